@@ -143,12 +143,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 def _spawn(listener: socket.socket, home: Path, marker: str) -> subprocess.Popen[bytes]:
     port = listener.getsockname()[1]
-    command = [
-        sys.executable,
-        "-P",
-        str(Path(__file__).with_name("ministack_child.py")),
-        str(listener.fileno()),
-    ]
+    child = Path(__file__).with_name("ministack_child.py")
     with (home / "ministack.log").open("wb") as log:
         return subprocess.Popen(
             [sys.executable, "-P", str(child), str(listener.fileno())],
