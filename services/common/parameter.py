@@ -1,0 +1,118 @@
+"""A secret in SSM Parameter Store, cached and refreshed in the background."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from services.common.errors import Transient
+from services.common.parameter_failure import FAILURES, EmptyParameterError, cause
+from services.common.refresh import keep_fresh
+
+if TYPE_CHECKING:
+    from types_aiobotocore_ssm.client import SSMClient
+
+logger = logging.getLogger(__name__)
+
+REFRESH_SECONDS = 300.0
+DEADLINE_SECONDS = 5.0
+# How often callers who were told that the value is wrong may have it read again.
+FORCED_REFRESH_SECONDS = 10.0
+
+
+class ParameterUnavailable(Transient):
+    """The parameter was never read; the message names it and the cause, never its value."""
+
+    retry_after_seconds = 5.0
+
+
+class Parameter:
+    """A SecureString parameter.
+
+    Somebody has to run `run()`. Once read, the last value is served for as long as SSM cannot give another.
+    """
+
+    def __init__(
+        self,
+        ssm: "SSMClient",
+        name: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = name
+        self._ssm = ssm
+        self._clock = clock
+        self._sleep = sleep
+        self._value: str | None = None
+        self._changes = 0
+        self._cause = "it was not read yet"
+        self._reading = asyncio.Lock()
+        self._forced_at = float("-inf")
+
+    def __repr__(self) -> str:
+        return f"Parameter({self.name!r}, {'loaded' if self._value else 'not loaded'})"
+
+    async def run(self) -> None:
+        """Load the value, then read it again every 5 minutes, until cancelled; no answer of SSM ends it."""
+        await keep_fresh(self._refresh, every_seconds=REFRESH_SECONDS, sleep=self._sleep)
+
+    def value(self) -> str:
+        """The value as last read. Raises ParameterUnavailable when there is none yet."""
+        if self._value is None:
+            raise ParameterUnavailable(f"The parameter {self.name} cannot be read: {self._cause}")
+        return self._value
+
+    def ready_reason(self) -> str | None:
+        """None when there is a value, else a sentence that says why not and what to do."""
+        return None if self._value else f"The parameter {self.name} cannot be read: {self._cause}."
+
+    async def refresh_now(self) -> bool:
+        """Read the value again, since somebody was told that it is wrong.
+
+        Reads at most once in 10 s; concurrent callers share one reading. Returns whether the value changed
+        while the caller waited; compare `value()` with the one that failed to see an earlier change.
+        Fails silently: the old value stays.
+        """
+        seen = self._changes
+        async with self._reading:
+            if self._clock() - self._forced_at >= FORCED_REFRESH_SECONDS:
+                self._forced_at = self._clock()
+                await self._read()
+        return self._changes != seen
+
+    async def _refresh(self) -> bool:
+        async with self._reading:
+            return await self._read()
+
+    async def _read(self) -> bool:
+        try:
+            value = await self._fetch()
+        except FAILURES as error:
+            self._cause = cause(error)
+            logger.warning(
+                "Parameter could not be read",
+                extra={
+                    "action": "parameter",
+                    "parameter": self.name,
+                    "error": self._cause,
+                    "stale": self._value is not None,
+                },
+            )
+            return False
+        if value != self._value:
+            self._value = value
+            self._changes += 1
+            logger.info("Parameter has a new value", extra={"action": "parameter", "parameter": self.name})
+        return True
+
+    async def _fetch(self) -> str:
+        # The client's own timeouts and retries may add up to minutes.
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            answer = await self._ssm.get_parameter(Name=self.name, WithDecryption=True)
+        # A newline at the end is what `echo` adds to a value that is piped into a file.
+        value = answer.get("Parameter", {}).get("Value", "").strip()
+        if not value:
+            raise EmptyParameterError
+        return value
