@@ -1,0 +1,179 @@
+"""The environment of each process of the embedded stack, made in this one place by pure functions.
+
+The developer's shell is not inherited: only what a program needs to run at all, and what is listed here,
+passes. So no AWS profile, proxy or token of the developer's own can reach the stack, or be reached by it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.outputs import Outputs
+from local.ports import Ports
+
+Environment = dict[str, str]
+
+SERVICE_NAME = "notification-api"
+STAGE_NAME = "local"
+REGION = "us-east-1"
+
+NEEDED_TO_RUN = (
+    "PATH",
+    "HOME",
+    "USER",
+    "LANG",
+    "LD_LIBRARY_PATH",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "SYSTEMROOT",
+    "VIRTUAL_ENV",
+)
+DEVELOPERS_CHOICE = (
+    "LOG_LEVEL",
+    "NOTIFICATION_FORMAT",
+    "TASK_HANDLER",
+    "ECHO_SECONDS",
+    "CONCURRENCY",
+    "RECEIVE_WAIT_SECONDS",
+)
+"""Settings of the services that pass from the shell of `make up`: `ECHO_SECONDS=1 make up`."""
+
+
+def shielded(shell: Mapping[str, str]) -> Environment:
+    """What of the developer's shell any process gets."""
+    kept = {name: shell[name] for name in NEEDED_TO_RUN if name in shell}
+    return kept | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
+
+
+def passed_by_name(shell: Mapping[str, str]) -> Environment:
+    """What LOCAL_PASS names for the developer's own task handler (`LOCAL_PASS=A,B`); never an AWS_*."""
+    names = {name.strip() for name in shell.get("LOCAL_PASS", "").split(",")}
+    return {name: shell[name] for name in sorted(names) if name in shell and not name.startswith("AWS_")}
+
+
+def aws(ports: Ports) -> Environment:
+    """Point any AWS SDK at the emulated AWS, and away from every profile, credential file and metadata."""
+    return {
+        "AWS_ENDPOINT_URL": aws_url(ports),
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",  # a dummy: the emulator's only key pair
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def ministack(shell: Mapping[str, str], ports: Ports, state: Path) -> Environment:
+    """MiniStack with what the system uses and no more.
+
+    AUTH makes it check what AWS checks, a sign-up's confirmation code among it; the key pair in `aws` is then
+    its root key. DOCKER_HOST points nowhere, else it would look for its own among the developer's containers.
+    """
+    return {
+        **shielded(shell),
+        **aws(ports),
+        "BIND_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(ports.aws),
+        "MINISTACK_REGION": REGION,
+        "SERVICES": "sqs,ssm,sts,cognito-idp,ses",
+        "AUTH": "true",
+        "MINISTACK_WORKER_THREADS": "8",
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "STATE_DIR": str(state / "ministack"),
+        "TMPDIR": str(state),
+        "DOCKER_HOST": "unix:///dev/null/no-docker",
+        "LOG_LEVEL": "WARNING",
+    }
+
+
+def momento(shell: Mapping[str, str]) -> Environment:
+    return shielded(shell)
+
+
+def bootstrap(shell: Mapping[str, str], ports: Ports) -> Environment:
+    return {
+        **shielded(shell),
+        **aws(ports),
+        "SERVICE_NAME": SERVICE_NAME,
+        "STAGE_NAME": STAGE_NAME,
+        "MOMENTO_ENDPOINT": momento_grpc_url(ports),
+        "MOMENTO_WEB_ENDPOINT": momento_web_url(ports),
+    }
+
+
+def service(name: str, shell: Mapping[str, str], ports: Ports, outputs: Outputs) -> Environment:
+    """One of the three services: the same settings as in a cluster, only the values are this machine's."""
+    port, ops_port = {
+        "token": (ports.token, ports.token_ops),
+        "ingest": (ports.ingest, ports.ingest_ops),
+        "processor": (None, ports.processor_ops),
+    }[name]
+    chosen = {setting: shell[setting] for setting in DEVELOPERS_CHOICE if setting in shell}
+    return {
+        **shielded(shell),
+        "LOG_LEVEL": "INFO",
+        "RECEIVE_WAIT_SECONDS": "2",
+        **chosen,
+        **(passed_by_name(shell) if name == "processor" else {}),
+        **aws(ports),
+        **stage(ports, outputs),
+        "HOST": "127.0.0.1",
+        "OPS_PORT": str(ops_port),
+        **({"PORT": str(port), "ALLOWED_ORIGINS": ",".join(page_origins(ports))} if port else {}),
+    }
+
+
+def page(shell: Mapping[str, str], ports: Ports, outputs: Outputs, bundle: Path) -> Environment:
+    """The page server: what it answers at /config.json, where the mails and the browser application are."""
+    return {
+        **shielded(shell),
+        "PAGE_PORT": str(ports.page),
+        "PAGE_BUNDLE": str(bundle),
+        "PAGE_TOKEN_URL": f"http://localhost:{ports.token}",
+        "PAGE_TASK_URL": f"http://localhost:{ports.ingest}",
+        "PAGE_MOMENTO_URL": momento_web_url(ports),
+        "PAGE_COGNITO_URL": f"http://localhost:{ports.aws}",
+        "PAGE_MAILS_URL": f"{aws_url(ports)}/_ministack/ses/messages",
+        "PAGE_REGION": REGION,
+        "PAGE_USER_POOL_ID": outputs.user_pool_id,
+        "PAGE_USER_POOL_CLIENT_ID": outputs.user_pool_client_id,
+    }
+
+
+def stage(ports: Ports, outputs: Outputs) -> Environment:
+    """What a cluster's Deployments read from the ConfigMap `<release>-outputs`."""
+    return {
+        "SERVICE_NAME": SERVICE_NAME,
+        "STAGE_NAME": STAGE_NAME,
+        "TASK_QUEUE_URL": outputs.queue_url,
+        "DEAD_LETTER_QUEUE_URL": outputs.dead_letter_queue_url,
+        "MOMENTO_API_KEY_PARAM_NAME": outputs.momento_api_key_param_name,
+        "MOMENTO_CACHE_NAME": outputs.cache_name,
+        "MOMENTO_ENDPOINT": momento_grpc_url(ports),
+        "MOMENTO_WEB_ENDPOINT": momento_web_url(ports),
+        # The issuer is the real one, as the emulator signs it; only the key set is fetched from this machine.
+        "OIDC_ISSUER": f"https://cognito-idp.{REGION}.amazonaws.com/{outputs.user_pool_id}",
+        "OIDC_AUDIENCE": outputs.user_pool_client_id,
+        "OIDC_JWKS_URL": f"{aws_url(ports)}/{outputs.user_pool_id}/.well-known/jwks.json",
+    }
+
+
+def aws_url(ports: Ports) -> str:
+    return f"http://127.0.0.1:{ports.aws}"
+
+
+def momento_grpc_url(ports: Ports) -> str:
+    return f"http://127.0.0.1:{ports.momento_grpc}"
+
+
+def momento_web_url(ports: Ports) -> str:
+    """For browsers, so by the name that their page has too."""
+    return f"http://localhost:{ports.momento_web}"
+
+
+def page_origins(ports: Ports) -> tuple[str, str]:
+    return f"http://localhost:{ports.page}", f"http://127.0.0.1:{ports.page}"

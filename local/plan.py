@@ -1,0 +1,101 @@
+"""What the embedded stack consists of, in the order of its start."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import environment
+from local.outputs import Outputs
+from local.ports import Ports
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A process to run: a module, its arguments and environment, and how to tell that it is ready."""
+
+    name: str
+    module: str
+    environment: Mapping[str, str]
+    arguments: tuple[str, ...] = ()
+    ready_url: str | None = None
+    """Answers 200 once the program is ready; None for a program that does its work and ends with status 0."""
+    ready_within_seconds: float = 30.0
+    stop_within_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The stack of one port base: what it runs where, and where it keeps what it writes."""
+
+    ports: Ports
+    shell: Mapping[str, str] = field(repr=False)
+    root: Path = ROOT
+
+    @property
+    def state(self) -> Path:
+        """Everything the stack writes is below this folder."""
+        return self.root / ".local" / str(self.ports.base)
+
+    @property
+    def outputs_file(self) -> Path:
+        return self.state / "outputs.json"
+
+    def emulators(self) -> list[Program]:
+        """The emulated AWS and Momento, and the bootstrap that waits for them and then makes the stage."""
+        return [self._ministack(), self._momento(), self._bootstrap()]
+
+    def system(self, outputs: Outputs) -> list[Program]:
+        """What runs on the stage: the three services, and the page."""
+        return [
+            *(self._service(name, outputs) for name in ("token", "ingest", "processor")),
+            self._page(outputs),
+        ]
+
+    def _ministack(self) -> Program:
+        return Program(
+            name="aws",
+            module="ministack",
+            environment=environment.ministack(self.shell, self.ports, self.state),
+            ready_url=f"http://127.0.0.1:{self.ports.aws}/_ministack/health",
+        )
+
+    def _momento(self) -> Program:
+        return Program(
+            name="momento",
+            module="local.momento",
+            arguments=(
+                "--grpc-port",
+                str(self.ports.momento_grpc),
+                "--web-port",
+                str(self.ports.momento_web),
+            ),
+            environment=environment.momento(self.shell),
+            ready_url=f"http://127.0.0.1:{self.ports.momento_web}/_emulator/health",
+        )
+
+    def _bootstrap(self) -> Program:
+        return Program(
+            name="bootstrap",
+            module="local.bootstrap",
+            arguments=("--outputs", str(self.outputs_file)),
+            environment=environment.bootstrap(self.shell, self.ports),
+        )
+
+    def _service(self, name: str, outputs: Outputs) -> Program:
+        settings = environment.service(name, self.shell, self.ports, outputs)
+        return Program(
+            name=name,
+            module=f"services.{name}",
+            environment=settings,
+            ready_url=f"http://127.0.0.1:{settings['OPS_PORT']}/readyz",
+        )
+
+    def _page(self, outputs: Outputs) -> Program:
+        return Program(
+            name="page",
+            module="local.page",
+            environment=environment.page(self.shell, self.ports, outputs, self.root / "frontend" / "dist"),
+            ready_url=f"http://127.0.0.1:{self.ports.page}/healthz",
+        )

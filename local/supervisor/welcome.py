@@ -1,0 +1,40 @@
+"""What the developer reads once everything is ready."""
+
+from local.environment import aws_url, momento_grpc_url, momento_web_url
+from local.ports import Ports
+
+
+def table(ports: Ports) -> list[tuple[str, str]]:
+    """Each address and what it is."""
+    return [
+        (f"http://localhost:{ports.page}", "the page, and /config.json: what a client needs to know"),
+        (f"http://localhost:{ports.page}/mail", "the codes that Cognito mails; no mail leaves this machine"),
+        (f"http://localhost:{ports.token}/token", "GET: a disposable Momento token for the user's own topic"),
+        (f"http://localhost:{ports.ingest}/task", "POST: a task; its news arrives on the topic"),
+        *(
+            (f"http://localhost:{port}/metrics", f"operations of {name}; also /livez and /readyz")
+            for name, port in (
+                ("token", ports.token_ops),
+                ("ingest", ports.ingest_ops),
+                ("processor", ports.processor_ops),
+            )
+        ),
+        (momento_grpc_url(ports), "emulated Momento, gRPC: for SDKs of servers"),
+        (momento_web_url(ports), "emulated Momento, gRPC-web: for browsers"),
+        (aws_url(ports), "emulated AWS (SQS, SSM, Cognito), for any SDK or CLI: AWS_ENDPOINT_URL"),
+    ]
+
+
+def welcome(ports: Ports, seconds: float) -> str:
+    rows = table(ports)
+    width = max(len(url) for url, _ in rows)
+    moved = f"LOCAL_PORT_BASE={ports.base} " if ports != Ports() else ""
+    return "\n".join(
+        [
+            "",
+            *(f"  {url:<{width}}  {what}" for url, what in rows),
+            "",
+            f"ready in {seconds:.1f} s. In a second terminal: {moved}make demo. Stop with Ctrl-C.",
+            "",
+        ]
+    )
