@@ -20,7 +20,7 @@ class Console:
         self._colours: dict[str, int] = {}
         self.gone = False
         """Nobody reads the output any more; the rest is dropped."""
-        self.on_gone: Callable[[], None] = _do_nothing
+        self.on_gone: Callable[[], object] = _do_nothing
 
     def line(self, name: str, text: str) -> None:
         """One line that the process `name` said."""

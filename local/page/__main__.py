@@ -1,0 +1,47 @@
+"""`python -m local.page`: serve the page on 127.0.0.1 and, where there is IPv6, on ::1."""
+
+import os
+import socket
+from collections.abc import Iterator
+
+from aiohttp import web
+
+from local.page.app import create_app
+from local.page.settings import Settings
+
+STOP_WITHIN_SECONDS = 2.0
+
+
+def loopback_sockets(port: int) -> Iterator[socket.socket]:
+    """Browsers try ::1 for `localhost` too; IPv6 may be missing, and 127.0.0.1 alone will do."""
+    yield _listener(socket.AF_INET, "127.0.0.1", port)
+    try:
+        yield _listener(socket.AF_INET6, "::1", port)
+    except OSError:
+        return
+
+
+def _listener(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def main() -> None:
+    settings = Settings.from_environment(os.environ)
+    web.run_app(
+        create_app(settings),
+        sock=list(loopback_sockets(settings.port)),
+        access_log=None,
+        print=None,
+        shutdown_timeout=STOP_WITHIN_SECONDS,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""What the page server checks and says on every request: a page here is as safe as one in production."""
+
+from collections.abc import Awaitable, Callable, Iterable
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+
+FIXED_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def content_security_policy(talks_to: Iterable[str]) -> str:
+    """Nothing but our own files, and connections to our own services."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "manifest-src 'self'",
+            " ".join(["connect-src 'self'", *talks_to]),
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+        ]
+    )
+
+
+def security_headers(talks_to: Iterable[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """For `app.on_response_prepare`, which also sees the answers of errors."""
+    headers = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(talks_to)}
+
+    async def add(_: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(headers)
+
+    return add
+
+
+@web.middleware
+async def own_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse a Host that is not this machine: a site whose name resolves here could read the mails."""
+    if _host_name(request.host) not in OWN_NAMES:
+        raise web.HTTPMisdirectedRequest(text="This server answers to localhost and 127.0.0.1 only.\n")
+    return await handler(request)
+
+
+def _host_name(host: str) -> str:
+    """The Host header without its port and without the brackets of an IPv6 address."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0] if ":" in host else host
