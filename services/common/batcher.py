@@ -1,0 +1,177 @@
+"""Coalescing of single entries into batch calls, as SQS wants them: at most 10 entries and a total size.
+
+Nothing waits that need not: with no linger an entry goes at once while nothing is in flight, and what arrives
+while a call is in flight goes together when it ends. Each caller gets the outcome of its own entry.
+"""
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from services.common.errors import Transient
+
+E = TypeVar("E")
+
+BATCH_ENTRIES = 10
+
+
+class BatcherFull(Transient):
+    """Too many entries wait already."""
+
+    public_detail = "Too much is being sent right now. Try again in a moment."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPolicy:
+    """How entries are put together."""
+
+    max_bytes: int = 1_000_000
+    """Total of the entries' sizes in one call; SQS takes 1 MiB."""
+    max_in_flight: int = 4
+    """Calls at the same time."""
+    max_waiting: int = 2_000
+    """Entries that wait for a call; one more is refused."""
+    idle_linger_seconds: float = 0.0
+    """How long an incomplete batch waits while no call is in flight."""
+    busy_linger_seconds: float = 0.02
+    """How long an incomplete batch waits for a call in flight before it goes beside it."""
+    attempts: int = 3
+    """Calls that one entry takes part in before its failure is told."""
+    retry_base_seconds: float = 0.05
+    retry_cap_seconds: float = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class _Entry(Generic[E]):
+    value: E
+    size: int
+    done: asyncio.Future[None]
+    attempts: int = field(default=0)
+
+
+class Batcher(Generic[E]):
+    """Turns `submit` of single entries into few calls of `send`.
+
+    :param send: makes one call; answers an outcome for each entry in order: None, or the error of that entry.
+        An error that it raises is the outcome of every entry. `Transient` outcomes are tried again.
+    """
+
+    def __init__(
+        self, send: Callable[[Sequence[E]], Awaitable[Sequence[Exception | None]]], policy: BatchPolicy
+    ) -> None:
+        self._send = send
+        self._policy = policy
+        self._waiting: deque[_Entry[E]] = deque()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+
+    async def submit(self, value: E, size: int = 0) -> None:
+        """Send `value` in some batch; returns when its own entry was acknowledged.
+
+        :raises BatcherFull: when too many wait already.
+        :raises Exception: the error of this entry.
+        """
+        if len(self._waiting) >= self._policy.max_waiting or self._closing:
+            raise BatcherFull(f"{len(self._waiting)} entries wait already")
+        entry = _Entry(value, size, asyncio.get_running_loop().create_future())
+        self._waiting.append(entry)
+        self._pump()
+        await entry.done
+
+    async def close(self) -> None:
+        """Send everything that waits, without lingering, and wait for every call."""
+        self._closing = True
+        self._pump()
+        while self._in_flight:
+            await asyncio.wait(self._in_flight)
+
+    def _pump(self) -> None:
+        """Start the calls that are due, and a timer for the rest."""
+        self._forget_given_up()
+        while self._waiting and len(self._in_flight) < self._policy.max_in_flight and self._is_due():
+            self._start(self._take())
+        if self._waiting and self._timer is None and len(self._in_flight) < self._policy.max_in_flight:
+            linger = self._policy.busy_linger_seconds if self._in_flight else self._policy.idle_linger_seconds
+            self._timer = asyncio.get_running_loop().call_later(linger, self._timer_fired)
+
+    def _is_due(self) -> bool:
+        if len(self._waiting) >= BATCH_ENTRIES or self._closing:
+            return True
+        return not self._in_flight and self._policy.idle_linger_seconds == 0
+
+    def _timer_fired(self) -> None:
+        self._timer = None
+        self._forget_given_up()
+        if self._waiting and len(self._in_flight) < self._policy.max_in_flight:
+            self._start(self._take())
+        self._pump()
+
+    def _forget_given_up(self) -> None:
+        """Drop entries whose callers were cancelled before their call began: they count as never sent."""
+        while self._waiting and self._waiting[0].done.cancelled():
+            self._waiting.popleft()
+
+    def _take(self) -> list[_Entry[E]]:
+        batch: list[_Entry[E]] = []
+        size = 0
+        while self._waiting and len(batch) < BATCH_ENTRIES:
+            entry = self._waiting[0]
+            if batch and size + entry.size > self._policy.max_bytes:
+                break
+            self._waiting.popleft()
+            if not entry.done.cancelled():
+                batch.append(entry)
+                size += entry.size
+        return batch
+
+    def _start(self, batch: list[_Entry[E]]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not batch:
+            return
+        task = asyncio.get_running_loop().create_task(self._call(batch), name="batch")
+        self._in_flight.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._in_flight.discard(task)
+        if self._waiting and self._policy.idle_linger_seconds == 0:
+            self._start(self._take())
+        self._pump()
+
+    async def _call(self, batch: list[_Entry[E]]) -> None:
+        """Send `batch` until each of its entries has its outcome; only what failed is sent again."""
+        while batch:
+            batch = self._settle(batch, await self._outcomes(batch))
+            if batch:
+                await asyncio.sleep(self._pause(batch[0].attempts))
+
+    async def _outcomes(self, batch: list[_Entry[E]]) -> Sequence[Exception | None]:
+        try:
+            return await self._send([entry.value for entry in batch])
+        except Exception as error:  # noqa: BLE001 — it becomes the outcome of every entry
+            return [error] * len(batch)
+
+    def _settle(self, batch: list[_Entry[E]], outcomes: Sequence[Exception | None]) -> list[_Entry[E]]:
+        """Tell the callers; return the entries to send again."""
+        again: list[_Entry[E]] = []
+        for entry, error in zip(batch, outcomes, strict=True):
+            entry.attempts += 1
+            if entry.done.done():
+                continue
+            if error is None:
+                entry.done.set_result(None)
+            elif isinstance(error, Transient) and entry.attempts < self._policy.attempts:
+                again.append(entry)
+            else:
+                entry.done.set_exception(error)
+        return again
+
+    def _pause(self, attempts: int) -> float:
+        cap = min(self._policy.retry_cap_seconds, self._policy.retry_base_seconds * 2**attempts)
+        return random.uniform(0, cap)

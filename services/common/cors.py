@@ -1,0 +1,37 @@
+"""Cross-origin answers: an allowed origin may read every answer, errors included; no credentials mode.
+
+Bearer tokens travel in a header that only our own page's code sets, so cookies and their mode are never needed.
+"""
+
+from aiohttp import hdrs, web
+
+ALLOWED_METHODS = "GET, POST"
+ALLOWED_HEADERS = "authorization, content-type, idempotency-key, traceparent, x-request-id"
+EXPOSED_HEADERS = "Retry-After, X-Request-Id"
+PREFLIGHT_SECONDS = "7200"  # the longest that Chromium keeps one
+
+
+def is_preflight(request: web.Request) -> bool:
+    """Tell whether a browser asks what it may send."""
+    return request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+
+
+def preflight_response() -> web.Response:
+    """Answer a preflight; `allow_origin` adds what makes it count."""
+    return web.Response(
+        status=204,
+        headers={
+            hdrs.ACCESS_CONTROL_ALLOW_METHODS: ALLOWED_METHODS,
+            hdrs.ACCESS_CONTROL_ALLOW_HEADERS: ALLOWED_HEADERS,
+            hdrs.ACCESS_CONTROL_MAX_AGE: PREFLIGHT_SECONDS,
+        },
+    )
+
+
+def allow_origin(request: web.Request, response: web.StreamResponse, allowed: frozenset[str]) -> None:
+    """Let the page that asked read `response`, if its origin is one of ours."""
+    response.headers[hdrs.VARY] = hdrs.ORIGIN
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin in allowed:
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+        response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = EXPOSED_HEADERS

@@ -1,0 +1,51 @@
+"""What can go wrong with Momento, said as what to do about it.
+
+The SDK never raises: it answers ``…Error`` objects, and one that nobody looks at is a lost notification.
+"""
+
+from momento.errors import MomentoErrorCode, SdkException
+
+from services.common.errors import PermanentError, Transient
+
+
+class MomentoUnavailable(Transient):
+    """Momento did not do it this time."""
+
+    public_detail = "The notification service is briefly unavailable. Try again."
+
+
+class MomentoQuotaUsedUp(MomentoUnavailable):
+    """The account's quota for this kind of call is used up for the moment."""
+
+    public_detail = "The notification service is busy. Try again in a moment."
+
+
+class MomentoKeyRefused(MomentoUnavailable):
+    """The API key is not accepted: it was revoked, or a newer one is in the parameter store."""
+
+
+class MomentoRefused(PermanentError):
+    """Momento will never do this as asked: an argument is wrong, or the API key may not."""
+
+
+_TRANSIENT: dict[MomentoErrorCode, type[MomentoUnavailable]] = {
+    MomentoErrorCode.AUTHENTICATION_ERROR: MomentoKeyRefused,
+    MomentoErrorCode.LIMIT_EXCEEDED_ERROR: MomentoQuotaUsedUp,
+    MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED: MomentoQuotaUsedUp,
+}
+_PERMANENT = frozenset(
+    {
+        MomentoErrorCode.INVALID_ARGUMENT_ERROR,
+        MomentoErrorCode.BAD_REQUEST_ERROR,
+        MomentoErrorCode.PERMISSION_ERROR,
+        MomentoErrorCode.FAILED_PRECONDITION_ERROR,
+    }
+)
+
+
+def from_sdk(operation: str, error: SdkException) -> MomentoUnavailable | MomentoRefused:
+    """Translate the SDK's error; a missing cache counts as transient, since the operator is about to make it."""
+    message = f"{operation}: {error.error_code.name}: {error.message}"
+    if error.error_code in _PERMANENT:
+        return MomentoRefused(message)
+    return _TRANSIENT.get(error.error_code, MomentoUnavailable)(message)

@@ -1,0 +1,42 @@
+"""The operations port: /livez, /readyz and /metrics, apart from the API and never reached from outside."""
+
+import orjson
+from aiohttp import web
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+
+from services.common.lifecycle import Lifecycle
+
+LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
+
+
+def operations_app(lifecycle: Lifecycle) -> web.Application:
+    """Build the application of the operations port."""
+    app = web.Application()
+    app[LIFECYCLE] = lifecycle
+    app.router.add_get("/livez", get_livez)
+    app.router.add_get("/readyz", get_readyz)
+    app.router.add_get("/metrics", get_metrics)
+    return app
+
+
+async def get_livez(_request: web.Request) -> web.Response:
+    """Answer as long as the event loop turns; also while draining."""
+    return web.Response(text="live\n")
+
+
+async def get_readyz(request: web.Request) -> web.Response:
+    """Answer 200, or 503 with the reasons by component."""
+    reasons = request.app[LIFECYCLE].not_ready()
+    return web.Response(
+        status=503 if reasons else 200,
+        body=orjson.dumps({"ready": not reasons, "reasons": reasons}),
+        content_type="application/json",
+    )
+
+
+async def get_metrics(request: web.Request) -> web.Response:
+    """Answer in the exposition format that the scraper asked for (OpenMetrics carries exemplars)."""
+    request.app[LIFECYCLE].not_ready()  # brings the ready gauge up to date
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})

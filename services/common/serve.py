@@ -1,0 +1,134 @@
+"""Running a service: start in order, wait, drop readiness before the listener closes, stop in reverse order."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Protocol, TypeVar
+
+import uvloop
+from aiohttp import web
+from environs import Env
+
+from services.common.lifecycle import EXIT_FAILED, Lifecycle
+from services.common.logs import configure_logging
+from services.common.metrics import BUILD
+from services.common.operations import operations_app
+from services.common.settings import ServiceSettings, SettingsError, load
+from services.common.version import VERSION
+
+logger = logging.getLogger(__name__)
+
+EXIT_SETTINGS = 2
+# An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
+MAX_HEADER_BYTES = 256 * 1024
+OPERATIONS_SHUTDOWN_SECONDS = 1.0
+
+
+class HasService(Protocol):
+    """Settings of a service, whatever else they hold."""
+
+    @property
+    def service(self) -> ServiceSettings: ...
+
+
+S = TypeVar("S", bound=HasService)
+
+
+class PortTaken(Exception):
+    """A port cannot be listened on; the message says which and what to do."""
+
+
+def main(
+    read_settings: Callable[[Env], S],
+    create_app: Callable[[S, Lifecycle], web.Application],
+    *,
+    listens: bool = True,
+) -> None:
+    """Run a service until it is told to stop; ends the process with its exit status.
+
+    :param listens: whether the application takes requests on ``PORT`` (the processor does not).
+    """
+    try:
+        settings = load(read_settings)
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_SETTINGS)
+    configure_logging(settings.service)
+    sys.exit(uvloop.run(_run(settings, create_app, listens=listens)))
+
+
+async def _run(settings: S, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool) -> int:
+    lifecycle = Lifecycle()
+    service = settings.service
+    BUILD.info({"version": VERSION, "service": service.service_name, "stage": service.stage_name})
+    with _signals(lifecycle):
+        try:
+            async with _operations(service, lifecycle):
+                await _serve(service, lifecycle, create_app(settings, lifecycle), listens=listens)
+        except PortTaken as error:
+            logger.critical(str(error), extra={"action": "start"})
+            return EXIT_FAILED
+    logger.info("stopped", extra={"action": "stop", "exit_status": lifecycle.exit_status})
+    return lifecycle.exit_status
+
+
+@contextlib.contextmanager
+def _signals(lifecycle: Lifecycle) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, lifecycle.stop)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.asynccontextmanager
+async def _operations(service: ServiceSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
+    runner = web.AppRunner(operations_app(lifecycle), access_log=None, shutdown_timeout=OPERATIONS_SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await _listen(runner, service.host, service.ops_port, "OPS_PORT")
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Application, *, listens: bool) -> None:
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        max_field_size=MAX_HEADER_BYTES,
+        max_line_size=MAX_HEADER_BYTES,
+        shutdown_timeout=service.shutdown_grace_seconds,
+    )
+    try:
+        await runner.setup()
+        if listens:
+            await _listen(runner, service.host, service.port, "PORT")
+        lifecycle.started()
+        logger.info("started", extra={"action": "start", "port": service.port if listens else None})
+        await lifecycle.stopping.wait()
+        await _wait_for_load_balancers(service, lifecycle)
+    finally:
+        await runner.cleanup()
+        await lifecycle.background.close()
+
+
+async def _wait_for_load_balancers(service: ServiceSettings, lifecycle: Lifecycle) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(lifecycle.hurried.wait(), service.shutdown_delay_seconds)
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> None:
+    try:
+        await web.TCPSite(runner, host, port, backlog=1024).start()
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise PortTaken(f"Port {port} on {host} is taken by another process. Free it, or set {setting}.") from None

@@ -1,0 +1,196 @@
+"""Settings: read from the environment once, at start, with every mistake named at once.
+
+A service composes the groups below in its own ``settings.py``::
+
+    def read_settings(env: Env) -> TokenSettings:
+        return TokenSettings(service=read_service(env), oidc=read_oidc(env))
+
+    settings = load(read_settings)
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from environs import Env, EnvValidationError, ValidationError
+from marshmallow.validate import Length, OneOf, Range, Regexp
+
+S = TypeVar("S")
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+PRODUCTION_STAGE = "prod"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+
+not_empty = Length(min=1, error="must not be empty")
+is_port = Range(min=1, max=65535, error="must be a port number from 1 to 65535")
+
+
+class SettingsError(Exception):
+    """Settings are missing or malformed; ``problems`` maps each variable to what is wrong with it."""
+
+    def __init__(self, problems: dict[str, list[str]]) -> None:
+        self.problems = problems
+        lines = [f"  {name}: {'; '.join(problems[name])}" for name in sorted(problems)]
+        super().__init__("The settings cannot be used. Correct these environment variables:\n" + "\n".join(lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """What every service needs, whatever it does."""
+
+    service_name: str
+    stage_name: str
+    log_level: str
+    host: str
+    port: int
+    ops_port: int
+    shutdown_delay_seconds: float
+    """How long readiness is down before the listener closes, so that load balancers have seen it."""
+    shutdown_grace_seconds: float
+    """How long a stop may take after that; below the pod's termination grace period."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """What a service with a public HTTP API needs besides."""
+
+    allowed_origins: frozenset[str]
+    max_body_bytes: int
+    request_timeout_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """Whose id tokens are trusted."""
+
+    issuer: str
+    audience: str
+    jwks_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MomentoSettings:
+    """Where the Momento API key is kept and which cache holds the topics."""
+
+    api_key_param_name: str
+    cache_name: str
+    endpoint: str | None
+    """A bare host name of the real service (needed by v2 keys), or ``http://host:port`` in plaintext."""
+
+
+def load(read: Callable[[Env], S]) -> S:
+    """Read settings with `read`.
+
+    :raises SettingsError: naming every variable that is missing or malformed.
+    """
+    env = Env(eager=False)
+    settings = read(env)
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        raise SettingsError({name: _sentences(messages) for name, messages in _by_name(error).items()}) from None
+    return settings
+
+
+def _by_name(error: EnvValidationError) -> dict[str, object]:
+    messages = error.error_messages
+    return dict(messages) if isinstance(messages, dict) else {"environment": messages}
+
+
+def _sentences(messages: object) -> list[str]:
+    if isinstance(messages, list | tuple):
+        return [str(message).rstrip(".") for message in messages]
+    return [str(messages)]
+
+
+def is_http_url(value: str) -> None:
+    """Validate an absolute http(s) URL without user, query or fragment."""
+    try:
+        url = urlsplit(value)
+        _ = url.port
+    except ValueError as error:
+        raise ValidationError(f"must be a URL: {error}") from None
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ValidationError("must be a URL that starts with http:// or https://")
+    if url.username or url.query or url.fragment:
+        raise ValidationError("must be a URL without user, query and fragment")
+
+
+def is_origin(value: str) -> None:
+    """Validate one origin as browsers send it: scheme, host and port, nothing behind."""
+    is_http_url(value)
+    if urlsplit(value).path:
+        raise ValidationError(f"{value!r} must be an origin like https://app.example.com, with nothing behind the host")
+
+
+def is_momento_endpoint(value: str) -> None:
+    """Validate a bare host name, or an http:// URL with a port."""
+    if "://" not in value:
+        if not re.fullmatch(r"[A-Za-z0-9.-]+", value):
+            raise ValidationError("must be a host name like cell-1-us-east-1-1.prod.a.momentohq.com")
+        return
+    is_http_url(value)
+    url = urlsplit(value)
+    if url.scheme != "http" or url.port is None or url.path:
+        raise ValidationError("must be a host name (TLS), or http://host:port (plaintext, for an emulator)")
+
+
+def read_service(env: Env, *, default_port: int = 8080) -> ServiceSettings:
+    """Read the settings that every service has."""
+    stage_name = env.str("STAGE_NAME", validate=Regexp(_NAME + r"\Z", error="must be letters, digits, - and _"))
+    return ServiceSettings(
+        service_name=env.str(
+            "SERVICE_NAME",
+            "notification-api",
+            validate=Regexp(_NAME + r"\Z", error="must be letters, digits, - and _"),
+        ),
+        stage_name=stage_name,
+        log_level=env.str(
+            "LOG_LEVEL",
+            "INFO" if stage_name == PRODUCTION_STAGE else "DEBUG",
+            validate=OneOf(LOG_LEVELS, error="must be one of {choices}"),
+        ),
+        host=env.str("HOST", "0.0.0.0", validate=not_empty),  # noqa: S104 — a pod is reached from outside it
+        port=env.int("PORT", default_port, validate=is_port),
+        ops_port=env.int("OPS_PORT", 9090, validate=is_port),
+        shutdown_delay_seconds=env.float("SHUTDOWN_DELAY_SECONDS", 0.0, validate=Range(min=0, max=300)),
+        shutdown_grace_seconds=env.float("SHUTDOWN_GRACE_SECONDS", 25.0, validate=Range(min=1, max=43_200)),
+    )
+
+
+def read_http(env: Env, *, default_max_body_bytes: int) -> HttpSettings:
+    """Read the settings of a public HTTP API."""
+    origins = env.list("ALLOWED_ORIGINS", [], subcast=str, validate=_all_origins)
+    return HttpSettings(
+        allowed_origins=frozenset(origins or ()),
+        max_body_bytes=env.int("MAX_BODY_BYTES", default_max_body_bytes, validate=Range(min=1, max=400_000)),
+        request_timeout_seconds=env.float("REQUEST_TIMEOUT_SECONDS", 15.0, validate=Range(min=0.1, max=300)),
+    )
+
+
+def _all_origins(values: list[str]) -> None:
+    for value in values:
+        is_origin(value)
+
+
+def read_oidc(env: Env) -> OidcSettings:
+    """Read whose id tokens are trusted."""
+    return OidcSettings(
+        issuer=env.str("OIDC_ISSUER", validate=is_http_url),
+        audience=env.str("OIDC_AUDIENCE", validate=not_empty),
+        jwks_url=env.str("OIDC_JWKS_URL", validate=is_http_url),
+    )
+
+
+def read_momento(env: Env) -> MomentoSettings:
+    """Read where the Momento key and cache are."""
+    return MomentoSettings(
+        api_key_param_name=env.str(
+            "MOMENTO_API_KEY_PARAM_NAME",
+            validate=Regexp(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*\Z", error="must be the name of an SSM parameter"),
+        ),
+        cache_name=env.str("MOMENTO_CACHE_NAME", validate=not_empty),
+        endpoint=env.str("MOMENTO_ENDPOINT", None, validate=is_momento_endpoint) or None,
+    )

@@ -1,0 +1,91 @@
+"""The task on the queue: the body that the serverless original uses too, and our message attributes.
+
+Body: ``{"userId": "<sub>", "payload": "<raw request body>"}``.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.common.errors import PermanentError
+
+# SQS refuses these two although JSON allows them raw (SendMessage, "Message characters").
+_REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+_USER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+TASK_ID = "taskId"
+TRACEPARENT = "traceparent"
+IDEMPOTENT = "idempotent"
+
+
+class UnreadableTask(PermanentError):
+    """A message on the queue is no task; `user_id` is known where at least that could be read."""
+
+    def __init__(self, message: str, user_id: str | None = None) -> None:
+        self.user_id = user_id
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskMessage:
+    """What ingest sends and the processor receives."""
+
+    task_id: str
+    user_id: str
+    payload: str
+    """The request's body as it came, JSON text."""
+    traceparent: str | None = None
+    idempotent: bool = False
+    """Whether the client sent an Idempotency-Key, so that another message may carry the same task id."""
+
+    def body(self) -> str:
+        """Return the message body."""
+        return orjson.dumps({"userId": self.user_id, "payload": self.payload}).decode().translate(_REFUSED_BY_SQS)
+
+    def attributes(self) -> dict[str, str]:
+        """Return the message attributes, all of them strings."""
+        attributes = {TASK_ID: self.task_id}
+        if self.traceparent:
+            attributes[TRACEPARENT] = self.traceparent
+        if self.idempotent:
+            attributes[IDEMPOTENT] = "true"
+        return attributes
+
+
+def read_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[TaskMessage, dict[str, Any]]:
+    """Return the task and its payload's fields.
+
+    The serverless original sends no attributes: the message id then serves as the task id.
+
+    :raises UnreadableTask: when the message is no task.
+    """
+    envelope = _object(body, "body")
+    user_id = envelope.get("userId")
+    if not isinstance(user_id, str) or not _USER_ID.fullmatch(user_id):
+        raise UnreadableTask("the body has no userId that could be a user's")
+    payload = envelope.get("payload")
+    if not isinstance(payload, str):
+        raise UnreadableTask("the body has no payload text", user_id)
+    fields = _object(payload, "payload", user_id)
+    if not isinstance(fields.get("data"), str):
+        raise UnreadableTask("the payload has no data text", user_id)
+    task = TaskMessage(
+        task_id=attributes.get(TASK_ID) or message_id,
+        user_id=user_id,
+        payload=payload,
+        traceparent=attributes.get(TRACEPARENT),
+        idempotent=attributes.get(IDEMPOTENT) == "true",
+    )
+    return task, fields
+
+
+def _object(text: str, what: str, user_id: str | None = None) -> dict[str, Any]:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise UnreadableTask(f"the {what} is not JSON: {error}", user_id) from None
+    if not isinstance(value, dict):
+        raise UnreadableTask(f"the {what} is not a JSON object", user_id)
+    return value

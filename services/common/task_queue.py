@@ -1,0 +1,195 @@
+"""The task queue: SQS calls in batches, each entry with its own outcome, errors translated once."""
+
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from aiohttp import ClientError as HttpClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from types_aiobotocore_sqs import SQSClient
+
+from services.common.errors import PermanentError, Transient
+from services.common.metrics import SQS_CALLS
+
+R = TypeVar("R")
+
+
+class QueueUnavailable(Transient):
+    """SQS did not do it this time."""
+
+    public_detail = "The task queue is briefly unavailable. Try again."
+
+
+class QueueRefused(PermanentError):
+    """SQS will never take this entry."""
+
+
+class ReceiptExpired(PermanentError):
+    """The receipt handle no longer stands for the message: its lease is lost."""
+
+
+_RECEIPT_CODES = frozenset(
+    {
+        "ReceiptHandleIsInvalid",
+        "MessageNotInflight",
+        "AWS.SimpleQueueService.MessageNotInflight",
+        "InvalidParameterValue",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedMessage:
+    """A message as it came from the queue."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    attributes: Mapping[str, str]
+    receive_count: int
+    sent_ms: int
+    """When it was sent, epoch milliseconds."""
+    group_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingMessage:
+    """A message to send."""
+
+    body: str
+    attributes: Mapping[str, str]
+    group_id: str | None = None
+
+    def size(self) -> int:
+        """Bytes that count toward SQS's limits: the body, and each attribute's name, type and value."""
+        attributes = sum(len(name) + len("String") + len(value.encode()) for name, value in self.attributes.items())
+        return len(self.body.encode()) + attributes
+
+
+@dataclass(frozen=True, slots=True)
+class Visibility:
+    """A change of how long a message stays hidden."""
+
+    receipt_handle: str
+    seconds: int
+
+
+class TaskQueue:
+    """Calls on one queue. Batches hold 1 to 10 entries; outcomes come in the entries' order."""
+
+    def __init__(self, client: SQSClient, url: str) -> None:
+        self.url = url
+        self._client = client
+
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
+        """Send a batch."""
+        entries = [_send_entry(index, message) for index, message in enumerate(messages)]
+        answer = await _called(
+            "send",
+            self._client.send_message_batch(QueueUrl=self.url, Entries=entries),  # type: ignore[arg-type]
+        )
+        return _outcomes(len(messages), answer)
+
+    async def receive(self, count: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
+        """Wait up to `wait_seconds` for up to `count` messages, hidden from others for `visibility_seconds`.
+
+        :raises QueueUnavailable: when SQS could not be asked.
+        """
+        answer = await _called(
+            "receive",
+            self._client.receive_message(
+                QueueUrl=self.url,
+                MaxNumberOfMessages=count,
+                WaitTimeSeconds=wait_seconds,
+                VisibilityTimeout=visibility_seconds,
+                MessageAttributeNames=["All"],
+                MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"],
+            ),
+        )
+        return [_received(message) for message in answer.get("Messages", [])]
+
+    async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
+        """Delete a batch; that a delete "succeeded" proves nothing about a handle that is out of date."""
+        entries: list[Any] = [
+            {"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(receipt_handles)
+        ]
+        answer = await _called("delete", self._client.delete_message_batch(QueueUrl=self.url, Entries=entries))
+        return _outcomes(len(entries), answer)
+
+    async def change_visibility(self, changes: Sequence[Visibility]) -> list[Exception | None]:
+        """Extend leases, or give messages back."""
+        entries: list[Any] = [
+            {"Id": str(index), "ReceiptHandle": change.receipt_handle, "VisibilityTimeout": change.seconds}
+            for index, change in enumerate(changes)
+        ]
+        answer = await _called(
+            "change-visibility",
+            self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries),
+        )
+        return _outcomes(len(entries), answer)
+
+    async def attributes(self, *names: str) -> Mapping[str, str]:
+        """Return queue attributes by name."""
+        answer = await _called(
+            "attributes",
+            self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names)),  # type: ignore[arg-type]
+        )
+        return dict(answer.get("Attributes", {}))
+
+
+async def _called(operation: str, call: Awaitable[R]) -> Any:
+    outcome = "error"
+    try:
+        answer = await call
+        outcome = "ok"
+        return answer
+    except ClientError as error:
+        details = error.response.get("Error", {})
+        raise QueueUnavailable(f"{operation}: {details.get('Code')}: {details.get('Message')}") from error
+    except (BotoCoreError, HttpClientError, OSError) as error:
+        raise QueueUnavailable(f"{operation}: {type(error).__name__}: {error}") from error
+    finally:
+        SQS_CALLS.labels(operation, outcome).inc()
+
+
+def _outcomes(count: int, answer: Mapping[str, Any]) -> list[Exception | None]:
+    """Read a batch answer. An entry that is named neither way counts as failed: silence is no acknowledgement."""
+    outcomes: list[Exception | None] = [QueueUnavailable("the answer does not name this entry")] * count
+    for entry in answer.get("Successful", []):
+        outcomes[int(entry["Id"])] = None
+    for entry in answer.get("Failed", []):
+        outcomes[int(entry["Id"])] = _entry_error(entry)
+    return outcomes
+
+
+def _entry_error(entry: Mapping[str, Any]) -> Exception:
+    message = f"{entry.get('Code')}: {entry.get('Message', '')}"
+    if entry.get("Code") in _RECEIPT_CODES:
+        return ReceiptExpired(message)
+    return QueueRefused(message) if entry.get("SenderFault") else QueueUnavailable(message)
+
+
+def _send_entry(index: int, message: OutgoingMessage) -> dict[str, Any]:
+    attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
+    entry: dict[str, Any] = {"Id": str(index), "MessageBody": message.body, "MessageAttributes": attributes}
+    if message.group_id is not None:
+        entry["MessageGroupId"] = message.group_id
+    return entry
+
+
+def _received(message: Mapping[str, Any]) -> ReceivedMessage:
+    system = message.get("Attributes", {})
+    attributes = {
+        name: attribute["StringValue"]
+        for name, attribute in message.get("MessageAttributes", {}).items()
+        if "StringValue" in attribute
+    }
+    return ReceivedMessage(
+        message_id=message["MessageId"],
+        receipt_handle=message["ReceiptHandle"],
+        body=message["Body"],
+        attributes=attributes,
+        receive_count=int(system.get("ApproximateReceiveCount", 1)),
+        sent_ms=int(system.get("SentTimestamp", 0)),
+        group_id=system.get("MessageGroupId"),
+    )

@@ -1,0 +1,112 @@
+"""The web application that every HTTP service starts from: ids, CORS, problem+json, limits, metrics, one log line."""
+
+import asyncio
+import logging
+import re
+import secrets
+import time
+from http import HTTPStatus
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from services.common.cors import allow_origin, is_preflight, preflight_response
+from services.common.errors import Transient
+from services.common.lifecycle import Lifecycle
+from services.common.logs import log_context
+from services.common.metrics import REQUEST_SECONDS, REQUESTS
+from services.common.problem import Problem, from_http_exception, problem_response, unavailable
+from services.common.settings import HttpSettings
+
+logger = logging.getLogger(__name__)
+
+HTTP = web.AppKey("http", HttpSettings)
+LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
+REQUEST_ID = web.RequestKey("request_id", str)
+
+_REQUEST_ID_HEADER = "X-Request-Id"
+_GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class _TookTooLong(Transient):
+    """The time limit of a request passed."""
+
+    public_detail = "This took longer than it may. Try again."
+
+
+def web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
+    """Build an application with everything that our HTTP services have in common."""
+    app = web.Application(middlewares=[_answered], client_max_size=http.max_body_bytes)
+    app[HTTP] = http
+    app[LIFECYCLE] = lifecycle
+    return app
+
+
+@web.middleware
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every request in the same form, whatever happens to it, and measure it."""
+    started = time.perf_counter()
+    request_id = _request_id(request)
+    request[REQUEST_ID] = request_id
+    with log_context(requestId=request_id):
+        response = await _response(request, handler, request_id)
+        _finish(request, response, request_id)
+        _record(request, response.status, time.perf_counter() - started)
+    return response
+
+
+async def _response(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    if is_preflight(request):
+        return preflight_response()
+    try:
+        async with asyncio.timeout(request.app[HTTP].request_timeout_seconds):
+            return await handler(request)
+    except Exception as error:  # noqa: BLE001 — the one border where every error becomes an answer
+        return problem_response(_as_problem(error), request_id)
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, web.HTTPException):
+        return from_http_exception(error)
+    if isinstance(error, TimeoutError):
+        error = _TookTooLong("the request's time limit passed")
+    if isinstance(error, Transient):
+        logger.warning("answered 503: %s", error, extra={"action": "request", "error": type(error).__name__})
+        return unavailable(error)
+    logger.error("answered 500", exc_info=error, extra={"action": "request"})
+    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong here. Tell us the requestId.")
+
+
+def _finish(request: web.Request, response: web.StreamResponse, request_id: str) -> None:
+    response.headers[_REQUEST_ID_HEADER] = request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.setdefault("Cache-Control", "no-store")
+    allow_origin(request, response, request.app[HTTP].allowed_origins)
+    if request.app[LIFECYCLE].stopping.is_set():
+        response.force_close()  # the client's next request goes to a replica that stays
+
+
+def _record(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "unmatched"
+    method = request.method if request.method in _METHODS else "other"
+    REQUESTS.labels(method, route, str(status)).inc()
+    REQUEST_SECONDS.labels(method, route).observe(seconds)
+    logger.info(
+        "request",
+        extra={
+            "action": "request",
+            "method": method,
+            "route": route,
+            "status": status,
+            "seconds": round(seconds, 5),
+        },
+    )
+
+
+def _request_id(request: web.Request) -> str:
+    given = request.headers.get(_REQUEST_ID_HEADER, "")
+    return given if _GIVEN_REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

@@ -1,0 +1,7 @@
+"""Run with ``python -m services.ingest``."""
+
+from services.common.serve import main
+from services.ingest.app import create_app
+from services.ingest.settings import read_settings
+
+main(read_settings, create_app)

@@ -1,0 +1,101 @@
+"""The ingest service: POST /task puts a task on the queue and answers 202 once SQS has acknowledged it."""
+
+import math
+import re
+import secrets
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+import orjson
+from aiohttp import web
+
+from services.common.authentication import USER, require_user
+from services.common.batcher import Batcher, BatchPolicy
+from services.common.lifecycle import Lifecycle
+from services.common.logs import log_context
+from services.common.problem import Problem
+from services.common.sqs_client import sqs_client
+from services.common.task_message import TaskMessage
+from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.common.web import web_app
+from services.ingest.body import read_payload
+from services.ingest.metrics import ACCEPTED, REFUSED
+from services.ingest.rate_limit import RateLimit
+from services.ingest.settings import IngestSettings
+from services.ingest.task_id import task_id_for
+
+SETTINGS = web.AppKey("settings", IngestSettings)
+SENDER = web.AppKey[Batcher[OutgoingMessage]]("sender", Batcher)
+LIMIT = web.AppKey("limit", RateLimit)
+
+CALLS_IN_FLIGHT = 8
+_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Application:
+    """Build the service."""
+    app = web_app(settings.http, lifecycle)
+    app[SETTINGS] = settings
+    app[LIMIT] = RateLimit(settings.tasks_per_minute)
+    require_user(app, settings.oidc)
+    app.cleanup_ctx.append(_sender)
+    app.router.add_post("/task", post_task)
+    return app
+
+
+async def _sender(app: web.Application) -> AsyncIterator[None]:
+    async with sqs_client(max_connections=CALLS_IN_FLIGHT) as client:
+        queue = TaskQueue(client, app[SETTINGS].task_queue_url)
+        app[SENDER] = Batcher(queue.send, BatchPolicy(max_in_flight=CALLS_IN_FLIGHT))
+        yield
+        await app[SENDER].close()
+
+
+async def post_task(request: web.Request) -> web.Response:
+    """Accept a task."""
+    user_id = request[USER].sub
+    _limit(request.app[LIMIT], user_id)
+    payload = await read_payload(request)
+    key = request.headers.get("Idempotency-Key")
+    task = TaskMessage(
+        task_id=task_id_for(user_id, key),
+        user_id=user_id,
+        payload=payload,
+        traceparent=_traceparent(request.headers.get("traceparent", "")),
+        idempotent=key is not None,
+    )
+    with log_context(taskId=task.task_id):
+        await _send(request.app[SENDER], task)
+    return web.Response(
+        status=HTTPStatus.ACCEPTED,
+        body=orjson.dumps({"taskId": task.task_id}),
+        content_type="application/json",
+    )
+
+
+async def _send(sender: Batcher[OutgoingMessage], task: TaskMessage) -> None:
+    message = OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=task.user_id)
+    try:
+        await sender.submit(message, message.size())
+    except Exception:
+        REFUSED.labels("queue").inc()
+        raise
+    ACCEPTED.inc()
+
+
+def _limit(limit: RateLimit, user_id: str) -> None:
+    wait_seconds = limit.retry_after(user_id)
+    if wait_seconds:
+        REFUSED.labels("rate").inc()
+        raise Problem(
+            HTTPStatus.TOO_MANY_REQUESTS,
+            "You have sent as many tasks as a minute allows. Try again when Retry-After says.",
+            headers={"Retry-After": str(math.ceil(wait_seconds))},
+        )
+
+
+def _traceparent(given: str) -> str:
+    """Keep the caller's trace (W3C Trace Context), or begin one."""
+    if _TRACEPARENT.fullmatch(given):
+        return given
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

@@ -1,0 +1,39 @@
+"""What a task's body must be: small, JSON, an object with `data`. Each refusal says what to do."""
+
+from http import HTTPStatus
+
+import orjson
+from aiohttp import web
+
+from services.common.problem import Problem
+
+EXAMPLE = 'Send a JSON object like {"data": "…"}.'
+
+
+async def read_payload(request: web.Request) -> str:
+    """Return the body as it came, once it is known to be a task.
+
+    :raises Problem: 400, 413 (by the size limit of the application) or 415.
+    """
+    if request.content_type != "application/json":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task with Content-Type: application/json.")
+    if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task in UTF-8.")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task without Content-Encoding.")
+    raw = await request.read()
+    fields = _json(raw)
+    if not isinstance(fields, dict):
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not a JSON object. {EXAMPLE}")
+    data = fields.get("data")
+    if not isinstance(data, str) or not data.strip():
+        raise Problem(HTTPStatus.BAD_REQUEST, f"`data` must be a text that is not empty. {EXAMPLE}")
+    return raw.decode()
+
+
+def _json(raw: bytes) -> object:
+    """Parse strictly: orjson takes no NaN, no broken UTF-8, and no nesting that would exhaust the stack."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}. {EXAMPLE}") from None

@@ -1,0 +1,42 @@
+"""Settings of the ingest service."""
+
+from dataclasses import dataclass
+
+from environs import Env
+from marshmallow.validate import Range
+
+from services.common.settings import (
+    HttpSettings,
+    OidcSettings,
+    ServiceSettings,
+    is_http_url,
+    read_http,
+    read_oidc,
+    read_service,
+)
+
+# SQS takes 1 MiB; quoting the body inside the message can double it.
+DEFAULT_MAX_BODY_BYTES = 262_144
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSettings:
+    """What the ingest service needs."""
+
+    service: ServiceSettings
+    http: HttpSettings
+    oidc: OidcSettings
+    task_queue_url: str
+    tasks_per_minute: float
+    """Tasks a user may send a minute, for each replica by itself; 0 lifts the limit."""
+
+
+def read_settings(env: Env) -> IngestSettings:
+    """Read them from the environment."""
+    return IngestSettings(
+        service=read_service(env),
+        http=read_http(env, default_max_body_bytes=DEFAULT_MAX_BODY_BYTES),
+        oidc=read_oidc(env),
+        task_queue_url=env.str("TASK_QUEUE_URL", validate=is_http_url),
+        tasks_per_minute=env.float("TASKS_PER_MINUTE", 600.0, validate=Range(min=0)),
+    )

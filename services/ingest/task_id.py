@@ -1,0 +1,22 @@
+"""Task ids: new ones, and the same again for the same Idempotency-Key of the same user."""
+
+import re
+import uuid
+from http import HTTPStatus
+
+from services.common.problem import Problem
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_NAMESPACE = uuid.UUID("c66bd904-5f32-5bd0-8a5c-6ecf6b9a1d9b")
+
+
+def task_id_for(user_id: str, idempotency_key: str | None) -> str:
+    """Return the id of the task.
+
+    :raises Problem: 400 when the key cannot be one.
+    """
+    if idempotency_key is None:
+        return str(uuid.uuid4())
+    if not _KEY.fullmatch(idempotency_key):
+        raise Problem(HTTPStatus.BAD_REQUEST, "Idempotency-Key must be 1 to 255 visible ASCII characters, like a UUID.")
+    return str(uuid.uuid5(_NAMESPACE, f"{user_id}\n{idempotency_key}"))

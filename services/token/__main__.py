@@ -1,0 +1,7 @@
+"""Run with ``python -m services.token``."""
+
+from services.common.serve import main
+from services.token.app import create_app
+from services.token.settings import read_settings
+
+main(read_settings, create_app)

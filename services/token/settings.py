@@ -1,0 +1,56 @@
+"""Settings of the token service."""
+
+from dataclasses import dataclass
+
+from environs import Env
+from marshmallow.validate import Range
+
+from services.common.settings import (
+    HttpSettings,
+    MomentoSettings,
+    OidcSettings,
+    ServiceSettings,
+    is_http_url,
+    read_http,
+    read_momento,
+    read_oidc,
+    read_service,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSettings:
+    """What the token service needs."""
+
+    service: ServiceSettings
+    http: HttpSettings
+    oidc: OidcSettings
+    momento: MomentoSettings
+    momento_web_endpoint: str | None
+    """Where browsers reach Momento, if it is not the public service."""
+    token_valid_seconds: int
+    vending_per_second: float
+    """Momento's quota for the whole account (5 a second by default)."""
+    vending_replicas: int
+    """Replicas of this service that share the quota."""
+    vending_wait_seconds: float
+    """How long a request waits for its turn; a longer line is told when to come back."""
+    news_retention_seconds: float
+    """How long notifications can be caught up on; 0 switches the record off."""
+
+
+def read_settings(env: Env) -> TokenSettings:
+    """Read them from the environment."""
+    return TokenSettings(
+        service=read_service(env),
+        http=read_http(env, default_max_body_bytes=1_024),
+        oidc=read_oidc(env),
+        momento=read_momento(env),
+        momento_web_endpoint=env.str("MOMENTO_WEB_ENDPOINT", None, validate=is_http_url) or None,
+        # Momento takes up to 25 hours; the longer, the longer a leaked token lives.
+        token_valid_seconds=env.int("TOKEN_VALID_SECONDS", 1_800, validate=Range(min=2, max=86_400)),
+        vending_per_second=env.float("VENDING_PER_SECOND", 5.0, validate=Range(min=0.01)),
+        vending_replicas=env.int("VENDING_REPLICAS", 1, validate=Range(min=1)),
+        vending_wait_seconds=env.float("VENDING_WAIT_SECONDS", 10.0, validate=Range(min=0)),
+        news_retention_seconds=env.float("NEWS_RETENTION_SECONDS", 86_400.0, validate=Range(min=0, max=86_400)),
+    )

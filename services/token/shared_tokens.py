@@ -1,0 +1,75 @@
+"""Tokens shared by replicas through the Momento cache: a reload or another replica costs no vending.
+
+They are encrypted with a key derived from the Momento API key, which every replica has already, so there is nothing
+more to manage; who can read the cache but has no API key learns nothing.
+"""
+
+import logging
+import os
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from services.common.errors import PermanentError, Transient
+from services.common.momento import DisposableToken, Momento
+from services.token.metrics import SHARED_UNAVAILABLE
+
+logger = logging.getLogger(__name__)
+
+_NONCE_BYTES = 12
+_INFO = b"notification-api shared disposable tokens v1"
+
+
+class SharedTokens:
+    """Reads and writes tokens; when the cache is out it has none, and says so in a metric."""
+
+    def __init__(self, momento: Momento) -> None:
+        self._momento = momento
+        self._cipher_of: tuple[str, AESGCM] | None = None
+
+    async def find(self, user_id: str) -> DisposableToken | None:
+        """Return the user's token if another replica has put one there."""
+        try:
+            sealed = await self._momento.get(_name(user_id))
+        except (Transient, PermanentError) as error:
+            _unavailable("get", error)
+            return None
+        return None if sealed is None else self._open(user_id, sealed)
+
+    async def put(self, user_id: str, token: DisposableToken, *, ttl_seconds: float) -> None:
+        """Let other replicas use `token` for `ttl_seconds`."""
+        try:
+            await self._momento.set(_name(user_id), self._seal(user_id, token), ttl_seconds=ttl_seconds)
+        except (Transient, PermanentError) as error:
+            _unavailable("set", error)
+
+    def _seal(self, user_id: str, token: DisposableToken) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        plain = orjson.dumps([token.auth_token, token.endpoint, token.expires_at])
+        return nonce + self._cipher().encrypt(nonce, plain, user_id.encode())
+
+    def _open(self, user_id: str, sealed: bytes) -> DisposableToken | None:
+        try:
+            plain = self._cipher().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], user_id.encode())
+        except (InvalidTag, ValueError):
+            return None  # sealed before the API key was changed, or not by us
+        return DisposableToken(*orjson.loads(plain))
+
+    def _cipher(self) -> AESGCM:
+        api_key = self._momento.api_key()
+        if self._cipher_of is None or self._cipher_of[0] != api_key:
+            derived = HKDF(SHA256(), length=32, salt=None, info=_INFO).derive(api_key.encode())
+            self._cipher_of = (api_key, AESGCM(derived))
+        return self._cipher_of[1]
+
+
+def _unavailable(operation: str, error: Exception) -> None:
+    SHARED_UNAVAILABLE.labels(operation).inc()
+    logger.warning("tokens cannot be shared: %s", error, extra={"action": "shared-token", "operation": operation})
+
+
+def _name(user_id: str) -> str:
+    return f"token:{user_id}"
