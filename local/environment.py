@@ -117,6 +117,8 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, outputs: Outputs)
         **shielded(shell),
         "LOG_LEVEL": "INFO",
         "RECEIVE_WAIT_SECONDS": "2",
+        # Below the supervisor's own patience (Program.stop_within_seconds).
+        "SHUTDOWN_GRACE_SECONDS": "8",
         **chosen,
         **(passed_by_name(shell) if name == "processor" else {}),
         **aws(ports),
