@@ -36,9 +36,7 @@ class User:
 class IdTokenVerifier:
     """Verifies id tokens of one issuer (user pool) for one audience (app client)."""
 
-    def __init__(
-        self, issuer: str, audience: str, keys: KeySet, *, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, issuer: str, audience: str, keys: KeySet, *, clock: Callable[[], float] = time.time) -> None:
         self._issuer = issuer
         self._audience = audience
         self._keys = keys
