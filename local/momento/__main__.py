@@ -1,0 +1,64 @@
+"""`python -m local.momento`: the Momento emulator on 127.0.0.1."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from dataclasses import fields
+
+import uvloop
+
+from local.momento.emulator import emulator, serve_until
+from local.momento.errors import PortTakenError
+from local.momento.service import Service
+from local.momento.settings import InvalidSettingsError, Settings, camel_case
+
+
+def main(argv: list[str] | None = None) -> int:
+    options = _parser().parse_args(argv)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    service = Service()
+    values = {camel_case(each.name): getattr(options, each.name) for each in fields(Settings)}
+    try:
+        service.settings.change(values)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(service, options.grpc_port, options.web_port))
+    except (InvalidSettingsError, PortTakenError) as error:
+        print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
+        return 2
+    return 0
+
+
+async def _serve(service: Service, grpc_port: int, web_port: int) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with emulator(service, grpc_port, web_port) as running:
+        print(  # noqa: T201 -- the line that says it is ready
+            f"Momento emulator ready: gRPC 127.0.0.1:{running.grpc_port}, gRPC-web http://127.0.0.1:{running.web_port}",
+            flush=True,
+        )
+        await serve_until(stop, running)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m local.momento",
+        description="Momento emulator for unmodified Momento SDKs, on 127.0.0.1 only. Each setting can also be "
+        "changed at run time (see local/momento/README.md).",
+    )
+    parser.add_argument("--grpc-port", type=int, default=8084, help="gRPC; 0 takes a free one (default 8084)")
+    parser.add_argument("--web-port", type=int, default=8085, help="gRPC-web and admin calls (default 8085)")
+    for each in fields(Settings):
+        option = "--" + each.name.replace("_", "-")
+        text = f"{each.metadata['help']} (default {each.default})"
+        if isinstance(each.default, bool):
+            parser.add_argument(option, action=argparse.BooleanOptionalAction, default=each.default, help=text)
+        else:
+            parser.add_argument(option, type=type(each.default), default=each.default, help=text)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

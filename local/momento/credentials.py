@@ -1,0 +1,113 @@
+"""API keys and disposable tokens: making them, revoking keys, and finding out what one may do."""
+
+import base64
+import json
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cachetools import LRUCache
+from momento_wire_types import permissionmessages_pb2 as pb
+
+from local.momento.errors import invalid_argument, unauthenticated
+from local.momento.permissions import Access, access_of
+from local.momento.settings import Settings
+from local.momento.signing import sign, verify
+
+MAX_TOKEN_ID_CHARACTERS = 64
+_KEY, _DISPOSABLE = "key", "disposable"
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Whom a call comes from. `expires_at` is in epoch seconds; an API key has none."""
+
+    access: Access
+    token_id: str = ""
+    key_id: str | None = None
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """One API key in both forms in which Momento's console hands keys out."""
+
+    key_id: str
+    v1: str
+    v2: str
+
+
+class Credentials:
+    """All credentials of one emulator: signed, so that nothing but the keys' ids has to be kept."""
+
+    def __init__(self, settings: Settings, secret: bytes | None = None, clock: Callable[[], float] = time.time) -> None:
+        self.endpoint = "127.0.0.1"
+        self._settings = settings
+        self._secret = secret or secrets.token_bytes(32)
+        self._clock = clock
+        self._keys: set[str] = set()
+        self._known: LRUCache[str, Credential] = LRUCache(10_000)
+
+    def make_key(self) -> ApiKey:
+        key_id = secrets.token_hex(8)
+        self._keys.add(key_id)
+        inner = sign({"jti": key_id, "kind": _KEY}, self._secret)
+        outer = json.dumps({"endpoint": self.endpoint, "api_key": inner})
+        # The claim t:"g" is how SDKs tell a v2 key.
+        return ApiKey(
+            key_id,
+            base64.b64encode(outer.encode()).decode(),
+            sign({"t": "g", "jti": key_id, "kind": _KEY}, self._secret),
+        )
+
+    def revoke(self, key_id: str) -> bool:
+        """Refuse this key from now on; False if there is no such key."""
+        known = key_id in self._keys
+        self._keys.discard(key_id)
+        return known
+
+    def vend(self, permissions: pb.Permissions, valid_for_seconds: int, token_id: str) -> tuple[str, int]:
+        """A disposable token and the epoch second at which it expires; raises INVALID_ARGUMENT."""
+        if len(token_id) > MAX_TOKEN_ID_CHARACTERS:
+            raise invalid_argument(f"token_id must not be longer than {MAX_TOKEN_ID_CHARACTERS} characters")
+        if not 0 < valid_for_seconds <= self._settings.max_token_seconds:
+            raise invalid_argument(f"expiry must be within {self._settings.max_token_seconds} seconds")
+        try:
+            access_of(permissions)
+        except ValueError as error:
+            raise invalid_argument(str(error)) from error
+        valid_until = int(self._clock()) + valid_for_seconds
+        granted = base64.b64encode(permissions.SerializeToString()).decode()
+        claims = {"kind": _DISPOSABLE, "jti": secrets.token_hex(8), "exp": valid_until, "id": token_id, "p": granted}
+        return sign(claims, self._secret), valid_until
+
+    def authenticate(self, token: str) -> Credential:
+        """Raises UNAUTHENTICATED for a credential that is missing, malformed, foreign, revoked or expired."""
+        if not token:
+            raise unauthenticated("No credential was sent")
+        credential = self._known.get(token)
+        if credential is None:
+            credential = self._known[token] = self._read(token)
+        if credential.key_id is not None and credential.key_id not in self._keys:
+            raise unauthenticated("Invalid API key")
+        if credential.expires_at is not None and self._clock() >= credential.expires_at:
+            raise unauthenticated("The token has expired")
+        return credential
+
+    def authenticate_key(self, token: str) -> Credential:
+        """Like `authenticate`, for what only an API key may do."""
+        credential = self.authenticate(token)
+        if credential.key_id is None:
+            raise unauthenticated("A disposable token cannot vend tokens")
+        return credential
+
+    def _read(self, token: str) -> Credential:
+        try:
+            claims = verify(token, self._secret)
+        except ValueError as error:
+            raise unauthenticated("Invalid credential") from error
+        if claims["kind"] == _KEY:
+            return Credential(Access(everything=True), key_id=claims["jti"])
+        permissions = pb.Permissions.FromString(base64.b64decode(claims["p"]))
+        return Credential(access_of(permissions), token_id=claims["id"], expires_at=claims["exp"])

@@ -1,0 +1,75 @@
+"""The whole emulator: both fronts, the admin calls and the upkeep, as one context."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from local.momento.admin import Admin, guard
+from local.momento.errors import PortTakenError, shutting_down
+from local.momento.grpc_front import grpc_front
+from local.momento.service import Service
+from local.momento.upkeep import Upkeep
+from local.momento.web_front import MAX_BODY_BYTES, add_routes
+
+HOST = "127.0.0.1"
+_STOP_SECONDS = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    grpc_port: int
+    web_port: int
+    upkeep: Upkeep
+
+
+@asynccontextmanager
+async def emulator(service: Service, grpc_port: int, web_port: int) -> AsyncIterator[Running]:
+    """Serve on both ports (0: a free one) until the context ends; raises `PortTakenError`.
+
+    Whoever uses it runs `Running.upkeep` alongside.
+    """
+    upkeep = Upkeep(service)
+    async with AsyncExitStack() as stack:
+        bound_web_port = await stack.enter_async_context(_web_site(service, upkeep, web_port))
+        bound_grpc_port = await stack.enter_async_context(grpc_front(service, HOST, grpc_port))
+        service.credentials.endpoint = f"{HOST}:{bound_grpc_port}"
+        # Called first at the end: streams that are told so end by themselves, and the fronts have none to wait for.
+        stack.callback(service.caches.end_streams, shutting_down())
+        yield Running(bound_grpc_port, bound_web_port, upkeep)
+
+
+@asynccontextmanager
+async def _web_site(service: Service, upkeep: Upkeep, port: int) -> AsyncIterator[int]:
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[guard])
+    Admin(service, upkeep).add_routes(app)
+    add_routes(app, service)
+    # Without handler cancellation a browser that unsubscribes would leave its stream behind.
+    runner = web.AppRunner(
+        app, handle_signals=False, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_SECONDS
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, HOST, port)
+        try:
+            await site.start()
+        except OSError as error:
+            raise PortTakenError(port) from error
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+async def serve_until(stop: asyncio.Event, running: Running) -> None:
+    """Do the upkeep until `stop` is set; raises if the upkeep fails."""
+    upkeep = asyncio.ensure_future(running.upkeep.run())
+    stopping = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({upkeep, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if upkeep.done():
+        upkeep.result()
+    upkeep.cancel()
+    with suppress(asyncio.CancelledError):
+        await upkeep

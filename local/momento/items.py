@@ -1,0 +1,122 @@
+"""The items of one cache: values and dictionaries with a time to live, bounded in bytes."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from grpc import StatusCode
+
+from local.momento.errors import CallError
+from local.momento.settings import Settings
+
+
+@dataclass(slots=True)
+class Value:
+    body: bytes
+    expires_at: float
+
+    def size_bytes(self) -> int:
+        return len(self.body)
+
+
+@dataclass(slots=True)
+class Dictionary:
+    expires_at: float
+    fields: dict[bytes, bytes] = field(default_factory=dict)
+
+    def size_bytes(self) -> int:
+        return sum(len(name) + len(value) for name, value in self.fields.items())
+
+
+class Items:
+    """Expired items go when they are met, and in `sweep`; over the bound, the least recently used go."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+        self.used_bytes = 0
+        self._settings = settings
+        self._clock = clock
+        self._items: OrderedDict[bytes, Value | Dictionary] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, key: bytes) -> bytes | None:
+        """Raises FAILED_PRECONDITION if the key holds a dictionary."""
+        found = self._live(key)
+        if isinstance(found, Dictionary):
+            raise _wrong_type()
+        return None if found is None else found.body
+
+    def set(self, key: bytes, body: bytes, ttl_seconds: float) -> None:
+        self._store(key, Value(body, self._clock() + ttl_seconds))
+
+    def set_if_absent(self, key: bytes, body: bytes, ttl_seconds: float) -> bool:
+        if self._live(key) is not None:
+            return False
+        self.set(key, body, ttl_seconds)
+        return True
+
+    def delete(self, key: bytes) -> None:
+        removed = self._items.pop(key, None)
+        if removed is not None:
+            self.used_bytes -= len(key) + removed.size_bytes()
+
+    def dictionary(self, key: bytes) -> Mapping[bytes, bytes] | None:
+        """Raises FAILED_PRECONDITION if the key holds no dictionary."""
+        found = self._dictionary(key)
+        return None if found is None else found.fields
+
+    def set_fields(self, key: bytes, fields: Mapping[bytes, bytes], ttl_seconds: float, *, refresh_ttl: bool) -> None:
+        """A dictionary that is new always gets the time to live, an old one only with `refresh_ttl`."""
+        if not fields:
+            return
+        found = self._dictionary(key)
+        expires_at = self._clock() + ttl_seconds
+        if found is not None and not refresh_ttl:
+            expires_at = found.expires_at
+        self._store(key, Dictionary(expires_at, {**(found.fields if found else {}), **fields}))
+
+    def remove_fields(self, key: bytes, fields: Iterable[bytes]) -> None:
+        found = self._dictionary(key)
+        if found is None:
+            return
+        gone = set(fields)
+        left = {name: value for name, value in found.fields.items() if name not in gone}
+        if left:
+            self._store(key, Dictionary(found.expires_at, left))
+        else:
+            self.delete(key)
+
+    def sweep(self) -> None:
+        """Remove what has expired."""
+        now = self._clock()
+        for key in [key for key, found in self._items.items() if found.expires_at <= now]:
+            self.delete(key)
+
+    def _live(self, key: bytes) -> Value | Dictionary | None:
+        found = self._items.get(key)
+        if found is None:
+            return None
+        if found.expires_at <= self._clock():
+            self.delete(key)
+            return None
+        self._items.move_to_end(key)
+        return found
+
+    def _dictionary(self, key: bytes) -> Dictionary | None:
+        found = self._live(key)
+        if isinstance(found, Value):
+            raise _wrong_type()
+        return found
+
+    def _store(self, key: bytes, item: Value | Dictionary) -> None:
+        self.delete(key)
+        self._items[key] = item
+        self.used_bytes += len(key) + item.size_bytes()
+        while self.used_bytes > self._settings.max_cache_bytes and len(self._items) > 1:
+            self.delete(next(iter(self._items)))
+
+
+def _wrong_type() -> CallError:
+    return CallError(StatusCode.FAILED_PRECONDITION, "The key holds an item of another type")
