@@ -101,7 +101,7 @@ def bootstrap(shell: Mapping[str, str], ports: Ports) -> Environment:
         "SERVICE_NAME": SERVICE_NAME,
         "STAGE_NAME": STAGE_NAME,
         "MOMENTO_ENDPOINT": momento_grpc_url(ports),
-        "MOMENTO_WEB_ENDPOINT": momento_web_url(ports),
+        "MOMENTO_ADMIN_URL": f"http://127.0.0.1:{ports.momento_web}",
     }
 
 

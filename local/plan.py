@@ -10,6 +10,13 @@ from local.ports import Ports
 
 ROOT = Path(__file__).resolve().parents[1]
 
+RAISED_QUOTAS = (
+    *("--topic-operations-per-second", "1000"),
+    *("--subscriptions", "1000"),
+    *("--cache-operations-per-second", "1000"),
+)
+"""Momento's soft quotas, as a team has them raised before it goes live. The hard ones stay: 4 KB, 5 tokens/s."""
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -66,10 +73,8 @@ class Plan:
             name="momento",
             module="local.momento",
             arguments=(
-                "--grpc-port",
-                str(self.ports.momento_grpc),
-                "--web-port",
-                str(self.ports.momento_web),
+                *("--grpc-port", str(self.ports.momento_grpc), "--web-port", str(self.ports.momento_web)),
+                *RAISED_QUOTAS,
             ),
             environment=environment.momento(self.shell),
             ready_url=f"http://127.0.0.1:{self.ports.momento_web}/_emulator/health",
