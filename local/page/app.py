@@ -73,9 +73,7 @@ def say(text: str) -> None:
 async def get_health(request: web.Request) -> web.Response:
     """The page is ready as soon as it listens, and healthy while it watches for mails."""
     watching = not request.app[WATCH].done()
-    return web.Response(
-        text="ok\n" if watching else "mails are not watched\n", status=200 if watching else 503
-    )
+    return web.Response(text="ok\n" if watching else "mails are not watched\n", status=200 if watching else 503)
 
 
 async def get_config(request: web.Request) -> web.Response:
@@ -99,9 +97,7 @@ async def fresh(request: web.Request) -> Mailbox:
     try:
         await announce(box)
     except MailsUnavailableError as error:
-        raise web.HTTPServiceUnavailable(
-            text=f"The emulated AWS does not list its mails: {error}\n"
-        ) from error
+        raise web.HTTPServiceUnavailable(text=f"The emulated AWS does not list its mails: {error}\n") from error
     return box
 
 

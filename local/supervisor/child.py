@@ -73,9 +73,7 @@ class Child:
         return f"{self.name} (pid {self.pid}) did not {what} within {seconds:g} s.{self._last_words()}"
 
     def _last_words(self) -> str:
-        return (
-            "".join(["\nIts last lines were:", *(f"\n    {line}" for line in self.tail)]) if self.tail else ""
-        )
+        return "".join(["\nIts last lines were:", *(f"\n    {line}" for line in self.tail)]) if self.tail else ""
 
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL to its whole process group when the deadline is over."""
@@ -115,9 +113,7 @@ async def start(program: Program, leash: int, console: Console) -> Child:
         start_new_session=True,
     )
     tail: deque[str] = deque(maxlen=LAST_LINES)
-    hearing = asyncio.create_task(
-        _hear(program.name, process, tail, console), name=f"output of {program.name}"
-    )
+    hearing = asyncio.create_task(_hear(program.name, process, tail, console), name=f"output of {program.name}")
     return Child(program, process, tail, hearing)
 
 

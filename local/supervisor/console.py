@@ -56,9 +56,7 @@ def _do_nothing() -> None:
 
 def console_for(stream: TextIO, environ: Mapping[str, str]) -> Console:
     """Colour only where a person looks at it (no-color.org)."""
-    return Console(
-        stream, colour=stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
-    )
+    return Console(stream, colour=stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb")
 
 
 def standard_console() -> Console:
