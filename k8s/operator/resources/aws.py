@@ -1,0 +1,107 @@
+"""Calls to AWS: deadlines, and the one place where AWS' errors become ours."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiobotocore.config import AioConfig
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    CredentialRetrievalError,
+    HTTPClientError,
+)
+from botocore.exceptions import ConnectionError as BotoConnectionError
+from botocore.parsers import ResponseParserError
+
+from k8s.operator.resources.errors import NotFound, Permanent, Transient
+
+CALL_SECONDS = 30.0  # one call with all its retries
+_QUEUE_DELETED_RECENTLY_SECONDS = 60.0  # SQS API reference, CreateQueue
+_QUOTA_SECONDS = 300.0  # a person has to raise it, so asking often is pointless
+
+# SQS answers with its old query names and its new ones, depending on the SDK's protocol.
+_NOT_FOUND = {
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "QueueDoesNotExist",
+    "ResourceNotFoundException",
+}
+_DELETED_RECENTLY = {"AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"}
+_THROTTLED = {
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "KmsThrottled",
+}
+_PASSING = {
+    "ConcurrentModificationException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "RequestExpired",
+    # Somebody made the queue between our look and our creation: the next pass sees whose it is.
+    "QueueAlreadyExists",
+    "QueueNameExists",
+}
+_QUOTA = {"LimitExceededException", "ServiceQuotaExceededException", "OverLimit"}
+_DENIED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthorizationError",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "NotAuthorizedException",
+    "SignatureDoesNotMatch",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+}
+
+
+def client_config() -> AioConfig:
+    """For every AWS client of the operator: 3 s to connect, 8 s to an answer, three attempts in all."""
+    return AioConfig(
+        connect_timeout=3,
+        read_timeout=8,
+        retries={"mode": "standard", "total_max_attempts": 3},
+    )
+
+
+@asynccontextmanager
+async def aws_call(action: str, resource: str) -> AsyncIterator[None]:
+    """Wrap one call: `action` in IAM's words (`sqs:CreateQueue`), so that a denial says what to allow.
+
+    Raises `Transient`, `NotFound` or `Permanent`, each naming action and resource; after 30 s `Transient`.
+    """
+    what = f"{action} on {resource}"
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            yield
+    except ClientError as error:
+        raise translate(what, error) from error
+    except TimeoutError as error:
+        raise Transient(f"{what}: no answer within {CALL_SECONDS:.0f} s") from error
+    except (HTTPClientError, BotoConnectionError, CredentialRetrievalError, ResponseParserError) as error:
+        raise Transient(f"{what}: {error}") from error
+    except BotoCoreError as error:
+        raise Permanent(f"{what}: {error}") from error
+
+
+def translate(what: str, error: ClientError) -> Transient | Permanent:
+    """AWS' error as ours; `what` is `action on resource`."""
+    code = error.response.get("Error", {}).get("Code", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    text = f"{what}: {code}: {error.response.get('Error', {}).get('Message', '')}"
+    if code in _DELETED_RECENTLY:
+        return Transient(f"{text} (SQS frees a name 60 s after deletion)", _QUEUE_DELETED_RECENTLY_SECONDS)
+    if code in _QUOTA:
+        return Transient(f"{text} (a quota of the account)", _QUOTA_SECONDS)
+    if code in _THROTTLED | _PASSING or status >= 500 or status == 429:
+        return Transient(text)
+    if code in _NOT_FOUND:
+        return NotFound(text)
+    if code in _DENIED or status in {401, 403}:
+        return Permanent(f"{text} (allow {what.split(' ')[0]} for the operator's AWS role)")
+    return Permanent(text)

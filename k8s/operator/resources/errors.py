@@ -1,0 +1,32 @@
+"""What can go wrong with a stage's resources, as types that say what the caller should do."""
+
+from services.common import errors as common
+
+
+class Transient(common.Transient):
+    """It may work later: run the same pass again, not before `retry_after_seconds`."""
+
+    def __init__(self, message: str, retry_after_seconds: float = 5.0) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Permanent(common.PermanentError):
+    """It will not work until somebody changes something; the message says what."""
+
+
+class NotFound(Permanent):
+    """The resource is not there. Expected while observing and removing; elsewhere a given name is wrong."""
+
+
+class NotOurs(Permanent):
+    """A resource of our name exists and is not this stage's: it was not touched, and will not be."""
+
+    def __init__(self, resource: str, give: str) -> None:
+        """`resource` as a person would look it up; `give` names the setting that takes it as given."""
+        super().__init__(
+            f"{resource} exists but does not belong to this stage. Remove or rename it, adopt it "
+            f"(adopt: true; the stage then changes it, and deletes it at the end), or give it ({give}; "
+            "it is then only used)."
+        )
+        self.resource = resource

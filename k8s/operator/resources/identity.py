@@ -1,0 +1,50 @@
+"""Whose a resource is: a stage's identity and the tags that prove it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from k8s.operator.resources.errors import Permanent
+from k8s.operator.resources.names import Names, stage_names
+
+TAG_PREFIX = "notification-api.io"
+# The characters and length that SQS and Cognito both take in a tag's value.
+_TAG_VALUE = re.compile(r"[A-Za-z0-9_.:/=+@-]{1,256}")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who makes a stage. Stages whose names derive alike still differ here, so none touches another's.
+
+    `cluster` names the cluster (or laptop) uniquely within the AWS account; `owner` names what in it the stage
+    belongs to, such as `namespace/name` of its Stage resource. Raises `InvalidName` for names that cannot be
+    used and `Permanent` for a cluster or owner that cannot be a tag.
+    """
+
+    service_name: str
+    stage_name: str
+    cluster: str
+    owner: str
+
+    def __post_init__(self) -> None:
+        _ = self.names
+        for what, value in (("cluster", self.cluster), ("owner", self.owner)):
+            if not _TAG_VALUE.fullmatch(value):
+                raise Permanent(f"{what} {value!r} cannot be a tag: 1 to 256 of A-Z a-z 0-9 _ . : / = + @ -")
+
+    @property
+    def names(self) -> Names:
+        return stage_names(self.service_name, self.stage_name)
+
+    def tags(self) -> dict[str, str]:
+        """The tags on everything that this stage makes and that can carry tags."""
+        return {
+            f"{TAG_PREFIX}/service": self.service_name,
+            f"{TAG_PREFIX}/stage": self.stage_name,
+            f"{TAG_PREFIX}/cluster": self.cluster,
+            f"{TAG_PREFIX}/owner": self.owner,
+        }
+
+    def owns(self, tags: Mapping[str, str]) -> bool:
+        """Whether a resource with these tags is this stage's: every one of ours, whatever else there is."""
+        return self.tags().items() <= tags.items()
