@@ -1,0 +1,132 @@
+"""A stage's SQS queues: find, make, adopt, mend, remove."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from k8s.operator.resources.aws import aws_call
+from k8s.operator.resources.diff import same_json
+from k8s.operator.resources.errors import NotFound, Transient
+from k8s.operator.resources.one_pass import Pass
+
+if TYPE_CHECKING:  # stubs, there in development only
+    from types_aiobotocore_sqs import SQSClient
+    from types_aiobotocore_sqs.literals import QueueAttributeNameType
+
+_JSON_ATTRIBUTES = {"RedrivePolicy", "RedriveAllowPolicy"}
+_VISIBLE_AFTER_SECONDS = 1.0  # SQS API reference, CreateQueue: wait a second before using a new queue
+
+
+@dataclass(frozen=True)
+class Queue:
+    """A queue as SQS reports it."""
+
+    url: str
+    attributes: Mapping[str, str]
+    tags: Mapping[str, str]
+
+    @property
+    def arn(self) -> str:
+        return self.attributes["QueueArn"]
+
+    def sibling_arn(self, name: str) -> str:
+        """The ARN of another queue of this account and region, which need not exist yet."""
+        return f"{self.arn.rpartition(':')[0]}:{name}"
+
+    def drift(self, wanted: Mapping[str, str]) -> dict[str, str]:
+        """The wanted attributes that this queue does not have."""
+        return {name: value for name, value in wanted.items() if not self._has(name, value)}
+
+    def _has(self, name: str, value: str) -> bool:
+        actual = self.attributes.get(name, "")
+        return same_json(value, actual) if name in _JSON_ATTRIBUTES else value == actual
+
+
+async def find_queue(sqs: "SQSClient", name: str) -> Queue | None:
+    """The queue of this name, or None."""
+    try:
+        async with aws_call("sqs:GetQueueUrl", name):
+            url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
+        return await read_queue(sqs, url)
+    except NotFound:
+        return None
+
+
+async def read_queue(sqs: "SQSClient", url: str) -> Queue:
+    """The queue at this address. Raises `NotFound`."""
+    queue = await read_given_queue(sqs, url)
+    async with aws_call("sqs:ListQueueTags", url):
+        return replace(queue, tags=(await sqs.list_queue_tags(QueueUrl=url)).get("Tags", {}))
+
+
+async def read_given_queue(sqs: "SQSClient", url: str) -> Queue:
+    """The queue at this address without its tags, which are nobody's business here. Raises `NotFound`."""
+    async with aws_call("sqs:GetQueueAttributes", url):
+        answer = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    return Queue(url, cast("dict[str, str]", answer["Attributes"]), tags={})
+
+
+async def claim_queue(sqs: "SQSClient", name: str, at_creation: Mapping[str, str], give: str, one_pass: Pass) -> Queue:
+    """The queue of this name as ours: made where there is none, adopted if that was asked for.
+
+    The settings of one that was there may still differ (`mend_queue`). Raises `NotOurs`.
+    """
+    found = await find_queue(sqs, name)
+    if found is None:
+        return await _create(sqs, name, at_creation, one_pass)
+    if one_pass.must_tag(f"queue {name}", found.tags, give):
+        tags = one_pass.identity.tags()
+        await tag_queue(sqs, found.url, tags)
+        one_pass.changed(f"adopted queue {name}")
+        return replace(found, tags={**found.tags, **tags})
+    return found
+
+
+async def _create(sqs: "SQSClient", name: str, attributes: Mapping[str, str], one_pass: Pass) -> Queue:
+    tags = one_pass.identity.tags()  # in the same call: a queue without them would be nobody's after a crash
+    async with aws_call("sqs:CreateQueue", name):
+        url = (await sqs.create_queue(QueueName=name, Attributes=_typed(attributes), tags=tags))["QueueUrl"]
+    one_pass.changed(f"created queue {name}")
+    try:
+        made = await read_queue(sqs, url)
+    except NotFound as error:
+        raise Transient(f"queue {name} is being created", _VISIBLE_AFTER_SECONDS) from error
+    if not one_pass.identity.owns(made.tags):
+        # Not readable yet, or CreateQueue answered with a queue that somebody made meanwhile: the next pass
+        # sees which.
+        raise Transient(f"the tags of queue {name} are not there yet", _VISIBLE_AFTER_SECONDS)
+    return made
+
+
+def _typed(attributes: Mapping[str, str]) -> "dict[QueueAttributeNameType, str]":
+    return cast("dict[QueueAttributeNameType, str]", dict(attributes))
+
+
+async def mend_queue(sqs: "SQSClient", queue: Queue, wanted: Mapping[str, str], one_pass: Pass) -> None:
+    """Write those attributes that differ, if any."""
+    drift = queue.drift(wanted)
+    if not drift:
+        return
+    async with aws_call("sqs:SetQueueAttributes", queue.url):
+        await sqs.set_queue_attributes(QueueUrl=queue.url, Attributes=_typed(drift))
+    one_pass.changed(f"set {', '.join(sorted(drift))} of queue {queue.arn.rpartition(':')[2]}")
+
+
+async def tag_queue(sqs: "SQSClient", url: str, tags: Mapping[str, str]) -> None:
+    async with aws_call("sqs:TagQueue", url):
+        await sqs.tag_queue(QueueUrl=url, Tags=dict(tags))
+
+
+async def untag_queue(sqs: "SQSClient", url: str, key: str) -> None:
+    async with aws_call("sqs:UntagQueue", url):
+        await sqs.untag_queue(QueueUrl=url, TagKeys=[key])
+
+
+async def remove_queue(sqs: "SQSClient", queue: Queue, one_pass: Pass) -> None:
+    """Delete a queue that the caller knows to be ours; gone already is as good."""
+    try:
+        async with aws_call("sqs:DeleteQueue", queue.url):
+            await sqs.delete_queue(QueueUrl=queue.url)
+    except NotFound:
+        return
+    one_pass.changed(f"deleted queue {queue.arn.rpartition(':')[2]}")
