@@ -1,0 +1,113 @@
+"""A stage's Momento cache: find, make, adopt, remove. Whose it is, the ledger says (see `ledger.py`)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from momento.errors import MomentoErrorCode
+from momento.responses import CreateCache, DeleteCache, ListCaches
+from momento.responses.control.cache.create import CreateCacheResponse
+from momento.responses.control.cache.delete import DeleteCacheResponse
+from momento.responses.control.cache.list import ListCachesResponse
+from momento.responses.mixins import ErrorResponseMixin
+
+from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
+from k8s.operator.resources.ledger import Ledger
+from k8s.operator.resources.one_pass import Pass
+
+GIVE = "cache.name"
+KIND = "cache"  # in the ledger
+CALL_SECONDS = 10.0
+_LIMIT_SECONDS = 60.0
+
+_Answer = TypeVar("_Answer")
+
+_REFUSED = {MomentoErrorCode.AUTHENTICATION_ERROR, MomentoErrorCode.PERMISSION_ERROR}
+_INVALID = {
+    MomentoErrorCode.BAD_REQUEST_ERROR,
+    MomentoErrorCode.FAILED_PRECONDITION_ERROR,
+    MomentoErrorCode.INVALID_ARGUMENT_ERROR,
+}
+
+
+class CacheControl(Protocol):
+    """What is used of `momento.CacheClientAsync`."""
+
+    async def list_caches(self) -> ListCachesResponse: ...
+
+    async def create_cache(self, cache_name: str) -> CreateCacheResponse: ...
+
+    async def delete_cache(self, cache_name: str) -> DeleteCacheResponse: ...
+
+
+async def cache_exists(caches: CacheControl, name: str) -> bool:
+    """Whether Momento lists a cache of this name."""
+    answer = await _within_deadline("list caches", name, caches.list_caches)
+    if isinstance(answer, ListCaches.Success):
+        return any(cache.name == name for cache in answer.caches)
+    raise _translated("list caches", name, answer)
+
+
+async def claim_cache(caches: CacheControl, ledger: Ledger, one_pass: Pass) -> str:
+    """The name of our cache: made where there is none, adopted if that was asked for. Raises `NotOurs`."""
+    name = one_pass.identity.names.cache
+    recorded = ledger.has(KIND, name)
+    exists = await cache_exists(caches, name)
+    if exists and not recorded:
+        if not one_pass.adopt:
+            raise NotOurs(f"Momento cache {name}", GIVE)
+        one_pass.changed(f"adopted Momento cache {name}")
+    await ledger.put(KIND, name)
+    if not exists:
+        await _create(caches, name, ledger, one_pass, recorded=recorded)
+    return name
+
+
+async def _create(caches: CacheControl, name: str, ledger: Ledger, one_pass: Pass, *, recorded: bool) -> None:
+    answer = await _within_deadline("create", name, lambda: caches.create_cache(name))
+    if isinstance(answer, CreateCache.Success):
+        one_pass.changed(f"created Momento cache {name}")
+    elif not isinstance(answer, CreateCache.CacheAlreadyExists):
+        raise _translated("create", name, answer)
+    elif not recorded:  # somebody made it since we looked; our record is younger than our look
+        await ledger.drop(KIND)
+        raise NotOurs(f"Momento cache {name}", GIVE)
+
+
+async def remove_cache(caches: CacheControl, ledger: Ledger, one_pass: Pass) -> None:
+    """Delete the cache if it is recorded as ours, then the record; gone already is as good."""
+    name = one_pass.identity.names.cache
+    if not ledger.has(KIND, name):
+        return
+    answer = await _within_deadline("delete", name, lambda: caches.delete_cache(name))
+    if isinstance(answer, DeleteCache.Success):
+        one_pass.changed(f"deleted Momento cache {name}")
+    else:
+        error = _translated("delete", name, answer)
+        if not isinstance(error, NotFound):
+            raise error
+    await ledger.drop(KIND)
+
+
+async def _within_deadline(action: str, name: str, call: Callable[[], Awaitable[_Answer]]) -> _Answer:
+    # The SDK sets deadlines of its own on most control calls; this one holds whatever it does.
+    try:
+        async with asyncio.timeout(CALL_SECONDS):
+            return await call()
+    except TimeoutError as error:
+        raise Transient(f"Momento, {action} {name}: no answer within {CALL_SECONDS:.0f} s") from error
+
+
+def _translated(action: str, name: str, answer: object) -> Transient | Permanent:
+    """An SDK answer that is no success, as an error of ours."""
+    if not isinstance(answer, ErrorResponseMixin):
+        return Permanent(f"Momento, {action} {name}: unknown answer {answer!r}")
+    text = f"Momento, {action} {name}: {answer.message}"
+    if answer.error_code is MomentoErrorCode.NOT_FOUND_ERROR:
+        return NotFound(text)
+    if answer.error_code in _REFUSED:
+        return Permanent(f"{text} (the API key must be valid and allow managing caches)")
+    if answer.error_code in _INVALID:
+        return Permanent(text)
+    limited = answer.error_code is MomentoErrorCode.LIMIT_EXCEEDED_ERROR
+    return Transient(text, _LIMIT_SECONDS) if limited else Transient(text)

@@ -1,0 +1,38 @@
+"""Which of a stage's resources carry its ledger."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from k8s.operator.resources.clients import Clients
+from k8s.operator.resources.ledger import Carrier, Ledger
+from k8s.operator.resources.queue import Queue, tag_queue, untag_queue
+from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.user_pool import UserPool, tag_user_pool, untag_user_pool
+
+CLIENT_KIND = "client"  # in the ledger, only for a client made in a given pool
+
+
+def stage_ledger(
+    clients: Clients, spec: StageSpec, queues: Sequence[Queue | None], pools: Sequence[UserPool]
+) -> Ledger:
+    """The ledger on whatever of these is there, made by this stage and not given."""
+    given = {spec.given.queue_url, spec.given.dead_letter_queue_url, spec.given.user_pool_id}
+    carriers = [
+        Carrier(
+            queue.tags,
+            partial(tag_queue, clients.sqs, queue.url),
+            partial(untag_queue, clients.sqs, queue.url),
+        )
+        for queue in queues
+        if queue and queue.url not in given and spec.identity.owns(queue.tags)
+    ]
+    carriers += [
+        Carrier(
+            pool.tags,
+            partial(tag_user_pool, clients.idp, pool.arn),
+            partial(untag_user_pool, clients.idp, pool.arn),
+        )
+        for pool in pools
+        if pool.pool_id not in given and spec.identity.owns(pool.tags)
+    ]
+    return Ledger(carriers)
