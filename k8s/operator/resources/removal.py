@@ -1,0 +1,65 @@
+"""Remove a stage: what is ours goes, what is foreign or given stays."""
+
+from k8s.operator.resources.cache import remove_cache
+from k8s.operator.resources.carriers import CLIENT_KIND
+from k8s.operator.resources.clients import Clients
+from k8s.operator.resources.errors import Permanent
+from k8s.operator.resources.found import Found, find_stage
+from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.queue import Queue, remove_queue
+from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.user_pool import GIVE, UserPool, remove_user_pool
+from k8s.operator.resources.user_pool_client import find_clients, remove_client
+
+
+async def remove_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None = None) -> None:
+    """Delete client, cache, user pool, task queue and dead-letter queue, as far as they are ours.
+
+    The order: what carries no tags goes before the last resource whose tags say that it is ours. Safe to
+    repeat from any point; what is gone is no error, what is foreign is a notice. Raises `Transient` or
+    `Permanent`; a user pool with deletion protection stops the removal before it starts.
+    """
+    one_pass = one_pass or Pass(spec.identity)
+    found = await find_stage(clients, spec)
+    pools = _our_pools(found, one_pass)
+    await _remove_clients(clients, spec, found, pools, one_pass)
+    if not spec.given.cache_name:
+        await remove_cache(clients.caches, found.ledger, one_pass)
+    for pool in pools:
+        await remove_user_pool(clients.idp, pool, one_pass)
+    for queue in (found.tasks, found.dead_letter):
+        if queue and _is_ours(queue, one_pass):
+            await remove_queue(clients.sqs, queue, one_pass)
+
+
+def _our_pools(found: Found, one_pass: Pass) -> list[UserPool]:
+    ours = [pool for pool in found.user_pools if one_pass.identity.owns(pool.tags)]
+    for pool in found.user_pools:
+        if pool not in ours:
+            one_pass.notice(f"user pool {pool.pool_id} does not belong to this stage and stays")
+    for pool in ours:
+        if pool.protected:
+            raise Permanent(f"user pool {pool.pool_id} has deletion protection: turn it off, or give it ({GIVE})")
+    return ours
+
+
+def _is_ours(queue: Queue, one_pass: Pass) -> bool:
+    if one_pass.identity.owns(queue.tags):
+        return True
+    one_pass.notice(f"queue {queue.arn.rpartition(':')[2]} does not belong to this stage and stays")
+    return False
+
+
+async def _remove_clients(
+    clients: Clients, spec: StageSpec, found: Found, pools: list[UserPool], one_pass: Pass
+) -> None:
+    given_pool = spec.given.user_pool_id
+    made_in_given = bool(given_pool) and found.ledger.has(CLIENT_KIND, given_pool or "")
+    pool_ids = [given_pool] if given_pool and made_in_given else [pool.pool_id for pool in pools]
+    if spec.given.user_pool_client_id:
+        return
+    for pool_id in pool_ids:
+        for client in await find_clients(clients.idp, pool_id, spec.identity.names.user_pool_client):
+            await remove_client(clients.idp, client, one_pass)
+    if made_in_given:
+        await found.ledger.drop(CLIENT_KIND)

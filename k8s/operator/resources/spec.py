@@ -1,0 +1,37 @@
+"""What a stage shall be: whose, made of what, and what of it is given."""
+
+from dataclasses import dataclass, field
+
+from k8s.operator.resources.errors import Permanent
+from k8s.operator.resources.identity import Identity
+from k8s.operator.resources.queue_settings import QueueSettings
+from k8s.operator.resources.user_pool_settings import UserPoolSettings
+
+
+@dataclass(frozen=True)
+class Given:
+    """Resources that somebody else keeps: each is used as it is, and never changed or deleted."""
+
+    queue_url: str | None = None
+    dead_letter_queue_url: str | None = None
+    user_pool_id: str | None = None
+    user_pool_client_id: str | None = None
+    cache_name: str | None = None
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """With `adopt` the stage takes over existing resources of its names: they become its own, deletion included.
+
+    Raises `Permanent` for a combination that cannot be.
+    """
+
+    identity: Identity
+    given: Given = field(default_factory=Given)
+    queue: QueueSettings = field(default_factory=QueueSettings)
+    user_pool: UserPoolSettings = field(default_factory=UserPoolSettings)
+    adopt: bool = False
+
+    def __post_init__(self) -> None:
+        if self.given.user_pool_client_id and not self.given.user_pool_id:
+            raise Permanent("userPool.clientId is given without userPool.id: a client belongs to one pool")
