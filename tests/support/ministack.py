@@ -167,9 +167,7 @@ def ministack_process() -> Iterator[MiniStack]:
     try:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             process = _spawn(listener, home, marker)
-            stack = MiniStack(
-                f"http://127.0.0.1:{listener.getsockname()[1]}", process.pid, home / "ministack.log"
-            )
+            stack = MiniStack(f"http://127.0.0.1:{listener.getsockname()[1]}", process.pid, home / "ministack.log")
         try:
             _wait_until_ready(process, stack, marker)
             yield stack
