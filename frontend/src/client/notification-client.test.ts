@@ -1,0 +1,476 @@
+import { describe, expect, test } from "vitest";
+import { settle } from "./testing/fake-clock";
+import { problem } from "./testing/fake-service";
+import { finished } from "./testing/fake-topic";
+import { Harness } from "./testing/harness";
+import { StreamError } from "./stream";
+
+const MINUTE = 60_000;
+
+describe("connecting", () => {
+  test("subscribes with the token's own topic and is live at the first message", async () => {
+    const h = new Harness();
+    h.topic.accepting = false;
+    const client = await h.live();
+    expect(client.state).toBe("connecting");
+    expect(h.topic.last.grant.topic).toBe("alice");
+    h.topic.last.accept();
+    await settle();
+    expect(h.states).toEqual(["live"]);
+  });
+
+  test("a stream that never opens is closed, so that it occupies no connection, and tried again", async () => {
+    const h = new Harness();
+    h.topic.accepting = false;
+    await h.live();
+    await h.clock.advance(10_100);
+    expect(h.topic.streams[0]?.closed).toBe(true);
+    expect(h.states).toEqual(["reconnecting"]);
+    h.topic.accepting = true;
+    await h.clock.advance(2_000);
+    expect(h.states).toEqual(["reconnecting", "live"]);
+  });
+
+  test("goes on for ever, ever more slowly, up to the cap", async () => {
+    const h = new Harness();
+    const client = await h.live({ fetch: () => Promise.reject(new TypeError("Failed to fetch")) });
+    await h.clock.advance(60 * MINUTE);
+    const before = h.problems.length;
+    await h.clock.advance(60 * MINUTE);
+    expect(client.state).toBe("reconnecting");
+    expect(h.problems.length - before).toBeGreaterThanOrEqual(120); // every 30 s at most
+    expect(h.problems.length - before).toBeLessThanOrEqual(240); // every 15 s at least
+  });
+
+  test("a Retry-After is waited for", async () => {
+    const h = new Harness();
+    h.service.reply("/token", problem(503, "Momento is down", { "retry-after": "20" }));
+    await h.live();
+    await h.clock.advance(19_900);
+    expect(h.service.count("/token")).toBe(1);
+    await h.clock.advance(1_000);
+    expect(h.states.at(-1)).toBe("live");
+    expect(h.problems).toEqual([
+      { stage: "token", message: "Momento is down", status: 503, requestId: "r-1", retryAfterMs: 20_000 },
+    ]);
+  });
+
+  test("an incomplete answer of the token service is a problem, not a crash", async () => {
+    const h = new Harness();
+    h.service.reply("/token", Response.json({ token: "x" }));
+    await h.live();
+    expect(h.problems[0]?.message).toMatch(/incomplete/);
+    expect(h.states).toEqual(["reconnecting"]);
+  });
+});
+
+describe("an expired id token", () => {
+  test("is renewed once, unseen", async () => {
+    const h = new Harness();
+    h.service.validIdTokens = new Set(["id-2"]);
+    h.refreshed = "id-2";
+    const client = await h.live();
+    expect([client.state, h.refreshes > 0, h.problems]).toEqual(["live", true, []]);
+  });
+
+  test.each([
+    ["cannot be renewed", null],
+    ["is refused when renewed", "id-9"],
+  ])("that %s signs out", async (_, refreshed) => {
+    const h = new Harness();
+    h.service.validIdTokens.clear();
+    h.refreshed = refreshed;
+    const client = await h.live();
+    expect([client.state, h.refreshes]).toEqual(["signed-out", 1]);
+    await h.clock.advance(10 * MINUTE);
+    expect(h.service.count("/token")).toBeLessThanOrEqual(2);
+  });
+
+  test("found at catch-up signs out too, and ends the stream", async () => {
+    const h = new Harness();
+    h.service.reply("/notifications", problem(401, "expired"), problem(401, "expired"));
+    h.refreshed = "id-2";
+    const client = await h.live();
+    expect([client.state, h.topic.openCount]).toEqual(["signed-out", 0]);
+  });
+});
+
+describe("news", () => {
+  test("is told as it comes", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item({ taskId: "a", message: "Finished task: 🎉 <b>" });
+    expect(h.news).toEqual([finished({ taskId: "a", message: "Finished task: 🎉 <b>", source: "live" } as never)]);
+  });
+
+  test("is told once for a task and status", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item({ taskId: "a", status: "progress", message: "1 of 2" });
+    h.topic.last.item({ taskId: "a", status: "progress", message: "1 of 2" });
+    h.topic.last.item({ taskId: "a", status: "progress", message: "2 of 2" });
+    h.topic.last.item({ taskId: "a" });
+    h.topic.last.item({ taskId: "a" });
+    expect(h.news.map(({ message }) => message)).toEqual(["1 of 2", "2 of 2", "Finished task: x"]);
+  });
+
+  test("in bare text, as NOTIFICATION_FORMAT=text sends it, is told", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item("Finished task: plain");
+    h.topic.last.item('{"foreign":"json"}');
+    expect(h.news.map(({ message }) => message)).toEqual(["Finished task: plain", '{"foreign":"json"}']);
+  });
+
+  test("reaches the other listeners when one throws", async () => {
+    const h = new Harness();
+    const client = h.client();
+    const errors: unknown[] = [];
+    const original = console.error;
+    console.error = (...all: unknown[]) => void errors.push(all);
+    client.on("news", () => {
+      throw new Error("mine");
+    });
+    const told: string[] = [];
+    client.on("news", ({ taskId }) => void told.push(taskId));
+    client.start();
+    await settle();
+    h.topic.last.item({ taskId: "a" });
+    console.error = original;
+    expect([told, errors.length]).toEqual([["a"], 1]);
+  });
+
+  test("ends for a listener that was removed", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    const told: string[] = [];
+    const remove = client.on("news", ({ taskId }) => void told.push(taskId));
+    h.topic.last.item({ taskId: "a" });
+    remove();
+    h.topic.last.item({ taskId: "b" });
+    expect(told).toEqual(["a"]);
+  });
+});
+
+describe("token renewal", () => {
+  test("comes before half of the token's life and leaves no gap", async () => {
+    const h = new Harness();
+    await h.live();
+    await beat(h, 12 * MINUTE);
+    expect(h.topic.streams).toHaveLength(1);
+    h.topic.accepting = false;
+    await beat(h, 0.9 * MINUTE);
+    const [old, next] = h.topic.streams;
+    expect(next?.grant.token).not.toBe(old?.grant.token);
+    expect(old?.closed).toBe(false);
+    next?.accept();
+    await settle();
+    old?.item({ taskId: "under way on the old" });
+    next?.item({ taskId: "under way on the old" });
+    next?.item({ taskId: "on the new" });
+    await h.clock.advance(3_000);
+    expect(old?.closed).toBe(true);
+    expect(h.told).toEqual(["under way on the old", "on the new"]);
+    expect(h.states).toEqual(["live"]);
+  });
+
+  test("that yields the same shared token opens no other stream", async () => {
+    const h = new Harness();
+    h.service.sharedToken = "shared";
+    await h.live();
+    await beat(h, 14 * MINUTE);
+    expect(h.service.count("/token")).toBeGreaterThan(1);
+    expect(h.topic.streams).toHaveLength(1);
+  });
+
+  test("that fails leaves the stream open and is tried again", async () => {
+    const h = new Harness();
+    await h.live();
+    h.service.reply("/token", problem(503, "down"), problem(503, "down"));
+    await beat(h, 16 * MINUTE);
+    expect(h.states).toEqual(["live"]);
+    expect(h.topic.last.grant.token).not.toBe(h.topic.streams[0]?.grant.token);
+  });
+
+  test("does not spin when this machine's clock is far ahead", async () => {
+    const h = new Harness();
+    h.service.lifetimeSeconds = -3600;
+    await h.live();
+    await beat(h, 5 * MINUTE);
+    expect(h.service.count("/token")).toBe(1);
+  });
+
+  test("replaces a stream on which the browser keeps too much", async () => {
+    const h = new Harness();
+    await h.live({ timing: { maxStreamCharacters: 1_000 } });
+    h.topic.last.item({ taskId: "long", message: "x".repeat(1_001) });
+    await settle();
+    await h.clock.advance(3_000);
+    expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+});
+
+describe("a lost connection", () => {
+  test("that the transport resumes is live again, and what was missed is caught up", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item({ taskId: "a" });
+    h.topic.last.listener.interrupted(true);
+    expect(h.states).toEqual(["live", "reconnecting"]);
+    h.service.records = [finished({ taskId: "a" }), finished({ taskId: "b" })];
+    h.topic.last.heartbeat();
+    await settle();
+    expect([h.states.at(-1), h.told]).toEqual(["live", ["a", "b"]]);
+    expect(h.topic.streams).toHaveLength(1);
+  });
+
+  test("that cannot be resumed is opened again by the client, and nothing is missed", async () => {
+    const h = new Harness();
+    await h.live();
+    h.service.records = [finished({ taskId: "in the gap" })];
+    h.topic.last.listener.interrupted(false);
+    await h.clock.advance(1_000);
+    expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
+    expect(h.news).toMatchObject([{ taskId: "in the gap", source: "catch-up" }]);
+  });
+
+  test("that the transport keeps opening is backed off from", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    for (let second = 0; second < 60; second += 1) {
+      if (client.state === "live") h.topic.last.listener.interrupted(true);
+      if (client.state === "reconnecting" && !h.topic.last.closed) h.topic.last.listener.interrupted(true);
+      await h.clock.advance(1_000);
+    }
+    expect(h.topic.streams.length).toBeLessThan(12);
+  });
+
+  test("that ends with a refused token gets another token", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.listener.ended(new StreamError("expired", true));
+    await h.clock.advance(1_000);
+    expect(h.topic.streams.map(({ grant }) => grant.token)).toEqual(["disposable-1", "disposable-2"]);
+  });
+
+  test("that ends otherwise keeps its token, for tokens are few", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.listener.ended(new StreamError("unavailable"));
+    await h.clock.advance(1_000);
+    expect([h.topic.streams.length, h.service.count("/token")]).toEqual([2, 1]);
+  });
+
+  test("is noticed by missing heartbeats", async () => {
+    const h = new Harness();
+    await h.live();
+    for (let beats = 0; beats < 5; beats += 1) {
+      await h.clock.advance(10_000);
+      h.topic.last.heartbeat();
+    }
+    await h.clock.advance(29_000);
+    expect(h.states).toEqual(["live"]);
+    await h.clock.advance(1_500);
+    expect(h.states).toEqual(["live", "reconnecting"]);
+  });
+
+  test("is noticed on waking from sleep", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    h.clock.sleep(8 * 60 * MINUTE);
+    client.nudge();
+    expect(client.state).toBe("reconnecting");
+  });
+
+  test("while offline says so, and is mended the moment the network is back", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    client.setOnline(false);
+    expect(client.state).toBe("live");
+    h.topic.accepting = false;
+    h.topic.last.listener.interrupted(false);
+    expect(client.state).toBe("offline");
+    await h.clock.advance(25_000);
+    h.topic.accepting = true;
+    client.setOnline(true);
+    await settle();
+    expect(client.state).toBe("live");
+  });
+
+  test("with streams blocked brings the news all the same", async () => {
+    const h = new Harness();
+    h.memory.value = JSON.stringify({ cursor: 1, keys: [] });
+    h.topic.accepting = false;
+    await h.live();
+    h.service.records = [finished({ taskId: "a" })];
+    h.topic.last.refuse();
+    await settle();
+    expect(h.told).toEqual(["a"]);
+  });
+});
+
+describe("catch-up", () => {
+  test("tells history as such in a browser that is new", async () => {
+    const h = new Harness();
+    h.service.records = [finished({ taskId: "a" }), finished({ taskId: "b" })];
+    await h.live();
+    expect(h.news.map(({ source }) => source)).toEqual(["history", "history"]);
+    expect(h.service.requests.at(-1)).toMatchObject({ path: "/notifications", after: 0 });
+  });
+
+  test("after a page load asks a little further back, and tells only what is new", async () => {
+    const h = new Harness();
+    const first = await h.live();
+    h.topic.last.item({ taskId: "a", time: 5_000_000 });
+    first.stop();
+    h.service.records = [finished({ taskId: "a", time: 5_000_000 }), finished({ taskId: "b", time: 4_999_000 })];
+    await h.live();
+    expect(h.service.requests.at(-1)?.after).toBe(5_000_000 - 60_000);
+    expect(h.told).toEqual(["a", "b"]);
+    expect(h.news.at(-1)?.source).toBe("catch-up");
+  });
+
+  test("of a first page that saw nothing makes the next page's news no history", async () => {
+    const h = new Harness();
+    (await h.live()).stop();
+    h.service.records = [finished({ taskId: "a" })];
+    await h.live();
+    expect(h.news).toMatchObject([{ taskId: "a", source: "catch-up" }]);
+  });
+
+  test("that fails is tried again until it succeeds", async () => {
+    const h = new Harness();
+    h.memory.value = JSON.stringify({ cursor: 1, keys: [] });
+    h.service.reply("/notifications", problem(503, "down"), new TypeError("Failed to fetch"));
+    h.service.records = [finished({ taskId: "a" })];
+    await h.live();
+    expect(h.told).toEqual([]);
+    await h.clock.advance(10_000);
+    expect([h.told, h.service.count("/notifications")]).toEqual([["a"], 3]);
+  });
+
+  test("is not there in a service that keeps no record", async () => {
+    const h = new Harness();
+    h.service.records = null;
+    const client = await h.live();
+    await h.clock.advance(20_000);
+    expect([client.state, h.problems, h.service.count("/notifications")]).toEqual(["live", [], 1]);
+  });
+
+  test("follows a hole in the topic's history", async () => {
+    const h = new Harness();
+    await h.live();
+    h.service.records = [finished({ taskId: "a" })];
+    h.topic.last.listener.gap();
+    await settle();
+    expect(h.told).toEqual(["a"]);
+  });
+
+  test("drops records that are none", async () => {
+    const h = new Harness();
+    h.service.records = [null, 7, { taskId: "a" }, finished({ taskId: "b" })] as never;
+    h.service.reply("/notifications", Response.json({ notifications: h.service.records }));
+    await h.live();
+    expect(h.told).toEqual(["b"]);
+  });
+});
+
+describe("sign-out", () => {
+  test("ends the stream, forgets, and tells nothing more", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    h.topic.last.item({ taskId: "a" });
+    const { listener } = h.topic.last;
+    client.signOut();
+    expect([client.state, h.topic.openCount, h.memory.value]).toEqual(["signed-out", 0, null]);
+    listener.item(JSON.stringify(finished({ taskId: "late" })), "9");
+    await h.clock.advance(30 * MINUTE);
+    client.start();
+    client.nudge();
+    await settle();
+    expect([h.told, h.topic.openCount, h.memory.value]).toEqual([["a"], 0, null]);
+  });
+
+  test("leaves no timer", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    h.topic.last.item({ taskId: "a" });
+    client.signOut();
+    expect(h.clock.pending).toBe(0);
+  });
+
+  test("while a token is on its way opens no stream", async () => {
+    const h = new Harness();
+    const client = h.client();
+    client.start();
+    client.signOut();
+    await settle();
+    expect([h.topic.openCount, h.states]).toEqual([0, ["signed-out"]]);
+  });
+
+  test("while a stream is opening closes it", async () => {
+    const h = new Harness();
+    h.topic.accepting = false;
+    const client = await h.live();
+    client.signOut();
+    h.topic.last.accept();
+    await settle();
+    expect([client.state, h.topic.openCount]).toEqual(["signed-out", 0]);
+  });
+
+  test("while a catch-up is on its way tells none of it", async () => {
+    const h = new Harness();
+    let answer: (response: Response) => void = () => undefined;
+    const client = await h.live({
+      fetch: (input, init) =>
+        String(input).includes("/notifications")
+          ? new Promise((resolve) => (answer = resolve))
+          : h.service.fetch(input, init),
+    });
+    client.signOut();
+    answer(Response.json({ notifications: [finished({ taskId: "a" })] }));
+    await settle();
+    expect([h.told, h.memory.value]).toEqual([[], null]);
+  });
+
+  test("by another user's signing in: their topic is not told here", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    h.service.topic = "bob";
+    h.topic.last.listener.ended(new StreamError("expired", true));
+    await h.clock.advance(2_000);
+    expect([client.state, h.topic.openCount]).toEqual(["signed-out", 0]);
+  });
+});
+
+describe("handing over to another tab", () => {
+  test("stop and start go on where it stood", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    h.topic.last.item({ taskId: "a" });
+    client.stop();
+    expect(h.topic.openCount).toBe(0);
+    h.service.records = [finished({ taskId: "a" }), finished({ taskId: "b" })];
+    client.start();
+    await settle();
+    expect(h.told).toEqual(["a", "b"]);
+  });
+
+  test("what another tab told is not told again", async () => {
+    const h = new Harness();
+    const client = h.client();
+    client.observe(finished({ taskId: "a" }));
+    h.service.records = [finished({ taskId: "a" })];
+    client.start();
+    await settle();
+    expect(h.told).toEqual([]);
+  });
+});
+
+/** A minute's worth and more of life on the newest stream, with a heartbeat every five seconds. */
+async function beat(h: Harness, ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 5_000) {
+    await h.clock.advance(Math.min(5_000, ms - passed));
+    for (const stream of h.topic.streams) stream.heartbeat();
+  }
+}
