@@ -6,6 +6,7 @@ import logging
 import signal
 import sys
 from dataclasses import fields
+from pathlib import Path
 
 import uvloop
 
@@ -13,18 +14,19 @@ from local.momento.emulator import emulator, serve_until
 from local.momento.errors import PortTakenError
 from local.momento.service import Service
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
+from local.momento.state import StateFileError, load_state
 
 
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
-    service = Service()
     values = {camel_case(each.name): getattr(options, each.name) for each in fields(Settings)}
     try:
+        service = Service(load_state(options.state_file))
         service.settings.change(values)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(service, options.grpc_port, options.web_port))
-    except (InvalidSettingsError, PortTakenError) as error:
+    except (InvalidSettingsError, PortTakenError, StateFileError) as error:
         print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
         return 2
     return 0
@@ -50,6 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--grpc-port", type=int, default=8084, help="gRPC; 0 takes a free one (default 8084)")
     parser.add_argument("--web-port", type=int, default=8085, help="gRPC-web and admin calls (default 8085)")
+    parser.add_argument(
+        "--state-file", type=Path, help="keeps keys, caches and the validity of tokens over a restart (default: none)"
+    )
     for each in fields(Settings):
         option = "--" + each.name.replace("_", "-")
         text = f"{each.metadata['help']} (default {each.default})"

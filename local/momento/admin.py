@@ -8,7 +8,8 @@ from aiohttp import web
 from grpc import StatusCode
 
 from local.momento.errors import StreamAborted
-from local.momento.faults import Fault, parse_faults
+from local.momento.fault_input import parse_faults
+from local.momento.faults import Fault
 from local.momento.service import Service
 from local.momento.settings import InvalidSettingsError
 from local.momento.upkeep import Upkeep

@@ -14,6 +14,7 @@ from local.momento.errors import invalid_argument, unauthenticated
 from local.momento.permissions import Access, access_of
 from local.momento.settings import Settings
 from local.momento.signing import sign, verify
+from local.momento.state import State
 
 MAX_TOKEN_ID_CHARACTERS = 64
 _KEY, _DISPOSABLE = "key", "disposable"
@@ -41,31 +42,33 @@ class ApiKey:
 class Credentials:
     """All credentials of one emulator: signed, so that nothing but the keys' ids has to be kept."""
 
-    def __init__(self, settings: Settings, secret: bytes | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, state: State, clock: Callable[[], float] = time.time) -> None:
         self.endpoint = "127.0.0.1"
         self._settings = settings
-        self._secret = secret or secrets.token_bytes(32)
+        self._state = state
         self._clock = clock
-        self._keys: set[str] = set()
         self._known: LRUCache[str, Credential] = LRUCache(10_000)
 
     def make_key(self) -> ApiKey:
         key_id = secrets.token_hex(8)
-        self._keys.add(key_id)
-        inner = sign({"jti": key_id, "kind": _KEY}, self._secret)
+        self._state.key_ids.add(key_id)
+        self._state.save()
+        inner = sign({"jti": key_id, "kind": _KEY}, self._state.secret)
         outer = json.dumps({"endpoint": self.endpoint, "api_key": inner})
         # The claim t:"g" is how SDKs tell a v2 key.
         return ApiKey(
             key_id,
             base64.b64encode(outer.encode()).decode(),
-            sign({"t": "g", "jti": key_id, "kind": _KEY}, self._secret),
+            sign({"t": "g", "jti": key_id, "kind": _KEY}, self._state.secret),
         )
 
     def revoke(self, key_id: str) -> bool:
         """Refuse this key from now on; False if there is no such key."""
-        known = key_id in self._keys
-        self._keys.discard(key_id)
-        return known
+        if key_id not in self._state.key_ids:
+            return False
+        self._state.key_ids.remove(key_id)
+        self._state.save()
+        return True
 
     def vend(self, permissions: pb.Permissions, valid_for_seconds: int, token_id: str) -> tuple[str, int]:
         """A disposable token and the epoch second at which it expires; raises INVALID_ARGUMENT."""
@@ -80,7 +83,7 @@ class Credentials:
         valid_until = int(self._clock()) + valid_for_seconds
         granted = base64.b64encode(permissions.SerializeToString()).decode()
         claims = {"kind": _DISPOSABLE, "jti": secrets.token_hex(8), "exp": valid_until, "id": token_id, "p": granted}
-        return sign(claims, self._secret), valid_until
+        return sign(claims, self._state.secret), valid_until
 
     def authenticate(self, token: str) -> Credential:
         """Raises UNAUTHENTICATED for a credential that is missing, malformed, foreign, revoked or expired."""
@@ -89,7 +92,7 @@ class Credentials:
         credential = self._known.get(token)
         if credential is None:
             credential = self._known[token] = self._read(token)
-        if credential.key_id is not None and credential.key_id not in self._keys:
+        if credential.key_id is not None and credential.key_id not in self._state.key_ids:
             raise unauthenticated("Invalid API key")
         if credential.expires_at is not None and self._clock() >= credential.expires_at:
             raise unauthenticated("The token has expired")
@@ -104,7 +107,7 @@ class Credentials:
 
     def _read(self, token: str) -> Credential:
         try:
-            claims = verify(token, self._secret)
+            claims = verify(token, self._state.secret)
         except ValueError as error:
             raise unauthenticated("Invalid credential") from error
         if claims["kind"] == _KEY:

@@ -18,6 +18,7 @@ from local.momento.dictionary_calls import DictionaryCalls
 from local.momento.errors import CallError, unauthenticated
 from local.momento.faults import Faults
 from local.momento.settings import Settings
+from local.momento.state import State
 from local.momento.stats import Stats
 from local.momento.subscription import Subscription
 from local.momento.token_calls import TokenCalls
@@ -30,10 +31,10 @@ SUBSCRIBE = SUBSCRIBE_PATH.rpartition("/")[2]
 class Service:
     """Everything that a client can call, whatever front it comes through."""
 
-    def __init__(self) -> None:
+    def __init__(self, state: State) -> None:
         self.settings = Settings()
-        self.credentials = Credentials(self.settings)
-        self.caches = Caches(self.settings)
+        self.credentials = Credentials(self.settings, state)
+        self.caches = Caches(self.settings, state)
         self.faults = Faults()
         self.stats = Stats()
         self._topics = TopicCalls(self.settings, self.caches, self.stats)

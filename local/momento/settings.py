@@ -6,6 +6,7 @@ The defaults of the quotas are the real service's for a new account (docs.moment
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from math import isfinite
 from typing import Any
 
 _HUGE = 1e12
@@ -96,8 +97,10 @@ def camel_case(name: str) -> str:
 def _problem(value: object, kind: type, limits: Mapping[str, Any]) -> str | None:
     if kind is bool:
         return None if isinstance(value, bool) else "must be true or false"
-    if isinstance(value, bool) or not isinstance(value, int | float) or (kind is int and value != int(value)):
-        return "must be a whole number" if kind is int else "must be a number"
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return "must be a number"
+    if kind is int and not float(value).is_integer():
+        return "must be a whole number"
     if not limits["minimum"] <= value <= limits["maximum"]:
         return f"must be between {limits['minimum']:g} and {limits['maximum']:g}"
     return None

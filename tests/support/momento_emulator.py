@@ -13,12 +13,11 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -108,20 +107,16 @@ class MomentoEmulator:
 
     def admin(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
         """One admin call; raises `MomentoEmulatorError` if it is refused."""
-        request = urllib.request.Request(
-            f"{self.web_endpoint}/_emulator/{path}",
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"x-emulator-admin": "1"},
-        )
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        try:
-            with opener.open(request, timeout=_ADMIN_SECONDS) as answer:
-                loaded: dict[str, Any] = json.loads(answer.read() or b"{}")
-                return loaded
-        except urllib.error.HTTPError as error:
-            with error:
-                raise MomentoEmulatorError(f"{error.code}: {error.read().decode()}") from error
+        connection = HTTPConnection("127.0.0.1", self.web_port, timeout=_ADMIN_SECONDS)
+        with closing(connection):
+            content = None if body is None else json.dumps(body).encode()
+            connection.request(method, f"/_emulator/{path}", content, {"x-emulator-admin": "1"})
+            answer = connection.getresponse()
+            text = answer.read().decode()
+        if answer.status >= 400:
+            raise MomentoEmulatorError(f"{answer.status}: {text}")
+        loaded: dict[str, Any] = json.loads(text or "{}")
+        return loaded
 
 
 @contextmanager
