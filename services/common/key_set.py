@@ -72,7 +72,7 @@ class KeySet:
         Raises UnknownKey when the key set has no such key, KeySetUnavailable when it cannot be read.
         """
         if kid not in self._keys:
-            await self._look_for(kid)
+            await self._fetch_unless_recent()
         try:
             return self._keys[kid]
         except KeyError:
@@ -80,10 +80,10 @@ class KeySet:
                 raise KeySetUnavailable(f"The key set {self._url} cannot be read: {self._error}") from None
             raise UnknownKey("The key set has no such key") from None
 
-    async def _look_for(self, kid: str) -> None:
+    async def _fetch_unless_recent(self) -> None:
         async with self._fetching:
-            # Whoever waited for the lock finds the answer of the fetch that held it.
-            if kid not in self._keys and self._clock() - self._fetched_at >= PENALTY_SECONDS:
+            # Whoever waited for the lock has the answer of the fetch that held it.
+            if self._clock() - self._fetched_at >= PENALTY_SECONDS:
                 await self._fetch()
 
     async def _refresh(self) -> bool:

@@ -169,17 +169,21 @@ async def test_an_unknown_key_is_no_verdict_while_the_key_set_cannot_be_read(
 async def test_a_fetch_that_is_cancelled_leaves_no_verdict_and_no_lock(
     keys: KeySet, server: JwksServer, clock: HandClock
 ) -> None:
+    await keys.key(KID)
+    server.keys.append(jwk("next", rsa_key("second")))
     gate = server.hold()
-    caller = asyncio.create_task(keys.key(KID))
+    server.asked.clear()
+    clock.advance(10)
+    caller = asyncio.create_task(keys.key("next"))
     await server.asked.wait()
     caller.cancel()
     with suppress(asyncio.CancelledError):
         await caller
     with pytest.raises(KeySetUnavailable):
-        await keys.key(KID)
+        await keys.key("next")
     gate.set()
     clock.advance(10)
-    await keys.key(KID)
+    await keys.key("next")
 
 
 async def _redirect(request: web.Request) -> web.StreamResponse:

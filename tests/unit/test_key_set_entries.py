@@ -96,3 +96,19 @@ def test_use_and_alg_may_be_left_out() -> None:
 def test_the_first_of_two_entries_with_one_key_id_stands() -> None:
     [key] = usable_keys(key_set(jwk(), jwk(key=rsa_key("second")))).values()
     assert key.key.public_numbers() == rsa_key().public_key().public_numbers()
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("no kid", "it has no key id"),
+        ("an elliptic curve", "its kty is not RSA"),
+        ("an encryption key", "its use is not sig"),
+        ("PSS", "its alg is not RS256"),
+        ("a short modulus", "it is no public key of 2048 bits or more"),
+    ],
+)
+def test_the_log_says_what_is_wrong_with_an_entry(name: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(KeySetError):
+        usable_keys(key_set(JUNK[name]))
+    assert [record.__dict__["error"] for record in caplog.records] == [said]
