@@ -244,8 +244,7 @@ async def test_it_is_not_healthy_when_nobody_watches_for_mails(settings: Setting
 @pytest.fixture
 def port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        number = server.getsockname()[1]
-    return number
+        return int(server.getsockname()[1])
 
 
 def test_it_listens_on_this_machine_alone(port: int) -> None:

@@ -28,11 +28,11 @@ class WaitedTooLongError(AssertionError):
     """A condition did not come true in time."""
 
 
-def until(condition: Callable[[], object], what: str, seconds: float = WAIT_SECONDS) -> None:
+def until(condition: Callable[[], object], what: str | Callable[[], str], seconds: float = WAIT_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
-            raise WaitedTooLongError(what)
+            raise WaitedTooLongError(what() if callable(what) else what)
         time.sleep(POLL_SECONDS)
 
 
@@ -61,6 +61,13 @@ def get(url: str) -> int:
     with _OPENER.open(url, timeout=5) as response:
         status: int = response.status
         return status
+
+
+def answers_200(url: str) -> bool:
+    try:
+        return get(url) == 200
+    except OSError:
+        return False
 
 
 class Supervised:
