@@ -40,9 +40,7 @@ def cause(error: Exception) -> str:
         code = error.response.get("Error", {}).get("Code", "Unknown")
         return f"{code} ({_ADVICE.get(code, 'an error that SSM answered')})"
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
-        return (
-            f"{type(error).__name__} (give the pod a role by IRSA or Pod Identity, or set AWS_ACCESS_KEY_ID)"
-        )
+        return f"{type(error).__name__} (give the pod a role by IRSA or Pod Identity, or set AWS_ACCESS_KEY_ID)"
     if isinstance(error, TimeoutError):
         return "SSM did not answer in time (is AWS_ENDPOINT_URL right, is the network open?)"
     if isinstance(error, BotoCoreError | OSError):

@@ -58,7 +58,12 @@ def main(
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_SETTINGS)
     configure_logging(settings.service)
-    sys.exit(uvloop.run(_run(settings, create_app, listens=listens)))
+    try:
+        status = uvloop.run(_run(settings, create_app, listens=listens))
+    except SettingsError as error:  # found out while the application was built, such as a handler that is not there
+        sys.stderr.write(f"{error}\n")
+        status = EXIT_SETTINGS
+    sys.exit(status)
 
 
 async def _run(settings: S, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool) -> int:

@@ -137,7 +137,7 @@ def is_momento_endpoint(value: str) -> None:
         raise ValidationError("must be a host name (TLS), or http://host:port (plaintext, for an emulator)")
 
 
-def read_service(env: Env, *, default_port: int = 8080) -> ServiceSettings:
+def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSettings:
     """Read the settings that every service has."""
     stage_name = env.str("STAGE_NAME", validate=Regexp(_NAME + r"\Z", error="must be letters, digits, - and _"))
     return ServiceSettings(
@@ -153,10 +153,12 @@ def read_service(env: Env, *, default_port: int = 8080) -> ServiceSettings:
             validate=OneOf(LOG_LEVELS, error="must be one of {choices}"),
         ),
         host=env.str("HOST", "0.0.0.0", validate=not_empty),  # noqa: S104 — a pod is reached from outside it
-        port=env.int("PORT", default_port, validate=is_port),
+        port=env.int("PORT", 8080, validate=is_port),
         ops_port=env.int("OPS_PORT", 9090, validate=is_port),
         shutdown_delay_seconds=env.float("SHUTDOWN_DELAY_SECONDS", 0.0, validate=Range(min=0, max=300)),
-        shutdown_grace_seconds=env.float("SHUTDOWN_GRACE_SECONDS", 25.0, validate=Range(min=1, max=43_200)),
+        shutdown_grace_seconds=env.float(
+            "SHUTDOWN_GRACE_SECONDS", default_grace_seconds, validate=Range(min=1, max=43_200)
+        ),
     )
 
 

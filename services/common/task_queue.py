@@ -1,5 +1,6 @@
 """The task queue: SQS calls in batches, each entry with its own outcome, errors translated once."""
 
+import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ from services.common.errors import PermanentError, Transient
 from services.common.metrics import SQS_CALLS
 
 R = TypeVar("R")
+
+CALL_SECONDS = 5.0
+"""A call that takes longer has failed; a long poll gets this on top of its wait."""
 
 
 class QueueUnavailable(Transient):
@@ -105,6 +109,7 @@ class TaskQueue:
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"],
             ),
+            wait_seconds + CALL_SECONDS,
         )
         return [_received(message) for message in answer.get("Messages", [])]
 
@@ -137,12 +142,15 @@ class TaskQueue:
         return dict(answer.get("Attributes", {}))
 
 
-async def _called(operation: str, call: Awaitable[R]) -> Any:
+async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CALL_SECONDS) -> Any:
     outcome = "error"
     try:
-        answer = await call
+        async with asyncio.timeout(limit_seconds):
+            answer = await call
         outcome = "ok"
         return answer
+    except TimeoutError:
+        raise QueueUnavailable(f"{operation}: no answer within {limit_seconds:g} s") from None
     except ClientError as error:
         details = error.response.get("Error", {})
         raise QueueUnavailable(f"{operation}: {details.get('Code')}: {details.get('Message')}") from error

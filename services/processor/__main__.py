@@ -1,0 +1,7 @@
+"""Run with ``python -m services.processor``."""
+
+from services.common.serve import main
+from services.processor.app import create_app
+from services.processor.settings import read_settings
+
+main(read_settings, create_app, listens=False)

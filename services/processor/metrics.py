@@ -1,0 +1,54 @@
+"""What the processor measures."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from services.common.metrics import PREFIX
+
+TASK_BUCKETS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600)
+# The objective for the wait is in the order of ten seconds; a backlog may be hours.
+WAIT_BUCKETS = (0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400)
+
+RECEIVED = Counter("messages_received", "Messages received from the task queue.", namespace=PREFIX)
+REDELIVERED = Counter("messages_redelivered", "Messages received that had been received before.", namespace=PREFIX)
+IN_PROCESS = Gauge("tasks_in_process", "Tasks that hold a slot.", namespace=PREFIX)
+WAITING = Gauge("tasks_waiting", "Messages held back so that one user does not take every slot.", namespace=PREFIX)
+SLOTS = Gauge("slots", "Tasks that this replica can work on at once.", namespace=PREFIX)
+PROCESSED = Counter("tasks_processed", "Messages dealt with, by outcome.", ("outcome",), namespace=PREFIX)
+TASK_SECONDS = Histogram(
+    "task_duration_seconds", "Time in the handler.", ("outcome",), namespace=PREFIX, buckets=TASK_BUCKETS
+)
+QUEUE_WAIT_SECONDS = Histogram(
+    "queue_wait_seconds",
+    "From the acknowledgement of a new task to the start of its handler; redeliveries do not count.",
+    namespace=PREFIX,
+    buckets=WAIT_BUCKETS,
+)
+END_TO_END_SECONDS = Histogram(
+    "end_to_end_seconds",
+    "From the acknowledgement of a task to the publishing of its final notification.",
+    namespace=PREFIX,
+    buckets=WAIT_BUCKETS,
+)
+HANDLER_ERRORS = Counter("handler_errors", "Handlers that did not finish, by kind.", ("kind",), namespace=PREFIX)
+PUBLISHED = Counter("notifications_published", "Notifications published, by status.", ("status",), namespace=PREFIX)
+PROGRESS_DROPPED = Counter(
+    "progress_dropped", "Progress notifications not sent, for the quota's sake.", namespace=PREFIX
+)
+LEASES_LOST = Counter("leases_lost", "Messages whose lease could not be kept.", namespace=PREFIX)
+LEASES_EXTENDED = Counter("leases_extended", "Leases extended.", namespace=PREFIX)
+RETURNED = Counter("messages_returned", "Messages given back to the queue, by reason.", ("reason",), namespace=PREFIX)
+DEAD_LETTERED = Counter(
+    "tasks_dead_lettered", "Messages moved to the dead-letter queue.", ("reason",), namespace=PREFIX
+)
+RECORD_UNAVAILABLE = Counter(
+    "record_unavailable",
+    "Times that the record could not be used, so that delivery was at least once only.",
+    ("operation",),
+    namespace=PREFIX,
+)
+REPEATED = Counter(
+    "tasks_repeated", "Deliveries whose task was done already: only missing steps ran.", namespace=PREFIX
+)
+ACK_ERRORS = Counter("ack_errors", "Deletions that failed for good; the message will come again.", namespace=PREFIX)
+ABANDONED = Gauge("handlers_abandoned", "Cancelled handlers that still run and cannot be stopped.", namespace=PREFIX)
+LOOP_BLOCKED = Counter("loop_blocked", "Times that the event loop was blocked by a handler.", namespace=PREFIX)

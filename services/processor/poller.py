@@ -1,0 +1,137 @@
+"""Polling: receives only as many messages as there are free slots, with more pollers while the queue gives plenty."""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from services.common.batcher import BATCH_ENTRIES
+from services.common.errors import Transient
+from services.common.task_queue import ReceivedMessage, TaskQueue
+from services.processor.slots import Slots
+
+logger = logging.getLogger(__name__)
+
+BUSY_LINGER_SECONDS = 0.01
+"""Under load, how long slots may gather before a receive call asks for fewer than ten messages."""
+RETRY_CAP_SECONDS = 10.0
+_MOST_POLLERS = 10
+
+
+class Poller:
+    """Asks the queue for work: one idle poller, more while receives come back full."""
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        slots: Slots[Any],
+        accept: Callable[[Sequence[ReceivedMessage]], None],
+        *,
+        wait_seconds: int,
+        visibility_seconds: int,
+    ) -> None:
+        self._queue = queue
+        self._slots = slots
+        self._accept = accept
+        self._wait_seconds = wait_seconds
+        self._visibility_seconds = visibility_seconds
+        self._most = min(_MOST_POLLERS, -(-slots.capacity // BATCH_ENTRIES))
+        self._wanted = 1
+        self._polls: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._stopped = False
+        self._failures = 0
+        self._busy = False
+        self._problem: str | None = "the queue was not reached yet"
+
+    def not_ready(self) -> str | None:
+        """Say what is wrong with the queue, for /readyz."""
+        return self._problem and f"The task queue {self._queue.url} cannot be used: {self._problem}."
+
+    def wake(self) -> None:
+        """Say that a slot has become free."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Poll until stopped."""
+        await self._until_reached()
+        while not self._stopped:
+            self._wake.clear()
+            self._launch()
+            await self._wake.wait()
+            if self._busy and self._slots.capacity > BATCH_ENTRIES:
+                await asyncio.sleep(BUSY_LINGER_SECONDS)
+
+    async def stop(self, seconds: float, hurried: asyncio.Event) -> None:
+        """Poll no more, and wait for the open polls: a poll that is cut off strands what it was about to bring."""
+        self._stopped = True
+        self._wake.set()
+        hurry = asyncio.get_running_loop().create_task(hurried.wait(), name="hurry")
+        try:
+            ends_at = time.monotonic() + seconds
+            while self._polls and not hurry.done() and (left := ends_at - time.monotonic()) > 0:
+                await asyncio.wait({*self._polls, hurry}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hurry.cancel()
+        for poll in self._polls:
+            poll.cancel()
+
+    async def _until_reached(self) -> None:
+        """Ask for an attribute, so that readiness need not wait for the first long poll."""
+        while not self._stopped:
+            try:
+                await self._queue.attributes("QueueArn")
+            except Transient as error:
+                await self._pause_after(error)
+            else:
+                self._reached()
+                return
+
+    def _launch(self) -> None:
+        while not self._stopped and len(self._polls) < self._wanted and (count := self._slots.reserve()):
+            poll = asyncio.get_running_loop().create_task(self._poll(count), name="poll")
+            self._polls.add(poll)
+            poll.add_done_callback(self._ended)
+
+    def _ended(self, poll: "asyncio.Task[None]") -> None:
+        self._polls.discard(poll)
+        self._wake.set()
+
+    async def _poll(self, count: int) -> None:
+        # While messages wait for a slot within their user's share, a long poll would keep them waiting.
+        wait_seconds = 0 if self._slots.waiting else self._wait_seconds
+        try:
+            messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
+        except Transient as error:
+            self._slots.failed(count)
+            await self._pause_after(error)
+            return
+        except BaseException:
+            self._slots.failed(count)
+            raise
+        self._reached()
+        self._slots.received(count, len(messages))
+        self._adapt(count, len(messages))
+        self._accept(messages)
+
+    def _adapt(self, asked: int, got: int) -> None:
+        self._busy = got == asked
+        if got == asked:
+            self._wanted = min(self._most, self._wanted + 1)
+        else:
+            self._wanted = max(1, self._wanted - 1) if got else 1
+
+    def _reached(self) -> None:
+        if self._problem is not None:
+            logger.info("the task queue is reached", extra={"action": "poll"})
+        self._failures = 0
+        self._problem = None
+
+    async def _pause_after(self, error: Transient) -> None:
+        self._failures += 1
+        self._wanted = 1
+        self._problem = str(error)
+        logger.warning("the task queue cannot be used: %s", error, extra={"action": "poll"})
+        await asyncio.sleep(random.uniform(0, min(RETRY_CAP_SECONDS, 0.2 * 2 ** min(self._failures, 10))))

@@ -1,0 +1,143 @@
+"""The pool: gives held messages their slots, runs one task each, and drains in good order."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine, Sequence
+
+from services.common.task_queue import ReceivedMessage
+from services.processor.leases import Lease, LeaseKeeper
+from services.processor.metrics import IN_PROCESS, RECEIVED, REDELIVERED, WAITING
+from services.processor.outcome import Back, Lost, Verdict
+from services.processor.settlement import Settlement
+from services.processor.slots import Slots
+from services.processor.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 5.0
+"""How long cancelled tasks may take to hand their messages back."""
+
+
+def _nothing() -> None:
+    pass
+
+
+class Pool:
+    """Works on messages with a bounded number of tasks.
+
+    :param on_free: called whenever a slot has become free.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        slots: Slots[Lease],
+        leases: LeaseKeeper,
+        settlement: Settlement,
+        on_free: Callable[[], None],
+    ) -> None:
+        self._worker = worker
+        self._slots = slots
+        self._leases = leases
+        self._settlement = settlement
+        self._on_free = on_free
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._working: set[asyncio.Task[None]] = set()
+        self._draining = False
+        self._drained_badly = False
+
+    def accept(self, messages: Sequence[ReceivedMessage]) -> None:
+        """Take hold of received messages and start those whose turn it is."""
+        RECEIVED.inc(len(messages))
+        for message in messages:
+            REDELIVERED.inc(message.receive_count > 1)
+            lease = self._leases.hold(message)
+            if self._draining:
+                self._spawn(self._hand_back(lease))
+            else:
+                self._slots.wait(message.group_id or message.message_id, lease)
+        self.start_waiting()
+
+    def start_waiting(self) -> None:
+        """Start as many waiting messages as may start."""
+        while not self._draining and (turn := self._slots.start_next()) is not None:
+            user_id, lease = turn
+            self._start(user_id, lease)
+        WAITING.set(self._slots.waiting)
+        IN_PROCESS.set(self._slots.running)
+
+    def begin_drain(self) -> None:
+        """Start nothing more; what has not started goes back at once."""
+        self._draining = True
+        for lease in self._slots.give_up_waiting():
+            self._spawn(self._hand_back(lease))
+
+    async def drain(self, seconds: float, hurried: asyncio.Event) -> bool:
+        """Let what runs finish for `seconds`, hand back what is left; call `begin_drain` before.
+
+        Answers whether everything ended in good order.
+        """
+        await asyncio.sleep(0)  # every task has begun, so that its cancellation reaches its own code
+        await self._until_done(seconds, hurried)
+        cut_off = list(self._working)
+        for task in cut_off:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+        logger.info("drained", extra={"action": "drain", "returned_running": len(cut_off), "stuck": len(self._tasks)})
+        return not self._tasks and not self._drained_badly and not hurried.is_set()
+
+    def _start(self, user_id: str, lease: Lease) -> None:
+        if lease.lost:  # while it waited
+            self._slots.finished(user_id)
+        else:
+            self._spawn(self._work(user_id, lease))
+
+    async def _work(self, user_id: str, lease: Lease) -> None:
+        try:
+            verdict = await self._verdict(lease)
+        finally:
+            self._slots.finished(user_id)
+            self._on_free()
+            self.start_waiting()
+        if not await self._settlement.settle(lease, verdict) and self._draining:
+            self._drained_badly = True
+
+    async def _verdict(self, lease: Lease) -> Verdict:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 — this runs in one
+        lease.on_lost = task.cancel
+        self._working.add(task)
+        try:
+            return await self._worker.work(lease)
+        except asyncio.CancelledError:
+            if lease.lost:
+                return Lost()
+            return Back(0, "drain")
+        except Exception:
+            logger.exception("the processor itself failed, the message goes back", extra={"action": "work"})
+            return Back(self._worker.policy.pause_seconds(lease.message.receive_count), "bug")
+        finally:
+            lease.on_lost = _nothing
+            self._working.discard(task)
+
+    async def _hand_back(self, lease: Lease) -> None:
+        if not await self._settlement.give_back(lease, 0, "drain"):
+            self._drained_badly = True
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name="message")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _until_done(self, seconds: float, hurried: asyncio.Event) -> None:
+        """Wait for the tasks until all are done, time is up, or a second signal hurries."""
+        ends_at = time.monotonic() + seconds
+        hurry = asyncio.get_running_loop().create_task(hurried.wait(), name="hurry")
+        try:
+            while self._tasks and not hurry.done() and (left := ends_at - time.monotonic()) > 0:
+                await asyncio.wait({*self._tasks, hurry}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hurry.cancel()

@@ -1,0 +1,127 @@
+"""The processor put together: one poller, one pool, one lease keeper, one settlement."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from services.common.batcher import Batcher, BatchPolicy
+from services.common.lifecycle import Lifecycle
+from services.common.momento import Momento
+from services.common.news_record import NewsRecord
+from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.processor.claims import Claims
+from services.processor.handler import Handler
+from services.processor.leases import Lease, LeaseKeeper
+from services.processor.metrics import SLOTS
+from services.processor.outcome import RetryPolicy
+from services.processor.poller import Poller
+from services.processor.pool import STOP_SECONDS, Pool
+from services.processor.record import Record
+from services.processor.run import STOP_SECONDS as HANDLER_STOP_SECONDS
+from services.processor.run import Runner
+from services.processor.settings import ProcessorSettings
+from services.processor.settlement import Settlement
+from services.processor.slots import Slots
+from services.processor.teller import Teller
+from services.processor.worker import Worker
+
+
+class Processor:
+    """Works on a queue from `running` until the end of its block, which drains."""
+
+    def __init__(
+        self,
+        settings: ProcessorSettings,
+        lifecycle: Lifecycle,
+        momento: Momento,
+        queue: TaskQueue,
+        dead_letters: TaskQueue,
+        handler: Handler,
+    ) -> None:
+        self._settings = settings
+        self._lifecycle = lifecycle
+        self._leases = LeaseKeeper(
+            queue,
+            visibility_seconds=settings.visibility_timeout_seconds,
+            longest_seconds=_longest_hold_seconds(settings),
+        )
+        self._settlement = Settlement(queue, self._leases)
+        self._dead_letters: Batcher[OutgoingMessage] = Batcher(dead_letters.send, BatchPolicy(attempts=5))
+        slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
+        worker = _worker(settings, lifecycle, momento, handler, self._dead_letters)
+        self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
+        self._poller = Poller(
+            queue,
+            slots,
+            self._pool.accept,
+            wait_seconds=settings.receive_wait_seconds,
+            visibility_seconds=settings.visibility_timeout_seconds,
+        )
+        SLOTS.set(settings.concurrency)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work for the length of the block, then drain. Leases are kept until the very end."""
+        self._lifecycle.add_check("queue", self._poller.not_ready)
+        background = self._lifecycle.background
+        async with background.running("leases", self._leases.run()), background.running("poller", self._poller.run()):
+            try:
+                yield
+            finally:
+                await self._drain()
+
+    def _wake_poller(self) -> None:
+        self._poller.wake()
+
+    async def _drain(self) -> None:
+        hurried = self._lifecycle.hurried
+        ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
+        self._pool.begin_drain()
+        await self._poller.stop(ends_at - time.monotonic(), hurried)
+        clean = await self._pool.drain(ends_at - time.monotonic(), hurried)
+        await self._settlement.close()
+        await self._dead_letters.close()
+        if not clean:
+            self._lifecycle.forced()
+
+
+def _worker(
+    settings: ProcessorSettings,
+    lifecycle: Lifecycle,
+    momento: Momento,
+    handler: Handler,
+    dead_letters: Batcher[OutgoingMessage],
+) -> Worker:
+    remembers = settings.news_retention_seconds > 0
+    record = Record(NewsRecord(momento, settings.news_retention_seconds) if remembers else None)
+    return Worker(
+        runner=Runner(handler, limit=max(2, settings.concurrency // 2), too_many=lifecycle.fail),
+        teller=Teller(
+            momento,
+            record,
+            settings.notification_format,
+            notify_seconds=settings.notify_seconds,
+            progress_per_second=settings.progress_per_second,
+        ),
+        record=record,
+        claims=Claims(
+            momento if remembers else None,
+            record,
+            lifecycle.background,
+            ttl_seconds=settings.visibility_timeout_seconds,
+        ),
+        dead_letters=dead_letters,
+        policy=RetryPolicy(
+            max_attempts=settings.max_attempts,
+            base_seconds=settings.backoff_base_seconds,
+            cap_seconds=settings.backoff_cap_seconds,
+        ),
+        max_task_seconds=settings.max_task_seconds,
+    )
+
+
+def _longest_hold_seconds(settings: ProcessorSettings) -> float:
+    """Leave time, after a handler's own, to stop it and to tell."""
+    return (
+        settings.max_task_seconds + HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds
+    )

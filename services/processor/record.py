@@ -1,0 +1,83 @@
+"""The record as the processor uses it: a help, never a hindrance. Without the cache, delivery is at least once."""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from cachetools import TTLCache
+
+from services.common.errors import PermanentError, Transient
+from services.common.news_record import NEWEST, NewsRecord
+from services.common.notification import Notification
+from services.processor.metrics import RECORD_UNAVAILABLE
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+PAUSE_SECONDS = 5.0
+"""How long the cache is left alone after a failure, so that tasks do not all wait for its deadline."""
+MAX_UNTOLD = 2_000
+UNTOLD_SECONDS = 3_600.0
+"""Results that could not be told are remembered here too: an outage of Momento takes topics and cache together."""
+_TRIM_EVERY = NEWEST // 2
+_MAX_COUNTED_USERS = 10_000
+
+
+class Record:
+    """Remembers final notifications where it can.
+
+    :param news: None where the record is switched off.
+    """
+
+    def __init__(self, news: NewsRecord | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._news = news
+        self._clock = clock
+        self._out_until = float("-inf")
+        self._writes: Counter[str] = Counter()
+        self._untold: TTLCache[str, Notification] = TTLCache(MAX_UNTOLD, ttl=UNTOLD_SECONDS, timer=clock)
+
+    async def write(self, user_id: str, notification: Notification) -> None:
+        """Remember `notification`, and now and then remove what is more than is kept."""
+        self._untold[notification.task_id] = notification
+        news = self._news
+        if news is None:
+            return
+        await self.guarded("write", lambda: news.write(user_id, notification), None)
+        if self._is_time_to_trim(user_id):
+            await self.guarded("trim", lambda: news.trim(user_id, int(time.time() * 1000)), None)
+
+    async def find(self, user_id: str, task_id: str) -> Notification | None:
+        """Return what became of the task, as far as is known."""
+        news = self._news
+        untold = self._untold.get(task_id)
+        if untold is not None or news is None:
+            return untold
+        return await self.guarded("find", lambda: news.find(user_id, task_id), None)
+
+    def told(self, task_id: str) -> None:
+        """Note that the user knows, so that this process need not remember it beside the cache."""
+        self._untold.pop(task_id, None)
+
+    async def guarded(self, operation: str, call: Callable[[], Awaitable[R]], otherwise: R) -> R:
+        """Call the cache unless it has just failed; answer `otherwise`, and count it, when it is out."""
+        if self._clock() >= self._out_until:
+            try:
+                return await call()
+            except (Transient, PermanentError) as error:
+                self._out_until = self._clock() + PAUSE_SECONDS
+                logger.warning(
+                    "the record cannot be used, delivery is at least once: %s",
+                    error,
+                    extra={"action": "record", "operation": operation},
+                )
+        RECORD_UNAVAILABLE.labels(operation).inc()
+        return otherwise
+
+    def _is_time_to_trim(self, user_id: str) -> bool:
+        if len(self._writes) > _MAX_COUNTED_USERS:
+            self._writes.clear()
+        self._writes[user_id] += 1
+        return self._writes[user_id] % _TRIM_EVERY == 0

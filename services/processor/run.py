@@ -1,0 +1,73 @@
+"""Running a handler: with a time limit, and without trusting that it stops when it is told to."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from services.processor.handler import Handler
+from services.processor.metrics import ABANDONED
+from services.processor.task import Task
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 3.0
+"""How long a handler may take to stop after it was cancelled."""
+
+
+class Runner:
+    """Runs handlers; those that do not stop are given up, and too many of them stop the service.
+
+    :param too_many: called when `limit` handlers were given up and still run, since their slots would be empty ones.
+    """
+
+    def __init__(self, handler: Handler, *, limit: int, too_many: Callable[[], None]) -> None:
+        self._handler = handler
+        self._limit = limit
+        self._too_many = too_many
+        self._abandoned: set[asyncio.Task[str]] = set()
+
+    async def run(self, task: Task, limit_seconds: float) -> str:
+        """Return the handler's text.
+
+        :raises TimeoutError: when the time limit passed.
+        :raises Exception: whatever the handler raises.
+        """
+        work: asyncio.Task[str] = asyncio.get_running_loop().create_task(self._call(task), name="handler")
+        try:
+            done, _ = await asyncio.wait({work}, timeout=limit_seconds)
+        except asyncio.CancelledError:
+            await self._end(task, work)
+            raise
+        if not done:
+            await self._end(task, work)
+            raise TimeoutError(f"the handler took more than {limit_seconds:g} s")
+        if work.cancelled():
+            raise RuntimeError("the handler cancelled itself")
+        return work.result()
+
+    async def _call(self, task: Task) -> str:
+        return await self._handler(task)
+
+    async def _end(self, task: Task, work: "asyncio.Task[str]") -> None:
+        task.cancel()
+        work.cancel()
+        _, running = await asyncio.wait({work}, timeout=STOP_SECONDS)
+        if running:
+            self._abandon(task, work)
+        elif not work.cancelled():
+            work.exception()  # what it says after it was cancelled is not wanted
+
+    def _abandon(self, task: Task, work: "asyncio.Task[str]") -> None:
+        logger.error("handler does not stop", extra={"action": "handler", "taskId": task.id})
+        self._abandoned.add(work)
+        work.add_done_callback(self._came_back)
+        ABANDONED.set(len(self._abandoned))
+        if len(self._abandoned) >= self._limit:
+            logger.critical("too many handlers do not stop: the service does", extra={"action": "handler"})
+            self._too_many()
+
+    def _came_back(self, work: "asyncio.Task[str]") -> None:
+        self._abandoned.discard(work)
+        ABANDONED.set(len(self._abandoned))
+        if not work.cancelled():
+            work.exception()

@@ -1,0 +1,85 @@
+"""Slots: which message starts next, so that no user holds more than a share of them while others wait.
+
+A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue gave less
+than it was asked for, or as many messages as there are slots wait and none may start within its user's share.
+"""
+
+from collections import Counter, OrderedDict, deque
+from typing import Generic, TypeVar
+
+from services.common.batcher import BATCH_ENTRIES
+
+M = TypeVar("M")
+
+
+class Slots(Generic[M]):
+    """Counts slots and keeps the line. `M` is whatever stands for a held message."""
+
+    def __init__(self, capacity: int, user_share: float) -> None:
+        self.capacity = capacity
+        self._user_limit = max(1, int(capacity * user_share))
+        self._running: Counter[str] = Counter()
+        self._reserved = 0
+        self._waiting: OrderedDict[str, deque[M]] = OrderedDict()
+        self._drained = True
+
+    @property
+    def running(self) -> int:
+        """Slots taken."""
+        return self._running.total()
+
+    @property
+    def waiting(self) -> int:
+        """Messages held that have no slot."""
+        return sum(map(len, self._waiting.values()))
+
+    def reserve(self) -> int:
+        """Set slots aside for a receive call; answers how many messages to ask for, 0 when none."""
+        room = min(self.capacity - self.running, self.capacity - self.waiting) - self._reserved
+        count = max(0, min(BATCH_ENTRIES, room))
+        self._reserved += count
+        return count
+
+    def received(self, asked: int, got: int) -> None:
+        """Note what a receive call brought."""
+        self._reserved -= asked
+        self._drained = got < asked
+
+    def failed(self, asked: int) -> None:
+        """Note that a receive call brought nothing because it failed, which tells nothing of who waits."""
+        self._reserved -= asked
+
+    def wait(self, user_id: str, message: M) -> None:
+        """Put a held message into its user's line."""
+        self._waiting.setdefault(user_id, deque()).append(message)
+
+    def start_next(self) -> tuple[str, M] | None:
+        """Give a slot to the message whose turn it is, or None when none may start."""
+        if not self._waiting or self.running >= self.capacity:
+            return None
+        user_id = min(self._waiting, key=lambda user: self._running[user])
+        if self._running[user_id] >= self._user_limit and not self._nobody_else_waits():
+            return None
+        line = self._waiting[user_id]
+        message = line.popleft()
+        if line:
+            self._waiting.move_to_end(user_id)  # users with as many slots take turns
+        else:
+            del self._waiting[user_id]
+        self._running[user_id] += 1
+        return user_id, message
+
+    def finished(self, user_id: str) -> None:
+        """Take a slot back."""
+        self._running[user_id] -= 1
+        if not self._running[user_id]:
+            del self._running[user_id]
+
+    def give_up_waiting(self) -> list[M]:
+        """Empty the lines, for a drain."""
+        messages = [message for line in self._waiting.values() for message in line]
+        self._waiting.clear()
+        return messages
+
+    def _nobody_else_waits(self) -> bool:
+        return self._drained or self.waiting >= self.capacity

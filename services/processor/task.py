@@ -1,0 +1,41 @@
+"""What a handler gets: the task, its limits, and a way to tell of progress."""
+
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+async def _nobody(_text: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One delivery of a task."""
+
+    id: str
+    user_id: str
+    """The verified `sub` of the user who sent it."""
+    data: str
+    fields: Mapping[str, Any]
+    """The whole request body, `data` included."""
+    attempt: int
+    """1 for the first delivery."""
+    deadline: float
+    """When the handler's time is up, epoch seconds."""
+    tell: Callable[[str], Awaitable[bool]] = field(default=_nobody, repr=False)
+    _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the result is not wanted any more; a plain function that runs long should look now and then."""
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Say that the result is not wanted any more."""
+        self._cancelled.set()
+
+    async def progress(self, text: str) -> bool:
+        """Tell the user how it is going; answers False when it was left out for the topic quota's sake."""
+        return await self.tell(text)

@@ -1,0 +1,154 @@
+"""One delivery from its receipt to its verdict: read, look up, handle, tell, or set aside."""
+
+import logging
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from services.common.batcher import Batcher
+from services.common.errors import PermanentError, Transient
+from services.common.logs import log_context
+from services.common.notification import Notification, failed, finished
+from services.common.task_message import TaskMessage, UnreadableTask, read_task
+from services.common.task_queue import OutgoingMessage, ReceivedMessage
+from services.processor.claims import Claims
+from services.processor.dead_letter import Reason, bury
+from services.processor.leases import Lease
+from services.processor.metrics import (
+    END_TO_END_SECONDS,
+    HANDLER_ERRORS,
+    QUEUE_WAIT_SECONDS,
+    REPEATED,
+    TASK_SECONDS,
+)
+from services.processor.outcome import Back, Done, Failure, Lost, RetryPolicy, Verdict, is_buried
+from services.processor.record import Record
+from services.processor.run import Runner
+from services.processor.task import Task
+from services.processor.teller import Teller
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Works on deliveries. It settles nothing on the queue: it answers what is to be done with the message."""
+
+    runner: Runner
+    teller: Teller
+    record: Record
+    claims: Claims
+    dead_letters: Batcher[OutgoingMessage]
+    policy: RetryPolicy
+    max_task_seconds: float
+
+    async def work(self, lease: Lease) -> Verdict:
+        """Do whatever is missing of this delivery."""
+        message = lease.message
+        try:
+            task, fields = read_task(message.body, dict(message.attributes), message.message_id)
+        except UnreadableTask as error:
+            return await self._unreadable(message, error)
+        with log_context(taskId=task.task_id, **_trace(task)):
+            try:
+                return await self._known_or_new(lease, task, fields["data"], fields)
+            except (Transient, PermanentError) as error:
+                logger.warning("a step failed, the message goes back: %s", error, extra={"action": "step"})
+                return Back(self.policy.pause_seconds(message.receive_count), "step")
+
+    async def _known_or_new(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
+        """Repeat only what is missing of a task that was done already."""
+        async with AsyncExitStack() as claim:
+            if lease.message.receive_count > 1 or task.idempotent:
+                known = await self.record.find(task.user_id, task.task_id)
+                if known is None:
+                    await claim.enter_async_context(self.claims.held(task.task_id))
+                    known = await self.record.find(task.user_id, task.task_id)
+                if known is not None:
+                    REPEATED.inc()
+                    await self.teller.again(task.user_id, known)
+                    return Done("repeated")
+            return await self._attempt(lease, task, data, fields)
+
+    async def _attempt(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
+        message = lease.message
+        if message.receive_count > self.policy.max_attempts:
+            return await self._bury(message, task, data, Reason.DIED, "the last permitted attempt had no end")
+        if message.receive_count == 1:
+            QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000))
+        handed = Task(
+            id=task.task_id,
+            user_id=task.user_id,
+            data=data,
+            fields=fields,
+            attempt=message.receive_count,
+            deadline=time.time() + self.max_task_seconds,
+            tell=self.teller.progress_of(task.user_id, task.task_id),
+        )
+        started = time.perf_counter()
+        try:
+            text = await self.runner.run(handed, self.max_task_seconds)
+        except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
+            TASK_SECONDS.labels("failed").observe(time.perf_counter() - started)
+            return Lost() if lease.lost else await self._failed(message, task, data, error)
+        TASK_SECONDS.labels("finished").observe(time.perf_counter() - started)
+        if lease.lost:
+            return Lost()
+        await self._tell(message, task, finished(task.task_id, text, _now_ms()))
+        return Done("finished")
+
+    async def _tell(self, message: ReceivedMessage, task: TaskMessage, notification: Notification) -> None:
+        await self.teller.final(task.user_id, notification)
+        END_TO_END_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000))
+
+    async def _failed(self, message: ReceivedMessage, task: TaskMessage, data: str, error: Exception) -> Verdict:
+        failure = _classify(error)
+        HANDLER_ERRORS.labels(failure.value).inc()
+        logger.warning(
+            "handler failed",
+            exc_info=error,
+            extra={"action": "handle", "failure": failure.value, "attempt": message.receive_count},
+        )
+        if not is_buried(failure, message.receive_count, self.policy):
+            return Back(self.policy.pause_seconds(message.receive_count), failure.value)
+        reason = Reason.PERMANENT if failure is Failure.PERMANENT else Reason.ATTEMPTS
+        return await self._bury(message, task, data, reason, f"{type(error).__name__}: {error}")
+
+    async def _bury(
+        self, message: ReceivedMessage, task: TaskMessage, data: str, reason: Reason, detail: str
+    ) -> Verdict:
+        """Set the task aside first, then tell: whoever is told can rely on it."""
+        await bury(self.dead_letters, message, reason, detail)
+        logger.error("task set aside", extra={"action": "dead-letter", "reason": reason.value, "detail": detail})
+        await self._tell(message, task, failed(task.task_id, data, _now_ms()))
+        return Done("failed")
+
+    async def _unreadable(self, message: ReceivedMessage, error: UnreadableTask) -> Verdict:
+        """Set aside what is no task, and tell the user if at least that could be read."""
+        task_id = message.attributes.get("taskId", message.message_id)
+        with log_context(taskId=task_id):
+            try:
+                await bury(self.dead_letters, message, Reason.UNREADABLE, str(error))
+                logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
+                if error.user_id is not None:
+                    await self.teller.final(error.user_id, failed(task_id, "it could not be read", _now_ms()))
+            except (Transient, PermanentError) as failure:
+                logger.warning("a step failed, the message goes back: %s", failure, extra={"action": "step"})
+                return Back(self.policy.pause_seconds(message.receive_count), "step")
+        return Done("unreadable")
+
+
+def _classify(error: Exception) -> Failure:
+    if isinstance(error, PermanentError):
+        return Failure.PERMANENT
+    if isinstance(error, Transient):
+        return Failure.TRANSIENT
+    return Failure.TIMEOUT if isinstance(error, TimeoutError) else Failure.UNKNOWN
+
+
+def _trace(task: TaskMessage) -> dict[str, str]:
+    return {"traceId": task.traceparent.split("-")[1]} if task.traceparent and "-" in task.traceparent else {}
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
