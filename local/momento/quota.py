@@ -7,12 +7,13 @@ from collections.abc import Callable
 class Rate:
     """Admits `per_second()` operations a second, in bursts of up to one second's worth.
 
-    `per_second` is asked each time, so a change of the setting holds at once.
+    `per_second` is asked each time; a change of the setting holds at once, with a full bucket.
     """
 
     def __init__(self, per_second: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
         self._per_second = per_second
         self._clock = clock
+        self._rate = per_second()
         self._left = self._capacity()
         self._refilled_at = clock()
 
@@ -33,11 +34,14 @@ class Rate:
         self._left -= operations
 
     def _capacity(self) -> float:
-        return max(self._per_second(), 1.0)
+        return max(self._rate, 1.0)
 
     def _refill(self) -> None:
-        now = self._clock()
-        self._left = min(self._capacity(), self._left + (now - self._refilled_at) * self._per_second())
+        now, rate = self._clock(), self._per_second()
+        if rate != self._rate:
+            self._rate = rate
+            self._left = self._capacity()
+        self._left = min(self._capacity(), self._left + (now - self._refilled_at) * rate)
         self._refilled_at = now
 
 
