@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient
     from types_aiobotocore_sqs import SQSClient
 
+# One session for all tests: it keeps the parsed service models, which take longer to load than most tests to run.
+_SESSION = get_session()
 _READS = ("Get", "List", "Describe")
 
 
@@ -109,13 +111,16 @@ def spec_of(service_name: str = "notification-api", stage_name: str = "dev", **c
 @asynccontextmanager
 async def stage_world(stack: MiniStack) -> AsyncIterator[World]:
     """An account of its own in a running MiniStack, and no caches."""
-    settings, calls, caches, session = stack.client_settings(new_account_id()), Calls(), FakeCaches(), get_session()
+    settings, calls, caches = stack.client_settings(new_account_id()), Calls(), FakeCaches()
+    config = client_config()
     caches.after_call = calls.record
     async with AsyncExitStack() as opened:
-        sqs = await opened.enter_async_context(session.create_client("sqs", config=client_config(), **settings))
-        idp = await opened.enter_async_context(session.create_client("cognito-idp", config=client_config(), **settings))
-        other_sqs = await opened.enter_async_context(session.create_client("sqs", **settings))
-        other_idp = await opened.enter_async_context(session.create_client("cognito-idp", **settings))
+        sqs = await opened.enter_async_context(_SESSION.create_client("sqs", config=config, **settings))
+        idp = await opened.enter_async_context(
+            _SESSION.create_client("cognito-idp", config=config, **settings)
+        )
+        other_sqs = await opened.enter_async_context(_SESSION.create_client("sqs", **settings))
+        other_idp = await opened.enter_async_context(_SESSION.create_client("cognito-idp", **settings))
         for client in (sqs, idp):
             client.meta.events.register("after-call", lambda model, **_: calls.record(model.name))
         yield World(Clients(sqs, idp, caches), caches, calls, other_sqs, other_idp)
