@@ -54,7 +54,7 @@ class Claims:
                 await self._let_go(key, self._momento)
 
     async def _wait_for(self, key: str, momento: Momento) -> None:
-        while not await self._record.guarded(
+        while not await self._record.guarded(  # noqa: ASYNC110 — the other holder is in another process
             "claim",
             lambda: momento.set_if_absent(key, self._owner, ttl_seconds=self._ttl_seconds),
             True,  # noqa: FBT003 — without the cache nobody is known to work on it
