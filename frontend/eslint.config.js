@@ -15,6 +15,7 @@ export default tseslint.config(
       "max-lines-per-function": ["error", { max: 50, skipComments: true }],
     },
   },
+  { files: ["build/*.mjs"], rules: { "no-console": "off" } },
   { files: ["**/*.test.ts"], rules: { "max-lines-per-function": "off" } },
   prettier,
 );

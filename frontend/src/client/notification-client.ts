@@ -62,6 +62,7 @@ export class NotificationClient {
   }
 
   start(): void {
+    this.#seen.recall();
     this.#input({ type: "start" });
   }
 
@@ -90,11 +91,9 @@ export class NotificationClient {
     if (this.#machine.phase === "live") this.#watchdog.check();
   }
 
-  /** Another tab has told this: it counts as told here. */
+  /** Another tab has told this: it counts as told here, and is that tab's to write down. */
   observe(news: Notification): void {
-    if (this.#state === "signed-out") return;
-    this.#seen.add(news);
-    this.#saveSoon();
+    if (this.#state !== "signed-out") this.#seen.add(news);
   }
 
   /** Writes down at once what was told; for a page that is about to go. */

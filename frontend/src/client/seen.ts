@@ -20,11 +20,17 @@ export class Seen {
   #hasPast = false;
 
   constructor(private readonly memory: Memory) {
-    const saved = read(memory);
+    this.recall();
+  }
+
+  /** Adds what was written down meanwhile, by this page or by another tab. */
+  recall(): void {
+    const saved = read(this.memory);
     if (saved === null) return;
     this.#hasPast = true;
-    this.#cursor = saved.cursor;
-    this.#keys = new Set(saved.keys.slice(-MAX_KEYS));
+    this.#cursor = Math.max(this.#cursor, saved.cursor);
+    this.#keys = new Set([...saved.keys, ...this.#keys]);
+    this.#trim();
   }
 
   /** Epoch milliseconds; 0 where nothing was ever seen. */
@@ -44,10 +50,7 @@ export class Seen {
     if (!isAnonymous(news)) this.#cursor = Math.max(this.#cursor, news.time);
     if (this.#keys.has(key)) return false;
     this.#keys.add(key);
-    for (const oldest of this.#keys) {
-      if (this.#keys.size <= MAX_KEYS) break;
-      this.#keys.delete(oldest);
-    }
+    this.#trim();
     return true;
   }
 
@@ -65,6 +68,13 @@ export class Seen {
     this.#hasPast = false;
     this.#keys.clear();
     this.memory.clear();
+  }
+
+  #trim(): void {
+    for (const oldest of this.#keys) {
+      if (this.#keys.size <= MAX_KEYS) return;
+      this.#keys.delete(oldest);
+    }
   }
 }
 

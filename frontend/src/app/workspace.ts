@@ -1,0 +1,224 @@
+import { ref, shallowReactive, shallowRef, type Ref } from "vue";
+import { getIdToken, type User } from "../auth/session";
+import {
+  NotificationClient,
+  type ClientState,
+  type News,
+  type Notification,
+  type Problem,
+  type Source,
+} from "../client";
+import { PageTitle } from "../news/page-title";
+import { SystemNotifications } from "../news/system-notifications";
+import { Toasts } from "../news/toasts";
+import { Tabs, type Message } from "../tabs/tabs";
+import { Outbox } from "../tasks/outbox";
+import { apply, merge, type Book, type Change } from "../tasks/task-book";
+import { TaskMemory } from "../tasks/task-memory";
+import type { Config } from "./config";
+import { UserStorage } from "./user-storage";
+import { delayAdvice } from "./words";
+
+type Hears = { [T in Message["type"]]: (message: Extract<Message, { type: T }>) => void };
+
+/** All that one signed-in user has on this page, from sign-in to sign-out. */
+export class Workspace {
+  readonly book: Book = shallowReactive(new Map());
+  readonly state: Ref<ClientState> = ref("connecting");
+  readonly problem = shallowRef<Problem | null>(null);
+  /** Why tasks are waiting to be sent. */
+  readonly delay: Ref<string | null> = ref(null);
+  readonly system: SystemNotifications;
+  readonly #client: NotificationClient;
+  readonly #outbox: Outbox;
+  readonly #tabs: Tabs;
+  readonly #memory: TaskMemory;
+  readonly #storage: UserStorage;
+  readonly #title = new PageTitle();
+  readonly #toasts = new Toasts();
+  readonly #closing = new AbortController();
+  readonly #hears: Hears = {
+    hello: () => this.#welcome(),
+    welcome: ({ tasks, state }) => {
+      merge(this.book, tasks);
+      this.#setState(state);
+    },
+    state: ({ state }) => this.#setState(state),
+    news: ({ news, source, to }) => {
+      this.#client.observe(news);
+      this.#tell(news, source, to);
+    },
+    change: ({ change }) => this.#apply(change),
+    active: () => this.#title.reset(),
+    bye: () => undefined,
+    nudge: () => this.#client.nudge(),
+    "signed-out": () => this.#over(false),
+  };
+
+  constructor(
+    config: Config,
+    user: User,
+    /** Called once, when the session is over or was ended in another tab. */
+    private readonly onOver: (expired: boolean) => void,
+  ) {
+    this.#storage = new UserStorage(user.id);
+    this.#storage.clearOthers();
+    this.#memory = new TaskMemory(this.#storage.item("tasks"), this.book);
+    this.system = new SystemNotifications(this.#storage.item("system-notifications"));
+    this.#tabs = new Tabs(`notification-api:${user.id}`, {
+      message: (message) => this.#receive(message),
+      leads: () => this.#lead(),
+    });
+    this.#client = this.#makeClient(config);
+    this.#outbox = this.#makeOutbox(config);
+  }
+
+  open(): void {
+    this.#memory.load();
+    for (const { key, data, at } of this.#outbox.letters()) apply(this.book, { type: "added", key, data, at });
+    this.#watchPage();
+    this.#tabs.join();
+    this.#outbox.flush();
+  }
+
+  /** Sends one task; false where no more can be kept to be sent. */
+  send(data: string): boolean {
+    const letter = { key: crypto.randomUUID(), data, at: Date.now() };
+    this.#change({ type: "added", ...letter });
+    const kept = this.#outbox.add(letter);
+    if (!kept) this.#change({ type: "removed", key: letter.key });
+    return kept;
+  }
+
+  remove(key: string): void {
+    this.#change({ type: "removed", key });
+  }
+
+  retry(): void {
+    this.#outbox.flush();
+    this.#client.nudge();
+    this.#tabs.send({ type: "nudge" });
+  }
+
+  /** Ends everything, here and in the other tabs, and forgets it. */
+  signOut(): void {
+    this.#tabs.send({ type: "signed-out" });
+    this.#forget();
+  }
+
+  /** Ends everything here; the next page goes on from there. */
+  close(): void {
+    this.#closing.abort();
+    this.#outbox.close();
+    if (this.#tabs.leading) this.#memory.saveNow();
+    this.#client.stop();
+    this.#tabs.close();
+    this.#toasts.clear();
+    this.#title.reset();
+  }
+
+  #forget(): void {
+    this.#client.signOut();
+    this.close();
+    this.#memory.forget();
+    this.#storage.clear();
+    this.book.clear();
+  }
+
+  #makeClient({ tokenUrl }: Config): NotificationClient {
+    const client = new NotificationClient({ tokenUrl, getIdToken, memory: this.#storage.item("news") });
+    client.on("news", (news) => this.#news(news));
+    client.on("problem", (problem) => (this.problem.value = problem));
+    client.on("state", (state) => {
+      if (state === "signed-out") return this.#over(true);
+      if (this.#tabs.leading) this.#setState(state);
+      this.#tabs.send({ type: "state", state });
+    });
+    return client;
+  }
+
+  #makeOutbox({ taskUrl }: Config): Outbox {
+    const http = { fetch: (input: RequestInfo | URL, init?: RequestInit) => fetch(input, init), getIdToken };
+    const exclusively = (action: () => Promise<void>) => this.#tabs.exclusively("outbox", action);
+    return new Outbox(http, taskUrl, this.#storage.item("outbox"), exclusively, {
+      accepted: ({ key }, taskId) => this.#change({ type: "accepted", key, taskId, at: Date.now() }),
+      refused: ({ key }, reason) => this.#change({ type: "refused", key, reason, at: Date.now() }),
+      delayed: ({ error, retryInMs }) => (this.delay.value = delayAdvice(error, retryInMs)),
+      flowing: () => (this.delay.value = null),
+      signedOut: () => this.#over(true),
+    });
+  }
+
+  #lead(): void {
+    this.#setState("connecting");
+    this.#client.setOnline(navigator.onLine);
+    this.#client.start();
+  }
+
+  #news({ source, ...news }: News): void {
+    const to = this.#tabs.active;
+    this.#tabs.send({ type: "news", news, source, to });
+    this.#tell(news, source, to);
+  }
+
+  #tell(news: Notification, source: Source, to: string): void {
+    this.#apply({ type: "told", news, at: Date.now() });
+    if (source === "history" || news.status === "progress") return;
+    this.#title.add();
+    if (to !== this.#tabs.id) return;
+    this.#toasts.show(news);
+    this.system.show(news);
+  }
+
+  #change(change: Change): void {
+    this.#apply(change);
+    this.#tabs.send({ type: "change", change });
+  }
+
+  #apply(change: Change): void {
+    apply(this.book, change);
+    if (this.#tabs.leading) this.#memory.saveSoon();
+  }
+
+  #welcome(): void {
+    if (!this.#tabs.leading) return;
+    this.#tabs.send({ type: "welcome", state: this.state.value, tasks: [...this.book.values()] });
+  }
+
+  #receive(message: Message): void {
+    (this.#hears[message.type] as (message: Message) => void)(message);
+  }
+
+  #setState(state: ClientState): void {
+    this.state.value = state;
+    if (state === "live") this.problem.value = null;
+  }
+
+  #over(expired: boolean): void {
+    if (this.#closing.signal.aborted) return;
+    if (expired) this.close();
+    else this.#forget();
+    this.onOver(expired);
+  }
+
+  #watchPage(): void {
+    const { signal } = this.#closing;
+    const online = (): void => {
+      this.#client.setOnline(navigator.onLine);
+      if (navigator.onLine) this.#outbox.flush();
+    };
+    addEventListener("online", online, { signal });
+    addEventListener("offline", online, { signal });
+    addEventListener("focus", () => this.#looked(), { signal });
+    document.addEventListener("visibilitychange", () => this.#looked(), { signal });
+    addEventListener("pagehide", () => this.close(), { signal });
+  }
+
+  #looked(): void {
+    if (document.visibilityState !== "visible") return;
+    this.#title.reset();
+    this.#tabs.activate();
+    this.#client.nudge();
+    if (!this.#tabs.leading) this.#tabs.send({ type: "nudge" });
+  }
+}

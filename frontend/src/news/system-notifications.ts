@@ -1,0 +1,40 @@
+import { ref, type Ref } from "vue";
+import type { Memory, Notification as News } from "../client";
+
+export type Permission = "unavailable" | "off" | "on" | "denied";
+
+/** Notifications of the operating system: only once asked for, and only while nobody looks at the page. */
+export class SystemNotifications {
+  readonly permission: Ref<Permission>;
+
+  constructor(private readonly memory: Memory) {
+    this.permission = ref(this.#read());
+  }
+
+  /** Called from a click, as browsers demand. */
+  async turnOn(): Promise<void> {
+    if ((await Notification.requestPermission()) === "granted") this.memory.save("on");
+    this.permission.value = this.#read();
+  }
+
+  turnOff(): void {
+    this.memory.clear();
+    this.permission.value = this.#read();
+  }
+
+  show(news: News): void {
+    if (this.#read() !== "on" || document.visibilityState === "visible") return;
+    const title = news.status === "failed" ? "A task failed" : "A task is finished";
+    const shown = new Notification(title, { body: news.message, tag: `${news.taskId}:${news.status}` });
+    shown.onclick = () => {
+      window.focus();
+      shown.close();
+    };
+  }
+
+  #read(): Permission {
+    if (!("Notification" in globalThis)) return "unavailable";
+    if (Notification.permission === "denied") return "denied";
+    return Notification.permission === "granted" && this.memory.load() === "on" ? "on" : "off";
+  }
+}
