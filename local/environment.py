@@ -35,6 +35,9 @@ DEVELOPERS_CHOICE = (
     "TASK_HANDLER",
     "ECHO_SECONDS",
     "CONCURRENCY",
+    "HANDLER_THREADS",
+    "MAX_ATTEMPTS",
+    "MAX_TASK_SECONDS",
     "RECEIVE_WAIT_SECONDS",
 )
 """Settings of the services that pass from the shell of `make up`: `ECHO_SECONDS=1 make up`."""
