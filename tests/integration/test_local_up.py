@@ -1,0 +1,136 @@
+"""`make up` and `make demo` as a developer uses them: the real stack, the real demonstration."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from local.plan import ROOT
+from local.ports import Ports
+from tests.support.local_supervised import Supervised, alive, answers_200, free_port_base, supervised, until
+
+pytestmark = pytest.mark.timeout(180)
+
+PROGRAMS = {"aws", "momento", "token", "ingest", "processor", "page"}
+DEVELOPERS_OWN = {
+    "AWS_PROFILE": "production",
+    "AWS_ACCESS_KEY_ID": "AKIAREAL",
+    "AWS_SECRET_ACCESS_KEY": "the-developers-own-secret",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "ECHO_SECONDS": "0.2",
+}
+
+
+@pytest.fixture(scope="module")
+def ports() -> Ports:
+    return Ports(free_port_base())
+
+
+@pytest.fixture(scope="module")
+def stack(ports: Ports) -> Iterator[Supervised]:
+    environment = {"LOCAL_PORT_BASE": str(ports.base), **DEVELOPERS_OWN}
+    with supervised("local.up", extra=environment) as running:
+        running.says(r"ready in \d", 60)
+        yield running
+        running.signal(signal.SIGINT)
+        running.ends()
+
+
+def demo(ports: Ports, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "local.demo"],
+        cwd=ROOT,
+        env={**os.environ, **DEVELOPERS_OWN, "LOCAL_PORT_BASE": str(ports.base), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes that a supervisor started, by the module that each runs."""
+    listed = subprocess.run(["ps", "-axo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    found = re.findall(rf"^ *(\d+) +{pid} .* -m local\.leash \d+ (\S+)", listed, re.MULTILINE)
+    return {module: int(child) for child, module in found}
+
+
+def test_the_printed_urls_answer(stack: Supervised, ports: Ports) -> None:
+    for url in re.findall(r"^  (http://localhost:\d+\S*) ", stack.output, re.MULTILINE):
+        if url.endswith(("/token", "/task")) or url == f"http://localhost:{ports.momento_web}":
+            continue
+        assert answers_200(url), url
+
+
+def test_the_demonstration_prints_each_piece_of_news_and_a_summary(stack: Supervised, ports: Ports) -> None:
+    shown = demo(ports, {"N": "3"})
+    assert shown.returncode == 0, shown.stderr
+    told = re.findall(r"^ *[\d.]+ s  finished  Finished task: demo task (\d)$", shown.stdout, re.MULTILINE)
+    assert sorted(told) == ["1", "2", "3"]
+    assert re.search(r"^3 tasks, 3 pieces of news; .*p50 .* p95 .* max ", shown.stdout, re.MULTILINE)
+    assert shown.stderr == ""
+
+
+def test_the_mailed_code_is_a_line_of_the_output(stack: Supervised, ports: Ports) -> None:
+    email = re.search(r"signed up as (\S+),", demo(ports, {"N": "1"}).stdout)
+    assert email
+    stack.says(rf"page +\| mail to {re.escape(email[1])}: code \d{{6}}\n")
+
+
+def test_the_services_do_not_see_the_developers_own_credentials(stack: Supervised) -> None:
+    if not Path("/proc").is_dir():
+        pytest.skip("environments of processes are read from /proc")
+    processes = children(stack.process.pid)
+    assert len(processes) == len(PROGRAMS)
+    for pid in processes.values():
+        environment = Path(f"/proc/{pid}/environ").read_text()
+        assert "AKIAREAL" not in environment
+        assert "the-developers-own-secret" not in environment
+        assert "AWS_PROFILE" not in environment
+        assert "127.0.0.1:9\0" not in environment
+
+
+def test_no_secret_is_in_the_output_or_in_what_is_kept(stack: Supervised, ports: Ports) -> None:
+    outputs = (ROOT / ".local" / str(ports.base) / "outputs.json").read_text()
+    for text in (stack.output, outputs):
+        assert "eyJ" not in text
+
+
+def test_a_second_make_up_is_told_and_changes_nothing(stack: Supervised, ports: Ports) -> None:
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as second:
+        assert second.ends() == 2
+        assert "already runs here" in second.output
+    assert answers_200(f"http://localhost:{ports.page}/healthz")
+
+
+def test_a_service_that_is_killed_stops_the_stack_and_the_demonstration_says_so() -> None:
+    ports = Ports(free_port_base())
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
+        running.says(r"ready in \d", 60)
+        processes = children(running.process.pid)
+        os.kill(processes["services.ingest"], signal.SIGKILL)
+        assert running.ends() == 1
+        assert re.search(r"ingest \(pid \d+\) was ended by SIGKILL", running.output)
+        assert not any(alive(pid) for pid in processes.values())
+    shown = demo(ports, {})
+    assert shown.returncode == 1
+    assert shown.stderr == f"Nothing answers at http://localhost:{ports.page}: start it with `make up`.\n"
+
+
+def test_sigkill_of_the_supervisor_leaves_no_process_and_no_port(ports: Ports) -> None:
+    own = Ports(free_port_base())
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(own.base)}) as running:
+        running.says(r"ready in \d", 60)
+        processes = children(running.process.pid)
+        running.signal(signal.SIGKILL)
+        running.process.wait()
+        until(lambda: not any(alive(pid) for pid in processes.values()), "no orphans")
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(own.base)}) as again:
+        again.says(r"ready in \d", 60)
+        again.signal(signal.SIGTERM)
+        assert again.ends() == 0
