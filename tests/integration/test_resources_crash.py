@@ -1,15 +1,21 @@
 """A process may die after any call: the next one goes on, and nothing is doubled, lost or left over."""
 
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
+from aiobotocore.session import get_session
 
+from k8s.operator.resources.aws import client_config
+from k8s.operator.resources.errors import Transient
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
 from k8s.operator.resources.stage import make_stage
-from tests.support.ministack import MiniStack, ministack_process
+from k8s.operator.resources.user_pool import UserPool
+from tests.support.ministack import REGION, ClientSettings, MiniStack, ministack_process
 from tests.support.stage_world import Killed, World, spec_of, stage_world
 
 WHOLE = {
@@ -123,6 +129,27 @@ async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(world
         assert len(await world.user_pool_clients(pool)) == 1, f"killed after {k}"
         await remove_stage(world.clients, spec)
         assert await world.user_pool_clients(pool) == [], f"killed after {k}"
+
+
+async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(world: World) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        nobody_listens = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    settings = ClientSettings(
+        endpoint_url=nobody_listens, region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local"
+    )
+    async with get_session().create_client("sqs", config=client_config(), **settings) as sqs:
+        with pytest.raises(Transient, match="sqs:GetQueueUrl on crash-dev-dlq"):
+            await make_stage(replace(world.clients, sqs=sqs), spec_of("crash", "dev"))
+
+
+def test_a_pool_with_users_is_chosen_before_an_empty_older_one() -> None:
+    older, newer = UserPool(_described("a", 1, users=0)), UserPool(_described("b", 2, users=3))
+
+    assert sorted([older, newer], key=UserPool.rank) == [newer, older]
+
+
+def _described(pool_id: str, created: int, users: int) -> dict[str, object]:
+    return {"Id": pool_id, "CreationDate": created, "EstimatedNumberOfUsers": users}
 
 
 async def test_of_two_pools_of_ours_one_is_chosen_always_the_same_and_the_other_told(world: World) -> None:

@@ -18,7 +18,7 @@ from k8s.operator.resources.one_pass import Pass
 GIVE = "cache.name"
 KIND = "cache"  # in the ledger
 CALL_SECONDS = 10.0
-_LIMIT_SECONDS = 60.0
+_LIMIT_SECONDS = 10.0
 
 _Answer = TypeVar("_Answer")
 

@@ -1,0 +1,130 @@
+"""AWS' errors become ours once, and each says what to do."""
+
+import asyncio
+
+import pytest
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
+
+from k8s.operator.resources import aws
+from k8s.operator.resources.aws import aws_call, client_config, translate
+from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
+from services.common import errors as common
+
+
+def _client_error(code: str, status: int = 400) -> ClientError:
+    return ClientError(
+        {"Error": {"Code": code, "Message": "because"}, "ResponseMetadata": {"HTTPStatusCode": status}},  # type: ignore[typeddict-item]
+        "CreateQueue",
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ThrottlingException", 400),
+        ("RequestThrottled", 403),
+        ("TooManyRequestsException", 400),
+        ("InternalErrorException", 500),
+        ("ServiceUnavailable", 503),
+        ("", 502),
+        ("SlowDown", 429),
+        ("ExpiredToken", 403),
+        ("ConcurrentModificationException", 400),
+        ("QueueNameExists", 400),
+    ],
+)
+def test_what_passes_is_transient(code: str, status: int) -> None:
+    assert isinstance(translate("sqs:CreateQueue on q", _client_error(code, status)), Transient)
+
+
+@pytest.mark.parametrize("code", ["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"])
+def test_a_name_deleted_recently_is_free_after_a_minute(code: str) -> None:
+    error = translate("sqs:CreateQueue on q", _client_error(code))
+
+    assert isinstance(error, Transient)
+    assert error.retry_after_seconds == 60
+
+
+@pytest.mark.parametrize("code", ["LimitExceededException", "ServiceQuotaExceededException", "OverLimit"])
+def test_a_quota_is_asked_about_rarely(code: str) -> None:
+    error = translate("cognito-idp:CreateUserPool on p", _client_error(code))
+
+    assert isinstance(error, Transient)
+    assert error.retry_after_seconds >= 60
+
+
+@pytest.mark.parametrize(
+    "code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "ResourceNotFoundException"]
+)
+def test_what_is_not_there_is_not_found(code: str) -> None:
+    assert isinstance(translate("sqs:GetQueueUrl on q", _client_error(code)), NotFound)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [("AccessDenied", 403), ("AccessDeniedException", 400), ("NotAuthorizedException", 400), ("X", 403)],
+)
+def test_a_denial_names_the_action_to_allow(code: str, status: int) -> None:
+    error = translate("sqs:CreateQueue on q", _client_error(code, status))
+
+    assert type(error) is Permanent
+    assert "allow sqs:CreateQueue for the operator's AWS role" in str(error)
+
+
+def test_anything_else_is_permanent_and_tells_what_aws_said() -> None:
+    error = translate("sqs:SetQueueAttributes on q", _client_error("InvalidAttributeValue"))
+
+    assert type(error) is Permanent
+    assert str(error) == "sqs:SetQueueAttributes on q: InvalidAttributeValue: because"
+
+
+@pytest.mark.parametrize(
+    ("raised", "becomes"),
+    [
+        (EndpointConnectionError(endpoint_url="http://x"), Transient),
+        (ReadTimeoutError(endpoint_url="http://x"), Transient),
+        (NoCredentialsError(), Permanent),
+        (ParamValidationError(report="no"), Permanent),
+        (_client_error("AccessDenied", 403), Permanent),
+    ],
+)
+async def test_the_sdks_own_errors_are_translated(raised: Exception, becomes: type[Exception]) -> None:
+    with pytest.raises(becomes, match=r"^sqs:GetQueueUrl on q: ") as caught:
+        async with aws_call("sqs:GetQueueUrl", "q"):
+            raise raised
+
+    assert caught.value.__cause__ is raised
+
+
+async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aws, "CALL_SECONDS", 0.01)
+
+    with pytest.raises(Transient, match="no answer within"):
+        async with aws_call("sqs:GetQueueUrl", "q"):
+            await asyncio.Event().wait()
+
+
+async def test_our_own_bugs_are_not_dressed_up() -> None:
+    with pytest.raises(KeyError):
+        async with aws_call("sqs:GetQueueUrl", "q"):
+            raise KeyError("a bug")
+
+
+def test_an_attempt_ends_well_before_the_whole_call() -> None:
+    config = client_config()
+
+    assert config.connect_timeout + config.read_timeout < aws.CALL_SECONDS / 2  # type: ignore[attr-defined]
+    assert config.retries == {"mode": "standard", "total_max_attempts": 3}  # type: ignore[attr-defined]
+
+
+def test_every_error_is_one_that_the_whole_system_knows() -> None:
+    assert issubclass(Transient, common.Transient)
+    assert issubclass(Permanent, common.PermanentError)
+    assert issubclass(NotOurs, Permanent)
+    assert issubclass(NotFound, Permanent)
