@@ -2,10 +2,9 @@
 
 from collections.abc import AsyncIterator
 
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from aiohttp import web
 
+from services.common.aws import ssm_client
 from services.common.lifecycle import Lifecycle
 from services.common.momento import Momento
 from services.common.parameter import Parameter
@@ -13,19 +12,12 @@ from services.common.settings import MomentoSettings
 
 MOMENTO = web.AppKey("momento", Momento)
 
-_SSM_CONFIG = AioConfig(
-    connect_timeout=2,
-    read_timeout=3,
-    retries={"total_max_attempts": 2, "mode": "standard"},
-    max_pool_connections=2,
-)
-
 
 def use_momento(app: web.Application, settings: MomentoSettings, lifecycle: Lifecycle) -> None:
     """Give `app` a gateway whose API key comes from SSM and is kept fresh."""
 
     async def momento(app: web.Application) -> AsyncIterator[None]:
-        async with get_session().create_client("ssm", config=_SSM_CONFIG) as ssm:
+        async with ssm_client() as ssm:
             api_key = Parameter(ssm, settings.api_key_param_name)
             gateway = Momento(settings, api_key, lifecycle.background)
             lifecycle.add_check("momento", gateway.not_ready)

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import ClientError as HttpClientError
 from botocore.exceptions import BotoCoreError, ClientError
-from types_aiobotocore_sqs import SQSClient
 
 from services.common.errors import PermanentError, Transient
 from services.common.metrics import SQS_CALLS
+
+if TYPE_CHECKING:  # stubs, which production does not have
+    from types_aiobotocore_sqs import SQSClient
 
 R = TypeVar("R")
 
@@ -81,7 +83,7 @@ class Visibility:
 class TaskQueue:
     """Calls on one queue. Batches hold 1 to 10 entries; outcomes come in the entries' order."""
 
-    def __init__(self, client: SQSClient, url: str) -> None:
+    def __init__(self, client: "SQSClient", url: str) -> None:
         self.url = url
         self._client = client
 

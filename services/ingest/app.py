@@ -10,11 +10,11 @@ import orjson
 from aiohttp import web
 
 from services.common.authentication import USER, require_user
+from services.common.aws import sqs_client
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.logs import log_context
 from services.common.problem import Problem
-from services.common.sqs_client import sqs_client
 from services.common.task_message import TaskMessage
 from services.common.task_queue import OutgoingMessage, TaskQueue
 from services.common.web import web_app

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from services.common.aws import sqs_client
 from services.common.lifecycle import Lifecycle
 from services.common.momento_app import MOMENTO, use_momento
 from services.common.settings import SettingsError
-from services.common.sqs_client import sqs_client
 from services.common.task_queue import TaskQueue
 from services.processor.handler import find_handler, runnable
 from services.processor.pool import STOP_SECONDS
