@@ -44,14 +44,21 @@ async def _serve(service: Service, grpc_port: int, web_port: int) -> None:
         await serve_until(stop, running)
 
 
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("a port is between 0 and 65535")
+    return port
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.momento",
         description="Momento emulator for unmodified Momento SDKs, on 127.0.0.1 only. Each setting can also be "
         "changed at run time (see local/momento/README.md).",
     )
-    parser.add_argument("--grpc-port", type=int, default=8084, help="gRPC; 0 takes a free one (default 8084)")
-    parser.add_argument("--web-port", type=int, default=8085, help="gRPC-web and admin calls (default 8085)")
+    parser.add_argument("--grpc-port", type=_port, default=8084, help="gRPC; 0 takes a free one (default 8084)")
+    parser.add_argument("--web-port", type=_port, default=8085, help="gRPC-web and admin calls (default 8085)")
     parser.add_argument(
         "--state-file", type=Path, help="keeps keys, caches and the validity of tokens over a restart (default: none)"
     )
