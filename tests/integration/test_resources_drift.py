@@ -34,11 +34,15 @@ async def test_only_the_attribute_that_differs_is_written(world: World) -> None:
         QueueUrl=outputs.queue_url, Attributes={"VisibilityTimeout": "1", "DelaySeconds": "7"}
     )
     world.calls.forget()
-    one_pass = Pass(spec_of().identity)
+    one_pass, sent = Pass(spec_of().identity), list[object]()
+    world.clients.sqs.meta.events.register(
+        "before-parameter-build.sqs.SetQueueAttributes", lambda params, **_: sent.append(params["Attributes"])
+    )
 
     await make_stage(world.clients, spec_of(), one_pass)
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
+    assert sent == [{"VisibilityTimeout": "30"}]
     assert attributes["VisibilityTimeout"] == "30"
     assert attributes["DelaySeconds"] == "7"  # not one that the stage keeps
     assert world.calls.writes == ["SetQueueAttributes"]

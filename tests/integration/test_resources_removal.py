@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import Permanent
+from k8s.operator.resources.errors import NotOurs, Permanent, Transient
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.stage import make_stage
@@ -130,3 +131,36 @@ async def test_a_stage_can_be_made_again_after_its_removal(world: World) -> None
 
     assert again.queue_url == first.queue_url
     assert again.user_pool_id != first.user_pool_id
+
+
+async def test_a_queue_name_deleted_a_moment_ago_is_a_matter_of_waiting(world: World) -> None:
+    # SQS refuses the name for 60 s; MiniStack frees it at once, so its answer is put in here.
+    refusing = True
+
+    def refuse(**_: object) -> None:
+        if refusing:
+            answer = {"Error": {"Code": "AWS.SimpleQueueService.QueueDeletedRecently", "Message": "wait 60 seconds"}}
+            raise ClientError(answer, "CreateQueue")  # type: ignore[arg-type]
+
+    world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", refuse)
+
+    with pytest.raises(Transient, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
+        await make_stage(world.clients, spec_of())
+    assert refused.value.retry_after_seconds == 60
+
+    refusing = False
+    await make_stage(world.clients, spec_of())
+
+
+async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(world: World) -> None:
+    async def overtake(**_: object) -> None:
+        await world.sqs.create_queue(QueueName="notification-api-dev-dlq")
+
+    world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
+
+    with pytest.raises(Transient):  # by MiniStack's answer or by the missing tags: look again
+        await make_stage(world.clients, spec_of())
+    with pytest.raises(NotOurs):
+        await make_stage(world.clients, spec_of())
+
+    assert await world.queue_tags("notification-api-dev-dlq") == {}

@@ -11,7 +11,8 @@ from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.outputs import StageOutputs, issuer, jwks_url
 from k8s.operator.resources.queue import Queue, claim_queue, mend_queue, read_given_queue
 from k8s.operator.resources.spec import StageSpec
-from k8s.operator.resources.user_pool import UserPool, claim_user_pool, read_user_pool
+from k8s.operator.resources.user_pool import UserPool, read_user_pool
+from k8s.operator.resources.user_pool_claim import claim_user_pool
 from k8s.operator.resources.user_pool_client import GIVE, find_clients, make_client, read_client
 
 
