@@ -1,6 +1,8 @@
 /** What the page is told about its surroundings by `/config.json`. */
 export interface Config {
+  /** Address of the token service; its routes are below. */
   tokenUrl: string;
+  /** Address of the ingest service. */
   taskUrl: string;
   region: string;
   userPoolId: string;
@@ -19,4 +21,9 @@ export async function loadConfig(fetchIt: typeof fetch = fetch): Promise<Config>
   const missing = REQUIRED.filter((name) => typeof config[name] !== "string" || config[name] === "");
   if (missing.length > 0) throw new Error(`The page's settings are incomplete: ${missing.join(", ")}.`);
   return config as Config;
+}
+
+/** `/token` below `http://host`, with or without a slash or a path of its own. */
+export function route(serviceUrl: string, path: string): string {
+  return `${serviceUrl.replace(/\/+$/, "")}/${path}`;
 }

@@ -15,7 +15,7 @@ import { Tabs, type Message } from "../tabs/tabs";
 import { Outbox } from "../tasks/outbox";
 import { apply, merge, type Book, type Change } from "../tasks/task-book";
 import { TaskMemory } from "../tasks/task-memory";
-import type { Config } from "./config";
+import { route, type Config } from "./config";
 import { UserStorage } from "./user-storage";
 import { delayAdvice } from "./words";
 
@@ -37,6 +37,7 @@ export class Workspace {
   readonly #title = new PageTitle();
   readonly #toasts = new Toasts();
   readonly #closing = new AbortController();
+  #lastTime = 0;
   readonly #hears: Hears = {
     hello: () => this.#welcome(),
     welcome: ({ tasks, state }) => {
@@ -83,7 +84,7 @@ export class Workspace {
 
   /** Sends one task; false where no more can be kept to be sent. */
   send(data: string): boolean {
-    const letter = { key: crypto.randomUUID(), data, at: Date.now() };
+    const letter = { key: crypto.randomUUID(), data, at: this.#nextTime() };
     this.#change({ type: "added", ...letter });
     const kept = this.#outbox.add(letter);
     if (!kept) this.#change({ type: "removed", key: letter.key });
@@ -125,8 +126,17 @@ export class Workspace {
     this.book.clear();
   }
 
+  /** Tasks sent in one go keep their order. */
+  #nextTime(): number {
+    return (this.#lastTime = Math.max(Date.now(), this.#lastTime + 1));
+  }
+
   #makeClient({ tokenUrl }: Config): NotificationClient {
-    const client = new NotificationClient({ tokenUrl, getIdToken, memory: this.#storage.item("news") });
+    const client = new NotificationClient({
+      tokenUrl: route(tokenUrl, "token"),
+      getIdToken,
+      memory: this.#storage.item("news"),
+    });
     client.on("news", (news) => this.#news(news));
     client.on("problem", (problem) => (this.problem.value = problem));
     client.on("state", (state) => {
@@ -140,7 +150,7 @@ export class Workspace {
   #makeOutbox({ taskUrl }: Config): Outbox {
     const http = { fetch: (input: RequestInfo | URL, init?: RequestInit) => fetch(input, init), getIdToken };
     const exclusively = (action: () => Promise<void>) => this.#tabs.exclusively("outbox", action);
-    return new Outbox(http, taskUrl, this.#storage.item("outbox"), exclusively, {
+    return new Outbox(http, route(taskUrl, "task"), this.#storage.item("outbox"), exclusively, {
       accepted: ({ key }, taskId) => this.#change({ type: "accepted", key, taskId, at: Date.now() }),
       refused: ({ key }, reason) => this.#change({ type: "refused", key, reason, at: Date.now() }),
       delayed: ({ error, retryInMs }) => (this.delay.value = delayAdvice(error, retryInMs)),
