@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import aiohttp
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import BotoCoreError, ClientError
 from momento import CacheClientAsync
 from momento.config import Configurations
@@ -44,7 +44,10 @@ async def bootstrap(momento_endpoint: str, momento_admin_url: str) -> Outputs:
         until_ready(f"{os.environ['AWS_ENDPOINT_URL']}/_ministack/health"),
     )
     key = await make_api_key(momento_admin_url)
-    stage, _ = await asyncio.gather(make_local_stage(identity, key, momento_endpoint), put_secret(parameter, key))
+    session = get_session()  # one for all: each loads AWS' endpoint data anew, a tenth of a second
+    stage, _ = await asyncio.gather(
+        make_local_stage(identity, key, momento_endpoint, session), put_secret(parameter, key, session)
+    )
     return Outputs(
         queue_url=stage.queue_url,
         dead_letter_queue_url=stage.dead_letter_queue_url,
@@ -64,14 +67,14 @@ async def make_api_key(admin_url: str) -> str:
         return str((await response.json())["v1"])
 
 
-async def make_local_stage(identity: Identity, key: str, momento_endpoint: str) -> StageOutputs:
+async def make_local_stage(identity: Identity, key: str, momento_endpoint: str, session: AioSession) -> StageOutputs:
     """The same pass that the operator makes, each change of it a line of output."""
     credentials = credential_provider(key, momento_endpoint)
     configuration = Configurations.Laptop.v1()
     one_pass = Pass(identity)
     async with (
         CacheClientAsync(configuration, credentials, default_ttl=timedelta(hours=1)) as caches,
-        open_clients(caches) as clients,
+        open_clients(caches, session) as clients,
     ):
         try:
             return await make_stage(clients, StageSpec(identity), one_pass)
@@ -80,9 +83,9 @@ async def make_local_stage(identity: Identity, key: str, momento_endpoint: str) 
                 say(change)
 
 
-async def put_secret(name: str, value: str) -> None:
+async def put_secret(name: str, value: str, session: AioSession) -> None:
     """What a person does once with the AWS CLI."""
-    async with get_session().create_client("ssm") as ssm:
+    async with session.create_client("ssm") as ssm:
         await ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
     say(f"stored the Momento API key as {name}")
 
