@@ -99,6 +99,8 @@ async def test_adoption_takes_over_what_is_there_and_mends_it(world: World) -> N
         f"adopted user pool notification-api-dev-UserPool ({outputs.user_pool_id})",
         "adopted Momento cache notification-api-dev",
     ]
+    for queue in ("notification-api-dev-tasks", "notification-api-dev-dlq"):
+        assert (await world.queue_tags(queue))["notification-api.io/made-cache"] == "notification-api-dev"
     assert await make_stage(world.clients, spec_of()) == outputs  # from now on it is ours without asking
 
 

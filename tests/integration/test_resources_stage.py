@@ -105,6 +105,17 @@ async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue
     assert "RedrivePolicy" not in attributes
 
 
+async def test_the_permission_to_redrive_comes_before_the_redrive(world: World) -> None:
+    one_pass = Pass(spec_of().identity)
+
+    await make_stage(world.clients, spec_of(), one_pass)
+
+    assert [change for change in one_pass.changes if change.startswith("set")] == [
+        "set RedriveAllowPolicy of queue notification-api-dev-dlq",
+        "set RedrivePolicy of queue notification-api-dev-tasks",
+    ]
+
+
 async def test_users_sign_in_with_a_verified_email(world: World) -> None:
     await make_stage(world.clients, spec_of())
 

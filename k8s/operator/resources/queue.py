@@ -29,10 +29,6 @@ class Queue:
     def arn(self) -> str:
         return self.attributes["QueueArn"]
 
-    def sibling_arn(self, name: str) -> str:
-        """The ARN of another queue of this account and region, which need not exist yet."""
-        return f"{self.arn.rpartition(':')[0]}:{name}"
-
     def drift(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """The wanted attributes that this queue does not have."""
         return {name: value for name, value in wanted.items() if not self._has(name, value)}

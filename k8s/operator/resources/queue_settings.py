@@ -20,16 +20,18 @@ class QueueSettings:
     dead_letter_retention_seconds: int = 14 * 86_400  # the longest SQS keeps anything
     max_receive_count: int = 10
 
-    def task_queue(self, dead_letter_queue_arn: str) -> dict[str, str]:
-        """The task queue's attributes."""
+    def task_queue(self, dead_letter_queue_arn: str | None = None) -> dict[str, str]:
+        """The task queue's attributes; without the other queue's ARN: what is known before that is made."""
+        common = self._common(self.task_retention_seconds)
+        if dead_letter_queue_arn is None:
+            return common
         redrive = {"deadLetterTargetArn": dead_letter_queue_arn, "maxReceiveCount": self.max_receive_count}
-        return self._common(self.task_retention_seconds) | {"RedrivePolicy": json.dumps(redrive)}
+        return common | {"RedrivePolicy": json.dumps(redrive)}
 
     def dead_letter_queue(self, task_queue_arn: str | None = None) -> dict[str, str]:
         """The dead-letter queue's attributes; no queue but the task queue may redrive into it.
 
-        Without the task queue's ARN, which follows from the dead-letter queue's own: what is known before
-        that is made.
+        Without the other queue's ARN: what is known before that is made.
         """
         common = self._common(self.dead_letter_retention_seconds)
         if task_queue_arn is None:

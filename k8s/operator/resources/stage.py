@@ -1,6 +1,6 @@
 """A whole stage: make it what its spec says. Observe, diff, act; safe to repeat from any point."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from k8s.operator.resources.cache import claim_cache
 from k8s.operator.resources.carriers import CLIENT_KIND, stage_ledger
@@ -16,14 +16,6 @@ from k8s.operator.resources.user_pool_claim import claim_user_pool
 from k8s.operator.resources.user_pool_client import GIVE, find_clients, make_client, read_client
 
 
-@dataclass(frozen=True)
-class Queues:
-    """Both queues; which of them are ours, the spec says."""
-
-    tasks: Queue
-    dead_letter: Queue
-
-
 async def make_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None = None) -> StageOutputs:
     """Make, adopt and mend whatever of the stage is not given; an unchanged stage costs no write.
 
@@ -32,16 +24,16 @@ async def make_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None = 
     """
     # The caller's lists, the spec's rules.
     one_pass = replace(one_pass or Pass(spec.identity), identity=spec.identity, adopt=spec.adopt)
-    queues = await _make_queues(clients, spec, one_pass)
+    tasks, dead_letter = await _make_queues(clients, spec, one_pass)
     pool = await _make_user_pool(clients, spec, one_pass)
-    ledger = stage_ledger(clients, spec, [queues.dead_letter, queues.tasks], [pool])
+    ledger = stage_ledger(clients, spec, [dead_letter, tasks], [pool])
     client_id = await _make_client(clients, spec, pool, ledger, one_pass)
     cache_name = spec.given.cache_name or await claim_cache(clients.caches, ledger, one_pass)
     return StageOutputs(
-        queue_url=queues.tasks.url,
-        queue_arn=queues.tasks.arn,
-        dead_letter_queue_url=queues.dead_letter.url,
-        dead_letter_queue_arn=queues.dead_letter.arn,
+        queue_url=tasks.url,
+        queue_arn=tasks.arn,
+        dead_letter_queue_url=dead_letter.url,
+        dead_letter_queue_arn=dead_letter.arn,
         user_pool_id=pool.pool_id,
         user_pool_client_id=client_id,
         issuer=issuer(pool.pool_id),
@@ -50,24 +42,27 @@ async def make_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None = 
     )
 
 
-async def _make_queues(clients: Clients, spec: StageSpec, one_pass: Pass) -> Queues:
-    names, sqs = spec.identity.names, clients.sqs
-    # The dead-letter queue comes first because the task queue's settings name it. It comes without its
-    # redrive permission, which names the task queue, and gets that last.
-    if spec.given.dead_letter_queue_url:
-        dead_letter = await read_given_queue(sqs, spec.given.dead_letter_queue_url)
-    else:
-        base = spec.queue.dead_letter_queue()
-        dead_letter = await claim_queue(sqs, names.dead_letter_queue, base, "deadLetterQueue.url", one_pass)
-    if spec.given.queue_url:
-        tasks = await read_given_queue(sqs, spec.given.queue_url)
-    else:
-        wanted = spec.queue.task_queue(dead_letter.arn)
-        tasks = await claim_queue(sqs, names.task_queue, wanted, "queue.url", one_pass)
-        await mend_queue(sqs, tasks, wanted, one_pass)
+async def _make_queues(clients: Clients, spec: StageSpec, one_pass: Pass) -> tuple[Queue, Queue]:
+    tasks, dead_letter = await _claim_queues(clients, spec, one_pass)
+    # Each names the other, so both are there before either gets its policy; and the permission to redrive comes
+    # before the redrive, which SQS refuses without it.
     if not spec.given.dead_letter_queue_url:
-        await mend_queue(sqs, dead_letter, spec.queue.dead_letter_queue(tasks.arn), one_pass)
-    return Queues(tasks, dead_letter)
+        await mend_queue(clients.sqs, dead_letter, spec.queue.dead_letter_queue(tasks.arn), one_pass)
+    if not spec.given.queue_url:
+        await mend_queue(clients.sqs, tasks, spec.queue.task_queue(dead_letter.arn), one_pass)
+    return tasks, dead_letter
+
+
+async def _claim_queues(clients: Clients, spec: StageSpec, one_pass: Pass) -> tuple[Queue, Queue]:
+    names, given, sqs = spec.identity.names, spec.given, clients.sqs
+    if given.dead_letter_queue_url:
+        dead_letter = await read_given_queue(sqs, given.dead_letter_queue_url)
+    else:
+        at_creation = spec.queue.dead_letter_queue()
+        dead_letter = await claim_queue(sqs, names.dead_letter_queue, at_creation, "deadLetterQueue.url", one_pass)
+    if given.queue_url:
+        return await read_given_queue(sqs, given.queue_url), dead_letter
+    return await claim_queue(sqs, names.task_queue, spec.queue.task_queue(), "queue.url", one_pass), dead_letter
 
 
 async def _make_user_pool(clients: Clients, spec: StageSpec, one_pass: Pass) -> UserPool:
