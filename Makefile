@@ -38,11 +38,12 @@ fmt: $(READY) ## Format and fix what can be fixed
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
 
+COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
+
 lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
-	@$(VENV)/bin/uv pip compile $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml --extra local --extra dev -o requirements-dev.lock
-	@$(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
-		--no-emit-index-url --no-emit-find-links --quiet pyproject.toml -c requirements-dev.lock -o requirements.lock
+	@$(COMPILE) --all-extras -o requirements-dev.lock
+	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 
 clean: ## Remove the virtual environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
