@@ -1,0 +1,90 @@
+"""Who gets in, and what is left when they go."""
+
+import pytest
+from playwright.async_api import expect
+
+from local.demo.identity import Credentials, fresh_credentials
+from tests.browser.conftest import OpenPage
+from tests.support.browser_page import TaskPage
+from tests.support.browser_stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_person_signs_up_with_the_code_that_the_mail_brings(open_page: OpenPage, stack: BrowserStack) -> None:
+    user, tab = fresh_credentials(), await open_page()
+    await tab.page.get_by_role("tab", name="Create Account").click()
+    await tab.page.locator("input[name=email]").fill(user.email)
+    await tab.page.locator("input[name=password]").fill(user.password)
+    await tab.page.locator("input[name=confirm_password]").fill(user.password)
+    await tab.page.get_by_role("button", name="Create Account").click()
+    code = await mailed_code(tab, user)
+    await tab.page.locator("input[name=confirmation_code]").fill(code)
+    await tab.page.get_by_role("button", name="Confirm").click()
+    await tab.live()
+    await tab.send("the first task")
+    await tab.shows("the first task")
+
+
+async def mailed_code(tab: TaskPage, user: Credentials) -> str:
+    """As a person finds it: by the link on the page."""
+    async with tab.page.context.expect_page() as opened:
+        await tab.page.get_by_role("link", name="the codes are here").click()
+    mail = await opened.value
+    code = await mail.locator("tr").filter(has_text=user.email).first.locator(".code").text_content()
+    await mail.close()
+    assert code
+    return code
+
+
+async def test_a_wrong_password_is_refused_in_words(open_page: OpenPage, user: Credentials) -> None:
+    tab = await open_page()
+    await tab.page.locator("input[name=username]").fill(user.email)
+    await tab.page.locator("input[name=password]").fill("Not-the-password-1")
+    await tab.page.get_by_role("button", name="Sign in", exact=True).click()
+    await expect(tab.page.get_by_role("alert")).to_contain_text("Incorrect username or password")
+    await tab.sign_in(user)
+
+
+async def test_a_page_load_needs_no_second_sign_in_and_no_sign_in_screens(page: TaskPage) -> None:
+    loaded: list[str] = []
+    page.page.on("request", lambda request: loaded.append(request.url))
+    await page.page.reload()
+    await page.live()
+    assert [url for url in loaded if "momento-" in url]
+    assert not [url for url in loaded if "SignIn" in url]
+
+
+async def test_sign_out_leaves_nothing_and_the_next_user_sees_nothing(page: TaskPage, stack: BrowserStack) -> None:
+    await page.send("a secret of the first")
+    await page.shows("a secret of the first")
+    first = await page.id_token()
+    await page.send("wait 2: still running at sign-out")
+    await page.shows("still running", "sent")
+    await page.sign_out()
+    assert await page.page.evaluate("Object.keys(localStorage).filter((k) => k.startsWith('notification-api'))") == []
+    await expect(page.page.get_by_text("a secret")).to_have_count(0)
+
+    await page.sign_in(await stack.sign_up())
+    before = await page.toasts()
+    await stack.post(first, "wait 0: news of the first")
+    await page.send("my own")
+    await page.shows("my own")
+    await page.page.wait_for_timeout(2_500)  # what should not come has had the time to
+    await expect(page.page.locator(".task")).to_have_count(1)
+    assert await page.toasts() - before == {"Finished task: my own": 1}
+
+
+async def test_signing_out_in_one_tab_signs_out_all(page: TaskPage, open_page: OpenPage) -> None:
+    other = await open_page()
+    await other.live()
+    await page.sign_out()
+    await expect(other.page.locator("input[name=username]")).to_be_visible()
+
+
+async def test_signing_in_again_doubles_no_toast(page: TaskPage, user: Credentials) -> None:
+    await page.sign_out()
+    await page.sign_in(user)
+    await page.send("once")
+    await page.shows("once")
+    await page.toasted("Finished task: once")

@@ -1,0 +1,136 @@
+"""A TCP proxy with the faults that a network between a browser and a server has."""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+_CHUNK = 65_536
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+"""SO_LINGER on with no time: closing sends RST, as a network that is gone does."""
+_ALLOW_ALL = (
+    "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: *, authorization\r\n"
+    "Access-Control-Allow-Methods: *\r\nAccess-Control-Max-Age: 0\r\n"
+)
+
+
+class FaultProxy:
+    """Passes everything on to `target_port` of this machine until it is told otherwise."""
+
+    def __init__(self, target_port: int) -> None:
+        self.port = 0
+        self._target_port = target_port
+        self._refusing = False
+        self._status: int | None = None
+        self._connections: set[_Connection] = set()
+
+    def drop(self) -> None:
+        """Break every connection off; new ones are let through, if nothing else is in force."""
+        for connection in list(self._connections):
+            connection.reset()
+
+    def freeze(self) -> None:
+        """Make every connection of now half-open: it stays, and carries nothing any more."""
+        for connection in self._connections:
+            connection.flowing.clear()
+
+    @contextmanager
+    def cut(self) -> Iterator[None]:
+        """No connection, old or new, for the length of the block."""
+        self._refusing = True
+        self.drop()
+        try:
+            yield
+        finally:
+            self._refusing = False
+
+    @contextmanager
+    def answering(self, status: int) -> Iterator[None]:
+        """Every request is answered with `status`, CORS allowed, without reaching the server."""
+        self._status = status
+        self.drop()
+        try:
+            yield
+        finally:
+            self._status = None
+            self.drop()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(writer)
+        self._connections.add(connection)
+        try:
+            if self._refusing:
+                connection.reset()
+            elif self._status is not None:
+                await _answer(reader, writer, self._status)
+            else:
+                await self._pass_on(connection, reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            connection.reset()
+        finally:
+            self._connections.discard(connection)
+            writer.close()
+
+    async def _pass_on(
+        self, connection: "_Connection", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+        connection.others.append(upstream_writer)
+        pumps = [
+            asyncio.create_task(_pump(connection, reader, upstream_writer)),
+            asyncio.create_task(_pump(connection, upstream_reader, writer)),
+        ]
+        try:
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for pump in pumps:
+                pump.cancel()
+            await asyncio.gather(*pumps, return_exceptions=True)
+            upstream_writer.close()
+
+
+class _Connection:
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self.others: list[asyncio.StreamWriter] = []
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self._writer = writer
+
+    def reset(self) -> None:
+        self.flowing.set()
+        for writer in [self._writer, *self.others]:
+            connection = writer.get_extra_info("socket")
+            if connection is not None and not writer.is_closing():
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            writer.transport.abort()
+
+
+async def _pump(connection: _Connection, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(OSError):
+        while data := await reader.read(_CHUNK):
+            await connection.flowing.wait()
+            writer.write(data)
+            await writer.drain()
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, status: int) -> None:
+    head = await reader.readuntil(b"\r\n\r\n")
+    actual = 204 if head.startswith(b"OPTIONS ") else status
+    writer.write(f"HTTP/1.1 {actual} X\r\n{_ALLOW_ALL}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    await writer.drain()
+
+
+@asynccontextmanager
+async def fault_proxy(target_port: int) -> AsyncIterator[FaultProxy]:
+    """A proxy that listens on a free port of 127.0.0.1 for the length of the block."""
+    proxy = FaultProxy(target_port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        proxy.drop()
+        await server.wait_closed()

@@ -1,0 +1,26 @@
+"""A task handler for the browser tests: what the data says happens.
+
+`wait 2: text` takes two seconds, `steps 3: text` tells three pieces of progress, `fail: text` fails for good.
+"""
+
+import asyncio
+
+from services.common.errors import PermanentError
+from services.processor.task import Task
+
+STEP_SECONDS = 1.1
+"""Above the processor's own throttle of progress."""
+
+
+async def handle(task: Task) -> str:
+    order, _, _ = task.data.partition(":")
+    word, _, amount = order.partition(" ")
+    if word == "fail":
+        raise PermanentError("The test says so")
+    if word == "wait":
+        await asyncio.sleep(float(amount))
+    if word == "steps":
+        for step in range(int(amount)):
+            await task.progress(f"step {step + 1} of {amount}")
+            await asyncio.sleep(STEP_SECONDS)
+    return task.data

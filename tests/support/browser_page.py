@@ -1,0 +1,106 @@
+"""The page as a person uses it."""
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+
+from local.demo.identity import Credentials
+
+NEWS_WITHIN_MS = 15_000
+WATCH_PAGE = """
+window.watched = { toasts: [], violations: [], longTasks: [] };
+document.addEventListener("securitypolicyviolation", (event) => window.watched.violations.push(event.violatedDirective));
+new PerformanceObserver((list) => {
+  for (const task of list.getEntries()) window.watched.longTasks.push(Math.round(task.duration));
+}).observe({ type: "longtask" });
+new MutationObserver((changes) => {
+  for (const change of changes) for (const node of change.addedNodes) {
+    const toasts = node.matches?.("[data-sonner-toast]") ? [node] : (node.querySelectorAll?.("[data-sonner-toast]") ?? []);
+    for (const toast of toasts) window.watched.toasts.push(toast.querySelector("[data-title]")?.textContent ?? "");
+  }
+}).observe(document, { childList: true, subtree: true });
+"""
+# The browser's own lines about requests that failed: faults are what these tests are made of.
+EXPECTED_IN_CONSOLE = re.compile(r"Failed to load resource|custom Amazon|blocked by CORS|net::ERR")
+
+
+class TaskPage:
+    """One tab. `console` holds what the page wrote that nothing explains."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.page = page
+        self.url = url
+        self.console: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.console.append(str(error)))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in {"warning", "error"} and not EXPECTED_IN_CONSOLE.search(message.text):
+            self.console.append(message.text)
+
+    async def open(self) -> None:
+        await self.page.goto(self.url)
+
+    async def sign_in(self, user: Credentials) -> None:
+        """From wherever the page is to a live connection."""
+        await self.page.locator("input[name=username]").fill(user.email)
+        await self.page.locator("input[name=password]").fill(user.password)
+        await self.page.get_by_role("button", name="Sign in", exact=True).click()
+        await self.live()
+
+    async def sign_out(self) -> None:
+        await self.page.get_by_role("button", name="Sign out").click()
+        await expect(self.page.locator("input[name=username]")).to_be_visible(timeout=NEWS_WITHIN_MS)
+
+    async def state(self, state: str, within_ms: float = NEWS_WITHIN_MS) -> None:
+        await expect(self.page.locator(f".connection[data-state={state}]")).to_be_visible(timeout=within_ms)
+
+    async def live(self, within_ms: float = NEWS_WITHIN_MS) -> None:
+        await self.state("live", within_ms)
+
+    async def send(self, *texts: str) -> None:
+        """Each text a task, all in one go, with Enter."""
+        field = self.page.get_by_label("New task")
+        await field.fill("\n".join(texts))
+        await field.press("Enter")
+
+    def task(self, text: str) -> Locator:
+        return self.page.locator(".task").filter(has_text=text)
+
+    async def shows(self, text: str, state: str = "finished", within_ms: float = NEWS_WITHIN_MS) -> None:
+        """The task of this text is listed in this state, and only once."""
+        await expect(self.task(text)).to_have_count(1, timeout=within_ms)
+        await expect(self.task(text)).to_have_attribute("data-state", state, timeout=within_ms)
+
+    async def toasts(self) -> Counter[str]:
+        """Every toast since the page was loaded, gone ones too."""
+        return Counter(await self.watched("toasts"))
+
+    async def toasted(self, *texts: str) -> None:
+        """A toast has shown, or shows within time, for each text."""
+        for text in texts:
+            for _ in range(100):
+                if (await self.toasts())[text]:
+                    break
+                await self.page.wait_for_timeout(100)
+            assert (await self.toasts())[text] == 1, (text, await self.toasts())
+
+    async def watched(self, what: str) -> list[Any]:
+        found: list[Any] = await self.page.evaluate(f"window.watched.{what}")
+        return found
+
+    async def id_token(self) -> str:
+        """As the page would send it."""
+        stored: dict[str, str] = json.loads(await self.page.evaluate("JSON.stringify(localStorage)"))
+        return next(value for name, value in stored.items() if name.endswith(".idToken"))
+
+
+async def new_page(context: BrowserContext, url: str) -> TaskPage:
+    """A tab that is watched from its first moment, opened."""
+    page = TaskPage(await context.new_page(), url)
+    await page.page.add_init_script(WATCH_PAGE)
+    await page.open()
+    return page

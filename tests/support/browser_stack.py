@@ -1,0 +1,108 @@
+"""The embedded stack with what the browser tests ask of it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+from aiobotocore.session import get_session
+from momento import TopicClientAsync, TopicConfigurations
+from momento.responses import TopicPublish
+
+from local.demo.api import Api, api
+from local.demo.config import ClientConfig
+from local.demo.identity import Credentials, fresh_credentials, identity
+from local.environment import momento_grpc_url
+from services.common.momento_key import credential_provider
+from tests.support.local_stack import LocalStack
+
+ADMIN = {"x-emulator-admin": "1"}
+
+
+class Publisher:
+    """Publishes anything to any topic, as the processor might."""
+
+    def __init__(self, topics: TopicClientAsync, cache_name: str) -> None:
+        self._topics = topics
+        self._cache_name = cache_name
+
+    async def publish(self, topic: str, text: str) -> None:
+        answer = await self._topics.publish(self._cache_name, topic, text)
+        assert isinstance(answer, TopicPublish.Success), answer
+
+
+class BrowserStack:
+    def __init__(self, local: LocalStack) -> None:
+        self.local = local
+
+    async def sign_up(self) -> Credentials:
+        """Somebody new, confirmed."""
+        user = fresh_credentials()
+        async with self._api() as (calls, config), identity(config) as cognito:
+            await cognito.sign_up(user)
+            await cognito.confirm(user, await calls.mailed_code(user.email))
+        return user
+
+    async def mailed_code(self, email: str) -> str:
+        async with self._api() as (calls, _):
+            return await calls.mailed_code(email)
+
+    async def post(self, id_token: str, *texts: str) -> None:
+        """Tasks of a user, sent from elsewhere."""
+        async with self._api() as (calls, config):
+            for text in texts:
+                await calls.post_task(config, id_token, text)
+
+    async def notifications(self, id_token: str) -> list[dict[str, Any]]:
+        """What the record holds of the user's news."""
+        async with self._api() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
+            headers = {"Authorization": f"Bearer {id_token}"}
+            async with session.get(f"{config.token_url}/notifications?after=0", headers=headers) as answer:
+                found: list[dict[str, Any]] = (await answer.json())["notifications"]
+                return found
+
+    async def topic(self, id_token: str) -> str:
+        async with self._api() as (calls, config):
+            return (await calls.access(config, id_token)).topic
+
+    async def end_streams(self, how: str) -> int:
+        """Live streams of the emulator: `abort` breaks them off, `end` ends them cleanly; how many there were."""
+        return int((await self._admin("POST", f"streams/{how}"))["ended"])
+
+    @asynccontextmanager
+    async def emulating(self, **settings: Any) -> AsyncIterator[None]:
+        """Settings of the Momento emulator for the length of the block."""
+        before = await self._admin("GET", "settings")
+        await self._admin("PATCH", "settings", settings)
+        try:
+            yield
+        finally:
+            await self._admin("PATCH", "settings", {name: before[name] for name in settings})
+
+    @asynccontextmanager
+    async def publisher(self) -> AsyncIterator[Publisher]:
+        outputs = self.local.outputs
+        environment = self.local.environment("processor")
+        async with get_session().create_client(
+            "ssm",
+            region_name=environment["AWS_DEFAULT_REGION"],
+            endpoint_url=self.local.aws_url,
+            aws_access_key_id="local",
+            aws_secret_access_key="local",
+        ) as ssm:
+            found = await ssm.get_parameter(Name=outputs.momento_api_key_param_name, WithDecryption=True)
+        credentials = credential_provider(found["Parameter"]["Value"], momento_grpc_url(self.local.ports))
+        async with TopicClientAsync(TopicConfigurations.Default.latest(), credentials) as topics:
+            yield Publisher(topics, outputs.cache_name)
+
+    @asynccontextmanager
+    async def _api(self) -> AsyncIterator[tuple[Api, ClientConfig]]:
+        async with api(self.local.page_url) as calls:
+            yield calls, await calls.config()
+
+    async def _admin(self, method: str, path: str, body: Any = None) -> Any:
+        async with (
+            aiohttp.ClientSession(headers=ADMIN, raise_for_status=True) as session,
+            session.request(method, f"{self.local.emulator_admin_url}/{path}", json=body) as answer,
+        ):
+            return await answer.json()
