@@ -1,7 +1,7 @@
 """One subscriber's stream: a bounded queue of events between a topic and a front."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from grpc import StatusCode
 
@@ -68,7 +68,7 @@ class Subscription:
             self._pending = []
         self._wake.set()
 
-    async def batches(self) -> AsyncIterator[list[bytes]]:
+    async def batches(self) -> AsyncGenerator[list[bytes], None]:
         """All that is waiting, time after time; raises the `CallError` that the stream ends with."""
         while True:
             await self._wake.wait()

@@ -40,22 +40,20 @@ def encode(message: Message) -> bytes:
 
 
 class FrameReader:
-    """Takes frames off an answer as they come: base64 in groups of four, padded at the end of each frame."""
+    """Takes frames off an answer as they come: each is base64 by itself, padded at its end."""
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
-        self._raw = b""
 
     async def frame(self) -> tuple[int, bytes]:
         async with asyncio.timeout(_WAIT_SECONDS):
-            flag, length = struct.unpack(">BI", await self._read(5))
-            return flag, await self._read(length)
-
-    async def _read(self, size: int) -> bytes:
-        while len(self._raw) < size:
-            self._raw += base64.b64decode(await self._content.readexactly(4), validate=True)
-        taken, self._raw = self._raw[:size], self._raw[size:]
-        return taken
+            # Eight characters hold the five bytes of the head, and the first of the content if there is any.
+            raw = base64.b64decode(await self._content.readexactly(8), validate=True)
+            flag, length = struct.unpack_from(">BI", raw)
+            characters = -(-(5 + length) // 3) * 4
+            raw += base64.b64decode(await self._content.readexactly(characters - 8), validate=True)
+        assert len(raw) == 5 + length
+        return flag, raw[5:]
 
 
 def parse_trailers(frame: bytes) -> dict[str, str]:
