@@ -189,6 +189,25 @@ async def test_each_resource_may_be_given_by_itself(world: World, kind: str) -> 
     assert world.caches.names == {"theirs"}
 
 
+async def test_what_was_made_and_is_given_now_is_not_changed_any_more(world: World) -> None:
+    made = await make_stage(world.clients, spec_of())
+    given = Given(made.queue_url, made.dead_letter_queue_url, made.user_pool_id, made.user_pool_client_id)
+    for url in (made.queue_url, made.dead_letter_queue_url):
+        await world.sqs.untag_queue(QueueUrl=url, TagKeys=["notification-api.io/made-cache"])
+    pool_arn = (await world.user_pools())[0]["Arn"]
+    await world.idp.untag_resource(ResourceArn=pool_arn, TagKeys=["notification-api.io/made-cache"])
+    world.calls.forget()
+
+    with pytest.raises(NotOurs):  # the cache: nothing says any more that it is ours
+        await make_stage(world.clients, spec_of(given=given))
+    with pytest.raises(Permanent):
+        await make_stage(world.clients, spec_of(given=given, adopt=True))
+    await remove_stage(world.clients, spec_of(given=given))
+
+    assert world.calls.writes == []
+    assert len((await world.everything("notification-api"))["queues"]) == 2
+
+
 async def test_a_given_pools_other_clients_are_left_alone(world: World) -> None:
     pool = (await world.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     await world.idp.create_user_pool_client(UserPoolId=pool, ClientName="notification-api-dev-UserPoolClient")

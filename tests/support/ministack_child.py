@@ -12,9 +12,7 @@ import threading
 
 
 def _end_with_parent() -> None:
-    while os.read(
-        0, 1024
-    ):  # not sys.stdin: a buffered reader blocked in a thread upsets the interpreter's end
+    while os.read(0, 1024):  # not sys.stdin: a buffered reader blocked in a thread upsets the interpreter's end
         pass
     os._exit(0)
 

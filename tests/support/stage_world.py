@@ -71,9 +71,10 @@ class World:
         answer = await self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
         return {str(key): value for key, value in answer["Attributes"].items()}
 
-    async def user_pools(self) -> list[dict[str, Any]]:
-        """All user pools as described, the oldest first."""
-        ids = [pool["Id"] async for page in self._pages("list_user_pools") for pool in page["UserPools"]]
+    async def user_pools(self, prefix: str = "") -> list[dict[str, Any]]:
+        """All user pools whose names begin so, as described, the oldest first."""
+        listed = [pool async for page in self._pages("list_user_pools") for pool in page["UserPools"]]
+        ids = [pool["Id"] for pool in listed if pool["Name"].startswith(prefix)]
         return [dict((await self.idp.describe_user_pool(UserPoolId=pool_id))["UserPool"]) for pool_id in ids]
 
     async def user_pool_clients(self, pool_id: str) -> list[dict[str, Any]]:
@@ -91,15 +92,15 @@ class World:
             page = await call(MaxResults=60, NextToken=page["NextToken"], **arguments)
             yield page
 
-    async def everything(self, service_name: str) -> dict[str, list[str]]:
-        """The names of all that there is of a service, doubles included."""
-        pools = [pool for pool in await self.user_pools() if pool["Name"].startswith(service_name)]
+    async def everything(self, prefix: str) -> dict[str, list[str]]:
+        """The names of all that begins so, doubles included."""
+        pools = await self.user_pools(prefix)
         clients = [client for pool in pools for client in await self.user_pool_clients(pool["Id"])]
         return {
-            "queues": [name for name in await self.queue_names() if name.startswith(service_name)],
+            "queues": [name for name in await self.queue_names() if name.startswith(prefix)],
             "pools": [pool["Name"] for pool in pools],
             "clients": [client["ClientName"] for client in clients],
-            "caches": sorted(name for name in self.caches.names if name.startswith(service_name)),
+            "caches": sorted(name for name in self.caches.names if name.startswith(prefix)),
         }
 
 
@@ -116,9 +117,7 @@ async def stage_world(stack: MiniStack) -> AsyncIterator[World]:
     caches.after_call = calls.record
     async with AsyncExitStack() as opened:
         sqs = await opened.enter_async_context(_SESSION.create_client("sqs", config=config, **settings))
-        idp = await opened.enter_async_context(
-            _SESSION.create_client("cognito-idp", config=config, **settings)
-        )
+        idp = await opened.enter_async_context(_SESSION.create_client("cognito-idp", config=config, **settings))
         other_sqs = await opened.enter_async_context(_SESSION.create_client("sqs", **settings))
         other_idp = await opened.enter_async_context(_SESSION.create_client("cognito-idp", **settings))
         for client in (sqs, idp):

@@ -53,11 +53,11 @@ async def claim_cache(caches: CacheControl, ledger: Ledger, one_pass: Pass) -> s
     name = one_pass.identity.names.cache
     recorded = ledger.has(KIND, name)
     exists = await cache_exists(caches, name)
-    if exists and not recorded:
-        if not one_pass.adopt:
-            raise NotOurs(f"Momento cache {name}", GIVE)
-        one_pass.changed(f"adopted Momento cache {name}")
+    if exists and not recorded and not one_pass.adopt:
+        raise NotOurs(f"Momento cache {name}", GIVE)
     await ledger.put(KIND, name)
+    if exists and not recorded:
+        one_pass.changed(f"adopted Momento cache {name}")
     if not exists:
         await _create(caches, name, ledger, one_pass, recorded=recorded)
     return name

@@ -15,8 +15,7 @@ CLIENT_KIND = "client"  # in the ledger, only for a client made in a given pool
 def stage_ledger(
     clients: Clients, spec: StageSpec, queues: Sequence[Queue | None], pools: Sequence[UserPool]
 ) -> Ledger:
-    """The ledger on whatever of these is there, made by this stage and not given."""
-    given = {spec.given.queue_url, spec.given.dead_letter_queue_url, spec.given.user_pool_id}
+    """The ledger on whatever of these is there, made by this stage and not given (a given queue shows no tags)."""
     carriers = [
         Carrier(
             queue.tags,
@@ -24,7 +23,7 @@ def stage_ledger(
             partial(untag_queue, clients.sqs, queue.url),
         )
         for queue in queues
-        if queue and queue.url not in given and spec.identity.owns(queue.tags)
+        if queue and spec.identity.owns(queue.tags)
     ]
     carriers += [
         Carrier(
@@ -33,6 +32,6 @@ def stage_ledger(
             partial(untag_user_pool, clients.idp, pool.arn),
         )
         for pool in pools
-        if pool.pool_id not in given and spec.identity.owns(pool.tags)
+        if pool.pool_id != spec.given.user_pool_id and spec.identity.owns(pool.tags)
     ]
     return Ledger(carriers)
