@@ -1,5 +1,6 @@
 """What the embedded stack consists of, in the order of its start."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,6 +49,11 @@ class Plan:
     @property
     def outputs_file(self) -> Path:
         return self.state / "outputs.json"
+
+    def forget_earlier_run(self) -> None:
+        """Nothing of an earlier run is of use to the next, but for one signing key that takes long to make."""
+        self.outputs_file.unlink(missing_ok=True)
+        shutil.rmtree(self.state / "ministack" / "cognito-pool-keys", ignore_errors=True)
 
     def emulators(self) -> list[Program]:
         """The emulated AWS and Momento, and the bootstrap that waits for them and then makes the stage."""

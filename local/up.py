@@ -34,6 +34,8 @@ def main(environ: Mapping[str, str], planned: Callable[[Ports, Mapping[str, str]
     except (BadPortBaseError, AlreadyRunningError, PortTakenError) as error:
         console.complain(str(error))
         return 2
+    except KeyboardInterrupt:
+        return 0  # before anything was started
     finally:
         _forget_closed_output(console)
 
@@ -58,7 +60,7 @@ async def until_stopped(plan: Plan, console: Console) -> int:
 async def run(plan: Plan, console: Console) -> None:
     """Start everything rank by rank, say so, and watch; ends by cancellation or a group of LocalErrors."""
     started = time.monotonic()
-    plan.outputs_file.unlink(missing_ok=True)
+    plan.forget_earlier_run()
     async with crew(console) as members:
         await members.muster(plan.emulators())
         await members.muster(plan.system(Outputs.read(plan.outputs_file)))

@@ -1,7 +1,6 @@
 """The HTTP calls of a client: the configuration, the mailed code, a token, tasks."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -57,9 +56,9 @@ class Api:
         answer = await self._get(f"{config.token_url}/token", id_token)
         return Access(answer["token"], answer["cacheName"], answer["topic"])
 
-    async def post_task(self, config: ClientConfig, id_token: str, data: str) -> str:
-        """Post until it is accepted, as often as Retry-After asks for; the same key makes that one task."""
-        headers = bearer(id_token) | {"Idempotency-Key": secrets.token_hex(16)}
+    async def post_task(self, config: ClientConfig, id_token: str, data: str, key: str | None = None) -> str:
+        """Post until it is accepted, as often as Retry-After asks for; with a `key` that is one task for certain."""
+        headers = bearer(id_token) | ({"Idempotency-Key": key} if key else {})
         for attempt in range(1, POST_ATTEMPTS + 1):
             async with self._session.post(f"{config.task_url}/task", json={"data": data}, headers=headers) as answer:
                 if answer.status == 202:

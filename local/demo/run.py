@@ -1,6 +1,7 @@
 """The demonstration: one new user, a subscription, N tasks, and their news."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Iterable
 from typing import Any
@@ -73,7 +74,7 @@ async def post_all(calls: Api, config: ClientConfig, id_token: str, tally: Tally
     async def post(data: str) -> None:
         async with places:
             at = time.monotonic()
-            task_id = await calls.post_task(config, id_token, data)
+            task_id = await calls.post_task(config, id_token, data, key=secrets.token_hex(16))
         tell(tally.posted(task_id, data, at), bar)
 
     async with asyncio.TaskGroup() as group:

@@ -16,7 +16,8 @@ class AlreadyRunningError(LocalError):
 @contextmanager
 def only_one(path: Path, base: int) -> Iterator[None]:
     """Hold the lock file at `path`; the operating system lets go of it however this process ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    # The emulated AWS keeps its signing keys below; they are nobody else's business.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with path.open("a+", encoding="ascii") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

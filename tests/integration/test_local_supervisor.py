@@ -1,16 +1,28 @@
 """The supervisor over stand-ins: order, readiness, death, stop, and what it leaves behind."""
 
 import os
+import pty
 import re
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.local_supervised import Supervised, alive, free_port_base, get, supervised, until
+from tests.support.local_supervised import (
+    WAIT_SECONDS,
+    Supervised,
+    alive,
+    answers_200,
+    free_port_base,
+    get,
+    supervised,
+    until,
+)
 
 Starter = Callable[..., Supervised]
 
@@ -121,6 +133,30 @@ def test_a_signal_stops_everything_in_reverse_order_with_status_0(start: Starter
     assert gone(pids)
 
 
+def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(tmp_path: Path, base: int) -> None:
+    """A real terminal sends Ctrl-C to everything that runs in its foreground."""
+    own_side, terminal = pty.openpty()
+    described = [f"{name}={base + offset}" for offset, name in enumerate(("aws", "momento", "token"))]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.local_dummy_stack", str(tmp_path), *described],
+        env={**os.environ, "LOCAL_PORT_BASE": str(base), "NO_COLOR": "1"},
+        preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509 - no threads run here
+    )
+    os.close(terminal)
+    said = b""
+    while b"ready in" not in said:
+        said += os.read(own_side, 4096)
+    os.write(own_side, b"\x03")
+    with suppress(OSError):  # how a terminal says that nobody is at its other end
+        while chunk := os.read(own_side, 4096):
+            said += chunk
+    os.close(own_side)
+    assert process.wait(WAIT_SECONDS) == 0
+    assert b"Traceback" not in said
+    assert b"SIGINT" not in said
+    assert re.findall(rb"(\w+) got SIGTERM", said)[0] == b"token"
+
+
 def test_a_signal_while_starting_stops_what_has_started(start: Starter) -> None:
     supervisor = start(aws="not-ready", bootstrap="once", token="")
     supervisor.says("aws started")
@@ -162,7 +198,7 @@ def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
     supervisor = start(**FOUR)
     pids = started(supervisor)
     supervisor.close_output()
-    get(f"http://127.0.0.1:{base + 2}/say")
+    answers_200(f"http://127.0.0.1:{base + 2}/say")  # or is stopped before it has answered
     assert supervisor.ends() == 1
     assert gone(pids)
 

@@ -1,0 +1,58 @@
+"""`python -m benchmarks.smoke`: start a stack, measure it, print the figures beside the goals."""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+
+from benchmarks.smoke.cost import costs
+from benchmarks.smoke.figures import Figure, as_json, table
+from benchmarks.smoke.idle import idle
+from benchmarks.smoke.latency import latency
+from benchmarks.smoke.stack import running_stack
+from benchmarks.smoke.start import starts
+from benchmarks.smoke.together import TASK_SECONDS, together
+from benchmarks.smoke.user import user_of
+from local.environment import shielded
+
+READY_GOAL_SECONDS = 5.0
+
+
+async def measure() -> list[Figure]:
+    """Two stacks, one after the other: one whose handler takes no time, and one as it is by default."""
+    figures, ready = [], []
+    async with running_stack({"ECHO_SECONDS": "0"}) as stack:
+        ready.append(stack.ready_seconds)
+        figures += await idle(stack)
+        figures += await starts(stack)
+        async with user_of(stack) as user:
+            figures += await costs(stack, user)
+            figures += await latency(stack, user)
+    async with running_stack({"ECHO_SECONDS": str(TASK_SECONDS)}) as stack:
+        ready.append(stack.ready_seconds)
+        async with user_of(stack) as user:
+            figures += await together(user)
+    note = "installed environment; mean of " + " and ".join(f"{seconds:.1f}" for seconds in ready)
+    return [Figure("make up to ready", statistics.mean(ready), "s", READY_GOAL_SECONDS, note), *figures]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.smoke", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    options = parser.parse_args()
+    kept = shielded(os.environ)
+    os.environ.clear()
+    os.environ.update(kept)
+    figures = asyncio.run(measure())
+    load = os.getloadavg()[0]
+    print(table(figures))
+    print(f"{os.cpu_count()} cores; load of the last minute {load:.1f}, the benchmark's own included")
+    if options.json:
+        print(json.dumps(as_json(figures) | {"cores": os.cpu_count(), "load": load}))
+    # The threads that read the news never end.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

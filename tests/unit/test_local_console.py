@@ -1,0 +1,63 @@
+"""How the supervisor writes: prefixes, colours only for people, and no harm from a closed output."""
+
+import io
+import json
+
+import pytest
+
+from local.supervisor.console import RED, Console, console_for
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Closed(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+LOGGED = json.dumps({"level": "INFO", "message": "started", "port": 8081})
+
+
+def test_on_a_terminal_each_process_has_its_own_colour_and_what_went_wrong_is_red() -> None:
+    terminal = Terminal()
+    console = console_for(terminal, {})
+    console.line("token", "one")
+    console.line("ingest", "two")
+    console.line("token", "three")
+    console.complain("died")
+    codes = [line[: line.index("m")] for line in terminal.getvalue().splitlines()]
+    assert codes[0] == codes[2] != codes[1]
+    assert codes[3] == f"\x1b[{RED}"
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_who_wants_no_colour_gets_none_and_readable_lines_all_the_same(environ: dict[str, str]) -> None:
+    terminal = Terminal()
+    console_for(terminal, environ).line("token", LOGGED)
+    assert terminal.getvalue() == "token     | INFO    started  port=8081\n"
+
+
+def test_what_is_no_terminal_gets_the_lines_as_they_were_said() -> None:
+    stream = io.StringIO()
+    console_for(stream, {}).line("token", LOGGED)
+    assert stream.getvalue() == f"token     | {LOGGED}\n"
+
+
+def test_a_traceback_has_the_prefix_on_each_line() -> None:
+    stream = io.StringIO()
+    console = Console(stream, colour=False, for_people=True)
+    console.line("token", json.dumps({"level": "ERROR", "message": "failed", "exception": "a\nb"}))
+    assert stream.getvalue().splitlines() == ["token     | ERROR   failed", "token     | a", "token     | b"]
+
+
+def test_a_closed_output_is_told_once_and_does_no_harm() -> None:
+    told: list[str] = []
+    console = Console(Closed(), colour=False, for_people=False)
+    console.on_gone = lambda: told.append("gone")
+    console.say("one")
+    console.line("token", "two")
+    assert console.gone
+    assert told == ["gone"]
