@@ -10,7 +10,7 @@ from pathlib import Path
 
 import uvloop
 
-from local.momento.emulator import emulator, serve_until
+from local.momento.emulator import HOST, emulator, serve_until
 from local.momento.errors import PortTakenError
 from local.momento.service import Service
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
@@ -25,18 +25,18 @@ def main(argv: list[str] | None = None) -> int:
         service = Service(load_state(options.state_file))
         service.settings.change(values)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_serve(service, options.grpc_port, options.web_port))
+            runner.run(_serve(service, options.grpc_port, options.web_port, options.listen_host))
     except (InvalidSettingsError, PortTakenError, StateFileError) as error:
         print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
         return 2
     return 0
 
 
-async def _serve(service: Service, grpc_port: int, web_port: int) -> None:
+async def _serve(service: Service, grpc_port: int, web_port: int, listen_host: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with emulator(service, grpc_port, web_port) as running:
+    async with emulator(service, grpc_port, web_port, listen_host) as running:
         print(  # noqa: T201 -- the line that says it is ready
             f"Momento emulator ready: gRPC 127.0.0.1:{running.grpc_port}, gRPC-web http://127.0.0.1:{running.web_port}",
             flush=True,
@@ -59,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--grpc-port", type=_port, default=8084, help="gRPC; 0 takes a free one (default 8084)")
     parser.add_argument("--web-port", type=_port, default=8085, help="gRPC-web and admin calls (default 8085)")
+    parser.add_argument(
+        "--listen-host", default=HOST, help="address to listen on; in a pod 0.0.0.0 (default: this machine alone)"
+    )
     parser.add_argument(
         "--state-file", type=Path, help="keeps keys, caches and the validity of tokens over a restart (default: none)"
     )

@@ -15,6 +15,8 @@ from local.momento.upkeep import Upkeep
 from local.momento.web_front import MAX_BODY_BYTES, add_routes
 
 HOST = "127.0.0.1"
+"""For clients on this machine, and what disposable tokens name as their endpoint: in a pod too it is reached by a
+port-forward."""
 _STOP_SECONDS = 0.3
 
 
@@ -26,15 +28,15 @@ class Running:
 
 
 @asynccontextmanager
-async def emulator(service: Service, grpc_port: int, web_port: int) -> AsyncIterator[Running]:
+async def emulator(service: Service, grpc_port: int, web_port: int, listen_host: str = HOST) -> AsyncIterator[Running]:
     """Serve on both ports (0: a free one) until the context ends; raises `PortTakenError`.
 
     Whoever uses it runs `Running.upkeep` alongside.
     """
     upkeep = Upkeep(service)
     async with AsyncExitStack() as stack:
-        bound_web_port = await stack.enter_async_context(_web_site(service, upkeep, web_port))
-        bound_grpc_port = await stack.enter_async_context(grpc_front(service, HOST, grpc_port))
+        bound_web_port = await stack.enter_async_context(_web_site(service, upkeep, listen_host, web_port))
+        bound_grpc_port = await stack.enter_async_context(grpc_front(service, listen_host, grpc_port))
         service.credentials.endpoint = f"{HOST}:{bound_grpc_port}"
         # Called first at the end: streams that are told so end by themselves, and the fronts have none to wait for.
         stack.callback(service.caches.end_streams, shutting_down())
@@ -42,7 +44,7 @@ async def emulator(service: Service, grpc_port: int, web_port: int) -> AsyncIter
 
 
 @asynccontextmanager
-async def _web_site(service: Service, upkeep: Upkeep, port: int) -> AsyncIterator[int]:
+async def _web_site(service: Service, upkeep: Upkeep, host: str, port: int) -> AsyncIterator[int]:
     app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[guard])
     Admin(service, upkeep).add_routes(app)
     add_routes(app, service)
@@ -52,7 +54,7 @@ async def _web_site(service: Service, upkeep: Upkeep, port: int) -> AsyncIterato
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, HOST, port)
+        site = web.TCPSite(runner, host, port)
         try:
             await site.start()
         except OSError as error:
