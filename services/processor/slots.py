@@ -1,7 +1,8 @@
 """Slots: which message starts next, so that no user holds more than a share of them while others wait.
 
 A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue gave less
-than it was asked for, or as many messages as there are slots wait and none may start within its user's share.
+than it was asked for, or it cannot be asked for more: as many messages as there are slots are held or asked for, and
+a poll that is open for long would bring whoever else waits.
 """
 
 from collections import Counter, OrderedDict, deque
@@ -82,4 +83,4 @@ class Slots(Generic[M]):
         return messages
 
     def _nobody_else_waits(self) -> bool:
-        return self._drained or self.waiting >= self.capacity
+        return self._drained or self.waiting + self._reserved >= self.capacity

@@ -1,0 +1,240 @@
+"""Slots: who starts next. By examples, and by a rule over any order of polls, arrivals and ends."""
+
+import random
+from collections import Counter, deque
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.processor.slots import Slots
+
+
+def full_poll(slots: Slots[str], *users: str) -> None:
+    """A receive call that brought as much as it asked for, so that more may wait in the queue."""
+    asked = slots.reserve()
+    assert asked >= len(users)
+    slots.received(len(users), len(users))
+    slots.failed(asked - len(users))
+    for user in users:
+        slots.wait(user, user)
+
+
+def short_poll(slots: Slots[str], *users: str) -> None:
+    """A receive call that brought less than it asked for: the queue has no more."""
+    asked = slots.reserve()
+    slots.received(asked, len(users))
+    for user in users:
+        slots.wait(user, user)
+
+
+def start_all(slots: Slots[str]) -> Counter[str]:
+    started: Counter[str] = Counter()
+    while (turn := slots.start_next()) is not None:
+        started[turn[0]] += 1
+    return started
+
+
+@pytest.mark.parametrize(("capacity", "asked"), [(1, 1), (7, 7), (10, 10), (11, 10), (500, 10)])
+def test_a_receive_asks_for_at_most_ten_and_no_more_than_there_are_free_slots(capacity: int, asked: int) -> None:
+    assert Slots[str](capacity, 1.0).reserve() == asked
+
+
+def test_open_polls_count_against_the_free_slots() -> None:
+    slots = Slots[str](25, 1.0)
+    assert [slots.reserve() for _ in range(4)] == [10, 10, 5, 0]
+    slots.received(10, 0)
+    assert slots.reserve() == 10
+
+
+def test_a_failed_poll_gives_its_reservation_back() -> None:
+    slots = Slots[str](10, 1.0)
+    slots.failed(slots.reserve())
+    assert slots.reserve() == 10
+
+
+def test_taken_slots_are_not_asked_for() -> None:
+    slots = Slots[str](12, 1.0)
+    short_poll(slots, *"abcde")
+    start_all(slots)
+    assert (slots.running, slots.reserve()) == (5, 7)
+
+
+def test_a_flood_gets_its_share_while_more_may_wait_in_the_queue() -> None:
+    slots = Slots[str](20, 0.5)
+    full_poll(slots, *["flood"] * 10)
+    assert start_all(slots) == {"flood": 10}
+    full_poll(slots, *["flood"] * 5)
+    assert start_all(slots) == {}
+
+
+def test_a_flood_gets_every_slot_once_nobody_else_is_known_to_wait() -> None:
+    slots = Slots[str](20, 0.5)
+    full_poll(slots, *["flood"] * 10)
+    full_poll(slots, *["flood"] * 5)
+    start_all(slots)
+    short_poll(slots)
+    assert start_all(slots) == {"flood": 5}
+    assert slots.running == 15
+
+
+def test_a_flood_that_fills_the_line_does_not_leave_slots_empty() -> None:
+    slots = Slots[str](4, 0.5)
+    full_poll(slots, *["flood"] * 4)
+    start_all(slots)
+    full_poll(slots, *["flood"] * 2)
+    assert slots.reserve() == 0
+    start_all(slots)
+    assert slots.running > 2
+
+
+def test_a_late_user_overtakes_the_flood_that_came_before() -> None:
+    slots = Slots[str](4, 0.5)
+    short_poll(slots, *["flood"] * 4)
+    start_all(slots)
+    for user in ("flood", "flood", "late"):  # from a poll that was open while the slots filled
+        slots.wait(user, user)
+    slots.finished("flood")
+    assert slots.start_next() == ("late", "late")
+
+
+def test_users_with_as_many_slots_take_turns() -> None:
+    slots = Slots[str](6, 0.5)
+    short_poll(slots, *"aaabbb")
+    order = [turn[0] for _ in range(6) if (turn := slots.start_next())]
+    assert order == ["a", "b", "a", "b", "a", "b"]
+
+
+def test_slots_stay_busy_while_the_other_slots_are_in_an_open_poll() -> None:
+    """An open poll would bring whoever else waits; it is no reason to leave messages lying for as long as it lasts."""
+    slots = Slots[str](20, 0.05)
+    first, second = slots.reserve(), slots.reserve()
+    slots.received(first, 10)
+    for _ in range(10):
+        slots.wait("flood", "flood")
+    start_all(slots)
+    while asked := slots.reserve():
+        slots.received(asked, asked)
+        for _ in range(asked):
+            slots.wait("flood", "flood")
+    assert second == 10
+    assert start_all(slots)
+
+
+def test_what_waits_is_given_up_once_for_a_drain() -> None:
+    slots = Slots[str](4, 0.5)
+    full_poll(slots, *["flood"] * 4)
+    start_all(slots)
+    assert slots.give_up_waiting() == ["flood", "flood"]
+    assert slots.give_up_waiting() == []
+    assert slots.waiting == 0
+    assert slots.running == 2
+
+
+class World:
+    """A queue server, the slots, and any number of polls and tasks under way."""
+
+    def __init__(self, capacity: int, share: float, queue: list[str]) -> None:
+        self.slots = Slots[str](capacity, share)
+        self.limit = max(1, int(capacity * share))
+        self.queue = deque(queue)
+        self.polls: list[int] = []
+        self.running: list[str] = []
+        self.held: Counter[str] = Counter()
+        self.ended = 0
+
+    def begin_poll(self) -> None:
+        asked = self.slots.reserve()
+        assert 0 <= asked <= 10
+        if asked:
+            self.polls.append(asked)
+
+    def end_poll(self, index: int, *, fails: bool) -> None:
+        if not self.polls:
+            return
+        asked = self.polls.pop(index % len(self.polls))
+        if fails:
+            self.slots.failed(asked)
+            return
+        got = [self.queue.popleft() for _ in range(min(asked, len(self.queue)))]
+        self.slots.received(asked, len(got))
+        for user in got:
+            self.held[user] += 1
+            self.slots.wait(user, user)
+        self.start()
+
+    def end_task(self, index: int) -> None:
+        if self.running:
+            self.slots.finished(self.running.pop(index % len(self.running)))
+            self.ended += 1
+            self.start()
+
+    def start(self) -> None:
+        while (turn := self.slots.start_next()) is not None:
+            user = turn[0]
+            self.held[user] -= 1
+            self.running.append(user)
+            self.check_share(user)
+        assert self.slots.running == len(self.running) <= self.slots.capacity
+        assert self.slots.waiting == sum(self.held.values()) <= self.slots.capacity
+
+    def check_share(self, started: str) -> None:
+        """Nobody goes beyond the share while somebody else's message is held and could start within it."""
+        counts = Counter(self.running)
+        if counts[started] > self.limit:
+            assert all(counts[user] >= self.limit for user, held in self.held.items() if held and user != started)
+
+    def settle(self) -> None:
+        """Poll as the poller does, until there is nothing to ask for or nothing to get."""
+        while True:
+            self.begin_poll()
+            if not self.polls:
+                return
+            empty = not self.queue
+            while self.polls:
+                self.end_poll(0, fails=False)
+            if empty:
+                return
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["begin", "end", "fail", "finish", "arrive"]), st.integers(0, 50), st.sampled_from("abcd")
+    )
+)
+
+
+@given(st.integers(1, 40), st.floats(0.01, 1.0), st.lists(st.sampled_from("aaaaaaab")), steps)
+def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
+    capacity: int, share: float, queue: list[str], happenings: list[tuple[str, int, str]]
+) -> None:
+    world = World(capacity, share, queue)
+    sent = len(queue)
+    for what, index, user in happenings:
+        if what == "begin":
+            world.begin_poll()
+        elif what in {"end", "fail"}:
+            world.end_poll(index, fails=what == "fail")
+        elif what == "finish":
+            world.end_task(index)
+        else:
+            world.queue.append(user)
+            sent += 1
+    while world.ended < sent:
+        world.settle()
+        assert world.running, "a deadlock: messages wait and nothing runs"
+        # Work-conserving: a slot stands empty only when nothing is left to be put into it.
+        assert not world.slots.waiting or world.slots.running == capacity
+        world.end_task(random.randrange(capacity))
+    assert world.slots.running == world.slots.waiting == 0
+
+
+@given(st.integers(2, 60), st.integers(1, 30))
+def test_a_user_among_a_flood_waits_for_no_more_than_one_slot(capacity: int, ahead: int) -> None:
+    """However long the flood, a message that the queue hands out starts as soon as one more slot is free."""
+    world = World(capacity, 0.5, ["flood"] * (capacity * 3 + ahead))
+    world.settle()
+    world.queue.appendleft("other")  # a fair queue puts the quiet group first
+    world.end_task(0)
+    world.settle()
+    assert "other" in world.running
