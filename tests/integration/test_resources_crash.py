@@ -131,6 +131,30 @@ async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(world
         assert await world.user_pool_clients(pool) == [], f"killed after {k}"
 
 
+async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(world: World) -> None:
+    pool = (await world.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
+    spec = spec_of("crash", "late", given=Given(user_pool_id=pool))
+    await make_stage(world.clients, spec)
+    dying = True
+
+    def die(**_: object) -> None:
+        if dying:
+            raise Killed("before the queues went")
+
+    world.clients.sqs.meta.events.register("before-call.sqs.DeleteQueue", die)
+    with pytest.raises(Killed):
+        await remove_stage(world.clients, spec)
+
+    await world.idp.create_user_pool_client(UserPoolId=pool, ClientName=spec.identity.names.user_pool_client)
+    world.caches.names.add("crash-late")
+    dying = False
+    await remove_stage(world.clients, spec)
+
+    assert len(await world.user_pool_clients(pool)) == 1
+    assert world.caches.names == {"crash-late"}
+    assert await world.queue_names() == []
+
+
 async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(world: World) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody_listens = f"http://127.0.0.1:{taken.getsockname()[1]}"
