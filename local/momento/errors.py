@@ -42,7 +42,10 @@ def cache_not_found(name: str) -> CallError:
 
 
 def rate_limit_exceeded(what: str) -> CallError:
-    """`err` is what the SDKs turn into "Request rate limit exceeded for this account"."""
+    """`err` is what the SDKs turn into "Request rate limit exceeded for this account".
+
+    The web SDK reads the text instead ("operations", "subscribers", "request limit"), so each quota's has its word.
+    """
     return CallError(
         StatusCode.RESOURCE_EXHAUSTED,
         f"Operations rate limit exceeded: {what}",

@@ -10,6 +10,8 @@ from grpc import StatusCode
 from local.momento.errors import CallError
 from local.momento.settings import Settings
 
+Condition = Callable[[bytes | None], bool]
+
 
 @dataclass(slots=True)
 class Value:
@@ -51,8 +53,12 @@ class Items:
     def set(self, key: bytes, body: bytes, ttl_seconds: float) -> None:
         self._store(key, Value(body, self._clock() + ttl_seconds))
 
-    def set_if_absent(self, key: bytes, body: bytes, ttl_seconds: float) -> bool:
-        if self._live(key) is not None:
+    def set_if(self, key: bytes, body: bytes, ttl_seconds: float, condition: Condition) -> bool:
+        """Set if `condition` holds for the current value, None for none; whether it was set.
+
+        Raises FAILED_PRECONDITION if the key holds a dictionary.
+        """
+        if not condition(self.get(key)):
             return False
         self.set(key, body, ttl_seconds)
         return True

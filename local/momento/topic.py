@@ -47,7 +47,8 @@ class Topic:
         subscription = Subscription(self._settings, self.page, start.sequence - 1)
         if start.missing is not None:
             subscription.discontinue(*start.missing)
-        elif self._settings.first_discontinuity:
+        elif self._settings.first_discontinuity and resume_at == 0:
+            # For one who knows no page "this is just telling you what [it] is expected to be" (cachepubsub.proto).
             subscription.discontinue(0, start.sequence - 1)
         for message in self._history:
             if message.sequence >= start.sequence and subscription.offer(message.sequence, message.event):

@@ -38,7 +38,7 @@ class TopicCalls:
         if self._live >= self._settings.subscriptions:
             raise CallError(
                 StatusCode.RESOURCE_EXHAUSTED,
-                "Topic subscriptions limit exceeded",
+                "Limit of subscribers exceeded",
                 "topic_subscriptions_limit_exceeded",
             )
         subscription = cache.topics.subscribe(
@@ -77,7 +77,7 @@ class TopicCalls:
         if size > self._settings.max_payload_bytes:
             raise CallError(
                 StatusCode.RESOURCE_EXHAUSTED,
-                f"Request size limit exceeded: {size} bytes",
+                f"Request limit exceeded: {size} bytes",
                 "request_size_limit_exceeded",
             )
         return size

@@ -8,6 +8,7 @@ import pytest
 from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes
 from momento_wire_types import cacheclient_pb2 as cache_pb
 from momento_wire_types import cachepubsub_pb2 as pb
+from momento_wire_types import common_pb2
 from momento_wire_types import token_pb2 as token_pb
 
 from tests.support.eventually import eventually
@@ -61,6 +62,14 @@ async def test_a_unary_answer_is_one_message_and_the_trailers(sdk: MomentoSdk, b
     answer = await browser.call(GET, cache_pb._GetRequest(cache_key=b"key"), {"cache": cache})
     assert [cache_pb._GetResponse.FromString(each).cache_body for each in answer.messages] == [b"\x00value"]
     assert answer.trailers == {"grpc-status": "0"}
+
+
+async def test_a_conditional_write_of_the_web_sdk_is_done_once(sdk: MomentoSdk, browser: MomentoWeb) -> None:
+    cache = await sdk.new_cache()
+    claim = cache_pb._SetIfRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=60_000, absent=common_pb2.Absent())
+    answers = [await browser.call("/cache_client.Scs/SetIf", claim, {"cache": cache}) for _ in range(2)]
+    results = [cache_pb._SetIfResponse.FromString(each.messages[0]).WhichOneof("result") for each in answers]
+    assert results == ["stored", "not_stored"]
 
 
 async def test_a_browser_gets_tokens_vended(browser: MomentoWeb) -> None:

@@ -9,6 +9,10 @@ from local.momento.settings import Settings
 from tests.support.hand_clock import HandClock
 
 
+def absent(current: bytes | None) -> bool:
+    return current is None
+
+
 @pytest.fixture
 def clock() -> HandClock:
     return HandClock(1000.0)
@@ -29,17 +33,17 @@ def test_a_value_lives_until_its_time_and_not_longer(items: Items, clock: HandCl
 
 
 def test_what_has_expired_may_be_claimed_again(items: Items, clock: HandClock) -> None:
-    assert items.set_if_absent(b"k", b"1", 10)
-    assert not items.set_if_absent(b"k", b"2", 10)
+    assert items.set_if(b"k", b"1", 10, absent)
+    assert not items.set_if(b"k", b"2", 10, absent)
     clock.advance(10)
-    assert items.set_if_absent(b"k", b"3", 10)
+    assert items.set_if(b"k", b"3", 10, absent)
     assert items.get(b"k") == b"3"
 
 
 def test_a_claim_that_is_refused_does_not_prolong(items: Items, clock: HandClock) -> None:
-    items.set_if_absent(b"k", b"1", 10)
+    items.set_if(b"k", b"1", 10, absent)
     clock.advance(9)
-    assert not items.set_if_absent(b"k", b"2", 10)
+    assert not items.set_if(b"k", b"2", 10, absent)
     clock.advance(1)
     assert items.get(b"k") is None
 
