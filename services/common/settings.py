@@ -105,8 +105,15 @@ def _sentences(messages: object) -> list[str]:
     return [str(messages)]
 
 
+def unless_empty(check: Callable[[str], None]) -> Callable[[str], None]:
+    """Let an empty value pass: a ConfigMap has no other way to leave an optional setting out."""
+    return lambda value: check(value) if value else None
+
+
 def is_http_url(value: str) -> None:
     """Validate an absolute http(s) URL without user, query or fragment."""
+    if not re.fullmatch(r"[\x21-\x7e]*", value):
+        raise ValidationError("must be a URL, without spaces")
     try:
         url = urlsplit(value)
         _ = url.port
@@ -121,8 +128,10 @@ def is_http_url(value: str) -> None:
 def is_origin(value: str) -> None:
     """Validate one origin as browsers send it: scheme, host and port, nothing behind."""
     is_http_url(value)
-    if urlsplit(value).path:
-        raise ValidationError(f"{value!r} must be an origin like https://app.example.com, with nothing behind the host")
+    if value != value.lower() or urlsplit(value).path:
+        raise ValidationError(
+            f"{value!r} must be an origin like https://app.example.com: small letters, nothing behind the host"
+        )
 
 
 def is_momento_endpoint(value: str) -> None:
@@ -164,7 +173,7 @@ def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSet
 
 def read_http(env: Env, *, default_max_body_bytes: int) -> HttpSettings:
     """Read the settings of a public HTTP API."""
-    origins = env.list("ALLOWED_ORIGINS", [], subcast=str, validate=_all_origins)
+    origins = env.list("ALLOWED_ORIGINS", [], subcast=str.strip, validate=_all_origins)
     return HttpSettings(
         allowed_origins=frozenset(origins or ()),
         max_body_bytes=env.int("MAX_BODY_BYTES", default_max_body_bytes, validate=Range(min=1, max=400_000)),
@@ -194,5 +203,5 @@ def read_momento(env: Env) -> MomentoSettings:
             validate=Regexp(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*\Z", error="must be the name of an SSM parameter"),
         ),
         cache_name=env.str("MOMENTO_CACHE_NAME", validate=not_empty),
-        endpoint=env.str("MOMENTO_ENDPOINT", None, validate=is_momento_endpoint) or None,
+        endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
     )

@@ -15,6 +15,7 @@ from services.common.settings import (
     read_momento,
     read_oidc,
     read_service,
+    unless_empty,
 )
 
 
@@ -46,7 +47,7 @@ def read_settings(env: Env) -> TokenSettings:
         http=read_http(env, default_max_body_bytes=1_024),
         oidc=read_oidc(env),
         momento=read_momento(env),
-        momento_web_endpoint=env.str("MOMENTO_WEB_ENDPOINT", None, validate=is_http_url) or None,
+        momento_web_endpoint=env.str("MOMENTO_WEB_ENDPOINT", None, validate=unless_empty(is_http_url)) or None,
         # Momento takes up to 25 hours; the longer, the longer a leaked token lives.
         token_valid_seconds=env.int("TOKEN_VALID_SECONDS", 1_800, validate=Range(min=2, max=86_400)),
         vending_per_second=env.float("VENDING_PER_SECOND", 5.0, validate=Range(min=0.01)),
