@@ -1,5 +1,6 @@
 """The notification as it is published: at most 4,096 UTF-8 bytes, cut at a character, never empty."""
 
+import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,10 @@ MAX_BYTES = 4_096
 CUT = "… (cut)"
 """What a message that was too long ends with."""
 
-_JOINERS = frozenset("\u200d\ufe0e\ufe0f")
+_JOINER = "\u200d"
+# What belongs to the character before it, besides marks: joiners, variation selectors, vowels and finals of Hangul,
+# skin tones, tags of flags (Unicode 16, UAX #29, Extend and V/T).
+_CONTINUING = re.compile("[\u200c\u200d\ufe00-\ufe0f\u1160-\u11ff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 
 
 class Status(StrEnum):
@@ -44,7 +48,7 @@ class Notification:
     def encode(self, form: Format) -> str:
         """Write it in `form`, cut to what a topic takes."""
         if form is Format.TEXT:
-            return _fit(self.message, lambda message: message)
+            return _fit(self.message or self.status.value, lambda message: message)
         return _fit(self.message, self._json)
 
     def _json(self, message: str) -> str:
@@ -78,7 +82,7 @@ def _fit(message: str, write: Callable[[str], str]) -> str:
     text = write(message)
     if len(text.encode()) <= MAX_BYTES:
         return text
-    fits, too_long = 0, len(message)
+    fits, too_long = 0, min(len(message), MAX_BYTES)
     while too_long - fits > 1:
         middle = (fits + too_long) // 2
         if len(write(message[:middle] + CUT).encode()) <= MAX_BYTES:
@@ -89,7 +93,7 @@ def _fit(message: str, write: Callable[[str], str]) -> str:
 
 
 def _character_start(message: str, end: int) -> int:
-    """Move `end` back so that no mark is cut from its letter and no joined emoji in two."""
+    """Move `end` back so that no mark is cut from its letter, and no joined emoji and no flag in two."""
     while end > 0 and _continues(message, end):
         end -= 1
     return end
@@ -97,7 +101,20 @@ def _character_start(message: str, end: int) -> int:
 
 def _continues(message: str, index: int) -> bool:
     after, before = message[index], message[index - 1]
-    return after in _JOINERS or before == "\u200d" or unicodedata.category(after).startswith("M")
+    if before == _JOINER or _CONTINUING.match(after) or unicodedata.category(after).startswith("M"):
+        return True
+    return _is_flag_letter(after) and _flag_letters_before(message, index) % 2 == 1
+
+
+def _is_flag_letter(character: str) -> bool:
+    return "\U0001f1e6" <= character <= "\U0001f1ff"
+
+
+def _flag_letters_before(message: str, index: int) -> int:
+    start = index
+    while start > 0 and _is_flag_letter(message[start - 1]):
+        start -= 1
+    return index - start
 
 
 def _without_surrogates(message: str) -> str:
