@@ -14,6 +14,8 @@ from services.common.errors import PermanentError
 # SQS refuses these two although JSON allows them raw (SendMessage, "Message characters").
 _REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# Ours are UUIDs. The id goes into every notification, which has to stay below the limit of a topic message.
+_TASK_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 TASK_ID = "taskId"
 TRACEPARENT = "traceparent"
@@ -57,7 +59,8 @@ class TaskMessage:
 def read_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[TaskMessage, dict[str, Any]]:
     """Return the task and its payload's fields.
 
-    The serverless original sends no attributes: the message id then serves as the task id.
+    The serverless original sends no attributes: the message id then serves as the task id, as it does where another
+    producer's id could not be one.
 
     :raises UnreadableTask: when the message is no task.
     """
@@ -71,8 +74,9 @@ def read_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[T
     fields = _object(payload, "payload", user_id)
     if not isinstance(fields.get("data"), str):
         raise UnreadableTask("the payload has no data text", user_id)
+    task_id = attributes.get(TASK_ID, "")
     task = TaskMessage(
-        task_id=attributes.get(TASK_ID) or message_id,
+        task_id=task_id if _TASK_ID.fullmatch(task_id) else message_id,
         user_id=user_id,
         payload=payload,
         traceparent=attributes.get(TRACEPARENT),
