@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import logging
 import signal
 import sys
 from dataclasses import fields
@@ -12,6 +11,7 @@ import uvloop
 
 from local.momento.emulator import HOST, emulator, serve_until
 from local.momento.errors import PortTakenError
+from local.momento.logs import configure_logging
 from local.momento.service import Service
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
 from local.momento.state import StateFileError, load_state
@@ -19,7 +19,7 @@ from local.momento.state import StateFileError, load_state
 
 def main(argv: list[str] | None = None) -> int:
     options = _parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    configure_logging()
     values = {camel_case(each.name): getattr(options, each.name) for each in fields(Settings)}
     try:
         service = Service(load_state(options.state_file))

@@ -8,6 +8,7 @@ from momento.auth.access_control.disposable_token_scopes import DisposableTokenS
 from momento.errors import MomentoErrorCode
 from momento.utilities import ExpiresIn
 
+from local.momento.settings import Settings
 from tests.support.momento_clients import MomentoSdk, momento_sdk
 from tests.support.momento_emulator import MomentoEmulator, momento_emulator_process
 from tests.support.momento_errors import error_code, trailer
@@ -32,9 +33,8 @@ def refused_for(response: object) -> str | None:
     return trailer(response, "err") if exhausted else None
 
 
-async def test_a_new_account_has_the_documented_quotas() -> None:
-    with momento_emulator_process(raised=False) as emulator:
-        settings = emulator.admin("GET", "settings")
+def test_a_new_account_has_the_documented_quotas() -> None:
+    settings = Settings().as_json()
     assert {
         name: settings[name]
         for name in (

@@ -12,14 +12,14 @@ import select
 import signal
 import subprocess
 import sys
-import time
+import tempfile
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from momento import CredentialProvider
 
@@ -129,12 +129,14 @@ def momento_emulator_process(
     Raises `MomentoEmulatorError` when it is not ready within 20 s.
     """
     ports = [f"--grpc-port={grpc_port}", f"--web-port={web_port}"]
-    process, leash = _spawn([*ports, *(RAISED_LIMITS if raised else ()), *options])
-    try:
-        yield _wait_until_ready(process)
-    finally:
-        _stop(process)
-        os.close(leash)
+    # A file, not a pipe: nobody reads it while the test runs, and a full pipe would stop the emulator.
+    with tempfile.TemporaryFile("w+") as log:
+        process, leash = _spawn([*ports, *(RAISED_LIMITS if raised else ()), *options], log)
+        try:
+            yield _wait_until_ready(process, log)
+        finally:
+            _stop(process)
+            os.close(leash)
 
 
 @asynccontextmanager
@@ -150,14 +152,14 @@ async def momento_emulator(
         await to_thread(running.__exit__, None, None, None)
 
 
-def _spawn(arguments: Sequence[str]) -> tuple[subprocess.Popen[str], int]:
+def _spawn(arguments: Sequence[str], log: IO[str]) -> tuple[subprocess.Popen[str], int]:
     """Start it on a leash: it ends with the test run, however that ends. Returns the leash's end, to be closed."""
     child_end, our_end = os.pipe()
     try:
         process = subprocess.Popen(
             [sys.executable, "-m", "local.leash", str(child_end), "local.momento", *arguments],
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=log,
             text=True,
             pass_fds=[child_end],
             cwd=ROOT,
@@ -167,18 +169,15 @@ def _spawn(arguments: Sequence[str]) -> tuple[subprocess.Popen[str], int]:
     return process, our_end
 
 
-def _wait_until_ready(process: subprocess.Popen[str]) -> MomentoEmulator:
+def _wait_until_ready(process: subprocess.Popen[str], log: IO[str]) -> MomentoEmulator:
     assert process.stdout is not None
-    deadline = time.monotonic() + _START_SECONDS
-    read: list[str] = []
-    while select.select([process.stdout], [], [], max(0.0, deadline - time.monotonic()))[0]:
-        line = process.stdout.readline()
-        read.append(line)
-        if match := _READY.search(line):
-            return MomentoEmulator(int(match[1]), int(match[2]), process.pid)
-        if not line:
-            break
-    raise MomentoEmulatorError(f"the emulator did not get ready: {''.join(read)}")
+    readable, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
+    line = process.stdout.readline() if readable else "nothing printed"
+    if match := _READY.search(line):
+        return MomentoEmulator(int(match[1]), int(match[2]), process.pid)
+    _stop(process)
+    log.seek(0)
+    raise MomentoEmulatorError(f"the emulator did not get ready: {line}{log.read()}")
 
 
 def _stop(process: subprocess.Popen[str]) -> None:
