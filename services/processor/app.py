@@ -1,6 +1,7 @@
 """The processor service: receive, handle, tell, acknowledge. It has no API, only the operations port."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -9,7 +10,7 @@ from services.common.lifecycle import Lifecycle
 from services.common.momento_app import MOMENTO, use_momento
 from services.common.settings import SettingsError
 from services.common.task_queue import TaskQueue
-from services.processor.handler import find_handler, runnable
+from services.processor.handler import find_handler, is_asynchronous, runnable
 from services.processor.pool import STOP_SECONDS
 from services.processor.processor import Processor
 from services.processor.settings import ProcessorSettings
@@ -25,6 +26,8 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
     """
     _check_grace(settings)
     function = find_handler(settings.handler)
+    if not is_asynchronous(function):  # a message that is held must have a thread to run in
+        settings = replace(settings, concurrency=min(settings.concurrency, settings.handler_threads))
     app = web.Application()
     use_momento(app, settings.momento, lifecycle)
 

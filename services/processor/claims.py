@@ -6,9 +6,9 @@ Only redelivered tasks and those with an Idempotency-Key claim, so the common pa
 import asyncio
 import random
 import secrets
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from services.common.background import Background
 from services.common.momento import Momento
@@ -30,14 +30,11 @@ class Claims:
         background: Background,
         *,
         ttl_seconds: float,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._momento = momento
         self._record = record
         self._background = background
         self._ttl_seconds = ttl_seconds
-        self._clock = clock
-        self._owner = secrets.token_hex(8).encode()
 
     @asynccontextmanager
     async def held(self, task_id: str) -> AsyncIterator[None]:
@@ -45,28 +42,49 @@ class Claims:
         if self._momento is None:
             yield
             return
-        key = f"claim:{task_id}"
-        await self._wait_for(key, self._momento)
-        async with self._background.running("claim", self._keep(key, self._momento)):
-            try:
+        claim = _Claim(f"claim:{task_id}", secrets.token_hex(8).encode(), self._ttl_seconds, self._momento)
+        await self._wait_for(claim)
+        try:
+            async with self._background.running("claim", self._keep(claim)):
                 yield
-            finally:
-                await self._let_go(key, self._momento)
+        finally:  # after the last renewal, which would bring it back
+            await self._record.guarded("claim", claim.let_go, None)
 
-    async def _wait_for(self, key: str, momento: Momento) -> None:
-        while not await self._record.guarded(  # noqa: ASYNC110 — the other holder is in another process
-            "claim",
-            lambda: momento.set_if_absent(key, self._owner, ttl_seconds=self._ttl_seconds),
-            True,  # noqa: FBT003 — without the cache nobody is known to work on it
-        ):
+    async def _wait_for(self, claim: "_Claim") -> None:
+        # Without the cache nobody is known to work on it. The wait ends with the lease at the latest.
+        while not await self._record.guarded("claim", claim.take, True):  # noqa: ASYNC110, FBT003
             await asyncio.sleep(random.uniform(*_LOOK_AGAIN_SECONDS))
 
-    async def _keep(self, key: str, momento: Momento) -> None:
+    async def _keep(self, claim: "_Claim") -> None:
         while True:
             await asyncio.sleep(self._ttl_seconds / 3)
-            await self._record.guarded(
-                "claim", lambda: momento.set(key, self._owner, ttl_seconds=self._ttl_seconds), None
-            )
+            await self._record.guarded("claim", claim.renew, None)
 
-    async def _let_go(self, key: str, momento: Momento) -> None:
-        await self._record.guarded("claim", lambda: momento.delete(key), None)
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """One delivery's claim; `token` tells it from the claim of any other."""
+
+    key: str
+    token: bytes
+    ttl_seconds: float
+    momento: Momento
+
+    async def take(self) -> bool:
+        if await self.momento.set_if_absent(self.key, self.token, ttl_seconds=self.ttl_seconds):
+            return True
+        # The answer to an earlier try may have been lost: then it is our own claim that is in the way.
+        return await self._is_ours()
+
+    async def renew(self) -> None:
+        """Make it last, unless it has run out and is somebody else's by now."""
+        if await self.take():
+            await self.momento.set(self.key, self.token, ttl_seconds=self.ttl_seconds)
+
+    async def let_go(self) -> None:
+        """Remove it, if it is still ours."""
+        if await self._is_ours():
+            await self.momento.delete(self.key)
+
+    async def _is_ours(self) -> bool:
+        return await self.momento.get(self.key) == self.token

@@ -1,6 +1,7 @@
 """Setting a message aside: the dead-letter queue, with attributes that say why, when, how often and by whom."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -11,6 +12,8 @@ from services.processor.metrics import DEAD_LETTERED
 
 MAX_ATTRIBUTES = 10
 """SQS takes no more on one message."""
+MAX_MESSAGE_BYTES = 1_048_576
+"""SQS takes no larger one, attributes included; none of ours comes near, but another producer's may."""
 MAX_DETAIL = 256
 
 
@@ -34,11 +37,13 @@ def dead_letter(message: ReceivedMessage, reason: Reason, detail: str) -> Outgoi
         "deadLetterVersion": VERSION,
         "deadLetterMessageId": message.message_id,
     }
-    return OutgoingMessage(
+    letter = OutgoingMessage(
         body=message.body,
         attributes={**_first(message.attributes, MAX_ATTRIBUTES - len(ours)), **ours},
         group_id=message.group_id,
     )
+    surplus = letter.size() - MAX_MESSAGE_BYTES
+    return letter if surplus <= 0 else replace(letter, body=_without_end(letter.body, surplus))
 
 
 def without_dead_letter_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
@@ -60,6 +65,10 @@ def _first(attributes: Mapping[str, str], count: int) -> dict[str, str]:
     """Keep `count` attributes, those that a redrive needs before others."""
     names = sorted(without_dead_letter_attributes(attributes), key=lambda name: name not in {"taskId", "idempotent"})
     return {name: attributes[name] for name in names[:count]}
+
+
+def _without_end(body: str, surplus_bytes: int) -> str:
+    return body.encode()[:-surplus_bytes].decode(errors="ignore")
 
 
 def _printable(text: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import contextvars
 import importlib
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +13,8 @@ from typing import Any
 from services.common.errors import PermanentError
 from services.common.settings import SettingsError
 from services.processor.task import Task
+
+logger = logging.getLogger(__name__)
 
 Handler = Callable[[Task], Awaitable[str]]
 
@@ -30,6 +33,9 @@ def find_handler(name: str) -> Callable[[Task], Any]:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except ImportError as error:
         raise _unusable(f"{module_name} cannot be imported: {error}") from error
+    except Exception as error:  # a module of others may do anything when it is imported
+        logger.exception("the handler's module fails", extra={"action": "start"})
+        raise _unusable(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(function):
         raise _unusable(f"{module_name} has no function {function_name}")
     return _checked(function, name)
@@ -40,7 +46,14 @@ def _checked(function: Callable[[Task], Any], name: str) -> Callable[[Task], Any
         inspect.signature(function).bind(object())
     except TypeError:
         raise _unusable(f"{name} must take one argument, the task") from None
+    except ValueError:
+        return function  # written in C, and says nothing of its arguments
     return function
+
+
+def is_asynchronous(function: Callable[[Task], Any]) -> bool:
+    """Tell whether `function` runs in the event loop, not in a thread."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
 def _unusable(reason: str) -> SettingsError:
@@ -50,7 +63,7 @@ def _unusable(reason: str) -> SettingsError:
 @contextmanager
 def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]:
     """Give `function` one form, whether it is asynchronous or not."""
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None)):  # noqa: B004
+    if is_asynchronous(function):
 
         async def run(task: Task) -> str:
             return _text(await function(task))
@@ -60,8 +73,7 @@ def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]
     pool = ThreadPoolExecutor(threads, thread_name_prefix="handler")
 
     async def run_in_thread(task: Task) -> str:
-        context = contextvars.copy_context()
-        result = await asyncio.get_running_loop().run_in_executor(pool, context.run, function, task)
+        result = await _in_thread(pool, contextvars.copy_context().run, _plain, function, task)
         if inspect.isawaitable(result):
             result = await result  # a plain function that returns a coroutine, such as a partial or a lambda
         return _text(result)
@@ -70,6 +82,26 @@ def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]
         yield run_in_thread
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _in_thread(pool: ThreadPoolExecutor, function: Callable[..., Any], *arguments: object) -> Any:
+    """Call in a thread. Cancelled, it waits for a call that has begun: a thread cannot be stopped, only asked."""
+    call = pool.submit(function, *arguments)
+    result = asyncio.wrap_future(call)
+    try:
+        return await asyncio.shield(result)
+    except asyncio.CancelledError:
+        if not call.cancel():
+            await asyncio.wait({result})
+            _ = result.cancelled() or result.exception()  # nobody wants it any more
+        raise
+
+
+def _plain(function: Callable[[Task], Any], task: Task) -> Any:
+    try:
+        return function(task)
+    except StopIteration as error:  # no future takes it, so that the task would hang until its time limit
+        raise RuntimeError("the handler raised StopIteration") from error
 
 
 def _text(result: object) -> str:

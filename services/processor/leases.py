@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from services.common.batcher import BATCH_ENTRIES
 from services.common.errors import Transient
 from services.common.task_queue import ReceiptExpired, ReceivedMessage, TaskQueue, Visibility
+from services.processor.lease import Lease
 from services.processor.metrics import LEASES_EXTENDED, LEASES_LOST
 
 logger = logging.getLogger(__name__)
@@ -20,37 +21,6 @@ logger = logging.getLogger(__name__)
 CALLS_AT_ONCE = 4
 # How much of the visibility timeout may have gone by before the message reached us.
 _MARGIN = 0.05
-
-
-class Lease:
-    """Our hold on one message. `on_lost` is called once, when it cannot be kept."""
-
-    __slots__ = ("_settled", "due_at", "ends_at", "expires_at", "lost", "message", "on_lost")
-
-    def __init__(self, message: ReceivedMessage, expires_at: float, due_at: float, ends_at: float) -> None:
-        self.message = message
-        self.expires_at = expires_at
-        """When others may see the message (monotonic seconds)."""
-        self.due_at = due_at
-        """When it is to be extended."""
-        self.ends_at = ends_at
-        """When it is extended no more."""
-        self.lost = False
-        self.on_lost: Callable[[], object] = lambda: None
-        self._settled = asyncio.Event()
-        self._settled.set()
-
-    def extending(self) -> None:
-        """Note that an extension is under way."""
-        self._settled.clear()
-
-    def settled(self) -> None:
-        """Note that it has come back."""
-        self._settled.set()
-
-    async def until_settled(self) -> None:
-        """Wait until no extension is under way."""
-        await self._settled.wait()
 
 
 class LeaseKeeper:
@@ -61,12 +31,10 @@ class LeaseKeeper:
         queue: TaskQueue,
         *,
         visibility_seconds: int,
-        longest_seconds: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._queue = queue
         self._visibility_seconds = visibility_seconds
-        self._longest_seconds = longest_seconds
         self._clock = clock
         self._held: set[Lease] = set()
         self._any_held = asyncio.Event()
@@ -81,7 +49,7 @@ class LeaseKeeper:
         """Take hold of a message that has just come in."""
         now = self._clock()
         expires_at = now + self._visibility_seconds * (1 - _MARGIN)
-        lease = Lease(message, expires_at, self._next_due(now), now + self._longest_seconds)
+        lease = Lease(message, self._clock, expires_at, self._next_due(now))
         self._held.add(lease)
         self._any_held.set()
         return lease
@@ -96,17 +64,33 @@ class LeaseKeeper:
     async def run(self) -> None:
         """Extend leases as they fall due, until cancelled."""
         tick = min(1.0, self._visibility_seconds / 15)
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self._beat_always(tick))
+            loops.create_task(self._give_up_always(tick))
+
+    async def _beat_always(self, tick: float) -> None:
         while True:
             await self._any_held.wait()
             await asyncio.sleep(tick)
             await self.beat(look_ahead_seconds=tick)
 
-    async def beat(self, look_ahead_seconds: float = 0.0) -> None:
-        """Extend what is due within `look_ahead_seconds`, and give up what has run out."""
+    async def _give_up_always(self, tick: float) -> None:
+        """Beside the heartbeats: those may hang for seconds when SQS does, and this must not."""
+        while True:
+            await self._any_held.wait()
+            await asyncio.sleep(tick)
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Lose what has run out."""
         now = self._clock()
         for lease in [one for one in self._held if now >= min(one.expires_at, one.ends_at)]:
             self._lose(lease, "it ran out" if now >= lease.expires_at else "the longest hold is over")
-        due = [lease for lease in self._held if lease.due_at <= now + look_ahead_seconds]
+
+    async def beat(self, look_ahead_seconds: float = 0.0) -> None:
+        """Extend what is due within `look_ahead_seconds`."""
+        self.give_up()
+        due = [lease for lease in self._held if lease.due_at <= self._clock() + look_ahead_seconds]
         batches = [due[start : start + BATCH_ENTRIES] for start in range(0, len(due), BATCH_ENTRIES)]
         await asyncio.gather(*(self._extend(batch) for batch in batches))
 
@@ -127,8 +111,9 @@ class LeaseKeeper:
         asked_at = self._clock()
         changes = [Visibility(lease.message.receipt_handle, self._visibility_seconds) for lease in leases]
         try:
-            outcomes = await self._queue.change_visibility(changes)
-        except Transient as unavailable:
+            async with asyncio.timeout(self._visibility_seconds / 3):  # a second try must still be in time
+                outcomes = await self._queue.change_visibility(changes)
+        except (Transient, TimeoutError) as unavailable:
             outcomes = [unavailable] * len(leases)
         for lease, error in zip(leases, outcomes, strict=True):
             self._settle(lease, error, asked_at)
@@ -142,7 +127,9 @@ class LeaseKeeper:
             self._lose(lease, str(error))
         else:
             logger.warning(
-                "lease not extended, trying again: %s", error, extra={"action": "lease", **_ids(lease.message)}
+                "lease not extended, trying again: %s",
+                str(error) or "no answer in time",
+                extra={"action": "lease", **_ids(lease.message)},
             )
             lease.due_at = self._clock() + random.uniform(0, self._visibility_seconds / 15)
 

@@ -5,6 +5,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from services.common.batcher import BATCH_ENTRIES
@@ -17,17 +18,22 @@ logger = logging.getLogger(__name__)
 BUSY_LINGER_SECONDS = 0.01
 """Under load, how long slots may gather before a receive call asks for fewer than ten messages."""
 RETRY_CAP_SECONDS = 10.0
+NOT_YET_SECONDS = 0.1
 _MOST_POLLERS = 10
 
 
 class Poller:
-    """Asks the queue for work: one idle poller, more while receives come back full."""
+    """Asks the queue for work: one idle poller, more while receives come back full.
+
+    :param not_yet: a reason to take no work at first, such as that its news could not be told.
+    """
 
     def __init__(
         self,
         queue: TaskQueue,
         slots: Slots[Any],
         accept: Callable[[Sequence[ReceivedMessage]], None],
+        not_yet: Callable[[], str | None],
         *,
         wait_seconds: int,
         visibility_seconds: int,
@@ -35,13 +41,14 @@ class Poller:
         self._queue = queue
         self._slots = slots
         self._accept = accept
+        self._not_yet = not_yet
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
         self._most = min(_MOST_POLLERS, -(-slots.capacity // BATCH_ENTRIES))
         self._wanted = 1
         self._polls: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._stopped = False
+        self._stopping = asyncio.Event()
         self._failures = 0
         self._busy = False
         self._problem: str | None = "the queue was not reached yet"
@@ -57,7 +64,7 @@ class Poller:
     async def run(self) -> None:
         """Poll until stopped."""
         await self._until_reached()
-        while not self._stopped:
+        while not self._stopping.is_set():
             self._wake.clear()
             self._launch()
             await self._wake.wait()
@@ -66,7 +73,7 @@ class Poller:
 
     async def stop(self, seconds: float, hurried: asyncio.Event) -> None:
         """Poll no more, and wait for the open polls: a poll that is cut off strands what it was about to bring."""
-        self._stopped = True
+        self._stopping.set()
         self._wake.set()
         hurry = asyncio.get_running_loop().create_task(hurried.wait(), name="hurry")
         try:
@@ -80,17 +87,19 @@ class Poller:
 
     async def _until_reached(self) -> None:
         """Ask for an attribute, so that readiness need not wait for the first long poll."""
-        while not self._stopped:
+        while not self._stopping.is_set():
             try:
                 await self._queue.attributes("QueueArn")
             except Transient as error:
                 await self._pause_after(error)
             else:
                 self._reached()
-                return
+                break
+        while not self._stopping.is_set() and self._not_yet() is not None:
+            await self._pause(NOT_YET_SECONDS)
 
     def _launch(self) -> None:
-        while not self._stopped and len(self._polls) < self._wanted and (count := self._slots.reserve()):
+        while not self._stopping.is_set() and len(self._polls) < self._wanted and (count := self._slots.reserve()):
             poll = asyncio.get_running_loop().create_task(self._poll(count), name="poll")
             self._polls.add(poll)
             poll.add_done_callback(self._ended)
@@ -104,11 +113,11 @@ class Poller:
         wait_seconds = 0 if self._slots.waiting else self._wait_seconds
         try:
             messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
-        except Transient as error:
+        except Exception as error:  # noqa: BLE001 — whatever it is, it is paced, told and tried again
             self._slots.failed(count)
             await self._pause_after(error)
             return
-        except BaseException:
+        except asyncio.CancelledError:
             self._slots.failed(count)
             raise
         self._reached()
@@ -129,9 +138,17 @@ class Poller:
         self._failures = 0
         self._problem = None
 
-    async def _pause_after(self, error: Transient) -> None:
+    async def _pause_after(self, error: Exception) -> None:
         self._failures += 1
         self._wanted = 1
         self._problem = str(error)
-        logger.warning("the task queue cannot be used: %s", error, extra={"action": "poll"})
-        await asyncio.sleep(random.uniform(0, min(RETRY_CAP_SECONDS, 0.2 * 2 ** min(self._failures, 10))))
+        known = isinstance(error, Transient)
+        logger.warning(
+            "the task queue cannot be used: %s", error, exc_info=None if known else error, extra={"action": "poll"}
+        )
+        await self._pause(random.uniform(0, min(RETRY_CAP_SECONDS, 0.2 * 2 ** min(self._failures, 10))))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but not when told to stop."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)

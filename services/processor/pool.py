@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 
 from services.common.task_queue import ReceivedMessage
-from services.processor.leases import Lease, LeaseKeeper
+from services.processor.lease import Lease
+from services.processor.leases import LeaseKeeper
 from services.processor.metrics import IN_PROCESS, RECEIVED, REDELIVERED, WAITING
 from services.processor.outcome import Back, Lost, Verdict
 from services.processor.settlement import Settlement
@@ -107,6 +108,8 @@ class Pool:
     async def _verdict(self, lease: Lease) -> Verdict:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 — this runs in one
+        if lease.over:
+            return Lost()
         lease.on_lost = task.cancel
         self._working.add(task)
         try:

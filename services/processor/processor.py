@@ -1,5 +1,7 @@
 """The processor put together: one poller, one pool, one lease keeper, one settlement."""
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,7 +13,8 @@ from services.common.news_record import NewsRecord
 from services.common.task_queue import OutgoingMessage, TaskQueue
 from services.processor.claims import Claims
 from services.processor.handler import Handler
-from services.processor.leases import Lease, LeaseKeeper
+from services.processor.lease import Lease
+from services.processor.leases import LeaseKeeper
 from services.processor.metrics import SLOTS
 from services.processor.outcome import RetryPolicy
 from services.processor.poller import Poller
@@ -24,6 +27,11 @@ from services.processor.settlement import Settlement
 from services.processor.slots import Slots
 from services.processor.teller import Teller
 from services.processor.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+FLUSH_SECONDS = 3.0
+"""How long the last settlements may take; tasks that settle have been waited for before."""
 
 
 class Processor:
@@ -40,20 +48,19 @@ class Processor:
     ) -> None:
         self._settings = settings
         self._lifecycle = lifecycle
-        self._leases = LeaseKeeper(
-            queue,
-            visibility_seconds=settings.visibility_timeout_seconds,
-            longest_seconds=_longest_hold_seconds(settings),
-        )
+        self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
         self._settlement = Settlement(queue, self._leases)
         self._dead_letters: Batcher[OutgoingMessage] = Batcher(dead_letters.send, BatchPolicy(attempts=5))
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
-        worker = _worker(settings, lifecycle, momento, handler, self._dead_letters)
+        # More than half of the slots would be empty ones.
+        self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
+        worker = _worker(settings, lifecycle, momento, self._runner, self._dead_letters)
         self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
         self._poller = Poller(
             queue,
             slots,
             self._pool.accept,
+            momento.not_ready,
             wait_seconds=settings.receive_wait_seconds,
             visibility_seconds=settings.visibility_timeout_seconds,
         )
@@ -79,23 +86,32 @@ class Processor:
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), hurried)
         clean = await self._pool.drain(ends_at - time.monotonic(), hurried)
-        await self._settlement.close()
-        await self._dead_letters.close()
-        if not clean:
+        clean = await self._flushed() and clean
+        if not clean or self._runner.abandoned:
             self._lifecycle.forced()
+
+    async def _flushed(self) -> bool:
+        try:
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._settlement.close()
+                await self._dead_letters.close()
+        except TimeoutError:
+            logger.error("the queue did not take the last settlements", extra={"action": "drain"})  # noqa: TRY400
+            return False
+        return True
 
 
 def _worker(
     settings: ProcessorSettings,
     lifecycle: Lifecycle,
     momento: Momento,
-    handler: Handler,
+    runner: Runner,
     dead_letters: Batcher[OutgoingMessage],
 ) -> Worker:
     remembers = settings.news_retention_seconds > 0
     record = Record(NewsRecord(momento, settings.news_retention_seconds) if remembers else None)
     return Worker(
-        runner=Runner(handler, limit=max(2, settings.concurrency // 2), too_many=lifecycle.fail),
+        runner=runner,
         teller=Teller(
             momento,
             record,
@@ -117,6 +133,7 @@ def _worker(
             cap_seconds=settings.backoff_cap_seconds,
         ),
         max_task_seconds=settings.max_task_seconds,
+        longest_hold_seconds=_longest_hold_seconds(settings),
     )
 
 

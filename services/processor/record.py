@@ -4,13 +4,14 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from cachetools import TTLCache
 
 from services.common.errors import PermanentError, Transient
 from services.common.news_record import NEWEST, NewsRecord
-from services.common.notification import Notification
+from services.common.notification import MAX_BYTES, Notification
 from services.processor.metrics import RECORD_UNAVAILABLE
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ class Record:
 
     async def write(self, user_id: str, notification: Notification) -> None:
         """Remember `notification`, and now and then remove what is more than is kept."""
-        self._untold[notification.task_id] = notification
+        self._untold[notification.task_id] = _as_told(notification)
         news = self._news
         if news is None:
             return
@@ -81,3 +82,8 @@ class Record:
             self._writes.clear()
         self._writes[user_id] += 1
         return self._writes[user_id] % _TRIM_EVERY == 0
+
+
+def _as_told(notification: Notification) -> Notification:
+    """Keep no more of a long text than can be told; one character too many says that it is to be cut."""
+    return replace(notification, message=notification.message[: MAX_BYTES + 1])

@@ -45,17 +45,29 @@ class Runner:
             raise RuntimeError("the handler cancelled itself")
         return work.result()
 
+    @property
+    def abandoned(self) -> int:
+        """Handlers that were given up and still run."""
+        return len(self._abandoned)
+
     async def _call(self, task: Task) -> str:
-        return await self._handler(task)
+        try:
+            return await self._handler(task)
+        except (Exception, asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:  # SystemExit and its like would end the event loop, and every other task
+            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
 
     async def _end(self, task: Task, work: "asyncio.Task[str]") -> None:
         task.cancel()
         work.cancel()
-        _, running = await asyncio.wait({work}, timeout=STOP_SECONDS)
-        if running:
-            self._abandon(task, work)
-        elif not work.cancelled():
-            work.exception()  # what it says after it was cancelled is not wanted
+        try:
+            await asyncio.wait({work}, timeout=STOP_SECONDS)
+        finally:  # also when this is cancelled in its turn
+            if not work.done():
+                self._abandon(task, work)
+            elif not work.cancelled():
+                work.exception()  # what it says after it was cancelled is not wanted
 
     def _abandon(self, task: Task, work: "asyncio.Task[str]") -> None:
         logger.error("handler does not stop", extra={"action": "handler", "taskId": task.id})

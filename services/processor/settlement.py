@@ -5,7 +5,8 @@ import logging
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.errors import PermanentError, Transient
 from services.common.task_queue import TaskQueue, Visibility
-from services.processor.leases import Lease, LeaseKeeper
+from services.processor.lease import Lease
+from services.processor.leases import LeaseKeeper
 from services.processor.metrics import ACK_ERRORS, PROCESSED, RETURNED
 from services.processor.outcome import Back, Done, Verdict
 

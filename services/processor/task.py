@@ -37,5 +37,8 @@ class Task:
         self._cancelled.set()
 
     async def progress(self, text: str) -> bool:
-        """Tell the user how it is going; answers False when it was left out for the topic quota's sake."""
-        return await self.tell(text)
+        """Tell the user how it is going; answers False when it was left out.
+
+        It is left out for the topic quota's sake, and once the result is not wanted any more.
+        """
+        return not self.cancelled and await self.tell(text)

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable
 
+from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
-from services.common.momento_errors import MomentoRefused, MomentoUnavailable
 from services.common.notification import Format, Notification, progress
 from services.common.user_topic import user_topic
 from services.processor.metrics import PROGRESS_DROPPED, PUBLISHED
@@ -72,7 +72,7 @@ class Teller:
             await self._momento.publish(
                 user_topic(user_id), notification.encode(self._form), deadline_seconds=PROGRESS_DEADLINE_SECONDS
             )
-        except (MomentoUnavailable, MomentoRefused):
+        except (Transient, PermanentError):
             PROGRESS_DROPPED.inc()
             return False
         PUBLISHED.labels(notification.status.value).inc()

@@ -9,11 +9,11 @@ from services.common.batcher import Batcher
 from services.common.errors import PermanentError, Transient
 from services.common.logs import log_context
 from services.common.notification import Notification, failed, finished
-from services.common.task_message import TaskMessage, UnreadableTask, read_task
+from services.common.task_message import TaskMessage, UnreadableTask, read_task, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.processor.claims import Claims
 from services.processor.dead_letter import Reason, bury
-from services.processor.leases import Lease
+from services.processor.lease import Lease
 from services.processor.metrics import (
     END_TO_END_SECONDS,
     HANDLER_ERRORS,
@@ -41,20 +41,27 @@ class Worker:
     dead_letters: Batcher[OutgoingMessage]
     policy: RetryPolicy
     max_task_seconds: float
+    longest_hold_seconds: float
+    """For how long a lease is extended once work has begun."""
 
     async def work(self, lease: Lease) -> Verdict:
         """Do whatever is missing of this delivery."""
+        message = lease.message
+        with log_context(taskId=task_id_of(message.attributes, message.message_id)):
+            try:
+                return await self._read(lease)
+            except (Transient, PermanentError) as error:
+                logger.warning("a step failed, the message goes back: %s", error, extra={"action": "step"})
+                return Back(self.policy.pause_seconds(message.receive_count), "step")
+
+    async def _read(self, lease: Lease) -> Verdict:
         message = lease.message
         try:
             task, fields = read_task(message.body, dict(message.attributes), message.message_id)
         except UnreadableTask as error:
             return await self._unreadable(message, error)
-        with log_context(taskId=task.task_id, **_trace(task)):
-            try:
-                return await self._known_or_new(lease, task, fields["data"], fields)
-            except (Transient, PermanentError) as error:
-                logger.warning("a step failed, the message goes back: %s", error, extra={"action": "step"})
-                return Back(self.policy.pause_seconds(message.receive_count), "step")
+        with log_context(**_trace(task)):
+            return await self._known_or_new(lease, task, fields["data"], fields)
 
     async def _known_or_new(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
         """Repeat only what is missing of a task that was done already."""
@@ -65,9 +72,7 @@ class Worker:
                     await claim.enter_async_context(self.claims.held(task.task_id))
                     known = await self.record.find(task.user_id, task.task_id)
                 if known is not None:
-                    REPEATED.inc()
-                    await self.teller.again(task.user_id, known)
-                    return Done("repeated")
+                    return await self._again(task.user_id, known)
             return await self._attempt(lease, task, data, fields)
 
     async def _attempt(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
@@ -85,14 +90,15 @@ class Worker:
             deadline=time.time() + self.max_task_seconds,
             tell=self.teller.progress_of(task.user_id, task.task_id),
         )
+        lease.begin(self.longest_hold_seconds)
         started = time.perf_counter()
         try:
             text = await self.runner.run(handed, self.max_task_seconds)
         except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
             TASK_SECONDS.labels("failed").observe(time.perf_counter() - started)
-            return Lost() if lease.lost else await self._failed(message, task, data, error)
+            return Lost() if lease.over else await self._failed(message, task, data, error)
         TASK_SECONDS.labels("finished").observe(time.perf_counter() - started)
-        if lease.lost:
+        if lease.over:
             return Lost()
         await self._tell(message, task, finished(task.task_id, text, _now_ms()))
         return Done("finished")
@@ -124,18 +130,22 @@ class Worker:
         return Done("failed")
 
     async def _unreadable(self, message: ReceivedMessage, error: UnreadableTask) -> Verdict:
-        """Set aside what is no task, and tell the user if at least that could be read."""
-        task_id = message.attributes.get("taskId", message.message_id)
-        with log_context(taskId=task_id):
-            try:
-                await bury(self.dead_letters, message, Reason.UNREADABLE, str(error))
-                logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
-                if error.user_id is not None:
-                    await self.teller.final(error.user_id, failed(task_id, "it could not be read", _now_ms()))
-            except (Transient, PermanentError) as failure:
-                logger.warning("a step failed, the message goes back: %s", failure, extra={"action": "step"})
-                return Back(self.policy.pause_seconds(message.receive_count), "step")
+        """Set aside what is no task, once, and tell the user if at least that could be read."""
+        task_id = task_id_of(message.attributes, message.message_id)
+        if error.user_id is not None and message.receive_count > 1:
+            known = await self.record.find(error.user_id, task_id)
+            if known is not None:
+                return await self._again(error.user_id, known)
+        await bury(self.dead_letters, message, Reason.UNREADABLE, str(error))
+        logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
+        if error.user_id is not None:
+            await self.teller.final(error.user_id, failed(task_id, "it could not be read", _now_ms()))
         return Done("unreadable")
+
+    async def _again(self, user_id: str, known: Notification) -> Verdict:
+        REPEATED.inc()
+        await self.teller.again(user_id, known)
+        return Done("repeated")
 
 
 def _classify(error: Exception) -> Failure:

@@ -1,0 +1,48 @@
+"""A lease: our hold on one message, for as long as it is hidden from others."""
+
+import asyncio
+from collections.abc import Callable
+
+from services.common.task_queue import ReceivedMessage
+from services.processor.settings import SQS_LONGEST_HOLD_SECONDS
+
+
+class Lease:
+    """Our hold on one message. `on_lost` is called once, when it cannot be kept."""
+
+    __slots__ = ("_clock", "_settled", "due_at", "ends_at", "expires_at", "lost", "message", "on_lost")
+
+    def __init__(self, message: ReceivedMessage, clock: Callable[[], float], expires_at: float, due_at: float) -> None:
+        self.message = message
+        self.expires_at = expires_at
+        """When others may see the message (monotonic seconds)."""
+        self.due_at = due_at
+        """When it is to be extended."""
+        self.ends_at = clock() + SQS_LONGEST_HOLD_SECONDS
+        """When it is extended no more."""
+        self.lost = False
+        self.on_lost: Callable[[], object] = lambda: None
+        self._clock = clock
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    @property
+    def over(self) -> bool:
+        """Whether others may have the message, also where a blocked loop has kept the keeper from noticing."""
+        return self.lost or self._clock() >= self.expires_at
+
+    def begin(self, longest_seconds: float) -> None:
+        """Say that work on it begins; the time that it waited for a slot does not count."""
+        self.ends_at = min(self.ends_at, self._clock() + longest_seconds)
+
+    def extending(self) -> None:
+        """Note that an extension is under way."""
+        self._settled.clear()
+
+    def settled(self) -> None:
+        """Note that it has come back."""
+        self._settled.set()
+
+    async def until_settled(self) -> None:
+        """Wait until no extension is under way."""
+        await self._settled.wait()
