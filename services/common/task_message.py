@@ -4,6 +4,7 @@ Body: ``{"userId": "<sub>", "payload": "<raw request body>"}``.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,15 +75,20 @@ def read_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[T
     fields = _object(payload, "payload", user_id)
     if not isinstance(fields.get("data"), str):
         raise UnreadableTask("the payload has no data text", user_id)
-    task_id = attributes.get(TASK_ID, "")
     task = TaskMessage(
-        task_id=task_id if _TASK_ID.fullmatch(task_id) else message_id,
+        task_id=task_id_of(attributes, message_id),
         user_id=user_id,
         payload=payload,
         traceparent=attributes.get(TRACEPARENT),
         idempotent=attributes.get(IDEMPOTENT) == "true",
     )
     return task, fields
+
+
+def task_id_of(attributes: Mapping[str, str], message_id: str) -> str:
+    """Return the message's own task id where it has one that could be."""
+    task_id = attributes.get(TASK_ID, "")
+    return task_id if _TASK_ID.fullmatch(task_id) else message_id
 
 
 def _object(text: str, what: str, user_id: str | None = None) -> dict[str, Any]:
