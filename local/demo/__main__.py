@@ -4,6 +4,7 @@ Exit status: 0 when every task's news came exactly once, 1 when not, 2 when it c
 """
 
 import asyncio
+import contextlib
 import io
 import os
 import sys
@@ -38,6 +39,8 @@ def main(environ: Mapping[str, str]) -> int:
         asyncio.run(demonstrate(page_url, count))
     except KeyboardInterrupt:
         return complain("Interrupted.", 1)
+    except BrokenPipeError:
+        return 1  # nobody reads on, as behind `| head`
     except TimeoutError:
         return complain("The stack took too long to answer.", 1)
     except (DemoError, aiohttp.ClientError, BotoCoreError, ClientError) as error:
@@ -66,7 +69,7 @@ def first(group: ExceptionGroup[Exception]) -> Exception:
     error = group.exceptions[0]
     if isinstance(error, ExceptionGroup):
         return first(error)
-    if isinstance(error, DemoError | aiohttp.ClientError | TimeoutError):
+    if isinstance(error, DemoError | aiohttp.ClientError | TimeoutError | BrokenPipeError):
         return error
     raise group
 
@@ -78,7 +81,8 @@ def complain(what: object, status: int) -> int:
 
 if __name__ == "__main__":
     exit_status = main(os.environ)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     # The thread that reads the news never ends; the interpreter's own end would tear the SDK down around it.
     os._exit(exit_status)
