@@ -34,6 +34,8 @@ class BatchPolicy:
     """Calls at the same time."""
     max_waiting: int = 2_000
     """Entries that wait for a call; one more is refused."""
+    max_waiting_bytes: int = 64_000_000
+    """Total of their sizes, since memory is what a long line costs."""
     idle_linger_seconds: float = 0.0
     """How long an incomplete batch waits while no call is in flight."""
     busy_linger_seconds: float = 0.02
@@ -65,6 +67,7 @@ class Batcher(Generic[E]):
         self._send = send
         self._policy = policy
         self._waiting: deque[_Entry[E]] = deque()
+        self._waiting_bytes = 0
         self._in_flight: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
@@ -75,10 +78,12 @@ class Batcher(Generic[E]):
         :raises BatcherFull: when too many wait already.
         :raises Exception: the error of this entry.
         """
-        if len(self._waiting) >= self._policy.max_waiting or self._closing:
-            raise BatcherFull(f"{len(self._waiting)} entries wait already")
+        self._forget_given_up()
+        if self._is_full(size):
+            raise BatcherFull(f"{len(self._waiting)} entries of {self._waiting_bytes} bytes wait already")
         entry = _Entry(value, size, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
+        self._waiting_bytes += size
         self._pump()
         await entry.done
 
@@ -88,6 +93,11 @@ class Batcher(Generic[E]):
         self._pump()
         while self._in_flight:
             await asyncio.wait(self._in_flight)
+
+    def _is_full(self, size: int) -> bool:
+        if self._closing or len(self._waiting) >= self._policy.max_waiting:
+            return True
+        return bool(self._waiting) and self._waiting_bytes + size > self._policy.max_waiting_bytes
 
     def _pump(self) -> None:
         """Start the calls that are due, and a timer for the rest."""
@@ -113,7 +123,12 @@ class Batcher(Generic[E]):
     def _forget_given_up(self) -> None:
         """Drop entries whose callers were cancelled before their call began: they count as never sent."""
         while self._waiting and self._waiting[0].done.cancelled():
-            self._waiting.popleft()
+            self._pop()
+
+    def _pop(self) -> _Entry[E]:
+        entry = self._waiting.popleft()
+        self._waiting_bytes -= entry.size
+        return entry
 
     def _take(self) -> list[_Entry[E]]:
         batch: list[_Entry[E]] = []
@@ -122,7 +137,7 @@ class Batcher(Generic[E]):
             entry = self._waiting[0]
             if batch and size + entry.size > self._policy.max_bytes:
                 break
-            self._waiting.popleft()
+            self._pop()
             if not entry.done.cancelled():
                 batch.append(entry)
                 size += entry.size
@@ -147,20 +162,21 @@ class Batcher(Generic[E]):
     async def _call(self, batch: list[_Entry[E]]) -> None:
         """Send `batch` until each of its entries has its outcome; only what failed is sent again."""
         while batch:
-            batch = self._settle(batch, await self._outcomes(batch))
-            if batch:
-                await asyncio.sleep(self._pause(batch[0].attempts))
+            again = self._settle(await self._outcomes(batch))
+            if again:
+                await asyncio.sleep(self._pause(again[0].attempts))
+            batch = [entry for entry in again if not entry.done.cancelled()]
 
-    async def _outcomes(self, batch: list[_Entry[E]]) -> Sequence[Exception | None]:
+    async def _outcomes(self, batch: list[_Entry[E]]) -> list[tuple[_Entry[E], Exception | None]]:
         try:
-            return await self._send([entry.value for entry in batch])
+            return list(zip(batch, await self._send([entry.value for entry in batch]), strict=True))
         except Exception as error:  # noqa: BLE001 — it becomes the outcome of every entry
-            return [error] * len(batch)
+            return [(entry, error) for entry in batch]
 
-    def _settle(self, batch: list[_Entry[E]], outcomes: Sequence[Exception | None]) -> list[_Entry[E]]:
+    def _settle(self, outcomes: list[tuple[_Entry[E], Exception | None]]) -> list[_Entry[E]]:
         """Tell the callers; return the entries to send again."""
         again: list[_Entry[E]] = []
-        for entry, error in zip(batch, outcomes, strict=True):
+        for entry, error in outcomes:
             entry.attempts += 1
             if entry.done.done():
                 continue
