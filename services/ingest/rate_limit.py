@@ -13,19 +13,21 @@ class RateLimit:
     """Allows `per_minute` tasks to each user, all at once or spread out."""
 
     def __init__(self, per_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_minute = per_minute
         self._clock = clock
-        # A bucket that nobody has touched for a minute is full again, which is what an absent one means.
-        self._full_at: TTLCache[str, float] = TTLCache(MAX_USERS, ttl=SECONDS, timer=clock)
+        self._interval = SECONDS / per_minute if per_minute else 0.0
+        # A bucket holds a minute's worth of tasks, and one task at least.
+        self._fill_seconds = max(SECONDS, self._interval)
+        # One that nobody has touched for so long is full again, which is what an absent one means.
+        self._full_at: TTLCache[str, float] = TTLCache(MAX_USERS, ttl=self._fill_seconds, timer=clock)
 
     def retry_after(self, user_id: str) -> float:
         """Take one task from the user's bucket; answer 0, or the seconds until there is one to take."""
-        if not self._per_minute:
+        if not self._interval:
             return 0.0
         now = self._clock()
-        interval = SECONDS / self._per_minute
-        full_at = max(now, self._full_at.get(user_id, now)) + interval
-        if full_at - now > max(SECONDS, interval) + 1e-9:
-            return full_at - now - SECONDS
+        full_at = max(now, self._full_at.get(user_id, now)) + self._interval
+        wait_seconds = full_at - now - self._fill_seconds
+        if wait_seconds > 1e-9:  # a sum of intervals is not exact
+            return wait_seconds
         self._full_at[user_id] = full_at
         return 0.0
