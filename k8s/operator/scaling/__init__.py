@@ -1,0 +1,1 @@
+"""How many processors a stage needs: observed at the edges, decided by a pure function."""
