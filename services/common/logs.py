@@ -3,6 +3,7 @@
 What is never logged: a token, a key, a payload. Code logs names, ids, counts and reasons only.
 """
 
+import json
 import logging
 import sys
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from services.common.settings import ServiceSettings
@@ -37,6 +39,12 @@ class _ContextFormatter(OrjsonFormatter):
         log_data.update(_context.get())
         return super().process_log_record(log_data)
 
+    def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
+        try:
+            return super().jsonify_log_record(log_data)
+        except TypeError:  # orjson refuses lone surrogates, which headers and file names of others may hold
+            return json.dumps(log_data, default=str)
+
 
 def configure_logging(settings: ServiceSettings) -> None:
     """Send this process's logs to standard output as JSON."""
@@ -50,7 +58,18 @@ def configure_logging(settings: ServiceSettings) -> None:
     handler.setFormatter(formatter)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
+    quiet_libraries()
+
+
+def quiet_libraries() -> None:
+    """Keep out of our logs what libraries would tell."""
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _SILENT:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.getLogger("aiohttp.server").addFilter(_is_no_bad_request)
+
+
+def _is_no_bad_request(record: logging.LogRecord) -> bool:
+    """Pass over requests that are no HTTP: aiohttp quotes them, tokens included, and anybody can send any number."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

@@ -1,0 +1,89 @@
+"""An application of ours served on a free port of 127.0.0.1, in this process and on this event loop."""
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import aiohttp
+import orjson
+import pytest
+from aiohttp import web
+
+from services.common import aws
+from services.common.lifecycle import Lifecycle
+from services.common.logs import _ContextFormatter
+from services.common.serve import MAX_HEADER_BYTES
+from tests.support.eventually import eventually
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = orjson.loads(self.body)
+        return loaded
+
+
+@dataclass(frozen=True)
+class Served:
+    """A served application and a client for it."""
+
+    app: web.Application
+    lifecycle: Lifecycle
+    url: str
+    session: aiohttp.ClientSession = field(repr=False)
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rsplit(":", 1)[1])
+
+    async def ask(self, method: str, path: str, **arguments: Any) -> Answer:
+        async with self.session.request(method, self.url + path, **arguments) as answer:
+            return Answer(answer.status, answer.headers, await answer.read())
+
+    async def ready(self) -> Self:
+        """Return once nothing that it needs is missing."""
+        await eventually(lambda: not self.lifecycle.not_ready())
+        return self
+
+
+@contextlib.asynccontextmanager
+async def served_app(app: web.Application, lifecycle: Lifecycle) -> AsyncIterator[Served]:
+    """Serve as `services.common.serve` does, but for signals, logs and the operations port."""
+    runner = web.AppRunner(
+        app, access_log=None, max_field_size=MAX_HEADER_BYTES, max_line_size=MAX_HEADER_BYTES, shutdown_timeout=0.5
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        lifecycle.started()
+        async with aiohttp.ClientSession(max_field_size=MAX_HEADER_BYTES) as session:
+            yield Served(app, lifecycle, f"http://127.0.0.1:{runner.addresses[0][1]}", session)
+    finally:
+        await runner.cleanup()
+        await lifecycle.background.close()
+
+
+@contextlib.contextmanager
+def aws_environment(values: Mapping[str, str]) -> Iterator[None]:
+    """Have services of this process use what a test's `MiniStack.environment` says instead of AWS."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in values.items():
+            patch.setenv(name, value)
+        aws._session.cache_clear()
+        yield
+    aws._session.cache_clear()
+
+
+def log_lines(records: list[logging.LogRecord]) -> str:
+    """The records of `caplog` as our logs write them, extra fields and tracebacks included."""
+    formatter = _ContextFormatter(("levelname", "name", "message"))
+    return "\n".join(formatter.format(record) for record in records)

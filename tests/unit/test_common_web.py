@@ -1,0 +1,294 @@
+"""The web application that every HTTP service starts from, through a real server."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from services.common.errors import PermanentError, Transient
+from services.common.lifecycle import Lifecycle
+from services.common.logs import quiet_libraries
+from services.common.problem import Problem
+from services.common.settings import HttpSettings
+from services.common.web import web_app
+from tests.support.served_app import Answer, Served, log_lines, served_app
+
+PAGE = "https://app.example.com"
+HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset({PAGE}), max_body_bytes=1_000, request_timeout_seconds=5.0)
+SECRET = "s3cr3t-payload"
+
+
+class Busy(Transient):
+    retry_after_seconds = 7.2
+    public_detail = "Come back later."
+
+
+def raising(error: Exception) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handler(_request: web.Request) -> web.Response:
+        raise error
+
+    return handler
+
+
+async def echo(request: web.Request) -> web.Response:
+    return web.Response(body=await request.read())
+
+
+class Gate:
+    """A request that waits until the test lets it pass."""
+
+    def __init__(self) -> None:
+        self.began, self.opened, self.passed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def handle(self, _request: web.Request) -> web.Response:
+        self.began.set()
+        await self.opened.wait()
+        self.passed.set()
+        return web.Response()
+
+
+GATE = web.AppKey("gate", Gate)
+
+
+async def hang(_request: web.Request) -> web.Response:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.fixture
+async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    lifecycle = Lifecycle()
+    app = web_app(replace(HTTP_SETTINGS, **getattr(request, "param", {})), lifecycle)
+    app.router.add_post("/echo/{name}", echo)
+    app.router.add_get("/hang", hang)
+    app[GATE] = Gate()
+    app.router.add_get("/gate", app[GATE].handle)
+    app.router.add_get("/bug", raising(RuntimeError("our own mistake")))
+    app.router.add_get("/busy", raising(Busy("inside: 10.1.2.3 refused")))
+    app.router.add_get("/permanent", raising(PermanentError("inside: never")))
+    app.router.add_get("/refused", raising(Problem(422, "Say it otherwise.", headers={"X-Why": "because"})))
+    app.router.add_get("/slow-inside", raising(TimeoutError()))
+    async with served_app(app, lifecycle) as served:
+        yield served
+
+
+def assert_problem(answer: Answer, status: int, detail: str) -> None:
+    assert answer.status == status
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    assert set(answer.json) == {"type", "title", "status", "detail", "requestId"}
+    assert answer.json["type"] == "about:blank"
+    assert answer.json["status"] == status
+    assert detail in answer.json["detail"]
+    assert answer.json["requestId"] == answer.headers["X-Request-Id"]
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+ERRORS = [
+    pytest.param("GET", "/nothing", 404, "nothing at this path", id="no such path"),
+    pytest.param("PUT", "/busy", 405, "see the Allow header", id="no such method"),
+    pytest.param("GET", "/bug", 500, "Tell us the requestId", id="our own mistake"),
+    pytest.param("GET", "/permanent", 500, "Tell us the requestId", id="what can never succeed"),
+    pytest.param("GET", "/busy", 503, "Come back later.", id="transient"),
+    pytest.param("GET", "/refused", 422, "Say it otherwise.", id="refused"),
+    pytest.param("GET", "/slow-inside", 503, "longer than it may", id="a deadline within"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "status", "detail"), ERRORS)
+async def test_every_error_is_a_problem_that_the_page_may_read(
+    served: Served, method: str, path: str, status: int, detail: str
+) -> None:
+    answer = await served.ask(method, path, headers={"Origin": PAGE})
+    assert_problem(answer, status, detail)
+    assert b"inside" not in answer.body
+    assert b"mistake" not in answer.body
+
+
+async def test_a_body_above_the_limit_is_413(served: Served) -> None:
+    answer = await served.ask("POST", "/echo/a", data=b"x" * 1_001, headers={"Origin": PAGE})
+    assert_problem(answer, 413, "larger than this service takes")
+    assert (await served.ask("POST", "/echo/a", data=b"x" * 1_000)).body == b"x" * 1_000
+
+
+async def test_a_chunked_body_above_the_limit_is_413(served: Served) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(11):
+            yield b"x" * 100
+
+    assert_problem(await served.ask("POST", "/echo/a", data=chunks(), headers={"Origin": PAGE}), 413, "larger")
+
+
+async def test_a_method_that_is_not_taken_names_those_that_are(served: Served) -> None:
+    answer = await served.ask("DELETE", "/echo/a")
+    assert answer.status == 405
+    assert answer.headers["Allow"] == "POST"
+
+
+async def test_a_transient_error_says_when_to_come_back(served: Served) -> None:
+    assert (await served.ask("GET", "/busy")).headers["Retry-After"] == "8"
+
+
+async def test_a_refusals_own_headers_are_sent(served: Served) -> None:
+    assert (await served.ask("GET", "/refused")).headers["X-Why"] == "because"
+
+
+@pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
+async def test_a_request_that_takes_too_long_is_503(served: Served) -> None:
+    answer = await served.ask("GET", "/hang", headers={"Origin": PAGE})
+    assert_problem(answer, 503, "longer than it may")
+    assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
+async def test_a_body_that_trickles_in_is_503(served: Served) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nonly")
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_an_allowed_origin_may_read_answers_and_their_headers(served: Served) -> None:
+    answer = await served.ask("POST", "/echo/a", data=b"hello", headers={"Origin": PAGE})
+    assert answer.status == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After, X-Request-Id"
+    assert answer.headers["Vary"] == "Origin"
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    "origin", [None, "null", "https://evil.example", f"{PAGE}.evil.example", "http://app.example.com", PAGE.upper()]
+)
+@pytest.mark.parametrize("path", ["/busy", "/nothing"])
+async def test_no_other_origin_may(served: Served, origin: str | None, path: str) -> None:
+    answer = await served.ask("GET", path, headers={"Origin": origin} if origin else {})
+    assert "Access-Control-Allow-Origin" not in answer.headers
+    assert answer.headers["Vary"] == "Origin"  # a shared cache must not hand it to the page
+
+
+@pytest.mark.parametrize("path", ["/echo/a", "/hang", "/nothing"])
+async def test_a_preflight_is_answered_without_a_token(served: Served, path: str) -> None:
+    asks = {"Origin": PAGE, "Access-Control-Request-Method": "POST"}
+    answer = await served.ask("OPTIONS", path, headers=asks)
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST"
+    allowed = set(answer.headers["Access-Control-Allow-Headers"].split(", "))
+    assert {"authorization", "content-type", "idempotency-key", "traceparent"} <= allowed
+    assert answer.headers["Access-Control-Max-Age"] == "7200"
+
+
+async def test_a_preflight_of_another_origin_is_not_granted(served: Served) -> None:
+    asks = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    assert "Access-Control-Allow-Origin" not in (await served.ask("OPTIONS", "/echo/a", headers=asks)).headers
+
+
+async def test_options_that_is_no_preflight_is_a_method_like_others(served: Served) -> None:
+    assert (await served.ask("OPTIONS", "/echo/a")).status == 405
+
+
+@pytest.mark.parametrize("given", ["abc", "A-b_c.1", "x" * 64])
+async def test_a_given_request_id_is_kept(served: Served, given: str) -> None:
+    answer = await served.ask("GET", "/busy", headers={"X-Request-Id": given})
+    assert answer.headers["X-Request-Id"] == given
+    assert answer.json["requestId"] == given
+
+
+@pytest.mark.parametrize("given", ["", "x" * 65, "a b", "a/b", "<script>", "ü"])
+async def test_a_request_id_that_could_do_harm_is_replaced(served: Served, given: str) -> None:
+    answer = await served.ask("GET", "/busy", headers={"X-Request-Id": given})
+    assert re.fullmatch(r"[0-9a-f]{16}", answer.headers["X-Request-Id"])
+
+
+async def test_each_request_has_an_id_of_its_own(served: Served) -> None:
+    ids = {(await served.ask("GET", "/busy")).headers["X-Request-Id"] for _ in range(5)}
+    assert len(ids) == 5
+
+
+async def test_answers_are_never_sniffed(served: Served) -> None:
+    assert (await served.ask("POST", "/echo/a", data=b"<b>")).headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_a_draining_service_closes_connections_with_their_next_answer(served: Served) -> None:
+    before = await served.ask("POST", "/echo/a", data=b"x")
+    assert before.headers.get("Connection") != "close"
+    served.lifecycle.stop()
+    after = await served.ask("POST", "/echo/a", data=b"x")
+    assert (after.status, after.headers["Connection"]) == (200, "close")
+
+
+def counted(method: str, route: str, status: int) -> float:
+    labels = {"method": method, "route": route, "status": str(status)}
+    return REGISTRY.get_sample_value("notification_api_http_requests_total", labels) or 0.0
+
+
+async def test_requests_are_counted_by_route_template(served: Served) -> None:
+    before = counted("POST", "/echo/{name}", 200)
+    for name in ("a", "b", "c?x=y"):
+        await served.ask("POST", f"/echo/{name}", data=b"x")
+    assert counted("POST", "/echo/{name}", 200) == before + 3
+
+
+async def test_paths_and_methods_that_are_not_ours_share_one_label(served: Served) -> None:
+    before = counted("other", "unmatched", 404)
+    await served.ask("PROPFIND", "/coffee")
+    await served.ask("MKCOL", "/tea")
+    assert counted("other", "unmatched", 404) == before + 2
+
+
+async def test_requests_are_timed(served: Served) -> None:
+    labels = {"method": "POST", "route": "/echo/{name}"}
+    before = REGISTRY.get_sample_value("notification_api_http_request_duration_seconds_count", labels) or 0.0
+    await served.ask("POST", "/echo/a", data=b"x")
+    after = REGISTRY.get_sample_value("notification_api_http_request_duration_seconds_count", labels)
+    assert after == before + 1
+
+
+async def test_a_request_is_logged_without_its_content(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    headers = {"Authorization": f"Bearer {SECRET}", "X-Request-Id": "abc", "Cookie": SECRET}
+    await served.ask("POST", f"/echo/{SECRET}?token={SECRET}", data=SECRET, headers=headers)
+    await served.ask("GET", f"/{SECRET}", headers=headers)
+    ours = [record for record in caplog.records if record.name.startswith("services.")]
+    assert [record.route for record in ours] == ["/echo/{name}", "unmatched"]  # type: ignore[attr-defined]
+    assert SECRET not in log_lines(ours)
+
+
+async def test_our_own_mistake_is_logged_with_its_traceback(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+    await served.ask("GET", "/bug")
+    (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "RuntimeError: our own mistake" in log_lines([record])
+
+
+async def test_a_client_that_is_gone_does_not_stop_its_request(served: Served) -> None:
+    gate = served.app[GATE]
+    _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(10):
+        await gate.began.wait()
+        writer.close()
+        await writer.wait_closed()
+        gate.opened.set()
+        await gate.passed.wait()
+
+
+async def test_what_is_no_http_is_refused_and_its_headers_are_not_logged(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    quiet_libraries()
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(f"GET /bug HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\x00\r\n\r\n".encode())
+    async with asyncio.timeout(10):
+        assert (await reader.readline()).startswith(b"HTTP/1.0 400 ")
+    writer.close()
+    await writer.wait_closed()
+    assert SECRET not in log_lines(caplog.records)
