@@ -1,0 +1,54 @@
+{{/* A value as the services read it: YAML's whole numbers come as floats, and 1e+06 is no number of bytes. */}}
+{{- define "notification-api.text" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ printf "%.0f" . }}{{ else }}{{ . }}{{ end -}}
+{{- end }}
+
+{{/* (list $ "token"): the environment of a service, all of it known when the chart is rendered. */}}
+{{- define "notification-api.settings" -}}
+{{- $root := index . 0 -}}
+{{- $component := index . 1 -}}
+{{- $values := $root.Values -}}
+{{- $settings := dict "SERVICE_NAME" $values.serviceName "STAGE_NAME" $values.stageName "PORT" "8080" "OPS_PORT" "9090" -}}
+{{- with $values.logLevel }}{{ $_ := set $settings "LOG_LEVEL" . }}{{ end -}}
+{{- if eq $component "processor" -}}
+{{- $_ := set $settings "SHUTDOWN_GRACE_SECONDS" (include "notification-api.text" $values.shutdown.processorGraceSeconds) -}}
+{{- else -}}
+{{- $_ := set $settings "SHUTDOWN_GRACE_SECONDS" (include "notification-api.text" $values.shutdown.graceSeconds) -}}
+{{- $_ := set $settings "SHUTDOWN_DELAY_SECONDS" (include "notification-api.text" $values.shutdown.delaySeconds) -}}
+{{- $_ := set $settings "ALLOWED_ORIGINS" (join "," $values.allowedOrigins) -}}
+{{- end -}}
+{{- if ne $component "ingest" -}}
+{{- $_ := set $settings "MOMENTO_API_KEY_PARAM_NAME" (include "notification-api.parameter" $root) -}}
+{{- with $values.momento.endpoint }}{{ $_ := set $settings "MOMENTO_ENDPOINT" . }}{{ end -}}
+{{- end -}}
+{{- if eq $component "token" -}}
+{{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.text" $values.token.replicas) -}}
+{{- with $values.momento.webEndpoint }}{{ $_ := set $settings "MOMENTO_WEB_ENDPOINT" . }}{{ end -}}
+{{- end -}}
+{{- with $values.tracing.otlpEndpoint }}{{ $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end -}}
+{{- range $name, $value := (index $values $component).settings }}{{ $_ := set $settings $name (include "notification-api.text" $value) }}{{ end -}}
+{{- range $name := keys $settings | sortAlpha }}
+{{ $name }}: {{ index $settings $name | quote }}
+{{- end }}
+{{- end }}
+
+{{/* The SDK's own settings. The emulator's key pair is public; a real one comes as a file, by IRSA or Pod Identity. */}}
+{{- define "notification-api.awsEnv" -}}
+- name: AWS_DEFAULT_REGION
+  value: {{ include "notification-api.region" . | quote }}
+{{- with .Values.aws.endpointUrl }}
+- name: AWS_ENDPOINT_URL
+  value: {{ . | quote }}
+{{- end }}
+{{- if .Values.aws.emulated }}
+- name: AWS_ACCESS_KEY_ID
+  value: local
+- name: AWS_SECRET_ACCESS_KEY
+  value: local
+- name: AWS_EC2_METADATA_DISABLED
+  value: "true"
+{{- else if .Values.aws.credentialsSecret }}
+- name: AWS_SHARED_CREDENTIALS_FILE
+  value: /var/run/secrets/aws/credentials
+{{- end }}
+{{- end }}

@@ -1,0 +1,138 @@
+{{/*
+What the schema cannot say in a sentence. Every mistake is found in one go, each with what to do about it.
+*/}}
+{{- define "notification-api.validate" -}}
+{{- $problems := concat (include "notification-api.namesProblems" . | fromJsonArray) (include "notification-api.partsProblems" . | fromJsonArray) (include "notification-api.entryProblems" . | fromJsonArray) (include "notification-api.timeProblems" . | fromJsonArray) -}}
+{{- if $problems -}}
+{{- fail (printf "\n\nThe values of this stage cannot be used:\n  * %s\n" (join "\n  * " $problems)) -}}
+{{- end -}}
+{{- end }}
+
+{{- define "notification-api.namesProblems" -}}
+{{- $problems := list -}}
+{{- $name := "^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$" -}}
+{{- if not .Values.stageName -}}
+{{- $problems = append $problems "stageName is not set: give the stage a name, such as --set stageName=dev" -}}
+{{- end -}}
+{{- range $what := list "stageName" "ssmStageName" "serviceName" -}}
+{{- $given := index $.Values $what -}}
+{{- if and $given (contains "://" $given) -}}
+{{- $problems = append $problems (printf "%s is the URL %q where a name is wanted, such as dev" $what $given) -}}
+{{- else if and $given (not (regexMatch $name $given)) -}}
+{{- $problems = append $problems (printf "%s %q may have letters, digits, - and _ only, and begins and ends with a letter or digit" $what $given) -}}
+{{- end -}}
+{{- end -}}
+{{- if not .Values.serviceName -}}
+{{- $problems = append $problems "serviceName is empty: leave it out for notification-api" -}}
+{{- end -}}
+{{- $queue := printf "%s-%s-tasks" .Values.serviceName .Values.stageName -}}
+{{- if gt (len .Values.stageName) 63 -}}
+{{- $problems = append $problems (printf "stageName has %d characters, too long for the label notification-api.io/stage (63 at most)" (len .Values.stageName)) -}}
+{{- end -}}
+{{- if gt (len $queue) 80 -}}
+{{- $problems = append $problems (printf "the task queue's name %q has %d characters, and SQS takes 80: shorten stageName or serviceName" $queue (len $queue)) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end }}
+
+{{/* The parts: each one given, and given as what it is. */}}
+{{- define "notification-api.partsProblems" -}}
+{{- $values := .Values -}}
+{{- $problems := list -}}
+{{- $parts := list
+  (list "queue" (list "url" "deadLetterUrl"))
+  (list "userPool" (list "id" "clientId"))
+  (list "momento" (list "cacheName")) -}}
+{{- range $part := $parts -}}
+{{- $name := first $part -}}
+{{- $given := list -}}
+{{- $missing := list -}}
+{{- range $key := last $part -}}
+{{- if index $values $name $key }}{{ $given = append $given (printf "%s.%s" $name $key) }}{{ else }}{{ $missing = append $missing (printf "%s.%s" $name $key) }}{{ end -}}
+{{- end -}}
+{{- $create := index $values $name "create" -}}
+{{- if and $create $given -}}
+{{- $problems = append $problems (printf "%s.create asks for a new one, but %s is given: set %s.create=false, or leave %s out" $name (join " and " $given) $name (join " and " $given)) -}}
+{{- else if $create -}}
+{{- $problems = append $problems (printf "%s.create needs the operator of notification-api, which this cluster does not have: give %s instead" $name (join " and " $missing)) -}}
+{{- else if $missing -}}
+{{- $problems = append $problems (printf "%s %s not given: without an operator a stage cannot do without (charts/notification-local prints values to try)" (join " and " $missing) (ternary "is" "are" (eq (len $missing) 1))) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key := list "url" "deadLetterUrl" -}}
+{{- $url := index $values.queue $key -}}
+{{- if and $url (not (regexMatch "^https?://[^/]+/.+" $url)) -}}
+{{- $problems = append $problems (printf "queue.%s %q is not a queue's URL: give what `aws sqs get-queue-url` answers, https://sqs.<region>.amazonaws.com/<account>/<name>" $key $url) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.queue.url (eq $values.queue.url $values.queue.deadLetterUrl) -}}
+{{- $problems = append $problems "queue.url and queue.deadLetterUrl are the same queue: dead letters would be worked on again" -}}
+{{- end -}}
+{{- if and $values.userPool.id (not (regexMatch "^[a-z0-9-]+_[A-Za-z0-9]+$" $values.userPool.id)) -}}
+{{- $problems = append $problems (printf "userPool.id %q is not a user pool's id, which looks like eu-central-1_AbCdEfGhI (not its name, ARN or URL)" $values.userPool.id) -}}
+{{- end -}}
+{{- if contains "://" $values.userPool.clientId -}}
+{{- $problems = append $problems (printf "userPool.clientId is the URL %q where the id of an app client is wanted" $values.userPool.clientId) -}}
+{{- end -}}
+{{- if contains "://" $values.momento.cacheName -}}
+{{- $problems = append $problems (printf "momento.cacheName is the URL %q where the name of a cache is wanted" $values.momento.cacheName) -}}
+{{- end -}}
+{{- if hasPrefix "https://" $values.momento.endpoint -}}
+{{- $problems = append $problems (printf "momento.endpoint %q is a URL: give the bare host name, %s (http://host:port is for an emulator)" $values.momento.endpoint (trimPrefix "https://" $values.momento.endpoint)) -}}
+{{- end -}}
+{{- if and $values.aws.emulated (not $values.aws.endpointUrl) -}}
+{{- $problems = append $problems "aws.emulated is set without aws.endpointUrl: say where the emulator is" -}}
+{{- end -}}
+{{- if and $values.aws.emulated (contains "amazonaws.com" $values.aws.endpointUrl) -}}
+{{- $problems = append $problems "aws.emulated is set, but aws.endpointUrl is AWS itself: the emulator's key pair would be refused there" -}}
+{{- end -}}
+{{- if and $values.aws.emulated $values.aws.credentialsSecret -}}
+{{- $problems = append $problems "aws.emulated and aws.credentialsSecret are both set: an emulator takes its own key pair only" -}}
+{{- end -}}
+{{- if and $values.aws.emulated (eq $values.stageName "prod") -}}
+{{- $problems = append $problems "the stage prod cannot run on emulators (aws.emulated), which forget everything: use another stageName" -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end }}
+
+{{/* The way in, and who is who. */}}
+{{- define "notification-api.entryProblems" -}}
+{{- $values := .Values -}}
+{{- $problems := list -}}
+{{- range $what := list "ingress" "httpRoute" -}}
+{{- $host := index $values $what "host" -}}
+{{- if and (index $values $what "enabled") (not $host) -}}
+{{- $problems = append $problems (printf "%s.host is not set: the host name under which both services are found, such as api.example.com" $what) -}}
+{{- else if and $host (not (regexMatch "^(\\*\\.)?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$" $host)) -}}
+{{- $problems = append $problems (printf "%s.host %q is not a host name: give it without scheme, port and path, such as api.example.com" $what $host) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
+{{- $problems = append $problems "httpRoute.parentRefs is empty: say which Gateway takes the route, [{name: gateway, namespace: gateways}]" -}}
+{{- end -}}
+{{- range $origin := $values.allowedOrigins -}}
+{{- if not (regexMatch "^https?://[^/]+$" $origin) -}}
+{{- $problems = append $problems (printf "allowedOrigins has %q, which is not an origin: give scheme and host with nothing behind, such as https://app.example.com" $origin) -}}
+{{- end -}}
+{{- end -}}
+{{- range $component := list "token" "ingest" "processor" -}}
+{{- $account := (index $values $component).serviceAccount -}}
+{{- if and (not $account.create) (not $account.name) -}}
+{{- $problems = append $problems (printf "%s.serviceAccount.create is false, so say which existing one to use in %s.serviceAccount.name" $component $component) -}}
+{{- end -}}
+{{- if and (not $account.create) $account.annotations -}}
+{{- $problems = append $problems (printf "%s.serviceAccount.annotations are for an account that is made here, but create is false: annotate %s yourself" $component (default "it" $account.name)) -}}
+{{- end -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end }}
+
+{{/* A drain must end before the pod is killed, and the processor's must outlast its long poll (20 s, and 5 s for what it cancels). */}}
+{{- define "notification-api.timeProblems" -}}
+{{- $problems := list -}}
+{{- $poll := int (index .Values.processor.settings "RECEIVE_WAIT_SECONDS" | default 20) -}}
+{{- if le (int .Values.shutdown.processorGraceSeconds) (add $poll 5) -}}
+{{- $problems = append $problems (printf "shutdown.processorGraceSeconds must be above %d: the long poll of %d s is awaited, and what is cancelled gets 5 s" (add $poll 5) $poll) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end }}
