@@ -26,6 +26,8 @@ from local.demo.run import new_user
 from tests.support.local_stack import LocalStack
 from tests.support.local_subscriber import Subscriber, subscriber
 
+pytestmark = pytest.mark.timeout(150)  # the first test also starts the stack
+
 A_MOMENT_SECONDS = 1.0
 """Long enough for a double to come."""
 
