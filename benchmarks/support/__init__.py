@@ -1,0 +1,1 @@
+"""What the benchmarks share: servers, processes, queues, identities and tables."""

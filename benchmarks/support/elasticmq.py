@@ -1,0 +1,90 @@
+"""ElasticMQ, a fast SQS server on the JVM: resolved by Maven into a folder outside the repository, run on 127.0.0.1.
+
+``ELASTICMQ_HOME`` says where it is kept (default: ``notification-api/elasticmq-<version>`` in the user's cache folder).
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from benchmarks.support.child import free_port, running, until_answering
+
+VERSION = "1.6.14"
+RESOLVE_WITHIN_SECONDS = 600.0
+_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>local</groupId><artifactId>elasticmq-of-the-benchmarks</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies><dependency><groupId>org.elasticmq</groupId><artifactId>elasticmq-server_2.13</artifactId>
+<version>{VERSION}</version></dependency></dependencies></project>
+"""
+_CONFIG = """include classpath("application.conf")
+node-address {{ protocol = http, host = "127.0.0.1", port = {port}, context-path = "" }}
+rest-sqs {{ enabled = true, bind-port = {port}, bind-hostname = "127.0.0.1", sqs-limits = strict }}
+rest-stats {{ enabled = false }}
+"""
+
+
+class ElasticMqUnavailable(Exception):
+    """ElasticMQ cannot be run here; the message says why in one sentence."""
+
+
+@asynccontextmanager
+async def elasticmq(folder: Path) -> AsyncIterator[str]:
+    """Run it with its log in `folder`; gives its endpoint URL.
+
+    :raises ElasticMqUnavailable: when Java or Maven are not there, or Maven cannot resolve it.
+    """
+    jars = await _resolved()
+    port = free_port()
+    config = folder / "elasticmq.conf"
+    config.write_text(_CONFIG.format(port=port), encoding="utf-8")
+    command = ["java", "-Xmx1g", f"-Dconfig.file={config}", "-cp", f"{jars}/*", "org.elasticmq.server.Main"]
+    async with running(command, {}, folder / "elasticmq.log") as child:
+        endpoint = f"http://127.0.0.1:{port}"
+        await until_answering(child, f"{endpoint}/health")
+        yield endpoint
+
+
+def _home() -> Path:
+    given = os.environ.get("ELASTICMQ_HOME")
+    if given:
+        return Path(given)
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "notification-api" / f"elasticmq-{VERSION}"
+
+
+async def _resolved() -> Path:
+    """The folder with its jars, resolved once."""
+    if shutil.which("java") is None:
+        raise ElasticMqUnavailable("there is no java on the PATH (17 or newer)")
+    home = _home()
+    jars = home / "lib"
+    if not (home / "complete").exists():
+        await _resolve(home, jars)
+    return jars
+
+
+async def _resolve(home: Path, jars: Path) -> None:
+    if shutil.which("mvn") is None:
+        raise ElasticMqUnavailable("there is no mvn on the PATH to fetch it with")
+    print(f"Fetching ElasticMQ {VERSION} with Maven into {home} (once, 37 MB)", flush=True)
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "pom.xml").write_text(_POM, encoding="utf-8")
+    command = ["mvn", "-B", "-q", "-f", str(home / "pom.xml"), _PLUGIN, f"-DoutputDirectory={jars}"]
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    try:
+        async with asyncio.timeout(RESOLVE_WITHIN_SECONDS):
+            said, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise ElasticMqUnavailable(f"Maven took more than {RESOLVE_WITHIN_SECONDS:g} s") from None
+    if process.returncode:
+        lines = said.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise ElasticMqUnavailable(f"Maven cannot resolve it: {lines[0]}")
+    (home / "complete").touch()

@@ -1,0 +1,86 @@
+"""Momento for a benchmark: the emulator, and a parameter store that hands out its API key."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+from momento import CacheClientAsync, Configurations, CredentialProvider
+
+from benchmarks.support.child import python, running
+
+READY_WITHIN_SECONDS = 30.0
+_READY = re.compile(r"ready: gRPC 127\.0\.0\.1:(\d+), gRPC-web (http://[\d.:]+)")
+_UNLIMITED = ("--topic-operations-per-second=1000000", "--cache-operations-per-second=1000000")
+_CACHE = "benchmark"
+_PARAMETER = "/notification-api/benchmark/momento-api-key"
+
+
+@dataclass(frozen=True, slots=True)
+class Momento:
+    """A running emulator whose key is in the parameter store."""
+
+    grpc_port: int
+    parameter_store: str
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "MOMENTO_CACHE_NAME": _CACHE,
+            "MOMENTO_ENDPOINT": f"http://127.0.0.1:{self.grpc_port}",
+            "MOMENTO_API_KEY_PARAM_NAME": _PARAMETER,
+            "AWS_ENDPOINT_URL_SSM": self.parameter_store,
+        }
+
+
+@asynccontextmanager
+async def momento(folder: Path) -> AsyncIterator[Momento]:
+    """Run one with a cache and quotas that are not reached."""
+    command = python("local.momento", "--grpc-port=0", "--web-port=0", *_UNLIMITED)
+    async with running(command, {}, folder / "momento.log") as child:
+        async with asyncio.timeout(READY_WITHIN_SECONDS):
+            while (match := _READY.search(child.log.read_text(encoding="utf-8"))) is None:
+                await asyncio.sleep(0.05)
+        key = await _api_key(match[2])
+        await _make_cache(key, int(match[1]))
+        async with _parameter_store(key) as store:
+            yield Momento(int(match[1]), store)
+
+
+async def _api_key(web_url: str) -> str:
+    headers = {"x-emulator-admin": "1"}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(f"{web_url}/_emulator/keys") as answer,
+    ):
+        return str((await answer.json())["v2"])
+
+
+async def _make_cache(key: str, port: int) -> None:
+    credentials = CredentialProvider(key, "127.0.0.1", "127.0.0.1", "127.0.0.1", port)
+    client = await CacheClientAsync.create(Configurations.Laptop.v1(), credentials, timedelta(minutes=1))
+    async with client:
+        await client.create_cache(_CACHE)
+
+
+@asynccontextmanager
+async def _parameter_store(value: str) -> AsyncIterator[str]:
+    """Answer GetParameter, whatever is asked for."""
+
+    async def answer(_: web.Request) -> web.Response:
+        parameter = {"Parameter": {"Name": _PARAMETER, "Type": "SecureString", "Value": value}}
+        return web.json_response(parameter, content_type="application/x-amz-json-1.1")
+
+    app = web.Application()
+    app.router.add_post("/", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
