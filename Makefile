@@ -6,7 +6,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
-.PHONY: help up demo test lint fmt lock clean bench-smoke
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE ?= localhost/notification-api
+BUILDER ?= docker
+CHROMIUM ?= /usr/bin/chromium
+NODE_MODULES := frontend/node_modules/.package-lock.json
+
+.PHONY: help up demo frontend test test-python test-page test-frontend test-browser test-chart test-cluster lint fmt lock \
+	bench bench-smoke dead-letters image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -25,8 +32,42 @@ up: $(READY) ## Start the whole system on this machine, no account needed
 demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the news; needs a running `make up`
 	@$(PY) -m local.demo
 
-test: $(READY) ## Run every test that this machine can run
+frontend: $(NODE_MODULES) ## Build the page (Node 20.19 or newer)
+	@cd frontend && npm run --silent build
+
+$(NODE_MODULES): frontend/package-lock.json
+	@command -v npm >/dev/null || { echo "The page needs Node 20.19 or newer (https://nodejs.org)." >&2; exit 2; }
+	@cd frontend && npm ci --no-fund --no-audit
+	@touch $(NODE_MODULES)
+
+test: test-python test-page ## Run every test that this machine can run
+
+test-python: $(READY) ## The services, the embedded stack and the charts
 	@$(PY) -m pytest
+
+test-page: ## The page, as far as Node and Chromium are here
+	@if ! command -v npm >/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
+	else $(MAKE) --no-print-directory test-frontend && $(MAKE) --no-print-directory test-browser; fi
+
+test-frontend: $(NODE_MODULES) ## The page's own checks and unit tests
+	@cd frontend && npm run --silent lint && npm test --silent
+
+test-browser: $(READY) ## The page in a real Chromium against the real local stack
+	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
+	else $(MAKE) --no-print-directory frontend && CHROMIUM=$(CHROMIUM) $(PY) -m pytest tests/browser; fi
+
+test-chart: $(READY) ## Test the charts (needs helm)
+	@$(PY) -m pytest tests/chart
+
+test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there)
+	@$(PY) -m pytest tests/cluster
+
+bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
+	@$(PY) -m benchmarks.smoke
+
+bench: $(READY) ## Measure intake and worker beside the plain way (ElasticMQ where Java and Maven are)
+	@$(PY) -m benchmarks.intake
+	@$(PY) -m benchmarks.worker
 
 lint: $(READY) ## Formatting, lint, types and import contracts
 	@$(VENV)/bin/ruff format --check .
@@ -44,6 +85,19 @@ COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --genera
 lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --all-extras -o requirements-dev.lock
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
+	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
+
+image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
+	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)
+
+kind-up: image ## A cluster on this machine with Docker and kind, the embedded stack and the stage dev in it
+	@k8s/scripts/kind-up $(IMAGE) $(VERSION)
+
+kind-down: ## Remove that cluster
+	@kind delete cluster --name notification-api
+
+forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (survives rollouts)
+	@exec $(PY) -m local.forward $(STAGE)
 
 clean: ## Remove the virtual environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
