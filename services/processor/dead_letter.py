@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from services.common.batcher import Batcher
+from services.common.notification import Notification, Status
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.version import VERSION
 from services.processor.metrics import DEAD_LETTERED
@@ -15,6 +16,9 @@ MAX_ATTRIBUTES = 10
 MAX_MESSAGE_BYTES = 1_048_576
 """SQS takes no larger one, attributes included; none of ours comes near, but another producer's may."""
 MAX_DETAIL = 256
+REDRIVEN = "redriven"
+"""The attribute of a task that was put back from the dead-letter queue."""
+_NEEDED = frozenset({"taskId", "idempotent", REDRIVEN})
 
 
 class Reason(StrEnum):
@@ -51,6 +55,15 @@ def without_dead_letter_attributes(attributes: Mapping[str, str]) -> dict[str, s
     return {name: value for name, value in attributes.items() if not name.startswith("deadLetter")}
 
 
+def is_overruled(known: Notification, message: ReceivedMessage) -> bool:
+    """Tell whether `known` is the failure that a redrive is to mend: of a redriven task, from before it was sent.
+
+    StartMessageMoveTask leaves a message's attributes as they were, so those that set it aside mark it too.
+    """
+    is_redriven = any(name == REDRIVEN or name.startswith("deadLetter") for name in message.attributes)
+    return is_redriven and known.status is Status.FAILED and known.time_ms <= message.sent_ms
+
+
 async def bury(queue: Batcher[OutgoingMessage], message: ReceivedMessage, reason: Reason, detail: str) -> None:
     """Put the message into the dead-letter queue; returns when SQS has acknowledged it.
 
@@ -63,7 +76,7 @@ async def bury(queue: Batcher[OutgoingMessage], message: ReceivedMessage, reason
 
 def _first(attributes: Mapping[str, str], count: int) -> dict[str, str]:
     """Keep `count` attributes, those that a redrive needs before others."""
-    names = sorted(without_dead_letter_attributes(attributes), key=lambda name: name not in {"taskId", "idempotent"})
+    names = sorted(without_dead_letter_attributes(attributes), key=lambda name: name not in _NEEDED)
     return {name: attributes[name] for name in names[:count]}
 
 

@@ -12,7 +12,7 @@ from services.common.notification import Notification, failed, finished
 from services.common.task_message import TaskMessage, UnreadableTask, read_task, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.processor.claims import Claims
-from services.processor.dead_letter import Reason, bury
+from services.processor.dead_letter import Reason, bury, is_overruled
 from services.processor.lease import Lease
 from services.processor.metrics import (
     END_TO_END_SECONDS,
@@ -67,10 +67,10 @@ class Worker:
         """Repeat only what is missing of a task that was done already."""
         async with AsyncExitStack() as claim:
             if lease.message.receive_count > 1 or task.idempotent:
-                known = await self.record.find(task.user_id, task.task_id)
+                known = await self._find(lease.message, task.user_id, task.task_id)
                 if known is None:
                     await claim.enter_async_context(self.claims.held(task.task_id))
-                    known = await self.record.find(task.user_id, task.task_id)
+                    known = await self._find(lease.message, task.user_id, task.task_id)
                 if known is not None:
                     return await self._again(task.user_id, known)
             return await self._attempt(lease, task, data, fields)
@@ -133,7 +133,7 @@ class Worker:
         """Set aside what is no task, once, and tell the user if at least that could be read."""
         task_id = task_id_of(message.attributes, message.message_id)
         if error.user_id is not None and message.receive_count > 1:
-            known = await self.record.find(error.user_id, task_id)
+            known = await self._find(message, error.user_id, task_id)
             if known is not None:
                 return await self._again(error.user_id, known)
         await bury(self.dead_letters, message, Reason.UNREADABLE, str(error))
@@ -141,6 +141,11 @@ class Worker:
         if error.user_id is not None:
             await self.teller.final(error.user_id, failed(task_id, "it could not be read", _now_ms()))
         return Done("unreadable")
+
+    async def _find(self, message: ReceivedMessage, user_id: str, task_id: str) -> Notification | None:
+        """Look the task up in the record, where a redriven task's failure before its redrive does not stand."""
+        known = await self.record.find(user_id, task_id)
+        return None if known is not None and is_overruled(known, message) else known
 
     async def _again(self, user_id: str, known: Notification) -> Verdict:
         REPEATED.inc()
