@@ -54,7 +54,7 @@ def _port(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m local.momento",
-        description="Momento emulator for unmodified Momento SDKs, on 127.0.0.1 only. Each setting can also be "
+        description="Momento emulator for unmodified Momento SDKs, on 127.0.0.1. Each setting can also be "
         "changed at run time (see local/momento/README.md).",
     )
     parser.add_argument("--grpc-port", type=_port, default=8084, help="gRPC; 0 takes a free one (default 8084)")
