@@ -3,6 +3,7 @@
 A dictionary a user in the Momento cache, ``news:<userId>``, field ``taskId``, value the notification as JSON.
 """
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from services.common.errors import PermanentError, Transient
 from services.common.metrics import PREFIX
 from services.common.momento import Momento
 from services.common.notification import Format, Notification, Status
+
+logger = logging.getLogger(__name__)
 
 NEWEST = 200
 """Notifications kept for a user."""
@@ -40,7 +43,7 @@ class NewsRecord:
     async def find(self, user_id: str, task_id: str) -> Notification | None:
         """Return what became of a task, or None."""
         value = await self.momento.dictionary_get(_name(user_id), task_id)
-        return None if value is None else _notification(value)
+        return None if value is None else _notification(task_id, value)
 
     async def since(self, user_id: str, after_ms: int, now_ms: int) -> list[Notification]:
         """Return the user's notifications later than `after_ms`, oldest first, and remove what is not kept.
@@ -66,22 +69,26 @@ class NewsRecord:
 
 
 def _newest(fields: Mapping[str, bytes], oldest_ms: int) -> tuple[list[Notification], list[str]]:
-    notifications = sorted(
-        (_notification(value) for value in fields.values()), key=lambda one: (one.time_ms, one.task_id)
-    )
+    readable = [one for task_id, value in fields.items() if (one := _notification(task_id, value)) is not None]
+    notifications = sorted(readable, key=lambda one: (one.time_ms, one.task_id))
     kept = [one for one in notifications if one.time_ms > oldest_ms][-NEWEST:]
     keep = {one.task_id for one in kept}
     return kept, [task_id for task_id in fields if task_id not in keep]
 
 
-def _notification(value: bytes) -> Notification:
-    fields: dict[str, Any] = orjson.loads(value)
-    return Notification(
-        task_id=fields["taskId"],
-        status=Status(fields["status"]),
-        message=fields["message"],
-        time_ms=fields["time"],
-    )
+def _notification(task_id: str, value: bytes) -> Notification | None:
+    """Read a record; one that cannot be read, such as another version's, hides itself and not the others."""
+    try:
+        fields: dict[str, Any] = orjson.loads(value)
+        return Notification(
+            task_id=task_id,
+            status=Status(fields["status"]),
+            message=str(fields["message"]),
+            time_ms=int(fields["time"]),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("a record cannot be read: %s", type(error).__name__, extra={"action": "record"})
+        return None
 
 
 def _name(user_id: str) -> str:
