@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import ClientError as HttpClientError
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from services.common.errors import PermanentError, Transient
 from services.common.metrics import SQS_CALLS
@@ -94,7 +95,7 @@ class TaskQueue:
             "send",
             self._client.send_message_batch(QueueUrl=self.url, Entries=entries),  # type: ignore[arg-type]
         )
-        return _outcomes(len(messages), answer)
+        return _outcomes(len(messages), answer, receipt_codes=frozenset())
 
     async def receive(self, count: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         """Wait up to `wait_seconds` for up to `count` messages, hidden from others for `visibility_seconds`.
@@ -156,25 +157,30 @@ async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CAL
     except ClientError as error:
         details = error.response.get("Error", {})
         raise QueueUnavailable(f"{operation}: {details.get('Code')}: {details.get('Message')}") from error
-    except (BotoCoreError, HttpClientError, OSError) as error:
+    except (BotoCoreError, ResponseParserError, HttpClientError, OSError) as error:
         raise QueueUnavailable(f"{operation}: {type(error).__name__}: {error}") from error
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        # What the SDK stumbles over in an answer that is none, such as that of a proxy on the way.
+        raise QueueUnavailable(f"{operation}: the answer cannot be read: {type(error).__name__}: {error}") from error
     finally:
         SQS_CALLS.labels(operation, outcome).inc()
 
 
-def _outcomes(count: int, answer: Mapping[str, Any]) -> list[Exception | None]:
+def _outcomes(
+    count: int, answer: Mapping[str, Any], *, receipt_codes: frozenset[str] = _RECEIPT_CODES
+) -> list[Exception | None]:
     """Read a batch answer. An entry that is named neither way counts as failed: silence is no acknowledgement."""
     outcomes: list[Exception | None] = [QueueUnavailable("the answer does not name this entry")] * count
     for entry in answer.get("Successful", []):
         outcomes[int(entry["Id"])] = None
     for entry in answer.get("Failed", []):
-        outcomes[int(entry["Id"])] = _entry_error(entry)
+        outcomes[int(entry["Id"])] = _entry_error(entry, receipt_codes)
     return outcomes
 
 
-def _entry_error(entry: Mapping[str, Any]) -> Exception:
+def _entry_error(entry: Mapping[str, Any], receipt_codes: frozenset[str]) -> Exception:
     message = f"{entry.get('Code')}: {entry.get('Message', '')}"
-    if entry.get("Code") in _RECEIPT_CODES:
+    if entry.get("Code") in receipt_codes:
         return ReceiptExpired(message)
     return QueueRefused(message) if entry.get("SenderFault") else QueueUnavailable(message)
 
