@@ -1,20 +1,22 @@
 """The real stack, a real browser, and a signed-in person."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, StorageState
 
 from local.demo.identity import Credentials
 from local.plan import ROOT
 from tests.support.browser_chromium import FaultyBrowser, Network, faulty_browser, missing
 from tests.support.browser_page import TaskPage, new_page
-from tests.support.browser_stack import BrowserStack
+from tests.support.browser_stack import BrowserStack, LastingPlan
 from tests.support.local_stack import LocalStack
 
 HANDLER = {"TASK_HANDLER": "tests.support.browser_handler:handle"}
-OpenPage = Callable[..., Awaitable[TaskPage]]
+OpenPage = Callable[[BrowserContext], Awaitable[TaskPage]]
+NewContext = Callable[..., Awaitable[BrowserContext]]
 
 
 @pytest.fixture(scope="session")
@@ -23,7 +25,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
         pytest.skip(reason)
     folder = tmp_path_factory.mktemp("stack")
     (folder / "frontend").symlink_to(ROOT / "frontend")
-    with LocalStack(folder, {"processor": HANDLER}) as local_stack:
+    local_stack = LocalStack(folder, {"processor": HANDLER})
+    local_stack.plan = LastingPlan(local_stack.plan.ports, local_stack.plan.shell, folder)
+    with local_stack:
         yield BrowserStack(local_stack)
 
 
@@ -39,18 +43,29 @@ def network(chromium: FaultyBrowser) -> Network:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def context(chromium: FaultyBrowser) -> AsyncIterator[BrowserContext]:
-    """One person's browser: storage of its own."""
-    async with await chromium.browser.new_context(viewport={"width": 1280, "height": 800}) as context:
-        yield context
+async def user(stack: BrowserStack) -> Credentials:
+    """Somebody who has signed up and confirmed."""
+    return await stack.sign_up()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def open_page(context: BrowserContext, stack: BrowserStack) -> AsyncIterator[OpenPage]:
+async def new_context(chromium: FaultyBrowser) -> AsyncIterator[NewContext]:
+    """Browsers of one person or more, each with a storage of its own."""
+    async with AsyncExitStack() as contexts:
+
+        async def new(storage: StorageState | None = None) -> BrowserContext:
+            made = await chromium.browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=storage)
+            return await contexts.enter_async_context(made)
+
+        yield new
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
     """Opens tabs; in the end each must have kept to the page's policy, and said nothing unexpected."""
     pages: list[TaskPage] = []
 
-    async def open_one() -> TaskPage:
+    async def open_one(context: BrowserContext) -> TaskPage:
         pages.append(await new_page(context, stack.local.page_url))
         return pages[-1]
 
@@ -62,15 +77,14 @@ async def open_page(context: BrowserContext, stack: BrowserStack) -> AsyncIterat
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def user(stack: BrowserStack) -> Credentials:
-    """Somebody who has signed up and confirmed."""
-    return await stack.sign_up()
+async def context(new_context: NewContext, stack: BrowserStack, user: Credentials) -> BrowserContext:
+    """The browser of a person who is signed in."""
+    return await new_context(await stack.signed_in(user))
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def page(open_page: OpenPage, user: Credentials) -> TaskPage:
-    """A tab in which somebody has signed in."""
-    page = await open_page()
-    await page.sign_in(user)
+async def page(context: BrowserContext, open_page: OpenPage) -> TaskPage:
+    """A tab of a person who is signed in, with a live connection."""
+    page = await open_page(context)
+    await page.live()
     return page
-

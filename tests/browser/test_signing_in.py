@@ -4,15 +4,17 @@ import pytest
 from playwright.async_api import expect
 
 from local.demo.identity import Credentials, fresh_credentials
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_person_signs_up_with_the_code_that_the_mail_brings(open_page: OpenPage, stack: BrowserStack) -> None:
-    user, tab = fresh_credentials(), await open_page()
+async def test_a_person_signs_up_with_the_code_that_the_mail_brings(
+    new_context: NewContext, open_page: OpenPage
+) -> None:
+    user, tab = fresh_credentials(), await open_page(await new_context())
     await tab.page.get_by_role("tab", name="Create Account").click()
     await tab.page.locator("input[name=email]").fill(user.email)
     await tab.page.locator("input[name=password]").fill(user.password)
@@ -37,8 +39,10 @@ async def mailed_code(tab: TaskPage, user: Credentials) -> str:
     return code
 
 
-async def test_a_wrong_password_is_refused_in_words(open_page: OpenPage, user: Credentials) -> None:
-    tab = await open_page()
+async def test_a_wrong_password_is_refused_in_words_and_the_right_one_lets_in(
+    new_context: NewContext, open_page: OpenPage, user: Credentials
+) -> None:
+    tab = await open_page(await new_context())
     await tab.page.locator("input[name=username]").fill(user.email)
     await tab.page.locator("input[name=password]").fill("Not-the-password-1")
     await tab.page.get_by_role("button", name="Sign in", exact=True).click()
@@ -76,7 +80,7 @@ async def test_sign_out_leaves_nothing_and_the_next_user_sees_nothing(page: Task
 
 
 async def test_signing_out_in_one_tab_signs_out_all(page: TaskPage, open_page: OpenPage) -> None:
-    other = await open_page()
+    other = await open_page(page.page.context)
     await other.live()
     await page.sign_out()
     await expect(other.page.locator("input[name=username]")).to_be_visible()

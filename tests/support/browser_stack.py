@@ -2,21 +2,36 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 from aiobotocore.session import get_session
 from momento import TopicClientAsync, TopicConfigurations
 from momento.responses import TopicPublish
+from playwright.async_api import StorageState
 
 from local.demo.api import Api, api
 from local.demo.config import ClientConfig
 from local.demo.identity import Credentials, fresh_credentials, identity
 from local.environment import momento_grpc_url
+from local.plan import Plan, Program
 from services.common.momento_key import credential_provider
+from tests.support.browser_tokens import signed_in_storage
 from tests.support.local_stack import LocalStack
 
 ADMIN = {"x-emulator-admin": "1"}
+
+
+class LastingPlan(Plan):
+    """The real Momento forgets nothing in a restart."""
+
+    def emulators(self) -> list[Program]:
+        keep = ("--state-file", str(self.state / "momento.json"))
+        programs = super().emulators()
+        return [
+            replace(each, arguments=(*each.arguments, *keep)) if each.name == "momento" else each for each in programs
+        ]
 
 
 class Publisher:
@@ -43,6 +58,11 @@ class BrowserStack:
             await cognito.confirm(user, await calls.mailed_code(user.email))
         return user
 
+    async def signed_in(self, user: Credentials) -> StorageState:
+        """A browser's storage after signing in."""
+        async with self._api() as (_, config):
+            return await signed_in_storage(config, user, self.local.page_url)
+
     async def mailed_code(self, email: str) -> str:
         async with self._api() as (calls, _):
             return await calls.mailed_code(email)
@@ -64,6 +84,12 @@ class BrowserStack:
     async def topic(self, id_token: str) -> str:
         async with self._api() as (calls, config):
             return (await calls.access(config, id_token)).topic
+
+    async def streams_of(self, id_token: str) -> int:
+        """Live streams of the user's topic."""
+        stats = await self._admin("GET", "stats")
+        by_topic: dict[str, int] = stats["liveStreamsByTopic"][self.local.outputs.cache_name]
+        return by_topic.get(await self.topic(id_token), 0)
 
     async def end_streams(self, how: str) -> int:
         """Live streams of the emulator: `abort` breaks them off, `end` ends them cleanly; how many there were."""

@@ -13,7 +13,7 @@ import { SystemNotifications } from "../news/system-notifications";
 import { Toasts } from "../news/toasts";
 import { Tabs, type Message } from "../tabs/tabs";
 import { Outbox } from "../tasks/outbox";
-import { apply, merge, type Book, type Change } from "../tasks/task-book";
+import { apply, knows, merge, type Book, type Change } from "../tasks/task-book";
 import { TaskMemory } from "../tasks/task-memory";
 import { route, type Config } from "./config";
 import { UserStorage } from "./user-storage";
@@ -172,12 +172,18 @@ export class Workspace {
   }
 
   #tell(news: Notification, source: Source, to: string): void {
-    this.#apply({ type: "told", news, at: Date.now() });
+    void this.#list({ type: "told", news, at: Date.now() });
     if (source === "history" || news.status === "progress") return;
     this.#title.add();
     if (to !== this.#tabs.id) return;
     this.#toasts.show(news);
     this.system.show(news);
+  }
+
+  /** News may be faster than the answer that says whose it is: it waits for that, else it would be listed twice. */
+  async #list(told: Extract<Change, { type: "told" }>): Promise<void> {
+    if (!knows(this.book, told.news.taskId)) await this.#outbox.settled();
+    if (!this.#closing.signal.aborted) this.#apply(told);
   }
 
   #change(change: Change): void {

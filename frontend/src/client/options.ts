@@ -37,7 +37,7 @@ export interface Timing {
 
 export const DEFAULT_TIMING: Timing = {
   openMs: 10_000,
-  retry: { baseMs: 1_000, capMs: 30_000 },
+  retry: { baseMs: 1_000, capMs: 15_000 },
   watchdog: { initialMs: 45_000, minMs: 5_000, maxMs: 90_000 },
   overlapMs: 60_000,
   renewAt: 0.45,

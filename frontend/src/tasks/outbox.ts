@@ -25,7 +25,7 @@ export interface OutboxListener {
 /** Runs one action at a time over all tabs: the Web Locks API, or a stand-in. */
 export type Exclusively = (action: () => Promise<void>) => Promise<void>;
 
-const RETRY = { baseMs: 1_000, capMs: 30_000 };
+const RETRY = { baseMs: 1_000, capMs: 15_000 };
 /** More than a person sends; a page that would keep more has another problem. */
 export const MAX_LETTERS = 100;
 
@@ -37,6 +37,7 @@ export class Outbox {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
   #closed = false;
+  #sending: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly http: Http,
@@ -72,6 +73,11 @@ export class Outbox {
     });
   }
 
+  /** Settles when the answer to the task being sent now has come, if there is one. */
+  async settled(): Promise<void> {
+    await this.#sending.catch(() => undefined);
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -96,7 +102,9 @@ export class Outbox {
   /** True when the letter is done with, one way or the other. */
   async #send(letter: Letter): Promise<boolean> {
     try {
-      const taskId = await this.#post(letter);
+      const posting = this.#post(letter);
+      this.#sending = posting;
+      const taskId = await posting;
       this.#attempt = 0;
       if (!this.#closed) this.listener.flowing();
       if (!this.#closed) this.listener.accepted(letter, taskId);

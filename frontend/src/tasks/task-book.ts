@@ -50,6 +50,10 @@ export function newestFirst(book: Book): Task[] {
   return [...book.values()].sort((a, b) => b.sentAt - a.sentAt);
 }
 
+export function knows(book: Book, taskId: string): boolean {
+  return byTaskId(book, taskId) !== undefined;
+}
+
 /** Takes over what another tab knows. */
 export function merge(book: Book, tasks: Iterable<Task>): void {
   for (const task of tasks) {

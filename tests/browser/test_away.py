@@ -1,0 +1,99 @@
+"""Away and back: nothing is missed, nothing is told twice, nothing is sent twice."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import BrowserContext, expect
+
+from tests.browser.conftest import OpenPage
+from tests.support.browser_chromium import Network
+from tests.support.browser_network import cut_off
+from tests.support.browser_page import TaskPage
+from tests.support.browser_stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def until_recorded(stack: BrowserStack, id_token: str, count: int) -> None:
+    """The tasks have finished, whether or not anybody was told."""
+    async with asyncio.timeout(20):
+        while len(await stack.notifications(id_token)) < count:
+            await asyncio.sleep(0.1)
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("seconds", [3, 60])
+async def test_tasks_that_finish_while_the_network_is_cut_are_told_once(
+    page: TaskPage, network: Network, stack: BrowserStack, seconds: int
+) -> None:
+    await page.send("before the cut")
+    await page.shows("before the cut")
+    id_token = await page.id_token()
+    with cut_off(network):
+        over = asyncio.get_running_loop().time() + seconds
+        await stack.post(id_token, "cut one", "cut two")
+        await until_recorded(stack, id_token, 3)
+        await page.state("reconnecting")
+        await asyncio.sleep(over - asyncio.get_running_loop().time())
+    await page.toasted("Finished task: cut one", "Finished task: cut two")
+    await page.live(within_ms=35_000)
+    await page.send("after the cut")
+    await page.shows("after the cut")
+    assert set((await page.toasts()).values()) == {1}
+
+
+async def test_tasks_that_finish_while_the_page_is_closed_are_told_once(
+    page: TaskPage, context: BrowserContext, open_page: OpenPage, stack: BrowserStack
+) -> None:
+    await page.send("before closing")
+    await page.shows("before closing")
+    id_token = await page.id_token()
+    await page.page.close()
+    await stack.post(id_token, "closed one", "closed two")
+    await until_recorded(stack, id_token, 3)
+    again = await open_page(context)
+    await again.toasted("Finished task: closed one", "Finished task: closed two")
+    await again.shows("before closing")
+    assert (await again.toasts()).total() == 2
+
+
+async def test_a_task_sent_while_offline_is_kept_and_sent_once(
+    page: TaskPage, context: BrowserContext, network: Network
+) -> None:
+    keys: list[str | None] = []
+    page.page.on("request", lambda r: keys.append(r.headers.get("idempotency-key")) if r.method == "POST" else None)
+    await context.set_offline(True)  # of new connections only: the stream is another's to break
+    network.momento.drop()
+    await page.state("offline")
+    await page.send("kept for later")
+    await page.shows("kept for later", "kept")
+    await expect(page.page.get_by_text("You are offline.")).to_be_visible()
+    await context.set_offline(False)
+    await page.shows("kept for later", "finished")
+    await page.toasted("Finished task: kept for later")
+    assert len({key for key in keys if key}) == 1
+
+
+async def test_a_task_kept_offline_outlives_the_page(
+    page: TaskPage, context: BrowserContext, open_page: OpenPage, network: Network
+) -> None:
+    with cut_off(network):
+        await page.send("kept over a page load")
+        await page.shows("kept over", "kept")
+        await page.page.close()
+    again = await open_page(context)
+    await again.shows("kept over a page load", "finished")
+    await again.toasted("Finished task: kept over a page load")
+
+
+async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Network, stack: BrowserStack) -> None:
+    network.ingest.lose_answers = True
+    await page.send("answered into the void")
+    await until_recorded(stack, await page.id_token(), 1)
+    network.ingest.lose_answers = False
+    await page.page.get_by_role("button", name="Try now").click()
+    await page.shows("answered into the void", "finished")
+    await expect(page.page.locator(".task")).to_have_count(1)
+    await page.page.wait_for_timeout(1_000)
+    assert len(await stack.notifications(await page.id_token())) == 1
+    assert list((await page.toasts()).values()) == [1]

@@ -1,0 +1,160 @@
+"""Every trap of the Momento web SDK's reconnecting (the table in `frontend/src/client/momento.ts`'s reasons)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from playwright.async_api import BrowserContext
+
+from tests.browser.conftest import OpenPage
+from tests.support.browser_chromium import Network
+from tests.support.browser_page import TaskPage
+from tests.support.browser_stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SUBSCRIBE = "/cache_client.pubsub.Pubsub/Subscribe"
+
+
+class Subscribes:
+    """Counts what the page asks of Momento."""
+
+    def __init__(self, page: TaskPage) -> None:
+        self.count = 0
+        page.page.on("request", lambda request: self._note(request.url))
+
+    def _note(self, url: str) -> None:
+        self.count += url.endswith(SUBSCRIBE)
+
+
+async def tell(page: TaskPage, stack: BrowserStack, text: str) -> None:
+    """A task, sent from elsewhere, is told within time."""
+    await stack.post(await page.id_token(), text)
+    await page.toasted(f"Finished task: {text}")
+
+
+@pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
+async def test_what_is_published_while_the_connection_drops_is_told_once(
+    page: TaskPage, network: Network, stack: BrowserStack, items: int
+) -> None:
+    for number in range(items):
+        await tell(page, stack, f"before {number}")
+    id_token = await page.id_token()
+    network.momento.drop()
+    await stack.post(id_token, "in the gap")
+    await page.toasted("Finished task: in the gap")
+    await page.live()
+    await tell(page, stack, "after the gap")
+    assert set((await page.toasts()).values()) == {1}
+
+
+@pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
+@pytest.mark.parametrize("status", [401, 429, 502, 503])
+async def test_a_refused_reconnect_is_not_the_end(
+    page: TaskPage, network: Network, stack: BrowserStack, status: int, items: int
+) -> None:
+    for number in range(items):
+        await tell(page, stack, f"before {number}")
+    with network.momento.answering(status):
+        await page.state("reconnecting")
+        await stack.post(await page.id_token(), "meanwhile")
+        await page.toasted("Finished task: meanwhile")  # asked for, since the stream does not bring it
+    await page.live()
+    await tell(page, stack, "afterwards")
+
+
+async def test_a_connection_refused_is_not_the_end(page: TaskPage, network: Network, stack: BrowserStack) -> None:
+    with network.momento.cut():
+        await page.state("reconnecting")
+    await page.live()
+    await tell(page, stack, "afterwards")
+
+
+async def test_a_server_that_ends_streams_cleanly_is_not_stormed(
+    page: TaskPage, network: Network, stack: BrowserStack
+) -> None:
+    """The SDK by itself would ask hundreds of times a second."""
+    asked = Subscribes(page)
+    for _ in range(60):
+        await stack.end_streams("end")
+        await asyncio.sleep(0.05)
+    assert asked.count <= 8
+    await page.live(within_ms=20_000)
+    await tell(page, stack, "afterwards")
+
+
+async def test_a_half_open_connection_is_noticed_by_its_missing_heartbeats(
+    page: TaskPage, network: Network, stack: BrowserStack
+) -> None:
+    async with stack.emulating(heartbeatSeconds=0.5):
+        await page.page.reload()
+        await page.live()
+        await asyncio.sleep(1.5)  # some heartbeats, from which their distance is learned
+        network.momento.freeze()
+        id_token = await page.id_token()
+        await stack.post(id_token, "into the void")
+        await page.toasted("Finished task: into the void")
+        await page.live()
+
+
+async def test_a_stream_that_never_opens_is_given_up_and_tried_again(
+    page: TaskPage, stack: BrowserStack, network: Network
+) -> None:
+    async with stack.emulating(faults=[{"method": "Subscribe", "neverAnswer": True}]):
+        network.momento.drop()
+        await page.state("reconnecting")
+    await page.live(within_ms=20_000)
+    await tell(page, stack, "afterwards")
+
+
+async def test_junk_in_the_topic_harms_nothing(page: TaskPage, stack: BrowserStack) -> None:
+    topic = await stack.topic(await page.id_token())
+    async with stack.publisher() as publisher:
+        for text in ("{", '{"taskId": 7}', "\u0000", "plain text"):
+            await publisher.publish(topic, text)
+    await page.toasted("plain text")
+    await page.live()
+    await tell(page, stack, "afterwards")
+
+
+async def test_a_first_discontinuity_and_one_in_between_are_caught_up(
+    page: TaskPage, network: Network, stack: BrowserStack
+) -> None:
+    async with stack.emulating(firstDiscontinuity=True):
+        network.momento.drop()
+        await stack.post(await page.id_token(), "in the gap")
+        await page.toasted("Finished task: in the gap")
+        await page.live()
+
+
+async def test_tokens_are_renewed_long_before_they_expire_without_a_gap(
+    context: BrowserContext, open_page: OpenPage, stack: BrowserStack
+) -> None:
+    """Streams end when their token expires; with renewal none lives that long."""
+    with stack.local.restarted("token", {"TOKEN_VALID_SECONDS": "8"}):
+        page = await open_page(context)
+        await page.live()
+        asked, states = Subscribes(page), await watch_states(page)
+        for number in range(6):
+            await tell(page, stack, f"number {number}")
+            await asyncio.sleep(2)
+        assert await states() == []
+        assert 2 <= asked.count <= 8
+
+
+async def watch_states(page: TaskPage) -> Callable[[], Awaitable[list[str]]]:
+    """What the connection's state becomes from now on."""
+    await page.page.evaluate(
+        """() => {
+          window.states = [];
+          const shown = document.querySelector(".connection");
+          new MutationObserver(() => window.states.push(shown.dataset.state))
+            .observe(shown, { attributes: true, attributeFilter: ["data-state"] });
+        }"""
+    )
+
+    async def states() -> list[str]:
+        found: list[str] = await page.page.evaluate("window.states")
+        return found
+
+    return states

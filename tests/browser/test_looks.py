@@ -1,0 +1,125 @@
+"""How the page looks and reads: on a phone and a desk, by day and night, by keyboard and screen reader."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from playwright.async_api import expect
+
+from local.plan import ROOT
+from tests.browser.conftest import NewContext, OpenPage
+from tests.support.browser_page import TaskPage
+from tests.support.browser_stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+"""A folder, where the pictures are wanted."""
+SIZES = {"phone": (360, 740), "desk": (1280, 800)}
+
+
+async def violations(page: TaskPage) -> list[str]:
+    """What axe-core finds, in a line each."""
+    await page.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found: list[str] = await page.page.evaluate(
+        """async () => (await axe.run()).violations.flatMap((rule) =>
+          rule.nodes.map((node) => `${rule.id}: ${node.target} ${node.failureSummary}`))"""
+    )
+    return found
+
+
+async def picture(page: TaskPage, name: str) -> None:
+    if SCREENSHOTS:
+        await page.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+async def has_no_sideways_scrolling(page: TaskPage) -> bool:
+    fits: bool = await page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    return fits
+
+
+async def set_look(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
+    width, height = SIZES[size]
+    await page.page.set_viewport_size({"width": width, "height": height})
+    await page.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_tasks_with_news_showing(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
+    await set_look(page, size, scheme)
+    await page.send(
+        "Resize the pictures of October", "Send the invoices", "fail: Print the labels", "steps 9: Count the stars"
+    )
+    await page.shows("invoices")
+    await page.shows("labels", "failed")
+    await page.shows("stars", "working")
+    await page.page.wait_for_timeout(500)  # the toasts have come to rest
+    await picture(page, f"tasks-{size}-{scheme}")
+    assert await violations(page) == []
+    assert await has_no_sideways_scrolling(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_sign_in_screens(
+    new_context: NewContext, open_page: OpenPage, scheme: Literal["light", "dark"]
+) -> None:
+    page = await open_page(await new_context())
+    await set_look(page, "phone", scheme)
+    await expect(page.page.locator("input[name=username]")).to_be_visible()
+    await picture(page, f"sign-in-{scheme}")
+    assert await violations(page) == []
+    assert await has_no_sideways_scrolling(page)
+    await page.page.get_by_role("tab", name="Create Account").click()
+    await expect(page.page.locator("input[name=confirm_password]")).to_be_visible()
+    assert await violations(page) == []
+
+
+async def test_everything_can_be_done_by_keyboard(page: TaskPage) -> None:
+    keyboard = page.page.keyboard
+    for name in ("Sign out", "New task"):
+        await keyboard.press("Tab")
+        await expect(page.page.locator(":focus")).to_have_accessible_name(name)
+    await keyboard.type("one")
+    await keyboard.press("Shift+Enter")
+    await keyboard.type("two")
+    await keyboard.press("Tab")
+    await keyboard.press("Space")
+    await page.shows("one")
+    await page.shows("two")
+
+
+async def test_news_is_read_out(page: TaskPage) -> None:
+    """The toast comes into a region that was there before it, and that screen readers watch."""
+    region = page.page.locator("section[aria-live=polite]")
+    await expect(region).to_have_count(1)
+    await page.send("read me")
+    await expect(region).to_contain_text("Finished task: read me")
+
+
+async def test_an_offline_page_reads_well_too(page: TaskPage, stack: BrowserStack) -> None:
+    await page.page.context.set_offline(True)
+    await stack.end_streams("abort")
+    await page.send("kept for later")
+    await page.shows("kept for later", "kept")
+    await expect(page.page.get_by_role("status").filter(has_text="You are offline.")).to_be_visible()
+    await set_look(page, "phone", "light")
+    await picture(page, "offline-phone-light")
+    assert await violations(page) == []
+    assert await has_no_sideways_scrolling(page)
+
+
+async def test_only_files_with_a_hash_are_kept_and_everything_is_compressed(page: TaskPage) -> None:
+    headers: dict[str, dict[str, str]] = {}
+    page.page.on("response", lambda answer: headers.__setitem__(answer.url, answer.headers))
+    await page.page.reload()
+    await page.live()
+    scripts = [found for url, found in headers.items() if "/assets/" in url]
+    assert len(scripts) >= 3
+    assert all("immutable" in found["cache-control"] for found in scripts)
+    assert all(found.get("content-encoding") in {"br", "gzip"} for found in scripts)
+    policy = headers[f"{page.url}/"]["content-security-policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy

@@ -1,0 +1,88 @@
+"""Services that restart, refuse or forget: the page says what is the matter, and mends itself."""
+
+import asyncio
+
+import pytest
+from aiobotocore.session import get_session
+from playwright.async_api import expect
+
+from local.demo.identity import Credentials
+from tests.support.browser_chromium import Network
+from tests.support.browser_page import TaskPage
+from tests.support.browser_stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest.mark.parametrize("name", ["token", "ingest", "processor", "momento"])
+async def test_a_service_that_restarts_costs_no_news(page: TaskPage, stack: BrowserStack, name: str) -> None:
+    await page.send("before the restart")
+    await page.shows("before the restart")
+    await asyncio.to_thread(stack.local.stop, name)
+    await page.send("while it is away")
+    await asyncio.to_thread(stack.local.start, name)
+    await page.shows("while it is away", within_ms=30_000)
+    await page.live(within_ms=30_000)
+    await page.send("after the restart")
+    await page.shows("after the restart", within_ms=30_000)
+    assert set((await page.toasts()).values()) == {1}
+
+
+async def test_a_busy_token_service_is_waited_for_and_explained(page: TaskPage, network: Network) -> None:
+    with network.token.answering(503):
+        network.momento.drop()
+        await page.page.reload()
+        await page.state("reconnecting")
+        await expect(page.page.get_by_text("The service is busy or away for a moment.")).to_be_visible()
+    await page.page.get_by_role("button", name="Try now").click()
+    await page.live()
+    await expect(page.page.get_by_text("busy or away")).to_have_count(0)
+
+
+async def test_a_user_over_quota_is_told_and_nothing_is_lost(page: TaskPage, stack: BrowserStack) -> None:
+    with stack.local.restarted("ingest", {"TASKS_PER_MINUTE": "30"}):
+        await page.send(*(f"task {number:02}" for number in range(33)))
+        await expect(page.page.get_by_text("You have sent as many tasks as one user may")).to_be_visible()
+    for number in (0, 32):
+        await page.shows(f"task {number:02}", within_ms=30_000)
+
+
+async def test_a_refused_origin_is_told_as_a_service_out_of_reach(page: TaskPage, stack: BrowserStack) -> None:
+    with stack.local.restarted("ingest", {"ALLOWED_ORIGINS": "https://elsewhere.example"}):
+        await page.send("from a foreign origin")
+        await expect(page.page.get_by_text("The service cannot be reached.")).to_be_visible()
+        await page.shows("from a foreign origin", "kept")
+    await page.page.get_by_role("button", name="Try now").click()
+    await page.shows("from a foreign origin")
+
+
+async def test_an_expired_session_says_so_and_keeps_what_was_sent(
+    page: TaskPage, stack: BrowserStack, network: Network, user: Credentials
+) -> None:
+    await end_session(stack, user)
+    with network.ingest.answering(401), network.token.answering(401):
+        await page.send("sent too late")
+        await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
+    await page.sign_in(user)
+    await page.shows("sent too late")
+
+
+async def end_session(stack: BrowserStack, user: Credentials) -> None:
+    """The refresh token is worth nothing any more."""
+    async with get_session().create_client(
+        "cognito-idp",
+        region_name="us-east-1",
+        endpoint_url=stack.local.aws_url,
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+    ) as cognito:
+        await cognito.admin_user_global_sign_out(UserPoolId=stack.local.outputs.user_pool_id, Username=user.email)
+
+
+async def test_settings_that_cannot_be_had_are_explained_with_a_retry(page: TaskPage) -> None:
+    await page.page.route("**/config.json", lambda route: route.fulfill(status=503))
+    await page.page.reload()
+    await expect(page.page.get_by_role("alert")).to_contain_text("/config.json answered 503")
+    await page.page.unroute("**/config.json")
+    await page.page.get_by_role("button", name="Try again").click()
+    await page.live()

@@ -1,0 +1,84 @@
+"""Several tabs are one page: one stream, the same news, one toast."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser.conftest import NewContext, OpenPage
+from tests.support.browser_page import TaskPage
+from tests.support.browser_stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def toasts_of(*pages: TaskPage) -> list[str]:
+    return sorted([text for page in pages for text in (await page.toasts()).elements()])
+
+
+async def test_news_shows_in_all_tabs_with_one_toast_and_one_stream(
+    page: TaskPage, open_page: OpenPage, stack: BrowserStack
+) -> None:
+    others = [await open_page(page.page.context) for _ in range(2)]
+    for other in others:
+        await other.live()
+    await page.send("for all tabs")
+    for tab in (page, *others):
+        await tab.shows("for all tabs")
+    await asyncio.sleep(0.5)  # for a toast too many
+    assert await toasts_of(page, *others) == ["Finished task: for all tabs"]
+    assert await stack.streams_of(await page.id_token()) == 1
+
+
+async def test_the_toast_is_where_the_person_is(page: TaskPage, open_page: OpenPage) -> None:
+    other = await open_page(page.page.context)
+    await other.live()
+    await page.page.bring_to_front()
+    await page.page.evaluate("dispatchEvent(new Event('focus'))")
+    await other.page.evaluate("1")
+    await page.send("seen here")
+    await page.toasted("Finished task: seen here")
+    await other.shows("seen here")
+    assert not await other.toasts()
+
+
+async def test_a_tab_that_opens_later_shows_what_is_there(page: TaskPage, open_page: OpenPage) -> None:
+    await page.send("already there", "wait 2: under way")
+    await page.shows("already there")
+    other = await open_page(page.page.context)
+    await other.shows("already there")
+    await other.shows("under way", "finished")
+
+
+async def test_when_the_leading_tab_closes_another_takes_over_without_loss(
+    page: TaskPage, open_page: OpenPage, stack: BrowserStack
+) -> None:
+    other = await open_page(page.page.context)
+    await other.live()
+    id_token = await page.id_token()
+    await asyncio.gather(page.page.close(), stack.post(id_token, "during the handover"))
+    await other.shows("during the handover")
+    await other.toasted("Finished task: during the handover")
+    await other.live()
+    await other.send("afterwards")
+    await other.shows("afterwards")
+    assert set((await other.toasts()).values()) == {1}
+
+
+async def test_a_task_can_be_sent_from_a_tab_that_does_not_lead(page: TaskPage, open_page: OpenPage) -> None:
+    other = await open_page(page.page.context)
+    await other.send("from the second tab")
+    for tab in (page, other):
+        await tab.shows("from the second tab")
+
+
+async def test_two_users_see_only_their_own(
+    page: TaskPage, stack: BrowserStack, new_context: NewContext, open_page: OpenPage
+) -> None:
+    bob = await open_page(await new_context(await stack.signed_in(await stack.sign_up())))
+    await bob.live()
+    await asyncio.gather(page.send("of the first"), bob.send("of the second"))
+    await page.shows("of the first")
+    await bob.shows("of the second")
+    await expect(page.page.locator(".task")).to_have_count(1)
+    await expect(bob.page.locator(".task")).to_have_count(1)

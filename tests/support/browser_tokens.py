@@ -1,0 +1,55 @@
+"""Signs in without the sign-in screens, as fast as the password's maths allows.
+
+What Amplify would have kept in the browser is put there; `test_signing_in.py` does without this.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import jwt
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore import UNSIGNED
+from playwright.async_api import StorageState
+from pycognito.aws_srp import AWSSRP
+
+from local.demo.config import ClientConfig
+from local.demo.identity import Credentials
+
+if TYPE_CHECKING:
+    from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient
+
+
+async def signed_in_storage(config: ClientConfig, user: Credentials, page_url: str) -> StorageState:
+    """A browser's storage after signing in."""
+    async with get_session().create_client(
+        "cognito-idp",
+        region_name=config.region,
+        endpoint_url=config.cognito_endpoint,
+        config=AioConfig(signature_version=UNSIGNED),
+    ) as cognito:
+        tokens = await _tokens(cognito, config, user)
+    name = jwt.decode(tokens["AccessToken"], options={"verify_signature": False})["username"]
+    prefix = f"CognitoIdentityServiceProvider.{config.user_pool_client_id}"
+    entries = {
+        f"{prefix}.LastAuthUser": name,
+        f"{prefix}.{name}.idToken": tokens["IdToken"],
+        f"{prefix}.{name}.accessToken": tokens["AccessToken"],
+        f"{prefix}.{name}.refreshToken": tokens["RefreshToken"],
+        f"{prefix}.{name}.clockDrift": "0",
+    }
+    stored = [{"name": key, "value": value} for key, value in entries.items()]
+    return {"cookies": [], "origins": [{"origin": page_url, "localStorage": stored}]}  # type: ignore[typeddict-item]
+
+
+async def _tokens(cognito: "CognitoIdentityProviderClient", config: ClientConfig, user: Credentials) -> Any:
+    srp = AWSSRP(user.email, user.password, config.user_pool_id, config.user_pool_client_id, client=object())
+    asked: dict[str, str] = await asyncio.to_thread(srp.get_auth_params)
+    challenge = await cognito.initiate_auth(
+        ClientId=config.user_pool_client_id, AuthFlow="USER_SRP_AUTH", AuthParameters=asked
+    )
+    proof = await asyncio.to_thread(srp.process_challenge, challenge["ChallengeParameters"], asked)
+    answer = await cognito.respond_to_auth_challenge(
+        ClientId=config.user_pool_client_id, ChallengeName="PASSWORD_VERIFIER", ChallengeResponses=proof
+    )
+    return answer["AuthenticationResult"]
