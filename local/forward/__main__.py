@@ -1,0 +1,84 @@
+"""`python -m local.forward STAGE`: reach a stage of the cluster that KUBECONFIG names; Ctrl-C ends it.
+
+NAMESPACE narrows the search, LOCAL_PORT_BASE moves the ports. Exit status: 0 stopped when asked to, 1 it went wrong,
+2 it cannot start as asked.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from local.forward.endpoints import Endpoints
+from local.forward.errors import ForwardError
+from local.forward.kubectl import get
+from local.forward.relay import Relay, listening
+from local.forward.targets import Target, find_targets
+from local.ports import BadPortBaseError, Ports, ports_from
+
+
+async def forward(stage: str, namespace: str, ports: Ports) -> None:
+    """Forward until cancelled. Raises ForwardError before it begins."""
+    where = ("-n", namespace) if namespace else ("-A",)
+    targets = find_targets((await get("services", *where))["items"], stage, ports)
+    endpoints = {name: Endpoints(name) for name in {target.namespace for target in targets}}
+    relays = [Relay(target, endpoints[target.namespace], say) for target in targets]
+    async with AsyncExitStack() as stack:
+        for relay in relays:
+            await stack.enter_async_context(listening(relay))
+        group = await stack.enter_async_context(asyncio.TaskGroup())
+        for job in [*(each.watch() for each in endpoints.values()), *(relay.run() for relay in relays)]:
+            group.create_task(job)
+        for relay in relays:
+            await announce(relay)
+        say("Ctrl-C ends it.")
+
+
+async def announce(relay: Relay) -> None:
+    """Say where it is, and whether it has to be waited for."""
+    target = relay.target
+    try:
+        async with asyncio.timeout(5):
+            await relay.usable()
+        state = ""
+    except TimeoutError:
+        state = f"  (not yet: {relay.complaint or 'no pod is ready'})"
+    say(f"{target.what:26} {address(target)}{state}")
+
+
+def address(target: Target) -> str:
+    return f"http://localhost:{target.local_port}{target.path}"
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+async def until_stopped(stage: str, namespace: str, ports: Ports) -> None:
+    running = asyncio.ensure_future(forward(stage, namespace, ports))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
+    try:
+        await running
+    except asyncio.CancelledError:
+        say("stopped")
+
+
+def main(arguments: list[str], environ: Mapping[str, str]) -> int:
+    stage = arguments[0] if arguments else ""
+    if not stage or len(arguments) > 1:
+        sys.stderr.write("Say which stage: make forward STAGE=dev\n")
+        return 2
+    try:
+        asyncio.run(until_stopped(stage, environ.get("NAMESPACE", ""), ports_from(environ)))
+    except (ForwardError, BadPortBaseError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))
