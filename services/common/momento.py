@@ -67,6 +67,7 @@ class Momento:
     def __init__(self, settings: MomentoSettings, api_key: Parameter, background: Background) -> None:
         self.cache_name = settings.cache_name
         self._api_key = api_key
+        self._background = background
         self._switch = ClientSwitch(
             lambda key: Clients(credential_provider(key, settings.endpoint), ATTEMPT_SECONDS),
             lambda old: background.spawn("momento-drain", old.close(DRAIN_SECONDS)),
@@ -112,10 +113,7 @@ class Momento:
         )
 
     async def vend_subscriber_token(self, topic: str, *, valid_for_seconds: int, token_id: str) -> DisposableToken:
-        """Vend a token that may subscribe to `topic` and nothing else.
-
-        The retry is short: the vending quota is 5 a second for the account, and callers wait in line before this.
-        """
+        """Vend a token that may subscribe to `topic` and nothing else."""
         scope = DisposableTokenScopes.topic_subscribe_only(self.cache_name, topic)
         answer = await self._call(
             "vend",
@@ -126,17 +124,27 @@ class Momento:
         )
         return DisposableToken(answer.auth_token, answer.endpoint, int(answer.expires_at.epoch()))
 
-    async def get(self, key: str) -> bytes | None:
+    async def get(self, key: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> bytes | None:
         """Return the item at `key`, or None."""
         answer = await self._call(
-            "get", lambda clients: clients.cache.get(self.cache_name, key), (CacheGet.Hit, CacheGet.Miss)
+            "get",
+            lambda clients: clients.cache.get(self.cache_name, key),
+            (CacheGet.Hit, CacheGet.Miss),
+            deadline_seconds,
         )
         return answer.value_bytes if isinstance(answer, CacheGet.Hit) else None
 
-    async def set(self, key: str, value: bytes, *, ttl_seconds: float) -> None:
+    async def set(
+        self, key: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
         """Store `value` at `key`."""
         ttl = timedelta(seconds=ttl_seconds)
-        await self._call("set", lambda clients: clients.cache.set(self.cache_name, key, value, ttl), CacheSet.Success)
+        await self._call(
+            "set",
+            lambda clients: clients.cache.set(self.cache_name, key, value, ttl),
+            CacheSet.Success,
+            deadline_seconds,
+        )
 
     async def set_if_absent(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
         """Store `value` at `key` unless something is there; say whether it was stored."""
@@ -203,7 +211,11 @@ class Momento:
             retry=retry_if_exception_type(MomentoUnavailable),
             reraise=True,
         )
-        return await retrying(self._attempt, operation, invoke, expected)
+        try:
+            async with asyncio.timeout(deadline_seconds):
+                return await retrying(self._attempt, operation, invoke, expected)
+        except TimeoutError:
+            raise MomentoUnavailable(f"{operation}: not done within {deadline_seconds:g} s") from None
 
     async def _attempt(
         self,
@@ -218,7 +230,10 @@ class Momento:
             outcome = "ok"
             return answer
         except MomentoKeyRefused:
-            await self._api_key.refresh_now()
+            # Callers share the reading, and it is limited in rate: it must outlast the deadline of any one of them.
+            await asyncio.shield(
+                self._background.spawn("momento-key-reread", self._api_key.refresh_now(), may_fail=True)
+            )
             raise
         finally:
             MOMENTO_CALLS.labels(operation, outcome).inc()

@@ -53,13 +53,13 @@ class Clients:
 
     async def close(self, drain_seconds: float) -> None:
         """Wait for the calls under way, for `drain_seconds` at most, and close."""
-        try:
-            await asyncio.wait_for(self._idle.wait(), drain_seconds)
-        except TimeoutError:
-            logger.warning("calls with the old Momento key were cut off", extra={"action": "key-swap"})
         async with AsyncExitStack() as stack:
             for client in (self.topics, self.tokens, self.cache):
                 await stack.enter_async_context(client)  # leaving it is the SDK's way to close
+            try:
+                await asyncio.wait_for(self._idle.wait(), drain_seconds)
+            except TimeoutError:
+                logger.warning("calls with the old Momento key were cut off", extra={"action": "key-swap"})
 
 
 class ClientSwitch:

@@ -19,6 +19,8 @@ from services.token.metrics import SHARED_UNAVAILABLE
 
 logger = logging.getLogger(__name__)
 
+# A user waits meanwhile, and a token can be had without it.
+DEADLINE_SECONDS = 1.0
 _NONCE_BYTES = 12
 _INFO = b"notification-api shared disposable tokens v1"
 
@@ -33,7 +35,7 @@ class SharedTokens:
     async def find(self, user_id: str) -> DisposableToken | None:
         """Return the user's token if another replica has put one there."""
         try:
-            sealed = await self._momento.get(_name(user_id))
+            sealed = await self._momento.get(_name(user_id), deadline_seconds=DEADLINE_SECONDS)
         except (Transient, PermanentError) as error:
             _unavailable("get", error)
             return None
@@ -42,7 +44,8 @@ class SharedTokens:
     async def put(self, user_id: str, token: DisposableToken, *, ttl_seconds: float) -> None:
         """Let other replicas use `token` for `ttl_seconds`."""
         try:
-            await self._momento.set(_name(user_id), self._seal(user_id, token), ttl_seconds=ttl_seconds)
+            sealed = self._seal(user_id, token)
+            await self._momento.set(_name(user_id), sealed, ttl_seconds=ttl_seconds, deadline_seconds=DEADLINE_SECONDS)
         except (Transient, PermanentError) as error:
             _unavailable("set", error)
 

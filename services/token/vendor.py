@@ -9,7 +9,7 @@ from collections.abc import Callable
 from cachetools import TLRUCache
 
 from services.common.background import Background
-from services.common.errors import Transient
+from services.common.errors import PermanentError, Transient
 from services.common.momento import DisposableToken, Momento
 from services.common.user_topic import user_topic
 from services.token.line import LineTooLong, VendingLine
@@ -79,7 +79,7 @@ class TokenVendor:
             token = await self._momento.vend_subscriber_token(
                 user_topic(user_id), valid_for_seconds=self._valid_seconds, token_id=_token_id(user_id)
             )
-        except Transient as error:
+        except (Transient, PermanentError) as error:
             REFUSED.labels("line" if isinstance(error, LineTooLong) else "momento").inc()
             raise
         VENDED.inc()

@@ -1,0 +1,104 @@
+"""Tokens in the shared cache: no use to anybody but our own replicas, and no harm when the cache is out."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+
+from services.common.errors import PermanentError, Transient
+from services.common.momento import DisposableToken
+from services.token.shared_tokens import SharedTokens
+from tests.support.fake_momento import FakeMomento
+
+TOKEN = DisposableToken("eyJ-a-disposable-token", "cache.cell-1.example.com", 1_800_001_800)
+
+
+@pytest.fixture
+def momento() -> FakeMomento:
+    return FakeMomento(key="the-momento-api-key")
+
+
+@pytest.fixture
+def shared(momento: FakeMomento) -> SharedTokens:
+    return SharedTokens(momento.as_momento())
+
+
+async def test_another_replica_finds_the_token(shared: SharedTokens, momento: FakeMomento) -> None:
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    assert await SharedTokens(momento.as_momento()).find("alice") == TOKEN
+    assert momento.ttls == {"token:alice": 900}
+
+
+async def test_nobody_elses_is_found(shared: SharedTokens) -> None:
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    assert await shared.find("bob") is None
+
+
+async def test_what_is_stored_shows_neither_token_nor_endpoint(shared: SharedTokens, momento: FakeMomento) -> None:
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    stored = momento.items["token:alice"]
+    for secret in (TOKEN.auth_token, TOKEN.endpoint, str(TOKEN.expires_at), momento.key):
+        assert secret.encode() not in stored
+
+
+async def test_the_same_token_is_never_stored_the_same_way_twice(shared: SharedTokens, momento: FakeMomento) -> None:
+    stored = set()
+    for _ in range(3):
+        await shared.put("alice", TOKEN, ttl_seconds=900)
+        stored.add(momento.items["token:alice"])
+    assert len(stored) == 3
+
+
+async def test_an_entry_moved_to_another_user_cannot_be_opened(shared: SharedTokens, momento: FakeMomento) -> None:
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    momento.items["token:bob"] = momento.items["token:alice"]
+    assert await shared.find("bob") is None
+
+
+async def test_after_a_change_of_the_api_key_old_entries_cannot_be_opened(
+    shared: SharedTokens, momento: FakeMomento
+) -> None:
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    momento.key = "the-next-momento-api-key"
+    assert await shared.find("alice") is None
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    assert await shared.find("alice") == TOKEN
+
+
+@given(st.binary(max_size=200))
+async def test_whatever_else_is_in_the_cache_is_no_token(junk: bytes) -> None:
+    momento = FakeMomento()
+    momento.items["token:alice"] = junk
+    assert await SharedTokens(momento.as_momento()).find("alice") is None
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+async def test_an_entry_that_was_tampered_with_is_no_token(place: int, change: int) -> None:
+    momento = FakeMomento()
+    shared = SharedTokens(momento.as_momento())
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    stored = bytearray(momento.items["token:alice"])
+    stored[place % len(stored)] ^= change
+    momento.items["token:alice"] = bytes(stored)
+    assert await shared.find("alice") is None
+
+
+def unavailable(operation: str) -> float:
+    labels = {"operation": operation}
+    return REGISTRY.get_sample_value("notification_api_shared_tokens_unavailable_total", labels) or 0.0
+
+
+@pytest.mark.parametrize("error", [Transient("down"), PermanentError("refused")])
+async def test_a_cache_that_is_out_is_counted_and_no_error(
+    shared: SharedTokens, momento: FakeMomento, error: Exception
+) -> None:
+    before = unavailable("get"), unavailable("set")
+    momento.error = error
+    assert await shared.find("alice") is None
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    assert (unavailable("get"), unavailable("set")) == (before[0] + 1, before[1] + 1)
+
+
+def test_a_token_does_not_show_itself() -> None:
+    assert TOKEN.auth_token not in repr(TOKEN)
+    assert TOKEN.auth_token not in f"{[TOKEN]}"
