@@ -33,7 +33,7 @@ def find_handler(name: str) -> Callable[[Task], Any]:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except ImportError as error:
         raise _unusable(f"{module_name} cannot be imported: {error}") from error
-    except Exception as error:  # a module of others may do anything when it is imported
+    except (Exception, SystemExit) as error:  # a module of others may do anything when it is imported
         logger.exception("the handler's module fails", extra={"action": "start"})
         raise _unusable(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
     if not callable(function):

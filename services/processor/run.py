@@ -53,7 +53,7 @@ class Runner:
     async def _call(self, task: Task) -> str:
         try:
             return await self._handler(task)
-        except (Exception, asyncio.CancelledError, GeneratorExit):
+        except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # SystemExit and its like would end the event loop, and every other task
             raise RuntimeError(f"the handler raised {type(error).__name__}") from error

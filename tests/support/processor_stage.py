@@ -132,11 +132,12 @@ class ProcessorStage:
         self, body: str, attributes: Mapping[str, str | bytes] | None = None, group_id: str | None = None
     ) -> str:
         """Send any message; returns its message id."""
+        group: dict[str, Any] = {"MessageGroupId": group_id} if group_id else {}
         sent = await self.sqs.send_message(
             QueueUrl=self.queue_url,
             MessageBody=body,
             MessageAttributes={name: _attribute(value) for name, value in (attributes or {}).items()},
-            **({"MessageGroupId": group_id} if group_id else {}),
+            **group,
         )
         return sent["MessageId"]
 

@@ -1,0 +1,253 @@
+"""The record: once, and never missed. What was done is not done again; only what is missing is repeated."""
+
+import asyncio
+import time
+from collections import Counter
+
+import pytest
+
+from services.common.errors import PermanentError, Transient
+from services.processor.task import Task
+from tests.support.momento_clients import momento_sdk
+from tests.support.processor_here import Counted, processor_here
+from tests.support.processor_stage import ProcessorStage
+from tests.support.soon import soon
+from tests.support.sqs_fault_proxy import sqs_fault_proxy
+
+
+class Handler:
+    """Echoes, and notes the ids of the tasks it ran for."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.runs: list[str] = []
+        self._seconds = seconds
+
+    async def __call__(self, task: Task) -> str:
+        self.runs.append(task.id)
+        await asyncio.sleep(self._seconds)
+        return task.data
+
+
+async def send_redelivered(stage: ProcessorStage, user_id: str, task_id: str | None = None) -> str:
+    """Send a task whose first delivery is over already, without a verdict."""
+    task_id = await stage.send(user_id, task_id=task_id)
+    answer = await stage.sqs.receive_message(QueueUrl=stage.queue_url, VisibilityTimeout=0)
+    assert len(answer["Messages"]) == 1
+    return task_id
+
+
+def momento_calls(stage: ProcessorStage) -> Counter[str]:
+    return Counter({method: sum(by.values()) for method, by in stage.servers.momento.stats()["calls"].items()})
+
+
+async def test_a_redelivered_task_that_was_done_is_not_run_again_only_told_and_deleted(stage: ProcessorStage) -> None:
+    handler, repeated = Handler(), Counted("tasks_repeated_total")
+    async with stage.news("user") as news:
+        async with processor_here(stage, handler, hurry=False):
+            task_id = await stage.send("user")
+            await news.wait(1)
+            await stage.until_empty()
+        await send_redelivered(stage, "user", task_id)
+        async with processor_here(stage, handler):
+            await news.wait(2)
+            await stage.until_empty()
+    assert handler.runs == [task_id]
+    assert news.told[0] == news.told[1]
+    assert repeated() == 1
+
+
+async def test_a_failed_task_that_comes_again_is_told_failed_again_and_buried_once(stage: ProcessorStage) -> None:
+    async def refuse(task: Task) -> str:
+        raise PermanentError("no")
+
+    async with stage.news("user") as news:
+        async with processor_here(stage, refuse, hurry=False):
+            task_id = await stage.send("user")
+            await news.wait(1)
+            await stage.until_empty()
+        await send_redelivered(stage, "user", task_id)
+        async with processor_here(stage, refuse):
+            await news.wait(2)
+            await stage.until_empty()
+    assert news.statuses() == [(task_id, "failed")] * 2
+    assert await stage.depth(stage.dead_letter_queue_url) == (1, 0)
+
+
+async def test_a_task_whose_deletion_failed_is_not_run_again(stage: ProcessorStage) -> None:
+    handler, errors = Handler(), Counted("ack_errors_total")
+    async with stage.news("user") as news, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
+        proxy.fault(action="DeleteMessageBatch", status=500, calls=5)
+        async with processor_here(stage, handler, AWS_ENDPOINT_URL=proxy.url):
+            task_id = await stage.send("user")
+            await news.wait(2)
+            await stage.until_empty()
+    assert handler.runs == [task_id]
+    assert news.statuses() == [(task_id, "finished")] * 2
+    assert errors() == 1
+
+
+async def test_a_redelivered_task_that_was_not_done_is_run(stage: ProcessorStage) -> None:
+    handler, redelivered = Handler(), Counted("messages_redelivered_total")
+    async with stage.news("user") as news:
+        task_id = await send_redelivered(stage, "user")
+        async with processor_here(stage, handler):
+            await news.wait(1)
+    assert handler.runs == [task_id]
+    assert redelivered() == 1
+
+
+async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage: ProcessorStage) -> None:
+    """In two processors, as the copies of a POST that was sent twice with one Idempotency-Key."""
+    handler = Handler(seconds=0.5)
+    async with (
+        stage.news("user") as news,
+        processor_here(stage, handler, CONCURRENCY="1"),
+        processor_here(stage, handler, CONCURRENCY="1"),
+    ):
+        task_id = await stage.send("user", idempotent=True)
+        await stage.send("user", idempotent=True, task_id=task_id)
+        await news.wait(2)
+        await stage.until_empty()
+    assert handler.runs == [task_id]
+    assert news.told[0] == news.told[1]
+
+
+async def test_the_copy_that_waited_runs_when_the_first_could_not(stage: ProcessorStage) -> None:
+    runs: list[str] = []
+
+    async def fail_first(task: Task) -> str:
+        runs.append(task.id)
+        await asyncio.sleep(0.3)
+        if len(runs) == 1:
+            raise Transient("not now")
+        return task.data
+
+    async with stage.news("user") as news:
+        task_id = await stage.send("user", idempotent=True)
+        await stage.send("user", idempotent=True, task_id=task_id)
+        async with processor_here(stage, fail_first):
+            await news.wait(2)
+            await stage.until_empty()
+    assert len(runs) == 2
+    assert news.statuses() == [(task_id, "finished")] * 2
+
+
+async def test_the_claim_of_a_process_that_died_runs_out(stage: ProcessorStage) -> None:
+    handler = Handler()
+    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+        task_id = await send_redelivered(stage, "user")
+        await sdk.caches.set(stage.cache_name, f"claim:{task_id}", b"somebody else")
+        async with processor_here(stage, handler):
+            await asyncio.sleep(0.5)
+            assert handler.runs == []
+            await sdk.caches.delete(stage.cache_name, f"claim:{task_id}")
+            await news.wait(1)
+    assert handler.runs == [task_id]
+
+
+async def test_a_claim_whose_answer_was_lost_is_known_for_our_own(stage: ProcessorStage) -> None:
+    handler = Handler()
+    lost = {"method": "SetIf", "status": "UNAVAILABLE", "afterEffect": True, "calls": 1}
+    async with stage.news("user") as news:
+        with stage.servers.momento.changed(faults=[lost]):
+            async with processor_here(stage, handler, VISIBILITY_TIMEOUT_SECONDS="30"):
+                started = time.monotonic()
+                await stage.send("user", idempotent=True)
+                await news.wait(1)
+            assert stage.servers.momento.admin("GET", "settings")["faults"][0]["hits"] == 1
+    assert time.monotonic() - started < 5
+
+
+async def test_claims_are_gone_once_their_tasks_are_done(stage: ProcessorStage) -> None:
+    async with (
+        stage.news("user") as news,
+        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        processor_here(stage, Handler()),
+    ):
+        task_id = await stage.send("user", idempotent=True)
+        await news.wait(1)
+        await stage.until_empty()
+        got = await sdk.caches.get(stage.cache_name, f"claim:{task_id}")
+    assert type(got).__name__ == "Miss"
+
+
+async def test_the_common_path_costs_one_cache_write_and_no_read(stage: ProcessorStage) -> None:
+    async with stage.news("user") as news:
+        before = momento_calls(stage)
+        async with processor_here(stage, Handler()):
+            for _ in range(10):
+                await stage.send("user")
+            await news.wait(10)
+            await stage.until_empty()
+    assert momento_calls(stage) - before == {"DictionarySet": 10, "Publish": 10}
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "PERMISSION_DENIED"])
+async def test_without_the_cache_tasks_go_on_at_least_once_and_a_metric_says_so(
+    stage: ProcessorStage, status: str
+) -> None:
+    handler = Handler()
+    unwritten, unread = (Counted("record_unavailable_total", operation=one) for one in ("write", "find"))
+    out = [{"method": one, "status": status} for one in ("DictionarySet", "DictionaryGet", "SetIf", "Get", "Delete")]
+    async with stage.news("user") as news:
+        with stage.servers.momento.changed(faults=out):
+            async with processor_here(stage, handler):
+                ids = [await stage.send("user"), await stage.send("user", idempotent=True)]
+                await news.wait(2)
+                await stage.until_empty()
+    assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
+    assert unwritten() >= 1
+    assert unread() >= 1
+
+
+async def test_a_retention_of_zero_switches_the_record_off(stage: ProcessorStage) -> None:
+    handler = Handler()
+    async with stage.news("user") as news:
+        before = momento_calls(stage)
+        await send_redelivered(stage, "user")
+        async with processor_here(stage, handler, NEWS_RETENTION_SECONDS="0"):
+            await news.wait(1)
+            await stage.until_empty()
+            await stage.send("user", idempotent=True)
+            await news.wait(2)
+            await stage.until_empty()
+    assert momento_calls(stage) - before == {"Publish": 2}
+    assert len(handler.runs) == 2
+
+
+async def test_news_that_cannot_be_told_at_first_is_told_within_the_lease(stage: ProcessorStage) -> None:
+    handler = Handler()
+    async with stage.news("user") as news:
+        with stage.servers.momento.changed(faults=[{"method": "Publish", "status": "UNAVAILABLE", "calls": 5}]):
+            async with processor_here(stage, handler):
+                task_id = await stage.send("user")
+                await news.wait(1)
+                await stage.until_empty()
+    assert (handler.runs, news.statuses()) == ([task_id], [(task_id, "finished")])
+
+
+async def test_while_momento_is_down_a_finished_task_is_neither_lost_nor_computed_twice(stage: ProcessorStage) -> None:
+    """Topics and cache are down together, for longer than telling is tried, so that the message goes back."""
+    handler, returned = Handler(), Counted("messages_returned_total", reason="step")
+    down = [{"method": one, "status": "UNAVAILABLE"} for one in ("Publish", "DictionarySet", "DictionaryGet")]
+    async with stage.news("user") as news, processor_here(stage, handler, NOTIFY_SECONDS="1", MAX_ATTEMPTS="2"):
+        with stage.servers.momento.changed(faults=down):
+            task_id = await stage.send("user")
+            await soon(lambda: returned() >= 2, seconds=25)
+        await news.wait(1)
+        await stage.until_empty()
+    assert (handler.runs, news.statuses()) == ([task_id], [(task_id, "finished")])
+    assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
+
+
+async def test_no_work_is_taken_before_its_news_could_be_told(stage: ProcessorStage) -> None:
+    handler = Handler()
+    missing = f"/notification-api/test/{stage.cache_name}"
+    async with stage.news("user") as news:
+        await stage.send("user")
+        async with processor_here(stage, handler, ready=False, MOMENTO_API_KEY_PARAM_NAME=missing) as lifecycle:
+            await soon(lambda: "queue" not in lifecycle.not_ready())
+            await asyncio.sleep(0.3)
+            assert "momento" in lifecycle.not_ready()
+            assert await stage.depth() == (1, 0)
+    assert handler.runs == news.told == []

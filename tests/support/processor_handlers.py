@@ -1,0 +1,60 @@
+"""Handlers for processors that are processes: what the task's payload says in `do` happens."""
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+
+from services.common.errors import PermanentError
+from services.processor.task import Task
+
+
+async def echo(task: Task) -> str:
+    return task.data
+
+
+async def wait(task: Task) -> str:
+    await asyncio.sleep(task.fields["seconds"])
+    return task.data
+
+
+async def die(task: Task) -> str:
+    os._exit(9)
+
+
+async def fail(task: Task) -> str:
+    raise PermanentError("as asked")
+
+
+async def block(task: Task) -> str:
+    time.sleep(task.fields["seconds"])  # noqa: ASYNC251 — the misbehaviour
+    return task.data
+
+
+async def ignore(task: Task) -> str:
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
+
+
+async def leave(task: Task) -> str:
+    raise SystemExit(4)
+
+
+_WAYS: dict[str, Callable[[Task], Awaitable[str]]] = {
+    each.__name__: each for each in (echo, wait, die, fail, block, ignore, leave)
+}
+
+
+async def handle(task: Task) -> str:
+    """Do what the task says."""
+    return await _WAYS[task.fields.get("do", "echo")](task)
+
+
+def never_return(task: Task) -> str:
+    """A plain function that goes on for ever where the task says so."""
+    while task.fields.get("do") == "hang":
+        time.sleep(1)
+    return task.data

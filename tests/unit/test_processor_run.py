@@ -1,0 +1,148 @@
+"""Running handlers that cannot be trusted."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.processor.handler import runnable
+from services.processor.run import Runner
+from services.processor.task import Task
+from tests.support.handed_task import a_task
+from tests.support.soon import soon
+
+
+@pytest.fixture(autouse=True)
+def _short_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.processor.run.STOP_SECONDS", 0.05)
+
+
+class Stubborn:
+    """A handler that goes on whatever it is told, until it may end."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def __call__(self, task: Task) -> str:
+        while not self.may_end.is_set():
+            try:
+                await self.may_end.wait()
+            except asyncio.CancelledError:
+                continue
+        return "too late"
+
+
+@pytest.fixture
+async def stubborn() -> AsyncIterator[Stubborn]:
+    handler = Stubborn()
+    yield handler
+    handler.may_end.set()
+    await asyncio.sleep(0)
+
+
+def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
+    stopped: list[bool] = []
+    return Runner(handler, limit=limit, too_many=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
+
+
+async def test_the_handlers_text_is_the_answer() -> None:
+    async def echo(task: Task) -> str:
+        return task.data
+
+    assert await runner(echo)[0].run(a_task("hello"), 5) == "hello"
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), BaseExceptionGroup("many", [SystemExit()])])
+async def test_no_exception_of_a_handler_ends_more_than_its_task(error: BaseException) -> None:
+    async def fail(task: Task) -> str:
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        await runner(fail)[0].run(a_task(), 5)
+
+
+async def test_a_handler_that_cancels_itself_has_failed() -> None:
+    async def fail(task: Task) -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="cancelled itself"):
+        await runner(fail)[0].run(a_task(), 5)
+
+
+async def test_a_handler_is_cancelled_at_its_time_limit_and_told_so() -> None:
+    seen: list[bool] = []
+
+    async def slow(task: Task) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append(task.cancelled)
+        return ""
+
+    with pytest.raises(TimeoutError, match=r"more than 0\.05 s"):
+        await runner(slow)[0].run(a_task(), 0.05)
+    assert seen == [True]
+
+
+async def test_what_a_handler_raises_while_it_is_stopped_does_not_matter() -> None:
+    async def bad_end(task: Task) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise ValueError("in the way")
+
+    with pytest.raises(TimeoutError):
+        await runner(bad_end)[0].run(a_task(), 0.05)
+
+
+async def test_a_handler_that_ignores_cancellation_is_given_up_and_counted(stubborn: Stubborn) -> None:
+    running, stopped = runner(stubborn)
+    with pytest.raises(TimeoutError):
+        await running.run(a_task(), 0.01)
+    assert running.abandoned == 1
+    stubborn.may_end.set()
+    await soon(lambda: running.abandoned == 0)
+    assert not stopped
+
+
+async def test_too_many_handlers_that_do_not_stop_end_the_service(stubborn: Stubborn) -> None:
+    running, stopped = runner(stubborn, limit=2)
+    for _ in range(2):
+        assert not stopped
+        with pytest.raises(TimeoutError):
+            await running.run(a_task(), 0.01)
+    assert stopped
+
+
+async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> None:
+    """Else the threads would run out unnoticed, and every later task would wait for one until its time is up."""
+    may_end = threading.Event()
+
+    def never(task: Task) -> str:
+        may_end.wait(10)
+        return ""
+
+    with runnable(never, 2) as handler:
+        running, stopped = runner(handler, limit=2)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await running.run(a_task(), 0.01)
+        assert running.abandoned == 2
+        assert stopped
+        may_end.set()
+        await soon(lambda: running.abandoned == 0)
+
+
+async def test_a_handler_is_not_forgotten_when_its_end_is_cut_short_too(stubborn: Stubborn) -> None:
+    """First its lease is lost, then the drain cuts off: it still runs, and that must be known."""
+    running, _ = runner(stubborn)
+    work = asyncio.create_task(running.run(a_task(), 60))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    work.cancel()
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert running.abandoned == 1
