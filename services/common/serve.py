@@ -4,8 +4,10 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Protocol, TypeVar
 
@@ -18,6 +20,7 @@ from services.common.logs import configure_logging
 from services.common.metrics import BUILD
 from services.common.operations import operations_app
 from services.common.settings import ServiceSettings, SettingsError, load
+from services.common.tracing import tracing
 from services.common.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -26,6 +29,8 @@ EXIT_SETTINGS = 2
 # An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
 MAX_HEADER_BYTES = 256 * 1024
 OPERATIONS_SHUTDOWN_SECONDS = 1.0
+LEAVE_SECONDS = 2.0
+"""How long what was given up already, such as a handler that never returns, may hold up the end of the process."""
 
 
 class HasService(Protocol):
@@ -38,7 +43,7 @@ class HasService(Protocol):
 S = TypeVar("S", bound=HasService)
 
 
-class PortTaken(Exception):
+class CannotListen(Exception):
     """A port cannot be listened on; the message says which and what to do."""
 
 
@@ -59,11 +64,20 @@ def main(
         sys.exit(EXIT_SETTINGS)
     configure_logging(settings.service)
     try:
-        status = uvloop.run(_run(settings, create_app, listens=listens))
+        status = uvloop.run(_run_and_leave(settings, create_app, listens=listens))
     except SettingsError as error:  # found out while the application was built, such as a handler that is not there
         sys.stderr.write(f"{error}\n")
         status = EXIT_SETTINGS
     sys.exit(status)
+
+
+async def _run_and_leave(settings: S, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool) -> int:
+    """Run, and leave for certain: loop and interpreter would wait for ever for a task or thread that never ends."""
+    status = await _run(settings, create_app, listens=listens)
+    last_resort = threading.Timer(LEAVE_SECONDS, os._exit, (status,))
+    last_resort.daemon = True
+    last_resort.start()
+    return status
 
 
 async def _run(settings: S, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool) -> int:
@@ -72,13 +86,18 @@ async def _run(settings: S, create_app: Callable[[S, Lifecycle], web.Application
     BUILD.info({"version": VERSION, "service": service.service_name, "stage": service.stage_name})
     with _signals(lifecycle):
         try:
-            async with _operations(service, lifecycle):
+            async with _operations(service, lifecycle), tracing(service, _component(create_app)):
                 await _serve(service, lifecycle, create_app(settings, lifecycle), listens=listens)
-        except PortTaken as error:
+        except CannotListen as error:
             logger.critical(str(error), extra={"action": "start"})
             return EXIT_FAILED
     logger.info("stopped", extra={"action": "stop", "exit_status": lifecycle.exit_status})
     return lifecycle.exit_status
+
+
+def _component(create_app: Callable[..., web.Application]) -> str:
+    """Name the service by its package: `ingest` for services.ingest.app."""
+    return create_app.__module__.split(".")[-2]
 
 
 @contextlib.contextmanager
@@ -134,6 +153,8 @@ async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> 
     try:
         await web.TCPSite(runner, host, port, backlog=1024).start()
     except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise
-        raise PortTaken(f"Port {port} on {host} is taken by another process. Free it, or set {setting}.") from None
+        if error.errno == errno.EADDRINUSE:
+            raise CannotListen(
+                f"Port {port} on {host} is taken by another process. Free it, or set {setting}."
+            ) from None
+        raise CannotListen(f"Port {port} on {host} cannot be listened on: {error}. Set HOST or {setting}.") from None
