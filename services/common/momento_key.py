@@ -34,11 +34,12 @@ def credential_provider(key: str, endpoint: str | None) -> CredentialProvider:
     try:
         if own_endpoint is not None:
             return CredentialProvider.from_disposable_token(key)
-        if endpoint is None:
-            raise InvalidApiKey("This is a v2 API key, which does not carry its endpoint: set MOMENTO_ENDPOINT.")
-        return CredentialProvider.from_api_key_v2(key, endpoint)
+        provider = CredentialProvider.from_api_key_v2(key, endpoint or "not-known")
     except SdkException:
         raise InvalidApiKey("The value is neither a v1 nor a v2 Momento API key: make a new one.") from None
+    if endpoint is None:
+        raise InvalidApiKey("This is a v2 API key, which does not carry its endpoint: set MOMENTO_ENDPOINT.")
+    return provider
 
 
 def _parse(key: str) -> tuple[str, str | None]:
