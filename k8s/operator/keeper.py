@@ -1,0 +1,137 @@
+"""A stage kept as its resource says: observe, diff, act, again and again, until it is gone."""
+
+import asyncio
+import logging
+import random
+import time
+
+from k8s.operator.backoff import Backoff
+from k8s.operator.kubernetes import Conflict, Refused, Unreachable
+from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES
+from k8s.operator.provision import hold_on_to, provision
+from k8s.operator.resources.errors import NotOurs
+from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.stage_object import StageObject, StageRef, stage_object
+from k8s.operator.status import Kind, StageStatus
+from k8s.operator.teardown import tear_down
+from k8s.operator.tools import Tools
+from services.common.errors import PermanentError, Transient
+
+logger = logging.getLogger(__name__)
+
+CONFLICT_SECONDS = 0.2
+WAITING_FIRST_SECONDS, WAITING_CAP_SECONDS = 0.5, 5.0
+RESYNC_JITTER = 0.1
+
+
+class Keeper:
+    """One a stage. `outputs` are there once it has been made; `stage` is as last read."""
+
+    def __init__(self, tools: Tools, stage: StageObject, status: StageStatus) -> None:
+        self.stage = stage
+        self.outputs: StageOutputs | None = None
+        self.wake = asyncio.Event()
+        """Somebody has reason to believe that something changed."""
+        self._tools = tools
+        self._status = status
+        self._backoff = Backoff()
+        self._waiting = Backoff(WAITING_FIRST_SECONDS, WAITING_CAP_SECONDS)
+
+    @property
+    def ref(self) -> StageRef:
+        return self.stage.ref
+
+    async def one_pass(self) -> float | None:
+        """Read the Stage and do what it wants. Seconds until the next pass; None when it is gone."""
+        self.wake.clear()
+        kind = "read"
+        try:
+            body = await self._tools.kubernetes.get(self.ref.path)
+            if body is None or body["metadata"]["uid"] != self.ref.uid:
+                return None
+            self.stage = stage_object(body)
+            kind = "remove" if self.stage.is_deleting else "make"
+            with PASS_SECONDS.labels(kind).time():
+                async with self._tools.passes:
+                    pause = await (self._remove() if self.stage.is_deleting else self._make())
+            PASSES.labels(kind, "ok").inc()
+            return pause
+        except Conflict as error:
+            PASSES.labels(kind, "conflict").inc()
+            return await self._failed("Conflict", str(error), at_least=CONFLICT_SECONDS)
+        except (Transient, PermanentError) as error:
+            PASSES.labels(kind, _reason(error)).inc()
+            return await self._failed(_reason(error), str(error), getattr(error, "retry_after_seconds", 0.0))
+        except Exception as error:
+            PASSES.labels(kind, "error").inc()
+            logger.exception("a pass failed unexpectedly", extra={"action": "pass"})
+            return await self._failed("InternalError", f"{type(error).__name__}: see the operator's log")
+
+    async def _make(self) -> float:
+        await hold_on_to(self._tools, self.stage)
+        made = await provision(self._tools, self.stage)
+        self.outputs = made.outputs
+        generation = self.stage.generation
+        message = "; ".join(made.notices) or "queue, user pool and cache are as they should be"
+        self._status.set(Kind.PROVISIONED, "Provisioned", message, status=True, generation=generation)
+        degraded = self._status.set(
+            Kind.DEGRADED,
+            "Notices" if made.notices else "AsItShouldBe",
+            "; ".join(made.notices) or "nothing is wrong",
+            status=bool(made.notices),
+            generation=generation,
+        )
+        if made.notices and degraded:
+            await self._tools.events.warning(self.ref, "Notices", "; ".join(made.notices))
+        self._status.set_resources(made.outputs)
+        self._status.set_observed(generation, "Retain" if self.stage.retains else "Delete")
+        await self._status.flush(self._tools.kubernetes)
+        LAST_PASS.labels(self.ref.namespace, self.ref.name).set(time.time())
+        self._backoff.reset()
+        return self._tools.settings.resync_seconds * _jitter()
+
+    async def _remove(self) -> float | None:
+        generation = self.stage.generation
+        if self._status.set(Kind.READY, "Deleting", "the stage is being removed", status=False, generation=generation):
+            await self._status.flush(self._tools.kubernetes)
+        waiting = await tear_down(self._tools, self.stage)
+        self._backoff.reset()
+        if waiting is None:
+            return None
+        if self._status.set(Kind.READY, waiting.reason, waiting.message, status=False, generation=generation):
+            await self._tools.events.normal(self.ref, waiting.reason, waiting.message)
+        await self._status.flush(self._tools.kubernetes)
+        return self._waiting.next_seconds()
+
+    async def _failed(self, reason: str, message: str, at_least: float = 0.0) -> float:
+        """Say so in the conditions, as far as Kubernetes can be told anything; the others stages go on."""
+        pause = self._backoff.next_seconds(at_least)
+        logger.warning(message, extra={"action": "pass", "reason": reason, "retry_seconds": round(pause, 1)})
+        if reason == "Conflict" and pause < 1:
+            return pause
+        generation = self.stage.generation
+        is_new = self._status.set(Kind.DEGRADED, reason, message, status=True, generation=generation)
+        if self.stage.is_deleting:
+            self._status.set(Kind.READY, "RemovalFails", message, status=False, generation=generation)
+        elif self.outputs is None:
+            self._status.set(Kind.PROVISIONED, reason, message, status=False, generation=generation)
+            self._status.set(Kind.READY, "NotProvisioned", message, status=False, generation=generation)
+        try:
+            if is_new:
+                await self._tools.events.warning(self.ref, reason, message)
+            await self._status.flush(self._tools.kubernetes)
+        except (Unreachable, Refused) as error:
+            logger.warning("the status cannot be written", extra={"action": "status", "error": str(error)})
+        return pause
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, NotOurs):
+        return "NotOurs"
+    if isinstance(error, Unreachable):
+        return "KubernetesUnreachable"
+    return "Unavailable" if isinstance(error, Transient) else "Refused"
+
+
+def _jitter() -> float:
+    return random.uniform(1 - RESYNC_JITTER, 1 + RESYNC_JITTER)

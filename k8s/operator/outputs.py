@@ -1,0 +1,101 @@
+"""The ConfigMap `<release>-outputs`: what a stage's pods are told, and how they come to know of a change.
+
+Pods wait for it as for any volume, so the first version needs no roll. A later one is made known by an annotation on
+the pod templates. Which version the pods began with is noted on the ConfigMap itself.
+"""
+
+import hashlib
+import json
+
+from k8s.operator.kubernetes import Conflict, Json, Kubernetes
+from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.spec import StageSpec
+from k8s.operator.stage_object import GROUP, OUTPUTS_ANNOTATION, VERSION, StageRef
+from k8s.operator.workloads import Workload
+
+FIRST_ANNOTATION = f"{GROUP}/first-outputs"
+
+
+def environment(outputs: StageOutputs, spec: StageSpec) -> dict[str, str]:
+    """Names and addresses under the names that the services' settings have; nothing is a secret."""
+    return {
+        "STAGE_NAME": spec.identity.stage_name,
+        "TASK_QUEUE_URL": outputs.queue_url,
+        "DEAD_LETTER_QUEUE_URL": outputs.dead_letter_queue_url,
+        "MOMENTO_CACHE_NAME": outputs.cache_name,
+        "OIDC_ISSUER": outputs.issuer,
+        "OIDC_AUDIENCE": outputs.user_pool_client_id,
+        "OIDC_JWKS_URL": outputs.jwks_url,
+        "AWS_DEFAULT_REGION": outputs.queue_arn.split(":")[3],
+        "USER_POOL_ID": outputs.user_pool_id,
+    }
+
+
+def checksum(data: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+
+async def write_outputs(kubernetes: Kubernetes, stage: StageRef, data: dict[str, str]) -> tuple[str, str | None]:
+    """Have the ConfigMap say `data`. Returns the checksum that the pods began with, and what was done, if anything.
+
+    Raises `Conflict` for a ConfigMap of that name that is not this Stage's.
+    """
+    path = f"/api/v1/namespaces/{stage.namespace}/configmaps"
+    found = await kubernetes.get(f"{path}/{stage.outputs_name}")
+    if found is None:
+        await kubernetes.create(path, _config_map(stage, data))
+        return checksum(data), f"wrote ConfigMap {stage.outputs_name}"
+    owners = [owner.get("uid") for owner in found["metadata"].get("ownerReferences", [])]
+    if stage.uid not in owners:
+        raise Conflict(
+            f"ConfigMap {stage.outputs_name} is not this Stage's: remove it (one of an earlier Stage goes by itself)",
+            409,
+        )
+    first = (found["metadata"].get("annotations") or {}).get(FIRST_ANNOTATION, checksum(data))
+    if found.get("data") == data:
+        return first, None
+    stale = dict.fromkeys(set(found.get("data") or {}) - set(data))
+    await kubernetes.patch(f"{path}/{stage.outputs_name}", {"data": {**stale, **data}})
+    return first, f"changed ConfigMap {stage.outputs_name}"
+
+
+async def roll(
+    kubernetes: Kubernetes, stage: StageRef, workloads: list[Workload], *, first: str, wanted: str
+) -> list[str]:
+    """Have every Deployment whose pods know other outputs make new ones. Returns what was done."""
+    done = []
+    for workload in workloads:
+        if (workload.outputs_checksum or first) == wanted:
+            continue
+        path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments/{workload.name}"
+        template = {"metadata": {"annotations": {OUTPUTS_ANNOTATION: wanted}}}
+        await kubernetes.patch(path, {"spec": {"template": template}})
+        done.append(f"rolled Deployment {workload.name}, since the outputs changed")
+    return done
+
+
+def _config_map(stage: StageRef, data: dict[str, str]) -> Json:
+    owner = {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": "Stage",
+        "name": stage.name,
+        "uid": stage.uid,
+        "controller": True,
+        # Pods that drain still read it; it goes when the Stage is gone.
+        "blockOwnerDeletion": False,
+    }
+    return {
+        "metadata": {
+            "name": stage.outputs_name,
+            "namespace": stage.namespace,
+            "labels": {
+                "app.kubernetes.io/name": "notification-api",
+                "app.kubernetes.io/instance": stage.name,
+                "app.kubernetes.io/part-of": "notification-api",
+                "app.kubernetes.io/managed-by": "notification-operator",
+            },
+            "annotations": {FIRST_ANNOTATION: checksum(data)},
+            "ownerReferences": [owner],
+        },
+        "data": data,
+    }

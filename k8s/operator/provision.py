@@ -1,0 +1,65 @@
+"""One pass that has a stage be what its resource says: AWS and Momento, the outputs, the pods that know them."""
+
+import asyncio
+from dataclasses import dataclass
+
+from k8s.operator.metrics import CHANGES
+from k8s.operator.outputs import checksum, environment, roll, write_outputs
+from k8s.operator.resources.errors import Transient
+from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.stage import make_stage
+from k8s.operator.stage_object import FINALIZER, StageObject
+from k8s.operator.tools import Tools
+from k8s.operator.workloads import read_workloads
+
+PASS_SECONDS = 120.0
+"""For all calls of a pass together, each of which has a deadline of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provisioned:
+    """What a pass came to."""
+
+    outputs: StageOutputs
+    changes: tuple[str, ...]
+    notices: tuple[str, ...]
+
+
+async def hold_on_to(tools: Tools, stage: StageObject) -> None:
+    """Have Kubernetes keep the Stage until we let go: before anything is made, so that nothing can be left behind.
+
+    Raises `Conflict` when the Stage has changed meanwhile; the next pass sees how.
+    """
+    if FINALIZER in stage.finalizers:
+        return
+    metadata = {
+        "finalizers": [*stage.finalizers, FINALIZER],
+        "resourceVersion": stage.metadata["resourceVersion"],
+    }
+    await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
+
+
+async def provision(tools: Tools, stage: StageObject) -> Provisioned:
+    """Make, adopt, mend. Raises what `make_stage` raises, and what the Kubernetes client does."""
+    spec = stage.stage_spec(tools.settings.cluster_name)
+    one_pass = Pass(spec.identity)
+    try:
+        async with asyncio.timeout(PASS_SECONDS):
+            outputs = await make_stage(tools.clients(stage), spec, one_pass)
+            one_pass.changes.extend(await _tell_pods(tools, stage, environment(outputs, spec)))
+    except TimeoutError as error:
+        raise Transient(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
+    finally:
+        CHANGES.inc(len(one_pass.changes))
+        # Those of a pass that failed half-way are told too: they happened.
+        if one_pass.changes:
+            await tools.events.normal(stage.ref, "Changed", "; ".join(one_pass.changes))
+    return Provisioned(outputs, tuple(one_pass.changes), tuple(one_pass.notices))
+
+
+async def _tell_pods(tools: Tools, stage: StageObject, data: dict[str, str]) -> list[str]:
+    first, done = await write_outputs(tools.kubernetes, stage.ref, data)
+    workloads = await read_workloads(tools.kubernetes, stage.ref)
+    rolled = await roll(tools.kubernetes, stage.ref, list(workloads.values()), first=first, wanted=checksum(data))
+    return [*([done] if done else []), *rolled]

@@ -1,0 +1,169 @@
+"""What a stage's work looks like now: the queue from SQS, replicas from Kubernetes, the rest from the pods."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from k8s.operator.kubernetes import Kubernetes
+from k8s.operator.metrics import OBSERVATIONS
+from k8s.operator.resources.aws import aws_call
+from k8s.operator.scaling.rates import Increases
+from k8s.operator.scaling.scrape import Sample, Scraped, Scraper, Target
+from k8s.operator.scaling.types import Figure, Memory, Observed
+from k8s.operator.stage_object import StageRef
+from k8s.operator.workloads import PROCESSOR, Pod, Workload, read_pods
+from services.common.errors import PermanentError, Transient
+
+if TYPE_CHECKING:
+    from types_aiobotocore_sqs import SQSClient
+
+INGEST = "ingest"
+ARRIVALS_WINDOW_SECONDS = 20.0
+"""Long enough to see a steady trickle, short enough to follow a burst."""
+TASKS_WINDOW_SECONDS = 60.0
+FAILURES_TO_SAY_SO = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """A queue's counts; SQS calls them approximate."""
+
+    visible: int
+    in_flight: int
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.visible and not self.in_flight
+
+
+async def read_depth(sqs: "SQSClient", queue_url: str) -> Depth:
+    """Ask SQS; costs one request. Raises `Transient` or `Permanent`."""
+    async with aws_call("sqs:GetQueueAttributes", queue_url):
+        answer = await sqs.get_queue_attributes(
+            QueueUrl=queue_url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesDelayed",
+                "ApproximateNumberOfMessagesNotVisible",
+            ],
+        )
+    counts = answer["Attributes"]
+    return Depth(
+        visible=int(counts["ApproximateNumberOfMessages"]) + int(counts.get("ApproximateNumberOfMessagesDelayed", 0)),
+        in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+    )
+
+
+@dataclass
+class Work:
+    """One stage's counters over time."""
+
+    arrivals: Increases = field(default_factory=lambda: Increases(ARRIVALS_WINDOW_SECONDS))
+    tasks: Increases = field(default_factory=lambda: Increases(TASKS_WINDOW_SECONDS))
+    looked_at: datetime | None = None
+    slots: int | None = None
+    """As the processors themselves say."""
+
+
+@dataclass
+class Observer:
+    """Looks at one stage."""
+
+    kubernetes: Kubernetes
+    scraper: Scraper
+    stage: StageRef
+    clock: Callable[[], float] = time.monotonic
+    work: Work = field(default_factory=Work)
+
+    async def observe(self, depth: Depth | None, why_not: str, workload: Workload | None, memory: Memory) -> Observed:
+        """Everything at once. What cannot be read is named, with the reason, and nothing is raised for it."""
+        unreadable: dict[Figure, str] = {}
+        if depth is None:
+            unreadable[Figure.BACKLOG] = why_not
+        pods = await self._pods(unreadable)
+        scraped = await self.scraper.all(Target(pod.name, pod.ip) for pod in pods if pod.ready and pod.ip)
+        by_pod = {one.pod: one for one in scraped}
+        self._arrivals([pod for pod in pods if pod.component == INGEST], by_pod, unreadable)
+        in_hand = self._tasks([pod for pod in pods if pod.component == PROCESSOR], by_pod, unreadable)
+        self.work.looked_at = datetime.now(UTC)
+        for figure in Figure:
+            OBSERVATIONS.labels(figure.value, "unreadable" if figure in unreadable else "ok").inc()
+        processors = [pod for pod in pods if pod.component == PROCESSOR and not pod.terminating]
+        return Observed(
+            visible=depth.visible if depth else None,
+            in_flight=depth.in_flight if depth else None,
+            arrivals_per_second=None if Figure.ARRIVALS in unreadable else self._arrivals_per_second(),
+            task_seconds=_mean(self.work.tasks, "task_duration_seconds"),
+            wait_seconds=_mean(self.work.tasks, "queue_wait_seconds"),
+            replicas_desired=workload.replicas if workload else None,
+            replicas_ready=workload.ready if workload else None,
+            in_flight_by_pod=in_hand,
+            crash_looping=bool(processors) and 2 * sum(pod.stuck for pod in processors) >= len(processors),
+            failing=self._is_failing(),
+            unreadable=unreadable,
+            memory=memory,
+        )
+
+    async def _pods(self, unreadable: dict[Figure, str]) -> list[Pod]:
+        try:
+            return await read_pods(self.kubernetes, self.stage)
+        except (Transient, PermanentError) as error:
+            for figure in (Figure.REPLICAS, Figure.ARRIVALS, Figure.TASKS):
+                unreadable[figure] = str(error)
+            return []
+
+    def _arrivals(self, pods: list[Pod], scraped: dict[str, Scraped], unreadable: dict[Figure, str]) -> None:
+        if Figure.ARRIVALS in unreadable:
+            return
+        # Pods that shut down have been told to refuse work; those that are not ready get none.
+        missing = _unanswered([pod for pod in pods if not pod.terminating], scraped)
+        if missing:
+            unreadable[Figure.ARRIVALS] = missing
+        self.work.arrivals.add(self.clock(), self._samples(pods, scraped))
+
+    def _tasks(self, pods: list[Pod], scraped: dict[str, Scraped], unreadable: dict[Figure, str]) -> dict[str, int]:
+        if Figure.TASKS in unreadable:
+            return {}
+        missing = _unanswered([pod for pod in pods if not pod.terminating], scraped)
+        if missing:
+            unreadable[Figure.TASKS] = missing
+        samples = list(self._samples(pods, scraped))
+        self.work.tasks.add(self.clock(), samples)
+        slots = [int(sample[("slots", ())]) for _, sample, _ in samples if ("slots", ()) in sample]
+        self.work.slots = min(slots) if slots else self.work.slots
+        return {
+            pod: int(sample.get(("tasks_in_process", ()), 0) + sample.get(("tasks_waiting", ()), 0))
+            for pod, sample, _ in samples
+        }
+
+    def _samples(self, pods: list[Pod], scraped: dict[str, Scraped]) -> list[tuple[str, Sample, bool]]:
+        answered = [(pod, scraped[pod.name].sample) for pod in pods if pod.name in scraped]
+        return [(pod.name, sample, self._is_new(pod)) for pod, sample in answered if sample is not None]
+
+    def _is_new(self, pod: Pod) -> bool:
+        if self.work.looked_at is None or pod.started_at is None:
+            return False
+        return datetime.fromisoformat(pod.started_at) >= self.work.looked_at
+
+    def _arrivals_per_second(self) -> float | None:
+        seconds = self.work.arrivals.seconds()
+        return self.work.arrivals.total("tasks_accepted_total") / seconds if seconds else None
+
+    def _is_failing(self) -> bool:
+        failed = self.work.tasks.total("task_duration_seconds_count", outcome="failed")
+        return failed >= FAILURES_TO_SAY_SO and failed == self.work.tasks.total("task_duration_seconds_count")
+
+
+def _unanswered(pods: list[Pod], scraped: dict[str, Scraped]) -> str:
+    """The first of the ready pods that did not answer, and why; empty when all did."""
+    for pod in pods:
+        if pod.ready and (one := scraped.get(pod.name)) is not None and one.sample is None:
+            return f"pod {pod.name}: {one.error}"
+    return ""
+
+
+def _mean(increases: Increases, name: str) -> float | None:
+    count = increases.total(f"{name}_count")
+    return increases.total(f"{name}_sum") / count if count else None

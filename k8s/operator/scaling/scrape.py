@@ -1,0 +1,109 @@
+"""Reading the operations ports of pods by address: bounded in number, size and time."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+OPS_PORT = 9090
+SCRAPE_SECONDS = 2.0
+MAX_BYTES = 512 * 1024
+MAX_CONCURRENT = 16
+PREFIX = "notification_api_"
+# What of a pod's some 300 lines is parsed; parsing is most of a scrape's cost.
+NAMES = (
+    "tasks_accepted_total",
+    "tasks_in_process",
+    "tasks_waiting",
+    "slots",
+    "task_duration_seconds_sum",
+    "task_duration_seconds_count",
+    "queue_wait_seconds_sum",
+    "queue_wait_seconds_count",
+)
+_WANTED = tuple(PREFIX + name for name in NAMES)
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+"""A sample's name without prefix, and its labels in order."""
+Sample = Mapping[Series, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One pod to ask."""
+
+    pod: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """What a pod answered, or why there is nothing."""
+
+    pod: str
+    sample: Sample | None
+    error: str = ""
+
+
+class Scraper:
+    """One for all stages. Use as a context manager."""
+
+    def __init__(self, port: int = OPS_PORT, timeout_seconds: float = SCRAPE_SECONDS) -> None:
+        self._port = port
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        self._session: aiohttp.ClientSession | None = None
+        self._turns = asyncio.Semaphore(MAX_CONCURRENT)
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            timeout=self._timeout, connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT), trust_env=False
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def all(self, targets: Iterable[Target]) -> list[Scraped]:
+        """Ask all of them at the same time."""
+        return list(await asyncio.gather(*(self._one(target) for target in targets)))
+
+    async def _one(self, target: Target) -> Scraped:
+        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
+        host = f"[{target.ip}]" if ":" in target.ip else target.ip
+        try:
+            async with (
+                self._turns,
+                self._session.get(f"http://{host}:{self._port}/metrics", headers={"Accept": "text/plain"}) as response,
+            ):
+                if response.status != 200:
+                    return Scraped(target.pod, None, f"answered {response.status}")
+                body = await response.content.read(MAX_BYTES + 1)
+                while not response.content.at_eof() and len(body) <= MAX_BYTES:
+                    body += await response.content.read(MAX_BYTES + 1 - len(body))
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Scraped(target.pod, None, str(error) or "no answer in time")
+        if len(body) > MAX_BYTES:
+            return Scraped(target.pod, None, f"answered with more than {MAX_BYTES} bytes")
+        return parsed(target.pod, body)
+
+
+def parsed(pod: str, body: bytes) -> Scraped:
+    """Read the samples that matter out of the text format."""
+    try:
+        lines = [line for line in body.decode().splitlines() if line.startswith(_WANTED)]
+        families = text_string_to_metric_families("\n".join(lines) + "\n")
+        sample = {
+            (one.name.removeprefix(PREFIX), tuple(sorted(one.labels.items()))): float(one.value)
+            for family in families
+            for one in family.samples
+        }
+    except (ValueError, UnicodeDecodeError) as error:
+        return Scraped(pod, None, f"answered with something else than metrics: {error}")
+    return Scraped(pod, sample)

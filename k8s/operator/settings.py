@@ -1,0 +1,90 @@
+"""The operator's settings, from the environment, with every mistake named at once."""
+
+from dataclasses import dataclass
+
+from environs import Env
+from marshmallow.validate import Length, OneOf, Range, Regexp
+
+from services.common.settings import (
+    LOG_LEVELS,
+    ServiceSettings,
+    is_momento_endpoint,
+    is_port,
+    not_empty,
+    unless_empty,
+)
+
+SERVICE_NAME = "notification-operator"
+_NAMESPACE = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+# What both SQS and Cognito take in a tag.
+_CLUSTER = r"[A-Za-z0-9_.:/=+@-]{1,128}"
+_PARAMETER = r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorSettings:
+    """What the operator needs to know."""
+
+    service: ServiceSettings
+    cluster_name: str
+    """Names this cluster within the AWS account, in the tags of everything made: never change it."""
+    namespaces: tuple[str, ...]
+    """Those watched; empty for all."""
+    momento_api_key_param_name: str | None
+    """The SSM parameter of a key that may manage caches; without one, each stage's own key is used."""
+    momento_endpoint: str | None
+    liveness_port: int
+    resync_seconds: float
+    """How often an unchanged stage is compared with what is there."""
+    active_poll_seconds: float
+    """How often the queue of a stage with work is looked at."""
+    idle_poll_seconds: float
+    """How often the queue of a stage without work is looked at: the price of a stage at rest."""
+    max_passes: int
+    """Stages that are made, mended or removed at the same time."""
+
+
+def read_settings(env: Env) -> OperatorSettings:
+    """Read all of them; `services.common.settings.load` raises for what is wrong."""
+    return OperatorSettings(
+        service=_read_service(env),
+        cluster_name=env.str(
+            "CLUSTER_NAME", validate=Regexp(_CLUSTER + r"\Z", error="must be 1 to 128 of A-Z a-z 0-9 _ . : / = + @ -")
+        ),
+        namespaces=tuple(sorted(set(env.list("WATCH_NAMESPACES", [], subcast=str.strip, validate=_all_namespaces)))),
+        momento_api_key_param_name=env.str(
+            "MOMENTO_API_KEY_PARAM_NAME",
+            None,
+            validate=unless_empty(_is_parameter),
+        )
+        or None,
+        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
+        liveness_port=env.int("LIVENESS_PORT", 9091, validate=is_port),
+        resync_seconds=env.float("RESYNC_SECONDS", 300.0, validate=Range(min=1, max=86_400)),
+        active_poll_seconds=env.float("ACTIVE_POLL_SECONDS", 2.0, validate=Range(min=0.2, max=60)),
+        idle_poll_seconds=env.float("IDLE_POLL_SECONDS", 5.0, validate=Range(min=0.2, max=300)),
+        max_passes=env.int("MAX_PASSES", 8, validate=Range(min=1, max=100)),
+    )
+
+
+def _is_parameter(value: str) -> None:
+    Regexp(_PARAMETER + r"\Z", error="must be the name of an SSM parameter")(value)
+
+
+def _all_namespaces(values: list[str]) -> None:
+    check = Regexp(_NAMESPACE + r"\Z", error="{input!r} is not the name of a namespace")
+    for value in values:
+        check(value)
+
+
+def _read_service(env: Env) -> ServiceSettings:
+    return ServiceSettings(
+        service_name=env.str("SERVICE_NAME", SERVICE_NAME, validate=Length(min=1, error="must not be empty")),
+        stage_name="-",  # it serves all of them; each line says which
+        log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS, error="must be one of {choices}")),
+        host=env.str("HOST", "0.0.0.0", validate=not_empty),  # noqa: S104 -- a pod is reached from outside it
+        port=0,
+        ops_port=env.int("OPS_PORT", 9090, validate=is_port),
+        shutdown_delay_seconds=0.0,
+        shutdown_grace_seconds=10.0,
+    )

@@ -1,0 +1,102 @@
+"""All Stages and their workers: fed by the watch, and checked against a list so that a watch gone deaf is noticed."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from k8s.operator.kubernetes import Json, Kubernetes
+from k8s.operator.metrics import STAGES, WATCH_BEHIND
+from k8s.operator.stage_object import GROUP, PLURAL, VERSION, StageObject, stage_object
+from k8s.operator.tools import Tools
+from k8s.operator.worker import Worker
+from services.common.background import Background
+
+logger = logging.getLogger(__name__)
+
+AUDIT_SECONDS = 30.0
+BEHIND_SECONDS = 120.0
+"""So long may the watch owe us something that a list has shown; kopf itself reconnects a silent one after 70 s."""
+
+
+class Stages:
+    """The one place that starts and forgets workers."""
+
+    def __init__(self, tools: Tools, background: Background, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tools = tools
+        self._background = background
+        self._clock = clock
+        self._workers: dict[str, Worker] = {}
+        self._watched: dict[str, int] = {}
+        self._behind_since: float | None = None
+        self._audited_at = clock()
+
+    def watched(self, body: Json) -> None:
+        """The watch delivered this."""
+        stage = stage_object(body)
+        self._watched[stage.ref.uid] = max(stage.generation, self._watched.get(stage.ref.uid, 0))
+        self._see(stage)
+
+    def forgotten(self, body: Json) -> None:
+        """The watch says that this is gone; its worker finds that out by itself."""
+        uid = body["metadata"]["uid"]
+        self._watched.pop(uid, None)
+        if worker := self._workers.get(uid):
+            worker.wake()
+
+    async def audit(self) -> None:
+        """Compare what the watch delivered with a list, for ever. What was missed is taken from the list."""
+        while True:
+            await asyncio.sleep(AUDIT_SECONDS)
+            try:
+                listed = [stage_object(body) for body in await list_stages(self._tools)]
+            except Exception as error:  # noqa: BLE001 -- told by the probe once it lasts; the next round tries again
+                logger.warning("the Stages cannot be listed", extra={"action": "audit", "error": str(error)})
+                continue
+            self.compare(listed)
+
+    def compare(self, listed: list[StageObject]) -> None:
+        """Take one list in."""
+        missed = [stage for stage in listed if self._watched.get(stage.ref.uid, -1) < stage.generation]
+        for stage in missed:
+            self._see(stage)
+        now = self._clock()
+        self._behind_since = (self._behind_since or now) if missed else None
+        self._audited_at = now
+        WATCH_BEHIND.set(now - self._behind_since if self._behind_since is not None else 0)
+
+    def not_live(self) -> str | None:
+        """Why the operator should be restarted; None while all is well.
+
+        An API server that does not answer is no reason: a new process would not reach it either.
+        """
+        if self._behind_since is not None and self._clock() - self._behind_since > BEHIND_SECONDS:
+            return f"the watch has missed changes of Stages for {self._clock() - self._behind_since:.0f} s"
+        return None
+
+    def _see(self, stage: StageObject) -> None:
+        worker = self._workers.get(stage.ref.uid)
+        if worker is not None:
+            worker.see(stage)
+            return
+        worker = self._workers[stage.ref.uid] = Worker(self._tools, stage)
+        STAGES.set(len(self._workers))
+        self._background.spawn("stage", self._run(stage.ref.uid, worker))
+
+    async def _run(self, uid: str, worker: Worker) -> None:
+        try:
+            await worker.run()
+        finally:
+            self._workers.pop(uid, None)
+            STAGES.set(len(self._workers))
+
+
+async def list_stages(tools: Tools) -> list[Json]:
+    """Every Stage in the namespaces that are watched."""
+    return await _list(tools.kubernetes, tools.settings.namespaces)
+
+
+async def _list(kubernetes: Kubernetes, namespaces: tuple[str, ...]) -> list[Json]:
+    base = f"/apis/{GROUP}/{VERSION}"
+    paths = [f"{base}/namespaces/{name}/{PLURAL}" for name in namespaces] or [f"{base}/{PLURAL}"]
+    return [body for path in paths for body in await kubernetes.items(path)]

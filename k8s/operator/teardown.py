@@ -1,0 +1,96 @@
+"""One pass towards a stage's end: wait for its processors, remove what was made, see that it is gone, let go."""
+
+import asyncio
+from dataclasses import dataclass
+
+from k8s.operator.kubernetes import Conflict, Gone
+from k8s.operator.metrics import CHANGES
+from k8s.operator.resources.errors import Permanent, Transient
+from k8s.operator.resources.observation import Belongs, observe_stage
+from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.removal import remove_stage
+from k8s.operator.resources.spec import StageSpec
+from k8s.operator.stage_object import FINALIZER, StageObject
+from k8s.operator.tools import Tools
+from k8s.operator.workloads import PROCESSOR, read_pods, read_workloads
+
+PASS_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """It cannot go on yet; `reason` for the condition, `message` for a person."""
+
+    reason: str
+    message: str
+
+
+async def tear_down(tools: Tools, stage: StageObject) -> Waiting | None:
+    """Go as far as possible. None when the Stage has been let go; raises `Transient` or `Permanent`."""
+    if FINALIZER not in stage.finalizers:
+        return None
+    if stage.retains:
+        await tools.events.normal(stage.ref, "Retained", "deletionPolicy is Retain: everything stays as it is")
+    else:
+        if waiting := await _processors_left(tools, stage):
+            return waiting
+        if (spec := _spec(tools, stage)) and (waiting := await _remove(tools, stage, spec)):
+            return waiting
+    await _let_go(tools, stage)
+    return None
+
+
+async def _processors_left(tools: Tools, stage: StageObject) -> Waiting | None:
+    """Work under way would lose its queue; so the queue goes last."""
+    pods = await read_pods(tools.kubernetes, stage.ref, PROCESSOR)
+    if not pods:
+        return None
+    names = ", ".join(sorted(pod.name for pod in pods)[:3])
+    if all(pod.terminating for pod in pods):
+        return Waiting("WaitingForProcessor", f"{len(pods)} processor(s) finish their tasks: {names}")
+    workload = (await read_workloads(tools.kubernetes, stage.ref)).get(PROCESSOR)
+    if workload is None:
+        return Waiting("WaitingForProcessor", f"{len(pods)} processor(s) are about to stop: {names}")
+    return Waiting(
+        "WaitingForProcessor",
+        f"Deployment {workload.name} still runs {len(pods)} processor(s), and nothing is removed under them: "
+        f"helm uninstall {stage.ref.name}, or scale it to zero",
+    )
+
+
+def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
+    try:
+        return stage.stage_spec(tools.settings.cluster_name)
+    except Permanent:
+        return None  # names that cannot be: nothing of them was ever made
+
+
+async def _remove(tools: Tools, stage: StageObject, spec: StageSpec) -> Waiting | None:
+    clients, one_pass = tools.clients(stage), Pass(spec.identity)
+    try:
+        async with asyncio.timeout(PASS_SECONDS):
+            await remove_stage(clients, spec, one_pass)
+            left = [found for found in await observe_stage(clients, spec) if found.belongs is Belongs.OURS]
+    except TimeoutError as error:
+        raise Transient(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
+    finally:
+        CHANGES.inc(len(one_pass.changes))
+        if one_pass.changes:
+            await tools.events.normal(stage.ref, "Removed", "; ".join(one_pass.changes))
+    for notice in one_pass.notices:
+        await tools.events.warning(stage.ref, "LeftAlone", notice)
+    if not left:
+        return None
+    names = ", ".join(f"{found.kind} {found.name}" for found in left)
+    return Waiting("WaitingForRemoval", f"deleted, but still there to be seen: {names}")
+
+
+async def _let_go(tools: Tools, stage: StageObject) -> None:
+    finalizers = [name for name in stage.finalizers if name != FINALIZER]
+    metadata = {"finalizers": finalizers, "resourceVersion": stage.metadata["resourceVersion"]}
+    try:
+        await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
+    except Gone:
+        return
+    except Conflict as error:
+        raise Transient("the Stage changed while it was let go", 0.2) from error

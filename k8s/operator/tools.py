@@ -1,0 +1,44 @@
+"""What every stage's worker works with; opened once by the process."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from k8s.operator.events import Events
+from k8s.operator.kubernetes import Kubernetes
+from k8s.operator.momento_caches import MomentoCaches
+from k8s.operator.resources.clients import Clients
+from k8s.operator.scaling.scrape import Scraper
+from k8s.operator.scaling.types import Decision, Observed, Policy
+from k8s.operator.settings import OperatorSettings
+from k8s.operator.stage_object import StageObject
+
+if TYPE_CHECKING:
+    from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient
+    from types_aiobotocore_sqs import SQSClient
+
+Decide = Callable[[Observed, Policy, float], Decision]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Shared by all stages. `passes` bounds how many of them are worked on at once, for AWS' quotas' sake."""
+
+    settings: OperatorSettings
+    kubernetes: Kubernetes
+    sqs: "SQSClient"
+    idp: "CognitoIdentityProviderClient"
+    caches: MomentoCaches
+    scraper: Scraper
+    decide: Decide
+    passes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+
+    @property
+    def events(self) -> Events:
+        return Events(self.kubernetes)
+
+    def clients(self, stage: StageObject) -> Clients:
+        """AWS, and Momento with the operator's own key or else the stage's."""
+        parameter = self.settings.momento_api_key_param_name or stage.key_parameter
+        return Clients(self.sqs, self.idp, self.caches.of(parameter))

@@ -1,0 +1,81 @@
+"""One Stage looked after, from its first sight to its end: a loop that keeps it, and one that scales it."""
+
+import asyncio
+import contextlib
+import logging
+
+from k8s.operator.backoff import Backoff
+from k8s.operator.keeper import Keeper
+from k8s.operator.metrics import forget_stage
+from k8s.operator.scaling.loop import ScalingLoop
+from k8s.operator.scaling.observe import Observer
+from k8s.operator.stage_object import StageObject
+from k8s.operator.status import StageStatus
+from k8s.operator.tools import Tools
+from services.common.errors import PermanentError, Transient
+from services.common.logs import log_context
+
+logger = logging.getLogger(__name__)
+
+NOT_YET_SECONDS = 0.2
+SCALING_CAP_SECONDS = 30.0
+
+
+class Worker:
+    """Run `run()`; it returns when the Stage is gone."""
+
+    def __init__(self, tools: Tools, stage: StageObject) -> None:
+        status = StageStatus(stage)
+        self.seen = stage
+        self._keeper = Keeper(tools, stage, status)
+        observer = Observer(tools.kubernetes, tools.scraper, stage.ref)
+        self._scaling = ScalingLoop(tools, status, observer)
+
+    def see(self, stage: StageObject) -> None:
+        """Take in what the watch delivered. Our own writes of the status are no news."""
+        is_news = (stage.generation, stage.is_deleting) != (self.seen.generation, self.seen.is_deleting)
+        self.seen = stage
+        if is_news or stage.finalizers != self._keeper.stage.finalizers:
+            self._keeper.wake.set()
+
+    def wake(self) -> None:
+        """Have it look again."""
+        self._keeper.wake.set()
+
+    async def run(self) -> None:
+        ref = self._keeper.ref
+        with log_context(stage=f"{ref.namespace}/{ref.name}"):
+            scaling = asyncio.create_task(self._scale(), name="scaling")
+            try:
+                await self._keep()
+            finally:
+                scaling.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await scaling
+                forget_stage(ref.namespace, ref.name)
+
+    async def _keep(self) -> None:
+        while (pause := await self._keeper.one_pass()) is not None:
+            self._scaling.look_again()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._keeper.wake.wait(), pause)
+
+    async def _scale(self) -> None:
+        backoff = Backoff(1.0, SCALING_CAP_SECONDS)
+        while True:
+            try:
+                pause = await self._turn()
+                backoff.reset()
+            except (Transient, PermanentError) as error:
+                pause = backoff.next_seconds()
+                logger.warning(str(error), extra={"action": "scale", "retry_seconds": round(pause, 1)})
+            except Exception:
+                pause = backoff.next_seconds()
+                logger.exception("a look at the stage's work failed unexpectedly", extra={"action": "scale"})
+            await asyncio.sleep(pause)
+
+    async def _turn(self) -> float:
+        stage, outputs = self._keeper.stage, self._keeper.outputs
+        if outputs is None or stage.is_deleting or self.seen.is_deleting:
+            return NOT_YET_SECONDS
+        return await self._scaling.turn(stage, outputs.queue_url)

@@ -1,0 +1,95 @@
+"""What runs of a stage: its Deployments and pods, by the labels that its chart gives them."""
+
+from dataclasses import dataclass
+
+from k8s.operator.kubernetes import Json, Kubernetes
+from k8s.operator.stage_object import OUTPUTS_ANNOTATION, StageRef
+
+INSTANCE = "app.kubernetes.io/instance"
+COMPONENT = "app.kubernetes.io/component"
+NAME = "app.kubernetes.io/name=notification-api"
+PROCESSOR = "processor"
+_STUCK = {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError", "RunContainerError"}
+_RESTARTS_OF_A_LOOP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One Deployment."""
+
+    name: str
+    component: str
+    replicas: int
+    ready: int
+    available: bool
+    outputs_checksum: str | None
+    """Of the outputs that its pods were last rolled for; None before the first roll."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod of a stage."""
+
+    name: str
+    component: str
+    ip: str | None
+    started_at: str | None
+    ready: bool
+    stuck: bool
+    """It keeps dying or cannot start."""
+    deletion_cost: str | None
+    terminating: bool
+
+
+async def read_workloads(kubernetes: Kubernetes, stage: StageRef) -> dict[str, Workload]:
+    """The stage's Deployments by component."""
+    path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments"
+    found = await kubernetes.items(path, labelSelector=f"{NAME},{INSTANCE}={stage.name}")
+    workloads = [_workload(body) for body in found]
+    return {workload.component: workload for workload in workloads}
+
+
+async def read_pods(kubernetes: Kubernetes, stage: StageRef, component: str | None = None) -> list[Pod]:
+    """The stage's pods that have not ended."""
+    selector = f"{NAME},{INSTANCE}={stage.name}" + (f",{COMPONENT}={component}" if component else "")
+    found = await kubernetes.items(
+        f"/api/v1/namespaces/{stage.namespace}/pods",
+        labelSelector=selector,
+        fieldSelector="status.phase!=Succeeded,status.phase!=Failed",
+    )
+    return [_pod(body) for body in found]
+
+
+def _workload(body: Json) -> Workload:
+    spec, status = body["spec"], body.get("status", {})
+    template = spec["template"].get("metadata", {}).get("annotations") or {}
+    available = next((c["status"] == "True" for c in status.get("conditions", []) if c["type"] == "Available"), False)
+    return Workload(
+        name=body["metadata"]["name"],
+        component=body["metadata"]["labels"].get(COMPONENT, ""),
+        replicas=int(spec.get("replicas", 1)),
+        ready=int(status.get("readyReplicas", 0)),
+        available=available and status.get("observedGeneration") == body["metadata"]["generation"],
+        outputs_checksum=template.get(OUTPUTS_ANNOTATION),
+    )
+
+
+def _pod(body: Json) -> Pod:
+    metadata, status = body["metadata"], body.get("status", {})
+    containers = status.get("containerStatuses") or []
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
+    return Pod(
+        name=metadata["name"],
+        component=(metadata.get("labels") or {}).get(COMPONENT, ""),
+        ip=status.get("podIP"),
+        started_at=status.get("startTime"),
+        ready=ready,
+        stuck=not ready and any(_is_stuck(container) for container in containers),
+        deletion_cost=(metadata.get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost"),
+        terminating="deletionTimestamp" in metadata,
+    )
+
+
+def _is_stuck(container: Json) -> bool:
+    waiting = container.get("state", {}).get("waiting", {}).get("reason")
+    return waiting in _STUCK or int(container.get("restartCount", 0)) >= _RESTARTS_OF_A_LOOP
