@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from services.common.settings import ServiceSettings
+from services.common.tracing import trace_id
 
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default={})  # noqa: B039 — never mutated
 
@@ -37,6 +38,8 @@ def log_context(**ids: str) -> Iterator[None]:
 class _ContextFormatter(OrjsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         log_data.update(_context.get())
+        if (trace := trace_id()) is not None:
+            log_data["traceId"] = trace
         return super().process_log_record(log_data)
 
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:

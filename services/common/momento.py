@@ -39,6 +39,7 @@ from services.common.momento_errors import MomentoKeyRefused, MomentoRefused, Mo
 from services.common.momento_key import credential_provider
 from services.common.parameter import Parameter
 from services.common.settings import MomentoSettings
+from services.common.tracing import Kind, exemplar, span
 
 R = TypeVar("R")
 
@@ -211,11 +212,13 @@ class Momento:
             retry=retry_if_exception_type(MomentoUnavailable),
             reraise=True,
         )
-        try:
-            async with asyncio.timeout(deadline_seconds):
-                return await retrying(self._attempt, operation, invoke, expected)
-        except TimeoutError:
-            raise MomentoUnavailable(f"{operation}: not done within {deadline_seconds:g} s") from None
+        with span(operation, Kind.PRODUCER if operation == "publish" else Kind.CLIENT) as called:
+            called.set({"peer.service": "momento", "momento.cache": self.cache_name})
+            try:
+                async with asyncio.timeout(deadline_seconds):
+                    return await retrying(self._attempt, operation, invoke, expected)
+            except TimeoutError:
+                raise MomentoUnavailable(f"{operation}: not done within {deadline_seconds:g} s") from None
 
     async def _attempt(
         self,
@@ -237,7 +240,7 @@ class Momento:
             raise
         finally:
             MOMENTO_CALLS.labels(operation, outcome).inc()
-            MOMENTO_CALL_SECONDS.labels(operation).observe(time.perf_counter() - started)
+            MOMENTO_CALL_SECONDS.labels(operation).observe(time.perf_counter() - started, exemplar())
 
     async def _invoke(
         self,

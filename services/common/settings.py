@@ -50,6 +50,8 @@ class ServiceSettings:
     """How long readiness is down before the listener closes, so that load balancers have seen it."""
     shutdown_grace_seconds: float
     """How long a stop may take after that; below the pod's termination grace period."""
+    otlp_endpoint: str | None = None
+    """Where traces go, by OTLP over gRPC; None for nowhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,7 @@ def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSet
         shutdown_grace_seconds=env.float(
             "SHUTDOWN_GRACE_SECONDS", default_grace_seconds, validate=Range(min=1, max=43_200)
         ),
+        otlp_endpoint=env.str("OTEL_EXPORTER_OTLP_ENDPOINT", None, validate=unless_empty(is_http_url)) or None,
     )
 
 

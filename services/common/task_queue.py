@@ -1,6 +1,7 @@
 """The task queue: SQS calls in batches, each entry with its own outcome, errors translated once."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +12,8 @@ from botocore.parsers import ResponseParserError
 
 from services.common.errors import PermanentError, Transient
 from services.common.metrics import SQS_CALLS
+from services.common.task_message import TRACEPARENT
+from services.common.tracing import Kind, span
 
 if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_sqs import SQSClient
@@ -91,10 +94,13 @@ class TaskQueue:
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
         """Send a batch."""
         entries = [_send_entry(index, message) for index, message in enumerate(messages)]
-        answer = await _called(
-            "send",
-            self._client.send_message_batch(QueueUrl=self.url, Entries=entries),  # type: ignore[arg-type]
-        )
+        traces = [message.attributes.get(TRACEPARENT) for message in messages]
+        with span("send batch", Kind.CLIENT, parent=traces[0], links=traces) as sent:
+            sent.set(self._about("send", len(messages)))
+            answer = await _called(
+                "send",
+                self._client.send_message_batch(QueueUrl=self.url, Entries=entries),  # type: ignore[arg-type]
+            )
         return _outcomes(len(messages), answer, receipt_codes=frozenset())
 
     async def receive(self, count: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
@@ -102,6 +108,7 @@ class TaskQueue:
 
         :raises QueueUnavailable: when SQS could not be asked.
         """
+        started_ns = time.time_ns()
         answer = await _called(
             "receive",
             self._client.receive_message(
@@ -114,7 +121,12 @@ class TaskQueue:
             ),
             wait_seconds + CALL_SECONDS,
         )
-        return [_received(message) for message in answer.get("Messages", [])]
+        messages = [_received(message) for message in answer.get("Messages", [])]
+        if messages:  # an empty poll is no part of anybody's trace
+            traces = [message.attributes.get(TRACEPARENT) for message in messages]
+            with span("receive batch", Kind.CLIENT, links=traces, started_ns=started_ns) as received:
+                received.set(self._about("receive", len(messages)))
+        return messages
 
     async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
         """Delete a batch; that a delete "succeeded" proves nothing about a handle that is out of date."""
@@ -143,6 +155,14 @@ class TaskQueue:
             self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names)),  # type: ignore[arg-type]
         )
         return dict(answer.get("Attributes", {}))
+
+    def _about(self, operation: str, count: int) -> dict[str, str | int]:
+        return {
+            "messaging.system": "aws_sqs",
+            "messaging.destination.name": self.url.rpartition("/")[2],
+            "messaging.operation.type": operation,
+            "messaging.batch.message_count": count,
+        }
 
 
 async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CALL_SECONDS) -> Any:

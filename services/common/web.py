@@ -17,6 +17,7 @@ from services.common.logs import log_context
 from services.common.metrics import REQUEST_SECONDS, REQUESTS
 from services.common.problem import Problem, from_http_exception, problem_response, unavailable
 from services.common.settings import HttpSettings
+from services.common.tracing import Kind, Span, exemplar, span
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +50,13 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     started = time.perf_counter()
     request_id = _request_id(request)
     request[REQUEST_ID] = request_id
-    with log_context(requestId=request_id):
+    method, route = _method(request), _route(request)
+    traceparent = request.headers.get("traceparent")
+    with log_context(requestId=request_id), span(f"{method} {route}", Kind.SERVER, parent=traceparent) as spanned:
         response = await _response(request, handler, request_id)
         _finish(request, response, request_id)
-        _record(request, response.status, time.perf_counter() - started)
+        _record(method, route, response.status, time.perf_counter() - started)
+        _describe(spanned, method, route, response.status)
     return response
 
 
@@ -89,12 +93,24 @@ def _finish(request: web.Request, response: web.StreamResponse, request_id: str)
         response.force_close()  # the client's next request goes to a replica that stays
 
 
-def _record(request: web.Request, status: int, seconds: float) -> None:
+def _method(request: web.Request) -> str:
+    return request.method if request.method in _METHODS else "other"
+
+
+def _route(request: web.Request) -> str:
     resource = request.match_info.route.resource
-    route = resource.canonical if resource else "unmatched"
-    method = request.method if request.method in _METHODS else "other"
+    return resource.canonical if resource else "unmatched"
+
+
+def _describe(spanned: Span, method: str, route: str, status: int) -> None:
+    spanned.set({"http.request.method": method, "http.route": route, "http.response.status_code": status})
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        spanned.fail(str(status))
+
+
+def _record(method: str, route: str, status: int, seconds: float) -> None:
     REQUESTS.labels(method, route, str(status)).inc()
-    REQUEST_SECONDS.labels(method, route).observe(seconds)
+    REQUEST_SECONDS.labels(method, route).observe(seconds, exemplar())
     logger.info(
         "request",
         extra={

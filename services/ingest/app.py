@@ -1,7 +1,6 @@
 """The ingest service: POST /task puts a task on the queue and answers 202 once SQS has acknowledged it."""
 
 import math
-import re
 import secrets
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -17,6 +16,7 @@ from services.common.logs import log_context
 from services.common.problem import Problem
 from services.common.task_message import TaskMessage
 from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.common.tracing import Kind, is_traceparent, span
 from services.common.web import web_app
 from services.ingest.body import read_payload
 from services.ingest.metrics import ACCEPTED, REFUSED
@@ -29,7 +29,6 @@ SENDER = web.AppKey[Batcher[OutgoingMessage]]("sender", Batcher)
 LIMIT = web.AppKey("limit", RateLimit)
 
 CALLS_IN_FLIGHT = 8
-_TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Application:
@@ -57,15 +56,17 @@ async def post_task(request: web.Request) -> web.Response:
     _limit(request.app[LIMIT], user_id)
     payload = await read_payload(request)
     key = request.headers.get("Idempotency-Key")
-    task = TaskMessage(
-        task_id=task_id_for(user_id, key),
-        user_id=user_id,
-        payload=payload,
-        traceparent=_traceparent(request.headers.get("traceparent", "")),
-        idempotent=key is not None,
-    )
-    with log_context(taskId=task.task_id):
-        await _send(request.app[SENDER], task)
+    with span("send task", Kind.PRODUCER) as sent:
+        task = TaskMessage(
+            task_id=task_id_for(user_id, key),
+            user_id=user_id,
+            payload=payload,
+            traceparent=sent.traceparent or _traceparent(request.headers.get("traceparent", "")),
+            idempotent=key is not None,
+        )
+        sent.set({"messaging.system": "aws_sqs", "messaging.operation.type": "send", "task.id": task.task_id})
+        with log_context(taskId=task.task_id):
+            await _send(request.app[SENDER], task)
     return web.Response(
         status=HTTPStatus.ACCEPTED,
         body=orjson.dumps({"taskId": task.task_id}),
@@ -96,6 +97,6 @@ def _limit(limit: RateLimit, user_id: str) -> None:
 
 def _traceparent(given: str) -> str:
     """Keep the caller's trace (W3C Trace Context), or begin one."""
-    if _TRACEPARENT.fullmatch(given):
+    if is_traceparent(given):
         return given
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

@@ -9,8 +9,9 @@ from services.common.batcher import Batcher
 from services.common.errors import PermanentError, Transient
 from services.common.logs import log_context
 from services.common.notification import Notification, failed, finished
-from services.common.task_message import TaskMessage, UnreadableTask, read_task, task_id_of
+from services.common.task_message import TRACEPARENT, TaskMessage, UnreadableTask, read_task, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
+from services.common.tracing import Kind, Span, exemplar, span
 from services.processor.claims import Claims
 from services.processor.dead_letter import Reason, bury, is_overruled
 from services.processor.lease import Lease
@@ -47,12 +48,19 @@ class Worker:
     async def work(self, lease: Lease) -> Verdict:
         """Do whatever is missing of this delivery."""
         message = lease.message
-        with log_context(taskId=task_id_of(message.attributes, message.message_id)):
-            try:
-                return await self._read(lease)
-            except (Transient, PermanentError) as error:
-                logger.warning("a step failed, the message goes back: %s", error, extra={"action": "step"})
-                return Back(self.policy.pause_seconds(message.receive_count), "step")
+        task_id, sent = task_id_of(message.attributes, message.message_id), message.attributes.get(TRACEPARENT)
+        with log_context(taskId=task_id), span("process task", Kind.CONSUMER, parent=sent) as processed:
+            verdict = await self._verdict(lease)
+            _describe(processed, task_id, message, verdict)
+        return verdict
+
+    async def _verdict(self, lease: Lease) -> Verdict:
+        message = lease.message
+        try:
+            return await self._read(lease)
+        except (Transient, PermanentError) as error:
+            logger.warning("a step failed, the message goes back: %s", error, extra={"action": "step"})
+            return Back(self.policy.pause_seconds(message.receive_count), "step")
 
     async def _read(self, lease: Lease) -> Verdict:
         message = lease.message
@@ -80,7 +88,7 @@ class Worker:
         if message.receive_count > self.policy.max_attempts:
             return await self._bury(message, task, data, Reason.DIED, "the last permitted attempt had no end")
         if message.receive_count == 1:
-            QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000))
+            QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
         handed = Task(
             id=task.task_id,
             user_id=task.user_id,
@@ -93,11 +101,12 @@ class Worker:
         lease.begin(self.longest_hold_seconds)
         started = time.perf_counter()
         try:
-            text = await self.runner.run(handed, self.max_task_seconds)
+            with span("handle"):
+                text = await self.runner.run(handed, self.max_task_seconds)
         except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
-            TASK_SECONDS.labels("failed").observe(time.perf_counter() - started)
+            TASK_SECONDS.labels("failed").observe(time.perf_counter() - started, exemplar())
             return Lost() if lease.over else await self._failed(message, task, data, error)
-        TASK_SECONDS.labels("finished").observe(time.perf_counter() - started)
+        TASK_SECONDS.labels("finished").observe(time.perf_counter() - started, exemplar())
         if lease.over:
             return Lost()
         await self._tell(message, task, finished(task.task_id, text, _now_ms()))
@@ -105,7 +114,7 @@ class Worker:
 
     async def _tell(self, message: ReceivedMessage, task: TaskMessage, notification: Notification) -> None:
         await self.teller.final(task.user_id, notification)
-        END_TO_END_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000))
+        END_TO_END_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
 
     async def _failed(self, message: ReceivedMessage, task: TaskMessage, data: str, error: Exception) -> Verdict:
         failure = _classify(error)
@@ -159,6 +168,22 @@ def _classify(error: Exception) -> Failure:
     if isinstance(error, Transient):
         return Failure.TRANSIENT
     return Failure.TIMEOUT if isinstance(error, TimeoutError) else Failure.UNKNOWN
+
+
+def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: Verdict) -> None:
+    outcome = verdict.outcome if isinstance(verdict, Done) else type(verdict).__name__.lower()
+    processed.set(
+        {
+            "messaging.system": "aws_sqs",
+            "messaging.operation.type": "process",
+            "messaging.message.id": message.message_id,
+            "task.id": task_id,
+            "task.attempt": message.receive_count,
+            "task.outcome": outcome,
+        }
+    )
+    if outcome not in {"finished", "repeated"}:
+        processed.fail(verdict.reason if isinstance(verdict, Back) else outcome)
 
 
 def _trace(task: TaskMessage) -> dict[str, str]:
