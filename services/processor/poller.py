@@ -72,7 +72,10 @@ class Poller:
                 await asyncio.sleep(BUSY_LINGER_SECONDS)
 
     async def stop(self, seconds: float, hurried: asyncio.Event) -> None:
-        """Poll no more, and wait for the open polls: a poll that is cut off strands what it was about to bring."""
+        """Poll no more, and wait for the open polls: a poll that is cut off strands what it was about to bring.
+
+        Ends early when hurried; `cut_off` then ends what is still open.
+        """
         self._stopping.set()
         self._wake.set()
         hurry = asyncio.get_running_loop().create_task(hurried.wait(), name="hurry")
@@ -82,6 +85,11 @@ class Poller:
                 await asyncio.wait({*self._polls, hurry}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         finally:
             hurry.cancel()
+
+    async def cut_off(self, seconds: float) -> None:
+        """End the open polls, if any: messages that were just given back go to an open poll first, and at once."""
+        if self._polls:
+            await asyncio.wait(self._polls, timeout=seconds)
         for poll in self._polls:
             poll.cancel()
 

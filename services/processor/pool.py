@@ -84,10 +84,14 @@ class Pool:
         cut_off = list(self._working)
         for task in cut_off:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+        await self.until_settled()
         logger.info("drained", extra={"action": "drain", "returned_running": len(cut_off), "stuck": len(self._tasks)})
         return not self._tasks and not self._drained_badly and not hurried.is_set()
+
+    async def until_settled(self) -> None:
+        """Wait for what is being settled, for a while at most."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
 
     def _start(self, user_id: str, lease: Lease) -> None:
         if lease.lost:  # while it waited

@@ -4,6 +4,7 @@ import asyncio
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ async def test_a_handler_that_ignores_cancellation_gives_its_slot_back(
                 continue
         return task.data
 
-    settings = {"CONCURRENCY": "1", "MAX_TASK_SECONDS": "0.2", "MAX_ATTEMPTS": "1"}
+    settings: dict[str, Any] = {"CONCURRENCY": "1", "MAX_TASK_SECONDS": "0.2", "MAX_ATTEMPTS": "1"}
     async with stage.news("user") as news:
         bad, good = await stage.send("user", "bad"), await stage.send("user", "good")
         async with processor_here(stage, ignore, **{**settings, "CONCURRENCY": "2"}):
@@ -96,7 +97,7 @@ async def test_a_task_whose_lease_ran_out_while_the_loop_was_blocked_is_not_told
 async def test_a_plain_function_that_never_returns_is_given_up_and_the_others_go_on(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
-    settings = {
+    settings: dict[str, Any] = {
         "TASK_HANDLER": "tests.support.processor_handlers:never_return",
         "HANDLER_THREADS": "3",
         "MAX_TASK_SECONDS": "0.2",
@@ -120,7 +121,7 @@ async def test_a_plain_function_that_never_returns_is_given_up_and_the_others_go
 async def test_when_too_many_never_return_the_service_ends_so_that_another_starts(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
-    settings = {"CONCURRENCY": "2", "MAX_TASK_SECONDS": "0.2", "MAX_ATTEMPTS": "1"}
+    settings: dict[str, Any] = {"CONCURRENCY": "2", "MAX_TASK_SECONDS": "0.2", "MAX_ATTEMPTS": "1"}
     async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
         for _ in range(2):
             await stage.send("user", do="ignore")
@@ -132,7 +133,7 @@ async def test_when_too_many_never_return_the_service_ends_so_that_another_start
 async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_letter_queue(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
-    settings = {"MAX_ATTEMPTS": "2", "VISIBILITY_TIMEOUT_SECONDS": "3"}
+    settings: dict[str, Any] = {"MAX_ATTEMPTS": "2", "VISIBILITY_TIMEOUT_SECONDS": "3"}
     async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
         killer = await stage.send("user", "deadly", do="die")
         for _ in range(2):

@@ -25,7 +25,7 @@ async def processor_here(
     *,
     ready: bool = True,
     hurry: bool = True,
-    **environment: str,
+    **environment: Any,
 ) -> AsyncIterator[Lifecycle]:
     """Run the real service but for its signals and its operations port; it drains at the end of the block.
 

@@ -104,7 +104,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def processor_process(
-    stage: ProcessorStage, folder: Path, *, ready: bool = True, **environment: str
+    stage: ProcessorStage, folder: Path, *, ready: bool = True, **environment: Any
 ) -> AsyncIterator[ProcessorProcess]:
     """A processor that works on the stage's queue with the handler of `processor_handlers`."""
     settings = {**stage.environment(), "OPS_PORT": str(free_port()), "TASK_HANDLER": HANDLER, **environment}
