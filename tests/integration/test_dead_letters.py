@@ -1,0 +1,194 @@
+"""The dead-letter command as an operator uses it, on a real queue server."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import PermanentError
+from services.processor.task import Task
+from tests.support.dead_letter_desk import dead_letters_command, set_aside, waiting
+from tests.support.processor_here import processor_here
+from tests.support.processor_stage import ProcessorStage
+from tests.support.soon import soon
+
+
+async def test_list_counts_reasons_and_gives_everything_back(stage: ProcessorStage) -> None:
+    for number in range(12):
+        await set_aside(stage, f"task-{number}", "attempts" if number < 4 else "permanent")
+    said = await dead_letters_command(stage, "list", "--json")
+    assert said.status == 0, said.err
+    assert said.json["reasons"] == {"permanent": 8, "attempts": 4}
+    assert {one["taskId"] for one in said.json["messages"]} == {f"task-{number}" for number in range(12)}
+    assert await waiting(stage) == (0, 12)
+
+
+async def test_list_looks_at_no_more_than_its_limit(stage: ProcessorStage) -> None:
+    for number in range(5):
+        await set_aside(stage, f"task-{number}")
+    said = await dead_letters_command(stage, "list", "--limit", "3")
+    assert said.status == 0
+    assert "These are 3 of about 5; --limit shows more." in said.out
+    assert await waiting(stage) == (0, 5)
+
+
+async def test_a_list_tells_no_payload_and_lets_no_message_write_to_the_terminal(stage: ProcessorStage) -> None:
+    await set_aside(stage, "task", body="the payload", deadLetterDetail="red \u009b31m")
+    said = await dead_letters_command(stage, "list")
+    assert "the payload" not in said.out
+    assert "\u009b" not in said.out
+    assert "1  permanent" in said.out
+
+
+async def test_an_empty_queue_is_said_to_be_empty(stage: ProcessorStage) -> None:
+    said = await dead_letters_command(stage, "list")
+    assert (said.status, said.out) == (0, "The dead-letter queue is empty.\n")
+
+
+@pytest.mark.parametrize("by", ["message", "task"])
+async def test_show_tells_everything_of_one_message(stage: ProcessorStage, by: str) -> None:
+    await set_aside(stage, "another")
+    message_id = await set_aside(stage, "wanted", body='{"the": "payload"}')
+    said = await dead_letters_command(stage, "show", message_id if by == "message" else "wanted", "--json")
+    assert said.status == 0, said.err
+    assert said.json["messageId"] == message_id
+    assert said.json["body"] == '{"the": "payload"}'
+    assert said.json["attributes"]["deadLetterVersion"] == "0.1.0"
+    assert await waiting(stage) == (0, 2)
+
+
+async def test_show_of_an_unknown_message_says_so(stage: ProcessorStage) -> None:
+    await set_aside(stage, "task")
+    said = await dead_letters_command(stage, "show", "unknown")
+    assert (said.status, said.out) == (3, "")
+    assert said.err == "No message of the dead-letter queue is called unknown.\n"
+
+
+async def test_a_redriven_task_is_the_task_it_was_and_marked(stage: ProcessorStage) -> None:
+    await set_aside(stage, "wanted", body="the body", idempotent="true", traceparent="00-1-2-00")
+    await set_aside(stage, "another")
+    said = await dead_letters_command(stage, "redrive", "wanted", "--json")
+    assert (said.status, said.json["done"], said.json["by"]) == (0, 1, "copy"), said.err
+    assert await waiting(stage) == (1, 1)
+    answer = await stage.sqs.receive_message(
+        QueueUrl=stage.queue_url, MessageAttributeNames=["All"], MessageSystemAttributeNames=["All"]
+    )
+    (message,) = answer["Messages"]
+    assert message["Body"] == "the body"
+    assert message["Attributes"]["MessageGroupId"] == "user"
+    assert {name: one["StringValue"] for name, one in message["MessageAttributes"].items()} == {
+        "taskId": "wanted",
+        "idempotent": "true",
+        "traceparent": "00-1-2-00",
+        "redriven": "true",
+    }
+
+
+async def test_redrive_all_is_a_dry_run_until_it_is_said_to_do_it(stage: ProcessorStage) -> None:
+    for number in range(15):
+        await set_aside(stage, f"task-{number}")
+    dry = await dead_letters_command(stage, "redrive", "--all")
+    assert dry.status == 0
+    assert "15 would be put back.\nNothing was done; --yes does it." in dry.out
+    assert await waiting(stage) == (0, 15)
+    wet = await dead_letters_command(stage, "redrive", "--all", "--yes", "--per-second", "0")
+    assert wet.status == 0, wet.err
+    assert "15 put back." in wet.out
+    assert "SQS does not move this queue by itself" in wet.err
+    assert await waiting(stage) == (15, 0)
+
+
+async def test_what_is_not_there_is_named_and_the_rest_is_put_back(stage: ProcessorStage) -> None:
+    await set_aside(stage, "there")
+    said = await dead_letters_command(stage, "redrive", "there", "gone", "--json")
+    assert (said.status, said.json["done"], said.json["notFound"]) == (3, 1, ["gone"])
+    assert await waiting(stage) == (1, 0)
+
+
+async def test_purge_deletes_only_when_it_is_said_to(stage: ProcessorStage) -> None:
+    for name in ("first", "second", "third"):
+        await set_aside(stage, name)
+    dry = await dead_letters_command(stage, "purge", "first", "--json")
+    assert (dry.status, dry.json["dryRun"], dry.json["done"]) == (0, True, 1)
+    assert await waiting(stage) == (0, 3)
+    one = await dead_letters_command(stage, "purge", "first", "--yes", "--json")
+    assert [message["taskId"] for message in one.json["messages"]] == ["first"]
+    assert await waiting(stage) == (0, 2)
+    rest = await dead_letters_command(stage, "purge", "--all", "--yes")
+    assert "2 deleted." in rest.out
+    assert await waiting(stage) == (0, 0)
+
+
+async def test_nothing_is_deleted_when_the_task_queue_does_not_take_it(stage: ProcessorStage) -> None:
+    await set_aside(stage, "task")
+    gone = f"{stage.queue_url}-gone"
+    said = await dead_letters_command(stage, "redrive", "task", "--task-queue-url", gone)
+    assert said.status == 1
+    assert "was left: send: " in said.err
+    assert "Traceback" not in said.err
+    assert await waiting(stage) == (0, 1)
+
+
+async def test_a_missing_queue_is_told_in_a_sentence(stage: ProcessorStage) -> None:
+    gone = f"{stage.dead_letter_queue_url}-gone"
+    said = await dead_letters_command(stage, "list", DEAD_LETTER_QUEUE_URL=gone)
+    assert said.status == 1
+    assert said.err.startswith(f"The queue does not exist: look at {gone}")
+    assert said.err.count("\n") == 1
+
+
+async def test_a_server_that_is_not_there_is_told_in_a_sentence(stage: ProcessorStage) -> None:
+    said = await dead_letters_command(stage, "list", AWS_ENDPOINT_URL="http://127.0.0.1:9")
+    assert said.status == 1
+    assert said.err.startswith("The queue cannot be used: ")
+    assert said.err.count("\n") == 1
+
+
+async def test_an_interrupted_command_gives_back_what_it_holds(stage: ProcessorStage, tmp_path: Path) -> None:
+    for number in range(3):
+        await set_aside(stage, f"task-{number}")
+    with (tmp_path / "err").open("wb") as err:
+        process = await asyncio.create_subprocess_exec(
+            # Named is one that is not there: it looks on until the queue gives nothing more, a second at least.
+            *(sys.executable, "-m", "services.processor.dead_letters", "show", "unknown"),
+            env=stage.environment(),
+            stderr=err,
+        )
+
+        async def holds_them() -> bool:
+            return (await stage.depth(stage.dead_letter_queue_url)) == (0, 3)
+
+        await soon(holds_them, seconds=20)
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(20):
+            status = await process.wait()
+    assert status == 130
+    assert (tmp_path / "err").read_text() == "Interrupted; what was looked at is given back.\n"
+    assert await waiting(stage) == (0, 3)
+
+
+@pytest.mark.parametrize("idempotent", [False, True])
+async def test_a_redriven_task_is_run_again_although_its_failure_is_on_record(
+    stage: ProcessorStage, idempotent: bool
+) -> None:
+    broken = True
+
+    async def handle(task: Task) -> str:
+        if broken:
+            raise PermanentError("broken")
+        return task.data
+
+    async with stage.news("user") as news, processor_here(stage, handle):
+        task_id = await stage.send("user", "text", idempotent=idempotent)
+        await news.wait(1)
+        await stage.until_empty()
+        broken = False
+        said = await dead_letters_command(stage, "redrive", task_id, "--json")
+        assert said.status == 0, said.err
+        await news.wait(2)
+        await stage.until_empty()
+    assert news.statuses() == [(task_id, "failed"), (task_id, "finished")]
+    assert json.loads(news.texts[1])["message"] == "Finished task: text"
