@@ -1,0 +1,95 @@
+"""The embedded stack's chart."""
+
+import json
+
+import yaml  # type: ignore[import-untyped]
+
+from local.in_cluster.values import Addresses, values_file
+from local.outputs import Outputs
+from local.ports import Ports
+from tests.support.helm_charts import LOCAL_CHART, Object, containers, named, of_kind, render
+
+OUTPUTS = Outputs(
+    queue_url="http://local-emulators.stages.svc:4566/000000000000/notification-api-dev-tasks",
+    dead_letter_queue_url="http://local-emulators.stages.svc:4566/000000000000/notification-api-dev-dlq",
+    user_pool_id="us-east-1_AbCdEfGhI",
+    user_pool_client_id="client",
+    cache_name="notification-api-dev",
+    momento_api_key_param_name="/notification-api/dev/momento-api-key",
+)
+
+
+def local(values: Object | None = None) -> list[Object]:
+    return render(values or {}, chart=LOCAL_CHART, release="local")
+
+
+def pod(values: Object | None = None) -> Object:
+    spec: Object = named(local(values), "Deployment", "local-emulators")["spec"]["template"]["spec"]
+    return spec
+
+
+def variables(container: Object) -> dict[str, str]:
+    return {each["name"]: each["value"] for each in container["env"]}
+
+
+def test_the_bootstrap_runs_after_the_emulators_and_before_the_page() -> None:
+    spec = pod({"stages": ["dev", "pr-7"]})
+    assert [each["name"] for each in spec["initContainers"]] == ["aws", "momento", "bootstrap-dev", "bootstrap-pr-7"]
+    assert [each.get("restartPolicy") for each in spec["initContainers"]] == ["Always", "Always", None, None]
+    assert [each["name"] for each in spec["containers"]] == ["page"]
+
+
+def test_emulators_are_waited_for() -> None:
+    assert all("startupProbe" in each for each in pod()["initContainers"][:2])
+
+
+def test_nothing_is_kept() -> None:
+    assert [sorted(each) for each in pod()["volumes"]] == [["emptyDir", "name"]]
+    assert not of_kind(local(), "PersistentVolumeClaim")
+
+
+def test_the_emulated_aws_checks_what_aws_checks() -> None:
+    assert variables(pod()["initContainers"][0])["AUTH"] == "true"
+
+
+def test_all_ports_move_together_and_as_on_a_laptop() -> None:
+    ports = Ports(18_080)
+    (service,) = of_kind(local({"portBase": ports.base}), "Service")
+    assert {each["name"]: each["port"] for each in service["spec"]["ports"]} == {
+        "page": ports.page,
+        "momento-grpc": ports.momento_grpc,
+        "momento-web": ports.momento_web,
+        "aws": ports.aws,
+    }
+    page = variables(pod({"portBase": ports.base})["containers"][0])
+    assert page["PAGE_TOKEN_URL"] == f"http://localhost:{ports.token}"
+    assert page["PAGE_TASK_URL"] == f"http://localhost:{ports.ingest}"
+    assert page["PAGE_COGNITO_URL"] == f"http://localhost:{ports.aws}"
+
+
+def test_the_page_belongs_to_the_first_stage() -> None:
+    command = pod({"stages": ["one", "two"]})["containers"][0]["command"]
+    assert command[-1] == "--outputs=/state/one.json"
+
+
+def test_the_values_that_are_printed_install_a_stage() -> None:
+    bootstrap = next(each for each in containers(pod()) if each["name"] == "bootstrap-dev")
+    printed = yaml.safe_load(values_file(OUTPUTS, Addresses.from_environment(variables(bootstrap))))
+    objects = render(printed)
+    assert {each["metadata"]["name"] for each in of_kind(objects, "Deployment")} == {
+        "dev-token",
+        "dev-ingest",
+        "dev-processor",
+    }
+    token = json.dumps(named(objects, "Deployment", "dev-token"))
+    assert "http://local-emulators.stages.svc:4566" in token
+    settings = named(objects, "ConfigMap", "dev-token")["data"]
+    assert settings["MOMENTO_ENDPOINT"] == "http://local-emulators.stages.svc:8084"
+    assert settings["MOMENTO_WEB_ENDPOINT"] == "http://localhost:8085"
+    assert settings["ALLOWED_ORIGINS"] == "http://localhost:8080,http://127.0.0.1:8080"
+
+
+def test_the_printed_values_hold_nothing_else_than_yaml() -> None:
+    text = values_file(OUTPUTS, Addresses.from_environment(variables(pod()["initContainers"][2])))
+    assert text.startswith("#")
+    assert all(line.startswith("#") or ": " in line for line in text.splitlines())

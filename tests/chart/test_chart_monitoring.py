@@ -1,0 +1,70 @@
+"""Monitors, rules and dashboards: there where the cluster knows them, and what the files say."""
+
+import json
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.support.helm_charts import MONITORING_APIS, STAGE_CHART, Object, of_kind, render
+
+RULE_FILES = sorted((STAGE_CHART / "rules").glob("*.yaml"))
+DASHBOARD_FILES = sorted((STAGE_CHART / "dashboards").glob("*.json"))
+
+
+def test_nothing_is_rendered_that_the_cluster_does_not_know() -> None:
+    assert not {"PodMonitor", "PrometheusRule"} & {each["kind"] for each in render()}
+
+
+def test_the_monitor_finds_every_service_and_no_test() -> None:
+    objects = render(apis=MONITORING_APIS)
+    (monitor,) = of_kind(objects, "PodMonitor")
+    wanted = monitor["spec"]["selector"]
+    for each in of_kind(objects, "Deployment"):
+        labels = each["spec"]["template"]["metadata"]["labels"]
+        assert wanted["matchLabels"].items() <= labels.items()
+        assert labels["app.kubernetes.io/component"] in wanted["matchExpressions"][0]["values"]
+    assert "test" not in wanted["matchExpressions"][0]["values"]
+
+
+def test_the_monitor_sets_the_labels_that_rules_group_by() -> None:
+    (monitor,) = of_kind(render(apis=MONITORING_APIS), "PodMonitor")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+    assert (endpoint["port"], endpoint["path"]) == ("ops", "/metrics")
+    set_from = {each["targetLabel"]: each["sourceLabels"] for each in endpoint["relabelings"]}
+    assert set_from == {
+        "stage": ["__meta_kubernetes_pod_label_notification_api_io_stage"],
+        "service": ["__meta_kubernetes_pod_label_app_kubernetes_io_component"],
+    }
+
+
+def test_every_rule_file_becomes_an_object_as_it_is() -> None:
+    rules = of_kind(render(apis=MONITORING_APIS), "PrometheusRule")
+    assert len(rules) == len(RULE_FILES)
+    written = sorted(json.dumps(yaml.safe_load(file.read_text()), sort_keys=True) for file in RULE_FILES)
+    assert sorted(json.dumps(each["spec"], sort_keys=True) for each in rules) == written
+
+
+def test_every_dashboard_becomes_a_config_map_as_it_is() -> None:
+    maps = [each for each in of_kind(render(), "ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
+    assert len(maps) == len(DASHBOARD_FILES)
+    assert all(each["metadata"]["labels"]["grafana_dashboard"] == "1" for each in maps)
+    written = {f"notification-api-{file.name}": json.loads(file.read_text()) for file in DASHBOARD_FILES}
+    assert {name: json.loads(text) for each in maps for name, text in each["data"].items()} == written
+
+
+@pytest.mark.parametrize("what", ["podMonitor", "prometheusRules", "dashboards"])
+def test_each_can_be_left_out_and_labelled(what: str) -> None:
+    def of_it(values: Object) -> list[Object]:
+        objects = render(values, apis=MONITORING_APIS)
+        kinds = {"podMonitor": "PodMonitor", "prometheusRules": "PrometheusRule", "dashboards": "ConfigMap"}
+        return [
+            each
+            for each in of_kind(objects, kinds[what])
+            if what != "dashboards" or "-dashboard-" in each["metadata"]["name"]
+        ]
+
+    assert of_it({what: {"enabled": False}}) == []
+    assert all(
+        each["metadata"]["labels"]["release"] == "prometheus"
+        for each in of_it({what: {"labels": {"release": "prometheus"}}})
+    )

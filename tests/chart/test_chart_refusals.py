@@ -1,0 +1,146 @@
+"""Each mistake that people make gets a sentence that says what to do."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.helm_charts import GIVEN, LOCAL_CHART, HelmError, Object, helm, overlaid, refusal, render
+
+URL = "https://example.com/x"
+LONG = "x" * 60
+
+REFUSED: list[tuple[str, Object, str]] = [
+    ("no stage name", {"stageName": ""}, "stageName is not set"),
+    ("URL as stage name", {"stageName": URL}, f'stageName is the URL "{URL}" where a name is wanted'),
+    ("stage name with a dot", {"stageName": "pr.7"}, 'stageName "pr.7" may have letters, digits, - and _ only'),
+    ("stage name that no label takes", {"stageName": "dev-"}, "begins and ends with a letter or digit"),
+    ("stage name too long for the queue", {"stageName": LONG}, f'queue\'s name "notification-api-{LONG}-tasks" has 83'),
+    ("stage name too long for a label", {"stageName": "x" * 64}, "too long for the label notification-api.io/stage"),
+    ("URL as parameter's stage", {"ssmStageName": URL}, f'ssmStageName is the URL "{URL}" where a name is wanted'),
+    ("no service name", {"serviceName": ""}, "serviceName is empty"),
+    ("queue by name", {"queue": {"url": "tasks"}}, 'queue.url "tasks" is not a queue\'s URL'),
+    ("queue by ARN", {"queue": {"deadLetterUrl": "arn:aws:sqs:x:1:q"}}, "queue.deadLetterUrl"),
+    ("one queue for both", {"queue": {"deadLetterUrl": GIVEN["queue"]["url"]}}, "are the same queue"),
+    ("queue without dead letters", {"queue": {"deadLetterUrl": ""}}, "queue.deadLetterUrl is not given"),
+    ("pool by URL", {"userPool": {"id": URL}}, f'userPool.id "{URL}" is not a user pool\'s id'),
+    ("pool by name", {"userPool": {"id": "my pool"}}, "is not a user pool's id"),
+    ("client without pool", {"userPool": {"id": ""}}, "userPool.id is not given"),
+    ("client by URL", {"userPool": {"clientId": URL}}, "userPool.clientId is the URL"),
+    ("cache by URL", {"momento": {"cacheName": URL}}, "momento.cacheName is the URL"),
+    ("no cache", {"momento": {"cacheName": ""}}, "momento.cacheName is not given"),
+    (
+        "Momento by URL",
+        {"momento": {"endpoint": "https://cell.momentohq.com"}},
+        "give the bare host name, cell.momento",
+    ),
+    ("queue created and given", {"queue": {"create": True}}, "queue.create asks for a new one, but queue.url and"),
+    ("pool created and given", {"userPool": {"create": True}}, "set userPool.create=false, or leave userPool.id"),
+    ("cache created and given", {"momento": {"create": True}}, "momento.create asks for a new one"),
+    (
+        "creation without an operator",
+        {"queue": {"create": True, "url": "", "deadLetterUrl": ""}},
+        "queue.create needs the operator",
+    ),
+    ("emulator without address", {"aws": {"emulated": True}}, "aws.emulated is set without aws.endpointUrl"),
+    (
+        "AWS as emulator",
+        {"aws": {"emulated": True, "endpointUrl": "https://sqs.eu-central-1.amazonaws.com"}},
+        "aws.endpointUrl is AWS itself",
+    ),
+    (
+        "two kinds of credentials",
+        {"aws": {"emulated": True, "endpointUrl": "http://aws:4566", "credentialsSecret": "keys"}},
+        "an emulator takes its own key pair only",
+    ),
+    (
+        "production on an emulator",
+        {"stageName": "prod", "aws": {"emulated": True, "endpointUrl": "http://aws:4566"}},
+        "the stage prod cannot run on emulators",
+    ),
+    ("origin with a path", {"allowedOrigins": ["https://app.example.com/"]}, "which is not an origin"),
+    ("any origin", {"allowedOrigins": ["*"]}, 'allowedOrigins has "*", which is not an origin'),
+    ("ingress without host", {"ingress": {"enabled": True}}, "ingress.host is not set"),
+    ("ingress by URL", {"ingress": {"enabled": True, "host": URL}}, f'ingress.host "{URL}" is not a host name'),
+    (
+        "route without gateway",
+        {"httpRoute": {"enabled": True, "host": "a.example.com"}},
+        "httpRoute.parentRefs is empty",
+    ),
+    ("nameless account", {"token": {"serviceAccount": {"create": False}}}, "token.serviceAccount.create is false"),
+    (
+        "annotations for nobody",
+        {"ingest": {"serviceAccount": {"create": False, "name": "mine", "annotations": {"a": "b"}}}},
+        "annotate mine yourself",
+    ),
+    (
+        "drain shorter than a poll",
+        {"shutdown": {"processorGraceSeconds": 25}},
+        "processorGraceSeconds must be above 25",
+    ),
+    ("unknown value", {"stagename": "dev"}, "additional properties 'stagename' not allowed"),
+    ("unknown value further down", {"token": {"replica": 3}}, "additional properties 'replica' not allowed"),
+    ("replicas of the processor", {"processor": {"replicas": 3}}, "additional properties 'replicas' not allowed"),
+    ("unknown setting", {"processor": {"settings": {"CONCURENCY": 5}}}, "additional properties 'CONCURENCY' not"),
+    ("setting of another service", {"ingest": {"settings": {"CONCURRENCY": 5}}}, "additional properties 'CONCURRENCY'"),
+    ("text for a number", {"token": {"replicas": "two"}}, "got string, want integer"),
+    ("unknown log level", {"logLevel": "LOUD"}, "value must be one of"),
+    ("cut digest", {"image": {"digest": "sha256:abc"}}, "does not match pattern"),
+    ("two kinds of budget", {"token": {"podDisruptionBudget": {"minAvailable": 1}}}, "maxProperties"),
+]
+
+
+@pytest.mark.parametrize(("values", "sentence"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_a_mistake_gets_a_sentence(values: Object, sentence: str) -> None:
+    assert sentence in refusal(values)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    told = refusal({"stageName": "", "queue": {"url": "tasks"}, "ingress": {"enabled": True}})
+    assert told.count("  * ") == 3
+
+
+def test_bare_defaults_say_everything_that_is_missing() -> None:
+    with pytest.raises(HelmError) as refused:
+        helm("template", "dev", "charts/notification-api", values={})
+    for name in (
+        "stageName",
+        "queue.url",
+        "queue.deadLetterUrl",
+        "userPool.id",
+        "userPool.clientId",
+        "momento.cacheName",
+    ):
+        assert name in str(refused.value)
+
+
+TAKEN: list[Any] = [
+    {"stageName": "PR_123-x"},
+    {"stageName": "x" * 57},
+    {"shutdown": {"processorGraceSeconds": 20}, "processor": {"settings": {"RECEIVE_WAIT_SECONDS": 5}}},
+    {"momento": {"endpoint": "cell-1-us-east-1-1.prod.a.momentohq.com"}},
+    {"ingress": {"enabled": True, "host": "*.example.com"}},
+    {"token": {"podDisruptionBudget": {"maxUnavailable": None, "minAvailable": "50%"}}},
+    {"token": {"podDisruptionBudget": None}},
+]
+
+
+@pytest.mark.parametrize("values", TAKEN, ids=str)
+def test_what_is_right_is_taken(values: Object) -> None:
+    assert render(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"stages": []}, "minItems"),
+        ({"stages": ["Dev"]}, "does not match pattern"),
+        ({"portBase": 80}, "minimum"),
+        ({"persistence": True}, "additional properties 'persistence' not allowed"),
+    ],
+)
+def test_the_embedded_stack_refuses_too(values: Object, sentence: str) -> None:
+    assert sentence in refusal(values, chart=LOCAL_CHART)
+
+
+def test_values_are_laid_over_each_other() -> None:
+    assert overlaid({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}

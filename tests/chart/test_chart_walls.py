@@ -1,0 +1,163 @@
+"""NetworkPolicies, the ways in, and who may do what in AWS."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from tests.support.helm_charts import LOCAL_CHART, ROOT, Object, named, of_kind, pod_specs, render
+
+EMULATED: Object = {"aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:4566"}}
+HOST = "api.example.com"
+
+
+def policies(values: Object | None = None) -> dict[str, Object]:
+    return {each["metadata"]["name"]: each["spec"] for each in of_kind(render(values or {}), "NetworkPolicy")}
+
+
+def test_everything_is_denied_first() -> None:
+    deny = policies()["dev-deny-all"]
+    assert sorted(deny["policyTypes"]) == ["Egress", "Ingress"]
+    assert not {"ingress", "egress"} & deny.keys()
+    labels = [each["spec"]["template"]["metadata"]["labels"] for each in of_kind(render(), "Deployment")]
+    labels.append(named(render(), "Pod", "dev-smoke")["metadata"]["labels"])
+    assert all(deny["podSelector"]["matchLabels"].items() <= each.items() for each in labels)
+
+
+def test_what_goes_out_is_names_tls_and_pod_identity() -> None:
+    allowed = [
+        (port.get("protocol"), port["port"]) for rule in policies()["dev-egress"]["egress"] for port in rule["ports"]
+    ]
+    assert allowed == [("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 80)]
+
+
+def test_the_metadata_of_the_instance_are_out_of_reach() -> None:
+    tls = policies()["dev-egress"]["egress"][1]
+    assert "169.254.0.0/16" in tls["to"][0]["ipBlock"]["except"]
+
+
+def test_emulators_are_reached_only_where_they_are_used() -> None:
+    assert len(policies()["dev-egress"]["egress"]) + 1 == len(policies(EMULATED)["dev-egress"]["egress"])
+    rule = policies(EMULATED)["dev-egress"]["egress"][-1]
+    (service,) = of_kind(render(chart=LOCAL_CHART, release="local"), "Service")
+    assert rule["to"][0]["podSelector"]["matchLabels"].items() <= service["spec"]["selector"].items()
+    assert {port["port"] for port in rule["ports"]} <= {port["targetPort"] for port in service["spec"]["ports"]}
+
+
+def test_the_processor_lets_nobody_in_but_who_scrapes() -> None:
+    api = policies()["dev-api"]
+    assert api["podSelector"]["matchExpressions"][0]["values"] == ["token", "ingest"]
+    (rule,) = policies()["dev-ops"]["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": "ops"}]
+    assert rule["from"]
+
+
+def test_the_api_can_be_kept_to_some() -> None:
+    ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+    (rule,) = policies({"networkPolicy": {"apiFrom": [ingress]}})["dev-api"]["ingress"]
+    assert rule["from"][0] == ingress
+    assert rule["from"][1]["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "test"
+    assert "from" not in policies()["dev-api"]["ingress"][0]
+
+
+def test_nobody_scrapes_where_nobody_is_named() -> None:
+    assert "ingress" not in policies({"networkPolicy": {"opsFrom": []}})["dev-ops"]
+
+
+def test_more_ways_out_can_be_named_and_walls_left_out() -> None:
+    database = {"ports": [{"protocol": "TCP", "port": 5432}]}
+    assert database in policies({"networkPolicy": {"egress": [database]}})["dev-egress"]["egress"]
+    assert policies({"networkPolicy": {"enabled": False}}) == {}
+
+
+def test_ports_in_policies_are_ports_of_the_pods() -> None:
+    named_ports = {
+        port["name"]
+        for _, spec in pod_specs(render())
+        for container in spec["containers"]
+        for port in container.get("ports", [])
+    }
+    used = {port["port"] for spec in policies().values() for rule in spec.get("ingress", []) for port in rule["ports"]}
+    assert used == named_ports == {"http", "ops"}
+
+
+def test_the_embedded_stack_sends_nothing_anywhere() -> None:
+    (policy,) = of_kind(render(chart=LOCAL_CHART, release="local"), "NetworkPolicy")
+    assert policy["spec"]["egress"] == []
+    assert sorted(policy["spec"]["policyTypes"]) == ["Egress", "Ingress"]
+    assert policy["spec"]["ingress"][0]["from"] == [{"podSelector": {}}]
+
+
+def test_neither_way_in_is_there_unless_asked_for() -> None:
+    assert not {"Ingress", "HTTPRoute"} & {each["kind"] for each in render()}
+
+
+def test_an_ingress_has_one_host_for_both_services() -> None:
+    (ingress,) = of_kind(render({"ingress": {"enabled": True, "host": HOST, "tlsSecretName": "cert"}}), "Ingress")
+    (rule,) = ingress["spec"]["rules"]
+    backends = {path["path"]: path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
+    assert backends == {"/token": "dev-token", "/notifications": "dev-token", "/task": "dev-ingest"}
+    assert {path["pathType"] for path in rule["http"]["paths"]} == {"Exact"}
+    assert rule["host"] == HOST
+    assert ingress["spec"]["tls"] == [{"hosts": [HOST], "secretName": "cert"}]
+
+
+def test_a_route_says_the_same() -> None:
+    parents = [{"name": "gateway", "namespace": "gateways"}]
+    (route,) = of_kind(render({"httpRoute": {"enabled": True, "host": HOST, "parentRefs": parents}}), "HTTPRoute")
+    backends = {
+        match["path"]["value"]: rule["backendRefs"][0]["name"]
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+    }
+    assert backends == {"/token": "dev-token", "/notifications": "dev-token", "/task": "dev-ingest"}
+    assert (route["spec"]["hostnames"], route["spec"]["parentRefs"]) == ([HOST], parents)
+
+
+CALLED = {
+    "send_message_batch": "sqs:SendMessage",
+    "receive_message": "sqs:ReceiveMessage",
+    "delete_message_batch": "sqs:DeleteMessage",
+    "change_message_visibility_batch": "sqs:ChangeMessageVisibility",
+    "get_queue_attributes": "sqs:GetQueueAttributes",
+    "get_parameter": "ssm:GetParameter",
+}
+"""Batch calls have no permission of their own (SQS API permissions reference)."""
+BY_PEOPLE = ("dead_letter_commands", "dead_letter_task", "dead_letter_move", "dead_letter_reader")
+"""What is run by hand, with the rights of whoever runs it."""
+
+
+def allowed(service: str) -> set[str]:
+    policy: Any = json.loads((ROOT / "docs" / "iam" / f"{service}.json").read_text())
+    actions: set[str] = set()
+    for statement in policy["Statement"]:
+        assert "*" not in json.dumps(statement), statement["Sid"]
+        action = statement["Action"]
+        actions |= {action} if isinstance(action, str) else set(action)
+    return actions
+
+
+def test_the_policies_allow_what_is_called_and_nothing_else() -> None:
+    called = {
+        CALLED[call]
+        for file in (ROOT / "services").rglob("*.py")
+        if not file.name.startswith(BY_PEOPLE)
+        for call in re.findall(r"(?:_client|_ssm|client)\.([a-z]+_[a-z_]+)\(", file.read_text())
+        if call in CALLED
+        or call.startswith(("send_", "receive_", "delete_", "change_", "get_q", "get_p", "list_", "put_"))
+    }
+    everything = allowed("token") | allowed("ingest") | allowed("processor")
+    assert everything == called | {"kms:Decrypt"}
+
+
+def test_each_service_may_do_its_part_alone() -> None:
+    assert allowed("token") == {"ssm:GetParameter", "kms:Decrypt"}
+    assert allowed("ingest") == {"sqs:SendMessage"}
+    assert "sqs:DeleteMessage" not in allowed("token") | allowed("ingest")
+
+
+@pytest.mark.parametrize("service", ["token", "ingest", "processor"])
+def test_notes_and_values_point_to_a_policy_that_is_there(service: str) -> None:
+    assert (ROOT / "docs" / "iam" / f"{service}.json").is_file()
+    assert f"docs/iam/{service}.json" in (ROOT / "charts/notification-api/values.yaml").read_text()
