@@ -1,0 +1,99 @@
+"""A decision in one sentence, with the figures that decided, for Event, condition and log."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from k8s.operator.scaling.demand import Demand
+from k8s.operator.scaling.types import Figure, Observed, Policy, Reason
+
+_FIGURES = {
+    Figure.BACKLOG: "the queue's depth",
+    Figure.REPLICAS: "the replicas",
+    Figure.ARRIVALS: "the arrivals",
+    Figure.TASKS: "the processors' figures",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a sentence is made of."""
+
+    observed: Observed
+    policy: Policy
+    replicas: int
+    """What is asked for."""
+    wanted: Demand | None
+    """None where too little was read to reckon with."""
+
+    @property
+    def wanted_replicas(self) -> int:
+        return self.wanted.replicas if self.wanted else self.replicas
+
+
+def explain(reason: Reason, case: Case) -> str:
+    """Say why so many replicas are asked for."""
+    said = _SENTENCES[reason](case)
+    if case.wanted is None or Figure.BACKLOG in case.observed.unreadable:
+        return said
+    lacking = f"; {_unreadable(case)}" if case.observed.unreadable and reason is not Reason.UNREADABLE else ""
+    return f"{said} ({_figures(case.observed, case.wanted)}){lacking}"
+
+
+def _figures(observed: Observed, wanted: Demand) -> str:
+    told = [f"{observed.visible or 0} waiting", f"{observed.in_flight or 0} in flight"]
+    if observed.arrivals_per_second is not None:
+        told.append(f"{observed.arrivals_per_second:.3g} a second arriving")
+    if observed.wait_seconds is not None:
+        told.append(f"{observed.wait_seconds:.3g} s of wait")
+    return ", ".join([*told, f"{wanted.task_seconds:.3g} s a task"])
+
+
+def _unreadable(case: Case) -> str:
+    reasons = (f"{_FIGURES[figure]} ({why})" for figure, why in sorted(case.observed.unreadable.items()))
+    return f"could not be read: {', '.join(reasons)}"
+
+
+def _bounds(case: Case) -> str:
+    name = "maxReplicas" if case.wanted_replicas > case.replicas else "minReplicas"
+    return f"{_count(case.replicas)} by {name}, where {case.wanted_replicas} would be wanted"
+
+
+def _backlog(case: Case) -> str:
+    return f"{_count(case.replicas)} to start all that waits within {case.policy.wait_objective_seconds:g} s"
+
+
+def _stabilising(case: Case) -> str:
+    seconds = case.policy.scale_in_stabilisation_seconds
+    fewer = case.wanted_replicas
+    return f"{_count(case.replicas)} stay, though {fewer} would do: more were wanted in the last {seconds:g} s"
+
+
+def _idle(case: Case) -> str:
+    return f"no more than {_count(case.replicas)} were wanted for {case.policy.scale_in_stabilisation_seconds:g} s"
+
+
+def _held(why: str) -> Callable[[Case], str]:
+    def said(case: Case) -> str:
+        more = f", where {case.wanted_replicas} would be wanted" if case.wanted_replicas > case.replicas else ""
+        return f"held at {_count(case.replicas)}{more}: {why or _unreadable(case)}"
+
+    return said
+
+
+def _count(replicas: int) -> str:
+    return "1 replica" if replicas == 1 else f"{replicas} replicas"
+
+
+_SENTENCES: Mapping[Reason, Callable[[Case], str]] = {
+    Reason.STEADY: lambda case: f"{_count(case.replicas)}, as there are, keep the objective",
+    Reason.FIRST_MESSAGE: lambda case: f"{_count(case.replicas)} from none: there is work",
+    Reason.ARRIVALS: lambda case: f"{_count(case.replicas)} to keep up with what arrives",
+    Reason.BACKLOG: _backlog,
+    Reason.IDLE: _idle,
+    Reason.STABILISING: _stabilising,
+    Reason.IN_FLIGHT: lambda case: f"{_count(case.replicas)} stay: tasks are in hand",
+    Reason.BOUNDS: _bounds,
+    Reason.UNREADABLE: _held(""),
+    Reason.CRASH_LOOP: _held("the processors keep dying, see their logs"),
+    Reason.FAILING: _held("every task fails, see the processors' logs"),
+}

@@ -1,0 +1,72 @@
+"""The rule of scaling, as a pure function. docs/scaling.md says why it is as it is."""
+
+from dataclasses import replace
+
+from k8s.operator.scaling.demand import Demand, demand, in_flight_replicas
+from k8s.operator.scaling.explain import Case, explain
+from k8s.operator.scaling.reasons import Bounds, Weighed, reason_for, reason_to_hold
+from k8s.operator.scaling.stabilise import most_wanted, remember
+from k8s.operator.scaling.types import Decision, Figure, Observed, Policy, Reason
+
+
+def desired_replicas(observed: Observed, policy: Policy, now: float) -> Decision:
+    """Decide how many replicas a stage's processor should have at `now`.
+
+    With the queue or the replicas unread, nothing changes. With only arrivals or tasks unread, none go, and more come
+    only if the queue, which was read, shows that they are needed: else one pod that does not answer would keep a stage
+    at zero. A broken processor gets no more than it has.
+    """
+    if not observed.unreadable.keys().isdisjoint((Figure.BACKLOG, Figure.REPLICAS)):
+        return _hold(Reason.UNREADABLE, observed, policy, now, None)
+    there_are = observed.replicas_desired or 0
+    wanted = demand(observed, policy, _task_seconds(observed, policy))
+    broken = reason_to_hold(observed)
+    if broken and wanted.replicas > there_are > 0:
+        return _hold(broken, observed, policy, now, wanted)
+    if observed.unreadable and wanted.replicas <= there_are:
+        return _hold(Reason.UNREADABLE, observed, policy, now, wanted)
+    return _decide(observed, policy, now, _one_at_most(wanted) if broken and not there_are else wanted)
+
+
+def _decide(observed: Observed, policy: Policy, now: float, wanted: Demand) -> Decision:
+    bounds = Bounds.of(policy)
+    there_are = observed.replicas_desired or 0
+    memory = remember(observed, policy, now, bounds.clamp(wanted.replicas))
+    weighed = Weighed(
+        there_are=there_are,
+        wanted=wanted,
+        stabilised=min(there_are, most_wanted(memory)),
+        in_flight=min(there_are, in_flight_replicas(observed, policy)),
+        bounds=bounds,
+    )
+    reason = reason_for(weighed)
+    message = explain(reason, Case(observed, policy, weighed.replicas, wanted))
+    return Decision(replicas=weighed.replicas, reason=reason, message=message, memory=memory)
+
+
+def _hold(reason: Reason, observed: Observed, policy: Policy, now: float, wanted: Demand | None) -> Decision:
+    """Keep what there is. It counts as wanted: who saw too little has no grounds to let replicas go soon after."""
+    there_are = observed.replicas_desired
+    if there_are is None:
+        there_are = max((past.replicas for past in observed.memory.recommendations), default=0)
+    replicas = Bounds.of(policy).clamp(there_are)
+    return Decision(
+        replicas=replicas,
+        reason=reason,
+        message=explain(reason, Case(observed, policy, replicas, wanted)),
+        hold=True,
+        memory=remember(observed, policy, now, replicas),
+    )
+
+
+def _task_seconds(observed: Observed, policy: Policy) -> float:
+    """What is measured, else what was, else what is assumed."""
+    for known in (observed.task_seconds, observed.memory.task_seconds):
+        if known is not None:
+            return known
+    return policy.assumed_task_seconds
+
+
+def _one_at_most(wanted: Demand) -> Demand:
+    """One replica, to find out whether the processor still is broken."""
+    return replace(wanted, arrivals=min(1, wanted.arrivals), backlog=min(1, wanted.backlog))
