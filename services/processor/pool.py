@@ -84,14 +84,14 @@ class Pool:
         cut_off = list(self._working)
         for task in cut_off:
             task.cancel()
-        await self.until_settled()
+        await self.until_settled(STOP_SECONDS)
         logger.info("drained", extra={"action": "drain", "returned_running": len(cut_off), "stuck": len(self._tasks)})
         return not self._tasks and not self._drained_badly and not hurried.is_set()
 
-    async def until_settled(self) -> None:
-        """Wait for what is being settled, for a while at most."""
+    async def until_settled(self, seconds: float) -> None:
+        """Wait for what is being settled, for `seconds` at most."""
         if self._tasks:
-            await asyncio.wait(self._tasks, timeout=STOP_SECONDS)
+            await asyncio.wait(self._tasks, timeout=seconds)
 
     def _start(self, user_id: str, lease: Lease) -> None:
         if lease.lost:  # while it waited

@@ -31,7 +31,8 @@ from services.processor.worker import Worker
 logger = logging.getLogger(__name__)
 
 LAST_POLL_SECONDS = 1.0
-FLUSH_SECONDS = 3.0
+"""How long an open poll, and what it brings, is waited for when there is no more time."""
+FLUSH_SECONDS = 1.0
 """How long the last settlements may take; tasks that settle have been waited for before."""
 
 
@@ -88,7 +89,7 @@ class Processor:
         await self._poller.stop(ends_at - time.monotonic(), hurried)
         clean = await self._pool.drain(ends_at - time.monotonic(), hurried)
         await self._poller.cut_off(LAST_POLL_SECONDS)
-        await self._pool.until_settled()
+        await self._pool.until_settled(LAST_POLL_SECONDS)
         clean = await self._flushed() and clean
         if not clean or self._runner.abandoned:
             self._lifecycle.forced()

@@ -1,0 +1,263 @@
+"""The traffic with the queue: slots, polls, leases and acknowledgements. A proxy counts the calls, and spoils some.
+
+What users of other consumers complain of is here, named for what it does (shared notes on SQS have the threads).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.processor.task import Task
+from tests.support.processor_here import Counted, processor_here
+from tests.support.processor_stage import ProcessorStage
+from tests.support.soon import soon
+from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
+
+
+@pytest.fixture
+async def proxy(stage: ProcessorStage) -> AsyncIterator[SqsFaultProxy]:
+    async with sqs_fault_proxy(stage.servers.aws.endpoint_url) as running:
+        yield running
+
+
+class Gate:
+    """A handler whose tasks stay until they are let through."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.begun: list[str] = []
+        self.together = Counter[str]()
+        self.most: Counter[str] = Counter()
+        self.cancelled = 0
+
+    async def __call__(self, task: Task) -> str:
+        self.begun.append(task.id)
+        self.together[task.user_id] += 1
+        self.most = Counter({user: max(self.most[user], now) for user, now in self.together.items()})
+        try:
+            if task.data != "quick":
+                await self.open.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.together[task.user_id] -= 1
+        return task.data
+
+
+async def test_one_slow_task_stalls_nobody(stage: ProcessorStage) -> None:
+    """bbc/sqs-consumer#96 #229 #271, awspring/spring-cloud-aws#23: it stalls its batch of ten there."""
+    gate = Gate()
+    async with stage.news("user") as news, processor_here(stage, gate, CONCURRENCY="2", USER_SHARE="1"):
+        slow = await stage.send("user", "slow")
+        quick = [await stage.send("user", "quick") for _ in range(12)]
+        await news.wait(12)
+        assert sorted(one for one, _ in news.statuses()) == sorted(quick)
+        gate.open.set()
+        await news.wait(13)
+    assert news.statuses()[-1] == (slow, "finished")
+
+
+async def test_more_than_a_batch_of_ten_at_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """bbc/sqs-consumer#229: concurrency above ten. Hundreds of slots fill, with more pollers than one."""
+    gate = Gate()
+    settings = {"CONCURRENCY": "300", "USER_SHARE": "1", "AWS_ENDPOINT_URL": proxy.url}
+    async with stage.news("user") as news:
+        await asyncio.gather(*(stage.send("user") for _ in range(300)))
+        async with processor_here(stage, gate, **settings):
+            await soon(lambda: len(gate.begun) == 300, seconds=20)
+            gate.open.set()
+            await news.wait(300, seconds=20)
+            await stage.until_empty()
+    assert sorted(proxy.batch_sizes["DeleteMessageBatch"])[-1] == 10
+    assert proxy.calls["DeleteMessageBatch"] <= 60
+    assert len(news.told) == 300
+
+
+async def test_no_more_is_taken_than_there_are_slots(stage: ProcessorStage) -> None:
+    """Bogdanp/dramatiq_sqs#53: what is prefetched expires unstarted there, and is done twice."""
+    gate = Gate()
+    for number in range(30):
+        await stage.send(f"user-{number % 6}")
+    async with processor_here(stage, gate, CONCURRENCY="12"):
+        await soon(lambda: len(gate.begun) == 12)
+        await asyncio.sleep(0.3)  # time enough for a poll that should not be
+        assert await stage.depth() == (18, 12)
+        gate.open.set()
+        await stage.until_empty()
+
+
+async def test_an_idle_processor_has_one_poll_open(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    settings = {"CONCURRENCY": "300", "AWS_ENDPOINT_URL": proxy.url}
+    async with stage.news("user") as news, processor_here(stage, Gate(), **settings):
+        for _ in range(40):
+            await stage.send("user", "quick")
+        await news.wait(40)
+        await stage.until_empty()
+        await soon(lambda: proxy.calls["ReceiveMessage"] > 0)
+        before = proxy.calls["ReceiveMessage"]
+        await asyncio.sleep(2.2)
+        assert proxy.calls["ReceiveMessage"] - before <= 4
+
+
+async def test_a_flood_of_one_user_leaves_slots_to_the_others(stage: ProcessorStage) -> None:
+    gate = Gate()
+    for _ in range(60):
+        await stage.send("flood")
+    others = [f"quiet-{number}" for number in range(4)]
+    async with processor_here(stage, gate, CONCURRENCY="16", USER_SHARE="0.5"):
+        await soon(lambda: gate.together["flood"] >= 8)
+        async with stage.news("quiet-0") as news:
+            for user in others:
+                await stage.send(user, "quick")
+            gate.open.set()
+            await news.wait(1)
+        await stage.until_empty()
+    assert len(gate.begun) == 64
+
+
+async def test_a_task_longer_than_the_visibility_timeout_runs_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """celery/celery#5935: duplicates past the visibility timeout. Heartbeats keep twelve tasks in two calls a round."""
+    gate = Gate()
+    async with stage.news("user") as news:
+        for _ in range(12):
+            await stage.send("user")
+        async with processor_here(stage, gate, USER_SHARE="1", AWS_ENDPOINT_URL=proxy.url):
+            await soon(lambda: len(gate.begun) == 12)
+            await asyncio.sleep(3.5)
+            assert await stage.depth() == (0, 12)
+            gate.open.set()
+            await news.wait(12)
+            await stage.until_empty()
+    assert len(gate.begun) == 12
+    assert proxy.calls["ChangeMessageVisibilityBatch"] < 24
+    assert max(proxy.batch_sizes["ChangeMessageVisibilityBatch"]) > 1
+
+
+async def test_no_heartbeat_comes_after_its_message_was_deleted_or_returned(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    """novuhq/novu#12437: a heartbeat fires after the delete, and fails, there."""
+    refused = Counted("leases_lost_total")
+    async with stage.news("user") as news, processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+        for _ in range(5):
+            await stage.send("user", "quick")
+        await news.wait(5)
+        await stage.until_empty()
+        proxy.forget()
+        await asyncio.sleep(1.2)  # past the time when a heartbeat would be due
+    assert proxy.calls["ChangeMessageVisibilityBatch"] == 0
+    assert refused() == 0
+
+
+async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_told(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    """justeattakeaway/JustSaying#1584: deleting with a stale receipt "succeeds" there."""
+    gate, lost = Gate(), Counted("leases_lost_total")
+    async with stage.news("user") as news, processor_here(stage, gate, AWS_ENDPOINT_URL=proxy.url):
+        gone = proxy.fault(
+            action="ChangeMessageVisibilityBatch",
+            fails=lambda _: True,
+            code="ReceiptHandleIsInvalid",
+            sender_fault=True,
+            calls=1,
+        )
+        task_id = await stage.send("user")
+        await soon(lambda: gate.cancelled == 1)
+        assert (lost(), gone.hits, news.told) == (1, 1, [])
+        assert proxy.calls["DeleteMessageBatch"] == 0
+        assert await stage.depth() == (0, 1)  # it comes again when its time is over, and is done then
+        gate.open.set()
+        await news.wait(1)
+        await stage.until_empty()
+    assert gate.begun == [task_id, task_id]
+    assert news.statuses() == [(task_id, "finished")]
+
+
+async def test_when_heartbeats_hang_the_lease_is_lost_before_others_get_the_message(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    gate = Gate()
+    async with processor_here(stage, gate, AWS_ENDPOINT_URL=proxy.url):
+        proxy.fault(action="ChangeMessageVisibilityBatch", never_answer=True)
+        await stage.send("user")
+        await soon(lambda: len(gate.begun) == 1)
+        await soon(lambda: gate.cancelled == 1, seconds=3.3)
+
+
+async def test_only_the_entries_that_failed_are_deleted_again(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """A batch's answer is read: what it names as failed, and nothing else, is sent once more."""
+    spoilt: list[str] = []
+
+    def first_three(entry: dict[str, str]) -> bool:
+        if len(spoilt) < 3:
+            spoilt.append(entry["ReceiptHandle"])
+            return True
+        return False
+
+    async with stage.news("user") as news:
+        for _ in range(10):
+            await stage.send("user", "quick")
+        async with processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+            proxy.fault(action="DeleteMessageBatch", fails=first_three, calls=1)
+            await news.wait(10)
+            await stage.until_empty()
+    assert sum(proxy.batch_sizes["DeleteMessageBatch"]) == 10 + len(spoilt)
+    assert len(news.told) == 10
+
+
+async def test_acknowledgements_that_wait_at_the_stop_are_sent(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """awspring/spring-cloud-aws#925 #1661: buffered acknowledgements are lost at the stop there."""
+    async with stage.news("user") as news:
+        for _ in range(7):
+            await stage.send("user", "quick")
+        proxy.fault(action="DeleteMessageBatch", status=500, calls=3)
+        async with processor_here(stage, Gate(), hurry=False, AWS_ENDPOINT_URL=proxy.url):
+            await news.wait(7)
+        assert await stage.depth() == (0, 0)
+
+
+async def test_while_the_queue_refuses_nothing_spins_and_work_goes_on_afterwards(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    async with stage.news("user") as news, processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url) as lifecycle:
+        proxy.faults.append(throttled("ReceiveMessage"))
+        await soon(lambda: "queue" in lifecycle.not_ready())
+        assert "RequestThrottled" in lifecycle.not_ready()["queue"]
+        proxy.forget()
+        await asyncio.sleep(1)
+        assert proxy.calls["ReceiveMessage"] < 20
+        proxy.heal()
+        await stage.send("user", "quick")
+        await news.wait(1)
+        assert lifecycle.not_ready() == {}
+
+
+async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStage) -> None:
+    answers: list[bool] = []
+
+    async def chatty(task: Task) -> str:
+        answers.extend([await task.progress(f"{number}") for number in range(50)])
+        return task.data
+
+    dropped = Counted("progress_dropped_total")
+    async with stage.news("user") as news, processor_here(stage, chatty):
+        task_id = await stage.send("user")
+        await stage.until_empty()
+        await news.wait(2)
+    assert news.statuses() == [(task_id, "progress"), (task_id, "finished")]
+    assert answers == [True] + [False] * 49
+    assert dropped() == 49
+
+
+async def test_the_drain_in_this_process_waits_for_its_poll(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """A long poll abandoned at shutdown strands messages (ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049)."""
+    settings = {"VISIBILITY_TIMEOUT_SECONDS": "600", "AWS_ENDPOINT_URL": proxy.url}
+    async with processor_here(stage, Gate(), hurry=False, **settings) as lifecycle:
+        await soon(lambda: proxy.calls["ReceiveMessage"] > 0)
+        lifecycle.stopping.set()
+        await stage.send("user")
+    assert await stage.depth() in {(1, 0), (0, 0)}
