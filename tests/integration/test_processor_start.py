@@ -1,0 +1,74 @@
+"""Starting with settings that cannot be used: one clear sentence each, status 2, and no traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from local.environment import shielded
+from local.plan import ROOT
+
+SETTINGS = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "STAGE_NAME": "test",
+    "HOST": "127.0.0.1",
+    "TASK_QUEUE_URL": "http://127.0.0.1:9/tasks",
+    "DEAD_LETTER_QUEUE_URL": "http://127.0.0.1:9/dlq",
+    "MOMENTO_API_KEY_PARAM_NAME": "/key",
+    "MOMENTO_CACHE_NAME": "cache",
+}
+
+
+def start(tmp_path: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "mine.py").write_text("def no_argument(): ...\nconstant = 5\n")
+    (tmp_path / "broken.py").write_text("def handle(:\n")
+    return subprocess.run(
+        [sys.executable, "-m", "services.processor"],
+        cwd=ROOT,
+        env={**shielded(os.environ), **SETTINGS, "OPS_PORT": "19", "PYTHONPATH": str(tmp_path), **changes},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+
+
+@pytest.fixture
+def ops_port(unused_tcp_port: int) -> str:
+    return str(unused_tcp_port)
+
+
+@pytest.mark.parametrize(
+    ("handler", "sentence"),
+    [
+        ("nothing", "must be module:function"),
+        ("no_such_module:handle", "no_such_module cannot be imported: No module named 'no_such_module'"),
+        ("mine:absent", "mine has no function absent"),
+        ("mine:constant", "mine has no function constant"),
+        ("mine:no_argument", "mine:no_argument must take one argument, the task"),
+        ("broken:handle", "broken cannot be imported: SyntaxError"),
+    ],
+)
+def test_a_handler_that_cannot_be_used(tmp_path: Path, ops_port: str, handler: str, sentence: str) -> None:
+    ended = start(tmp_path, TASK_HANDLER=handler, OPS_PORT=ops_port)
+    assert ended.returncode == 2
+    assert f"TASK_HANDLER: {sentence}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_every_wrong_setting_is_named_at_once(tmp_path: Path, ops_port: str) -> None:
+    wrong = {"CONCURRENCY": "0", "USER_SHARE": "2", "TASK_QUEUE_URL": "queue", "VISIBILITY_TIMEOUT_SECONDS": "x"}
+    ended = start(tmp_path, **wrong, OPS_PORT=ops_port)
+    assert ended.returncode == 2
+    assert all(f"  {name}: " in ended.stderr for name in wrong)
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_grace_that_the_long_poll_would_outlast_is_refused(tmp_path: Path, ops_port: str) -> None:
+    ended = start(tmp_path, SHUTDOWN_GRACE_SECONDS="20", OPS_PORT=ops_port)
+    assert ended.returncode == 2
+    assert "SHUTDOWN_GRACE_SECONDS: must be above 25" in ended.stderr
