@@ -1,5 +1,6 @@
 """The ingest service: POST /task puts a task on the queue and answers 202 once SQS has acknowledged it."""
 
+import asyncio
 import math
 import secrets
 from collections.abc import AsyncIterator
@@ -78,6 +79,9 @@ async def _send(sender: Batcher[OutgoingMessage], task: TaskMessage) -> None:
     message = OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=task.user_id)
     try:
         await sender.submit(message, message.size())
+    except asyncio.CancelledError:  # by the time limit; what was not in flight by then is never sent
+        REFUSED.labels("timeout").inc()
+        raise
     except Exception:
         REFUSED.labels("queue").inc()
         raise

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 import orjson
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 
 from services.common.problem import Problem
 
@@ -21,7 +21,7 @@ async def read_payload(request: web.Request) -> str:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task in UTF-8.")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task without Content-Encoding.")
-    raw = await request.read()
+    raw = await _whole(request)
     fields = _json(raw)
     if not isinstance(fields, dict):
         raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not a JSON object. {EXAMPLE}")
@@ -29,6 +29,14 @@ async def read_payload(request: web.Request) -> str:
     if not isinstance(data, str) or not data.strip():
         raise Problem(HTTPStatus.BAD_REQUEST, f"`data` must be a text that is not empty. {EXAMPLE}")
     return raw.decode()
+
+
+async def _whole(request: web.Request) -> bytes:
+    try:
+        return await request.read()
+    except (ConnectionError, ClientPayloadError, web.RequestPayloadError):
+        # Mostly nobody is left to read this; it must not count as a failure of ours.
+        raise Problem(HTTPStatus.BAD_REQUEST, "The body did not arrive whole. Send the request again.") from None
 
 
 def _json(raw: bytes) -> object:

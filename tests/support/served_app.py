@@ -1,8 +1,9 @@
 """An application of ours served on a free port of 127.0.0.1, in this process and on this event loop."""
 
+import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -15,7 +16,6 @@ from services.common import aws
 from services.common.lifecycle import Lifecycle
 from services.common.logs import _ContextFormatter
 from services.common.serve import MAX_HEADER_BYTES
-from tests.support.eventually import eventually
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,14 @@ class Served:
 
     async def ready(self) -> Self:
         """Return once nothing that it needs is missing."""
-        await eventually(lambda: not self.lifecycle.not_ready())
+        await self.until(lambda: not self.lifecycle.not_ready())
         return self
+
+    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
+        """Return once `condition()` holds, asked on this event loop, where the application's parts live."""
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 -- readiness is asked for, it signals nothing
+                await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
@@ -78,9 +84,9 @@ def aws_environment(values: Mapping[str, str]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
-        aws._session.cache_clear()
+        # All else of the session stays: the SDK's endpoint data takes longer to load than most tests to run.
+        patch.setattr(aws._session(), "_credentials", None)
         yield
-    aws._session.cache_clear()
 
 
 def log_lines(records: list[logging.LogRecord]) -> str:
