@@ -3,14 +3,20 @@
 from collections.abc import AsyncIterator
 
 from aiohttp import web
+from prometheus_client import Gauge
 
 from services.common.aws import ssm_client
 from services.common.lifecycle import Lifecycle
+from services.common.metrics import PREFIX
 from services.common.momento import Momento
 from services.common.parameter import Parameter
 from services.common.settings import MomentoSettings
 
 MOMENTO = web.AppKey("momento", Momento)
+# Here and not in metrics.py, since ingest has no key and would tell of one that is 0 s old.
+KEY_AGE = Gauge(
+    "momento_key_age_seconds", "Since the Momento API key was put into SSM; NaN: unknown.", namespace=PREFIX
+)
 
 
 def use_momento(app: web.Application, settings: MomentoSettings, lifecycle: Lifecycle) -> None:
@@ -22,6 +28,7 @@ def use_momento(app: web.Application, settings: MomentoSettings, lifecycle: Life
             gateway = Momento(settings, api_key, lifecycle.background)
             lifecycle.add_check("momento", gateway.not_ready)
             app[MOMENTO] = gateway
+            KEY_AGE.set_function(api_key.age_seconds)
             async with gateway.running(), lifecycle.background.running("momento-key", api_key.run()):
                 yield
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ class Parameter:
         self._clock = clock
         self._sleep = sleep
         self._value: str | None = None
+        self._modified_at = math.nan
         self._changes = 0
         self._cause = "it was not read yet"
         self._reading = asyncio.Lock()
@@ -63,6 +65,10 @@ class Parameter:
         if self._value is None:
             raise ParameterUnavailable(f"The parameter {self.name} cannot be read: {self._cause}")
         return self._value
+
+    def age_seconds(self) -> float:
+        """How long ago the value was put into SSM, by SSM's own word; NaN when it is not known."""
+        return time.time() - self._modified_at
 
     def ready_reason(self) -> str | None:
         """None when there is a value, else a sentence that says why not and what to do."""
@@ -115,4 +121,6 @@ class Parameter:
         value = answer.get("Parameter", {}).get("Value", "").strip()
         if not value:
             raise EmptyParameterError
+        modified = answer["Parameter"].get("LastModifiedDate")
+        self._modified_at = math.nan if modified is None else modified.timestamp()
         return value

@@ -62,6 +62,10 @@ class Record:
         """Note that the user knows, so that this process need not remember it beside the cache."""
         self._untold.pop(task_id, None)
 
+    def is_untold(self, task_id: str) -> bool:
+        """Tell whether the user is known not to know yet."""
+        return task_id in self._untold
+
     async def guarded(self, operation: str, call: Callable[[], Awaitable[R]], otherwise: R) -> R:
         """Call the cache unless it has just failed; answer `otherwise`, and count it, when it is out."""
         if self._clock() >= self._out_until:

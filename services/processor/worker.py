@@ -80,7 +80,7 @@ class Worker:
                     await claim.enter_async_context(self.claims.held(task.task_id))
                     known = await self._find(lease.message, task.user_id, task.task_id)
                 if known is not None:
-                    return await self._again(task.user_id, known)
+                    return await self._again(lease.message, task.user_id, known)
             return await self._attempt(lease, task, data, fields)
 
     async def _attempt(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
@@ -114,7 +114,7 @@ class Worker:
 
     async def _tell(self, message: ReceivedMessage, task: TaskMessage, notification: Notification) -> None:
         await self.teller.final(task.user_id, notification)
-        END_TO_END_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+        _observe_end_to_end(message)
 
     async def _failed(self, message: ReceivedMessage, task: TaskMessage, data: str, error: Exception) -> Verdict:
         failure = _classify(error)
@@ -144,7 +144,7 @@ class Worker:
         if error.user_id is not None and message.receive_count > 1:
             known = await self._find(message, error.user_id, task_id)
             if known is not None:
-                return await self._again(error.user_id, known)
+                return await self._again(message, error.user_id, known)
         await bury(self.dead_letters, message, Reason.UNREADABLE, str(error))
         logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
         if error.user_id is not None:
@@ -156,9 +156,12 @@ class Worker:
         known = await self.record.find(user_id, task_id)
         return None if known is not None and is_overruled(known, message) else known
 
-    async def _again(self, user_id: str, known: Notification) -> Verdict:
+    async def _again(self, message: ReceivedMessage, user_id: str, known: Notification) -> Verdict:
         REPEATED.inc()
+        is_first_news = message.receive_count == 1 or self.record.is_untold(known.task_id)
         await self.teller.again(user_id, known)
+        if is_first_news:  # of this POST: late news, after an outage of Momento, count against the promise
+            _observe_end_to_end(message)
         return Done("repeated")
 
 
@@ -168,6 +171,10 @@ def _classify(error: Exception) -> Failure:
     if isinstance(error, Transient):
         return Failure.TRANSIENT
     return Failure.TIMEOUT if isinstance(error, TimeoutError) else Failure.UNKNOWN
+
+
+def _observe_end_to_end(message: ReceivedMessage) -> None:
+    END_TO_END_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
 
 
 def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: Verdict) -> None:
