@@ -60,7 +60,7 @@ class Memory:
     """What one decision hands on to the next; bounded by the policy. The observer never looks into it."""
 
     recommendations: tuple[Recommendation, ...] = ()
-    """No older than `scale_in_stabilisation_seconds`."""
+    """No older than `PATIENCE` (stabilise.py) times `scale_in_stabilisation_seconds`, each less than the one before."""
     task_seconds: float | None = None
     """The last measured mean task time, for when nothing is measured."""
 
