@@ -17,6 +17,8 @@ from k8s.operator.scaling.types import Figure, Observed, Policy
 
 LATE_SHARE = 0.05
 """Arrivals of a steady stream that may wait longer than the objective."""
+TOLERANCE = 0.1
+"""Arrivals are counted over seconds and vary by chance: so much more than `utilisation` allows is no reason to grow."""
 _SHORTEST_TASK_SECONDS = 1e-3
 """A mean below this is as good as none; it keeps divisions finite."""
 
@@ -39,7 +41,7 @@ def demand(observed: Observed, policy: Policy, task_seconds: float) -> Demand:
     """Reckon with what was read; what was not counts as none, so the answer is a lower bound then."""
     seconds = max(task_seconds, _SHORTEST_TASK_SECONDS)
     return Demand(
-        arrivals=_for_arrivals(observed.arrivals_per_second or 0.0, seconds, policy),
+        arrivals=_for_arrivals(observed, seconds, policy),
         backlog=_for_backlog(observed, seconds, policy),
         task_seconds=seconds,
     )
@@ -50,9 +52,19 @@ def in_flight_replicas(observed: Observed, policy: Policy) -> int:
     return _ceil((observed.in_flight or 0) / policy.slots_per_replica)
 
 
-def _for_arrivals(per_second: float, task_seconds: float, policy: Policy) -> int:
-    load = per_second * task_seconds
-    replicas = _ceil(load / (policy.slots_per_replica * policy.utilisation))
+def busy_replicas(observed: Observed) -> int:
+    """Replicas with tasks in hand. One that did not tell may have some, unless nothing is in flight at all."""
+    told = observed.in_flight_by_pod
+    untold = max(0, (observed.replicas_ready or 0) - len(told))
+    return sum(tasks > 0 for tasks in told.values()) + min(untold, observed.in_flight or 0)
+
+
+def _for_arrivals(observed: Observed, task_seconds: float, policy: Policy) -> int:
+    load = (observed.arrivals_per_second or 0.0) * task_seconds
+    slots, there_are = policy.slots_per_replica, observed.replicas_desired or 0
+    replicas = _ceil(load / (slots * policy.utilisation))
+    if there_are and replicas > there_are and load <= there_are * slots * policy.utilisation * (1 + TOLERANCE):
+        replicas = there_are
     most = max(policy.max_replicas, 1)
     while 0 < replicas < most and _late_share(replicas, load, task_seconds, policy) > LATE_SHARE:
         replicas += 1

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from k8s.operator.scaling.demand import Demand, demand, in_flight_replicas
+from k8s.operator.scaling.demand import Demand, busy_replicas, demand, in_flight_replicas
 from k8s.operator.scaling.explain import Case, explain
 from k8s.operator.scaling.reasons import Bounds, Weighed, reason_for, reason_to_hold
-from k8s.operator.scaling.stabilise import most_wanted, remember
-from k8s.operator.scaling.types import Decision, Figure, Observed, Policy, Reason
+from k8s.operator.scaling.stabilise import PATIENCE, most_wanted, remember
+from k8s.operator.scaling.types import Decision, Figure, Memory, Observed, Policy, Reason
 
 
 def desired_replicas(observed: Observed, policy: Policy, now: float) -> Decision:
@@ -35,13 +35,19 @@ def _decide(observed: Observed, policy: Policy, now: float, wanted: Demand) -> D
     weighed = Weighed(
         there_are=there_are,
         wanted=wanted,
-        stabilised=min(there_are, most_wanted(memory)),
-        in_flight=min(there_are, in_flight_replicas(observed, policy)),
+        stabilised=min(there_are, most_wanted(memory, now - policy.scale_in_stabilisation_seconds)),
+        in_flight=min(there_are, _in_hand(observed, policy, memory, now)),
         bounds=bounds,
     )
     reason = reason_for(weighed)
     message = explain(reason, Case(observed, policy, weighed.replicas, wanted))
     return Decision(replicas=weighed.replicas, reason=reason, message=message, memory=memory)
+
+
+def _in_hand(observed: Observed, policy: Policy, memory: Memory, now: float) -> int:
+    """Replicas that must stay for the sake of tasks: the busy ones for a while, and always enough for all in flight."""
+    patient = most_wanted(memory, now - PATIENCE * policy.scale_in_stabilisation_seconds)
+    return max(in_flight_replicas(observed, policy), min(busy_replicas(observed), patient))
 
 
 def _hold(reason: Reason, observed: Observed, policy: Policy, now: float, wanted: Demand | None) -> Decision:

@@ -2,17 +2,23 @@
 
 from k8s.operator.scaling.types import Memory, Observed, Policy, Recommendation
 
+PATIENCE = 5
+"""How many times the stabilisation time a replica that is not needed but has tasks in hand may stay.
+
+Deleting it might cut a long task off. As long as there are more slots than tasks, replicas are idle at times, and these
+go; where so many slots share a replica that it never is, something has to go in the end.
+"""
+
 
 def remember(observed: Observed, policy: Policy, now: float, wanted: int) -> Memory:
     """Add what is wanted now.
 
-    Where nothing is remembered (a start, a long pause), what there is counts as wanted. What was wanted before, and
-    was no more than this, can never again decide: it is dropped, which keeps the memory small.
+    Where the last decision is too long ago, or there was none, what there is counts as wanted. What was wanted before,
+    and was no more than this, can never again decide: it is dropped, which keeps the memory small.
     """
-    before = observed.memory
-    oldest = now - policy.scale_in_stabilisation_seconds
-    kept = [past for past in before.recommendations if past.at > oldest]
-    if not kept and policy.scale_in_stabilisation_seconds > 0:
+    before, window = observed.memory, policy.scale_in_stabilisation_seconds
+    kept = [past for past in before.recommendations if past.at > now - PATIENCE * window]
+    if window > 0 and (not kept or kept[-1].at <= now - window):
         kept = [Recommendation(now, observed.replicas_desired or 0)]
     kept = [past for past in kept if past.replicas > wanted]
     return Memory(
@@ -21,6 +27,8 @@ def remember(observed: Observed, policy: Policy, now: float, wanted: int) -> Mem
     )
 
 
-def most_wanted(memory: Memory) -> int:
-    """The most that was wanted within the stabilisation time."""
-    return max(past.replicas for past in memory.recommendations)
+def most_wanted(memory: Memory, since: float) -> int:
+    """The most that was wanted after `since`, and by the last decision."""
+    return max(
+        past.replicas for past in memory.recommendations if past.at > since or past is memory.recommendations[-1]
+    )
