@@ -4,15 +4,15 @@ import signal
 import time
 from pathlib import Path
 
-from tests.support.processor_process import ProcessorProcess, processor_process
 from tests.support.processor_stage import ProcessorStage
+from tests.support.service_process import ServiceProcess, processor_process
 from tests.support.soon import soon
 
 LONG_VISIBILITY = {"VISIBILITY_TIMEOUT_SECONDS": "600"}
 """A message that is stranded stays away for longer than any test."""
 
 
-async def until_in_process(process: ProcessorProcess, count: int) -> None:
+async def until_in_process(process: ServiceProcess, count: int) -> None:
     async def holds() -> bool:
         return (await process.metrics())["notification_api_tasks_in_process"] == count
 
@@ -57,7 +57,7 @@ async def test_messages_that_have_not_started_go_back_at_once(stage: ProcessorSt
         assert await process.ended() == 0
 
 
-async def _waiting(process: ProcessorProcess) -> bool:
+async def _waiting(process: ServiceProcess) -> bool:
     return (await process.metrics())["notification_api_tasks_waiting"] > 0
 
 
@@ -81,7 +81,7 @@ async def test_the_open_poll_is_awaited_and_what_it_brings_goes_back(stage: Proc
         assert news.told == []
 
 
-async def _polled(process: ProcessorProcess) -> bool:
+async def _polled(process: ServiceProcess) -> bool:
     """A poll has come back, so that the next is open."""
     return (await process.metrics()).get('notification_api_sqs_calls_total{operation="receive",outcome="ok"}', 0) >= 1
 
@@ -108,7 +108,7 @@ async def test_readiness_drops_while_it_drains_and_liveness_does_not(stage: Proc
         assert await process.ended() == 0
 
 
-async def _not_ready(process: ProcessorProcess) -> bool:
+async def _not_ready(process: ServiceProcess) -> bool:
     return (await process.metrics())["notification_api_ready"] == 0
 
 

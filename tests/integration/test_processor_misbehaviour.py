@@ -10,8 +10,8 @@ import pytest
 
 from services.processor.task import Task
 from tests.support.processor_here import Counted, processor_here
-from tests.support.processor_process import ProcessorProcess, processor_process
 from tests.support.processor_stage import ProcessorStage
+from tests.support.service_process import ServiceProcess, processor_process
 from tests.support.soon import soon
 
 
@@ -149,7 +149,7 @@ async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_l
     assert (news.told[0]["message"]) == "Failed task: deadly"
 
 
-async def killed(process: ProcessorProcess) -> None:
+async def killed(process: ServiceProcess) -> None:
     process.signal(signal.SIGKILL)
     assert await process.ended() == -signal.SIGKILL
 
@@ -165,5 +165,5 @@ async def test_what_a_killed_process_held_is_done_by_the_next(stage: ProcessorSt
     assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
 
 
-async def _in_process(process: ProcessorProcess, count: int) -> bool:
+async def _in_process(process: ServiceProcess, count: int) -> bool:
     return (await process.metrics())["notification_api_tasks_in_process"] == count

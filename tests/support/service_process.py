@@ -1,4 +1,4 @@
-"""The processor as the process that it is in production: signals, exit status, log and metrics."""
+"""A service as the process that it is in production: signals, exit status, log and metrics."""
 
 import asyncio
 import json
@@ -24,13 +24,14 @@ START_SECONDS = 20.0
 STOP_SECONDS = 20.0
 
 
-class ProcessorProcess:
-    """`python -m services.processor`, on a leash: it ends with the test run, however that ends."""
+class ServiceProcess:
+    """`python -m services.<name>`, on a leash: it ends with the test run, however that ends."""
 
-    def __init__(self, environment: dict[str, str], log: Path) -> None:
+    def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
+        self._module = f"services.{name}"
         self.ops_url = f"http://127.0.0.1:{environment['OPS_PORT']}"
         self._environment = environment
-        self._log = log
+        self._log = folder / f"{name}-{environment['OPS_PORT']}.log"
         self._leash, self._held = os.pipe()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,7 +43,7 @@ class ProcessorProcess:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "local.leash", str(self._leash), "services.processor"],
+                [sys.executable, "-m", "local.leash", str(self._leash), self._module],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
@@ -105,10 +106,19 @@ def free_port() -> int:
 @asynccontextmanager
 async def processor_process(
     stage: ProcessorStage, folder: Path, *, ready: bool = True, **environment: Any
-) -> AsyncIterator[ProcessorProcess]:
+) -> AsyncIterator[ServiceProcess]:
     """A processor that works on the stage's queue with the handler of `processor_handlers`."""
-    settings = {**stage.environment(), "OPS_PORT": str(free_port()), "TASK_HANDLER": HANDLER, **environment}
-    process = ProcessorProcess({**shielded(os.environ), **settings}, folder / f"processor-{settings['OPS_PORT']}.log")
+    settings = {**stage.environment(), "TASK_HANDLER": HANDLER, **environment}
+    async with service_process("processor", settings, folder, ready=ready) as process:
+        yield process
+
+
+@asynccontextmanager
+async def service_process(
+    name: str, settings: dict[str, str], folder: Path, *, ready: bool = True
+) -> AsyncIterator[ServiceProcess]:
+    """A service with these settings and nothing of the developer's; its operations port is a free one."""
+    process = ServiceProcess(name, {**shielded(os.environ), "OPS_PORT": str(free_port()), **settings}, folder)
     try:
         process.start()
         if ready:

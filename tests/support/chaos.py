@@ -1,0 +1,75 @@
+"""Faults on everything between the services and what they lean on, and a bookkeeping of what came of a load."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.support.sqs_fault_proxy import SqsFault, throttled
+
+SQS_ACTIONS = ("SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch")
+MOMENTO_METHODS = ("Publish", "DictionarySet", "DictionaryGet", "SetIfNotExists", "Get", "Delete")
+
+
+def sqs_faults() -> list[SqsFault]:
+    """About one call in seven: 5xx, throttling, resets before and after the effect, delays, silence, failed entries."""
+    faults = [throttled(ratio=0.02)]
+    for action in SQS_ACTIONS:
+        faults += [
+            SqsFault(action=action, ratio=0.03, status=503, code="ServiceUnavailable"),
+            SqsFault(action=action, ratio=0.02, reset=True),
+            SqsFault(action=action, ratio=0.02, reset=True, after_effect=True),
+            SqsFault(action=action, ratio=0.03, delay_seconds=0.5),
+            SqsFault(action=action, ratio=0.01, calls=3, never_answer=True),
+        ]
+        if action.endswith("Batch"):
+            faults.append(SqsFault(action=action, ratio=0.05, fails=lambda entry: entry["Id"] in {"0", "3"}))
+    return faults
+
+
+def momento_faults() -> list[dict[str, Any]]:
+    """The like for Momento; `afterEffect` is a call that was carried out and whose answer was lost."""
+    faults: list[dict[str, Any]] = []
+    for method in MOMENTO_METHODS:
+        faults += [
+            {"method": method, "ratio": 0.03, "status": "UNAVAILABLE"},
+            {"method": method, "ratio": 0.02, "status": "UNAVAILABLE", "afterEffect": True},
+            {"method": method, "ratio": 0.01, "status": "RESOURCE_EXHAUSTED"},
+            {"method": method, "ratio": 0.01, "status": "INTERNAL"},
+            {"method": method, "ratio": 0.02, "delayMs": 300},
+            {"method": method, "ratio": 0.005, "calls": 3, "neverAnswer": True},
+        ]
+    return faults
+
+
+@dataclass
+class Tally:
+    """What was accepted, and what was told."""
+
+    accepted: set[str] = field(default_factory=set)
+    posts: int = 0
+    """Requests made, retries among them."""
+    told: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def add(self, news: Sequence[dict[str, Any]]) -> None:
+        self.told.update((one["taskId"], one["status"]) for one in news)
+
+    @property
+    def lost(self) -> set[str]:
+        return self.accepted - {task_id for task_id, _ in self.told}
+
+    @property
+    def doubles_before_dedupe(self) -> int:
+        """News that a client drops because it has seen the same task with the same status."""
+        return self.told.total() - len(self.told)
+
+    @property
+    def doubles_told(self) -> list[str]:
+        """Tasks of which a user who drops doubles is told more than once."""
+        final = Counter(task_id for task_id, status in self.told if status != "progress")
+        return [task_id for task_id, count in final.items() if count > 1]
+
+    @property
+    def told_though_not_accepted(self) -> int:
+        """Tasks whose POST was answered with an error although SQS had them."""
+        return len({task_id for task_id, _ in self.told} - self.accepted)
