@@ -80,6 +80,10 @@ class KeySet:
                 raise KeySetUnavailable(f"The key set {self._url} cannot be read: {self._error}") from None
             raise UnknownKey("The key set has no such key") from None
 
+    def holds(self, key: PyJWK) -> bool:
+        """Tell whether `key` is of the set as it was last read: every reading makes its keys anew."""
+        return self._keys.get(key.key_id or "") is key
+
     async def _fetch_unless_recent(self) -> None:
         async with self._fetching:
             # Whoever waited for the lock has the answer of the fetch that held it.
