@@ -14,6 +14,7 @@ from benchmarks.support.child import free_port, running, until_answering
 
 VERSION = "1.6.14"
 RESOLVE_WITHIN_SECONDS = 600.0
+START_WITHIN_SECONDS = 120.0
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>local</groupId><artifactId>elasticmq-of-the-benchmarks</artifactId><version>1</version><packaging>pom</packaging>
@@ -44,7 +45,7 @@ async def elasticmq(folder: Path) -> AsyncIterator[str]:
     command = ["java", "-Xmx1g", f"-Dconfig.file={config}", "-cp", f"{jars}/*", "org.elasticmq.server.Main"]
     async with running(command, {}, folder / "elasticmq.log") as child:
         endpoint = f"http://127.0.0.1:{port}"
-        await until_answering(child, f"{endpoint}/health")
+        await until_answering(child, f"{endpoint}/health", START_WITHIN_SECONDS)
         yield endpoint
 
 
