@@ -30,7 +30,7 @@ from services.common.serve import EXIT_SETTINGS
 from services.common.settings import SettingsError, load
 from services.common.version import VERSION
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("k8s.operator")
 
 
 def main() -> int:

@@ -13,8 +13,9 @@ from k8s.operator.kubernetes import log_in
 from k8s.operator.stage_object import GROUP, PLURAL, VERSION
 from k8s.operator.stages import Stages
 
-WATCH_SECONDS = 300.0
-"""A watch is asked anew so often, and given up a little later: kopf issues 787 and 1276."""
+WATCH_SECONDS = 300
+"""A watch is asked anew so often, and given up a little later (kopf issues 787 and 1276). A whole number: a float is
+sent as such, and refused."""
 
 
 def register(registry: kopf.OperatorRegistry, stages: Callable[[], Stages]) -> None:

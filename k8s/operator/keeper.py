@@ -92,7 +92,9 @@ class Keeper:
 
     async def _remove(self) -> float | None:
         generation = self.stage.generation
-        if self._status.set(Kind.READY, "Deleting", "the stage is being removed", status=False, generation=generation):
+        # Told once: what follows says more, and the two would take turns.
+        if not self._status.is_(Kind.READY, status=False):
+            self._status.set(Kind.READY, "Deleting", "the stage is being removed", status=False, generation=generation)
             await self._status.flush(self._tools.kubernetes)
         waiting = await tear_down(self._tools, self.stage)
         self._backoff.reset()

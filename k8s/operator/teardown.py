@@ -1,9 +1,10 @@
 """One pass towards a stage's end: wait for its processors, remove what was made, see that it is gone, let go."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 
-from k8s.operator.kubernetes import Conflict, Gone
+from k8s.operator.kubernetes import Gone
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import Permanent, Transient
 from k8s.operator.resources.observation import Belongs, observe_stage
@@ -86,11 +87,13 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec) -> Waiting 
 
 
 async def _let_go(tools: Tools, stage: StageObject) -> None:
-    finalizers = [name for name in stage.finalizers if name != FINALIZER]
-    metadata = {"finalizers": finalizers, "resourceVersion": stage.metadata["resourceVersion"]}
-    try:
-        await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
-    except Gone:
+    """Take our finalizer away, from the Stage as it is now: our own status has changed it since it was read."""
+    fresh = await tools.kubernetes.get(stage.ref.path)
+    if fresh is None or fresh["metadata"]["uid"] != stage.ref.uid:
         return
-    except Conflict as error:
-        raise Transient("the Stage changed while it was let go", 0.2) from error
+    metadata = {
+        "finalizers": [name for name in fresh["metadata"].get("finalizers", []) if name != FINALIZER],
+        "resourceVersion": fresh["metadata"]["resourceVersion"],
+    }
+    with contextlib.suppress(Gone):
+        await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})

@@ -35,7 +35,7 @@ class Worker:
         """Take in what the watch delivered. Our own writes of the status are no news."""
         is_news = (stage.generation, stage.is_deleting) != (self.seen.generation, self.seen.is_deleting)
         self.seen = stage
-        if is_news or stage.finalizers != self._keeper.stage.finalizers:
+        if is_news:
             self._keeper.wake.set()
 
     def wake(self) -> None:
