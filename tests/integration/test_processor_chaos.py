@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -26,7 +27,7 @@ from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
 TASKS = int(os.environ.get("CHAOS_TASKS", "2000"))
 USERS = 20
 POSTS_AT_ONCE = 60
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "ECHO_SECONDS": "0",
     "TASK_HANDLER": "services.processor.echo:handle",
     "CONCURRENCY": "60",
@@ -172,8 +173,8 @@ def met(hits: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 def report(tally: Tally, seconds: float, retried: Counter[str], faults: Sequence[dict[str, int]]) -> None:
     lines = [
-        f"\n{len(tally.accepted)} tasks accepted with {tally.posts} POSTs and told in {seconds:.0f} s: lost "
-        f"{len(tally.lost)}, told twice {len(tally.doubles_told)}",
+        f"\n{len(tally.accepted)} tasks accepted with {tally.posts} POSTs and told in {seconds:.0f} s",
+        f"  lost: {len(tally.lost)}, told twice: {len(tally.doubles_told)}",
         f"  doubles that clients drop: {tally.doubles_before_dedupe}",
         f"  told though their POST was answered with an error: {tally.told_though_not_accepted}",
         *(f"  faults met: {one}" for one in faults),

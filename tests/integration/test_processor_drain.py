@@ -3,12 +3,13 @@
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.support.processor_stage import ProcessorStage
 from tests.support.service_process import ServiceProcess, processor_process
 from tests.support.soon import soon
 
-LONG_VISIBILITY = {"VISIBILITY_TIMEOUT_SECONDS": "600"}
+LONG_VISIBILITY: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "600"}
 """A message that is stranded stays away for longer than any test."""
 
 
@@ -31,7 +32,7 @@ async def test_running_tasks_are_finished_and_told_and_the_end_is_clean(stage: P
 
 
 async def test_tasks_that_outlast_the_grace_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:
-    settings = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "6.5"}
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "6.5"}
     async with processor_process(stage, tmp_path, **settings) as process:
         for _ in range(3):
             await stage.send("user", do="wait", seconds=600)
@@ -47,7 +48,7 @@ async def test_tasks_that_outlast_the_grace_go_back_at_once(stage: ProcessorStag
 
 async def test_messages_that_have_not_started_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:
     """They wait for their user's share: held, but not begun."""
-    settings = {**LONG_VISIBILITY, "CONCURRENCY": "4", "USER_SHARE": "0.5", "SHUTDOWN_GRACE_SECONDS": "20"}
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "CONCURRENCY": "4", "SHUTDOWN_GRACE_SECONDS": "20"}
     async with processor_process(stage, tmp_path, **settings) as process:
         for _ in range(8):
             await stage.send("flood", do="wait", seconds=2)
@@ -70,7 +71,7 @@ async def test_the_open_poll_is_awaited_and_what_it_brings_goes_back(stage: Proc
 
     ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049
     """
-    settings = {**LONG_VISIBILITY, "RECEIVE_WAIT_SECONDS": "2"}
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "RECEIVE_WAIT_SECONDS": "2"}
     async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
         await soon(lambda: _polled(process))
         process.signal()
@@ -87,7 +88,7 @@ async def _polled(process: ServiceProcess) -> bool:
 
 
 async def test_heartbeats_go_on_while_it_drains(stage: ProcessorStage, tmp_path: Path) -> None:
-    settings = {"VISIBILITY_TIMEOUT_SECONDS": "3", "SHUTDOWN_GRACE_SECONDS": "15"}
+    settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "SHUTDOWN_GRACE_SECONDS": "15"}
     async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
         task_id = await stage.send("user", do="wait", seconds=4.5)
         await until_in_process(process, 1)
@@ -115,7 +116,7 @@ async def _not_ready(process: ServiceProcess) -> bool:
 async def test_a_second_signal_hurries_hands_back_and_is_told_by_the_exit_status(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
-    settings = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "60"}
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "60"}
     async with processor_process(stage, tmp_path, **settings) as process:
         for _ in range(3):
             await stage.send("user", do="wait", seconds=600)
@@ -130,7 +131,7 @@ async def test_a_second_signal_hurries_hands_back_and_is_told_by_the_exit_status
 
 
 async def test_a_handler_that_does_not_stop_cannot_hold_up_the_end(stage: ProcessorStage, tmp_path: Path) -> None:
-    settings = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "7"}
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "7"}
     async with processor_process(stage, tmp_path, **settings) as process:
         await stage.send("user", do="ignore")
         await until_in_process(process, 1)

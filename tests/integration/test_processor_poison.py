@@ -93,7 +93,7 @@ async def test_binary_attributes_are_no_reason_to_fail(stage: ProcessorStage) ->
 
 
 async def test_ten_attributes_of_its_own_leave_room_for_the_reason(stage: ProcessorStage) -> None:
-    own: dict[str, str | bytes] = {f"attribute{number}": "x" for number in range(9)} | {"taskId": "the-id"}
+    own = {f"attribute{number}": "x" for number in range(9)} | {"taskId": "the-id"}
     async with processor_here(stage, echo):
         await stage.send_raw("junk", own)
         (letter,) = await stage.dead_letters(1)

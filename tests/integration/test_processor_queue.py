@@ -6,6 +6,7 @@ What users of other consumers complain of is here, named for what it does (share
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ async def test_one_slow_task_stalls_nobody(stage: ProcessorStage) -> None:
 async def test_more_than_a_batch_of_ten_at_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """bbc/sqs-consumer#229: concurrency above ten. Hundreds of slots fill, with more pollers than one."""
     gate = Gate()
-    settings = {"CONCURRENCY": "300", "USER_SHARE": "1", "AWS_ENDPOINT_URL": proxy.url}
+    settings: dict[str, Any] = {"CONCURRENCY": "300", "USER_SHARE": "1", "AWS_ENDPOINT_URL": proxy.url}
     async with stage.news("user") as news:
         await asyncio.gather(*(stage.send("user") for _ in range(300)))
         async with processor_here(stage, gate, **settings):
@@ -90,7 +91,7 @@ async def test_no_more_is_taken_than_there_are_slots(stage: ProcessorStage) -> N
 
 
 async def test_an_idle_processor_has_one_poll_open(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
-    settings = {"CONCURRENCY": "300", "AWS_ENDPOINT_URL": proxy.url}
+    settings: dict[str, Any] = {"CONCURRENCY": "300", "AWS_ENDPOINT_URL": proxy.url}
     async with stage.news("user") as news, processor_here(stage, Gate(), **settings):
         for _ in range(40):
             await stage.send("user", "quick")
@@ -255,7 +256,7 @@ async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStag
 
 async def test_the_drain_in_this_process_waits_for_its_poll(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """A long poll abandoned at shutdown strands messages (ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049)."""
-    settings = {"VISIBILITY_TIMEOUT_SECONDS": "600", "AWS_ENDPOINT_URL": proxy.url}
+    settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "600", "AWS_ENDPOINT_URL": proxy.url}
     async with processor_here(stage, Gate(), hurry=False, **settings) as lifecycle:
         await soon(lambda: proxy.calls["ReceiveMessage"] > 0)
         lifecycle.stopping.set()

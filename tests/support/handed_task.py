@@ -7,4 +7,5 @@ from services.processor.task import Task
 
 
 def a_task(data: str = "x", **fields: Any) -> Task:
-    return Task(id="1", user_id="user", data=data, fields={}, attempt=1, deadline=math.inf, **fields)
+    defaults: dict[str, Any] = {"id": "1", "user_id": "user", "fields": {}, "attempt": 1, "deadline": math.inf}
+    return Task(data=data, **{**defaults, **fields})

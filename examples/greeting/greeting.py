@@ -1,0 +1,2 @@
+async def handle(task):
+    return f"Hello, {task.data}!"
