@@ -69,7 +69,7 @@ def _stabilising(case: Case) -> str:
 
 
 def _idle(case: Case) -> str:
-    return f"no more than {_count(case.replicas)} were wanted for {case.policy.scale_in_stabilisation_seconds:g} s"
+    return f"{_count(case.replicas)} would have done for the last {case.policy.scale_in_stabilisation_seconds:g} s"
 
 
 def _held(why: str) -> Callable[[Case], str]:
