@@ -37,11 +37,24 @@ def test_the_monitor_sets_the_labels_that_rules_group_by() -> None:
     }
 
 
-def test_every_rule_file_becomes_an_object_as_it_is() -> None:
+def test_every_rule_file_becomes_an_object_that_looks_at_this_stage_only() -> None:
     rules = of_kind(render(apis=MONITORING_APIS), "PrometheusRule")
     assert len(rules) == len(RULE_FILES)
-    written = sorted(json.dumps(yaml.safe_load(file.read_text()), sort_keys=True) for file in RULE_FILES)
+    texts = [
+        file.read_text().replace('namespace=~".+",stage=~".+"', 'namespace="stages",stage="dev"') for file in RULE_FILES
+    ]
+    written = sorted(json.dumps(yaml.safe_load(text), sort_keys=True) for text in texts)
     assert sorted(json.dumps(each["spec"], sort_keys=True) for each in rules) == written
+    assert '=~\\".+' not in json.dumps(rules)
+
+
+def test_runbooks_are_told_by_where_they_are_served() -> None:
+    served = "https://git.example.com/notification-api/blob/main/"
+    rules = of_kind(render({"prometheusRules": {"runbooks": served}}, apis=MONITORING_APIS), "PrometheusRule")
+    for each in rules:
+        for rule in each["spec"]["groups"][0]["rules"]:
+            if "alert" in rule:
+                assert rule["annotations"]["runbook_url"] == f"{served}docs/runbooks/{rule['alert']}.md"
 
 
 def test_every_dashboard_becomes_a_config_map_as_it_is() -> None:

@@ -1,0 +1,88 @@
+"""Alert rules: each is checked by promtool, fires when it should and not otherwise, and has its runbook."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
+
+ROOT = Path(__file__).resolve().parents[2]
+RULES = sorted((ROOT / "charts/notification-api/rules").glob("*.yaml"))
+ALERTS = [path for path in RULES if path.name != "slo.yaml"]
+UNIT_TESTS = ROOT / "tests/chart/rules"
+# What the chart narrows to its own release; every selector has it, so that no stage hears of another.
+SCOPE = 'namespace=~".+",stage=~".+"'
+
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"
+)
+
+
+def rules_of(path: Path) -> list[dict[str, Any]]:
+    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+
+
+def alert_of(path: Path) -> dict[str, Any]:
+    (rule,) = rules_of(path)  # one alert a file
+    return rule
+
+
+@needs_promtool
+def test_promtool_takes_every_file() -> None:
+    ran = subprocess.run(["promtool", "check", "rules", *map(str, RULES)], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@needs_promtool
+@pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
+def test_it_fires_when_it_should_and_not_otherwise(path: Path) -> None:
+    ran = subprocess.run(["promtool", "test", "rules", path.name], cwd=UNIT_TESTS, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
+def test_its_unit_test_has_both_cases(path: Path) -> None:
+    cases = [
+        case
+        for test in yaml.safe_load((UNIT_TESTS / path.name).read_text())["tests"]
+        for case in test["alert_rule_test"]
+    ]
+    assert {case["alertname"] for case in cases} == {alert_of(path)["alert"]}
+    assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
+
+
+@pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
+def test_it_says_what_to_do(path: Path) -> None:
+    alert = alert_of(path)
+    assert re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"]).lower() == path.stem
+    assert alert["labels"] == {"severity": alert["labels"]["severity"]}
+    assert alert["labels"]["severity"] in {"critical", "warning"}
+    assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
+    assert alert["annotations"]["runbook_url"] == f"docs/runbooks/{alert['alert']}.md"
+    runbook = (ROOT / alert["annotations"]["runbook_url"]).read_text()
+    headings = re.findall(r"^## (.+)$", runbook, re.MULTILINE)
+    assert runbook.startswith(f"# {alert['alert']}\n")
+    assert headings == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+
+
+def test_every_runbook_is_that_of_an_alert() -> None:
+    runbooks = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")}
+    operator = ROOT / "charts/notification-operator/rules"
+    alerts = {
+        rule["alert"] for path in [*ALERTS, *operator.glob("*.yaml")] for rule in rules_of(path) if "alert" in rule
+    }
+    assert runbooks == alerts
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_no_expression_looks_beyond_its_scope_or_mixes_stages(path: Path) -> None:
+    for rule in rules_of(path):
+        expression = re.sub(r"\s+", " ", rule["expr"])
+        selectors = re.findall(r"(?<![\w:])(?:notification_api[\w:]*|up)(?![\w:])(?:\{([^}]*)\})?", expression)
+        assert selectors
+        assert all(SCOPE in selector for selector in selectors), expression
+        for grouping in re.findall(r"\bby \(([^)]*)\)", expression):
+            assert grouping.startswith("namespace, stage"), expression
