@@ -38,7 +38,7 @@ class Teller:
         self._notify_seconds = notify_seconds
         self._progress_interval = 1 / progress_per_second if progress_per_second else float("inf")
         self._clock = clock
-        self._progress_at = float("-inf")
+        self._progress_from = float("-inf") if progress_per_second else float("inf")
 
     async def final(self, user_id: str, notification: Notification) -> None:
         """Record and publish.
@@ -63,10 +63,10 @@ class Teller:
     async def progress(self, user_id: str, task_id: str, text: str) -> bool:
         """Publish progress if the quota permits; it is never worth a retry."""
         now = self._clock()
-        if now - self._progress_at < self._progress_interval:
+        if now < self._progress_from:
             PROGRESS_DROPPED.inc()
             return False
-        self._progress_at = now
+        self._progress_from = now + self._progress_interval
         notification = progress(task_id, text, int(time.time() * 1000))
         try:
             await self._momento.publish(

@@ -1,0 +1,170 @@
+"""Polling: as many messages as there are slots, more pollers while the queue gives plenty, and an orderly end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+import pytest
+
+from services.common.task_queue import QueueUnavailable, ReceivedMessage
+from services.processor.poller import Poller
+from services.processor.slots import Slots
+from tests.support.fake_task_queue import FakeTaskQueue, received
+from tests.support.soon import soon
+
+
+class Polling:
+    """A poller over a queue that answers when it is told to; whatever comes takes a slot."""
+
+    def __init__(self, capacity: int, not_yet: Callable[[], str | None]) -> None:
+        self.queue = FakeTaskQueue()
+        self.slots = Slots[ReceivedMessage](capacity, 1.0)
+        self.poller = Poller(
+            self.queue.as_queue(), self.slots, self._accept, not_yet, wait_seconds=20, visibility_seconds=30
+        )
+        self.hurried = asyncio.Event()
+
+    async def give(self, *counts: int) -> None:
+        """Answer so many polls with so many messages each."""
+        for count in counts:
+            await self.queue.ready.put([received() for _ in range(count)])
+
+    def finish(self, count: int) -> None:
+        for _ in range(count):
+            self.slots.finished("user")
+        self.poller.wake()
+
+    def _accept(self, messages: Sequence[ReceivedMessage]) -> None:
+        for message in messages:
+            self.slots.wait("user", message)
+        while self.slots.start_next():
+            pass
+
+
+@asynccontextmanager
+async def polling(capacity: int, not_yet: Callable[[], str | None] = lambda: None) -> AsyncIterator[Polling]:
+    world = Polling(capacity, not_yet)
+    running = asyncio.create_task(world.poller.run())
+    try:
+        yield world
+    finally:
+        await world.poller.stop(0, world.hurried)
+        await world.poller.cut_off(0)
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await asyncio.sleep(0)
+
+
+async def test_an_idle_queue_has_one_long_poll_for_ten() -> None:
+    async with polling(100) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        await world.give(0, 0)
+        await soon(lambda: len(world.queue.asked) == 3)
+    assert world.queue.asked == [(10, 20)] * 3
+
+
+async def test_a_poll_asks_for_no_more_than_the_free_slots_and_none_is_made_without() -> None:
+    async with polling(3) as world:
+        await soon(lambda: world.queue.asked == [(3, 20)])
+        await world.give(3)
+        await soon(lambda: world.slots.running == 3)
+        assert len(world.queue.asked) == 1
+        world.finish(2)
+        await soon(lambda: len(world.queue.asked) == 2)
+    assert world.queue.asked[1] == (2, 20)
+
+
+async def test_pollers_rise_while_polls_come_back_full_up_to_a_bound_and_fall_afterwards() -> None:
+    async with polling(2_000) as world:
+        await world.give(*[10] * 60)
+        await soon(world.queue.ready.empty)
+        await soon(lambda: len(world.poller._polls) == 10)
+        await asyncio.sleep(0.05)
+        assert len(world.poller._polls) == 10
+        await world.give(*[0] * 10)
+        await soon(lambda: world.queue.ready.empty() and len(world.poller._polls) == 1)
+
+
+async def test_a_queue_that_fails_is_asked_ever_less_often_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    def longest(low: float, high: float) -> float:
+        pauses.append(high)
+        return 0.001
+
+    monkeypatch.setattr("services.processor.poller.random.uniform", longest)
+    async with polling(10) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        assert world.poller.not_ready() is None
+        world.queue.error = QueueUnavailable("out of order")
+        await world.give(0)
+        await soon(lambda: len(pauses) > 12)
+        assert "out of order" in (world.poller.not_ready() or "")
+        world.queue.error = None
+        await soon(lambda: world.queue.asked[-1] == (10, 20))
+        await world.give(1)
+        await soon(lambda: world.poller.not_ready() is None)
+    assert pauses[:7] == [0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0]
+    assert max(pauses) == 10.0
+
+
+@pytest.mark.parametrize("error", [KeyError("MessageId"), AssertionError()])
+async def test_an_answer_that_cannot_be_understood_is_no_reason_to_spin_or_to_stop(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with polling(10) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        monkeypatch.setattr("services.processor.poller.random.uniform", lambda low, high: 0.05)
+        world.queue.error = error
+        await world.give(0)
+        await asyncio.sleep(0.2)
+        assert 2 <= len(world.queue.asked) <= 6
+        world.queue.error = None
+        await world.give(1)
+        await soon(lambda: world.slots.running == 1)
+        await soon(lambda: world.queue.asked[-1] == (9, 20))  # no reservation was left behind
+
+
+async def test_no_poll_is_made_while_its_news_could_not_be_told() -> None:
+    reasons: list[str | None] = ["no key"]
+    async with polling(10, lambda: reasons[0]) as world:
+        await soon(lambda: world.poller.not_ready() is None)
+        await asyncio.sleep(0.15)
+        assert world.queue.asked == []
+        reasons[0] = None
+        await soon(lambda: len(world.queue.asked) == 1)
+
+
+async def test_the_stop_awaits_the_open_poll_and_what_it_brings_is_accepted() -> None:
+    async with polling(10) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        stopping = asyncio.create_task(world.poller.stop(10, world.hurried))
+        await asyncio.sleep(0)
+        assert not stopping.done()
+        await world.give(2)
+        await stopping
+        assert world.slots.running == 2
+        assert len(world.queue.asked) == 1
+
+
+async def test_the_stop_does_not_await_a_pause_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.processor.poller.random.uniform", lambda low, high: 60.0)
+    async with polling(10) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        world.queue.error = QueueUnavailable("out of order")
+        await world.give(0)
+        world.queue.gate.set()
+        await soon(lambda: world.poller.not_ready() is None)
+        await world.give(0)
+        await soon(lambda: world.poller.not_ready() is not None)
+        async with asyncio.timeout(5):
+            await world.poller.stop(60, world.hurried)
+
+
+async def test_a_hurried_stop_awaits_nothing() -> None:
+    async with polling(10) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        world.hurried.set()
+        async with asyncio.timeout(5):
+            await world.poller.stop(60, world.hurried)

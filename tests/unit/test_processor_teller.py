@@ -1,0 +1,100 @@
+"""Progress only as far as the topic quota permits; results on record before they are told."""
+
+from typing import Any, cast
+
+import pytest
+
+from services.common.momento_errors import MomentoRefused, MomentoUnavailable
+from services.common.notification import Format, finished
+from services.processor.record import Record
+from services.processor.teller import Teller
+from tests.support.hand_clock import HandClock
+
+
+class Topic:
+    """What is published; `error` is what every publishing fails with."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.error: Exception | None = None
+
+    async def publish(self, topic: str, text: str, *, deadline_seconds: float) -> None:
+        if self.error is not None:
+            raise self.error
+        self.told.append(f"{topic} {text}")
+
+
+@pytest.fixture
+def topic() -> Topic:
+    return Topic()
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(100.0)
+
+
+def teller(topic: Topic, clock: HandClock, record: Record | None = None, per_second: float = 2.0) -> Teller:
+    gateway = cast("Any", topic)
+    return Teller(
+        gateway,
+        record or Record(None, clock=clock),
+        Format.TEXT,
+        notify_seconds=5,
+        progress_per_second=per_second,
+        clock=clock,
+    )
+
+
+async def test_a_task_tells_its_progress_once_a_second(topic: Topic, clock: HandClock) -> None:
+    tell = teller(topic, clock, per_second=100).progress_of("user", "1")
+    answers = []
+    for _ in range(21):
+        answers.append(await tell("going on"))
+        clock.advance(0.125)
+    assert len(topic.told) == sum(answers) == 3
+
+
+async def test_all_tasks_together_keep_within_what_the_process_may_tell(topic: Topic, clock: HandClock) -> None:
+    each = teller(topic, clock, per_second=2)
+    for number in range(10):
+        await each.progress_of("user", str(number))("going on")
+        clock.advance(0.1)
+    assert len(topic.told) == 2
+
+
+async def test_a_rate_of_zero_tells_none(topic: Topic, clock: HandClock) -> None:
+    assert not await teller(topic, clock, per_second=0).progress_of("user", "1")("going on")
+    assert topic.told == []
+
+
+@pytest.mark.parametrize("error", [MomentoUnavailable("busy"), MomentoRefused("never")])
+async def test_progress_that_cannot_be_told_does_not_fail_the_task(
+    topic: Topic, clock: HandClock, error: Exception
+) -> None:
+    topic.error = error
+    assert not await teller(topic, clock).progress_of("user", "1")("going on")
+
+
+async def test_a_result_that_could_not_be_told_is_known_until_it_is(topic: Topic, clock: HandClock) -> None:
+    record = Record(None, clock=clock)
+    news, tells = finished("1", "done", 0), teller(topic, clock, record)
+    topic.error = MomentoUnavailable("down")
+    with pytest.raises(MomentoUnavailable):
+        await tells.final("user", news)
+    assert await record.find("user", "1") == news
+    topic.error = None
+    await tells.again("user", news)
+    assert await record.find("user", "1") is None
+    assert topic.told == ["user Finished task: done"]
+
+
+async def test_no_more_of_a_long_result_is_kept_than_can_be_told(topic: Topic, clock: HandClock) -> None:
+    record = Record(None, clock=clock)
+    long = finished("1", "ä" * 1_000_000, 0)
+    await record.write("user", long)
+    kept = await record.find("user", "1")
+    assert kept is not None
+    assert len(kept.message) < 5_000
+    assert kept.encode(Format.JSON) == long.encode(Format.JSON)
+    assert kept.encode(Format.TEXT) == long.encode(Format.TEXT)
