@@ -34,8 +34,7 @@
 
 {{/* The SDK's own settings. The emulator's key pair is public; a real one comes as a file, by IRSA or Pod Identity. */}}
 {{- define "notification-api.awsEnv" -}}
-- name: AWS_DEFAULT_REGION
-  value: {{ include "notification-api.region" . | quote }}
+{{- include "notification-api.outputsEnv" (list . "AWS_DEFAULT_REGION") }}
 {{- with .Values.aws.endpointUrl }}
 - name: AWS_ENDPOINT_URL
   value: {{ . | quote }}

@@ -51,12 +51,16 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- if index $values $name $key }}{{ $given = append $given (printf "%s.%s" $name $key) }}{{ else }}{{ $missing = append $missing (printf "%s.%s" $name $key) }}{{ end -}}
 {{- end -}}
 {{- $create := index $values $name "create" -}}
+{{- $operator := $.Capabilities.APIVersions.Has "notification-api.io/v1alpha1/Stage" -}}
 {{- if and $create $given -}}
 {{- $problems = append $problems (printf "%s.create asks for a new one, but %s is given: set %s.create=false, or leave %s out" $name (join " and " $given) $name (join " and " $given)) -}}
+{{- else if and $operator (or (not $given) (and (eq $name "userPool") $values.userPool.id)) -}}
+{{- else if and $operator $missing -}}
+{{- $problems = append $problems (printf "%s is given without %s: give both, or neither and the operator makes them" (join " and " $given) (join " and " $missing)) -}}
 {{- else if $create -}}
-{{- $problems = append $problems (printf "%s.create needs the operator of notification-api, which this cluster does not have: give %s instead" $name (join " and " $missing)) -}}
+{{- $problems = append $problems (printf "%s.create needs the operator of notification-api, which this cluster does not have: give %s instead, or install it first (charts/notification-operator)" $name (join " and " $missing)) -}}
 {{- else if $missing -}}
-{{- $problems = append $problems (printf "%s %s not given: without an operator a stage cannot do without (charts/notification-local prints values to try)" (join " and " $missing) (ternary "is" "are" (eq (len $missing) 1))) -}}
+{{- $problems = append $problems (printf "%s %s not given: without an operator a stage cannot do without: install charts/notification-operator first, and what is not given is made (charts/notification-local prints values to try)" (join " and " $missing) (ternary "is" "are" (eq (len $missing) 1))) -}}
 {{- end -}}
 {{- end -}}
 {{- range $key := list "url" "deadLetterUrl" -}}
