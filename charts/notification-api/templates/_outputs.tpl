@@ -3,12 +3,14 @@ What the stage is made of, under the names that the services' settings have. Thi
 come from: from the values where everything is given, else from the ConfigMap <release>-outputs that the operator writes.
 */}}
 
+{{/* "true" where something is not given, so that the operator makes it and tells the pods its name. */}}
+{{- define "notification-api.made" -}}
+{{- if not (and .Values.queue.url .Values.userPool.clientId .Values.momento.cacheName) }}true{{ end -}}
+{{- end }}
+
 {{/* "true" where the operator looks after this stage: it is there, and there is something to make or to scale. */}}
 {{- define "notification-api.operated" -}}
-{{- $given := and .Values.queue.url .Values.userPool.clientId .Values.momento.cacheName -}}
-{{- if and (.Capabilities.APIVersions.Has "notification-api.io/v1alpha1/Stage") (or (not $given) (eq .Values.scaling.engine "operator")) -}}
-true
-{{- end -}}
+{{- if and (.Capabilities.APIVersions.Has "notification-api.io/v1alpha1/Stage") (or (include "notification-api.made" .) (eq .Values.scaling.engine "operator")) }}true{{ end -}}
 {{- end }}
 
 {{- define "notification-api.outputs" -}}
@@ -30,7 +32,7 @@ AWS_DEFAULT_REGION: {{ include "notification-api.region" . | quote }}
 {{- $outputs := include "notification-api.outputs" $root | fromYaml -}}
 {{- range rest . }}
 - name: {{ . }}
-  {{- if and (include "notification-api.operated" $root) (not (and (eq . "AWS_DEFAULT_REGION") $root.Values.aws.region)) }}
+  {{- if and (include "notification-api.made" $root) (not (and (eq . "AWS_DEFAULT_REGION") $root.Values.aws.region)) }}
   valueFrom:
     configMapKeyRef: {name: {{ include "notification-api.name" (list $root "outputs") }}, key: {{ . }}}
   {{- else }}
