@@ -17,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 async def until_recorded(stack: BrowserStack, id_token: str, count: int) -> None:
     """The tasks have finished, whether or not anybody was told."""
     async with asyncio.timeout(20):
-        while len(await stack.notifications(id_token)) < count:
+        while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
             await asyncio.sleep(0.1)
 
 

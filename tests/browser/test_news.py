@@ -11,8 +11,8 @@ from tests.support.browser_stack import BrowserStack
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOSTILE = "<img src=x onerror=document.title='hit'>"
-RIGHT_TO_LEFT = "\u202eشكرا جزيلا على كل شيء"
-FOUR_BYTES = "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 👩‍👩‍👧‍👦 🏳️‍🌈 𠜎"
+RIGHT_TO_LEFT = "\u202eشكرا جزيلا على كل شيء"  # noqa: RUF001 - what is tested
+FOUR_BYTES = "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 👩‍👩‍👧‍👦 🏳️‍🌈 𠜎"  # noqa: RUF001 - what is tested
 
 
 async def test_an_empty_list_says_what_to_do(page: TaskPage) -> None:

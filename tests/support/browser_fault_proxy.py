@@ -99,7 +99,8 @@ class FaultProxy:
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.lose_answers and b" 202 " in data[:16]:
-                    return connection.reset()
+                    connection.reset()
+                    break
                 await connection.flowing.wait()
                 writer.write(data)
                 await writer.drain()

@@ -12,13 +12,15 @@ from local.demo.identity import Credentials
 NEWS_WITHIN_MS = 15_000
 WATCH_PAGE = """
 window.watched = { toasts: [], violations: [], longTasks: [] };
-document.addEventListener("securitypolicyviolation", (event) => window.watched.violations.push(event.violatedDirective));
+document.addEventListener("securitypolicyviolation", (event) =>
+  window.watched.violations.push(event.violatedDirective));
 new PerformanceObserver((list) => {
   for (const task of list.getEntries()) window.watched.longTasks.push(Math.round(task.duration));
 }).observe({ type: "longtask" });
 new MutationObserver((changes) => {
   for (const change of changes) for (const node of change.addedNodes) {
-    const toasts = node.matches?.("[data-sonner-toast]") ? [node] : (node.querySelectorAll?.("[data-sonner-toast]") ?? []);
+    const below = node.querySelectorAll?.("[data-sonner-toast]") ?? [];
+    const toasts = node.matches?.("[data-sonner-toast]") ? [node] : below;
     for (const toast of toasts) window.watched.toasts.push(toast.querySelector("[data-title]")?.textContent ?? "");
   }
 }).observe(document, { childList: true, subtree: true });

@@ -10,7 +10,7 @@ import jwt
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore import UNSIGNED
-from playwright.async_api import StorageState
+from playwright.async_api import BrowserContext, StorageState
 from pycognito.aws_srp import AWSSRP
 
 from local.demo.config import ClientConfig
@@ -40,6 +40,21 @@ async def signed_in_storage(config: ClientConfig, user: Credentials, page_url: s
     }
     stored = [{"name": key, "value": value} for key, value in entries.items()]
     return {"cookies": [], "origins": [{"origin": page_url, "localStorage": stored}]}  # type: ignore[typeddict-item]
+
+
+async def put_storage(context: BrowserContext, storage: StorageState) -> None:
+    """Make it the whole storage of a browser that has been used before."""
+    (origin,) = storage["origins"]
+    page = await context.new_page()
+    await page.goto(f"{origin['origin']}/icon.svg")
+    await page.evaluate(
+        """(entries) => {
+          localStorage.clear();
+          for (const { name, value } of entries) localStorage.setItem(name, value);
+        }""",
+        origin["localStorage"],
+    )
+    await page.close()
 
 
 async def _tokens(cognito: "CognitoIdentityProviderClient", config: ClientConfig, user: Credentials) -> Any:
