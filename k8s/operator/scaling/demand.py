@@ -66,14 +66,17 @@ def _for_arrivals(observed: Observed, task_seconds: float, policy: Policy) -> in
     if there_are and replicas > there_are and load <= there_are * slots * policy.utilisation * (1 + TOLERANCE):
         replicas = there_are
     most = max(policy.max_replicas, 1)
-    while 0 < replicas < most and _late_share(replicas, load, task_seconds, policy) > LATE_SHARE:
+    while 0 < replicas < most and not _keeps_objective(
+        replicas * slots, load, policy.wait_objective_seconds / task_seconds
+    ):
         replicas += 1
     return replicas
 
 
-def _late_share(replicas: int, load: float, task_seconds: float, policy: Policy) -> float:
-    slots = replicas * policy.slots_per_replica
-    return wait_probability(slots, load, policy.wait_objective_seconds / task_seconds)
+def _keeps_objective(slots: int, load: float, turns: float) -> bool:
+    if load < slots and math.exp(-(slots - load) * turns) <= LATE_SHARE:
+        return True  # were all to wait, few would for so long: spares thousands of slots the recursion
+    return wait_probability(slots, load, turns) <= LATE_SHARE
 
 
 def _for_backlog(observed: Observed, task_seconds: float, policy: Policy) -> int:

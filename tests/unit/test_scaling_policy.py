@@ -1,0 +1,224 @@
+"""The rule of scaling, case by case: ten slots a replica, five seconds a task, an objective of ten seconds."""
+
+from dataclasses import replace
+
+import pytest
+
+from k8s.operator.scaling.policy import desired_replicas
+from k8s.operator.scaling.types import Decision, Figure, Memory, Observed, Policy, Reason, Recommendation
+from tests.support.stage_at_work import packed, seen
+
+POLICY = Policy(max_replicas=50)
+NOW = 10_000.0
+
+
+def wanted(at: float, replicas: int) -> Memory:
+    return Memory(recommendations=(Recommendation(at, replicas),))
+
+
+IDLE_LONG_AGO = wanted(NOW - 61, 20)
+"""Many were wanted, but no longer within the stabilisation time; the last decision was a moment ago."""
+
+
+def long_enough(few: int) -> Memory:
+    return Memory(recommendations=(*IDLE_LONG_AGO.recommendations, Recommendation(NOW - 59, few)))
+
+
+CASES = {
+    "nothing to do, nothing there": (seen(), 0, Reason.STEADY),
+    "the first message": (seen(visible=1), 1, Reason.FIRST_MESSAGE),
+    "a task was accepted that the queue does not show yet": (seen(arrivals_per_second=0.05), 1, Reason.FIRST_MESSAGE),
+    # A new pod has 10 - 4 s, and so starts 1.2 tasks a slot: 240 / 12.
+    "many messages at once": (seen(visible=240), 20, Reason.FIRST_MESSAGE),
+    "more than the most can do": (seen(visible=2_000), 50, Reason.BOUNDS),
+    "no task was measured yet": (seen(visible=240, task_seconds=None), 20, Reason.FIRST_MESSAGE),
+    "tasks far shorter than the objective": (seen(visible=240, task_seconds=0.1), 1, Reason.FIRST_MESSAGE),
+    "tasks far longer than the objective: a slot each": (seen(visible=240, task_seconds=600), 24, Reason.FIRST_MESSAGE),
+    # 7 a second of 5 s are 35 slots, of which 0.7 may be taken.
+    "arrivals that fill more slots than there are": (
+        seen(arrivals_per_second=7.0, in_flight=30, replicas_desired=3),
+        5,
+        Reason.ARRIVALS,
+    ),
+    "arrivals a little above the utilisation": (
+        seen(arrivals_per_second=4.4, in_flight=22, replicas_desired=3),
+        3,
+        Reason.STEADY,
+    ),
+    # 30 busy slots start 60 within 10 s, two replicas are missing for the 24 others.
+    "a backlog that the busy slots cannot start in time": (
+        seen(visible=84, in_flight=30, arrivals_per_second=4.0, replicas_desired=3),
+        5,
+        Reason.BACKLOG,
+    ),
+    "a backlog that the busy slots start in time": (
+        seen(visible=60, in_flight=30, arrivals_per_second=4.0, replicas_desired=3),
+        3,
+        Reason.STEADY,
+    ),
+    "the wait is already beyond the objective: a slot each": (
+        seen(visible=60, in_flight=30, arrivals_per_second=4.0, replicas_desired=3, wait_seconds=11.0),
+        9,
+        Reason.BACKLOG,
+    ),
+    "pods that start are waited for, not asked for again": (
+        seen(visible=240, replicas_desired=20, replicas_ready=0),
+        20,
+        Reason.STEADY,
+    ),
+    "fewer would do, but not for long enough": (seen(replicas_desired=8), 8, Reason.STABILISING),
+    "fewer have done for long enough": (
+        seen(arrivals_per_second=1.0, replicas_desired=8, memory=long_enough(1)),
+        1,
+        Reason.IDLE,
+    ),
+    "idle for long enough": (seen(replicas_desired=8, memory=long_enough(0)), 0, Reason.IDLE),
+    "only idle ones go": (
+        seen(in_flight=25, in_flight_by_pod=packed(25, 8, POLICY), replicas_desired=8, memory=long_enough(1)),
+        3,
+        Reason.IDLE,
+    ),
+    "all are busy, though with little": (
+        seen(in_flight=8, replicas_desired=8, memory=long_enough(1)),
+        8,
+        Reason.IN_FLIGHT,
+    ),
+    "busy for so long that some must go in the end": (
+        seen(in_flight=24, replicas_desired=8, memory=Memory(recommendations=(Recommendation(NOW - 59, 1),))),
+        3,
+        Reason.IDLE,
+    ),
+    "a pod that did not tell may be busy": (
+        seen(in_flight=2, in_flight_by_pod={"a": 1}, replicas_desired=2, memory=long_enough(1)),
+        2,
+        Reason.IN_FLIGHT,
+    ),
+    "what is in flight elsewhere raises nothing": (seen(in_flight=100), 0, Reason.STEADY),
+}
+
+
+@pytest.mark.parametrize(("observed", "replicas", "reason"), CASES.values(), ids=CASES)
+def test_a_stage_gets_the_fewest_replicas_that_keep_the_objective(
+    observed: Observed, replicas: int, reason: Reason
+) -> None:
+    decision = desired_replicas(observed, POLICY, NOW)
+    assert (decision.replicas, decision.reason) == (replicas, reason), decision.message
+    assert not decision.hold
+
+
+def test_bounds_hold_in_both_directions() -> None:
+    policy = replace(POLICY, min_replicas=2, max_replicas=4)
+    least = desired_replicas(seen(), policy, NOW)
+    assert (least.replicas, least.reason) == (2, Reason.BOUNDS)
+    assert "minReplicas" in least.message
+    most = desired_replicas(seen(visible=1_000, replicas_desired=4), policy, NOW)
+    assert (most.replicas, most.reason) == (4, Reason.BOUNDS)
+    assert "maxReplicas" in most.message
+
+
+def test_a_lowered_maximum_applies_at_once() -> None:
+    decision = desired_replicas(seen(replicas_desired=30, in_flight=300), replace(POLICY, max_replicas=10), NOW)
+    assert decision.replicas == 10
+
+
+def test_single_slots_need_spare_ones_lest_the_line_grows() -> None:
+    """At 0.7 of one slot a fifth of all would wait for more than 10 s (Erlang C); two slots keep it."""
+    policy = replace(POLICY, slots_per_replica=1)
+    assert desired_replicas(seen(arrivals_per_second=0.14), policy, NOW).replicas == 2
+
+
+@pytest.mark.parametrize("figure", Figure)
+def test_nothing_changes_when_a_figure_cannot_be_read(figure: Figure) -> None:
+    observed = seen(replicas_desired=7, unreadable={figure: "throttled"}, memory=long_enough(0))
+    decision = desired_replicas(observed, POLICY, NOW)
+    assert (decision.replicas, decision.hold, decision.reason) == (7, True, Reason.UNREADABLE)
+    assert "throttled" in decision.message
+
+
+@pytest.mark.parametrize("figure", [Figure.ARRIVALS, Figure.TASKS])
+def test_a_stage_at_zero_wakes_though_a_pod_cannot_be_read(figure: Figure) -> None:
+    observed = seen(visible=1, arrivals_per_second=None, task_seconds=None, unreadable={figure: "timed out"})
+    decision = desired_replicas(observed, POLICY, NOW)
+    assert (decision.replicas, decision.hold) == (1, False)
+    assert "timed out" in decision.message
+
+
+def test_the_depth_of_an_unread_queue_is_not_reckoned_with() -> None:
+    observed = seen(visible=500, replicas_desired=1, unreadable={Figure.BACKLOG: "stale"})
+    assert desired_replicas(observed, POLICY, NOW).replicas == 1
+
+
+def test_unread_replicas_are_those_that_were_wanted_last() -> None:
+    observed = seen(replicas_desired=None, unreadable={Figure.REPLICAS: "no API server"}, memory=wanted(NOW - 5, 6))
+    decision = desired_replicas(observed, POLICY, NOW)
+    assert (decision.replicas, decision.hold) == (6, True)
+
+
+def test_an_outage_is_followed_by_a_full_stabilisation_time() -> None:
+    blind = seen(replicas_desired=7, unreadable={Figure.BACKLOG: "throttled"}, memory=long_enough(0))
+    memory = desired_replicas(blind, POLICY, NOW).memory
+    for after, replicas in ((2.0, 7), (59.0, 7), (61.0, 0)):
+        decision = desired_replicas(seen(replicas_desired=7, memory=memory), POLICY, NOW + after)
+        memory = decision.memory
+        assert decision.replicas == replicas, after
+
+
+def test_a_new_operator_lets_nothing_go_before_it_has_watched_for_a_while() -> None:
+    memory = Memory()
+    for after, replicas in ((0.0, 7), (58.0, 7), (61.0, 0)):
+        decision = desired_replicas(seen(replicas_desired=7, memory=memory), POLICY, NOW + after)
+        memory = decision.memory
+        assert decision.replicas == replicas, after
+
+
+def test_a_long_pause_counts_as_if_it_were_new() -> None:
+    observed = seen(replicas_desired=7, memory=wanted(NOW - 200, 0))
+    assert desired_replicas(observed, POLICY, NOW).replicas == 7
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"), [({"crash_looping": True}, Reason.CRASH_LOOP), ({"failing": True}, Reason.FAILING)]
+)
+class TestABrokenProcessor:
+    def test_is_not_scaled_to_the_maximum(self, broken: dict[str, bool], reason: Reason) -> None:
+        decision = desired_replicas(seen(visible=5_000, replicas_desired=2, **broken), POLICY, NOW)
+        assert (decision.replicas, decision.hold, decision.reason) == (2, True, reason)
+
+    def test_gets_one_replica_to_find_out_whether_it_still_is(self, broken: dict[str, bool], reason: Reason) -> None:
+        assert desired_replicas(seen(visible=5_000, **broken), POLICY, NOW).replicas == 1
+
+    def test_lets_replicas_go_when_there_is_nothing_left_to_do(self, broken: dict[str, bool], reason: Reason) -> None:
+        observed = seen(replicas_desired=2, memory=long_enough(0), **broken)
+        assert desired_replicas(observed, POLICY, NOW).replicas == 0
+
+
+def test_the_task_time_is_remembered_when_nothing_is_measured() -> None:
+    first = desired_replicas(seen(task_seconds=60.0), POLICY, NOW)
+    later = desired_replicas(seen(visible=240, task_seconds=None, memory=first.memory), POLICY, NOW + 3_600)
+    assert later.replicas == 24
+
+
+def test_what_backs_off_is_in_flight_but_takes_no_slot() -> None:
+    """All 30 slots are free, though SQS counts 300 in flight: a slot starts two of 60 within 10 s."""
+    observed = seen(visible=60, in_flight=300, in_flight_by_pod={"a": 0, "b": 0, "c": 0}, replicas_desired=3)
+    assert desired_replicas(observed, POLICY, NOW).replicas == 3
+
+
+def test_a_message_tells_the_figures_that_decided() -> None:
+    observed = seen(visible=84, in_flight=30, arrivals_per_second=4.0, replicas_desired=3, wait_seconds=1.25)
+    message = desired_replicas(observed, POLICY, NOW).message
+    assert message.startswith("7 replicas to start all that waits within 10 s")
+    for figure in ("84 waiting", "30 in flight", "4 a second arriving", "5 s a task", "1.25 s of wait"):
+        assert figure in message
+
+
+def test_every_reason_has_a_sentence() -> None:
+    reached: set[Reason] = {case[2] for case in CASES.values()}
+    assert reached | {Reason.UNREADABLE, Reason.CRASH_LOOP, Reason.FAILING} == set(Reason)
+
+
+def test_a_decision_is_the_same_for_the_same_observation() -> None:
+    def decide() -> Decision:
+        return desired_replicas(seen(visible=84, in_flight=30, replicas_desired=3), POLICY, NOW)
+
+    assert decide() == decide()
