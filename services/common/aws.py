@@ -5,14 +5,16 @@ come the SDK's own way (environment, IRSA, Pod Identity).
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import aiobotocore
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
+from botocore.exceptions import NoRegionError
 
+from services.common.settings import SettingsError
 from services.common.version import VERSION
 
 if TYPE_CHECKING:  # stubs, which production does not have
@@ -42,7 +44,7 @@ def _session() -> AioSession:
 @asynccontextmanager
 async def ssm_client() -> AsyncIterator["SSMClient"]:
     """Open a client for the parameter store."""
-    async with _session().create_client("ssm", config=_SSM_CONFIG) as client:
+    async with _client("ssm", _SSM_CONFIG) as client:
         yield client
 
 
@@ -64,5 +66,21 @@ async def sqs_client(*, wait_seconds: float = 0.0, max_connections: int = 20) ->
         # SQS validates by itself, and what we send is typed: the SDK's own look at every entry is a seventh of a call.
         parameter_validation=False,
     )
-    async with _session().create_client("sqs", config=config) as client:
+    async with _client("sqs", config) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _client(service: Literal["sqs", "ssm"], config: AioConfig) -> AsyncIterator[Any]:
+    """Open a client.
+
+    :raises SettingsError: when the SDK's own settings are missing or malformed.
+    """
+    async with AsyncExitStack() as stack:
+        try:
+            client = await stack.enter_async_context(_session().create_client(service, config=config))
+        except NoRegionError:
+            raise SettingsError({"AWS_DEFAULT_REGION": ["must name a region, like us-east-1"]}) from None
+        except ValueError as error:  # the SDK's word for an endpoint that is no URL
+            raise SettingsError({"AWS_ENDPOINT_URL": [str(error)]}) from None
         yield client
