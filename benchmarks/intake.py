@@ -100,7 +100,7 @@ def figures(ours: Subject, plain: Subject) -> list[Figure]:
     ratios = [
         mine.load.p50_ms / theirs.load.p50_ms for mine, theirs in zip(ours.rounds[1], plain.rounds[1], strict=True)
     ]
-    found = [
+    return [
         Figure(
             "cpu_ms_per_task_at_64",
             ours.cpu_ms(64),
@@ -126,7 +126,6 @@ def figures(ours: Subject, plain: Subject) -> list[Figure]:
         Figure("plain_cpu_ms_per_task_at_64", plain.cpu_ms(64), "ms"),
         Figure("p50_ms_at_64", ours.p50_ms(64), "ms", None, f"plain {plain.p50_ms(64):.3g}"),
     ]
-    return found
 
 
 def main() -> None:

@@ -55,7 +55,7 @@ async def running(command: Sequence[str], environment: Mapping[str, str], log: P
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            *command, cwd=ROOT, env=inherited | environment, stdout=output, stderr=asyncio.subprocess.STDOUT
+            *command, cwd=ROOT, env={**inherited, **environment}, stdout=output, stderr=asyncio.subprocess.STDOUT
         )
     try:
         yield Child(process, log)

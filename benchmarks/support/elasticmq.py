@@ -68,12 +68,16 @@ async def _resolved() -> Path:
     return jars
 
 
+def _write_pom(home: Path) -> None:
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "pom.xml").write_text(_POM, encoding="utf-8")
+
+
 async def _resolve(home: Path, jars: Path) -> None:
     if shutil.which("mvn") is None:
         raise ElasticMqUnavailable("there is no mvn on the PATH to fetch it with")
     print(f"Fetching ElasticMQ {VERSION} with Maven into {home} (once, 37 MB)", flush=True)
-    home.mkdir(parents=True, exist_ok=True)
-    (home / "pom.xml").write_text(_POM, encoding="utf-8")
+    _write_pom(home)
     command = ["mvn", "-B", "-q", "-f", str(home / "pom.xml"), _PLUGIN, f"-DoutputDirectory={jars}"]
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT

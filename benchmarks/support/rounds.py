@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import statistics
+import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
@@ -30,7 +31,10 @@ def spread(values: Iterable[float]) -> str:
 
 
 def run_in_folder(measure: Callable[[Path], Awaitable[T]]) -> T:
-    """Run `measure` with a folder for logs and configuration that is gone afterwards; SIGTERM ends it in good order."""
+    """Run `measure` with a folder for logs and configuration that is gone afterwards.
+
+    SIGTERM and Ctrl-C stop every process that it started before they end this one.
+    """
 
     async def main() -> T:
         task = asyncio.ensure_future(measure(folder))
@@ -41,4 +45,7 @@ def run_in_folder(measure: Callable[[Path], Awaitable[T]]) -> T:
         del os.environ[name]  # a developer's own account is never reached
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
-        return asyncio.run(main())
+        try:
+            return asyncio.run(main())
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            sys.exit("interrupted")
