@@ -18,6 +18,9 @@ RUN cd /venv/lib/python3*/site-packages/botocore/data && \
     find . -mindepth 1 -maxdepth 1 -type d \
         ! -name sqs ! -name ssm ! -name sts ! -name cognito-idp ! -name sso ! -name sso-oidc -exec rm -r {} + && \
     find /venv -depth -type d \( -name tests -o -name test \) -exec rm -r {} +
+COPY k8s/image/first_process.py ./
+RUN site=$(/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+    mv first_process.py "$site" && echo "import first_process" > "$site/first_process.pth"
 COPY LICENSE ./
 COPY services services
 COPY k8s k8s

@@ -1,0 +1,110 @@
+"""Upgrade and rollback under load: nobody is turned away, and every accepted task is told exactly once."""
+
+import asyncio
+import json
+import os
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.support.cluster_tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, until
+from tests.support.cluster_user import client, signed_in
+from tests.support.cluster_world import World
+from tests.support.helm_charts import Object
+from tests.support.local_subscriber import Subscriber, subscriber
+
+QUIET_SECONDS = 20.0
+
+
+def load_objects(id_token: str) -> list[Object]:
+    """A pod that meets the restricted profile, with the script and the token that it needs."""
+    container: Object = {
+        "name": "load",
+        "image": f"{IMAGE}:{IMAGE_TAG}",
+        "command": ["python", "/script/load.py"],
+        "env": [{"name": "TOKEN_URL", "value": "http://one-token"}, {"name": "TASK_URL", "value": "http://one-ingest"}],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": name, "mountPath": path}
+            for name, path in (("script", "/script"), ("user", "/run/user"), ("control", "/control"))
+        ],
+    }
+    spec: Object = {
+        "restartPolicy": "Never",
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "terminationGracePeriodSeconds": 1,
+        "containers": [container],
+        "volumes": [
+            {"name": "script", "configMap": {"name": "load"}},
+            {"name": "user", "secret": {"secretName": "load"}},
+            {"name": "control", "emptyDir": {}},
+        ],
+    }
+    meta = {"name": "load"}
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"load.py": read_text("cluster_load.py")}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": id_token}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec},
+    ]
+
+
+def start_load(namespace: Namespace, id_token: str) -> None:
+    namespace.apply(*load_objects(id_token))
+    until(lambda: ready(namespace.get("pod", "load")), "the load's pod")
+
+
+def stop_load(namespace: Namespace) -> Any:
+    namespace.python("load", "open('/control/stop', 'w').close()")
+    until(lambda: namespace.get("pod", "load")["status"]["phase"] != "Running", "the load's end")
+    summary = json.loads(namespace.kubectl("logs", "load"))
+    namespace.kubectl("delete", "pod/load", "secret/load", "configmap/load")
+    return summary
+
+
+def pods_of(namespace: Namespace) -> set[str]:
+    return {
+        pod["metadata"]["name"]
+        for component in ("token", "ingest", "processor")
+        for pod in namespace.of_component("one", component)
+    }
+
+
+def revision_settings(namespace: Namespace) -> str:
+    level: str = namespace.get("configmap", "one-ingest")["data"].get("LOG_LEVEL", "")
+    return level
+
+
+async def heard(news: Subscriber, count: int) -> list[str]:
+    """The task ids of all final news, until as many have come or nothing does for long."""
+    ids = [str((await asyncio.to_thread(news.next, QUIET_SECONDS))["taskId"]) for _ in range(count)]
+    assert await asyncio.to_thread(news.nothing_for, 1.5), "somebody was told twice"
+    return ids
+
+
+@pytest.mark.timeout(240)
+async def test_an_upgrade_and_a_rollback_lose_nothing_and_turn_nobody_away(world: World) -> None:
+    namespace = world.namespace
+    async with client(world) as calls:
+        user = await signed_in(calls, await calls.config())
+        access = await calls.access(user.config, user.id_token)
+    before = await asyncio.to_thread(pods_of, namespace)
+    with subscriber(access, dict(os.environ)) as news:
+        await asyncio.to_thread(start_load, namespace, user.id_token)
+        chart, waited = "charts/notification-api", ("--wait", "--timeout", "120s")
+        options = ("--reuse-values", "--set", "logLevel=INFO")
+        await asyncio.to_thread(namespace.helm, "upgrade", "one", chart, *options, *waited)
+        upgraded = await asyncio.to_thread(pods_of, namespace)
+        assert await asyncio.to_thread(revision_settings, namespace) == "INFO"
+        await asyncio.to_thread(namespace.helm, "rollback", "one", *waited)
+        assert await asyncio.to_thread(revision_settings, namespace) == ""
+        summary = await asyncio.to_thread(stop_load, namespace)
+        ids = await heard(news, len(summary["taskIds"]))
+    assert summary["statuses"].keys() == {"POST 202", "GET 200"}, summary["statuses"]
+    assert summary["statuses"]["POST 202"] == len(summary["taskIds"]) > 50
+    assert Counter(ids) == Counter(summary["taskIds"])
+    assert upgraded - before, "the changed setting rolled nothing"

@@ -1,0 +1,137 @@
+"""What the API server makes of the charts' objects."""
+
+import json
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.support.cluster_tools import IMAGE, IMAGE_TAG, ClusterError, fresh_namespace, image_values, run, until
+from tests.support.cluster_world import World
+from tests.support.helm_charts import GIVEN, LOCAL_CHART, MONITORING_APIS, STAGE_CHART, Object, overlaid, render
+
+ALL: Object = {
+    "aws": {"credentialsSecret": "keys"},
+    "ingress": {"enabled": True, "host": "a.example.com", "className": "nginx", "tlsSecretName": "cert"},
+    "tests": {"userSecret": "user"},
+    "networkPolicy": {
+        "apiFrom": [{"namespaceSelector": {}}],
+        "egress": [{"ports": [{"protocol": "TCP", "port": 5432}]}],
+    },
+    "token": {
+        "serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/x"}},
+        "podDisruptionBudget": {"maxUnavailable": None, "minAvailable": "50%"},
+        "podAnnotations": {"a": "b"},
+        "podLabels": {"a": "b"},
+        "extraEnv": [{"name": "A", "value": "b"}],
+    },
+    "nodeSelector": {"kubernetes.io/os": "linux"},
+    "tolerations": [{"key": "a", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+    "priorityClassName": "system-cluster-critical",
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {}}
+    ],
+    "image": {"pullSecrets": [{"name": "registry"}]},
+    "extraObjects": [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "{{ .Release.Name }}-x"}, "data": {"a": "b"}}
+    ],
+}
+RENDERINGS: list[Any] = [
+    pytest.param((STAGE_CHART, {}), id="bare"),
+    pytest.param((STAGE_CHART, {"aws": {"emulated": True, "endpointUrl": "http://aws:4566"}}), id="emulated"),
+    pytest.param((STAGE_CHART, ALL), id="everything"),
+    pytest.param(
+        (STAGE_CHART, {"networkPolicy": {"enabled": False}, "token": {"podDisruptionBudget": None}}), id="least"
+    ),
+    pytest.param(
+        (LOCAL_CHART, {"stages": ["dev", "pr-7"], "networkPolicy": {"fromNamespaces": ["a", "b"]}}), id="local"
+    ),
+]
+
+
+def knows_monitoring() -> bool:
+    return "podmonitors" in run("kubectl", "api-resources", "--api-group", "monitoring.coreos.com", "-o", "name")
+
+
+@pytest.mark.parametrize("rendering", RENDERINGS)
+def test_the_api_server_takes_every_rendering_without_a_warning(rendering: tuple[Any, Object]) -> None:
+    chart, values = rendering
+    with fresh_namespace() as namespace:
+        apis = MONITORING_APIS if knows_monitoring() else ()
+        objects = render(values, chart=chart, namespace=namespace.name, apis=apis)
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
+        command = ["kubectl", "apply", "--dry-run=server", "--validate=strict", "-f", "-"]
+        done = subprocess.run(command, input=listed, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr, done.stderr
+        assert done.stdout.count("server dry run") == len(objects)
+
+
+def test_pods_run_where_restricted_is_enforced(world: World) -> None:
+    namespace = world.namespace
+    labels = json.loads(run("kubectl", "get", "namespace", namespace.name, "-o", "json"))["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    for release in ("one", "two"):
+        assert all(namespace.of_component(release, each) for each in ("token", "ingest", "processor"))
+    with pytest.raises(ClusterError, match="violates PodSecurity"):
+        namespace.kubectl("run", "lax", f"--image={IMAGE}:{IMAGE_TAG}")
+
+
+def test_processes_are_nobody_and_cannot_write(world: World) -> None:
+    code = (
+        "import json, os\n"
+        "def refused(path):\n"
+        "  try: open(path, 'w')\n"
+        "  except OSError as error: return error.strerror\n"
+        "capabilities = [line.split()[1] for line in open('/proc/self/status') if line.startswith('Cap')]\n"
+        "print(json.dumps([os.getuid(), refused('/app/x'), refused('/tmp/x'), set(capabilities) == {'0' * 16}]))"
+    )
+    for component in ("token", "ingest", "processor"):
+        pod = world.namespace.of_component("one", component)[0]["metadata"]["name"]
+        assert json.loads(world.namespace.python(pod, code)) == [
+            10001,
+            "Read-only file system",
+            "Read-only file system",
+            True,
+        ]
+
+
+def test_walls_are_there_for_every_release(world: World) -> None:
+    names = {each["metadata"]["name"] for each in world.namespace.get("networkpolicies")["items"]}
+    for release in ("one", "two"):
+        assert {f"{release}-{each}" for each in ("deny-all", "egress", "api", "ops", "test")} <= names
+    assert "local-emulators" in names
+
+
+def test_scaling_the_processor_outlives_an_upgrade(world: World) -> None:
+    namespace = world.namespace
+    namespace.kubectl("scale", "deployment/two-processor", "--replicas=2")
+    namespace.helm("upgrade", "two", str(STAGE_CHART), "--reuse-values", "--set", "prometheusRules.enabled=false")
+    assert namespace.get("deployment", "two-processor")["spec"]["replicas"] == 2
+    namespace.kubectl("scale", "deployment/two-processor", "--replicas=1")
+
+
+def test_emulators_are_not_installed_where_production_is() -> None:
+    with fresh_namespace({"stage": "prod"}) as namespace:
+        with pytest.raises(ClusterError, match="is labelled stage=prod: emulators, which forget everything"):
+            namespace.helm("install", "local", str(LOCAL_CHART), values=image_values("-local"))
+        assert namespace.get("all")["items"] == []
+
+
+def left_in(namespace: str) -> list[str]:
+    """Everything in a namespace, but what Kubernetes puts into each, and events."""
+    kinds = run("kubectl", "api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
+    kinds = [kind for kind in kinds if not kind.startswith("events")]
+    listed = run("kubectl", "-n", namespace, "get", ",".join(kinds), "-o", "name", "--ignore-not-found").split()
+    return [each for each in listed if each not in {"configmap/kube-root-ca.crt", "serviceaccount/default"}]
+
+
+def test_an_uninstall_leaves_nothing_behind() -> None:
+    quick = overlaid({**GIVEN, **image_values()}, {"shutdown": {"delaySeconds": 0}})
+    with fresh_namespace() as namespace:
+        namespace.helm("install", "local", str(LOCAL_CHART), values=image_values("-local"))
+        namespace.helm("install", "dev", str(STAGE_CHART), values=quick)
+        assert len(left_in(namespace.name)) > 20
+        namespace.helm("uninstall", "dev", "local")
+        until(lambda: not left_in(namespace.name), lambda: f"gone: {left_in(namespace.name)}", 60)

@@ -1,0 +1,117 @@
+"""The cluster that KUBECONFIG names, as a test sees it: kubectl, helm, namespaces of one's own."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.helm_charts import Object
+
+IMAGE = os.environ.get("IMAGE", "localhost/notification-api")
+IMAGE_TAG = os.environ.get("IMAGE_TAG", "0.1.0")
+PATIENCE_SECONDS = 120.0
+POLL_SECONDS = 0.3
+
+
+class ClusterError(AssertionError):
+    """A command failed, or a condition did not hold in time; the text says what was seen."""
+
+
+def why_no_cluster() -> str | None:
+    """One line, where there is no cluster to test on."""
+    for tool in ("kubectl", "helm"):
+        if shutil.which(tool) is None:
+            return f"{tool} is not on PATH: the cluster's tests need it"
+    done = subprocess.run(
+        ["kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"], capture_output=True, text=True
+    )
+    return f"no cluster answers (KUBECONFIG): {done.stderr.strip().splitlines()[-1]}" if done.returncode else None
+
+
+def run(*command: str, given: str | None = None, seconds: float = PATIENCE_SECONDS) -> str:
+    """Output of a command; ClusterError with its complaint."""
+    done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=seconds)
+    if done.returncode:
+        raise ClusterError(f"{' '.join(command)}: {done.stderr}{done.stdout}")
+    return done.stdout
+
+
+def until(condition: Callable[[], Any], what: Callable[[], str] | str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """Ask until the answer is true, and give it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise ClusterError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
+        time.sleep(POLL_SECONDS)
+    return answer
+
+
+class Namespace:
+    """A namespace, and releases in it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def kubectl(self, *arguments: str, given: str | None = None, seconds: float = PATIENCE_SECONDS) -> str:
+        return run("kubectl", "-n", self.name, *arguments, given=given, seconds=seconds)
+
+    def get(self, *arguments: str) -> Any:
+        return json.loads(self.kubectl("get", *arguments, "-o", "json"))
+
+    def apply(self, *objects: Object) -> None:
+        self.kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+
+    def helm(self, *arguments: str, values: Mapping[str, Any] | None = None) -> str:
+        given = ("-f", "-") if values is not None else ()
+        text = json.dumps(values) if values is not None else None
+        return run("helm", *arguments, "-n", self.name, *given, given=text)
+
+    def pods(self, selector: str) -> list[Object]:
+        items: list[Object] = self.get("pods", "-l", selector)["items"]
+        return items
+
+    def of_component(self, release: str, component: str) -> list[Object]:
+        return self.pods(f"app.kubernetes.io/instance={release},app.kubernetes.io/component={component}")
+
+    def python(self, pod: str, code: str, container: str = "") -> str:
+        """Run Python in a container of the product's image, which has no other tools."""
+        chosen = ("-c", container) if container else ()
+        return self.kubectl("exec", pod, *chosen, "--", "python", "-c", code)
+
+
+def image_values(suffix: str = "") -> Object:
+    return {"image": {"repository": f"{IMAGE}{suffix}", "tag": IMAGE_TAG}}
+
+
+@contextmanager
+def fresh_namespace(labels: Mapping[str, str] | None = None) -> Iterator[Namespace]:
+    """A namespace that enforces the restricted profile; gone afterwards with all that is in it."""
+    name = f"test-{secrets.token_hex(4)}"
+    metadata = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted", **(labels or {})}}
+    run(
+        "kubectl",
+        "create",
+        "-f",
+        "-",
+        given=json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}),
+    )
+    try:
+        yield Namespace(name)
+    finally:
+        run("kubectl", "delete", "namespace", name, "--wait=false")
+
+
+def ready(pod: Object) -> bool:
+    conditions = {each["type"]: each["status"] for each in pod.get("status", {}).get("conditions", [])}
+    return conditions.get("Ready") == "True"
+
+
+def read_text(name: str) -> str:
+    """A file of this folder."""
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
