@@ -1,0 +1,112 @@
+"""The dashboards: what is checked in is what the code makes, and every panel can be read by a stranger."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+
+from k8s.dashboards.files import dashboards
+from tests.support.dashboard_queries import DASHBOARDS, panels, queries
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a series may be split by: none of them grows with users or tasks.
+BOUNDED = {
+    *("namespace", "stage", "service", "version", "le"),
+    *("status", "reason", "outcome", "kind", "operation", "where"),
+}
+every_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+
+
+def test_what_is_checked_in_is_what_the_code_makes() -> None:
+    made = dashboards()
+    assert {path for path in DASHBOARDS if path.parent in {one.parent for one in made}} == set(made)
+    for path, text in made.items():
+        assert path.read_text() == text, f"{path.name} is out of date: make dashboards"
+
+
+@every_dashboard
+def test_every_panel_has_title_description_and_unit(path: Path) -> None:
+    for panel in panels(path):
+        assert panel["title"]
+        assert len(panel["description"]) > 10, panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["targets"], panel["title"]
+
+
+@every_dashboard
+def test_panels_have_ids_of_their_own_and_do_not_lie_over_each_other(path: Path) -> None:
+    board = json.loads(path.read_text())
+    ids = [panel["id"] for panel in board["panels"]]
+    assert len(ids) == len(set(ids))
+    taken: set[tuple[int, int]] = set()
+    for panel in board["panels"]:
+        at = panel["gridPos"]
+        cells = {(at["x"] + x, at["y"] + y) for x in range(at["w"]) for y in range(at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+
+
+@every_dashboard
+def test_data_source_namespace_and_stage_are_the_readers_choice(path: Path) -> None:
+    board = json.loads(path.read_text())
+    variables = {one["name"]: one["type"] for one in board["templating"]["list"]}
+    assert variables == {"datasource": "datasource", "namespace": "query", "stage": "query"}
+    for panel in panels(path):
+        for source in [panel["datasource"], *(target["datasource"] for target in panel["targets"])]:
+            assert source == {"type": "prometheus", "uid": "${datasource}"}, panel["title"]
+
+
+@every_dashboard
+def test_every_selector_is_bound_to_the_chosen_stages(path: Path) -> None:
+    for query in queries(path):
+        selectors = re.findall(r"(?<![\w:])(?:notification_api|process_)[\w:]*(?:\{([^}]*)\})?", query.expression)
+        assert selectors
+        for selector in selectors:
+            assert re.match(r'namespace=~?"\$namespace",stage=~?"\$stage"', selector), query
+
+
+@every_dashboard
+def test_labels_are_bounded(path: Path) -> None:
+    for query in queries(path):
+        for grouping in re.findall(r"\bby \(([^)]*)\)", query.expression):
+            assert set(grouping.split(", ")) <= BOUNDED, query
+        assert set(re.findall(r"\{\{(\w+)\}\}", query.legend)) <= BOUNDED, query
+
+
+@every_dashboard
+def test_every_metric_is_one_that_the_code_has(path: Path) -> None:
+    known = _known_names()
+    for query in queries(path):
+        for name in re.findall(r"(?<![\w:])notification_api_\w+", query.expression):
+            assert name in known, query
+
+
+def _known_names() -> set[str]:
+    """The names of every sample of ours, by the definitions in the code."""
+    import k8s.operator.metrics
+    import services.common.metrics
+    import services.common.momento_app
+    import services.ingest.metrics
+    import services.processor.metrics
+    import services.token.metrics
+
+    modules = (
+        *(k8s.operator.metrics, services.common.metrics, services.common.momento_app),
+        *(services.ingest.metrics, services.processor.metrics, services.token.metrics),
+    )
+    metrics = [value for module in modules for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
+    return {name for metric in metrics for name in _samples_of(metric)}
+
+
+def _samples_of(metric: Any) -> set[str]:
+    endings = {
+        "counter": ("_total", "_created"),
+        "histogram": ("_bucket", "_sum", "_count", "_created"),
+        "info": ("_info",),
+    }
+    (family,) = metric.describe()
+    return {family.name + ending for ending in endings.get(family.type, ("",))}
