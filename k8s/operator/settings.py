@@ -51,7 +51,7 @@ def read_settings(env: Env) -> OperatorSettings:
         cluster_name=env.str(
             "CLUSTER_NAME", validate=Regexp(_CLUSTER + r"\Z", error="must be 1 to 128 of A-Z a-z 0-9 _ . : / = + @ -")
         ),
-        namespaces=tuple(sorted(set(env.list("WATCH_NAMESPACES", [], subcast=str.strip, validate=_all_namespaces)))),
+        namespaces=_read_namespaces(env),
         momento_api_key_param_name=env.str(
             "MOMENTO_API_KEY_PARAM_NAME",
             None,
@@ -65,6 +65,11 @@ def read_settings(env: Env) -> OperatorSettings:
         idle_poll_seconds=env.float("IDLE_POLL_SECONDS", 5.0, validate=Range(min=0.2, max=300)),
         max_passes=env.int("MAX_PASSES", 8, validate=Range(min=1, max=100)),
     )
+
+
+def _read_namespaces(env: Env) -> tuple[str, ...]:
+    names = env.list("WATCH_NAMESPACES", [], subcast=str.strip, validate=_all_namespaces)
+    return tuple(sorted(set(names or ())))  # None where a name is wrong, which is told later
 
 
 def _is_parameter(value: str) -> None:
