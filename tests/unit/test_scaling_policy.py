@@ -122,7 +122,7 @@ def test_a_lowered_maximum_applies_at_once() -> None:
 
 
 def test_single_slots_need_spare_ones_lest_the_line_grows() -> None:
-    """At 0.7 of one slot a fifth of all would wait for more than 10 s (Erlang C); two slots keep it."""
+    """With one slot, 0.7 of it taken, 38 % would wait for more than 10 s (Erlang C); with two 1 %."""
     policy = replace(POLICY, slots_per_replica=1)
     assert desired_replicas(seen(arrivals_per_second=0.14), policy, NOW).replicas == 2
 
