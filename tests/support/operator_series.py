@@ -1,0 +1,59 @@
+"""The operator's series for one stage, served by a process of its own: its real definitions, with values of a calm day.
+
+Run as ``python -m tests.support.operator_series <namespace> <stage>``; it says its port and ends with its input.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import start_http_server
+
+from k8s.operator import metrics
+from local.plan import ROOT
+
+
+@contextmanager
+def operator_series(namespace: str, stage: str) -> Iterator[str]:
+    """Yields host and port."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.support.operator_series", namespace, stage],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        yield f"127.0.0.1:{int(process.stdout.readline())}"
+        process.stdin.close()
+
+
+def _serve(namespace: str, stage: str) -> None:
+    where = {"namespace": namespace, "stage": stage}
+    values = {
+        metrics.VISIBLE: 3,
+        metrics.IN_FLIGHT: 2,
+        metrics.ARRIVALS: 1.5,
+        metrics.TASK_SECONDS: 0.2,
+        metrics.WAIT_SECONDS: 0.3,
+        metrics.OBJECTIVE: 10,
+        metrics.REPLICAS_READY: 1,
+        metrics.REPLICAS: 1,
+        metrics.DECIDED: 1,
+        metrics.HELD: 0,
+        metrics.LAST_PASS: time.time(),
+    }
+    for gauge, value in values.items():
+        gauge.labels(**where).set(value)
+    metrics.DECISIONS.labels(**where, reason="Steady").inc()
+    server, _ = start_http_server(0, "127.0.0.1")
+    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])
