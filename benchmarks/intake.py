@@ -48,7 +48,7 @@ class Subject:
     rounds: dict[int, list[Round]] = field(default_factory=lambda: {connections: [] for connections in REQUESTS})
 
     async def measure(self, connections: int, tokens: list[str]) -> None:
-        before = await self.service.account()
+        before = await self.service.account(begins=True)
         result = await load(self.service.port, connections, REQUESTS[connections], tokens)
         if result.refused:
             raise self.service.child.failed(f"{result.refused} requests were refused.")

@@ -94,7 +94,7 @@ async def cost(bench: Bench, name: str, module: str, count: int, **settings: str
     """CPU time and SQS requests of a message, from when the process is warm until the queue is empty."""
     async with bench.filled(count) as queue, bench.processor(module, queue, **settings) as running:
         await queue.until_at_most(int(count * (1 - _WARM_SHARE)), _WITHIN_SECONDS)
-        warm = await running.account()
+        warm = await running.account(begins=True)
         await queue.until_at_most(0, _WITHIN_SECONDS)
         used = await running.account() - warm
     messages = _processed(used)

@@ -37,10 +37,14 @@ class Service:
     port: int
     ops_port: int
 
-    async def account(self) -> Account:
-        """Read the CPU time first, so that reading the metrics is not measured."""
+    async def account(self, *, begins: bool = False) -> Account:
+        """Read the CPU time after the metrics where a measurement begins and before them where it ends.
+
+        So reading the metrics is not measured.
+        """
         used = cpu_seconds(self.child.pid)
-        return Account(used, await self._metrics())
+        metrics = await self._metrics()
+        return Account(cpu_seconds(self.child.pid) if begins else used, metrics)
 
     def memory_mb(self) -> float:
         """Resident memory."""
