@@ -18,7 +18,7 @@ from k8s.operator.momento_caches import MomentoCaches
 from k8s.operator.resources.aws import client_config
 from k8s.operator.scaling.policy import desired_replicas
 from k8s.operator.scaling.scrape import Scraper
-from k8s.operator.settings import OperatorSettings, read_settings
+from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
 from k8s.operator.stages import Stages
 from k8s.operator.tools import Tools
 from services.common.errors import PermanentError, Transient
@@ -117,6 +117,8 @@ async def _watch(settings: OperatorSettings, stages: Stages, lifecycle: Lifecycl
         namespaces=settings.namespaces,
         liveness_endpoint=f"http://{settings.service.host}:{settings.liveness_port}/livez",
         stop_flag=lifecycle.stopping,
+        # Else kopf asks for the name of the user, and the image knows its user by number alone.
+        identity=SERVICE_NAME,  # type: ignore[arg-type]  # kopf exports no name for the type
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
-from tests.support.cluster_tools import Namespace, fresh_namespace, image_values, read_text, run, until
+from tests.support.cluster_tools import Namespace, fresh_namespace, image_values, read_text, ready, run, until
 from tests.support.helm_charts import CHARTS, LOCAL_CHART, STAGE_CHART, Object, overlaid
 from tests.support.local_supervised import free_port_base
 
@@ -17,6 +17,7 @@ OPERATOR_CHART = CHARTS / "notification-operator"
 CLUSTER_NAME = "operator-tests"
 KEY_PARAMETER = "/notification-api/dev/momento-api-key"
 SERVICE = "local-emulators"
+OPERATOR_PODS = "app.kubernetes.io/name=notification-operator"
 RESYNC_SECONDS = 5
 PLACES = 3
 
@@ -58,7 +59,7 @@ class OperatorWorld:
     def scale_operator(self, replicas: int) -> None:
         self.home.kubectl("scale", "deployment/operator", f"--replicas={replicas}")
         until(
-            lambda: len(self.home.pods("app.kubernetes.io/name=notification-operator")) == replicas,
+            lambda: len(self.home.pods(OPERATOR_PODS)) == replicas,
             f"{replicas} operators",
         )
 
@@ -182,5 +183,11 @@ def operator_world() -> Iterator[OperatorWorld]:
             "settings": {"RESYNC_SECONDS": RESYNC_SECONDS, "LOG_LEVEL": "DEBUG"},
             **image_values(),
         }
-        home.helm("install", "operator", str(OPERATOR_CHART), "--wait", "--timeout", "120s", values=operator)
+        home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
+        until(
+            lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),
+            lambda: f"operator ready: {home.kubectl('describe', 'pods', '-l', OPERATOR_PODS)}"
+            + home.kubectl("logs", "deployment/operator"),
+            60,
+        )
         yield OperatorWorld(home, places, ports, printed)
