@@ -19,7 +19,7 @@ MODULES = (
     *(services.ingest.metrics, services.processor.metrics, services.token.metrics),
 )
 METRICS = {
-    metric.describe()[0].name: metric
+    next(iter(metric.describe())).name: metric
     for module in MODULES
     for metric in vars(module).values()
     if isinstance(metric, MetricWrapperBase)
