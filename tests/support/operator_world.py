@@ -56,6 +56,17 @@ class OperatorWorld:
             f"{indented}\nasyncio.run(main())",
         )  # fmt: skip
 
+    def burst(self, place: Namespace, name: str, count: int, seconds: int = 150) -> dict[str, float]:
+        """Send so many tasks to a stage, listen as their users, and tell what came of them."""
+        made = place.get("stage", name)["status"]["resources"]
+        arguments = [made["queueUrl"], made["cacheName"], str(count), str(seconds)]
+        code = f"import sys; sys.argv = ['-', *{arguments!r}]\n" + read_text("operator_burst.py")
+        told = self.home.kubectl(
+            "exec", "deployment/local-emulators", "-c", "page", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
+            "python", "-c", code, seconds=seconds + 60,
+        )  # fmt: skip
+        return dict(json.loads(told.strip().splitlines()[-1]))
+
     def scale_operator(self, replicas: int) -> None:
         self.home.kubectl("scale", "deployment/operator", f"--replicas={replicas}")
         until(
@@ -186,8 +197,10 @@ def operator_world() -> Iterator[OperatorWorld]:
         home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
         until(
             lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),
-            lambda: f"operator ready: {home.kubectl('describe', 'pods', '-l', OPERATOR_PODS)}"
-            + home.kubectl("logs", "deployment/operator"),
+            lambda: (
+                f"operator ready: {home.kubectl('describe', 'pods', '-l', OPERATOR_PODS)}"
+                + home.kubectl("logs", "deployment/operator")
+            ),
             60,
         )
         yield OperatorWorld(home, places, ports, printed)

@@ -1,0 +1,185 @@
+"""Whole releases under the operator: helm install and uninstall, real pods, real tasks, from zero and back."""
+
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.support.cluster_tools import Namespace, run, until
+from tests.support.operator_world import (
+    NOTHING,
+    OperatorWorld,
+    condition,
+    conditions,
+    is_gone,
+    names_of,
+    operator_world,
+    wait_gone,
+    wait_ready,
+)
+
+pytestmark = pytest.mark.timeout(500)
+
+READY_SECONDS = 15.0
+"""The goal on an unburdened machine; a test that shares two cores with others may take four times as long."""
+BURDEN = 4.0
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[OperatorWorld]:
+    with operator_world() as made:
+        yield made
+
+
+def say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+def replicas(place: Namespace, release: str) -> int:
+    return int(place.get("deployment", f"{release}-processor")["spec"]["replicas"])
+
+
+def events(place: Namespace, name: str, reason: str) -> list[str]:
+    found = place.get("events")["items"]
+    return [each["message"] for each in found if each["involvedObject"]["name"] == name and each["reason"] == reason]
+
+
+def uninstall(world: OperatorWorld, place: Namespace, release: str) -> float:
+    began = time.monotonic()
+    place.helm("uninstall", release)
+    wait_gone(place, release, 120)
+    seconds = time.monotonic() - began
+    assert world.account(f"notification-api-{release}") == NOTHING
+    return seconds
+
+
+def test_three_releases_at_once_come_and_go(world: OperatorWorld) -> None:
+    releases = ["pr-1", "pr-2", "pr-3"]
+    began = time.monotonic()
+    for place, release in zip(world.places, releases, strict=True):
+        world.install(place, release)
+    for place, release in zip(world.places, releases, strict=True):
+        wait_ready(place, release, seconds=READY_SECONDS * BURDEN)
+        say(f"{release}: ready {time.monotonic() - began:.1f} s after the first install began")
+        assert world.account(f"notification-api-{release}-") == {**names_of(release), "caches": []}
+        # The parameter is dev's, as ssmStageName says.
+        parameter = place.get("configmap", f"{release}-token")["data"]["MOMENTO_API_KEY_PARAM_NAME"]
+        assert parameter == "/notification-api/dev/momento-api-key"
+    for place, release in zip(world.places, releases, strict=True):
+        say(f"{release}: removed in {uninstall(world, place, release):.1f} s")
+    for place in world.places:
+        left = place.kubectl("get", "deployments,services,stages,networkpolicies", "-o", "name").split()
+        assert left == []
+
+
+def test_a_stage_deleted_first_waits_for_its_release_and_says_so(world: OperatorWorld) -> None:
+    place = world.place
+    world.install(place, "first", scaling={"minReplicas": 1})
+    wait_ready(place, "first")
+    until(lambda: place.of_component("first", "processor"), "a processor")
+    place.kubectl("delete", "stage", "first", "--wait=false")
+    until(
+        lambda: condition(place, "first", "Ready").get("reason") == "WaitingForProcessor",
+        lambda: str(conditions(place, "first")),
+    )
+    assert "helm uninstall first" in condition(place, "first", "Ready")["message"]
+    assert world.account("notification-api-first")["queues"] != []
+    place.helm("uninstall", "first")
+    wait_gone(place, "first")
+    assert world.account("notification-api-first") == NOTHING
+
+
+def test_outputs_that_change_roll_the_pods_and_the_first_do_not(world: OperatorWorld) -> None:
+    place = world.place
+    world.install(place, "rolled")
+    wait_ready(place, "rolled")
+    assert place.get("deployment", "rolled-token")["metadata"]["generation"] == 1
+    pool = place.get("stage", "rolled")["status"]["resources"]["userPoolId"]
+    world.aws(f"await idp.delete_user_pool(UserPoolId={pool!r})")
+    until(
+        lambda: place.get("configmap", "rolled-outputs")["data"]["USER_POOL_ID"] != pool,
+        lambda: str(conditions(place, "rolled")),
+    )
+    until(lambda: place.get("deployment", "rolled-token")["metadata"]["generation"] == 2, "the roll")
+    place.kubectl("rollout", "status", "deployment/rolled-ingest", "--timeout=90s")
+    uninstall(world, place, "rolled")
+
+
+def test_from_zero_to_many_and_back_with_nothing_lost_and_nobody_told_twice(world: OperatorWorld) -> None:
+    place = world.place
+    processor = {"settings": {"ECHO_SECONDS": 1, "CONCURRENCY": 5, "RECEIVE_WAIT_SECONDS": 1}}
+    scaling = {"maxReplicas": 4, "scaleInStabilisationSeconds": 5}
+    world.install(place, "burst", processor=processor, scaling=scaling)
+    wait_ready(place, "burst")
+    until(lambda: replicas(place, "burst") == 0, lambda: f"at rest: {conditions(place, 'burst')}")
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(world.burst, place, "burst", 200)
+        most = 0
+        while not outcome.done():
+            most = max(most, replicas(place, "burst"))
+            say(place.kubectl("get", "stage", "burst", "-o", "wide", "--no-headers").strip())
+            time.sleep(3)
+    told = outcome.result()
+    say(f"burst of 200: {told}, at most {most} replicas")
+    assert (told["lost"], told["twice"]) == (0, 0)
+    assert most > 1
+    until(lambda: replicas(place, "burst") == 0, lambda: f"to zero: {place.get('stage', 'burst')['status']}", 240)
+    out, back = events(place, "burst", "ScaledOut"), events(place, "burst", "ScaledIn")
+    assert out
+    assert back
+    say("\n".join([*out, *back]))
+    say(f"removed in {uninstall(world, place, 'burst'):.1f} s, idle and without processors")
+
+
+def test_replicas_are_held_while_the_queue_cannot_be_read(world: OperatorWorld) -> None:
+    place = world.place
+    world.install(place, "held", scaling={"minReplicas": 2, "maxReplicas": 3, "scaleInStabilisationSeconds": 1})
+    wait_ready(place, "held")
+    until(lambda: replicas(place, "held") == 2, "two processors")
+    world.unplug_aws()
+    try:
+        place.kubectl("patch", "stage", "held", "--type=merge", "-p", '{"spec":{"scaling":{"minReplicas":0}}}')
+        until(
+            lambda: condition(place, "held", "Scaling").get("reason") == "MetricsUnreadable",
+            lambda: str(conditions(place, "held")),
+        )
+        time.sleep(15)  # far longer than any scale-in would wait
+        assert replicas(place, "held") == 2
+    finally:
+        world.plug_in_aws()
+    until(lambda: condition(place, "held", "Scaling").get("status") == "True", lambda: str(conditions(place, "held")))
+    until(lambda: replicas(place, "held") == 0, lambda: str(place.get("stage", "held")["status"]), 240)
+    uninstall(world, place, "held")
+
+
+def test_keda_scales_from_zero_and_back_and_the_operator_keeps_its_hands_off(world: OperatorWorld) -> None:
+    if "scaledobjects.keda.sh" not in run("kubectl", "get", "crds", "-o", "name"):
+        pytest.skip("no KEDA in this cluster")
+    place = world.place
+    keda = {"queueLength": 20, "pollingIntervalSeconds": 2, "cooldownSeconds": 5}
+    world.install(place, "keda", scaling={"engine": "keda", "maxReplicas": 2, "keda": keda})
+    wait_ready(place, "keda")
+    assert condition(place, "keda", "Scaling")["reason"] == "HandsOff"
+    until(
+        lambda: replicas(place, "keda") == 0,
+        lambda: str(place.get("scaledobject", "keda-processor").get("status")),
+        180,
+    )
+    told = world.burst(place, "keda", 40, 120)
+    say(f"burst of 40 under KEDA: {told}")
+    assert (told["lost"], told["twice"]) == (0, 0)
+    until(lambda: replicas(place, "keda") == 0, lambda: str(place.get("scaledobject", "keda-processor")["status"]), 180)
+    assert events(place, "keda", "ScaledOut") == []
+    uninstall(world, place, "keda")
+
+
+def test_a_namespace_deleted_with_a_release_in_it_goes_with_all_that_was_made(world: OperatorWorld) -> None:
+    place = world.places[2]
+    world.install(place, "space")
+    wait_ready(place, "space")
+    place.kubectl("delete", "namespace", place.name, "--wait=false")
+    until(lambda: is_gone(place, "space"), "the Stage gone")
+    assert world.account("notification-api-space") == NOTHING
+    until(lambda: place.name not in run("kubectl", "get", "namespaces", "-o", "name"), "the namespace gone")
