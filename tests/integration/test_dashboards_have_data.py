@@ -9,7 +9,7 @@ import pytest
 from local.demo.api import api
 from local.demo.run import new_user
 from tests.support.dashboard_load import Load, Watched, until_every_panel_has_data
-from tests.support.dashboard_queries import DASHBOARDS, ROOT
+from tests.support.dashboard_queries import DASHBOARDS, ROOT, PanelQuery
 from tests.support.local_stack import LocalStack
 from tests.support.operator_series import operator_series
 from tests.support.prometheus_server import Prometheus, Target, needs_prometheus, prometheus
@@ -40,7 +40,14 @@ async def test_no_panel_is_empty_after_a_small_load(local_stack: LocalStack, ser
         await until_every_panel_has_data(Watched(server, NAMESPACE, STAGE), path, load)
 
 
+async def test_a_panel_without_data_is_found(local_stack: LocalStack, server: Prometheus) -> None:
+    silent = PanelQuery("stage", "Silent", "", 'notification_api_nothing{namespace="$namespace",stage="$stage"}')
+    not_a_number = PanelQuery("stage", "Divided", "", "0 * vector(1) / 0")
+    assert Watched(server, NAMESPACE, STAGE).empty([silent, not_a_number]) == [silent, not_a_number]
+
+
 async def test_the_rules_are_evaluated_and_none_fails_or_fires_on_a_healthy_stage(server: Prometheus) -> None:
+    assert await asyncio.to_thread(server.unhealthy_targets) == {}
     rules = await asyncio.to_thread(server.rules)
     assert len(rules) > len(RULES)
     assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] == "err"} == {}

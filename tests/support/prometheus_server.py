@@ -49,8 +49,10 @@ class Prometheus:
         values = [[float(value) for _, value in one["values"]] for one in found]
         return [finite for one in values if (finite := [value for value in one if abs(value) < float("inf")])]
 
-    def healthy_targets(self) -> int:
-        return sum(one["health"] == "up" for one in self._get("targets")["activeTargets"])
+    def unhealthy_targets(self) -> dict[str, str]:
+        """Why targets could not be scraped the last time, by URL."""
+        found = self._get("targets")["activeTargets"]
+        return {one["scrapeUrl"]: one["lastError"] for one in found if one["health"] != "up"}
 
     def rules(self) -> list[dict[str, Any]]:
         return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]

@@ -1,0 +1,65 @@
+"""A real Prometheus scrapes the pods as the PodMonitor says, with the rendered rules; no panel stays empty."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
+
+from tests.support.cluster_monitor import api_proxy, targets_of
+from tests.support.cluster_user import client, signed_in
+from tests.support.cluster_world import World, stage_values
+from tests.support.dashboard_load import Load, Watched, until_every_panel_has_data
+from tests.support.dashboard_queries import DASHBOARDS
+from tests.support.helm_charts import MONITORING_APIS, Object, of_kind, render
+from tests.support.operator_series import operator_series
+from tests.support.prometheus_server import Prometheus, Target, needs_prometheus, prometheus
+
+pytestmark = [pytest.mark.timeout(300), needs_prometheus]  # the first test may also install the stages
+
+RELEASE = STAGE = "one"
+
+
+@pytest.fixture(scope="module")
+def rendered(world: World) -> list[Object]:
+    """The release as it is in the cluster, with the monitoring objects, which need not be known there."""
+    values = stage_values(world.values[STAGE])
+    return render(values, release=RELEASE, namespace=world.namespace.name, apis=MONITORING_APIS)
+
+
+@pytest.fixture(scope="module")
+def server(world: World, rendered: list[Object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    folder = tmp_path_factory.mktemp("prometheus")
+    (monitor,) = of_kind(rendered, "PodMonitor")
+    # The operator is not part of the stage: its series come from its own definitions.
+    with api_proxy() as proxy, operator_series(world.namespace.name, STAGE) as operator:
+        targets = targets_of(monitor, world.namespace, proxy)
+        assert {target.labels["service"] for target in targets} == {"token", "ingest", "processor"}
+        targets.append(Target(operator, {"service": "operator"}))
+        with prometheus(folder, targets, _rule_files(rendered, folder)) as server:
+            yield server
+
+
+def _rule_files(rendered: list[Object], folder: Path) -> list[Path]:
+    files = []
+    for each in of_kind(rendered, "PrometheusRule"):
+        file = folder / f"{each['metadata']['name']}.yaml"
+        file.write_text(yaml.safe_dump(each["spec"]))
+        files.append(file)
+    return files
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+async def test_no_panel_is_empty_after_a_small_load(world: World, server: Prometheus, path: Path) -> None:
+    async with client(world) as calls:
+        user = await signed_in(calls, await calls.config())
+    load = Load(user.config.task_url, user.config.token_url, user.id_token)
+    await until_every_panel_has_data(Watched(server, world.namespace.name, STAGE), path, load, seconds=120)
+
+
+async def test_every_pod_answers_and_no_rule_fails_or_fires(server: Prometheus) -> None:
+    assert await asyncio.to_thread(server.unhealthy_targets) == {}
+    rules = await asyncio.to_thread(server.rules)
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] == "err"} == {}
+    assert [rule["name"] for rule in rules if rule.get("state") == "firing"] == []
