@@ -16,6 +16,7 @@ WAIT_FOR_POD_SECONDS = 30.0
 DRAIN_SECONDS = 30.0
 """How long the connections to a pod that is going may last."""
 AGAIN_SECONDS = 0.5
+REFUSED_SECONDS = 0.05
 
 Say = Callable[[str], object]
 
@@ -86,12 +87,19 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a client. What goes wrong closes it, as the network would."""
         with contextlib.closing(writer), contextlib.suppress(OSError, TimeoutError):
-            async with asyncio.timeout(WAIT_FOR_POD_SECONDS):
+            made, there, back = await self._connected()
+            with made.in_use(), contextlib.closing(back):
+                await joined((reader, back), (there, writer))
+
+    async def _connected(self) -> tuple[Tunnel, asyncio.StreamReader, asyncio.StreamWriter]:
+        """Through a tunnel that takes connections; one may have ended without having said so yet."""
+        async with asyncio.timeout(WAIT_FOR_POD_SECONDS):
+            while True:
                 made = await self.usable()
-            with made.in_use():
-                there, back = await asyncio.open_connection("127.0.0.1", made.port)
-                with contextlib.closing(back):
-                    await joined((reader, back), (there, writer))
+                try:
+                    return made, *await asyncio.open_connection("127.0.0.1", made.port)
+                except OSError:
+                    await asyncio.sleep(REFUSED_SECONDS)
 
 
 async def first(*awaited: Coroutine[object, object, object]) -> None:
