@@ -113,8 +113,8 @@ async def _watch(settings: OperatorSettings, stages: Stages, lifecycle: Lifecycl
     await kopf.operator(
         registry=registry,
         standalone=True,
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
+        # One watch for all, also where only some namespaces are looked after: one that is deleted ends no watch.
+        clusterwide=True,
         liveness_endpoint=f"http://{settings.service.host}:{settings.liveness_port}/livez",
         stop_flag=lifecycle.stopping,
         # Else kopf asks for the name of the user, and the image knows its user by number alone.

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from k8s.operator.kubernetes import Json, Kubernetes
+from k8s.operator.kubernetes import Json
 from k8s.operator.metrics import STAGES, WATCH_BEHIND
 from k8s.operator.stage_object import GROUP, PLURAL, VERSION, StageObject, stage_object
 from k8s.operator.tools import Tools
@@ -34,6 +34,8 @@ class Stages:
     def watched(self, body: Json) -> None:
         """The watch delivered this."""
         stage = stage_object(body)
+        if not self._is_looked_after(stage):
+            return
         self._watched[stage.ref.uid] = max(stage.generation, self._watched.get(stage.ref.uid, 0))
         self._see(stage)
 
@@ -57,7 +59,8 @@ class Stages:
 
     def compare(self, listed: list[StageObject]) -> None:
         """Take one list in."""
-        missed = [stage for stage in listed if self._watched.get(stage.ref.uid, -1) < stage.generation]
+        ours = [stage for stage in listed if self._is_looked_after(stage)]
+        missed = [stage for stage in ours if self._watched.get(stage.ref.uid, -1) < stage.generation]
         for stage in missed:
             self._see(stage)
         now = self._clock()
@@ -73,6 +76,10 @@ class Stages:
         if self._behind_since is not None and self._clock() - self._behind_since > BEHIND_SECONDS:
             return f"the watch has missed changes of Stages for {self._clock() - self._behind_since:.0f} s"
         return None
+
+    def _is_looked_after(self, stage: StageObject) -> bool:
+        namespaces = self._tools.settings.namespaces
+        return not namespaces or stage.ref.namespace in namespaces
 
     def _see(self, stage: StageObject) -> None:
         worker = self._workers.get(stage.ref.uid)
@@ -92,11 +99,5 @@ class Stages:
 
 
 async def list_stages(tools: Tools) -> list[Json]:
-    """Every Stage in the namespaces that are watched."""
-    return await _list(tools.kubernetes, tools.settings.namespaces)
-
-
-async def _list(kubernetes: Kubernetes, namespaces: tuple[str, ...]) -> list[Json]:
-    base = f"/apis/{GROUP}/{VERSION}"
-    paths = [f"{base}/namespaces/{name}/{PLURAL}" for name in namespaces] or [f"{base}/{PLURAL}"]
-    return [body for path in paths for body in await kubernetes.items(path)]
+    """Every Stage of the cluster."""
+    return await tools.kubernetes.items(f"/apis/{GROUP}/{VERSION}/{PLURAL}")

@@ -2,6 +2,11 @@
 {{ .Release.Name }}
 {{- end }}
 
+{{/* For what has no namespace, or one of somebody else's: releases of two namespaces stay apart. */}}
+{{- define "operator.clusterWide" -}}
+{{ .Release.Namespace }}-{{ .Release.Name }}
+{{- end }}
+
 {{- define "operator.selector" -}}
 app.kubernetes.io/name: notification-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -28,8 +33,11 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end -}}
 {{- end }}
 
-{{/* A role that may not see every namespace is made in each of those watched. */}}
-{{- define "operator.rules" -}}
+{{/*
+Needed everywhere, whatever is watched: a namespace on its way out loses its Roles first, and a Stage in it still has to
+be let go of, once its processors are seen to be gone. All of it is reading, and what is the operator's own.
+*/}}
+{{- define "operator.rulesEverywhere" -}}
 - apiGroups: [notification-api.io]
   resources: [stages]
   verbs: [get, list, watch, patch] # patch: its own finalizer
@@ -37,17 +45,27 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
   resources: [stages/status]
   verbs: [patch]
 - apiGroups: [""]
+  resources: [pods]
+  verbs: [list]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [list]
+{{- end }}
+
+{{/* Needed where stages live; with a list of namespaces, in those alone. */}}
+{{- define "operator.rules" -}}
+- apiGroups: [""]
   resources: [configmaps] # <release>-outputs
   verbs: [get, create, patch]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]
 - apiGroups: [""]
-  resources: [pods] # patch: the cost of deletion, just before a scale-in
-  verbs: [list, patch]
+  resources: [pods] # the cost of deletion, just before a scale-in
+  verbs: [patch]
 - apiGroups: [apps]
-  resources: [deployments] # patch: an annotation that rolls the pods when the outputs change
-  verbs: [list, patch]
+  resources: [deployments] # an annotation that rolls the pods when the outputs change
+  verbs: [patch]
 - apiGroups: [apps]
   resources: [deployments/scale]
   verbs: [patch]
