@@ -41,6 +41,16 @@ def _session() -> AioSession:
     return get_session()
 
 
+async def missing_credentials() -> str | None:
+    """None where the SDK has found credentials, else a sentence that says what to do.
+
+    A client that was made without any never gets them, so the answer holds for the life of the process.
+    """
+    if await _session().get_credentials():
+        return None
+    return "NoCredentialsError (give the pod a role by IRSA or Pod Identity, or set AWS_ACCESS_KEY_ID)"
+
+
 @asynccontextmanager
 async def ssm_client() -> AsyncIterator["SSMClient"]:
     """Open a client for the parameter store."""

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 
 from services.common.authentication import USER, require_user
-from services.common.aws import sqs_client
+from services.common.aws import missing_credentials, sqs_client
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.logs import log_context
@@ -18,7 +18,7 @@ from services.common.problem import Problem
 from services.common.task_message import TaskMessage
 from services.common.task_queue import OutgoingMessage, TaskQueue
 from services.common.tracing import Kind, is_traceparent, span
-from services.common.web import web_app
+from services.common.web import LIFECYCLE, web_app
 from services.ingest.body import read_payload
 from services.ingest.metrics import ACCEPTED, REFUSED
 from services.ingest.rate_limit import RateLimit
@@ -46,6 +46,9 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
 async def _sender(app: web.Application) -> AsyncIterator[None]:
     async with sqs_client(max_connections=CALLS_IN_FLIGHT) as client:
         queue = TaskQueue(client, app[SETTINGS].task_queue_url)
+        # Only this is asked: whoever may send to a queue need not be allowed anything that would tell more of it.
+        missing = await missing_credentials()
+        app[LIFECYCLE].add_check("queue", lambda: f"The task queue cannot be used: {missing}." if missing else None)
         app[SENDER] = Batcher(queue.send, BatchPolicy(max_in_flight=CALLS_IN_FLIGHT))
         yield
         await app[SENDER].close()

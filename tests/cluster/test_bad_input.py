@@ -54,6 +54,7 @@ def test_missing_aws_credentials_are_told_by_readiness(world: World, release: st
     try:
         until_told(namespace, release, "token", "NoCredentialsError")
         until_told(namespace, release, "processor", "NoCredentialsError")
+        until_told(namespace, release, "ingest", "NoCredentialsError")
         assert "IRSA or Pod Identity" in reasons(namespace, release, "token")
         assert restarts(namespace, release) == 0
     finally:
