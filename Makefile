@@ -65,6 +65,9 @@ test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the i
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.smoke
 
+dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
+	@$(PY) -m services.processor.dead_letters $(ARGS)
+
 bench: $(READY) ## Measure intake and worker beside the plain way (ElasticMQ where Java and Maven are)
 	@$(PY) -m benchmarks.intake
 	@$(PY) -m benchmarks.worker
