@@ -86,7 +86,7 @@ class Keeper:
         self._status.set_resources(made.outputs)
         self._status.set_observed(generation, "Retain" if self.stage.retains else "Delete")
         await self._status.flush(self._tools.kubernetes)
-        LAST_PASS.labels(self.ref.namespace, self.ref.name).set(time.time())
+        LAST_PASS.labels(*self.stage.labels).set(time.time())
         self._backoff.reset()
         return self._tools.settings.resync_seconds * _jitter()
 

@@ -57,6 +57,11 @@ class StageObject:
         return dict(self.body.get("status") or {})
 
     @property
+    def labels(self) -> tuple[str, str]:
+        """Namespace and stage as the services' own series carry them: by `stageName`, not by the release's name."""
+        return self.ref.namespace, str(self.spec.get("stageName", self.ref.name))
+
+    @property
     def generation(self) -> int:
         return int(self.metadata.get("generation", 0))
 

@@ -70,7 +70,7 @@ class StageStatus:
         since = now_text() if is_new or old is None else old.since
         text = message[:MAX_MESSAGE_CHARACTERS]
         self._conditions[kind] = Condition(kind, status, reason, text, since, generation)
-        CONDITION.labels(self._stage.ref.namespace, self._stage.ref.name, kind.value).set(1 if status else 0)
+        CONDITION.labels(*self._stage.labels, kind.value).set(1 if status else 0)
         return is_new or old is None or old.reason != reason
 
     def set_resources(self, outputs: StageOutputs) -> None:

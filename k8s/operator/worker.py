@@ -52,7 +52,7 @@ class Worker:
                 scaling.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await scaling
-                forget_stage(ref.namespace, ref.name)
+                forget_stage(*self.seen.labels)
 
     async def _keep(self) -> None:
         while (pause := await self._keeper.one_pass()) is not None:

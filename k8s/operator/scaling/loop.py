@@ -105,7 +105,7 @@ class ScalingLoop:
     async def _act(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
         await scale(self.tools.kubernetes, stage.ref, workload, decision.replicas, observed.in_flight_by_pod)
         direction = "out" if decision.replicas > workload.replicas else "in"
-        metrics.SCALED.labels(stage.ref.namespace, stage.ref.name, direction).inc()
+        metrics.SCALED.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
         await self.tools.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
 
@@ -158,7 +158,7 @@ class ScalingLoop:
 
 
 def _measure(stage: StageObject, seen: Observed, policy: Policy, decision: Decision) -> None:
-    labels = (stage.ref.namespace, stage.ref.name)
+    labels = stage.labels
     for gauge, value in (
         (metrics.VISIBLE, seen.visible),
         (metrics.IN_FLIGHT, seen.in_flight),
