@@ -193,14 +193,16 @@ class TestABrokenProcessor:
 
 
 def test_the_task_time_is_remembered_when_nothing_is_measured() -> None:
-    first = desired_replicas(seen(task_seconds=60.0), POLICY, NOW)
-    later = desired_replicas(seen(visible=240, task_seconds=None, memory=first.memory), POLICY, NOW + 3_600)
+    memory = desired_replicas(seen(task_seconds=60.0), POLICY, NOW).memory
+    memory = desired_replicas(seen(task_seconds=None, memory=memory), POLICY, NOW + 1_800).memory
+    later = desired_replicas(seen(visible=240, task_seconds=None, memory=memory), POLICY, NOW + 3_600)
     assert later.replicas == 24
 
 
 def test_what_backs_off_is_in_flight_but_takes_no_slot() -> None:
-    """All 30 slots are free, though SQS counts 300 in flight: a slot starts two of 60 within 10 s."""
-    observed = seen(visible=60, in_flight=300, in_flight_by_pod={"a": 0, "b": 0, "c": 0}, replicas_desired=3)
+    """All 30 slots are free, though SQS counts 300 in flight; a busy one would start none of these within 10 s."""
+    by_pod = {"a": 0, "b": 0, "c": 0}
+    observed = seen(visible=30, in_flight=300, in_flight_by_pod=by_pod, replicas_desired=3, task_seconds=60.0)
     assert desired_replicas(observed, POLICY, NOW).replicas == 3
 
 
