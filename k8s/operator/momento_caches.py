@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -17,9 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from momento import CacheClientAsync
 from momento.config import Configurations
 from momento.errors import MomentoErrorCode
+from momento.responses import CreateCache, DeleteCache, ListCaches
 from momento.responses.control.cache.create import CreateCacheResponse
 from momento.responses.control.cache.delete import DeleteCacheResponse
-from momento.responses.control.cache.list import ListCachesResponse
+from momento.responses.control.cache.list import CacheInfo, ListCachesResponse
 from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.aws import aws_call
@@ -38,6 +39,10 @@ A = TypeVar("A")
 KEY_SECONDS = 300.0
 """How long a key is believed before it is read again."""
 MAX_CLIENTS = 4
+MAX_PARAMETERS = 1_000
+LISTING_SECONDS = 2.0
+PAUSE_SECONDS = 0.3
+"""Between control calls with one key."""
 _REFUSED = {MomentoErrorCode.AUTHENTICATION_ERROR, MomentoErrorCode.PERMISSION_ERROR}
 
 
@@ -46,6 +51,16 @@ class _Open:
     client: CacheClientAsync
     calls: int = 0
     retired: bool = False
+
+
+@dataclass
+class Turns:
+    """Control calls with one key, one after the other, and the caches that were there when last listed."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    next_at: float = 0.0
+    listed: set[str] | None = None
+    listed_at: float = 0.0
 
 
 class MomentoCaches:
@@ -58,6 +73,7 @@ class MomentoCaches:
         self._keys: dict[str, tuple[str, float]] = {}
         self._open: dict[str, _Open] = {}
         self._opening = asyncio.Lock()
+        self._turns: dict[str, Turns] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -72,6 +88,17 @@ class MomentoCaches:
     def of(self, parameter: str) -> "StageCaches":
         """Cache control with the key of this parameter."""
         return StageCaches(self, parameter)
+
+    def now(self) -> float:
+        return self._clock()
+
+    def turns(self, parameter: str) -> Turns:
+        """The turns of a key: bounded, since a parameter not used of late is forgotten with its listing."""
+        turns = self._turns.pop(parameter, None) or Turns()
+        self._turns[parameter] = turns
+        while len(self._turns) > MAX_PARAMETERS:
+            self._turns.pop(next(iter(self._turns)))
+        return turns
 
     def forget(self, parameter: str) -> None:
         """Read the key again before its next use: it was refused."""
@@ -123,27 +150,52 @@ class MomentoCaches:
 
 
 class StageCaches:
-    """`k8s.operator.resources.cache.CacheControl` for one stage."""
+    """`k8s.operator.resources.cache.CacheControl` for one stage.
+
+    Momento allows few control calls a second, so they take turns with a pause between, and stages share a list that
+    is moments old. A cache that somebody makes in such a moment is still found: creating it then fails.
+    """
 
     def __init__(self, pool: MomentoCaches, parameter: str) -> None:
         self._pool = pool
         self._parameter = parameter
 
     async def list_caches(self) -> ListCachesResponse:
-        return await self._call(lambda client: client.list_caches())
+        turns = self._pool.turns(self._parameter)
+        async with turns.lock:
+            if turns.listed is not None and self._pool.now() - turns.listed_at < LISTING_SECONDS:
+                return ListCaches.Success([CacheInfo(name) for name in sorted(turns.listed)])
+            answer = await self._call(turns, lambda client: client.list_caches())
+            if isinstance(answer, ListCaches.Success):
+                turns.listed, turns.listed_at = {cache.name for cache in answer.caches}, self._pool.now()
+            return answer
 
     async def create_cache(self, cache_name: str) -> CreateCacheResponse:
-        return await self._call(lambda client: client.create_cache(cache_name))
+        turns = self._pool.turns(self._parameter)
+        async with turns.lock:
+            answer = await self._call(turns, lambda client: client.create_cache(cache_name))
+            if isinstance(answer, CreateCache.Success) and turns.listed is not None:
+                turns.listed.add(cache_name)
+            return answer
 
     async def delete_cache(self, cache_name: str) -> DeleteCacheResponse:
-        return await self._call(lambda client: client.delete_cache(cache_name))
+        turns = self._pool.turns(self._parameter)
+        async with turns.lock:
+            answer = await self._call(turns, lambda client: client.delete_cache(cache_name))
+            if isinstance(answer, DeleteCache.Success) and turns.listed is not None:
+                turns.listed.discard(cache_name)
+            return answer
 
-    async def _call(self, call: Callable[[CacheClientAsync], Awaitable[A]]) -> A:
+    async def _call(self, turns: Turns, call: Callable[[CacheClientAsync], Awaitable[A]]) -> A:
+        await asyncio.sleep(max(0.0, turns.next_at - self._pool.now()))
+        turns.next_at = self._pool.now() + PAUSE_SECONDS
         try:
             async with self._pool.client(self._parameter) as client:
                 answer = await call(client)
         except (BotoCoreError, ClientError) as error:  # from outside a wrapped call: credentials, say
             raise Transient(f"The Momento API key {self._parameter} cannot be read: {error}") from error
-        if isinstance(answer, ErrorResponseMixin) and answer.error_code in _REFUSED:
-            self._pool.forget(self._parameter)
+        if isinstance(answer, ErrorResponseMixin):
+            turns.listed = None
+            if answer.error_code in _REFUSED:
+                self._pool.forget(self._parameter)
         return answer

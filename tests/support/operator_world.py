@@ -77,6 +77,8 @@ class OperatorWorld:
     def unplug_aws(self) -> None:
         """AWS and Momento stop answering, and forget nothing."""
         self.home.kubectl("patch", "service", SERVICE, "-p", '{"spec":{"selector":{"unplugged":"yes"}}}')
+        # A Service's connections outlive its selector; those of a new pod do not exist yet.
+        self.home.kubectl("delete", "pod", "-l", OPERATOR_PODS, "--grace-period=1")
 
     def plug_in_aws(self) -> None:
         self.home.kubectl("patch", "service", SERVICE, "-p", '{"spec":{"selector":{"unplugged":null}}}')
@@ -136,7 +138,7 @@ def is_ready(place: Namespace, name: str) -> bool:
     return bool(condition(place, name, "Ready").get("status") == "True")
 
 
-def wait_ready(place: Namespace, *names: str, seconds: float = 90) -> None:
+def wait_ready(place: Namespace, *names: str, seconds: float = 240) -> None:
     def late() -> list[str]:
         return [name for name in names if not is_ready(place, name)]
 
@@ -147,7 +149,7 @@ def is_gone(place: Namespace, name: str) -> bool:
     return not place.kubectl("get", "stage", name, "--ignore-not-found")
 
 
-def wait_gone(place: Namespace, name: str, seconds: float = 90) -> None:
+def wait_gone(place: Namespace, name: str, seconds: float = 180) -> None:
     until(lambda: is_gone(place, name), lambda: f"stage {name} gone: {conditions(place, name)}", seconds)
 
 
@@ -162,13 +164,12 @@ NOTHING: dict[str, list[str]] = {"queues": [], "pools": [], "caches": []}
 
 def _let_go(place: Namespace) -> None:
     """Whatever a failed test left: a namespace must not hang for it once the operator is gone."""
-    for each in place.get("stages")["items"]:
-        name = each["metadata"]["name"]
-        place.kubectl("patch", "stage", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+    for each in place.kubectl("get", "stages", "-o", "name").split():
+        place.kubectl("patch", each, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 
 
 @contextmanager
-def operator_world() -> Iterator[OperatorWorld]:
+def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
     """Installed as a user would, but watching its own namespaces alone, since the cluster is shared."""
     ports = Ports(free_port_base())
     run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(OPERATOR_CHART / "crds"))
@@ -181,6 +182,7 @@ def operator_world() -> Iterator[OperatorWorld]:
         emulators = {
             "stages": ["dev"],
             "portBase": ports.base,
+            "momento": {"args": ["--cache-operations-per-second=1000", "--max-caches=200"]},
             "networkPolicy": {"fromNamespaces": [home.name, *names]},
             **image_values("-local"),
         }
@@ -191,9 +193,11 @@ def operator_world() -> Iterator[OperatorWorld]:
             "namespaces": names,
             "momento": {"apiKeyParameter": KEY_PARAMETER, "endpoint": printed["momento"]["endpoint"]},
             "aws": printed["aws"],
-            "settings": {"RESYNC_SECONDS": RESYNC_SECONDS, "LOG_LEVEL": "DEBUG"},
+            "settings": {"RESYNC_SECONDS": RESYNC_SECONDS, "LOG_LEVEL": "DEBUG", **(settings or {})},
             **image_values(),
         }
+        # Runs first of all at the end: an operator would hold on to what is let go of.
+        stack.callback(home.kubectl, "delete", "deployment", "operator", "--ignore-not-found", "--wait=true")
         home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
         until(
             lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),

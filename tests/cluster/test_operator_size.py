@@ -1,0 +1,49 @@
+"""What fifty stages at rest cost the operator."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.operator_world import NOTHING, OperatorWorld, operator_world, stage, wait_ready
+
+pytestmark = pytest.mark.timeout(600)
+
+STAGES = 50
+SETTLE_SECONDS = 30
+WINDOW_SECONDS = 60
+MAX_MEGABYTES = 120
+MAX_PERCENT = 3.0
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[OperatorWorld]:
+    with operator_world({"RESYNC_SECONDS": 300, "LOG_LEVEL": "INFO"}) as made:
+        yield made
+
+
+def test_fifty_stages_at_rest_cost_little(world: OperatorWorld) -> None:
+    names = [f"rest-{number:02}" for number in range(STAGES)]
+    began = time.monotonic()
+    world.place.apply(*(stage(name) for name in names))
+    wait_ready(world.place, *names, seconds=240)
+    made_seconds = time.monotonic() - began
+    time.sleep(SETTLE_SECONDS)
+    writes = 'notification_api_operator_kubernetes_calls_total{outcome="ok",verb="P'
+    cpu, written = world.operator_metric("process_cpu_seconds_total"), world.operator_metric(writes)
+    began = time.monotonic()
+    time.sleep(WINDOW_SECONDS)
+    used = world.operator_metric("process_cpu_seconds_total") - cpu
+    percent = 100 * used / (time.monotonic() - began)
+    megabytes = world.operator_metric("process_resident_memory_bytes") / 1e6
+    sys.stdout.write(
+        f"{STAGES} stages made in {made_seconds:.1f} s; at rest {megabytes:.0f} MB, {percent:.2f} % of a core\n"
+    )
+    assert world.operator_metric(writes) == written
+    began = time.monotonic()
+    world.place.kubectl("delete", "stages", "--all", seconds=240)
+    sys.stdout.write(f"{STAGES} stages removed in {time.monotonic() - began:.1f} s\n")
+    assert world.account("notification-api-rest") == NOTHING
+    assert megabytes < MAX_MEGABYTES
+    assert percent < MAX_PERCENT
