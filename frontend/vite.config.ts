@@ -17,5 +17,4 @@ export default defineConfig({
       output: { chunkFileNames: ({ name }) => `assets/${name === "src" ? "momento" : name}-[hash].js` },
     },
   },
-  server: { port: 5173, proxy: { "/config.json": "http://localhost:8080", "/mail": "http://localhost:8080" } },
 });

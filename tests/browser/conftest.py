@@ -1,5 +1,6 @@
 """The real stack, a real browser, and a signed-in person."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -10,6 +11,7 @@ from playwright.async_api import BrowserContext, StorageState
 from local.demo.identity import Credentials
 from local.plan import ROOT
 from tests.support.browser_chromium import FaultyBrowser, Network, faulty_browser, missing
+from tests.support.browser_network import cut_while_tasks_finish
 from tests.support.browser_page import TaskPage, new_page
 from tests.support.browser_stack import BrowserStack, LastingPlan
 from tests.support.browser_tokens import put_storage
@@ -36,6 +38,27 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
 async def chromium(stack: BrowserStack) -> AsyncIterator[FaultyBrowser]:
     async with faulty_browser(stack.local.ports) as browser:
         yield browser
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What goes on beside the other tests is looked at last."""
+    items.sort(key=lambda item: "minute_away" in item.name)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def minute_away(request: pytest.FixtureRequest, stack: BrowserStack) -> AsyncIterator[asyncio.Task[None] | None]:
+    """A browser of its own, away from the network for a minute while the other tests run."""
+    if not any("minute_away" in item.name for item in request.session.items):
+        yield None
+        return
+    async with faulty_browser(stack.local.ports) as own, await own.browser.new_context() as context:
+        await put_storage(context, await stack.signed_in(await stack.sign_up()))
+        page = await new_page(context, stack.local.page_url)
+        await page.live(within_ms=30_000)
+        away = asyncio.create_task(cut_while_tasks_finish(page, own.network, stack, seconds=60))
+        yield away
+        away.cancel()
+        await asyncio.gather(away, return_exceptions=True)
 
 
 @pytest.fixture

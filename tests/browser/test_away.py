@@ -1,45 +1,21 @@
 """Away and back: nothing is missed, nothing is told twice, nothing is sent twice."""
 
-import asyncio
-
 import pytest
 from playwright.async_api import BrowserContext, expect
 
 from tests.browser.conftest import OpenPage
 from tests.support.browser_chromium import Network
-from tests.support.browser_network import cut_off
+from tests.support.browser_network import cut_off, cut_while_tasks_finish, until_recorded
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def until_recorded(stack: BrowserStack, id_token: str, count: int) -> None:
-    """The tasks have finished, whether or not anybody was told."""
-    async with asyncio.timeout(20):
-        while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
-            await asyncio.sleep(0.1)
-
-
-@pytest.mark.timeout(150)
-@pytest.mark.parametrize("seconds", [3, 60])
 async def test_tasks_that_finish_while_the_network_is_cut_are_told_once(
-    page: TaskPage, network: Network, stack: BrowserStack, seconds: int
+    page: TaskPage, network: Network, stack: BrowserStack
 ) -> None:
-    await page.send("before the cut")
-    await page.shows("before the cut")
-    id_token = await page.id_token()
-    with cut_off(network):
-        over = asyncio.get_running_loop().time() + seconds
-        await stack.post(id_token, "cut one", "cut two")
-        await until_recorded(stack, id_token, 3)
-        await page.state("reconnecting")
-        await asyncio.sleep(over - asyncio.get_running_loop().time())
-    await page.toasted("Finished task: cut one", "Finished task: cut two")
-    await page.live(within_ms=35_000)
-    await page.send("after the cut")
-    await page.shows("after the cut")
-    assert set((await page.toasts()).values()) == {1}
+    await cut_while_tasks_finish(page, network, stack, seconds=3)
 
 
 async def test_tasks_that_finish_while_the_page_is_closed_are_told_once(

@@ -5,6 +5,8 @@ from playwright.async_api import expect
 
 from local.demo.identity import Credentials, fresh_credentials
 from tests.browser.conftest import NewContext, OpenPage
+from tests.support.browser_chromium import Network
+from tests.support.browser_network import cut_off
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
 
@@ -92,3 +94,20 @@ async def test_signing_in_again_doubles_no_toast(page: TaskPage, user: Credentia
     await page.send("once")
     await page.shows("once")
     await page.toasted("Finished task: once")
+
+
+async def test_signing_out_without_a_network_leaves_nothing_either(page: TaskPage, network: Network) -> None:
+    with cut_off(network):
+        await page.sign_out()
+    await page.page.reload()
+    await expect(page.page.locator("input[name=username]")).to_be_visible()
+    assert await page.page.evaluate("Object.keys(localStorage).filter((key) => key.endsWith('.idToken'))") == []
+
+
+async def test_a_tab_that_waits_for_sign_in_follows_another(
+    page: TaskPage, open_page: OpenPage, user: Credentials
+) -> None:
+    await page.sign_out()
+    other = await open_page(page.page.context)
+    await page.sign_in(user)
+    await other.live()

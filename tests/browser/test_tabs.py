@@ -8,6 +8,7 @@ from playwright.async_api import expect
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
+from tests.support.browser_tokens import put_storage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -82,3 +83,14 @@ async def test_two_users_see_only_their_own(
     await bob.shows("of the second")
     await expect(page.page.locator(".task")).to_have_count(1)
     await expect(bob.page.locator(".task")).to_have_count(1)
+
+
+async def test_the_page_of_a_user_never_acts_for_another_who_signed_in_meanwhile(
+    page: TaskPage, stack: BrowserStack
+) -> None:
+    bob = await stack.signed_in(await stack.sign_up())
+    await put_storage(page.page.context, bob)
+    await page.send("of the first")
+    await expect(page.page.get_by_text("of the first")).to_have_count(0)
+    await page.live()  # as the second, whose browser it is now
+    assert await stack.notifications(await page.id_token()) == []

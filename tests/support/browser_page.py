@@ -74,8 +74,9 @@ class TaskPage:
 
     async def shows(self, text: str, state: str = "finished", within_ms: float = NEWS_WITHIN_MS) -> None:
         """The task of this text is listed in this state, and only once."""
+        found = self.page.locator(f".task[data-state={state}]").filter(has_text=text)
+        await expect(found).to_have_count(1, timeout=within_ms)
         await expect(self.task(text)).to_have_count(1, timeout=within_ms)
-        await expect(self.task(text)).to_have_attribute("data-state", state, timeout=within_ms)
 
     async def toasts(self) -> Counter[str]:
         """Every toast since the page was loaded, gone ones too."""

@@ -16,7 +16,9 @@ export class Page {
   #config: Config | undefined;
 
   constructor() {
-    onSignedIn(() => void this.load());
+    onSignedIn(() => {
+      if (this.view.value.name === "signed-out") void this.load();
+    });
   }
 
   async load(): Promise<void> {
@@ -50,6 +52,13 @@ export class Page {
     return config;
   }
 
+  /** What is left of the session is of no use; but the browser may be somebody else's by now. */
+  async #leave(user: User): Promise<void> {
+    const now = await currentUser().catch(() => null);
+    if (now === null || now.id === user.id) await signOut();
+    else await this.load();
+  }
+
   #showSignIn(notice: string | null): void {
     if (this.#config !== undefined) this.view.value = { name: "signed-out", config: this.#config, notice };
   }
@@ -57,8 +66,7 @@ export class Page {
   #showWorkspace(user: User, config: Config): void {
     const over = (expired: boolean): void => {
       this.#showSignIn(expired ? SESSION_EXPIRED : null);
-      // Whatever tokens are left are of no use: without them the sign-in screen starts afresh.
-      if (expired) void signOut();
+      if (expired) void this.#leave(user);
     };
     const workspace = new Workspace(config, user, over);
     this.view.value = { name: "signed-in", user, workspace };

@@ -1,8 +1,9 @@
 import { ref, shallowReactive, shallowRef, type Ref } from "vue";
-import { getIdToken, type User } from "../auth/session";
+import { idTokenOf, type User } from "../auth/session";
 import {
   NotificationClient,
   type ClientState,
+  type GetIdToken,
   type News,
   type Notification,
   type Problem,
@@ -12,8 +13,9 @@ import { PageTitle } from "../news/page-title";
 import { SystemNotifications } from "../news/system-notifications";
 import { Toasts } from "../news/toasts";
 import { Tabs, type Message } from "../tabs/tabs";
+import { EarlyNews } from "../tasks/early-news";
 import { Outbox } from "../tasks/outbox";
-import { apply, knows, merge, type Book, type Change } from "../tasks/task-book";
+import { apply, merge, type Book, type Change } from "../tasks/task-book";
 import { TaskMemory } from "../tasks/task-memory";
 import { route, type Config } from "./config";
 import { UserStorage } from "./user-storage";
@@ -34,9 +36,11 @@ export class Workspace {
   readonly #tabs: Tabs;
   readonly #memory: TaskMemory;
   readonly #storage: UserStorage;
+  readonly #early = new EarlyNews(this.book, (told) => this.#apply(told));
   readonly #title = new PageTitle();
   readonly #toasts = new Toasts();
   readonly #closing = new AbortController();
+  readonly #getIdToken: GetIdToken;
   #lastTime = 0;
   readonly #hears: Hears = {
     hello: () => this.#welcome(),
@@ -62,6 +66,7 @@ export class Workspace {
     /** Called once, when the session is over or was ended in another tab. */
     private readonly onOver: (expired: boolean) => void,
   ) {
+    this.#getIdToken = idTokenOf(user.id);
     this.#storage = new UserStorage(user.id);
     this.#storage.clearOthers();
     this.#memory = new TaskMemory(this.#storage.item("tasks"), this.book);
@@ -111,6 +116,7 @@ export class Workspace {
   close(): void {
     this.#closing.abort();
     this.#outbox.close();
+    this.#early.close();
     if (this.#tabs.leading) this.#memory.saveNow();
     this.#client.stop();
     this.#tabs.close();
@@ -134,7 +140,7 @@ export class Workspace {
   #makeClient({ tokenUrl }: Config): NotificationClient {
     const client = new NotificationClient({
       tokenUrl: route(tokenUrl, "token"),
-      getIdToken,
+      getIdToken: this.#getIdToken,
       memory: this.#storage.item("news"),
     });
     client.on("news", (news) => this.#news(news));
@@ -148,7 +154,10 @@ export class Workspace {
   }
 
   #makeOutbox({ taskUrl }: Config): Outbox {
-    const http = { fetch: (input: RequestInfo | URL, init?: RequestInit) => fetch(input, init), getIdToken };
+    const http = {
+      fetch: (input: RequestInfo | URL, init?: RequestInit) => fetch(input, init),
+      getIdToken: this.#getIdToken,
+    };
     const exclusively = (action: () => Promise<void>) => this.#tabs.exclusively("outbox", action);
     return new Outbox(http, route(taskUrl, "task"), this.#storage.item("outbox"), exclusively, {
       accepted: ({ key }, taskId) => this.#change({ type: "accepted", key, taskId, at: Date.now() }),
@@ -172,18 +181,12 @@ export class Workspace {
   }
 
   #tell(news: Notification, source: Source, to: string): void {
-    void this.#list({ type: "told", news, at: Date.now() });
+    this.#early.add({ type: "told", news, at: Date.now() });
     if (source === "history" || news.status === "progress") return;
     this.#title.add();
     if (to !== this.#tabs.id) return;
     this.#toasts.show(news);
     this.system.show(news);
-  }
-
-  /** News may be faster than the answer that says whose it is: it waits for that, else it would be listed twice. */
-  async #list(told: Extract<Change, { type: "told" }>): Promise<void> {
-    if (!knows(this.book, told.news.taskId)) await this.#outbox.settled();
-    if (!this.#closing.signal.aborted) this.#apply(told);
   }
 
   #change(change: Change): void {
@@ -193,6 +196,7 @@ export class Workspace {
 
   #apply(change: Change): void {
     apply(this.book, change);
+    if (change.type === "accepted") this.#early.accepted(change.taskId);
     if (this.#tabs.leading) this.#memory.saveSoon();
   }
 

@@ -15,11 +15,17 @@ export function configureAuth({ userPoolId, userPoolClientId, cognitoEndpoint }:
   Amplify.configure({ Auth: { Cognito: { userPoolId, userPoolClientId, ...endpoint } } });
 }
 
-/** Null where nobody is signed in, or the session is over. Rejects where only the network is at fault. */
-export const getIdToken: GetIdToken = async ({ refresh }) => {
-  const { tokens } = await fetchAuthSession({ forceRefresh: refresh });
-  return tokens?.idToken?.toString() ?? null;
-};
+/**
+ * The id token of this user and no other: another tab may have signed somebody else in. Null where the session
+ * is over. Rejects where only the network is at fault.
+ */
+export function idTokenOf(userId: string): GetIdToken {
+  return async ({ refresh }) => {
+    const { tokens } = await fetchAuthSession({ forceRefresh: refresh });
+    const idToken = tokens?.idToken;
+    return idToken?.payload.sub === userId ? idToken.toString() : null;
+  };
+}
 
 export async function currentUser(): Promise<User | null> {
   const { tokens } = await fetchAuthSession();
@@ -33,9 +39,12 @@ export async function signOut(): Promise<void> {
   await amplifySignOut();
 }
 
-/** Returns a function that stops listening. */
-export function onSignedIn(listener: () => void): () => void {
-  return Hub.listen("auth", ({ payload }) => {
+/** Calls the listener when somebody signs in, here or in another tab. */
+export function onSignedIn(listener: () => void): void {
+  Hub.listen("auth", ({ payload }) => {
     if (payload.event === "signedIn") listener();
+  });
+  addEventListener("storage", ({ key, newValue }) => {
+    if (key?.endsWith(".idToken") && newValue !== null) listener();
   });
 }

@@ -192,6 +192,15 @@ describe("token renewal", () => {
     expect(h.topic.last.grant.token).not.toBe(h.topic.streams[0]?.grant.token);
   });
 
+  test("whose stream does not open closes that one, and keeps the other", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.accepting = false;
+    await beat(h, 13.2 * MINUTE);
+    expect(h.topic.streams.map(({ closed }) => closed).slice(0, 2)).toEqual([false, true]);
+    expect(h.states).toEqual(["live"]);
+  });
+
   test("does not spin when this machine's clock is far ahead", async () => {
     const h = new Harness();
     h.service.lifetimeSeconds = -3600;
@@ -381,6 +390,8 @@ describe("sign-out", () => {
     const client = await h.live();
     h.topic.last.item({ taskId: "a" });
     const { listener } = h.topic.last;
+    await h.clock.advance(1_000);
+    expect(h.memory.value).toContain("a");
     client.signOut();
     expect([client.state, h.topic.openCount, h.memory.value]).toEqual(["signed-out", 0, null]);
     listener.item(JSON.stringify(finished({ taskId: "late" })), "9");
@@ -429,7 +440,7 @@ describe("sign-out", () => {
     });
     client.signOut();
     answer(Response.json({ notifications: [finished({ taskId: "a" })] }));
-    await settle();
+    await h.clock.advance(1_000);
     expect([h.told, h.memory.value]).toEqual([[], null]);
   });
 

@@ -37,7 +37,6 @@ export class Outbox {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
   #closed = false;
-  #sending: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly http: Http,
@@ -73,11 +72,6 @@ export class Outbox {
     });
   }
 
-  /** Settles when the answer to the task being sent now has come, if there is one. */
-  async settled(): Promise<void> {
-    await this.#sending.catch(() => undefined);
-  }
-
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -102,9 +96,7 @@ export class Outbox {
   /** True when the letter is done with, one way or the other. */
   async #send(letter: Letter): Promise<boolean> {
     try {
-      const posting = this.#post(letter);
-      this.#sending = posting;
-      const taskId = await posting;
+      const taskId = await this.#post(letter);
       this.#attempt = 0;
       if (!this.#closed) this.listener.flowing();
       if (!this.#closed) this.listener.accepted(letter, taskId);
