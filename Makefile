@@ -13,7 +13,7 @@ CHROMIUM ?= /usr/bin/chromium
 NODE_MODULES := frontend/node_modules/.package-lock.json
 
 .PHONY: help up demo frontend test test-python test-page test-frontend test-browser test-chart test-cluster lint fmt lock \
-	bench bench-smoke dead-letters image kind-up kind-down forward clean
+	bench bench-smoke dead-letters dashboards image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -89,6 +89,9 @@ lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --all-extras -o requirements-dev.lock
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
+
+dashboards: $(READY) ## Write the charts' Grafana dashboards anew from k8s/dashboards
+	@$(PY) -m k8s.dashboards
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)
