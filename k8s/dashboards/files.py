@@ -6,6 +6,7 @@ from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from k8s.dashboards.across import across
+from k8s.dashboards.operator import operator
 from k8s.dashboards.stage import stage
 
 CHARTS = Path(__file__).resolve().parents[2] / "charts"
@@ -13,8 +14,12 @@ CHARTS = Path(__file__).resolve().parents[2] / "charts"
 
 def dashboards() -> dict[Path, str]:
     """Every dashboard's file and content."""
-    folder = CHARTS / "notification-api" / "dashboards"
-    return {folder / "stage.json": written(stage()), folder / "stages.json": written(across())}
+    made = {
+        "notification-api/dashboards/stage.json": stage(),
+        "notification-api/dashboards/stages.json": across(),
+        "notification-operator/dashboards/operator.json": operator(),
+    }
+    return {CHARTS / name: written(dashboard) for name, dashboard in made.items()}
 
 
 def written(dashboard: Dashboard) -> str:

@@ -1,11 +1,13 @@
 """A real Prometheus scrapes the local stack as it would scrape pods; no panel of any dashboard stays empty."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from k8s.dashboards.picture import Source, picture
 from local.demo.api import api
 from local.demo.run import new_user
 from tests.support.dashboard_load import Load, Watched, until_every_panel_has_data
@@ -38,6 +40,14 @@ async def test_no_panel_is_empty_after_a_small_load(local_stack: LocalStack, ser
         config = await calls.config()
         load = Load(config.task_url, config.token_url, await new_user(calls, config))
         await until_every_panel_has_data(Watched(server, NAMESPACE, STAGE), path, load)
+    await asyncio.to_thread(every_panel_is_drawn, server, path)
+
+
+def every_panel_is_drawn(server: Prometheus, path: Path) -> None:
+    board = json.loads(path.read_text())
+    drawn = picture(board, Source(server.url, NAMESPACE, STAGE, 60))
+    assert drawn.count("</g>") == sum(panel["type"] != "row" for panel in board["panels"])
+    assert "no data" not in drawn
 
 
 async def test_a_panel_without_data_is_found(local_stack: LocalStack, server: Prometheus) -> None:

@@ -3,6 +3,7 @@
 Run as ``python -m tests.support.operator_series <namespace> <stage>``; it says its port and ends with its input.
 """
 
+import select
 import subprocess
 import sys
 import time
@@ -13,6 +14,8 @@ from prometheus_client import start_http_server
 
 from k8s.operator import metrics
 from local.plan import ROOT
+
+BEAT_SECONDS = 0.3
 
 
 @contextmanager
@@ -52,7 +55,10 @@ def _serve(namespace: str, stage: str) -> None:
     server, _ = start_http_server(0, "127.0.0.1")
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
-    sys.stdin.read()
+    while not select.select([sys.stdin], [], [], BEAT_SECONDS)[0]:
+        metrics.PASSES.labels("make", "ok").inc()
+        metrics.PASS_SECONDS.labels("make").observe(0.3)
+        metrics.KUBERNETES_CALLS.labels("get", "ok").inc()
 
 
 if __name__ == "__main__":
