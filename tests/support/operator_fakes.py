@@ -1,0 +1,75 @@
+"""A Kubernetes API for units: lists that a test fills, patches that it reads."""
+
+from typing import Any
+
+from k8s.operator.kubernetes import Json, Kubernetes
+
+
+class FakeKubernetes(Kubernetes):
+    """Only what a unit needs; `pods` and `deployments` are what the lists answer, `objects` what single reads do."""
+
+    def __init__(self) -> None:
+        self.pods: list[Json] = []
+        self.deployments: list[Json] = []
+        self.objects: dict[str, Json] = {}
+        self.patches: list[tuple[str, Json]] = []
+        self.created: list[tuple[str, Json]] = []
+        self.error: Exception | None = None
+
+    async def items(self, path: str, **query: str) -> list[Json]:
+        if self.error:
+            raise self.error
+        wanted = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if "=" in part)
+        found = self.pods if path.endswith("/pods") else self.deployments
+        return [body for body in found if wanted.items() <= body["metadata"]["labels"].items()]
+
+    async def get(self, path: str, **query: str) -> Json | None:
+        return self.objects.get(path)
+
+    async def patch(self, path: str, body: Json) -> Json:
+        self.patches.append((path, body))
+        return body
+
+    async def create(self, path: str, body: Json) -> Json:
+        self.created.append((path, body))
+        return body
+
+
+def labels(component: str, release: str = "dev") -> dict[str, str]:
+    return {
+        "app.kubernetes.io/name": "notification-api",
+        "app.kubernetes.io/instance": release,
+        "app.kubernetes.io/component": component,
+    }
+
+
+def pod(name: str, component: str = "processor", **changes: Any) -> Json:
+    """A ready pod; `waiting` names why its container does not run, `cost` is its cost of deletion."""
+    waiting, cost = changes.get("waiting"), changes.get("cost")
+    metadata: Json = {"name": name, "labels": labels(component)}
+    if cost is not None:
+        metadata["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": cost}
+    if changes.get("terminating"):
+        metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    return {
+        "metadata": metadata,
+        "status": {
+            "podIP": changes.get("ip", "127.0.0.1"),
+            "startTime": "2026-01-01T00:00:00Z",
+            "conditions": [{"type": "Ready", "status": "False" if waiting else "True"}],
+            "containerStatuses": [{"restartCount": 0, "state": {"waiting": {"reason": waiting}} if waiting else {}}],
+        },
+    }
+
+
+def deployment(component: str, replicas: int = 1, outputs: str | None = None) -> Json:
+    annotations = {"notification-api.io/outputs": outputs} if outputs else {}
+    return {
+        "metadata": {"name": f"dev-{component}", "labels": labels(component), "generation": 1},
+        "spec": {"replicas": replicas, "template": {"metadata": {"annotations": annotations}}},
+        "status": {
+            "readyReplicas": replicas,
+            "observedGeneration": 1,
+            "conditions": [{"type": "Available", "status": "True"}],
+        },
+    }

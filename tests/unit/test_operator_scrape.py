@@ -1,0 +1,91 @@
+"""Scraping pods: what matters is read, whatever they answer, within bounds."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from k8s.operator.scaling.scrape import MAX_BYTES, Scraped, Scraper, Target, parsed
+
+PAGE = """# HELP notification_api_slots Tasks that this replica can work on at once.
+# TYPE notification_api_slots gauge
+notification_api_slots 20.0
+notification_api_tasks_in_process 3.0
+notification_api_task_duration_seconds_count{outcome="failed"} 2.0
+notification_api_task_duration_seconds_bucket{le="1.0",outcome="failed"} 2.0
+notification_api_http_requests_total{method="GET"} 9.0
+"""
+
+
+def test_what_matters_is_read_and_nothing_else() -> None:
+    assert parsed("p", PAGE.encode()).sample == {
+        ("slots", ()): 20.0,
+        ("tasks_in_process", ()): 3.0,
+        ("task_duration_seconds_count", (("outcome", "failed"),)): 2.0,
+    }
+
+
+def test_an_answer_that_is_no_metrics_is_an_error_and_not_zero() -> None:
+    assert parsed("p", b"notification_api_slots many\n").sample is None
+    assert parsed("p", b"\xff\xfe").sample is None
+
+
+@asynccontextmanager
+async def scraped_from(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[Scraped]:
+    """What a scraper with little patience gets from a pod that answers so."""
+    app = web.Application()
+    app.router.add_get("/metrics", answer)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        async with Scraper(port=port, timeout_seconds=0.5) as scraper:
+            (one,) = await scraper.all([Target("p", "127.0.0.1")])
+            yield one
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_pod_is_read_over_http() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text=PAGE)
+
+    async with scraped_from(answer) as one:
+        assert one.sample is not None
+        assert one.sample["slots", ()] == 20
+
+
+async def test_a_pod_that_hangs_is_given_up() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        return web.Response()
+
+    async with scraped_from(answer) as one:
+        assert one.sample is None
+        assert one.error
+
+
+async def test_a_pod_that_refuses_is_told_by_its_status() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=503)
+
+    async with scraped_from(answer) as one:
+        assert one == Scraped("p", None, "answered 503")
+
+
+async def test_an_endless_answer_ends_at_the_bound() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=b"x" * (MAX_BYTES + 10))
+
+    async with scraped_from(answer) as one:
+        assert one.sample is None
+        assert "more than" in one.error
+
+
+async def test_nobody_there_is_an_error() -> None:
+    async with Scraper(port=1, timeout_seconds=0.5) as scraper:
+        (one,) = await scraper.all([Target("p", "127.0.0.1")])
+    assert one.sample is None
