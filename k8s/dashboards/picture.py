@@ -9,7 +9,7 @@ import time
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -29,14 +29,15 @@ class Source:
     namespace: str
     stage: str
     seconds: int
+    end: int = field(default_factory=lambda: int(time.time()))
+    """One moment for every query: series of two queries have the same times, and can be stacked."""
 
     def series(self, target: Mapping[str, Any]) -> dict[str, Points]:
         """What a target draws, by legend."""
-        now = time.time()
         values = {
             "query": self._filled(target["expr"]),
-            "start": now - self.seconds,
-            "end": now,
+            "start": self.end - self.seconds,
+            "end": self.end,
             "step": max(1, self.seconds // POINTS),
         }
         with urllib.request.urlopen(f"{self.url}/api/v1/query_range?{urllib.parse.urlencode(values)}") as answer:  # noqa: S310
