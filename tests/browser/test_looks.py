@@ -50,9 +50,7 @@ async def set_look(page: TaskPage, size: str, scheme: Literal["light", "dark"]) 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_tasks_with_news_showing(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
     await set_look(page, size, scheme)
-    await page.send(
-        "Resize the pictures of October", "Send the invoices", "fail: Print the labels", "steps 9: Count the stars"
-    )
+    await page.send("Resize the pictures of October", "Send the invoices", "Print the labels", "Count the stars")
     await page.shows("invoices")
     await page.shows("labels", "failed")
     await page.shows("stars", "working")
