@@ -32,7 +32,7 @@ FROM ${PYTHON_IMAGE} AS base
 # The public image comes without the standard library's bytecode. Debian's list of packages stays, for scanners.
 RUN set -eu; lib=$(python3 -c 'import sysconfig; print(sysconfig.get_path("stdlib"))'); \
     rm -rf "$lib"/test "$lib"/idlelib "$lib"/turtledemo "$lib"/tkinter "$lib"/ensurepip "$lib"/pydoc_data "$lib"/lib2to3 \
-        "$lib"/config-* "$lib"/site-packages/* /usr/lib/python3/dist-packages/* /usr/local/bin/pip* /usr/local/bin/idle* \
+        "$lib"/config-* "$lib"/site-packages/* /usr/lib/python3/dist-packages/* /usr/local/bin/pip* /usr/bin/pip* /usr/local/bin/idle* \
         /usr/local/include /usr/include /usr/share/python-wheels /usr/share/doc /usr/share/man /usr/share/info \
         /usr/share/locale /usr/share/perl* /usr/lib/*/perl* /usr/bin/perl* /usr/lib/*/gconv /usr/lib/apt /usr/bin/apt* \
         /usr/lib/*/libapt-*.so* /var/lib/apt /var/cache /var/log /root/.cache /tmp/*; \

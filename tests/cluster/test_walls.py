@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import time
 from typing import Any
 
 import pytest
@@ -135,3 +136,27 @@ def test_an_uninstall_leaves_nothing_behind() -> None:
         assert len(left_in(namespace.name)) > 20
         namespace.helm("uninstall", "dev", "local")
         until(lambda: not left_in(namespace.name), lambda: f"gone: {left_in(namespace.name)}", 60)
+
+
+def test_a_program_that_is_still_importing_heeds_sigterm(world: World) -> None:
+    grace_seconds = 60
+    container: Object = {
+        "name": "slow",
+        "image": f"{IMAGE}:{IMAGE_TAG}",
+        "command": ["python", "-c", "import time; time.sleep(300)"],
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    spec: Object = {
+        "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": grace_seconds,
+        "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+    }
+    namespace = world.namespace
+    namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "slow"}, "spec": spec})
+    until(lambda: namespace.get("pod", "slow")["status"]["phase"] == "Running", "the pod")
+    # Python itself takes a moment to start.
+    until(lambda: "slow" in namespace.python("slow", "print('slow')"), "a process in it")
+    begun = time.monotonic()
+    namespace.kubectl("delete", "pod", "slow")
+    assert time.monotonic() - begun < grace_seconds / 2
