@@ -20,6 +20,13 @@ SERVICE = "local-emulators"
 OPERATOR_PODS = "app.kubernetes.io/name=notification-operator"
 RESYNC_SECONDS = 5
 PLACES = 3
+QUOTAS = [
+    "--topic-operations-per-second=5000",
+    "--subscriptions=1000",
+    "--cache-operations-per-second=5000",
+    "--max-caches=200",
+]
+"""As a team that goes live has them raised, but for control calls."""
 
 
 @dataclass
@@ -182,7 +189,7 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
         emulators = {
             "stages": ["dev"],
             "portBase": ports.base,
-            "momento": {"args": ["--cache-operations-per-second=1000", "--max-caches=200"]},
+            "momento": {"args": QUOTAS},
             "networkPolicy": {"fromNamespaces": [home.name, *names]},
             **image_values("-local"),
         }
@@ -197,7 +204,7 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             **image_values(),
         }
         # Runs first of all at the end: an operator would hold on to what is let go of.
-        stack.callback(home.kubectl, "delete", "deployment", "operator", "--ignore-not-found", "--wait=true")
+        stack.callback(home.kubectl, "delete", "deployment", "operator", "--ignore-not-found", "--cascade=foreground")
         home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
         until(
             lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),
