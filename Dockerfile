@@ -76,3 +76,6 @@ LABEL org.opencontainers.image.title="notification-api-local" \
 COPY --from=build-local /venv /venv
 COPY --from=build-local /app /app
 EXPOSE 4566 8080 8084 8085
+
+# ---- what a build without --target gives: the product ---------------------------------------------------------------
+FROM runtime
