@@ -106,11 +106,10 @@ class OperatorWorld:
             "stageName": stage,
             "ssmStageName": "dev",
             "momento": momento,
-            "token": {"replicas": 1, "resources": {"requests": {"cpu": "5m"}}},
-            "ingest": {"replicas": 1, "settings": {"TASKS_PER_MINUTE": 0}, "resources": {"requests": {"cpu": "5m"}}},
+            "token": {"replicas": 1},
+            "ingest": {"replicas": 1, "settings": {"TASKS_PER_MINUTE": 0}},
             "processor": {
                 "settings": {"ECHO_SECONDS": 0.2, "RECEIVE_WAIT_SECONDS": 1},
-                "resources": {"requests": {"cpu": "5m"}},
             },
             "shutdown": {"delaySeconds": 1, "graceSeconds": 5, "processorGraceSeconds": 20},
         }

@@ -1,0 +1,155 @@
+"""The operator's chart, and what a stage's chart asks of it."""
+
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from tests.support.helm_charts import (
+    CHARTS,
+    GIVEN,
+    HelmError,
+    Object,
+    helm,
+    named,
+    of_kind,
+    pod_specs,
+    render,
+)
+
+OPERATOR_CHART = CHARTS / "notification-operator"
+STAGE_API = "notification-api.io/v1alpha1/Stage"
+KEDA_API = "keda.sh/v1alpha1/ScaledObject"
+MADE: Object = {
+    "queue": {"url": "", "deadLetterUrl": ""},
+    "userPool": {"id": "", "clientId": ""},
+    "momento": {"cacheName": ""},
+    "aws": {"region": ""},
+}
+
+
+def operator(**values: Any) -> list[Object]:
+    return render({"clusterName": "here", **values}, chart=OPERATOR_CHART, release="operator", namespace="operators")
+
+
+def rules(objects: list[Object]) -> list[Object]:
+    return [rule for each in objects if each["kind"] in {"Role", "ClusterRole"} for rule in each["rules"]]
+
+
+@pytest.mark.parametrize("namespaces", [[], ["a", "b"]])
+def test_no_right_is_a_wildcard_and_none_deletes_or_reads_secrets(namespaces: list[str]) -> None:
+    for rule in rules(operator(namespaces=namespaces)):
+        words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
+        assert "*" not in words
+        assert "secrets" not in words
+        assert not words & {"delete", "deletecollection", "escalate", "bind", "impersonate"}
+
+
+def test_with_a_list_of_namespaces_it_writes_in_those_alone() -> None:
+    objects = operator(namespaces=["a", "b"])
+    (everywhere,) = of_kind(objects, "ClusterRole")
+    for rule in everywhere["rules"]:
+        if rule["apiGroups"] != ["notification-api.io"]:
+            assert rule["verbs"] == ["list"]
+    assert {role["metadata"]["namespace"] for role in of_kind(objects, "Role")} == {"a", "b"}
+
+
+def test_there_is_one_and_the_old_one_goes_first() -> None:
+    spec = named(operator(), "Deployment", "operator")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_its_pod_meets_the_restricted_profile() -> None:
+    ((_, spec),) = pod_specs(operator())
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in spec["containers"]:
+        security = container["securityContext"]
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_liveness_is_kopfs_own_probe() -> None:
+    ((_, spec),) = pod_specs(operator())
+    (container,) = spec["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "liveness"}
+    assert ports == {"ops": 9090, "liveness": 9091}
+
+
+def test_a_rendering_that_cannot_ask_the_cluster_wants_its_name() -> None:
+    with pytest.raises(HelmError, match="clusterName is not set"):
+        render({}, chart=OPERATOR_CHART)
+
+
+def test_no_secret_is_in_its_environment() -> None:
+    text = yaml.safe_dump(operator(momento={"apiKeyParameter": "/a/b"}))
+    assert "secretKeyRef" not in text
+
+
+def test_the_definition_is_no_template_so_that_helm_never_removes_it() -> None:
+    assert of_kind(operator(), "CustomResourceDefinition") == []
+    assert "kind: CustomResourceDefinition" in helm("show", "crds", str(OPERATOR_CHART))
+
+
+def stage(values: Object, *apis: str) -> list[Object]:
+    return render(values, apis=apis)
+
+
+def test_a_stage_of_nothing_given_is_made_and_its_pods_wait_for_the_outputs() -> None:
+    objects = stage(MADE, STAGE_API)
+    (resource,) = of_kind(objects, "Stage")
+    assert resource["metadata"]["name"] == "dev"
+    assert not {"queue", "userPool", "momento"} & set(resource["spec"])
+    for deployment in of_kind(objects, "Deployment"):
+        spec = deployment["spec"]["template"]["spec"]
+        assert {"name": "outputs", "configMap": {"name": "dev-outputs"}} in spec["volumes"]
+        (container,) = spec["containers"]
+        sources = {each["name"]: each.get("valueFrom") for each in container["env"]}
+        assert sources["AWS_DEFAULT_REGION"] == {
+            "configMapKeyRef": {"name": "dev-outputs", "key": "AWS_DEFAULT_REGION"}
+        }
+
+
+def test_a_stage_of_everything_given_starts_without_the_operator_and_is_scaled_by_it() -> None:
+    objects = stage({}, STAGE_API)
+    (resource,) = of_kind(objects, "Stage")
+    assert resource["spec"]["queue"]["url"] == GIVEN["queue"]["url"]
+    assert "configMapKeyRef" not in yaml.safe_dump(of_kind(objects, "Deployment"))
+
+
+def test_without_the_operator_a_stage_that_lacks_something_is_refused_in_a_sentence() -> None:
+    with pytest.raises(HelmError, match="install charts/notification-operator first"):
+        stage(MADE)
+
+
+def test_a_queue_without_its_dead_letter_queue_is_refused() -> None:
+    with pytest.raises(HelmError, match="give both, or neither"):
+        stage({"queue": {"url": GIVEN["queue"]["url"], "deadLetterUrl": ""}}, STAGE_API)
+
+
+def test_engine_none_with_everything_given_asks_nothing_of_the_operator() -> None:
+    assert of_kind(stage({"scaling": {"engine": "none"}}, STAGE_API), "Stage") == []
+
+
+def test_engine_keda_renders_keda_and_tells_the_operator_so() -> None:
+    objects = stage(MADE | {"scaling": {"engine": "keda"}}, STAGE_API, KEDA_API)
+    (scaled,) = of_kind(objects, "ScaledObject")
+    (authentication,) = of_kind(objects, "TriggerAuthentication")
+    (trigger,) = scaled["spec"]["triggers"]
+    assert scaled["spec"]["scaleTargetRef"]["name"] == "dev-processor"
+    assert trigger["metadata"]["queueURLFromEnv"] == "TASK_QUEUE_URL"
+    assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
+    (resource,) = of_kind(objects, "Stage")
+    assert resource["spec"]["scaling"]["engine"] == "keda"
+
+
+def test_engine_keda_without_keda_is_refused_in_a_sentence() -> None:
+    with pytest.raises(HelmError, match="has no KEDA"):
+        stage({"scaling": {"engine": "keda"}})
+
+
+def test_the_operator_is_told_how_many_tasks_a_processor_takes() -> None:
+    (resource,) = of_kind(stage({"processor": {"settings": {"CONCURRENCY": 50}}}, STAGE_API), "Stage")
+    assert resource["spec"]["scaling"]["slotsPerReplica"] == 50
