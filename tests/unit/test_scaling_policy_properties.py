@@ -166,22 +166,21 @@ class Watched:
 
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32), st.floats(0.5, 40.0), st.floats(0.5, 20.0))
-def test_noise_of_a_tenth_settles_within_minutes(seed: int, per_second: float, task_seconds: float) -> None:
-    """An hour of a steady stream as it is measured: once the first quarter is over, at most one more is asked for."""
+def test_noise_within_the_tolerance_does_not_flap(seed: int, per_second: float, task_seconds: float) -> None:
+    """Half an hour of a steady stream as it is measured: once it has settled, none that went is asked for again."""
     rng = random.Random(seed)
     stage = Watched(Policy(max_replicas=200))
 
     def noisy(value: float) -> float:
-        return value * rng.uniform(0.95, 1.05)
+        return value * rng.uniform(0.96, 1.04)  # of arrivals times task time: 8 %
 
     changes = []
-    for _ in range(1_800):
+    for _ in range(900):
         load = noisy(per_second) * task_seconds
         changes.append(
             stage.look(in_flight=round(load), arrivals_per_second=noisy(per_second), task_seconds=noisy(task_seconds))
         )
-    later = [change for change in changes[450:] if change]
-    assert sum(map(abs, later)) <= 1, later
+    assert not [change for change in changes[150:] if change > 0]
 
 
 @settings(deadline=None, max_examples=25)
