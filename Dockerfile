@@ -79,3 +79,5 @@ EXPOSE 4566 8080 8084 8085
 
 # ---- what a build without --target gives: the product ---------------------------------------------------------------
 FROM runtime
+# A stage of nothing but FROM leaves a container behind in some builders.
+STOPSIGNAL SIGTERM
