@@ -167,7 +167,8 @@ class Watched:
 @settings(deadline=None, max_examples=15)
 @given(st.integers(0, 2**32), st.floats(0.5, 40.0), st.floats(0.5, 20.0))
 def test_noise_within_the_tolerance_does_not_flap(seed: int, per_second: float, task_seconds: float) -> None:
-    """Half an hour of a steady stream as it is measured: once it has settled, none that went is asked for again."""
+    """Half an hour of a steady stream as it is measured: if the first look saw too little, more are asked for once;
+    after that, none that went is asked for again."""
     rng = random.Random(seed)
     stage = Watched(Policy(max_replicas=200))
 
@@ -180,7 +181,7 @@ def test_noise_within_the_tolerance_does_not_flap(seed: int, per_second: float, 
         changes.append(
             stage.look(in_flight=round(load), arrivals_per_second=noisy(per_second), task_seconds=noisy(task_seconds))
         )
-    assert not [change for change in changes[150:] if change > 0]
+    assert sum(change > 0 for change in changes[1:]) <= 1, changes
 
 
 @settings(deadline=None, max_examples=25)
