@@ -1,7 +1,8 @@
 """An OTLP collector for tests: a real gRPC server on 127.0.0.1 that keeps the spans it is sent."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,7 +41,7 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
         self.spans: list[SeenSpan] = []
         self.resources: list[dict[str, str | int]] = []
 
-    async def Export(  # noqa: N802 — the service's own name
+    def Export(  # noqa: N802 — the service's own name
         self, request: ExportTraceServiceRequest, context: Any
     ) -> ExportTraceServiceResponse:
         for resource_spans in request.resource_spans:
@@ -59,17 +60,17 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
         return self.named(name, trace_id)[0]
 
 
-@asynccontextmanager
-async def otlp_receiver() -> AsyncIterator[OtlpReceiver]:
-    """A receiver on a free port, for the length of the block."""
-    receiver, server = OtlpReceiver(), grpc.aio.server()
+@contextmanager
+def otlp_receiver() -> Iterator[OtlpReceiver]:
+    """A receiver on a free port, for the length of the block; synchronous, for a fixture of any scope."""
+    receiver, server = OtlpReceiver(), grpc.server(ThreadPoolExecutor(2))
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
     receiver.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    await server.start()
+    server.start()
     try:
         yield receiver
     finally:
-        await server.stop(0)
+        server.stop(0).wait()
 
 
 def _seen(service: str, span: WireSpan) -> SeenSpan:
