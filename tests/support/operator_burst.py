@@ -85,12 +85,14 @@ async def main(url: str, cache: str, count: int, patience_seconds: float) -> Non
             await asyncio.sleep(0.1)
             if len(told.times) >= count and time.monotonic() - told.last > QUIET_SECONDS:
                 break
-        seconds = told.last - began
-        for each in listening:
-            each.cancel()
-    lost = len(set(tasks) - set(told.times))
-    twice = sum(1 for times in told.times.values() if times > 1)
-    sys.stdout.write(json.dumps({"lost": lost, "twice": twice, "seconds": round(seconds, 1)}) + "\n")
+        lost = len(set(tasks) - set(told.times))
+        twice = sum(1 for times in told.times.values() if times > 1)
+        report = {"lost": lost, "twice": twice, "seconds": round(told.last - began, 1)}
+        ended = [each for each in listening if each.done()]
+        sys.stdout.write(json.dumps(report | ({"ended": repr(ended)} if ended else {})) + "\n")
+        sys.stdout.flush()
+        # The SDK's subscription takes a cancellation for an error and goes on, so nothing orderly would end this.
+        os._exit(0)
 
 
 if __name__ == "__main__":
