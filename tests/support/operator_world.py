@@ -68,8 +68,11 @@ class OperatorWorld:
         made = place.get("stage", name)["status"]["resources"]
         arguments = [made["queueUrl"], made["cacheName"], str(count), str(seconds)]
         code = f"import sys; sys.argv = ['-', *{arguments!r}]\n" + read_text("operator_burst.py")
+        # In the container with memory to spare; the page's has none for two SDKs.
         told = self.home.kubectl(
-            "exec", "deployment/local-emulators", "-c", "page", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
+            "exec", "deployment/local-emulators", "-c", "momento", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
+            f"AWS_ENDPOINT_URL={self.printed['aws']['endpointUrl']}", "AWS_DEFAULT_REGION=us-east-1",
+            "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
             "python", "-c", code, seconds=seconds + 60,
         )  # fmt: skip
         return dict(json.loads(told.strip().splitlines()[-1]))

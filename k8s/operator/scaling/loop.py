@@ -121,10 +121,12 @@ class ScalingLoop:
         # Figures change with every look; a condition changes when what it says does.
         message = decision.message if decision.hold else "the wait objective decides how many processors there are"
         old = self.status.condition(Kind.SCALING)
+        was_held = old is not None and old.status is False
         if decision.hold and old is not None and old.reason == decision.reason:
             message = old.message
         self.status.set(Kind.SCALING, reason, message, status=not decision.hold, generation=stage.generation)
-        if decision.replicas != workload.replicas or (decision.hold and (old is None or old.reason != reason)):
+        hold_begins_or_ends = (old is None or old.reason != reason) if decision.hold else was_held
+        if decision.replicas != workload.replicas or hold_begins_or_ends:
             told = {"replicas": decision.replicas, "reason": decision.reason.value, "message": decision.message}
             self.status.set_scaling(decision={**told, "time": now_text()})
 
