@@ -10,7 +10,6 @@ import secrets
 import sys
 import time
 from collections import Counter
-from datetime import timedelta
 from typing import Any
 
 from aiobotocore.session import get_session
@@ -38,6 +37,8 @@ class Told:
             raise SystemExit(f"cannot subscribe: {subscription}")
         ready.set()
         async for item in subscription:
+            if isinstance(item, TopicSubscriptionItem.Error):  # it would come again and again, without a pause
+                raise SystemExit(f"the subscription has ended: {item}")
             if isinstance(item, TopicSubscriptionItem.Text):
                 news = json.loads(item.value)
                 if news["status"] == "finished":
@@ -72,8 +73,7 @@ async def main(url: str, cache: str, count: int, patience_seconds: float) -> Non
     users = [f"user-{secrets.token_hex(4)}" for _ in range(USERS)]
     tasks = [secrets.token_hex(8) for _ in range(count)]
     told, ready = Told(), [asyncio.Event() for _ in users]
-    configuration = TopicConfigurations.Default.v1().with_client_timeout(timedelta(seconds=15))
-    async with TopicClientAsync(configuration, credentials) as client:
+    async with TopicClientAsync(TopicConfigurations.Default.v1(), credentials) as client:
         listening = [
             asyncio.create_task(told.listen(client, cache, user, event))
             for user, event in zip(users, ready, strict=True)
