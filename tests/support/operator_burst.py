@@ -10,6 +10,7 @@ import secrets
 import sys
 import time
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from aiobotocore.session import get_session
@@ -73,7 +74,9 @@ async def main(url: str, cache: str, count: int, patience_seconds: float) -> Non
     users = [f"user-{secrets.token_hex(4)}" for _ in range(USERS)]
     tasks = [secrets.token_hex(8) for _ in range(count)]
     told, ready = Told(), [asyncio.Event() for _ in users]
-    async with TopicClientAsync(TopicConfigurations.Default.v1(), credentials) as client:
+    # The SDK takes the client's timeout for the deadline of the stream, and spins once that has passed.
+    configuration = TopicConfigurations.Default.v1().with_client_timeout(timedelta(days=1))
+    async with TopicClientAsync(configuration, credentials) as client:
         listening = [
             asyncio.create_task(told.listen(client, cache, user, event))
             for user, event in zip(users, ready, strict=True)
