@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 STARTING_SECONDS = 1.0
 AT_REST_SECONDS = 30.0
 """How old a look at the Deployments of a stage without work may be."""
+LOOKS_TO_STABILISE = 3
 HANDS_OFF = {
     "keda": "KEDA decides (scaling.engine: keda)",
     "none": "somebody else decides (scaling.engine: none)",
@@ -91,9 +92,8 @@ class ScalingLoop:
             self.status.set(Kind.SCALING, "NoProcessor", message, status=False, generation=stage.generation)
             self.status.set_scaling(backlog=observed.visible, inFlight=observed.in_flight, replicas=0, readyReplicas=0)
             return
-        policy = stage.policy()
-        if self.observer.work.slots:
-            policy = replace(policy, slots_per_replica=self.observer.work.slots)
+        poll_seconds = self.tools.settings.active_poll_seconds
+        policy = policy_in_force(stage.policy(), self.observer.work.slots, poll_seconds)
         self._policy = policy
         decision = self.tools.decide(observed, policy, self.clock())
         self._memory = decision.memory
@@ -157,6 +157,20 @@ class ScalingLoop:
             await self.tools.events.normal(stage.ref, "Ready", message)
         elif is_new and late and was_ready:
             await self.tools.events.warning(stage.ref, reason, message)
+
+
+def policy_in_force(policy: Policy, slots: int | None, poll_seconds: float) -> Policy:
+    """What the owner asks for, with the slots that processors say they have.
+
+    A time of stabilisation below that between looks would never be seen to pass: the policy takes a gap as long as it
+    for not having looked, and begins anew.
+    """
+    asked = policy.scale_in_stabilisation_seconds
+    return replace(
+        policy,
+        slots_per_replica=slots or policy.slots_per_replica,
+        scale_in_stabilisation_seconds=max(asked, LOOKS_TO_STABILISE * poll_seconds) if asked else 0.0,
+    )
 
 
 def _measure(stage: StageObject, seen: Observed, policy: Policy, decision: Decision) -> None:
