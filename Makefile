@@ -40,10 +40,13 @@ $(NODE_MODULES): frontend/package-lock.json
 	@cd frontend && npm ci --no-fund --no-audit
 	@touch $(NODE_MODULES)
 
+# CI's machines are shared and may starve a test: there, what failed is run once more by itself. What fails twice fails.
+again = $(if $(CI),|| { echo "Once more by itself:"; $(PY) -m pytest --last-failed --last-failed-no-failures=none $(1); })
+
 test: test-python test-page ## Run every test that this machine can run
 
 test-python: $(READY) ## The services, the embedded stack and the charts
-	@$(PY) -m pytest
+	@$(PY) -m pytest $(call again)
 
 test-page: ## The page, as far as Node and Chromium are here
 	@if ! command -v npm >/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
@@ -54,13 +57,13 @@ test-frontend: $(NODE_MODULES) ## The page's own checks and unit tests
 
 test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory frontend && CHROMIUM=$(CHROMIUM) $(PY) -m pytest tests/browser; fi
+	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && { $(PY) -m pytest tests/browser $(call again,tests/browser); }; fi
 
 test-chart: $(READY) ## Test the charts (needs helm)
 	@$(PY) -m pytest tests/chart
 
 test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there)
-	@$(PY) -m pytest tests/cluster
+	@$(PY) -m pytest tests/cluster $(call again,tests/cluster)
 
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.smoke
