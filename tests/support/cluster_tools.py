@@ -104,7 +104,7 @@ def fresh_namespace(labels: Mapping[str, str] | None = None) -> Iterator[Namespa
     try:
         yield Namespace(name)
     finally:
-        run("kubectl", "delete", "namespace", name, "--wait=false")
+        run("kubectl", "delete", "namespace", name, "--wait=false", "--ignore-not-found")
 
 
 def ready(pod: Object) -> bool:
