@@ -205,7 +205,7 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             "settings": {"RESYNC_SECONDS": RESYNC_SECONDS, "LOG_LEVEL": "DEBUG", **(settings or {})},
             **image_values(),
         }
-        # Runs first of all at the end: an operator would hold on to what is let go of, and its ClusterRole outlives namespaces.
+        # First of all at the end: it would hold on to what is let go of, and its ClusterRole outlives namespaces.
         stack.callback(home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground")
         home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
         until(
