@@ -77,7 +77,9 @@ class Namespace:
         return items
 
     def of_component(self, release: str, component: str) -> list[Object]:
-        return self.pods(f"app.kubernetes.io/instance={release},app.kubernetes.io/component={component}")
+        """Pods that stay: one that is on its way out may be gone when it is spoken to."""
+        pods = self.pods(f"app.kubernetes.io/instance={release},app.kubernetes.io/component={component}")
+        return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
     def python(self, pod: str, code: str, container: str = "") -> str:
         """Run Python in a container of the product's image, which has no other tools."""
