@@ -49,6 +49,7 @@ async def test_an_empty_task_is_refused_in_words(page: TaskPage) -> None:
 
 async def test_progress_is_shown_in_the_list_and_not_toasted(page: TaskPage) -> None:
     await page.send("steps 2: a long one")
+    await page.shows("a long one", "sent")
     await page.shows("a long one", "working")
     await expect(page.task("a long one").locator(".task-text")).to_contain_text("of 2")
     await page.shows("a long one", "finished")

@@ -23,6 +23,7 @@ async def handle(task: Task) -> str:
     if word == "wait":
         await asyncio.sleep(float(amount))
     if word == "steps":
+        await asyncio.sleep(STEP_SECONDS)  # long enough to be seen as sent
         for step in range(int(amount)):
             await task.progress(f"step {step + 1} of {amount}")
             await asyncio.sleep(STEP_SECONDS)
