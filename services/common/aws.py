@@ -24,11 +24,11 @@ if TYPE_CHECKING:  # stubs, which production does not have
 CONNECT_SECONDS = 2.0
 READ_SECONDS = 5.0
 
-# Without a name of our own the SDK composes its user agent anew for every call, an eighth of the call's CPU time.
-_USER_AGENT = f"notification-api/{VERSION} aiobotocore/{aiobotocore.__version__}"
+USER_AGENT = f"notification-api/{VERSION} aiobotocore/{aiobotocore.__version__}"
+"""Without a name of our own the SDK composes its user agent anew for every call, an eighth of the call's CPU time."""
 
 _SSM_CONFIG = AioConfig(
-    user_agent=_USER_AGENT,
+    user_agent=USER_AGENT,
     connect_timeout=CONNECT_SECONDS,
     read_timeout=3,
     retries={"total_max_attempts": 2, "mode": "standard"},
@@ -66,7 +66,7 @@ async def sqs_client(*, wait_seconds: float = 0.0, max_connections: int = 20) ->
     :param max_connections: calls at the same time.
     """
     config = AioConfig(
-        user_agent=_USER_AGENT,
+        user_agent=USER_AGENT,
         connect_timeout=CONNECT_SECONDS,
         read_timeout=wait_seconds + READ_SECONDS,
         max_pool_connections=max_connections,

@@ -15,6 +15,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
 from k8s.operator.resources.errors import NotFound, Permanent, Transient
+from services.common.aws import USER_AGENT
 
 CALL_SECONDS = 30.0  # one call with all its retries
 _QUEUE_DELETED_RECENTLY_SECONDS = 60.0  # SQS API reference, CreateQueue
@@ -63,6 +64,7 @@ _DENIED = {
 def client_config() -> AioConfig:
     """For every AWS client of the operator: 3 s to connect, 8 s to an answer, three attempts in all."""
     return AioConfig(
+        user_agent=USER_AGENT,
         connect_timeout=3,
         read_timeout=8,
         retries={"mode": "standard", "total_max_attempts": 3},
