@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from tests.support.helm_charts import LOCAL_CHART, MONITORING_APIS, Object, of_kind, pod_specs, render
+from tests.support.helm_charts import GATEWAY_API, LOCAL_CHART, MONITORING_APIS, Object, of_kind, pod_specs, render
 
 EVERYTHING: Object = {
     "ingress": {"enabled": True, "host": "a.example.com"},
@@ -35,7 +35,7 @@ RELEASES = (
 
 
 def full(release: str, chart_values: Object = EVERYTHING) -> list[Object]:
-    return render(chart_values, release=release, apis=MONITORING_APIS)
+    return render(chart_values, release=release, apis=(*MONITORING_APIS, GATEWAY_API))
 
 
 def identity(each: Object) -> tuple[str, str, str]:

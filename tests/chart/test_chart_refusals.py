@@ -14,7 +14,11 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("URL as stage name", {"stageName": URL}, f'stageName is the URL "{URL}" where a name is wanted'),
     ("stage name with a dot", {"stageName": "pr.7"}, 'stageName "pr.7" may have letters, digits, - and _ only'),
     ("stage name that no label takes", {"stageName": "dev-"}, "begins and ends with a letter or digit"),
-    ("stage name too long for the queue", {"stageName": LONG}, f'queue\'s name "notification-api-{LONG}-tasks" has 83'),
+    (
+        "stage name too long for the queue",
+        {"stageName": LONG, "queue": {"url": "", "deadLetterUrl": ""}},
+        f'queue\'s name "notification-api-{LONG}-tasks" has 83',
+    ),
     ("stage name too long for a label", {"stageName": "x" * 64}, "too long for the label notification-api.io/stage"),
     ("URL as parameter's stage", {"ssmStageName": URL}, f'ssmStageName is the URL "{URL}" where a name is wanted'),
     ("no service name", {"serviceName": ""}, "serviceName is empty"),
@@ -58,9 +62,15 @@ REFUSED: list[tuple[str, Object, str]] = [
         "the stage prod cannot run on emulators",
     ),
     ("origin with a path", {"allowedOrigins": ["https://app.example.com/"]}, "which is not an origin"),
+    ("origin in capitals", {"allowedOrigins": ["https://App.example.com"]}, "small letters only, https://app.example"),
     ("any origin", {"allowedOrigins": ["*"]}, 'allowedOrigins has "*", which is not an origin'),
     ("ingress without host", {"ingress": {"enabled": True}}, "ingress.host is not set"),
     ("ingress by URL", {"ingress": {"enabled": True, "host": URL}}, f'ingress.host "{URL}" is not a host name'),
+    (
+        "route in a cluster without the Gateway API",
+        {"httpRoute": {"enabled": True, "host": "a.example.com", "parentRefs": [{"name": "gateway"}]}},
+        "httpRoute.enabled needs the Gateway API, which this cluster does not have",
+    ),
     (
         "route without gateway",
         {"httpRoute": {"enabled": True, "host": "a.example.com"}},
@@ -77,6 +87,22 @@ REFUSED: list[tuple[str, Object, str]] = [
         {"shutdown": {"processorGraceSeconds": 25}},
         "processorGraceSeconds must be above 25",
     ),
+    (
+        "collector without a scheme",
+        {"tracing": {"otlpEndpoint": "otel:4317"}},
+        'tracing.otlpEndpoint "otel:4317" is not',
+    ),
+    ("emulator without a scheme", {"aws": {"endpointUrl": "localhost:4566"}}, "aws.endpointUrl"),
+    ("image by URL", {"image": {"repository": "https://r.example.com/x"}}, "give the image's name, r.example.com/x"),
+    ("image with a tag", {"image": {"repository": "r.example.com:5000/x:1.2"}}, "image.tag and image.digest say those"),
+    ("fewest above most", {"scaling": {"minReplicas": 9, "maxReplicas": 3}}, "minReplicas is 9, above scaling.maxRep"),
+    (
+        "too many slots",
+        {"processor": {"settings": {"CONCURRENCY": 5000}}},
+        'CONCURRENCY is "5000": it must be a whole number of at least 1, at most 2000',
+    ),
+    ("words for a number", {"ingest": {"settings": {"TASKS_PER_MINUTE": "lots"}}}, 'TASKS_PER_MINUTE is "lots": it'),
+    ("a handler without its function", {"processor": {"settings": {"TASK_HANDLER": "reports"}}}, "module:function"),
     ("unknown value", {"stagename": "dev"}, "additional properties 'stagename' not allowed"),
     ("unknown value further down", {"token": {"replica": 3}}, "additional properties 'replica' not allowed"),
     ("replicas of the processor", {"processor": {"replicas": 3}}, "additional properties 'replicas' not allowed"),
@@ -84,8 +110,8 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("setting of another service", {"ingest": {"settings": {"CONCURRENCY": 5}}}, "additional properties 'CONCURRENCY'"),
     ("text for a number", {"token": {"replicas": "two"}}, "got string, want integer"),
     ("unknown log level", {"logLevel": "LOUD"}, "value must be one of"),
-    ("cut digest", {"image": {"digest": "sha256:abc"}}, "does not match pattern"),
-    ("two kinds of budget", {"token": {"podDisruptionBudget": {"minAvailable": 1}}}, "maxProperties"),
+    ("cut digest", {"image": {"digest": "sha256:abc"}}, 'image.digest "sha256:abc" is not a digest'),
+    ("two kinds of budget", {"token": {"podDisruptionBudget": {"minAvailable": 1}}}, "Kubernetes takes one of the two"),
 ]
 
 
@@ -116,6 +142,8 @@ def test_bare_defaults_say_everything_that_is_missing() -> None:
 TAKEN: list[Any] = [
     {"stageName": "PR_123-x"},
     {"stageName": "x" * 57},
+    {"stageName": LONG},  # the queue is given, and named as it is
+    {"image": {"repository": "r.example.com:5000/notification-api"}},
     {"shutdown": {"processorGraceSeconds": 20}, "processor": {"settings": {"RECEIVE_WAIT_SECONDS": 5}}},
     {"momento": {"endpoint": "cell-1-us-east-1-1.prod.a.momentohq.com"}},
     {"ingress": {"enabled": True, "host": "*.example.com"}},

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.helm_charts import LOCAL_CHART, ROOT, Object, named, of_kind, pod_specs, render
+from tests.support.helm_charts import GATEWAY_API, LOCAL_CHART, ROOT, Object, named, of_kind, pod_specs, render
 
 EMULATED: Object = {"aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:4566"}}
 HOST = "api.example.com"
@@ -105,7 +105,8 @@ def test_an_ingress_has_one_host_for_both_services() -> None:
 
 def test_a_route_says_the_same() -> None:
     parents = [{"name": "gateway", "namespace": "gateways"}]
-    (route,) = of_kind(render({"httpRoute": {"enabled": True, "host": HOST, "parentRefs": parents}}), "HTTPRoute")
+    values = {"httpRoute": {"enabled": True, "host": HOST, "parentRefs": parents}}
+    (route,) = of_kind(render(values, apis=[GATEWAY_API]), "HTTPRoute")
     backends = {
         match["path"]["value"]: rule["backendRefs"][0]["name"]
         for rule in route["spec"]["rules"]

@@ -153,3 +153,10 @@ def test_engine_keda_without_keda_is_refused_in_a_sentence() -> None:
 def test_the_operator_is_told_how_many_tasks_a_processor_takes() -> None:
     (resource,) = of_kind(stage({"processor": {"settings": {"CONCURRENCY": 50}}}, STAGE_API), "Stage")
     assert resource["spec"]["scaling"]["slotsPerReplica"] == 50
+
+
+def test_a_queue_that_is_made_outlasts_the_processor_s_own_attempts() -> None:
+    (resource,) = of_kind(stage({**MADE, "processor": {"settings": {"MAX_ATTEMPTS": 12}}}, STAGE_API), "Stage")
+    assert resource["spec"]["queue"] == {"maxReceiveCount": 17}
+    (unsaid,) = of_kind(stage(MADE, STAGE_API), "Stage")
+    assert "queue" not in unsaid["spec"]

@@ -16,6 +16,7 @@ STAGE_CHART = CHARTS / "notification-api"
 LOCAL_CHART = CHARTS / "notification-local"
 NO_HELM = "helm is not on PATH: the charts' tests need it (https://helm.sh)"
 MONITORING_APIS = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
+GATEWAY_API = "gateway.networking.k8s.io/v1/HTTPRoute"
 
 Object = dict[str, Any]
 

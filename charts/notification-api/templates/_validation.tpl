@@ -2,7 +2,7 @@
 What the schema cannot say in a sentence. Every mistake is found in one go, each with what to do about it.
 */}}
 {{- define "notification-api.validate" -}}
-{{- $problems := concat (include "notification-api.namesProblems" . | fromJsonArray) (include "notification-api.partsProblems" . | fromJsonArray) (include "notification-api.entryProblems" . | fromJsonArray) (include "notification-api.timeProblems" . | fromJsonArray) -}}
+{{- $problems := concat (include "notification-api.namesProblems" . | fromJsonArray) (include "notification-api.partsProblems" . | fromJsonArray) (include "notification-api.entryProblems" . | fromJsonArray) (include "notification-api.timeProblems" . | fromJsonArray) (include "notification-api.addressProblems" . | fromJsonArray) (include "notification-api.settingProblems" . | fromJsonArray) -}}
 {{- if $problems -}}
 {{- fail (printf "\n\nThe values of this stage cannot be used:\n  * %s\n" (join "\n  * " $problems)) -}}
 {{- end -}}
@@ -29,7 +29,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- if gt (len .Values.stageName) 63 -}}
 {{- $problems = append $problems (printf "stageName has %d characters, too long for the label notification-api.io/stage (63 at most)" (len .Values.stageName)) -}}
 {{- end -}}
-{{- if gt (len $queue) 80 -}}
+{{- if and (not .Values.queue.url) (gt (len $queue) 80) -}}
 {{- $problems = append $problems (printf "the task queue's name %q has %d characters, and SQS takes 80: shorten stageName or serviceName" $queue (len $queue)) -}}
 {{- end -}}
 {{- $problems | toJson -}}
@@ -81,9 +81,6 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- if contains "://" $values.momento.cacheName -}}
 {{- $problems = append $problems (printf "momento.cacheName is the URL %q where the name of a cache is wanted" $values.momento.cacheName) -}}
 {{- end -}}
-{{- if hasPrefix "https://" $values.momento.endpoint -}}
-{{- $problems = append $problems (printf "momento.endpoint %q is a URL: give the bare host name, %s (http://host:port is for an emulator)" $values.momento.endpoint (trimPrefix "https://" $values.momento.endpoint)) -}}
-{{- end -}}
 {{- if and $values.aws.emulated (not $values.aws.endpointUrl) -}}
 {{- $problems = append $problems "aws.emulated is set without aws.endpointUrl: say where the emulator is" -}}
 {{- end -}}
@@ -111,12 +108,17 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems (printf "%s.host %q is not a host name: give it without scheme, port and path, such as api.example.com" $what $host) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $values.httpRoute.enabled (not (.Capabilities.APIVersions.Has "gateway.networking.k8s.io/v1/HTTPRoute")) -}}
+{{- $problems = append $problems "httpRoute.enabled needs the Gateway API, which this cluster does not have: install its definitions first, or use ingress (without a cluster: helm template --api-versions gateway.networking.k8s.io/v1/HTTPRoute)" -}}
+{{- end -}}
 {{- if and $values.httpRoute.enabled (not $values.httpRoute.parentRefs) -}}
 {{- $problems = append $problems "httpRoute.parentRefs is empty: say which Gateway takes the route, [{name: gateway, namespace: gateways}]" -}}
 {{- end -}}
 {{- range $origin := $values.allowedOrigins -}}
-{{- if not (regexMatch "^https?://[^/]+$" $origin) -}}
+{{- if not (regexMatch "^https?://[^/?#@ ]+$" $origin) -}}
 {{- $problems = append $problems (printf "allowedOrigins has %q, which is not an origin: give scheme and host with nothing behind, such as https://app.example.com" $origin) -}}
+{{- else if ne $origin (lower $origin) -}}
+{{- $problems = append $problems (printf "allowedOrigins has %q, which no browser sends: small letters only, %s" $origin (lower $origin)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $component := list "token" "ingest" "processor" -}}
@@ -126,6 +128,9 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end -}}
 {{- if and (not $account.create) $account.annotations -}}
 {{- $problems = append $problems (printf "%s.serviceAccount.annotations are for an account that is made here, but create is false: annotate %s yourself" $component (default "it" $account.name)) -}}
+{{- end -}}
+{{- if gt (len (default dict (index $values $component).podDisruptionBudget)) 1 -}}
+{{- $problems = append $problems (printf "%s.podDisruptionBudget has minAvailable and maxUnavailable, and Kubernetes takes one of the two: set the other to null" $component) -}}
 {{- end -}}
 {{- end -}}
 {{- $problems | toJson -}}
@@ -137,6 +142,68 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $poll := int (index .Values.processor.settings "RECEIVE_WAIT_SECONDS" | default 20) -}}
 {{- if le (int .Values.shutdown.processorGraceSeconds) (add $poll 5) -}}
 {{- $problems = append $problems (printf "shutdown.processorGraceSeconds must be above %d: the long poll of %d s is awaited, and what is cancelled gets 5 s" (add $poll 5) $poll) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end }}
+
+{{/* What is reached, and what is pulled. */}}
+{{- define "notification-api.addressProblems" -}}
+{{- $values := .Values -}}
+{{- $problems := list -}}
+{{- $url := "^https?://[^/?#@ ]+(/[^?# ]*)?$" -}}
+{{- range $name, $given := dict "tracing.otlpEndpoint" $values.tracing.otlpEndpoint "aws.endpointUrl" $values.aws.endpointUrl "momento.webEndpoint" $values.momento.webEndpoint -}}
+{{- if and $given (not (regexMatch $url $given)) -}}
+{{- $problems = append $problems (printf "%s %q is not a URL: it begins with http:// or https://, such as http://otel-collector.monitoring:4317" $name $given) -}}
+{{- end -}}
+{{- end -}}
+{{- $momento := $values.momento.endpoint -}}
+{{- if hasPrefix "https://" $momento -}}
+{{- $problems = append $problems (printf "momento.endpoint %q is a URL: give the bare host name, %s (http://host:port is for an emulator)" $momento (trimPrefix "https://" $momento)) -}}
+{{- else if and $momento (not (regexMatch "^([A-Za-z0-9.-]+|http://[^/?#@: ]+:[0-9]+)$" $momento)) -}}
+{{- $problems = append $problems (printf "momento.endpoint %q is neither a bare host name, such as cell-1-us-east-1-1.prod.a.momentohq.com, nor http://host:port (for an emulator)" $momento) -}}
+{{- end -}}
+{{- $image := $values.image.repository -}}
+{{- if contains "://" $image -}}
+{{- $problems = append $problems (printf "image.repository %q is a URL: give the image's name, %s" $image (regexReplaceAll "^.*://" $image "")) -}}
+{{- else if regexMatch "[:@][^/]*$" $image -}}
+{{- $problems = append $problems (printf "image.repository %q has a tag or digest: image.tag and image.digest say those" $image) -}}
+{{- end -}}
+{{- if and $values.image.digest (not (regexMatch "^sha256:[0-9a-f]{64}$" $values.image.digest)) -}}
+{{- $problems = append $problems (printf "image.digest %q is not a digest: sha256: and 64 hexadecimal digits, as your registry shows them" $values.image.digest) -}}
+{{- end -}}
+{{- $problems | toJson -}}
+{{- end }}
+
+{{/* The services' own settings. Their names are the schema's matter. */}}
+{{- define "notification-api.settingProblems" -}}
+{{- $problems := list -}}
+{{- $bounds := .Files.Get "settings.yaml" | fromYaml -}}
+{{- range $component := list "token" "ingest" "processor" -}}
+{{- range $name, $given := (index $.Values $component).settings -}}
+{{- $value := include "notification-api.text" $given -}}
+{{- with index $bounds $name -}}
+{{- $kind := ternary "a whole number" "a number" (hasKey . "whole") -}}
+{{- $wanted := printf "%s%s%s" $kind (ternary (printf " above %v" .above) (printf " of at least %v" .min) (hasKey . "above")) (ternary (printf ", at most %s" (include "notification-api.text" .max)) "" (hasKey . "max")) -}}
+{{- $number := float64 $value -}}
+{{- if or (not (regexMatch (ternary "^-?[0-9]+$" "^-?[0-9]+([.][0-9]+)?$" (hasKey . "whole")) $value)) (and (hasKey . "min") (lt $number (float64 .min))) (and (hasKey . "above") (le $number (float64 .above))) (and (hasKey . "max") (gt $number (float64 .max))) -}}
+{{- $problems = append $problems (printf "%s.settings.%s is %q: it must be %s" $component $name $value $wanted) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $processor := .Values.processor.settings -}}
+{{- with $processor.TASK_HANDLER -}}
+{{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$" (toString .)) -}}
+{{- $problems = append $problems (printf "processor.settings.TASK_HANDLER is %q: it must be module:function, such as reports:handle" (toString .)) -}}
+{{- end -}}
+{{- end -}}
+{{- with $processor.NOTIFICATION_FORMAT -}}
+{{- if not (has (toString .) (list "json" "text")) -}}
+{{- $problems = append $problems (printf "processor.settings.NOTIFICATION_FORMAT is %q: it must be json or text" (toString .)) -}}
+{{- end -}}
+{{- end -}}
+{{- if gt (int .Values.scaling.minReplicas) (int .Values.scaling.maxReplicas) -}}
+{{- $problems = append $problems (printf "scaling.minReplicas is %d, above scaling.maxReplicas (%d)" (int .Values.scaling.minReplicas) (int .Values.scaling.maxReplicas)) -}}
 {{- end -}}
 {{- $problems | toJson -}}
 {{- end }}

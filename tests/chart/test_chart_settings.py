@@ -1,0 +1,136 @@
+"""What a service would refuse at its start, the chart refuses before: held together by the services' own reading."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+import services.ingest.settings
+import services.processor.settings
+import services.token.settings
+from services.common.settings import SettingsError, load
+from tests.support.helm_charts import STAGE_CHART, HelmError, Object, environment, render
+
+BOUNDS: dict[str, dict[str, float]] = yaml.safe_load((STAGE_CHART / "settings.yaml").read_text())
+READ: dict[str, Callable[..., Any]] = {
+    "token": services.token.settings.read_settings,
+    "ingest": services.ingest.settings.read_settings,
+    "processor": services.processor.settings.read_settings,
+}
+NOT_READ_AT_START = {"ECHO_SECONDS"}
+"""By the handler that comes with the processor, at each task."""
+
+
+def tries(name: str) -> list[Any]:
+    """Values at the bounds, beyond them, and of the wrong kind."""
+    bounds = BOUNDS[name]
+    low = bounds.get("min", bounds.get("above", 0))
+    beyond = [low - 1, low, low + 1, 1.5, "lots", "-1"]
+    return [*beyond, bounds["max"], bounds["max"] + 1] if "max" in bounds else beyond
+
+
+def takes(component: str, name: str) -> bool:
+    schema = yaml.safe_load((STAGE_CHART / "values.schema.json").read_text())
+    return name in schema["properties"][component]["properties"]["settings"]["properties"]
+
+
+CASES = [
+    pytest.param(component, name, value, id=f"{component}-{name}-{value}")
+    for component in READ
+    for name in BOUNDS
+    if takes(component, name) and name not in NOT_READ_AT_START
+    for value in tries(name)
+]
+
+
+@pytest.mark.parametrize(("component", "name", "value"), CASES)
+def test_the_chart_takes_what_the_service_takes_and_nothing_else(
+    component: str, name: str, value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert is_taken_by_chart({component: {"settings": {name: value}}, **room_for(name)}) == is_taken_by_service(
+        component, {name: as_text(value)}, monkeypatch
+    )
+
+
+ADDRESSES: list[tuple[str, str, Object]] = [
+    ("token", "OTEL_EXPORTER_OTLP_ENDPOINT", {"tracing": {"otlpEndpoint": "otel-collector:4317"}}),
+    ("token", "OTEL_EXPORTER_OTLP_ENDPOINT", {"tracing": {"otlpEndpoint": "http://otel-collector:4317"}}),
+    ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://App.example.com"]}),
+    ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://app.example.com?x"]}),
+    ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://app.example.com:8443"]}),
+    ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "http://momento"}}),
+    ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "http://momento:8080"}}),
+    ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "cell.x:443"}}),
+    ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "cell.x"}}),
+    ("token", "MOMENTO_WEB_ENDPOINT", {"momento": {"webEndpoint": "momento:8085"}}),
+    ("token", "MOMENTO_WEB_ENDPOINT", {"momento": {"webEndpoint": "http://momento:8085"}}),
+    ("processor", "TASK_HANDLER", {"processor": {"settings": {"TASK_HANDLER": "reports.handle"}}}),
+    ("processor", "TASK_HANDLER", {"processor": {"settings": {"TASK_HANDLER": "my.reports:handle"}}}),
+    ("processor", "NOTIFICATION_FORMAT", {"processor": {"settings": {"NOTIFICATION_FORMAT": "xml"}}}),
+    ("processor", "NOTIFICATION_FORMAT", {"processor": {"settings": {"NOTIFICATION_FORMAT": "text"}}}),
+]
+
+
+@pytest.mark.parametrize(("component", "name", "values"), ADDRESSES, ids=str)
+def test_so_it_is_with_addresses_and_words(
+    component: str, name: str, values: Object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (value,) = (leaf for leaf in leaves(values))
+    assert is_taken_by_chart(values) == is_taken_by_service(component, {name: str(value)}, monkeypatch)
+
+
+def test_every_numeric_setting_of_a_service_has_its_bounds() -> None:
+    assert {name for name in BOUNDS if not any(takes(component, name) for component in READ)} == set()
+    for component, text in (
+        ("processor", {"TASK_HANDLER", "NOTIFICATION_FORMAT"}),
+        ("token", set()),
+        ("ingest", set()),
+    ):
+        schema = yaml.safe_load((STAGE_CHART / "values.schema.json").read_text())
+        assert (
+            set(schema["properties"][component]["properties"]["settings"]["properties"]) - text - set(BOUNDS) == set()
+        )
+
+
+def is_taken_by_chart(values: Object) -> bool:
+    try:
+        render(values)
+    except HelmError as error:
+        if "cannot be used" in str(error):
+            return False
+        raise  # the template language's words, not a sentence of ours
+    return True
+
+
+def is_taken_by_service(component: str, changed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the service would start with what the chart renders for GIVEN, and this changed in it."""
+    for name, value in (environment(render(), component) | changed).items():
+        monkeypatch.setenv(name, value)
+    try:
+        load(READ[component])
+    except SettingsError as error:
+        if set(error.problems) == set(changed):
+            return False
+        raise
+    return True
+
+
+def as_text(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def room_for(name: str) -> Object:
+    """A long poll must fit into the drain, which is another matter."""
+    return {"shutdown": {"processorGraceSeconds": 600}} if name == "RECEIVE_WAIT_SECONDS" else {}
+
+
+def leaves(values: Any) -> list[Any]:
+    if isinstance(values, dict):
+        return [leaf for value in values.values() for leaf in leaves(value)]
+    return [leaf for value in values for leaf in leaves(value)] if isinstance(values, list) else [values]
+
+
+def test_given_values_are_a_service_s_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for component in READ:
+        assert is_taken_by_service(component, {}, monkeypatch)
