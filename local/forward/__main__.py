@@ -26,8 +26,14 @@ async def forward(stage: str, namespace: str, ports: Ports) -> None:
     endpoints = {name: Endpoints(name) for name in {target.namespace for target in targets}}
     relays = [Relay(target, endpoints[target.namespace], say) for target in targets]
     async with AsyncExitStack() as stack:
-        for relay in relays:
-            await stack.enter_async_context(listening(relay))
+        for relay in list(relays):
+            try:
+                await stack.enter_async_context(listening(relay))
+            except ForwardError as error:
+                if not relay.target.is_extra:
+                    raise
+                relays.remove(relay)
+                say(f"Left out: {relay.target.what}. {error}")
         group = await stack.enter_async_context(asyncio.TaskGroup())
         for job in [*(each.watch() for each in endpoints.values()), *(relay.run() for relay in relays)]:
             group.create_task(job)

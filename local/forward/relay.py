@@ -120,10 +120,8 @@ async def listening(relay: Relay) -> AsyncIterator[None]:
     try:
         server = await asyncio.start_server(relay.serve, "127.0.0.1", port)
     except OSError:
-        raise ForwardError(
-            f"Port {port} ({relay.target.what}) is taken. Stop what has it (is `make up` running?), "
-            "or move all ports with LOCAL_PORT_BASE."
-        ) from None
+        what_to_do = "" if relay.target.is_extra else " (is `make up` running?), or move all ports with LOCAL_PORT_BASE"
+        raise ForwardError(f"Port {port} ({relay.target.what}) is taken. Stop what has it{what_to_do}.") from None
     try:
         yield
     finally:

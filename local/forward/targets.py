@@ -1,8 +1,9 @@
 """What of a cluster belongs to a stage, and on which port of this machine it goes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.forward.errors import ForwardError
 from local.ports import Ports
@@ -10,8 +11,10 @@ from local.ports import Ports
 STAGE_LABEL = "notification-api.io/stage"
 NAME_LABEL = "app.kubernetes.io/name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
+EMULATORS_ANNOTATION = "notification-api.io/emulators"
 EMULATORS = "notification-local"
 GRAFANA_PORT = 3000
+PAGE = "page"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,8 @@ class Target:
     local_port: int
     path: str = ""
     """What to put behind the address to see something."""
+    is_extra: bool = False
+    """The stage is of use without it."""
 
 
 def find_targets(services: Iterable[Mapping[str, Any]], stage: str, ports: Ports) -> list[Target]:
@@ -35,13 +40,13 @@ def find_targets(services: Iterable[Mapping[str, Any]], stage: str, ports: Ports
     """
     listed = list(services)
     own = _of_stage(listed, stage)
-    namespace = own["token"]["metadata"]["namespace"]
-    emulators = [each for each in listed if _label(each, NAME_LABEL) == EMULATORS]
-    near = [each for each in emulators if each["metadata"]["namespace"] == namespace]
+    emulators = _emulator_targets(each for each in listed if _is_emulator_of(each, own["token"]))
+    # The page tells browsers of these ports, which move with its own.
+    ports = next((Ports(each.local_port) for each in emulators if each.what == PAGE), ports)
     return [
         _target("token", own["token"], "http", ports.token, "/token"),
         _target("ingest", own["ingest"], "http", ports.ingest, "/task"),
-        *_emulator_targets(near or emulators),
+        *emulators,
         *_grafana_targets(listed),
     ]
 
@@ -59,17 +64,24 @@ def _of_stage(services: list[Mapping[str, Any]], stage: str) -> dict[str, Mappin
     return by_component
 
 
-def _emulator_targets(services: list[Mapping[str, Any]]) -> list[Target]:
+def _is_emulator_of(service: Mapping[str, Any], token: Mapping[str, Any]) -> bool:
+    """Whether the stage's services call this one, `http://<service>.<namespace>.svc:port`, in AWS' place."""
+    metadata = service["metadata"]
+    host = urlsplit(token["metadata"].get("annotations", {}).get(EMULATORS_ANNOTATION, "")).hostname or ""
+    return _label(service, NAME_LABEL) == EMULATORS and host.split(".")[:2] == [metadata["name"], metadata["namespace"]]
+
+
+def _emulator_targets(services: Iterable[Mapping[str, Any]]) -> list[Target]:
     """Each on the port that it has in the cluster, since that is in what browsers are told."""
     what = {
-        "page": "page",
+        "page": PAGE,
         "aws": "AWS, emulated",
         "momento-grpc": "Momento (gRPC), emulated",
         "momento-web": "Momento (web), emulated",
     }
     return [
         _target(what[port["name"]], service, port["name"], port["port"])
-        for service in services[:1]
+        for service in services
         for port in service["spec"]["ports"]
         if port["name"] in what
     ]
@@ -78,7 +90,8 @@ def _emulator_targets(services: list[Mapping[str, Any]]) -> list[Target]:
 def _grafana_targets(services: list[Mapping[str, Any]]) -> list[Target]:
     found = [each for each in services if _label(each, NAME_LABEL) == "grafana"]
     return [
-        _target("Grafana", service, service["spec"]["ports"][0].get("name", ""), GRAFANA_PORT) for service in found[:1]
+        replace(_target("Grafana", service, service["spec"]["ports"][0].get("name", ""), GRAFANA_PORT), is_extra=True)
+        for service in found[:1]
     ]
 
 

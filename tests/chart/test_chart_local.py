@@ -83,6 +83,8 @@ def test_the_values_that_are_printed_install_a_stage() -> None:
     }
     token = json.dumps(named(objects, "Deployment", "dev-token"))
     assert "http://local-emulators.stages.svc:4566" in token
+    forwarded = named(objects, "Service", "dev-token")["metadata"]["annotations"]["notification-api.io/emulators"]
+    assert forwarded == "http://local-emulators.stages.svc:4566"
     settings = named(objects, "ConfigMap", "dev-token")["data"]
     assert settings["MOMENTO_ENDPOINT"] == "http://local-emulators.stages.svc:8084"
     assert settings["MOMENTO_WEB_ENDPOINT"] == "http://localhost:8085"

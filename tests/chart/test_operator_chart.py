@@ -6,8 +6,10 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import (
-    CHARTS,
     GIVEN,
+    KEDA_API,
+    OPERATOR_CHART,
+    STAGE_API,
     HelmError,
     Object,
     helm,
@@ -17,9 +19,6 @@ from tests.support.helm_charts import (
     render,
 )
 
-OPERATOR_CHART = CHARTS / "notification-operator"
-STAGE_API = "notification-api.io/v1alpha1/Stage"
-KEDA_API = "keda.sh/v1alpha1/ScaledObject"
 MADE: Object = {
     "queue": {"url": "", "deadLetterUrl": ""},
     "userPool": {"id": "", "clientId": ""},

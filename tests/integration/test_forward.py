@@ -1,5 +1,6 @@
 """`make forward` as a process, over a stand-in for kubectl: rollouts, lost pods, ports that are taken."""
 
+import contextlib
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from local.forward.targets import GRAFANA_PORT
 from local.plan import ROOT
 from local.ports import Ports
 from tests.support.local_supervised import free_port_base, until
@@ -34,6 +36,14 @@ class Cluster:
         kubectl.chmod(0o755)
         services = [self._service(component) for component in ("token", "ingest")]
         (folder / "services.json").write_text(json.dumps({"items": services}))
+
+    def add_grafana(self) -> None:
+        """Beside the stage, as everywhere."""
+        listed = json.loads((self.folder / "services.json").read_text())
+        labels = {"app.kubernetes.io/name": "grafana"}
+        metadata = {"name": "grafana", "namespace": "monitoring", "labels": labels}
+        listed["items"].append({"metadata": metadata, "spec": {"ports": [{"name": "http", "port": 80}]}})
+        (self.folder / "services.json").write_text(json.dumps(listed))
 
     def _service(self, component: str) -> dict[str, object]:
         labels = {"notification-api.io/stage": "dev", "app.kubernetes.io/component": component}
@@ -202,6 +212,18 @@ def test_a_port_that_is_taken_is_told(cluster: Cluster) -> None:
     with socket.create_server(("127.0.0.1", ports.token)), forward(cluster, ports=ports) as running:
         assert running.process.wait(15) == 2
         assert f"Port {ports.token} (token) is taken" in running.said
+
+
+def test_a_port_of_grafana_s_that_is_taken_stops_nothing(cluster: Cluster) -> None:
+    cluster.add_grafana()
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # somebody else has it: as good
+            holder.bind(("127.0.0.1", GRAFANA_PORT))
+            holder.listen()
+        with forward(cluster) as running:
+            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is taken." in running.said
+            assert running.answers(running.ports.token) == "token-1"
 
 
 def test_a_stage_that_is_not_there_is_told(cluster: Cluster) -> None:

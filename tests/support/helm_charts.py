@@ -14,9 +14,12 @@ ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
 STAGE_CHART = CHARTS / "notification-api"
 LOCAL_CHART = CHARTS / "notification-local"
+OPERATOR_CHART = CHARTS / "notification-operator"
 NO_HELM = "helm is not on PATH: the charts' tests need it (https://helm.sh)"
 MONITORING_APIS = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
 GATEWAY_API = "gateway.networking.k8s.io/v1/HTTPRoute"
+STAGE_API = "notification-api.io/v1alpha1/Stage"
+KEDA_API = "keda.sh/v1alpha1/ScaledObject"
 
 Object = dict[str, Any]
 

@@ -10,10 +10,9 @@ import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
 from tests.support.cluster_tools import Namespace, fresh_namespace, image_values, read_text, ready, run, until
-from tests.support.helm_charts import CHARTS, LOCAL_CHART, STAGE_CHART, Object, overlaid
+from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, overlaid
 from tests.support.local_supervised import free_port_base
 
-OPERATOR_CHART = CHARTS / "notification-operator"
 CLUSTER_NAME = "operator-tests"
 KEY_PARAMETER = "/notification-api/dev/momento-api-key"
 SERVICE = "local-emulators"

@@ -27,11 +27,13 @@ def service(called: str, namespace: str = "apps", ports: dict[str, int] | None =
     }
 
 
-def stage(name: str, namespace: str = "apps", release: str = "") -> list[dict[str, Any]]:
-    return [
-        service(f"{release or name}-{component}", namespace, stage=name, component=component)
-        for component in ("token", "ingest")
-    ]
+def stage(name: str, namespace: str = "apps", *, emulated: str = "") -> list[dict[str, Any]]:
+    """`emulated`: the namespace of its emulators."""
+    made = [service(f"{name}-{part}", namespace, stage=name, component=part) for part in ("token", "ingest")]
+    for each in made if emulated else ():
+        where = f"http://local-emulators.{emulated}.svc:4566"
+        each["metadata"]["annotations"] = {"notification-api.io/emulators": where}
+    return made
 
 
 def emulators(namespace: str = "apps", base: int = 8080) -> dict[str, Any]:
@@ -47,7 +49,7 @@ def test_a_stage_has_its_two_services() -> None:
 
 
 def test_emulators_keep_the_ports_that_browsers_are_told() -> None:
-    found = find_targets([*stage("dev"), emulators(base=28_080)], "dev", PORTS)
+    found = find_targets([*stage("dev", emulated="apps"), emulators(base=28_080)], "dev", PORTS)
     assert {each.port_name: each.local_port for each in found[2:]} == {
         "page": 28_080,
         "momento-grpc": 28_084,
@@ -56,17 +58,25 @@ def test_emulators_keep_the_ports_that_browsers_are_told() -> None:
     }
 
 
-def test_emulators_of_the_same_namespace_come_first() -> None:
-    found = find_targets([emulators("else"), *stage("dev"), emulators("apps")], "dev", PORTS)
-    assert {each.namespace for each in found} == {"apps"}
-    found = find_targets([emulators("else"), *stage("dev")], "dev", PORTS)
+def test_the_services_go_where_the_page_tells_browsers_that_they_are() -> None:
+    found = find_targets([*stage("dev", emulated="apps"), emulators(base=28_080)], "dev", PORTS)
+    assert [each.local_port for each in found[:2]] == [28_081, 28_082]
+
+
+def test_emulators_are_those_that_the_stage_runs_on() -> None:
+    others = [emulators("apps"), emulators("else"), emulators("third")]
+    found = find_targets([*others, *stage("dev", emulated="else")], "dev", PORTS)
     assert {each.namespace for each in found[2:]} == {"else"}
+
+
+def test_a_stage_on_aws_gets_nobody_s_emulators() -> None:
+    assert [each.what for each in find_targets([*stage("dev"), emulators("apps")], "dev", PORTS)] == ["token", "ingest"]
 
 
 def test_grafana_is_forwarded_wherever_it_is() -> None:
     grafana = service("prometheus-grafana", "monitoring", {"http-web": 80}, name="grafana")
     found = find_targets([*stage("dev"), grafana], "dev", PORTS)
-    assert found[-1] == Target("Grafana", "monitoring", "prometheus-grafana", "http-web", 3000)
+    assert found[-1] == Target("Grafana", "monitoring", "prometheus-grafana", "http-web", 3000, is_extra=True)
 
 
 def test_a_stage_that_is_not_there_is_told_with_those_that_are() -> None:

@@ -1,0 +1,41 @@
+"""What is in the product's image, as a pod finds it."""
+
+import json
+
+from tests.support.cluster_world import World
+
+MAX_MEGABYTES = 220
+LOOK = """
+import json, os, pathlib
+root = pathlib.Path("/")
+seen, size = set(), 0
+for top in root.iterdir():
+    if top.name in {"proc", "sys", "dev", "run", "etc"} or top.is_symlink():
+        continue
+    for folder, _, names in os.walk(top, onerror=lambda error: None):
+        for name in names:
+            stat = os.lstat(os.path.join(folder, name))
+            if stat.st_dev == os.lstat("/app").st_dev and (stat.st_ino not in seen):
+                seen.add(stat.st_ino)
+                size += stat.st_size
+data = next(pathlib.Path("/venv/lib").glob("python3*/site-packages/botocore/data"))
+print(json.dumps({
+    "megabytes": size / 1e6,
+    "app": sorted(each.name for each in pathlib.Path("/app").iterdir()),
+    "models": sorted(each.name for each in data.iterdir() if each.is_dir()),
+    "pip": [str(each) for each in pathlib.Path("/venv").rglob("pip*") if "pip" == each.name.split("-")[0]],
+    "compiled": all(
+        any(file.parent.glob(f"__pycache__/{file.stem}.*.pyc")) for file in pathlib.Path("/app").rglob("*.py")
+    ),
+}))
+"""
+
+
+def test_the_image_holds_the_product_and_nothing_else(world: World) -> None:
+    pod = world.namespace.of_component("one", "token")[0]["metadata"]["name"]
+    found = json.loads(world.namespace.python(pod, LOOK))
+    assert found["app"] == ["LICENSE", "k8s", "services"]
+    assert found["models"] == ["cognito-idp", "sqs", "ssm", "sso", "sso-oidc", "sts"]
+    assert found["pip"] == []
+    assert found["compiled"]
+    assert 50 < found["megabytes"] < MAX_MEGABYTES
