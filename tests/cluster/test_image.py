@@ -34,7 +34,7 @@ print(json.dumps({
 def test_the_image_holds_the_product_and_nothing_else(world: World) -> None:
     pod = world.namespace.of_component("one", "token")[0]["metadata"]["name"]
     found = json.loads(world.namespace.python(pod, LOOK))
-    assert found["app"] == ["LICENSE", "k8s", "services"]
+    assert found["app"] == ["LICENSE", "k8s", "requirements.lock", "services"]
     assert found["models"] == ["cognito-idp", "sqs", "ssm", "sso", "sso-oidc", "sts"]
     assert found["pip"] == []
     assert found["compiled"]
