@@ -29,6 +29,12 @@ MOMENTO_CALL_SECONDS = Histogram(
     buckets=REQUEST_BUCKETS,
 )
 MOMENTO_CLIENT_SWAPS = Counter("momento_client_swaps", "Times that a new API key was taken into use.", namespace=PREFIX)
+PARAMETER_READS = Counter(
+    "parameter_reads",
+    "Readings of the Momento API key's parameter; unusable: SSM answered a value that can be no key.",
+    ("outcome",),
+    namespace=PREFIX,
+)
 SQS_CALLS = Counter("sqs_calls", "Calls to SQS.", ("operation", "outcome"), namespace=PREFIX)
 BACKGROUND_FAILURES = Counter(
     "background_failures", "Background tasks that ended and stopped the service.", ("task",), namespace=PREFIX

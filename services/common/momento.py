@@ -32,7 +32,6 @@ from momento.utilities import ExpiresIn
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from services.common.background import Background
-from services.common.errors import PermanentError
 from services.common.metrics import MOMENTO_CALL_SECONDS, MOMENTO_CALLS
 from services.common.momento_clients import DRAIN_SECONDS, Clients, ClientSwitch
 from services.common.momento_errors import MomentoKeyRefused, MomentoRefused, MomentoUnavailable, from_sdk
@@ -63,7 +62,10 @@ class DisposableToken:
 
 
 class Momento:
-    """Calls to one Momento cache and its topics, with whatever API key is in force."""
+    """Calls to one Momento cache and its topics, with whatever API key is in force.
+
+    :param api_key: one that takes no value which can be no key.
+    """
 
     def __init__(self, settings: MomentoSettings, api_key: Parameter, background: Background) -> None:
         self.cache_name = settings.cache_name
@@ -84,14 +86,7 @@ class Momento:
 
     def not_ready(self) -> str | None:
         """Say why no call can be made, for /readyz."""
-        reason = self._api_key.ready_reason()
-        if reason is not None:
-            return reason
-        try:
-            self._switch.clients(self._api_key.value())
-        except PermanentError as error:
-            return f"The Momento API key in {self._api_key.name} cannot be used: {error}"
-        return None
+        return self._api_key.ready_reason()
 
     def api_key(self) -> str:
         """Return the key in force, for deriving others from it.

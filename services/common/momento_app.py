@@ -1,6 +1,7 @@
 """The Momento gateway as a part of an application: opened at start, closed at stop."""
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 from prometheus_client import Gauge
@@ -9,8 +10,12 @@ from services.common.aws import ssm_client
 from services.common.lifecycle import Lifecycle
 from services.common.metrics import PREFIX
 from services.common.momento import Momento
+from services.common.momento_key import credential_provider
 from services.common.parameter import Parameter
 from services.common.settings import MomentoSettings
+
+if TYPE_CHECKING:  # stubs, which production does not have
+    from types_aiobotocore_ssm import SSMClient
 
 MOMENTO = web.AppKey("momento", Momento)
 # Here and not in metrics.py, since ingest has no key and would tell of one that is 0 s old.
@@ -19,12 +24,17 @@ KEY_AGE = Gauge(
 )
 
 
+def api_key_parameter(ssm: "SSMClient", settings: MomentoSettings) -> Parameter:
+    """Return the parameter with the API key; what can be no key, such as a typing error, never replaces a good one."""
+    return Parameter(ssm, settings.api_key_param_name, check=lambda key: credential_provider(key, settings.endpoint))
+
+
 def use_momento(app: web.Application, settings: MomentoSettings, lifecycle: Lifecycle) -> None:
     """Give `app` a gateway whose API key comes from SSM and is kept fresh."""
 
     async def momento(app: web.Application) -> AsyncIterator[None]:
         async with ssm_client() as ssm:
-            api_key = Parameter(ssm, settings.api_key_param_name)
+            api_key = api_key_parameter(ssm, settings)
             gateway = Momento(settings, api_key, lifecycle.background)
             lifecycle.add_check("momento", gateway.not_ready)
             app[MOMENTO] = gateway

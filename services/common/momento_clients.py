@@ -63,10 +63,7 @@ class Clients:
 
 
 class ClientSwitch:
-    """Holds the clients of the key in force.
-
-    :param make: builds clients for a key; raises `PermanentError` for one that cannot be a key.
-    """
+    """Holds the clients of the key in force."""
 
     def __init__(self, make: Callable[[str], Clients], retire: Callable[[Clients], object]) -> None:
         self._make = make

@@ -21,15 +21,19 @@ class MomentoQuotaUsedUp(MomentoUnavailable):
 
 
 class MomentoKeyRefused(MomentoUnavailable):
-    """The API key is not accepted: it was revoked, or a newer one is in the parameter store."""
+    """The API key is not accepted or may not do this: it was revoked, or another has to be put into SSM.
+
+    Nothing that is asked for is at fault, so it succeeds once a good key is there.
+    """
 
 
 class MomentoRefused(PermanentError):
-    """Momento will never do this as asked: an argument is wrong, or the API key may not."""
+    """Momento will never do this as asked: an argument is wrong."""
 
 
 _TRANSIENT: dict[MomentoErrorCode, type[MomentoUnavailable]] = {
     MomentoErrorCode.AUTHENTICATION_ERROR: MomentoKeyRefused,
+    MomentoErrorCode.PERMISSION_ERROR: MomentoKeyRefused,
     MomentoErrorCode.LIMIT_EXCEEDED_ERROR: MomentoQuotaUsedUp,
     MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED: MomentoQuotaUsedUp,
 }
@@ -37,7 +41,6 @@ _PERMANENT = frozenset(
     {
         MomentoErrorCode.INVALID_ARGUMENT_ERROR,
         MomentoErrorCode.BAD_REQUEST_ERROR,
-        MomentoErrorCode.PERMISSION_ERROR,
         MomentoErrorCode.FAILED_PRECONDITION_ERROR,
     }
 )

@@ -27,17 +27,18 @@ def credential_provider(key: str, endpoint: str | None) -> CredentialProvider:
     :raises InvalidApiKey: when the key is neither v1 nor v2, or the endpoint that it needs is not given.
     """
     secret, own_endpoint = _parse(key)
+    try:
+        if own_endpoint is not None:
+            provider = CredentialProvider.from_disposable_token(key)
+        else:
+            provider = CredentialProvider.from_api_key_v2(key, endpoint or "not-known")
+    except SdkException:
+        raise InvalidApiKey("The value is neither a v1 nor a v2 Momento API key: make a new one.") from None
     if endpoint is not None and "://" in endpoint:
         url = urlsplit(endpoint)
         host = url.hostname or ""
         return CredentialProvider(secret, host, host, host, url.port or 0)
-    try:
-        if own_endpoint is not None:
-            return CredentialProvider.from_disposable_token(key)
-        provider = CredentialProvider.from_api_key_v2(key, endpoint or "not-known")
-    except SdkException:
-        raise InvalidApiKey("The value is neither a v1 nor a v2 Momento API key: make a new one.") from None
-    if endpoint is None:
+    if own_endpoint is None and endpoint is None:
         raise InvalidApiKey("This is a v2 API key, which does not carry its endpoint: set MOMENTO_ENDPOINT.")
     return provider
 

@@ -8,7 +8,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from services.common.errors import Transient
-from services.common.parameter_failure import FAILURES, EmptyParameterError, cause
+from services.common.metrics import PARAMETER_READS
+from services.common.parameter_failure import FAILURES, EmptyParameterError, cause, outcome
 from services.common.refresh import keep_fresh
 
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ class ParameterUnavailable(Transient):
 class Parameter:
     """A SecureString parameter.
 
-    Somebody has to run `run()`. Once read, the last value is served for as long as SSM cannot give another.
+    Somebody has to run `run()`. Once read, the last good value is served for as long as SSM cannot give another.
+
+    :param check: raises `PermanentError`, whose words never quote the value, for one that cannot be used: it then
+        counts as not read, replaces no good one, and is read again soon.
     """
 
     def __init__(
@@ -39,11 +43,13 @@ class Parameter:
         ssm: "SSMClient",
         name: str,
         *,
+        check: Callable[[str], object] = lambda _value: None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.name = name
         self._ssm = ssm
+        self._check = check
         self._clock = clock
         self._sleep = sleep
         self._value: str | None = None
@@ -94,33 +100,41 @@ class Parameter:
 
     async def _read(self) -> bool:
         try:
-            value = await self._fetch()
+            value, modified_at = await self._fetch()
         except FAILURES as error:
-            self._cause = cause(error)
-            logger.warning(
-                "Parameter could not be read",
-                extra={
-                    "action": "parameter",
-                    "parameter": self.name,
-                    "error": self._cause,
-                    "stale": self._value is not None,
-                },
-            )
+            self._failed(error)
             return False
+        PARAMETER_READS.labels("ok").inc()
+        self._modified_at = modified_at
         if value != self._value:
             self._value = value
             self._changes += 1
             logger.info("Parameter has a new value", extra={"action": "parameter", "parameter": self.name})
         return True
 
-    async def _fetch(self) -> str:
+    def _failed(self, error: Exception) -> None:
+        self._cause = cause(error)
+        PARAMETER_READS.labels(outcome(error)).inc()
+        logger.warning(
+            "Parameter could not be read",
+            extra={
+                "action": "parameter",
+                "parameter": self.name,
+                "error": self._cause,
+                "stale": self._value is not None,
+            },
+        )
+
+    async def _fetch(self) -> tuple[str, float]:
+        """Return the value and when it was put into SSM, in epoch seconds."""
         # The client's own timeouts and retries may add up to minutes.
         async with asyncio.timeout(DEADLINE_SECONDS):
             answer = await self._ssm.get_parameter(Name=self.name, WithDecryption=True)
+        parameter = answer["Parameter"]
         # A newline at the end is what `echo` adds to a value that is piped into a file.
-        value = answer.get("Parameter", {}).get("Value", "").strip()
+        value = parameter["Value"].strip()
         if not value:
             raise EmptyParameterError
-        modified = answer["Parameter"].get("LastModifiedDate")
-        self._modified_at = math.nan if modified is None else modified.timestamp()
-        return value
+        self._check(value)
+        modified = parameter.get("LastModifiedDate")
+        return value, math.nan if modified is None else modified.timestamp()

@@ -12,7 +12,9 @@ from prometheus_client import REGISTRY
 
 from services.common import momento as momento_module
 from services.common.background import Background
+from services.common.errors import Transient
 from services.common.momento import DisposableToken, Momento
+from services.common.momento_app import api_key_parameter
 from services.common.momento_errors import (
     MomentoKeyRefused,
     MomentoQuotaUsedUp,
@@ -76,6 +78,7 @@ class FakeSsm:
 class Gateway:
     momento: Momento
     ssm: FakeSsm
+    parameter: Parameter
     stops: list[str]
 
 
@@ -83,12 +86,12 @@ class Gateway:
 async def gateway_of(emulator: MomentoEmulator, cache: str, key: str) -> AsyncIterator[Gateway]:
     ssm, stops = FakeSsm(key), list[str]()
     background = Background(lambda: stops.append("stop"))
-    parameter = Parameter(cast("Any", ssm), NAME)
     settings = MomentoSettings(api_key_param_name=NAME, cache_name=cache, endpoint=emulator.endpoint)
+    parameter = api_key_parameter(cast("Any", ssm), settings)
     await parameter._refresh()
     try:
         async with Momento(settings, parameter, background).running() as momento:
-            yield Gateway(momento, ssm, stops)
+            yield Gateway(momento, ssm, parameter, stops)
     finally:
         await background.close()
     assert stops == []
@@ -254,16 +257,47 @@ async def test_both_kinds_of_key_work(emulator: MomentoEmulator, cache: str, key
         await gateway.momento.vend_subscriber_token("alice", valid_for_seconds=60, token_id="alice")
 
 
-async def test_a_key_that_cannot_be_one_says_so_and_is_not_quoted(key: MomentoApiKey) -> None:
+async def test_a_key_that_cannot_be_one_says_so_and_is_not_quoted() -> None:
     settings = MomentoSettings(api_key_param_name=NAME, cache_name="c", endpoint=None)
-    parameter = Parameter(cast("Any", FakeSsm("s3cr3t-but-no-key")), NAME)
+    parameter = api_key_parameter(cast("Any", FakeSsm("s3cr3t-but-no-key")), settings)
     momento = Momento(settings, parameter, Background(lambda: None))
     assert "cannot be read" in str(momento.not_ready())
     await parameter._refresh()
-    reason = str(momento.not_ready())
-    assert NAME in reason
-    assert "neither a v1 nor a v2" in reason
-    assert "s3cr3t" not in reason
+    with pytest.raises(Transient) as caught:
+        await momento.publish("alice", "x", deadline_seconds=0.2)
+    for said in (str(momento.not_ready()), str(caught.value)):
+        assert NAME in said
+        assert "neither a v1 nor a v2" in said
+        assert "s3cr3t" not in said
+
+
+@pytest.mark.parametrize("typed", ["s3cr3t-but-no-key", "eyJhbGciOiJIUzI1NiJ9.e30.x", "<html>", " "])
+async def test_a_typing_error_in_the_parameter_leaves_the_key_in_use(gateway: Gateway, typed: str) -> None:
+    await gateway.momento.publish("alice", "before")
+    gateway.ssm.value = typed
+    assert not await gateway.parameter._refresh()
+    await gateway.momento.publish("alice", "meanwhile", deadline_seconds=1.0)
+    assert gateway.momento.not_ready() is None
+
+
+async def test_a_corrected_key_is_taken_up_by_the_first_call_that_the_old_one_fails(
+    emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
+) -> None:
+    gateway.ssm.value = "s3cr3t-but-no-key"
+    await gateway.parameter._refresh()
+    gateway.ssm.value = emulator.make_key().v1
+    emulator.revoke_key(key.key_id)
+    await gateway.momento.publish("alice", "after")
+
+
+async def test_a_key_that_may_not_is_read_again_and_the_call_succeeds(
+    emulator: MomentoEmulator, gateway: Gateway
+) -> None:
+    gateway.ssm.value = emulator.make_key().v1
+    emulator.change(faults=[{"method": "Publish", "status": "PERMISSION_DENIED", **ONCE}])
+    await gateway.momento.publish("alice", "x")
+    assert gateway.momento.api_key() == gateway.ssm.value
+    assert gateway.ssm.reads == 2
 
 
 async def test_a_revoked_key_is_read_again_and_the_call_succeeds(

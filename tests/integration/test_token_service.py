@@ -22,6 +22,7 @@ from services.common.news_record import NEWEST, NewsRecord
 from services.common.notification import Format, finished
 from services.token.app import create_app
 from services.token.settings import read_settings
+from tests.support.eventually import eventually
 from tests.support.identity import (
     ABSENT,
     AUDIENCE,
@@ -350,6 +351,16 @@ async def world_service(service: Served) -> Served:
     assert (await get(service)).status == 200
     assert public_pem(rsa_key()) != public_pem(rsa_key("stranger"))
     return service
+
+
+async def test_a_typing_error_in_the_key_is_503_says_so_and_is_corrected_without_a_restart(world: World) -> None:
+    await world.store_key("s3cr3t-but-no-key")
+    async with world.service(ready=False) as service:
+        await eventually(lambda: "neither a v1 nor a v2" in service.lifecycle.not_ready().get("momento", ""))
+        assert (await get(service)).status == 503
+        await world.store_key(world.key.v2)
+        await eventually(lambda: not service.lifecycle.not_ready())
+        assert (await get(service)).status == 200
 
 
 async def test_sign_ins_that_cannot_be_checked_are_503(world: World) -> None:

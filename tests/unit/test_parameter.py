@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from botocore.exceptions import ClientError
+from prometheus_client import REGISTRY
 
 from services.common import parameter as parameter_module
+from services.common.errors import PermanentError
 from services.common.parameter import Parameter, ParameterUnavailable
 from tests.support.hand_clock import HandClock
 
@@ -228,8 +230,8 @@ async def test_a_cancelled_reading_leaves_no_lock_behind(parameter: Parameter, s
     assert await parameter.refresh_now()
 
 
-@pytest.mark.parametrize("answer", [{}, {"Parameter": {}}])
-async def test_an_answer_without_a_value_counts_as_empty(
+@pytest.mark.parametrize("answer", [{}, {"Parameter": {}}, {"Parameter": []}, [], None, {"Parameter": {"Value": 5}}])
+async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
     parameter: Parameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     async def strange(**_: Any) -> Any:
@@ -237,13 +239,58 @@ async def test_an_answer_without_a_value_counts_as_empty(
 
     monkeypatch.setattr(ssm, "get_parameter", strange)
     assert not await parameter.refresh_now()
-    assert "it is empty" in str(parameter.ready_reason())
+    assert "the answer is not one of SSM" in str(parameter.ready_reason())
+    assert "empty" not in str(parameter.ready_reason())
 
 
-async def test_a_fault_of_our_own_is_not_taken_for_an_outage(parameter: Parameter, ssm: FakeSsm) -> None:
-    ssm.error = TypeError("a bug")
-    with pytest.raises(TypeError):
+async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outage(
+    parameter: Parameter, ssm: FakeSsm
+) -> None:
+    ssm.error = AssertionError("a bug")
+    with pytest.raises(AssertionError):
         await parameter.refresh_now()
+
+
+def only_secrets(value: str) -> None:
+    if not value.startswith("s3cr3t"):
+        raise PermanentError("It is no secret: make a new one.")
+
+
+@pytest.fixture
+def checked(ssm: FakeSsm, clock: HandClock) -> Parameter:
+    return Parameter(cast("SSMClient", ssm), NAME, check=only_secrets, clock=clock, sleep=clock.sleep)
+
+
+def reads(outcome: str) -> float:
+    return REGISTRY.get_sample_value("notification_api_parameter_reads_total", {"outcome": outcome}) or 0.0
+
+
+async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read_again_soon(
+    checked: Parameter, ssm: FakeSsm, clock: HandClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    unusable = reads("unusable")
+    async with running(checked.run()):
+        await clock.nap(1)
+        ssm.stored = "a typing error"
+        clock.advance(330)
+        assert await clock.nap(2) <= 0.25
+        assert (checked.value(), checked.ready_reason()) == (SECRET, None)
+        assert "its value cannot be used (It is no secret: make a new one)" in caplog.records[-1].__dict__["error"]
+        assert reads("unusable") == unusable + 1
+        ssm.stored = "s3cr3t-corrected"
+        clock.advance(1)
+        assert await clock.nap(3) >= 270
+        assert checked.value() == "s3cr3t-corrected"
+
+
+async def test_a_first_value_that_cannot_be_used_is_a_transient_failure_that_names_the_parameter(
+    checked: Parameter, ssm: FakeSsm
+) -> None:
+    ssm.stored = "a typing error"
+    assert not await checked.refresh_now()
+    with pytest.raises(ParameterUnavailable, match=f"{NAME} cannot be read: its value cannot be used") as caught:
+        checked.value()
+    assert "typing error" not in f"{caught.value}{checked.ready_reason()}"
 
 
 async def test_the_value_is_shown_nowhere(

@@ -1,5 +1,8 @@
 """What an operator is told when a parameter cannot be read; the failures are made by a real client."""
 
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from typing import Any
 
 import pytest
@@ -10,8 +13,10 @@ from botocore.exceptions import ClientError, NoCredentialsError, PartialCredenti
 
 from services.common.parameter import Parameter, ParameterUnavailable
 from services.common.parameter_failure import cause
+from tests.support.hand_clock import HandClock
 
 NAME = "/notification-api/test/momento-api-key"
+JSON = "application/x-amz-json-1.1"
 CLIENT: dict[str, Any] = {
     "region_name": "us-east-1",
     "aws_access_key_id": "test",
@@ -61,9 +66,13 @@ async def reason(**client: Any) -> str:
         return str(parameter.ready_reason())
 
 
-async def answered(response: web.Response) -> str:
+@asynccontextmanager
+async def ssm_that_answers(responses: Iterator[tuple[int, bytes, str]]) -> AsyncIterator[dict[str, Any]]:
+    """A real HTTP server for a client to take for SSM; gives the client's settings."""
+
     async def handle(_: web.Request) -> web.Response:
-        return response
+        status, body, content_type = next(responses)
+        return web.Response(status=status, body=body, headers={"Content-Type": content_type})
 
     app = web.Application()
     app.router.add_post("/", handle)
@@ -71,9 +80,14 @@ async def answered(response: web.Response) -> str:
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        return await reason(endpoint_url=f"http://127.0.0.1:{runner.addresses[0][1]}")
+        yield {"endpoint_url": f"http://127.0.0.1:{runner.addresses[0][1]}"}
     finally:
         await runner.cleanup()
+
+
+async def answered(status: int, body: bytes, content_type: str) -> str:
+    async with ssm_that_answers(repeat((status, body, content_type))) as client:
+        return await reason(**client)
 
 
 async def test_nobody_at_the_address(unused_tcp_port: int) -> None:
@@ -83,15 +97,54 @@ async def test_nobody_at_the_address(unused_tcp_port: int) -> None:
 
 
 async def test_an_error_of_ssm_itself() -> None:
-    body = b'{"__type": "AccessDeniedException", "message": "no"}'
-    told = await answered(web.Response(status=400, body=body, content_type="application/x-amz-json-1.1"))
+    told = await answered(400, b'{"__type": "AccessDeniedException", "message": "no"}', JSON)
     assert "AccessDeniedException (allow" in told
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
 async def test_a_proxy_that_answers_with_a_page(status: int) -> None:
-    told = await answered(web.Response(status=status, text="<html>sign in</html>", content_type="text/html"))
+    told = await answered(status, b"<html>sign in</html>", "text/html")
     assert NAME in told
+    assert "empty" not in told
+
+
+GARBLED = [
+    pytest.param(502, "<html>Tür zu</html>".encode("latin-1"), "text/html; charset=latin-1", id="502 Latin-1"),
+    pytest.param(200, "<html>Tür zu</html>".encode("latin-1"), "text/html; charset=latin-1", id="200 Latin-1"),
+    pytest.param(200, b"<html>sign in</html>", "text/html", id="200 page"),
+    *(pytest.param(503, body, JSON, id=f"503 {body.decode()}") for body in (b"[]", b"null", b'"down"', b"5", b"")),
+    *(pytest.param(200, body, JSON, id=f"200 {body.decode()}") for body in (b"[]", b"null", b'"down"', b"5", b"")),
+    pytest.param(200, b'{"Parameter": []}', JSON, id="parameter is a list"),
+    pytest.param(200, b'{"Parameter": null}', JSON, id="parameter is null"),
+    pytest.param(200, b'{"Parameter": {"Value": 5}}', JSON, id="value is a number"),
+    pytest.param(200, b'{"Parameter": {"Value": null}}', JSON, id="value is null"),
+    *(
+        pytest.param(200, b'{"Parameter": {"Value": "new", "LastModifiedDate": %s}}' % date, JSON, id=f"date {date!r}")
+        for date in (b'"yesterday"', b"[]", b"{}", b"1e999")
+    ),
+    pytest.param(200, b'{"Parameter": {"Value": "cut o', JSON, id="cut off"),
+    pytest.param(200, b"\xff\xfe\x00", JSON, id="no text"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "content_type"), GARBLED)
+async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
+    status: int, body: bytes, content_type: str
+) -> None:
+    good = (200, b'{"Parameter": {"Value": "good", "LastModifiedDate": 1767225600}}', JSON)
+    clock = HandClock()
+    async with (
+        ssm_that_answers(chain([good], repeat((status, body, content_type)))) as client,
+        get_session().create_client("ssm", **{**CLIENT, **client}) as ssm,
+    ):
+        parameter = Parameter(ssm, NAME, clock=clock)
+        assert await parameter.refresh_now()
+        clock.advance(10)
+        assert not await parameter.refresh_now()
+        assert parameter.value() == "good"
+        fresh = Parameter(ssm, NAME)
+        assert not await fresh.refresh_now()
+        assert "it is empty" not in str(fresh.ready_reason())
 
 
 async def test_no_credentials_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

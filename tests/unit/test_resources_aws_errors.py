@@ -89,6 +89,9 @@ def test_anything_else_is_permanent_and_tells_what_aws_said() -> None:
     [
         (EndpointConnectionError(endpoint_url="http://x"), Transient),
         (ReadTimeoutError(endpoint_url="http://x"), Transient),
+        (UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "a page in Latin-1"), Transient),
+        (AttributeError("'list' object has no attribute 'get'"), Transient),
+        (TypeError("'NoneType' object is not subscriptable"), Transient),
         (NoCredentialsError(), Permanent),
         (ParamValidationError(report="no"), Permanent),
         (_client_error("AccessDenied", 403), Permanent),

@@ -89,6 +89,9 @@ async def aws_call(action: str, resource: str) -> AsyncIterator[None]:
         raise Transient(f"{what}: {error}") from error
     except BotoCoreError as error:
         raise Permanent(f"{what}: {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        # What the SDK stumbles over in an answer that is none, such as that of a proxy on the way.
+        raise Transient(f"{what}: the answer cannot be read: {type(error).__name__}: {error}") from error
 
 
 def translate(what: str, error: ClientError) -> Transient | Permanent:
