@@ -59,13 +59,19 @@ class Batcher(Generic[E]):
 
     :param send: makes one call; answers an outcome for each entry in order: None, or the error of that entry.
         An error that it raises is the outcome of every entry. `Transient` outcomes are tried again.
+    :param again: answers what to send in place of an entry that failed with an error, for whoever must tell a copy.
     """
 
     def __init__(
-        self, send: Callable[[Sequence[E]], Awaitable[Sequence[Exception | None]]], policy: BatchPolicy
+        self,
+        send: Callable[[Sequence[E]], Awaitable[Sequence[Exception | None]]],
+        policy: BatchPolicy,
+        *,
+        again: Callable[[E, Exception], E] = lambda value, _error: value,
     ) -> None:
         self._send = send
         self._policy = policy
+        self._again = again
         self._waiting: deque[_Entry[E]] = deque()
         self._waiting_bytes = 0
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -183,6 +189,7 @@ class Batcher(Generic[E]):
             if error is None:
                 entry.done.set_result(None)
             elif isinstance(error, Transient) and entry.attempts < self._policy.attempts:
+                entry.value = self._again(entry.value, error)
                 again.append(entry)
             else:
                 entry.done.set_exception(error)

@@ -41,7 +41,8 @@ class TaskMessage:
     """The request's body as it came, JSON text."""
     traceparent: str | None = None
     idempotent: bool = False
-    """Whether the client sent an Idempotency-Key, so that another message may carry the same task id."""
+    """Whether another message may carry the same task id: the client sent an Idempotency-Key, or ingest sent again
+    what it does not know to have arrived."""
 
     def body(self) -> str:
         """Return the message body."""

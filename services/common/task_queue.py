@@ -30,6 +30,10 @@ class QueueUnavailable(Transient):
     public_detail = "The task queue is briefly unavailable. Try again."
 
 
+class QueueAnswerLost(QueueUnavailable):
+    """Nobody knows whether SQS did it: no answer came, or none that says so. Tried again, it may be done twice."""
+
+
 class QueueRefused(PermanentError):
     """SQS will never take this entry."""
 
@@ -173,24 +177,31 @@ async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CAL
         outcome = "ok"
         return answer
     except TimeoutError:
-        raise QueueUnavailable(f"{operation}: no answer within {limit_seconds:g} s") from None
+        raise QueueAnswerLost(f"{operation}: no answer within {limit_seconds:g} s") from None
     except ClientError as error:
-        details = error.response.get("Error", {})
-        raise QueueUnavailable(f"{operation}: {details.get('Code')}: {details.get('Message')}") from error
+        raise _answered_error(operation, error) from error
     except (BotoCoreError, ResponseParserError, HttpClientError, OSError) as error:
-        raise QueueUnavailable(f"{operation}: {type(error).__name__}: {error}") from error
+        raise QueueAnswerLost(f"{operation}: {type(error).__name__}: {error}") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         # What the SDK stumbles over in an answer that is none, such as that of a proxy on the way.
-        raise QueueUnavailable(f"{operation}: the answer cannot be read: {type(error).__name__}: {error}") from error
+        raise QueueAnswerLost(f"{operation}: the answer cannot be read: {type(error).__name__}: {error}") from error
     finally:
         SQS_CALLS.labels(operation, outcome).inc()
+
+
+def _answered_error(operation: str, error: ClientError) -> QueueUnavailable:
+    details = error.response.get("Error", {})
+    message = f"{operation}: {details.get('Code')}: {details.get('Message')}"
+    # What SQS refuses it has not done; what broke inside it, or in a gateway before it, it may have.
+    is_refusal = 400 <= error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < 500
+    return QueueUnavailable(message) if is_refusal else QueueAnswerLost(message)
 
 
 def _outcomes(
     count: int, answer: Mapping[str, Any], *, receipt_codes: frozenset[str] = _RECEIPT_CODES
 ) -> list[Exception | None]:
     """Read a batch answer. An entry that is named neither way counts as failed: silence is no acknowledgement."""
-    outcomes: list[Exception | None] = [QueueUnavailable("the answer does not name this entry")] * count
+    outcomes: list[Exception | None] = [QueueAnswerLost("the answer does not name this entry")] * count
     for entry in answer.get("Successful", []):
         outcomes[int(entry["Id"])] = None
     for entry in answer.get("Failed", []):

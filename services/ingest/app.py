@@ -4,6 +4,7 @@ import asyncio
 import math
 import secrets
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from http import HTTPStatus
 
 import orjson
@@ -15,8 +16,8 @@ from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.logs import log_context
 from services.common.problem import Problem
-from services.common.task_message import TaskMessage
-from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.common.task_message import IDEMPOTENT, TaskMessage
+from services.common.task_queue import OutgoingMessage, QueueAnswerLost, TaskQueue
 from services.common.tracing import Kind, is_traceparent, span
 from services.common.web import LIFECYCLE, web_app
 from services.ingest.body import read_payload
@@ -49,7 +50,7 @@ async def _sender(app: web.Application) -> AsyncIterator[None]:
         # Only this is asked: whoever may send to a queue need not be allowed anything that would tell more of it.
         missing = await missing_credentials()
         app[LIFECYCLE].add_check("queue", lambda: f"The task queue cannot be used: {missing}." if missing else None)
-        app[SENDER] = Batcher(queue.send, BatchPolicy(max_in_flight=CALLS_IN_FLIGHT))
+        app[SENDER] = Batcher(queue.send, BatchPolicy(max_in_flight=CALLS_IN_FLIGHT), again=sent_again)
         yield
         await app[SENDER].close()
 
@@ -89,6 +90,13 @@ async def _send(sender: Batcher[OutgoingMessage], task: TaskMessage) -> None:
         REFUSED.labels("queue").inc()
         raise
     ACCEPTED.inc()
+
+
+def sent_again(message: OutgoingMessage, error: Exception) -> OutgoingMessage:
+    """Mark what may be on the queue already, so that the processor looks whether the task was done."""
+    if not isinstance(error, QueueAnswerLost):
+        return message
+    return replace(message, attributes={**message.attributes, IDEMPOTENT: "true"})
 
 
 def _limit(limit: RateLimit, user_id: str) -> None:

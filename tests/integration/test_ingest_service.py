@@ -295,6 +295,42 @@ async def test_a_fault_that_passes_is_not_noticed(
     assert message["MessageAttributes"]["taskId"]["StringValue"] == answer.json["taskId"]
 
 
+LOST_ANSWERS = [
+    pytest.param({"status": 500}, id="500"),
+    pytest.param({"status": 503, "code": "ServiceUnavailable"}, id="503"),
+    pytest.param({"reset": True}, id="reset"),
+    pytest.param({"never_answer": True}, id="no answer"),
+]
+
+
+def marks(message: Any) -> tuple[str, str | None]:
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    return attributes["taskId"], attributes.get("idempotent")
+
+
+@pytest.mark.parametrize("fault", LOST_ANSWERS)
+@pytest.mark.usefixtures("impatient")
+async def test_a_task_that_is_sent_again_as_its_acknowledgement_was_lost_says_so(
+    service: Served, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str, fault: dict[str, Any]
+) -> None:
+    proxy.fault(action=SEND, calls=1, after_effect=True, **fault)
+    answer = await post(service)
+    assert answer.status == 202
+    task_id = answer.json["taskId"]
+    assert [marks(message) for message in await messages(sqs, queue_url)] == [(task_id, None), (task_id, "true")]
+
+
+@pytest.mark.parametrize(
+    "fault", [{"status": 403, "code": "RequestThrottled"}, {"fails": lambda entry: True}], ids=["throttled", "failed"]
+)
+async def test_a_task_that_sqs_refused_for_now_is_sent_again_as_it_was(
+    service: Served, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str, fault: dict[str, Any]
+) -> None:
+    proxy.fault(action=SEND, calls=2, **fault)
+    answer = await post(service)
+    assert [marks(message) for message in await messages(sqs, queue_url)] == [(answer.json["taskId"], None)]
+
+
 @pytest.mark.parametrize("fault", FOR_NOW)
 @pytest.mark.usefixtures("impatient")
 async def test_a_fault_that_stays_is_503_and_nothing_is_counted_as_accepted(

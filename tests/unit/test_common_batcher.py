@@ -143,6 +143,20 @@ async def test_only_what_failed_for_now_is_sent_again(sender: BatchSender, calle
     await transient
 
 
+async def test_what_is_sent_again_may_be_changed_for_the_error_that_it_failed_with(
+    sender: BatchSender, callers: Callers
+) -> None:
+    batcher = Batcher(sender, policy(), again=lambda value, error: f"{value}, {error}")
+    (caller,) = await callers.submit(batcher, "a")
+    await sender.called(1)
+    sender.fail(1, Transient("lost"))
+    await sender.called(2)
+    sender.answer(2, [Transient("busy")])
+    assert await sender.called(3) == ["a, lost, busy"]
+    sender.answer(3)
+    await caller
+
+
 async def test_an_entry_that_keeps_failing_is_told_after_its_attempts(sender: BatchSender, callers: Callers) -> None:
     batcher = Batcher(sender, policy(attempts=3))
     (caller,) = await callers.submit(batcher, "a")

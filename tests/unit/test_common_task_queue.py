@@ -15,6 +15,7 @@ from services.common import task_queue
 from services.common.errors import PermanentError, Transient
 from services.common.task_queue import (
     OutgoingMessage,
+    QueueAnswerLost,
     QueueRefused,
     QueueUnavailable,
     ReceiptExpired,
@@ -74,9 +75,9 @@ async def test_outcomes_come_in_the_order_of_the_entries(queue: TaskQueue, sqs: 
 
 async def test_an_entry_that_is_named_neither_way_has_failed(queue: TaskQueue, sqs: FakeSqs) -> None:
     sqs.answer = {"Successful": [{"Id": "0"}]}
-    assert [type(outcome) for outcome in await queue.send(MESSAGES)] == [type(None), *[QueueUnavailable] * 2]
+    assert [type(outcome) for outcome in await queue.send(MESSAGES)] == [type(None), *[QueueAnswerLost] * 2]
     sqs.answer = {}
-    assert [type(outcome) for outcome in await queue.delete(["a"])] == [QueueUnavailable]
+    assert [type(outcome) for outcome in await queue.delete(["a"])] == [QueueAnswerLost]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +142,36 @@ async def test_whatever_befalls_a_call_is_transient(queue: TaskQueue, sqs: FakeS
             await call
         assert isinstance(caught.value, Transient)
         assert URL not in caught.value.public_detail
+
+
+def answered(status: int) -> ClientError:
+    about: Any = {"Error": {"Code": "code"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(about, "SendMessageBatch")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (answered(400), QueueUnavailable),
+        (answered(403), QueueUnavailable),
+        (answered(500), QueueAnswerLost),
+        (answered(503), QueueAnswerLost),
+        (ClientError({}, "SendMessageBatch"), QueueAnswerLost),
+        (ReadTimeoutError(endpoint_url=URL), QueueAnswerLost),
+        (ResponseParserError("<html>Bad Gateway"), QueueAnswerLost),
+        (UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "a page"), QueueAnswerLost),
+        (ConnectionResetError(), QueueAnswerLost),
+        (TimeoutError(), QueueAnswerLost),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+async def test_what_sqs_may_have_done_is_told_from_what_it_refused(
+    queue: TaskQueue, sqs: FakeSqs, error: Exception, kind: type[Exception]
+) -> None:
+    sqs.error = error
+    with pytest.raises(QueueUnavailable) as caught:
+        await queue.send(MESSAGES)
+    assert type(caught.value) is kind
 
 
 async def test_a_call_that_is_never_answered_ends_at_its_deadline(
