@@ -16,6 +16,12 @@ REQUEST_SECONDS = Histogram(
     namespace=PREFIX,
     buckets=REQUEST_BUCKETS,
 )
+CONNECTIONS_CLOSED = Counter(
+    "http_connections_closed",
+    "Connections closed without an answer; slow: no whole request came, full: too many were open.",
+    ("reason",),
+    namespace=PREFIX,
+)
 REFUSED_TOKENS = Counter("id_tokens_refused", "Id tokens refused, by reason.", ("reason",), namespace=PREFIX)
 READY = Gauge("ready", "1 while the service is ready for work.", namespace=PREFIX)
 MOMENTO_CALLS = Counter(

@@ -15,6 +15,7 @@ import uvloop
 from aiohttp import web
 from environs import Env
 
+from services.common.connections import ApiSite
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.logs import configure_logging
 from services.common.metrics import BUILD
@@ -26,8 +27,6 @@ from services.common.version import VERSION
 logger = logging.getLogger(__name__)
 
 EXIT_SETTINGS = 2
-# An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
-MAX_HEADER_BYTES = 256 * 1024
 OPERATIONS_SHUTDOWN_SECONDS = 1.0
 LEAVE_SECONDS = 2.0
 """How long what was given up already, such as a handler that never returns, may hold up the end of the process."""
@@ -117,24 +116,20 @@ async def _operations(service: ServiceSettings, lifecycle: Lifecycle) -> AsyncIt
     runner = web.AppRunner(operations_app(lifecycle), access_log=None, shutdown_timeout=OPERATIONS_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
-        await _listen(runner, service.host, service.ops_port, "OPS_PORT")
+        with _named(service.host, service.ops_port, "OPS_PORT"):
+            await web.TCPSite(runner, service.host, service.ops_port).start()
         yield
     finally:
         await runner.cleanup()
 
 
 async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Application, *, listens: bool) -> None:
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        max_field_size=MAX_HEADER_BYTES,
-        max_line_size=MAX_HEADER_BYTES,
-        shutdown_timeout=service.shutdown_grace_seconds,
-    )
+    runner = web.AppRunner(app, shutdown_timeout=service.shutdown_grace_seconds)
     try:
         await runner.setup()
         if listens:
-            await _listen(runner, service.host, service.port, "PORT")
+            with _named(service.host, service.port, "PORT"):
+                await ApiSite(runner, service.host, service.port).start()
         lifecycle.started()
         logger.info("started", extra={"action": "start", "port": service.port if listens else None})
         await lifecycle.stopping.wait()
@@ -149,9 +144,10 @@ async def _wait_for_load_balancers(service: ServiceSettings, lifecycle: Lifecycl
         await asyncio.wait_for(lifecycle.hurried.wait(), service.shutdown_delay_seconds)
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int, setting: str) -> None:
+@contextlib.contextmanager
+def _named(host: str, port: int, setting: str) -> Iterator[None]:
     try:
-        await web.TCPSite(runner, host, port, backlog=1024).start()
+        yield
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise CannotListen(

@@ -7,7 +7,7 @@ import secrets
 import time
 from http import HTTPStatus
 
-from aiohttp import web
+from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
 from services.common.cors import allow_origin, is_preflight, preflight_response
@@ -42,6 +42,16 @@ def web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
     app[HTTP] = http
     app[LIFECYCLE] = lifecycle
     return app
+
+
+async def go_on(request: web.Request) -> None:
+    """Handle the Expect header of a route: say that the body may come, and pass over what we do not know.
+
+    RFC 9110 (10.1.1) leaves both open; aiohttp's own 417 would bypass all that an answer of ours has.
+    """
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # what was written is no part of the answer
 
 
 @web.middleware

@@ -19,7 +19,7 @@ from services.common.problem import Problem
 from services.common.task_message import IDEMPOTENT, TaskMessage
 from services.common.task_queue import OutgoingMessage, QueueAnswerLost, TaskQueue
 from services.common.tracing import Kind, is_traceparent, span
-from services.common.web import LIFECYCLE, web_app
+from services.common.web import LIFECYCLE, go_on, web_app
 from services.ingest.body import read_payload
 from services.ingest.metrics import ACCEPTED, REFUSED
 from services.ingest.rate_limit import RateLimit
@@ -40,7 +40,7 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
     app[LIMIT] = RateLimit(settings.tasks_per_minute)
     require_user(app, settings.oidc)
     app.cleanup_ctx.append(_sender)
-    app.router.add_post("/task", post_task)
+    app.router.add_post("/task", post_task, expect_handler=go_on)
     return app
 
 

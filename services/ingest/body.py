@@ -1,19 +1,23 @@
 """What a task's body must be: small, JSON, an object with `data`. Each refusal says what to do."""
 
+import asyncio
 from http import HTTPStatus
 
 import orjson
 from aiohttp import ClientPayloadError, web
 
 from services.common.problem import Problem
+from services.common.web import HTTP
 
+BODY_SHARE = 2 / 3
+"""Of the request's time limit: the rest is for the queue, whose slowness is ours and not the client's."""
 EXAMPLE = 'Send a JSON object like {"data": "…"}.'
 
 
 async def read_payload(request: web.Request) -> str:
     """Return the body as it came, once it is known to be a task.
 
-    :raises Problem: 400, 413 (by the size limit of the application) or 415.
+    :raises Problem: 400, 408, 413 (by the size limit of the application) or 415.
     """
     if request.content_type != "application/json":
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task with Content-Type: application/json.")
@@ -33,7 +37,10 @@ async def read_payload(request: web.Request) -> str:
 
 async def _whole(request: web.Request) -> bytes:
     try:
-        return await request.read()
+        async with asyncio.timeout(BODY_SHARE * request.app[HTTP].request_timeout_seconds):
+            return await request.read()
+    except TimeoutError:
+        raise Problem(HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time. Send the request again.") from None
     except (ConnectionError, ClientPayloadError, web.RequestPayloadError):
         # Mostly nobody is left to read this; it must not count as a failure of ours.
         raise Problem(HTTPStatus.BAD_REQUEST, "The body did not arrive whole. Send the request again.") from None

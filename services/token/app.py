@@ -16,7 +16,7 @@ from services.common.news_record import NewsRecord
 from services.common.notification import Format
 from services.common.problem import Problem
 from services.common.user_topic import user_topic
-from services.common.web import LIFECYCLE, web_app
+from services.common.web import LIFECYCLE, go_on, web_app
 from services.token.line import VendingLine
 from services.token.settings import TokenSettings
 from services.token.shared_tokens import SharedTokens
@@ -36,8 +36,8 @@ def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application
     require_user(app, settings.oidc)
     use_momento(app, settings.momento, lifecycle)
     app.cleanup_ctx.append(_vendor)
-    app.router.add_get("/token", get_token)
-    app.router.add_get("/notifications", get_notifications)
+    app.router.add_get("/token", get_token, expect_handler=go_on)
+    app.router.add_get("/notifications", get_notifications, expect_handler=go_on)
     return app
 
 

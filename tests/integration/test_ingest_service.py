@@ -213,6 +213,44 @@ async def test_an_upload_that_breaks_off_is_no_failure_of_ours(
     assert proxy.calls[SEND] == 0
 
 
+async def test_an_upload_that_stalls_is_408_and_no_failure_of_ours(start: Start, proxy: SqsFaultProxy) -> None:
+    async with start(REQUEST_TIMEOUT_SECONDS="0.3") as service:
+        reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+        writer.write(
+            b"POST /task HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
+            b"Authorization: Bearer "
+            + id_token(now=time.time()).encode()
+            + f'\r\nOrigin: {PAGE}\r\n\r\n{{"data": "half'.encode()
+        )
+        async with asyncio.timeout(10):
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        writer.close()
+        await writer.wait_closed()
+    assert head.startswith("HTTP/1.1 408 ")
+    assert f"Access-Control-Allow-Origin: {PAGE}" in head
+    assert "Content-Type: application/problem+json" in head
+    assert proxy.calls[SEND] == 0
+
+
+@pytest.mark.parametrize("expect", ["foo", "100-continue"])
+async def test_an_expectation_is_no_reason_to_refuse_a_task(service: Served, expect: str) -> None:
+    assert (await post(service, Expect=expect)).status == 202
+
+
+async def test_what_is_not_http_is_refused_before_it_is_a_request(service: Served, proxy: SqsFaultProxy) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+    writer.write(
+        b"POST /task HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+        b"Authorization: Bearer " + id_token(now=time.time()).encode() + b"\r\n\r\nzz\r\n"
+    )
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert answer.startswith(b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain")
+    assert proxy.calls[SEND] == 0
+
+
 async def test_the_same_key_gives_the_same_id_and_says_so_on_the_queue(
     service: Served, sqs: "SQSClient", queue_url: str
 ) -> None:

@@ -13,9 +13,9 @@ import pytest
 from aiohttp import web
 
 from services.common import aws
+from services.common.connections import MAX_HEADER_BYTES, ApiSite
 from services.common.lifecycle import Lifecycle
 from services.common.logs import _ContextFormatter
-from services.common.serve import MAX_HEADER_BYTES
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,10 @@ class Served:
 @contextlib.asynccontextmanager
 async def served_app(app: web.Application, lifecycle: Lifecycle) -> AsyncIterator[Served]:
     """Serve as `services.common.serve` does, but for signals, logs and the operations port."""
-    runner = web.AppRunner(
-        app, access_log=None, max_field_size=MAX_HEADER_BYTES, max_line_size=MAX_HEADER_BYTES, shutdown_timeout=0.5
-    )
+    runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        await ApiSite(runner, "127.0.0.1", 0).start()
         lifecycle.started()
         async with aiohttp.ClientSession(max_field_size=MAX_HEADER_BYTES) as session:
             yield Served(app, lifecycle, f"http://127.0.0.1:{runner.addresses[0][1]}", session)

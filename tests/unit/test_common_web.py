@@ -15,7 +15,7 @@ from services.common.lifecycle import Lifecycle
 from services.common.logs import quiet_libraries
 from services.common.problem import Problem
 from services.common.settings import HttpSettings
-from services.common.web import web_app
+from services.common.web import go_on, web_app
 from tests.support.served_app import Answer, Served, log_lines, served_app
 
 PAGE = "https://app.example.com"
@@ -64,14 +64,16 @@ async def hang(_request: web.Request) -> web.Response:
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
     app = web_app(replace(HTTP_SETTINGS, **getattr(request, "param", {})), lifecycle)
-    app.router.add_post("/echo/{name}", echo)
+    app.router.add_post("/echo/{name}", echo, expect_handler=go_on)
     app.router.add_get("/hang", hang)
     app[GATE] = Gate()
     app.router.add_get("/gate", app[GATE].handle)
     app.router.add_get("/bug", raising(RuntimeError("our own mistake")))
     app.router.add_get("/busy", raising(Busy("inside: 10.1.2.3 refused")))
     app.router.add_get("/permanent", raising(PermanentError("inside: never")))
-    app.router.add_get("/refused", raising(Problem(422, "Say it otherwise.", headers={"X-Why": "because"})))
+    app.router.add_get(
+        "/refused", raising(Problem(422, "Say it otherwise.", headers={"X-Why": "because"})), expect_handler=go_on
+    )
     app.router.add_get("/slow-inside", raising(TimeoutError()))
     async with served_app(app, lifecycle) as served:
         yield served
@@ -145,12 +147,20 @@ async def test_a_request_that_takes_too_long_is_503(served: Served) -> None:
     assert answer.headers["Retry-After"] == "1"
 
 
-@pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
-async def test_a_body_that_trickles_in_is_503(served: Served) -> None:
+@pytest.mark.parametrize("expect", ["foo", "100-continue", "100-Continue", ""])
+async def test_an_expectation_does_not_bypass_what_every_answer_has(served: Served, expect: str) -> None:
+    answer = await served.ask("GET", "/refused", headers={"Origin": PAGE, "Expect": expect})
+    assert_problem(answer, 422, "Say it otherwise.")
+
+
+async def test_a_client_that_waits_for_it_is_told_to_send_its_body(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nonly")
+    writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
     async with asyncio.timeout(10):
-        assert (await reader.readline()).startswith(b"HTTP/1.1 503 ")
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(b"body")
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        assert await reader.readexactly(4) == b"body"
     writer.close()
     await writer.wait_closed()
 
