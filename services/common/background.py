@@ -18,7 +18,7 @@ CLOSE_SECONDS = 5.0
 class Background:
     """Owns tasks that run beside the requests.
 
-    :param on_failure: called once for each task that raised; it stops the service.
+    :param on_failure: called once for each task that raised or ended too early; it stops the service.
     """
 
     def __init__(self, on_failure: Callable[[], None]) -> None:
@@ -37,11 +37,13 @@ class Background:
 
     @asynccontextmanager
     async def running(self, name: str, work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
-        """Run `work` beside the block and end it with the block."""
+        """Run `work` beside the block and end it with the block; its end before that stops the service."""
         task = self.spawn(name, work)
+        task.add_done_callback(self._ended_early)
         try:
             yield
         finally:
+            task.remove_done_callback(self._ended_early)
             await self._end([task])
 
     async def close(self) -> None:
@@ -64,12 +66,21 @@ class Background:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
-        if task.cancelled() or task.exception() is None:
-            return
+        if not task.cancelled() and task.exception() is not None:
+            self._failed(task, "failed")
+
+    def _ended_early(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            self._failed(task, "was cancelled from within")
+        elif task.exception() is None:
+            self._failed(task, "returned")
+
+    def _failed(self, task: asyncio.Task[Any], how: str) -> None:
         BACKGROUND_FAILURES.labels(task.get_name()).inc()
         logger.critical(
-            "background task failed, the service stops",
-            exc_info=task.exception(),
+            "background task %s, the service stops",
+            how,
+            exc_info=None if task.cancelled() else task.exception(),
             extra={"action": "background", "task": task.get_name()},
         )
         self._on_failure()

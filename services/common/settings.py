@@ -127,6 +127,13 @@ def is_http_url(value: str) -> None:
         raise ValidationError("must be a URL without user, query and fragment")
 
 
+def is_issuer(value: str) -> None:
+    """Validate an issuer as id tokens name it: compared letter by letter, so a slash at the end would refuse all."""
+    is_http_url(value)
+    if value.endswith("/"):
+        raise ValidationError("must not end with a slash: id tokens name their issuer without")
+
+
 def is_origin(value: str) -> None:
     """Validate one origin as browsers send it: scheme, host and port, nothing behind."""
     is_http_url(value)
@@ -192,8 +199,8 @@ def _all_origins(values: list[str]) -> None:
 def read_oidc(env: Env) -> OidcSettings:
     """Read whose id tokens are trusted."""
     return OidcSettings(
-        issuer=env.str("OIDC_ISSUER", validate=is_http_url),
-        audience=env.str("OIDC_AUDIENCE", validate=not_empty),
+        issuer=env.str("OIDC_ISSUER", validate=is_issuer),
+        audience=env.str("OIDC_AUDIENCE", validate=Regexp(r"[\x21-\x7e]+\Z", error="must be a client's id, no spaces")),
         jwks_url=env.str("OIDC_JWKS_URL", validate=is_http_url),
     )
 

@@ -62,7 +62,7 @@ class Poller:
         self._wake.set()
 
     async def run(self) -> None:
-        """Poll until stopped."""
+        """Poll until stopped; ends when it is cancelled."""
         await self._until_reached()
         while not self._stopping.is_set():
             self._wake.clear()
@@ -70,6 +70,7 @@ class Poller:
             await self._wake.wait()
             if self._busy and self._slots.capacity > BATCH_ENTRIES:
                 await asyncio.sleep(BUSY_LINGER_SECONDS)
+        await asyncio.Event().wait()  # an end of its own would be taken for a failure
 
     async def stop(self, seconds: float, hurried: asyncio.Event) -> None:
         """Poll no more, and wait for the open polls: a poll that is cut off strands what it was about to bring.

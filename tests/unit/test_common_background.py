@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
@@ -88,6 +90,29 @@ async def test_a_block_ends_its_task(stops: Stops) -> None:
         assert not ended.is_set()
     assert ended.is_set()
     assert stops.count == 0
+
+
+async def returns() -> None:
+    await asyncio.sleep(0)
+
+
+async def cancels_itself() -> None:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(
+    ("work", "how"),
+    [(returns, "returned"), (cancels_itself, "cancelled from within"), (fails, "failed")],
+)
+async def test_work_that_ends_before_its_block_stops_the_service(
+    stops: Stops, caplog: pytest.LogCaptureFixture, work: Callable[[], Coroutine[Any, Any, None]], how: str
+) -> None:
+    before = failures("loop")
+    async with Background(stops).running("loop", work()), asyncio.timeout(10):
+        await stops.told.wait()
+    assert (stops.count, failures("loop")) == (1, before + 1)
+    (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
+    assert how in record.message
 
 
 async def test_a_block_that_raises_ends_its_task_too(stops: Stops) -> None:
