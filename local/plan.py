@@ -6,17 +6,34 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import environment
+from local.errors import LocalError
 from local.outputs import Outputs
 from local.ports import Ports
 
 ROOT = Path(__file__).resolve().parents[1]
 
-RAISED_QUOTAS = (
-    *("--topic-operations-per-second", "1000"),
-    *("--subscriptions", "1000"),
-    *("--cache-operations-per-second", "1000"),
-)
-"""Momento's soft quotas, as a team has them raised before it goes live. The hard ones stay: 4 KB, 5 tokens/s."""
+QUOTAS: Mapping[str, tuple[str, ...]] = {
+    "raised": (
+        *("--topic-operations-per-second", "1000"),
+        *("--subscriptions", "1000"),
+        *("--cache-operations-per-second", "1000"),
+    ),
+    "default": (),
+}
+"""What MOMENTO_QUOTAS may ask for: Momento's soft quotas as a team has them raised before it goes live, or those of
+a new account (10 topic operations a second, 100 subscriptions, 100 cache operations a second). The hard ones stay."""
+
+
+class BadQuotasError(LocalError):
+    """MOMENTO_QUOTAS is none of those that there are."""
+
+
+def quotas_from(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The emulator's arguments for what MOMENTO_QUOTAS asks for; BadQuotasError says what it may be."""
+    raw = environ.get("MOMENTO_QUOTAS", "").strip() or "raised"
+    if raw not in QUOTAS:
+        raise BadQuotasError(f"MOMENTO_QUOTAS must be {' or '.join(QUOTAS)}, not {raw!r}")
+    return QUOTAS[raw]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +57,9 @@ class Plan:
     ports: Ports
     shell: Mapping[str, str] = field(repr=False)
     root: Path = ROOT
+
+    def __post_init__(self) -> None:
+        quotas_from(self.shell)
 
     @property
     def state(self) -> Path:
@@ -80,7 +100,7 @@ class Plan:
             module="local.momento",
             arguments=(
                 *("--grpc-port", str(self.ports.momento_grpc), "--web-port", str(self.ports.momento_web)),
-                *RAISED_QUOTAS,
+                *quotas_from(self.shell),
             ),
             environment=environment.momento(self.shell),
             ready_url=f"http://127.0.0.1:{self.ports.momento_web}/_emulator/health",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from local.errors import LocalError
 from local.outputs import Outputs
-from local.plan import Plan
+from local.plan import BadQuotasError, Plan
 from local.ports import BadPortBaseError, Ports, ports_from
 from local.supervisor.console import Console, standard_console
 from local.supervisor.crew import crew
@@ -31,7 +31,7 @@ def main(environ: Mapping[str, str], planned: Callable[[Ports, Mapping[str, str]
         with only_one(plan.state / "lock", plan.ports.base):
             require_free(plan.ports)
             return asyncio.run(until_stopped(plan, console))
-    except (BadPortBaseError, AlreadyRunningError, PortTakenError) as error:
+    except (BadPortBaseError, BadQuotasError, AlreadyRunningError, PortTakenError) as error:
         console.complain(str(error))
         return 2
     except KeyboardInterrupt:

@@ -21,6 +21,8 @@ SILENCE_SECONDS = 60.0
 DOUBLES_SECONDS = 1.5
 """After the last news, time for doubles to come."""
 SUBSCRIBED_WITHIN_SECONDS = 15.0
+PLAIN = ("Finished task: ", "Failed task: ")
+"""How news begin that are not JSON."""
 
 
 async def demonstrate(page_url: str, count: int) -> None:
@@ -90,6 +92,11 @@ async def hear_all(tally: Tally, heard: asyncio.Queue[News], bar: "tqdm[Any]") -
                 news = await heard.get()
         except TimeoutError:
             return
+        if news.text.startswith(PLAIN):
+            raise DemoError(
+                "The news come as plain text, which does not say of which task: start `make up` without "
+                "NOTIFICATION_FORMAT=text for the demonstration."
+            )
         tell(tally.heard(news), bar)
 
 

@@ -1,20 +1,16 @@
 """From sign-up to news through the real services, each a process of its own, over unmodified SDKs."""
 
 import asyncio
-import base64
-import contextlib
-import json
-import queue
 import secrets
 import signal
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import aiohttp
 import pytest
-from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
 from local.demo.api import Access, Api, api
@@ -23,8 +19,10 @@ from local.demo.errors import DemoError
 from local.demo.identity import fresh_credentials, identity
 from local.demo.news import listen
 from local.demo.run import new_user
+from tests.support.key_rotation import rotate_momento_key
 from tests.support.local_stack import LocalStack
 from tests.support.local_subscriber import Subscriber, subscriber
+from tests.support.processor_stage import metrics_at
 
 pytestmark = pytest.mark.timeout(150)  # the first test also starts the stack
 
@@ -66,15 +64,6 @@ async def heard(news: Subscriber, count: int, seconds: float = 30.0) -> list[dic
     return [await asyncio.to_thread(news.next, seconds) for _ in range(count)]
 
 
-async def rest(news: Subscriber) -> list[dict[str, object]]:
-    """Whatever more comes, until nothing does for a moment."""
-    more = []
-    with contextlib.suppress(queue.Empty):
-        while True:
-            more.append(await asyncio.to_thread(news.next, A_MOMENT_SECONDS))
-    return more
-
-
 async def test_news_of_a_posted_task_arrives_once(local_stack: LocalStack, calls: Api) -> None:
     user = await signed_in(calls)
     with user.subscribed(local_stack) as news:
@@ -114,8 +103,11 @@ async def test_many_tasks_posted_together_are_each_told_once(local_stack: LocalS
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
 
 
-async def test_a_repeated_post_with_the_same_key_is_one_task_told_once(local_stack: LocalStack, calls: Api) -> None:
+async def test_a_repeated_post_with_the_same_key_runs_once_and_its_news_say_the_same(
+    local_stack: LocalStack, calls: Api
+) -> None:
     user = await signed_in(calls)
+    before = await processed(local_stack)
     headers = {"Authorization": f"Bearer {user.id_token}", "Idempotency-Key": secrets.token_hex(8)}
     with user.subscribed(local_stack) as news:
         async with aiohttp.ClientSession(headers=headers) as session:
@@ -125,10 +117,20 @@ async def test_a_repeated_post_with_the_same_key_is_one_task_told_once(local_sta
                     assert answer.status == 202
                     ids.append((await answer.json())["taskId"])
         assert ids[0] == ids[1]
-        told = await heard(news, 1)
+        told = await heard(news, 2)
         assert told[0]["taskId"] == ids[0]
-        # A second delivery repeats the very same news at most, which clients drop by task id and status.
-        assert all(one == told[0] for one in await rest(news))
+        assert told[0] == told[1]  # which a client takes for one
+        assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
+    assert await processed(local_stack) - before == Counter(run=1, finished=1, repeated=1)
+
+
+async def processed(stack: LocalStack) -> Counter[str]:
+    """How many handlers have run to their end, and what became of messages."""
+    found = await metrics_at(f"http://127.0.0.1:{stack.environment('processor')['OPS_PORT']}")
+    runs = found.get('notification_api_task_duration_seconds_count{outcome="finished"}', 0)
+    outcomes = ("finished", "repeated", "failed", "returned")
+    counts = {one: found.get(f'notification_api_tasks_processed_total{{outcome="{one}"}}', 0) for one in outcomes}
+    return Counter(run=int(runs), **{one: int(count) for one, count in counts.items()})
 
 
 async def test_a_wrong_confirmation_code_and_a_wrong_password_are_refused(calls: Api) -> None:
@@ -198,11 +200,11 @@ async def test_a_rotated_momento_key_takes_effect_without_a_restart_and_nothing_
     pids = {name: local_stack.pid(name) for name in ("token", "processor")}
     with user.subscribed(local_stack) as news:
         posting = asyncio.create_task(_post_steadily(user, 20))
-        await heard(news, 2)
-        await rotate_key(local_stack)
+        told = await heard(news, 2)
+        await rotate_momento_key(local_stack, "v2")
         ids = await posting
-        told = await heard(news, 18)
-        assert {str(one["taskId"]) for one in told} <= set(ids)
+        told += await heard(news, 18)
+        assert sorted(str(one["taskId"]) for one in told) == sorted(ids)
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
     newcomer = await signed_in(calls)
     with newcomer.subscribed(local_stack) as news:
@@ -217,33 +219,3 @@ async def _post_steadily(user: User, count: int) -> list[str]:
         ids.append(await user.post(f"steady {number}"))
         await asyncio.sleep(0.05)  # the pace of the test's load, not a wait for anything
     return ids
-
-
-async def rotate_key(stack: LocalStack) -> None:
-    """As a person does it: a new key, the new value into SSM, and the old key is revoked."""
-    admin = {"x-emulator-admin": "1"}
-    settings = stack.environment("token")
-    async with (
-        aiohttp.ClientSession(headers=admin, raise_for_status=True) as console,
-        get_session().create_client(
-            "ssm",
-            region_name="us-east-1",
-            endpoint_url=stack.aws_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        ) as ssm,
-    ):
-        name = settings["MOMENTO_API_KEY_PARAM_NAME"]
-        old = (await ssm.get_parameter(Name=name, WithDecryption=True))["Parameter"]["Value"]
-        async with console.post(f"{stack.emulator_admin_url}/keys") as answer:
-            new = await answer.json()
-        await ssm.put_parameter(Name=name, Value=new["v2"], Type="SecureString", Overwrite=True)
-        async with console.delete(f"{stack.emulator_admin_url}/keys/{key_id(old)}") as answer:
-            assert answer.status == 204
-
-
-def key_id(key: str) -> str:
-    """Of a v1 key, which wraps a token in base64 JSON, or of a v2 key, which is the token."""
-    token = key if "." in key else json.loads(base64.b64decode(key))["api_key"]
-    payload = token.split(".")[1]
-    return str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["jti"])

@@ -1,11 +1,13 @@
 """`make up` and `make demo` as a developer uses them: the real stack, the real demonstration."""
 
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -122,6 +124,28 @@ def test_a_second_make_up_is_told_and_changes_nothing(stack: Supervised, ports: 
         assert second.ends() == 2
         assert "already runs here" in second.output
     assert answers_200(f"http://localhost:{ports.page}/healthz")
+
+
+def test_the_quotas_of_a_new_account_can_be_had(new_ports: Callable[[], Ports]) -> None:
+    ports = new_ports()
+    extra = {"LOCAL_PORT_BASE": str(ports.base), "MOMENTO_QUOTAS": "default", "ECHO_SECONDS": "0.2"}
+    with supervised("local.up", extra=extra) as running:
+        running.says(r"ready in \d", 60)
+        url = f"http://127.0.0.1:{ports.momento_web}/_emulator/settings"
+        asked = urllib.request.Request(url, headers={"x-emulator-admin": "1"})
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 -- http
+            settings = json.load(answer)
+        names = ("topicOperationsPerSecond", "cacheOperationsPerSecond", "subscriptions")
+        assert [settings[name] for name in names] == [10, 100, 100]
+        assert demo(ports, {"N": "3"}).returncode == 0
+        running.signal(signal.SIGINT)
+        assert running.ends() == 0
+
+
+def test_quotas_that_are_none_are_told_in_a_sentence() -> None:
+    with supervised("local.up", extra={"MOMENTO_QUOTAS": "huge"}) as running:
+        assert running.ends() == 2
+        assert running.output == "MOMENTO_QUOTAS must be raised or default, not 'huge'\n"
 
 
 def test_a_service_that_is_killed_stops_the_stack_and_the_demonstration_says_so(new_ports: Callable[[], Ports]) -> None:

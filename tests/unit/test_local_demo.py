@@ -1,5 +1,6 @@
 """What the demonstration refuses before it starts, and how it reads a disposable token."""
 
+import asyncio
 import base64
 import json
 
@@ -8,7 +9,9 @@ import pytest
 from local.demo.__main__ import BadCountError, count_from, main
 from local.demo.errors import DemoError
 from local.demo.identity import fresh_credentials
-from local.demo.news import credentials
+from local.demo.news import News, credentials
+from local.demo.run import hear_all, progress
+from local.demo.tally import Tally
 
 
 @pytest.mark.parametrize(("raw", "count"), [("", 3), (" ", 3), ("1", 1), (" 20 ", 20), ("10000", 10_000)])
@@ -29,6 +32,15 @@ def test_what_cannot_start_as_asked_ends_with_status_2(
 ) -> None:
     assert main(environ) == 2
     assert "must be" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["Finished task: demo task 1", "Failed task: demo task 1"])
+async def test_news_in_plain_text_are_refused_at_once_in_a_sentence(text: str) -> None:
+    heard: asyncio.Queue[News] = asyncio.Queue()
+    heard.put_nowait(News(text, 1.0))
+    async with asyncio.timeout(5):
+        with pytest.raises(DemoError, match="NOTIFICATION_FORMAT"):
+            await hear_all(Tally(1), heard, progress(1))
 
 
 def token(endpoint: str, key: str = "key") -> str:
