@@ -1,4 +1,4 @@
-"""The gateway to Momento: every call has a deadline, a jittered retry and a checked result.
+"""The gateway to Momento: every call has a deadline, a jittered retry (but vending) and a checked result.
 
 The SDK alone has none of these: ``generate_disposable_token`` hangs for ever, a publish to a dead port fails once,
 and a rotated key is never noticed.
@@ -29,7 +29,13 @@ from momento.responses import (
 from momento.responses.auth.generate_disposable_token import GenerateDisposableToken
 from momento.responses.mixins import ErrorResponseMixin
 from momento.utilities import ExpiresIn
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_before_delay,
+    wait_random_exponential,
+)
 
 from services.common.background import Background
 from services.common.metrics import MOMENTO_CALL_SECONDS, MOMENTO_CALLS
@@ -109,7 +115,11 @@ class Momento:
         )
 
     async def vend_subscriber_token(self, topic: str, *, valid_for_seconds: int, token_id: str) -> DisposableToken:
-        """Vend a token that may subscribe to `topic` and nothing else."""
+        """Vend a token that may subscribe to `topic` and nothing else; tried once, since the quota is the caller's.
+
+        :raises MomentoUnavailable: when it could not be done this time.
+        :raises MomentoRefused: when it never can.
+        """
         scope = DisposableTokenScopes.topic_subscribe_only(self.cache_name, topic)
         answer = await self._call(
             "vend",
@@ -117,6 +127,7 @@ class Momento:
                 scope, ExpiresIn.seconds(valid_for_seconds), DisposableTokenProps(token_id=token_id)
             ),
             GenerateDisposableToken.Success,
+            once=True,
         )
         return DisposableToken(answer.auth_token, answer.endpoint, int(answer.expires_at.epoch()))
 
@@ -199,10 +210,12 @@ class Momento:
         invoke: Callable[[Clients], Awaitable[object]],
         expected: type[R] | tuple[type[R], ...],
         deadline_seconds: float = DEADLINE_SECONDS,
+        *,
+        once: bool = False,
     ) -> R:
-        """Call with retries until `deadline_seconds` have passed."""
+        """Call with retries until `deadline_seconds` have passed, or once."""
         retrying = AsyncRetrying(
-            stop=stop_before_delay(deadline_seconds),
+            stop=stop_after_attempt(1) if once else stop_before_delay(deadline_seconds),
             wait=wait_random_exponential(multiplier=RETRY_BASE_SECONDS, max=RETRY_CAP_SECONDS),
             retry=retry_if_exception_type(MomentoUnavailable),
             reraise=True,

@@ -33,9 +33,10 @@ class TokenSettings:
     vending_per_second: float
     """Momento's quota for the whole account (5 a second by default)."""
     vending_replicas: int
-    """Replicas of this service that share the quota."""
+    """Replicas of this service that share the quota. One more during a rollout does no harm: what Momento then refuses
+    takes another turn."""
     vending_wait_seconds: float
-    """How long a request waits for its turn; a longer line is told when to come back."""
+    """How long a request waits for its turn; whoever would wait longer is told when to come back."""
     news_retention_seconds: float
     """How long notifications can be caught up on; 0 switches the record off."""
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import logging
+import random
 import time
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from cachetools import TLRUCache
 from services.common.background import Background
 from services.common.errors import PermanentError, Transient
 from services.common.momento import DisposableToken, Momento
+from services.common.momento_errors import MomentoUnavailable
 from services.common.user_topic import user_topic
 from services.token.line import LineTooLong, VendingLine
 from services.token.metrics import CACHED, REFUSED, VENDED
@@ -20,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 MAX_CACHED_USERS = 50_000
 """About 1 kB each."""
+VEND_SECONDS = 5.0
+"""How long a user whose turn it was is tried for again, one turn an attempt."""
+RETRY_BASE_SECONDS = 0.1
+RETRY_CAP_SECONDS = 1.0
 
 
 class TokenVendor:
@@ -75,10 +81,7 @@ class TokenVendor:
 
     async def _vend(self, user_id: str) -> DisposableToken:
         try:
-            await self._line.turn(user_id)
-            token = await self._momento.vend_subscriber_token(
-                user_topic(user_id), valid_for_seconds=self._valid_seconds, token_id=_token_id(user_id)
-            )
+            token = await self._in_turn(user_id)
         except (Transient, PermanentError) as error:
             REFUSED.labels("line" if isinstance(error, LineTooLong) else "momento").inc()
             raise
@@ -86,6 +89,26 @@ class TokenVendor:
         logger.info("token vended", extra={"action": "vend", "expires_at": token.expires_at})
         await self._shared.put(user_id, token, ttl_seconds=max(1.0, self._fresh_until(token) - self._clock()))
         return token
+
+    async def _in_turn(self, user_id: str) -> DisposableToken:
+        """Every attempt takes a turn: retries beside the line would exceed the quota just when it is used up.
+
+        The user keeps the place, but lets others go during the pauses.
+        """
+        tried_until, longest_pause = float("inf"), RETRY_BASE_SECONDS
+        while True:
+            try:
+                async with self._line.turn(user_id):
+                    tried_until = min(tried_until, time.monotonic() + VEND_SECONDS)
+                    return await self._momento.vend_subscriber_token(
+                        user_topic(user_id), valid_for_seconds=self._valid_seconds, token_id=_token_id(user_id)
+                    )
+            except MomentoUnavailable:
+                longest_pause = min(RETRY_CAP_SECONDS, 2 * longest_pause)
+                pause = random.uniform(0, longest_pause)
+                if time.monotonic() + pause > tried_until:
+                    raise
+            await asyncio.sleep(pause)
 
     def _fresh_until(self, token: DisposableToken) -> float:
         """Epoch seconds at which half of the token's life is over."""

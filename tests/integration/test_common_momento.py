@@ -124,7 +124,7 @@ CALLS: dict[str, tuple[str, Callable[[Momento], Awaitable[object]]]] = {
     "dictionary-fetch": ("DictionaryFetch", lambda momento: momento.dictionary_fetch("d")),
     "dictionary-remove": ("DictionaryDelete", lambda momento: momento.dictionary_remove("d", ["f"])),
 }
-every_call = pytest.mark.parametrize("operation", CALLS)
+every_call_but_vending = pytest.mark.parametrize("operation", [name for name in CALLS if name != "vend"])
 
 
 def counted(operation: str, outcome: str) -> float:
@@ -176,7 +176,7 @@ async def test_dictionaries_are_set_read_and_removed_by_field(gateway: Gateway) 
     assert await momento.dictionary_fetch("d") == {"two": b"2"}
 
 
-@every_call
+@every_call_but_vending
 async def test_a_call_that_fails_once_is_tried_again(
     emulator: MomentoEmulator, gateway: Gateway, operation: str
 ) -> None:
@@ -187,7 +187,7 @@ async def test_a_call_that_fails_once_is_tried_again(
     assert (counted(operation, "error"), counted(operation, "ok")) == (errors + 1, oks + 1)
 
 
-@every_call
+@every_call_but_vending
 @pytest.mark.usefixtures("short")
 async def test_a_call_that_hangs_is_given_up_and_tried_again(
     emulator: MomentoEmulator, gateway: Gateway, operation: str
@@ -196,6 +196,27 @@ async def test_a_call_that_hangs_is_given_up_and_tried_again(
     emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
     async with asyncio.timeout(5):
         await call(gateway.momento)
+
+
+async def test_vending_is_tried_once_since_another_try_takes_another_turn_in_line(
+    emulator: MomentoEmulator, gateway: Gateway
+) -> None:
+    method, vend = CALLS["vend"]
+    errors = counted("vend", "error")
+    emulator.change(faults=[{"method": method, "status": "RESOURCE_EXHAUSTED", **ONCE}])
+    with pytest.raises(MomentoQuotaUsedUp):
+        await vend(gateway.momento)
+    assert counted("vend", "error") == errors + 1
+    await vend(gateway.momento)
+
+
+@pytest.mark.usefixtures("short")
+async def test_a_vending_that_hangs_is_given_up(emulator: MomentoEmulator, gateway: Gateway) -> None:
+    method, vend = CALLS["vend"]
+    emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
+    async with asyncio.timeout(5):
+        with pytest.raises(MomentoUnavailable, match="no answer"):
+            await vend(gateway.momento)
 
 
 @pytest.mark.usefixtures("short")

@@ -1,6 +1,7 @@
 """Vending: cached until half its life, once for concurrent callers, and an error is an error for now."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
@@ -8,12 +9,14 @@ from prometheus_client import REGISTRY
 
 from services.common.background import Background
 from services.common.momento import DisposableToken
-from services.common.momento_errors import MomentoRefused, MomentoUnavailable
+from services.common.momento_errors import MomentoQuotaUsedUp, MomentoRefused, MomentoUnavailable
+from services.token import vendor
 from services.token.line import LineTooLong, VendingLine
 from services.token.shared_tokens import SharedTokens
 from services.token.vendor import TokenVendor
 from tests.support.fake_momento import FakeMomento
 from tests.support.hand_clock import HandClock
+from tests.support.soon import soon
 
 NOW = 1_800_000_000.0
 VALID_SECONDS = 1_800
@@ -125,7 +128,8 @@ async def test_a_token_is_shared_for_as_long_as_it_is_used(world: World) -> None
     assert world.momento.ttls["token:alice"] == VALID_SECONDS / 2
 
 
-async def test_an_error_is_every_callers_and_is_not_kept(world: World) -> None:
+async def test_an_error_is_every_callers_and_is_not_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendor, "VEND_SECONDS", 0.2)
     before = count("refused", reason="momento")
     world.momento.error = MomentoUnavailable("down")
     outcomes = await asyncio.gather(*(world.vendor.token_for("alice") for _ in range(3)), return_exceptions=True)
@@ -134,6 +138,18 @@ async def test_an_error_is_every_callers_and_is_not_kept(world: World) -> None:
     world.momento.error = None
     assert (await world.vendor.token_for("alice")).auth_token == "token 1"
     assert world.stopped == 0
+
+
+async def test_every_attempt_takes_a_turn_and_the_user_keeps_the_place(world: World) -> None:
+    replica = world.replica(per_second=5.0)
+    world.momento.error = MomentoQuotaUsedUp("not now")
+    started = time.monotonic()
+    asking = asyncio.create_task(replica.token_for("alice"))
+    await soon(lambda: world.momento.calls.count("vend") == 3)
+    took = time.monotonic() - started
+    world.momento.error = None
+    assert (await asking).auth_token == "token 1"
+    assert took >= 0.4 * 0.99
 
 
 async def test_a_refusal_for_good_is_counted_too(world: World) -> None:
@@ -145,11 +161,11 @@ async def test_a_refusal_for_good_is_counted_too(world: World) -> None:
 
 
 async def test_a_full_line_is_told_apart(world: World) -> None:
-    vendor = world.replica(wait_seconds=0.0, per_second=0.1)
-    await vendor.token_for("alice")
+    replica = world.replica(wait_seconds=0.0, per_second=0.1)
+    await replica.token_for("alice")
     before = count("refused", reason="line")
     with pytest.raises(LineTooLong) as caught:
-        await vendor.token_for("bob")
+        await replica.token_for("bob")
     assert 9 < caught.value.retry_after_seconds <= 10
     assert count("refused", reason="line") == before + 1
 

@@ -22,6 +22,8 @@
 {{- with $values.momento.endpoint }}{{ $_ := set $settings "MOMENTO_ENDPOINT" . }}{{ end -}}
 {{- end -}}
 {{- if eq $component "token" -}}
+{{- /* Without the one that a rollout adds: what Momento refuses meanwhile takes another turn, and is no reason to leave
+a part of the quota unused for good. */}}
 {{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.text" $values.token.replicas) -}}
 {{- with $values.momento.webEndpoint }}{{ $_ := set $settings "MOMENTO_WEB_ENDPOINT" . }}{{ end -}}
 {{- end -}}
