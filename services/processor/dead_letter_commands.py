@@ -1,5 +1,6 @@
 """The four commands on the dead-letter queue. Each answers the exit status and prints its result."""
 
+import math
 import sys
 from argparse import Namespace
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ EXIT_FAILED = 1
 EXIT_NOT_FOUND = 3
 SELECT_LIMIT = 10_000
 """Messages that are held while others are looked for; SQS lets 120,000 be in flight."""
+_CUT_SHORT = "It ended early, the rest was left: {}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +51,14 @@ async def list_letters(desk: Desk, options: Namespace) -> int:
                 "reasons": reasons(letters),
                 "aboutInQueue": max(about, len(letters)),
                 "limit": options.limit,
+                "cutShort": outcome.cut_short,
             }
         )
-        return EXIT_DONE
+        return EXIT_FAILED if outcome.cut_short else EXIT_DONE
     _say(table(letters) if letters else "The dead-letter queue is empty.")
+    if outcome.cut_short:
+        _warn(_CUT_SHORT.format(outcome.cut_short))
+        return EXIT_FAILED
     if len(letters) == options.limit and about > len(letters):
         _say(f"\nThese are {len(letters)} of about {about}; --limit shows more.")
     return EXIT_DONE
@@ -61,6 +67,9 @@ async def list_letters(desk: Desk, options: Namespace) -> int:
 async def show(desk: Desk, options: Namespace) -> int:
     """Show everything of one message, payload included."""
     outcome = await _act(desk, options, nothing, Pace(0))
+    if outcome.cut_short:
+        _warn(_CUT_SHORT.format(outcome.cut_short))
+        return EXIT_FAILED
     if not outcome.done:
         _warn(f"No message of the dead-letter queue is called {options.ids[0]}.")
         return EXIT_NOT_FOUND
@@ -121,8 +130,10 @@ async def _act(desk: Desk, options: Namespace, act: Act, pace: Pace) -> Outcome:
     held = selection.ids or act is nothing
     limit = options.limit or (SELECT_LIMIT if held else sys.maxsize)  # what is moved or deleted is not held
     progress = Progress(len(selection.ids) or min(limit, await desk.about()), sys.stderr)
+    # What arrives while all is put back is left out: a task that fails again would go round for ever.
+    before_ms = math.inf if held else await desk.dead_letters.now_ms()
     try:
-        async with opened(desk.dead_letters, limit) as reader:
+        async with opened(desk.dead_letters, limit, before_ms) as reader:
             return await carry_out(reader, selection, act, pace, progress)
     finally:
         progress.end()
@@ -149,7 +160,7 @@ def _say_outcome(outcome: Outcome, missing: list[str], what: str) -> None:
     for letter, reason in outcome.failed:
         _warn(f"{letter.id} (task {letter.task_id}) was left: {reason}.")
     if outcome.cut_short:
-        _warn(f"It ended early, the rest was left: {outcome.cut_short}.")
+        _warn(_CUT_SHORT.format(outcome.cut_short))
         return
     for name in missing:
         _warn(f"No message of the dead-letter queue is called {name}.")

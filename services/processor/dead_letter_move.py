@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.errors import PermanentError, Transient
-from services.common.task_message import TASK_ID
+from services.common.task_message import IDEMPOTENT, TASK_ID
 from services.common.task_queue import OutgoingMessage, TaskQueue
 from services.processor.dead_letter import MAX_ATTRIBUTES, REDRIVEN, without_dead_letter_attributes
 from services.processor.dead_letter_reader import Letter, Reader
 
+_GAVE_UP = "SQS went on giving messages that were seen already or came meanwhile"
 # All of a batch of ten is there at once: a moment is enough to put it into one call.
 _POLICY = BatchPolicy(idle_linger_seconds=0.001, busy_linger_seconds=0.001)
 
@@ -121,6 +122,7 @@ async def carry_out(
             await pace.keep()
             batch = await reader.next_batch()
             if not batch:
+                outcome.cut_short = _GAVE_UP if reader.gave_up else None
                 break
             chosen = [letter for letter in batch if _is_chosen(letter, selection, outcome)]
             _note(outcome, reader, act, zip(chosen, await act(chosen), strict=True))
@@ -144,9 +146,16 @@ def _note(outcome: Outcome, reader: Reader, act: Act, results: Iterable[tuple[Le
 
 
 def redriven(letter: Letter) -> OutgoingMessage:
-    """Write the letter as the task it was, marked as put back, so that its earlier failure does not answer for it."""
+    """Write the letter as the task it was, marked as put back, so that its earlier failure does not answer for it.
+
+    And as one that may come twice: where the letter could not be deleted, it may be put back once more.
+    """
     attributes = without_dead_letter_attributes(letter.message.attributes)
-    ours = {TASK_ID: letter.task_id, REDRIVEN: "true"}  # the id also where its first message's was the task's
+    ours = {
+        TASK_ID: letter.task_id,
+        IDEMPOTENT: "true",
+        REDRIVEN: "true",
+    }  # the id also where it was the first message's
     others = [name for name in attributes if name not in ours]
     kept = {name: attributes[name] for name in others[: MAX_ATTRIBUTES - len(ours)]}
     return OutgoingMessage(body=letter.message.body, attributes=kept | ours, group_id=letter.message.group_id)

@@ -4,7 +4,7 @@ A look costs each message one of its receive count on the dead-letter queue, and
 """
 
 import asyncio
-import time
+import math
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,8 +15,10 @@ from services.common.errors import Transient
 from services.common.task_message import TASK_ID
 from services.common.task_queue import ReceivedMessage, TaskQueue, Visibility
 
-HOLD_SECONDS = 60
-"""How long a message stays hidden if this command dies before it gives it back."""
+HOLD_SECONDS = 300
+"""How long a message stays hidden if this command dies before it gives it back; longer than a long search takes."""
+MOST_BARREN = 20
+"""Receives in a row that bring nothing to look at, after which the search is given up."""
 WAIT_SECONDS = 1
 """A long poll asks all of SQS's servers; a short one may miss messages (ReceiveMessage, "Short polling")."""
 UNSTATED = "unstated"
@@ -72,33 +74,38 @@ class Letter:
 
 
 class Reader:
-    """Reads each message that was there at the start once; use `opened`."""
+    """Reads each message once; use `opened`."""
 
-    def __init__(self, queue: TaskQueue, limit: int, before_ms: int) -> None:
+    def __init__(self, queue: TaskQueue, limit: int, before_ms: float) -> None:
         self._queue = queue
         self._left = limit
         self._before_ms = before_ms
         self._held: dict[str, str] = {}
         self._seen: set[str] = set()
+        self.gave_up = False
+        """Whether the queue still gave messages at the end, none of which were to be looked at."""
 
     @property
     def looked_at(self) -> int:
         return len(self._seen)
 
     async def next_batch(self) -> list[Letter]:
-        """Return up to ten letters, or none at the end: the queue is empty, or gives nothing new, or the limit is met.
-
-        What arrives meanwhile is left out: a task that is put back and fails again would go round for ever.
+        """Return up to ten letters, or none at the end: the queue is empty, or the limit is met, or it gave up.
 
         :raises Transient: when SQS could not be asked.
         """
-        if self._left <= 0:
-            return []
-        received = await self._receive(min(BATCH_ENTRIES, self._left))
-        new = [one for one in received if one.message_id not in self._seen and one.sent_ms <= self._before_ms]
-        self._seen.update(one.message_id for one in new)
-        self._left -= len(new)
-        return [Letter(one) for one in new]
+        for _ in range(MOST_BARREN):
+            if self._left <= 0 or not (received := await self._receive(min(BATCH_ENTRIES, self._left))):
+                return []
+            if new := [one for one in received if self._is_new(one)]:
+                self._seen.update(one.message_id for one in new)
+                self._left -= len(new)
+                return [Letter(one) for one in new]
+        self.gave_up = True
+        return []
+
+    def _is_new(self, message: ReceivedMessage) -> bool:
+        return message.message_id not in self._seen and message.sent_ms <= self._before_ms
 
     async def _receive(self, count: int) -> list[ReceivedMessage]:
         """Receive and hold. An open call is awaited even when we are cancelled: cut off, it strands what it brings."""
@@ -131,9 +138,12 @@ class Reader:
 
 
 @asynccontextmanager
-async def opened(queue: TaskQueue, limit: int) -> AsyncIterator[Reader]:
-    """Read up to `limit` messages; whatever is not settled is given back, also when the block is left by an error."""
-    reader = Reader(queue, limit, int(time.time() * 1000))
+async def opened(queue: TaskQueue, limit: int, before_ms: float = math.inf) -> AsyncIterator[Reader]:
+    """Read up to `limit` messages; whatever is not settled is given back, also when the block is left by an error.
+
+    :param before_ms: leave out what was sent later, by the server's clock.
+    """
+    reader = Reader(queue, limit, before_ms)
     try:
         yield reader
     finally:

@@ -123,10 +123,14 @@ CALLED = {
     "change_message_visibility_batch": "sqs:ChangeMessageVisibility",
     "get_queue_attributes": "sqs:GetQueueAttributes",
     "get_parameter": "ssm:GetParameter",
+    "start_message_move_task": "sqs:StartMessageMoveTask",
+    "list_message_move_tasks": "sqs:ListMessageMoveTasks",
+    "cancel_message_move_task": "sqs:CancelMessageMoveTask",
 }
 """Batch calls have no permission of their own (SQS API permissions reference)."""
 BY_PEOPLE = ("dead_letter_commands", "dead_letter_task", "dead_letter_move", "dead_letter_reader")
-"""What is run by hand, with the rights of whoever runs it."""
+"""What is run by hand, with the rights of whoever runs it: docs/iam/dead-letters.json."""
+_CALL = re.compile(r"(?:_client|_ssm|client)\.([a-z]+_[a-z_]+)\(")
 
 
 def allowed(service: str) -> set[str]:
@@ -144,12 +148,26 @@ def test_the_policies_allow_what_is_called_and_nothing_else() -> None:
         CALLED[call]
         for file in (ROOT / "services").rglob("*.py")
         if not file.name.startswith(BY_PEOPLE)
-        for call in re.findall(r"(?:_client|_ssm|client)\.([a-z]+_[a-z_]+)\(", file.read_text())
+        for call in _CALL.findall(file.read_text())
         if call in CALLED
         or call.startswith(("send_", "receive_", "delete_", "change_", "get_q", "get_p", "list_", "put_"))
     }
     everything = allowed("token") | allowed("ingest") | allowed("processor")
     assert everything == called | {"kms:Decrypt"}
+
+
+def test_the_policy_for_people_allows_what_the_dead_letter_command_calls_and_nothing_else() -> None:
+    services = ROOT / "services"
+    files = [
+        services / "common" / "task_queue.py",
+        *(file for file in (services / "processor").glob("*.py") if file.name.startswith(BY_PEOPLE)),
+    ]
+    assert allowed("dead-letters") == {CALLED[call] for file in files for call in _CALL.findall(file.read_text())}
+
+
+def test_no_instruction_runs_the_dead_letter_command_with_a_services_rights() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    assert not [page for page in pages if re.search(r"exec .*dead_letters", page.read_text())]
 
 
 def test_each_service_may_do_its_part_alone() -> None:

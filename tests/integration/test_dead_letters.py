@@ -4,13 +4,18 @@ import asyncio
 import json
 import signal
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from services.common.errors import PermanentError
+from services.common.task_queue import QueueUnavailable, TaskQueue
+from services.processor.dead_letter_move import Pace, Redrive, Selection, carry_out
+from services.processor.dead_letter_reader import opened
 from services.processor.task import Task
-from tests.support.dead_letter_desk import dead_letters_command, set_aside, waiting
+from tests.support.dead_letter_desk import command_with, dead_letters_command, set_aside, waiting
 from tests.support.processor_here import processor_here
 from tests.support.processor_stage import ProcessorStage
 from tests.support.soon import soon
@@ -192,3 +197,56 @@ async def test_a_redriven_task_is_run_again_although_its_failure_is_on_record(
         await stage.until_empty()
     assert news.statuses() == [(task_id, "failed"), (task_id, "finished")]
     assert json.loads(news.texts[1])["message"] == "Finished task: text"
+
+
+class Undeletable(TaskQueue):
+    """A queue that deletes nothing."""
+
+    async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
+        return [QueueUnavailable("not now")] * len(receipt_handles)
+
+
+async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(stage: ProcessorStage) -> None:
+    runs: list[bool] = []
+
+    async def handle(task: Task) -> str:
+        runs.append(broken)
+        if broken:
+            raise PermanentError("broken")
+        return task.data
+
+    broken = True
+    async with stage.news("user") as news, processor_here(stage, handle):
+        task_id = await stage.send("user", "text")
+        await news.wait(1)
+        await stage.until_empty()
+        broken = False
+        letters = Undeletable(stage.sqs, stage.dead_letter_queue_url)
+        act = Redrive(TaskQueue(stage.sqs, stage.queue_url), letters)
+        async with opened(letters, 10) as reader:
+            outcome = await carry_out(reader, Selection(frozenset({task_id})), act, Pace(0), lambda _: None)
+        ((_, reason),) = outcome.failed
+        assert reason == "it is on the task queue, but could not be deleted here: not now"
+        await news.wait(2)
+        said = await dead_letters_command(stage, "redrive", task_id, "--json")
+        assert (said.status, said.json["done"]) == (0, 1), said.err
+        await news.wait(3)
+        await stage.until_empty()
+    assert runs == [True, False]
+    assert set(news.statuses()[1:]) == {(task_id, "finished")}
+
+
+async def test_the_server_says_what_time_it_is(stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.common.task_queue.time", None)  # this machine is not asked
+    told = await TaskQueue(stage.sqs, stage.queue_url).now_ms() - time.time() * 1_000
+    assert -5_000 <= told <= 1_000
+
+
+async def test_two_options_and_aws_are_all_that_the_command_needs(stage: ProcessorStage) -> None:
+    await set_aside(stage, "task")
+    aws = {name: value for name, value in stage.environment().items() if name.startswith("AWS_")}
+    options = ("--dead-letter-queue-url", stage.dead_letter_queue_url, "--task-queue-url", stage.queue_url)
+    for command in (("list",), ("show", "task"), ("redrive", "task"), ("purge", "--all", "--yes")):
+        said = await command_with(aws, *command, *options)
+        assert said.status == 0, said.err
+    assert await waiting(stage) == (1, 0)

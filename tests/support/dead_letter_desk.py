@@ -26,9 +26,14 @@ class Said:
 
 async def dead_letters_command(stage: ProcessorStage, *arguments: str, **environment: str) -> Said:
     """Run it as an operator does, in a process of its own."""
+    return await command_with({**stage.environment(), **environment}, *arguments)
+
+
+async def command_with(environment: Mapping[str, str], *arguments: str) -> Said:
+    """Run it with this environment and no other."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
-        env={**stage.environment(), **environment},
+        env=environment,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )

@@ -1,13 +1,16 @@
 """Moving and purging: sent before deleted, nothing looked at twice, everything else given back."""
 
-import time
+import math
+from argparse import Namespace
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 
 from services.common.task_queue import QueueRefused, QueueUnavailable, ReceivedMessage, Visibility
+from services.processor.dead_letter_commands import Desk, redrive
 from services.processor.dead_letter_move import Act, Outcome, Pace, Purge, Redrive, Selection, carry_out, nothing
-from services.processor.dead_letter_reader import opened
+from services.processor.dead_letter_reader import MOST_BARREN, opened
 from tests.support.fake_task_queue import FakeTaskQueue, received
 from tests.support.hand_clock import HandClock
 
@@ -15,9 +18,15 @@ ALL = Selection(frozenset())
 
 
 async def run(
-    letters: FakeTaskQueue, act: Act, selection: Selection = ALL, *, limit: int = 1_000, told: list[int] | None = None
+    letters: FakeTaskQueue,
+    act: Act,
+    selection: Selection = ALL,
+    *,
+    limit: int = 1_000,
+    before_ms: float = math.inf,
+    told: list[int] | None = None,
 ) -> Outcome:
-    async with opened(letters.as_queue(), limit) as reader:
+    async with opened(letters.as_queue(), limit, before_ms) as reader:
         return await carry_out(reader, selection, act, Pace(0), (told if told is not None else []).append)
 
 
@@ -89,11 +98,38 @@ async def test_a_message_that_comes_again_is_not_looked_at_again() -> None:
 
 
 async def test_what_fails_again_meanwhile_is_left_for_the_next_time() -> None:
-    new = received(sent_ms=int(time.time() * 1000) + 60_000)
-    letters = queue_of([received(), new])
-    outcome = await run(letters, Purge(letters.as_queue()))
+    new = received(sent_ms=1_001)
+    letters = queue_of([received(sent_ms=1_000), new])
+    outcome = await run(letters, Purge(letters.as_queue()), before_ms=1_000)
     assert len(outcome.done) == 1
     assert given_back(letters) == {new.receipt_handle}
+
+
+async def test_old_messages_are_found_behind_receives_of_new_and_of_seen_ones_alone() -> None:
+    new, seen, old = received(sent_ms=1_001), received(), [received() for _ in range(3)]
+    outcome = await run(queue_of([new], [seen], [seen], [new, seen], old), nothing, before_ms=1_000)
+    assert [letter.id for letter in outcome.done] == [one.message_id for one in (seen, *old)]
+    assert outcome.cut_short is None
+
+
+async def test_a_search_that_is_given_up_says_so() -> None:
+    seen = received()
+    outcome = await run(queue_of(*[[seen]] * (MOST_BARREN + 2)), nothing, Selection(frozenset({"wanted"})))
+    assert "seen already or came meanwhile" in (outcome.cut_short or "")
+
+
+async def redrive_all(letters: FakeTaskQueue, tasks: FakeTaskQueue) -> int:
+    desk = Desk(cast("Any", None), letters.as_queue(), tasks.as_queue())
+    options = {"ids": [], "all": True, "yes": True, "no_move_task": True, "limit": None, "per_second": 0, "json": False}
+    return await redrive(desk, Namespace(**options))
+
+
+async def test_what_is_new_is_told_by_the_clock_of_the_server() -> None:
+    """That of a laptop may be minutes off, either way."""
+    letters, tasks = queue_of([received(body="old", sent_ms=5), received(body="new", sent_ms=7)]), FakeTaskQueue()
+    letters.server_ms = 6
+    assert await redrive_all(letters, tasks) == 0
+    assert [message.body for batch in tasks.sent for message in batch] == ["old"]
 
 
 async def test_the_limit_bounds_what_is_asked_for() -> None:

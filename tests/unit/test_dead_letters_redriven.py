@@ -41,7 +41,7 @@ def letter(**fields: Any) -> Letter:
 def test_a_redriven_message_has_its_own_attributes_and_the_mark() -> None:
     attributes = {"taskId": "1", "traceparent": "t", "deadLetterReason": "permanent", "deadLetterDetail": "d"}
     message = redriven(letter(attributes=attributes, body="body", user_id="group"))
-    assert message.attributes == {"taskId": "1", "traceparent": "t", "redriven": "true"}
+    assert message.attributes == {"taskId": "1", "traceparent": "t", "idempotent": "true", "redriven": "true"}
     assert (message.body, message.group_id) == ("body", "group")
 
 
@@ -54,4 +54,4 @@ def test_the_mark_has_room_on_a_message_with_as_many_attributes_as_sqs_takes() -
     attributes = {"taskId": "1", **{f"a{number}": "x" for number in range(MAX_ATTRIBUTES - 1)}}
     message = redriven(letter(attributes=attributes))
     assert len(message.attributes) == MAX_ATTRIBUTES
-    assert message.attributes.items() >= {"taskId": "1", "redriven": "true"}.items()
+    assert message.attributes.items() >= {"taskId": "1", "idempotent": "true", "redriven": "true"}.items()
