@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 
 ALLOWED_METHODS = "GET, POST"
 ALLOWED_HEADERS = "authorization, content-type, idempotency-key, traceparent, x-request-id"
-EXPOSED_HEADERS = "Retry-After, X-Request-Id"
+EXPOSED_HEADERS = "Date, Retry-After, X-Request-Id"  # the date, as a browser's own clock may be wrong
 PREFLIGHT_SECONDS = "7200"  # the longest that Chromium keeps one
 
 

@@ -21,13 +21,17 @@ export class CatchUp {
   #again = false;
   #attempt = 0;
   #timer: unknown;
+  /** By this machine's clock. */
+  readonly #bornAt: number;
 
   constructor(
     private readonly service: TokenService,
     private readonly seen: Seen,
     private readonly settings: Settings,
     private readonly listener: CatchUpListener,
-  ) {}
+  ) {
+    this.#bornAt = settings.clock.now();
+  }
 
   request(): void {
     this.#again = true;
@@ -60,12 +64,13 @@ export class CatchUp {
   }
 
   async #once(signal: AbortSignal): Promise<void> {
-    const source: Source = this.seen.hasPast ? "catch-up" : "history";
-    const after = this.seen.hasPast ? this.seen.cursor - this.settings.timing.overlapMs : 0;
-    const missed = await this.service.newsAfter(after, signal);
+    const { seen, settings } = this;
+    const { records, servedAt } = await this.service.newsAfter(seen.cursor - settings.timing.overlapMs, signal);
     if (signal.aborted) return;
-    for (const news of missed) this.listener.news(news, source);
-    this.seen.caughtUp();
+    const bornAt = servedAt - (settings.clock.now() - this.#bornAt);
+    for (const news of records) this.listener.news(news, seen.hasPast || news.time >= bornAt ? "catch-up" : "history");
+    if (signal.aborted) return;
+    seen.caughtUp(records);
     this.listener.done();
   }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { NotificationClient } from "./notification-client";
 import { settle } from "./testing/fake-clock";
 import { problem } from "./testing/fake-service";
 import { finished } from "./testing/fake-topic";
@@ -321,17 +322,71 @@ describe("a lost connection", () => {
 describe("catch-up", () => {
   test("tells history as such in a browser that is new", async () => {
     const h = new Harness();
-    h.service.records = [finished({ taskId: "a" }), finished({ taskId: "b" })];
+    const time = h.clock.now() - MINUTE;
+    h.service.records = [finished({ taskId: "a", time }), finished({ taskId: "b", time })];
     await h.live();
     expect(h.news.map(({ source }) => source)).toEqual(["history", "history"]);
     expect(h.service.requests.at(-1)).toMatchObject({ path: "/notifications", after: 0 });
   });
 
+  test.each([
+    ["with equal clocks", 0, true, "catch-up"],
+    ["with a service whose clock is ahead", 600_000, true, "catch-up"],
+    ["with a service whose clock is behind", -600_000, true, "catch-up"],
+    ["but not where the service does not tell its time", 0, false, "history"],
+  ])("in a browser that is new tells what happened since as such: %s", async (_, ahead, tellsDate, source) => {
+    const h = new Harness();
+    Object.assign(h.service, { clockAheadMs: ahead, tellsDate });
+    h.topic.accepting = false;
+    await h.live();
+    await h.clock.advance(3_000);
+    h.service.records = [-5_000, -1_000].map((ago) =>
+      finished({ taskId: `${ago}`, time: h.clock.now() + ahead + ago }),
+    );
+    h.topic.last.accept();
+    await settle();
+    expect(h.news).toMatchObject([
+      { taskId: "-5000", source: "history" },
+      { taskId: "-1000", source },
+    ]);
+  });
+
+  test("that never succeeded in a browser that is new leaves the past what it was", async () => {
+    const h = new Harness();
+    h.service.records = [finished({ taskId: "a", time: h.clock.now() - MINUTE })];
+    h.service.reply("/notifications", problem(503, "busy"));
+    const client = await h.live();
+    h.topic.last.item({ taskId: "b", time: h.clock.now() });
+    client.stop();
+    await h.live();
+    expect(h.news).toMatchObject([{ taskId: "b" }, { taskId: "a", source: "history" }]);
+  });
+
+  test("tells nothing twice, however much progress there was", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item({ taskId: "a" });
+    for (let step = 0; step < 700; step += 1) h.topic.last.item({ status: "progress", message: `${step}` });
+    h.service.records = [finished({ taskId: "a" })];
+    h.topic.last.listener.gap();
+    await settle();
+    expect(h.told.filter((taskId) => taskId === "a")).toHaveLength(1);
+  });
+
+  test("that is cut short by a sign-out from within leaves nothing behind", async () => {
+    const h = new Harness();
+    h.service.records = [finished({ taskId: "a" }), finished({ taskId: "b" })];
+    const client = h.client();
+    client.on("news", () => client.signOut());
+    client.start();
+    await settle();
+    expect([h.told, h.clock.pending, h.memory.value]).toEqual([["a"], 0, null]);
+  });
+
   test("after a page load asks a little further back, and tells only what is new", async () => {
     const h = new Harness();
-    const first = await h.live();
-    h.topic.last.item({ taskId: "a", time: 5_000_000 });
-    first.stop();
+    h.service.records = [finished({ taskId: "a", time: 5_000_000 })];
+    (await h.live()).stop();
     h.service.records = [finished({ taskId: "a", time: 5_000_000 }), finished({ taskId: "b", time: 4_999_000 })];
     await h.live();
     expect(h.service.requests.at(-1)?.after).toBe(5_000_000 - 60_000);
@@ -356,6 +411,38 @@ describe("catch-up", () => {
     expect(h.told).toEqual([]);
     await h.clock.advance(10_000);
     expect([h.told, h.service.count("/notifications")]).toEqual([["a"], 3]);
+  });
+
+  test("that fails at first still asks for all that was missed, whatever comes live meanwhile", async () => {
+    const h = new Harness();
+    await away(h, 10 * MINUTE);
+    h.service.reply("/notifications", problem(503, "busy"));
+    await reopened(h);
+    h.topic.last.item({ taskId: "live", time: h.clock.now() });
+    await h.clock.advance(2_000);
+    expect(h.told).toEqual(["before", "live", "missed"]);
+  });
+
+  test("that never succeeded is made up for by the next page", async () => {
+    const h = new Harness();
+    const client = await away(h, 10 * MINUTE);
+    h.service.reply("/notifications", problem(503, "busy"));
+    await reopened(h);
+    h.topic.last.item({ taskId: "live", time: h.clock.now() });
+    client.stop();
+    await h.live();
+    expect(h.told).toEqual(["before", "live", "missed"]);
+  });
+
+  test("asks for all that was missed when an item comes together with the stream's first message", async () => {
+    const h = new Harness();
+    await away(h, 10 * MINUTE);
+    h.topic.accepting = false;
+    await reopened(h);
+    h.topic.last.accept();
+    h.topic.last.item({ taskId: "live", time: h.clock.now() });
+    await settle();
+    expect(h.told).toEqual(["before", "live", "missed"]);
   });
 
   test("is not there in a service that keeps no record", async () => {
@@ -483,5 +570,28 @@ async function beat(h: Harness, ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 5_000) {
     await h.clock.advance(Math.min(5_000, ms - passed));
     for (const stream of h.topic.streams) stream.heartbeat();
+  }
+}
+
+/** Told one thing, then without any connection for so long, while another thing happened early on. */
+async function away(h: Harness, ms: number): Promise<NotificationClient> {
+  const client = await h.live();
+  h.topic.last.item({ taskId: "before", time: h.clock.now() });
+  h.service.records = [finished({ taskId: "before", time: h.clock.now() })];
+  h.service.reachable = false;
+  h.topic.last.listener.ended(new StreamError("expired", true));
+  await h.clock.advance(MINUTE);
+  h.service.records.push(finished({ taskId: "missed", time: h.clock.now() }));
+  await h.clock.advance(ms - MINUTE);
+  h.service.reachable = true;
+  return client;
+}
+
+/** Until the next stream is asked for, at the latest after the longest wait. */
+async function reopened(h: Harness): Promise<void> {
+  const before = h.topic.streams.length;
+  for (let waited = 0; h.topic.streams.length === before; waited += 100) {
+    if (waited > 20_000) throw new Error("No stream was opened");
+    await h.clock.advance(100);
   }
 }

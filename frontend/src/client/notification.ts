@@ -13,9 +13,9 @@ export function asNotification(value: unknown): Notification | null {
 
 const ANONYMOUS = "topic:";
 
-/** News that came as bare text: it names no task, and its time is this machine's. */
-export function isAnonymous({ taskId }: Notification): boolean {
-  return taskId.startsWith(ANONYMOUS);
+/** The service records how tasks end; neither progress, nor what came as bare text and names no task. */
+export function isRecorded({ taskId, status }: Notification): boolean {
+  return status !== "progress" && !taskId.startsWith(ANONYMOUS);
 }
 
 /**

@@ -73,6 +73,7 @@ describe("what was seen", () => {
     const memory = new FakeMemory();
     const seen = new Seen(memory);
     seen.add(finished({ time: 42 }));
+    seen.caughtUp([finished({ time: 42 })]);
     seen.save();
     const next = new Seen(memory);
     expect([next.cursor, next.hasPast, next.add(finished({}))]).toEqual([42, true, false]);
@@ -84,10 +85,22 @@ describe("what was seen", () => {
     expect(new Seen(memory).hasPast).toBe(false);
   });
 
-  test("takes no time from this machine's clock", () => {
+  test("is certain up to the newest record that was fetched, whatever came live", () => {
     const seen = new Seen(new FakeMemory());
-    seen.add(parseItem("plain", "1", 9_999_999_999_999));
-    expect(seen.cursor).toBe(0);
+    seen.caughtUp([finished({ time: 3 }), finished({ time: 7 }), finished({ time: 5 })]);
+    seen.add(finished({ time: 9_999_999_999_999 }));
+    seen.caughtUp([]);
+    expect(seen.cursor).toBe(7);
+  });
+
+  test("does not write down what no catch-up brings again", () => {
+    const memory = new FakeMemory();
+    const seen = new Seen(memory);
+    for (const news of [parseItem("plain", "1", 1), finished({ status: "progress" }), finished({ taskId: "a" })]) {
+      expect([seen.add(news), seen.add(news)]).toEqual([true, false]);
+    }
+    seen.save();
+    expect(JSON.parse(memory.value ?? "")).toEqual({ cursor: null, keys: ["a\nfinished"] });
   });
 });
 

@@ -1,23 +1,24 @@
-import { isAnonymous, keyOf } from "./notification";
+import { isRecorded, keyOf } from "./notification";
+import { RecentKeys } from "./recent-keys";
 import type { Memory, Notification } from "./types";
 
 /** Above the 200 records a user that the service keeps, so that a full catch-up finds all of them known. */
 const MAX_KEYS = 600;
 
 interface Saved {
-  cursor: number;
+  cursor: number | null;
   keys: string[];
 }
 
 /**
- * What has been told already, in this page and before it was loaded: a bounded set of keys, and the time of
- * the newest news, from which the next catch-up starts.
+ * What has been told already, in this page and before it was loaded, and up to where it is certain that nothing
+ * is missing. Live news does not move that: what was missed before it may still be there to be fetched.
  */
 export class Seen {
-  #cursor = 0;
-  #keys = new Set<string>();
-
-  #hasPast = false;
+  #cursor: number | null = null;
+  readonly #recorded = new RecentKeys(MAX_KEYS);
+  /** No catch-up brings it again: kept apart, so that it pushes out none that one does, and for this page only. */
+  readonly #unrecorded = new RecentKeys(MAX_KEYS);
 
   constructor(private readonly memory: Memory) {
     this.recall();
@@ -27,61 +28,47 @@ export class Seen {
   recall(): void {
     const saved = read(this.memory);
     if (saved === null) return;
-    this.#hasPast = true;
-    this.#cursor = Math.max(this.#cursor, saved.cursor);
-    this.#keys = new Set([...saved.keys, ...this.#keys]);
-    this.#trim();
+    if (saved.cursor !== null) this.#cursor = Math.max(this.cursor, saved.cursor);
+    this.#recorded.addOlder(saved.keys);
   }
 
-  /** Epoch milliseconds; 0 where nothing was ever seen. */
+  /** Epoch milliseconds of the newest record that a catch-up has brought; 0 where none ever did. */
   get cursor(): number {
-    return this.#cursor;
+    return this.#cursor ?? 0;
   }
 
-  /** False in a browser that this user has never caught up in: all that it learns is history. */
+  /** False in a browser that this user has never caught up in. */
   get hasPast(): boolean {
-    return this.#hasPast;
+    return this.#cursor !== null;
   }
 
   /** True the first time that this news is seen. */
   add(news: Notification): boolean {
-    const key = keyOf(news);
-    // Only the services' clocks count: one wrong time of this machine's would hide all later news.
-    if (!isAnonymous(news)) this.#cursor = Math.max(this.#cursor, news.time);
-    if (this.#keys.has(key)) return false;
-    this.#keys.add(key);
-    this.#trim();
-    return true;
+    return (isRecorded(news) ? this.#recorded : this.#unrecorded).add(keyOf(news));
   }
 
-  /** From now on, what a catch-up brings was missed. */
-  caughtUp(): void {
-    this.#hasPast = true;
+  /** These were all the records that were missing. Only the services' clocks count: this machine's may be wrong. */
+  caughtUp(records: Notification[]): void {
+    this.#cursor = records.reduce((newest, { time }) => Math.max(newest, time), this.cursor);
   }
 
   save(): void {
-    this.memory.save(JSON.stringify({ cursor: this.#cursor, keys: [...this.#keys] } satisfies Saved));
+    this.memory.save(JSON.stringify({ cursor: this.#cursor, keys: this.#recorded.all() } satisfies Saved));
   }
 
   forget(): void {
-    this.#cursor = 0;
-    this.#hasPast = false;
-    this.#keys.clear();
+    this.#cursor = null;
+    this.#recorded.clear();
+    this.#unrecorded.clear();
     this.memory.clear();
-  }
-
-  #trim(): void {
-    for (const oldest of this.#keys) {
-      if (this.#keys.size <= MAX_KEYS) return;
-      this.#keys.delete(oldest);
-    }
   }
 }
 
 function read(memory: Memory): Saved | null {
   try {
     const saved = JSON.parse(memory.load() ?? "null") as Partial<Saved> | null;
-    return typeof saved?.cursor === "number" && Array.isArray(saved.keys) ? (saved as Saved) : null;
+    const usable = saved?.cursor === null || typeof saved?.cursor === "number";
+    return usable && Array.isArray(saved.keys) ? (saved as Saved) : null;
   } catch {
     return null; // a damaged memory costs a repeated toast at most
   }

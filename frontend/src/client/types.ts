@@ -11,7 +11,7 @@ export interface Notification {
 
 /**
  * Where a piece of news came from: `live` over the stream, `catch-up` after an absence, `history` from
- * before this browser first connected (worth listing, not worth announcing).
+ * before the first client in this browser was made (worth listing, not worth announcing).
  */
 export type Source = "live" | "catch-up" | "history";
 export type News = Notification & { source: Source };

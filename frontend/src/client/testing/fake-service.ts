@@ -14,6 +14,11 @@ export class FakeService {
   /** As the service does until half of its life is over: the same token for all who ask. */
   sharedToken: string | undefined;
   records: Notification[] | null = [];
+  /** False while the network is gone: no request arrives. */
+  reachable = true;
+  /** How far the service's clock is ahead of the browser's. */
+  clockAheadMs = 0;
+  tellsDate = true;
   /** Replies to give before any other, one a request to that path. */
   readonly replies: Record<string, Reply[]> = {};
   #issued = 0;
@@ -23,13 +28,12 @@ export class FakeService {
   readonly fetch: typeof fetch = async (input, init) => {
     const url = new URL(String(input));
     const authorization = new Headers(init?.headers).get("authorization");
-    const after = url.searchParams.get("after");
-    this.requests.push({ path: url.pathname, after: after === null ? null : Number(after), authorization });
-    const reply = this.replies[url.pathname]?.shift();
+    this.requests.push({ path: url.pathname, after: afterOf(url), authorization });
+    const reply = this.#given(url.pathname);
     if (reply instanceof Error) throw reply;
     if (reply !== undefined) return reply;
     if (!this.validIdTokens.has(authorization?.replace("Bearer ", "") ?? "")) return problem(401, "Invalid id token");
-    return url.pathname === "/token" ? Response.json(this.#grant()) : this.#notifications(Number(after));
+    return url.pathname === "/token" ? Response.json(this.#grant()) : this.#notifications(afterOf(url) ?? 0);
   };
 
   count(path: string): number {
@@ -38,6 +42,10 @@ export class FakeService {
 
   reply(path: string, ...replies: Reply[]): void {
     (this.replies[path] ??= []).push(...replies);
+  }
+
+  #given(path: string): Reply | undefined {
+    return this.reachable ? this.replies[path]?.shift() : new TypeError("Failed to fetch");
   }
 
   #grant(): Grant {
@@ -49,8 +57,17 @@ export class FakeService {
 
   #notifications(after: number): Response {
     if (this.records === null) return problem(404, "No such route");
-    return Response.json({ notifications: this.records.filter((record) => record.time > after) });
+    const date = new Date(this.clock.now() + this.clockAheadMs).toUTCString();
+    return Response.json(
+      { notifications: this.records.filter((record) => record.time > after) },
+      { headers: this.tellsDate ? { date } : {} },
+    );
   }
+}
+
+function afterOf(url: URL): number | null {
+  const after = url.searchParams.get("after");
+  return after === null ? null : Number(after);
 }
 
 export function problem(status: number, detail: string, headers: Record<string, string> = {}): Response {
