@@ -3,8 +3,10 @@ import type { TokenService } from "./service";
 import type { Settings } from "./options";
 import type { Grant } from "./types";
 
+/** What tokens live. This machine's clock may be behind, so that they seem to live longer. */
+const MAX_LIFE_MS = 30 * 60_000;
 /** Assumed where this machine's clock says that a new token is long dead: half of what tokens live. */
-const UNKNOWN_LIFE_MS = 15 * 60_000;
+const UNKNOWN_LIFE_MS = MAX_LIFE_MS / 2;
 
 /** The disposable token in use, when it is to be renewed, and the topic that must not change. */
 export class Grants {
@@ -50,7 +52,7 @@ export class Grants {
   #renewAfterMs(grant: Grant): number {
     const { clock, random, timing } = this.settings;
     const left = grant.expiresAt * 1000 - clock.now();
-    const life = left > 0 ? left : UNKNOWN_LIFE_MS;
+    const life = left > 0 ? Math.min(left, MAX_LIFE_MS) : UNKNOWN_LIFE_MS;
     // Up to a tenth earlier, so that pages opened together do not renew together.
     return Math.max(timing.minRenewMs, life * timing.renewAt * (1 - random() * 0.1));
   }

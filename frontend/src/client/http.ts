@@ -41,13 +41,22 @@ export async function request(http: Http, url: string, init: RequestInit = {}): 
 }
 
 async function send(http: Http, url: string, init: RequestInit, refresh: boolean): Promise<Response> {
-  const token = await http.getIdToken({ refresh });
+  const deadline = AbortSignal.timeout(DEADLINE_MS);
+  const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
+  signal.throwIfAborted();
+  const token = await orAborted(http.getIdToken({ refresh }), signal);
   if (token === null) throw new SignedOutError("Nobody is signed in");
   const headers = new Headers(init.headers);
   headers.set("authorization", `Bearer ${token}`);
-  const deadline = AbortSignal.timeout(DEADLINE_MS);
-  const signal = init.signal ? AbortSignal.any([init.signal, deadline]) : deadline;
   return http.fetch(url, { ...init, headers, signal, cache: "no-store", credentials: "omit" });
+}
+
+/** A refresh of the id token asks the network, too, and its library may wait for ever. */
+async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+  });
+  return Promise.race([promise, aborted]);
 }
 
 async function serviceError(answer: Response): Promise<ServiceError> {

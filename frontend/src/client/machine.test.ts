@@ -139,9 +139,30 @@ describe("renewal", () => {
     expect(after([start, opened, renewalDue, renewalDue]).effects).toEqual([]);
   });
 
-  test("schedules the next", () => {
+  test("schedules the next, and asks what the stream before it may not have brought", () => {
     const { machine, effects } = after([start, opened, renewalDue, { type: "renewed" }]);
-    expect([machine.renewing, names(effects)]).toEqual([false, ["schedule-renewal"]]);
+    expect([machine.renewing, names(effects)]).toEqual([false, ["schedule-renewal", "catch-up"]]);
+  });
+
+  test.each<[string, Input[], string, string[]]>([
+    ["due while the transport resumes is looked at again", [broken, renewalDue], "resuming", ["retry-renewal"]],
+    [
+      "that ends the resuming is live",
+      [renewalDue, broken, { type: "renewed" }],
+      "live",
+      ["schedule-renewal", "catch-up"],
+    ],
+    ["of a full stream does not wait for the time", [{ type: "full" }], "live", ["renew"]],
+    ["of a full stream is not begun twice", [{ type: "full" }, { type: "full" }], "live", []],
+    [
+      "of a full stream that failed waits",
+      [{ type: "full" }, { type: "renewal-failed" }, { type: "full" }],
+      "live",
+      [],
+    ],
+  ])("%s", (_, inputs, phase, effects) => {
+    const outcome = after([start, opened, STABLE_MS, ...inputs]);
+    expect([outcome.machine.phase, names(outcome.effects)]).toEqual([phase, effects]);
   });
 
   test("that fails stays live and is tried again, later each time", () => {

@@ -1,7 +1,7 @@
 /**
  * When to connect, wait, renew and give up: decided here without I/O, carried out by the client.
  *
- *   stopped ─start─▶ connecting ─opened─▶ live ─interrupted, resumes─▶ resuming ─alive─▶ live
+ *   stopped ─start─▶ connecting ─opened─▶ live ─interrupted, resumes─▶ resuming ─alive, renewed─▶ live
  *                        ▲  └─failed─▶ waiting ◀─ended, silent, too late─┘
  *                        └──due, online, nudge──┘             any ─refused─▶ signed-out
  */
@@ -33,7 +33,7 @@ export type Input =
   | { type: "opened" | "alive" | "ended" | "silent" | "gap" | "grace-over" }
   | { type: "failed"; retryAfterMs?: number; tokenGiven: boolean }
   | { type: "interrupted"; resumes: boolean }
-  | { type: "renewal-due" | "renewed" }
+  | { type: "renewal-due" | "renewed" | "full" }
   | { type: "renewal-failed"; retryAfterMs?: number }
   | { type: "retry-due" | "online" | "offline" | "nudge" };
 
@@ -80,7 +80,7 @@ const rules: Rules = {
   stop: (m) => [{ ...INITIAL, online: m.online }, [{ do: "close" }]],
   refused: (m) => refused(m),
   opened: (m, _, now) => [
-    { ...m, phase: "live", liveSince: now, renewing: false },
+    { ...m, phase: "live", liveSince: now, renewing: false, failedRenewals: 0 },
     [{ do: "schedule-renewal" }, { do: "catch-up" }],
   ],
   failed: (m, input) => {
@@ -101,9 +101,17 @@ const rules: Rules = {
   ended: (m, _, now) => lost(m, now),
   silent: (m, _, now) => lost(m, now),
   "grace-over": (m, _, now) => (m.phase === "resuming" ? lost(m, now) : nothing(m)),
-  "renewal-due": (m) =>
-    m.phase === "live" && !m.renewing ? [{ ...m, renewing: true }, [{ do: "renew" }]] : nothing(m),
-  renewed: (m) => [{ ...m, renewing: false, failedRenewals: 0 }, [{ do: "schedule-renewal" }]],
+  "renewal-due": (m) => {
+    if (m.phase === "resuming") return [m, [{ do: "retry-renewal", attempt: m.failedRenewals, retryAfterMs: 0 }]];
+    return m.phase === "live" ? renew(m) : nothing(m);
+  },
+  // The one that failed is tried again when its wait is over, not at each item that comes meanwhile.
+  full: (m) => (m.phase === "live" && m.failedRenewals === 0 ? renew(m) : nothing(m)),
+  // The stream before it may have died unnoticed, or have been about to resume: the new one is sound, and asks.
+  renewed: (m, _, now) => [
+    { ...m, phase: "live", liveSince: m.phase === "live" ? m.liveSince : now, renewing: false, failedRenewals: 0 },
+    [{ do: "schedule-renewal" }, { do: "catch-up" }],
+  ],
   "renewal-failed": (m, input) => [
     { ...m, renewing: false, failedRenewals: m.failedRenewals + 1 },
     [{ do: "retry-renewal", attempt: m.failedRenewals, retryAfterMs: input.retryAfterMs ?? 0 }],
@@ -121,6 +129,10 @@ function refused(m: Machine): Step {
 
 function connect(m: Machine): Step {
   return [{ ...m, phase: "connecting", renewing: false }, [{ do: "close" }, { do: "connect" }]];
+}
+
+function renew(m: Machine): Step {
+  return m.renewing ? nothing(m) : [{ ...m, renewing: true }, [{ do: "renew" }]];
 }
 
 function wait(m: Machine, attempt: number, retryAfterMs = 0): Step {

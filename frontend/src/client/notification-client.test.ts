@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { NotificationClient } from "./notification-client";
 import { settle } from "./testing/fake-clock";
 import { problem } from "./testing/fake-service";
@@ -62,6 +62,25 @@ describe("connecting", () => {
     await h.live();
     expect(h.problems[0]?.message).toMatch(/incomplete/);
     expect(h.states).toEqual(["reconnecting"]);
+  });
+});
+
+describe("an id token that does not come", () => {
+  test("is given up after a while, and asked for again", async () => {
+    const h = new Harness();
+    const limit = vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
+      const controller = new AbortController();
+      h.clock.setTimeout(() => controller.abort(new DOMException("Timed out", "TimeoutError")), ms);
+      return controller.signal;
+    });
+    let hangs = true;
+    await h.live({ getIdToken: () => (hangs ? new Promise(() => undefined) : Promise.resolve("id-1")) });
+    await h.clock.advance(16_000);
+    expect([h.states, h.problems]).toEqual([["reconnecting"], [{ stage: "token", message: "Timed out" }]]);
+    hangs = false;
+    await h.clock.advance(20_000);
+    expect(h.states.at(-1)).toBe("live");
+    limit.mockRestore();
   });
 });
 
@@ -208,6 +227,60 @@ describe("token renewal", () => {
     await h.live();
     await beat(h, 5 * MINUTE);
     expect(h.service.count("/token")).toBe(1);
+  });
+
+  test("happens in time on a machine whose clock is far behind", async () => {
+    const h = new Harness();
+    h.service.clockAheadMs = 36 * MINUTE;
+    await h.live();
+    await beat(h, 14 * MINUTE);
+    expect(h.topic.streams.map(({ grant }) => grant.token)).toEqual(["disposable-1", "disposable-2"]);
+  });
+
+  test("that is due while the transport resumes is made up for", async () => {
+    const h = new Harness();
+    await h.live();
+    await beat(h, 12.81 * MINUTE);
+    h.topic.last.listener.interrupted(true);
+    await h.clock.advance(1_400);
+    expect(h.states).toEqual(["live", "reconnecting"]);
+    expect(h.topic.streams).toHaveLength(1);
+    h.topic.last.heartbeat();
+    await h.clock.advance(3_000);
+    expect(h.topic.last.grant.token).toBe("disposable-2");
+  });
+
+  test("that succeeds while the transport resumes the old stream keeps the new one", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.accepting = false;
+    await beat(h, 12.9 * MINUTE);
+    const [old, next] = h.topic.streams;
+    old?.listener.interrupted(true);
+    next?.accept();
+    await h.clock.advance(5_000);
+    expect([h.states.at(-1), old?.closed, next?.closed]).toEqual(["live", true, false]);
+    expect(h.topic.streams).toHaveLength(2);
+  });
+
+  test("brings what an old stream that had died unnoticed did not", async () => {
+    const h = new Harness();
+    await h.live();
+    await beat(h, 12.75 * MINUTE);
+    h.service.records = [finished({ taskId: "a" })];
+    await h.clock.advance(0.25 * MINUTE);
+    expect([h.topic.streams.length, h.states, h.told]).toEqual([2, ["live"], ["a"]]);
+  });
+
+  test("of a full stream that fails waits like any other, however much comes on it", async () => {
+    const h = new Harness();
+    await h.live({ timing: { maxStreamCharacters: 1_000 } });
+    h.service.reply("/token", ...Array.from({ length: 99 }, () => problem(503, "down")));
+    for (let second = 0; second < 60; second += 1) {
+      h.topic.last.item({ taskId: `t${second}`, message: "x".repeat(1_001) });
+      await h.clock.advance(1_000);
+    }
+    expect(h.service.count("/token")).toBeLessThan(12);
   });
 
   test("replaces a stream on which the browser keeps too much", async () => {

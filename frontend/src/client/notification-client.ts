@@ -191,7 +191,7 @@ export class NotificationClient {
     this.#watchdog.sign();
     this.#input({ type: "alive" });
     this.#characters += characters;
-    if (this.#isFull()) this.#input({ type: "renewal-due" });
+    if (this.#isFull()) this.#input({ type: "full" });
   }
 
   #isFull(): boolean {

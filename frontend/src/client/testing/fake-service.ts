@@ -51,7 +51,7 @@ export class FakeService {
   #grant(): Grant {
     this.#issued += 1;
     const token = this.sharedToken ?? `disposable-${this.#issued}`;
-    const expiresAt = Math.floor(this.clock.now() / 1000) + this.lifetimeSeconds;
+    const expiresAt = Math.floor((this.clock.now() + this.clockAheadMs) / 1000) + this.lifetimeSeconds;
     return { token, cacheName: "cache", topic: this.topic, expiresAt };
   }
 
