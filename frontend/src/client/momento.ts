@@ -21,6 +21,8 @@ class MomentoStream implements Stream {
   #closed = false;
   /** The SDK resumes only from a position that an item or a discontinuity gave it. */
   #hasPosition = false;
+  /** Of the item that is about to be told. Numbers start anew on each page, and only the logger is told which. */
+  #page = "";
   #requests = 0;
   #restarting = false;
 
@@ -67,7 +69,8 @@ class MomentoStream implements Stream {
     return {
       onItem: (item) => {
         this.#hasPosition = true;
-        this.#tell((listener) => listener.item(String(item.value()), String(item.sequenceNumber())));
+        const position = `${this.#page}:${item.sequenceNumber()}`;
+        this.#tell((listener) => listener.item(String(item.value()), position));
       },
       onHeartbeat: () => this.#tell((listener) => listener.heartbeat()),
       onDiscontinuity: () => {
@@ -96,6 +99,8 @@ class MomentoStream implements Stream {
     } else if (text.startsWith("Stream ended on topic") || text.includes("Will attempt to restart stream")) {
       this.#restarting = true;
       this.#interrupted();
+    } else if (text.startsWith("Received an item")) {
+      this.#page = /sequence page: (\d+)$/.exec(text)?.[1] ?? "";
     }
   }
 
