@@ -1,11 +1,13 @@
 """Every trap of the Momento web SDK's reconnecting (the table in `frontend/src/client/momento.ts`'s reasons)."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext
+from playwright.async_api import BrowserContext, expect
 
 from local.demo.identity import Credentials
 from tests.browser.conftest import OpenPage
@@ -17,12 +19,27 @@ from tests.support.browser_tokens import put_storage
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SUBSCRIBE = "/cache_client.pubsub.Pubsub/Subscribe"
+TOKEN_SECONDS = 4
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def user(stack: BrowserStack) -> Credentials:
     """The same for all: what the tests look at is the connection."""
     return await stack.sign_up()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def newcomer(context: BrowserContext, open_page: OpenPage, stack: BrowserStack) -> TaskPage:
+    """The page of a person for whom no token is cached."""
+    await put_storage(context, await stack.signed_in(await stack.sign_up()))
+    return await open_page(context)
+
+
+@pytest.fixture(scope="module")
+def short_tokens(stack: BrowserStack) -> Iterator[None]:
+    """Tokens that live four seconds, until the end of this module."""
+    with stack.local.restarted("token", {"TOKEN_VALID_SECONDS": str(TOKEN_SECONDS)}):
+        yield
 
 
 class Subscribes:
@@ -72,8 +89,13 @@ async def test_a_refused_reconnect_is_not_the_end(
     await tell(page, stack, "afterwards")
 
 
-async def test_a_connection_refused_is_not_the_end(page: TaskPage, network: Network, stack: BrowserStack) -> None:
-    with network.momento.cut():
+@pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
+async def test_a_connection_refused_is_not_the_end(
+    page: TaskPage, network: Network, stack: BrowserStack, items: int
+) -> None:
+    for number in range(items):
+        await tell(page, stack, f"before {number}")
+    async with network.momento.closed():
         await page.state("reconnecting")
     await page.live()
     await tell(page, stack, "afterwards")
@@ -117,18 +139,35 @@ async def test_a_stream_that_never_opens_is_given_up_and_tried_again(
 
 
 async def test_junk_in_the_topic_harms_nothing(page: TaskPage, stack: BrowserStack) -> None:
+    asked = Subscribes(page)
     topic = await stack.topic(await page.id_token())
     async with stack.publisher() as publisher:
-        for text in ('{"taskId": 7}', "\u0000", "plain text"):
+        for text in ('{"taskId": 7}', "", "\u0000", "plain text"):
             await publisher.publish(topic, text)
     await page.toasted("plain text")
     await page.live()
     await tell(page, stack, "afterwards")
+    assert asked.count == 0
 
 
-async def test_a_first_discontinuity_and_one_in_between_are_caught_up(
-    page: TaskPage, network: Network, stack: BrowserStack
+async def test_bare_text_is_told_though_the_topic_has_begun_anew(
+    newcomer: TaskPage, network: Network, stack: BrowserStack
 ) -> None:
+    """It has no id but its number in the topic, and numbers start again at one."""
+    page = newcomer
+    await page.live()
+    topic = await stack.topic(await page.id_token())
+    async with stack.publisher() as publisher, stack.emulating(historyMessages=0):
+        await publisher.publish(topic, "first of the old")
+        await page.toasted("first of the old")
+        network.momento.drop()
+        await page.state("reconnecting")
+        await page.live()
+        await publisher.publish(topic, "first of the new")
+        await page.toasted("first of the new")
+
+
+async def test_a_first_discontinuity_harms_nothing(page: TaskPage, network: Network, stack: BrowserStack) -> None:
     async with stack.emulating(firstDiscontinuity=True):
         network.momento.drop()
         await stack.post(await page.id_token(), "in the gap")
@@ -136,20 +175,57 @@ async def test_a_first_discontinuity_and_one_in_between_are_caught_up(
         await page.live()
 
 
-async def test_tokens_are_renewed_long_before_they_expire_without_a_gap(
-    context: BrowserContext, open_page: OpenPage, stack: BrowserStack
+async def test_what_a_discontinuity_tells_of_is_caught_up_without_a_new_stream(
+    page: TaskPage, stack: BrowserStack
 ) -> None:
-    """Streams end when their token expires; with renewal none lives that long."""
-    await put_storage(context, await stack.signed_in(await stack.sign_up()))  # for whom no token is cached
-    with stack.local.restarted("token", {"TOKEN_VALID_SECONDS": "6"}):
-        page = await open_page(context)
+    """Over its quota Momento skips a delivery, and says so before the next thing that it sends."""
+    asked, states = Subscribes(page), await watch_states(page)
+    async with stack.emulating(topicOperationsPerSecond=1, heartbeatSeconds=0.2):
+        await stack.post(await page.id_token(), "skipped")
+        await page.toasted("Finished task: skipped")
+    assert (asked.count, await states()) == (0, [])
+
+
+@pytest.mark.usefixtures("short_tokens")
+async def test_tokens_are_renewed_long_before_they_expire_without_a_gap(
+    newcomer: TaskPage, stack: BrowserStack
+) -> None:
+    """Streams end when their token expires; with renewal none lives that long, and none needs to be made up for."""
+    page = newcomer
+    await page.page.route("**/notifications?*", lambda route: route.abort())
+    await page.live()
+    asked, states = Subscribes(page), await watch_states(page)
+    topic, published = await stack.topic(await page.id_token()), 0
+    async with stack.publisher() as publisher, asyncio.timeout(20):
+        while asked.count < 3:
+            news = {"taskId": f"{published}", "status": "finished", "message": "x", "time": time.time_ns() // 1_000_000}
+            await publisher.publish(topic, json.dumps(news))
+            published += 1
+            await asyncio.sleep(0.05)
+    assert await states() == []
+    assert published < 200  # more than the list holds
+    await expect(page.page.locator(".task[data-state=finished]")).to_have_count(published)
+
+
+@pytest.mark.usefixtures("short_tokens")
+@pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
+async def test_a_reconnect_with_an_expired_token_is_not_the_end(
+    newcomer: TaskPage, network: Network, stack: BrowserStack, items: int
+) -> None:
+    page = newcomer
+    async with stack.emulating(endStreamsAtExpiry=False):
         await page.live()
-        asked, states = Subscribes(page), await watch_states(page)
-        for number in range(5):
-            await tell(page, stack, f"number {number}")
-            await asyncio.sleep(1.7)
-        assert await states() == []
-        assert 2 <= asked.count <= 8
+        for number in range(items):
+            await tell(page, stack, f"before {number}")
+        id_token = await page.id_token()
+        with network.token.cut():  # else it would be renewed
+            await asyncio.sleep(TOKEN_SECONDS)
+            network.momento.drop()
+            await page.state("reconnecting")
+            await stack.post(id_token, "meanwhile")
+        await page.live()
+        await page.toasted("Finished task: meanwhile")
+        await tell(page, stack, "afterwards")
 
 
 async def watch_states(page: TaskPage) -> Callable[[], Awaitable[list[str]]]:

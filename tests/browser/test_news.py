@@ -1,10 +1,11 @@
 """Tasks and what becomes of them, as a person sees it."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import BrowserContext, expect
 
 from local.demo.identity import Credentials
 from tests.browser.conftest import NewContext, OpenPage
+from tests.support.browser_network import until_recorded
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
 
@@ -136,6 +137,17 @@ async def test_a_new_browser_lists_the_past_and_toasts_none_of_it(
     await fresh.send("from now on")
     await fresh.toasted("Finished task: from now on")
     assert list(await fresh.toasts()) == ["Finished task: from now on"]
+
+
+async def test_news_of_a_task_that_was_faster_than_the_first_connection_is_toasted(
+    context: BrowserContext, open_page: OpenPage, stack: BrowserStack
+) -> None:
+    async with stack.emulating(faults=[{"method": "Subscribe", "delayMs": 2_000}]):
+        page = await open_page(context)
+        await page.send("at once")
+        await until_recorded(stack, await page.id_token(), 1)
+        await page.state("connecting")
+        await page.toasted("Finished task: at once")
 
 
 async def look_away(page: TaskPage) -> None:

@@ -27,6 +27,19 @@ class FaultProxy:
         self._refusing = False
         self._status: int | None = None
         self._connections: set[_Connection] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen, on the same port of 127.0.0.1 each time."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def close(self) -> None:
+        if self._server is None:
+            return
+        self._server.close()
+        self.drop()
+        await self._server.wait_closed()
 
     def drop(self) -> None:
         """Break every connection off; new ones are let through, if nothing else is in force."""
@@ -48,6 +61,15 @@ class FaultProxy:
         finally:
             self._refusing = False
 
+    @asynccontextmanager
+    async def closed(self) -> AsyncIterator[None]:
+        """Nobody listens for the length of the block: connections are refused, where `cut` breaks them off."""
+        await self.close()
+        try:
+            yield
+        finally:
+            await self.open()
+
     @contextmanager
     def answering(self, status: int) -> Iterator[None]:
         """Every request is answered with `status`, CORS allowed, without reaching the server."""
@@ -59,7 +81,7 @@ class FaultProxy:
             self._status = None
             self.drop()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer)
         self._connections.add(connection)
         try:
@@ -141,11 +163,8 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, st
 async def fault_proxy(target_port: int) -> AsyncIterator[FaultProxy]:
     """A proxy that listens on a free port of 127.0.0.1 for the length of the block."""
     proxy = FaultProxy(target_port)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
+    await proxy.open()
     try:
         yield proxy
     finally:
-        server.close()
-        proxy.drop()
-        await server.wait_closed()
+        await proxy.close()
