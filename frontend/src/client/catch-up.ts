@@ -67,11 +67,17 @@ export class CatchUp {
     const { seen, settings } = this;
     const { records, servedAt } = await this.service.newsAfter(seen.cursor - settings.timing.overlapMs, signal);
     if (signal.aborted) return;
-    const bornAt = servedAt - (settings.clock.now() - this.#bornAt);
-    for (const news of records) this.listener.news(news, seen.hasPast || news.time >= bornAt ? "catch-up" : "history");
+    const source = this.#sourceOf(servedAt);
+    for (const news of records) this.listener.news(news, source(news));
     if (signal.aborted) return;
     seen.caughtUp(records);
     this.listener.done();
+  }
+
+  #sourceOf(servedAt: number): (news: Notification) => Source {
+    const { hasPast, bareText } = this.seen;
+    const bornAt = servedAt - (this.settings.clock.now() - this.#bornAt);
+    return ({ time }) => (!bareText && (hasPast || time >= bornAt) ? "catch-up" : "history");
   }
 
   #failed(error: unknown): void {

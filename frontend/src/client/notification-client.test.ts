@@ -446,6 +446,30 @@ describe("catch-up", () => {
     expect(h.told.filter((taskId) => taskId === "a")).toHaveLength(1);
   });
 
+  test("does not announce again what came as bare text, which says no task", async () => {
+    const h = new Harness();
+    const client = await h.live();
+    h.topic.last.item("Finished task: x");
+    h.service.records = [finished({ taskId: "a", message: "Finished task: x" })];
+    h.topic.last.listener.gap();
+    await settle();
+    h.service.records.push(finished({ taskId: "b" }));
+    client.stop();
+    await h.live();
+    expect(h.news.map(({ source }) => source)).toEqual(["live", "history", "history"]);
+  });
+
+  test("announces again once no bare text comes any more", async () => {
+    const h = new Harness();
+    await h.live();
+    h.topic.last.item("not from the service");
+    h.topic.last.item({ taskId: "a" });
+    h.service.records = [finished({ taskId: "b" })];
+    h.topic.last.listener.gap();
+    await settle();
+    expect(h.news.at(-1)).toMatchObject({ taskId: "b", source: "catch-up" });
+  });
+
   test("that is cut short by a sign-out from within leaves nothing behind", async () => {
     const h = new Harness();
     h.service.records = [finished({ taskId: "a" }), finished({ taskId: "b" })];

@@ -212,7 +212,7 @@ export class NotificationClient {
   }
 
   #tell(news: Notification, source: Source): void {
-    if (!this.#isRunning() || !this.#seen.add(news)) return;
+    if (!this.#isRunning() || !this.#seen.add(news, source)) return;
     this.#saveSoon();
     this.#emitter.emit("news", { ...news, source });
   }

@@ -13,9 +13,14 @@ export function asNotification(value: unknown): Notification | null {
 
 const ANONYMOUS = "topic:";
 
-/** The service records how tasks end; neither progress, nor what came as bare text and names no task. */
-export function isRecorded({ taskId, status }: Notification): boolean {
-  return status !== "progress" && !taskId.startsWith(ANONYMOUS);
+/** It names no task, and its time is this machine's. */
+export function isBareText({ taskId }: Notification): boolean {
+  return taskId.startsWith(ANONYMOUS);
+}
+
+/** The service records how tasks end, and tells it by their ids: neither progress, nor what came as bare text. */
+export function isRecorded(news: Notification): boolean {
+  return news.status !== "progress" && !isBareText(news);
 }
 
 /**

@@ -1,6 +1,6 @@
-import { isRecorded, keyOf } from "./notification";
+import { isBareText, isRecorded, keyOf } from "./notification";
 import { RecentKeys } from "./recent-keys";
-import type { Memory, Notification } from "./types";
+import type { Memory, Notification, Source } from "./types";
 
 /** Above the 200 records a user that the service keeps, so that a full catch-up finds all of them known. */
 const MAX_KEYS = 600;
@@ -8,6 +8,7 @@ const MAX_KEYS = 600;
 interface Saved {
   cursor: number | null;
   keys: string[];
+  bareText?: boolean;
 }
 
 /**
@@ -16,6 +17,7 @@ interface Saved {
  */
 export class Seen {
   #cursor: number | null = null;
+  #bareText = false;
   readonly #recorded = new RecentKeys(MAX_KEYS);
   /** No catch-up brings it again: kept apart, so that it pushes out none that one does, and for this page only. */
   readonly #unrecorded = new RecentKeys(MAX_KEYS);
@@ -30,6 +32,7 @@ export class Seen {
     if (saved === null) return;
     if (saved.cursor !== null) this.#cursor = Math.max(this.cursor, saved.cursor);
     this.#recorded.addOlder(saved.keys);
+    this.#bareText ||= saved.bareText === true;
   }
 
   /** Epoch milliseconds of the newest record that a catch-up has brought; 0 where none ever did. */
@@ -42,8 +45,15 @@ export class Seen {
     return this.#cursor !== null;
   }
 
+  /** What comes live names no task: whatever a catch-up brings may have been told already. */
+  get bareText(): boolean {
+    return this.#bareText;
+  }
+
   /** True the first time that this news is seen. */
-  add(news: Notification): boolean {
+  add(news: Notification, source?: Source): boolean {
+    if (isBareText(news)) this.#bareText = true;
+    else if (source === "live") this.#bareText = false;
     return (isRecorded(news) ? this.#recorded : this.#unrecorded).add(keyOf(news));
   }
 
@@ -53,14 +63,19 @@ export class Seen {
   }
 
   save(): void {
-    this.memory.save(JSON.stringify({ cursor: this.#cursor, keys: this.#recorded.all() } satisfies Saved));
+    this.memory.save(JSON.stringify(this.#saved()));
   }
 
   forget(): void {
     this.#cursor = null;
+    this.#bareText = false;
     this.#recorded.clear();
     this.#unrecorded.clear();
     this.memory.clear();
+  }
+
+  #saved(): Saved {
+    return { cursor: this.#cursor, keys: this.#recorded.all(), bareText: this.#bareText };
   }
 }
 
