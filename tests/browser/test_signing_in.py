@@ -1,7 +1,7 @@
 """Who gets in, and what is left when they go."""
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Request, expect
 
 from local.demo.identity import Credentials, fresh_credentials
 from tests.browser.conftest import NewContext, OpenPage
@@ -88,6 +88,47 @@ async def test_signing_out_in_one_tab_signs_out_all(page: TaskPage, open_page: O
     await expect(other.page.locator("input[name=username]")).to_be_visible()
 
 
+async def test_a_sign_out_tells_cognito_once_however_many_tabs_there_are(page: TaskPage, open_page: OpenPage) -> None:
+    revocations: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.headers.get("x-amz-target", "").endswith("RevokeToken"):
+            revocations.append(request.method)
+
+    page.page.context.on("request", note)
+    other = await open_page(page.page.context)
+    await other.live()
+    await page.sign_out()
+    await expect(other.page.locator("input[name=username]")).to_be_visible()
+    await page.page.wait_for_timeout(500)  # for one too many
+    assert revocations == ["POST"]
+
+
+async def test_signing_out_waits_for_no_cognito(page: TaskPage, open_page: OpenPage, network: Network) -> None:
+    with network.cognito.silent():
+        await page.page.get_by_role("button", name="Sign out").click()
+        await expect(page.page.locator("input[name=username]")).to_be_visible(timeout=2_000)
+        assert await kept_tokens(page) == []
+        other = await open_page(page.page.context)
+        await expect(other.page.locator("input[name=username]")).to_be_visible()
+
+
+async def test_a_tab_that_signed_in_itself_has_a_form_after_a_sign_out_elsewhere(
+    page: TaskPage, open_page: OpenPage, user: Credentials, stack: BrowserStack
+) -> None:
+    await page.sign_out()
+    await page.sign_in(user)
+    other = await open_page(page.page.context)
+    await other.live()
+    await other.sign_out()
+    await page.sign_in(await stack.sign_up())
+
+
+async def kept_tokens(page: TaskPage) -> list[str]:
+    found: list[str] = await page.page.evaluate("Object.keys(localStorage).filter((key) => key.endsWith('Token'))")
+    return found
+
+
 async def test_signing_in_again_doubles_no_toast(page: TaskPage, user: Credentials) -> None:
     await page.sign_out()
     await page.sign_in(user)
@@ -101,7 +142,7 @@ async def test_signing_out_without_a_network_leaves_nothing_either(page: TaskPag
         await page.sign_out()
     await page.page.reload()
     await expect(page.page.locator("input[name=username]")).to_be_visible()
-    assert await page.page.evaluate("Object.keys(localStorage).filter((key) => key.endsWith('.idToken'))") == []
+    assert await kept_tokens(page) == []
 
 
 async def test_a_tab_that_waits_for_sign_in_follows_another(

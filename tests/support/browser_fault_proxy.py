@@ -25,6 +25,7 @@ class FaultProxy:
         """Requests reach the server; the connection breaks where its answer would come."""
         self._target_port = target_port
         self._refusing = False
+        self._silent = False
         self._status: int | None = None
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
@@ -71,6 +72,17 @@ class FaultProxy:
             await self.open()
 
     @contextmanager
+    def silent(self) -> Iterator[None]:
+        """Connections, old and new, stay and carry nothing for the length of the block."""
+        self._silent = True
+        self.freeze()
+        try:
+            yield
+        finally:
+            self._silent = False
+            self.drop()
+
+    @contextmanager
     def answering(self, status: int) -> Iterator[None]:
         """Every request is answered with `status`, CORS allowed, without reaching the server."""
         self._status = status
@@ -84,6 +96,8 @@ class FaultProxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(writer)
         self._connections.add(connection)
+        if self._silent:
+            connection.flowing.clear()
         try:
             if self._refusing:
                 connection.reset()

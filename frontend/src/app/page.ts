@@ -1,5 +1,5 @@
 import { shallowRef, type ShallowRef } from "vue";
-import { configureAuth, currentUser, onSignedIn, signOut, type User } from "../auth/session";
+import { configureAuth, currentUser, endSession, onSignedIn, type User } from "../auth/session";
 import { loadConfig, type Config } from "./config";
 import { SESSION_EXPIRED } from "./words";
 import { Workspace } from "./workspace";
@@ -21,12 +21,14 @@ export class Page {
     });
   }
 
-  async load(): Promise<void> {
+  /** `notice`: what to say where nobody is signed in. */
+  async load(notice: string | null = null): Promise<void> {
     try {
-      this.#config ??= await this.#configure();
+      const config = (this.#config ??= await this.#configure());
       const user = await currentUser();
-      if (user === null) this.#showSignIn(null);
-      else this.#showWorkspace(user, this.#config);
+      if (this.view.value.name === "signed-in") return; // by another call
+      if (user === null) this.view.value = { name: "signed-out", config, notice };
+      else this.#showWorkspace(user, config);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       this.view.value = { name: "broken", reason };
@@ -41,9 +43,9 @@ export class Page {
   async signOut(): Promise<void> {
     const { view } = this;
     if (view.value.name !== "signed-in") return;
-    view.value.workspace.signOut();
-    this.#showSignIn(null);
-    await signOut();
+    await view.value.workspace.signOut();
+    this.view.value = { name: "loading" };
+    await this.load();
   }
 
   async #configure(): Promise<Config> {
@@ -52,23 +54,15 @@ export class Page {
     return config;
   }
 
-  /** What is left of the session is of no use; but the browser may be somebody else's by now. */
-  async #leave(user: User): Promise<void> {
-    const now = await currentUser().catch(() => null);
-    if (now === null || now.id === user.id) await signOut();
-    else await this.load();
-  }
-
-  #showSignIn(notice: string | null): void {
-    if (this.#config !== undefined) this.view.value = { name: "signed-out", config: this.#config, notice };
+  /** The sign-in screens are shown when no token is left: else they would find one, and show nothing. */
+  async #over(user: User, config: Config, expired: boolean): Promise<void> {
+    this.view.value = { name: "loading" };
+    if (expired) await endSession(user.id, config);
+    await this.load(expired ? SESSION_EXPIRED : null); // the browser may be somebody else's by now
   }
 
   #showWorkspace(user: User, config: Config): void {
-    const over = (expired: boolean): void => {
-      this.#showSignIn(expired ? SESSION_EXPIRED : null);
-      if (expired) void this.#leave(user);
-    };
-    const workspace = new Workspace(config, user, over);
+    const workspace = new Workspace(config, user, (expired) => void this.#over(user, config, expired));
     this.view.value = { name: "signed-in", user, workspace };
     workspace.open();
   }

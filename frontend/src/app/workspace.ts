@@ -1,5 +1,5 @@
 import { ref, shallowReactive, shallowRef, type Ref } from "vue";
-import { idTokenOf, type User } from "../auth/session";
+import { endSession, idTokenOf, type User } from "../auth/session";
 import {
   NotificationClient,
   type ClientState,
@@ -61,9 +61,9 @@ export class Workspace {
   };
 
   constructor(
-    config: Config,
-    user: User,
-    /** Called once, when the session is over or was ended in another tab. */
+    private readonly config: Config,
+    private readonly user: User,
+    /** Called at most once, when the session is over or was ended in another tab; not for `signOut`. */
     private readonly onOver: (expired: boolean) => void,
   ) {
     this.#getIdToken = idTokenOf(user.id);
@@ -106,8 +106,10 @@ export class Workspace {
     this.#tabs.send({ type: "nudge" });
   }
 
-  /** Ends everything, here and in the other tabs, and forgets it. */
-  signOut(): void {
+  /** Ends everything, here and in the other tabs, and forgets it. The others hear of it when no token is left. */
+  async signOut(): Promise<void> {
+    this.#closing.abort(); // what the parts say on their way out is not the end of the session a second time
+    await endSession(this.user.id, this.config);
     this.#tabs.send({ type: "signed-out" });
     this.#forget();
   }
@@ -125,8 +127,8 @@ export class Workspace {
   }
 
   #forget(): void {
-    this.#client.signOut();
     this.close();
+    this.#client.signOut();
     this.#memory.forget();
     this.#storage.clear();
     this.book.clear();

@@ -1,8 +1,13 @@
 import { Amplify } from "aws-amplify";
 import { fetchAuthSession, signOut as amplifySignOut } from "aws-amplify/auth";
+import { cognitoUserPoolsTokenProvider } from "aws-amplify/auth/cognito";
 import { Hub } from "aws-amplify/utils";
 import type { Config } from "../app/config";
 import type { GetIdToken } from "../client";
+import { refreshWithDeadline } from "./refresh";
+import { revoke } from "./revoke";
+
+const { tokenOrchestrator } = cognitoUserPoolsTokenProvider;
 
 export interface User {
   /** Cognito's `sub`: what the system knows the user by. */
@@ -13,6 +18,7 @@ export interface User {
 export function configureAuth({ userPoolId, userPoolClientId, cognitoEndpoint }: Config): void {
   const endpoint = cognitoEndpoint ? { userPoolEndpoint: cognitoEndpoint } : {};
   Amplify.configure({ Auth: { Cognito: { userPoolId, userPoolClientId, ...endpoint } } });
+  refreshWithDeadline();
 }
 
 /**
@@ -34,9 +40,16 @@ export async function currentUser(): Promise<User | null> {
   return { id: payload.sub, name: typeof payload["email"] === "string" ? payload["email"] : payload.sub };
 }
 
-/** Forgets the tokens here in any case; tells Cognito too where it can be reached. */
-export async function signOut(): Promise<void> {
-  await amplifySignOut();
+/**
+ * Forgets the tokens of this user, though not of another who signed in meanwhile. Waits for no server: Amplify's
+ * own sign-out keeps the tokens until Cognito has answered.
+ */
+export async function endSession(userId: string, config: Config): Promise<void> {
+  const stored = await tokenOrchestrator.getTokenStore().loadTokens();
+  if (stored !== null && stored.idToken?.payload.sub !== userId) return;
+  await tokenOrchestrator.clearTokens();
+  await amplifySignOut(); // has nothing left to send, and tells the sign-in screens
+  if (stored?.refreshToken !== undefined) void revoke(config, stored.refreshToken);
 }
 
 /** Calls the listener when somebody signs in, here or in another tab. */
