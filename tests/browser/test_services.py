@@ -4,12 +4,14 @@ import asyncio
 
 import pytest
 from aiobotocore.session import get_session
-from playwright.async_api import expect
+from playwright.async_api import BrowserContext, expect
 
 from local.demo.identity import Credentials
+from tests.browser.conftest import OpenPage
 from tests.support.browser_chromium import Network
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
+from tests.support.browser_tokens import expire_tokens, expire_tokens_under, put_storage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -56,15 +58,59 @@ async def test_a_refused_origin_is_told_as_a_service_out_of_reach(page: TaskPage
     await page.shows("from a foreign origin")
 
 
-async def test_an_expired_session_says_so_and_keeps_what_was_sent(
-    page: TaskPage, stack: BrowserStack, network: Network, user: Credentials
+async def test_an_expired_id_token_is_refreshed_without_a_word(
+    context: BrowserContext, stack: BrowserStack, user: Credentials, open_page: OpenPage
 ) -> None:
+    aged = expire_tokens(await stack.signed_in(user))
+    await put_storage(context, aged)
+    page = await open_page(context)
+    await page.live()
+    await page.send("with a fresh token")
+    await page.shows("with a fresh token")
+    assert await page.id_token() not in {each["value"] for each in aged["origins"][0]["localStorage"]}
+
+
+async def test_an_expired_session_says_so_and_keeps_what_was_sent(
+    page: TaskPage, stack: BrowserStack, user: Credentials
+) -> None:
+    """The id token has run out, and Cognito refuses the refresh token."""
     await end_session(stack, user)
-    with network.ingest.answering(401), network.token.answering(401):
+    await expire_tokens_under(page.page)
+    await page.send("sent too late")
+    await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
+    await page.sign_in(user)
+    await page.shows("sent too late")
+
+
+async def test_a_session_that_the_services_refuse_is_over_too(
+    page: TaskPage, network: Network, user: Credentials
+) -> None:
+    with network.ingest.answering(401):
         await page.send("sent too late")
         await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
     await page.sign_in(user)
     await page.shows("sent too late")
+
+
+async def test_a_page_whose_session_expired_while_it_was_closed_asks_to_sign_in(
+    context: BrowserContext, stack: BrowserStack, user: Credentials, open_page: OpenPage
+) -> None:
+    aged = expire_tokens(await stack.signed_in(user))
+    await end_session(stack, user)
+    await put_storage(context, aged)
+    page = await open_page(context)
+    await page.sign_in(user)
+
+
+async def test_a_cognito_that_does_not_answer_is_said_with_a_retry(
+    context: BrowserContext, stack: BrowserStack, user: Credentials, open_page: OpenPage, network: Network
+) -> None:
+    await put_storage(context, expire_tokens(await stack.signed_in(user)))
+    with network.cognito.silent():
+        page = await open_page(context)
+        await expect(page.page.get_by_role("alert")).to_contain_text("does not answer", timeout=15_000)
+    await page.page.get_by_role("button", name="Try again").click()
+    await page.live()
 
 
 async def end_session(stack: BrowserStack, user: Credentials) -> None:

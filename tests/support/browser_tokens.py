@@ -4,13 +4,17 @@ What Amplify would have kept in the browser is put there; `test_signing_in.py` d
 """
 
 import asyncio
+import json
+import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jwt
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore import UNSIGNED
-from playwright.async_api import BrowserContext, StorageState
+from jwt.utils import base64url_encode
+from playwright.async_api import BrowserContext, Page, StorageState
 from pycognito.aws_srp import AWSSRP
 
 from local.demo.config import ClientConfig
@@ -18,6 +22,8 @@ from local.demo.identity import Credentials
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient
+
+PUT_ENTRIES = "(entries) => { for (const { name, value } of entries) localStorage.setItem(name, value); }"
 
 
 async def signed_in_storage(config: ClientConfig, user: Credentials, page_url: str) -> StorageState:
@@ -47,14 +53,30 @@ async def put_storage(context: BrowserContext, storage: StorageState) -> None:
     (origin,) = storage["origins"]
     page = await context.new_page()
     await page.goto(f"{origin['origin']}/icon.svg")
-    await page.evaluate(
-        """(entries) => {
-          localStorage.clear();
-          for (const { name, value } of entries) localStorage.setItem(name, value);
-        }""",
-        origin["localStorage"],
-    )
+    await page.evaluate("localStorage.clear()")
+    await page.evaluate(PUT_ENTRIES, origin["localStorage"])
     await page.close()
+
+
+def expire_tokens(storage: StorageState) -> StorageState:
+    """The same storage when the id token and the access token have run out, as far as the page can tell."""
+    (origin,) = storage["origins"]
+    aged = [{**each, "value": _run_out(each)} for each in origin["localStorage"]]
+    return {**storage, "origins": [{**origin, "localStorage": aged}]}  # type: ignore[typeddict-item]
+
+
+async def expire_tokens_under(page: Page) -> None:
+    """While the page is open, as time would."""
+    (origin,) = expire_tokens(await page.context.storage_state())["origins"]
+    await page.evaluate(PUT_ENTRIES, origin["localStorage"])
+
+
+def _run_out(entry: Mapping[str, str]) -> str:
+    if not entry["name"].endswith((".idToken", ".accessToken")):
+        return entry["value"]
+    head, _, signature = entry["value"].split(".")
+    claims = jwt.decode(entry["value"], options={"verify_signature": False}) | {"exp": int(time.time()) - 60}
+    return f"{head}.{base64url_encode(json.dumps(claims).encode()).decode()}.{signature}"
 
 
 async def _tokens(cognito: "CognitoIdentityProviderClient", config: ClientConfig, user: Credentials) -> Any:
