@@ -3,7 +3,7 @@ import { ServiceError } from "../client";
 import { splitTasks } from "../tasks/split-tasks";
 import { loadConfig, route } from "./config";
 import { UserStorage } from "./user-storage";
-import { connectionAdvice, delayAdvice } from "./words";
+import { advice, sameTrouble } from "./words";
 
 const CONFIG = { tokenUrl: "a", taskUrl: "b", region: "c", userPoolId: "d", userPoolClientId: "e" };
 const answering =
@@ -82,37 +82,56 @@ describe("what a user's browser keeps", () => {
     const item = new UserStorage("alice", forbidden).item("news");
     item.save("A");
     expect(item.load()).toBeNull();
+    const shelf = new UserStorage("alice", forbidden).shelf("outbox");
+    expect([shelf.save("a", "A"), shelf.load("a"), shelf.names()]).toEqual([false, null, []]);
+  });
+
+  test("may be many things of a kind, each under its own name", () => {
+    const { real } = storage();
+    const shelf = new UserStorage("alice", real).shelf("outbox");
+    new UserStorage("alice", real).item("tasks").save("T");
+    new UserStorage("bob", real).shelf("outbox").save("c", "C");
+    expect([shelf.save("a", "A"), shelf.save("b", "B"), shelf.names()]).toEqual([true, true, ["a", "b"]]);
+    shelf.remove("a");
+    expect([shelf.names(), shelf.load("a"), shelf.load("b")]).toEqual([["b"], null, "B"]);
   });
 });
 
 describe("errors in words that a person can act on", () => {
+  const delay = (error: unknown, fleeting = false) => ({ error, fleeting });
+  const problem = { stage: "token", message: "x", status: 503 } as const;
+
   test.each([
-    [new TypeError("Failed to fetch"), "The service cannot be reached. Trying again in 3 s; your tasks are kept."],
-    [
-      new ServiceError("quota", 429, "r", 2_500),
-      "You have sent as many tasks as one user may for now. Trying again in 3 s; your tasks are kept.",
-    ],
-    [
-      new ServiceError("down", 503, "r", undefined),
-      "The service is busy or away for a moment. Trying again in 3 s; your tasks are kept.",
-    ],
-    [
-      new ServiceError("boom", 500, "r-9", undefined),
-      "The service answered with an error (request r-9). Trying again in 3 s; your tasks are kept.",
-    ],
+    [new TypeError("Failed to fetch"), "The service cannot be reached."],
+    [new ServiceError("quota", 429, "r", 2_500), "You have sent as many tasks as one user may for now."],
+    [new ServiceError("down", 503, "r", undefined), "The service is busy or away for a moment."],
+    [new ServiceError("boom", 500, "r-9", undefined), "The service answered with an error (request r-9)."],
   ])("%s", (error, words) => {
-    expect(delayAdvice(error, 2_500)).toBe(words);
+    expect(advice("live", null, delay(error))).toBe(`${words} Trying again by itself; your tasks are kept.`);
   });
 
   test("nothing is said while all is well", () => {
-    expect([connectionAdvice("live", null), connectionAdvice("connecting", null)]).toEqual([null, null]);
+    expect([advice("live", null, null), advice("connecting", null, null)]).toEqual([null, null]);
   });
 
   test("offline says what becomes of tasks", () => {
-    expect(connectionAdvice("offline", null)).toMatch(/kept/);
+    expect(advice("offline", null, null)).toMatch(/kept/);
+  });
+
+  test("tasks that would not outlive the page are said to, whatever delays them", () => {
+    for (const state of ["live", "offline"] as const)
+      expect(advice(state, null, delay(new TypeError(), true))).toMatch(/leave this page open/);
   });
 
   test("a problem's reason is told", () => {
-    expect(connectionAdvice("reconnecting", { stage: "token", message: "x", status: 503 })).toMatch(/busy or away/);
+    expect(advice("reconnecting", problem, null)).toMatch(/busy or away/);
+  });
+
+  test("the same trouble is known again, whichever request it was", () => {
+    const busy = new ServiceError("down", 503, "r-1", undefined);
+    expect(sameTrouble(busy, new ServiceError("down", 503, "r-2", 1_000))).toBe(true);
+    expect(sameTrouble(problem, { ...problem, requestId: "r-2" })).toBe(true);
+    expect(sameTrouble(busy, new TypeError())).toBe(false);
+    expect(sameTrouble(null, busy)).toBe(false);
   });
 });

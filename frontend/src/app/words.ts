@@ -9,20 +9,45 @@ export const STATE_WORDS: Record<ClientState, string> = {
   "signed-out": "Signed out",
 };
 
-/** Why news does not come, and what to do about it; null while all is well. */
-export function connectionAdvice(state: ClientState, problem: Problem | null): string | null {
+/** Why tasks are waiting to be sent. */
+export interface Delay {
+  error: unknown;
+  /** Some of them would not outlive the page. */
+  fleeting: boolean;
+}
+
+const LEAVE_OPEN = "This browser's storage is full or blocked: leave this page open until your tasks are sent.";
+
+/**
+ * Why news does not come, or tasks do not go, and what to do about it; null while all is well. Nothing in it changes
+ * from one attempt to the next, since each change is read out.
+ */
+export function advice(state: ClientState, problem: Problem | null, delay: Delay | null): string | null {
+  const words = connectionAdvice(state, problem) ?? (delay === null ? null : delayAdvice(delay.error));
+  return words !== null && delay?.fleeting ? `${words} ${LEAVE_OPEN}` : words;
+}
+
+/** Whether both are about the same, whichever request it was. */
+export function sameTrouble(one: unknown, other: unknown): boolean {
+  return one !== null && other !== null && statusOf(one) === statusOf(other);
+}
+
+function statusOf(trouble: unknown): unknown {
+  return typeof trouble === "object" && trouble !== null && "status" in trouble ? trouble.status : undefined;
+}
+
+function connectionAdvice(state: ClientState, problem: Problem | null): string | null {
   if (state === "offline") return "You are offline. Tasks that you send are kept, and go out when the network is back.";
   if (state !== "reconnecting") return null;
   const reason = problem === null ? "The connection was lost." : problemWords(problem.status, problem.requestId);
   return `${reason} Trying again by itself; no news is lost.`;
 }
 
-/** Why tasks are not sent, and when they will be. */
-export function delayAdvice(error: unknown, retryInMs: number): string {
-  const when = `Trying again in ${Math.max(1, Math.ceil(retryInMs / 1000))} s; your tasks are kept.`;
-  if (!(error instanceof ServiceError)) return `The service cannot be reached. ${when}`;
-  if (error.status === 429) return `You have sent as many tasks as one user may for now. ${when}`;
-  return `${problemWords(error.status, error.requestId)} ${when}`;
+function delayAdvice(error: unknown): string {
+  const then = "Trying again by itself; your tasks are kept.";
+  if (!(error instanceof ServiceError)) return `The service cannot be reached. ${then}`;
+  if (error.status === 429) return `You have sent as many tasks as one user may for now. ${then}`;
+  return `${problemWords(error.status, error.requestId)} ${then}`;
 }
 
 export const SESSION_EXPIRED = "Your session has expired. Sign in again to go on; what you sent is kept.";

@@ -14,12 +14,13 @@ import { SystemNotifications } from "../news/system-notifications";
 import { Toasts } from "../news/toasts";
 import { Tabs, type Message } from "../tabs/tabs";
 import { EarlyNews } from "../tasks/early-news";
+import { Letters } from "../tasks/letters";
 import { Outbox } from "../tasks/outbox";
 import { apply, merge, type Book, type Change } from "../tasks/task-book";
 import { TaskMemory } from "../tasks/task-memory";
 import { route, type Config } from "./config";
 import { UserStorage } from "./user-storage";
-import { delayAdvice } from "./words";
+import { sameTrouble, type Delay } from "./words";
 
 type Hears = { [T in Message["type"]]: (message: Extract<Message, { type: T }>) => void };
 
@@ -28,10 +29,10 @@ export class Workspace {
   readonly book: Book = shallowReactive(new Map());
   readonly state: Ref<ClientState> = ref("connecting");
   readonly problem = shallowRef<Problem | null>(null);
-  /** Why tasks are waiting to be sent. */
-  readonly delay: Ref<string | null> = ref(null);
+  readonly delay = shallowRef<Delay | null>(null);
   readonly system: SystemNotifications;
   readonly #client: NotificationClient;
+  readonly #letters: Letters;
   readonly #outbox: Outbox;
   readonly #tabs: Tabs;
   readonly #memory: TaskMemory;
@@ -44,11 +45,15 @@ export class Workspace {
   #lastTime = 0;
   readonly #hears: Hears = {
     hello: () => this.#welcome(),
-    welcome: ({ tasks, state }) => {
+    welcome: ({ tasks, state, problem }) => {
       merge(this.book, tasks);
+      this.problem.value = problem;
       this.#setState(state);
     },
     state: ({ state }) => this.#setState(state),
+    problem: ({ problem }) => {
+      if (!sameTrouble(this.problem.value, problem)) this.problem.value = problem;
+    },
     news: ({ news, source, to }) => {
       this.#client.observe(news);
       this.#tell(news, source, to);
@@ -69,6 +74,7 @@ export class Workspace {
     this.#getIdToken = idTokenOf(user.id);
     this.#storage = new UserStorage(user.id);
     this.#storage.clearOthers();
+    this.#letters = new Letters(this.#storage.shelf("outbox"));
     this.#memory = new TaskMemory(this.#storage.item("tasks"), this.book);
     this.system = new SystemNotifications(this.#storage.item("system-notifications"));
     this.#tabs = new Tabs(`notification-api:${user.id}`, {
@@ -81,7 +87,7 @@ export class Workspace {
 
   open(): void {
     this.#memory.load();
-    for (const { key, data, at } of this.#outbox.letters()) apply(this.book, { type: "added", key, data, at });
+    for (const { key, data, at } of this.#letters.all()) apply(this.book, { type: "added", key, data, at });
     this.#watchPage();
     this.#tabs.join();
     this.#outbox.flush();
@@ -128,6 +134,7 @@ export class Workspace {
 
   #forget(): void {
     this.close();
+    this.system.clear();
     this.#client.signOut();
     this.#memory.forget();
     this.#storage.clear();
@@ -146,7 +153,10 @@ export class Workspace {
       memory: this.#storage.item("news"),
     });
     client.on("news", (news) => this.#news(news));
-    client.on("problem", (problem) => (this.problem.value = problem));
+    client.on("problem", (problem) => {
+      this.#hears.problem({ type: "problem", problem });
+      this.#tabs.send({ type: "problem", problem });
+    });
     client.on("state", (state) => {
       if (state === "signed-out") return this.#over(true);
       if (this.#tabs.leading) this.#setState(state);
@@ -161,13 +171,19 @@ export class Workspace {
       getIdToken: this.#getIdToken,
     };
     const exclusively = (action: () => Promise<void>) => this.#tabs.exclusively("outbox", action);
-    return new Outbox(http, route(taskUrl, "task"), this.#storage.item("outbox"), exclusively, {
+    return new Outbox(http, route(taskUrl, "task"), this.#letters, exclusively, {
       accepted: ({ key }, taskId) => this.#change({ type: "accepted", key, taskId, at: Date.now() }),
       refused: ({ key }, reason) => this.#change({ type: "refused", key, reason, at: Date.now() }),
-      delayed: ({ error, retryInMs }) => (this.delay.value = delayAdvice(error, retryInMs)),
+      delayed: (error) => this.#delayed(error),
       flowing: () => (this.delay.value = null),
       signedOut: () => this.#over(true),
     });
+  }
+
+  #delayed(error: unknown): void {
+    const { fleeting } = this.#letters;
+    const { value } = this.delay;
+    if (value?.fleeting !== fleeting || !sameTrouble(value.error, error)) this.delay.value = { error, fleeting };
   }
 
   #lead(): void {
@@ -204,7 +220,9 @@ export class Workspace {
 
   #welcome(): void {
     if (!this.#tabs.leading) return;
-    this.#tabs.send({ type: "welcome", state: this.state.value, tasks: [...this.book.values()] });
+    const { state, problem } = this;
+    const tasks = [...this.book.values()];
+    this.#tabs.send({ type: "welcome", state: state.value, problem: problem.value, tasks });
   }
 
   #receive(message: Message): void {

@@ -6,6 +6,7 @@ export type Permission = "unavailable" | "off" | "on" | "denied";
 /** Notifications of the operating system: only once asked for, and only while nobody looks at the page. */
 export class SystemNotifications {
   readonly permission: Ref<Permission>;
+  readonly #shown = new Set<Notification>();
 
   constructor(private readonly memory: Memory) {
     this.permission = ref(this.#read());
@@ -26,10 +27,17 @@ export class SystemNotifications {
     if (this.#read() !== "on" || document.visibilityState === "visible") return;
     const title = news.status === "failed" ? "A task failed" : "A task is finished";
     const shown = new Notification(title, { body: news.message, tag: `${news.taskId}:${news.status}` });
+    this.#shown.add(shown);
+    shown.onclose = () => this.#shown.delete(shown);
     shown.onclick = () => {
       window.focus();
       shown.close();
     };
+  }
+
+  /** Takes back what is still to be seen of this page's. */
+  clear(): void {
+    for (const shown of this.#shown) shown.close();
   }
 
   #read(): Permission {

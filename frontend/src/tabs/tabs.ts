@@ -1,11 +1,12 @@
-import type { ClientState, Notification, Source } from "../client";
+import type { ClientState, Notification, Problem, Source } from "../client";
 import type { Change, Task } from "../tasks/task-book";
 
 /** What tabs of one user say to each other. `to`: the tab that shows the toast. */
 export type Message =
   | { type: "hello" | "active" | "bye"; from: string }
-  | { type: "welcome"; state: ClientState; tasks: Task[] }
+  | { type: "welcome"; state: ClientState; problem: Problem | null; tasks: Task[] }
   | { type: "state"; state: ClientState }
+  | { type: "problem"; problem: Problem }
   | { type: "news"; news: Notification; source: Source; to: string }
   | { type: "change"; change: Change }
   | { type: "nudge" | "signed-out" };

@@ -29,9 +29,9 @@ export class EarlyNews {
     if (this.#waiting.length > 0) this.#release(({ news }) => news.taskId === taskId);
   }
 
+  /** Lists what waits: it counts as told, and would not come again. */
   close(): void {
-    clearTimeout(this.#timer);
-    this.#waiting = [];
+    this.#release(() => true);
   }
 
   #isSending(): boolean {

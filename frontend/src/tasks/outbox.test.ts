@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { FakeMemory } from "../client/testing/harness";
 import { problem } from "../client/testing/fake-service";
-import { MAX_LETTERS, Outbox, type Exclusively, type Letter } from "./outbox";
+import { Letters, type Letter } from "./letters";
+import { Outbox, type Exclusively } from "./outbox";
+import { FakeShelf } from "./testing/fake-shelf";
 
 type Reply = () => Response | Promise<Response>;
 
@@ -9,9 +10,11 @@ const ok: Reply = () => Response.json({ taskId: "t" }, { status: 202 });
 const lost: Reply = () => Promise.reject(new TypeError("Failed to fetch"));
 
 class Post {
-  readonly memory = new FakeMemory();
+  readonly shelf = new FakeShelf();
   readonly said: string[] = [];
   readonly keys: string[] = [];
+  /** How many had been posted each time that nothing was delaying any more. */
+  readonly flows: number[] = [];
   readonly replies: Reply[] = [];
   signedIn = true;
 
@@ -21,11 +24,11 @@ class Post {
       return (this.replies.shift() ?? ok)();
     };
     const http = { fetch, getIdToken: async () => (this.signedIn ? "id" : null) };
-    return new Outbox(http, "http://x.test/task", this.memory, exclusively, {
+    return new Outbox(http, "http://x.test/task", new Letters(this.shelf), exclusively, {
       accepted: ({ key }, taskId) => this.said.push(`accepted ${key} ${taskId}`),
       refused: ({ key }, reason) => this.said.push(`refused ${key} ${reason}`),
       delayed: () => this.said.push("delayed"),
-      flowing: () => undefined,
+      flowing: () => this.flows.push(this.keys.length),
       signedOut: () => this.said.push("signed out"),
     });
   }
@@ -51,7 +54,7 @@ describe("the outbox", () => {
     for (const key of ["a", "b", "c"]) outbox.add(letter(key));
     await settled();
     expect(post.keys).toEqual(["a", "b", "c"]);
-    expect(outbox.letters()).toEqual([]);
+    expect(post.shelf.names()).toEqual([]);
   });
 
   test.each<[string, Reply]>([
@@ -120,7 +123,7 @@ describe("the outbox", () => {
     const outbox = post.outbox();
     outbox.add(letter("a"));
     await settled();
-    expect([post.said, outbox.letters().length]).toEqual([["signed out"], 1]);
+    expect([post.said, post.shelf.names()]).toEqual([["signed out"], ["a"]]);
   });
 
   test("closed while it sends writes nothing back and says nothing", async () => {
@@ -131,22 +134,54 @@ describe("the outbox", () => {
     outbox.add(letter("a"));
     await settled();
     outbox.close();
-    post.memory.clear();
+    post.shelf.kept.clear();
     answer(Response.json({ taskId: "t" }));
     await vi.advanceTimersByTimeAsync(60_000);
-    expect([post.said, post.memory.value]).toEqual([[], null]);
+    expect([post.said, post.shelf.written]).toEqual([[], ["a"]]);
   });
 
-  test("is bounded", () => {
+  test("many at once find out once that the service wants a pause, and keep it", async () => {
     const post = new Post();
-    const outbox = post.outbox(async () => undefined);
-    for (let id = 0; id < MAX_LETTERS; id += 1) expect(outbox.add(letter(String(id)))).toBe(true);
-    expect(outbox.add(letter("one more"))).toBe(false);
+    for (let id = 0; id < 3; id += 1) post.replies.push(() => problem(429, "slow down", { "retry-after": "60" }));
+    const outbox = post.outbox();
+    for (let id = 0; id < 50; id += 1) outbox.add({ ...letter(String(id)), at: id });
+    await settled();
+    outbox.add(letter("late"));
+    await vi.advanceTimersByTimeAsync(59_900);
+    expect([post.keys, vi.getTimerCount()]).toEqual([["0"], 1]);
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect([post.keys, vi.getTimerCount()]).toEqual([["0", "0"], 1]);
   });
 
-  test("survives a damaged memory", () => {
+  test("asked to send now keeps no pause, and leaves one timer behind", async () => {
     const post = new Post();
-    post.memory.value = "{";
-    expect(post.outbox().letters()).toEqual([]);
+    for (let id = 0; id < 2; id += 1) post.replies.push(() => problem(429, "slow down", { "retry-after": "60" }));
+    const outbox = post.outbox();
+    outbox.add(letter("a"));
+    await settled();
+    outbox.flush();
+    await settled();
+    expect([post.keys, vi.getTimerCount()]).toEqual([["a", "a"], 1]);
+    outbox.flush();
+    await settled();
+    expect([post.said.at(-1), vi.getTimerCount()]).toEqual(["accepted a t", 0]);
+  });
+
+  test("sends what storage does not take", async () => {
+    const post = new Post();
+    post.shelf.full = true;
+    post.outbox().add(letter("a"));
+    await settled();
+    expect(post.said).toEqual(["accepted a t"]);
+  });
+
+  test("whose letters another tab has sent meanwhile is delayed no more", async () => {
+    const post = new Post();
+    post.replies.push(lost);
+    post.outbox().add(letter("a"));
+    await settled();
+    post.shelf.kept.clear();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect([post.said, post.flows]).toEqual([["delayed"], [1]]);
   });
 });

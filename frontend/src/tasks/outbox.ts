@@ -1,23 +1,12 @@
-import { backoffMs, request, ServiceError, SignedOutError, type Http, type Memory } from "../client";
-
-/** A task that is still to be sent. Its key makes sending it twice the same as once. */
-export interface Letter {
-  key: string;
-  data: string;
-  at: number;
-}
-
-/** Why letters are waiting, for a person to read. */
-export interface Delay {
-  error: unknown;
-  retryInMs: number;
-}
+import { backoffMs, request, ServiceError, SignedOutError, type Http } from "../client";
+import type { Letter, Letters } from "./letters";
 
 export interface OutboxListener {
   accepted(letter: Letter, taskId: string): void;
   refused(letter: Letter, reason: string): void;
-  delayed(delay: Delay): void;
-  /** Something was sent: whatever was delaying has passed. */
+  /** Letters are waiting, and will be tried again. */
+  delayed(error: unknown): void;
+  /** Something was sent, or nothing is left to send: whatever was delaying has passed. */
   flowing(): void;
   signedOut(): void;
 }
@@ -26,71 +15,66 @@ export interface OutboxListener {
 export type Exclusively = (action: () => Promise<void>) => Promise<void>;
 
 const RETRY = { baseMs: 1_000, capMs: 15_000 };
-/** More than a person sends; a page that would keep more has another problem. */
-export const MAX_LETTERS = 100;
 
 /**
  * Sends tasks, and keeps those that cannot be sent now, over page loads too. Whichever tab holds the lock
  * sends what any of them has put in.
  */
 export class Outbox {
+  /** Runs while something delays. */
   #timer: ReturnType<typeof setTimeout> | undefined;
   #attempt = 0;
+  #sending = false;
+  /** To be looked at once more before this sending ends. */
+  #again = false;
   #closed = false;
 
   constructor(
     private readonly http: Http,
     private readonly taskUrl: string,
-    private readonly memory: Memory,
+    private readonly letters: Letters,
     private readonly exclusively: Exclusively,
     private readonly listener: OutboxListener,
   ) {}
 
-  letters(): Letter[] {
-    try {
-      const letters: unknown = JSON.parse(this.memory.load() ?? "[]");
-      return Array.isArray(letters) ? (letters as Letter[]) : [];
-    } catch {
-      return [];
-    }
-  }
-
-  /** False where no more can be kept. */
+  /** False where no more can be kept. What is delaying other letters delays this one. */
   add(letter: Letter): boolean {
-    const letters = this.letters();
-    if (letters.length >= MAX_LETTERS) return false;
-    this.memory.save(JSON.stringify([...letters, letter]));
-    this.flush();
+    if (!this.letters.add(letter)) return false;
+    if (this.#timer === undefined) this.flush();
     return true;
   }
 
-  /** Sends now what is there; called again while it does so, it looks again afterwards. */
+  /** Sends now what is there, whatever was delaying. */
   flush(): void {
-    clearTimeout(this.#timer);
-    this.exclusively(() => this.#sendAll()).catch((error: unknown) => {
-      if (!this.#closed) this.#delay(error);
-    });
+    this.#cancel();
+    this.#again = true;
+    if (!this.#sending) void this.#sendWhileAsked();
   }
 
   close(): void {
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#cancel();
+  }
+
+  async #sendWhileAsked(): Promise<void> {
+    this.#sending = true;
+    while (this.#again && !this.#closed) {
+      this.#again = false;
+      await this.exclusively(() => this.#sendAll()).catch((error: unknown) => this.#delay(error));
+    }
+    this.#sending = false;
   }
 
   async #sendAll(): Promise<void> {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       if (!(await this.#send(next))) return;
-      this.#remove(next);
+      if (!this.#closed) this.letters.remove(next); // after a sign-out the storage may be another's
     }
+    if (!this.#closed) this.listener.flowing();
   }
 
   #next(): Letter | undefined {
-    return this.#closed ? undefined : this.letters()[0];
-  }
-
-  #remove({ key }: Letter): void {
-    // Re-read: another tab may have added meanwhile; and after sign-out there is nothing to write back.
-    if (!this.#closed) this.memory.save(JSON.stringify(this.letters().filter((letter) => letter.key !== key)));
+    return this.#closed ? undefined : this.letters.all()[0];
   }
 
   /** True when the letter is done with, one way or the other. */
@@ -128,10 +112,18 @@ export class Outbox {
   }
 
   #delay(error: unknown): void {
+    if (this.#closed) return;
     const floor = error instanceof ServiceError ? error.retryAfterMs : undefined;
     const retryInMs = backoffMs(RETRY, this.#attempt++, Math.random, floor);
+    this.#cancel();
+    this.#again = false;
     this.#timer = setTimeout(() => this.flush(), retryInMs);
-    this.listener.delayed({ error, retryInMs });
+    this.listener.delayed(error);
+  }
+
+  #cancel(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }
 

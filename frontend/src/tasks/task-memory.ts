@@ -2,6 +2,8 @@ import type { Memory } from "../client";
 import { merge, type Book, type Task } from "./task-book";
 
 const SAVE_AFTER_MS = 300;
+/** More than the list shows of a task; 200 tasks of full length would be more than a browser stores. */
+const MAX_CHARACTERS = 1_000;
 
 /** Keeps the book over page loads, writing at most a few times a second. */
 export class TaskMemory {
@@ -27,7 +29,7 @@ export class TaskMemory {
 
   saveNow(): void {
     this.#cancel();
-    this.memory.save(JSON.stringify([...this.book.values()]));
+    this.memory.save(JSON.stringify([...this.book.values()].map(shortened)));
   }
 
   forget(): void {
@@ -39,6 +41,20 @@ export class TaskMemory {
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
+}
+
+function shortened(task: Task): Task {
+  const { data, text } = task;
+  return {
+    ...task,
+    ...(data !== undefined && { data: short(data) }),
+    ...(text !== undefined && { text: short(text) }),
+  };
+}
+
+function short(text: string): string {
+  if (text.length <= MAX_CHARACTERS) return text;
+  return `${text.slice(0, MAX_CHARACTERS).replace(/[\uD800-\uDBFF]$/, "")}…`; // half a character is none
 }
 
 function isTask(value: unknown): value is Task {
