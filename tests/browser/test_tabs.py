@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser_page import TaskPage
@@ -94,3 +94,55 @@ async def test_the_page_of_a_user_never_acts_for_another_who_signed_in_meanwhile
     await expect(page.page.get_by_text("of the first")).to_have_count(0)
     await page.live()  # as the second, whose browser it is now
     assert await stack.notifications(await page.id_token()) == []
+
+
+async def test_a_tab_takes_over_though_the_files_of_its_page_are_gone(
+    page: TaskPage, open_page: OpenPage, stack: BrowserStack
+) -> None:
+    """As after a deploy, which brings files of other names."""
+    other = await open_page(page.page.context)
+    await other.live()
+    await other.page.wait_for_function(
+        "performance.getEntriesByType('resource').some(({ name }) => name.includes('/momento-'))"
+    )
+    await other.page.route("**/assets/*", lambda route: route.fulfill(status=404))
+    id_token = await page.id_token()
+    await page.page.close()
+    await stack.post(id_token, "after the deploy")
+    await other.toasted("Finished task: after the deploy")
+    await other.live()
+
+
+async def test_a_tab_from_before_a_deploy_goes_on_with_the_newer_page(page: TaskPage) -> None:
+    documents: list[str] = []
+
+    async def newer(route: Route) -> None:
+        """The same page under another name; from the moment that a tab has it, its files are there."""
+        if route.request.resource_type == "document":
+            documents.append(route.request.url)
+        answer = await route.fetch()
+        await route.fulfill(response=answer, body=(await answer.text()).replace("/assets/index-", "/assets/./index-"))
+
+    async def file(route: Route) -> None:
+        await (route.continue_() if documents else route.fulfill(status=404))
+
+    await page.page.route(f"{page.url}/", newer)
+    await page.page.route("**/assets/*", file)
+    await page.sign_out()
+    assert len(documents) == 1
+    forget_what_could_not_be_loaded(page)
+
+
+def forget_what_could_not_be_loaded(page: TaskPage) -> None:
+    """Vue writes it to the console, besides."""
+    page.console[:] = [said for said in page.console if "/assets/SignInScreen" not in said]
+
+
+async def test_a_sign_in_screen_that_cannot_be_loaded_says_so_with_a_retry(page: TaskPage) -> None:
+    await page.page.route("**/assets/SignInScreen*", lambda route: route.fulfill(status=404))
+    await page.page.get_by_role("button", name="Sign out").click()
+    await expect(page.page.get_by_role("alert")).to_contain_text("Check your network")
+    await page.page.unroute("**/assets/SignInScreen*")
+    await page.page.get_by_role("button", name="Try again").click()
+    await expect(page.page.locator("input[name=username]")).to_be_visible()
+    forget_what_could_not_be_loaded(page)

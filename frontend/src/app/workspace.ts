@@ -19,6 +19,7 @@ import { Outbox } from "../tasks/outbox";
 import { apply, merge, type Book, type Change } from "../tasks/task-book";
 import { TaskMemory } from "../tasks/task-memory";
 import { route, type Config } from "./config";
+import { loadAhead } from "./redeploy";
 import { UserStorage } from "./user-storage";
 import { sameTrouble, type Delay } from "./words";
 
@@ -91,6 +92,7 @@ export class Workspace {
     this.#watchPage();
     this.#tabs.join();
     this.#outbox.flush();
+    loadAhead();
   }
 
   /** Sends one task; false where no more can be kept to be sent. */
