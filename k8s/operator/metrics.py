@@ -20,6 +20,11 @@ CONDITION = Gauge("stage_condition", "1 where a condition of a stage is True.", 
 LAST_PASS = Gauge(
     "last_pass_timestamp_seconds", "When a stage was last found or put in order.", STAGE, namespace=PREFIX
 )
+TAKEN_UP = Gauge(
+    "taken_up_timestamp_seconds", "When this operator began to look after a stage.", STAGE, namespace=PREFIX
+)
+DELETED = Gauge("deletion_timestamp_seconds", "When a stage was deleted that is still there.", STAGE, namespace=PREFIX)
+DEAD_LETTERS = Gauge("dead_letters", "Messages on the dead-letter queue.", STAGE, namespace=PREFIX)
 WATCH_BEHIND = Gauge(
     "watch_behind_seconds", "Since when the watch has not delivered something that a list shows.", namespace=PREFIX
 )
@@ -34,6 +39,9 @@ OBSERVATIONS = Counter(
     "scaling_observations", "Looks at a stage's work, by figure and outcome.", ("figure", "outcome"), namespace=PREFIX
 )
 VISIBLE = Gauge("scaling_messages_visible", "Messages that wait.", STAGE, namespace=PREFIX)
+BACKLOG_SECONDS = Gauge(
+    "backlog_seconds", "Since the queue was last seen empty: no message waits longer.", STAGE, namespace=PREFIX
+)
 IN_FLIGHT = Gauge("scaling_messages_in_flight", "Messages received and not yet deleted.", STAGE, namespace=PREFIX)
 ARRIVALS = Gauge("scaling_arrivals_per_second", "Tasks accepted a second, as measured.", STAGE, namespace=PREFIX)
 TASK_SECONDS = Gauge("scaling_task_seconds", "Mean time in the handler, as measured.", STAGE, namespace=PREFIX)
@@ -47,8 +55,8 @@ DECISIONS = Counter("scaling_decisions", "Decisions by reason.", (*STAGE, "reaso
 SCALED = Counter("scaling_changes", "Changes of the replica count.", (*STAGE, "direction"), namespace=PREFIX)
 
 _OF_A_STAGE = (
-    CONDITION, LAST_PASS, VISIBLE, IN_FLIGHT, ARRIVALS, TASK_SECONDS, WAIT_SECONDS, OBJECTIVE,
-    REPLICAS_READY, REPLICAS, DECIDED, HELD, DECISIONS, SCALED,
+    CONDITION, LAST_PASS, TAKEN_UP, DELETED, DEAD_LETTERS, VISIBLE, BACKLOG_SECONDS, IN_FLIGHT,
+    ARRIVALS, TASK_SECONDS, WAIT_SECONDS, OBJECTIVE, REPLICAS_READY, REPLICAS, DECIDED, HELD, DECISIONS, SCALED,
 )  # fmt: skip
 
 

@@ -70,6 +70,12 @@ class StageObject:
         return "deletionTimestamp" in self.metadata
 
     @property
+    def deleted_at(self) -> datetime | None:
+        """When somebody deleted it; it stays until its finalizers are gone."""
+        stamp = self.metadata.get("deletionTimestamp")
+        return datetime.fromisoformat(stamp) if stamp else None
+
+    @property
     def finalizers(self) -> list[str]:
         return list(self.metadata.get("finalizers") or [])
 

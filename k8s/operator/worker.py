@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import logging
+import time
 
 from k8s.operator.backoff import Backoff
 from k8s.operator.keeper import Keeper
-from k8s.operator.metrics import forget_stage
+from k8s.operator.metrics import DELETED, TAKEN_UP, forget_stage
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.scaling.observe import Observer
 from k8s.operator.stage_object import StageObject
@@ -27,6 +28,7 @@ class Worker:
     def __init__(self, tools: Tools, stage: StageObject) -> None:
         status = StageStatus(stage)
         self.seen = stage
+        self._taken_up_at = time.time()
         self._keeper = Keeper(tools, stage, status)
         observer = Observer(tools.kubernetes, tools.scraper, stage.ref)
         self._scaling = ScalingLoop(tools, status, observer)
@@ -55,10 +57,18 @@ class Worker:
                 forget_stage(*self.seen.labels)
 
     async def _keep(self) -> None:
+        self._tell()
         while (pause := await self._keeper.one_pass()) is not None:
             self._scaling.look_again()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._keeper.wake.wait(), pause)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Anew before each pass: the worker of an earlier Stage of this name may just have taken the series away."""
+        TAKEN_UP.labels(*self.seen.labels).set(self._taken_up_at)
+        if self.seen.deleted_at is not None:
+            DELETED.labels(*self.seen.labels).set(self.seen.deleted_at.timestamp())
 
     async def _scale(self) -> None:
         backoff = Backoff(1.0, SCALING_CAP_SECONDS)
