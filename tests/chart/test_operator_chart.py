@@ -8,6 +8,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.support.helm_charts import (
     GIVEN,
     KEDA_API,
+    MONITORING_APIS,
     OPERATOR_CHART,
     STAGE_API,
     HelmError,
@@ -80,6 +81,28 @@ def test_liveness_is_kopfs_own_probe() -> None:
 def test_a_rendering_that_cannot_ask_the_cluster_wants_its_name() -> None:
     with pytest.raises(HelmError, match="clusterName is not set"):
         render({}, chart=OPERATOR_CHART)
+
+
+def alerts(**values: Any) -> dict[str, Object]:
+    given = {"clusterName": "here", **values}
+    objects = render(given, chart=OPERATOR_CHART, release="operator", namespace="operators", apis=MONITORING_APIS)
+    rules = [each["spec"]["groups"][0]["rules"] for each in of_kind(objects, "PrometheusRule")]
+    return {rule["alert"]: rule for (rule,) in rules}
+
+
+def test_runbooks_are_told_by_where_they_are_served_and_are_no_link_where_nobody_has_said() -> None:
+    served = "https://git.example.com/notification-api/blob/main/"
+    for name, rule in alerts(prometheusRules={"runbooks": served}).items():
+        assert rule["annotations"]["runbook_url"] == f"{served}docs/runbooks/{name}.md"
+    for name, rule in alerts().items():
+        assert "runbook_url" not in rule["annotations"]
+        assert rule["annotations"]["runbook"] == f"docs/runbooks/{name}.md"
+
+
+def test_an_operator_that_nobody_scrapes_is_not_missed() -> None:
+    every, left = alerts(), alerts(podMonitor={"enabled": False})
+    assert every.keys() - left.keys() == {"OperatorDown"}
+    assert not any("absent(" in rule["expr"] for rule in left.values())
 
 
 def test_no_secret_is_in_its_environment() -> None:
