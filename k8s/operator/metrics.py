@@ -24,7 +24,6 @@ TAKEN_UP = Gauge(
     "taken_up_timestamp_seconds", "When this operator began to look after a stage.", STAGE, namespace=PREFIX
 )
 DELETED = Gauge("deletion_timestamp_seconds", "When a stage was deleted that is still there.", STAGE, namespace=PREFIX)
-DEAD_LETTERS = Gauge("dead_letters", "Messages on the dead-letter queue.", STAGE, namespace=PREFIX)
 WATCH_BEHIND = Gauge(
     "watch_behind_seconds", "Since when the watch has not delivered something that a list shows.", namespace=PREFIX
 )
@@ -39,9 +38,6 @@ OBSERVATIONS = Counter(
     "scaling_observations", "Looks at a stage's work, by figure and outcome.", ("figure", "outcome"), namespace=PREFIX
 )
 VISIBLE = Gauge("scaling_messages_visible", "Messages that wait.", STAGE, namespace=PREFIX)
-BACKLOG_SECONDS = Gauge(
-    "backlog_seconds", "Since the queue was last seen empty: no message waits longer.", STAGE, namespace=PREFIX
-)
 IN_FLIGHT = Gauge("scaling_messages_in_flight", "Messages received and not yet deleted.", STAGE, namespace=PREFIX)
 ARRIVALS = Gauge("scaling_arrivals_per_second", "Tasks accepted a second, as measured.", STAGE, namespace=PREFIX)
 TASK_SECONDS = Gauge("scaling_task_seconds", "Mean time in the handler, as measured.", STAGE, namespace=PREFIX)
@@ -51,6 +47,13 @@ REPLICAS_READY = Gauge("scaling_replicas_ready", "Processors that are ready.", S
 REPLICAS = Gauge("scaling_replicas", "Processors asked for at present.", STAGE, namespace=PREFIX)
 DECIDED = Gauge("scaling_replicas_decided", "Processors that the policy wants.", STAGE, namespace=PREFIX)
 HELD = Gauge("scaling_held", "1 while replicas are held for want of knowledge.", STAGE, namespace=PREFIX)
+BACKLOG_SECONDS = Gauge(
+    "backlog_seconds",
+    "Since when the queue has not been seen without waiting messages: none has waited for longer.",
+    STAGE,
+    namespace=PREFIX,
+)
+DEAD_LETTERS = Gauge("dead_letters", "Messages in the dead-letter queue.", STAGE, namespace=PREFIX)
 DECISIONS = Counter("scaling_decisions", "Decisions by reason.", (*STAGE, "reason"), namespace=PREFIX)
 SCALED = Counter("scaling_changes", "Changes of the replica count.", (*STAGE, "direction"), namespace=PREFIX)
 
