@@ -103,6 +103,7 @@ async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
             scraper=await stack.enter_async_context(Scraper()),
             decide=desired_replicas,
             passes=asyncio.Semaphore(settings.max_passes),
+            retries=asyncio.Semaphore(settings.max_passes),
         )
 
 

@@ -11,6 +11,11 @@ class Backoff:
         self._cap = cap_seconds
         self._failures = 0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last try was a failure."""
+        return self._failures > 0
+
     def next_seconds(self, at_least: float = 0.0) -> float:
         """The pause after one more failure, from half of it to all of it; never under `at_least`."""
         pause = min(self._cap, self._first * 2.0 ** min(self._failures, 30))

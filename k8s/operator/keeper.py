@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 CONFLICT_SECONDS = 0.2
 WAITING_FIRST_SECONDS, WAITING_CAP_SECONDS = 0.5, 5.0
 RESYNC_JITTER = 0.1
+_CANNOT_TELL = {"Unavailable", "KubernetesUnreachable", "InternalError"}
 
 
 class Keeper:
@@ -32,10 +33,13 @@ class Keeper:
         self.outputs: StageOutputs | None = None
         self.wake = asyncio.Event()
         """Somebody has reason to believe that something changed."""
+        self.acting = asyncio.Lock()
+        """Held while the stage is removed, and by whoever scales it: no processor may start under a removal."""
         self._tools = tools
         self._status = status
         self._backoff = Backoff()
         self._waiting = Backoff(WAITING_FIRST_SECONDS, WAITING_CAP_SECONDS)
+        self._told: set[str] = set()
 
     @property
     def ref(self) -> StageRef:
@@ -52,8 +56,7 @@ class Keeper:
             self.stage = stage_object(body)
             kind = "remove" if self.stage.is_deleting else "make"
             with PASS_SECONDS.labels(kind).time():
-                async with self._tools.passes:
-                    pause = await (self._remove() if self.stage.is_deleting else self._make())
+                pause = await self._make_or_remove()
             PASSES.labels(kind, "ok").inc()
             return pause
         except Conflict as error:
@@ -66,6 +69,20 @@ class Keeper:
             PASSES.labels(kind, "error").inc()
             logger.exception("a pass failed unexpectedly", extra={"action": "pass"})
             return await self._failed("InternalError", f"{type(error).__name__}: see the operator's log")
+
+    async def _make_or_remove(self) -> float | None:
+        # Those that fail take turns among themselves: a call that hangs would hold up stages that are well.
+        turns = self._tools.retries if self._backoff.is_failing else self._tools.passes
+        if not self.stage.is_deleting:
+            async with turns:
+                return await self._make()
+        async with self.acting, turns:
+            return await self._remove()
+
+    @property
+    def _was_made(self) -> bool:
+        """By this process, or by one before it."""
+        return self.outputs is not None or bool(self.stage.status.get("resources"))
 
     async def _make(self) -> float:
         await hold_on_to(self._tools, self.stage)
@@ -96,7 +113,7 @@ class Keeper:
         if not self._status.is_(Kind.READY, status=False):
             self._status.set(Kind.READY, "Deleting", "the stage is being removed", status=False, generation=generation)
             await self._status.flush(self._tools.kubernetes)
-        waiting = await tear_down(self._tools, self.stage)
+        waiting = await tear_down(self._tools, self.stage, self._told)
         self._backoff.reset()
         if waiting is None:
             return None
@@ -115,9 +132,12 @@ class Keeper:
         is_new = self._status.set(Kind.DEGRADED, reason, message, status=True, generation=generation)
         if self.stage.is_deleting:
             self._status.set(Kind.READY, "RemovalFails", message, status=False, generation=generation)
-        elif self.outputs is None:
-            self._status.set(Kind.PROVISIONED, reason, message, status=False, generation=generation)
-            self._status.set(Kind.READY, "NotProvisioned", message, status=False, generation=generation)
+        else:
+            # What was made may be there all the same; what was never made is not.
+            status = None if self._was_made and reason in _CANNOT_TELL else False
+            self._status.set(Kind.PROVISIONED, reason, message, status=status, generation=generation)
+            if not self._was_made:  # else it may run all the same, and whoever scales it says whether it does
+                self._status.set(Kind.READY, "NotProvisioned", message, status=False, generation=generation)
         try:
             if is_new:
                 await self._tools.events.warning(self.ref, reason, message)

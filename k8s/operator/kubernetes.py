@@ -90,9 +90,14 @@ class Kubernetes:
         except Gone:
             return None
 
-    async def items(self, path: str, **query: str) -> list[Json]:
-        """The objects of a list, from the API server's cache: some milliseconds old at most, and cheap for it."""
-        listed = await self._call("GET", path, query={"resourceVersion": "0", **query})
+    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
+        """The objects of a list, from the API server's cache, which is cheap for it: most often moments old.
+
+        :param fresh: as they are now. Of several API servers one may be arbitrarily far behind, so whatever cannot be
+            undone is decided by such a list alone.
+        """
+        version = {} if fresh else {"resourceVersion": "0"}
+        listed = await self._call("GET", path, query={**version, **query})
         return list(listed.get("items") or [])
 
     async def create(self, path: str, body: Json) -> Json:

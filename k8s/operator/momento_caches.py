@@ -24,6 +24,7 @@ from momento.responses.control.cache.list import CacheInfo, ListCachesResponse
 from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.aws import aws_call
+from k8s.operator.resources.cache import CacheControl
 from k8s.operator.resources.errors import NotFound, Permanent, Transient
 from services.common.momento_key import InvalidApiKey, credential_provider
 
@@ -85,7 +86,7 @@ class MomentoCaches:
             await opened.client.__aexit__(None, None, None)
         self._open.clear()
 
-    def of(self, parameter: str) -> "StageCaches":
+    def of(self, parameter: str) -> CacheControl:
         """Cache control with the key of this parameter."""
         return StageCaches(self, parameter)
 

@@ -41,7 +41,7 @@ class OperatorSettings:
     idle_poll_seconds: float
     """How often the queue of a stage without work is looked at: the price of a stage at rest."""
     max_passes: int
-    """Stages that are made, mended or removed at the same time."""
+    """Stages that are made, mended or removed at the same time, and as many again of those whose last pass failed."""
 
 
 def read_settings(env: Env) -> OperatorSettings:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from k8s.operator.kubernetes import Gone
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import Permanent, Transient
-from k8s.operator.resources.observation import Belongs, observe_stage
 from k8s.operator.resources.one_pass import Pass
-from k8s.operator.resources.removal import remove_stage
+from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.stage_object import FINALIZER, StageObject
 from k8s.operator.tools import Tools
@@ -26,37 +25,22 @@ class Waiting:
     message: str
 
 
-async def tear_down(tools: Tools, stage: StageObject) -> Waiting | None:
-    """Go as far as possible. None when the Stage has been let go; raises `Transient` or `Permanent`."""
+async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting | None:
+    """Go as far as possible. None when the Stage has been let go; raises `Transient` or `Permanent`.
+
+    :param told: what Events have said of this removal; a pass that finds a deleted queue once more adds nothing to it.
+    """
     if FINALIZER not in stage.finalizers:
         return None
+    spec = _spec(tools, stage)
     if stage.retains:
         await tools.events.normal(stage.ref, "Retained", "deletionPolicy is Retain: everything stays as it is")
-    else:
-        if waiting := await _processors_left(tools, stage):
-            return waiting
-        if (spec := _spec(tools, stage)) and (waiting := await _remove(tools, stage, spec)):
+    elif spec is not None and not spec.given.everything:
+        waiting = await _processors_left(tools, stage) or await _remove(tools, stage, spec, told)
+        if waiting:
             return waiting
     await _let_go(tools, stage)
     return None
-
-
-async def _processors_left(tools: Tools, stage: StageObject) -> Waiting | None:
-    """Work under way would lose its queue; so the queue goes last."""
-    pods = await read_pods(tools.kubernetes, stage.ref, PROCESSOR)
-    if not pods:
-        return None
-    names = ", ".join(sorted(pod.name for pod in pods)[:3])
-    if all(pod.terminating for pod in pods):
-        return Waiting("WaitingForProcessor", f"{len(pods)} processor(s) finish their tasks: {names}")
-    workload = (await read_workloads(tools.kubernetes, stage.ref)).get(PROCESSOR)
-    if workload is None:
-        return Waiting("WaitingForProcessor", f"{len(pods)} processor(s) are about to stop: {names}")
-    return Waiting(
-        "WaitingForProcessor",
-        f"Deployment {workload.name} still runs {len(pods)} processor(s), and nothing is removed under them: "
-        f"helm uninstall {stage.ref.name}, or scale it to zero",
-    )
 
 
 def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
@@ -66,24 +50,47 @@ def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
         return None  # names that cannot be: nothing of them was ever made
 
 
-async def _remove(tools: Tools, stage: StageObject, spec: StageSpec) -> Waiting | None:
+async def _processors_left(tools: Tools, stage: StageObject) -> Waiting | None:
+    """Work under way would lose its queue; so the queue goes last."""
+    # Never out of the API server's cache, which may be old: under what it does not show yet, the queue would go.
+    workload = (await read_workloads(tools.kubernetes, stage.ref, fresh=True)).get(PROCESSOR)
+    pods = await read_pods(tools.kubernetes, stage.ref, PROCESSOR, fresh=True)
+    if workload is not None and workload.replicas:
+        return Waiting(
+            "WaitingForProcessor",
+            f"Deployment {workload.name} still runs {workload.replicas} processor(s), and nothing is removed under "
+            f"them: helm uninstall {stage.ref.name}, or scale it to zero",
+        )
+    if not pods:
+        return None
+    names = ", ".join(sorted(pod.name for pod in pods)[:3])
+    what = "finish their tasks" if all(pod.terminating for pod in pods) else "are about to stop"
+    return Waiting("WaitingForProcessor", f"{len(pods)} processor(s) {what}: {names}")
+
+
+async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[str]) -> Waiting | None:
     clients, one_pass = tools.clients(stage), Pass(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
             await remove_stage(clients, spec, one_pass)
-            left = [found for found in await observe_stage(clients, spec) if found.belongs is Belongs.OURS]
+            left = await left_of_stage(clients, spec)
     except TimeoutError as error:
         raise Transient(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(one_pass.changes))
-        if one_pass.changes:
-            await tools.events.normal(stage.ref, "Removed", "; ".join(one_pass.changes))
-    for notice in one_pass.notices:
+        if done := _news(one_pass.changes, told):
+            await tools.events.normal(stage.ref, "Removed", "; ".join(done))
+    for notice in _news(one_pass.notices, told):
         await tools.events.warning(stage.ref, "LeftAlone", notice)
     if not left:
         return None
-    names = ", ".join(f"{found.kind} {found.name}" for found in left)
-    return Waiting("WaitingForRemoval", f"deleted, but still there to be seen: {names}")
+    return Waiting("WaitingForRemoval", f"deleted, but still there to be seen: {', '.join(left)}")
+
+
+def _news(said: list[str], told: set[str]) -> list[str]:
+    news = [each for each in said if each not in told]
+    told.update(news)
+    return news
 
 
 async def _let_go(tools: Tools, stage: StageObject) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8s.operator.events import Events
@@ -23,7 +23,11 @@ Decide = Callable[[Observed, Policy, float], Decision]
 
 @dataclass(frozen=True)
 class Tools:
-    """Shared by all stages. `passes` bounds how many of them are worked on at once, for AWS' quotas' sake."""
+    """Shared by all stages.
+
+    `passes` bounds how many of them are worked on at once, for AWS' quotas' sake; `retries`, how many of those whose
+    last pass failed, which do not count among the others.
+    """
 
     settings: OperatorSettings
     kubernetes: Kubernetes
@@ -32,7 +36,8 @@ class Tools:
     caches: MomentoCaches
     scraper: Scraper
     decide: Decide
-    passes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
+    passes: asyncio.Semaphore
+    retries: asyncio.Semaphore
 
     @property
     def events(self) -> Events:

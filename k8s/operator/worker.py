@@ -85,10 +85,11 @@ class Worker:
             await asyncio.sleep(pause)
 
     async def _turn(self) -> float:
-        stage, outputs = self._keeper.stage, self._keeper.outputs
-        # As the status says until the first pass has ended: an operator that begins while AWS is down still scales,
-        # or says that it cannot.
-        queue_url = outputs.queue_url if outputs else stage.status.get("resources", {}).get("queueUrl")
-        if not queue_url or stage.is_deleting or self.seen.is_deleting:
-            return NOT_YET_SECONDS
-        return await self._scaling.turn(stage, queue_url)
+        async with self._keeper.acting:
+            stage, outputs = self._keeper.stage, self._keeper.outputs
+            # As the status says until the first pass has ended: an operator that begins while AWS is down still scales,
+            # or says that it cannot.
+            queue_url = outputs.queue_url if outputs else stage.status.get("resources", {}).get("queueUrl")
+            if not queue_url or stage.is_deleting or self.seen.is_deleting:
+                return NOT_YET_SECONDS
+            return await self._scaling.turn(stage, queue_url)

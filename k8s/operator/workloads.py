@@ -39,21 +39,26 @@ class Pod:
     """It keeps dying or cannot start."""
     deletion_cost: str | None
     terminating: bool
+    has_run: bool
+    """A container of it has been started, so that it knows what the outputs were then."""
 
 
-async def read_workloads(kubernetes: Kubernetes, stage: StageRef) -> dict[str, Workload]:
-    """The stage's Deployments by component."""
+async def read_workloads(kubernetes: Kubernetes, stage: StageRef, *, fresh: bool = False) -> dict[str, Workload]:
+    """The stage's Deployments by component; `fresh` as of `Kubernetes.items`."""
     path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments"
-    found = await kubernetes.items(path, labelSelector=f"{NAME},{INSTANCE}={stage.name}")
+    found = await kubernetes.items(path, fresh=fresh, labelSelector=f"{NAME},{INSTANCE}={stage.name}")
     workloads = [_workload(body) for body in found]
     return {workload.component: workload for workload in workloads}
 
 
-async def read_pods(kubernetes: Kubernetes, stage: StageRef, component: str | None = None) -> list[Pod]:
-    """The stage's pods that have not ended."""
+async def read_pods(
+    kubernetes: Kubernetes, stage: StageRef, component: str | None = None, *, fresh: bool = False
+) -> list[Pod]:
+    """The stage's pods that have not ended; `fresh` as of `Kubernetes.items`."""
     selector = f"{NAME},{INSTANCE}={stage.name}" + (f",{COMPONENT}={component}" if component else "")
     found = await kubernetes.items(
         f"/api/v1/namespaces/{stage.namespace}/pods",
+        fresh=fresh,
         labelSelector=selector,
         fieldSelector="status.phase!=Succeeded,status.phase!=Failed",
     )
@@ -87,7 +92,13 @@ def _pod(body: Json) -> Pod:
         stuck=not ready and any(_is_stuck(container) for container in containers),
         deletion_cost=(metadata.get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost"),
         terminating="deletionTimestamp" in metadata,
+        has_run=any(_has_run(container) for container in containers),
     )
+
+
+def _has_run(container: Json) -> bool:
+    states = {**container.get("lastState", {}), **container.get("state", {})}
+    return "running" in states or "terminated" in states
 
 
 def _is_stuck(container: Json) -> bool:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.observation import Belongs, observe_stage
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.queue_settings import QueueSettings
 from k8s.operator.resources.stage import make_stage
@@ -200,27 +199,3 @@ async def test_the_ledger_outlives_the_loss_of_one_carrier(world: World) -> None
 
     tags = await world.queue_tags("notification-api-dev-dlq")
     assert tags["notification-api.io/made-cache"] == "notification-api-dev"
-
-
-async def test_observing_an_empty_account_finds_nothing_and_writes_nothing(world: World) -> None:
-    assert [resource.belongs for resource in await observe_stage(world.clients, spec_of())] == [Belongs.ABSENT] * 5
-    assert world.calls.writes == []
-
-
-async def test_observing_a_stage_tells_its_drift_and_mends_nothing(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
-    await world.sqs.set_queue_attributes(QueueUrl=outputs.queue_url, Attributes={"VisibilityTimeout": "1"})
-    await world.idp.update_user_pool_client(
-        UserPoolId=outputs.user_pool_id, ClientId=outputs.user_pool_client_id, EnableTokenRevocation=False
-    )
-    world.calls.forget()
-
-    observed = {resource.kind: resource for resource in await observe_stage(world.clients, spec_of())}
-
-    assert list(observed) == ["queue", "dead-letter queue", "user pool", "client", "cache"]
-    assert {resource.belongs for resource in observed.values()} == {Belongs.OURS}
-    assert {kind: resource.drift for kind, resource in observed.items() if resource.drift} == {
-        "queue": ("VisibilityTimeout",),
-        "client": ("EnableTokenRevocation",),
-    }
-    assert world.calls.writes == []

@@ -7,7 +7,6 @@ import pytest
 
 from k8s.operator.resources.errors import NotFound, NotOurs, Permanent
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.observation import Belongs, observe_stage
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
@@ -160,7 +159,6 @@ async def test_given_resources_are_used_and_never_changed(world: World) -> None:
     assert outputs.queue_arn.endswith(":theirs")
     assert (outputs.user_pool_id, outputs.user_pool_client_id, outputs.cache_name) == (pool, client, "their-cache")
     assert world.calls.writes == []
-    assert {resource.belongs for resource in await observe_stage(world.clients, spec)} == {Belongs.GIVEN}
 
 
 @pytest.mark.parametrize("kind", ["queue_url", "dead_letter_queue_url", "user_pool_id", "cache_name"])
@@ -240,19 +238,3 @@ async def test_a_given_resource_that_is_not_there_is_named(world: World) -> None
         await make_stage(world.clients, spec_of(given=Given(queue_url=missing)))
     with pytest.raises(NotFound, match="us-east-1_missing"):
         await make_stage(world.clients, spec_of(given=Given(user_pool_id="us-east-1_missing")))
-
-
-async def test_foreign_resources_are_observed_as_such(world: World) -> None:
-    await world.sqs.create_queue(QueueName="notification-api-dev-tasks")
-    await world.idp.create_user_pool(PoolName="notification-api-dev-UserPool")
-    world.caches.names.add("notification-api-dev")
-
-    observed = {resource.kind: resource.belongs for resource in await observe_stage(world.clients, spec_of())}
-
-    assert observed == {
-        "queue": Belongs.FOREIGN,
-        "dead-letter queue": Belongs.ABSENT,
-        "user pool": Belongs.FOREIGN,
-        "client": Belongs.ABSENT,
-        "cache": Belongs.FOREIGN,
-    }

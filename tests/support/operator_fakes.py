@@ -16,7 +16,7 @@ class FakeKubernetes(Kubernetes):
         self.created: list[tuple[str, Json]] = []
         self.error: Exception | None = None
 
-    async def items(self, path: str, **query: str) -> list[Json]:
+    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
         if self.error:
             raise self.error
         wanted = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if "=" in part)

@@ -40,8 +40,12 @@ class Calls:
 
     def record(self, action: str) -> None:
         self.made.append(action)
+        self.check_alive()
+
+    def check_alive(self) -> None:
+        """Raise if the process has died: whatever it tries in its last gasp does not happen."""
         if self.kill_after is not None and len(self.made) >= self.kill_after:
-            raise Killed(action)
+            raise Killed(self.made[-1])
 
     def forget(self, kill_after: int | None = None) -> None:
         self.made.clear()

@@ -29,6 +29,10 @@ class Queue:
     def arn(self) -> str:
         return self.attributes["QueueArn"]
 
+    @property
+    def name(self) -> str:
+        return self.arn.rpartition(":")[2]
+
     def drift(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """The wanted attributes that this queue does not have."""
         return {name: value for name, value in wanted.items() if not self._has(name, value)}
@@ -105,7 +109,7 @@ async def mend_queue(sqs: "SQSClient", queue: Queue, wanted: Mapping[str, str], 
         return
     async with aws_call("sqs:SetQueueAttributes", queue.url):
         await sqs.set_queue_attributes(QueueUrl=queue.url, Attributes=_typed(drift))
-    one_pass.changed(f"set {', '.join(sorted(drift))} of queue {queue.arn.rpartition(':')[2]}")
+    one_pass.changed(f"set {', '.join(sorted(drift))} of queue {queue.name}")
 
 
 async def tag_queue(sqs: "SQSClient", url: str, tags: Mapping[str, str]) -> None:
@@ -125,4 +129,4 @@ async def remove_queue(sqs: "SQSClient", queue: Queue, one_pass: Pass) -> None:
             await sqs.delete_queue(QueueUrl=queue.url)
     except NotFound:
         return
-    one_pass.changed(f"deleted queue {queue.arn.rpartition(':')[2]}")
+    one_pass.changed(f"deleted queue {queue.name}")

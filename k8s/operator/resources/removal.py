@@ -32,6 +32,17 @@ async def remove_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None 
             await remove_queue(clients.sqs, queue, one_pass)
 
 
+async def left_of_stage(clients: Clients, spec: StageSpec) -> list[str]:
+    """What of ours is still to be seen after a removal: SQS may show a queue for a minute.
+
+    What carries no tags was seen to be gone before its record went, so Momento is not asked: its key may be gone.
+    """
+    found = await find_stage(clients, spec)
+    pools = [f"user pool {pool.pool_id}" for pool in found.user_pools if spec.identity.owns(pool.tags)]
+    queues = [queue for queue in (found.tasks, found.dead_letter) if queue and spec.identity.owns(queue.tags)]
+    return pools + [f"queue {queue.name}" for queue in queues]
+
+
 def _our_pools(found: Found, one_pass: Pass) -> list[UserPool]:
     ours = [pool for pool in found.user_pools if one_pass.identity.owns(pool.tags)]
     for pool in found.user_pools:
@@ -46,7 +57,7 @@ def _our_pools(found: Found, one_pass: Pass) -> list[UserPool]:
 def _is_ours(queue: Queue, one_pass: Pass) -> bool:
     if one_pass.identity.owns(queue.tags):
         return True
-    one_pass.notice(f"queue {queue.arn.rpartition(':')[2]} does not belong to this stage and stays")
+    one_pass.notice(f"queue {queue.name} does not belong to this stage and stays")
     return False
 
 

@@ -18,6 +18,13 @@ class Given:
     user_pool_client_id: str | None = None
     cache_name: str | None = None
 
+    @property
+    def everything(self) -> bool:
+        """Whether nothing is made, so that nothing is to be removed."""
+        return None not in (
+            self.queue_url, self.dead_letter_queue_url, self.user_pool_id, self.user_pool_client_id, self.cache_name
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class StageSpec:
