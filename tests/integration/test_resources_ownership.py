@@ -27,7 +27,7 @@ async def world(stack: MiniStack) -> AsyncIterator[World]:
         yield made
 
 
-@pytest.mark.parametrize(("name", "give"), [("tasks", "queue.url"), ("dlq", "deadLetterQueue.url")])
+@pytest.mark.parametrize(("name", "give"), [("tasks", "queue.url"), ("dlq", "queue.deadLetterUrl")])
 async def test_a_foreign_queue_is_refused_and_untouched(world: World, name: str, give: str) -> None:
     await world.sqs.create_queue(QueueName=f"notification-api-dev-{name}", tags={"team": "other"})
     before = await world.queue_attributes(f"notification-api-dev-{name}")
@@ -52,7 +52,7 @@ async def test_a_foreign_user_pool_is_refused_and_untouched(world: World) -> Non
 async def test_a_foreign_cache_is_refused_and_untouched(world: World) -> None:
     world.caches.names.add("notification-api-dev")
 
-    with pytest.raises(NotOurs, match=r"Momento cache notification-api-dev .*cache\.name"):
+    with pytest.raises(NotOurs, match=r"Momento cache notification-api-dev .*momento\.cacheName"):
         await make_stage(world.clients, spec_of())
 
     assert not {"CreateCache", "DeleteCache"} & set(world.calls.made)
@@ -78,6 +78,48 @@ async def test_a_stage_of_the_same_names_but_another_identity_is_foreign(world: 
 
     assert world.calls.writes == []
     assert await world.everything("notification") == before
+
+
+async def test_adoption_takes_nothing_from_another_stage(world: World) -> None:
+    theirs = StageSpec(Identity("notification-api", "dev", cluster="their-cluster", owner="theirs/dev"))
+    await make_stage(world.clients, theirs)
+    before = await world.everything("notification")
+    world.calls.forget()
+
+    with pytest.raises(NotOurs, match=r"queue notification-api-dev-dlq .* theirs/dev of cluster their-cluster"):
+        await make_stage(world.clients, spec_of(adopt=True))
+    await remove_stage(world.clients, spec_of(adopt=True))
+
+    assert world.calls.writes == []
+    assert await world.everything("notification") == before
+
+
+async def test_adoption_takes_no_pool_from_another_stage(world: World) -> None:
+    await make_stage(world.clients, StageSpec(Identity("notification-api", "dev", "their-cluster", owner="theirs/dev")))
+    for name in await world.queue_names():
+        await world.sqs.delete_queue(QueueUrl=(await world.sqs.get_queue_url(QueueName=name))["QueueUrl"])
+    before = await world.user_pools()
+
+    with pytest.raises(NotOurs, match=r"user pool .* theirs/dev of cluster their-cluster"):
+        await make_stage(world.clients, spec_of(adopt=True))
+    await remove_stage(world.clients, spec_of(adopt=True))
+
+    assert await world.user_pools() == before
+    assert world.caches.names == {"notification-api-dev"}
+
+
+async def test_what_a_stage_left_can_be_adopted_once_its_marks_are_taken_away(world: World) -> None:
+    left = await make_stage(world.clients, StageSpec(Identity("notification-api", "dev", "gone", owner="gone/dev")))
+    marks = list(spec_of().identity.tags())
+    for url in (left.queue_url, left.dead_letter_queue_url):
+        await world.sqs.untag_queue(QueueUrl=url, TagKeys=marks)
+    pool_arn = (await world.user_pools())[0]["Arn"]
+    await world.idp.untag_resource(ResourceArn=pool_arn, TagKeys=marks)
+
+    assert await make_stage(world.clients, spec_of(adopt=True)) == left
+    await remove_stage(world.clients, spec_of())
+
+    assert not any((await world.everything("notification-api")).values())
 
 
 async def test_adoption_takes_over_what_is_there_and_mends_it(world: World) -> None:

@@ -15,7 +15,7 @@ from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transien
 from k8s.operator.resources.ledger import Ledger
 from k8s.operator.resources.one_pass import Pass
 
-GIVE = "cache.name"
+GIVE = "momento.cacheName"
 KIND = "cache"  # in the ledger
 CALL_SECONDS = 10.0
 _LIMIT_SECONDS = 10.0

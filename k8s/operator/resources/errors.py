@@ -22,11 +22,20 @@ class NotFound(Permanent):
 class NotOurs(Permanent):
     """A resource of our name exists and is not this stage's: it was not touched, and will not be."""
 
-    def __init__(self, resource: str, give: str) -> None:
-        """`resource` as a person would look it up; `give` names the setting that takes it as given."""
-        super().__init__(
-            f"{resource} exists but does not belong to this stage. Remove or rename it, adopt it "
-            f"(adopt: true; the stage then changes it, and deletes it at the end), or give it ({give}; "
-            "it is then only used)."
-        )
+    def __init__(self, resource: str, give: str, owner: str | None = None) -> None:
+        """`resource` as a person would look it up; `give` names the setting that takes it as given.
+
+        :param owner: the stage that its tags name. That one may be alive, so not even adoption takes from it.
+        """
+        given = f"give it ({give}; it is then only used)."
+        if owner:
+            super().__init__(
+                f"{resource} belongs to another stage, {owner}. Remove that one; or, where it is gone and this stage "
+                f"shall adopt what it left, take its tags away (docs/operator.md); or {given}"
+            )
+        else:
+            super().__init__(
+                f"{resource} exists but does not belong to this stage. Remove or rename it, adopt it (adopt: true; "
+                f"the stage then changes it, and deletes it at the end), or {given}"
+            )
         self.resource = resource

@@ -48,3 +48,11 @@ class Identity:
     def owns(self, tags: Mapping[str, str]) -> bool:
         """Whether a resource with these tags is this stage's: every one of ours, whatever else there is."""
         return self.tags().items() <= tags.items()
+
+    def other_owner(self, tags: Mapping[str, str]) -> str | None:
+        """Which other stage a resource with these tags belongs to; None where no stage has marked it."""
+        marks = {key: value for key, value in tags.items() if key in self.tags()}
+        if not marks or self.owns(tags):
+            return None
+        owner, cluster = (marks.get(f"{TAG_PREFIX}/{what}", "unknown") for what in ("owner", "cluster"))
+        return f"{owner} of cluster {cluster}"

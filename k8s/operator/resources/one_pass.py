@@ -31,9 +31,14 @@ class Pass:
         self.notices.append(what)
 
     def must_tag(self, resource: str, tags: Mapping[str, str], give: str) -> bool:
-        """Whether an existing resource still needs our tags put on it. Raises `NotOurs` unless adopting."""
+        """Whether an existing resource still needs our tags put on it.
+
+        Raises `NotOurs` unless adopting, and even then for what another stage has marked as its own.
+        """
         if self.identity.owns(tags):
             return False
+        if owner := self.identity.other_owner(tags):
+            raise NotOurs(resource, give, owner)
         if not self.adopt:
             raise NotOurs(resource, give)
         return True

@@ -59,7 +59,7 @@ async def _claim_queues(clients: Clients, spec: StageSpec, one_pass: Pass) -> tu
         dead_letter = await read_given_queue(sqs, given.dead_letter_queue_url)
     else:
         at_creation = spec.queue.dead_letter_queue()
-        dead_letter = await claim_queue(sqs, names.dead_letter_queue, at_creation, "deadLetterQueue.url", one_pass)
+        dead_letter = await claim_queue(sqs, names.dead_letter_queue, at_creation, "queue.deadLetterUrl", one_pass)
     if given.queue_url:
         return await read_given_queue(sqs, given.queue_url), dead_letter
     return await claim_queue(sqs, names.task_queue, spec.queue.task_queue(), "queue.url", one_pass), dead_letter

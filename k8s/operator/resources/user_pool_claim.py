@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cognito import whole_update
 from k8s.operator.resources.diff import differing
-from k8s.operator.resources.errors import NotOurs, Permanent
+from k8s.operator.resources.errors import Permanent
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.user_pool import GIVE, UserPool, find_user_pools, read_user_pool, tag_user_pool
 from k8s.operator.resources.user_pool_settings import UserPoolSettings
@@ -41,9 +41,9 @@ async def _create(idp: "Idp", name: str, settings: UserPoolSettings, one_pass: P
 
 
 async def _adopt(idp: "Idp", name: str, found: list[UserPool], one_pass: Pass) -> UserPool:
+    for other in found:
+        one_pass.must_tag(f"user pool {name} ({other.pool_id})", other.tags, GIVE)
     pool = found[0]
-    if not one_pass.adopt:
-        raise NotOurs(f"user pool {name} ({pool.pool_id})", GIVE)
     if len(found) > 1:
         ids = ", ".join(other.pool_id for other in found)
         raise Permanent(f"several user pools are called {name} ({ids}): which to adopt is not clear, give one ({GIVE})")
