@@ -1,7 +1,8 @@
 """The ConfigMap `<release>-outputs`: what a stage's pods are told, and how they come to know of a change.
 
 Pods wait for it as for any volume, so the first version needs no roll. A later one is made known by an annotation on
-the pod templates. Which version the pods began with is noted on the ConfigMap itself.
+the pod templates. Which version the pods began with is noted on the ConfigMap itself. Pods that ran before it was made
+began with one that is gone (of an earlier release, or deleted by somebody), and what that said nobody knows any more.
 """
 
 import hashlib
@@ -11,9 +12,10 @@ from k8s.operator.kubernetes import Conflict, Json, Kubernetes
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.stage_object import GROUP, OUTPUTS_ANNOTATION, VERSION, StageRef
-from k8s.operator.workloads import Workload
+from k8s.operator.workloads import Workload, read_pods
 
 FIRST_ANNOTATION = f"{GROUP}/first-outputs"
+UNKNOWN = "unknown"
 
 
 def environment(outputs: StageOutputs, spec: StageSpec) -> dict[str, str]:
@@ -36,15 +38,18 @@ def checksum(data: dict[str, str]) -> str:
 
 
 async def write_outputs(kubernetes: Kubernetes, stage: StageRef, data: dict[str, str]) -> tuple[str, str | None]:
-    """Have the ConfigMap say `data`. Returns the checksum that the pods began with, and what was done, if anything.
+    """Have the ConfigMap say `data`. Returns the checksum that the pods began with (or `UNKNOWN`), and what was done.
 
     Raises `Conflict` for a ConfigMap of that name that is not this Stage's.
     """
     path = f"/api/v1/namespaces/{stage.namespace}/configmaps"
     found = await kubernetes.get(f"{path}/{stage.outputs_name}")
     if found is None:
-        await kubernetes.create(path, _config_map(stage, data))
-        return checksum(data), f"wrote ConfigMap {stage.outputs_name}"
+        # Looked at before it is there: a pod that has run by now has not waited for it.
+        ran_before = any(pod.has_run and not pod.terminating for pod in await read_pods(kubernetes, stage, fresh=True))
+        first = UNKNOWN if ran_before else checksum(data)
+        await kubernetes.create(path, _config_map(stage, data, first))
+        return first, f"wrote ConfigMap {stage.outputs_name}"
     owners = [owner.get("uid") for owner in found["metadata"].get("ownerReferences", [])]
     if stage.uid not in owners:
         raise Conflict(
@@ -74,7 +79,7 @@ async def roll(
     return done
 
 
-def _config_map(stage: StageRef, data: dict[str, str]) -> Json:
+def _config_map(stage: StageRef, data: dict[str, str], first: str) -> Json:
     owner = {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "Stage",
@@ -94,7 +99,7 @@ def _config_map(stage: StageRef, data: dict[str, str]) -> Json:
                 "app.kubernetes.io/part-of": "notification-api",
                 "app.kubernetes.io/managed-by": "notification-operator",
             },
-            "annotations": {FIRST_ANNOTATION: checksum(data)},
+            "annotations": {FIRST_ANNOTATION: first},
             "ownerReferences": [owner],
         },
         "data": data,

@@ -44,20 +44,25 @@ def labels(component: str, release: str = "dev") -> dict[str, str]:
 
 
 def pod(name: str, component: str = "processor", **changes: Any) -> Json:
-    """A ready pod; `waiting` names why its container does not run, `cost` is its cost of deletion."""
+    """A ready pod; `waiting` names why its container does not run, `state` and `last` what it does and did, `cost` is
+    its cost of deletion."""
     waiting, cost = changes.get("waiting"), changes.get("cost")
     metadata: Json = {"name": name, "labels": labels(component)}
     if cost is not None:
         metadata["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": cost}
     if changes.get("terminating"):
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    state: Json = {"waiting": {"reason": waiting}} if waiting else {}
+    container: Json = {"restartCount": 0, "state": {**state, **({changes["state"]: {}} if "state" in changes else {})}}
+    if "last" in changes:
+        container["lastState"] = {changes["last"]: {}}
     return {
         "metadata": metadata,
         "status": {
             "podIP": changes.get("ip", "127.0.0.1"),
             "startTime": "2026-01-01T00:00:00Z",
             "conditions": [{"type": "Ready", "status": "False" if waiting else "True"}],
-            "containerStatuses": [{"restartCount": 0, "state": {"waiting": {"reason": waiting}} if waiting else {}}],
+            "containerStatuses": [container],
         },
     }
 

@@ -6,7 +6,7 @@ from k8s.operator.kubernetes import Conflict, Json
 from k8s.operator.outputs import FIRST_ANNOTATION, checksum, roll, write_outputs
 from k8s.operator.stage_object import StageRef
 from k8s.operator.workloads import read_workloads
-from tests.support.operator_fakes import FakeKubernetes, deployment
+from tests.support.operator_fakes import FakeKubernetes, deployment, pod
 
 STAGE = StageRef("n", "dev", "u")
 PATH = "/api/v1/namespaces/n/configmaps/dev-outputs"
@@ -25,6 +25,33 @@ async def test_it_is_made_as_the_stages_own() -> None:
     assert (first, done) == (checksum(OLD), "wrote ConfigMap dev-outputs")
     assert made["metadata"]["ownerReferences"][0]["uid"] == "u"
     assert made["data"] == OLD
+
+
+@pytest.mark.parametrize(
+    "earlier",
+    [pod("token-1", "token", state="running"), pod("token-1", "token", waiting="CrashLoopBackOff", last="terminated")],
+    ids=["runs", "has run"],
+)
+async def test_pods_that_ran_before_it_was_made_are_rolled(earlier: Json) -> None:
+    kubernetes = FakeKubernetes()  # that of an earlier release has just been collected; its successors' pods read it
+    kubernetes.pods = [earlier]
+    kubernetes.deployments = [deployment("token")]
+    first, _ = await write_outputs(kubernetes, STAGE, NEW)
+    assert kubernetes.created[0][1]["metadata"]["annotations"][FIRST_ANNOTATION] == first
+    workloads = list((await read_workloads(kubernetes, STAGE)).values())
+    assert await roll(kubernetes, STAGE, workloads, first=first, wanted=checksum(NEW)) != []
+
+
+@pytest.mark.parametrize(
+    "waiting",
+    [pod("token-1", "token", waiting="ContainerCreating"), pod("token-1", "token", state="running", terminating=True)],
+    ids=["waits for it", "drains"],
+)
+async def test_pods_that_wait_for_it_and_such_as_drain_are_no_reason_to_roll(waiting: Json) -> None:
+    kubernetes = FakeKubernetes()
+    kubernetes.pods = [waiting]
+    first, _ = await write_outputs(kubernetes, STAGE, NEW)
+    assert first == checksum(NEW)
 
 
 async def test_one_that_says_the_same_is_left_alone() -> None:
