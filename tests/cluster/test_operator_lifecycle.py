@@ -221,6 +221,17 @@ def test_what_names_a_stage_never_changes(world: OperatorWorld, change: dict[str
         world.places[1].kubectl("patch", "stage", "fixed", "--type=merge", "--dry-run=server", "-p", patch)
 
 
+def test_a_given_pool_is_exchanged_only_where_the_client_is_given_too(world: OperatorWorld) -> None:
+    place, other = world.places[1], {"userPool": {"id": "us-east-1_other"}}
+    place.apply(
+        stage("guest", userPool={"id": "us-east-1_one"}), stage("both", userPool={"id": "a_1", "clientId": "c"})
+    )
+    with pytest.raises(AssertionError, match=r"userPool\.id never changes"):
+        place.kubectl("patch", "stage", "guest", "--type=merge", "--dry-run=server", "-p", json.dumps({"spec": other}))
+    place.kubectl("patch", "stage", "both", "--type=merge", "--dry-run=server", "-p", json.dumps({"spec": other}))
+    place.kubectl("delete", "stage", "guest", "both", seconds=60)
+
+
 def test_twenty_stages_at_once_leave_nothing(world: OperatorWorld) -> None:
     place, names = world.places[1], [f"many-{number:02}" for number in range(20)]
     place.apply(*(stage(name) for name in names))
