@@ -73,7 +73,6 @@ class MomentoCaches:
         self._clock = clock
         self._keys: dict[str, tuple[str, float]] = {}
         self._open: dict[str, _Open] = {}
-        self._opening = asyncio.Lock()
         self._turns: dict[str, Turns] = {}
 
     async def __aenter__(self) -> Self:
@@ -108,10 +107,11 @@ class MomentoCaches:
     @asynccontextmanager
     async def client(self, parameter: str) -> "AsyncIterator[CacheClientAsync]":
         """The client of that key, open for the length of the block."""
-        async with self._opening:
-            opened = await self._opened(await self._key(parameter))
-            opened.calls += 1
+        key = await self._key(parameter)
+        opened = self._opened(key)
+        opened.calls += 1  # in the same moment, so that nobody closes it
         try:
+            await self._close_beyond_bound()
             yield opened.client
         finally:
             opened.calls -= 1
@@ -127,10 +127,13 @@ class MomentoCaches:
         except (NotFound, Permanent) as error:
             raise Permanent(f"The Momento API key cannot be read: {error}") from error
         value = answer["Parameter"].get("Value", "").strip()
-        self._keys[parameter] = (value, self._clock())
+        now = self._clock()
+        # Those of stages that are gone go as well: no key is kept for longer than it is believed, and one reading more.
+        self._keys = {name: known for name, known in self._keys.items() if now - known[1] < KEY_SECONDS}
+        self._keys[parameter] = (value, now)
         return value
 
-    async def _opened(self, key: str) -> _Open:
+    def _opened(self, key: str) -> _Open:
         opened = self._open.pop(key, None)
         if opened is None:
             try:
@@ -139,11 +142,13 @@ class MomentoCaches:
                 raise Permanent(str(error)) from error
             opened = _Open(CacheClientAsync(Configurations.Laptop.v1(), credentials, default_ttl=timedelta(hours=1)))
         self._open[key] = opened  # the most lately used is the last
+        return opened
+
+    async def _close_beyond_bound(self) -> None:
         while len(self._open) > MAX_CLIENTS:
             oldest = self._open.pop(next(iter(self._open)))
             oldest.retired = True
             await self._close_retired(oldest)
-        return opened
 
     async def _close_retired(self, opened: _Open) -> None:
         if opened.retired and not opened.calls:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from k8s.operator.kubernetes import Json
-from k8s.operator.metrics import STAGES, WATCH_BEHIND
+from k8s.operator.metrics import STAGES, WATCH_BEHIND, forget_stage
 from k8s.operator.stage_object import GROUP, PLURAL, VERSION, StageObject, stage_object
 from k8s.operator.tools import Tools
 from k8s.operator.worker import Worker
@@ -95,7 +95,12 @@ class Stages:
             await worker.run()
         finally:
             self._workers.pop(uid, None)
+            # The watch may never say that it is gone.
+            self._watched.pop(uid, None)
             STAGES.set(len(self._workers))
+            # Two Stages of a namespace may have one stageName, though the second is refused: what is left keeps them.
+            if all(other.labels != worker.labels for other in self._workers.values()):
+                forget_stage(*worker.labels)
 
 
 async def list_stages(tools: Tools) -> list[Json]:

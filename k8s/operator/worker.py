@@ -7,7 +7,7 @@ import time
 
 from k8s.operator.backoff import Backoff
 from k8s.operator.keeper import Keeper
-from k8s.operator.metrics import DELETED, TAKEN_UP, forget_stage
+from k8s.operator.metrics import DELETED, TAKEN_UP
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.scaling.observe import Observer
 from k8s.operator.stage_object import StageObject
@@ -33,6 +33,11 @@ class Worker:
         observer = Observer(tools.kubernetes, tools.scraper, stage.ref)
         self._scaling = ScalingLoop(tools, status, observer)
 
+    @property
+    def labels(self) -> tuple[str, str]:
+        """Of its series."""
+        return self.seen.labels
+
     def see(self, stage: StageObject) -> None:
         """Take in what the watch delivered. Our own writes of the status are no news."""
         is_news = (stage.generation, stage.is_deleting) != (self.seen.generation, self.seen.is_deleting)
@@ -54,7 +59,6 @@ class Worker:
                 scaling.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await scaling
-                forget_stage(*self.seen.labels)
 
     async def _keep(self) -> None:
         self._tell()

@@ -1,5 +1,6 @@
 """A stage kept and removed, pass by pass, over an emulated account."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from types import SimpleNamespace
 
@@ -201,3 +202,23 @@ async def test_a_queue_that_somebody_put_in_place_of_ours_is_told_as_not_as_it_s
 
     provisioned = world.kubernetes.condition(keeper.ref, "Provisioned")
     assert (provisioned["status"], provisioned["reason"]) == ("False", "NotOurs")
+
+
+async def test_a_stage_that_aws_throttles_says_so_and_the_others_are_made(world: KeeperWorld) -> None:
+    def throttle(params: Json, **_: object) -> None:
+        if "notification-api-hot" in str(params):
+            answer = {"Error": {"Code": "RequestThrottled"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+            raise ClientError(answer, "Any")  # type: ignore[arg-type]
+
+    events = world.world.clients.sqs.meta.events
+    events.register("before-call", throttle)
+    hot, well = (world.keeper(world.kubernetes.put_stage(name)) for name in ("hot", "well"))
+
+    await asyncio.gather(hot.one_pass(), well.one_pass())
+
+    assert world.kubernetes.condition(well.ref, "Provisioned")["status"] == "True"
+    told = world.kubernetes.condition(hot.ref, "Degraded")
+    assert (told["reason"], "RequestThrottled" in told["message"]) == ("Unavailable", True)
+    events.unregister("before-call", throttle)
+    await hot.one_pass()
+    assert world.kubernetes.condition(hot.ref, "Degraded")["status"] == "False"

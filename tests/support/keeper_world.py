@@ -74,18 +74,23 @@ class KeeperWorld:
 async def keeper_world(stack: MiniStack, caches: CacheControl | None = None) -> AsyncIterator[KeeperWorld]:
     async with stage_world(stack) as world:
         kubernetes = KubernetesInMemory(world.calls)
-        yield KeeperWorld(world, kubernetes, tools_of(kubernetes, world, caches))
+        clients = world.clients
+        tools = tools_of(kubernetes, sqs=clients.sqs, idp=clients.idp, caches=OneMomento(caches or world.caches))
+        yield KeeperWorld(world, kubernetes, tools)
 
 
-def tools_of(kubernetes: KubernetesInMemory, world: World, caches: CacheControl | None = None) -> Tools:
-    return Tools(
+def tools_of(kubernetes: KubernetesInMemory, **changes: Any) -> Tools:
+    """For units: what is not given must not be used."""
+    nothing: Any = None
+    tools = Tools(
         settings=operator_settings(),
         kubernetes=kubernetes,
-        sqs=world.clients.sqs,
-        idp=world.clients.idp,
-        caches=OneMomento(caches or world.caches),
+        sqs=nothing,
+        idp=nothing,
+        caches=nothing,
         scraper=Scraper(),
         decide=desired_replicas,
         passes=asyncio.Semaphore(2),
         retries=asyncio.Semaphore(2),
     )
+    return replace(tools, **changes)
