@@ -69,7 +69,7 @@ class Worker:
             self._tell()
 
     def _tell(self) -> None:
-        """Anew before each pass: the worker of an earlier Stage of this name may just have taken the series away."""
+        """Before each pass, since a deletion may have been asked for meanwhile."""
         TAKEN_UP.labels(*self.seen.labels).set(self._taken_up_at)
         if self.seen.deleted_at is not None:
             DELETED.labels(*self.seen.labels).set(self.seen.deleted_at.timestamp())

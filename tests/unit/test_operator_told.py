@@ -4,15 +4,18 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, cast
 
 from prometheus_client import REGISTRY
 
 from k8s.operator.kubernetes import Json, Unreachable
-from k8s.operator.metrics import forget_stage
 from k8s.operator.stage_object import StageObject, StageRef
+from k8s.operator.stages import Stages
 from k8s.operator.tools import Tools
 from k8s.operator.worker import Worker
+from services.common.background import Background
+from tests.support.keeper_world import operator_settings
 from tests.support.operator_fakes import FakeKubernetes
 from tests.support.soon import soon
 
@@ -33,7 +36,11 @@ class RefusingKubernetes(FakeKubernetes):
 def tools(kubernetes: FakeKubernetes) -> Tools:
     """As much as a pass needs that does not come far."""
     nothing = cast("Any", None)
-    return Tools(nothing, kubernetes, sqs=nothing, idp=nothing, caches=nothing, scraper=nothing, decide=nothing)
+    turns = asyncio.Semaphore()
+    return Tools(
+        nothing, kubernetes, sqs=nothing, idp=nothing, caches=nothing, scraper=nothing, decide=nothing,
+        passes=turns, retries=turns,
+    )  # fmt: skip
 
 
 def a_stage(**metadata: str) -> StageObject:
@@ -72,21 +79,17 @@ async def test_a_deletion_is_known_since_it_was_asked_for() -> None:
         await soon(lambda: told("deletion_timestamp_seconds") == DELETED_AT)
 
 
-async def test_the_worker_of_an_earlier_stage_of_this_name_takes_nothing_away_for_long() -> None:
-    async with working(RefusingKubernetes(), a_stage()) as (worker, _):
-        await soon(lambda: told("taken_up_timestamp_seconds") is not None)
-        first = told("taken_up_timestamp_seconds")
-        forget_stage("shop", "dev")
-        worker.wake()
-        await soon(lambda: told("taken_up_timestamp_seconds") == first)
-
-
 async def test_a_stage_that_is_gone_leaves_nothing_behind() -> None:
     kubernetes = RefusingKubernetes()
-    async with working(kubernetes, a_stage(deletionTimestamp="2026-01-01T00:00:00Z")) as (worker, task):
+    background = Background(lambda: None)
+    stages = Stages(replace(tools(kubernetes), settings=operator_settings()), background)
+    stage = a_stage(name="release", namespace="shop", uid="uid", deletionTimestamp="2026-01-01T00:00:00Z")
+    try:
+        stages.watched(stage.body)
         await soon(lambda: told("deletion_timestamp_seconds") is not None)
         kubernetes.is_gone = True
-        worker.wake()
-        await asyncio.wait_for(task, 10)
-        assert told("taken_up_timestamp_seconds") is None
+        stages.forgotten(stage.body)
+        await soon(lambda: told("taken_up_timestamp_seconds") is None)
         assert told("deletion_timestamp_seconds") is None
+    finally:
+        await background.close()
