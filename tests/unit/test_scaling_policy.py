@@ -24,6 +24,10 @@ def long_enough(few: int) -> Memory:
     return Memory(recommendations=(*IDLE_LONG_AGO.recommendations, Recommendation(NOW - 59, few)))
 
 
+def outlasted(at: float) -> Memory:
+    return replace(wanted(NOW - 59, 1), outlasted_at=at)
+
+
 CASES = {
     "nothing to do, nothing there": (seen(), 0, Reason.STEADY),
     "the first message": (seen(visible=1), 1, Reason.FIRST_MESSAGE),
@@ -83,10 +87,37 @@ CASES = {
         8,
         Reason.IN_FLIGHT,
     ),
-    "busy for so long that some must go in the end": (
-        seen(in_flight=24, replicas_desired=8, memory=Memory(recommendations=(Recommendation(NOW - 59, 1),))),
+    "busy for so long that some must go in the end, as their tasks end in the drain": (
+        seen(in_flight=24, replicas_desired=8, outlasting=False, memory=wanted(NOW - 59, 1)),
         3,
         Reason.IDLE,
+    ),
+    "busy for long, with tasks that a drain may cut off": (
+        seen(in_flight=24, replicas_desired=8, outlasting=True, memory=wanted(NOW - 59, 1)),
+        8,
+        Reason.IN_FLIGHT,
+    ),
+    "busy for long, with tasks of which none has ended": (
+        seen(in_flight=24, replicas_desired=8, memory=wanted(NOW - 59, 1)),
+        8,
+        Reason.IN_FLIGHT,
+    ),
+    "busy for long, with tasks that could be cut off half an hour ago": (
+        seen(in_flight=24, replicas_desired=8, outlasting=False, memory=outlasted(NOW - 1_800)),
+        8,
+        Reason.IN_FLIGHT,
+    ),
+    "a busy one that is not ready would go first": (
+        seen(
+            in_flight=5,
+            in_flight_by_pod={"a": 5, "b": 0, "c": 0},
+            busy_unready=1,
+            replicas_desired=3,
+            replicas_ready=2,
+            memory=long_enough(1),
+        ),
+        3,
+        Reason.IN_FLIGHT,
     ),
     "a pod that did not tell may be busy": (
         seen(in_flight=2, in_flight_by_pod={"a": 1}, replicas_desired=2, memory=long_enough(1)),
@@ -180,16 +211,65 @@ def test_a_long_pause_counts_as_if_it_were_new() -> None:
     ("broken", "reason"), [({"crash_looping": True}, Reason.CRASH_LOOP), ({"failing": True}, Reason.FAILING)]
 )
 class TestABrokenProcessor:
-    def test_is_not_scaled_to_the_maximum(self, broken: dict[str, bool], reason: Reason) -> None:
-        decision = desired_replicas(seen(visible=5_000, replicas_desired=2, **broken), POLICY, NOW)
-        assert (decision.replicas, decision.hold, decision.reason) == (2, True, reason)
+    def test_loses_what_it_was_given_before_that_showed(self, broken: dict[str, bool], reason: Reason) -> None:
+        observed = seen(visible=5_000, replicas_desired=20, replicas_ready=0, **broken)
+        decision = desired_replicas(observed, POLICY, NOW)
+        assert (decision.replicas, decision.hold, decision.reason) == (1, True, reason)
+        assert "held at 1 replica, where 417 would be wanted" in decision.message
+
+    def test_keeps_those_that_have_tasks_in_hand(self, broken: dict[str, bool], reason: Reason) -> None:
+        in_hand = {"a": 3, "b": 1, "c": 0}
+        observed = seen(visible=5_000, replicas_desired=6, replicas_ready=2, in_flight_by_pod=in_hand, **broken)
+        assert desired_replicas(observed, POLICY, NOW).replicas == 2
+        unready = replace(observed, busy_unready=1)
+        assert desired_replicas(unready, POLICY, NOW).replicas == 6
 
     def test_gets_one_replica_to_find_out_whether_it_still_is(self, broken: dict[str, bool], reason: Reason) -> None:
         assert desired_replicas(seen(visible=5_000, **broken), POLICY, NOW).replicas == 1
 
+    def test_is_not_forgotten_while_nothing_shows_it(self, broken: dict[str, bool], reason: Reason) -> None:
+        memory = desired_replicas(seen(visible=5_000, **broken), POLICY, NOW).memory
+        for after in (10.0, 600.0, 3_600.0):
+            observed = seen(visible=5_000, replicas_desired=1, replicas_ready=0, memory=memory)
+            decision = desired_replicas(observed, POLICY, NOW + after)
+            memory = decision.memory
+            assert (decision.replicas, decision.reason) == (1, reason)
+
+    def test_never_has_less_than_the_least(self, broken: dict[str, bool], reason: Reason) -> None:
+        observed = seen(visible=5_000, replicas_desired=20, replicas_ready=0, **broken)
+        assert desired_replicas(observed, replace(POLICY, min_replicas=3), NOW).replicas == 3
+
     def test_lets_replicas_go_when_there_is_nothing_left_to_do(self, broken: dict[str, bool], reason: Reason) -> None:
         observed = seen(replicas_desired=2, memory=long_enough(0), **broken)
         assert desired_replicas(observed, POLICY, NOW).replicas == 0
+
+
+def test_failing_tasks_that_end_in_the_drain_keep_no_replica() -> None:
+    """Full slots would keep all that there are, until everything has failed for good."""
+    observed = seen(visible=5_000, in_flight=200, replicas_desired=20, failing=True, outlasting=False)
+    assert desired_replicas(observed, POLICY, NOW).replicas == 1
+
+
+def test_one_success_ends_the_failing() -> None:
+    memory = desired_replicas(seen(visible=500, replicas_desired=1, failing=True), POLICY, NOW).memory
+    observed = seen(visible=500, replicas_desired=1, succeeding=True, memory=memory)
+    assert desired_replicas(observed, POLICY, NOW + 2).replicas > 1
+
+
+def test_a_crash_loop_ends_when_pods_have_stayed_ready_for_the_stabilisation_time() -> None:
+    memory = desired_replicas(seen(visible=500, replicas_desired=1, crash_looping=True), POLICY, NOW).memory
+    for after, replicas in ((30.0, 1), (59.0, 1), (61.0, 41)):
+        decision = desired_replicas(seen(visible=500, replicas_desired=1, memory=memory), POLICY, NOW + after)
+        memory = decision.memory
+        assert decision.replicas == replicas, after
+
+
+def test_a_lowered_maximum_applies_though_nothing_can_be_read_and_is_no_hold() -> None:
+    observed = seen(replicas_desired=10, unreadable={Figure.BACKLOG: "throttled"})
+    decision = desired_replicas(observed, replace(POLICY, max_replicas=4), NOW)
+    assert (decision.replicas, decision.reason, decision.hold) == (4, Reason.BOUNDS, False)
+    assert "4 replicas by maxReplicas" in decision.message
+    assert "throttled" in decision.message
 
 
 def test_the_task_time_is_remembered_when_nothing_is_measured() -> None:

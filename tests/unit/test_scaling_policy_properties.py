@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from k8s.operator.scaling.policy import desired_replicas
 from k8s.operator.scaling.stabilise import PATIENCE
-from k8s.operator.scaling.types import Decision, Figure, Memory, Observed, Policy, Reason, Recommendation
+from k8s.operator.scaling.types import Decision, Figure, Memory, Observed, Policy, Reason, Recommendation, Trouble
 from tests.support.stage_at_work import seen, spread
 
 NOW = 10_000.0
@@ -35,7 +35,8 @@ def memories(draw: st.DrawFn) -> Memory:
     ages = sorted(draw(st.lists(st.floats(0.0, 700.0), max_size=5)), reverse=True)
     counts = sorted(draw(st.lists(st.integers(0, 100), min_size=len(ages), max_size=len(ages))), reverse=True)
     past = tuple(Recommendation(NOW - age, count) for age, count in zip(ages, counts, strict=True))
-    return Memory(recommendations=past, task_seconds=draw(st.none() | seconds))
+    troubles = st.builds(Trouble, st.sampled_from([Reason.CRASH_LOOP, Reason.FAILING]), st.floats(NOW - 700, NOW))
+    return Memory(recommendations=past, task_seconds=draw(st.none() | seconds), trouble=draw(st.none() | troubles))
 
 
 @st.composite
@@ -52,8 +53,11 @@ def stages(draw: st.DrawFn) -> Observed:
         replicas_desired=desired,
         replicas_ready=ready,
         in_flight_by_pod=spread(draw(st.integers(0, in_flight)), draw(st.integers(0, ready))),
+        busy_unready=draw(st.integers(0, desired - ready)),
         crash_looping=draw(st.booleans()),
         failing=draw(st.booleans()),
+        succeeding=draw(st.booleans()),
+        outlasting=draw(st.none() | st.booleans()),
         unreadable=draw(st.dictionaries(st.sampled_from(Figure), st.just("no answer"), max_size=2)),
         memory=draw(memories()),
     )
@@ -89,9 +93,17 @@ def test_who_has_waited_longer_never_gets_fewer(observed: Observed, policy: Poli
 @settings(deadline=None, max_examples=40)
 @given(stages(), policies())
 def test_scale_in_never_goes_below_what_is_in_flight(observed: Observed, policy: Policy) -> None:
+    observed = replace(observed, crash_looping=False, failing=False, memory=replace(observed.memory, trouble=None))
     packed = math.ceil((observed.in_flight or 0) / policy.slots_per_replica)
     there_are = observed.replicas_desired or 0
     assert desired_replicas(observed, policy, NOW).replicas >= min(there_are, packed, policy.max_replicas)
+
+
+@settings(deadline=None, max_examples=40)
+@given(stages(), policies())
+def test_no_replica_goes_while_one_that_is_busy_would_go_first(observed: Observed, policy: Policy) -> None:
+    busy = replace(observed, busy_unready=1)
+    assert desired_replicas(busy, policy, NOW).replicas >= min(observed.replicas_desired or 0, policy.max_replicas)
 
 
 @settings(deadline=None, max_examples=40)
@@ -102,7 +114,7 @@ def test_what_cannot_be_read_takes_no_replica_away(observed: Observed, policy: P
     there_are = min(max(observed.replicas_desired or 0, policy.min_replicas), policy.max_replicas)
     assert decision.replicas >= there_are
     if figure in (Figure.BACKLOG, Figure.REPLICAS):
-        assert decision.hold
+        assert decision.hold == (there_are == observed.replicas_desired)
         assert decision.replicas == there_are
 
 
@@ -110,7 +122,15 @@ def test_what_cannot_be_read_takes_no_replica_away(observed: Observed, policy: P
 @given(stages(), policies(), st.sampled_from(Figure))
 def test_a_figure_that_cannot_be_read_says_so(observed: Observed, policy: Policy, figure: Figure) -> None:
     decision = desired_replicas(
-        replace(observed, unreadable={figure: "it timed out"}, crash_looping=False, failing=False), policy, NOW
+        replace(
+            observed,
+            unreadable={figure: "it timed out"},
+            crash_looping=False,
+            failing=False,
+            memory=replace(observed.memory, trouble=None),
+        ),
+        policy,
+        NOW,
     )
     assert "it timed out" in decision.message
 

@@ -27,7 +27,7 @@ class Case:
 
     @property
     def wanted_replicas(self) -> int:
-        return self.wanted.replicas if self.wanted else self.replicas
+        return self.wanted.replicas if self.wanted else self.observed.replicas_desired or self.replicas
 
 
 def explain(reason: Reason, case: Case) -> str:
@@ -55,6 +55,8 @@ def _unreadable(case: Case) -> str:
 
 def _bounds(case: Case) -> str:
     name = "maxReplicas" if case.wanted_replicas > case.replicas else "minReplicas"
+    if case.wanted is None:
+        return f"{_count(case.replicas)} by {name}; {_unreadable(case)}"
     return f"{_count(case.replicas)} by {name}, where {case.wanted_replicas} would be wanted"
 
 

@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from k8s.operator.scaling.demand import Demand, busy_replicas, demand, in_flight_replicas
 from k8s.operator.scaling.explain import Case, explain
-from k8s.operator.scaling.reasons import Bounds, Weighed, reason_for, reason_to_hold
+from k8s.operator.scaling.reasons import Bounds, Weighed, reason_for
 from k8s.operator.scaling.stabilise import PATIENCE, most_wanted, remember
+from k8s.operator.scaling.trouble import drain_suffices, most_in, trouble_of
 from k8s.operator.scaling.types import Decision, Figure, Memory, Observed, Policy, Reason
 
 
@@ -14,18 +15,22 @@ def desired_replicas(observed: Observed, policy: Policy, now: float) -> Decision
 
     With the queue or the replicas unread, nothing changes. With only arrivals or tasks unread, none go, and more come
     only if the queue, which was read, shows that they are needed: else one pod that does not answer would keep a stage
-    at zero. A broken processor gets no more than it has.
+    at zero. A broken processor gets one replica at most, and loses what it was given before that showed.
     """
     if not observed.unreadable.keys().isdisjoint((Figure.BACKLOG, Figure.REPLICAS)):
         return _hold(Reason.UNREADABLE, observed, policy, now, None)
     there_are = observed.replicas_desired or 0
     wanted = demand(observed, policy, _task_seconds(observed, policy))
-    broken = reason_to_hold(observed)
-    if broken and wanted.replicas > there_are > 0:
-        return _hold(broken, observed, policy, now, wanted)
     if observed.unreadable and wanted.replicas <= there_are:
         return _hold(Reason.UNREADABLE, observed, policy, now, wanted)
-    return _decide(observed, policy, now, _one_at_most(wanted) if broken and not there_are else wanted)
+    decision = _decide(observed, policy, now, wanted)
+    trouble = trouble_of(observed, policy, now)
+    if trouble is None:
+        return decision
+    most = max(1, there_are) if observed.unreadable else most_in(trouble, observed, now)
+    if decision.replicas <= Bounds.of(policy).clamp(most):
+        return decision
+    return _held_at(most, trouble.reason, observed, policy, now, wanted)
 
 
 def _decide(observed: Observed, policy: Policy, now: float, wanted: Demand) -> Decision:
@@ -45,17 +50,33 @@ def _decide(observed: Observed, policy: Policy, now: float, wanted: Demand) -> D
 
 
 def _in_hand(observed: Observed, policy: Policy, memory: Memory, now: float) -> int:
-    """Replicas that must stay for the sake of tasks: the busy ones for a while, and always enough for all in flight."""
-    patient = most_wanted(memory, now - PATIENCE * policy.scale_in_stabilisation_seconds)
-    return max(in_flight_replicas(observed, policy), min(busy_replicas(observed), patient))
+    """Replicas that must stay for the sake of tasks: the busy ones, and always enough for all in flight.
+
+    Where a busy pod that is not ready would go first, all of them.
+    """
+    if observed.busy_unready:
+        return observed.replicas_desired or 0
+    busy = busy_replicas(observed)
+    if drain_suffices(observed, memory, now):
+        busy = min(busy, most_wanted(memory, now - PATIENCE * policy.scale_in_stabilisation_seconds))
+    return max(in_flight_replicas(observed, policy), busy)
 
 
 def _hold(reason: Reason, observed: Observed, policy: Policy, now: float, wanted: Demand | None) -> Decision:
-    """Keep what there is. It counts as wanted: who saw too little has no grounds to let replicas go soon after."""
+    """Keep what there is, within bounds: a person who lowers the maximum is obeyed though nothing can be read."""
     there_are = observed.replicas_desired
     if there_are is None:
         there_are = max((past.replicas for past in observed.memory.recommendations), default=0)
-    replicas = Bounds.of(policy).clamp(there_are)
+    elif Bounds.of(policy).clamp(there_are) != there_are:
+        return replace(_held_at(there_are, Reason.BOUNDS, observed, policy, now, wanted), hold=False)
+    return _held_at(there_are, reason, observed, policy, now, wanted)
+
+
+def _held_at(
+    replicas: int, reason: Reason, observed: Observed, policy: Policy, now: float, wanted: Demand | None
+) -> Decision:
+    """It counts as wanted: who saw too little has no grounds to let replicas go soon after."""
+    replicas = Bounds.of(policy).clamp(replicas)
     return Decision(
         replicas=replicas,
         reason=reason,
@@ -71,8 +92,3 @@ def _task_seconds(observed: Observed, policy: Policy) -> float:
         if known is not None:
             return known
     return policy.assumed_task_seconds
-
-
-def _one_at_most(wanted: Demand) -> Demand:
-    """One replica, to find out whether the processor still is broken."""
-    return replace(wanted, arrivals=min(1, wanted.arrivals), backlog=min(1, wanted.backlog))

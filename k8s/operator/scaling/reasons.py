@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from k8s.operator.scaling.demand import Demand
-from k8s.operator.scaling.types import Observed, Policy, Reason
+from k8s.operator.scaling.types import Policy, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,3 @@ def _reason_for_more(weighed: Weighed) -> Reason:
     if not weighed.there_are:
         return Reason.FIRST_MESSAGE
     return Reason.ARRIVALS if weighed.wanted.arrivals >= weighed.wanted.backlog else Reason.BACKLOG
-
-
-def reason_to_hold(observed: Observed) -> Reason | None:
-    """Why more replicas would not help, if so."""
-    if observed.crash_looping:
-        return Reason.CRASH_LOOP
-    return Reason.FAILING if observed.failing else None

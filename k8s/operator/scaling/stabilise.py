@@ -1,12 +1,13 @@
 """Memory of what was wanted, so that replicas go only when fewer have sufficed for a while."""
 
+from k8s.operator.scaling.trouble import trouble_of
 from k8s.operator.scaling.types import Memory, Observed, Policy, Recommendation
 
 PATIENCE = 5
 """How many times the stabilisation time a replica that is not needed but has tasks in hand may stay.
 
-Deleting it might cut a long task off. As long as there are more slots than tasks, replicas are idle at times, and these
-go; where so many slots share a replica that it never is, something has to go in the end.
+As long as there are more slots than tasks, replicas are idle at times, and these go. Where so many slots share a
+replica that it never is, something has to go in the end, if its tasks would end in the drain (`drain_suffices`).
 """
 
 
@@ -24,6 +25,8 @@ def remember(observed: Observed, policy: Policy, now: float, wanted: int) -> Mem
     return Memory(
         recommendations=(*kept, Recommendation(now, wanted)),
         task_seconds=before.task_seconds if observed.task_seconds is None else observed.task_seconds,
+        trouble=trouble_of(observed, policy, now),
+        outlasted_at=now if observed.outlasting else before.outlasted_at,
     )
 
 

@@ -24,7 +24,7 @@ class Figure(StrEnum):
     ARRIVALS = "arrivals"
     """`arrivals_per_second` (ingest's pods). Unreadable when any one of them did not answer."""
     TASKS = "tasks"
-    """`task_seconds`, `wait_seconds`, `failing`, `in_flight_by_pod` (the processor's ready pods)."""
+    """`task_seconds`, `wait_seconds`, `failing`, `outlasting`, `in_flight_by_pod` (the processor's pods)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Policy:
     slots_per_replica: int = 10
     """Tasks that one replica works on at once (its CONCURRENCY)."""
     pod_ready_seconds: float = 4.0
-    """From asking for a replica to its first receive."""
+    """From asking for a replica to its first receive, as measured (starts.py)."""
     scale_in_stabilisation_seconds: float = 60.0
     """Replicas go only when so long no more were wanted."""
     utilisation: float = 0.7
@@ -53,44 +53,6 @@ class Recommendation:
 
     at: float
     replicas: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What one decision hands on to the next; bounded by the policy. The observer never looks into it."""
-
-    recommendations: tuple[Recommendation, ...] = ()
-    """No older than `PATIENCE` (stabilise.py) times `scale_in_stabilisation_seconds`, each less than the one before."""
-    task_seconds: float | None = None
-    """The last measured mean task time, for when nothing is measured."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """A stage at one moment."""
-
-    visible: int | None = None
-    """Messages that wait (SQS ApproximateNumberOfMessages, with those delayed)."""
-    in_flight: int | None = None
-    """Messages received and not yet deleted (SQS ApproximateNumberOfMessagesNotVisible)."""
-    arrivals_per_second: float | None = None
-    """Tasks accepted by all of ingest's pods together, over the last window."""
-    task_seconds: float | None = None
-    """Mean time in the handler of tasks that ended within the last window."""
-    wait_seconds: float | None = None
-    """Mean wait in the queue of tasks that were started within the last window."""
-    replicas_desired: int | None = None
-    """What the Deployment asks for now."""
-    replicas_ready: int | None = None
-    in_flight_by_pod: Mapping[str, int] = field(default_factory=dict)
-    """Tasks in hand (in a slot or held back) by name of a ready pod that answered."""
-    crash_looping: bool = False
-    """Processor pods keep dying: more of them would not help."""
-    failing: bool = False
-    """Every task that ended within the last window failed, and there were enough of them to say so."""
-    unreadable: Mapping[Figure, str] = field(default_factory=dict)
-    """Figures that could not be read, each with the reason."""
-    memory: Memory = field(default_factory=Memory)
 
 
 class Reason(StrEnum):
@@ -118,6 +80,64 @@ class Reason(StrEnum):
     """Held: more of what keeps dying would not help."""
     FAILING = "TasksFailing"
     """Held: more of what fails would only fail faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why more replicas would not help."""
+
+    reason: Reason
+    seen_at: float
+    """When it was last seen, which may be before it was last remembered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What one decision hands on to the next; bounded by the policy. The observer never looks into it."""
+
+    recommendations: tuple[Recommendation, ...] = ()
+    """No older than `PATIENCE` (stabilise.py) times `scale_in_stabilisation_seconds`, each less than the one before."""
+    task_seconds: float | None = None
+    """The last measured mean task time, for when nothing is measured."""
+    trouble: Trouble | None = None
+    """Remembered until there is proof of the contrary (trouble.py)."""
+    outlasted_at: float | None = None
+    """When `Observed.outlasting` was last True."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A stage at one moment."""
+
+    visible: int | None = None
+    """Messages that wait (SQS ApproximateNumberOfMessages, with those delayed)."""
+    in_flight: int | None = None
+    """Messages received and not yet deleted (SQS ApproximateNumberOfMessagesNotVisible)."""
+    arrivals_per_second: float | None = None
+    """Tasks accepted by all of ingest's pods together, over the last window."""
+    task_seconds: float | None = None
+    """Mean time in the handler of tasks that ended within the last window."""
+    wait_seconds: float | None = None
+    """Mean wait in the queue of tasks that were started within the last window."""
+    replicas_desired: int | None = None
+    """What the Deployment asks for now."""
+    replicas_ready: int | None = None
+    in_flight_by_pod: Mapping[str, int] = field(default_factory=dict)
+    """Tasks in hand (in a slot or held back) by name of a pod that answered, ready or not."""
+    busy_unready: int = 0
+    """Pods with tasks in hand that are not ready. Kubernetes takes such pods first, whatever their deletion cost."""
+    crash_looping: bool = False
+    """Processor pods keep dying: more of them would not help."""
+    failing: bool = False
+    """Every task that ended within the last window failed, and there were enough of them to say so."""
+    succeeding: bool = False
+    """A task ended well within the last window."""
+    outlasting: bool | None = None
+    """Whether a task that ended within the last window took longer than a pod that goes has time for. None: none did
+    end, so those in hand may be of any length."""
+    unreadable: Mapping[Figure, str] = field(default_factory=dict)
+    """Figures that could not be read, each with the reason."""
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
