@@ -2,40 +2,46 @@
 
 from collections import deque
 from collections.abc import Iterable
+from dataclasses import replace
 from statistics import fmean
 
 from benchmarks.scaling_sim.engine import Simulation
 from benchmarks.scaling_sim.figures import Account
 from benchmarks.scaling_sim.pods import Pod, Pods
 from k8s.operator.scaling.policy import desired_replicas
+from k8s.operator.scaling.starts import StartTimes
 from k8s.operator.scaling.types import Figure, Memory, Observed, Policy
 
 ACTIVE_POLL_SECONDS = 2.0
 IDLE_POLL_SECONDS = 5.0
 ARRIVALS_WINDOW_SECONDS = 20.0
 TASKS_WINDOW_SECONDS = 60.0
+DRAIN_SHARE = 0.5
+"""A task that took more of the drain than this could outlast it."""
 _OUT = dict.fromkeys((Figure.BACKLOG, Figure.ARRIVALS, Figure.TASKS), "outage")
 
 
 class Ours:
-    """Observe, decide, act."""
+    """Observe, decide, act. How long pods take to start is learnt from those that did, as the operator learns it."""
 
     def __init__(self, simulation: Simulation, account: Account, phase: float) -> None:
         world = simulation.world
         self._simulation = simulation
         self._memory = Memory()
+        self._starts = StartTimes()
         self._policy = Policy(
             wait_objective_seconds=world.wait_objective_seconds,
             max_replicas=world.max_replicas,
             slots_per_replica=world.slots,
-            pod_ready_seconds=world.pod_ready_seconds,
         )
         self.pods = Pods(simulation, account, idle_first)
         simulation.at(phase * IDLE_POLL_SECONDS, self._turn)
 
     def _turn(self) -> None:
         simulation = self._simulation
-        decision = desired_replicas(self._observe(), self._policy, simulation.now)
+        observed = self._observe()
+        policy = replace(self._policy, pod_ready_seconds=self._starts.seconds)
+        decision = desired_replicas(observed, policy, simulation.now)
         self._memory = decision.memory
         self.pods.scale(decision.replicas)
         at_rest = not simulation.visible and not simulation.in_flight and not self.pods.replicas
@@ -44,6 +50,9 @@ class Ours:
     def _observe(self) -> Observed:
         simulation, pods = self._simulation, self.pods
         depth = simulation.depth()
+        self._starts.note(
+            {str(pod.number): None if pod.ready_at is None else pod.ready_at - pod.asked_at for pod in pods.pods}
+        )
         if depth is None:
             replicas, ready = pods.replicas, len(pods.ready)
             return Observed(replicas_desired=replicas, replicas_ready=ready, unreadable=_OUT, memory=self._memory)
@@ -55,6 +64,8 @@ class Ours:
             wait_seconds=self._mean(simulation.started),
             replicas_desired=pods.replicas,
             replicas_ready=len(pods.ready),
+            succeeding=bool(simulation.ended),
+            outlasting=self._is_outlasting(),
             in_flight_by_pod={str(pod.number): len(pod.tasks) for pod in pods.ready},
             memory=self._memory,
         )
@@ -63,6 +74,12 @@ class Ours:
         while seen and seen[0][0] < self._simulation.now - TASKS_WINDOW_SECONDS:
             seen.popleft()
         return fmean(value for _, value in seen) if seen else None
+
+    def _is_outlasting(self) -> bool | None:
+        ended = self._simulation.ended
+        return (
+            max(seconds for _, seconds in ended) > self._simulation.world.drain_seconds * DRAIN_SHARE if ended else None
+        )
 
 
 def idle_first(pods: Iterable[Pod]) -> list[Pod]:

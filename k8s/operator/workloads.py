@@ -1,6 +1,7 @@
 """What runs of a stage: its Deployments and pods, by the labels that its chart gives them."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from k8s.operator.kubernetes import Json, Kubernetes
 from k8s.operator.stage_object import OUTPUTS_ANNOTATION, StageRef
@@ -11,6 +12,8 @@ NAME = "app.kubernetes.io/name=notification-api"
 PROCESSOR = "processor"
 _STUCK = {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError", "RunContainerError"}
 _RESTARTS_OF_A_LOOP = 3
+_USUAL_GRACE_SECONDS = 30
+"""Kubernetes' own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,8 @@ class Workload:
     replicas: int
     ready: int
     available: bool
+    grace_seconds: float
+    """What a pod that goes has, from SIGTERM to SIGKILL."""
     outputs_checksum: str | None
     """Of the outputs that its pods were last rolled for; None before the first roll."""
 
@@ -35,6 +40,10 @@ class Pod:
     ip: str | None
     started_at: str | None
     ready: bool
+    seconds_to_ready: float | None
+    """From its creation; None while it is not ready, and for one that has been ready before."""
+    runs_since: datetime | None
+    """None while its container does not run."""
     stuck: bool
     """It keeps dying or cannot start."""
     deletion_cost: str | None
@@ -75,6 +84,9 @@ def _workload(body: Json) -> Workload:
         replicas=int(spec.get("replicas", 1)),
         ready=int(status.get("readyReplicas", 0)),
         available=available and status.get("observedGeneration") == body["metadata"]["generation"],
+        grace_seconds=float(
+            spec["template"].get("spec", {}).get("terminationGracePeriodSeconds", _USUAL_GRACE_SECONDS)
+        ),
         outputs_checksum=template.get(OUTPUTS_ANNOTATION),
     )
 
@@ -82,13 +94,17 @@ def _workload(body: Json) -> Workload:
 def _pod(body: Json) -> Pod:
     metadata, status = body["metadata"], body.get("status", {})
     containers = status.get("containerStatuses") or []
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions") or [])
+    is_ready = next((c for c in status.get("conditions") or [] if c["type"] == "Ready" and c["status"] == "True"), None)
+    ready = is_ready is not None
+    running = [container["state"]["running"] for container in containers if "running" in container.get("state", {})]
     return Pod(
         name=metadata["name"],
         component=(metadata.get("labels") or {}).get(COMPONENT, ""),
         ip=status.get("podIP"),
         started_at=status.get("startTime"),
         ready=ready,
+        seconds_to_ready=_seconds_to_ready(metadata, is_ready, containers),
+        runs_since=min((datetime.fromisoformat(each["startedAt"]) for each in running), default=None),
         stuck=not ready and any(_is_stuck(container) for container in containers),
         deletion_cost=(metadata.get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost"),
         terminating="deletionTimestamp" in metadata,
@@ -99,6 +115,15 @@ def _pod(body: Json) -> Pod:
 def _has_run(container: Json) -> bool:
     states = {**container.get("lastState", {}), **container.get("state", {})}
     return "running" in states or "terminated" in states
+
+
+def _seconds_to_ready(metadata: Json, is_ready: Json | None, containers: list[Json]) -> float | None:
+    if is_ready is None or any(int(container.get("restartCount", 0)) for container in containers):
+        return None
+    created, since = metadata.get("creationTimestamp"), is_ready.get("lastTransitionTime")
+    if not created or not since:
+        return None
+    return (datetime.fromisoformat(since) - datetime.fromisoformat(created)).total_seconds()
 
 
 def _is_stuck(container: Json) -> bool:

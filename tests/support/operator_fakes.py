@@ -15,8 +15,12 @@ class FakeKubernetes(Kubernetes):
         self.patches: list[tuple[str, Json]] = []
         self.created: list[tuple[str, Json]] = []
         self.error: Exception | None = None
+        self.refused: dict[str, Exception] = {}
+        """What patches of paths that end so raise."""
+        self.lists = 0
 
     async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
+        self.lists += 1
         if self.error:
             raise self.error
         wanted = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if "=" in part)
@@ -27,6 +31,9 @@ class FakeKubernetes(Kubernetes):
         return self.objects.get(path)
 
     async def patch(self, path: str, body: Json) -> Json:
+        for ending, error in self.refused.items():
+            if path.endswith(ending):
+                raise error
         self.patches.append((path, body))
         return body
 
@@ -44,16 +51,20 @@ def labels(component: str, release: str = "dev") -> dict[str, str]:
 
 
 def pod(name: str, component: str = "processor", **changes: Any) -> Json:
-    """A ready pod; `waiting` names why its container does not run, `state` and `last` what it does and did, `cost` is
-    its cost of deletion."""
+    """A ready pod; `waiting` names why its container does not run, `last` what it did before, `cost` is its cost of
+    deletion."""
     waiting, cost = changes.get("waiting"), changes.get("cost")
-    metadata: Json = {"name": name, "labels": labels(component)}
+    is_ready = changes.get("ready", not waiting)
+    metadata: Json = {"name": name, "labels": labels(component), "creationTimestamp": "2026-01-01T00:00:00Z"}
     if cost is not None:
         metadata["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": cost}
     if changes.get("terminating"):
         metadata["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    state: Json = {"waiting": {"reason": waiting}} if waiting else {}
-    container: Json = {"restartCount": 0, "state": {**state, **({changes["state"]: {}} if "state" in changes else {})}}
+    running: Json = {"running": {"startedAt": changes.get("runs_since", "2026-01-01T00:00:02Z")}}
+    container: Json = {
+        "restartCount": changes.get("restarts", 0),
+        "state": {"waiting": {"reason": waiting}} if waiting else running,
+    }
     if "last" in changes:
         container["lastState"] = {changes["last"]: {}}
     return {
@@ -61,7 +72,13 @@ def pod(name: str, component: str = "processor", **changes: Any) -> Json:
         "status": {
             "podIP": changes.get("ip", "127.0.0.1"),
             "startTime": "2026-01-01T00:00:00Z",
-            "conditions": [{"type": "Ready", "status": "False" if waiting else "True"}],
+            "conditions": [
+                {
+                    "type": "Ready",
+                    "status": "True" if is_ready else "False",
+                    "lastTransitionTime": changes.get("ready_at", "2026-01-01T00:00:05Z"),
+                }
+            ],
             "containerStatuses": [container],
         },
     }
@@ -71,7 +88,10 @@ def deployment(component: str, replicas: int = 1, outputs: str | None = None) ->
     annotations = {"notification-api.io/outputs": outputs} if outputs else {}
     return {
         "metadata": {"name": f"dev-{component}", "labels": labels(component), "generation": 1},
-        "spec": {"replicas": replicas, "template": {"metadata": {"annotations": annotations}}},
+        "spec": {
+            "replicas": replicas,
+            "template": {"metadata": {"annotations": annotations}, "spec": {"terminationGracePeriodSeconds": 60}},
+        },
         "status": {
             "readyReplicas": replicas,
             "observedGeneration": 1,

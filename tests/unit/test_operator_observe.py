@@ -1,11 +1,16 @@
 """A stage's work observed: what cannot be read is named, and never taken for zero."""
 
+import pytest
+
 from k8s.operator.kubernetes import Unreachable
 from k8s.operator.scaling.observe import Depth, Observer
 from k8s.operator.scaling.scrape import Sample, Scraped, Scraper, Target
 from k8s.operator.scaling.types import Figure, Memory, Observed
 from k8s.operator.stage_object import StageRef
+from k8s.operator.workloads import Workload
 from tests.support.operator_fakes import FakeKubernetes, pod
+
+PROCESSORS = Workload("dev-processor", "processor", 1, 1, available=True, grace_seconds=60.0, outputs_checksum=None)
 
 
 class Pods(Scraper):
@@ -13,10 +18,14 @@ class Pods(Scraper):
 
     def __init__(self) -> None:
         self.answers: dict[str, Sample | None] = {}
+        self.closed: set[str] = set()
 
     async def all(self, targets: object) -> list[Scraped]:
         asked = [target for target in targets if isinstance(target, Target)]  # type: ignore[attr-defined]
-        return [Scraped(each.pod, self.answers[each.pod], "no answer in time") for each in asked]
+        return [
+            Scraped(each.pod, self.answers[each.pod], "no answer in time", is_closed=each.pod in self.closed)
+            for each in asked
+        ]
 
 
 class Scene:
@@ -27,7 +36,7 @@ class Scene:
         self.observer = Observer(self.kubernetes, self.pods, StageRef("n", "dev", "u"), clock=lambda: self.now)
 
     async def look(self, depth: Depth | None = Depth(0, 0)) -> Observed:  # noqa: B008 -- frozen
-        return await self.observer.observe(depth, "SQS is away", None, Memory())
+        return await self.observer.observe(depth, "SQS is away", PROCESSORS, Memory())
 
 
 def ingest(accepted: float) -> Sample:
@@ -109,3 +118,90 @@ async def test_a_crash_loop_is_seen_in_the_pods() -> None:
     assert (await scene.look()).crash_looping
     scene.kubernetes.pods = [pod("p1", waiting="ContainerCreating")]
     assert not (await scene.look()).crash_looping
+
+
+class TestAPodThatIsNotReady:
+    """A processor that is too busy to say that it is ready has tasks in hand all the same."""
+
+    async def scene(self, **changes: str) -> Scene:
+        scene = Scene()
+        scene.kubernetes.pods = [pod("busy", ready=False, **changes), pod("idle")]
+        scene.pods.answers = {"busy": None, "idle": processor()}
+        await scene.look()
+        return scene
+
+    async def test_is_asked_and_its_tasks_are_counted(self) -> None:
+        scene = await self.scene()
+        scene.pods.answers["busy"] = processor(in_hand=4)
+        observed = await scene.look(Depth(0, 5))
+        assert observed.in_flight_by_pod == {"busy": 5, "idle": 1}
+        assert observed.busy_unready == 1
+        assert not observed.unreadable
+
+    async def test_and_does_not_answer_may_have_what_is_in_flight(self) -> None:
+        observed = await (await self.scene()).look(Depth(0, 5))
+        assert observed.unreadable == {Figure.TASKS: "pod busy, not ready: no answer in time"}
+
+    async def test_and_does_not_answer_has_nothing_where_nothing_is_in_flight(self) -> None:
+        assert not (await (await self.scene()).look(Depth(3, 0))).unreadable
+
+    async def test_and_does_not_listen_yet_has_nothing(self) -> None:
+        scene = await self.scene()
+        scene.pods.closed = {"busy"}
+        assert not (await scene.look(Depth(0, 5))).unreadable
+
+    async def test_and_began_after_the_last_look_is_given_time_to_answer(self) -> None:
+        assert not (await (await self.scene(runs_since="2999-01-01T00:00:00Z")).look(Depth(0, 5))).unreadable
+
+    async def test_and_whose_container_does_not_run_is_not_asked(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods = [pod("dead", waiting="CrashLoopBackOff")]
+        assert not (await scene.look(Depth(0, 5))).unreadable
+
+
+async def test_a_pod_that_goes_counts_no_more_among_those_with_tasks_in_hand() -> None:
+    scene = Scene()
+    scene.kubernetes.pods = [pod("going", terminating=True), pod("stays")]
+    scene.pods.answers = {"going": processor(in_hand=3), "stays": processor()}
+    assert (await scene.look()).in_flight_by_pod == {"stays": 1}
+
+
+async def test_starts_are_measured_once_a_pod_from_its_creation_to_its_being_ready() -> None:
+    scene = Scene()
+    scene.pods.answers = {"a": processor(), "b": processor(), "c": processor()}
+    starts = scene.observer.work.starts
+    assert starts.seconds == 4.0
+    scene.kubernetes.pods = [pod("a", ready_at="2026-01-01T00:00:20Z"), pod("b", ready=False)]
+    scene.pods.closed = {"b"}
+    await scene.look()
+    assert starts.measured == 20.0
+    # Ready again after a while, or after a restart: no start to learn from.
+    scene.kubernetes.pods = [
+        pod("a", ready_at="2026-01-01T01:00:00Z"),
+        pod("b", ready_at="2026-01-01T00:00:30Z"),
+        pod("c", ready_at="2026-01-01T00:40:00Z", restarts=1),
+    ]
+    await scene.look()
+    assert starts.measured == 25.0
+
+
+def long_tasks(ended: float, within_24_seconds: float) -> Sample:
+    outcome = (("outcome", "finished"),)
+    return {
+        ("task_duration_seconds_count", outcome): ended,
+        ("task_duration_seconds_bucket", (("le", "24.0"), *outcome)): within_24_seconds,
+    }
+
+
+@pytest.mark.parametrize(("ended", "within", "outlasting"), [(0, 0, None), (9, 9, False), (9, 8, True)])
+async def test_tasks_outlast_a_drain_that_take_half_of_the_grace(
+    ended: float, within: float, outlasting: bool | None
+) -> None:
+    scene = Scene()
+    scene.kubernetes.pods = [pod("p1")]
+    scene.pods.answers = {"p1": long_tasks(0, 0)}
+    await scene.look()
+    scene.now, scene.pods.answers = 2.0, {"p1": long_tasks(ended, within)}
+    observed = await scene.look()
+    assert observed.outlasting is outlasting
+    assert observed.succeeding is (ended > 0)

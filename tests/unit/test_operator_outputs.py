@@ -29,7 +29,7 @@ async def test_it_is_made_as_the_stages_own() -> None:
 
 @pytest.mark.parametrize(
     "earlier",
-    [pod("token-1", "token", state="running"), pod("token-1", "token", waiting="CrashLoopBackOff", last="terminated")],
+    [pod("token-1", "token"), pod("token-1", "token", waiting="CrashLoopBackOff", last="terminated")],
     ids=["runs", "has run"],
 )
 async def test_pods_that_ran_before_it_was_made_are_rolled(earlier: Json) -> None:
@@ -44,7 +44,7 @@ async def test_pods_that_ran_before_it_was_made_are_rolled(earlier: Json) -> Non
 
 @pytest.mark.parametrize(
     "waiting",
-    [pod("token-1", "token", waiting="ContainerCreating"), pod("token-1", "token", state="running", terminating=True)],
+    [pod("token-1", "token", waiting="ContainerCreating"), pod("token-1", "token", terminating=True)],
     ids=["waits for it", "drains"],
 )
 async def test_pods_that_wait_for_it_and_such_as_drain_are_no_reason_to_roll(waiting: Json) -> None:

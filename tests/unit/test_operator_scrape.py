@@ -1,19 +1,22 @@
 """Scraping pods: what matters is read, whatever they answer, within bounds."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from k8s.operator.scaling.scrape import MAX_BYTES, Scraped, Scraper, Target, parsed
+from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, MAX_BYTES, Scraped, Scraper, Target, parsed
+from services.processor.metrics import TASK_BUCKETS
 
 PAGE = """# HELP notification_api_slots Tasks that this replica can work on at once.
 # TYPE notification_api_slots gauge
 notification_api_slots 20.0
 notification_api_tasks_in_process 3.0
 notification_api_task_duration_seconds_count{outcome="failed"} 2.0
-notification_api_task_duration_seconds_bucket{le="1.0",outcome="failed"} 2.0
+notification_api_task_duration_seconds_bucket{le="1.1",outcome="failed"} 2.0
+notification_api_task_duration_seconds_bucket{le="24.0",outcome="failed"} 2.0
 notification_api_http_requests_total{method="GET"} 9.0
 """
 
@@ -23,6 +26,7 @@ def test_what_matters_is_read_and_nothing_else() -> None:
         ("slots", ()): 20.0,
         ("tasks_in_process", ()): 3.0,
         ("task_duration_seconds_count", (("outcome", "failed"),)): 2.0,
+        ("task_duration_seconds_bucket", (("le", "24.0"), ("outcome", "failed"))): 2.0,
     }
 
 
@@ -89,3 +93,20 @@ async def test_nobody_there_is_an_error() -> None:
     async with Scraper(port=1, timeout_seconds=0.5) as scraper:
         (one,) = await scraper.all([Target("p", "127.0.0.1")])
     assert one.sample is None
+
+
+async def test_a_port_on_which_nothing_listens_is_told_from_a_pod_that_does_not_answer() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        async with Scraper(port=taken.getsockname()[1], timeout_seconds=0.5) as scraper:
+            (refused,) = await scraper.all([Target("p", "127.0.0.1")])
+            taken.listen()
+            (silent,) = await scraper.all([Target("p", "127.0.0.1")])
+    assert refused.sample is None
+    assert refused.is_closed
+    assert silent.sample is None
+    assert not silent.is_closed
+
+
+def test_the_bounds_that_are_read_are_buckets_of_the_processors() -> None:
+    assert set(LONG_TASK_BOUNDS) <= {float(bound) for bound in TASK_BUCKETS}

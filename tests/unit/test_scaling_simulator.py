@@ -15,11 +15,12 @@ from benchmarks.scaling_sim.keda import Autoscaler, Keda, newest_first
 from benchmarks.scaling_sim.ours import Ours, idle_first
 from benchmarks.scaling_sim.pods import Pods
 from benchmarks.scaling_sim.replay import POLICIES, replay
-from benchmarks.scaling_sim.workloads import burst, heavy, sparse
+from benchmarks.scaling_sim.workloads import ALL, burst, heavy, sparse
 from benchmarks.scaling_sim.world import Arrival, Workload, World
 from k8s.operator.scaling.erlang import wait_probability
 
 WORLD = World(depth_noise=0.0)
+CHART_DEFAULTS = World(slots=20, max_replicas=20)
 
 
 def workload(arrivals: Iterable[Arrival], seconds: float, outages: tuple[tuple[float, float], ...] = ()) -> Workload:
@@ -224,6 +225,40 @@ class TestOurs:
         assert ours.p95_wait_s <= 0.5 * keda.p95_wait_s
         assert ours.pod_seconds <= 1.1 * keda.pod_seconds
         assert ours.interrupted == 0
+
+
+class TestGoals:
+    """What docs/scaling.md says of every workload, with its own pods and with those of the charts' defaults."""
+
+    @pytest.mark.parametrize("world", [World(), CHART_DEFAULTS], ids=["ten slots", "the charts' defaults"])
+    @pytest.mark.parametrize("make", ALL)
+    def test_ours_is_nowhere_worse_than_kedas_both_in_waits_and_in_price(
+        self, make: Callable[[random.Random], Workload], world: World
+    ) -> None:
+        work = make(random.Random(f"{make.__name__} 1"))
+        ours, keda = (Figures.of([replay(work, policy, world, seed=1, phase=0.5)], 10.0) for policy in ("ours", "keda"))
+        assert ours.p95_wait_s <= keda.p95_wait_s or ours.pod_seconds <= keda.pod_seconds
+        assert ours.max_wait_s <= keda.max_wait_s or ours.pod_seconds <= keda.pod_seconds
+        assert ours.interrupted == 0
+
+    @pytest.mark.parametrize("world", [World(), CHART_DEFAULTS], ids=["ten slots", "the charts' defaults"])
+    @pytest.mark.parametrize("seed", range(6))
+    def test_no_task_is_interrupted_however_long_some_are(self, seed: int, world: World) -> None:
+        work = heavy(random.Random(seed))
+        assert replay(work, "ours", world, seed=seed, phase=0.5).account.interrupted == 0
+
+
+class TestStarts:
+    def test_the_policy_learns_how_long_pods_take_to_start(self) -> None:
+        """Of 240 tasks, a slot that is there after 4 s starts 1.2 within the objective, one after 30 s the first."""
+        asked = {}
+        for seconds in (4.0, 30.0):
+            world = World(pod_ready_seconds=seconds, depth_noise=0.0)
+            work = workload([*at_once(1, 5.0, at=10.0), *at_once(240, 5.0, at=400.0)], 600.0)
+            simulation, account = Simulation(world, work, random.Random(1)), Account()
+            simulation.run(Ours(simulation, account, phase=0.0).pods)
+            asked[seconds] = next(replicas for when, replicas in account.replicas if when >= 400.0 and replicas)
+        assert asked == {4.0: 20, 30.0: 24}
 
 
 class TestLambda:

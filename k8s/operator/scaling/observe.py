@@ -10,7 +10,8 @@ from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.metrics import OBSERVATIONS
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.scaling.rates import Increases
-from k8s.operator.scaling.scrape import Sample, Scraped, Scraper, Target
+from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, Sample, Scraped, Scraper, Target
+from k8s.operator.scaling.starts import StartTimes
 from k8s.operator.scaling.types import Figure, Memory, Observed
 from k8s.operator.stage_object import StageRef
 from k8s.operator.workloads import PROCESSOR, Pod, Workload, read_pods
@@ -24,6 +25,8 @@ ARRIVALS_WINDOW_SECONDS = 20.0
 """Long enough to see a steady trickle, short enough to follow a burst."""
 TASKS_WINDOW_SECONDS = 60.0
 FAILURES_TO_SAY_SO = 5
+DRAIN_SHARE = 0.5
+"""Of the grace period: what a task in hand may count on, after a pod's own stopping and with tasks held back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class Work:
     looked_at: datetime | None = None
     slots: int | None = None
     """As the processors themselves say."""
+    starts: StartTimes = field(default_factory=StartTimes)
 
 
 @dataclass
@@ -83,14 +87,17 @@ class Observer:
         if depth is None:
             unreadable[Figure.BACKLOG] = why_not
         pods = await self._pods(unreadable)
-        scraped = await self.scraper.all(Target(pod.name, pod.ip) for pod in pods if pod.ready and pod.ip)
+        scraped = await self.scraper.all(Target(pod.name, pod.ip) for pod in pods if pod.ip and _is_asked(pod))
         by_pod = {one.pod: one for one in scraped}
         self._arrivals([pod for pod in pods if pod.component == INGEST], by_pod, unreadable)
-        in_hand = self._tasks([pod for pod in pods if pod.component == PROCESSOR], by_pod, unreadable)
+        told = self._tasks([pod for pod in pods if pod.component == PROCESSOR], by_pod, unreadable)
+        processors = [pod for pod in pods if pod.component == PROCESSOR and not pod.terminating]
+        if Figure.TASKS not in unreadable and (silent := self._silent(processors, by_pod, depth)):
+            unreadable[Figure.TASKS] = silent
         self.work.looked_at = datetime.now(UTC)
+        self.work.starts.note({pod.name: pod.seconds_to_ready for pod in processors})
         for figure in Figure:
             OBSERVATIONS.labels(figure.value, "unreadable" if figure in unreadable else "ok").inc()
-        processors = [pod for pod in pods if pod.component == PROCESSOR and not pod.terminating]
         return Observed(
             visible=depth.visible if depth else None,
             in_flight=depth.in_flight if depth else None,
@@ -99,9 +106,12 @@ class Observer:
             wait_seconds=_mean(self.work.tasks, "queue_wait_seconds"),
             replicas_desired=workload.replicas if workload else None,
             replicas_ready=workload.ready if workload else None,
-            in_flight_by_pod=in_hand,
+            in_flight_by_pod={pod.name: told[pod.name] for pod in processors if pod.name in told},
+            busy_unready=sum(not pod.ready and told.get(pod.name, 0) > 0 for pod in processors),
             crash_looping=bool(processors) and 2 * sum(pod.stuck for pod in processors) >= len(processors),
             failing=self._is_failing(),
+            succeeding=self.work.tasks.total("task_duration_seconds_count", outcome="finished") > 0,
+            outlasting=self._is_outlasting(workload),
             unreadable=unreadable,
             memory=memory,
         )
@@ -138,6 +148,18 @@ class Observer:
             for pod, sample, _ in samples
         }
 
+    def _silent(self, pods: list[Pod], scraped: dict[str, Scraped], depth: Depth | None) -> str:
+        """The first pod that is not ready, does not answer and may have tasks in hand for all that is known."""
+        if depth is None or not depth.in_flight or self.work.looked_at is None:
+            return ""
+        for pod in pods:
+            one = scraped.get(pod.name)
+            if pod.ready or one is None or one.sample is not None or one.is_closed or pod.runs_since is None:
+                continue
+            if pod.runs_since < self.work.looked_at:
+                return f"pod {pod.name}, not ready: {one.error}"
+        return ""
+
     def _samples(self, pods: list[Pod], scraped: dict[str, Scraped]) -> list[tuple[str, Sample, bool]]:
         answered = [(pod, scraped[pod.name].sample) for pod in pods if pod.name in scraped]
         return [(pod.name, sample, self._is_new(pod)) for pod, sample in answered if sample is not None]
@@ -154,6 +176,19 @@ class Observer:
     def _is_failing(self) -> bool:
         failed = self.work.tasks.total("task_duration_seconds_count", outcome="failed")
         return failed >= FAILURES_TO_SAY_SO and failed == self.work.tasks.total("task_duration_seconds_count")
+
+    def _is_outlasting(self, workload: Workload | None) -> bool | None:
+        ended = self.work.tasks.total("task_duration_seconds_count")
+        grace = workload.grace_seconds if workload else 0.0
+        bound = max((bound for bound in LONG_TASK_BOUNDS if bound <= grace * DRAIN_SHARE), default=None)
+        if not ended or bound is None:
+            return None
+        return self.work.tasks.total("task_duration_seconds_bucket", le=str(bound)) < ended
+
+
+def _is_asked(pod: Pod) -> bool:
+    """Those that are ready, and processors that are not but run: they may have tasks in hand all the same."""
+    return pod.ready or (pod.component == PROCESSOR and pod.runs_since is not None and not pod.terminating)
 
 
 def _unanswered(pods: list[Pod], scraped: dict[str, Scraped]) -> str:

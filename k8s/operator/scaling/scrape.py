@@ -25,6 +25,10 @@ NAMES = (
     "queue_wait_seconds_sum",
     "queue_wait_seconds_count",
 )
+LONG_TASK_BOUNDS = (5.2, 11.0, 24.0, 65.0, 320.0)
+"""Buckets of the task time that are read: one of them tells whether tasks outlast a drain."""
+_BUCKETS = tuple(f'le="{bound}"' for bound in LONG_TASK_BOUNDS)
+_BUCKET = PREFIX + "task_duration_seconds_bucket"
 _WANTED = tuple(PREFIX + name for name in NAMES)
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
@@ -47,6 +51,8 @@ class Scraped:
     pod: str
     sample: Sample | None
     error: str = ""
+    is_closed: bool = False
+    """Nothing listens there: a process that has not begun yet, or has ended, and in either case has nothing in hand."""
 
 
 class Scraper:
@@ -88,16 +94,20 @@ class Scraper:
                 while not response.content.at_eof() and len(body) <= MAX_BYTES:
                     body += await response.content.read(MAX_BYTES + 1 - len(body))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Scraped(target.pod, None, str(error) or "no answer in time")
+            return Scraped(target.pod, None, str(error) or "no answer in time", is_closed=_is_refusal(error))
         if len(body) > MAX_BYTES:
             return Scraped(target.pod, None, f"answered with more than {MAX_BYTES} bytes")
         return parsed(target.pod, body)
 
 
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
+
+
 def parsed(pod: str, body: bytes) -> Scraped:
     """Read the samples that matter out of the text format."""
     try:
-        lines = [line for line in body.decode().splitlines() if line.startswith(_WANTED)]
+        lines = [line for line in body.decode().splitlines() if line.startswith(_WANTED) or _is_wanted_bucket(line)]
         families = text_string_to_metric_families("\n".join(lines) + "\n")
         sample = {
             (one.name.removeprefix(PREFIX), tuple(sorted(one.labels.items()))): float(one.value)
@@ -107,3 +117,7 @@ def parsed(pod: str, body: bytes) -> Scraped:
     except (ValueError, UnicodeDecodeError) as error:
         return Scraped(pod, None, f"answered with something else than metrics: {error}")
     return Scraped(pod, sample)
+
+
+def _is_wanted_bucket(line: str) -> bool:
+    return line.startswith(_BUCKET) and any(bound in line for bound in _BUCKETS)
