@@ -47,6 +47,12 @@ REPLICAS_READY = Gauge("scaling_replicas_ready", "Processors that are ready.", S
 REPLICAS = Gauge("scaling_replicas", "Processors asked for at present.", STAGE, namespace=PREFIX)
 DECIDED = Gauge("scaling_replicas_decided", "Processors that the policy wants.", STAGE, namespace=PREFIX)
 HELD = Gauge("scaling_held", "1 while replicas are held for want of knowledge.", STAGE, namespace=PREFIX)
+POD_READY_SECONDS = Gauge(
+    "scaling_pod_ready_seconds",
+    "From the creation of a processor's pod to its being ready: the mean of the last 20.",
+    STAGE,
+    namespace=PREFIX,
+)
 BACKLOG_SECONDS = Gauge(
     "backlog_seconds",
     "Since when the queue has not been seen without waiting messages: none has waited for longer.",
@@ -57,10 +63,17 @@ DEAD_LETTERS = Gauge("dead_letters", "Messages in the dead-letter queue.", STAGE
 DECISIONS = Counter("scaling_decisions", "Decisions by reason.", (*STAGE, "reason"), namespace=PREFIX)
 SCALED = Counter("scaling_changes", "Changes of the replica count.", (*STAGE, "direction"), namespace=PREFIX)
 
-_OF_A_STAGE = (
-    CONDITION, LAST_PASS, TAKEN_UP, DELETED, DEAD_LETTERS, VISIBLE, BACKLOG_SECONDS, IN_FLIGHT,
-    ARRIVALS, TASK_SECONDS, WAIT_SECONDS, OBJECTIVE, REPLICAS_READY, REPLICAS, DECIDED, HELD, DECISIONS, SCALED,
+_OF_SCALING = (
+    VISIBLE, IN_FLIGHT, ARRIVALS, TASK_SECONDS, WAIT_SECONDS, OBJECTIVE,
+    REPLICAS_READY, REPLICAS, DECIDED, HELD, POD_READY_SECONDS, BACKLOG_SECONDS,
 )  # fmt: skip
+_OF_A_STAGE = (*_OF_SCALING, CONDITION, LAST_PASS, TAKEN_UP, DELETED, DEAD_LETTERS, DECISIONS, SCALED)
+
+
+def forget_scaling(namespace: str, stage: str) -> None:
+    """Remove what is known of a stage's work once somebody else scales it: the last values would stay for ever."""
+    for metric in _OF_SCALING:
+        metric.remove_by_labels({"namespace": namespace, "stage": stage})
 
 
 def forget_stage(namespace: str, stage: str) -> None:

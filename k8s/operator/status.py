@@ -93,6 +93,12 @@ class StageStatus:
         scaling = {**self._rest.get("scaling", {}), **figures}
         self._rest["scaling"] = {key: value for key, value in scaling.items() if value is not None}
 
+    @property
+    def dead_letter_queue_url(self) -> str | None:
+        """None until the stage has been made."""
+        url: str | None = self._rest.get("resources", {}).get("deadLetterQueueUrl")
+        return url
+
     async def flush(self, kubernetes: Kubernetes) -> None:
         """Write what differs, if anything does. A Stage that is gone needs no status."""
         async with self._writing:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8s.operator.scaling.loop import EARLY_SHARE, together
+from k8s.operator.scaling.pace import EARLY_SHARE, together
 
 moments = st.floats(min_value=0, max_value=1e7)
 periods = st.floats(min_value=0.2, max_value=300)

@@ -1,0 +1,222 @@
+"""The loop around the policy: what it says when it cannot act, when a stage is ready, and how often it looks."""
+
+from collections.abc import Iterator
+from math import isnan
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from k8s.operator.kubernetes import Refused, Unreachable
+from k8s.operator.metrics import forget_stage
+from k8s.operator.status import Kind
+from services.common.errors import Transient
+from tests.support.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, LoopScene
+
+
+@pytest.fixture(autouse=True)
+def _no_series_left() -> Iterator[None]:
+    yield
+    forget_stage("n", "dev")
+
+
+def times_to_ready() -> float:
+    return REGISTRY.get_sample_value("notification_api_operator_time_to_ready_seconds_count") or 0.0
+
+
+class TestAScaleThatCannotBeCarriedOut:
+    async def scene(self) -> LoopScene:
+        scene = LoopScene()
+        scene.sqs.counts[QUEUE] = (50, 0)
+        scene.kubernetes.refused = {"/scale": Refused("forbidden by a webhook", 403)}
+        return scene
+
+    async def test_is_told_once_and_raised_each_time(self) -> None:
+        scene = await self.scene()
+        for _ in range(3):
+            with pytest.raises(Refused):
+                await scene.turn()
+            scene.now += 2
+        said = scene.condition(Kind.SCALING)
+        assert (said.status, said.reason) == (False, "CannotScale")
+        assert "forbidden by a webhook" in said.message
+        assert scene.events("CannotScale") == 1
+        assert scene.gauge("scaling_held") == 1
+        assert len([path for path, _ in scene.kubernetes.patches if path.endswith("/status")]) == 1
+
+    async def test_is_over_when_it_can_be_again(self) -> None:
+        scene = await self.scene()
+        with pytest.raises(Refused):
+            await scene.turn()
+        scene.kubernetes.refused = {}
+        await scene.turn()
+        assert scene.condition(Kind.SCALING).reason == "Operating"
+        assert scene.gauge("scaling_held") == 0
+        assert scene.events("ScaledOut") == 1
+
+    async def test_deployments_that_cannot_be_listed_are_the_same(self) -> None:
+        scene = LoopScene()
+        await scene.turn()
+        scene.sqs.counts[QUEUE] = (50, 0)
+        scene.kubernetes.error = Refused("deployments is forbidden", 403)
+        with pytest.raises(Refused):
+            await scene.turn()
+        assert scene.condition(Kind.SCALING).reason == "CannotScale"
+        assert scene.gauge("scaling_held") == 1
+
+    async def test_a_status_that_cannot_be_written_either_hides_nothing(self) -> None:
+        scene = await self.scene()
+        scene.kubernetes.refused["/status"] = Unreachable("away")
+        with pytest.raises(Refused):
+            await scene.turn()
+
+
+class TestReady:
+    async def test_a_stage_is_ready_when_token_and_ingest_have_pods(self) -> None:
+        scene, before = LoopScene(), times_to_ready()
+        scene.deploy("token", 1, available=False)
+        await scene.turn()
+        assert scene.condition(Kind.READY).reason == "WaitingForPods"
+        scene.deploy("token", 1)
+        await scene.turn()
+        assert scene.condition(Kind.READY).status is True
+        assert times_to_ready() == before + 1
+
+    async def test_pods_that_recover_are_no_new_stage(self) -> None:
+        scene = LoopScene()
+        await scene.turn()
+        before = times_to_ready()
+        scene.loop.look_again()
+        scene.deploy("token", 1, available=False)
+        await scene.turn()
+        assert scene.condition(Kind.READY).status is False
+        scene.deploy("token", 1)
+        await scene.turn()
+        assert scene.condition(Kind.READY).status is True
+        assert times_to_ready() == before
+
+    async def test_a_new_operator_does_not_take_an_old_stage_for_a_new_one(self) -> None:
+        scene, before = LoopScene(OLD_STATUS), times_to_ready()
+        scene.deploy("token", 1, available=False)
+        await scene.turn()
+        scene.deploy("token", 1)
+        await scene.turn()
+        assert times_to_ready() == before
+
+    async def test_a_stage_without_deployments_takes_no_tasks(self) -> None:
+        scene = LoopScene()
+        scene.kubernetes.deployments = []
+        await scene.turn()
+        ready = scene.condition(Kind.READY)
+        assert (ready.status, ready.reason, ready.message) == (
+            False, "NoDeployments", "the release has no Deployments",
+        )  # fmt: skip
+
+    async def test_nor_does_one_without_ingest(self) -> None:
+        scene = LoopScene()
+        scene.kubernetes.deployments = scene.kubernetes.deployments[:1]
+        await scene.turn()
+        assert scene.condition(Kind.READY).message == "the release has no Deployment of ingest"
+
+
+class TestHowOftenItLooks:
+    async def test_every_second_while_pods_are_on_their_way_and_seldom_once_they_may_never_come(self) -> None:
+        scene = LoopScene()
+        scene.deploy("token", 1, available=False)
+        pauses = await scene.turns(600)
+        assert set(pauses[:120]) == {1.0}
+        assert min(pauses[125:]) == 5.0
+
+    async def test_a_stage_that_never_gets_ready_is_at_rest(self) -> None:
+        scene = LoopScene(minReplicas=1)
+        scene.deploy("token", 1, available=False)
+        scene.deploy("processor", 1)
+        scene.kubernetes.deployments[-1]["status"]["readyReplicas"] = 0
+        await scene.turns(300)
+        lists = scene.kubernetes.lists
+        await scene.turns(300)
+        assert scene.kubernetes.lists - lists <= 2 * 300 / 30
+
+    async def test_a_change_of_the_stage_begins_anew(self) -> None:
+        scene = LoopScene()
+        scene.deploy("token", 1, available=False)
+        await scene.turns(300)
+        scene.stage = scene.with_scaling(generation=2)
+        scene.loop.look_again()
+        assert await scene.turn() == 1.0
+
+    async def test_a_stage_without_deployments_is_at_rest_at_once(self) -> None:
+        scene = LoopScene()
+        scene.kubernetes.deployments = []
+        pauses = await scene.turns(300)
+        assert min(pauses[1:]) == 5.0
+        assert scene.kubernetes.lists <= 2 * (1 + 300 / 30)
+
+    @pytest.mark.parametrize("engine", ["keda", "none"])
+    async def test_a_stage_that_somebody_else_scales_is_at_rest_whatever_its_size(self, engine: str) -> None:
+        scene = LoopScene(engine=engine)
+        scene.deploy("processor", 7)
+        pauses = await scene.turns(60)
+        assert min(pauses[1:]) == 5.0
+        assert QUEUE not in scene.sqs.asked
+
+    async def test_work_is_looked_at_every_two_seconds(self) -> None:
+        scene = LoopScene()
+        scene.sqs.counts[QUEUE] = (3, 0)
+        assert set(await scene.turns(20)) == {2.0}
+
+
+async def test_what_was_held_is_forgotten_once_somebody_else_scales() -> None:
+    scene = LoopScene()
+    scene.sqs.error = Transient("away")
+    await scene.turn()
+    assert scene.gauge("scaling_held") == 1
+    scene.stage = scene.with_scaling(generation=2, engine="keda")
+    await scene.turn()
+    assert scene.gauge("scaling_held") is None
+    assert scene.gauge("backlog_seconds") is None
+
+
+class TestTheQueuesForAlerts:
+    async def test_the_age_of_a_backlog_counts_from_the_last_look_that_found_none(self) -> None:
+        scene = LoopScene()
+        await scene.turn()
+        assert scene.gauge("backlog_seconds") == 0
+        scene.sqs.counts[QUEUE] = (5, 0)
+        for seconds in (5.0, 7.0):
+            scene.now = 1_000.0 + seconds
+            await scene.turn()
+            assert scene.gauge("backlog_seconds") == seconds
+        scene.sqs.counts[QUEUE] = (0, 5)
+        await scene.turn()
+        assert scene.gauge("backlog_seconds") == 0
+
+    async def test_a_look_that_fails_lets_the_time_go_on(self) -> None:
+        scene = LoopScene()
+        scene.sqs.counts[QUEUE] = (5, 0)
+        await scene.turn()
+        scene.now, scene.sqs.error = 1_100.0, Transient("away")
+        await scene.turn()
+        assert scene.gauge("backlog_seconds") == 100
+
+    async def test_a_queue_never_read_has_no_age(self) -> None:
+        scene = LoopScene()
+        scene.sqs.error = Transient("away")
+        await scene.turn()
+        assert isnan(scene.gauge("backlog_seconds") or 0.0)
+
+    @pytest.mark.parametrize(("scaling", "waiting", "requests"), [({}, 3, 10), ({}, 0, 2), ({"engine": "keda"}, 3, 2)])
+    async def test_dead_letters_are_counted_every_minute_at_work_and_every_resync_at_rest(
+        self, scaling: dict[str, Any], waiting: int, requests: int
+    ) -> None:
+        scene = LoopScene(OLD_STATUS, **scaling)
+        scene.sqs.counts = {QUEUE: (waiting, 0), DEAD_LETTERS: (4, 1)}
+        await scene.turns(598)
+        assert scene.sqs.asked.count(DEAD_LETTERS) == requests
+        assert scene.gauge("dead_letters") == 4
+
+    async def test_dead_letters_that_cannot_be_counted_are_not_none(self) -> None:
+        scene = LoopScene(OLD_STATUS)
+        scene.sqs.error = Transient("away")
+        await scene.turn()
+        assert isnan(scene.gauge("dead_letters") or 0.0)
