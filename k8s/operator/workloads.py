@@ -96,7 +96,7 @@ def _pod(body: Json) -> Pod:
     containers = status.get("containerStatuses") or []
     is_ready = next((c for c in status.get("conditions") or [] if c["type"] == "Ready" and c["status"] == "True"), None)
     ready = is_ready is not None
-    running = [container["state"]["running"] for container in containers if "running" in container.get("state", {})]
+    running = [container.get("state", {}).get("running", {}).get("startedAt") for container in containers]
     return Pod(
         name=metadata["name"],
         component=(metadata.get("labels") or {}).get(COMPONENT, ""),
@@ -104,7 +104,7 @@ def _pod(body: Json) -> Pod:
         started_at=status.get("startTime"),
         ready=ready,
         seconds_to_ready=_seconds_to_ready(metadata, is_ready, containers),
-        runs_since=min((datetime.fromisoformat(each["startedAt"]) for each in running), default=None),
+        runs_since=min((datetime.fromisoformat(at) for at in running if at), default=None),
         stuck=not ready and any(_is_stuck(container) for container in containers),
         deletion_cost=(metadata.get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost"),
         terminating="deletionTimestamp" in metadata,

@@ -12,12 +12,13 @@ from tests.support.operator_world import (
     RESYNC_SECONDS,
     OperatorWorld,
     condition,
+    conditions,
     is_gone,
     names_of,
     operator_world,
     stage,
     wait_gone,
-    wait_ready,
+    wait_made,
 )
 
 pytestmark = pytest.mark.timeout(400)
@@ -36,7 +37,7 @@ def events(world: OperatorWorld, name: str) -> list[str]:
 
 def test_a_stage_is_made_as_its_resource_says_and_removed_without_a_trace(world: OperatorWorld) -> None:
     world.place.apply(stage("alone"))
-    wait_ready(world.place, "alone")
+    wait_made(world.place, "alone")
     assert world.account("notification-api-alone") == names_of("alone")
     data = world.place.get("configmap", "alone-outputs")["data"]
     assert data["TASK_QUEUE_URL"].endswith("/notification-api-alone-tasks")
@@ -44,15 +45,19 @@ def test_a_stage_is_made_as_its_resource_says_and_removed_without_a_trace(world:
     status = world.place.get("stage", "alone")["status"]
     assert status["observedGeneration"] == 1
     assert status["resources"]["queueUrl"] == data["TASK_QUEUE_URL"]
+    until(
+        lambda: condition(world.place, "alone", "Ready").get("reason") == "NoDeployments",
+        lambda: str(conditions(world.place, "alone")),
+    )
     world.place.kubectl("delete", "stage", "alone", seconds=60)
     assert world.account("notification-api-alone") == NOTHING
     until(lambda: not world.place.kubectl("get", "configmap", "alone-outputs", "--ignore-not-found"), "outputs gone")
-    assert {"Changed", "Ready", "Removed"} <= set(events(world, "alone"))
+    assert {"Changed", "Removed"} <= set(events(world, "alone"))
 
 
 def test_a_pass_over_an_unchanged_stage_writes_nothing(world: OperatorWorld) -> None:
     world.place.apply(stage("still"))
-    wait_ready(world.place, "still")
+    wait_made(world.place, "still")
     until(lambda: condition(world.place, "still", "Scaling"), "the first look at its work")
     writes = 'notification_api_operator_kubernetes_calls_total{outcome="ok",verb="P'
     time.sleep(2 * RESYNC_SECONDS)  # whatever its making still entails
@@ -70,7 +75,7 @@ def test_a_pass_over_an_unchanged_stage_writes_nothing(world: OperatorWorld) -> 
 
 def test_drift_is_mended(world: OperatorWorld) -> None:
     world.place.apply(stage("drift"))
-    wait_ready(world.place, "drift")
+    wait_made(world.place, "drift")
     url = world.place.get("stage", "drift")["status"]["resources"]["queueUrl"]
     world.aws(f"await sqs.set_queue_attributes(QueueUrl={url!r}, Attributes={{'VisibilityTimeout': '7'}})")
     ask = f"sqs.get_queue_attributes(QueueUrl={url!r}, AttributeNames=['VisibilityTimeout'])"
@@ -96,19 +101,19 @@ def test_a_queue_of_somebody_else_is_neither_taken_nor_deleted_until_adopted(wor
     world.place.kubectl("delete", "stage", "foreign", seconds=60)
     assert world.account("notification-api-foreign")["queues"] == ["notification-api-foreign-tasks"]
     world.place.apply(stage("foreign", adopt=True))
-    wait_ready(world.place, "foreign")
+    wait_made(world.place, "foreign")
     world.place.kubectl("delete", "stage", "foreign", seconds=60)
     assert world.account("notification-api-foreign") == NOTHING
 
 
 def test_retain_keeps_everything_for_the_next_of_its_name(world: OperatorWorld) -> None:
     world.place.apply(stage("kept", deletionPolicy="Retain"))
-    wait_ready(world.place, "kept")
+    wait_made(world.place, "kept")
     pool = world.place.get("stage", "kept")["status"]["resources"]["userPoolId"]
     world.place.kubectl("delete", "stage", "kept", seconds=60)
     assert world.account("notification-api-kept") == names_of("kept")
     world.place.apply(stage("kept"))
-    wait_ready(world.place, "kept")
+    wait_made(world.place, "kept")
     assert world.place.get("stage", "kept")["status"]["resources"]["userPoolId"] == pool
     world.place.kubectl("delete", "stage", "kept", seconds=60)
     assert world.account("notification-api-kept") == NOTHING
@@ -116,7 +121,7 @@ def test_retain_keeps_everything_for_the_next_of_its_name(world: OperatorWorld) 
 
 def test_prod_is_retained_unless_told_otherwise(world: OperatorWorld) -> None:
     world.place.apply(stage("prod"))
-    wait_ready(world.place, "prod")
+    wait_made(world.place, "prod")
     assert world.place.get("stage", "prod")["status"]["deletionPolicy"] == "Retain"
     world.place.kubectl("patch", "stage", "prod", "--type=merge", "-p", '{"spec":{"deletionPolicy":"Delete"}}')
     world.place.kubectl("delete", "stage", "prod", seconds=60)
@@ -126,7 +131,7 @@ def test_prod_is_retained_unless_told_otherwise(world: OperatorWorld) -> None:
 def test_a_namespace_deleted_while_the_operator_is_down_goes_once_it_is_back(world: OperatorWorld) -> None:
     place = world.places[2]
     place.apply(stage("orphan"))
-    wait_ready(place, "orphan")
+    wait_made(place, "orphan")
     world.scale_operator(0)
     place.kubectl("delete", "namespace", place.name, "--wait=false")
     until(lambda: "deletionTimestamp" in place.get("stage", "orphan")["metadata"], "the Stage being deleted")
@@ -147,7 +152,7 @@ def test_an_operator_killed_again_and_again_leaves_no_double(world: OperatorWorl
         world.home.kubectl(
             "delete", "pod", "-l", "app.kubernetes.io/name=notification-operator", "--grace-period=0", "--force"
         )
-    wait_ready(world.place, *names, seconds=120)
+    wait_made(world.place, *names, seconds=120)
     assert world.account("notification-api-killed") == {
         kind: sorted(made for name in names for made in names_of(name)[kind]) for kind in NOTHING
     }
@@ -171,7 +176,7 @@ def test_a_stage_waits_for_aws_to_come_back_on_its_way_in_and_out(world: Operato
         )
     finally:
         world.plug_in_aws()
-    wait_ready(world.place, "patient")
+    wait_made(world.place, "patient")
     assert condition(world.place, "patient", "Degraded")["status"] == "False"
     world.unplug_aws()
     try:
@@ -235,7 +240,7 @@ def test_a_given_pool_is_exchanged_only_where_the_client_is_given_too(world: Ope
 def test_twenty_stages_at_once_leave_nothing(world: OperatorWorld) -> None:
     place, names = world.places[1], [f"many-{number:02}" for number in range(20)]
     place.apply(*(stage(name) for name in names))
-    wait_ready(place, *names, seconds=180)
+    wait_made(place, *names, seconds=180)
     made = world.account("notification-api-many")
     assert [len(found) for found in made.values()] == [40, 20, 20]
     place.kubectl("delete", "stages", "--all", seconds=180)

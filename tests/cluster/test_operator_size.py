@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.operator_world import NOTHING, OperatorWorld, operator_world, stage, wait_ready
+from tests.support.operator_world import NOTHING, OperatorWorld, operator_world, stage, wait_made
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -27,7 +27,7 @@ def test_fifty_stages_at_rest_cost_little(world: OperatorWorld) -> None:
     names = [f"rest-{number:02}" for number in range(STAGES)]
     began = time.monotonic()
     world.place.apply(*(stage(name) for name in names))
-    wait_ready(world.place, *names, seconds=240)
+    wait_made(world.place, *names, seconds=240)
     made_seconds = time.monotonic() - began
     time.sleep(SETTLE_SECONDS)
     writes = 'notification_api_operator_kubernetes_calls_total{outcome="ok",verb="P'

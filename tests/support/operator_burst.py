@@ -1,6 +1,7 @@
 """A burst of tasks for several users, and who was told what: runs inside the emulators' pod, prints JSON.
 
-Arguments: queue URL, cache name, number of tasks, seconds to wait for the last of them.
+Arguments: queue URL, cache name, number of tasks, seconds to wait for the last of them; number of tasks that follow one
+by one, and seconds between them.
 """
 
 import asyncio
@@ -65,14 +66,22 @@ async def send(url: str, users: list[str], tasks: list[str]) -> None:
                 raise SystemExit(f"not sent: {answer['Failed']}")
 
 
-async def main(url: str, cache: str, count: int, patience_seconds: float) -> None:
+async def send_one_by_one(url: str, users: list[str], tasks: list[str], every_seconds: float) -> None:
+    for number, task in enumerate(tasks):
+        await asyncio.sleep(every_seconds)
+        await send(url, users[number % len(users) :], [task])
+
+
+async def main(
+    url: str, cache: str, count: int, patience_seconds: float, tail: int = 0, every_seconds: float = 0.0
+) -> None:
     session = get_session()
     async with session.create_client("ssm") as ssm:
         name = "/notification-api/dev/momento-api-key"
         key = (await ssm.get_parameter(Name=name, WithDecryption=True))["Parameter"]["Value"]
     credentials = credential_provider(key, f"http://127.0.0.1:{os.environ['MOMENTO_PORT']}")
     users = [f"user-{secrets.token_hex(4)}" for _ in range(USERS)]
-    tasks = [secrets.token_hex(8) for _ in range(count)]
+    tasks = [secrets.token_hex(8) for _ in range(count + tail)]
     told, ready = Told(), [asyncio.Event() for _ in users]
     # The SDK takes the client's timeout for the deadline of the stream, and spins once that has passed.
     configuration = TopicConfigurations.Default.v1().with_client_timeout(timedelta(days=1))
@@ -83,14 +92,16 @@ async def main(url: str, cache: str, count: int, patience_seconds: float) -> Non
         ]
         await asyncio.wait_for(asyncio.gather(*(event.wait() for event in ready)), 30)
         began = time.monotonic()
-        await send(url, users, tasks)
+        await send(url, users, tasks[:count])
+        await send_one_by_one(url, users, tasks[count:], every_seconds)
         while time.monotonic() - began < patience_seconds:
             await asyncio.sleep(0.1)
-            if len(told.times) >= count and time.monotonic() - told.last > QUIET_SECONDS:
+            if len(told.times) >= len(tasks) and time.monotonic() - told.last > QUIET_SECONDS:
                 break
         lost = len(set(tasks) - set(told.times))
         twice = sum(1 for times in told.times.values() if times > 1)
-        report = {"lost": lost, "twice": twice, "seconds": round(told.last - began, 1)}
+        last_at = time.time() - (time.monotonic() - told.last)
+        report = {"lost": lost, "twice": twice, "seconds": round(told.last - began, 1), "last_at": last_at}
         ended = [each for each in listening if each.done()]
         sys.stdout.write(json.dumps(report | ({"ended": repr(ended)} if ended else {})) + "\n")
         sys.stdout.flush()
@@ -99,4 +110,5 @@ async def main(url: str, cache: str, count: int, patience_seconds: float) -> Non
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+    queue_url, cache_name, *numbers = sys.argv[1:]
+    asyncio.run(main(queue_url, cache_name, int(numbers[0]), float(numbers[1]), int(numbers[2]), float(numbers[3])))

@@ -62,10 +62,15 @@ class OperatorWorld:
             f"{indented}\nasyncio.run(main())",
         )  # fmt: skip
 
-    def burst(self, place: Namespace, name: str, count: int, seconds: int = 150) -> dict[str, float]:
-        """Send so many tasks to a stage, listen as their users, and tell what came of them."""
+    def burst(
+        self, place: Namespace, name: str, count: int, seconds: int = 150, *, tail: tuple[int, float] = (0, 0.0)
+    ) -> dict[str, float]:
+        """Send so many tasks to a stage, listen as their users, and tell what came of them.
+
+        :param tail: how many more are sent afterwards, one by one, and the seconds between them.
+        """
         made = place.get("stage", name)["status"]["resources"]
-        arguments = [made["queueUrl"], made["cacheName"], str(count), str(seconds)]
+        arguments = [made["queueUrl"], made["cacheName"], str(count), str(seconds), *map(str, tail)]
         code = f"import sys; sys.argv = ['-', *{arguments!r}]\n" + read_text("operator_burst.py")
         # In the container with memory to spare; the page's has none for two SDKs.
         told = self.home.kubectl(
@@ -122,7 +127,7 @@ class OperatorWorld:
 
 
 def stage(name: str, **spec: Any) -> Object:
-    """A Stage without pods: what the operator makes is the same."""
+    """A Stage without pods: what the operator makes is the same, but it is never Ready."""
     return {
         "apiVersion": "notification-api.io/v1alpha1",
         "kind": "Stage",
@@ -151,6 +156,15 @@ def wait_ready(place: Namespace, *names: str, seconds: float = 240) -> None:
         return [name for name in names if not is_ready(place, name)]
 
     until(lambda: not late(), lambda: f"ready: {[(name, conditions(place, name)) for name in late()]}", seconds)
+
+
+def wait_made(place: Namespace, *names: str, seconds: float = 240) -> None:
+    """For Stages without pods, which take no tasks."""
+
+    def late() -> list[str]:
+        return [name for name in names if condition(place, name, "Provisioned").get("status") != "True"]
+
+    until(lambda: not late(), lambda: f"made: {[(name, conditions(place, name)) for name in late()]}", seconds)
 
 
 def is_gone(place: Namespace, name: str) -> bool:
