@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 
 from tests.support.cluster_tools import ClusterError, Namespace, run, until
-from tests.support.helm_charts import Object
+from tests.support.helm_charts import STAGE_CHART, Object
 from tests.support.operator_world import (
     NOTHING,
     OperatorWorld,
@@ -188,6 +188,34 @@ def test_a_scale_in_under_long_tasks_cuts_none_of_them_off(world: OperatorWorld)
     assert len(redelivered) > 1
     assert set(redelivered.values()) == {0.0}
     uninstall(world, place, "tail")
+
+
+def test_processors_that_crash_go_down_to_one_until_they_are_mended(world: OperatorWorld) -> None:
+    """From zero, where as many as the backlog wants are asked for before anything shows that they are broken."""
+    place = world.place
+    settings = {"ECHO_SECONDS": 1, "CONCURRENCY": 5, "RECEIVE_WAIT_SECONDS": 1}
+    scaling = {"maxReplicas": 4, "scaleInStabilisationSeconds": 5}
+    broken = {"settings": {**settings, "TASK_HANDLER": "nowhere:handle"}}
+    world.install(place, "crash", processor=broken, scaling=scaling)
+    wait_ready(place, "crash")
+    until(lambda: replicas(place, "crash") == 0, lambda: f"at rest: {conditions(place, 'crash')}")
+    with ThreadPoolExecutor(1) as pool:
+        outcome = pool.submit(world.burst, place, "crash", 60, 300)
+        until(lambda: replicas(place, "crash") == 4, lambda: f"four: {place.get('stage', 'crash')['status']}")
+        until(
+            lambda: (
+                replicas(place, "crash") == 1
+                and condition(place, "crash", "Scaling").get("reason") == "ProcessorCrashLooping"
+            ),
+            lambda: f"one: {place.get('stage', 'crash')['status']}",
+        )
+        say("\n".join(events(place, "crash", "ScaledIn")))
+        mended = world.stage_values("crash", processor={"settings": settings}, scaling=scaling)
+        place.helm("upgrade", "crash", str(STAGE_CHART), values=mended)
+    told = outcome.result()
+    say(f"burst of 60 through a processor that was mended: {told}")
+    assert (told["lost"], told["twice"]) == (0, 0)
+    uninstall(world, place, "crash")
 
 
 def came_again(place: Namespace, release: str) -> dict[str, float]:

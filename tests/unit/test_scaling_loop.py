@@ -199,6 +199,16 @@ class TestTheQueuesForAlerts:
         await scene.turn()
         assert scene.gauge("backlog_seconds") == 100
 
+    async def test_the_time_in_which_somebody_else_scaled_is_none_of_ours(self) -> None:
+        scene = LoopScene()
+        await scene.turn()
+        scene.stage = scene.with_scaling(generation=2, engine="none")
+        await scene.turn()
+        scene.now, scene.stage = 5_000.0, scene.with_scaling(generation=3)
+        scene.sqs.counts[QUEUE] = (5, 0)
+        await scene.turn()
+        assert scene.gauge("backlog_seconds") == 0
+
     async def test_a_queue_never_read_has_no_age(self) -> None:
         scene = LoopScene()
         scene.sqs.error = Transient("away")

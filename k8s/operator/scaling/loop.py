@@ -66,6 +66,7 @@ class ScalingLoop:
         if not (has_no_work and self._at_rest and now - self._read_at < AT_REST_SECONDS):
             await self._look(stage, depth, why_not, now)
         if not operated:
+            self._backlog = BacklogAge()
             tell_hands_off(self.status, stage, self._workloads.get(PROCESSOR))
         self._at_rest = has_no_work and self._has_settled(now, operated=operated)
         await self.status.flush(self.tools.kubernetes)
