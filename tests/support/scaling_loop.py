@@ -1,5 +1,6 @@
 """One stage and the loop that scales it, with a clock and everything that it asks in the test's hands."""
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -73,6 +74,8 @@ class LoopScene:
             caches=cast("Any", None),
             scraper=Silent(),
             decide=desired_replicas,
+            passes=asyncio.Semaphore(),
+            retries=asyncio.Semaphore(),
         )
         self.stage = self.with_scaling(status, **scaling)
         self.status = StageStatus(self.stage)
