@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 from playwright.async_api import expect
 
+from local.demo.identity import Credentials, fresh_credentials
 from local.plan import ROOT
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser_page import TaskPage
@@ -73,6 +74,46 @@ async def test_the_sign_in_screens(
     await page.page.get_by_role("tab", name="Create Account").click()
     await expect(page.page.locator("input[name=confirm_password]")).to_be_visible()
     assert await violations(page) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_the_screens_that_ask_for_a_code(
+    new_context: NewContext, open_page: OpenPage, user: Credentials, scheme: Literal["light", "dark"]
+) -> None:
+    page, newcomer = await open_page(await new_context()), fresh_credentials()
+    await set_look(page, "phone", scheme)
+    await page.page.get_by_role("button", name="Forgot your password?").click()
+    await looks_well(page, "username", f"reset-{scheme}")
+    await page.page.locator("input[name=username]").fill(user.email)
+    await page.page.get_by_role("button", name="Send code").click()
+    await looks_well(page, "confirmation_code", f"new-password-{scheme}")
+    await page.page.reload()
+    await page.page.get_by_role("tab", name="Create Account").click()
+    await page.page.locator("input[name=email]").fill(newcomer.email)
+    await page.page.locator("input[name=password]").fill(newcomer.password)
+    await page.page.locator("input[name=confirm_password]").fill(newcomer.password)
+    await page.page.get_by_role("button", name="Create Account").click()
+    await expect(page.page.get_by_role("button", name="Confirm")).to_be_visible()
+    await looks_well(page, "confirmation_code", f"confirm-{scheme}")
+
+
+async def looks_well(page: TaskPage, field: str, name: str) -> None:
+    await expect(page.page.locator(f"input[name={field}]")).to_be_visible()
+    await picture(page, name)
+    assert await violations(page) == []
+    assert await has_no_sideways_scrolling(page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_page_that_cannot_start_reads_well_too(page: TaskPage, scheme: Literal["light", "dark"]) -> None:
+    await set_look(page, "phone", scheme)
+    await page.page.route("**/config.json", lambda route: route.fulfill(status=503))
+    await page.page.reload()
+    await expect(page.page.get_by_role("alert")).to_be_visible()
+    await picture(page, f"broken-{scheme}")
+    assert await violations(page) == []
+    assert await has_no_sideways_scrolling(page)
+    await page.page.unroute("**/config.json")
 
 
 async def test_everything_can_be_done_by_keyboard(page: TaskPage) -> None:

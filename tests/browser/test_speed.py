@@ -1,20 +1,24 @@
-"""Speed, printed: `pytest tests/browser/test_speed.py -s`.
+"""Speed, printed: `make bench-page`.
 
-Times are not asserted, for other work may share the machine. Wanted, on a quiet one: interactive below 1.5 s, news
-within 50 ms (p50), no task of the page's thread above 100 ms.
+Times that other work on the machine lengthens are not asserted. Wanted, on a quiet one: interactive below 1.5 s, news
+within 50 ms (p50).
 """
 
 import pytest
 
 from tests.support.browser_page import TaskPage
-from tests.support.browser_speed import measure
+from tests.support.browser_speed import LONGEST_TASK_MS, measure
 from tests.support.browser_stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.mark.timeout(180)
-async def test_a_flood_of_news_leaves_nothing_behind(page: TaskPage, stack: BrowserStack) -> None:
+async def test_a_flood_of_news_leaves_the_page_responsive_and_nothing_behind(
+    page: TaskPage, stack: BrowserStack
+) -> None:
     speed = await measure(page, stack)
-    print(speed)  # noqa: T201 - the measurement is what this is for
-    assert speed.heap_after_mb < speed.heap_before_mb * 1.2
+    print(f"\n{speed}")  # noqa: T201 - the measurement is what this is for
+    assert speed.longest_task_ms <= LONGEST_TASK_MS
+    assert speed.after.heap_mb < speed.before.heap_mb * 1.2
+    assert speed.after.process_mb < speed.before.process_mb * 1.2
