@@ -11,9 +11,12 @@ IMAGE ?= localhost/notification-api
 BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
 NODE_MODULES := frontend/node_modules/.package-lock.json
+PAGE := frontend/dist/index.html
+PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
+PYTEST := .ci/pytest $(PY)
 
-.PHONY: help up demo frontend test test-python test-page test-frontend test-browser test-chart test-cluster lint fmt lock \
-	bench bench-smoke dead-letters dashboards image kind-up kind-down forward clean
+.PHONY: help up page-if-possible node demo frontend test test-python test-page test-frontend test-browser test-chart \
+	test-cluster lint fmt lock bench bench-smoke dead-letters dashboards image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -26,7 +29,7 @@ $(READY): requirements-dev.lock
 	@$(PY) -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar on -r requirements-dev.lock
 	@touch $(READY)
 
-up: $(READY) ## Start the whole system on this machine, no account needed
+up: $(READY) page-if-possible ## Start the whole system on this machine, no account needed
 	@exec $(PY) -m local.up
 
 demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the news; needs a running `make up`
@@ -35,21 +38,33 @@ demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the news;
 frontend: $(NODE_MODULES) ## Build the page (Node 20.19 or newer)
 	@cd frontend && npm run --silent build
 
+$(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
+	@echo "Building the page (once, and when its sources change)"
+	@cd frontend && npm run --silent build
+
 $(NODE_MODULES): frontend/package-lock.json
-	@command -v npm >/dev/null || { echo "The page needs Node 20.19 or newer (https://nodejs.org)." >&2; exit 2; }
+	@$(MAKE) --no-print-directory node
 	@cd frontend && npm ci --no-fund --no-audit
 	@touch $(NODE_MODULES)
 
-# CI's machines are shared and may starve a test: there, what failed is run once more by itself. What fails twice fails.
-again = $(if $(CI),|| { echo "Once more by itself:"; $(PY) -m pytest --last-failed --last-failed-no-failures=none $(1); })
+node:
+	@command -v npm >/dev/null && \
+		node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a * 100 + b >= 2019 ? 0 : 1)' || \
+		{ echo "The page needs Node 20.19 or newer (https://nodejs.org)." >&2; exit 2; }
+
+# The rest needs Python alone, so nothing here may keep it from starting.
+page-if-possible:
+	@if $(MAKE) --silent node 2>/dev/null; then \
+		$(MAKE) --silent $(PAGE) || echo "The page could not be built (see above); the rest starts."; \
+	elif [ ! -e $(PAGE) ]; then echo "Left out: the page. It needs Node 20.19 or newer (https://nodejs.org)."; fi
 
 test: test-python test-page ## Run every test that this machine can run
 
 test-python: $(READY) ## The services, the embedded stack and the charts
-	@$(PY) -m pytest $(call again)
+	@$(PYTEST)
 
 test-page: ## The page, as far as Node and Chromium are here
-	@if ! command -v npm >/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
+	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
 	else $(MAKE) --no-print-directory test-frontend && $(MAKE) --no-print-directory test-browser; fi
 
 test-frontend: $(NODE_MODULES) ## The page's own checks and unit tests
@@ -57,13 +72,13 @@ test-frontend: $(NODE_MODULES) ## The page's own checks and unit tests
 
 test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && { $(PY) -m pytest tests/browser $(call again,tests/browser); }; fi
+	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && $(PYTEST) tests/browser; fi
 
 test-chart: $(READY) ## Test the charts (needs helm)
 	@$(PY) -m pytest tests/chart
 
 test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there)
-	@$(PY) -m pytest tests/cluster $(call again,tests/cluster)
+	@$(PYTEST) tests/cluster
 
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.smoke

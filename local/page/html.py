@@ -46,7 +46,8 @@ def start_page(token_url: str, task_url: str) -> str:
         '<li><a href="/config.json">/config.json</a>: all that a client needs to know</li>'
         f"<li><code>GET {escape(token_url)}/token</code>: a disposable token for the user's own topic</li>"
         f"<li><code>POST {escape(task_url)}/task</code>: a task, whose news arrives on that topic</li></ul>"
-        "<p>The browser application will be here once it is built into <code>frontend/dist</code>.</p>",
+        "<p>The browser application will be here once it is built: <code>make frontend</code> (Node 20.19 or newer), "
+        "then load this page anew.</p>",
     )
 
 
