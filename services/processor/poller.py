@@ -17,6 +17,11 @@ logger = logging.getLogger(__name__)
 
 BUSY_LINGER_SECONDS = 0.01
 """Under load, how long slots may gather before a receive call asks for fewer than ten messages."""
+SHORT_WAIT_SECONDS = 1
+"""The long poll while messages wait for a slot within their user's share: whether others wait is to be known soon. A
+poll without any wait would ask some of SQS's servers only, and prove nothing."""
+HAD_TO_WAIT_SECONDS = 0.5
+"""An answer that took this long had nothing to bring at first."""
 RETRY_CAP_SECONDS = 10.0
 NOT_YET_SECONDS = 0.1
 _MOST_POLLERS = 10
@@ -118,8 +123,8 @@ class Poller:
         self._wake.set()
 
     async def _poll(self, count: int) -> None:
-        # While messages wait for a slot within their user's share, a long poll would keep them waiting.
-        wait_seconds = 0 if self._slots.waiting else self._wait_seconds
+        wait_seconds = SHORT_WAIT_SECONDS if self._slots.waiting else self._wait_seconds
+        started = time.monotonic()
         try:
             messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is paced, told and tried again
@@ -130,9 +135,13 @@ class Poller:
             self._slots.failed(count)
             raise
         self._reached()
-        self._slots.received(count, len(messages))
+        # SQS often gives fewer than it was asked for although it has more: that alone means nothing.
+        had_to_wait = len(messages) < count and time.monotonic() - started >= HAD_TO_WAIT_SECONDS
+        self._slots.received(count, drained=not messages or had_to_wait)
         self._adapt(count, len(messages))
         self._accept(messages)
+        if self._slots.waiting:  # another poll goes at once, even while long ones are open
+            self._wanted = max(self._wanted, len(self._polls))
 
     def _adapt(self, asked: int, got: int) -> None:
         self._busy = got == asked

@@ -1,7 +1,7 @@
 """Slots: which message starts next, so that no user holds more than a share of them while others wait.
 
-A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue gave less
-than it was asked for, or it cannot be asked for more: as many messages as there are slots are held or asked for, and
+A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue had nothing
+when it was last asked, or it cannot be asked for more: as many messages as there are slots are held or asked for, and
 a poll that is open for long would bring whoever else waits.
 """
 
@@ -41,10 +41,10 @@ class Slots(Generic[M]):
         self._reserved += count
         return count
 
-    def received(self, asked: int, got: int) -> None:
-        """Note what a receive call brought."""
+    def received(self, asked: int, *, drained: bool) -> None:
+        """Note that a receive call is over, and whether it found the queue without messages when it began."""
         self._reserved -= asked
-        self._drained = got < asked
+        self._drained = drained
 
     def failed(self, asked: int) -> None:
         """Note that a receive call brought nothing because it failed, which tells nothing of who waits."""

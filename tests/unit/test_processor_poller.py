@@ -16,9 +16,9 @@ from tests.support.soon import soon
 class Polling:
     """A poller over a queue that answers when it is told to; whatever comes takes a slot."""
 
-    def __init__(self, capacity: int, not_yet: Callable[[], str | None]) -> None:
+    def __init__(self, capacity: int, not_yet: Callable[[], str | None], share: float) -> None:
         self.queue = FakeTaskQueue()
-        self.slots = Slots[ReceivedMessage](capacity, 1.0)
+        self.slots = Slots[ReceivedMessage](capacity, share)
         self.poller = Poller(
             self.queue.as_queue(), self.slots, self._accept, not_yet, wait_seconds=20, visibility_seconds=30
         )
@@ -42,8 +42,10 @@ class Polling:
 
 
 @asynccontextmanager
-async def polling(capacity: int, not_yet: Callable[[], str | None] = lambda: None) -> AsyncIterator[Polling]:
-    world = Polling(capacity, not_yet)
+async def polling(
+    capacity: int, not_yet: Callable[[], str | None] = lambda: None, share: float = 1.0
+) -> AsyncIterator[Polling]:
+    world = Polling(capacity, not_yet, share)
     running = asyncio.create_task(world.poller.run())
     try:
         yield world
@@ -73,6 +75,40 @@ async def test_a_poll_asks_for_no_more_than_the_free_slots_and_none_is_made_with
         world.finish(2)
         await soon(lambda: len(world.queue.asked) == 2)
     assert world.queue.asked[1] == (2, 20)
+
+
+async def test_who_waits_for_the_share_waits_until_a_poll_of_a_second_finds_the_queue_empty() -> None:
+    async with polling(20, share=0.1) as world:
+        await world.give(7)
+        await soon(lambda: len(world.queue.asked) == 2)
+        assert (world.slots.running, world.slots.waiting, world.queue.asked[-1]) == (2, 5, (10, 1))
+        await world.give(3)  # fewer than asked for, and at once
+        await soon(lambda: len(world.queue.asked) == 3)
+        assert world.slots.running == 2
+        await world.give(0)
+        await soon(lambda: world.slots.running == 10)
+
+
+async def test_a_message_that_a_poll_had_to_wait_for_was_not_preceded_by_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.processor.poller.HAD_TO_WAIT_SECONDS", 0.0)
+    async with polling(20, share=0.1) as world:
+        await world.give(7)
+        await soon(lambda: world.slots.running == 7)
+
+
+async def test_whether_others_wait_is_asked_even_while_a_long_poll_is_open() -> None:
+    async with polling(40, share=0.1) as world:
+        await world.give(10)
+        await soon(lambda: len(world.queue.asked) == 3)
+        await world.give(10)
+        await soon(lambda: len(world.queue.asked) >= 4)
+        world.poller._wanted = 1
+        opened = len(world.queue.asked)
+        await world.give(3)
+        await soon(lambda: len(world.queue.asked) == opened + 1)
+        assert world.queue.asked[-1][1] == 1
 
 
 async def test_pollers_rise_while_polls_come_back_full_up_to_a_bound_and_fall_afterwards() -> None:

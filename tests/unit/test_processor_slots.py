@@ -11,19 +11,17 @@ from services.processor.slots import Slots
 
 
 def full_poll(slots: Slots[str], *users: str) -> None:
-    """A receive call that brought as much as it asked for, so that more may wait in the queue."""
+    """A receive call that was answered at once, so that more may wait in the queue."""
     asked = slots.reserve()
     assert asked >= len(users)
-    slots.received(len(users), len(users))
-    slots.failed(asked - len(users))
+    slots.received(asked, drained=False)
     for user in users:
         slots.wait(user, user)
 
 
 def short_poll(slots: Slots[str], *users: str) -> None:
-    """A receive call that brought less than it asked for: the queue has no more."""
-    asked = slots.reserve()
-    slots.received(asked, len(users))
+    """A receive call that had to wait for what it brought, if anything: the queue has no more."""
+    slots.received(slots.reserve(), drained=True)
     for user in users:
         slots.wait(user, user)
 
@@ -43,7 +41,7 @@ def test_a_receive_asks_for_at_most_ten_and_no_more_than_there_are_free_slots(ca
 def test_open_polls_count_against_the_free_slots() -> None:
     slots = Slots[str](25, 1.0)
     assert [slots.reserve() for _ in range(4)] == [10, 10, 5, 0]
-    slots.received(10, 0)
+    slots.received(10, drained=True)
     assert slots.reserve() == 10
 
 
@@ -78,6 +76,15 @@ def test_a_flood_gets_every_slot_once_nobody_else_is_known_to_wait() -> None:
     assert slots.running == 15
 
 
+def test_a_short_answer_does_not_mean_that_nobody_else_waits() -> None:
+    """SQS gives seven of ten with thousands in the queue."""
+    slots = Slots[str](16, 0.5)
+    for _ in range(3):
+        full_poll(slots, *["flood"] * 7)
+        start_all(slots)
+    assert (slots.running, slots.waiting) == (8, 13)
+
+
 def test_a_flood_that_fills_the_line_does_not_leave_slots_empty() -> None:
     slots = Slots[str](4, 0.5)
     full_poll(slots, *["flood"] * 4)
@@ -109,12 +116,12 @@ def test_slots_stay_busy_while_the_other_slots_are_in_an_open_poll() -> None:
     """An open poll would bring whoever else waits; it is no reason to leave messages lying for as long as it lasts."""
     slots = Slots[str](20, 0.05)
     first, second = slots.reserve(), slots.reserve()
-    slots.received(first, 10)
+    slots.received(first, drained=False)
     for _ in range(10):
         slots.wait("flood", "flood")
     start_all(slots)
     while asked := slots.reserve():
-        slots.received(asked, asked)
+        slots.received(asked, drained=False)
         for _ in range(asked):
             slots.wait("flood", "flood")
     assert second == 10
@@ -142,6 +149,8 @@ class World:
         self.running: list[str] = []
         self.held: Counter[str] = Counter()
         self.ended = 0
+        self.left_behind: set[str] = set()
+        """Who was in the queue still when it last answered."""
 
     def begin_poll(self) -> None:
         asked = self.slots.reserve()
@@ -149,15 +158,18 @@ class World:
         if asked:
             self.polls.append(asked)
 
-    def end_poll(self, index: int, *, fails: bool) -> None:
+    def end_poll(self, index: int, *, fails: bool = False, most: int = 10) -> None:
+        """Answer a poll; like SQS with fewer than asked for if it pleases, but never with none while there are some."""
         if not self.polls:
             return
         asked = self.polls.pop(index % len(self.polls))
         if fails:
             self.slots.failed(asked)
             return
-        got = [self.queue.popleft() for _ in range(min(asked, len(self.queue)))]
-        self.slots.received(asked, len(got))
+        had_none = not self.queue
+        got = [self.queue.popleft() for _ in range(min(asked, most, len(self.queue)))]
+        self.left_behind = set(self.queue)
+        self.slots.received(asked, drained=had_none)
         for user in got:
             self.held[user] += 1
             self.slots.wait(user, user)
@@ -179,12 +191,17 @@ class World:
         assert self.slots.waiting == sum(self.held.values()) <= self.slots.capacity
 
     def check_share(self, started: str) -> None:
-        """Nobody goes beyond the share while somebody else's message is held and could start within it."""
+        """Nobody goes beyond the share while somebody else's message is held and could start within it.
+
+        Nor while somebody else's is known to be in the queue, as long as it can be asked for.
+        """
         counts = Counter(self.running)
         if counts[started] > self.limit:
             assert all(counts[user] >= self.limit for user, held in self.held.items() if held and user != started)
+            line_is_full = self.slots.waiting + 1 + sum(self.polls) >= self.slots.capacity
+            assert line_is_full or not self.left_behind - {started}
 
-    def settle(self) -> None:
+    def settle(self, most: int = 10) -> None:
         """Poll as the poller does, until there is nothing to ask for or nothing to get."""
         while True:
             self.begin_poll()
@@ -192,7 +209,7 @@ class World:
                 return
             empty = not self.queue
             while self.polls:
-                self.end_poll(0, fails=False)
+                self.end_poll(0, most=most)
             if empty:
                 return
 
@@ -204,9 +221,9 @@ steps = st.lists(
 )
 
 
-@given(st.integers(1, 40), st.floats(0.01, 1.0), st.lists(st.sampled_from("aaaaaaab")), steps)
+@given(st.integers(1, 40), st.floats(0.01, 1.0), st.lists(st.sampled_from("aaaaaaab")), steps, st.integers(1, 10))
 def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
-    capacity: int, share: float, queue: list[str], happenings: list[tuple[str, int, str]]
+    capacity: int, share: float, queue: list[str], happenings: list[tuple[str, int, str]], most: int
 ) -> None:
     world = World(capacity, share, queue)
     sent = len(queue)
@@ -214,14 +231,14 @@ def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
         if what == "begin":
             world.begin_poll()
         elif what in {"end", "fail"}:
-            world.end_poll(index, fails=what == "fail")
+            world.end_poll(index, fails=what == "fail", most=1 + index % 10)
         elif what == "finish":
             world.end_task(index)
         else:
             world.queue.append(user)
             sent += 1
     while world.ended < sent:
-        world.settle()
+        world.settle(most)
         assert world.running, "a deadlock: messages wait and nothing runs"
         # Work-conserving: a slot stands empty only when nothing is left to be put into it.
         assert not world.slots.waiting or world.slots.running == capacity
@@ -229,11 +246,11 @@ def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
     assert world.slots.running == world.slots.waiting == 0
 
 
-@given(st.integers(2, 60), st.integers(1, 30))
-def test_a_user_among_a_flood_waits_for_no_more_than_one_slot(capacity: int, ahead: int) -> None:
+@given(st.integers(2, 60), st.integers(1, 300), st.integers(1, 10))
+def test_a_user_among_a_flood_waits_for_no_more_than_one_slot(capacity: int, ahead: int, most: int) -> None:
     """However long the flood, a message that the queue hands out starts as soon as one more slot is free."""
     world = World(capacity, 0.5, ["flood"] * (capacity * 3 + ahead))
-    world.settle()
+    world.settle(most)
     world.queue.appendleft("other")  # a fair queue puts the quiet group first
     world.end_task(0)
     world.settle()
