@@ -6,7 +6,6 @@ What Amplify would have kept in the browser is put there; `test_signing_in.py` d
 import asyncio
 import json
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jwt
@@ -61,7 +60,7 @@ async def put_storage(context: BrowserContext, storage: StorageState) -> None:
 def expire_tokens(storage: StorageState) -> StorageState:
     """The same storage when the id token and the access token have run out, as far as the page can tell."""
     (origin,) = storage["origins"]
-    aged = [{**each, "value": _run_out(each)} for each in origin["localStorage"]]
+    aged = [{**each, "value": _run_out(each["name"], each["value"])} for each in origin["localStorage"]]
     return {**storage, "origins": [{**origin, "localStorage": aged}]}  # type: ignore[typeddict-item]
 
 
@@ -71,11 +70,11 @@ async def expire_tokens_under(page: Page) -> None:
     await page.evaluate(PUT_ENTRIES, origin["localStorage"])
 
 
-def _run_out(entry: Mapping[str, str]) -> str:
-    if not entry["name"].endswith((".idToken", ".accessToken")):
-        return entry["value"]
-    head, _, signature = entry["value"].split(".")
-    claims = jwt.decode(entry["value"], options={"verify_signature": False}) | {"exp": int(time.time()) - 60}
+def _run_out(name: str, value: str) -> str:
+    if not name.endswith((".idToken", ".accessToken")):
+        return value
+    head, _, signature = value.split(".")
+    claims = jwt.decode(value, options={"verify_signature": False}) | {"exp": int(time.time()) - 60}
     return f"{head}.{base64url_encode(json.dumps(claims).encode()).decode()}.{signature}"
 
 
