@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -31,6 +31,7 @@ class Poller:
     """Asks the queue for work: one idle poller, more while receives come back full.
 
     :param not_yet: a reason to take no work at first, such as that its news could not be told.
+    :param on_reached: called once, with the queue's attributes, before the first poll.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Poller:
         *,
         wait_seconds: int,
         visibility_seconds: int,
+        on_reached: Callable[[Mapping[str, str]], None] = lambda _: None,
     ) -> None:
         self._queue = queue
         self._slots = slots
         self._accept = accept
         self._not_yet = not_yet
+        self._on_reached = on_reached
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
         self._most = min(_MOST_POLLERS, -(-slots.capacity // BATCH_ENTRIES))
@@ -100,14 +103,15 @@ class Poller:
             poll.cancel()
 
     async def _until_reached(self) -> None:
-        """Ask for an attribute, so that readiness need not wait for the first long poll."""
+        """Ask for attributes, so that readiness need not wait for the first long poll."""
         while not self._stopping.is_set():
             try:
-                await self._queue.attributes("QueueArn")
+                attributes = await self._queue.attributes("QueueArn", "RedrivePolicy")
             except Transient as error:
                 await self._pause_after(error)
             else:
                 self._reached()
+                self._on_reached(attributes)
                 break
         while not self._stopping.is_set() and self._not_yet() is not None:
             await self._pause(NOT_YET_SECONDS)

@@ -20,6 +20,7 @@ from services.processor.outcome import RetryPolicy
 from services.processor.poller import Poller
 from services.processor.pool import STOP_SECONDS, Pool
 from services.processor.record import Record
+from services.processor.redrive_policy import warn_if_sqs_is_first
 from services.processor.run import STOP_SECONDS as HANDLER_STOP_SECONDS
 from services.processor.run import Runner
 from services.processor.settings import ProcessorSettings
@@ -65,6 +66,7 @@ class Processor:
             momento.not_ready,
             wait_seconds=settings.receive_wait_seconds,
             visibility_seconds=settings.visibility_timeout_seconds,
+            on_reached=lambda attributes: warn_if_sqs_is_first(attributes, settings.max_attempts),
         )
         SLOTS.set(settings.concurrency)
 

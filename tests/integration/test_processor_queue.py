@@ -4,6 +4,7 @@ What users of other consumers complain of is here, named for what it does (share
 """
 
 import asyncio
+import json
 from collections import Counter
 from collections.abc import AsyncIterator
 from functools import partial
@@ -47,6 +48,18 @@ class Gate:
         finally:
             self.together[task.user_id] -= 1
         return task.data
+
+
+async def test_a_queue_that_moves_tasks_before_their_attempts_are_used_up_is_warned_of(
+    stage: ProcessorStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead_letters = await stage.sqs.get_queue_attributes(QueueUrl=stage.dead_letter_queue_url, AttributeNames=["All"])
+    policy = {"deadLetterTargetArn": dead_letters["Attributes"]["QueueArn"], "maxReceiveCount": 5}
+    await stage.sqs.set_queue_attributes(QueueUrl=stage.queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    for max_attempts, warnings in (("4", 0), ("5", 1)):
+        caplog.clear()
+        async with processor_here(stage, Gate(), MAX_ATTEMPTS=max_attempts):
+            assert sum("maxReceiveCount" in record.getMessage() for record in caplog.records) == warnings
 
 
 async def test_one_slow_task_stalls_nobody(stage: ProcessorStage) -> None:
