@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from services.common.errors import Transient
 from services.processor.task import Task
 from tests.support.processor_here import Counted, processor_here
 from tests.support.processor_stage import ProcessorStage
@@ -191,13 +192,23 @@ async def test_a_task_longer_than_the_visibility_timeout_runs_once(stage: Proces
 async def test_no_heartbeat_comes_after_its_message_was_deleted_or_returned(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
-    """novuhq/novu#12437: a heartbeat fires after the delete, and fails, there."""
+    """novuhq/novu#12437: a heartbeat fires after the delete, and fails, there.
+
+    In what order the two go is tested in test_processor_settlement.
+    """
     refused = Counted("leases_lost_total")
-    async with stage.news("user") as news, processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+
+    async def fails_at_first(task: Task) -> str:
+        if task.attempt == 1:
+            raise Transient("not yet")
+        return task.data
+
+    async with stage.news("user") as news, processor_here(stage, fails_at_first, AWS_ENDPOINT_URL=proxy.url):
         for _ in range(5):
             await stage.send("user", "quick")
         await news.wait(5)
         await stage.until_empty()
+        assert proxy.calls["ChangeMessageVisibilityBatch"] > 0
         proxy.forget()
         await asyncio.sleep(1.2)  # past the time when a heartbeat would be due
     assert proxy.calls["ChangeMessageVisibilityBatch"] == 0
@@ -269,6 +280,23 @@ async def test_acknowledgements_that_wait_at_the_stop_are_sent(stage: ProcessorS
         proxy.fault(action="DeleteMessageBatch", status=500, calls=3)
         async with processor_here(stage, Gate(), hurry=False, AWS_ENDPOINT_URL=proxy.url):
             await news.wait(7)
+        assert await stage.depth() == (0, 0)
+
+
+async def test_acknowledgements_under_way_when_the_time_is_up_are_awaited(
+    stage: ProcessorStage, proxy: SqsFaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last flush does not depend on anybody who still waits for it."""
+    monkeypatch.setattr("services.processor.pool.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("services.processor.processor.LAST_POLL_SECONDS", 0.05)
+    monkeypatch.setattr("services.processor.processor.FLUSH_SECONDS", 10.0)
+    async with stage.news("user") as news:
+        for _ in range(7):
+            await stage.send("user", "quick")
+        late = proxy.fault(action="DeleteMessageBatch", delay_seconds=1.0, status=500, calls=3)
+        async with processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+            await news.wait(7)
+            await soon(lambda: late.hits > 0)
         assert await stage.depth() == (0, 0)
 
 
