@@ -30,6 +30,7 @@ async def test_a_scale_out_marks_nothing() -> None:
 
 
 async def test_before_a_scale_in_busy_pods_cost_more_than_idle_ones() -> None:
+    """kedacore/keda#1663 #6719 #2901: a scale-in kills busy pods there."""
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("busy"), pod("idle", cost="7"), pod("other", "ingest")]
     await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})

@@ -202,6 +202,16 @@ def test_a_new_operator_lets_nothing_go_before_it_has_watched_for_a_while() -> N
         assert decision.replicas == replicas, after
 
 
+def test_every_sparse_message_keeps_its_replica_for_a_full_stabilisation_time() -> None:
+    """kedacore/keda#7327: messages that come now and then meet a cold start each time there."""
+    memory, replicas = Memory(), 0
+    for now in range(0, 300, 5):
+        observed = seen(visible=int(now in {0, 50, 100, 150, 200}), replicas_desired=replicas, memory=memory)
+        decision = desired_replicas(observed, POLICY, NOW + now)
+        memory, replicas = decision.memory, decision.replicas
+        assert replicas == (now < 200 + POLICY.scale_in_stabilisation_seconds), now
+
+
 def test_a_long_pause_counts_as_if_it_were_new() -> None:
     observed = seen(replicas_desired=7, memory=wanted(NOW - 200, 0))
     assert desired_replicas(observed, POLICY, NOW).replicas == 7

@@ -75,6 +75,8 @@ def test_the_decision_is_within_bounds_and_says_why(observed: Observed, policy: 
 @settings(deadline=None, max_examples=40)
 @given(stages(), policies(), st.integers(1, 10_000), st.floats(0.0, 100.0))
 def test_more_work_never_gets_fewer_replicas(observed: Observed, policy: Policy, more: int, faster: float) -> None:
+    """kedacore/keda#5488: scaling by the rate, before the queue has grown, is wanted there."""
+
     def replicas(stage: Observed) -> int:
         return desired_replicas(stage, policy, NOW).replicas
 
@@ -86,6 +88,7 @@ def test_more_work_never_gets_fewer_replicas(observed: Observed, policy: Policy,
 @settings(deadline=None, max_examples=40)
 @given(stages(), policies(), st.floats(0.0, 600.0))
 def test_who_has_waited_longer_never_gets_fewer(observed: Observed, policy: Policy, longer: float) -> None:
+    """kedacore/keda#5754: scaling by the age of the oldest message is wanted there."""
     late = replace(observed, wait_seconds=(observed.wait_seconds or 0.0) + longer)
     assert desired_replicas(late, policy, NOW).replicas >= desired_replicas(observed, policy, NOW).replicas
 
@@ -93,6 +96,7 @@ def test_who_has_waited_longer_never_gets_fewer(observed: Observed, policy: Poli
 @settings(deadline=None, max_examples=40)
 @given(stages(), policies())
 def test_scale_in_never_goes_below_what_is_in_flight(observed: Observed, policy: Policy) -> None:
+    """kedacore/keda#1663 #6719 #2901: a scale-in kills busy pods there."""
     observed = replace(observed, crash_looping=False, failing=False, memory=replace(observed.memory, trouble=None))
     packed = math.ceil((observed.in_flight or 0) / policy.slots_per_replica)
     there_are = observed.replicas_desired or 0
