@@ -140,7 +140,7 @@ describe("renewal", () => {
   });
 
   test("schedules the next, and asks what the stream before it may not have brought", () => {
-    const { machine, effects } = after([start, opened, renewalDue, { type: "renewed" }]);
+    const { machine, effects } = after([start, opened, renewalDue, { type: "renewed", swapped: true }]);
     expect([machine.renewing, names(effects)]).toEqual([false, ["schedule-renewal", "catch-up"]]);
   });
 
@@ -148,9 +148,15 @@ describe("renewal", () => {
     ["due while the transport resumes is looked at again", [broken, renewalDue], "resuming", ["retry-renewal"]],
     [
       "that ends the resuming is live",
-      [renewalDue, broken, { type: "renewed" }],
+      [renewalDue, broken, { type: "renewed", swapped: true }],
       "live",
       ["schedule-renewal", "catch-up"],
+    ],
+    [
+      "of the token alone ends no resuming",
+      [renewalDue, broken, { type: "renewed", swapped: false }],
+      "resuming",
+      ["schedule-renewal"],
     ],
     ["of a full stream does not wait for the time", [{ type: "full" }], "live", ["renew"]],
     ["of a full stream is not begun twice", [{ type: "full" }, { type: "full" }], "live", []],

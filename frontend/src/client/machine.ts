@@ -33,7 +33,9 @@ export type Input =
   | { type: "opened" | "alive" | "ended" | "silent" | "gap" | "grace-over" }
   | { type: "failed"; retryAfterMs?: number; tokenGiven: boolean }
   | { type: "interrupted"; resumes: boolean }
-  | { type: "renewal-due" | "renewed" | "full" }
+  | { type: "renewal-due" | "full" }
+  /** `swapped`: to another stream; else the token at hand is still the one to have. */
+  | { type: "renewed"; swapped: boolean }
   | { type: "renewal-failed"; retryAfterMs?: number }
   | { type: "retry-due" | "online" | "offline" | "nudge" };
 
@@ -107,11 +109,13 @@ const rules: Rules = {
   },
   // The one that failed is tried again when its wait is over, not at each item that comes meanwhile.
   full: (m) => (m.phase === "live" && m.failedRenewals === 0 ? renew(m) : nothing(m)),
-  // The stream before it may have died unnoticed, or have been about to resume: the new one is sound, and asks.
-  renewed: (m, _, now) => [
-    { ...m, phase: "live", liveSince: m.phase === "live" ? m.liveSince : now, renewing: false, failedRenewals: 0 },
-    [{ do: "schedule-renewal" }, { do: "catch-up" }],
-  ],
+  renewed: (m, { swapped }, now) => {
+    const next = { ...m, renewing: false, failedRenewals: 0 };
+    if (!swapped) return [next, [{ do: "schedule-renewal" }]];
+    // The stream before it may have died unnoticed, or have been about to resume: the new one is sound, and asks.
+    const liveSince = m.phase === "live" ? m.liveSince : now;
+    return [{ ...next, phase: "live", liveSince }, [{ do: "schedule-renewal" }, { do: "catch-up" }]];
+  },
   "renewal-failed": (m, input) => [
     { ...m, renewing: false, failedRenewals: m.failedRenewals + 1 },
     [{ do: "retry-renewal", attempt: m.failedRenewals, retryAfterMs: input.retryAfterMs ?? 0 }],

@@ -263,6 +263,24 @@ describe("token renewal", () => {
     expect(h.topic.streams).toHaveLength(2);
   });
 
+  test("that yields the same shared token does not make a stream live that has not resumed", async () => {
+    const h = new Harness();
+    let answer: () => void = () => undefined;
+    const slow: typeof fetch = async (input, init) => {
+      if (h.service.count("/token") === 1) await new Promise<void>((resolve) => (answer = resolve));
+      return h.service.fetch(input, init);
+    };
+    h.service.sharedToken = "shared";
+    await h.live({ fetch: slow });
+    await beat(h, 12.9 * MINUTE);
+    h.topic.last.listener.interrupted(true);
+    answer();
+    await settle();
+    expect(h.states).toEqual(["live", "reconnecting"]);
+    await h.clock.advance(3_000);
+    expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
+  });
+
   test("brings what an old stream that had died unnoticed did not", async () => {
     const h = new Harness();
     await h.live();

@@ -155,8 +155,9 @@ export class NotificationClient {
     try {
       const grant = await this.#grants.renew(signal);
       // Until half its life is over, the service gives the same token to all who ask.
-      if (grant.token !== before || this.#isFull()) await this.#streams.open(grant, signal);
-      this.#input({ type: "renewed" });
+      const swapped = grant.token !== before || this.#isFull();
+      if (swapped) await this.#streams.open(grant, signal);
+      this.#input({ type: "renewed", swapped });
     } catch (error) {
       if (signal.aborted) return;
       this.#problem("token", error);
