@@ -16,7 +16,7 @@ PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name dist -p
 PYTEST := .ci/pytest $(PY)
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-page test-frontend test-browser test-chart \
-	test-cluster lint fmt lock bench bench-smoke dead-letters dashboards image kind-up kind-down forward clean
+	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -72,7 +72,7 @@ test-frontend: $(NODE_MODULES) ## The page's own checks and unit tests
 
 test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && $(PYTEST) tests/browser; fi
+	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && $(PYTEST) tests/browser --session-timeout=300; fi
 
 test-chart: $(READY) ## Test the charts (needs helm)
 	@$(PY) -m pytest tests/chart
@@ -82,6 +82,9 @@ test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the i
 
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.smoke
+
+bench-page: $(READY) frontend ## Measure the page: weight, time to interactive, publish to screen, a flood of news (needs Chromium)
+	@CHROMIUM=$(CHROMIUM) $(PY) -m pytest tests/browser/test_speed.py -q -s
 
 dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
 	@$(PY) -m services.processor.dead_letters $(ARGS)

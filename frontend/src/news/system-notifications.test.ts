@@ -4,7 +4,11 @@ import { finished } from "../client/testing/fake-topic";
 import { SystemNotifications } from "./system-notifications";
 
 class Shown {
-  static permission = "granted";
+  static asked = 0;
+  static get permission(): string {
+    this.asked += 1;
+    return "granted";
+  }
   static all: Shown[] = [];
   onclose: () => void = () => undefined;
   closed = 0;
@@ -36,7 +40,19 @@ test("what one user was shown is taken back before the next one comes", () => {
   expect(Shown.all.map(({ closed }) => closed)).toEqual([1, 1]);
 });
 
-test("nothing is shown unasked", () => {
-  new SystemNotifications(new FakeMemory()).show(finished({ taskId: "a" }));
-  expect(Shown.all).toEqual([]);
+test("nothing is shown unasked, and the browser is not asked each time whether it would be allowed", () => {
+  const system = new SystemNotifications(new FakeMemory());
+  Shown.asked = 0;
+  system.show(finished({ taskId: "a" }));
+  expect([Shown.all, Shown.asked]).toEqual([[], 0]);
+});
+
+test("nothing is shown to someone who looks at the page, and nothing asked either", () => {
+  const memory = new FakeMemory();
+  memory.value = "on";
+  const system = new SystemNotifications(memory);
+  Shown.asked = 0;
+  vi.stubGlobal("document", { visibilityState: "visible" });
+  system.show(finished({ taskId: "a" }));
+  expect([Shown.all, Shown.asked]).toEqual([[], 0]);
 });

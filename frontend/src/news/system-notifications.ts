@@ -24,7 +24,8 @@ export class SystemNotifications {
   }
 
   show(news: News): void {
-    if (this.#read() !== "on" || document.visibilityState === "visible") return;
+    // The permission comes from another process, and the page stands still meanwhile: it is asked for last.
+    if (document.visibilityState === "visible" || !this.#isWanted() || this.#read() !== "on") return;
     const title = news.status === "failed" ? "A task failed" : "A task is finished";
     const shown = new Notification(title, { body: news.message, tag: `${news.taskId}:${news.status}` });
     this.#shown.add(shown);
@@ -43,6 +44,10 @@ export class SystemNotifications {
   #read(): Permission {
     if (!("Notification" in globalThis)) return "unavailable";
     if (Notification.permission === "denied") return "denied";
-    return Notification.permission === "granted" && this.memory.load() === "on" ? "on" : "off";
+    return Notification.permission === "granted" && this.#isWanted() ? "on" : "off";
+  }
+
+  #isWanted(): boolean {
+    return this.memory.load() === "on";
   }
 }
