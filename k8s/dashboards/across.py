@@ -61,5 +61,5 @@ def _overview() -> Panel:
 
 
 def _failing_requests() -> str:
-    failing = ALL.rate("http_requests_total", where=('status=~"5.."',))
+    failing = ALL.seldom("http_requests_total", where=('status=~"5.."',))
     return f"{failing} or 0 * {ALL.rate('http_requests_total')}"

@@ -13,26 +13,26 @@ def failing(dashboard: Dashboard) -> None:
         (
             "Handler errors",
             "Attempts that did not finish, by kind: transient ones are tried again.",
-            {"{{kind}}": or_none(HERE.rate("handler_errors_total", "kind"))},
+            {"{{kind}}": or_none(HERE.seldom("handler_errors_total", "kind"))},
         ),
         (
             "Set aside",
             "Tasks that went to the dead-letter queue, by reason.",
-            {"{{reason}}": or_none(HERE.rate("tasks_dead_lettered_total", "reason"))},
+            {"{{reason}}": or_none(HERE.seldom("tasks_dead_lettered_total", "reason"))},
         ),
         (
             "Given back",
             "Messages returned to the queue, by reason; `drain` is a rollout or a scale-in.",
-            {"{{reason}}": or_none(HERE.rate("messages_returned_total", "reason"))},
+            {"{{reason}}": or_none(HERE.seldom("messages_returned_total", "reason"))},
         ),
         (
             "Done twice, or nearly",
             "Deliveries of what had been delivered before, leases lost, deletions that failed.",
             {
-                "redelivered": HERE.rate("messages_redelivered_total"),
-                "leases lost": HERE.rate("leases_lost_total"),
-                "not deleted": HERE.rate("ack_errors_total"),
-                "told again": HERE.rate("tasks_repeated_total"),
+                "redelivered": HERE.seldom("messages_redelivered_total"),
+                "leases lost": HERE.seldom("leases_lost_total"),
+                "not deleted": HERE.seldom("ack_errors_total"),
+                "told again": HERE.seldom("tasks_repeated_total"),
             },
         ),
         (
@@ -45,19 +45,27 @@ def failing(dashboard: Dashboard) -> None:
             "Refused",
             "Posts, disposable tokens and id tokens refused, by reason.",
             {
-                "post: {{reason}}": or_none(HERE.rate("tasks_refused_total", "reason")),
-                "token: {{reason}}": or_none(HERE.rate("tokens_refused_total", "reason")),
-                "id token: {{reason}}": or_none(HERE.rate("id_tokens_refused_total", "reason")),
+                "post: {{reason}}": or_none(HERE.seldom("tasks_refused_total", "reason")),
+                "token: {{reason}}": or_none(HERE.seldom("tokens_refused_total", "reason")),
+                "id token: {{reason}}": or_none(HERE.seldom("id_tokens_refused_total", "reason")),
             },
         ),
         (
             "Guarantees weakened",
             "Times that the record or the shared tokens could not be used, and that a handler blocked its processor.",
             {
-                "record: {{operation}}": or_none(HERE.rate("record_unavailable_total", "operation")),
-                "shared tokens: {{operation}}": or_none(HERE.rate("shared_tokens_unavailable_total", "operation")),
-                "loop blocked": HERE.rate("loop_blocked_total"),
+                "record: {{operation}}": or_none(HERE.seldom("record_unavailable_total", "operation")),
+                "shared tokens: {{operation}}": or_none(HERE.seldom("shared_tokens_unavailable_total", "operation")),
+                "loop blocked": HERE.seldom("loop_blocked_total"),
             },
         ),
     ):
         dashboard.with_panel(lines(title, description, "ops", queries))
+    dashboard.with_panel(
+        lines(
+            "In the dead-letter queue",
+            "Messages there, as the operator sees it, also those that SQS moved by itself; nothing without it.",
+            "short",
+            {"messages": f"max({HERE.select('operator_dead_letters')})"},
+        )
+    )

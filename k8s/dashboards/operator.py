@@ -17,6 +17,7 @@ def operator() -> Dashboard:
         "notification-api: the operator",
         "Are the stages in order, is their scaling decided upon knowledge, and what does the operator itself do?",
         many=True,
+        among='notification_api_operator_taken_up_timestamp_seconds{stage!=""}',
     )
     _stages(dashboard)
     _itself(dashboard)
@@ -24,14 +25,15 @@ def operator() -> Dashboard:
 
 
 def _stages(dashboard: Dashboard) -> None:
-    age = f"time() - max by (namespace, stage) ({STAGES.select('operator_last_pass_timestamp_seconds')})"
     figures = {
-        "Last pass": ("s", age),
+        "Last pass": ("s", f"time() - {_largest('operator_last_pass_timestamp_seconds')}"),
+        "Looked after": ("s", f"time() - {_largest('operator_taken_up_timestamp_seconds')}"),
         "Wait": ("s", _largest("operator_scaling_wait_seconds")),
         "Objective": ("s", _largest("operator_scaling_wait_objective_seconds")),
         "Messages waiting": ("short", _largest("operator_scaling_messages_visible")),
         "Processors ready": ("short", _largest("operator_scaling_replicas_ready")),
         "Wanted": ("short", _largest("operator_scaling_replicas_decided")),
+        "Dead letters": ("short", _largest("operator_dead_letters")),
         "Held": ("bool", _largest("operator_scaling_held")),
     }
     dashboard.with_row(Row("Stages"))

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 import sys
 import time
 import urllib.parse
@@ -45,10 +46,9 @@ class Source:
         return {_legend(target, one["metric"]): _points(one["values"]) for one in found}
 
     def _filled(self, query: str) -> str:
-        known = {"namespace": self.namespace, "stage": self.stage, "__rate_interval": "30s"}
-        for name, value in {**known, "__range": f"{self.seconds}s"}.items():
-            query = query.replace(f"${name}", value)
-        return query
+        rates = {"__rate_interval": "30s", "__rate_interval_ms": "30000", "__range": f"{self.seconds}s"}
+        known = {"namespace": self.namespace, "stage": self.stage, **rates}
+        return re.sub(r"\$(\w+)", lambda found: known[found[1]], query)
 
 
 def picture(board: Mapping[str, Any], source: Source) -> str:

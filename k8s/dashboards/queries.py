@@ -29,19 +29,28 @@ class Scope:
         return self.total(f"rate({self.select(metric, *where)}[{window}])", *by)
 
     def growth(self, metric: str, *by: str, where: tuple[str, ...] = (), window: str = "$__rate_interval") -> str:
-        """Return how much a counter grows within `window`."""
-        return self.total(f"increase({self.select(metric, *where)}[{window}])", *by)
+        """Return how much a counter grows within `window`.
+
+        One that was born within it counts by what it says, since it has no increase before its second scrape; born is
+        what was not there in the hour before, so that a Prometheus that was away takes nothing for new.
+        """
+        counter = self.select(metric, *where)
+        born = f"max_over_time({counter}[{window}]) unless last_over_time({counter}[1h] offset {window})"
+        return self.total(f"{born} or increase({counter}[{window}])", *by)
+
+    def seldom(self, metric: str, *by: str, where: tuple[str, ...] = ()) -> str:
+        """Return how much a counter grows a second, where each one matters, also the first of a pod's life."""
+        return f"{self.growth(metric, *by, where=where)} / ($__rate_interval_ms / 1000)"
 
     def quantile(self, share: float, histogram: str, *by: str, where: tuple[str, ...] = ()) -> str:
         """Return the value that `share` of the observations stay below."""
-        buckets = self.rate(f"{histogram}_bucket", "le", *by, where=where)
+        buckets = self.growth(f"{histogram}_bucket", "le", *by, where=where)
         return f"histogram_quantile({share}, {buckets})"
 
     def mean(self, histogram: str, *by: str, where: tuple[str, ...] = ()) -> str:
         """Return the mean of the observations."""
-        return (
-            f"{self.rate(f'{histogram}_sum', *by, where=where)} / {self.rate(f'{histogram}_count', *by, where=where)}"
-        )
+        parts = (self.growth(f"{histogram}_{part}", *by, where=where) for part in ("sum", "count"))
+        return " / ".join(parts)
 
     def in_time(self, window: str) -> str:
         """Return the share of tasks that were told within the objective."""
@@ -61,5 +70,5 @@ def or_none(query: str) -> str:
 
 def errors(scope: Scope, metric: str, *by: str) -> str:
     """Return failed calls a second, zero where all went well."""
-    failed = scope.rate(metric, *by, where=('outcome="error"',))
+    failed = scope.seldom(metric, *by, where=('outcome="error"',))
     return f"{failed} or 0 * {scope.rate(metric, *by)}"

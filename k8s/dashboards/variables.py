@@ -8,8 +8,13 @@ from k8s.dashboards.panels import SOURCE
 TAG = "notification-api"
 
 
-def board(uid: str, title: str, description: str, *, many: bool) -> Dashboard:
-    """An empty dashboard for one stage, or for many at once."""
+SERVICES = 'notification_api_build_info{service=~"token|ingest|processor"}'
+"""The operator says what it runs too, and is no stage."""
+
+
+def board(uid: str, title: str, description: str, *, many: bool, among: str = SERVICES) -> Dashboard:
+    """An empty dashboard for one stage, or for many at once: those of the series `among`, a selector with matchers."""
+    within = among.removesuffix("}") + ',namespace=~"$namespace"}'
     return (
         Dashboard(title)
         .uid(uid)
@@ -20,17 +25,13 @@ def board(uid: str, title: str, description: str, *, many: bool) -> Dashboard:
         .time("now-1h", "now")
         .timezone("browser")
         .with_variable(DatasourceVariable("datasource").label("Data source").type("prometheus"))
-        .with_variable(_labels("namespace", "Namespace", "", many=many))
-        .with_variable(_labels("stage", "Stage", 'namespace=~"$namespace"', many=many))
+        .with_variable(_labels("namespace", "Namespace", among, many=many))
+        .with_variable(_labels("stage", "Stage", within, many=many))
     )
 
 
-def _labels(name: str, label: str, matchers: str, *, many: bool) -> QueryVariable:
+def _labels(name: str, label: str, selector: str, *, many: bool) -> QueryVariable:
     variable = QueryVariable(name).label(label).datasource(SOURCE)
-    variable.query(f"label_values(notification_api_build_info{{{matchers}}}, {name})" if matchers else _all(name))
+    variable.query(f"label_values({selector}, {name})")
     variable.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC)
     return variable.multi(True).include_all(True).all_value(".+") if many else variable  # noqa: FBT003
-
-
-def _all(name: str) -> str:
-    return f"label_values(notification_api_build_info, {name})"

@@ -35,6 +35,14 @@ def waiting(dashboard: Dashboard) -> None:
     )
     dashboard.with_panel(
         lines(
+            "Backlog",
+            "Since when the operator has not seen the queue without waiting tasks: none has waited for longer.",
+            "s",
+            {"at most": f"max({HERE.select('operator_backlog_seconds')})"},
+        )
+    )
+    dashboard.with_panel(
+        lines(
             "In the processors",
             "Tasks in a slot, and messages held back so that one user does not take every slot.",
             "short",

@@ -3,13 +3,13 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from prometheus_client.metrics import MetricWrapperBase
 
+import k8s.operator.metrics
 from k8s.dashboards.files import dashboards
 from tests.support.dashboard_queries import DASHBOARDS, panels, queries
+from tests.support.metric_definitions import labels_by_sample, metrics_of, samples_of, unknown_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a series may be split by: none of them grows with users or tasks.
@@ -79,43 +79,23 @@ def test_labels_are_bounded(path: Path) -> None:
 
 
 @every_dashboard
-def test_every_metric_is_one_that_the_code_has(path: Path) -> None:
-    known = _known_names()
+def test_every_metric_and_label_is_one_that_the_code_has(path: Path) -> None:
+    known = labels_by_sample()
     for query in queries(path):
         for name in re.findall(r"(?<![\w:])notification_api_\w+", query.expression):
             assert name in known, query
+        assert unknown_labels(query.expression, query.legend) == []
+
+
+def test_a_label_that_no_series_has_is_found() -> None:
+    total = 'notification_api_tasks_refused_total{stage="$stage"}'
+    assert unknown_labels(f"sum by (reason) (rate({total}[5m]))", "{{reason}}") == []
+    assert unknown_labels(f"sum by (kind) (rate({total}[5m]))")
+    assert unknown_labels(f"sum(rate({total}[5m]))", "{{kind}}")
+    assert unknown_labels('max(notification_api_operator_dead_letters{pod="p"})')
 
 
 def _of_the_operator_itself() -> set[str]:
     """Samples that belong to no stage."""
-    import k8s.operator.metrics
-
-    metrics = [one for one in vars(k8s.operator.metrics).values() if isinstance(one, MetricWrapperBase)]
-    return {name for metric in metrics if "stage" not in metric._labelnames for name in _samples_of(metric)}
-
-
-def _known_names() -> set[str]:
-    """The names of every sample of ours, by the definitions in the code."""
-    import k8s.operator.metrics
-    import services.common.metrics
-    import services.common.momento_app
-    import services.ingest.metrics
-    import services.processor.metrics
-    import services.token.metrics
-
-    modules = (
-        *(k8s.operator.metrics, services.common.metrics, services.common.momento_app),
-        *(services.ingest.metrics, services.processor.metrics, services.token.metrics),
-    )
-    metrics = [value for module in modules for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
-    return {name for metric in metrics for name in _samples_of(metric)}
-
-
-def _samples_of(metric: Any) -> set[str]:
-    endings = {
-        "counter": ("_total", "_created"),
-        "histogram": ("_bucket", "_sum", "_count", "_created"),
-        "info": ("_info",),
-    }
-    (family,) = metric.describe()
-    return {family.name + ending for ending in endings.get(family.type, ("",))}
+    metrics = [one for one in metrics_of(k8s.operator.metrics) if "stage" not in one._labelnames]
+    return {name for metric in metrics for name in samples_of(metric)}

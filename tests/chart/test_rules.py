@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
+from tests.support.metric_definitions import labels_by_sample, unknown_labels
+
 ROOT = Path(__file__).resolve().parents[2]
 STAGE_RULES = sorted((ROOT / "charts/notification-api/rules").glob("*.yaml"))
 OPERATOR_RULES = sorted((ROOT / "charts/notification-operator/rules").glob("*.yaml"))
@@ -85,3 +87,13 @@ def test_no_expression_looks_beyond_its_scope_or_mixes_stages(path: Path) -> Non
         assert all(SCOPE in selector for selector in selectors), expression
         for grouping in re.findall(r"\bby \(([^)]*)\)", expression):
             assert grouping.startswith("namespace, stage"), expression
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_every_metric_and_label_is_one_that_the_code_has(path: Path) -> None:
+    known = labels_by_sample()
+    for rule in rules_of(path):
+        expression = re.sub(r"\s+", " ", rule["expr"])
+        for name in re.findall(r"(?<![\w:])notification_api_\w+", expression):
+            assert name in known, expression
+        assert unknown_labels(expression) == []

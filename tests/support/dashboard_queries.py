@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,15 @@ class PanelQuery:
         """The query as Grafana sends it, once its variables have `values`."""
         return re.sub(r"\$(\w+)", lambda found: values[found[1]], self.expression)
 
+    @property
+    def without_fallback(self) -> "PanelQuery":
+        """The query alone, where the panel draws a line at zero while there is nothing to show."""
+        return replace(self, expression=re.split(r" or on\(\) vector\(0\)$| or 0 \* ", self.expression)[0])
+
+    @property
+    def has_fallback(self) -> bool:
+        return self.without_fallback != self
+
 
 def panels(path: Path) -> Iterator[dict[str, Any]]:
     """All panels that show something."""
@@ -39,3 +48,13 @@ def queries(path: Path) -> list[PanelQuery]:
         for panel in panels(path)
         for target in panel["targets"]
     ]
+
+
+def variables(path: Path) -> dict[str, PanelQuery]:
+    """What offers the reader namespaces and stages: by name, the selector whose label values are offered."""
+    found = {}
+    for one in json.loads(path.read_text())["templating"]["list"]:
+        if one["type"] == "query":
+            (asked,) = re.findall(rf"^label_values\((.+), {one['name']}\)$", one["query"])
+            found[one["name"]] = PanelQuery(path.stem, one["label"], "", asked)
+    return found

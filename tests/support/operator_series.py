@@ -48,10 +48,14 @@ def _serve(namespace: str, stage: str) -> None:
         metrics.DECIDED: 1,
         metrics.HELD: 0,
         metrics.LAST_PASS: time.time(),
+        metrics.TAKEN_UP: time.time(),
+        metrics.BACKLOG_SECONDS: 0,
+        metrics.DEAD_LETTERS: 0,
     }
     for gauge, value in values.items():
         gauge.labels(**where).set(value)
     metrics.DECISIONS.labels(**where, reason="Steady").inc()
+    metrics.OBSERVATIONS.labels("backlog", "unreadable").inc()
     server, _ = start_http_server(0, "127.0.0.1")
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()

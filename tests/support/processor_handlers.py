@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 
-from services.common.errors import PermanentError
+from services.common.errors import PermanentError, Transient
 from services.processor.task import Task
 
 
@@ -26,6 +26,12 @@ async def fail(task: Task) -> str:
     raise PermanentError("as asked")
 
 
+async def stumble(task: Task) -> str:
+    if task.attempt == 1:
+        raise Transient("as asked")
+    return task.data
+
+
 async def block(task: Task) -> str:
     time.sleep(task.fields["seconds"])  # noqa: ASYNC251 — the misbehaviour
     return task.data
@@ -44,7 +50,7 @@ async def leave(task: Task) -> str:
 
 
 _WAYS: dict[str, Callable[[Task], Awaitable[str]]] = {
-    each.__name__: each for each in (echo, wait, die, fail, block, ignore, leave)
+    each.__name__: each for each in (echo, wait, die, fail, stumble, block, ignore, leave)
 }
 
 

@@ -49,6 +49,10 @@ class Prometheus:
         values = [[float(value) for _, value in one["values"]] for one in found]
         return [finite for one in values if (finite := [value for value in one if abs(value) < float("inf")])]
 
+    def label_values(self, selector: str, label: str) -> list[str]:
+        """The values of `label` among the series of `selector`, as Grafana asks for a variable's."""
+        return [str(value) for value in self._get(f"label/{label}/values", **{"match[]": selector})]
+
     def unhealthy_targets(self) -> dict[str, str]:
         """Why targets could not be scraped the last time, by URL."""
         found = self._get("targets")["activeTargets"]

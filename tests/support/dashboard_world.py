@@ -1,0 +1,29 @@
+"""The local stack as a Prometheus sees it that scrapes its services like pods, an operator's series beside them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.dashboard_load import Watched
+from tests.support.dashboard_queries import ROOT
+from tests.support.local_stack import LocalStack
+from tests.support.operator_series import operator_series
+from tests.support.prometheus_server import Target, prometheus
+
+NAMESPACE, STAGE = "laptop", "local"
+RULES = sorted(ROOT.glob("charts/*/rules/*.yaml"))
+MAY_NOT_BE_INACTIVE = {"PostsSlow", "LoopBlocked"}
+"""Alerts that a test machine under load has a right to: they are about its own slowness."""
+
+
+@contextmanager
+def watched(stack: LocalStack, folder: Path) -> Iterator[Watched]:
+    """Yields the stage and its server, whose rules are those of both charts."""
+    ops = {name: stack.environment(name)["OPS_PORT"] for name in ("token", "ingest", "processor")}
+    with operator_series(NAMESPACE, STAGE) as operator:
+        targets = [Target(operator, {"service": "operator"})] + [
+            Target(f"127.0.0.1:{port}", {"namespace": NAMESPACE, "stage": STAGE, "service": name, "pod": f"{name}-0"})
+            for name, port in ops.items()
+        ]
+        with prometheus(folder, targets, RULES) as server:
+            yield Watched(server, NAMESPACE, STAGE)
