@@ -7,10 +7,12 @@ from pathlib import Path
 from tests.support.dashboard_load import Watched
 from tests.support.dashboard_queries import ROOT
 from tests.support.local_stack import LocalStack
+from tests.support.local_supervised import until
 from tests.support.operator_series import operator_series
 from tests.support.prometheus_server import Target, prometheus
 
 NAMESPACE, STAGE = "laptop", "local"
+SCRAPED_SECONDS = 30.0
 RULES = sorted(ROOT.glob("charts/*/rules/*.yaml"))
 MAY_NOT_BE_INACTIVE = {"PostsSlow", "LoopBlocked"}
 """Alerts that a test machine under load has a right to: they are about its own slowness."""
@@ -18,12 +20,14 @@ MAY_NOT_BE_INACTIVE = {"PostsSlow", "LoopBlocked"}
 
 @contextmanager
 def watched(stack: LocalStack, folder: Path) -> Iterator[Watched]:
-    """Yields the stage and its server, whose rules are those of both charts."""
+    """Yields the stage and its server, whose rules are those of both charts, once it has scraped everything."""
     ops = {name: stack.environment(name)["OPS_PORT"] for name in ("token", "ingest", "processor")}
     with operator_series(NAMESPACE, STAGE) as operator:
-        targets = [Target(operator, {"service": "operator"})] + [
+        targets = [Target(operator, {"service": "operator", "namespace": "notification-operator"})] + [
             Target(f"127.0.0.1:{port}", {"namespace": NAMESPACE, "stage": STAGE, "service": name, "pod": f"{name}-0"})
             for name, port in ops.items()
         ]
         with prometheus(folder, targets, RULES) as server:
+            scraped = "up == 1"
+            until(lambda: len(server.series(scraped)) == len(targets), "all targets are scraped", SCRAPED_SECONDS)
             yield Watched(server, NAMESPACE, STAGE)

@@ -52,7 +52,7 @@ def unknown_labels(expression: str, legend: str = "") -> list[str]:
     """What an expression asks for that none of its series can have."""
     ours = labels_by_sample()
     selectors = [
-        (name, ours.get(name) or _of_others(name), re.findall(r"(\w+)(?:=~|!~|!=|=)\"", matchers))
+        (name, ours[name] if name in ours else _of_others(name), re.findall(r"(\w+)(?:=~|!~|!=|=)\"", matchers))
         for name, matchers in re.findall(r"(?<![\w:$])([a-z][\w:]+)\{([^}]*)\}", expression)
     ]
     bare = [ours[name] for name in re.findall(r"(?<![\w:])notification_api_\w+(?![\w{])", expression) if name in ours]

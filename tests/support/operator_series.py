@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from prometheus_client import start_http_server
 
 from k8s.operator import metrics
+from k8s.operator.settings import SERVICE_NAME
 from local.plan import ROOT
+from services.common.metrics import BUILD
+from services.common.version import VERSION
 
 BEAT_SECONDS = 0.3
 
@@ -54,6 +57,7 @@ def _serve(namespace: str, stage: str) -> None:
     }
     for gauge, value in values.items():
         gauge.labels(**where).set(value)
+    BUILD.info({"version": VERSION, "service": SERVICE_NAME, "stage": "-"})  # as its main says
     metrics.DECISIONS.labels(**where, reason="Steady").inc()
     metrics.OBSERVATIONS.labels("backlog", "unreadable").inc()
     server, _ = start_http_server(0, "127.0.0.1")
