@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import kopf
 import uvloop
-from aiobotocore.session import get_session
 from aiohttp import web
 from botocore.exceptions import NoRegionError
 
+from k8s.operator.aws_session import aws_session
 from k8s.operator.handlers import register
 from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.momento_caches import MomentoCaches
@@ -84,7 +84,7 @@ async def _operations(settings: OperatorSettings, lifecycle: Lifecycle) -> Async
 
 @contextlib.asynccontextmanager
 async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
-    session = get_session()  # one for all: each loads AWS' endpoint data anew
+    session = aws_session()
     async with contextlib.AsyncExitStack() as stack:
         try:
             sqs = await stack.enter_async_context(session.create_client("sqs", config=client_config()))
