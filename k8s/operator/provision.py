@@ -60,6 +60,6 @@ async def provision(tools: Tools, stage: StageObject) -> Provisioned:
 
 async def _tell_pods(tools: Tools, stage: StageObject, data: dict[str, str]) -> list[str]:
     first, done = await write_outputs(tools.kubernetes, stage.ref, data)
-    workloads = await read_workloads(tools.kubernetes, stage.ref)
+    workloads = await read_workloads(tools.kubernetes, stage.ref, fresh=True)
     rolled = await roll(tools.kubernetes, stage.ref, list(workloads.values()), first=first, wanted=checksum(data))
     return [*([done] if done else []), *rolled]

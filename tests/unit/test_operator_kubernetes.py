@@ -18,9 +18,11 @@ class Server:
         self.statuses = list(statuses)
         self.seen: list[tuple[str, str]] = []
         self.tokens: list[str] = []
+        self.queries: list[dict[str, str]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
         self.seen.append((request.method, request.content_type))
+        self.queries.append(dict(request.query))
         self.tokens.append(request.headers.get("Authorization", ""))
         status = self.statuses.pop(0) if self.statuses else 200
         return web.json_response({"message": "a reason", "items": []}, status=status)
@@ -53,6 +55,14 @@ async def test_what_passes_is_tried_again(status: int) -> None:
     async with client(server) as api:
         await api.patch("/apis/x", {"a": 1})
     assert server.seen == [("PATCH", "application/merge-patch+json")] * 3
+
+
+async def test_a_list_is_out_of_a_cache_unless_it_must_be_fresh() -> None:
+    server = Server()
+    async with client(server) as api:
+        await api.items("/api/v1/pods", labelSelector="a=b")
+        await api.items("/api/v1/pods", fresh=True, labelSelector="a=b")
+    assert server.queries == [{"resourceVersion": "0", "labelSelector": "a=b"}, {"labelSelector": "a=b"}]
 
 
 async def test_what_does_not_pass_is_unreachable_in_the_end() -> None:
