@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -13,7 +14,7 @@ from momento.responses.control.cache.list import ListCachesResponse
 from k8s.operator.keeper import Keeper
 from k8s.operator.kubernetes import Json
 from k8s.operator.resources.errors import Permanent
-from tests.support.keeper_world import KeeperWorld, keeper_world
+from tests.support.keeper_world import KeeperWorld, OneMomento, keeper_world
 from tests.support.ministack import MiniStack, ministack_process
 from tests.support.operator_fakes import deployment, pod
 
@@ -77,6 +78,55 @@ async def test_a_stage_whose_key_cannot_be_read_can_be_removed(stack: MiniStack)
 
         assert keeper.ref.path not in world.kubernetes.objects
         assert await world.world.queue_names() == []
+
+
+async def test_a_stage_whose_key_went_waits_for_it_or_for_its_cache_to_be_struck_off(world: KeeperWorld) -> None:
+    ref = world.kubernetes.put_stage().ref
+    await world.keeper(world.kubernetes.stage(ref)).one_pass()
+    without_key = replace(world, tools=replace(world.tools, caches=OneMomento(NoKey())))
+    world.kubernetes.delete(ref.path)
+    keeper = without_key.keeper(world.kubernetes.stage(ref))
+
+    await passes(keeper)
+    told = world.kubernetes.condition(ref, "Ready")
+    assert (told["reason"], "cannot be read" in told["message"]) == ("RemovalFails", True)
+    assert len(await world.world.queue_names()) == 2
+
+    record = ["notification-api.io/made-cache"]  # as docs/operator.md says
+    for name in await world.world.queue_names():
+        url = (await world.world.sqs.get_queue_url(QueueName=name))["QueueUrl"]
+        await world.world.sqs.untag_queue(QueueUrl=url, TagKeys=record)
+    pool_arn = (await world.world.user_pools())[0]["Arn"]
+    await world.world.idp.untag_resource(ResourceArn=pool_arn, TagKeys=record)
+    await passes(keeper)
+    assert ref.path not in world.kubernetes.objects
+    assert await world.world.queue_names() == []
+
+
+async def test_a_stage_that_is_retained_is_let_go_and_nothing_of_it_is_touched(world: KeeperWorld) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage("prod"))
+    await keeper.one_pass()
+    before = await world.world.everything("notification-api")
+    world.kubernetes.delete(keeper.ref.path)
+    world.world.calls.forget()
+
+    await keeper.one_pass()
+
+    assert keeper.ref.path not in world.kubernetes.objects
+    assert [call for call in world.world.calls.writes if " " not in call] == []
+    assert await world.world.everything("notification-api") == before
+    assert "Retained" in world.kubernetes.events()
+
+
+async def test_a_stage_whose_names_cannot_be_is_told_so_and_can_be_removed(world: KeeperWorld) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage("dev", serviceName="s" * 80))
+    await keeper.one_pass()
+    assert "too long" in world.kubernetes.condition(keeper.ref, "Provisioned")["message"]
+    world.kubernetes.delete(keeper.ref.path)
+
+    await keeper.one_pass()
+
+    assert keeper.ref.path not in world.kubernetes.objects
 
 
 async def test_while_a_deleted_queue_is_still_seen_its_removal_is_told_once(world: KeeperWorld) -> None:
