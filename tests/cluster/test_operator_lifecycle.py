@@ -14,6 +14,7 @@ from tests.support.operator_world import (
     condition,
     conditions,
     is_gone,
+    is_ready,
     names_of,
     operator_world,
     stage,
@@ -104,6 +105,23 @@ def test_a_queue_of_somebody_else_is_neither_taken_nor_deleted_until_adopted(wor
     wait_made(world.place, "foreign")
     world.place.kubectl("delete", "stage", "foreign", seconds=60)
     assert world.account("notification-api-foreign") == NOTHING
+
+
+def test_a_living_stage_is_not_adopted_from_another_namespace(world: OperatorWorld) -> None:
+    other = world.places[1]
+    world.place.apply(stage("wanted"))
+    wait_ready(world.place, "wanted")
+    other.apply(stage("wanted", adopt=True))
+    until(
+        lambda: condition(other, "wanted", "Provisioned").get("reason") == "NotOurs",
+        lambda: str(conditions(other, "wanted")),
+    )
+    assert f"{world.place.name}/wanted" in condition(other, "wanted", "Provisioned")["message"]
+    other.kubectl("delete", "stage", "wanted", seconds=60)
+    assert world.account("notification-api-wanted") == names_of("wanted")
+    assert is_ready(world.place, "wanted")
+    world.place.kubectl("delete", "stage", "wanted", seconds=60)
+    assert world.account("notification-api-wanted") == NOTHING
 
 
 def test_retain_keeps_everything_for_the_next_of_its_name(world: OperatorWorld) -> None:
