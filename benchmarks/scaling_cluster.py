@@ -9,9 +9,10 @@ queue's depth twice a second; since all came at once, that tells their waits.
 import argparse
 import json
 import random
+import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from benchmarks.scaling_cluster_run import Burst, Measured, run_burst
 from benchmarks.scaling_sim.figures import Figures
@@ -34,13 +35,13 @@ def stage_values(engine: str, burst: Burst) -> dict[str, object]:
     }
 
 
-def measure(policies: Sequence[str], burst: Burst) -> dict[str, Measured]:
+def measure(policies: Sequence[str], burst: Burst, *, shows: bool = False) -> dict[str, Measured]:
     """Send the burst through one stage after the other."""
     found = {}
     with operator_world() as world:
         _let_in(world.home, KEDA)
         for place, policy in zip(world.places, policies, strict=False):
-            with _stage(world, place, policy, burst):
+            with _stage(world, place, policy, burst), _shown(place, policy) if shows else nullcontext():
                 found[policy] = run_burst(world, place, policy, burst)
                 print(f"{policy}: {found[policy].figures}", file=sys.stderr)
     return found
@@ -54,6 +55,16 @@ def _stage(world: OperatorWorld, place: Namespace, name: str, burst: Burst) -> I
         yield
     finally:
         place.helm("uninstall", name, "--wait")
+
+
+@contextmanager
+def _shown(place: Namespace, name: str) -> Iterator[None]:
+    """What a person sees who watches the Stage."""
+    with subprocess.Popen(["kubectl", "-n", place.name, "get", "stg", name, "-w"]) as watch:
+        try:
+            yield
+        finally:
+            watch.terminate()
 
 
 def _let_in(home: Namespace, namespace: str) -> None:
@@ -113,11 +124,12 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=500)
     parser.add_argument("--max-replicas", type=int, default=8, help="as many as the cluster has room for")
     parser.add_argument("--policies", default="ours,keda")
+    parser.add_argument("--watch", action="store_true", help="also show the Stages as `kubectl get stg -w` does")
     options = parser.parse_args()
     if reason := why_no_cluster():
         parser.error(reason)
     burst = Burst(tasks=options.tasks, max_replicas=options.max_replicas)
-    found = measure(options.policies.split(","), burst)
+    found = measure(options.policies.split(","), burst, shows=options.watch)
     print(table(found, burst))
     if options.json:
         print(json.dumps({policy: it.as_json() for policy, it in found.items()}))
