@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from prometheus_client import REGISTRY
 
+from k8s.operator.events import Events
 from k8s.operator.kubernetes import Json
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.scaling.observe import Observer
@@ -66,13 +67,12 @@ class LoopScene:
         self.kubernetes, self.sqs, self.now = FakeKubernetes(), FakeSqs(), 1_000.0
         self.kubernetes.deployments = [deployment("token"), deployment("ingest"), deployment("processor", 0)]
         settings = SimpleNamespace(active_poll_seconds=2.0, idle_poll_seconds=5.0, resync_seconds=300.0)
-        tools = Tools(
-            settings=cast("Any", settings),
+        # Only what the loop uses.
+        tools = SimpleNamespace(
+            settings=settings,
             kubernetes=self.kubernetes,
-            sqs=cast("Any", self.sqs),
-            idp=cast("Any", None),
-            caches=cast("Any", None),
-            scraper=Silent(),
+            events=Events(self.kubernetes),
+            sqs=self.sqs,
             decide=desired_replicas,
             passes=asyncio.Semaphore(),
             retries=asyncio.Semaphore(),
@@ -80,7 +80,7 @@ class LoopScene:
         self.stage = self.with_scaling(status, **scaling)
         self.status = StageStatus(self.stage)
         observer = Observer(self.kubernetes, Silent(), self.stage.ref, clock=lambda: self.now)
-        self.loop = ScalingLoop(tools, self.status, observer, clock=lambda: self.now)
+        self.loop = ScalingLoop(cast("Tools", tools), self.status, observer, clock=lambda: self.now)
 
     def with_scaling(self, status: Json | None = None, generation: int = 1, **scaling: Any) -> StageObject:
         metadata = {"namespace": "n", "name": "dev", "uid": "u", "generation": generation}
