@@ -158,11 +158,15 @@ def wait_ready(place: Namespace, *names: str, seconds: float = 240) -> None:
     until(lambda: not late(), lambda: f"ready: {[(name, conditions(place, name)) for name in late()]}", seconds)
 
 
+def is_made(place: Namespace, name: str) -> bool:
+    return bool(condition(place, name, "Provisioned").get("status") == "True")
+
+
 def wait_made(place: Namespace, *names: str, seconds: float = 240) -> None:
     """For Stages without pods, which take no tasks."""
 
     def late() -> list[str]:
-        return [name for name in names if condition(place, name, "Provisioned").get("status") != "True"]
+        return [name for name in names if not is_made(place, name)]
 
     until(lambda: not late(), lambda: f"made: {[(name, conditions(place, name)) for name in late()]}", seconds)
 
