@@ -40,10 +40,11 @@ class NewsRecord:
             ttl_seconds=self.retention_seconds,
         )
 
-    async def find(self, user_id: str, task_id: str) -> Notification | None:
-        """Return what became of a task, or None."""
+    async def find(self, user_id: str, task_id: str, now_ms: int) -> Notification | None:
+        """Return what became of a task, or None. What is not kept may be there still: each write renews all of it."""
         value = await self.momento.dictionary_get(_name(user_id), task_id)
-        return None if value is None else _notification(task_id, value)
+        known = None if value is None else _notification(task_id, value)
+        return known if known is not None and known.time_ms > self._oldest_ms(now_ms) else None
 
     async def since(self, user_id: str, after_ms: int, now_ms: int) -> list[Notification]:
         """Return the user's notifications later than `after_ms`, oldest first, and remove what is not kept.
@@ -51,7 +52,7 @@ class NewsRecord:
         Reading is where trimming belongs: the common path of a task stays one write.
         """
         fields = await self.momento.dictionary_fetch(_name(user_id))
-        kept, surplus = _newest(fields, now_ms - int(self.retention_seconds * 1000))
+        kept, surplus = _newest(fields, self._oldest_ms(now_ms))
         if surplus:
             await self._trim(user_id, surplus)
         return [notification for notification in kept if notification.time_ms > after_ms]
@@ -59,6 +60,9 @@ class NewsRecord:
     async def trim(self, user_id: str, now_ms: int) -> None:
         """Remove what is not kept, for a user who never reads."""
         await self.since(user_id, now_ms, now_ms)
+
+    def _oldest_ms(self, now_ms: int) -> int:
+        return now_ms - int(self.retention_seconds * 1000)
 
     async def _trim(self, user_id: str, task_ids: list[str]) -> None:
         TRIMMED.inc(len(task_ids))

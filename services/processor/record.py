@@ -1,8 +1,8 @@
 """The record as the processor uses it: a help, never a hindrance. Without the cache, delivery is at least once."""
 
 import logging
+import random
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -21,23 +21,30 @@ R = TypeVar("R")
 PAUSE_SECONDS = 5.0
 """How long the cache is left alone after a failure, so that tasks do not all wait for its deadline."""
 MAX_UNTOLD = 2_000
-UNTOLD_SECONDS = 3_600.0
+UNTOLD_SECONDS = 86_400.0
 """Results that could not be told are remembered here too: an outage of Momento takes topics and cache together."""
-_TRIM_EVERY = NEWEST // 2
-_MAX_COUNTED_USERS = 10_000
+TRIM_SHARE = 2 / NEWEST
+"""The share of writes after which a user's record is trimmed, at random: a user's writes may come from any replica."""
 
 
 class Record:
     """Remembers final notifications where it can.
 
     :param news: None where the record is switched off.
+    :param chance: a random number from 0 to 1.
     """
 
-    def __init__(self, news: NewsRecord | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        news: NewsRecord | None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
         self._news = news
         self._clock = clock
         self._out_until = float("-inf")
-        self._writes: Counter[str] = Counter()
+        self._chance = chance
         self._untold: TTLCache[str, Notification] = TTLCache(MAX_UNTOLD, ttl=UNTOLD_SECONDS, timer=clock)
 
     async def write(self, user_id: str, notification: Notification) -> None:
@@ -47,8 +54,8 @@ class Record:
         if news is None:
             return
         await self.guarded("write", lambda: news.write(user_id, notification), None)
-        if self._is_time_to_trim(user_id):
-            await self.guarded("trim", lambda: news.trim(user_id, int(time.time() * 1000)), None)
+        if self._chance() < TRIM_SHARE:
+            await self.guarded("trim", lambda: news.trim(user_id, _now_ms()), None)
 
     async def find(self, user_id: str, task_id: str) -> Notification | None:
         """Return what became of the task, as far as is known."""
@@ -56,7 +63,7 @@ class Record:
         untold = self._untold.get(task_id)
         if untold is not None or news is None:
             return untold
-        return await self.guarded("find", lambda: news.find(user_id, task_id), None)
+        return await self.guarded("find", lambda: news.find(user_id, task_id, _now_ms()), None)
 
     def told(self, task_id: str) -> None:
         """Note that the user knows, so that this process need not remember it beside the cache."""
@@ -81,13 +88,11 @@ class Record:
         RECORD_UNAVAILABLE.labels(operation).inc()
         return otherwise
 
-    def _is_time_to_trim(self, user_id: str) -> bool:
-        if len(self._writes) > _MAX_COUNTED_USERS:
-            self._writes.clear()
-        self._writes[user_id] += 1
-        return self._writes[user_id] % _TRIM_EVERY == 0
-
 
 def _as_told(notification: Notification) -> Notification:
     """Keep no more of a long text than can be told; one character too many says that it is to be cut."""
     return replace(notification, message=notification.message[: MAX_BYTES + 1])
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -172,7 +172,10 @@ async def test_claims_are_gone_once_their_tasks_are_done(stage: ProcessorStage) 
     assert type(got).__name__ == "Miss"
 
 
-async def test_the_common_path_costs_one_cache_write_and_no_read(stage: ProcessorStage) -> None:
+async def test_the_common_path_costs_one_cache_write_and_no_read(
+    stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.processor.record.TRIM_SHARE", 0.0)
     async with stage.news("user") as news:
         before = momento_calls(stage)
         async with processor_here(stage, Handler()):

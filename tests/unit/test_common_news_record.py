@@ -33,9 +33,21 @@ async def write(record: NewsRecord, *news: Notification, user_id: str = "alice")
 async def test_what_was_written_is_found(record: NewsRecord) -> None:
     told = failed("t-1", "größer", NOW_MS)
     await write(record, told)
-    assert await record.find("alice", "t-1") == told
-    assert await record.find("alice", "t-2") is None
-    assert await record.find("bob", "t-1") is None
+    assert await record.find("alice", "t-1", NOW_MS) == told
+    assert await record.find("alice", "t-2", NOW_MS) is None
+    assert await record.find("bob", "t-1", NOW_MS) is None
+
+
+async def test_what_is_older_than_the_retention_is_not_found_however_often_its_dictionary_was_renewed(
+    record: NewsRecord,
+) -> None:
+    """An Idempotency-Key is good for a day: a POST with it after three runs its task, and is not told the old news."""
+    old = finished("t-1", "x", NOW_MS)
+    await write(record, old, finished("t-2", "x", NOW_MS + int(DAY_SECONDS * 2000)))
+    almost_ms, day_ms = NOW_MS + int(DAY_SECONDS * 1000) - 1, NOW_MS + int(DAY_SECONDS * 1000)
+    assert await record.find("alice", "t-1", almost_ms) == old
+    assert await record.find("alice", "t-1", day_ms) is None
+    assert await record.find("alice", "t-2", day_ms * 3) is None
 
 
 async def test_it_lives_in_one_dictionary_a_user(record: NewsRecord, momento: FakeMomento) -> None:
@@ -115,7 +127,7 @@ async def test_a_record_that_cannot_be_read_does_not_hide_the_others(
 ) -> None:
     await write(record, finished("good", "x", NOW_MS))
     momento.dictionaries["news:alice"]["bad"] = value
-    assert await record.find("alice", "bad") is None
+    assert await record.find("alice", "bad", NOW_MS) is None
     assert [one.task_id for one in await record.since("alice", 0, NOW_MS)] == ["good"]
 
 
@@ -124,6 +136,6 @@ async def test_a_record_is_what_was_published(text: str, status: Status) -> None
     record = NewsRecord(FakeMomento().as_momento(), DAY_SECONDS)
     told = Notification(task_id="t-1", status=status, message=text, time_ms=NOW_MS)
     await record.write("alice", told)
-    found = await record.find("alice", "t-1")
+    found = await record.find("alice", "t-1", NOW_MS)
     assert found is not None
     assert orjson.loads(found.encode(Format.JSON)) == orjson.loads(told.encode(Format.JSON))
