@@ -52,5 +52,8 @@ REPEATED = Counter(
     "tasks_repeated", "Deliveries whose task was done already: only missing steps ran.", namespace=PREFIX
 )
 ACK_ERRORS = Counter("ack_errors", "Deletions that failed for good; the message will come again.", namespace=PREFIX)
+RECEIVING_PAUSED = Gauge(
+    "receiving_paused", "1 while no tasks are received, since their news could not be told.", namespace=PREFIX
+)
 ABANDONED = Gauge("handlers_abandoned", "Cancelled handlers that still run and cannot be stopped.", namespace=PREFIX)
 LOOP_BLOCKED = Counter("loop_blocked", "Times that the event loop was blocked by a handler.", namespace=PREFIX)

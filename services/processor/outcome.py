@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.processor.attempts import Last, Past
+
 
 class Failure(StrEnum):
     """Why a handler did not finish."""
@@ -46,12 +48,37 @@ class RetryPolicy:
     cap_seconds: float
 
     def is_last(self, attempt: int) -> bool:
-        """Tell whether no further delivery is permitted after this one."""
+        """Tell whether no further attempt is permitted after this one."""
         return attempt >= self.max_attempts
+
+    def attempt(self, past: Past, deliveries: int) -> int:
+        """Count the attempt that is under way.
+
+        Deliveries that were no attempts are left out, `max_attempts` of them at most: the queue counts them too, and
+        moves a message away without a word when it has counted far enough.
+        """
+        return max(past.failed + 1, deliveries - self.max_attempts)
 
     def pause_seconds(self, attempt: int) -> int:
         """Return a backoff with full jitter; SQS takes whole seconds."""
         return round(random.uniform(0, min(self.cap_seconds, self.base_seconds * 2 ** min(attempt, 30))))
+
+
+def is_suspect(past: Past, deliveries: int, policy: RetryPolicy) -> bool:
+    """Tell whether a task may have killed its process, so that it has to run apart from others like it.
+
+    A failure makes no suspect. At the last permitted delivery, one of which nothing was ever noted is one.
+    """
+    has_no_end = past.last in {Last.BESIDE, Last.ALONE}
+    return has_no_end or (past.last is Last.UNNOTED and policy.is_last(deliveries))
+
+
+def is_killer(past: Past, deliveries: int, policy: RetryPolicy) -> bool:
+    """Tell whether a task is set aside unrun: beyond its attempts, and the last one, run apart, had no end.
+
+    Where the cache does not say, the deliveries alone decide.
+    """
+    return deliveries > policy.max_attempts and past.last in {Last.ALONE, Last.UNREADABLE}
 
 
 def is_buried(failure: Failure, attempt: int, policy: RetryPolicy) -> bool:

@@ -32,6 +32,7 @@ class Poller:
 
     :param not_yet: a reason to take no work at first, such as that its news could not be told.
     :param on_reached: called once, with the queue's attributes, before the first poll.
+    :param is_paused: whether no work is to be taken for now; call `wake` when that is over.
     """
 
     def __init__(
@@ -44,12 +45,14 @@ class Poller:
         wait_seconds: int,
         visibility_seconds: int,
         on_reached: Callable[[Mapping[str, str]], None] = lambda _: None,
+        is_paused: Callable[[], bool] = lambda: False,
     ) -> None:
         self._queue = queue
         self._slots = slots
         self._accept = accept
         self._not_yet = not_yet
         self._on_reached = on_reached
+        self._is_paused = is_paused
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
         self._most = min(_MOST_POLLERS, -(-slots.capacity // BATCH_ENTRIES))
@@ -66,7 +69,7 @@ class Poller:
         return self._problem and f"The task queue {self._queue.url} cannot be used: {self._problem}."
 
     def wake(self) -> None:
-        """Say that a slot has become free."""
+        """Say that a slot has become free, or that a pause is over."""
         self._wake.set()
 
     async def run(self) -> None:
@@ -117,10 +120,13 @@ class Poller:
             await self._pause(NOT_YET_SECONDS)
 
     def _launch(self) -> None:
-        while not self._stopping.is_set() and len(self._polls) < self._wanted and (count := self._slots.reserve()):
+        while self._may_poll() and len(self._polls) < self._wanted and (count := self._slots.reserve()):
             poll = asyncio.get_running_loop().create_task(self._poll(count), name="poll")
             self._polls.add(poll)
             poll.add_done_callback(self._ended)
+
+    def _may_poll(self) -> bool:
+        return not self._stopping.is_set() and not self._is_paused()
 
     def _ended(self, poll: "asyncio.Task[None]") -> None:
         self._polls.discard(poll)

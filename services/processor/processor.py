@@ -11,6 +11,8 @@ from services.common.lifecycle import Lifecycle
 from services.common.momento import Momento
 from services.common.news_record import NewsRecord
 from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.processor.attempts import Attempts
+from services.processor.breaker import Breaker
 from services.processor.claims import Claims
 from services.processor.handler import Handler
 from services.processor.lease import Lease
@@ -19,6 +21,7 @@ from services.processor.metrics import SLOTS
 from services.processor.outcome import RetryPolicy
 from services.processor.poller import Poller
 from services.processor.pool import STOP_SECONDS, Pool
+from services.processor.quarantine import Quarantine
 from services.processor.record import Record
 from services.processor.redrive_policy import warn_if_sqs_is_first
 from services.processor.run import STOP_SECONDS as HANDLER_STOP_SECONDS
@@ -57,7 +60,8 @@ class Processor:
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
-        worker = _worker(settings, lifecycle, momento, self._runner, self._dead_letters)
+        self._breaker = Breaker(momento, on_closed=self._wake_poller)
+        worker = _worker(settings, lifecycle, momento, self._breaker, self._runner, self._dead_letters)
         self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
         self._poller = Poller(
             queue,
@@ -67,6 +71,7 @@ class Processor:
             wait_seconds=settings.receive_wait_seconds,
             visibility_seconds=settings.visibility_timeout_seconds,
             on_reached=lambda attributes: warn_if_sqs_is_first(attributes, settings.max_attempts),
+            is_paused=lambda: self._breaker.is_open,
         )
         SLOTS.set(settings.concurrency)
 
@@ -75,7 +80,11 @@ class Processor:
         """Work for the length of the block, then drain. Leases are kept until the very end."""
         self._lifecycle.add_check("queue", self._poller.not_ready)
         background = self._lifecycle.background
-        async with background.running("leases", self._leases.run()), background.running("poller", self._poller.run()):
+        async with (
+            background.running("leases", self._leases.run()),
+            background.running("breaker", self._breaker.run()),
+            background.running("poller", self._poller.run()),
+        ):
             try:
                 yield
             finally:
@@ -111,6 +120,7 @@ def _worker(
     settings: ProcessorSettings,
     lifecycle: Lifecycle,
     momento: Momento,
+    breaker: Breaker,
     runner: Runner,
     dead_letters: Batcher[OutgoingMessage],
 ) -> Worker:
@@ -121,11 +131,15 @@ def _worker(
         teller=Teller(
             momento,
             record,
+            breaker,
             settings.notification_format,
             notify_seconds=settings.notify_seconds,
             progress_per_second=settings.progress_per_second,
         ),
+        breaker=breaker,
         record=record,
+        attempts=Attempts(momento if remembers else None, record),
+        quarantine=Quarantine(),
         claims=Claims(
             momento if remembers else None,
             record,
@@ -138,6 +152,7 @@ def _worker(
             base_seconds=settings.backoff_base_seconds,
             cap_seconds=settings.backoff_cap_seconds,
         ),
+        receive_wait_seconds=settings.receive_wait_seconds,
         max_task_seconds=settings.max_task_seconds,
         longest_hold_seconds=_longest_hold_seconds(settings),
     )

@@ -3,14 +3,19 @@
 import time
 from collections.abc import Callable
 
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
+
 from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
 from services.common.notification import Format, Notification, progress
 from services.common.user_topic import user_topic
+from services.processor.breaker import Breaker
 from services.processor.metrics import PROGRESS_DROPPED, PUBLISHED
 from services.processor.record import Record
 
 PROGRESS_DEADLINE_SECONDS = 2.0
+REFUSED_BASE_SECONDS = 0.2
+REFUSED_CAP_SECONDS = 10.0
 PROGRESS_INTERVAL_SECONDS = 1.0
 """The shortest time between two pieces of progress of one task."""
 
@@ -26,6 +31,7 @@ class Teller:
         self,
         momento: Momento,
         record: Record,
+        breaker: Breaker,
         form: Format,
         *,
         notify_seconds: float,
@@ -34,6 +40,7 @@ class Teller:
     ) -> None:
         self._momento = momento
         self._record = record
+        self._breaker = breaker
         self._form = form
         self._notify_seconds = notify_seconds
         self._progress_interval = 1 / progress_per_second if progress_per_second else float("inf")
@@ -43,18 +50,34 @@ class Teller:
     async def final(self, user_id: str, notification: Notification) -> None:
         """Record and publish.
 
-        :raises MomentoUnavailable: when it could not be published in time; it is recorded nevertheless.
-        :raises MomentoRefused: when Momento will not take it.
+        :raises Transient, PermanentError: when it could not be published in time; it is recorded nevertheless.
         """
         await self._record.write(user_id, notification)
         await self.again(user_id, notification)
 
     async def again(self, user_id: str, notification: Notification) -> None:
         """Publish what is recorded already."""
-        text = notification.encode(self._form)
-        await self._momento.publish(user_topic(user_id), text, deadline_seconds=self._notify_seconds)
+        try:
+            await self._publish(user_topic(user_id), notification.encode(self._form))
+        except (Transient, PermanentError) as error:
+            self._breaker.failed(error)
+            raise
+        self._breaker.told()
         self._record.told(notification.task_id)
         PUBLISHED.labels(notification.status.value).inc()
+
+    async def _publish(self, topic: str, text: str) -> None:
+        """Publish, and try again for as long where it is refused: a key that may not is mended as an outage is."""
+        ends_at = time.monotonic() + self._notify_seconds
+        retrying = AsyncRetrying(
+            stop=stop_before_delay(self._notify_seconds),
+            wait=wait_random_exponential(multiplier=REFUSED_BASE_SECONDS, max=REFUSED_CAP_SECONDS),
+            retry=retry_if_exception_type(PermanentError),
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                await self._momento.publish(topic, text, deadline_seconds=ends_at - time.monotonic())
 
     def progress_of(self, user_id: str, task_id: str) -> "ProgressTeller":
         """Return what a task tells its progress with."""

@@ -1,8 +1,9 @@
 """One delivery from its receipt to its verdict: read, look up, handle, tell, or set aside."""
 
+import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 
 from services.common.batcher import Batcher
@@ -12,6 +13,8 @@ from services.common.notification import Notification, failed, finished
 from services.common.task_message import TRACEPARENT, TaskMessage, UnreadableTask, read_task, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.tracing import Kind, Span, exemplar, span
+from services.processor.attempts import Attempts, Last, Past
+from services.processor.breaker import Breaker
 from services.processor.claims import Claims
 from services.processor.dead_letter import Reason, bury, is_overruled
 from services.processor.lease import Lease
@@ -22,7 +25,18 @@ from services.processor.metrics import (
     REPEATED,
     TASK_SECONDS,
 )
-from services.processor.outcome import Back, Done, Failure, Lost, RetryPolicy, Verdict, is_buried
+from services.processor.outcome import (
+    Back,
+    Done,
+    Failure,
+    Lost,
+    RetryPolicy,
+    Verdict,
+    is_buried,
+    is_killer,
+    is_suspect,
+)
+from services.processor.quarantine import Quarantine
 from services.processor.record import Record
 from services.processor.run import Runner
 from services.processor.task import Task
@@ -37,10 +51,14 @@ class Worker:
 
     runner: Runner
     teller: Teller
+    breaker: Breaker
     record: Record
+    attempts: Attempts
+    quarantine: Quarantine
     claims: Claims
     dead_letters: Batcher[OutgoingMessage]
     policy: RetryPolicy
+    receive_wait_seconds: int
     max_task_seconds: float
     longest_hold_seconds: float
     """For how long a lease is extended once work has begun."""
@@ -60,7 +78,11 @@ class Worker:
             return await self._read(lease)
         except (Transient, PermanentError) as error:
             logger.warning("a step failed, the message goes back: %s", error, extra={"action": "step"})
-            return Back(self.policy.pause_seconds(message.receive_count), "step")
+            return Back(self.policy.pause_seconds(message.receive_count) + self._until_polls_end(), "step")
+
+    def _until_polls_end(self) -> int:
+        """While receiving pauses, a message that goes back outlasts the polls that are open, or one would bring it."""
+        return self.receive_wait_seconds + 1 if self.breaker.is_open else 0
 
     async def _read(self, lease: Lease) -> Verdict:
         message = lease.message
@@ -85,16 +107,42 @@ class Worker:
 
     async def _attempt(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
         message = lease.message
-        if message.receive_count > self.policy.max_attempts:
+        past = await self.attempts.past(message)
+        if is_killer(past, message.receive_count, self.policy):
+            if past.last is Last.UNREADABLE:  # as in an outage of Momento, which spends deliveries too
+                await self.breaker.check()
             return await self._bury(message, task, data, Reason.DIED, "the last permitted attempt had no end")
-        if message.receive_count == 1:
-            QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+        try:
+            text = await self._handled(lease, task, data, fields, past)
+        except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
+            return await (self._lost(message, past) if lease.over else self._failed(message, task, data, error, past))
+        if lease.over:
+            return await self._lost(message, past)
+        await self._tell(message, task, finished(task.task_id, text, _now_ms()))
+        return Done("finished")
+
+    async def _handled(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past) -> str:
+        """Run the handler, and leave a note in the cache that tells whether the attempt of a redelivery had an end."""
+        message = lease.message
+        apart = is_suspect(past, message.receive_count, self.policy)
+        async with self.quarantine.alone(died_here=past.last is Last.ALONE) if apart else nullcontext():
+            if message.receive_count > 1:
+                await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
+            else:
+                QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+            try:
+                return await self._run(lease, task, data, fields)
+            except asyncio.CancelledError:  # a drain, or a lost lease
+                await self.attempts.note(message, past.failed, Last.ENDED)
+                raise
+
+    async def _run(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> str:
         handed = Task(
             id=task.task_id,
             user_id=task.user_id,
             data=data,
             fields=fields,
-            attempt=message.receive_count,
+            attempt=lease.message.receive_count,
             deadline=time.time() + self.max_task_seconds,
             tell=self.teller.progress_of(task.user_id, task.task_id),
         )
@@ -103,28 +151,32 @@ class Worker:
         try:
             with span("handle"):
                 text = await self.runner.run(handed, self.max_task_seconds)
-        except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
+        except Exception:
             TASK_SECONDS.labels("failed").observe(time.perf_counter() - started, exemplar())
-            return Lost() if lease.over else await self._failed(message, task, data, error)
+            raise
         TASK_SECONDS.labels("finished").observe(time.perf_counter() - started, exemplar())
-        if lease.over:
-            return Lost()
-        await self._tell(message, task, finished(task.task_id, text, _now_ms()))
-        return Done("finished")
+        return text
+
+    async def _lost(self, message: ReceivedMessage, past: Past) -> Verdict:
+        await self.attempts.note(message, past.failed, Last.ENDED)
+        return Lost()
 
     async def _tell(self, message: ReceivedMessage, task: TaskMessage, notification: Notification) -> None:
         await self.teller.final(task.user_id, notification)
         _observe_end_to_end(message)
 
-    async def _failed(self, message: ReceivedMessage, task: TaskMessage, data: str, error: Exception) -> Verdict:
-        failure = _classify(error)
+    async def _failed(
+        self, message: ReceivedMessage, task: TaskMessage, data: str, error: Exception, past: Past
+    ) -> Verdict:
+        failure, attempt = _classify(error), self.policy.attempt(past, message.receive_count)
         HANDLER_ERRORS.labels(failure.value).inc()
         logger.warning(
             "handler failed",
             exc_info=error,
-            extra={"action": "handle", "failure": failure.value, "attempt": message.receive_count},
+            extra={"action": "handle", "failure": failure.value, "attempt": attempt},
         )
-        if not is_buried(failure, message.receive_count, self.policy):
+        await self.attempts.note(message, past.failed + 1, Last.ENDED)
+        if not is_buried(failure, attempt, self.policy):
             return Back(self.policy.pause_seconds(message.receive_count), failure.value)
         reason = Reason.PERMANENT if failure is Failure.PERMANENT else Reason.ATTEMPTS
         return await self._bury(message, task, data, reason, f"{type(error).__name__}: {error}")
@@ -159,7 +211,8 @@ class Worker:
     async def _again(self, message: ReceivedMessage, user_id: str, known: Notification) -> Verdict:
         REPEATED.inc()
         is_first_news = message.receive_count == 1 or self.record.is_untold(known.task_id)
-        await self.teller.again(user_id, known)
+        # What could not be told may not be on record either: an outage takes topics and cache together.
+        await (self.teller.final if self.record.is_untold(known.task_id) else self.teller.again)(user_id, known)
         if is_first_news:  # of this POST: late news, after an outage of Momento, count against the promise
             _observe_end_to_end(message)
         return Done("repeated")

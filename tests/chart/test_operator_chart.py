@@ -179,6 +179,6 @@ def test_the_operator_is_told_how_many_tasks_a_processor_takes() -> None:
 
 def test_a_queue_that_is_made_outlasts_the_processor_s_own_attempts() -> None:
     (resource,) = of_kind(stage({**MADE, "processor": {"settings": {"MAX_ATTEMPTS": 12}}}, STAGE_API), "Stage")
-    assert resource["spec"]["queue"] == {"maxReceiveCount": 17}
+    assert resource["spec"]["queue"] == {"maxReceiveCount": 24}
     (unsaid,) = of_kind(stage(MADE, STAGE_API), "Stage")
     assert "queue" not in unsaid["spec"]

@@ -26,11 +26,11 @@ class FakeMomento:
     def api_key(self) -> str:
         return self.key
 
-    async def get(self, key: str, *, deadline_seconds: float) -> bytes | None:
+    async def get(self, key: str, *, deadline_seconds: float = 5.0) -> bytes | None:
         self._call("get")
         return self.items.get(key)
 
-    async def set(self, key: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float) -> None:
+    async def set(self, key: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float = 5.0) -> None:
         self._call("set")
         self.items[key], self.ttls[key] = value, ttl_seconds
 

@@ -45,12 +45,20 @@ async def ignore(task: Task) -> str:
             continue
 
 
+async def leak(task: Task) -> str:
+    """Take memory without end, a step at a time."""
+    kept = []
+    while True:
+        kept.append(b"x" * 8_000_000)
+        await asyncio.sleep(0.01)
+
+
 async def leave(task: Task) -> str:
     raise SystemExit(4)
 
 
 _WAYS: dict[str, Callable[[Task], Awaitable[str]]] = {
-    each.__name__: each for each in (echo, wait, die, fail, stumble, block, ignore, leave)
+    each.__name__: each for each in (echo, wait, die, fail, stumble, block, ignore, leak, leave)
 }
 
 

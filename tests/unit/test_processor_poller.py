@@ -17,10 +17,17 @@ class Polling:
     """A poller over a queue that answers when it is told to; whatever comes takes a slot."""
 
     def __init__(self, capacity: int, not_yet: Callable[[], str | None], share: float) -> None:
+        self.is_paused = False
         self.queue = FakeTaskQueue()
         self.slots = Slots[ReceivedMessage](capacity, share)
         self.poller = Poller(
-            self.queue.as_queue(), self.slots, self._accept, not_yet, wait_seconds=20, visibility_seconds=30
+            self.queue.as_queue(),
+            self.slots,
+            self._accept,
+            not_yet,
+            wait_seconds=20,
+            visibility_seconds=30,
+            is_paused=lambda: self.is_paused,
         )
         self.hurried = asyncio.Event()
 
@@ -170,6 +177,31 @@ async def test_no_poll_is_made_while_its_news_could_not_be_told() -> None:
         assert world.queue.asked == []
         reasons[0] = None
         await soon(lambda: len(world.queue.asked) == 1)
+
+
+async def test_no_poll_is_made_during_a_pause_and_what_an_open_one_brings_is_accepted() -> None:
+    async with polling(10) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        world.is_paused = True
+        await world.give(1)
+        await soon(lambda: world.slots.running == 1)
+        world.finish(1)
+        await asyncio.sleep(0.05)
+        assert len(world.queue.asked) == 1
+        assert world.poller.not_ready() is None
+        world.is_paused = False
+        world.poller.wake()
+        await soon(lambda: len(world.queue.asked) == 2)
+
+
+async def test_a_pause_does_not_hold_up_the_stop() -> None:
+    async with polling(10) as world:
+        await soon(lambda: len(world.queue.asked) == 1)
+        world.is_paused = True
+        await world.give(0)
+        await soon(lambda: not world.poller._polls)
+        async with asyncio.timeout(5):
+            await world.poller.stop(60, world.hurried)
 
 
 async def test_the_stop_awaits_the_open_poll_and_what_it_brings_is_accepted() -> None:

@@ -1,14 +1,20 @@
 """Progress only as far as the topic quota permits; results on record before they are told."""
 
+import asyncio
+import itertools
 from typing import Any, cast
 
 import pytest
 
 from services.common.momento_errors import MomentoRefused, MomentoUnavailable
+from services.common.news_record import NewsRecord
 from services.common.notification import Format, finished
+from services.processor.breaker import Breaker
 from services.processor.record import Record
 from services.processor.teller import Teller
+from tests.support.fake_momento import FakeMomento
 from tests.support.hand_clock import HandClock
+from tests.support.soon import soon
 
 
 class Topic:
@@ -17,8 +23,10 @@ class Topic:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.error: Exception | None = None
+        self.tries = 0
 
     async def publish(self, topic: str, text: str, *, deadline_seconds: float) -> None:
+        self.tries += 1
         if self.error is not None:
             raise self.error
         self.told.append(f"{topic} {text}")
@@ -34,13 +42,16 @@ def clock() -> HandClock:
     return HandClock(100.0)
 
 
-def teller(topic: Topic, clock: HandClock, record: Record | None = None, per_second: float = 2.0) -> Teller:
+def teller(
+    topic: Topic, clock: HandClock, record: Record | None = None, per_second: float = 2.0, notify_seconds: float = 5
+) -> Teller:
     gateway = cast("Any", topic)
     return Teller(
         gateway,
         record or Record(None, clock=clock),
+        Breaker(gateway, on_closed=lambda: None),
         Format.TEXT,
-        notify_seconds=5,
+        notify_seconds=notify_seconds,
         progress_per_second=per_second,
         clock=clock,
     )
@@ -87,6 +98,38 @@ async def test_a_result_that_could_not_be_told_is_known_until_it_is(topic: Topic
     await tells.again("user", news)
     assert await record.find("user", "1") is None
     assert topic.told == ["user Finished task: done"]
+
+
+async def test_news_that_is_refused_is_tried_for_as_long_as_news_that_cannot_be_told(
+    topic: Topic, clock: HandClock
+) -> None:
+    topic.error = MomentoRefused("the key may not publish")
+    tells = teller(topic, clock, notify_seconds=60)
+    telling = asyncio.create_task(tells.final("user", finished("1", "done", 0)))
+    await soon(lambda: topic.tries >= 3)
+    topic.error = None
+    await telling
+    assert topic.told == ["user Finished task: done"]
+
+
+async def test_news_that_is_refused_all_the_time_is_known_until_it_is_told(topic: Topic, clock: HandClock) -> None:
+    record = Record(None, clock=clock)
+    news, tells = finished("1", "done", 0), teller(topic, clock, record, notify_seconds=0.05)
+    topic.error = MomentoRefused("the key may not publish")
+    with pytest.raises(MomentoRefused):
+        await tells.final("user", news)
+    assert await record.find("user", "1") == news
+
+
+async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(clock: HandClock) -> None:
+    """No count is kept of users, of whom there may be any number, nor of writes, which other replicas share."""
+    momento = FakeMomento()
+    chances = itertools.cycle(number / 100 for number in range(100))
+    record = Record(NewsRecord(momento.as_momento(), 86_400), clock=clock, chance=lambda: next(chances))
+    for number in range(1_000):
+        await record.write(f"user-{number}", finished(str(number), "done", 0))
+    assert momento.calls.count("dictionary-set") == 1_000
+    assert momento.calls.count("dictionary-fetch") == 10
 
 
 async def test_no_more_of_a_long_result_is_kept_than_can_be_told(topic: Topic, clock: HandClock) -> None:

@@ -1,0 +1,72 @@
+"""Suspects run one at a time, and those that died in there before come last."""
+
+import asyncio
+
+import pytest
+
+from services.processor.quarantine import Quarantine
+
+
+class Runs:
+    def __init__(self) -> None:
+        self.quarantine = Quarantine()
+        self.begun: list[str] = []
+        self.may_end: dict[str, asyncio.Event] = {}
+
+    def start(self, name: str, *, died_here: bool = False) -> "asyncio.Task[None]":
+        self.may_end[name] = asyncio.Event()
+        return asyncio.create_task(self._run(name, died_here=died_here))
+
+    async def _run(self, name: str, *, died_here: bool) -> None:
+        async with self.quarantine.alone(died_here=died_here):
+            self.begun.append(name)
+            await self.may_end[name].wait()
+
+
+@pytest.fixture
+def runs() -> Runs:
+    return Runs()
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_one_runs_at_a_time(runs: Runs) -> None:
+    tasks = [runs.start(name) for name in "abc"]
+    for number, name in enumerate("abc", 1):
+        await settled()
+        assert runs.begun == list("abc")[:number]
+        runs.may_end[name].set()
+    await asyncio.gather(*tasks)
+
+
+async def test_those_that_died_in_here_before_come_last(runs: Runs) -> None:
+    tasks = [runs.start("a"), runs.start("killer", died_here=True), runs.start("b")]
+    await settled()
+    for event in runs.may_end.values():
+        event.set()
+    await asyncio.gather(*tasks)
+    assert runs.begun == ["a", "b", "killer"]
+
+
+async def test_one_that_died_in_here_waits_for_nobody_when_nobody_waits(runs: Runs) -> None:
+    task = runs.start("killer", died_here=True)
+    await settled()
+    assert runs.begun == ["killer"]
+    runs.may_end["killer"].set()
+    await task
+
+
+async def test_one_that_is_cancelled_holds_nobody_up(runs: Runs) -> None:
+    """While it waits, and while it runs."""
+    running, waiting = runs.start("a"), runs.start("b")
+    last = runs.start("killer", died_here=True)
+    await settled()
+    waiting.cancel()
+    running.cancel()
+    await settled()
+    assert runs.begun == ["a", "killer"]
+    runs.may_end["killer"].set()
+    await last
