@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from aiobotocore.session import AioSession
 
 from services.common.errors import Transient
 from services.processor.task import Task
@@ -341,3 +342,42 @@ async def test_the_drain_in_this_process_waits_for_its_poll(stage: ProcessorStag
         lifecycle.stopping.set()
         await stage.send("user")
     assert await stage.depth() in {(1, 0), (0, 0)}
+
+
+async def test_under_load_a_message_costs_a_third_of_a_call_at_most(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    """boto/boto3#2928, aio-libs/aiobotocore#970 #1132: each call of the SDK costs a millisecond of CPU."""
+    tasks = 400
+    await asyncio.gather(*(stage.send(f"user-{number % 20}") for number in range(tasks)))
+    finished = Counted("tasks_processed_total", outcome="finished")
+    async with processor_here(stage, echo, CONCURRENCY="100", AWS_ENDPOINT_URL=proxy.url):
+        await soon(lambda: finished() == tasks, seconds=30)
+        await stage.until_empty()
+    calls = proxy.calls
+    assert calls["DeleteMessageBatch"] >= tasks / 10
+    assert calls.total() / tasks <= 0.3, calls
+
+
+async def test_clients_of_the_sdk_are_made_at_the_start_and_for_no_task(
+    stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto/boto3#2928, aio-libs/aiobotocore#970 #1132: making one blocks the loop for 70 to 220 ms."""
+    made: list[str] = []
+    create = AioSession.create_client
+
+    def counted(self: AioSession, service: str, *arguments: Any, **options: Any) -> Any:
+        made.append(service)
+        return create(self, service, *arguments, **options)
+
+    monkeypatch.setattr(AioSession, "create_client", counted)
+    async with stage.news("user") as news, processor_here(stage, echo):
+        assert sorted(made) == ["sqs", "ssm"]
+        await asyncio.gather(*(stage.send("user") for _ in range(30)))
+        await news.wait(30)
+        await stage.until_empty()
+    assert sorted(made) == ["sqs", "ssm"]
+
+
+async def echo(task: Task) -> str:
+    return task.data

@@ -1,16 +1,21 @@
 """The record: once, and never missed. What was done is not done again; only what is missing is repeated."""
 
 import asyncio
+import signal
 import time
 from collections import Counter
+from pathlib import Path
+from typing import Any
 
 import pytest
+from momento.responses import CacheGet
 
 from services.common.errors import PermanentError, Transient
 from services.processor.task import Task
-from tests.support.momento_clients import momento_sdk
+from tests.support.momento_clients import MomentoSdk, momento_sdk
 from tests.support.processor_here import Counted, processor_here
 from tests.support.processor_stage import ProcessorStage
+from tests.support.service_process import processor_process
 from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
 
@@ -113,6 +118,23 @@ async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage
     assert news.told[0] == news.told[1]
 
 
+async def test_a_claim_lasts_as_long_as_its_task_however_long_that_is(stage: ProcessorStage) -> None:
+    """The task takes half as long again as a claim that nobody renews."""
+    handler = Handler(seconds=4.5)
+    settings = {"VISIBILITY_TIMEOUT_SECONDS": "3", "CONCURRENCY": "1"}
+    async with (
+        stage.news("user") as news,
+        processor_here(stage, handler, **settings),
+        processor_here(stage, handler, **settings),
+    ):
+        task_id = await stage.send("user", idempotent=True)
+        await stage.send("user", idempotent=True, task_id=task_id)
+        await news.wait(2)
+        await stage.until_empty()
+    assert handler.runs == [task_id]
+    assert news.told[0] == news.told[1]
+
+
 async def test_the_copy_that_waited_runs_when_the_first_could_not(stage: ProcessorStage) -> None:
     runs: list[str] = []
 
@@ -144,6 +166,27 @@ async def test_the_claim_of_a_process_that_died_runs_out(stage: ProcessorStage) 
             await sdk.caches.delete(stage.cache_name, f"claim:{task_id}")
             await news.wait(1)
     assert handler.runs == [task_id]
+
+
+async def test_the_claim_of_a_process_that_was_killed_runs_out_by_itself(stage: ProcessorStage, tmp_path: Path) -> None:
+    handler = Handler()
+    settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3"}
+    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+        async with processor_process(stage, tmp_path, **settings) as process:
+            task_id = await stage.send("user", idempotent=True, do="wait", seconds=60)
+            await soon(lambda: is_claimed(sdk, stage, task_id))
+            process.signal(signal.SIGKILL)
+            await process.ended()
+        assert await is_claimed(sdk, stage, task_id)
+        await stage.send("user", idempotent=True, task_id=task_id)
+        async with processor_here(stage, handler, **settings):
+            assert handler.runs == []
+            await news.wait(2)
+    assert handler.runs == [task_id]
+
+
+async def is_claimed(sdk: MomentoSdk, stage: ProcessorStage, task_id: str) -> bool:
+    return isinstance(await sdk.caches.get(stage.cache_name, f"claim:{task_id}"), CacheGet.Hit)
 
 
 async def test_a_claim_whose_answer_was_lost_is_known_for_our_own(stage: ProcessorStage) -> None:
