@@ -14,7 +14,7 @@ from tests.support.operator_world import (
     condition,
     conditions,
     is_gone,
-    is_ready,
+    is_made,
     names_of,
     operator_world,
     stage,
@@ -110,7 +110,7 @@ def test_a_queue_of_somebody_else_is_neither_taken_nor_deleted_until_adopted(wor
 def test_a_living_stage_is_not_adopted_from_another_namespace(world: OperatorWorld) -> None:
     other = world.places[1]
     world.place.apply(stage("wanted"))
-    wait_ready(world.place, "wanted")
+    wait_made(world.place, "wanted")
     other.apply(stage("wanted", adopt=True))
     until(
         lambda: condition(other, "wanted", "Provisioned").get("reason") == "NotOurs",
@@ -119,7 +119,7 @@ def test_a_living_stage_is_not_adopted_from_another_namespace(world: OperatorWor
     assert f"{world.place.name}/wanted" in condition(other, "wanted", "Provisioned")["message"]
     other.kubectl("delete", "stage", "wanted", seconds=60)
     assert world.account("notification-api-wanted") == names_of("wanted")
-    assert is_ready(world.place, "wanted")
+    assert is_made(world.place, "wanted")
     world.place.kubectl("delete", "stage", "wanted", seconds=60)
     assert world.account("notification-api-wanted") == NOTHING
 

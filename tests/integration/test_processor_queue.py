@@ -6,7 +6,7 @@ What users of other consumers complain of is here, named for what it does (share
 import asyncio
 import json
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -364,7 +364,7 @@ async def test_clients_of_the_sdk_are_made_at_the_start_and_for_no_task(
 ) -> None:
     """boto/boto3#2928, aio-libs/aiobotocore#970 #1132: making one blocks the loop for 70 to 220 ms."""
     made: list[str] = []
-    create = AioSession.create_client
+    create: Callable[..., Any] = AioSession.create_client
 
     def counted(self: AioSession, service: str, *arguments: Any, **options: Any) -> Any:
         made.append(service)

@@ -121,7 +121,7 @@ async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage
 async def test_a_claim_lasts_as_long_as_its_task_however_long_that_is(stage: ProcessorStage) -> None:
     """The task takes half as long again as a claim that nobody renews."""
     handler = Handler(seconds=4.5)
-    settings = {"VISIBILITY_TIMEOUT_SECONDS": "3", "CONCURRENCY": "1"}
+    settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "CONCURRENCY": "1"}
     async with (
         stage.news("user") as news,
         processor_here(stage, handler, **settings),
