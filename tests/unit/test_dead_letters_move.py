@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from services.common.task_queue import QueueRefused, QueueUnavailable, ReceivedMessage, Visibility
-from services.processor.dead_letter_commands import Desk, redrive
+from services.processor.dead_letter_commands import Desk, list_letters, redrive
 from services.processor.dead_letter_move import Act, Outcome, Pace, Purge, Redrive, Selection, carry_out, nothing
 from services.processor.dead_letter_reader import MOST_BARREN, opened
 from tests.support.fake_task_queue import FakeTaskQueue, received
@@ -116,6 +116,16 @@ async def test_a_search_that_is_given_up_says_so() -> None:
     seen = received()
     outcome = await run(queue_of(*[[seen]] * (MOST_BARREN + 2)), nothing, Selection(frozenset({"wanted"})))
     assert "seen already or came meanwhile" in (outcome.cut_short or "")
+
+
+async def test_a_list_that_ended_early_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    seen = received()
+    letters = queue_of(*[[seen]] * (MOST_BARREN + 2))
+    desk = Desk(cast("Any", None), letters.as_queue(), None)
+    assert await list_letters(desk, Namespace(limit=100, json=False)) == 1
+    told = capsys.readouterr()
+    assert seen.message_id in told.out
+    assert "It ended early" in told.err
 
 
 async def redrive_all(letters: FakeTaskQueue, tasks: FakeTaskQueue) -> int:
