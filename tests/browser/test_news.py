@@ -1,7 +1,11 @@
 """Tasks and what becomes of them, as a person sees it."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 import pytest
-from playwright.async_api import BrowserContext, expect
+from playwright.async_api import BrowserContext, Route, expect
 
 from local.demo.identity import Credentials
 from tests.browser.conftest import NewContext, OpenPage
@@ -132,7 +136,9 @@ async def test_a_new_browser_lists_the_past_and_toasts_none_of_it(
 ) -> None:
     await page.send("from the past")
     await page.shows("from the past")
-    fresh = await open_page(await new_context(await stack.signed_in(user)))
+    storage = await stack.signed_in(user)
+    await asyncio.sleep(1)  # by the service's clock, which a browser learns to the second
+    fresh = await open_page(await new_context(storage))
     await fresh.shows("from the past")
     await fresh.send("from now on")
     await fresh.toasted("Finished task: from now on")
@@ -142,12 +148,29 @@ async def test_a_new_browser_lists_the_past_and_toasts_none_of_it(
 async def test_news_of_a_task_that_was_faster_than_the_first_connection_is_toasted(
     context: BrowserContext, open_page: OpenPage, stack: BrowserStack
 ) -> None:
-    async with stack.emulating(faults=[{"method": "Subscribe", "delayMs": 2_000}]):
+    async with streams_held_up(context):
         page = await open_page(context)
         await page.send("at once")
         await until_recorded(stack, await page.id_token(), 1)
         await page.state("connecting")
-        await page.toasted("Finished task: at once")
+    await page.toasted("Finished task: at once")
+
+
+@asynccontextmanager
+async def streams_held_up(context: BrowserContext) -> AsyncIterator[None]:
+    """Pages ask Momento for a stream, and it opens only when the block ends."""
+    over = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        await over.wait()
+        await route.continue_()
+
+    await context.route("**/Subscribe", hold)
+    try:
+        yield
+    finally:
+        over.set()
+        await context.unroute_all(behavior="wait")
 
 
 async def look_away(page: TaskPage) -> None:
