@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 import yaml  # type: ignore[import-untyped]
@@ -86,6 +89,17 @@ def test_nobody_is_missed_who_is_not_to_be_seen(values: Object, missed: set[str]
     assert told.count("absent(") == len(missed)
     assert told.count("== 0") == 2
     assert not told.rstrip().endswith("or")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+@pytest.mark.parametrize("values", [{}, {"token": {"replicas": 0}}, {"podMonitor": {"enabled": False}}])
+def test_promtool_takes_what_is_rendered(tmp_path: Path, values: Object) -> None:
+    files = []
+    for each in of_kind(render(values, apis=MONITORING_APIS), "PrometheusRule"):
+        files.append(tmp_path / f"{each['metadata']['name']}.yaml")
+        files[-1].write_text(yaml.safe_dump(each["spec"]))
+    ran = subprocess.run(["promtool", "check", "rules", *map(str, files)], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 def test_every_dashboard_becomes_a_config_map_as_it_is() -> None:
