@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.common.errors import PermanentError, Transient
 from services.processor.attempts import Last, Past
 
 
@@ -14,6 +15,15 @@ class Failure(StrEnum):
     PERMANENT = "permanent"
     TIMEOUT = "timeout"
     UNKNOWN = "unknown"
+
+
+def failure_of(error: Exception) -> Failure:
+    """Say what kind of failure a handler's error is."""
+    if isinstance(error, PermanentError):
+        return Failure.PERMANENT
+    if isinstance(error, Transient):
+        return Failure.TRANSIENT
+    return Failure.TIMEOUT if isinstance(error, TimeoutError) else Failure.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Telling users: the record first, then the topic; progress only as far as the topic quota permits."""
 
+import asyncio
+import random
 import time
 from collections.abc import Callable
-
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
 
 from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
@@ -68,16 +68,15 @@ class Teller:
 
     async def _publish(self, topic: str, text: str) -> None:
         """Publish, and try again for as long where it is refused: a key that may not is mended as an outage is."""
-        ends_at = time.monotonic() + self._notify_seconds
-        retrying = AsyncRetrying(
-            stop=stop_before_delay(self._notify_seconds),
-            wait=wait_random_exponential(multiplier=REFUSED_BASE_SECONDS, max=REFUSED_CAP_SECONDS),
-            retry=retry_if_exception_type(PermanentError),
-            reraise=True,
-        )
-        async for attempt in retrying:
-            with attempt:
-                await self._momento.publish(topic, text, deadline_seconds=ends_at - time.monotonic())
+        ends_at, longest = time.monotonic() + self._notify_seconds, REFUSED_BASE_SECONDS
+        while True:
+            try:
+                return await self._momento.publish(topic, text, deadline_seconds=ends_at - time.monotonic())
+            except PermanentError:
+                pause, longest = random.uniform(0, longest), min(REFUSED_CAP_SECONDS, 2 * longest)
+                if time.monotonic() + pause >= ends_at:
+                    raise
+                await asyncio.sleep(pause)
 
     def progress_of(self, user_id: str, task_id: str) -> "ProgressTeller":
         """Return what a task tells its progress with."""

@@ -32,6 +32,7 @@ from services.processor.outcome import (
     Lost,
     RetryPolicy,
     Verdict,
+    failure_of,
     is_buried,
     is_killer,
     is_suspect,
@@ -168,7 +169,7 @@ class Worker:
     async def _failed(
         self, message: ReceivedMessage, task: TaskMessage, data: str, error: Exception, past: Past
     ) -> Verdict:
-        failure, attempt = _classify(error), self.policy.attempt(past, message.receive_count)
+        failure, attempt = failure_of(error), self.policy.attempt(past, message.receive_count)
         HANDLER_ERRORS.labels(failure.value).inc()
         logger.warning(
             "handler failed",
@@ -216,14 +217,6 @@ class Worker:
         if is_first_news:  # of this POST: late news, after an outage of Momento, count against the promise
             _observe_end_to_end(message)
         return Done("repeated")
-
-
-def _classify(error: Exception) -> Failure:
-    if isinstance(error, PermanentError):
-        return Failure.PERMANENT
-    if isinstance(error, Transient):
-        return Failure.TRANSIENT
-    return Failure.TIMEOUT if isinstance(error, TimeoutError) else Failure.UNKNOWN
 
 
 def _observe_end_to_end(message: ReceivedMessage) -> None:

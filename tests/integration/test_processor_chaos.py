@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.support.chaos import Tally, momento_faults, sqs_faults
+from tests.support.chaos import Killed, Runs, Tally, momento_faults, sqs_faults
 from tests.support.identity import AUDIENCE, ISSUER, jwks_server
 from tests.support.processor_stage import News, ProcessorStage
 from tests.support.served_service import id_token
@@ -27,10 +27,10 @@ from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
 TASKS = int(os.environ.get("CHAOS_TASKS", "2000"))
 USERS = 20
 POSTS_AT_ONCE = 60
+SLOTS = 60
 SETTINGS: dict[str, Any] = {
-    "ECHO_SECONDS": "0",
-    "TASK_HANDLER": "services.processor.echo:handle",
-    "CONCURRENCY": "60",
+    "TASK_HANDLER": "tests.support.processor_handlers:note",
+    "CONCURRENCY": str(SLOTS),
     "VISIBILITY_TIMEOUT_SECONDS": "5",
     "MAX_ATTEMPTS": "10",
     "LOG_LEVEL": "WARNING",
@@ -51,33 +51,37 @@ RETRIES = (
 async def test_under_faults_everywhere_nothing_is_lost_and_nothing_told_twice(
     stage: ProcessorStage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tally, started = Tally(), time.monotonic()
+    tally, started, runs_file = Tally(), time.monotonic(), tmp_path / "runs"
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(sqs_fault_proxy(stage.servers.aws.endpoint_url))
         news = [await stack.enter_async_context(stage.news(user(number))) for number in range(USERS)]
         ingest_url = await stack.enter_async_context(ingest(stage, proxy, tmp_path))
-        settings = {**SETTINGS, "AWS_ENDPOINT_URL": proxy.url}
+        settings = {**SETTINGS, "AWS_ENDPOINT_URL": proxy.url, "RUNS_FILE": str(runs_file)}
         processors = await asyncio.gather(
             *(stack.enter_async_context(processor_process(stage, tmp_path, **settings)) for _ in range(2))
         )
         stack.enter_context(stage.servers.momento.changed(faults=momento_faults()))
         proxy.faults.extend(faults := sqs_faults())
-        await asyncio.gather(post_all(ingest_url, tally), kill_one(processors[0], news))
+        _, killed = await asyncio.gather(post_all(ingest_url, tally), kill_one(processors[0], news))
         await soon(lambda: all_told(tally, news), seconds=60)
         await stage.until_empty(seconds=30)
         hits = stage.servers.momento.admin("GET", "settings")["faults"]
-        retried = await what_was_retried(processors)
+        retried = killed.retried + await what_was_retried(processors)
         statuses = await stopped(processors)
         letters = await stage.depth(stage.dead_letter_queue_url)
     for one in news:
         tally.add(one.told)
+    runs = Runs.read(runs_file)
+    explained = doubles_explained(proxy, hits, retried, runs)
     with capsys.disabled():
         of_sqs = met((one.action, one.hits) for one in faults)
         of_momento = met((one["method"], one["hits"]) for one in hits)
-        report(tally, time.monotonic() - started, retried, [of_sqs, of_momento])
+        report(tally, time.monotonic() - started, retried, [of_sqs, of_momento], explained)
     assert len(tally.accepted) == TASKS
     assert tally.lost == set()
     assert tally.doubles_told == []
+    assert_run_once(runs, proxy, retried, killed)
+    assert tally.doubles_before_dedupe <= explained.total(), explained
     assert {status for _, status in tally.told} == {"finished"}
     assert letters == (0, 0)
     assert set(statuses) <= {0, 3}
@@ -134,18 +138,50 @@ async def post(session: aiohttp.ClientSession, headers: dict[str, str], number: 
             assert answer.status == 503, await answer.text()
 
 
-async def kill_one(process: ServiceProcess, news: Sequence[News]) -> None:
+async def kill_one(process: ServiceProcess, news: Sequence[News]) -> Killed:
     """The node dies under one processor, in the middle of the work; another takes its place."""
     await soon(lambda: sum(len(one.texts) for one in news) > TASKS / 4, seconds=60)
+    killed = Killed(process.pid, await what_was_retried([process]), set(told_ids(news)))
     process.signal(signal.SIGKILL)
     await process.ended()
     process.start()
+    return killed
+
+
+def assert_run_once(runs: Runs, proxy: SqsFaultProxy, retried: Counter[str], killed: Killed) -> None:
+    """Each message runs once, but for what was cut off by the kill, or came again and could not be put on record."""
+    cut_off = {task_id for task_id in runs.cut_off(killed) if proxy.sent[task_id] == 1}
+    assert len(cut_off) <= SLOTS
+    not_on_record = sum(count for name, count in retried.items() if name.startswith("record_unavailable_total"))
+    assert len(cut_off & killed.told) <= not_on_record
+    again = {task_id: count for task_id, count in runs.beyond(proxy.sent).items() if task_id not in cut_off}
+    assert sum(again.values()) <= retried["leases_lost_total"] + retried["ack_errors_total"], again
+
+
+def doubles_explained(
+    proxy: SqsFaultProxy, hits: Sequence[dict[str, Any]], retried: Counter[str], runs: Runs
+) -> Counter[str]:
+    """Why the topics may carry a piece of news twice, and how often at most."""
+    published = sum(one["hits"] for one in hits if one["method"] == "Publish" and one.get("afterEffect"))
+    return Counter(
+        {
+            "messages sent twice since the answer was lost": (proxy.sent - Counter(set(proxy.sent))).total(),
+            "published, and the answer was lost": published,
+            "told again, not run": retried["tasks_repeated_total"],
+            "run again": runs.beyond(proxy.sent).total(),
+            "in the hands of the process that was killed": SLOTS,
+        }
+    )
 
 
 def all_told(tally: Tally, news: Sequence[News]) -> bool:
     if sum(len(one.texts) for one in news) < TASKS:
         return False
-    return tally.accepted <= {json.loads(text)["taskId"] for one in news for text in one.texts}
+    return tally.accepted <= set(told_ids(news))
+
+
+def told_ids(news: Sequence[News]) -> Iterator[str]:
+    return (json.loads(text)["taskId"] for one in news for text in one.texts)
 
 
 async def stopped(processors: Sequence[ServiceProcess]) -> list[int]:
@@ -171,14 +207,21 @@ def met(hits: Iterable[tuple[str, int]]) -> dict[str, int]:
     return dict(counted)
 
 
-def report(tally: Tally, seconds: float, retried: Counter[str], faults: Sequence[dict[str, int]]) -> None:
+def report(
+    tally: Tally,
+    seconds: float,
+    retried: Counter[str],
+    faults: Sequence[dict[str, int]],
+    explained: Counter[str],
+) -> None:
     lines = [
         f"\n{len(tally.accepted)} tasks accepted with {tally.posts} POSTs and told in {seconds:.0f} s",
         f"  lost: {len(tally.lost)}, told twice: {len(tally.doubles_told)}",
-        f"  doubles that clients drop: {tally.doubles_before_dedupe}",
+        f"  doubles that clients drop: {tally.doubles_before_dedupe}, explained up to {explained.total()}:",
+        *(f"    {count} {why}" for why, count in explained.items()),
         f"  told though their POST was answered with an error: {tally.told_though_not_accepted}",
         *(f"  faults met: {one}" for one in faults),
-        "  retried by the processors that are left:",
+        "  retried by the processors:",
         *(f"    {count} {name}" for name, count in sorted(retried.items())),
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.support.sqs_fault_proxy import SqsFault, throttled
@@ -73,3 +74,35 @@ class Tally:
     def told_though_not_accepted(self) -> int:
         """Tasks whose POST was answered with an error although SQS had them."""
         return len({task_id for task_id, _ in self.told} - self.accepted)
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Which process ran which task, in order."""
+
+    lines: Sequence[tuple[int, str]]
+
+    @classmethod
+    def read(cls, file: Path) -> "Runs":
+        """Read what `processor_handlers.note` wrote."""
+        return cls([(int(pid), task_id) for pid, task_id in map(str.split, file.read_text().splitlines())])
+
+    def beyond(self, messages: Counter[str]) -> Counter[str]:
+        """Runs of a task beyond one for each of its messages."""
+        return Counter(task_id for _, task_id in self.lines) - messages
+
+    def cut_off(self, killed: "Killed") -> set[str]:
+        """Tasks that the killed process ran and another one after it."""
+        others = {task_id for pid, task_id in self.lines if pid != killed.pid}
+        return {task_id for pid, task_id in self.lines if pid == killed.pid} & others
+
+
+@dataclass(frozen=True)
+class Killed:
+    """A process that was killed, and how things stood at that moment."""
+
+    pid: int
+    retried: Counter[str]
+    """What it had retried, by metric."""
+    told: set[str]
+    """Tasks that were told."""

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from services.common.errors import PermanentError, Transient
 from services.processor.task import Task
@@ -51,6 +52,17 @@ async def leak(task: Task) -> str:
     while True:
         kept.append(b"x" * 8_000_000)
         await asyncio.sleep(0.01)
+
+
+async def note(task: Task) -> str:
+    """Append a line to the file that RUNS_FILE names: which process ran which task."""
+    _append(Path(os.environ["RUNS_FILE"]), f"{os.getpid()} {task.id}\n")
+    return task.data
+
+
+def _append(file: Path, line: str) -> None:
+    with file.open("a") as opened:
+        opened.write(line)
 
 
 async def leave(task: Task) -> str:

@@ -10,7 +10,7 @@ import random
 import socket
 import struct
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,6 +76,8 @@ class SqsFaultProxy:
         """Calls that came, by action."""
         self.batch_sizes: defaultdict[str, list[int]] = defaultdict(list)
         """Entries of each batch call that came, by action."""
+        self.sent: Counter[str] = Counter()
+        """Messages that were passed on to be sent, by their task; a call whose answer is lost is sent again."""
         self._server_url = server_url
         self._runner: web.AppRunner | None = None
         self._behind: aiohttp.ClientSession | None = None
@@ -147,6 +149,8 @@ class SqsFaultProxy:
     async def _passed_on(self, request: web.Request, body: bytes) -> web.Response:
         if self._behind is None:
             raise web.HTTPServiceUnavailable
+        if request.headers.get("X-Amz-Target", "").endswith(".SendMessageBatch"):
+            self.sent.update(_task_ids(body))
         url = self._server_url + request.raw_path
         async with self._behind.request(request.method, url, data=body, headers=_kept(request.headers)) as answer:
             return web.Response(status=answer.status, body=await answer.read(), headers=_kept(answer.headers))
@@ -177,6 +181,12 @@ def _chosen(fault: SqsFault, body: bytes) -> frozenset[str]:
     if fault.fails is None:
         return frozenset()
     return frozenset(entry["Id"] for entry in json.loads(body).get("Entries", []) if fault.fails(entry))
+
+
+def _task_ids(body: bytes) -> Iterator[str]:
+    for entry in json.loads(body)["Entries"]:
+        if "taskId" in entry.get("MessageAttributes", {}):
+            yield entry["MessageAttributes"]["taskId"]["StringValue"]
 
 
 def _with_failures(answer: web.Response, chosen: frozenset[str], fault: SqsFault) -> web.Response:
