@@ -16,8 +16,8 @@ logger = logging.getLogger(__name__)
 
 FAILURES = 2
 """News that could not be told, one after another, before receiving pauses."""
-PROBE_TOPIC = "notification-api/probe"
-"""No user's: their topics have no slash."""
+PROBE_TOPIC = "notification-api-probe"
+"""No user's, whose topics are named after a `sub`."""
 PROBE_PAUSE_CAP_SECONDS = 10.0
 
 

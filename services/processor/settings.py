@@ -40,7 +40,7 @@ class ProcessorSettings:
     max_task_seconds: float
     """The time limit of a handler."""
     max_attempts: int
-    """Deliveries after which a task goes to the dead-letter queue."""
+    """Attempts after which a task is set aside; the queue's `maxReceiveCount` should be twice as many."""
     backoff_base_seconds: float
     backoff_cap_seconds: float
     notify_seconds: float
