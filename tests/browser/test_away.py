@@ -62,6 +62,17 @@ async def test_a_task_kept_offline_outlives_the_page(
     await again.toasted("Finished task: kept over a page load")
 
 
+async def test_a_task_that_storage_does_not_take_is_sent_all_the_same(page: TaskPage, network: Network) -> None:
+    await page.page.evaluate(
+        """() => { Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); }; }"""
+    )
+    with network.ingest.answering(503):
+        await page.send("nowhere to be kept")
+        await expect(page.page.get_by_text("leave this page open until your tasks are sent")).to_be_visible()
+    await page.page.get_by_role("button", name="Try now").click()
+    await page.shows("nowhere to be kept")
+
+
 async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Network, stack: BrowserStack) -> None:
     network.ingest.lose_answers = True
     await page.send("answered into the void")

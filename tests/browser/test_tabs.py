@@ -6,6 +6,7 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import NewContext, OpenPage
+from tests.support.browser_chromium import Network
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
 from tests.support.browser_tokens import put_storage
@@ -73,6 +74,17 @@ async def test_a_task_can_be_sent_from_a_tab_that_does_not_lead(page: TaskPage, 
         await tab.shows("from the second tab")
 
 
+async def test_every_tab_says_why_no_news_comes(page: TaskPage, open_page: OpenPage, network: Network) -> None:
+    other = await open_page(page.page.context)
+    await other.live()
+    with network.momento.cut():
+        for tab in (page, other):
+            await expect(tab.page.get_by_text("The service cannot be reached.")).to_be_visible(timeout=15_000)
+    await other.page.get_by_role("button", name="Try now").click()
+    for tab in (page, other):
+        await tab.live()
+
+
 async def test_two_users_see_only_their_own(
     page: TaskPage, stack: BrowserStack, new_context: NewContext, open_page: OpenPage
 ) -> None:
@@ -102,15 +114,21 @@ async def test_a_tab_takes_over_though_the_files_of_its_page_are_gone(
     """As after a deploy, which brings files of other names."""
     other = await open_page(page.page.context)
     await other.live()
-    await other.page.wait_for_function(
-        "performance.getEntriesByType('resource').some(({ name }) => name.includes('/momento-'))"
-    )
+    await until_sdk_is_loaded(other)
     await other.page.route("**/assets/*", lambda route: route.fulfill(status=404))
     id_token = await page.id_token()
     await page.page.close()
     await stack.post(id_token, "after the deploy")
     await other.toasted("Finished task: after the deploy")
     await other.live()
+
+
+async def until_sdk_is_loaded(page: TaskPage) -> None:
+    async with asyncio.timeout(10):
+        while not await page.page.evaluate(  # noqa: ASYNC110 - the page's state
+            "performance.getEntriesByType('resource').some(({ name }) => name.includes('/momento-'))"
+        ):
+            await asyncio.sleep(0.1)
 
 
 async def test_a_tab_from_before_a_deploy_goes_on_with_the_newer_page(page: TaskPage) -> None:
