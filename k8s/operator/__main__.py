@@ -11,7 +11,6 @@ import uvloop
 from aiohttp import web
 from botocore.exceptions import NoRegionError
 
-from k8s.operator.aws_session import aws_session
 from k8s.operator.handlers import register
 from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.momento_caches import MomentoCaches
@@ -21,6 +20,7 @@ from k8s.operator.scaling.scrape import Scraper
 from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
 from k8s.operator.stages import Stages
 from k8s.operator.tools import Tools
+from services.common.aws_session import aws_session
 from services.common.errors import PermanentError, Transient
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.logs import configure_logging

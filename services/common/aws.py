@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import aiobotocore
 from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession, get_session
+from aiobotocore.session import AioSession
 from botocore.exceptions import NoRegionError
 
+from services.common.aws_session import aws_session
 from services.common.settings import SettingsError
 from services.common.version import VERSION
 
@@ -38,7 +39,7 @@ _SSM_CONFIG = AioConfig(
 
 @cache
 def _session() -> AioSession:
-    return get_session()
+    return aws_session()
 
 
 async def missing_credentials() -> str | None:

@@ -1,4 +1,4 @@
-"""The SDK's session, with what it keeps in memory cut down to what the operator uses: 9 MB less of some 100."""
+"""The SDK's session, with what it keeps in memory cut down to what is used here: 9 MB less of some 100."""
 
 import gzip
 import json

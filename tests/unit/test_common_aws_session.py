@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession, get_session
 
-from k8s.operator.aws_session import SERVICES, aws_session
+from services.common.aws_session import SERVICES, aws_session
 
 REGIONS = ["us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1"]
 
