@@ -10,7 +10,7 @@ from local.demo.run import new_user
 from tests.support.local_stack import LocalStack
 from tests.support.momento_emulator import MomentoEmulator
 
-HANDLER = {"TASK_HANDLER": "tests.support.processor_handlers:handle"}
+HANDLER = {"TASK_HANDLER": "tests.support.dashboard_handler:handle"}
 FAULTS = [
     {"method": "Publish", "status": "UNAVAILABLE", "calls": 1},
     *(

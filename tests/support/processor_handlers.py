@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError
 from services.processor.task import Task
 
 
@@ -25,12 +25,6 @@ async def die(task: Task) -> str:
 
 async def fail(task: Task) -> str:
     raise PermanentError("as asked")
-
-
-async def stumble(task: Task) -> str:
-    if task.attempt == 1:
-        raise Transient("as asked")
-    return task.data
 
 
 async def block(task: Task) -> str:
@@ -70,7 +64,7 @@ async def leave(task: Task) -> str:
 
 
 _WAYS: dict[str, Callable[[Task], Awaitable[str]]] = {
-    each.__name__: each for each in (echo, wait, die, fail, stumble, block, ignore, leak, leave)
+    each.__name__: each for each in (echo, wait, die, fail, block, ignore, leak, leave)
 }
 
 

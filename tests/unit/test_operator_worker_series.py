@@ -1,194 +1,96 @@
-"""A stage's two loops side by side, and stages side by side with others that hang."""
+"""What is told of a Stage whatever its passes come to: an alert is to see those that never succeed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from typing import Any, cast
 
-import pytest
+from prometheus_client import REGISTRY
 
-from k8s.operator import keeper as keeper_module
-from k8s.operator.keeper import Keeper
-from k8s.operator.provision import Provisioned
-from k8s.operator.resources.errors import Permanent, Transient
-from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.scaling.loop import ScalingLoop
-from k8s.operator.stage_object import StageObject
-from k8s.operator.status import StageStatus
-from k8s.operator.teardown import Waiting
+from k8s.operator.kubernetes import Json, Unreachable
+from k8s.operator.metrics import forget_stage
+from k8s.operator.stages import Stages
 from k8s.operator.tools import Tools
-from k8s.operator.worker import Worker
-from tests.support.keeper_world import tools_of
-from tests.support.kubernetes_in_memory import KubernetesInMemory
+from services.common.background import Background
+from tests.support.operator_fakes import FakeKubernetes
 from tests.support.soon import soon
 
-OUTPUTS = StageOutputs("queue", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client", "issuer", "jwks", "cache")
+DELETION = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+DELETED_AT = 1_767_225_600.0
 
 
-class Cloud:
-    """Stands in for AWS and Momento: makes and removes at once, except for stages that hang."""
+class RefusingKubernetes(FakeKubernetes):
+    """Answers no read of the Stage, until it is gone."""
 
-    def __init__(self) -> None:
-        self.made: list[str] = []
-        self.hanging: set[str] = set()
-        self.begun: list[str] = []
-        self.answer = asyncio.Event()
-        self.removing = 0
-        self.waiting: Waiting | None = None
+    is_gone = False
 
-    async def provision(self, _tools: Tools, stage: StageObject) -> Provisioned:
-        self.begun.append(stage.ref.name)
-        if stage.ref.name in self.hanging:
-            await self.answer.wait()
-            raise Transient("sqs:GetQueueUrl: no answer within 30 s", 0.0)
-        self.made.append(stage.ref.name)
-        return Provisioned(OUTPUTS, (), ())
-
-    async def tear_down(self, _tools: Tools, _stage: StageObject, _told: set[str]) -> Waiting | None:
-        self.removing += 1
-        return self.waiting
+    async def get(self, path: str, **query: str) -> Json | None:
+        if self.is_gone:
+            return None
+        raise Unreachable("connection refused")
 
 
-@pytest.fixture
-def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    made = Cloud()
-    monkeypatch.setattr(keeper_module, "provision", made.provision)
-    monkeypatch.setattr(keeper_module, "tear_down", made.tear_down)
-    yield made
-    made.answer.set()
+def a_stage(**metadata: str) -> Json:
+    where = {"namespace": "shop", "name": "release", "uid": "uid", "generation": 1}
+    return {"metadata": {**where, **metadata}, "spec": {"stageName": "dev"}}
 
 
-class Turns:
-    """Stands in for the scaling: each turn lasts until it is let go on."""
-
-    def __init__(self) -> None:
-        self.begun = 0
-        self.go_on = asyncio.Event()
-
-    async def turn(self, _stage: StageObject, _queue_url: str) -> float:
-        self.begun += 1
-        await self.go_on.wait()
-        return 0.001
-
-
-@pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
-    made = Turns()
-    monkeypatch.setattr(ScalingLoop, "turn", lambda _self, stage, url: made.turn(stage, url))
-    return made
+def told(name: str) -> float | None:
+    return REGISTRY.get_sample_value(f"notification_api_operator_{name}", {"namespace": "shop", "stage": "dev"})
 
 
 @asynccontextmanager
-async def running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(worker.run())
-    yield task
-    task.cancel()
-    await asyncio.wait([task])
+async def operating(kubernetes: FakeKubernetes) -> AsyncIterator[Stages]:
+    """As much of an operator as a pass needs that does not come far."""
+    nothing, settings = cast("Any", None), cast("Any", SimpleNamespace(namespaces=()))
+    turns = asyncio.Semaphore()
+    tools = Tools(
+        settings, kubernetes, sqs=nothing, idp=nothing, caches=nothing, scraper=nothing, decide=nothing,
+        passes=turns, retries=turns,
+    )  # fmt: skip
+    background = Background(on_failure=lambda: None)
+    try:
+        yield Stages(tools, background)
+    finally:
+        await background.close()
+        forget_stage("shop", "dev")
 
 
-async def test_a_stage_is_removed_between_two_turns_of_scaling_and_never_during_one(cloud: Cloud, turns: Turns) -> None:
-    kubernetes = KubernetesInMemory()
-    stage = kubernetes.put_stage()
-    worker = Worker(tools_of(kubernetes), stage)
-    async with running(worker) as task:
-        await soon(lambda: turns.begun == 1)
-        reads = kubernetes.calls.made.count(f"Get {stage.ref.path}")
-        kubernetes.delete(stage.ref.path)
-        worker.see(kubernetes.stage(stage.ref))
-        await soon(lambda: kubernetes.calls.made.count(f"Get {stage.ref.path}") > reads)
-        assert cloud.removing == 0
-
-        turns.go_on.set()
-        await asyncio.wait_for(task, 10)
-
-    assert (cloud.removing, turns.begun) == (1, 1)
+async def test_a_stage_without_a_good_pass_is_known_since_it_was_taken_up() -> None:
+    before = time.time()
+    async with operating(RefusingKubernetes()) as stages:
+        stages.watched(a_stage())
+        await soon(lambda: told("taken_up_timestamp_seconds") is not None)
+        assert before <= (told("taken_up_timestamp_seconds") or 0) <= time.time()
+        assert told("last_pass_timestamp_seconds") is None
+        assert told("deletion_timestamp_seconds") is None
 
 
-async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, turns: Turns) -> None:
-    turns.go_on.set()
-    kubernetes = KubernetesInMemory()
-    stage = kubernetes.put_stage()
-    worker = Worker(tools_of(kubernetes), stage)
-    async with running(worker):
-        await soon(lambda: turns.begun > 2)
-        cloud.waiting = Waiting("WaitingForProcessor", "one is left")
-        kubernetes.delete(stage.ref.path)
-        worker.see(kubernetes.stage(stage.ref))
-        await soon(lambda: cloud.removing == 1)
-        begun = turns.begun
-        await soon(lambda: cloud.removing == 3)
-        assert turns.begun == begun
-        assert kubernetes.condition(stage.ref, "Ready")["reason"] == "WaitingForProcessor"
+async def test_a_deletion_is_known_since_it_was_asked_for() -> None:
+    async with operating(RefusingKubernetes()) as stages:
+        stages.watched(a_stage())
+        stages.watched(a_stage(**DELETION))
+        await soon(lambda: told("deletion_timestamp_seconds") == DELETED_AT)
 
 
-async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud) -> None:
-    kubernetes = KubernetesInMemory()
-    tools = tools_of(kubernetes)  # two at a time
-    cloud.hanging = {"slow-1", "slow-2", "slow-3"}
-    slow = [Keeper(tools, stage, StageStatus(stage)) for stage in map(kubernetes.put_stage, sorted(cloud.hanging))]
-    cloud.answer.set()
-    for keeper in slow:
-        await keeper.one_pass()
-    cloud.answer.clear()
-    hanging = [asyncio.create_task(keeper.one_pass()) for keeper in slow]
-    await soon(lambda: len(cloud.begun) == 3 + 2)
-
-    well = kubernetes.put_stage("well")
-    async with asyncio.timeout(5):
-        await Keeper(tools, well, StageStatus(well)).one_pass()
-
-    assert cloud.made == ["well"]
-    assert not any(task.done() for task in hanging)
-    cloud.answer.set()
-    await asyncio.gather(*hanging)
+async def test_the_end_of_an_earlier_stage_of_this_name_takes_nothing_away_for_long() -> None:
+    async with operating(RefusingKubernetes()) as stages:
+        stages.watched(a_stage())
+        await soon(lambda: told("taken_up_timestamp_seconds") is not None)
+        first = told("taken_up_timestamp_seconds")
+        forget_stage("shop", "dev")
+        stages.forgotten(a_stage())  # has the worker look again
+        await soon(lambda: told("taken_up_timestamp_seconds") == first)
 
 
-async def test_a_stage_that_is_well_again_is_counted_among_those_that_are(cloud: Cloud) -> None:
-    kubernetes = KubernetesInMemory()
-    tools = tools_of(kubernetes, retries=asyncio.Semaphore(1))
-    stage = kubernetes.put_stage()
-    keeper = Keeper(tools, stage, StageStatus(stage))
-    cloud.hanging = {"dev"}
-    cloud.answer.set()
-    await keeper.one_pass()
-    cloud.hanging.clear()
-    await keeper.one_pass()
-
-    async with tools.retries, asyncio.timeout(5):
-        await keeper.one_pass()
-
-    assert cloud.made == ["dev", "dev"]
-    assert kubernetes.condition(stage.ref, "Degraded")["status"] == "False"
-
-
-async def test_a_stage_replaced_by_another_of_its_name_is_gone(cloud: Cloud) -> None:
-    kubernetes = KubernetesInMemory()
-    stage = kubernetes.put_stage()
-    kubernetes.objects[stage.ref.path]["metadata"]["uid"] = "another"
-    assert await Keeper(tools_of(kubernetes), stage, StageStatus(stage)).one_pass() is None
-    assert cloud.begun == []
-
-
-async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_tools: Tools, _stage: StageObject) -> Provisioned:
-        raise ValueError("secret")
-
-    monkeypatch.setattr(keeper_module, "provision", broken)
-    kubernetes = KubernetesInMemory()
-    stage = kubernetes.put_stage()
-    assert await Keeper(tools_of(kubernetes), stage, StageStatus(stage)).one_pass() is not None
-    degraded = kubernetes.condition(stage.ref, "Degraded")
-    assert degraded["reason"] == "InternalError"
-    assert "secret" not in degraded["message"]
-
-
-async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(_tools: Tools, _stage: StageObject) -> Provisioned:
-        raise Permanent("sqs:CreateQueue: AccessDenied")
-
-    monkeypatch.setattr(keeper_module, "provision", refused)
-    kubernetes = KubernetesInMemory()
-    stage = kubernetes.put_stage()
-    keeper = Keeper(tools_of(kubernetes), stage, StageStatus(stage))
-    for _ in range(3):
-        await keeper.one_pass()
-    assert kubernetes.events() == ["Refused"]
+async def test_a_stage_that_is_gone_leaves_nothing_behind() -> None:
+    kubernetes = RefusingKubernetes()
+    async with operating(kubernetes) as stages:
+        stages.watched(a_stage(**DELETION))
+        await soon(lambda: told("deletion_timestamp_seconds") is not None)
+        kubernetes.is_gone = True
+        stages.forgotten(a_stage(**DELETION))
+        await soon(lambda: told("taken_up_timestamp_seconds") is None)
+        assert told("deletion_timestamp_seconds") is None
