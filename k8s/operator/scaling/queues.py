@@ -44,10 +44,11 @@ class DeadLetters:
             return
         self._read_at = now
         try:
-            count = (await read_depth(sqs, url)).visible
+            depth = await read_depth(sqs, url)
         except (Transient, PermanentError):
             OBSERVATIONS.labels("dead_letters", "unreadable").inc()
             DEAD_LETTERS.labels(*labels).set(UNKNOWN)
         else:
             OBSERVATIONS.labels("dead_letters", "ok").inc()
-            DEAD_LETTERS.labels(*labels).set(count)
+            # A look by a person hides letters for some minutes.
+            DEAD_LETTERS.labels(*labels).set(depth.visible + depth.in_flight)
