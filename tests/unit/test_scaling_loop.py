@@ -223,7 +223,7 @@ class TestTheQueuesForAlerts:
         scene.sqs.counts = {QUEUE: (waiting, 0), DEAD_LETTERS: (4, 1)}
         await scene.turns(598)
         assert scene.sqs.asked.count(DEAD_LETTERS) == requests
-        assert scene.gauge("dead_letters") == 4
+        assert scene.gauge("dead_letters") == 4 + 1
 
     async def test_dead_letters_that_cannot_be_counted_are_not_none(self) -> None:
         scene = LoopScene(OLD_STATUS)
