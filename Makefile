@@ -16,6 +16,9 @@ NODE_MODULES := frontend/node_modules/.package-lock.json
 PAGE := frontend/dist/index.html
 PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
 PYTEST := .ci/pytest $(PY)
+# Most tests wait for processes: several at once take half the time, also on two cores. A file stays in one process.
+WORKERS ?= 3
+AT_ONCE = --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-page test-frontend test-browser test-chart \
 	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards image kind-up kind-down forward clean
@@ -63,7 +66,7 @@ page-if-possible:
 test: test-python test-page ## Run every test that this machine can run
 
 test-python: $(READY) ## The services, the embedded stack and the charts
-	@$(PYTEST)
+	@$(PYTEST) $(AT_ONCE)
 
 test-page: ## The page, as far as Node and Chromium are here
 	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \

@@ -11,8 +11,8 @@ from tests.support.operator_world import NOTHING, OperatorWorld, operator_world,
 pytestmark = pytest.mark.timeout(600)
 
 STAGES = 50
-SETTLE_SECONDS = 30
-WINDOW_SECONDS = 60
+SETTLE_SECONDS = 10
+WINDOW_SECONDS = 45
 MAX_MEGABYTES = 120
 MAX_PERCENT = 3.0
 
