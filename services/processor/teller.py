@@ -1,7 +1,5 @@
 """Telling users: the record first, then the topic; progress only as far as the topic quota permits."""
 
-import asyncio
-import random
 import time
 from collections.abc import Callable
 
@@ -14,8 +12,6 @@ from services.processor.metrics import PROGRESS_DROPPED, PUBLISHED
 from services.processor.record import Record
 
 PROGRESS_DEADLINE_SECONDS = 2.0
-REFUSED_BASE_SECONDS = 0.2
-REFUSED_CAP_SECONDS = 10.0
 PROGRESS_INTERVAL_SECONDS = 1.0
 """The shortest time between two pieces of progress of one task."""
 
@@ -58,25 +54,15 @@ class Teller:
     async def again(self, user_id: str, notification: Notification) -> None:
         """Publish what is recorded already."""
         try:
-            await self._publish(user_topic(user_id), notification.encode(self._form))
+            await self._momento.publish(
+                user_topic(user_id), notification.encode(self._form), deadline_seconds=self._notify_seconds
+            )
         except (Transient, PermanentError) as error:
             self._breaker.failed(error)
             raise
         self._breaker.told()
         self._record.told(notification.task_id)
         PUBLISHED.labels(notification.status.value).inc()
-
-    async def _publish(self, topic: str, text: str) -> None:
-        """Publish, and try again for as long where it is refused: a key that may not is mended as an outage is."""
-        ends_at, longest = time.monotonic() + self._notify_seconds, REFUSED_BASE_SECONDS
-        while True:
-            try:
-                return await self._momento.publish(topic, text, deadline_seconds=ends_at - time.monotonic())
-            except PermanentError:
-                pause, longest = random.uniform(0, longest), min(REFUSED_CAP_SECONDS, 2 * longest)
-                if time.monotonic() + pause >= ends_at:
-                    raise
-                await asyncio.sleep(pause)
 
     def progress_of(self, user_id: str, task_id: str) -> "ProgressTeller":
         """Return what a task tells its progress with."""
