@@ -15,8 +15,11 @@ from aiohttp import web
 from services.common.authorization import id_token_of
 from services.common.id_token import IdTokenVerifier
 from services.common.key_set import KeySet
+from services.common.settings import load, read_http
 from services.common.task_message import TaskMessage
+from services.common.web import HTTP
 from services.ingest.body import read_payload
+from services.ingest.settings import DEFAULT_MAX_BODY_BYTES
 from services.ingest.task_id import task_id_for
 
 VERIFIER = web.AppKey("verifier", IdTokenVerifier)
@@ -55,10 +58,16 @@ async def _no_metrics(_: web.Request) -> web.Response:
     return web.Response(text="")
 
 
-async def main() -> None:
+def create_app() -> web.Application:
     app = web.Application()
-    app.cleanup_ctx.append(_parts)
+    app[HTTP] = load(lambda env: read_http(env, default_max_body_bytes=DEFAULT_MAX_BODY_BYTES))
     app.router.add_post("/task", post_task)
+    return app
+
+
+async def main() -> None:
+    app = create_app()
+    app.cleanup_ctx.append(_parts)
     operations = web.Application()
     operations.router.add_get("/readyz", _ready)
     operations.router.add_get("/metrics", _no_metrics)
