@@ -127,11 +127,11 @@ class Worker:
         message = lease.message
         apart = is_suspect(past, message.receive_count, self.policy)
         async with self.quarantine.alone(died_here=past.last is Last.ALONE) if apart else nullcontext():
-            if message.receive_count > 1:
-                await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
-            else:
-                QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
             try:
+                if message.receive_count > 1:
+                    await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
+                else:
+                    QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
                 return await self._run(lease, task, data, fields)
             except asyncio.CancelledError:  # a drain, or a lost lease
                 await self.attempts.note(message, past.failed, Last.ENDED)
