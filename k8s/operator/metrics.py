@@ -76,6 +76,11 @@ def forget_scaling(namespace: str, stage: str) -> None:
         metric.remove_by_labels({"namespace": namespace, "stage": stage})
 
 
+def forget_deletion(namespace: str, stage: str) -> None:
+    """Remove when a stage was deleted, once it is gone: the next of its name was not."""
+    DELETED.remove_by_labels({"namespace": namespace, "stage": stage})
+
+
 def forget_stage(namespace: str, stage: str) -> None:
     """Remove every series of a stage that is gone."""
     for metric in _OF_A_STAGE:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from k8s.operator.kubernetes import Json
-from k8s.operator.metrics import STAGES, WATCH_BEHIND, forget_stage
+from k8s.operator.metrics import STAGES, WATCH_BEHIND, forget_deletion, forget_stage
 from k8s.operator.stage_object import GROUP, PLURAL, VERSION, StageObject, stage_object
 from k8s.operator.tools import Tools
 from k8s.operator.worker import Worker
@@ -98,6 +98,8 @@ class Stages:
             # The watch may never say that it is gone.
             self._watched.pop(uid, None)
             STAGES.set(len(self._workers))
+            # The next of its name may be here already. Another that is being deleted tells so again at its next pass.
+            forget_deletion(*worker.labels)
             # Two Stages of a namespace may have one stageName, though the second is refused: what is left keeps them.
             if all(other.labels != worker.labels for other in self._workers.values()):
                 forget_stage(*worker.labels)

@@ -22,12 +22,13 @@ DELETED_AT = 1_767_225_600.0
 
 
 class RefusingKubernetes(FakeKubernetes):
-    """Answers no read of the Stage, until it is gone."""
+    """Answers no read of a Stage, until it is gone."""
 
-    is_gone = False
+    gone: frozenset[str] = frozenset()
+    """Names of Stages."""
 
     async def get(self, path: str, **query: str) -> Json | None:
-        if self.is_gone:
+        if path.rsplit("/", 1)[-1] in self.gone:
             return None
         raise Unreachable("connection refused")
 
@@ -90,7 +91,19 @@ async def test_a_stage_that_is_gone_leaves_nothing_behind() -> None:
     async with operating(kubernetes) as stages:
         stages.watched(a_stage(**DELETION))
         await soon(lambda: told("deletion_timestamp_seconds") is not None)
-        kubernetes.is_gone = True
+        kubernetes.gone = frozenset({"release"})
         stages.forgotten(a_stage(**DELETION))
         await soon(lambda: told("taken_up_timestamp_seconds") is None)
         assert told("deletion_timestamp_seconds") is None
+
+
+async def test_a_stage_of_the_same_name_does_not_inherit_a_deletion() -> None:
+    kubernetes = RefusingKubernetes()
+    async with operating(kubernetes) as stages:
+        stages.watched(a_stage(**DELETION))
+        stages.watched(a_stage(uid="next", name="next"))
+        await soon(lambda: told("deletion_timestamp_seconds") is not None)
+        kubernetes.gone = frozenset({"release"})
+        stages.forgotten(a_stage(**DELETION))
+        await soon(lambda: told("deletion_timestamp_seconds") is None)
+        assert told("taken_up_timestamp_seconds") is not None
