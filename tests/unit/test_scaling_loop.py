@@ -71,6 +71,31 @@ class TestAScaleThatCannotBeCarriedOut:
             await scene.turn()
 
 
+class TestAProcessorThatWasTakenAway:
+    async def test_is_said_and_nothing_counts_as_held_any_more(self) -> None:
+        scene = LoopScene()
+        scene.sqs.counts[QUEUE] = (50, 3)
+        scene.kubernetes.refused = {"/scale": Refused("forbidden by a webhook", 403)}
+        with pytest.raises(Refused):
+            await scene.turn()
+        assert scene.gauge("scaling_held") == 1
+        scene.kubernetes.deployments.pop()
+        await scene.turn()
+        assert scene.condition(Kind.SCALING).reason == "NoProcessor"
+        assert scene.gauge("scaling_held") is None
+        assert scene.gauge("scaling_replicas_decided") is None
+
+    async def test_its_backlog_still_is_measured(self) -> None:
+        scene = LoopScene()
+        await scene.turn()
+        scene.kubernetes.deployments.pop()
+        for visible in (50, 60):
+            scene.sqs.counts[QUEUE] = (visible, 3)
+            await scene.turns(2)
+            assert scene.gauge("scaling_messages_visible") == visible
+            assert scene.gauge("scaling_messages_in_flight") == 3
+
+
 class TestReady:
     async def test_a_stage_is_ready_when_token_and_ingest_have_pods(self) -> None:
         scene, before = LoopScene(), times_to_ready()

@@ -12,7 +12,7 @@ from k8s.operator.scaling.pace import together
 from k8s.operator.scaling.queues import DEAD_LETTERS_SECONDS, BacklogAge, DeadLetters
 from k8s.operator.scaling.ready import Readiness
 from k8s.operator.scaling.starts import ASSUMED_SECONDS
-from k8s.operator.scaling.tell import measure, tell_decision, tell_hands_off
+from k8s.operator.scaling.tell import measure, tell_decision, tell_hands_off, tell_no_processor
 from k8s.operator.scaling.types import Decision, Memory, Observed, Policy
 from k8s.operator.stage_object import StageObject
 from k8s.operator.status import Kind, StageStatus
@@ -139,9 +139,7 @@ class ScalingLoop:
         workload = self._workloads.get(PROCESSOR)
         observed = await self.observer.observe(depth, why_not, workload, self._memory)
         if workload is None:
-            message = f"there is no Deployment {stage.ref.name}-processor to scale"
-            self.status.set(Kind.SCALING, "NoProcessor", message, status=False, generation=stage.generation)
-            self.status.set_scaling(backlog=observed.visible, inFlight=observed.in_flight, replicas=0, readyReplicas=0)
+            tell_no_processor(self.status, stage, observed)
             return
         work, poll_seconds = self.observer.work, self.tools.settings.active_poll_seconds
         policy = policy_in_force(stage.policy(), work.slots, poll_seconds, work.starts.seconds)

@@ -42,6 +42,18 @@ def tell_decision(
         status.set_scaling(decision={**told, "time": now_text()})
 
 
+def tell_no_processor(status: StageStatus, stage: StageObject, seen: Observed) -> None:
+    """Say that there is nothing to scale, and leave nothing standing of what was decided before."""
+    message = f"there is no Deployment {stage.ref.name}-processor to scale"
+    if status.set(Kind.SCALING, "NoProcessor", message, status=False, generation=stage.generation):
+        metrics.forget_scaling(*stage.labels)
+    metrics.VISIBLE.labels(*stage.labels).set(UNKNOWN if seen.visible is None else seen.visible)
+    metrics.IN_FLIGHT.labels(*stage.labels).set(UNKNOWN if seen.in_flight is None else seen.in_flight)
+    status.set_scaling(
+        backlog=seen.visible, inFlight=seen.in_flight, wait=None, decision=None, replicas=0, readyReplicas=0
+    )
+
+
 def tell_hands_off(status: StageStatus, stage: StageObject, processor: Workload | None) -> None:
     """Say that somebody else decides."""
     if status.set(Kind.SCALING, "HandsOff", HANDS_OFF[stage.engine], status=False, generation=stage.generation):
