@@ -60,7 +60,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- else if $create -}}
 {{- $problems = append $problems (printf "%s.create needs the operator of notification-api, which this cluster does not have: give %s instead, or install it first (charts/notification-operator)" $name (join " and " $missing)) -}}
 {{- else if $missing -}}
-{{- $problems = append $problems (printf "%s %s not given: without an operator a stage cannot do without: install charts/notification-operator first, and what is not given is made (charts/notification-local prints values to try)" (join " and " $missing) (ternary "is" "are" (eq (len $missing) 1))) -}}
+{{- $problems = append $problems (printf "%s %s not given, and without the operator nobody makes them: install charts/notification-operator first, or give them (charts/notification-local prints values to try)" (join " and " $missing) (ternary "is" "are" (eq (len $missing) 1))) -}}
 {{- end -}}
 {{- end -}}
 {{- range $key := list "url" "deadLetterUrl" -}}
