@@ -10,12 +10,12 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from environs import ValidationError
 
 from services.common.aws import sqs_client
 from services.common.errors import Transient
-from services.common.settings import is_http_url
+from services.common.settings import SettingsError, is_http_url
 from services.common.task_queue import TaskQueue
 from services.processor import dead_letter_commands as commands
 from services.processor.dead_letter_commands import EXIT_FAILED, SELECT_LIMIT, Desk
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     except (Transient, BotoCoreError) as error:
         sys.stderr.write(_sentence(error, options) + "\n")
+        return EXIT_FAILED
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
 
 
@@ -127,7 +130,7 @@ def _sentence(error: Exception, options: argparse.Namespace) -> str:
         return f"The queue does not exist: look at {urls}."
     if "AccessDenied" in code or "Signature" in code or "Token" in code:
         return f"AWS refuses this ({code}): look at the credentials and what they permit on the queues."
-    if type(error).__name__ in {"NoCredentialsError", "NoRegionError"}:
+    if isinstance(error, NoCredentialsError):
         return f"AWS cannot be asked: {error}."
     return f"The queue cannot be used: {error}."
 

@@ -1,6 +1,7 @@
 """The command line: what it refuses, and what it says."""
 
 import io
+import os
 from collections.abc import Callable
 
 import pytest
@@ -36,6 +37,16 @@ def test_a_wrong_command_line_is_refused_with_what_to_do(
         main(arguments)
     assert ended.value.code == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_without_a_region_it_says_which_variable_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    assert main(["list", *QUEUES]) == 1
+    assert "AWS_DEFAULT_REGION: must name a region" in capsys.readouterr().err
 
 
 def test_a_table_counts_reasons_and_cuts_long_details() -> None:
