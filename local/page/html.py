@@ -14,7 +14,7 @@ body { margin: 2rem auto; max-width: 46rem; padding: 0 1rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid; padding: 0.4rem 0.8rem 0.4rem 0; text-align: left; }
 td { overflow-wrap: anywhere; }
-.code { font: 600 1.4rem/1.2 ui-monospace, monospace; letter-spacing: 0.1em; }
+.code { font: 600 1.4rem/1.2 ui-monospace, monospace; letter-spacing: 0.1em; white-space: nowrap; }
 code { font-family: ui-monospace, monospace; }
 """
 
