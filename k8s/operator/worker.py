@@ -65,7 +65,8 @@ class Worker:
         while (pause := await self._keeper.one_pass()) is not None:
             self._scaling.look_again()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._keeper.wake.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._keeper.wake.wait()
             self._tell()
 
     def _tell(self) -> None:

@@ -57,7 +57,8 @@ class Clients:
             for client in (self.topics, self.tokens, self.cache):
                 await stack.enter_async_context(client)  # leaving it is the SDK's way to close
             try:
-                await asyncio.wait_for(self._idle.wait(), drain_seconds)
+                async with asyncio.timeout(drain_seconds):
+                    await self._idle.wait()
             except TimeoutError:
                 logger.warning("calls with the old Momento key were cut off", extra={"action": "key-swap"})
 

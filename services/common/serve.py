@@ -141,7 +141,8 @@ async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Applic
 
 async def _wait_for_load_balancers(service: ServiceSettings, lifecycle: Lifecycle) -> None:
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(lifecycle.hurried.wait(), service.shutdown_delay_seconds)
+        async with asyncio.timeout(service.shutdown_delay_seconds):
+            await lifecycle.hurried.wait()
 
 
 @contextlib.contextmanager

@@ -91,7 +91,8 @@ class OtlpTracer:
 
         threading.Thread(target=shut_down, name="tracing-close", daemon=True).start()
         try:
-            await asyncio.wait_for(done.wait(), CLOSE_SECONDS)
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await done.wait()
         except TimeoutError:
             logger.warning("the last spans could not be sent", extra={"action": "tracing"})
 

@@ -179,4 +179,5 @@ class Poller:
     async def _pause(self, seconds: float) -> None:
         """Wait, but not when told to stop."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()

@@ -161,6 +161,8 @@ async def test_an_interrupted_command_gives_back_what_it_holds(stage: ProcessorS
             *(sys.executable, "-m", "services.processor.dead_letters", "show", "unknown"),
             env=stage.environment(),
             stderr=err,
+            # Whoever runs the tests in the background of a shell has it ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
 
         async def holds_them() -> bool:

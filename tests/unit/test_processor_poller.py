@@ -236,3 +236,15 @@ async def test_a_hurried_stop_awaits_nothing() -> None:
         world.hurried.set()
         async with asyncio.timeout(5):
             await world.poller.stop(60, world.hurried)
+
+
+async def test_a_stop_before_the_first_poll_ends_at_once() -> None:
+    """Told to stop and cancelled in the same moment, as in a drain that has nothing to wait for."""
+    world = Polling(1, not_yet=lambda: "the news cannot be told yet", share=1.0)
+    running = asyncio.create_task(world.poller.run())
+    await asyncio.sleep(0.03)  # it waits for what is not yet
+    await world.poller.stop(0, world.hurried)
+    running.cancel()
+    done, _ = await asyncio.wait([running], timeout=2)
+    assert done == {running}
+    assert running.cancelled()
