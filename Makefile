@@ -75,9 +75,12 @@ test-page: ## The page, as far as Node and Chromium are here
 test-frontend: $(NODE_MODULES) ## The page's own checks and unit tests
 	@cd frontend && npm run --silent lint && npm test --silent
 
+test-browser: WORKERS = 2
 test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && $(PYTEST) tests/browser --session-timeout=$(BROWSER_SECONDS); fi
+	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && \
+		$(PYTEST) tests/browser --ignore tests/browser/test_speed.py $(AT_ONCE) --session-timeout=$(BROWSER_SECONDS) && \
+		$(PYTEST) tests/browser/test_speed.py; fi
 
 test-chart: $(READY) ## Test the charts (needs helm)
 	@$(PY) -m pytest tests/chart
