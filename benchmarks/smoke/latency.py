@@ -22,7 +22,7 @@ from local.environment import REGION, aws_url
 if TYPE_CHECKING:  # stubs, there in development only
     from types_aiobotocore_sqs import SQSClient
 
-ROUNDS = 100
+ROUNDS = 200
 WARM_UP = 5
 LONGEST_PAUSE_SECONDS = 0.2
 P50_GOAL_MS = 15.0
