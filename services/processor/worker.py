@@ -132,7 +132,10 @@ class Worker:
                     await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
                 else:
                     QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
-                return await self._run(lease, task, data, fields)
+                text = await self._run(lease, task, data, fields)
+                if message.receive_count > 1:  # telling may take long, and whose process dies meanwhile is no killer
+                    await self.attempts.note(message, past.failed, Last.ENDED)
+                return text
             except asyncio.CancelledError:  # a drain, or a lost lease
                 await self.attempts.note(message, past.failed, Last.ENDED)
                 raise

@@ -36,7 +36,7 @@ async def world(stack: MiniStack) -> AsyncIterator[KeeperWorld]:
 def apply(world: KeeperWorld) -> StageRef:
     """A Stage beside pods that have read the outputs of a release before it, so that they have to be rolled."""
     world.kubernetes.put(TOKEN, deployment("token"))
-    world.kubernetes.put("/api/v1/namespaces/n/pods/token-1", pod("token-1", "token", state="running"))
+    world.kubernetes.put("/api/v1/namespaces/n/pods/token-1", pod("token-1", "token"))
     return world.kubernetes.put_stage().ref
 
 

@@ -1,6 +1,7 @@
 """The note of an attempt tells the truth, whenever the attempt is cut off."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from services.common.batcher import Batcher, BatchPolicy
@@ -49,11 +50,30 @@ async def test_an_attempt_that_is_cut_off_while_its_beginning_is_noted_has_an_en
     assert list(momento.items.values()) == [b"0 ended"]
 
 
-def worker(momento: FakeMomento) -> Worker:
+class Mute(FakeMomento):
+    """A cache that works, and topics that never answer."""
+
+    async def publish(self, *_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_finished_attempt_whose_news_is_not_told_has_an_end() -> None:
+    """Should the process die before the user is told, the task is no suspect: it killed nobody."""
+    momento = Mute()
+    task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
+    message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
+    working = asyncio.create_task(worker(momento, at_once).work(Lease(message, HandClock(), 1_000.0, 1_000.0)))
+    await soon(lambda: list(momento.items.values()) == [b"0 ended"])
+    assert not working.done()
+    working.cancel()
+    await asyncio.wait({working})
+
+
+def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None) -> Worker:
     gateway, record = momento.as_momento(), Record(None)
     breaker = Breaker(gateway, on_closed=lambda: None)
     return Worker(
-        runner=Runner(never, limit=1, too_many=lambda: None),
+        runner=Runner(handle or never, limit=1, too_many=lambda: None),
         teller=Teller(gateway, record, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0),
         breaker=breaker,
         record=record,
@@ -71,3 +91,7 @@ def worker(momento: FakeMomento) -> Worker:
 async def never(_task: Task) -> str:
     await asyncio.Event().wait()
     return ""
+
+
+async def at_once(_task: Task) -> str:
+    return "done"
