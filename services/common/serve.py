@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -28,6 +29,9 @@ logger = logging.getLogger(__name__)
 
 EXIT_SETTINGS = 2
 OPERATIONS_SHUTDOWN_SECONDS = 1.0
+GARBAGE_THRESHOLDS = (10_000, 20, 20)
+"""How many new objects the garbage collector waits for. At its 700 it takes a seventh of the CPU time under load: what
+is in flight is looked at again and again, and is freed by its reference counts anyway."""
 LEAVE_SECONDS = 2.0
 """How long what was given up already, such as a handler that never returns, may hold up the end of the process."""
 
@@ -130,6 +134,7 @@ async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Applic
         if listens:
             with _named(service.host, service.port, "PORT"):
                 await ApiSite(runner, service.host, service.port).start()
+        _spare_garbage_collector()
         lifecycle.started()
         logger.info("started", extra={"action": "start", "port": service.port if listens else None})
         await lifecycle.stopping.wait()
@@ -137,6 +142,13 @@ async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Applic
     finally:
         await runner.cleanup()
         await lifecycle.background.close()
+
+
+def _spare_garbage_collector() -> None:
+    """Leave what was loaded at start, the SDKs' models above all, out of every collection to come."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
 
 
 async def _wait_for_load_balancers(service: ServiceSettings, lifecycle: Lifecycle) -> None:

@@ -23,8 +23,7 @@ class Lease:
         self.lost = False
         self.on_lost: Callable[[], object] = lambda: None
         self._clock = clock
-        self._settled = asyncio.Event()
-        self._settled.set()
+        self._settled: asyncio.Event | None = None
 
     @property
     def over(self) -> bool:
@@ -37,12 +36,15 @@ class Lease:
 
     def extending(self) -> None:
         """Note that an extension is under way."""
-        self._settled.clear()
+        self._settled = asyncio.Event()
 
     def settled(self) -> None:
         """Note that it has come back."""
-        self._settled.set()
+        if self._settled is not None:
+            self._settled.set()
+            self._settled = None
 
     async def until_settled(self) -> None:
         """Wait until no extension is under way."""
-        await self._settled.wait()
+        if self._settled is not None:
+            await self._settled.wait()

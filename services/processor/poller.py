@@ -62,6 +62,7 @@ class Poller:
         self._stopping = asyncio.Event()
         self._failures = 0
         self._busy = False
+        self._gathering = False
         self._problem: str | None = "the queue was not reached yet"
 
     def not_ready(self) -> str | None:
@@ -70,7 +71,8 @@ class Poller:
 
     def wake(self) -> None:
         """Say that a slot has become free, or that a pause is over."""
-        self._wake.set()
+        if not self._gathering or self._slots.room >= BATCH_ENTRIES:
+            self._wake.set()
 
     async def run(self) -> None:
         """Poll until stopped; ends when it is cancelled."""
@@ -80,7 +82,7 @@ class Poller:
             self._launch()
             await self._wake.wait()
             if self._busy and self._slots.capacity > BATCH_ENTRIES:
-                await asyncio.sleep(BUSY_LINGER_SECONDS)
+                await self._gather()
         await asyncio.Event().wait()  # an end of its own would be taken for a failure
 
     async def stop(self, seconds: float, hurried: asyncio.Event) -> None:
@@ -118,6 +120,19 @@ class Poller:
                 break
         while not self._stopping.is_set() and self._not_yet() is not None:
             await self._pause(NOT_YET_SECONDS)
+
+    async def _gather(self) -> None:
+        """Wait for enough free slots for a full receive call, but not for long."""
+        if self._slots.room >= BATCH_ENTRIES:
+            return
+        self._wake.clear()
+        self._gathering = True
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BUSY_LINGER_SECONDS):
+                    await self._wake.wait()
+        finally:
+            self._gathering = False
 
     def _launch(self) -> None:
         while self._may_poll() and len(self._polls) < self._wanted and (count := self._slots.reserve()):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from services.common.task_queue import ReceivedMessage
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
-from services.processor.metrics import IN_PROCESS, RECEIVED, REDELIVERED, WAITING
+from services.processor.metrics import RECEIVED, REDELIVERED
 from services.processor.outcome import Back, Lost, Verdict
 from services.processor.settlement import Settlement
 from services.processor.slots import Slots
@@ -52,7 +52,8 @@ class Pool:
         """Take hold of received messages and start those whose turn it is."""
         RECEIVED.inc(len(messages))
         for message in messages:
-            REDELIVERED.inc(message.receive_count > 1)
+            if message.receive_count > 1:
+                REDELIVERED.inc()
             lease = self._leases.hold(message)
             if self._draining:
                 self._spawn(self._hand_back(lease))
@@ -65,8 +66,6 @@ class Pool:
         while not self._draining and (turn := self._slots.start_next()) is not None:
             user_id, lease = turn
             self._start(user_id, lease)
-        WAITING.set(self._slots.waiting)
-        IN_PROCESS.set(self._slots.running)
 
     def begin_drain(self) -> None:
         """Start nothing more; what has not started goes back at once."""

@@ -17,7 +17,7 @@ from services.processor.claims import Claims
 from services.processor.handler import Handler
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
-from services.processor.metrics import SLOTS
+from services.processor.metrics import IN_PROCESS, SLOTS, WAITING
 from services.processor.outcome import RetryPolicy
 from services.processor.poller import Poller
 from services.processor.pool import STOP_SECONDS, Pool
@@ -74,6 +74,8 @@ class Processor:
             is_paused=lambda: self._breaker.is_open,
         )
         SLOTS.set(settings.concurrency)
+        IN_PROCESS.set_function(lambda: slots.running)
+        WAITING.set_function(lambda: slots.waiting)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

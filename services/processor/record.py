@@ -49,7 +49,6 @@ class Record:
 
     async def write(self, user_id: str, notification: Notification) -> None:
         """Remember `notification`, and now and then remove what is more than is kept."""
-        self._untold[notification.task_id] = _as_told(notification)
         news = self._news
         if news is None:
             return
@@ -64,6 +63,10 @@ class Record:
         if untold is not None or news is None:
             return untold
         return await self.guarded("find", lambda: news.find(user_id, task_id, _now_ms()), None)
+
+    def keep_untold(self, notification: Notification) -> None:
+        """Remember it in this process as well: it could not be told, and perhaps not be written either."""
+        self._untold[notification.task_id] = _as_told(notification)
 
     def told(self, task_id: str) -> None:
         """Note that the user knows, so that this process need not remember it beside the cache."""

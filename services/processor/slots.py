@@ -5,7 +5,7 @@ when it was last asked, or it cannot be asked for more: as many messages as ther
 a poll that is open for long would bring whoever else waits.
 """
 
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from typing import Generic, TypeVar
 
 from services.common.batcher import BATCH_ENTRIES
@@ -19,25 +19,23 @@ class Slots(Generic[M]):
     def __init__(self, capacity: int, user_share: float) -> None:
         self.capacity = capacity
         self._user_limit = max(1, int(capacity * user_share))
-        self._running: Counter[str] = Counter()
+        self.running = 0
+        """Slots taken."""
+        self.waiting = 0
+        """Messages held that have no slot."""
+        self._running: dict[str, int] = {}
         self._reserved = 0
         self._waiting: OrderedDict[str, deque[M]] = OrderedDict()
         self._drained = True
 
     @property
-    def running(self) -> int:
-        """Slots taken."""
-        return self._running.total()
-
-    @property
-    def waiting(self) -> int:
-        """Messages held that have no slot."""
-        return sum(map(len, self._waiting.values()))
+    def room(self) -> int:
+        """Slots that are free and not set aside."""
+        return min(self.capacity - self.running, self.capacity - self.waiting) - self._reserved
 
     def reserve(self) -> int:
         """Set slots aside for a receive call; answers how many messages to ask for, 0 when none."""
-        room = min(self.capacity - self.running, self.capacity - self.waiting) - self._reserved
-        count = max(0, min(BATCH_ENTRIES, room))
+        count = max(0, min(BATCH_ENTRIES, self.room))
         self._reserved += count
         return count
 
@@ -53,13 +51,14 @@ class Slots(Generic[M]):
     def wait(self, user_id: str, message: M) -> None:
         """Put a held message into its user's line."""
         self._waiting.setdefault(user_id, deque()).append(message)
+        self.waiting += 1
 
     def start_next(self) -> tuple[str, M] | None:
         """Give a slot to the message whose turn it is, or None when none may start."""
         if not self._waiting or self.running >= self.capacity:
             return None
-        user_id = min(self._waiting, key=lambda user: self._running[user])
-        if self._running[user_id] >= self._user_limit and not self._nobody_else_waits():
+        user_id = min(self._waiting, key=self._runs)
+        if self._runs(user_id) >= self._user_limit and not self._nobody_else_waits():
             return None
         line = self._waiting[user_id]
         message = line.popleft()
@@ -67,11 +66,14 @@ class Slots(Generic[M]):
             self._waiting.move_to_end(user_id)  # users with as many slots take turns
         else:
             del self._waiting[user_id]
-        self._running[user_id] += 1
+        self._running[user_id] = self._runs(user_id) + 1
+        self.running += 1
+        self.waiting -= 1
         return user_id, message
 
     def finished(self, user_id: str) -> None:
         """Take a slot back."""
+        self.running -= 1
         self._running[user_id] -= 1
         if not self._running[user_id]:
             del self._running[user_id]
@@ -80,7 +82,11 @@ class Slots(Generic[M]):
         """Empty the lines, for a drain."""
         messages = [message for line in self._waiting.values() for message in line]
         self._waiting.clear()
+        self.waiting = 0
         return messages
+
+    def _runs(self, user_id: str) -> int:
+        return self._running.get(user_id, 0)
 
     def _nobody_else_waits(self) -> bool:
         return self._drained or self.waiting + self._reserved >= self.capacity

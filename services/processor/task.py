@@ -1,6 +1,5 @@
 """What a handler gets: the task, its limits, and a way to tell of progress."""
 
-import threading
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,16 +24,17 @@ class Task:
     deadline: float
     """When the handler's time is up, epoch seconds."""
     tell: Callable[[str], Awaitable[bool]] = field(default=_nobody, repr=False)
-    _cancelled: threading.Event = field(default_factory=threading.Event, repr=False)
+    _no_more: list[None] = field(default_factory=list, repr=False)
+    """Holds something once the result is not wanted: threads may look at any time, and few tasks ever do."""
 
     @property
     def cancelled(self) -> bool:
         """Whether the result is not wanted any more; a plain function that runs long should look now and then."""
-        return self._cancelled.is_set()
+        return bool(self._no_more)
 
     def cancel(self) -> None:
         """Say that the result is not wanted any more."""
-        self._cancelled.set()
+        self._no_more.append(None)
 
     async def progress(self, text: str) -> bool:
         """Tell the user how it is going; answers False when it was left out.

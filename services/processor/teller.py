@@ -48,8 +48,12 @@ class Teller:
 
         :raises Transient, PermanentError: when it could not be published in time; it is recorded nevertheless.
         """
-        await self._record.write(user_id, notification)
-        await self.again(user_id, notification)
+        try:
+            await self._record.write(user_id, notification)
+            await self.again(user_id, notification)
+        except BaseException:  # a lost lease too: whoever has the message next must not compute the result again
+            self._record.keep_untold(notification)
+            raise
 
     async def again(self, user_id: str, notification: Notification) -> None:
         """Publish what is recorded already."""

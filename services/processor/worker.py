@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from services.common.batcher import Batcher
@@ -68,7 +68,7 @@ class Worker:
         """Do whatever is missing of this delivery."""
         message = lease.message
         task_id, sent = task_id_of(message.attributes, message.message_id), message.attributes.get(TRACEPARENT)
-        with log_context(taskId=task_id), span("process task", Kind.CONSUMER, parent=sent) as processed:
+        with log_context(taskId=task_id, **_trace(sent)), span("process task", Kind.CONSUMER, parent=sent) as processed:
             verdict = await self._verdict(lease)
             _describe(processed, task_id, message, verdict)
         return verdict
@@ -91,19 +91,20 @@ class Worker:
             task, fields = read_task(message.body, dict(message.attributes), message.message_id)
         except UnreadableTask as error:
             return await self._unreadable(message, error)
-        with log_context(**_trace(task)):
-            return await self._known_or_new(lease, task, fields["data"], fields)
+        return await self._known_or_new(lease, task, fields["data"], fields)
 
     async def _known_or_new(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
         """Repeat only what is missing of a task that was done already."""
-        async with AsyncExitStack() as claim:
-            if lease.message.receive_count > 1 or task.idempotent:
-                known = await self._find(lease.message, task.user_id, task.task_id)
-                if known is None:
-                    await claim.enter_async_context(self.claims.held(task.task_id))
-                    known = await self._find(lease.message, task.user_id, task.task_id)
-                if known is not None:
-                    return await self._again(lease.message, task.user_id, known)
+        message = lease.message
+        if message.receive_count == 1 and not task.idempotent:
+            return await self._attempt(lease, task, data, fields)
+        known = await self._find(message, task.user_id, task.task_id)
+        if known is not None:
+            return await self._again(message, task.user_id, known)
+        async with self.claims.held(task.task_id):
+            known = await self._find(message, task.user_id, task.task_id)
+            if known is not None:
+                return await self._again(message, task.user_id, known)
             return await self._attempt(lease, task, data, fields)
 
     async def _attempt(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
@@ -242,8 +243,8 @@ def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: 
         processed.fail(verdict.reason if isinstance(verdict, Back) else outcome)
 
 
-def _trace(task: TaskMessage) -> dict[str, str]:
-    return {"traceId": task.traceparent.split("-")[1]} if task.traceparent and "-" in task.traceparent else {}
+def _trace(traceparent: str | None) -> dict[str, str]:
+    return {"traceId": traceparent.split("-")[1]} if traceparent and "-" in traceparent else {}
 
 
 def _now_ms() -> int:

@@ -131,7 +131,7 @@ async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(clock: Han
 async def test_no_more_of_a_long_result_is_kept_than_can_be_told(topic: Topic, clock: HandClock) -> None:
     record = Record(None, clock=clock)
     long = finished("1", "ä" * 1_000_000, 0)
-    await record.write("user", long)
+    record.keep_untold(long)
     kept = await record.find("user", "1")
     assert kept is not None
     assert len(kept.message) < 5_000
