@@ -1,4 +1,4 @@
-"""Polling: receives only as many messages as there are free slots, with more pollers while the queue gives plenty."""
+"""Polling: receives as many messages as there are slots for, with more pollers while the queue gives plenty."""
 
 import asyncio
 import logging
@@ -77,12 +77,11 @@ class Poller:
     async def run(self) -> None:
         """Poll until stopped; ends when it is cancelled."""
         await self._until_reached()
+        least = 1
         while not self._stopping.is_set():
             self._wake.clear()
-            self._launch()
-            await self._wake.wait()
-            if self._busy and self._slots.capacity > BATCH_ENTRIES:
-                await self._gather()
+            self._launch(least)
+            least = await self._next()
         await asyncio.Event().wait()  # an end of its own would be taken for a failure
 
     async def stop(self, seconds: float, hurried: asyncio.Event) -> None:
@@ -121,21 +120,27 @@ class Poller:
         while not self._stopping.is_set() and self._not_yet() is not None:
             await self._pause(NOT_YET_SECONDS)
 
-    async def _gather(self) -> None:
-        """Wait for enough free slots for a full receive call, but not for long."""
-        if self._slots.room >= BATCH_ENTRIES:
-            return
-        self._wake.clear()
+    async def _next(self) -> int:
+        """Wait until there may be something to ask for; answers how many messages are worth a call."""
+        if not self._busy or self._slots.capacity <= BATCH_ENTRIES:
+            await self._wake.wait()
+            return 1
+        if not 0 < self._slots.room < BATCH_ENTRIES:
+            await self._wake.wait()
+            return BATCH_ENTRIES
         self._gathering = True
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(BUSY_LINGER_SECONDS):
-                    await self._wake.wait()
+            async with asyncio.timeout(BUSY_LINGER_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            return 1
         finally:
             self._gathering = False
+        return BATCH_ENTRIES
 
-    def _launch(self) -> None:
-        while self._may_poll() and len(self._polls) < self._wanted and (count := self._slots.reserve()):
+    def _launch(self, least: int) -> None:
+        while self._may_poll() and len(self._polls) < self._wanted and self._slots.room >= least:
+            count = self._slots.reserve()
             poll = asyncio.get_running_loop().create_task(self._poll(count), name="poll")
             self._polls.add(poll)
             poll.add_done_callback(self._ended)
@@ -145,11 +150,11 @@ class Poller:
 
     def _ended(self, poll: "asyncio.Task[None]") -> None:
         self._polls.discard(poll)
-        self._wake.set()
+        self.wake()
 
     async def _poll(self, count: int) -> None:
         wait_seconds = SHORT_WAIT_SECONDS if self._slots.waiting else self._wait_seconds
-        started = time.monotonic()
+        started, ended_before = time.monotonic(), self._slots.ended
         try:
             messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is paced, told and tried again
@@ -162,7 +167,8 @@ class Poller:
         self._reached()
         # SQS often gives fewer than it was asked for although it has more: that alone means nothing.
         had_to_wait = len(messages) < count and time.monotonic() - started >= HAD_TO_WAIT_SECONDS
-        self._slots.received(count, drained=not messages or had_to_wait)
+        drained = not messages or had_to_wait
+        self._slots.received(count, drained=drained, ended_meanwhile=self._slots.ended - ended_before)
         self._adapt(count, len(messages))
         self._accept(messages)
         if self._slots.waiting:  # another poll goes at once, even while long ones are open

@@ -16,6 +16,8 @@ from services.processor.worker import Worker
 
 logger = logging.getLogger(__name__)
 
+EARLY_SECONDS = 1.0
+"""How long a message may wait for a slot that was expected to become free; then it goes back for others to take."""
 STOP_SECONDS = 5.0
 """How long cancelled tasks may take to hand their messages back."""
 
@@ -56,7 +58,7 @@ class Pool:
                 REDELIVERED.inc()
             lease = self._leases.hold(message)
             if self._draining:
-                self._spawn(self._hand_back(lease))
+                self._spawn(self._hand_back(lease, "drain"))
             else:
                 self._slots.wait(message.group_id or message.message_id, lease)
         self.start_waiting()
@@ -67,11 +69,19 @@ class Pool:
             user_id, lease = turn
             self._start(user_id, lease)
 
+    async def run(self) -> None:
+        """Give back what was received ahead of slots that did not become free after all; until cancelled."""
+        while True:
+            ended = self._slots.ended
+            await asyncio.sleep(EARLY_SECONDS)
+            for lease in self._slots.give_up_early(self._slots.ended - ended):
+                self._spawn(self._hand_back(lease, "early"))
+
     def begin_drain(self) -> None:
         """Start nothing more; what has not started goes back at once."""
         self._draining = True
         for lease in self._slots.give_up_waiting():
-            self._spawn(self._hand_back(lease))
+            self._spawn(self._hand_back(lease, "drain"))
 
     async def drain(self, seconds: float, hurried: asyncio.Event) -> bool:
         """Let what runs finish for `seconds`, hand back what is left; call `begin_drain` before.
@@ -128,8 +138,8 @@ class Pool:
             lease.on_lost = _nothing
             self._working.discard(task)
 
-    async def _hand_back(self, lease: Lease) -> None:
-        if not await self._settlement.give_back(lease, 0, "drain"):
+    async def _hand_back(self, lease: Lease, reason: str) -> None:
+        if not await self._settlement.give_back(lease, 0, reason) and self._draining:
             self._drained_badly = True
 
     def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:

@@ -32,12 +32,17 @@ class Runner:
         :raises TimeoutError: when the time limit passed.
         :raises Exception: whatever the handler raises.
         """
-        work: asyncio.Task[str] = asyncio.get_running_loop().create_task(self._call(task), name="handler")
+        loop = asyncio.get_running_loop()
+        over: asyncio.Future[None] = loop.create_future()  # `asyncio.wait` takes three times the CPU time
+        work: asyncio.Task[str] = loop.create_task(self._call(task, over), name="handler")
+        timer = loop.call_later(limit_seconds, _set, over)
         try:
-            await _ended(work, limit_seconds)
+            await over
         except asyncio.CancelledError:
             await self._end(task, work)
             raise
+        finally:
+            timer.cancel()
         if not work.done():
             await self._end(task, work)
             raise TimeoutError(f"the handler took more than {limit_seconds:g} s")
@@ -50,13 +55,16 @@ class Runner:
         """Handlers that were given up and still run."""
         return len(self._abandoned)
 
-    async def _call(self, task: Task) -> str:
+    async def _call(self, task: Task, over: asyncio.Future[None]) -> str:
+        """Call the handler; `over` is set when it ends, so that whoever waits for that runs after this has ended."""
         try:
             return await self._handler(task)
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # SystemExit and its like would end the event loop, and every other task
             raise RuntimeError(f"the handler raised {type(error).__name__}") from error
+        finally:
+            _set(over)
 
     async def _end(self, task: Task, work: "asyncio.Task[str]") -> None:
         task.cancel()
@@ -85,19 +93,6 @@ class Runner:
             work.exception()
 
 
-async def _ended(work: "asyncio.Task[str]", limit_seconds: float) -> None:
-    """Wait for the end of `work` or of the time: `asyncio.wait` for one task, at a third of its CPU time."""
-    loop = asyncio.get_running_loop()
-    over: asyncio.Future[None] = loop.create_future()
-
-    def end(_: object = None) -> None:
-        if not over.done():
-            over.set_result(None)
-
-    timer = loop.call_later(limit_seconds, end)
-    work.add_done_callback(end)
-    try:
-        await over
-    finally:
-        timer.cancel()
-        work.remove_done_callback(end)
+def _set(over: asyncio.Future[None]) -> None:
+    if not over.done():
+        over.set_result(None)

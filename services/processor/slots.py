@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from typing import Generic, TypeVar
 
 from services.common.batcher import BATCH_ENTRIES
+from services.processor.ahead import Ahead
 
 M = TypeVar("M")
 
@@ -24,14 +25,18 @@ class Slots(Generic[M]):
         self.waiting = 0
         """Messages held that have no slot."""
         self._running: dict[str, int] = {}
+        self.ended = 0
+        """Slots taken back so far."""
+        self._ahead = Ahead(capacity)
         self._reserved = 0
         self._waiting: OrderedDict[str, deque[M]] = OrderedDict()
         self._drained = True
 
     @property
     def room(self) -> int:
-        """Slots that are free and not set aside."""
-        return min(self.capacity - self.running, self.capacity - self.waiting) - self._reserved
+        """Slots that are free, or will be by the time an answer is here, and not set aside."""
+        free = self.capacity - self.running + max(0, self._ahead.count - self.waiting)
+        return min(free, self.capacity - self.waiting) - self._reserved
 
     def reserve(self) -> int:
         """Set slots aside for a receive call; answers how many messages to ask for, 0 when none."""
@@ -39,10 +44,14 @@ class Slots(Generic[M]):
         self._reserved += count
         return count
 
-    def received(self, asked: int, *, drained: bool) -> None:
+    def received(self, asked: int, *, drained: bool, ended_meanwhile: int = 0) -> None:
         """Note that a receive call is over, and whether it found the queue without messages when it began."""
         self._reserved -= asked
         self._drained = drained
+        if drained:
+            self._ahead.forget()
+        else:
+            self._ahead.measured(ended_meanwhile)
 
     def failed(self, asked: int) -> None:
         """Note that a receive call brought nothing because it failed, which tells nothing of who waits."""
@@ -73,6 +82,7 @@ class Slots(Generic[M]):
 
     def finished(self, user_id: str) -> None:
         """Take a slot back."""
+        self.ended += 1
         self.running -= 1
         self._running[user_id] -= 1
         if not self._running[user_id]:
@@ -84,6 +94,25 @@ class Slots(Generic[M]):
         self._waiting.clear()
         self.waiting = 0
         return messages
+
+    def give_up_early(self, ended: int) -> list[M]:
+        """Give up what was received ahead of more slots than became free, the latest first.
+
+        :param ended: slots that became free in the time that such a message may wait.
+        """
+        early = min(self._ahead.count, self.waiting) if self.running >= self.capacity else 0
+        if early <= ended:
+            return []
+        self._ahead.forget()
+        return [self._pop_latest() for _ in range(early - ended)]
+
+    def _pop_latest(self) -> M:
+        user_id, line = next(reversed(self._waiting.items()))
+        message = line.pop()
+        self.waiting -= 1
+        if not line:
+            del self._waiting[user_id]
+        return message
 
     def _runs(self, user_id: str) -> int:
         return self._running.get(user_id, 0)

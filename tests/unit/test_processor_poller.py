@@ -84,6 +84,35 @@ async def test_a_poll_asks_for_no_more_than_the_free_slots_and_none_is_made_with
     assert world.queue.asked[1] == (2, 20)
 
 
+async def test_slots_that_end_while_a_poll_is_under_way_are_counted_in_by_the_next() -> None:
+    async with polling(100) as world:
+        await world.give(*[10] * 10)
+        await soon(lambda: world.slots.running == 100)
+        assert not world.poller._polls
+        for _ in range(10):
+            world.finish(10)
+            await soon(lambda: bool(world.poller._polls))
+            world.finish(10)
+            await world.give(10, 10)
+            await soon(world.queue.ready.empty)
+        await soon(lambda: world.slots.running == 100 and bool(world.poller._polls))
+
+
+async def test_under_load_polls_ask_for_ten_or_wait_for_slots_to_gather() -> None:
+    async with polling(100) as world:
+        await world.give(*[10] * 10)
+        await soon(lambda: world.slots.running == 100)
+        asked = len(world.queue.asked)
+        world.finish(7)
+        await asyncio.sleep(0)
+        assert len(world.queue.asked) == asked
+        world.finish(3)
+        await soon(lambda: len(world.queue.asked) == asked + 1)
+        world.finish(4)
+        await soon(lambda: len(world.queue.asked) == asked + 2)
+    assert world.queue.asked[asked:] == [(10, 20), (4, 20)]
+
+
 async def test_who_waits_for_the_share_waits_until_a_poll_of_a_second_finds_the_queue_empty() -> None:
     async with polling(20, share=0.1) as world:
         await world.give(7)

@@ -138,6 +138,73 @@ def test_what_waits_is_given_up_once_for_a_drain() -> None:
     assert slots.running == 2
 
 
+def busy(ended_in_a_call: int) -> Slots[str]:
+    """A hundred slots that are taken, and the pace at which they were becoming free."""
+    slots = Slots[str](100, 1.0)
+    for number in range(100):
+        slots.wait(f"user-{number}", "quick")
+    start_all(slots)
+    for _ in range(50):
+        slots.received(0, drained=False, ended_meanwhile=ended_in_a_call)
+    return slots
+
+
+def test_slots_that_will_be_free_by_the_time_of_the_answer_are_asked_for() -> None:
+    """Four calls' worth of them, since calls take turns and tasks end by the dozen; a fifth of all at most."""
+    assert busy(0).room == 0
+    assert busy(3).room == 11  # a moving average comes close to 3
+    assert busy(90).room == 20
+
+
+def test_what_waits_already_counts_against_what_is_received_ahead() -> None:
+    slots = busy(90)
+    for _ in range(15):
+        slots.wait("user", "early")
+    assert slots.room == 5
+
+
+def test_tasks_that_take_long_are_not_received_ahead() -> None:
+    slots = busy(90)
+    for _ in range(50):
+        slots.received(0, drained=False, ended_meanwhile=0)
+    assert slots.room == 0
+
+
+def test_an_empty_answer_ends_the_looking_ahead() -> None:
+    slots = busy(90)
+    slots.received(0, drained=True, ended_meanwhile=90)
+    assert slots.room == 0
+
+
+def test_what_was_received_ahead_in_vain_goes_back_the_latest_first_and_once() -> None:
+    slots = busy(90)
+    for number in range(15):
+        slots.wait("user", f"early-{number}")
+    assert slots.give_up_early(ended=12) == ["early-14", "early-13", "early-12"]
+    assert (slots.waiting, slots.room) == (12, 0)
+    assert slots.give_up_early(ended=0) == []
+
+
+def test_nothing_goes_back_while_slots_become_free_as_expected() -> None:
+    slots = busy(90)
+    for _ in range(15):
+        slots.wait("user", "early")
+    assert slots.give_up_early(ended=15) == []
+    assert slots.room == 5
+
+
+def test_who_waits_for_a_share_is_kept_while_slots_are_free() -> None:
+    slots = Slots[str](100, 0.5)
+    full_poll(slots, *["flood"] * 10)
+    for _ in range(50):
+        slots.wait("flood", "held")
+    start_all(slots)
+    for _ in range(50):
+        slots.received(0, drained=False, ended_meanwhile=90)
+    assert slots.waiting == 10
+    assert slots.give_up_early(ended=0) == []
+
+
 class World:
     """A queue server, the slots, and any number of polls and tasks under way."""
 
@@ -145,7 +212,8 @@ class World:
         self.slots = Slots[str](capacity, share)
         self.limit = max(1, int(capacity * share))
         self.queue = deque(queue)
-        self.polls: list[int] = []
+        self.polls: list[tuple[int, int]] = []
+        """Of each: how many it asks for, and how many tasks had ended when it began."""
         self.running: list[str] = []
         self.held: Counter[str] = Counter()
         self.ended = 0
@@ -156,20 +224,20 @@ class World:
         asked = self.slots.reserve()
         assert 0 <= asked <= 10
         if asked:
-            self.polls.append(asked)
+            self.polls.append((asked, self.ended))
 
     def end_poll(self, index: int, *, fails: bool = False, most: int = 10) -> None:
         """Answer a poll; like SQS with fewer than asked for if it pleases, but never with none while there are some."""
         if not self.polls:
             return
-        asked = self.polls.pop(index % len(self.polls))
+        asked, ended_before = self.polls.pop(index % len(self.polls))
         if fails:
             self.slots.failed(asked)
             return
         had_none = not self.queue
         got = [self.queue.popleft() for _ in range(min(asked, most, len(self.queue)))]
         self.left_behind = set(self.queue)
-        self.slots.received(asked, drained=had_none)
+        self.slots.received(asked, drained=had_none, ended_meanwhile=self.ended - ended_before)
         for user in got:
             self.held[user] += 1
             self.slots.wait(user, user)
@@ -198,7 +266,7 @@ class World:
         counts = Counter(self.running)
         if counts[started] > self.limit:
             assert all(counts[user] >= self.limit for user, held in self.held.items() if held and user != started)
-            line_is_full = self.slots.waiting + 1 + sum(self.polls) >= self.slots.capacity
+            line_is_full = self.slots.waiting + 1 + sum(asked for asked, _ in self.polls) >= self.slots.capacity
             assert line_is_full or not self.left_behind - {started}
 
     def settle(self, most: int = 10) -> None:

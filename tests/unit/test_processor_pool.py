@@ -1,0 +1,85 @@
+"""The pool's line: what waits for a slot that does not become free goes back, for others to take."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any, cast
+
+import pytest
+
+from services.common.task_queue import Visibility
+from services.processor import pool as pool_module
+from services.processor.lease import Lease
+from services.processor.leases import LeaseKeeper
+from services.processor.outcome import Done, Verdict
+from services.processor.pool import Pool
+from services.processor.settlement import Settlement
+from services.processor.slots import Slots
+from services.processor.worker import Worker
+from tests.support.fake_task_queue import FakeTaskQueue, received
+from tests.support.soon import soon
+
+
+class Slow:
+    """Tasks that end when they are let."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.begun: list[str] = []
+
+    async def work(self, lease: Lease) -> Verdict:
+        self.begun.append(lease.message.receipt_handle)
+        await self.open.wait()
+        return Done("finished")
+
+
+class World:
+    """Ten slots, with a pace at which two of them become free during a receive call."""
+
+    def __init__(self) -> None:
+        self.queue = FakeTaskQueue()
+        self.slots = Slots[Lease](10, 1.0)
+        self.leases = LeaseKeeper(self.queue.as_queue(), visibility_seconds=30)
+        self.settlement = Settlement(self.queue.as_queue(), self.leases)
+        self.slow = Slow()
+        worker = cast("Worker", self.slow)
+        self.pool = Pool(worker, self.slots, self.leases, self.settlement, on_free=lambda: None)
+        for _ in range(50):
+            self.slots.received(0, drained=False, ended_meanwhile=2)
+
+    @property
+    def returned(self) -> list[Visibility]:
+        return [change for call in self.queue.changed for change in call]
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(pool_module, "EARLY_SECONDS", 0.05)
+    world = World()
+    running = asyncio.create_task(world.pool.run())
+    yield world
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    world.slow.open.set()
+    await world.pool.until_settled(1)
+    await world.settlement.close()
+
+
+async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_take_long(world: World) -> None:
+    messages: list[Any] = [received(f"user-{number}") for number in range(12)]
+    world.pool.accept(messages)
+    await soon(lambda: len(world.returned) == 2)
+    late = [message.receipt_handle for message in messages[:9:-1]]
+    assert world.returned == [Visibility(handle, 0) for handle in late]
+    assert len(world.slow.begun) == 10
+    assert world.slots.waiting == 0
+    assert world.leases.held == 10
+
+
+async def test_it_stays_where_slots_become_free(world: World) -> None:
+    world.pool.accept([received(f"user-{number}") for number in range(12)])
+    world.slow.open.set()
+    await soon(lambda: len(world.slow.begun) == 12)
+    await asyncio.sleep(0.1)
+    assert world.returned == []
