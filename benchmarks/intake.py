@@ -19,7 +19,9 @@ from benchmarks.support.rounds import median_of, progress, run_in_folder, spread
 from benchmarks.support.service import Account, Service, service
 
 REQUESTS = {64: 3_000, 1: 400}
-"""Requests of a round, by the number of connections: half a second of CPU time or more."""
+"""Requests of a turn, by the number of connections: a quarter of a second of CPU time or more."""
+TURNS = (64, 1, 1, 1)
+"""The turns of a round: where a few hundredths of a latency decide, both ways have to meet the same moments."""
 WARM_UP = 500
 
 
@@ -76,10 +78,10 @@ async def measure(folder: Path, rounds: int) -> tuple[str, Subject, Subject]:
         tokens = identity.tokens(USERS)
         for subject in subjects:
             await load(subject.service.port, 64, WARM_UP, tokens)
-        with progress("intake", rounds * len(REQUESTS) * len(subjects)) as bar:
+        with progress("intake", rounds * len(TURNS) * len(subjects)) as bar:
             for number in range(rounds):
-                for connections in REQUESTS:
-                    for subject in subjects if number % 2 else reversed(subjects):
+                for turn, connections in enumerate(TURNS):
+                    for subject in subjects if (number + turn) % 2 else reversed(subjects):
                         await subject.measure(connections, tokens)
                         bar.update()
         return server.name, subjects[0], subjects[1]

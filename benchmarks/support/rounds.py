@@ -27,7 +27,7 @@ def median_of(values: Iterable[float]) -> float:
 def spread(values: Iterable[float]) -> str:
     """Least to most, for the column that says how a figure was measured."""
     found = sorted(values)
-    return f"{found[0]:.3g} to {found[-1]:.3g} in {len(found)} rounds"
+    return f"{found[0]:.3g} to {found[-1]:.3g} in {len(found)} turns"
 
 
 def run_in_folder(measure: Callable[[Path], Awaitable[T]]) -> T:

@@ -65,7 +65,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     with log_context(requestId=request_id), span(f"{method} {route}", Kind.SERVER, parent=traceparent) as spanned:
         response = await _response(request, handler, request_id)
         _finish(request, response, request_id)
-        _record(method, route, response.status, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        # Once the answer is on its way: nobody has to wait for a log line.
+        asyncio.get_running_loop().call_soon(_record, method, route, response.status, seconds)
         _describe(spanned, method, route, response.status)
     return response
 

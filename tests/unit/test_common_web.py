@@ -52,7 +52,24 @@ class Gate:
         return web.Response()
 
 
+class Noted(web.Response):
+    """An answer that notes when it is written."""
+
+    def __init__(self, happened: list[str]) -> None:
+        super().__init__()
+        self._happened = happened
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        await super().write_eof(data)
+        self._happened.append("answered")
+
+
 GATE = web.AppKey("gate", Gate)
+HAPPENED = web.AppKey[list[str]]("happened", list)
+
+
+async def noted(request: web.Request) -> web.Response:
+    return Noted(request.app[HAPPENED])
 
 
 async def hang(_request: web.Request) -> web.Response:
@@ -68,6 +85,8 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     app.router.add_get("/hang", hang)
     app[GATE] = Gate()
     app.router.add_get("/gate", app[GATE].handle)
+    app[HAPPENED] = []
+    app.router.add_get("/noted", noted)
     app.router.add_get("/bug", raising(RuntimeError("our own mistake")))
     app.router.add_get("/busy", raising(Busy("inside: 10.1.2.3 refused")))
     app.router.add_get("/permanent", raising(PermanentError("inside: never")))
@@ -270,6 +289,13 @@ async def test_a_request_is_logged_without_its_content(served: Served, caplog: p
     ours = [record for record in caplog.records if record.name.startswith("services.")]
     assert [record.route for record in ours] == ["/echo/{name}", "unmatched"]  # type: ignore[attr-defined]
     assert SECRET not in log_lines(ours)
+
+
+async def test_nobody_waits_for_the_log_line_of_a_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened = served.app[HAPPENED]
+    monkeypatch.setattr(logging.getLogger("services.common.web"), "info", lambda *_, **__: happened.append("logged"))
+    await served.ask("GET", "/noted")
+    assert happened == ["answered", "logged"]
 
 
 async def test_our_own_mistake_is_logged_with_its_traceback(served: Served, caplog: pytest.LogCaptureFixture) -> None:
