@@ -177,7 +177,7 @@ class Poller:
     def _adapt(self, asked: int, got: int) -> None:
         self._busy = got == asked
         if got == asked:
-            self._wanted = min(self._most, self._wanted + 1)
+            self._wanted = min(self._most, self._wanted * 2)
         else:
             self._wanted = max(1, self._wanted - 1) if got else 1
 

@@ -228,6 +228,8 @@ def _observe_end_to_end(message: ReceivedMessage) -> None:
 
 
 def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: Verdict) -> None:
+    if processed.traceparent is None:  # tracing is off
+        return
     outcome = verdict.outcome if isinstance(verdict, Done) else type(verdict).__name__.lower()
     processed.set(
         {
