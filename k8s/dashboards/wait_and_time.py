@@ -44,7 +44,7 @@ def waiting(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         lines(
             "In the processors",
-            "Tasks in a slot, and messages held back so that one user does not take every slot.",
+            "Tasks in a slot, and messages held without one: beyond their user's share, or just ahead of a free slot.",
             "short",
             {
                 "in a slot": HERE.total(HERE.select("tasks_in_process")),

@@ -13,7 +13,11 @@ WAIT_BUCKETS = (0.025, 0.1, 0.25, 0.6, 1.1, 1.6, 2.3, 3.4, 5.2, 7.5, 10, 15, 20,
 RECEIVED = Counter("messages_received", "Messages received from the task queue.", namespace=PREFIX)
 REDELIVERED = Counter("messages_redelivered", "Messages received that had been received before.", namespace=PREFIX)
 IN_PROCESS = Gauge("tasks_in_process", "Tasks that hold a slot.", namespace=PREFIX)
-WAITING = Gauge("tasks_waiting", "Messages held back so that one user does not take every slot.", namespace=PREFIX)
+WAITING = Gauge(
+    "tasks_waiting",
+    "Messages held without a slot: beyond their user's share, or received ahead of a slot that is about to be free.",
+    namespace=PREFIX,
+)
 SLOTS = Gauge("slots", "Tasks that this replica can work on at once.", namespace=PREFIX)
 PROCESSED = Counter("tasks_processed", "Messages dealt with, by outcome.", ("outcome",), namespace=PREFIX)
 TASK_SECONDS = Histogram(
