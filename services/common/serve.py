@@ -31,7 +31,7 @@ EXIT_SETTINGS = 2
 OPERATIONS_SHUTDOWN_SECONDS = 1.0
 GARBAGE_THRESHOLDS = (10_000, 20, 20)
 """How many new objects the garbage collector waits for. At its 700 it takes a seventh of the CPU time under load: what
-is in flight is looked at again and again, and is freed by its reference counts anyway."""
+is in flight is looked at again and again. Reference counts free nearly everything; what is in a cycle waits longer."""
 LEAVE_SECONDS = 2.0
 """How long what was given up already, such as a handler that never returns, may hold up the end of the process."""
 

@@ -1,19 +1,21 @@
 """Looking ahead: how many slots will have become free by the time that a receive call brings messages for them.
 
 A slot that waits for an answer of the queue does nothing. Where tasks take milliseconds, 5 ms of that are a tenth of
-the time; where they take seconds, nobody notices. So what is received ahead follows from what was just measured: the
-slots that ended while a receive call was under way. Of tasks that take long none does, and nothing is received ahead.
+the time; where they take seconds, nobody notices. So only slots that were held for less than `QUICK_SECONDS` count, and
+as many are expected as were just measured: those that ended while a receive call was under way.
 """
 
+QUICK_SECONDS = 0.5
+"""A task that holds its slot for longer is never counted on, not even when a hundred that began together end."""
 CALLS = 4
-"""For how many calls' worth of slots is asked ahead: that many wait about as long as three calls take, some 10 ms."""
+"""How many calls' worth is asked ahead: calls take turns, and tasks that were received together end together."""
 MOST_SHARE = 0.2
 """Of all slots."""
 _SMOOTHING = 8
 
 
 class Ahead:
-    """Measures the pace at which slots become free.
+    """Measures the pace at which quick tasks free their slots.
 
     :param capacity: slots in all.
     """
@@ -28,7 +30,7 @@ class Ahead:
         return min(self._most, int(self._ended_in_a_call * CALLS))
 
     def measured(self, ended: int) -> None:
-        """Note how many slots ended while a receive call was under way."""
+        """Note how many quick tasks ended while a receive call was under way."""
         self._ended_in_a_call += (min(ended, self._most) - self._ended_in_a_call) / _SMOOTHING
 
     def forget(self) -> None:

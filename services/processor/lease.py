@@ -36,7 +36,8 @@ class Lease:
 
     def extending(self) -> None:
         """Note that an extension is under way."""
-        self._settled = asyncio.Event()
+        if self._settled is None:
+            self._settled = asyncio.Event()
 
     def settled(self) -> None:
         """Note that it has come back."""

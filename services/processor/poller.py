@@ -122,24 +122,31 @@ class Poller:
 
     async def _next(self) -> int:
         """Wait until there may be something to ask for; answers how many messages are worth a call."""
-        if not self._busy or self._slots.capacity <= BATCH_ENTRIES:
+        if self._should_gather():
+            self._gathering = True
+            try:
+                async with asyncio.timeout(BUSY_LINGER_SECONDS):
+                    await self._wake.wait()
+            except TimeoutError:
+                return 1
+            finally:
+                self._gathering = False
+        else:
             await self._wake.wait()
-            return 1
-        if not 0 < self._slots.room < BATCH_ENTRIES:
-            await self._wake.wait()
-            return BATCH_ENTRIES
-        self._gathering = True
-        try:
-            async with asyncio.timeout(BUSY_LINGER_SECONDS):
-                await self._wake.wait()
-        except TimeoutError:
-            return 1
-        finally:
-            self._gathering = False
-        return BATCH_ENTRIES
+        return BATCH_ENTRIES if self._calls_for_ten() else 1
+
+    def _should_gather(self) -> bool:
+        """Tell whether a call could be made for the free slots, but one for ten may be worth a short wait."""
+        return self._calls_for_ten() and self._can_launch() and 0 < self._slots.room < BATCH_ENTRIES
+
+    def _calls_for_ten(self) -> bool:
+        return self._busy and self._slots.capacity > BATCH_ENTRIES
+
+    def _can_launch(self) -> bool:
+        return self._may_poll() and len(self._polls) < self._wanted
 
     def _launch(self, least: int) -> None:
-        while self._may_poll() and len(self._polls) < self._wanted and self._slots.room >= least:
+        while self._can_launch() and self._slots.room >= least:
             count = self._slots.reserve()
             poll = asyncio.get_running_loop().create_task(self._poll(count), name="poll")
             self._polls.add(poll)
@@ -154,7 +161,7 @@ class Poller:
 
     async def _poll(self, count: int) -> None:
         wait_seconds = SHORT_WAIT_SECONDS if self._slots.waiting else self._wait_seconds
-        started, ended_before = time.monotonic(), self._slots.ended
+        started, ended_before = time.monotonic(), self._slots.ended_quickly
         try:
             messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is paced, told and tried again
@@ -166,9 +173,9 @@ class Poller:
             raise
         self._reached()
         # SQS often gives fewer than it was asked for although it has more: that alone means nothing.
-        had_to_wait = len(messages) < count and time.monotonic() - started >= HAD_TO_WAIT_SECONDS
-        drained = not messages or had_to_wait
-        self._slots.received(count, drained=drained, ended_meanwhile=self._slots.ended - ended_before)
+        had_to_wait = not messages or time.monotonic() - started >= HAD_TO_WAIT_SECONDS
+        ended_meanwhile = None if had_to_wait else self._slots.ended_quickly - ended_before
+        self._slots.received(count, drained=had_to_wait and len(messages) < count, ended_meanwhile=ended_meanwhile)
         self._adapt(count, len(messages))
         self._accept(messages)
         if self._slots.waiting:  # another poll goes at once, even while long ones are open

@@ -53,6 +53,7 @@ class Pool:
     def accept(self, messages: Sequence[ReceivedMessage]) -> None:
         """Take hold of received messages and start those whose turn it is."""
         RECEIVED.inc(len(messages))
+        held: list[tuple[str, Lease]] = []
         for message in messages:
             if message.receive_count > 1:
                 REDELIVERED.inc()
@@ -60,22 +61,18 @@ class Pool:
             if self._draining:
                 self._spawn(self._hand_back(lease, "drain"))
             else:
-                self._slots.wait(message.group_id or message.message_id, lease)
+                held.append((message.group_id or message.message_id, lease))
+                self._slots.wait(*held[-1])
         self.start_waiting()
+        early = [(user_id, lease) for user_id, lease in held if self._slots.is_early(user_id)]
+        if early:
+            asyncio.get_running_loop().call_later(EARLY_SECONDS, self._give_back, early)
 
     def start_waiting(self) -> None:
         """Start as many waiting messages as may start."""
         while not self._draining and (turn := self._slots.start_next()) is not None:
             user_id, lease = turn
             self._start(user_id, lease)
-
-    async def run(self) -> None:
-        """Give back what was received ahead of slots that did not become free after all; until cancelled."""
-        while True:
-            ended = self._slots.ended
-            await asyncio.sleep(EARLY_SECONDS)
-            for lease in self._slots.give_up_early(self._slots.ended - ended):
-                self._spawn(self._hand_back(lease, "early"))
 
     def begin_drain(self) -> None:
         """Start nothing more; what has not started goes back at once."""
@@ -109,10 +106,11 @@ class Pool:
             self._spawn(self._work(user_id, lease))
 
     async def _work(self, user_id: str, lease: Lease) -> None:
+        started = time.monotonic()
         try:
             verdict = await self._verdict(lease)
         finally:
-            self._slots.finished(user_id)
+            self._slots.finished(user_id, time.monotonic() - started)
             self._on_free()
             self.start_waiting()
         if not await self._settlement.settle(lease, verdict) and self._draining:
@@ -137,6 +135,12 @@ class Pool:
         finally:
             lease.on_lost = _nothing
             self._working.discard(task)
+
+    def _give_back(self, early: Sequence[tuple[str, Lease]]) -> None:
+        """Give back what still waits for a slot that has not become free after all."""
+        for user_id, lease in early:
+            if self._slots.give_up(user_id, lease):
+                self._spawn(self._hand_back(lease, "early"))
 
     async def _hand_back(self, lease: Lease, reason: str) -> None:
         if not await self._settlement.give_back(lease, 0, reason) and self._draining:

@@ -85,7 +85,6 @@ class Processor:
         async with (
             background.running("leases", self._leases.run()),
             background.running("breaker", self._breaker.run()),
-            background.running("pool", self._pool.run()),
             background.running("poller", self._poller.run()),
         ):
             try:

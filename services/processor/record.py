@@ -51,6 +51,7 @@ class Record:
         """Remember `notification`, and now and then remove what is more than is kept."""
         news = self._news
         if news is None:
+            self.keep_untold(notification)  # a copy that comes meanwhile finds it here or nowhere
             return
         await self.guarded("write", lambda: news.write(user_id, notification), None)
         if self._chance() < TRIM_SHARE:

@@ -48,7 +48,10 @@ class Runner:
             raise TimeoutError(f"the handler took more than {limit_seconds:g} s")
         if work.cancelled():
             raise RuntimeError("the handler cancelled itself")
-        return work.result()
+        try:
+            return work.result()
+        finally:  # the error's traceback holds this frame: together they would keep the task until a collection
+            del work
 
     @property
     def abandoned(self) -> int:
@@ -56,7 +59,10 @@ class Runner:
         return len(self._abandoned)
 
     async def _call(self, task: Task, over: asyncio.Future[None]) -> str:
-        """Call the handler; `over` is set when it ends, so that whoever waits for that runs after this has ended."""
+        """Call the handler; `over` is set when it ends, so that whoever waits for that runs after this has ended.
+
+        It is not set where this is cancelled before it began, which nobody but `run` can do.
+        """
         try:
             return await self._handler(task)
         except (Exception, asyncio.CancelledError):

@@ -5,11 +5,12 @@ when it was last asked, or it cannot be asked for more: as many messages as ther
 a poll that is open for long would bring whoever else waits.
 """
 
+import math
 from collections import OrderedDict, deque
 from typing import Generic, TypeVar
 
 from services.common.batcher import BATCH_ENTRIES
-from services.processor.ahead import Ahead
+from services.processor.ahead import QUICK_SECONDS, Ahead
 
 M = TypeVar("M")
 
@@ -25,8 +26,8 @@ class Slots(Generic[M]):
         self.waiting = 0
         """Messages held that have no slot."""
         self._running: dict[str, int] = {}
-        self.ended = 0
-        """Slots taken back so far."""
+        self.ended_quickly = 0
+        """Slots taken back so far, from tasks that held them shortly."""
         self._ahead = Ahead(capacity)
         self._reserved = 0
         self._waiting: OrderedDict[str, deque[M]] = OrderedDict()
@@ -44,11 +45,14 @@ class Slots(Generic[M]):
         self._reserved += count
         return count
 
-    def received(self, asked: int, *, drained: bool, ended_meanwhile: int = 0) -> None:
-        """Note that a receive call is over, and whether it found the queue without messages when it began."""
+    def received(self, asked: int, *, drained: bool, ended_meanwhile: int | None = None) -> None:
+        """Note that a receive call is over, and whether it found the queue without messages when it began.
+
+        :param ended_meanwhile: how much `ended_quickly` grew; None where the call had to wait, which tells no pace.
+        """
         self._reserved -= asked
         self._drained = drained
-        if drained:
+        if ended_meanwhile is None:
             self._ahead.forget()
         else:
             self._ahead.measured(ended_meanwhile)
@@ -80,9 +84,9 @@ class Slots(Generic[M]):
         self.waiting -= 1
         return user_id, message
 
-    def finished(self, user_id: str) -> None:
+    def finished(self, user_id: str, held_seconds: float = math.inf) -> None:
         """Take a slot back."""
-        self.ended += 1
+        self.ended_quickly += held_seconds < QUICK_SECONDS
         self.running -= 1
         self._running[user_id] -= 1
         if not self._running[user_id]:
@@ -95,24 +99,21 @@ class Slots(Generic[M]):
         self.waiting = 0
         return messages
 
-    def give_up_early(self, ended: int) -> list[M]:
-        """Give up what was received ahead of more slots than became free, the latest first.
+    def is_early(self, user_id: str) -> bool:
+        """Tell whether a message that waits was received ahead of a free slot; others wait for their user's share."""
+        return self._ahead.count > 0 and self.running >= self.capacity and self._runs(user_id) < self._user_limit
 
-        :param ended: slots that became free in the time that such a message may wait.
-        """
-        early = min(self._ahead.count, self.waiting) if self.running >= self.capacity else 0
-        if early <= ended:
-            return []
-        self._ahead.forget()
-        return [self._pop_latest() for _ in range(early - ended)]
-
-    def _pop_latest(self) -> M:
-        user_id, line = next(reversed(self._waiting.items()))
-        message = line.pop()
+    def give_up(self, user_id: str, message: M) -> bool:
+        """Take a message out of the line, if it is there still."""
+        line = self._waiting.get(user_id)
+        if line is None or message not in line:
+            return False
+        line.remove(message)
         self.waiting -= 1
         if not line:
             del self._waiting[user_id]
-        return message
+        self._ahead.forget()
+        return True
 
     def _runs(self, user_id: str) -> int:
         return self._running.get(user_id, 0)

@@ -12,7 +12,7 @@ from services.common.logs import log_context
 from services.common.notification import Notification, failed, finished
 from services.common.task_message import TRACEPARENT, TaskMessage, UnreadableTask, read_task, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
-from services.common.tracing import Kind, Span, exemplar, span
+from services.common.tracing import Kind, Span, exemplar, is_traceparent, span
 from services.processor.attempts import Attempts, Last, Past
 from services.processor.breaker import Breaker
 from services.processor.claims import Claims
@@ -246,7 +246,7 @@ def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: 
 
 
 def _trace(traceparent: str | None) -> dict[str, str]:
-    return {"traceId": traceparent.split("-")[1]} if traceparent and "-" in traceparent else {}
+    return {"traceId": traceparent.split("-")[1]} if traceparent and is_traceparent(traceparent) else {}
 
 
 def _now_ms() -> int:

@@ -38,7 +38,7 @@ class Polling:
 
     def finish(self, count: int) -> None:
         for _ in range(count):
-            self.slots.finished("user")
+            self.slots.finished("user", held_seconds=0.01)
         self.poller.wake()
 
     def _accept(self, messages: Sequence[ReceivedMessage]) -> None:
@@ -111,6 +111,39 @@ async def test_under_load_polls_ask_for_ten_or_wait_for_slots_to_gather() -> Non
         world.finish(4)
         await soon(lambda: len(world.queue.asked) == asked + 2)
     assert world.queue.asked[asked:] == [(10, 20), (4, 20)]
+
+
+async def test_free_slots_are_asked_for_after_a_short_answer_that_follows_full_ones() -> None:
+    async with polling(20) as world:
+        await world.give(10, 5)
+        await soon(lambda: len(world.queue.asked) == 3)
+    assert world.queue.asked == [(10, 20), (10, 20), (5, 20)]
+
+
+async def test_a_poll_that_waited_long_and_came_back_full_tells_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.processor.poller.HAD_TO_WAIT_SECONDS", 0.0)
+    async with polling(20) as world:
+        await world.give(10)
+        await soon(lambda: world.slots.running == 10)
+        for _ in range(20):
+            world.finish(4)
+            await world.give(4)
+            await soon(world.queue.ready.empty)
+        assert world.slots._ahead.count == 0
+
+
+async def test_nothing_is_looked_for_again_and_again_while_no_poll_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    launched: list[int] = []
+    async with polling(100) as world:
+        await world.give(10)
+        await soon(lambda: len(world.poller._polls) == 2)
+        world.is_paused = True
+        await world.give(10, 10)
+        await soon(lambda: not world.poller._polls)
+        monkeypatch.setattr(world.poller, "_launch", launched.append)
+        world.finish(5)
+        await asyncio.sleep(0.2)
+        assert len(launched) <= 1
 
 
 async def test_who_waits_for_the_share_waits_until_a_poll_of_a_second_finds_the_queue_empty() -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -38,14 +37,21 @@ class World:
 
     def __init__(self) -> None:
         self.queue = FakeTaskQueue()
-        self.slots = Slots[Lease](10, 1.0)
+        self.slots = Slots[Lease](10, 0.5)
         self.leases = LeaseKeeper(self.queue.as_queue(), visibility_seconds=30)
         self.settlement = Settlement(self.queue.as_queue(), self.leases)
         self.slow = Slow()
         worker = cast("Worker", self.slow)
         self.pool = Pool(worker, self.slots, self.leases, self.settlement, on_free=lambda: None)
+
+    def look_ahead(self) -> None:
         for _ in range(50):
             self.slots.received(0, drained=False, ended_meanwhile=2)
+
+    def accept(self, *users: str) -> list[str]:
+        messages = [received(user) for user in users]
+        self.pool.accept(messages)
+        return [message.receipt_handle for message in messages]
 
     @property
     def returned(self) -> list[Visibility]:
@@ -56,21 +62,20 @@ class World:
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(pool_module, "EARLY_SECONDS", 0.05)
     world = World()
-    running = asyncio.create_task(world.pool.run())
     yield world
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
     world.slow.open.set()
     await world.pool.until_settled(1)
     await world.settlement.close()
 
 
+USERS = [f"user-{number}" for number in range(10)]
+
+
 async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_take_long(world: World) -> None:
-    messages: list[Any] = [received(f"user-{number}") for number in range(12)]
-    world.pool.accept(messages)
+    world.look_ahead()
+    world.accept(*USERS)
+    late = world.accept("late", "later")
     await soon(lambda: len(world.returned) == 2)
-    late = [message.receipt_handle for message in messages[:9:-1]]
     assert world.returned == [Visibility(handle, 0) for handle in late]
     assert len(world.slow.begun) == 10
     assert world.slots.waiting == 0
@@ -78,8 +83,25 @@ async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_ta
 
 
 async def test_it_stays_where_slots_become_free(world: World) -> None:
-    world.pool.accept([received(f"user-{number}") for number in range(12)])
+    world.look_ahead()
+    world.accept(*USERS, "late", "later")
     world.slow.open.set()
     await soon(lambda: len(world.slow.begun) == 12)
     await asyncio.sleep(0.1)
     assert world.returned == []
+
+
+async def test_what_waits_for_its_users_share_stays(world: World) -> None:
+    world.look_ahead()
+    world.accept(*["flood"] * 7, *USERS[:5])
+    assert (world.slots.running, world.slots.waiting) == (10, 2)
+    await asyncio.sleep(0.1)
+    assert world.returned == []
+
+
+async def test_a_drain_gives_back_what_was_received_ahead_once(world: World) -> None:
+    world.look_ahead()
+    world.accept(*USERS, "late")
+    world.pool.begin_drain()
+    await asyncio.sleep(0.1)
+    assert len(world.returned) == 1

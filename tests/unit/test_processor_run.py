@@ -1,8 +1,11 @@
 """Running handlers that cannot be trusted."""
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 
@@ -44,6 +47,32 @@ async def stubborn() -> AsyncIterator[Stubborn]:
 def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
     stopped: list[bool] = []
     return Runner(handler, limit=limit, too_many=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
+
+
+class Unreachable(Exception):
+    """An error that tells whether it is still there."""
+
+    def __init__(self, made: "list[weakref.ref[Unreachable]]") -> None:
+        super().__init__()
+        made.append(weakref.ref(self))
+
+
+async def test_a_failed_task_is_freed_at_once_and_not_by_a_later_collection() -> None:
+    """The services' collector has patience (serve.py): with a cycle a failure, large bodies would pile up."""
+    made: list[weakref.ref[Unreachable]] = []
+
+    async def fail(_: Task) -> str:
+        raise Unreachable(made)
+
+    running, _ = runner(fail)
+    gc.disable()
+    try:
+        with suppress(Unreachable):
+            await running.run(a_task(), 1)
+        await asyncio.sleep(0)
+        assert made[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_the_handlers_text_is_the_answer() -> None:

@@ -170,39 +170,57 @@ def test_tasks_that_take_long_are_not_received_ahead() -> None:
     assert slots.room == 0
 
 
-def test_an_empty_answer_ends_the_looking_ahead() -> None:
+def test_a_call_that_had_to_wait_ends_the_looking_ahead() -> None:
     slots = busy(90)
-    slots.received(0, drained=True, ended_meanwhile=90)
+    slots.received(0, drained=True)
     assert slots.room == 0
 
 
-def test_what_was_received_ahead_in_vain_goes_back_the_latest_first_and_once() -> None:
+def test_only_tasks_that_held_their_slots_shortly_are_counted_on() -> None:
+    slots = Slots[str](100, 1.0)
+    for held_seconds in (0.01, 0.49, 0.5, 3.0):
+        slots.wait("user", "task")
+        start_all(slots)
+        slots.finished("user", held_seconds)
+    assert slots.ended_quickly == 2
+
+
+def test_what_waits_for_a_slot_that_was_counted_on_is_early() -> None:
     slots = busy(90)
-    for number in range(15):
-        slots.wait("user", f"early-{number}")
-    assert slots.give_up_early(ended=12) == ["early-14", "early-13", "early-12"]
-    assert (slots.waiting, slots.room) == (12, 0)
-    assert slots.give_up_early(ended=0) == []
+    slots.wait("user", "early")
+    assert slots.is_early("user")
+    slots.finished("user-1")
+    assert not slots.is_early("user")
 
 
-def test_nothing_goes_back_while_slots_become_free_as_expected() -> None:
-    slots = busy(90)
-    for _ in range(15):
-        slots.wait("user", "early")
-    assert slots.give_up_early(ended=15) == []
-    assert slots.room == 5
-
-
-def test_who_waits_for_a_share_is_kept_while_slots_are_free() -> None:
+def test_what_waits_for_its_users_share_is_not_early() -> None:
     slots = Slots[str](100, 0.5)
-    full_poll(slots, *["flood"] * 10)
-    for _ in range(50):
-        slots.wait("flood", "held")
+    for user in ["flood"] * 60 + [f"user-{number}" for number in range(50)]:
+        slots.wait(user, user)
+    slots.received(slots.reserve(), drained=False)
     start_all(slots)
-    for _ in range(50):
-        slots.received(0, drained=False, ended_meanwhile=90)
-    assert slots.waiting == 10
-    assert slots.give_up_early(ended=0) == []
+    slots.received(0, drained=False, ended_meanwhile=90)
+    assert (slots.running, slots.waiting) == (100, 10)
+    assert slots.is_early("other")
+    assert not slots.is_early("flood")
+
+
+def test_nothing_is_early_where_nothing_is_counted_on() -> None:
+    slots = busy(0)
+    slots.wait("user", "held")
+    assert not slots.is_early("user")
+
+
+def test_a_message_is_given_up_once_and_what_else_waits_stays() -> None:
+    slots = busy(90)
+    for message in ("first", "second"):
+        slots.wait("user", message)
+    assert slots.give_up("user", "second")
+    assert not slots.give_up("user", "second")
+    assert not slots.give_up("nobody", "second")
+    assert (slots.waiting, slots.room) == (1, 0)
+    slots.finished("user-1")
+    assert slots.start_next() == ("user", "first")
 
 
 class World:
@@ -213,10 +231,11 @@ class World:
         self.limit = max(1, int(capacity * share))
         self.queue = deque(queue)
         self.polls: list[tuple[int, int]] = []
-        """Of each: how many it asks for, and how many tasks had ended when it began."""
+        """Of each: how many it asks for, and how many quick tasks had ended when it began."""
         self.running: list[str] = []
         self.held: Counter[str] = Counter()
         self.ended = 0
+        self.given_up = 0
         self.left_behind: set[str] = set()
         """Who was in the queue still when it last answered."""
 
@@ -224,7 +243,7 @@ class World:
         asked = self.slots.reserve()
         assert 0 <= asked <= 10
         if asked:
-            self.polls.append((asked, self.ended))
+            self.polls.append((asked, self.slots.ended_quickly))
 
     def end_poll(self, index: int, *, fails: bool = False, most: int = 10) -> None:
         """Answer a poll; like SQS with fewer than asked for if it pleases, but never with none while there are some."""
@@ -237,7 +256,7 @@ class World:
         had_none = not self.queue
         got = [self.queue.popleft() for _ in range(min(asked, most, len(self.queue)))]
         self.left_behind = set(self.queue)
-        self.slots.received(asked, drained=had_none, ended_meanwhile=self.ended - ended_before)
+        self.slots.received(asked, drained=had_none, ended_meanwhile=self.slots.ended_quickly - ended_before)
         for user in got:
             self.held[user] += 1
             self.slots.wait(user, user)
@@ -245,9 +264,16 @@ class World:
 
     def end_task(self, index: int) -> None:
         if self.running:
-            self.slots.finished(self.running.pop(index % len(self.running)))
+            self.slots.finished(self.running.pop(index % len(self.running)), held_seconds=index % 2)
             self.ended += 1
             self.start()
+
+    def give_up(self, user: str) -> None:
+        """Give an early message back to the queue."""
+        if self.slots.is_early(user) and self.slots.give_up(user, user):
+            self.held[user] -= 1
+            self.queue.append(user)
+            self.given_up += 1
 
     def start(self) -> None:
         while (turn := self.slots.start_next()) is not None:
@@ -284,7 +310,9 @@ class World:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["begin", "end", "fail", "finish", "arrive"]), st.integers(0, 50), st.sampled_from("abcd")
+        st.sampled_from(["begin", "end", "fail", "finish", "arrive", "give up"]),
+        st.integers(0, 50),
+        st.sampled_from("abcd"),
     )
 )
 
@@ -302,6 +330,8 @@ def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
             world.end_poll(index, fails=what == "fail", most=1 + index % 10)
         elif what == "finish":
             world.end_task(index)
+        elif what == "give up":
+            world.give_up(user)
         else:
             world.queue.append(user)
             sent += 1
