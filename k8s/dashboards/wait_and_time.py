@@ -48,7 +48,7 @@ def waiting(dashboard: Dashboard) -> None:
             "short",
             {
                 "in a slot": HERE.total(HERE.select("tasks_in_process")),
-                "held back": HERE.total(HERE.select("tasks_waiting")),
+                "waiting for a slot": HERE.total(HERE.select("tasks_waiting")),
             },
         )
     )
