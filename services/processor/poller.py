@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Protocol
 
 from services.common.batcher import BATCH_ENTRIES
 from services.common.errors import Transient
@@ -19,12 +19,19 @@ BUSY_LINGER_SECONDS = 0.01
 """Under load, how long slots may gather before a receive call asks for fewer than ten messages."""
 SHORT_WAIT_SECONDS = 1
 """The long poll while messages wait for a slot within their user's share: whether others wait is to be known soon. A
-poll without any wait would ask some of SQS's servers only, and prove nothing."""
+poll without any wait would ask some of SQS's servers only, and prove nothing. Nor may slots that are not free yet be
+promised for longer."""
 HAD_TO_WAIT_SECONDS = 0.5
 """An answer that took this long had nothing to bring at first."""
 RETRY_CAP_SECONDS = 10.0
 NOT_YET_SECONDS = 0.1
 _MOST_POLLERS = 10
+
+
+class Accept(Protocol):
+    """Takes received messages, and whether they were asked for ahead of free slots."""
+
+    def __call__(self, messages: Sequence[ReceivedMessage], /, *, ahead: bool) -> None: ...
 
 
 class Poller:
@@ -39,7 +46,7 @@ class Poller:
         self,
         queue: TaskQueue,
         slots: Slots[Any],
-        accept: Callable[[Sequence[ReceivedMessage]], None],
+        accept: Accept,
         not_yet: Callable[[], str | None],
         *,
         wait_seconds: int,
@@ -63,6 +70,7 @@ class Poller:
         self._failures = 0
         self._busy = False
         self._gathering = False
+        self._calls_ahead = 0
         self._problem: str | None = "the queue was not reached yet"
 
     def not_ready(self) -> str | None:
@@ -148,7 +156,9 @@ class Poller:
     def _launch(self, least: int) -> None:
         while self._can_launch() and self._slots.room >= least:
             count = self._slots.reserve()
-            poll = asyncio.get_running_loop().create_task(self._poll(count), name="poll")
+            ahead = self._slots.is_overbooked
+            self._calls_ahead += ahead
+            poll = asyncio.get_running_loop().create_task(self._poll(count, ahead=ahead), name="poll")
             self._polls.add(poll)
             poll.add_done_callback(self._ended)
 
@@ -159,9 +169,10 @@ class Poller:
         self._polls.discard(poll)
         self.wake()
 
-    async def _poll(self, count: int) -> None:
-        wait_seconds = SHORT_WAIT_SECONDS if self._slots.waiting else self._wait_seconds
+    async def _poll(self, count: int, *, ahead: bool) -> None:
+        wait_seconds = SHORT_WAIT_SECONDS if ahead or self._slots.waiting else self._wait_seconds
         started, ended_before = time.monotonic(), self._slots.ended_quickly
+        calls_ahead = self._calls_ahead
         try:
             messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
         except Exception as error:  # noqa: BLE001 — whatever it is, it is paced, told and tried again
@@ -177,7 +188,8 @@ class Poller:
         ended_meanwhile = None if had_to_wait else self._slots.ended_quickly - ended_before
         self._slots.received(count, drained=had_to_wait and len(messages) < count, ended_meanwhile=ended_meanwhile)
         self._adapt(count, len(messages))
-        self._accept(messages)
+        # A call that was made later and ahead may have filled the slots that this one was made for.
+        self._accept(messages, ahead=ahead or self._calls_ahead > calls_ahead)
         if self._slots.waiting:  # another poll goes at once, even while long ones are open
             self._wanted = max(self._wanted, len(self._polls))
 

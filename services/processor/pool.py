@@ -50,8 +50,11 @@ class Pool:
         self._draining = False
         self._drained_badly = False
 
-    def accept(self, messages: Sequence[ReceivedMessage]) -> None:
-        """Take hold of received messages and start those whose turn it is."""
+    def accept(self, messages: Sequence[ReceivedMessage], *, ahead: bool) -> None:
+        """Take hold of received messages and start those whose turn it is.
+
+        :param ahead: they were asked for when not enough slots were free.
+        """
         RECEIVED.inc(len(messages))
         held: list[tuple[str, Lease]] = []
         for message in messages:
@@ -64,7 +67,7 @@ class Pool:
                 held.append((message.group_id or message.message_id, lease))
                 self._slots.wait(*held[-1])
         self.start_waiting()
-        early = [(user_id, lease) for user_id, lease in held if self._slots.is_early(user_id)]
+        early = [one for one in held if ahead and self._slots.waits_for_any(one[0])]
         if early:
             asyncio.get_running_loop().call_later(EARLY_SECONDS, self._give_back, early)
 
@@ -139,7 +142,7 @@ class Pool:
     def _give_back(self, early: Sequence[tuple[str, Lease]]) -> None:
         """Give back what still waits for a slot that has not become free after all."""
         for user_id, lease in early:
-            if self._slots.give_up(user_id, lease):
+            if not lease.over and self._slots.give_up(user_id, lease):
                 self._spawn(self._hand_back(lease, "early"))
 
     async def _hand_back(self, lease: Lease, reason: str) -> None:

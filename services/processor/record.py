@@ -53,7 +53,13 @@ class Record:
         if news is None:
             self.keep_untold(notification)  # a copy that comes meanwhile finds it here or nowhere
             return
-        await self.guarded("write", lambda: news.write(user_id, notification), None)
+
+        async def write() -> bool:
+            await news.write(user_id, notification)
+            return True
+
+        if not await self.guarded("write", write, otherwise=False):
+            self.keep_untold(notification)
         if self._chance() < TRIM_SHARE:
             await self.guarded("trim", lambda: news.trim(user_id, _now_ms()), None)
 

@@ -45,6 +45,11 @@ class Slots(Generic[M]):
         self._reserved += count
         return count
 
+    @property
+    def is_overbooked(self) -> bool:
+        """Whether receive calls are under way for more slots than are free."""
+        return self._reserved > self.capacity - self.running
+
     def received(self, asked: int, *, drained: bool, ended_meanwhile: int | None = None) -> None:
         """Note that a receive call is over, and whether it found the queue without messages when it began.
 
@@ -99,9 +104,9 @@ class Slots(Generic[M]):
         self.waiting = 0
         return messages
 
-    def is_early(self, user_id: str) -> bool:
-        """Tell whether a message that waits was received ahead of a free slot; others wait for their user's share."""
-        return self._ahead.count > 0 and self.running >= self.capacity and self._runs(user_id) < self._user_limit
+    def waits_for_any(self, user_id: str) -> bool:
+        """Tell whether a message of the user would wait for any slot to become free, and not for the user's share."""
+        return self.running >= self.capacity and self._runs(user_id) < self._user_limit
 
     def give_up(self, user_id: str, message: M) -> bool:
         """Take a message out of the line, if it is there still."""

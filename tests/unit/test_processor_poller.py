@@ -30,6 +30,8 @@ class Polling:
             is_paused=lambda: self.is_paused,
         )
         self.hurried = asyncio.Event()
+        self.ahead: list[bool] = []
+        """Of each answer, whether it was asked for ahead of free slots."""
 
     async def give(self, *counts: int) -> None:
         """Answer so many polls with so many messages each."""
@@ -41,7 +43,8 @@ class Polling:
             self.slots.finished("user", held_seconds=0.01)
         self.poller.wake()
 
-    def _accept(self, messages: Sequence[ReceivedMessage]) -> None:
+    def _accept(self, messages: Sequence[ReceivedMessage], /, *, ahead: bool) -> None:
+        self.ahead.append(ahead)
         for message in messages:
             self.slots.wait("user", message)
         while self.slots.start_next():
@@ -96,6 +99,10 @@ async def test_slots_that_end_while_a_poll_is_under_way_are_counted_in_by_the_ne
             await world.give(10, 10)
             await soon(world.queue.ready.empty)
         await soon(lambda: world.slots.running == 100 and bool(world.poller._polls))
+        assert world.queue.asked[-1][1] == 1  # a slot that is not free yet is promised for a second at most
+        world.ahead.clear()
+        await world.give(1)
+        await soon(lambda: world.ahead == [True])
 
 
 async def test_under_load_polls_ask_for_ten_or_wait_for_slots_to_gather() -> None:

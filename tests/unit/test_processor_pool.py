@@ -33,7 +33,7 @@ class Slow:
 
 
 class World:
-    """Ten slots, with a pace at which two of them become free during a receive call."""
+    """Ten slots."""
 
     def __init__(self) -> None:
         self.queue = FakeTaskQueue()
@@ -44,13 +44,9 @@ class World:
         worker = cast("Worker", self.slow)
         self.pool = Pool(worker, self.slots, self.leases, self.settlement, on_free=lambda: None)
 
-    def look_ahead(self) -> None:
-        for _ in range(50):
-            self.slots.received(0, drained=False, ended_meanwhile=2)
-
-    def accept(self, *users: str) -> list[str]:
+    def accept(self, *users: str, ahead: bool = True) -> list[str]:
         messages = [received(user) for user in users]
-        self.pool.accept(messages)
+        self.pool.accept(messages, ahead=ahead)
         return [message.receipt_handle for message in messages]
 
     @property
@@ -72,7 +68,6 @@ USERS = [f"user-{number}" for number in range(10)]
 
 
 async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_take_long(world: World) -> None:
-    world.look_ahead()
     world.accept(*USERS)
     late = world.accept("late", "later")
     await soon(lambda: len(world.returned) == 2)
@@ -83,7 +78,6 @@ async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_ta
 
 
 async def test_it_stays_where_slots_become_free(world: World) -> None:
-    world.look_ahead()
     world.accept(*USERS, "late", "later")
     world.slow.open.set()
     await soon(lambda: len(world.slow.begun) == 12)
@@ -91,8 +85,22 @@ async def test_it_stays_where_slots_become_free(world: World) -> None:
     assert world.returned == []
 
 
+async def test_what_was_asked_for_a_free_slot_stays_though_another_took_that(world: World) -> None:
+    world.accept(*USERS)
+    world.accept("late", ahead=False)
+    await asyncio.sleep(0.1)
+    assert world.returned == []
+
+
+async def test_a_message_that_others_may_have_already_is_not_touched(world: World) -> None:
+    world.accept(*USERS, "late")
+    for lease in world.leases._held:
+        lease.lost = True
+    await asyncio.sleep(0.1)
+    assert world.returned == []
+
+
 async def test_what_waits_for_its_users_share_stays(world: World) -> None:
-    world.look_ahead()
     world.accept(*["flood"] * 7, *USERS[:5])
     assert (world.slots.running, world.slots.waiting) == (10, 2)
     await asyncio.sleep(0.1)
@@ -100,7 +108,6 @@ async def test_what_waits_for_its_users_share_stays(world: World) -> None:
 
 
 async def test_a_drain_gives_back_what_was_received_ahead_once(world: World) -> None:
-    world.look_ahead()
     world.accept(*USERS, "late")
     world.pool.begin_drain()
     await asyncio.sleep(0.1)

@@ -185,30 +185,28 @@ def test_only_tasks_that_held_their_slots_shortly_are_counted_on() -> None:
     assert slots.ended_quickly == 2
 
 
-def test_what_waits_for_a_slot_that_was_counted_on_is_early() -> None:
+def test_more_slots_may_be_asked_for_than_are_free_and_that_is_known() -> None:
     slots = busy(90)
-    slots.wait("user", "early")
-    assert slots.is_early("user")
-    slots.finished("user-1")
-    assert not slots.is_early("user")
+    for user in ("user-1", "user-2", "user-3"):
+        slots.finished(user)
+    asked = slots.reserve()
+    assert asked == 10
+    assert slots.is_overbooked
+    slots.failed(asked)
+    assert not slots.is_overbooked
 
 
-def test_what_waits_for_its_users_share_is_not_early() -> None:
+def test_a_message_waits_for_any_slot_or_for_its_users_share() -> None:
     slots = Slots[str](100, 0.5)
     for user in ["flood"] * 60 + [f"user-{number}" for number in range(50)]:
         slots.wait(user, user)
     slots.received(slots.reserve(), drained=False)
     start_all(slots)
-    slots.received(0, drained=False, ended_meanwhile=90)
     assert (slots.running, slots.waiting) == (100, 10)
-    assert slots.is_early("other")
-    assert not slots.is_early("flood")
-
-
-def test_nothing_is_early_where_nothing_is_counted_on() -> None:
-    slots = busy(0)
-    slots.wait("user", "held")
-    assert not slots.is_early("user")
+    assert slots.waits_for_any("other")
+    assert not slots.waits_for_any("flood")
+    slots.finished("user-1")
+    assert not slots.waits_for_any("other")
 
 
 def test_a_message_is_given_up_once_and_what_else_waits_stays() -> None:
@@ -270,7 +268,7 @@ class World:
 
     def give_up(self, user: str) -> None:
         """Give an early message back to the queue."""
-        if self.slots.is_early(user) and self.slots.give_up(user, user):
+        if self.slots.waits_for_any(user) and self.slots.give_up(user, user):
             self.held[user] -= 1
             self.queue.append(user)
             self.given_up += 1
