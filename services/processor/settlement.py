@@ -1,6 +1,7 @@
 """Settling messages on the queue: deletions and returns, in batches of ten or after a few milliseconds."""
 
 import logging
+from functools import cache
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.errors import PermanentError, Transient
@@ -13,6 +14,7 @@ from services.processor.outcome import Back, Done, Verdict
 logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 0.008
+_processed = cache(PROCESSED.labels)  # looking a label up costs as much as all else that is counted of a message
 _POLICY = BatchPolicy(
     idle_linger_seconds=LINGER_SECONDS,
     busy_linger_seconds=LINGER_SECONDS,
@@ -34,12 +36,12 @@ class Settlement:
         """Delete or give back; answers whether the queue has taken it."""
         await self._leases.let_go(lease)
         if isinstance(verdict, Done):
-            PROCESSED.labels(verdict.outcome).inc()
+            _processed(verdict.outcome).inc()
             return await self._delete(lease)
         if isinstance(verdict, Back):
-            PROCESSED.labels("returned").inc()
+            _processed("returned").inc()
             return await self.give_back(lease, verdict.seconds, verdict.reason)
-        PROCESSED.labels("lost").inc()
+        _processed("lost").inc()
         return True
 
     async def give_back(self, lease: Lease, seconds: int, reason: str) -> bool:

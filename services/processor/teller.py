@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import cache
 
 from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
@@ -10,6 +11,8 @@ from services.common.user_topic import user_topic
 from services.processor.breaker import Breaker
 from services.processor.metrics import PROGRESS_DROPPED, PUBLISHED
 from services.processor.record import Record
+
+_published = cache(PUBLISHED.labels)
 
 PROGRESS_DEADLINE_SECONDS = 2.0
 PROGRESS_INTERVAL_SECONDS = 1.0
@@ -66,7 +69,7 @@ class Teller:
             raise
         self._breaker.told()
         self._record.told(notification.task_id)
-        PUBLISHED.labels(notification.status.value).inc()
+        _published(notification.status.value).inc()
 
     def progress_of(self, user_id: str, task_id: str) -> "ProgressTeller":
         """Return what a task tells its progress with."""
@@ -87,7 +90,7 @@ class Teller:
         except (Transient, PermanentError):
             PROGRESS_DROPPED.inc()
             return False
-        PUBLISHED.labels(notification.status.value).inc()
+        _published(notification.status.value).inc()
         return True
 
     def now(self) -> float:

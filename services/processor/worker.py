@@ -5,6 +5,7 @@ import logging
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import cache
 
 from services.common.batcher import Batcher
 from services.common.errors import PermanentError, Transient
@@ -44,6 +45,8 @@ from services.processor.task import Task
 from services.processor.teller import Teller
 
 logger = logging.getLogger(__name__)
+
+_task_seconds = cache(TASK_SECONDS.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,9 +160,9 @@ class Worker:
             with span("handle"):
                 text = await self.runner.run(handed, self.max_task_seconds)
         except Exception:
-            TASK_SECONDS.labels("failed").observe(time.perf_counter() - started, exemplar())
+            _task_seconds("failed").observe(time.perf_counter() - started, exemplar())
             raise
-        TASK_SECONDS.labels("finished").observe(time.perf_counter() - started, exemplar())
+        _task_seconds("finished").observe(time.perf_counter() - started, exemplar())
         return text
 
     async def _lost(self, message: ReceivedMessage, past: Past) -> Verdict:
