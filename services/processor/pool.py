@@ -68,7 +68,7 @@ class Pool:
                 self._slots.wait(*held[-1])
         self.start_waiting()
         early = [one for one in held if ahead and self._slots.waits_for_any(one[0])]
-        if early:
+        if early:  # what has started by then, or was emptied out of the lines by a drain, it does not find
             asyncio.get_running_loop().call_later(EARLY_SECONDS, self._give_back, early)
 
     def start_waiting(self) -> None:

@@ -51,7 +51,7 @@ class Record:
         """Remember `notification`, and now and then remove what is more than is kept."""
         news = self._news
         if news is None:
-            self.keep_untold(notification)  # a copy that comes meanwhile finds it here or nowhere
+            self.keep_untold(notification)
             return
 
         async def write() -> bool:
@@ -59,7 +59,7 @@ class Record:
             return True
 
         if not await self.guarded("write", write, otherwise=False):
-            self.keep_untold(notification)
+            self.keep_untold(notification)  # a copy that comes meanwhile finds it here or nowhere
         if self._chance() < TRIM_SHARE:
             await self.guarded("trim", lambda: news.trim(user_id, _now_ms()), None)
 

@@ -1,20 +1,18 @@
 """Settling messages on the queue: deletions and returns, in batches of ten or after a few milliseconds."""
 
 import logging
-from functools import cache
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.errors import PermanentError, Transient
 from services.common.task_queue import TaskQueue, Visibility
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
-from services.processor.metrics import ACK_ERRORS, PROCESSED, RETURNED
+from services.processor.metrics import ACK_ERRORS, RETURNED, processed
 from services.processor.outcome import Back, Done, Verdict
 
 logger = logging.getLogger(__name__)
 
 LINGER_SECONDS = 0.008
-_processed = cache(PROCESSED.labels)  # looking a label up costs as much as all else that is counted of a message
 _POLICY = BatchPolicy(
     idle_linger_seconds=LINGER_SECONDS,
     busy_linger_seconds=LINGER_SECONDS,
@@ -36,12 +34,12 @@ class Settlement:
         """Delete or give back; answers whether the queue has taken it."""
         await self._leases.let_go(lease)
         if isinstance(verdict, Done):
-            _processed(verdict.outcome).inc()
+            processed(verdict.outcome).inc()
             return await self._delete(lease)
         if isinstance(verdict, Back):
-            _processed("returned").inc()
+            processed("returned").inc()
             return await self.give_back(lease, verdict.seconds, verdict.reason)
-        _processed("lost").inc()
+        processed("lost").inc()
         return True
 
     async def give_back(self, lease: Lease, seconds: int, reason: str) -> bool:

@@ -24,17 +24,17 @@ class Task:
     deadline: float
     """When the handler's time is up, epoch seconds."""
     tell: Callable[[str], Awaitable[bool]] = field(default=_nobody, repr=False)
-    _no_more: list[None] = field(default_factory=list, repr=False)
-    """Holds something once the result is not wanted: threads may look at any time, and few tasks ever do."""
+    _cancellations: list[None] = field(default_factory=list, repr=False)
+    """Not empty once the result is not wanted. Threads may look at any time; an event would cost every task a lock."""
 
     @property
     def cancelled(self) -> bool:
         """Whether the result is not wanted any more; a plain function that runs long should look now and then."""
-        return bool(self._no_more)
+        return bool(self._cancellations)
 
     def cancel(self) -> None:
         """Say that the result is not wanted any more."""
-        self._no_more.append(None)
+        self._cancellations.append(None)
 
     async def progress(self, text: str) -> bool:
         """Tell the user how it is going; answers False when it was left out.

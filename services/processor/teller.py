@@ -2,17 +2,14 @@
 
 import time
 from collections.abc import Callable
-from functools import cache
 
 from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
 from services.common.notification import Format, Notification, progress
 from services.common.user_topic import user_topic
 from services.processor.breaker import Breaker
-from services.processor.metrics import PROGRESS_DROPPED, PUBLISHED
+from services.processor.metrics import PROGRESS_DROPPED, published
 from services.processor.record import Record
-
-_published = cache(PUBLISHED.labels)
 
 PROGRESS_DEADLINE_SECONDS = 2.0
 PROGRESS_INTERVAL_SECONDS = 1.0
@@ -69,7 +66,7 @@ class Teller:
             raise
         self._breaker.told()
         self._record.told(notification.task_id)
-        _published(notification.status.value).inc()
+        published(notification.status.value).inc()
 
     def progress_of(self, user_id: str, task_id: str) -> "ProgressTeller":
         """Return what a task tells its progress with."""
@@ -90,7 +87,7 @@ class Teller:
         except (Transient, PermanentError):
             PROGRESS_DROPPED.inc()
             return False
-        _published(notification.status.value).inc()
+        published(notification.status.value).inc()
         return True
 
     def now(self) -> float:

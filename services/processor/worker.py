@@ -5,7 +5,6 @@ import logging
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import cache
 
 from services.common.batcher import Batcher
 from services.common.errors import PermanentError, Transient
@@ -24,7 +23,7 @@ from services.processor.metrics import (
     HANDLER_ERRORS,
     QUEUE_WAIT_SECONDS,
     REPEATED,
-    TASK_SECONDS,
+    task_seconds,
 )
 from services.processor.outcome import (
     Back,
@@ -45,8 +44,6 @@ from services.processor.task import Task
 from services.processor.teller import Teller
 
 logger = logging.getLogger(__name__)
-
-_task_seconds = cache(TASK_SECONDS.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,9 +157,9 @@ class Worker:
             with span("handle"):
                 text = await self.runner.run(handed, self.max_task_seconds)
         except Exception:
-            _task_seconds("failed").observe(time.perf_counter() - started, exemplar())
+            task_seconds("failed").observe(time.perf_counter() - started, exemplar())
             raise
-        _task_seconds("finished").observe(time.perf_counter() - started, exemplar())
+        task_seconds("finished").observe(time.perf_counter() - started, exemplar())
         return text
 
     async def _lost(self, message: ReceivedMessage, past: Past) -> Verdict:

@@ -233,7 +233,6 @@ class World:
         self.running: list[str] = []
         self.held: Counter[str] = Counter()
         self.ended = 0
-        self.given_up = 0
         self.left_behind: set[str] = set()
         """Who was in the queue still when it last answered."""
 
@@ -254,7 +253,8 @@ class World:
         had_none = not self.queue
         got = [self.queue.popleft() for _ in range(min(asked, most, len(self.queue)))]
         self.left_behind = set(self.queue)
-        self.slots.received(asked, drained=had_none, ended_meanwhile=self.slots.ended_quickly - ended_before)
+        ended_meanwhile = None if had_none else self.slots.ended_quickly - ended_before
+        self.slots.received(asked, drained=had_none, ended_meanwhile=ended_meanwhile)
         for user in got:
             self.held[user] += 1
             self.slots.wait(user, user)
@@ -271,7 +271,6 @@ class World:
         if self.slots.waits_for_any(user) and self.slots.give_up(user, user):
             self.held[user] -= 1
             self.queue.append(user)
-            self.given_up += 1
 
     def start(self) -> None:
         while (turn := self.slots.start_next()) is not None:

@@ -14,6 +14,7 @@ from services.processor.record import Record
 from services.processor.teller import Teller
 from tests.support.fake_momento import FakeMomento
 from tests.support.hand_clock import HandClock
+from tests.support.soon import soon
 
 
 class Topic:
@@ -23,9 +24,12 @@ class Topic:
         self.told: list[str] = []
         self.error: Exception | None = None
         self.tries = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def publish(self, topic: str, text: str, *, deadline_seconds: float) -> None:
         self.tries += 1
+        await self.answers.wait()
         if self.error is not None:
             raise self.error
         self.told.append(f"{topic} {text}")
@@ -99,6 +103,34 @@ async def test_a_result_that_could_not_be_told_is_known_until_it_is(topic: Topic
     assert topic.told == ["user Finished task: done"]
 
 
+async def test_a_result_whose_telling_is_cut_off_is_known(topic: Topic, clock: HandClock) -> None:
+    """By a lost lease, or a drain."""
+    record = Record(NewsRecord(FakeMomento().as_momento(), 86_400), clock=clock)
+    news = finished("1", "done", 0)
+    topic.answers.clear()
+    telling = asyncio.create_task(teller(topic, clock, record).final("user", news))
+    await soon(lambda: topic.tries == 1)
+    telling.cancel()
+    await asyncio.wait({telling})
+    assert record.is_untold("1")
+
+
+async def test_a_result_that_could_not_be_written_is_known_while_it_is_being_told(
+    topic: Topic, clock: HandClock
+) -> None:
+    momento = FakeMomento()
+    momento.error = MomentoUnavailable("the cache is out")
+    record = Record(NewsRecord(momento.as_momento(), 86_400), clock=clock)
+    news = finished("1", "done", 0)
+    topic.answers.clear()
+    telling = asyncio.create_task(teller(topic, clock, record).final("user", news))
+    await soon(lambda: topic.tries == 1)
+    assert await record.find("user", "1") == news
+    topic.answers.set()
+    await telling
+    assert not record.is_untold("1")
+
+
 async def test_news_that_can_never_be_told_is_tried_once_and_holds_no_slot(topic: Topic, clock: HandClock) -> None:
     """A key that may not publish is no such case: `Momento` tries for as long as it is refused."""
     topic.error = MomentoRefused("no such topic")
@@ -131,7 +163,7 @@ async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(clock: Han
 async def test_no_more_of_a_long_result_is_kept_than_can_be_told(topic: Topic, clock: HandClock) -> None:
     record = Record(None, clock=clock)
     long = finished("1", "ä" * 1_000_000, 0)
-    record.keep_untold(long)
+    await record.write("user", long)
     kept = await record.find("user", "1")
     assert kept is not None
     assert len(kept.message) < 5_000
