@@ -10,6 +10,7 @@ from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
 from services.processor.metrics import RECEIVED, REDELIVERED
 from services.processor.outcome import Back, Lost, Verdict
+from services.processor.seat import spawn_with_seat
 from services.processor.settlement import Settlement
 from services.processor.slots import Slots
 from services.processor.worker import Worker
@@ -106,7 +107,7 @@ class Pool:
         if lease.lost:  # while it waited
             self._slots.finished(user_id)
         else:
-            self._spawn(self._work(user_id, lease))
+            self._keep(spawn_with_seat(self._work(user_id, lease), name="message"))
 
     async def _work(self, user_id: str, lease: Lease) -> None:
         started = time.monotonic()
@@ -149,11 +150,12 @@ class Pool:
         if not await self._settlement.give_back(lease, 0, reason) and self._draining:
             self._drained_badly = True
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work, name="message")
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        self._keep(asyncio.get_running_loop().create_task(work, name="message"))
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
 
     async def _until_done(self, seconds: float, hurried: asyncio.Event) -> None:
         """Wait for the tasks until all are done, time is up, or a second signal hurries."""

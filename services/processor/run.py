@@ -3,9 +3,11 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 from services.processor.handler import Handler
 from services.processor.metrics import ABANDONED
+from services.processor.seat import call_beside
 from services.processor.task import Task
 
 logger = logging.getLogger(__name__)
@@ -34,7 +36,7 @@ class Runner:
         """
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()  # `asyncio.wait` takes three times the CPU time
-        work: asyncio.Task[str] = loop.create_task(self._call(task, over), name="handler")
+        work = call_beside(partial(self._call, task, over))
         timer = loop.call_later(limit_seconds, _set, over)
         try:
             await over
