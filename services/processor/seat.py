@@ -33,7 +33,7 @@ class Seat:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="handler")
 
     def take(self, call: Call) -> "asyncio.Task[str]":
-        """Have `call` called, in a copy of the caller's context; answers the task, which is the caller's from now on."""
+        """Have `call` called, in a copy of the caller's context; answers the task, the caller's from now on."""
         task, self._task = self._task, None
         assert task is not None  # noqa: S101 — it is free
         self._call, self._context = call, contextvars.copy_context()
