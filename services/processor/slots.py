@@ -1,8 +1,8 @@
 """Slots: which message starts next, so that no user holds more than a share of them while others wait.
 
 A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue had nothing
-when it was last asked, or it cannot be asked for more: as many messages as there are slots are held or asked for, and
-a poll that is open for long would bring whoever else waits.
+when it was last asked, or it can hardly be asked for more: nearly as many messages as there are slots wait or are asked
+for, and a poll that is open for long would bring whoever else waits.
 """
 
 import math
@@ -14,6 +14,10 @@ from services.processor.ahead import QUICK_SECONDS, Ahead
 
 M = TypeVar("M")
 
+LINE_SLACK_SHARE = 0.2
+"""Of all slots: how much of the line may be empty and it counts as full. Were it none, each start would have to wait for
+a call that brings the one message in its place."""
+
 
 class Slots(Generic[M]):
     """Counts slots and keeps the line. `M` is whatever stands for a held message."""
@@ -21,6 +25,7 @@ class Slots(Generic[M]):
     def __init__(self, capacity: int, user_share: float) -> None:
         self.capacity = capacity
         self._user_limit = max(1, int(capacity * user_share))
+        self._full_line = capacity - int(capacity * LINE_SLACK_SHARE)
         self.running = 0
         """Slots taken."""
         self.waiting = 0
@@ -124,4 +129,4 @@ class Slots(Generic[M]):
         return self._running.get(user_id, 0)
 
     def _nobody_else_waits(self) -> bool:
-        return self._drained or self.waiting + self._reserved >= self.capacity
+        return self._drained or self.waiting + self._reserved >= self._full_line
