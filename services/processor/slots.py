@@ -1,8 +1,8 @@
 """Slots: which message starts next, so that no user holds more than a share of them while others wait.
 
 A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue had nothing
-when it was last asked, or it can hardly be asked for more: nearly as many messages as there are slots wait or are asked
-for, and a poll that is open for long would bring whoever else waits.
+when it was last asked, or it can hardly be asked for more: nearly as many messages as there are slots wait or are
+asked for, and a poll that is open for long would bring whoever else waits.
 """
 
 import math
