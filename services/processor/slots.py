@@ -15,8 +15,8 @@ from services.processor.ahead import QUICK_SECONDS, Ahead
 M = TypeVar("M")
 
 LINE_SLACK_SHARE = 0.2
-"""Of all slots: how much of the line may be empty and it counts as full. Were it none, each start would have to wait for
-a call that brings the one message in its place."""
+"""Of all slots: how much of the line may be empty and it counts as full. Were it none, each start would have to wait
+for a call that brings the one message in its place."""
 
 
 class Slots(Generic[M]):
