@@ -133,7 +133,7 @@ class Worker:
                     await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
                 else:
                     QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
-                text = await self._run(lease, task, data, fields)
+                text = await self._run(lease, task, data, fields, past)
                 if message.receive_count > 1:  # telling may take long, and whose process dies meanwhile is no killer
                     await self.attempts.note(message, past.failed, Last.ENDED)
                 return text
@@ -141,13 +141,13 @@ class Worker:
                 await self.attempts.note(message, past.failed, Last.ENDED)
                 raise
 
-    async def _run(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> str:
+    async def _run(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past) -> str:
         handed = Task(
             id=task.task_id,
             user_id=task.user_id,
             data=data,
             fields=fields,
-            attempt=lease.message.receive_count,
+            attempt=self.policy.attempt(past, lease.message.receive_count),
             deadline=time.time() + self.max_task_seconds,
             tell=self.teller.progress_of(task.user_id, task.task_id),
         )
@@ -237,7 +237,7 @@ def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: 
             "messaging.operation.type": "process",
             "messaging.message.id": message.message_id,
             "task.id": task_id,
-            "task.attempt": message.receive_count,
+            "task.delivery": message.receive_count,
             "task.outcome": outcome,
         }
     )
