@@ -77,9 +77,11 @@ async def test_an_expired_session_says_so_and_keeps_what_was_sent(
     await end_session(stack, user)
     await expire_tokens_under(page.page)
     await page.send("sent too late")
+    await page.page.get_by_label("New task").fill("not sent yet")
     await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
     await page.sign_in(user)
     await page.shows("sent too late")
+    await expect(page.page.get_by_label("New task")).to_have_value("not sent yet")
 
 
 async def test_a_session_that_the_services_refuse_is_over_too(

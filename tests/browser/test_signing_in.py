@@ -63,6 +63,20 @@ async def test_a_page_load_needs_no_second_sign_in_and_no_sign_in_screens(page: 
     assert not [url for url in loaded if "SignIn" in url]
 
 
+async def test_what_is_typed_outlives_a_page_load_and_is_forgotten_when_it_was_sent(page: TaskPage) -> None:
+    """As when the page goes on with a newer one, after a deploy."""
+    field = page.page.get_by_label("New task")
+    await field.fill("half a thought")
+    await page.page.reload()
+    await page.live()
+    await expect(field).to_have_value("half a thought")
+    await field.press("Enter")
+    await page.shows("half a thought")
+    await page.page.reload()
+    await page.live()
+    await expect(field).to_have_value("")
+
+
 async def test_sign_out_leaves_nothing_and_the_next_user_sees_nothing(page: TaskPage, stack: BrowserStack) -> None:
     await page.send("a secret of the first")
     await page.shows("a secret of the first")
@@ -70,12 +84,15 @@ async def test_sign_out_leaves_nothing_and_the_next_user_sees_nothing(page: Task
     await page.send("wait 2: still running at sign-out")
     await page.shows("still running", "sent")
     assert await stack.streams_of(first) == 1
+    await page.page.get_by_label("New task").fill("a secret that was not sent")
     await page.sign_out()
-    assert await page.page.evaluate("Object.keys(localStorage).filter((k) => k.startsWith('notification-api'))") == []
+    for storage in ("localStorage", "sessionStorage"):
+        assert await page.page.evaluate(f"Object.keys({storage}).filter((k) => k.startsWith('notification-api'))") == []
     await until_no_stream(stack, first)
     await expect(page.page.get_by_text("a secret")).to_have_count(0)
 
     await page.sign_in(await stack.sign_up())
+    await expect(page.page.get_by_label("New task")).to_have_value("")
     before = await page.toasts()
     await stack.post(first, "wait 0: news of the first")
     await page.send("my own")

@@ -1,7 +1,7 @@
 /**
  * A deploy takes away the files of the page before it: what a tab has not loaded by then, it cannot load any more.
  */
-const KEY = "notification-api:reloaded-at";
+const KEY = "notification-api-reloaded-at";
 /** While servers of both versions answer, reloading might go on and on. */
 const PAUSE_MS = 60_000;
 

@@ -4,6 +4,7 @@ import {
   NotificationClient,
   type ClientState,
   type GetIdToken,
+  type Memory,
   type News,
   type Notification,
   type Problem,
@@ -32,12 +33,15 @@ export class Workspace {
   readonly problem = shallowRef<Problem | null>(null);
   readonly delay = shallowRef<Delay | null>(null);
   readonly system: SystemNotifications;
+  /** What is typed and not sent: this tab's, whose page may be loaded anew under the user's hands. */
+  readonly draft: Memory;
   readonly #client: NotificationClient;
   readonly #letters: Letters;
   readonly #outbox: Outbox;
   readonly #tabs: Tabs;
   readonly #memory: TaskMemory;
   readonly #storage: UserStorage;
+  readonly #tabStorage: UserStorage;
   readonly #early = new EarlyNews(this.book, (told) => this.#apply(told));
   readonly #title = new PageTitle();
   readonly #toasts = new Toasts();
@@ -75,6 +79,9 @@ export class Workspace {
     this.#getIdToken = idTokenOf(user.id);
     this.#storage = new UserStorage(user.id);
     this.#storage.clearOthers();
+    this.#tabStorage = new UserStorage(user.id, sessionStorage);
+    this.#tabStorage.clearOthers();
+    this.draft = this.#tabStorage.item("draft");
     this.#letters = new Letters(this.#storage.shelf("outbox"));
     this.#memory = new TaskMemory(this.#storage.item("tasks"), this.book);
     this.system = new SystemNotifications(this.#storage.item("system-notifications"));
@@ -140,6 +147,7 @@ export class Workspace {
     this.#client.signOut();
     this.#memory.forget();
     this.#storage.clear();
+    this.#tabStorage.clear();
     this.book.clear();
   }
 
