@@ -1,6 +1,6 @@
 """`python -m local.demo`: sign up, sign in, subscribe, post N tasks (default 3) and print their news.
 
-Exit status: 0 when every task's news came exactly once, 1 when not, 2 when it cannot start as asked.
+Exit status: 0 when every task has finished and was told exactly once, 1 when not, 2 when it cannot start as asked.
 """
 
 import asyncio

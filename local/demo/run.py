@@ -26,7 +26,7 @@ PLAIN = ("Finished task: ", "Failed task: ")
 
 
 async def demonstrate(page_url: str, count: int) -> None:
-    """Returns when every task's news came exactly once; DemoError says what went wrong otherwise."""
+    """Returns when every task has finished and was told once; DemoError says what went wrong otherwise."""
     async with api(page_url) as calls:
         config = await calls.config()
         id_token = await new_user(calls, config)
@@ -40,7 +40,7 @@ async def demonstrate(page_url: str, count: int) -> None:
                 await post_all(calls, config, id_token, tally, bar)
     say(tally.summary())
     if problems := tally.problems():
-        raise DemoError(f"Not every task's news came exactly once: {'; '.join(problems)}.")
+        raise DemoError(f"Not every task finished and was told once: {'; '.join(problems)}.")
 
 
 def progress(count: int) -> "tqdm[Any]":

@@ -65,7 +65,7 @@ class Tally:
         return len(self._counts) == self.expected
 
     def problems(self) -> list[str]:
-        """Why this was not as it should be; empty when every task's news came exactly once and says `finished`."""
+        """Why this was not as it should be; empty when every task was told once, as finished."""
         missing = self.expected - len(self._counts)
         doubled = sum(1 for count in self._counts.values() if count > 1)
         failed = sum(1 for told in self.told if told.status != "finished")
