@@ -43,8 +43,9 @@ class Seat:
 
     def close(self, _: object = None) -> None:
         """End the task, unless it was taken."""
-        if self._task is not None:
-            self._task.cancel()
+        task, self._task = self._task, None  # kept, it would hold its own frame, and so this, until a collection
+        if task is not None:
+            task.cancel()
 
     async def _run(self) -> str:
         if self._call is None:

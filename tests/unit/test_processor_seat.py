@@ -123,9 +123,13 @@ async def test_a_message_is_freed_without_a_collection() -> None:
     async def work() -> None:
         await call_beside(call)
 
+    async def without() -> None:
+        await asyncio.sleep(0)
+
     async def many() -> None:
         for _ in range(50):
             await spawn_with_seat(work(), name="message")
+            await spawn_with_seat(without(), name="message")
         await asyncio.sleep(0)
 
     await many()
