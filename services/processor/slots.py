@@ -129,4 +129,8 @@ class Slots(Generic[M]):
         return self._running.get(user_id, 0)
 
     def _nobody_else_waits(self) -> bool:
-        return self._drained or self.waiting + self._reserved >= self._full_line
+        if self._drained:
+            return True
+        is_full = self.waiting + self._reserved >= self._full_line
+        # The slots that open calls were made for are for whoever these bring.
+        return is_full and self.running + self._reserved < self.capacity

@@ -116,6 +116,22 @@ def test_a_flood_keeps_to_its_share_until_the_line_is_full() -> None:
     assert start_all(slots) == {"flood": 1}
 
 
+def test_a_flood_leaves_the_slots_that_open_calls_were_made_for_to_whom_these_bring() -> None:
+    slots = Slots[str](20, 0.5)
+    for _ in range(2):
+        full_poll(slots, *["flood"] * 10)
+        start_all(slots)
+    asked = slots.reserve()
+    assert (slots.running, slots.waiting, asked) == (10, 10, 10)
+    slots.finished("flood")
+    start_all(slots)
+    slots.received(asked, drained=False)
+    for number in range(10):
+        slots.wait(f"quiet-{number}", "quiet")
+    start_all(slots)
+    assert sum(slots._running[f"quiet-{number}"] for number in range(10)) == 10
+
+
 def test_a_late_user_overtakes_the_flood_that_came_before() -> None:
     slots = Slots[str](4, 0.5)
     short_poll(slots, *["flood"] * 4)
