@@ -326,9 +326,10 @@ class World:
         counts = Counter(self.running)
         if counts[started] > self.limit:
             assert all(counts[user] >= self.limit for user, held in self.held.items() if held and user != started)
-            capacity, in_line = self.slots.capacity, self.slots.waiting + 1 + sum(asked for asked, _ in self.polls)
-            line_is_full = in_line >= capacity - capacity // 5
-            assert line_is_full or not self.left_behind - {started}
+            capacity, asked_for = self.slots.capacity, sum(asked for asked, _ in self.polls)
+            line_is_full = self.slots.waiting + 1 + asked_for >= capacity - capacity // 5
+            slots_are_left = self.slots.running + asked_for <= capacity
+            assert (line_is_full and slots_are_left) or not self.left_behind - {started}
 
     def settle(self, most: int = 10) -> None:
         """Poll as the poller does, until there is nothing to ask for or nothing to get."""
