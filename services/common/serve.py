@@ -30,8 +30,9 @@ logger = logging.getLogger(__name__)
 EXIT_SETTINGS = 2
 OPERATIONS_SHUTDOWN_SECONDS = 1.0
 GARBAGE_THRESHOLDS = (5_000, 10, 10)
-"""How many new objects the garbage collector waits for. At its 700 it takes a seventh of the CPU time under load: what
-is in flight is looked at again and again. Reference counts free nearly everything; what is in a cycle waits longer."""
+"""How many new objects the garbage collector waits for. At the 700 of Python 3.11 it takes a seventh of the
+CPU time under load: what is in flight is looked at again and again. Reference counts free nearly everything; what
+is in a cycle waits longer."""
 LEAVE_SECONDS = 2.0
 """How long what was given up already, such as a handler that never returns, may hold up the end of the process."""
 

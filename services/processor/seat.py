@@ -1,8 +1,7 @@
 """A message's task and its handler's begin in one round of the event loop.
 
 A handler has a task of its own, which can be given up without the message's. Made only when the message's task asks for
-it, it would begin a round later, and so would the next message on that slot: a busy loop takes a millisecond for a
-round.
+it, it would begin a round later, which a busy loop takes a millisecond for, and the slot would be held as much longer.
 """
 
 import asyncio
@@ -15,18 +14,17 @@ Call = Callable[[], Awaitable[str]]
 class Seat:
     """A task that waits for the handler that it is to call."""
 
-    __slots__ = ("_call", "_context", "_task", "_wanted")
+    __slots__ = ("_given", "_task", "_wanted")
 
     def __init__(self) -> None:
-        self._call: Call | None = None
-        self._context: contextvars.Context | None = None
+        self._given: tuple[Call, contextvars.Context] | None = None
         self._wanted: asyncio.Future[None] | None = None
         self._task: asyncio.Task[str] | None = None
 
     @property
     def is_free(self) -> bool:
-        """Whether the task still waits."""
-        return self._task is not None
+        """Whether the task still waits; whoever cancels all tasks may have ended it."""
+        return self._task is not None and not self._task.cancelling()
 
     def open(self) -> None:
         """Begin the task."""
@@ -36,7 +34,7 @@ class Seat:
         """Have `call` called, in a copy of the caller's context; answers the task, the caller's from now on."""
         task, self._task = self._task, None
         assert task is not None  # noqa: S101 — it is free
-        self._call, self._context = call, contextvars.copy_context()
+        self._given = call, contextvars.copy_context()
         if self._wanted is not None:
             self._wanted.set_result(None)
         return task
@@ -48,11 +46,11 @@ class Seat:
             task.cancel()
 
     async def _run(self) -> str:
-        if self._call is None:
+        if self._given is None:
             self._wanted = asyncio.get_running_loop().create_future()
             await self._wanted
-        call, context, self._call, self._context = self._call, self._context, None, None
-        assert call is not None and context is not None  # noqa: S101, PT018 — `take` has set both
+        assert self._given is not None  # noqa: S101 — `take` has set it
+        (call, context), self._given = self._given, None
         for variable, value in context.items():
             variable.set(value)
         return await call()

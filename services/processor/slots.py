@@ -2,7 +2,7 @@
 
 A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue had nothing
 when it was last asked, or it can hardly be asked for more: nearly as many messages as there are slots wait or are
-asked for, and a poll that is open for long would bring whoever else waits.
+asked for. Even then the slots that open calls were made for stay free for whoever these bring.
 """
 
 import math

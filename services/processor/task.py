@@ -20,7 +20,7 @@ class Task:
     fields: Mapping[str, Any]
     """The whole request body, `data` included."""
     attempt: int
-    """1 at first, and one more after each that failed; the last is MAX_ATTEMPTS. What was cut off does not count."""
+    """1 at first, one more after each that failed (docs/handlers.md); from MAX_ATTEMPTS on a failure is the last."""
     deadline: float
     """When the handler's time is up, epoch seconds."""
     tell: Callable[[str], Awaitable[bool]] = field(default=_nobody, repr=False)
