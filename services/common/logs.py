@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.orjson import OrjsonFormatter
 
+from services.common.describe import describe_traceback
 from services.common.settings import ServiceSettings
 from services.common.tracing import trace_id
 
@@ -40,6 +41,16 @@ class log_context:  # noqa: N801 — read as the verb of a ``with`` statement; a
 
 
 class _ContextFormatter(OrjsonFormatter):
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            return super().format(record)
+        except Exception as error:  # noqa: BLE001 — an argument's own method raised; the line must not be lost
+            record = logging.makeLogRecord({**record.__dict__, "msg": _unformatted(record, error), "args": None})
+            return super().format(record)
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 — logging's name
+        return describe_traceback(ei[1]) if ei[1] is not None else "no exception"
+
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         log_data.update(_context.get())
         if (trace := trace_id()) is not None:
@@ -51,6 +62,10 @@ class _ContextFormatter(OrjsonFormatter):
             return super().jsonify_log_record(log_data)
         except TypeError:  # orjson refuses lone surrogates, which headers and file names of others may hold
             return json.dumps(log_data, default=str)
+
+
+def _unformatted(record: logging.LogRecord, error: Exception) -> str:
+    return f"{record.msg} (its values cannot be formatted: {type(error).__name__})"
 
 
 def configure_logging(settings: ServiceSettings) -> None:

@@ -1,0 +1,87 @@
+"""Text of errors that are not ours: bounded in length, and never an error itself.
+
+A handler's exception may have a `__str__` that raises or answers megabytes, and may nest without end. What explains a
+failure has to reach the log and the dead letter all the same.
+"""
+
+import traceback
+from collections.abc import Iterator
+from types import TracebackType
+
+MAX_MESSAGE = 2_000
+"""Characters kept of one error's message."""
+MAX_ERRORS = 10
+"""Errors described of a chain or a group."""
+MAX_FRAMES = 30
+"""Innermost frames kept of a traceback."""
+
+
+def describe_error(error: BaseException, max_characters: int = MAX_MESSAGE) -> str:
+    """Return ``Type: message``, cut at `max_characters`."""
+    name = _type_name(error)
+    try:
+        text = str(error)[:max_characters]
+    except BaseException:  # noqa: BLE001 — its own method raised, whatever that is
+        text = "(its message cannot be read)"
+    return f"{name}: {text}"[:max_characters] if text else name
+
+
+def describe_traceback(error: BaseException) -> str:
+    """Return the tracebacks and messages of an error, its causes and its group members."""
+    try:
+        return "\n".join(_lines(each) for each in _first(error))
+    except BaseException:  # noqa: BLE001 — an attribute of the error raised
+        return describe_error(error)
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """Yield the errors that a group holds at any depth, or the error itself; at most a thousand are looked at."""
+    waiting, left = [error], 1_000
+    while waiting and left:
+        left -= 1
+        each = waiting.pop()
+        if issubclass(type(each), BaseExceptionGroup):
+            waiting.extend(_members(each))
+        else:
+            yield each
+
+
+def _first(error: BaseException) -> list[BaseException]:
+    """The error, then its causes and members, breadth first, `MAX_ERRORS` at most."""
+    found, seen = [error], {id(error)}
+    for each in found:
+        for other in (*_causes(each), *_members(each)):
+            if len(found) < MAX_ERRORS and id(other) not in seen:
+                found.append(other)
+                seen.add(id(other))
+    return found
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return [] if cause is None else [cause]
+
+
+def _members(error: BaseException) -> tuple[BaseException, ...]:
+    if not issubclass(type(error), BaseExceptionGroup):
+        return ()
+    # The descriptor itself: a subclass may have an `exceptions` of its own that raises.
+    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)  # type: ignore[attr-defined]
+    return members
+
+
+def _lines(error: BaseException) -> str:
+    frames = "".join(traceback.format_tb(_traceback(error), limit=-MAX_FRAMES))
+    return f"Traceback (most recent call last):\n{frames}{describe_error(error)}"
+
+
+def _traceback(error: BaseException) -> TracebackType | None:
+    found: TracebackType | None = error.__traceback__
+    return found
+
+
+def _type_name(error: BaseException) -> str:
+    try:
+        return str(type(error).__name__)
+    except BaseException:  # noqa: BLE001 — a metaclass may do anything
+        return "an error without a name"
