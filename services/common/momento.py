@@ -167,21 +167,33 @@ class Momento:
         """Remove the item at `key`, if it is there."""
         await self._call("delete", lambda clients: clients.cache.delete(self.cache_name, key), CacheDelete.Success)
 
-    async def dictionary_set(self, name: str, field: str, value: bytes, *, ttl_seconds: float) -> None:
+    async def dictionary_set(
+        self,
+        name: str,
+        field: str,
+        value: bytes,
+        *,
+        ttl_seconds: float,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
         """Set one field; the whole dictionary then lives `ttl_seconds` from now."""
         ttl = CollectionTtl(timedelta(seconds=ttl_seconds), refresh_ttl=True)
         await self._call(
             "dictionary-set",
             lambda clients: clients.cache.dictionary_set_fields(self.cache_name, name, {field: value}, ttl=ttl),
             CacheDictionarySetFields.Success,
+            deadline_seconds,
         )
 
-    async def dictionary_get(self, name: str, field: str) -> bytes | None:
+    async def dictionary_get(
+        self, name: str, field: str, *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> bytes | None:
         """Return one field, or None."""
         answer = await self._call(
             "dictionary-get",
             lambda clients: clients.cache.dictionary_get_fields(self.cache_name, name, [field]),
             (CacheDictionaryGetFields.Hit, CacheDictionaryGetFields.Miss),
+            deadline_seconds,
         )
         if not isinstance(answer, CacheDictionaryGetFields.Hit):
             return None

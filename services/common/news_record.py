@@ -1,6 +1,7 @@
-"""The record of final notifications: what makes a redelivery harmless and lets a client catch up.
+"""The notification history: it makes a redelivery harmless and lets a client catch up.
 
-A dictionary a user in the Momento cache, ``news:<userId>``, field ``taskId``, value the notification as JSON.
+A dictionary a user in the Momento cache, ``news:<userId>``. Its fields are task ids, as a rule; the value is the
+notification as JSON, with ``storedAt`` (epoch ms of the write), ``messageId`` and ``bodyHash`` where they are known.
 """
 
 import logging
@@ -12,87 +13,198 @@ import orjson
 from prometheus_client import Counter
 
 from services.common.errors import PermanentError, Transient
+from services.common.history_cursor import Cursor, digest
 from services.common.metrics import PREFIX
-from services.common.momento import Momento
+from services.common.momento import DEADLINE_SECONDS, Momento
 from services.common.notification import Format, Notification, Status
 
 logger = logging.getLogger(__name__)
 
 NEWEST = 200
-"""Notifications kept for a user."""
+"""Entries retained for a user."""
 
 TRIMMED = Counter("record_trimmed", "Records removed because a user had more than are kept.", namespace=PREFIX)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """A final notification as it is stored."""
+
+    notification: Notification
+    message_id: str | None = None
+    """The SQS message id of the delivery that was dead-lettered; only where the task failed."""
+    body_hash: str | None = None
+    """Hex digest of the task's first body; only for an idempotent task."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a client has not been given yet, and the cursor to ask with the next time."""
+
+    notifications: list[Notification]
+    cursor: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """A user's retained notifications at one moment."""
+
+    by_digest: Mapping[bytes, Notification]
+    size_bytes: int
+    """Of the whole dictionary as it was fetched, which is what Momento's quota counts."""
+
+    def page(self, cursor: Cursor | None) -> Page:
+        """Return the notifications that `cursor` does not name, oldest first."""
+        given = cursor.digests if cursor is not None else frozenset[bytes]()
+        new = [one for key, one in self.by_digest.items() if key not in given]
+        new.sort(key=lambda one: (one.time_ms, one.task_id))
+        return Page(new, str(Cursor(frozenset(self.by_digest))))
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    field: str
+    entry: HistoryEntry
+    stored_ms: int
+
+
 @dataclass(frozen=True, slots=True)
 class NewsRecord:
-    """Reads and writes users' records. Errors are `Momento`'s."""
+    """Reads and writes users' histories. Errors are `Momento`'s."""
 
     momento: Momento
     retention_seconds: float
 
-    async def write(self, user_id: str, notification: Notification) -> None:
-        """Remember `notification` as what became of its task."""
+    async def write(
+        self,
+        user_id: str,
+        entry: HistoryEntry,
+        now_ms: int,
+        *,
+        field: str | None = None,
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        """Store `entry`.
+
+        :param field: where an entry does not take the place of its task's own, what it is stored under.
+        """
         await self.momento.dictionary_set(
             _name(user_id),
-            notification.task_id,
-            notification.encode(Format.JSON).encode(),
+            entry.notification.task_id if field is None else field,
+            _encode(entry, now_ms),
             ttl_seconds=self.retention_seconds,
+            deadline_seconds=deadline_seconds,
         )
 
-    async def find(self, user_id: str, task_id: str, now_ms: int) -> Notification | None:
-        """Return what became of a task, or None. What is not kept may be there still: each write renews all of it."""
+    async def find(self, user_id: str, task_id: str, now_ms: int) -> HistoryEntry | None:
+        """Return a task's entry, or None. An expired entry may still exist: each write renews the whole dictionary."""
         value = await self.momento.dictionary_get(_name(user_id), task_id)
-        known = None if value is None else _notification(task_id, value)
-        return known if known is not None and known.time_ms > self._oldest_ms(now_ms) else None
+        if value is None:
+            return None
+        stored = _decode(task_id, value)
+        if stored is None:
+            _log_unreadable(1)
+            return None
+        return stored.entry if stored.stored_ms > self._oldest_ms(now_ms) else None
 
-    async def since(self, user_id: str, after_ms: int, now_ms: int) -> list[Notification]:
-        """Return the user's notifications later than `after_ms`, oldest first, and remove what is not kept.
+    async def page(self, user_id: str, cursor: Cursor | None, now_ms: int) -> Page:
+        """Return the notifications that `cursor` does not name, oldest first, and the next cursor."""
+        return (await self.read(user_id, now_ms)).page(cursor)
 
-        Reading is where trimming belongs: the common path of a task stays one write.
+    async def read(self, user_id: str, now_ms: int) -> History:
+        """Return the user's history, and remove the entries that are not retained.
+
+        Entries are removed on reading so that the common path of a task stays one write.
         """
         fields = await self.momento.dictionary_fetch(_name(user_id))
-        kept, surplus = _newest(fields, self._oldest_ms(now_ms))
-        if surplus:
-            await self._trim(user_id, surplus)
-        return [notification for notification in kept if notification.time_ms > after_ms]
+        readable = [one for field, value in fields.items() if (one := _decode(field, value)) is not None]
+        # An entry that cannot be read is left alone: it may be a newer version's, which reads and trims it itself.
+        # So there is no need for a bound here, and deleting would lose notifications during a rollout.
+        if unreadable := len(fields) - len(readable):
+            _log_unreadable(unreadable)
+        retained = _retained(readable, self._oldest_ms(now_ms), now_ms)
+        if len(retained) < len(readable):
+            kept = {one.field for one in retained}
+            await self._remove(user_id, [one.field for one in readable if one.field not in kept])
+        return History(
+            {digest(one.entry.notification): one.entry.notification for one in retained},
+            sum(len(field.encode()) + len(value) for field, value in fields.items()),
+        )
 
     async def trim(self, user_id: str, now_ms: int) -> None:
-        """Remove what is not kept, for a user who never reads."""
-        await self.since(user_id, now_ms, now_ms)
+        """Remove the entries that are not retained, for a user who never reads."""
+        await self.read(user_id, now_ms)
 
     def _oldest_ms(self, now_ms: int) -> int:
         return now_ms - int(self.retention_seconds * 1000)
 
-    async def _trim(self, user_id: str, task_ids: list[str]) -> None:
-        TRIMMED.inc(len(task_ids))
+    async def _remove(self, user_id: str, fields: list[str]) -> None:
+        TRIMMED.inc(len(fields))
         try:
-            await self.momento.dictionary_remove(_name(user_id), task_ids)
+            await self.momento.dictionary_remove(_name(user_id), fields)
         except (Transient, PermanentError):
-            return  # they are not told either way, and the next reader removes them
+            return  # they are not shown either way, and the next reader removes them
 
 
-def _newest(fields: Mapping[str, bytes], oldest_ms: int) -> tuple[list[Notification], list[str]]:
-    readable = [one for task_id, value in fields.items() if (one := _notification(task_id, value)) is not None]
-    notifications = sorted(readable, key=lambda one: (one.time_ms, one.task_id))
-    kept = [one for one in notifications if one.time_ms > oldest_ms][-NEWEST:]
-    keep = {one.task_id for one in kept}
-    return kept, [task_id for task_id in fields if task_id not in keep]
+def _retained(entries: list[_Stored], oldest_ms: int, now_ms: int) -> list[_Stored]:
+    """Return the newest entries in the order of writing, since a late write bears an old time.
+
+    Entries that are in the future by this pod's clock are counted by themselves. Otherwise a pod whose clock is ahead
+    would push out whatever the other pods write, until their clocks have reached the times it wrote.
+    """
+    entries = sorted((one for one in entries if one.stored_ms > oldest_ms), key=lambda one: (one.stored_ms, one.field))
+    past = [one for one in entries if one.stored_ms <= now_ms]
+    return past[-NEWEST:] + entries[len(past) :][-NEWEST:]
 
 
-def _notification(task_id: str, value: bytes) -> Notification | None:
-    """Read a record; one that cannot be read, such as another version's, hides itself and not the others."""
+def _encode(entry: HistoryEntry, now_ms: int) -> bytes:
+    fields: dict[str, Any] = orjson.loads(entry.notification.encode(Format.JSON))
+    fields["storedAt"] = now_ms
+    if entry.message_id is not None:
+        fields["messageId"] = entry.message_id
+    if entry.body_hash is not None:
+        fields["bodyHash"] = entry.body_hash
+    return orjson.dumps(fields)
+
+
+def _decode(field: str, value: bytes) -> _Stored | None:
+    """Read an entry; None if this version cannot. Fields that it does not know are ignored."""
     try:
-        fields: dict[str, Any] = orjson.loads(value)
-        return Notification(
-            task_id=task_id,
-            status=Status(fields["status"]),
-            message=str(fields["message"]),
-            time_ms=int(fields["time"]),
+        fields = orjson.loads(value)
+        notification = Notification(
+            task_id=_text(fields.get("taskId", field)),
+            status=Status(_text(fields["status"])),
+            message=_text(fields["message"]),
+            time_ms=_whole(fields["time"]),
         )
-    except (ValueError, KeyError, TypeError) as error:
-        logger.warning("a record cannot be read: %s", type(error).__name__, extra={"action": "record"})
+        entry = HistoryEntry(
+            notification=notification,
+            message_id=_text_or_none(fields.get("messageId")),
+            body_hash=_text_or_none(fields.get("bodyHash")),
+        )
+        return _Stored(field, entry, _whole(fields.get("storedAt", notification.time_ms)))
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def _text_or_none(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise TypeError
+
+
+def _log_unreadable(count: int) -> None:
+    logger.warning("history entries that cannot be read are left alone", extra={"action": "record", "entries": count})
 
 
 def _name(user_id: str) -> str:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from cachetools import TTLCache
 
 from services.common.errors import PermanentError, Transient
-from services.common.news_record import NEWEST, NewsRecord
+from services.common.news_record import NEWEST, HistoryEntry, NewsRecord
 from services.common.notification import MAX_BYTES, Notification
 from services.processor.metrics import RECORD_UNAVAILABLE
 
@@ -55,7 +55,7 @@ class Record:
             return
 
         async def write() -> bool:
-            await news.write(user_id, notification)
+            await news.write(user_id, HistoryEntry(notification=notification), _now_ms())
             return True
 
         if not await self.guarded("write", write, otherwise=False):
@@ -69,7 +69,8 @@ class Record:
         untold = self._untold.get(task_id)
         if untold is not None or news is None:
             return untold
-        return await self.guarded("find", lambda: news.find(user_id, task_id, _now_ms()), None)
+        entry = await self.guarded("find", lambda: news.find(user_id, task_id, _now_ms()), None)
+        return None if entry is None else entry.notification
 
     def keep_untold(self, notification: Notification) -> None:
         """Remember it in this process as well: it could not be told, and perhaps not be written either."""

@@ -1,6 +1,5 @@
 """The token service: GET /token vends access to one's own topic, GET /notifications tells what one missed."""
 
-import re
 import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -10,6 +9,7 @@ import orjson
 from aiohttp import web
 
 from services.common.authentication import USER, require_user
+from services.common.history_cursor import Cursor, NotACursorError
 from services.common.lifecycle import Lifecycle
 from services.common.momento_app import MOMENTO, use_momento
 from services.common.news_record import NewsRecord
@@ -25,8 +25,6 @@ from services.token.vendor import TokenVendor
 SETTINGS = web.AppKey("settings", TokenSettings)
 VENDOR = web.AppKey("vendor", TokenVendor)
 RECORD = web.AppKey("record", NewsRecord)
-
-_MOMENT = re.compile(r"[0-9]{1,15}")
 
 
 def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application:
@@ -73,18 +71,24 @@ async def get_token(request: web.Request) -> web.Response:
 
 
 async def get_notifications(request: web.Request) -> web.Response:
-    """Answer the user's own final notifications after a moment, oldest first."""
-    after_ms = _after_ms(request.query.getall("after", ["0"]))
+    """Answer the user's own final notifications that the cursor does not name, oldest first."""
+    cursor = _cursor(request.query.getall("after", [""]))
     if not request.app[SETTINGS].news_retention_seconds:
-        return _json({"notifications": []})
-    found = await request.app[RECORD].since(request[USER].sub, after_ms, int(time.time() * 1000))
-    return _json({"notifications": [orjson.Fragment(one.encode(Format.JSON)) for one in found]})
+        return _json({"notifications": [], "cursor": str(Cursor())})
+    page = await request.app[RECORD].page(request[USER].sub, cursor, int(time.time() * 1000))
+    notifications = [orjson.Fragment(one.encode(Format.JSON)) for one in page.notifications]
+    return _json({"notifications": notifications, "cursor": page.cursor})
 
 
-def _after_ms(values: list[str]) -> int:
-    if len(values) == 1 and _MOMENT.fullmatch(values[0]):
-        return int(values[0])
-    raise Problem(HTTPStatus.BAD_REQUEST, "`after` must be one moment in epoch milliseconds, like 1767225600000.")
+def _cursor(values: list[str]) -> Cursor:
+    try:
+        if len(values) == 1:
+            return Cursor.parse(values[0])
+    except NotACursorError:
+        pass
+    raise Problem(
+        HTTPStatus.BAD_REQUEST, "`after` must be one `cursor` of an earlier answer; leave it out to read all."
+    )
 
 
 def _json(value: object) -> web.Response:

@@ -39,11 +39,13 @@ class FakeMomento:
         self.vended.append((topic, valid_for_seconds, token_id))
         return DisposableToken(f"token {len(self.vended)}", "momento.example", int(self.now) + valid_for_seconds)
 
-    async def dictionary_set(self, name: str, field: str, value: bytes, *, ttl_seconds: float) -> None:
+    async def dictionary_set(
+        self, name: str, field: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float = 5.0
+    ) -> None:
         self._call("dictionary-set")
         self.dictionaries.setdefault(name, {})[field], self.ttls[name] = value, ttl_seconds
 
-    async def dictionary_get(self, name: str, field: str) -> bytes | None:
+    async def dictionary_get(self, name: str, field: str, *, deadline_seconds: float = 5.0) -> bytes | None:
         self._call("dictionary-get")
         return self.dictionaries.get(name, {}).get(field)
 
