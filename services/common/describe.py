@@ -66,7 +66,7 @@ def _members(error: BaseException) -> tuple[BaseException, ...]:
     if not issubclass(type(error), BaseExceptionGroup):
         return ()
     # The descriptor itself: a subclass may have an `exceptions` of its own that raises.
-    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)  # type: ignore[attr-defined]
+    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)
     return members
 
 

@@ -1,6 +1,7 @@
-"""The circuit breaker: no task is received while news cannot be told, since each delivery spends one of the queue's.
+"""The circuit breaker: no task is received while notifications cannot be delivered.
 
-SQS moves a message away, silently, after `maxReceiveCount` deliveries; an outage may last for longer than those.
+A message is acknowledged when its notification is stored and published. SQS counts each delivery and moves a message
+away, silently, after `maxReceiveCount` of them; an outage of the topics or of the cache may last for longer than those.
 """
 
 import asyncio
@@ -15,21 +16,24 @@ from services.processor.metrics import RECEIVING_PAUSED
 logger = logging.getLogger(__name__)
 
 FAILURES = 2
-"""News that could not be told, one after another, before receiving pauses."""
+"""Notifications that could not be delivered, one after another, before receiving pauses."""
 PROBE_TOPIC = "notification-api-probe"
-"""No user's, whose topics are named after a `sub`."""
+"""No user's, whose topics are named after a `sub`. The cache item of a probe has this name, too."""
+PROBE_TTL_SECONDS = 60.0
 PROBE_PAUSE_CAP_SECONDS = 10.0
 
 
 class Breaker:
-    """Opens when news cannot be told and closes when something can be published again.
+    """Opens when notifications cannot be delivered and closes when they can be again.
 
     :param on_closed: called when tasks may be received again.
+    :param stores: whether notifications are stored, so that the cache has to work, too.
     """
 
-    def __init__(self, momento: Momento, on_closed: Callable[[], None]) -> None:
+    def __init__(self, momento: Momento, on_closed: Callable[[], None], *, stores: bool) -> None:
         self._momento = momento
         self._on_closed = on_closed
+        self._stores = stores
         self._failures = 0
         self._opened = asyncio.Event()
 
@@ -39,29 +43,33 @@ class Breaker:
         return self._opened.is_set()
 
     def failed(self, error: Exception) -> None:
-        """Note that news could not be told for as long as it is tried."""
+        """Note that a notification could not be stored or not be published for as long as it is tried."""
         self._failures += 1
         if self._failures >= FAILURES and not self.is_open:
             self._opened.set()
             RECEIVING_PAUSED.set(1)
-            logger.error("no tasks are received, since news cannot be told: %s", error, extra={"action": "breaker"})
+            logger.error(
+                "no tasks are received, since notifications cannot be delivered: %s", error, extra={"action": "breaker"}
+            )
 
     def told(self) -> None:
-        """Note that something was published."""
+        """Note that a notification was stored and published."""
         self._failures = 0
         if self.is_open:
             self._opened.clear()
             RECEIVING_PAUSED.set(0)
-            logger.info("news can be told again: tasks are received", extra={"action": "breaker"})
+            logger.info("notifications can be delivered again: tasks are received", extra={"action": "breaker"})
             self._on_closed()
 
     async def check(self) -> None:
-        """Publish something to nobody.
+        """Publish something to a topic without subscribers, and write an item where notifications are stored.
 
-        :raises Transient, PermanentError: when that cannot be done.
+        :raises Transient, PermanentError: when either cannot be done.
         """
         try:
             await self._momento.publish(PROBE_TOPIC, "probe")
+            if self._stores:
+                await self._momento.set(PROBE_TOPIC, b"probe", ttl_seconds=PROBE_TTL_SECONDS)
         except (Transient, PermanentError) as error:
             self.failed(error)
             raise
@@ -82,4 +90,4 @@ class Breaker:
             try:
                 await self.check()
             except (Transient, PermanentError) as error:
-                logger.debug("news cannot be told yet: %s", error, extra={"action": "breaker"})
+                logger.debug("notifications cannot be delivered yet: %s", error, extra={"action": "breaker"})

@@ -1,15 +1,19 @@
 """Setting a message aside: the dead-letter queue, with attributes that say why, when, how often and by whom."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from services.common.batcher import Batcher
-from services.common.notification import Notification, Status
+from services.common.news_record import HistoryEntry
+from services.common.notification import Status
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.version import VERSION
 from services.processor.metrics import DEAD_LETTERED
+
+logger = logging.getLogger(__name__)
 
 MAX_ATTRIBUTES = 10
 """SQS takes no more on one message."""
@@ -17,7 +21,8 @@ MAX_MESSAGE_BYTES = 1_048_576
 """SQS takes no larger one, attributes included; none of ours comes near, but another producer's may."""
 MAX_DETAIL = 256
 REDRIVEN = "redriven"
-"""The attribute of a task that was put back from the dead-letter queue."""
+"""The attribute of a redriven task: the ids of the messages whose failures the redrive overrules, newest first."""
+_REDRIVEN_BY_EARLIER_VERSION = "true"
 _NEEDED = frozenset({"taskId", "idempotent", REDRIVEN})
 
 
@@ -29,13 +34,15 @@ class Reason(StrEnum):
     ATTEMPTS = "attempts"
     DIED = "died"
     """The last permitted attempt ended without a verdict: its process died."""
+    INTERNAL = "internal"
+    """The processor itself failed at the last permitted attempt."""
 
 
 def dead_letter(message: ReceivedMessage, reason: Reason, detail: str) -> OutgoingMessage:
     """Write the message for the dead-letter queue; its own attributes stay, as many as there is room for."""
     ours = {
         "deadLetterReason": reason.value,
-        "deadLetterDetail": _printable(detail)[:MAX_DETAIL] or "none",
+        "deadLetterDetail": _printable(detail[:MAX_DETAIL]) or "none",
         "deadLetteredAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "deadLetterAttempts": str(message.receive_count),
         "deadLetterVersion": VERSION,
@@ -55,23 +62,48 @@ def without_dead_letter_attributes(attributes: Mapping[str, str]) -> dict[str, s
     return {name: value for name, value in attributes.items() if not name.startswith("deadLetter")}
 
 
-def is_overruled(known: Notification, message: ReceivedMessage) -> bool:
-    """Tell whether `known` is the failure that a redrive is to mend: of a redriven task, from before it was sent.
+def is_redriven(message: ReceivedMessage) -> bool:
+    """Tell whether the task was in the dead-letter queue before.
 
-    StartMessageMoveTask leaves a message's attributes as they were, so those that set it aside mark it too.
+    StartMessageMoveTask leaves a message's attributes as they were, so those of the dead letter mark it too.
     """
-    is_redriven = any(name == REDRIVEN or name.startswith("deadLetter") for name in message.attributes)
-    return is_redriven and known.status is Status.FAILED and known.time_ms <= message.sent_ms
+    return any(name == REDRIVEN or name.startswith("deadLetter") for name in message.attributes)
 
 
-async def bury(queue: Batcher[OutgoingMessage], message: ReceivedMessage, reason: Reason, detail: str) -> None:
-    """Put the message into the dead-letter queue; returns when SQS has acknowledged it.
+def is_overruled(known: HistoryEntry, message: ReceivedMessage) -> bool:
+    """Tell whether `known` is a failure that a redrive is to overrule, by the id of the message that failed.
 
-    :raises Transient, PermanentError: when it could not be put there.
+    An entry of an earlier version has no such id, and a message that it redrove names none: any failure but the
+    message's own is then overruled, since running a task again is better than losing it.
+    """
+    if known.notification.status is not Status.FAILED or not is_redriven(message):
+        return False
+    overruled = {*message.attributes.get(REDRIVEN, "").split(), message.attributes.get("deadLetterMessageId")}
+    if known.message_id is None or _REDRIVEN_BY_EARLIER_VERSION in overruled:
+        return known.message_id != message.message_id
+    return known.message_id in overruled
+
+
+async def send_dead_letter(
+    queue: Batcher[OutgoingMessage], message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]
+) -> None:
+    """Send the message to the dead-letter queue.
+
+    :param on_sent: called when SQS has acknowledged it.
+    :raises Transient, PermanentError: when it could not be sent.
     """
     letter = dead_letter(message, reason, detail)
     await queue.submit(letter, letter.size())
+    on_sent()
     DEAD_LETTERED.labels(reason.value).inc()
+    logger.error(
+        "task dead-lettered",
+        extra={
+            "action": "dead-letter",
+            "reason": reason.value,
+            "detail": letter.attributes["deadLetterDetail"],
+        },
+    )
 
 
 def _first(attributes: Mapping[str, str], count: int) -> dict[str, str]:

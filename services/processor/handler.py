@@ -8,15 +8,21 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
+from services.common.describe import describe_error
 from services.common.errors import PermanentError
+from services.common.notification import MAX_BYTES
 from services.common.settings import SettingsError
 from services.processor.task import Task
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[Task], Awaitable[str]]
+
+
+class HandlerAborted(RuntimeError):
+    """A handler raised what would end the event loop, such as SystemExit; its cause is that error."""
 
 
 class NotText(PermanentError):
@@ -35,7 +41,7 @@ def find_handler(name: str) -> Callable[[Task], Any]:
         raise _unusable(f"{module_name} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # a module of others may do anything when it is imported
         logger.exception("the handler's module fails", extra={"action": "start"})
-        raise _unusable(f"{module_name} cannot be imported: {type(error).__name__}: {error}") from error
+        raise _unusable(f"{module_name} cannot be imported: {describe_error(error)}") from error
     if not callable(function):
         raise _unusable(f"{module_name} has no function {function_name}")
     return _checked(function, name)
@@ -105,6 +111,8 @@ def _plain(function: Callable[[Task], Any], task: Task) -> Any:
 
 
 def _text(result: object) -> str:
-    if not isinstance(result, str):
+    # By its type, since an object may say of itself that it is of another class.
+    if not issubclass(type(result), str):
         raise NotText(f"the handler answered {type(result).__name__}, not text")
-    return result
+    # A plain text, without the methods of a class of the handler's own, and no longer than can be published.
+    return str.__getitem__(cast("str", result), slice(MAX_BYTES + 1))

@@ -10,7 +10,7 @@ from services.processor.settings import SQS_LONGEST_HOLD_SECONDS
 class Lease:
     """Our hold on one message. `on_lost` is called once, when it cannot be kept."""
 
-    __slots__ = ("_clock", "_settled", "due_at", "ends_at", "expires_at", "lost", "message", "on_lost")
+    __slots__ = ("_clock", "_settled", "due_at", "ends_at", "expires_at", "give_up_slot", "lost", "message", "on_lost")
 
     def __init__(self, message: ReceivedMessage, clock: Callable[[], float], expires_at: float, due_at: float) -> None:
         self.message = message
@@ -22,6 +22,8 @@ class Lease:
         """When it is extended no more."""
         self.lost = False
         self.on_lost: Callable[[], object] = lambda: None
+        self.give_up_slot: Callable[[], None] = lambda: None
+        """Lets another task run while this message waits for the history alone."""
         self._clock = clock
         self._settled: asyncio.Event | None = None
 

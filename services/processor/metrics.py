@@ -39,6 +39,9 @@ END_TO_END_SECONDS = Histogram(
 )
 HANDLER_ERRORS = Counter("handler_errors", "Handlers that did not finish, by kind.", ("kind",), namespace=PREFIX)
 PUBLISHED = Counter("notifications_published", "Notifications published, by status.", ("status",), namespace=PREFIX)
+REFUSED = Counter(
+    "notifications_refused", "Notifications that Momento will never publish as they are.", namespace=PREFIX
+)
 PROGRESS_DROPPED = Counter(
     "progress_dropped", "Progress notifications not sent, for the quota's sake.", namespace=PREFIX
 )
@@ -50,7 +53,8 @@ DEAD_LETTERED = Counter(
 )
 RECORD_UNAVAILABLE = Counter(
     "record_unavailable",
-    "Times that the record could not be used, so that delivery was at least once only.",
+    "Cache calls that failed or were left out: `write` is tried again, `refused` never works, without the others"
+    " a task may run more than once.",
     ("operation",),
     namespace=PREFIX,
 )
@@ -59,7 +63,7 @@ REPEATED = Counter(
 )
 ACK_ERRORS = Counter("ack_errors", "Deletions that failed for good; the message will come again.", namespace=PREFIX)
 RECEIVING_PAUSED = Gauge(
-    "receiving_paused", "1 while no tasks are received, since their news could not be told.", namespace=PREFIX
+    "receiving_paused", "1 while no tasks are received, since notifications cannot be delivered.", namespace=PREFIX
 )
 ABANDONED = Gauge("handlers_abandoned", "Cancelled handlers that still run and cannot be stopped.", namespace=PREFIX)
 LOOP_BLOCKED = Counter("loop_blocked", "Times that the event loop was blocked by a handler.", namespace=PREFIX)

@@ -4,26 +4,45 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.common.describe import leaves
 from services.common.errors import PermanentError, Transient
 from services.processor.attempts import Last, Past
+from services.processor.handler import HandlerAborted
 
 
 class Failure(StrEnum):
     """Why a handler did not finish."""
 
-    TRANSIENT = "transient"
     PERMANENT = "permanent"
-    TIMEOUT = "timeout"
     UNKNOWN = "unknown"
+    TIMEOUT = "timeout"
+    TRANSIENT = "transient"
+    INTERNAL = "internal"
+    """The processor itself failed."""
+
+
+_TYPES = (
+    (Failure.PERMANENT, PermanentError),
+    (Failure.TRANSIENT, Transient),
+    (Failure.TIMEOUT, TimeoutError),
+)
 
 
 def failure_of(error: Exception) -> Failure:
-    """Say what kind of failure a handler's error is."""
-    if isinstance(error, PermanentError):
-        return Failure.PERMANENT
-    if isinstance(error, Transient):
-        return Failure.TRANSIENT
-    return Failure.TIMEOUT if isinstance(error, TimeoutError) else Failure.UNKNOWN
+    """Say what kind of failure a handler's error is. A group is permanent where any error in it is.
+
+    By the errors' types, since an object may say of itself that it is of another class.
+    """
+    cause = error.__cause__ if type(error) is HandlerAborted else None
+    kinds = [_kind(each) for each in leaves(cause or error)]
+    return next((kind for kind in Failure if kind in kinds), Failure.UNKNOWN)
+
+
+def _kind(error: BaseException) -> Failure:
+    for kind, types in _TYPES:
+        if issubclass(type(error), types):
+            return kind
+    return Failure.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

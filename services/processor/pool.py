@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 
@@ -21,6 +22,10 @@ EARLY_SECONDS = 1.0
 """How long a message may wait for a slot that was expected to become free; then it goes back for others to take."""
 STOP_SECONDS = 5.0
 """How long cancelled tasks may take to hand their messages back."""
+
+
+MAX_WITHOUT_SLOT = 1_000
+"""Messages that may wait for the history without a slot: each keeps its lease and its result."""
 
 
 def _nothing() -> None:
@@ -46,6 +51,8 @@ class Pool:
         self._leases = leases
         self._settlement = settlement
         self._on_free = on_free
+        self.without_slot = 0
+        """Messages that have given their slot up and are not settled yet."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._working: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -110,15 +117,20 @@ class Pool:
             self._keep(spawn_with_seat(self._work(user_id, lease), name="message"))
 
     async def _work(self, user_id: str, lease: Lease) -> None:
-        started = time.monotonic()
+        slot = _Slot(self, user_id)
+        lease.give_up_slot = slot.give_up
         try:
             verdict = await self._verdict(lease)
         finally:
-            self._slots.finished(user_id, time.monotonic() - started)
-            self._on_free()
-            self.start_waiting()
+            slot.end()
         if not await self._settlement.settle(lease, verdict) and self._draining:
             self._drained_badly = True
+
+    def freed(self, user_id: str, held_seconds: float) -> None:
+        """Take a slot back, and start what waits for one."""
+        self._slots.finished(user_id, held_seconds)
+        self._on_free()
+        self.start_waiting()
 
     async def _verdict(self, lease: Lease) -> Verdict:
         task = asyncio.current_task()
@@ -166,3 +178,30 @@ class Pool:
                 await asyncio.wait({*self._tasks, hurry}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
         finally:
             hurry.cancel()
+
+
+class _Slot:
+    """The slot of one message, given back once."""
+
+    __slots__ = ("_given_up", "_pool", "_started", "_user_id")
+
+    def __init__(self, pool: Pool, user_id: str) -> None:
+        self._pool = pool
+        self._user_id = user_id
+        self._started = time.monotonic()
+        self._given_up = False
+
+    def give_up(self) -> None:
+        """Give the slot back before the message is done with, unless too many have done so."""
+        if self._given_up or self._pool.without_slot >= MAX_WITHOUT_SLOT:
+            return
+        self._given_up = True
+        self._pool.without_slot += 1
+        self._pool.freed(self._user_id, math.inf)
+
+    def end(self) -> None:
+        """Give the slot back, if it is still held."""
+        if self._given_up:
+            self._pool.without_slot -= 1
+        else:
+            self._pool.freed(self._user_id, time.monotonic() - self._started)

@@ -14,6 +14,7 @@ from services.common.task_queue import OutgoingMessage, TaskQueue
 from services.processor.attempts import Attempts
 from services.processor.breaker import Breaker
 from services.processor.claims import Claims
+from services.processor.conclusion import Conclusion
 from services.processor.handler import Handler
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
@@ -24,6 +25,7 @@ from services.processor.pool import STOP_SECONDS, Pool
 from services.processor.quarantine import Quarantine
 from services.processor.record import Record
 from services.processor.redrive_policy import warn_if_sqs_is_first
+from services.processor.results import Results
 from services.processor.run import STOP_SECONDS as HANDLER_STOP_SECONDS
 from services.processor.run import Runner
 from services.processor.settings import ProcessorSettings
@@ -60,7 +62,8 @@ class Processor:
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
-        self._breaker = Breaker(momento, on_closed=self._wake_poller)
+        stores = settings.news_retention_seconds > 0
+        self._breaker = Breaker(momento, on_closed=self._wake_poller, stores=stores)
         worker = _worker(settings, lifecycle, momento, self._breaker, self._runner, self._dead_letters)
         self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
         self._poller = Poller(
@@ -127,19 +130,27 @@ def _worker(
     dead_letters: Batcher[OutgoingMessage],
 ) -> Worker:
     remembers = settings.news_retention_seconds > 0
-    record = Record(NewsRecord(momento, settings.news_retention_seconds) if remembers else None)
+    record, results = Record(NewsRecord(momento, settings.news_retention_seconds) if remembers else None), Results()
+    teller = Teller(
+        momento,
+        record,
+        results,
+        breaker,
+        settings.notification_format,
+        notify_seconds=settings.notify_seconds,
+        progress_per_second=settings.progress_per_second,
+    )
     return Worker(
         runner=runner,
-        teller=Teller(
-            momento,
-            record,
-            breaker,
-            settings.notification_format,
-            notify_seconds=settings.notify_seconds,
-            progress_per_second=settings.progress_per_second,
-        ),
+        teller=teller,
         breaker=breaker,
-        record=record,
+        conclusion=Conclusion(
+            results=results,
+            record=record,
+            teller=teller,
+            dead_letters=dead_letters,
+            background=lifecycle.background,
+        ),
         attempts=Attempts(momento if remembers else None, record),
         quarantine=Quarantine(),
         claims=Claims(
@@ -148,7 +159,6 @@ def _worker(
             lifecycle.background,
             ttl_seconds=settings.visibility_timeout_seconds,
         ),
-        dead_letters=dead_letters,
         policy=RetryPolicy(
             max_attempts=settings.max_attempts,
             base_seconds=settings.backoff_base_seconds,

@@ -1,18 +1,16 @@
-"""The record as the processor uses it: a help, never a hindrance. Without the cache, delivery is at least once."""
+"""The notification history as the processor uses it, and a guard around the cache calls that may be left out."""
 
+import asyncio
 import logging
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import TypeVar
-
-from cachetools import TTLCache
 
 from services.common.errors import PermanentError, Transient
 from services.common.news_record import NEWEST, HistoryEntry, NewsRecord
-from services.common.notification import MAX_BYTES, Notification
 from services.processor.metrics import RECORD_UNAVAILABLE
+from services.processor.results import Result
 
 logger = logging.getLogger(__name__)
 
@@ -20,17 +18,19 @@ R = TypeVar("R")
 
 PAUSE_SECONDS = 5.0
 """How long the cache is left alone after a failure, so that tasks do not all wait for its deadline."""
-MAX_UNTOLD = 2_000
-UNTOLD_SECONDS = 86_400.0
-"""Results that could not be told are remembered here too: an outage of Momento takes topics and cache together."""
+FIRST_TRY_SECONDS = 1.0
+"""How long the first write may take; the user waits for it."""
+TRY_SECONDS = 5.0
+RETRY_SECONDS = (0.2, 1.0)
+"""Between two tries while the cache is out; one caller tries at a time."""
 TRIM_SHARE = 2 / NEWEST
 """The share of writes after which a user's record is trimmed, at random: a user's writes may come from any replica."""
 
 
 class Record:
-    """Remembers final notifications where it can.
+    """Stores and finds history entries.
 
-    :param news: None where the record is switched off.
+    :param news: None where the history is switched off.
     :param chance: a random number from 0 to 1.
     """
 
@@ -45,49 +45,44 @@ class Record:
         self._clock = clock
         self._out_until = float("-inf")
         self._chance = chance
-        self._untold: TTLCache[str, Notification] = TTLCache(MAX_UNTOLD, ttl=UNTOLD_SECONDS, timer=clock)
+        self._turn = asyncio.Lock()
 
-    async def write(self, user_id: str, notification: Notification) -> None:
-        """Remember `notification`, and now and then remove what is more than is kept."""
+    async def store_quickly(self, result: Result) -> bool:
+        """Store `result` unless the cache is out; answers whether it is stored, or never will be."""
+        if result.stored or self._news is None:
+            result.stored = True
+            return True
+        return not self._is_out and await self._try(self._news, result, FIRST_TRY_SECONDS)
+
+    async def store(self, result: Result) -> None:
+        """Store `result`, trying until cancelled. While the cache is out, one caller tries and the others wait."""
+        while not await self.store_quickly(result):
+            async with self._turn:
+                if self._is_out and self._news is not None:
+                    await asyncio.sleep(random.uniform(*RETRY_SECONDS))
+                    await self._try(self._news, result, TRY_SECONDS)
+
+    async def store_last(self, result: Result) -> None:
+        """Try once more, where the process or its lease is about to end."""
+        if not result.stored and self._news is not None:
+            await self._try(self._news, result, FIRST_TRY_SECONDS)
+
+    async def find(self, user_id: str, task_id: str) -> HistoryEntry | None:
+        """Return the task's history entry, as far as the cache says."""
         news = self._news
         if news is None:
-            self.keep_untold(notification)
-            return
+            return None
+        return await self.guarded("find", lambda: news.find(user_id, task_id, _now_ms()), None)
 
-        async def write() -> bool:
-            await news.write(user_id, HistoryEntry(notification=notification), _now_ms())
-            return True
-
-        if not await self.guarded("write", write, otherwise=False):
-            self.keep_untold(notification)  # a copy that comes meanwhile finds it here or nowhere
-        if self._chance() < TRIM_SHARE:
-            await self.guarded("trim", lambda: news.trim(user_id, _now_ms()), None)
-
-    async def find(self, user_id: str, task_id: str) -> Notification | None:
-        """Return what became of the task, as far as is known."""
+    async def trim_sometimes(self, user_id: str) -> None:
+        """Now and then remove what is more than is retained, for users who never read."""
         news = self._news
-        untold = self._untold.get(task_id)
-        if untold is not None or news is None:
-            return untold
-        entry = await self.guarded("find", lambda: news.find(user_id, task_id, _now_ms()), None)
-        return None if entry is None else entry.notification
-
-    def keep_untold(self, notification: Notification) -> None:
-        """Remember it in this process as well: it could not be told, and perhaps not be written either."""
-        self._untold[notification.task_id] = _as_told(notification)
-
-    def told(self, task_id: str) -> None:
-        """Note that the user knows, so that this process need not remember it beside the cache."""
-        if task_id in self._untold:  # a `pop` would expire others first, at ten times the cost, for every task
-            self._untold.pop(task_id, None)
-
-    def is_untold(self, task_id: str) -> bool:
-        """Tell whether the user is known not to know yet."""
-        return task_id in self._untold
+        if news is not None and self._chance() < TRIM_SHARE:
+            await self.guarded("trim", lambda: news.trim(user_id, _now_ms()), None)
 
     async def guarded(self, operation: str, call: Callable[[], Awaitable[R]], otherwise: R) -> R:
         """Call the cache unless it has just failed; answer `otherwise`, and count it, when it is out."""
-        if self._clock() >= self._out_until:
+        if not self._is_out:
             try:
                 return await call()
             except (Transient, PermanentError) as error:
@@ -100,10 +95,30 @@ class Record:
         RECORD_UNAVAILABLE.labels(operation).inc()
         return otherwise
 
+    @property
+    def _is_out(self) -> bool:
+        return self._clock() < self._out_until
 
-def _as_told(notification: Notification) -> Notification:
-    """Keep no more of a long text than can be told; one character too many says that it is to be cut."""
-    return replace(notification, message=notification.message[: MAX_BYTES + 1])
+    async def _try(self, news: NewsRecord, result: Result, seconds: float) -> bool:
+        try:
+            await news.write(result.user_id, result.entry, _now_ms(), field=result.field, deadline_seconds=seconds)
+        except Transient as error:
+            if not self._is_out:
+                logger.warning(
+                    "a notification cannot be stored yet: %s", error, extra={"action": "record", "operation": "write"}
+                )
+            self._out_until = self._clock() + PAUSE_SECONDS
+            RECORD_UNAVAILABLE.labels("write").inc()
+            return False
+        except PermanentError as error:  # no later try would be taken either
+            logger.error(  # noqa: TRY400 — the gateway's own error says all
+                "a notification cannot be stored: %s", error, extra={"action": "record", "operation": "write"}
+            )
+            RECORD_UNAVAILABLE.labels("refused").inc()
+        else:
+            self._out_until = float("-inf")
+        result.stored = True
+        return True
 
 
 def _now_ms() -> int:

@@ -5,7 +5,8 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from services.processor.handler import Handler
+from services.common.describe import describe_error
+from services.processor.handler import Handler, HandlerAborted
 from services.processor.metrics import ABANDONED
 from services.processor.seat import call_beside
 from services.processor.task import Task
@@ -28,9 +29,12 @@ class Runner:
         self._too_many = too_many
         self._abandoned: set[asyncio.Task[str]] = set()
 
-    async def run(self, task: Task, limit_seconds: float) -> str:
+    async def run(
+        self, task: Task, limit_seconds: float, on_late_result: Callable[[str], None] = lambda _: None
+    ) -> str:
         """Return the handler's text.
 
+        :param on_late_result: called with the text where this is cancelled and the handler finishes all the same.
         :raises TimeoutError: when the time limit passed.
         :raises Exception: whatever the handler raises.
         """
@@ -42,6 +46,8 @@ class Runner:
             await over
         except asyncio.CancelledError:
             await self._end(task, work)
+            if work.done() and not work.cancelled() and work.exception() is None:
+                on_late_result(work.result())
             raise
         finally:
             timer.cancel()
@@ -70,7 +76,7 @@ class Runner:
         except (Exception, asyncio.CancelledError):
             raise
         except BaseException as error:  # SystemExit and its like would end the event loop, and every other task
-            raise RuntimeError(f"the handler raised {type(error).__name__}") from error
+            raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
         finally:
             _set(over)
 

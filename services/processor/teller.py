@@ -1,15 +1,21 @@
-"""Telling users: the record first, then the topic; progress only as far as the topic quota permits."""
+"""Delivering notifications: stored in the history and published; progress only as far as the topic quota permits."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable
 
 from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
-from services.common.notification import Format, Notification, progress
+from services.common.momento_errors import MomentoUnavailable
+from services.common.notification import Format, progress
 from services.common.user_topic import user_topic
 from services.processor.breaker import Breaker
-from services.processor.metrics import PROGRESS_DROPPED, published
+from services.processor.metrics import PROGRESS_DROPPED, REFUSED, published
 from services.processor.record import Record
+from services.processor.results import Result, Results
+
+logger = logging.getLogger(__name__)
 
 PROGRESS_DEADLINE_SECONDS = 2.0
 PROGRESS_INTERVAL_SECONDS = 1.0
@@ -17,9 +23,9 @@ PROGRESS_INTERVAL_SECONDS = 1.0
 
 
 class Teller:
-    """Publishes notifications to users' topics.
+    """Delivers final notifications, and publishes progress.
 
-    :param notify_seconds: how long a final notification is tried.
+    :param notify_seconds: how long storing and publishing a final notification are tried.
     :param progress_per_second: progress notifications of this process.
     """
 
@@ -27,6 +33,7 @@ class Teller:
         self,
         momento: Momento,
         record: Record,
+        results: Results,
         breaker: Breaker,
         form: Format,
         *,
@@ -36,6 +43,7 @@ class Teller:
     ) -> None:
         self._momento = momento
         self._record = record
+        self._results = results
         self._breaker = breaker
         self._form = form
         self._notify_seconds = notify_seconds
@@ -43,30 +51,62 @@ class Teller:
         self._clock = clock
         self._progress_from = float("-inf") if progress_per_second else float("inf")
 
-    async def final(self, user_id: str, notification: Notification) -> None:
-        """Record and publish.
+    async def deliver(self, result: Result, on_unstored: Callable[[], None]) -> None:
+        """Store and publish, whatever of it is missing. The result is kept until both are done.
 
-        :raises Transient, PermanentError: when it could not be published in time; it is recorded nevertheless.
+        :param on_unstored: called when the user is notified and the history cannot be written yet.
+        :raises Transient: when not both were done in time.
         """
+        self._results.keep(result)
+        ends_at = time.monotonic() + self._notify_seconds
         try:
-            await self._record.write(user_id, notification)
-            await self.again(user_id, notification)
-        except BaseException:  # a lost lease too: whoever has the message next must not compute the result again
-            self._record.keep_untold(notification)
-            raise
-
-    async def again(self, user_id: str, notification: Notification) -> None:
-        """Publish what is recorded already."""
-        try:
-            await self._momento.publish(
-                user_topic(user_id), notification.encode(self._form), deadline_seconds=self._notify_seconds
-            )
-        except (Transient, PermanentError) as error:
+            if not await self._record.store_quickly(result):
+                await self._store_and_publish(result, on_unstored)
+            # What was published before it was stored is published again: a client that read the history in between has
+            # missed both. Clients drop the copy, unless it is bare text.
+            if result.published_at is None or self._form is Format.JSON:
+                await self._publish(result, max(1.0, ends_at - time.monotonic()))
+        except Transient as error:
             self._breaker.failed(error)
             raise
         self._breaker.told()
-        self._record.told(notification.task_id)
-        published(notification.status.value).inc()
+        self._results.forget(result)
+        await self._record.trim_sometimes(result.user_id)
+
+    async def _store_and_publish(self, result: Result, on_unstored: Callable[[], None]) -> None:
+        """Try both at the same time, so that neither waits for the other's outage."""
+
+        async def publish() -> None:
+            if result.published_at is None:
+                await self._publish(result, self._notify_seconds)
+            if not result.stored:
+                on_unstored()
+
+        for error in await asyncio.gather(self._store(result), publish(), return_exceptions=True):
+            if error is not None:
+                raise error
+
+    async def _store(self, result: Result) -> None:
+        try:
+            async with asyncio.timeout(self._notify_seconds):
+                await self._record.store(result)
+        except TimeoutError:
+            raise MomentoUnavailable(f"a notification was not stored within {self._notify_seconds:g} s") from None
+
+    async def _publish(self, result: Result, seconds: float) -> None:
+        notification = result.entry.notification
+        try:
+            await self._momento.publish(
+                user_topic(result.user_id), notification.encode(self._form), deadline_seconds=seconds
+            )
+        except PermanentError as error:  # no later try would be taken either
+            REFUSED.inc()
+            logger.error(  # noqa: TRY400 — the gateway's own error says all
+                "a notification cannot be published: %s", error, extra={"action": "publish"}
+            )
+        else:
+            published(notification.status.value).inc()
+        result.published_at = result.published_at or time.time()
 
     def progress_of(self, user_id: str, task_id: str) -> "ProgressTeller":
         """Return what a task tells its progress with."""

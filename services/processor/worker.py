@@ -1,4 +1,4 @@
-"""One delivery from its receipt to its verdict: read, look up, handle, tell, or set aside."""
+"""One delivery from its receipt to its verdict: read, look up, handle, then dead-letter, store and publish."""
 
 import asyncio
 import logging
@@ -6,25 +6,21 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from services.common.batcher import Batcher
+from services.common.describe import describe_error
 from services.common.errors import PermanentError, Transient
 from services.common.logs import log_context
-from services.common.notification import Notification, failed, finished
-from services.common.task_message import TRACEPARENT, TaskMessage, UnreadableTask, read_task, task_id_of
-from services.common.task_queue import OutgoingMessage, ReceivedMessage
+from services.common.notification import finished
+from services.common.task_message import TRACEPARENT, UnreadableTask, read_task, task_id_of
+from services.common.task_queue import ReceivedMessage
 from services.common.tracing import Kind, Span, exemplar, is_traceparent, span
 from services.processor.attempts import Attempts, Last, Past
 from services.processor.breaker import Breaker
 from services.processor.claims import Claims
-from services.processor.dead_letter import Reason, bury, is_overruled
+from services.processor.conclusion import Conclusion
+from services.processor.dead_letter import Reason
+from services.processor.delivery import Delivery
 from services.processor.lease import Lease
-from services.processor.metrics import (
-    END_TO_END_SECONDS,
-    HANDLER_ERRORS,
-    QUEUE_WAIT_SECONDS,
-    REPEATED,
-    task_seconds,
-)
+from services.processor.metrics import HANDLER_ERRORS, QUEUE_WAIT_SECONDS, task_seconds
 from services.processor.outcome import (
     Back,
     Done,
@@ -38,7 +34,6 @@ from services.processor.outcome import (
     is_suspect,
 )
 from services.processor.quarantine import Quarantine
-from services.processor.record import Record
 from services.processor.run import Runner
 from services.processor.task import Task
 from services.processor.teller import Teller
@@ -53,11 +48,10 @@ class Worker:
     runner: Runner
     teller: Teller
     breaker: Breaker
-    record: Record
+    conclusion: Conclusion
     attempts: Attempts
     quarantine: Quarantine
     claims: Claims
-    dead_letters: Batcher[OutgoingMessage]
     policy: RetryPolicy
     receive_wait_seconds: int
     max_task_seconds: float
@@ -67,6 +61,8 @@ class Worker:
     async def work(self, lease: Lease) -> Verdict:
         """Do whatever is missing of this delivery."""
         message = lease.message
+        if self.conclusion.is_concluded(message):
+            return Done("duplicate")
         task_id, sent = task_id_of(message.attributes, message.message_id), message.attributes.get(TRACEPARENT)
         with log_context(taskId=task_id, **_trace(sent)), span("process task", Kind.CONSUMER, parent=sent) as processed:
             verdict = await self._verdict(lease)
@@ -90,141 +86,125 @@ class Worker:
         try:
             task, fields = read_task(message.body, dict(message.attributes), message.message_id)
         except UnreadableTask as error:
-            return await self._unreadable(message, error)
-        return await self._known_or_new(lease, task, fields["data"], fields)
+            return await self.conclusion.unreadable(lease, error)
+        delivery = Delivery(lease, task, fields["data"], fields)
+        try:
+            return await self._known_or_new(delivery)
+        except (Transient, PermanentError):
+            raise
+        except Exception as error:  # noqa: BLE001 — ours: it counts as an attempt, like one of the handler's
+            return await self._internal_error(delivery, error)
 
-    async def _known_or_new(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
+    async def _known_or_new(self, delivery: Delivery) -> Verdict:
         """Repeat only what is missing of a task that was done already."""
-        message = lease.message
-        if message.receive_count == 1 and not task.idempotent:
-            return await self._attempt(lease, task, data, fields)
-        known = await self._find(message, task.user_id, task.task_id)
-        if known is not None:
-            return await self._again(message, task.user_id, known)
-        async with self.claims.held(task.task_id):
-            known = await self._find(message, task.user_id, task.task_id)
-            if known is not None:
-                return await self._again(message, task.user_id, known)
-            return await self._attempt(lease, task, data, fields)
+        if (known := self.conclusion.kept(delivery)) is not None:
+            return await self.conclusion.again(delivery, known)
+        if delivery.is_new:
+            return await self._attempt(delivery)
+        if (known := await self.conclusion.find(delivery)) is not None:
+            return await self.conclusion.again(delivery, known)
+        async with self.claims.held(delivery.task.task_id):
+            if (known := await self.conclusion.find(delivery)) is not None:
+                return await self.conclusion.again(delivery, known)
+            return await self._attempt(delivery)
 
-    async def _attempt(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object]) -> Verdict:
-        message = lease.message
-        past = await self.attempts.past(message)
+    async def _attempt(self, delivery: Delivery) -> Verdict:
+        message = delivery.message
+        past = delivery.past = await self.attempts.past(message)
         if is_killer(past, message.receive_count, self.policy):
             if past.last is Last.UNREADABLE:  # as in an outage of Momento, which spends deliveries too
                 await self.breaker.check()
-            return await self._bury(message, task, data, Reason.DIED, "the last permitted attempt had no end")
+            return await self.conclusion.dead_letter(delivery, Reason.DIED, "the last permitted attempt had no end")
         try:
-            text = await self._handled(lease, task, data, fields, past)
-        except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
-            return await (self._lost(message, past) if lease.over else self._failed(message, task, data, error, past))
-        if lease.over:
-            return await self._lost(message, past)
-        await self._tell(message, task, finished(task.task_id, text, _now_ms()))
-        return Done("finished")
+            return await self._tried(delivery)
+        except asyncio.CancelledError:  # a drain, or a lost lease; the result first
+            if not await self.conclusion.store_last(delivery):
+                await self._note_end(delivery)
+            raise
 
-    async def _handled(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past) -> str:
-        """Run the handler, and leave a note in the cache that tells whether the attempt of a redelivery had an end."""
-        message = lease.message
+    async def _tried(self, delivery: Delivery) -> Verdict:
+        try:
+            await self._handled(delivery)
+        except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
+            if not delivery.lease.over:
+                return await self._failed(delivery, error, failure_of(error))
+        if delivery.lease.over:
+            if not await self.conclusion.store_last(delivery):
+                await self._note_end(delivery)
+            return Lost()
+        return await self.conclusion.finished(delivery)
+
+    async def _handled(self, delivery: Delivery) -> None:
+        """Run the handler, and leave a note in the cache that tells that the attempt of a redelivery has begun.
+
+        Where it finishes, its history entry says so, and no other note is needed.
+        """
+        message, past = delivery.message, delivery.past
         apart = is_suspect(past, message.receive_count, self.policy)
         async with self.quarantine.alone(died_here=past.last is Last.ALONE) if apart else nullcontext():
-            try:
-                if message.receive_count > 1:
-                    await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
-                else:
-                    QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
-                text = await self._run(lease, task, data, fields, past)
-                if message.receive_count > 1:  # telling may take long, and whose process dies meanwhile is no killer
-                    await self.attempts.note(message, past.failed, Last.ENDED)
-                return text
-            except asyncio.CancelledError:  # a drain, or a lost lease
-                await self.attempts.note(message, past.failed, Last.ENDED)
-                raise
+            if message.receive_count > 1:
+                await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
+            else:
+                QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+            await self._run(delivery)
 
-    async def _run(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past) -> str:
+    async def _run(self, delivery: Delivery) -> None:
+        task, lease = delivery.task, delivery.lease
         handed = Task(
             id=task.task_id,
             user_id=task.user_id,
-            data=data,
-            fields=fields,
-            attempt=self.policy.attempt(past, lease.message.receive_count),
+            data=delivery.data,
+            fields=delivery.fields,
+            attempt=self.policy.attempt(delivery.past, lease.message.receive_count),
             deadline=time.time() + self.max_task_seconds,
             tell=self.teller.progress_of(task.user_id, task.task_id),
         )
+
+        def keep(text: str) -> None:
+            self.conclusion.keep(delivery.result(finished(task.task_id, text, int(time.time() * 1000))))
+
         lease.begin(self.longest_hold_seconds)
         started = time.perf_counter()
+        outcome = "failed"
         try:
             with span("handle"):
-                text = await self.runner.run(handed, self.max_task_seconds)
-        except Exception:
-            task_seconds("failed").observe(time.perf_counter() - started, exemplar())
-            raise
-        task_seconds("finished").observe(time.perf_counter() - started, exemplar())
-        return text
+                keep(await self.runner.run(handed, self.max_task_seconds, keep))
+            outcome = "finished"
+        finally:
+            task_seconds(outcome).observe(time.perf_counter() - started, exemplar())
 
-    async def _lost(self, message: ReceivedMessage, past: Past) -> Verdict:
-        await self.attempts.note(message, past.failed, Last.ENDED)
-        return Lost()
-
-    async def _tell(self, message: ReceivedMessage, task: TaskMessage, notification: Notification) -> None:
-        await self.teller.final(task.user_id, notification)
-        _observe_end_to_end(message)
-
-    async def _failed(
-        self, message: ReceivedMessage, task: TaskMessage, data: str, error: Exception, past: Past
-    ) -> Verdict:
-        failure, attempt = failure_of(error), self.policy.attempt(past, message.receive_count)
+    async def _failed(self, delivery: Delivery, error: Exception, failure: Failure) -> Verdict:
+        message, past = delivery.message, delivery.past
+        attempt = self.policy.attempt(past, message.receive_count)
         HANDLER_ERRORS.labels(failure.value).inc()
         logger.warning(
             "handler failed",
             exc_info=error,
             extra={"action": "handle", "failure": failure.value, "attempt": attempt},
         )
-        await self.attempts.note(message, past.failed + 1, Last.ENDED)
+        delivery.past = Past(past.failed + 1, Last.ENDED)
+        await self._note_end(delivery)
         if not is_buried(failure, attempt, self.policy):
             return Back(self.policy.pause_seconds(message.receive_count), failure.value)
-        reason = Reason.PERMANENT if failure is Failure.PERMANENT else Reason.ATTEMPTS
-        return await self._bury(message, task, data, reason, f"{type(error).__name__}: {error}")
+        return await self.conclusion.dead_letter(delivery, _reason(failure), describe_error(error))
 
-    async def _bury(
-        self, message: ReceivedMessage, task: TaskMessage, data: str, reason: Reason, detail: str
-    ) -> Verdict:
-        """Set the task aside first, then tell: whoever is told can rely on it."""
-        await bury(self.dead_letters, message, reason, detail)
-        logger.error("task set aside", extra={"action": "dead-letter", "reason": reason.value, "detail": detail})
-        await self._tell(message, task, failed(task.task_id, data, _now_ms()))
-        return Done("failed")
+    async def _internal_error(self, delivery: Delivery, error: Exception) -> Verdict:
+        """Count an error of the processor itself as a failed attempt, with as little code as can be."""
+        if delivery.past.failed == 0 and delivery.message.receive_count > 1:
+            delivery.past = Past(delivery.message.receive_count - 1, Last.UNREADABLE)
+        return await self._failed(delivery, error, Failure.INTERNAL)
 
-    async def _unreadable(self, message: ReceivedMessage, error: UnreadableTask) -> Verdict:
-        """Set aside what is no task, once, and tell the user if at least that could be read."""
-        task_id = task_id_of(message.attributes, message.message_id)
-        if error.user_id is not None and message.receive_count > 1:
-            known = await self._find(message, error.user_id, task_id)
-            if known is not None:
-                return await self._again(message, error.user_id, known)
-        await bury(self.dead_letters, message, Reason.UNREADABLE, str(error))
-        logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
-        if error.user_id is not None:
-            await self.teller.final(error.user_id, failed(task_id, "it could not be read", _now_ms()))
-        return Done("unreadable")
-
-    async def _find(self, message: ReceivedMessage, user_id: str, task_id: str) -> Notification | None:
-        """Look the task up in the record, where a redriven task's failure before its redrive does not stand."""
-        known = await self.record.find(user_id, task_id)
-        return None if known is not None and is_overruled(known, message) else known
-
-    async def _again(self, message: ReceivedMessage, user_id: str, known: Notification) -> Verdict:
-        REPEATED.inc()
-        is_first_news = message.receive_count == 1 or self.record.is_untold(known.task_id)
-        # What could not be told may not be on record either: an outage takes topics and cache together.
-        await (self.teller.final if self.record.is_untold(known.task_id) else self.teller.again)(user_id, known)
-        if is_first_news:  # of this POST: late news, after an outage of Momento, count against the promise
-            _observe_end_to_end(message)
-        return Done("repeated")
+    async def _note_end(self, delivery: Delivery) -> None:
+        try:
+            await self.attempts.note(delivery.message, delivery.past.failed, Last.ENDED)
+        except Exception:  # what follows must not depend on it: it decides what becomes of the task
+            logger.exception("the end of an attempt could not be noted", extra={"action": "attempts"})
 
 
-def _observe_end_to_end(message: ReceivedMessage) -> None:
-    END_TO_END_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+def _reason(failure: Failure) -> Reason:
+    if failure is Failure.PERMANENT:
+        return Reason.PERMANENT
+    return Reason.INTERNAL if failure is Failure.INTERNAL else Reason.ATTEMPTS
 
 
 def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: Verdict) -> None:
@@ -241,13 +221,9 @@ def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: 
             "task.outcome": outcome,
         }
     )
-    if outcome not in {"finished", "repeated"}:
+    if outcome not in {"finished", "repeated", "duplicate"}:
         processed.fail(verdict.reason if isinstance(verdict, Back) else outcome)
 
 
 def _trace(traceparent: str | None) -> dict[str, str]:
     return {"traceId": traceparent.split("-")[1]} if traceparent and is_traceparent(traceparent) else {}
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)

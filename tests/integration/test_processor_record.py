@@ -78,17 +78,18 @@ async def test_a_failed_task_that_comes_again_is_told_failed_again_and_buried_on
     assert await stage.depth(stage.dead_letter_queue_url) == (1, 0)
 
 
-async def test_a_task_whose_deletion_failed_is_not_run_again(stage: ProcessorStage) -> None:
+async def test_a_task_whose_deletion_failed_is_neither_run_nor_published_again(stage: ProcessorStage) -> None:
     handler, errors = Handler(), Counted("ack_errors_total")
+    duplicates = Counted("tasks_processed_total", outcome="duplicate")
     async with stage.news("user") as news, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
         proxy.fault(action="DeleteMessageBatch", status=500, calls=5)
         async with processor_here(stage, handler, AWS_ENDPOINT_URL=proxy.url):
             task_id = await stage.send("user")
-            await news.wait(2)
+            await news.wait(1)
             await stage.until_empty()
     assert handler.runs == [task_id]
-    assert news.statuses() == [(task_id, "finished")] * 2
-    assert errors() == 1
+    assert news.statuses() == [(task_id, "finished")]
+    assert (errors(), duplicates()) == (1, 1)
 
 
 async def test_a_redelivered_task_that_was_not_done_is_run(stage: ProcessorStage) -> None:
@@ -230,22 +231,25 @@ async def test_the_common_path_costs_one_cache_write_and_no_read(
 
 
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "PERMISSION_DENIED"])
-async def test_without_the_cache_tasks_go_on_at_least_once_and_a_metric_says_so(
+async def test_with_the_cache_out_users_are_notified_at_once_and_the_messages_stay_until_it_is_back(
     stage: ProcessorStage, status: str
 ) -> None:
     handler = Handler()
     unwritten, unread = (Counted("record_unavailable_total", operation=one) for one in ("write", "find"))
     out = [
         {"method": one, "status": status}
-        for one in ("DictionarySet", "DictionaryGet", "SetIfNotExists", "Get", "Delete")
+        for one in ("DictionarySet", "DictionaryGet", "SetIfNotExists", "Get", "Set", "Delete")
     ]
-    async with stage.news("user") as news:
+    async with stage.news("user") as news, processor_here(stage, handler, CONCURRENCY="2"):
         with stage.servers.momento.changed(faults=out):
-            async with processor_here(stage, handler):
-                ids = [await stage.send("user"), await stage.send("user", idempotent=True)]
-                await news.wait(2)
-                await stage.until_empty()
-    assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
+            ids = [await stage.send("user") for _ in range(5)]
+            ids.append(await stage.send("user", idempotent=True))
+            await news.wait(6)
+            assert await stage.depth() == (0, 6)
+        await stage.until_empty()
+    assert sorted(handler.runs) == sorted(ids)
+    assert {status for _, status in news.statuses()} == {"finished"}
+    assert {one for one, _ in news.statuses()} == set(ids)
     assert unwritten() >= 1
     assert unread() >= 1
 

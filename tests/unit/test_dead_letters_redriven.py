@@ -4,34 +4,43 @@ from typing import Any
 
 import pytest
 
+from services.common.news_record import HistoryEntry
 from services.common.notification import failed, finished
 from services.processor.dead_letter import MAX_ATTRIBUTES, is_overruled
 from services.processor.dead_letter_move import redriven
 from services.processor.dead_letter_reader import Letter
 from tests.support.fake_task_queue import received
 
-SENT_MS = 1_000
-
 
 @pytest.mark.parametrize(
-    ("attributes", "told_ms", "overruled"),
+    ("attributes", "failed_as", "overruled"),
     [
-        ({"redriven": "true"}, SENT_MS - 1, True),
-        ({"deadLetterReason": "permanent"}, SENT_MS - 1, True),  # as StartMessageMoveTask leaves it
-        ({"redriven": "true"}, SENT_MS + 1, False),  # it failed again: that is told, not repeated for ever
-        ({"taskId": "1"}, SENT_MS - 1, False),  # the same Idempotency-Key after a failure
+        ({"redriven": "first"}, "first", True),
+        ({"deadLetterMessageId": "first"}, "first", True),  # as StartMessageMoveTask leaves it
+        ({"redriven": "second first"}, "first", True),  # SQS itself moved it after the first redrive
+        ({"redriven": "first", "deadLetterMessageId": "second"}, "second", True),
+        ({"redriven": "first"}, "own", False),  # it failed again: that is published, not repeated for ever
+        ({"redriven": "first"}, "other", False),  # another letter of the task was redriven, and failed again
+        ({"taskId": "1"}, "first", False),  # the same Idempotency-Key after a failure
+        ({"redriven": "true"}, "first", True),  # by a tool of an earlier version
+        ({"redriven": "true"}, "own", False),
+        ({"redriven": "first"}, None, True),  # an entry of an earlier version
+        ({"deadLetterReason": "permanent"}, None, True),
+        ({"taskId": "1"}, None, False),
     ],
 )
-def test_only_a_failure_from_before_the_redrive_is_overruled(
-    attributes: dict[str, str], told_ms: int, overruled: bool
+@pytest.mark.parametrize("clock_ms", [-30_000, 30_000])
+def test_a_redrive_overrules_the_failure_that_it_names_whatever_the_clocks_say(
+    attributes: dict[str, str], failed_as: str | None, overruled: bool, clock_ms: int
 ) -> None:
-    message = received(attributes=attributes, sent_ms=SENT_MS)
-    assert is_overruled(failed("task", "text", told_ms), message) is overruled
+    message = received(attributes=attributes, message_id="own", sent_ms=100_000)
+    known = HistoryEntry(notification=failed("task", "text", 100_000 + clock_ms), message_id=failed_as)
+    assert is_overruled(known, message) is overruled
 
 
-def test_a_result_stands_whatever_is_put_back() -> None:
-    message = received(attributes={"redriven": "true"}, sent_ms=SENT_MS)
-    assert not is_overruled(finished("task", "text", 1), message)
+@pytest.mark.parametrize("attributes", [{"redriven": "first"}, {"redriven": "true"}, {"deadLetterMessageId": "first"}])
+def test_a_finished_task_is_not_run_again_whatever_is_redriven(attributes: dict[str, str]) -> None:
+    assert not is_overruled(HistoryEntry(notification=finished("task", "text", 1)), received(attributes=attributes))
 
 
 def letter(**fields: Any) -> Letter:

@@ -26,7 +26,7 @@ class World:
     def __init__(self) -> None:
         self.topics = Topics()
         self.closings = 0
-        self.breaker = Breaker(cast("Any", self.topics), self._closed)
+        self.breaker = Breaker(cast("Any", self.topics), self._closed, stores=False)
 
     def open(self) -> None:
         for _ in range(FAILURES):

@@ -1,4 +1,4 @@
-"""Progress only as far as the topic quota permits; results on record before they are told."""
+"""Progress only as far as the topic quota permits; notifications are stored and published, whichever is out."""
 
 import asyncio
 import itertools
@@ -7,13 +7,15 @@ from typing import Any, cast
 import pytest
 
 from services.common.momento_errors import MomentoRefused, MomentoUnavailable
-from services.common.news_record import NewsRecord
+from services.common.news_record import HistoryEntry, NewsRecord
 from services.common.notification import Format, finished
 from services.processor.breaker import Breaker
-from services.processor.record import Record
+from services.processor.record import PAUSE_SECONDS, Record
+from services.processor.results import Result, Results
 from services.processor.teller import Teller
 from tests.support.fake_momento import FakeMomento
 from tests.support.hand_clock import HandClock
+from tests.support.processor_here import Counted
 from tests.support.soon import soon
 
 
@@ -35,6 +37,25 @@ class Topic:
         self.told.append(f"{topic} {text}")
 
 
+class Cache(FakeMomento):
+    """The cache of histories, which may be out."""
+
+    @property
+    def stored(self) -> list[str]:
+        return list(self.dictionaries.get("news:user", {}))
+
+
+OUT = MomentoUnavailable("out")
+
+
+def done(task_id: str = "1", text: str = "done") -> Result:
+    return Result("user", HistoryEntry(notification=finished(task_id, text, 0)))
+
+
+def nothing() -> None:
+    pass
+
+
 @pytest.fixture
 def topic() -> Topic:
     return Topic()
@@ -46,14 +67,21 @@ def clock() -> HandClock:
 
 
 def teller(
-    topic: Topic, clock: HandClock, record: Record | None = None, per_second: float = 2.0, notify_seconds: float = 5
+    topic: Topic,
+    clock: HandClock,
+    record: Record | None = None,
+    per_second: float = 2.0,
+    notify_seconds: float = 5,
+    results: Results | None = None,
+    form: Format = Format.TEXT,
 ) -> Teller:
     gateway = cast("Any", topic)
     return Teller(
         gateway,
         record or Record(None, clock=clock),
-        Breaker(gateway, on_closed=lambda: None),
-        Format.TEXT,
+        results or Results(),
+        Breaker(gateway, on_closed=lambda: None, stores=False),
+        form,
         notify_seconds=notify_seconds,
         progress_per_second=per_second,
         clock=clock,
@@ -90,82 +118,137 @@ async def test_progress_that_cannot_be_told_does_not_fail_the_task(
     assert not await teller(topic, clock).progress_of("user", "1")("going on")
 
 
-async def test_a_result_that_could_not_be_told_is_known_until_it_is(topic: Topic, clock: HandClock) -> None:
-    record = Record(None, clock=clock)
-    news, tells = finished("1", "done", 0), teller(topic, clock, record)
-    topic.error = MomentoUnavailable("down")
+async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: HandClock) -> None:
+    results, result = Results(), done()
+    tells = teller(topic, clock, results=results)
+    topic.error = OUT
     with pytest.raises(MomentoUnavailable):
-        await tells.final("user", news)
-    assert await record.find("user", "1") == news
+        await tells.deliver(result, nothing)
+    assert results.get("1") is result
     topic.error = None
-    await tells.again("user", news)
-    assert await record.find("user", "1") is None
+    await tells.deliver(result, nothing)
+    assert results.get("1") is None
     assert topic.told == ["user Finished task: done"]
 
 
-async def test_a_result_whose_telling_is_cut_off_is_known(topic: Topic, clock: HandClock) -> None:
+async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: HandClock) -> None:
     """By a lost lease, or a drain."""
-    record = Record(NewsRecord(FakeMomento().as_momento(), 86_400), clock=clock)
-    news = finished("1", "done", 0)
+    cache, results = Cache(), Results()
+    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
     topic.answers.clear()
-    telling = asyncio.create_task(teller(topic, clock, record).final("user", news))
+    delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(done(), nothing))
     await soon(lambda: topic.tries == 1)
-    telling.cancel()
-    await asyncio.wait({telling})
-    assert record.is_untold("1")
+    delivering.cancel()
+    await asyncio.wait({delivering})
+    assert results.get("1") is not None
+    assert cache.stored == ["1"]
 
 
-async def test_a_result_that_could_not_be_written_is_known_while_it_is_being_told(
+async def test_it_is_stored_before_it_is_published(topic: Topic, clock: HandClock) -> None:
+    cache = Cache()
+    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    topic.answers.clear()
+    delivering = asyncio.create_task(teller(topic, clock, record).deliver(done(), nothing))
+    await soon(lambda: topic.tries == 1)
+    assert cache.stored == ["1"]
+    topic.answers.set()
+    await delivering
+
+
+async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_free(
     topic: Topic, clock: HandClock
 ) -> None:
-    momento = FakeMomento()
-    momento.error = MomentoUnavailable("the cache is out")
-    record = Record(NewsRecord(momento.as_momento(), 86_400), clock=clock)
-    news = finished("1", "done", 0)
-    topic.answers.clear()
-    telling = asyncio.create_task(teller(topic, clock, record).final("user", news))
-    await soon(lambda: topic.tries == 1)
-    assert await record.find("user", "1") == news
-    topic.answers.set()
-    await telling
-    assert not record.is_untold("1")
+    cache, freed = Cache(), asyncio.Event()
+    cache.error = OUT
+    record, results, result = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock), Results(), done()
+    delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(result, freed.set))
+    await soon(freed.is_set)
+    assert topic.told == ["user Finished task: done"]
+    assert results.get("1") is result
+    assert not delivering.done()
+    cache.error = None
+    await delivering
+    assert (cache.stored, results.get("1")) == (["1"], None)
 
 
-async def test_news_that_can_never_be_told_is_tried_once_and_holds_no_slot(topic: Topic, clock: HandClock) -> None:
+@pytest.mark.parametrize(("form", "copies"), [(Format.JSON, 2), (Format.TEXT, 1)])
+async def test_what_was_stored_late_is_published_again_where_clients_can_drop_the_copy(
+    topic: Topic, clock: HandClock, form: Format, copies: int
+) -> None:
+    """A page that asked for its history between the publishing and the storing has missed both."""
+    cache, freed = Cache(), asyncio.Event()
+    cache.error = OUT
+    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    delivering = asyncio.create_task(teller(topic, clock, record, form=form).deliver(done(), freed.set))
+    await soon(freed.is_set)
+    cache.error = None
+    await delivering
+    assert len(topic.told) == copies
+    assert len(set(topic.told)) == 1
+
+
+async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stored_only(
+    topic: Topic, clock: HandClock
+) -> None:
+    cache = Cache()
+    cache.error = OUT
+    record, results, result = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock), Results(), done()
+    tells = teller(topic, clock, record, results=results, notify_seconds=0.3)
+    for _ in range(2):
+        with pytest.raises(MomentoUnavailable, match="not stored"):
+            await tells.deliver(result, nothing)
+    assert (len(topic.told), results.get("1")) == (1, result)
+    cache.error = None
+    clock.advance(PAUSE_SECONDS)
+    await tells.deliver(result, nothing)
+    assert (len(topic.told), cache.stored, results.get("1")) == (1, ["1"], None)
+
+
+async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: HandClock) -> None:
+    """Else a thousand that wait would ask a thousand times a second."""
+    cache = Cache()
+    cache.error = OUT
+    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    tells = teller(topic, clock, record, notify_seconds=30)
+    delivering = [asyncio.create_task(tells.deliver(done(str(number)), nothing)) for number in range(100)]
+    await soon(lambda: len(topic.told) == 100)
+    so_far = len(cache.calls)
+    await soon(lambda: len(cache.calls) >= so_far + 2)
+    assert len(cache.calls) <= 103
+    cache.error = None
+    await asyncio.gather(*delivering)
+    assert sorted(cache.stored) == sorted(map(str, range(100)))
+
+
+@pytest.mark.parametrize("form", list(Format))
+async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
+    topic: Topic, clock: HandClock, form: Format
+) -> None:
     """A key that may not publish is no such case: `Momento` tries for as long as it is refused."""
+    refused, results = Counted("notifications_refused_total"), Results()
     topic.error = MomentoRefused("no such topic")
     async with asyncio.timeout(5):
-        with pytest.raises(MomentoRefused):
-            await teller(topic, clock, notify_seconds=60).final("user", finished("1", "done", 0))
-    assert topic.tries == 1
+        await teller(topic, clock, notify_seconds=60, results=results, form=form).deliver(done(), nothing)
+    assert (topic.tries, refused(), results.get("1")) == (1, 1, None)
 
 
-async def test_news_that_is_refused_is_known_until_it_is_told(topic: Topic, clock: HandClock) -> None:
-    record = Record(None, clock=clock)
-    news, tells = finished("1", "done", 0), teller(topic, clock, record)
-    topic.error = MomentoRefused("no such topic")
-    with pytest.raises(MomentoRefused):
-        await tells.final("user", news)
-    assert await record.find("user", "1") == news
+async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: HandClock) -> None:
+    cache, refused = Cache(), Counted("record_unavailable_total", operation="refused")
+    cache.error = MomentoRefused("no such thing")
+    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    async with asyncio.timeout(5):
+        await teller(topic, clock, record, notify_seconds=60).deliver(done(), nothing)
+    assert (len(topic.told), refused()) == (1, 1)
 
 
-async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(clock: HandClock) -> None:
+async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Topic, clock: HandClock) -> None:
     """No count is kept of users, of whom there may be any number, nor of writes, which other replicas share."""
     momento = FakeMomento()
     chances = itertools.cycle(number / 100 for number in range(100))
     record = Record(NewsRecord(momento.as_momento(), 86_400), clock=clock, chance=lambda: next(chances))
+    tells = teller(topic, clock, record)
     for number in range(1_000):
-        await record.write(f"user-{number}", finished(str(number), "done", 0))
+        entry = HistoryEntry(notification=finished(str(number), "done", 0))
+        await tells.deliver(Result(f"user-{number}", entry), nothing)
     assert momento.calls.count("dictionary-set") == 1_000
     assert momento.calls.count("dictionary-fetch") == 10
-
-
-async def test_no_more_of_a_long_result_is_kept_than_can_be_told(topic: Topic, clock: HandClock) -> None:
-    record = Record(None, clock=clock)
-    long = finished("1", "ä" * 1_000_000, 0)
-    await record.write("user", long)
-    kept = await record.find("user", "1")
-    assert kept is not None
-    assert len(kept.message) < 5_000
-    assert kept.encode(Format.JSON) == long.encode(Format.JSON)
-    assert kept.encode(Format.TEXT) == long.encode(Format.TEXT)

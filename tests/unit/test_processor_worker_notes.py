@@ -6,15 +6,18 @@ from typing import Any
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
+from services.common.news_record import NewsRecord
 from services.common.notification import Format
 from services.common.task_message import TaskMessage
 from services.processor.attempts import Attempts
 from services.processor.breaker import Breaker
 from services.processor.claims import Claims
+from services.processor.conclusion import Conclusion
 from services.processor.lease import Lease
 from services.processor.outcome import RetryPolicy
 from services.processor.quarantine import Quarantine
 from services.processor.record import Record
+from services.processor.results import Results
 from services.processor.run import Runner
 from services.processor.task import Task
 from services.processor.teller import Teller
@@ -57,30 +60,37 @@ class Mute(FakeMomento):
         await asyncio.Event().wait()
 
 
-async def test_a_finished_attempt_whose_news_is_not_told_has_an_end() -> None:
-    """Should the process die before the user is told, the task is no suspect: it killed nobody."""
+async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> None:
+    """Should the process die before it is published, the next delivery finds it, so the task is not isolated."""
     momento = Mute()
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
     working = asyncio.create_task(worker(momento, at_once).work(Lease(message, HandClock(), 1_000.0, 1_000.0)))
-    await soon(lambda: list(momento.items.values()) == [b"0 ended"])
+    await soon(lambda: "1" in momento.dictionaries.get("news:user", {}))
     assert not working.done()
     working.cancel()
     await asyncio.wait({working})
 
 
 def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None) -> Worker:
-    gateway, record = momento.as_momento(), Record(None)
-    breaker = Breaker(gateway, on_closed=lambda: None)
+    gateway, results, background = momento.as_momento(), Results(), Lifecycle().background
+    record = Record(NewsRecord(gateway, 86_400))
+    breaker = Breaker(gateway, on_closed=lambda: None, stores=True)
+    teller = Teller(gateway, record, results, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
     return Worker(
         runner=Runner(handle or never, limit=1, too_many=lambda: None),
-        teller=Teller(gateway, record, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0),
+        teller=teller,
         breaker=breaker,
-        record=record,
+        conclusion=Conclusion(
+            results=results,
+            record=record,
+            teller=teller,
+            dead_letters=Batcher(FakeTaskQueue().send, BatchPolicy()),
+            background=background,
+        ),
         attempts=Attempts(gateway, record),
         quarantine=Quarantine(),
-        claims=Claims(None, record, Lifecycle().background, ttl_seconds=30),
-        dead_letters=Batcher(FakeTaskQueue().send, BatchPolicy()),
+        claims=Claims(None, record, background, ttl_seconds=30),
         policy=RetryPolicy(max_attempts=5, base_seconds=0, cap_seconds=0),
         receive_wait_seconds=1,
         max_task_seconds=60,

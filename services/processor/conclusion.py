@@ -1,0 +1,175 @@
+"""The end of a task: its result is kept, dead-lettered where it failed for good, stored and published.
+
+Each step that is done is remembered, in this process and in the history, so that a later delivery of the same message
+does only what is missing.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from services.common.background import Background
+from services.common.batcher import Batcher
+from services.common.news_record import HistoryEntry
+from services.common.notification import failed
+from services.common.task_message import UnreadableTask, task_id_of
+from services.common.task_queue import OutgoingMessage, ReceivedMessage
+from services.common.tracing import exemplar
+from services.processor.dead_letter import Reason, is_overruled, send_dead_letter
+from services.processor.delivery import Delivery
+from services.processor.lease import Lease
+from services.processor.metrics import END_TO_END_SECONDS, REPEATED
+from services.processor.outcome import Done, Verdict
+from services.processor.record import Record
+from services.processor.results import Result, Results
+from services.processor.teller import Teller
+
+logger = logging.getLogger(__name__)
+
+CONFLICT = "the Idempotency-Key was used before with another body; send the request again with a new key"
+CUT_OFF_SECONDS = 2.0
+"""How long a dead letter that is being sent is waited for when its task is cut off."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conclusion:
+    """Concludes tasks, and knows of those that were concluded before."""
+
+    results: Results
+    record: Record
+    teller: Teller
+    dead_letters: Batcher[OutgoingMessage]
+    background: Background
+
+    def is_concluded(self, message: ReceivedMessage) -> bool:
+        """Tell whether a redelivered message has only to be acknowledged: this process has done all the rest."""
+        return message.receive_count > 1 and self.results.is_concluded(message.message_id)
+
+    def keep(self, result: Result) -> None:
+        """Keep a result from now on, until its notification is delivered."""
+        self.results.keep(result)
+
+    def kept(self, delivery: Delivery) -> Result | None:
+        """Return the result that this process has of the task, unless a redrive overrules it."""
+        task = delivery.task
+        return self._kept(task.user_id, task.task_id, delivery.message)
+
+    async def find(self, delivery: Delivery) -> Result | None:
+        """Return the task's result by the history, unless a redrive overrules it."""
+        task = delivery.task
+        return await self._find(task.user_id, task.task_id, delivery.message)
+
+    async def store_last(self, delivery: Delivery) -> bool:
+        """Store what the task has come to before its delivery is cut off; answers whether it has come to anything.
+
+        A failure whose dead letter is not sent is not stored: whoever found it would not send that letter.
+        """
+        result = self.kept(delivery)
+        if result is None or result.dead_letter is not None:
+            return False
+        await self.record.store_last(result)
+        return True
+
+    async def finished(self, delivery: Delivery) -> Verdict:
+        """Deliver the result that the handler's end has left."""
+        result = self.kept(delivery)
+        assert result is not None  # noqa: S101 — the runner has just kept it
+        return await self._deliver(delivery.lease, result, "finished")
+
+    async def again(self, delivery: Delivery, known: Result) -> Verdict:
+        """Do what is missing of a task that was done before, or say that its key stands for another one."""
+        if delivery.conflicts_with(known):
+            return await self._conflict(delivery)
+        REPEATED.inc()
+        return await self._deliver(delivery.lease, known, "repeated")
+
+    async def dead_letter(self, delivery: Delivery, reason: Reason, detail: str) -> Verdict:
+        """Give the task up: dead letter first, so that a notified user can rely on it."""
+        task = delivery.task
+        result = self.kept(delivery)
+        if result is None or result.entry.message_id != delivery.message.message_id:
+            result = delivery.result(failed(task.task_id, delivery.data, _now_ms()), (reason, detail))
+            self.keep(result)
+        return await self._deliver(delivery.lease, result, "failed")
+
+    async def unreadable(self, lease: Lease, error: UnreadableTask) -> Verdict:
+        """Dead-letter what is no task, and notify the user if at least that could be read."""
+        message = lease.message
+        logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
+        user_id, task_id = error.user_id, task_id_of(message.attributes, message.message_id)
+        if user_id is None:
+            await self._send_dead_letter(
+                message, Reason.UNREADABLE, str(error), lambda: self.results.conclude(message.message_id)
+            )
+            return Done("unreadable")
+        known = self._kept(user_id, task_id, message)
+        if known is None and message.receive_count > 1:
+            known = await self._find(user_id, task_id, message)
+        if known is not None:
+            REPEATED.inc()
+            return await self._deliver(lease, known, "repeated")
+        entry = HistoryEntry(
+            notification=failed(task_id, "it could not be read", _now_ms()), message_id=message.message_id
+        )
+        result = Result(user_id, entry, dead_letter=(Reason.UNREADABLE, str(error)))
+        self.keep(result)
+        return await self._deliver(lease, result, "unreadable")
+
+    def _kept(self, user_id: str, task_id: str, message: ReceivedMessage) -> Result | None:
+        known = self.results.get(task_id)
+        if known is None or known.user_id != user_id or is_overruled(known.entry, message):
+            return None
+        return known
+
+    async def _find(self, user_id: str, task_id: str, message: ReceivedMessage) -> Result | None:
+        if (known := self._kept(user_id, task_id, message)) is not None:
+            return known
+        entry = await self.record.find(user_id, task_id)
+        return None if entry is None or is_overruled(entry, message) else Result(user_id, entry, stored=True)
+
+    async def _conflict(self, delivery: Delivery) -> Verdict:
+        logger.warning("an Idempotency-Key was used for two bodies", extra={"action": "conflict"})
+        task, message = delivery.task, delivery.message
+        entry = HistoryEntry(notification=failed(task.task_id, CONFLICT, _now_ms()))
+        # Beside the entry of the first body, which stays.
+        result = Result(task.user_id, entry, field=f"{task.task_id} {message.message_id}")
+        return await self._deliver(delivery.lease, self.results.get(result.key) or result, "conflict")
+
+    async def _deliver(self, lease: Lease, result: Result, outcome: str) -> Verdict:
+        message = lease.message
+        # What the history alone knows of a redelivered task was delivered, and counted, by an earlier delivery.
+        is_first = message.receive_count == 1 or self.results.get(result.key) is result
+        if result.dead_letter is not None:
+            await self._send_dead_letter(message, *result.dead_letter, lambda: _sent(result))
+        try:
+            await self.teller.deliver(result, on_unstored=lease.give_up_slot)
+        except asyncio.CancelledError:
+            await self.record.store_last(result)
+            raise
+        if is_first and result.published_at is not None:
+            END_TO_END_SECONDS.observe(max(0.0, result.published_at - message.sent_ms / 1000), exemplar())
+        self.results.conclude(message.message_id)
+        return Done(outcome)
+
+    async def _send_dead_letter(
+        self, message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]
+    ) -> None:
+        """Send the message to the dead-letter queue; where this is cut off, see what becomes of it all the same."""
+        sending = self.background.spawn(
+            "dead-letter", send_dead_letter(self.dead_letters, message, reason, detail, on_sent), may_fail=True
+        )
+        try:
+            await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            await asyncio.wait({sending}, timeout=CUT_OFF_SECONDS)
+            raise
+
+
+def _sent(result: Result) -> None:
+    result.dead_letter = None
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
