@@ -142,6 +142,13 @@ BAD_BODIES = [
     pytest.param(b'{"data": "\\ud800"}', {}, 400, "The body is not JSON", id="lone surrogate"),
     pytest.param(b"[" * 100_000, {}, 400, "The body is not JSON", id="deeply nested"),
     pytest.param(b'{"a":' * 40_000, {}, 400, "The body is not JSON", id="deeply nested objects"),
+    pytest.param(b'{"data": "x", "n": 18446744073709551616}', {}, 400, "number 18446744073709551616 ", id="65 bits"),
+    pytest.param(b'{"data": "x", "n": [[-9223372036854775809]]}', {}, 400, "Send it as a text", id="negative, nested"),
+    pytest.param(b'{"data": "x", "n": ' + b"9" * 200_000 + b"}", {}, 400, "Send it as a text", id="200,000 digits"),
+    pytest.param(b'{"data": "x", "n": 1e400}', {}, 400, "number 1e400 is too large", id="beyond a float"),
+    pytest.param(
+        b'{"data": "x", "n": ' + b"[" * 1_020 + b"9" * 20 + b"]" * 1_020 + b"}", {}, 400, "Send", id="deep and long"
+    ),
     pytest.param(b"null", {}, 400, "not a JSON object", id="null"),
     pytest.param(b'["data"]', {}, 400, "not a JSON object", id="a list"),
     pytest.param(b'"data"', {}, 400, "not a JSON object", id="a text"),
@@ -177,6 +184,17 @@ async def test_a_body_that_is_no_task_is_refused_with_what_to_do(
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert detail in answer.json["detail"]
     assert proxy.calls[SEND] == 0
+
+
+async def test_numbers_that_arrive_as_they_were_sent_are_taken(
+    service: Served, sqs: "SQSClient", queue_url: str
+) -> None:
+    numbers = "[18446744073709551615, -9223372036854775808, -0, 1e22, 0.12345678901234567890123]"
+    text = '"123456789012345678901234567890"'
+    body = f'{{"data": {text}, "n": {numbers}, "{"9" * 30}": {text}}}'
+    assert (await post(service, body.encode())).status == 202
+    (message,) = await messages(sqs, queue_url)
+    assert json.loads(message["Body"])["payload"] == body
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=UTF-8", "Application/JSON"])
