@@ -21,7 +21,7 @@ from services.ingest.sending import Sending
 HEADER = "Idempotency-Key"
 REMEMBERED_SECONDS = 24 * 3_600
 MAX_KEYS = 50_000
-"""About 310 bytes each, so 16 MB. With more than that in a day the oldest are forgotten."""
+"""About 360 bytes each, so 18 MB. With more than that in a day the oldest are forgotten."""
 
 
 class KeyReusedError(Problem):

@@ -10,6 +10,7 @@ from services.common.task_message import IDEMPOTENT
 from services.common.task_queue import MessageTooLarge, OutgoingMessage, QueueAnswerLost, QueueUnavailable, TaskQueue
 
 _MARK = {IDEMPOTENT: "true"}
+_MARK_BYTES = OutgoingMessage(body="", attributes=_MARK).size()
 
 
 @dataclass(slots=True, eq=False)
@@ -52,8 +53,8 @@ def refuse_too_large(message: OutgoingMessage, limit_bytes: int | None) -> None:
 
     :raises MessageTooLarge: when it is larger.
     """
-    marked = replace(message, attributes={**message.attributes, **_MARK})
-    if limit_bytes is not None and marked.size() > limit_bytes:
+    room = 0 if IDEMPOTENT in message.attributes else _MARK_BYTES
+    if limit_bytes is not None and message.size() + room > limit_bytes:
         raise MessageTooLarge("larger than the queue's MaximumMessageSize", limit_bytes)
 
 
