@@ -1,7 +1,8 @@
 """Coalescing of single entries into batch calls, as SQS wants them: at most 10 entries and a total size.
 
 Nothing waits that need not: with no linger an entry goes at once while nothing is in flight, and what arrives
-while a call is in flight goes together when it ends. Each caller gets the outcome of its own entry.
+while a call is in flight goes together when it ends. Each caller gets the outcome of its own entry. A batch that is
+refused as a whole is split, so that an entry fails for what is in itself only.
 """
 
 import asyncio
@@ -22,6 +23,17 @@ class BatcherFull(Transient):
     """Too many entries wait already."""
 
     public_detail = "Too much is being sent right now. Try again in a moment."
+
+
+class BatchRefusedError(Exception):
+    """A call was refused for its total size or for what is in one of its entries; none of them was taken.
+
+    `error` is the outcome of an entry that is refused like this alone.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(str(error))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +70,10 @@ class Batcher(Generic[E]):
     """Turns `submit` of single entries into few calls of `send`.
 
     :param send: makes one call; answers an outcome for each entry in order: None, or the error of that entry.
-        An error that it raises is the outcome of every entry. `Transient` outcomes are tried again.
+        An error that it raises is the outcome of every entry, but for `BatchRefusedError`, after which each half is
+        sent by itself. `Transient` outcomes are tried again.
+    :param max_bytes: answers the total of the entries' sizes that one call may have at present, where it is known
+        to be below the policy's.
     :param again: answers what to send in place of an entry that failed with an error, for whoever must tell a copy.
     """
 
@@ -68,10 +83,12 @@ class Batcher(Generic[E]):
         policy: BatchPolicy,
         *,
         again: Callable[[E, Exception], E] = lambda value, _error: value,
+        max_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._send = send
         self._policy = policy
         self._again = again
+        self._max_bytes = max_bytes
         self._waiting: deque[_Entry[E]] = deque()
         self._waiting_bytes = 0
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -139,9 +156,10 @@ class Batcher(Generic[E]):
     def _take(self) -> list[_Entry[E]]:
         batch: list[_Entry[E]] = []
         size = 0
+        max_bytes = min(self._policy.max_bytes, self._max_bytes() or self._policy.max_bytes)
         while self._waiting and len(batch) < BATCH_ENTRIES:
             entry = self._waiting[0]
-            if batch and size + entry.size > self._policy.max_bytes:
+            if batch and size + entry.size > max_bytes:
                 break
             self._pop()
             if not entry.done.cancelled():
@@ -168,14 +186,28 @@ class Batcher(Generic[E]):
     async def _call(self, batch: list[_Entry[E]]) -> None:
         """Send `batch` until each of its entries has its outcome; only what failed is sent again."""
         while batch:
-            again = self._settle(await self._outcomes(batch))
+            try:
+                outcomes = await self._outcomes(batch)
+            except BatchRefusedError:
+                for half in _halves(batch):
+                    await self._call([entry for entry in half if not entry.done.cancelled()])
+                return
+            again = self._settle(outcomes)
             if again:
                 await asyncio.sleep(self._pause(again[0].attempts))
             batch = [entry for entry in again if not entry.done.cancelled()]
 
     async def _outcomes(self, batch: list[_Entry[E]]) -> list[tuple[_Entry[E], Exception | None]]:
+        """Make one call.
+
+        :raises BatchRefusedError: when it was refused as a whole and can be split.
+        """
         try:
             return list(zip(batch, await self._send([entry.value for entry in batch]), strict=True))
+        except BatchRefusedError as refused:
+            if len(batch) > 1:
+                raise
+            return [(batch[0], refused.error)]
         except Exception as error:  # noqa: BLE001 — it becomes the outcome of every entry
             return [(entry, error) for entry in batch]
 
@@ -198,3 +230,8 @@ class Batcher(Generic[E]):
     def _pause(self, attempts: int) -> float:
         cap = min(self._policy.retry_cap_seconds, self._policy.retry_base_seconds * 2**attempts)
         return random.uniform(0, cap)
+
+
+def _halves(batch: list[_Entry[E]]) -> tuple[list[_Entry[E]], list[_Entry[E]]]:
+    middle = len(batch) // 2
+    return batch[:middle], batch[middle:]

@@ -41,7 +41,12 @@ PARAMETER_READS = Counter(
     ("outcome",),
     namespace=PREFIX,
 )
-SQS_CALLS = Counter("sqs_calls", "Calls to SQS.", ("operation", "outcome"), namespace=PREFIX)
+SQS_CALLS = Counter(
+    "sqs_calls",
+    "Calls to SQS; refused: SQS does not take what a message of the call contains, or its size.",
+    ("operation", "outcome"),
+    namespace=PREFIX,
+)
 BACKGROUND_FAILURES = Counter(
     "background_failures", "Background tasks that ended and stopped the service.", ("task",), namespace=PREFIX
 )

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from services.common.errors import PermanentError
+from services.common.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_exact
 
 # SQS refuses these two although JSON allows them raw (SendMessage, "Message characters").
 _REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
@@ -94,8 +95,10 @@ def task_id_of(attributes: Mapping[str, str], message_id: str) -> str:
 
 def _object(text: str, what: str, user_id: str | None = None) -> dict[str, Any]:
     try:
-        value = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
+        value = loads_exact(text)
+    except (NumberNotExactError, NestedTooDeeplyError) as error:
+        raise UnreadableTask(f"the {what} cannot be read: {error}", user_id) from None
+    except ValueError as error:
         raise UnreadableTask(f"the {what} is not JSON: {error}", user_id) from None
     if not isinstance(value, dict):
         raise UnreadableTask(f"the {what} is not a JSON object", user_id)

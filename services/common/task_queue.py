@@ -1,6 +1,7 @@
 """The task queue: SQS calls in batches, each entry with its own outcome, errors translated once."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +12,16 @@ from aiohttp import ClientError as HttpClientError
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from services.common.errors import PermanentError, Transient
+from services.common.batcher import BatchRefusedError
 from services.common.metrics import SQS_CALLS
+from services.common.queue_errors import RECEIPT_CODES, call_error, entry_error
+from services.common.queue_errors import MessageTooLarge as MessageTooLarge
+from services.common.queue_errors import QueueAccessDenied as QueueAccessDenied
+from services.common.queue_errors import QueueAnswerLost as QueueAnswerLost
+from services.common.queue_errors import QueueRefused as QueueRefused
+from services.common.queue_errors import QueueUnavailable as QueueUnavailable
+from services.common.queue_errors import ReceiptExpired as ReceiptExpired
+from services.common.queue_limit import QueueLimit
 from services.common.task_message import TRACEPARENT
 from services.common.tracing import Kind, span
 
@@ -21,36 +30,11 @@ if TYPE_CHECKING:  # stubs, which production does not have
 
 R = TypeVar("R")
 
+logger = logging.getLogger(__name__)
+
+MAXIMUM_MESSAGE_SIZE = "MaximumMessageSize"
 CALL_SECONDS = 5.0
 """A call that takes longer has failed; a long poll gets this on top of its wait."""
-
-
-class QueueUnavailable(Transient):
-    """SQS did not do it this time."""
-
-    public_detail = "The task queue is briefly unavailable. Try again."
-
-
-class QueueAnswerLost(QueueUnavailable):
-    """Nobody knows whether SQS did it: no answer came, or none that says so. Tried again, it may be done twice."""
-
-
-class QueueRefused(PermanentError):
-    """SQS will never take this entry."""
-
-
-class ReceiptExpired(PermanentError):
-    """The receipt handle no longer stands for the message: its lease is lost."""
-
-
-_RECEIPT_CODES = frozenset(
-    {
-        "ReceiptHandleIsInvalid",
-        "MessageNotInflight",
-        "AWS.SimpleQueueService.MessageNotInflight",
-        "InvalidParameterValue",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,10 +78,33 @@ class TaskQueue:
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self.url = url
+        self.limit = QueueLimit()
+        """How large its messages may be: read with `read_limit`, and learned from refusals."""
         self._client = client
+        self._may_read_limit = True
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
-        """Send a batch."""
+        """Send a batch.
+
+        :raises BatchRefusedError: when SQS refused several messages for their size or for what is in one of them.
+        :raises QueueUnavailable: when the call failed.
+        """
+        try:
+            outcomes = await self._send(messages)
+        except BatchRefusedError as refused:
+            self._learn(refused.error)
+            if len(messages) > 1:
+                raise
+            return [refused.error]
+        for outcome in outcomes:
+            self._learn(outcome)
+        return outcomes
+
+    def _learn(self, error: Exception | None) -> None:
+        if isinstance(error, MessageTooLarge) and error.limit_bytes is not None:
+            self.limit.lower(error.limit_bytes)
+
+    async def _send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
         entries = [_send_entry(index, message) for index, message in enumerate(messages)]
         traces = [message.attributes.get(TRACEPARENT) for message in messages]
         with span("send batch", Kind.CLIENT, parent=traces[0], links=traces) as sent:
@@ -161,6 +168,23 @@ class TaskQueue:
         )
         return dict(answer.get("Attributes", {}))
 
+    async def read_limit(self) -> bool:
+        """Read the queue's MaximumMessageSize into `limit`; answers False where it is worth trying again soon."""
+        if not self._may_read_limit:
+            return True
+        try:
+            attributes = await self.attributes(MAXIMUM_MESSAGE_SIZE)
+        except QueueAccessDenied as error:  # optional: what a queue takes is learned from its refusals as well
+            self._may_read_limit = False
+            logger.info("the queue's MaximumMessageSize cannot be read: %s", error, extra={"action": "queue-limit"})
+            return True
+        except QueueUnavailable:
+            return False
+        size = attributes.get(MAXIMUM_MESSAGE_SIZE, "")
+        if size.isdecimal():
+            self.limit.set(int(size))
+        return True
+
     async def now_ms(self) -> int:
         """Return the server's time in epoch milliseconds, at most a second ahead: what `sent_ms` is compared with."""
         answer = await _called("attributes", self._client.get_queue_attributes(QueueUrl=self.url))
@@ -187,7 +211,9 @@ async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CAL
     except TimeoutError:
         raise QueueAnswerLost(f"{operation}: no answer within {limit_seconds:g} s") from None
     except ClientError as error:
-        raise _answered_error(operation, error) from error
+        translated = call_error(operation, error)
+        outcome = "refused" if isinstance(translated, BatchRefusedError) else "error"
+        raise translated from error
     except (BotoCoreError, ResponseParserError, HttpClientError, OSError) as error:
         raise QueueAnswerLost(f"{operation}: {type(error).__name__}: {error}") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
@@ -197,31 +223,16 @@ async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CAL
         SQS_CALLS.labels(operation, outcome).inc()
 
 
-def _answered_error(operation: str, error: ClientError) -> QueueUnavailable:
-    details = error.response.get("Error", {})
-    message = f"{operation}: {details.get('Code')}: {details.get('Message')}"
-    # What SQS refuses it has not done; what broke inside it, or in a gateway before it, it may have.
-    is_refusal = 400 <= error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) < 500
-    return QueueUnavailable(message) if is_refusal else QueueAnswerLost(message)
-
-
 def _outcomes(
-    count: int, answer: Mapping[str, Any], *, receipt_codes: frozenset[str] = _RECEIPT_CODES
+    count: int, answer: Mapping[str, Any], *, receipt_codes: frozenset[str] = RECEIPT_CODES
 ) -> list[Exception | None]:
     """Read a batch answer. An entry that is named neither way counts as failed: silence is no acknowledgement."""
     outcomes: list[Exception | None] = [QueueAnswerLost("the answer does not name this entry")] * count
     for entry in answer.get("Successful", []):
         outcomes[int(entry["Id"])] = None
     for entry in answer.get("Failed", []):
-        outcomes[int(entry["Id"])] = _entry_error(entry, receipt_codes)
+        outcomes[int(entry["Id"])] = entry_error(entry, receipt_codes)
     return outcomes
-
-
-def _entry_error(entry: Mapping[str, Any], receipt_codes: frozenset[str]) -> Exception:
-    message = f"{entry.get('Code')}: {entry.get('Message', '')}"
-    if entry.get("Code") in receipt_codes:
-        return ReceiptExpired(message)
-    return QueueRefused(message) if entry.get("SenderFault") else QueueUnavailable(message)
 
 
 def _send_entry(index: int, message: OutgoingMessage) -> dict[str, Any]:

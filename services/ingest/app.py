@@ -4,7 +4,8 @@ import asyncio
 import math
 import secrets
 from collections.abc import AsyncIterator
-from dataclasses import replace
+from contextlib import nullcontext
+from functools import partial
 from http import HTTPStatus
 
 import orjson
@@ -16,21 +17,28 @@ from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.logs import log_context
 from services.common.problem import Problem
-from services.common.task_message import IDEMPOTENT, TaskMessage
-from services.common.task_queue import OutgoingMessage, QueueAnswerLost, TaskQueue
+from services.common.refresh import keep_fresh
+from services.common.task_message import TaskMessage
+from services.common.task_queue import MessageTooLarge, OutgoingMessage, TaskQueue
 from services.common.tracing import Kind, is_traceparent, span
 from services.common.web import LIFECYCLE, go_on, web_app
 from services.ingest.body import read_payload
+from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
 from services.ingest.metrics import ACCEPTED, REFUSED
 from services.ingest.rate_limit import RateLimit
+from services.ingest.sending import Sending, refuse_too_large, send_batch, sent_again, too_large
 from services.ingest.settings import IngestSettings
 from services.ingest.task_id import task_id_for
 
 SETTINGS = web.AppKey("settings", IngestSettings)
-SENDER = web.AppKey[Batcher[OutgoingMessage]]("sender", Batcher)
+QUEUE = web.AppKey("queue", TaskQueue)
+SENDER = web.AppKey[Batcher[Sending]]("sender", Batcher)
 LIMIT = web.AppKey("limit", RateLimit)
+KEYS = web.AppKey("keys", IdempotencyKeys)
 
 CALLS_IN_FLIGHT = 8
+READ_LIMIT_SECONDS = 300.0
+"""Between two readings of the queue's MaximumMessageSize."""
 
 
 def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Application:
@@ -38,6 +46,7 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
     app = web_app(settings.http, lifecycle)
     app[SETTINGS] = settings
     app[LIMIT] = RateLimit(settings.tasks_per_minute)
+    app[KEYS] = IdempotencyKeys()
     require_user(app, settings.oidc)
     app.cleanup_ctx.append(_sender)
     app.router.add_post("/task", post_task, expect_handler=go_on)
@@ -46,24 +55,32 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
 
 async def _sender(app: web.Application) -> AsyncIterator[None]:
     async with sqs_client(max_connections=CALLS_IN_FLIGHT) as client:
-        queue = TaskQueue(client, app[SETTINGS].task_queue_url)
-        # Only this is asked: whoever may send to a queue need not be allowed anything that would tell more of it.
+        queue = app[QUEUE] = TaskQueue(client, app[SETTINGS].task_queue_url)
+        # Readiness asks for nothing that needs another permission than to send: reading the limit is optional.
         missing = await missing_credentials()
         app[LIFECYCLE].add_check("queue", lambda: f"The task queue cannot be used: {missing}." if missing else None)
-        app[SENDER] = Batcher(queue.send, BatchPolicy(max_in_flight=CALLS_IN_FLIGHT), again=sent_again)
-        yield
-        await app[SENDER].close()
+        app[SENDER] = Batcher(
+            partial(send_batch, queue),
+            BatchPolicy(max_in_flight=CALLS_IN_FLIGHT),
+            again=sent_again,
+            max_bytes=lambda: queue.limit.batch_bytes,
+        )
+        reading = keep_fresh(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
+        async with app[LIFECYCLE].background.running("queue-limit", reading):
+            yield
+            await app[SENDER].close()
 
 
 async def post_task(request: web.Request) -> web.Response:
     """Accept a task."""
     user_id = request[USER].sub
     _limit(request.app[LIMIT], user_id)
+    key = idempotency_key(request.headers)
+    task_id = task_id_for(user_id, key)
     payload = await read_payload(request)
-    key = request.headers.get("Idempotency-Key")
     with span("send task", Kind.PRODUCER) as sent:
         task = TaskMessage(
-            task_id=task_id_for(user_id, key),
+            task_id=task_id,
             user_id=user_id,
             payload=payload,
             traceparent=sent.traceparent or _traceparent(request.headers.get("traceparent", "")),
@@ -71,7 +88,7 @@ async def post_task(request: web.Request) -> web.Response:
         )
         sent.set({"messaging.system": "aws_sqs", "messaging.operation.type": "send", "task.id": task.task_id})
         with log_context(taskId=task.task_id):
-            await _send(request.app[SENDER], task)
+            await _send(request.app, task)
     return web.Response(
         status=HTTPStatus.ACCEPTED,
         body=orjson.dumps({"taskId": task.task_id}),
@@ -79,24 +96,26 @@ async def post_task(request: web.Request) -> web.Response:
     )
 
 
-async def _send(sender: Batcher[OutgoingMessage], task: TaskMessage) -> None:
+async def _send(app: web.Application, task: TaskMessage) -> None:
     message = OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=task.user_id)
+    sending = Sending(message)
     try:
-        await sender.submit(message, message.size())
+        refuse_too_large(message, app[QUEUE].limit.message_bytes)
+        with app[KEYS].reserved(task, sending) if task.idempotent else nullcontext():
+            await app[SENDER].submit(sending, message.size())
     except asyncio.CancelledError:  # by the time limit; what was not in flight by then is never sent
         REFUSED.labels("timeout").inc()
+        raise
+    except MessageTooLarge as error:
+        REFUSED.labels("too_large").inc()
+        raise too_large(message, error.limit_bytes) from error
+    except KeyReusedError:
+        REFUSED.labels("key_reused").inc()
         raise
     except Exception:
         REFUSED.labels("queue").inc()
         raise
     ACCEPTED.inc()
-
-
-def sent_again(message: OutgoingMessage, error: Exception) -> OutgoingMessage:
-    """Mark what may be on the queue already, so that the processor looks whether the task was done."""
-    if not isinstance(error, QueueAnswerLost):
-        return message
-    return replace(message, attributes={**message.attributes, IDEMPOTENT: "true"})
 
 
 def _limit(limit: RateLimit, user_id: str) -> None:

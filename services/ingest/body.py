@@ -6,12 +6,14 @@ from http import HTTPStatus
 import orjson
 from aiohttp import ClientPayloadError, web
 
+from services.common.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_64_bit
 from services.common.problem import Problem
 from services.common.web import HTTP
 
 BODY_SHARE = 2 / 3
 """Of the request's time limit: the rest is for the queue, whose slowness is ours and not the client's."""
 EXAMPLE = 'Send a JSON object like {"data": "…"}.'
+_EXACT_NUMBERS = "to arrive unchanged (integers: 64 bits, others: double precision). Send it as a text, in quotes."
 
 
 async def read_payload(request: web.Request) -> str:
@@ -47,8 +49,12 @@ async def _whole(request: web.Request) -> bytes:
 
 
 def _json(raw: bytes) -> object:
-    """Parse strictly: orjson takes no NaN, no broken UTF-8, and no nesting that would exhaust the stack."""
+    """Parse strictly: no NaN, no broken UTF-8, no nesting that would exhaust the stack, no number that would change."""
     try:
-        return orjson.loads(raw)
+        return loads_64_bit(raw)
+    except NumberNotExactError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The number {error.number} is too large {_EXACT_NUMBERS}") from None
+    except NestedTooDeeplyError:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The body is nested too deeply. Send fewer levels.") from None
     except orjson.JSONDecodeError as error:
         raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}. {EXAMPLE}") from None

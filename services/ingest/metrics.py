@@ -5,4 +5,9 @@ from prometheus_client import Counter
 from services.common.metrics import PREFIX
 
 ACCEPTED = Counter("tasks_accepted", "Tasks that SQS has acknowledged.", namespace=PREFIX)
-REFUSED = Counter("tasks_refused", "Tasks that were not accepted, by reason.", ("reason",), namespace=PREFIX)
+REFUSED = Counter(
+    "tasks_refused",
+    "Tasks that were not accepted, by reason: rate, too_large, key_reused, queue, timeout.",
+    ("reason",),
+    namespace=PREFIX,
+)

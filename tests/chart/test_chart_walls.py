@@ -172,7 +172,7 @@ def test_no_instruction_runs_the_dead_letter_command_with_a_services_rights() ->
 
 def test_each_service_may_do_its_part_alone() -> None:
     assert allowed("token") == {"ssm:GetParameter", "kms:Decrypt"}
-    assert allowed("ingest") == {"sqs:SendMessage"}
+    assert allowed("ingest") == {"sqs:SendMessage", "sqs:GetQueueAttributes"}
     assert "sqs:DeleteMessage" not in allowed("token") | allowed("ingest")
 
 

@@ -142,6 +142,13 @@ BAD_BODIES = [
     pytest.param(b'{"data": "\\ud800"}', {}, 400, "The body is not JSON", id="lone surrogate"),
     pytest.param(b"[" * 100_000, {}, 400, "The body is not JSON", id="deeply nested"),
     pytest.param(b'{"a":' * 40_000, {}, 400, "The body is not JSON", id="deeply nested objects"),
+    pytest.param(b'{"data": "x", "n": 18446744073709551616}', {}, 400, "number 18446744073709551616 ", id="65 bits"),
+    pytest.param(b'{"data": "x", "n": [[-9223372036854775809]]}', {}, 400, "Send it as a text", id="negative, nested"),
+    pytest.param(b'{"data": "x", "n": ' + b"9" * 200_000 + b"}", {}, 400, "Send it as a text", id="200,000 digits"),
+    pytest.param(b'{"data": "x", "n": 1e400}', {}, 400, "number 1e400 is too large", id="beyond a float"),
+    pytest.param(
+        b'{"data": "x", "n": ' + b"[" * 1_020 + b"9" * 20 + b"]" * 1_020 + b"}", {}, 400, "Send", id="deep and long"
+    ),
     pytest.param(b"null", {}, 400, "not a JSON object", id="null"),
     pytest.param(b'["data"]', {}, 400, "not a JSON object", id="a list"),
     pytest.param(b'"data"', {}, 400, "not a JSON object", id="a text"),
@@ -177,6 +184,17 @@ async def test_a_body_that_is_no_task_is_refused_with_what_to_do(
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert detail in answer.json["detail"]
     assert proxy.calls[SEND] == 0
+
+
+async def test_numbers_that_arrive_as_they_were_sent_are_taken(
+    service: Served, sqs: "SQSClient", queue_url: str
+) -> None:
+    numbers = "[18446744073709551615, -9223372036854775808, -0, 1e22, 0.12345678901234567890123]"
+    text = '"123456789012345678901234567890"'
+    body = f'{{"data": {text}, "n": {numbers}, "{"9" * 30}": {text}}}'
+    assert (await post(service, body.encode())).status == 202
+    (message,) = await messages(sqs, queue_url)
+    assert json.loads(message["Body"])["payload"] == body
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=UTF-8", "Application/JSON"])
@@ -268,6 +286,69 @@ async def test_a_malformed_idempotency_key_is_refused(service: Served, proxy: Sq
     answer = await post(service, Idempotency_Key=key)
     assert answer.status == 400
     assert "Idempotency-Key must be" in answer.json["detail"]
+    assert proxy.calls[SEND] == 0
+
+
+async def test_a_key_with_another_body_is_refused_and_nothing_of_it_is_sent(
+    service: Served, sqs: "SQSClient", queue_url: str
+) -> None:
+    before = counter("refused", reason="key_reused")
+    first = await post(service, b'{"data": "x"}', Idempotency_Key="key-1")
+    other = await post(service, b'{"data": "y"}', Idempotency_Key="key-1")
+    assert (other.status, other.headers["Content-Type"]) == (422, "application/problem+json")
+    assert other.headers["Access-Control-Allow-Origin"] == PAGE
+    assert "use a new key" in other.json["detail"]
+    assert (await post(service, b'{"data": "y"}', Idempotency_Key="key-1", user_id="bob")).status == 202
+    again = await post(service, b'{"data": "x"}', Idempotency_Key="key-1")
+    assert (again.status, again.json) == (202, first.json)
+    bodies = [json.loads(message["Body"]) for message in await messages(sqs, queue_url)]
+    assert sorted(body["userId"] for body in bodies) == ["alice", "alice", "bob"]
+    assert {body["payload"] for body in bodies if body["userId"] == "alice"} == {'{"data": "x"}'}
+    assert counter("refused", reason="key_reused") == before + 1
+
+
+async def test_a_key_is_taken_while_its_first_body_is_under_way(service: Served, proxy: SqsFaultProxy) -> None:
+    fault = proxy.fault(action=SEND, delay_seconds=0.3, calls=1)
+    first = asyncio.create_task(post(service, b'{"data": "x"}', Idempotency_Key="key-1"))
+    await eventually(lambda: fault.hits == 1)
+    assert (await post(service, b'{"data": "y"}', Idempotency_Key="key-1")).status == 422
+    same = await post(service, b'{"data": "x"}', Idempotency_Key="key-1")
+    assert (same.status, same.json) == (202, (await first).json)
+
+
+@pytest.mark.parametrize(
+    ("fault", "status"),
+    [
+        pytest.param({"status": 403, "code": "RequestThrottled"}, 202, id="throttled"),
+        pytest.param({"fails": lambda entry: True}, 202, id="every entry fails"),
+        pytest.param({"status": 503, "code": "ServiceUnavailable"}, 422, id="503"),
+        pytest.param({"reset": True}, 422, id="reset"),
+    ],
+)
+async def test_a_body_that_sqs_did_not_take_does_not_block_a_corrected_one(
+    service: Served, proxy: SqsFaultProxy, fault: dict[str, Any], status: int
+) -> None:
+    """Where the answer was lost it may be on the queue, so that the key stays its own."""
+    proxy.fault(action=SEND, **fault)
+    assert (await post(service, b'{"data": "wrong"}', Idempotency_Key="key-1")).status == 503
+    proxy.heal()
+    assert (await post(service, b'{"data": "right"}', Idempotency_Key="key-1")).status == status
+    assert (await post(service, b'{"data": "wrong"}', Idempotency_Key="key-1")).status == (
+        422 if status == 202 else 202
+    )
+
+
+@pytest.mark.parametrize("second", ["key-1", "key-2", ""])
+async def test_two_idempotency_keys_are_refused(service: Served, proxy: SqsFaultProxy, second: str) -> None:
+    headers = [
+        ("Authorization", f"Bearer {id_token(now=time.time())}"),
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", "key-1"),
+        ("Idempotency-Key", second),
+    ]
+    answer = await service.ask("POST", "/task", data=b'{"data": "x"}', headers=headers)
+    assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+    assert "2 Idempotency-Key headers. Send one." in answer.json["detail"]
     assert proxy.calls[SEND] == 0
 
 

@@ -45,15 +45,19 @@ class SqsFault:
     """Of the error that is answered with `status`, or of the entries that fail."""
     fails: Callable[[dict[str, Any]], bool] | None = None
     """Chooses entries of a batch, as they are in the request."""
+    whole: Callable[[dict[str, Any]], bool] | None = None
+    """Chooses calls by what is in the request."""
     sender_fault: bool = False
     """Of the entries that fail: whether SQS calls them the sender's own fault, which no retry mends."""
     after_effect: bool = False
     """The call takes effect first, and only its answer is changed or lost."""
     hits: int = field(default=0, init=False)
 
-    def hit(self, action: str) -> bool:
+    def hit(self, action: str, body: bytes) -> bool:
         """Whether this call is hit; if so, it is counted."""
         if self.action not in (ANY_ACTION, action) or (self.calls is not None and self.hits >= self.calls):
+            return False
+        if self.whole is not None and not self.whole(json.loads(body)):
             return False
         if random.random() >= self.ratio:
             return False
@@ -121,7 +125,7 @@ class SqsFaultProxy:
         action = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
         body = await request.read()
         self._count(action, body)
-        fault = next((each for each in self.faults if each.hit(action)), None)
+        fault = next((each for each in self.faults if each.hit(action, body)), None)
         if fault is None:
             return await self._passed_on(request, body)
         await asyncio.sleep(fault.delay_seconds)

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy
+from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy, BatchRefusedError
 from services.common.errors import PermanentError, Transient
 from tests.support.batch_sender import BatchSender
 
@@ -189,6 +189,74 @@ async def test_an_error_of_the_call_is_everybodys(sender: BatchSender, callers: 
     sender.fail(2, PermanentError("no"))
     for outcome in await asyncio.gather(*both, return_exceptions=True):
         assert isinstance(outcome, PermanentError)
+
+
+async def test_a_batch_that_is_refused_as_a_whole_is_sent_in_halves(sender: BatchSender, callers: Callers) -> None:
+    batcher = Batcher(sender, policy(max_in_flight=1))
+    await callers.submit(batcher, "a")
+    first, second, third = await callers.submit(batcher, "bcd")
+    sender.answer(1)
+    assert await sender.called(2) == ["b", "c", "d"]
+    sender.fail(2, BatchRefusedError(PermanentError("no")))
+    assert await sender.called(3) == ["b"]
+    sender.answer(3)
+    assert await sender.called(4) == ["c", "d"]
+    assert first.done()  # its outcome does not wait for the other half's
+    sender.fail(4, BatchRefusedError(PermanentError("no")))
+    assert await sender.called(5) == ["c"]
+    sender.fail(5, BatchRefusedError(PermanentError("c itself")))
+    assert await sender.called(6) == ["d"]
+    sender.answer(6)
+    await asyncio.gather(first, third)
+    with pytest.raises(PermanentError, match="c itself"):
+        await second
+    assert len(sender.calls) == 6
+
+
+async def test_a_half_that_fails_for_now_is_sent_again_alone(sender: BatchSender, callers: Callers) -> None:
+    batcher = Batcher(sender, policy(max_in_flight=1, attempts=2))
+    await callers.submit(batcher, "a")
+    both = await callers.submit(batcher, "bc")
+    sender.answer(1)
+    await sender.called(2)
+    sender.fail(2, BatchRefusedError(PermanentError("no")))
+    await sender.called(3)
+    sender.fail(3, Transient("busy"))
+    assert await sender.called(4) == ["b"]  # a refused batch is no attempt of its entries
+    sender.answer(4)
+    assert await sender.called(5) == ["c"]
+    sender.answer(5)
+    await asyncio.gather(*both)
+
+
+async def test_a_caller_that_gave_up_is_not_sent_in_a_half(sender: BatchSender, callers: Callers) -> None:
+    batcher = Batcher(sender, policy(max_in_flight=1))
+    await callers.submit(batcher, "a")
+    given_up, other = await callers.submit(batcher, "bc")
+    sender.answer(1)
+    await sender.called(2)
+    given_up.cancel()
+    with suppress(asyncio.CancelledError):
+        await given_up
+    sender.fail(2, BatchRefusedError(PermanentError("no")))
+    assert await sender.called(3) == ["c"]
+    sender.answer(3)
+    await other
+
+
+async def test_a_batch_keeps_below_the_size_that_became_known(sender: BatchSender, callers: Callers) -> None:
+    known: list[int | None] = [None]
+    batcher = Batcher(sender, policy(max_bytes=100), max_bytes=lambda: known[0])
+    await callers.submit(batcher, "a")
+    await callers.submit(batcher, "bcdefg", size=40)
+    sender.answer(1)
+    assert await sender.called(2) == ["b", "c"]
+    known[0] = 79
+    sender.answer(2)
+    assert await sender.called(3) == ["d"]
+    known[0] = 1_000  # never above the policy's
+    sender.answer(3)
+    assert await sender.called(4) == ["e", "f"]
 
 
 async def test_no_more_wait_than_permitted(sender: BatchSender, callers: Callers) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy
+from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy, BatchRefusedError
 from services.common.errors import PermanentError, Transient
 
 OUTCOMES = st.sampled_from(["ok", "ok", "ok", "transient", "permanent"])
@@ -131,3 +131,76 @@ def test_every_entry_has_exactly_one_outcome(
     plan: list[Submission], policy: BatchPolicy, turns: int, fails: bool
 ) -> None:
     asyncio.run(run(plan, policy, turns, fails))
+
+
+@dataclass(frozen=True)
+class Message:
+    """One entry, and what is wrong with it."""
+
+    size: int
+    is_poison: bool
+    failures: int
+    """Calls with it that fail for now before it is taken."""
+
+
+messages = st.lists(
+    st.builds(Message, size=st.integers(1, 60), is_poison=st.booleans(), failures=st.integers(0, 1)),
+    min_size=1,
+    max_size=30,
+)
+
+
+class QueueWithALimit:
+    """Refuses a call as a whole for its total size and for a poisoned entry, as SQS does; remembers what it took."""
+
+    def __init__(self, plan: Sequence[Message], limit: int) -> None:
+        self.taken: list[int] = []
+        self.refused_alone: list[int] = []
+        self.calls: list[Sequence[int]] = []
+        self._plan = plan
+        self._limit = limit
+        self._failed: Counter[int] = Counter()
+
+    async def send(self, numbers: Sequence[int]) -> list[Exception | None]:
+        self.calls.append(numbers)
+        await asyncio.sleep(0)
+        assert list(numbers) == sorted(numbers)
+        entries = [self._plan[number] for number in numbers]
+        if sum(entry.size for entry in entries) > self._limit or any(entry.is_poison for entry in entries):
+            if len(numbers) == 1:
+                self.refused_alone += numbers
+            raise BatchRefusedError(PermanentError("no"))
+        return [self._outcome(number) for number in numbers]
+
+    def _outcome(self, number: int) -> Exception | None:
+        if self._failed[number] < self._plan[number].failures:
+            self._failed[number] += 1
+            return Transient("busy")
+        self.taken.append(number)
+        return None
+
+
+async def send_all(plan: list[Message], limit: int, knows_the_limit: bool) -> None:
+    queue = QueueWithALimit(plan, limit)
+    policy = BatchPolicy(max_bytes=200, max_in_flight=2, retry_base_seconds=0.0)
+    batcher = Batcher(queue.send, policy, max_bytes=lambda: limit if knows_the_limit else None)
+    async with asyncio.timeout(10):
+        submitted = [batcher.submit(number, message.size) for number, message in enumerate(plan)]
+        outcomes = await asyncio.gather(*submitted, return_exceptions=True)
+        await batcher.close()
+    taken = [number for number, outcome in enumerate(outcomes) if outcome is None]
+    hopeless = [number for number, message in enumerate(plan) if message.is_poison or message.size > limit]
+    assert sorted(queue.taken) == taken == [number for number in range(len(plan)) if number not in hopeless]
+    assert sorted(queue.refused_alone) == hopeless
+    assert all(type(outcome) is PermanentError for outcome in outcomes if outcome is not None)
+    assert len(queue.calls) <= 4 * len(plan) + 1
+    if knows_the_limit and not hopeless:
+        assert all(sum(plan[number].size for number in call) <= limit for call in queue.calls)
+
+
+@settings(max_examples=200, deadline=None)
+@given(messages, st.integers(1, 250), st.booleans())
+def test_an_entry_fails_for_what_is_in_itself_only_and_is_never_sent_again_once_taken(
+    plan: list[Message], limit: int, knows_the_limit: bool
+) -> None:
+    asyncio.run(send_all(plan, limit, knows_the_limit))

@@ -37,6 +37,12 @@ def test_sqs_takes_every_character_of_the_body(data: str) -> None:
     assert TAKEN_BY_SQS.fullmatch(sent.body())
 
 
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400, [2**80, {"n": -(10**30)}]])
+def test_an_integer_of_any_size_arrives_exactly(number: object) -> None:
+    _, fields = read_task(body(payload=json.dumps({"data": "x", "n": number})), {}, MESSAGE_ID)
+    assert repr(fields["n"]) == repr(number)
+
+
 def test_the_body_is_the_serverless_originals() -> None:
     sent = TaskMessage(task_id="t-1", user_id="alice", payload='{"data":"ü"}')
     assert json.loads(sent.body()) == {"userId": "alice", "payload": '{"data":"ü"}'}
@@ -89,6 +95,8 @@ ALICES = [
     pytest.param(body(payload=""), "payload is not JSON", id="empty payload"),
     pytest.param(body(payload="{'data': 1}"), "payload is not JSON", id="payload of another language"),
     pytest.param(body(payload="[" * 5_000), "payload is not JSON", id="deeply nested payload"),
+    pytest.param(body(payload='{"data": "x", "n": 1e400}'), "payload is not JSON", id="number beyond a float"),
+    pytest.param(body(payload=f'{{"data": "x", "n": {"9" * 9_000}}}'), "payload cannot be read", id="9,000 digits"),
     pytest.param(body(payload="null"), "payload is not a JSON object", id="payload null"),
     pytest.param(body(payload='"x"'), "payload is not a JSON object", id="payload a text"),
     pytest.param(body(payload="{}"), "no data text", id="no data"),

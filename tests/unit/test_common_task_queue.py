@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from services.common import task_queue
+from services.common.batcher import Batcher, BatchPolicy, BatchRefusedError
 from services.common.errors import PermanentError, Transient
 from services.common.task_queue import (
+    MessageTooLarge,
     OutgoingMessage,
     QueueAnswerLost,
     QueueRefused,
@@ -144,6 +146,113 @@ async def test_whatever_befalls_a_call_is_transient(queue: TaskQueue, sqs: FakeS
         assert URL not in caught.value.public_detail
 
 
+TOO_LONG = "Batch requests cannot be longer than 262144 bytes. You have sent 492271 bytes."
+TOO_LARGE = "One or more parameters are invalid. Reason: Message must be shorter than 2048 bytes."
+
+
+def refused(code: str, message: str = "m", status: int = 400) -> ClientError:
+    about: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(about, "SendMessageBatch")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "limit"),
+    [
+        (refused("AWS.SimpleQueueService.BatchRequestTooLong", TOO_LONG), MessageTooLarge, 262_144),
+        (refused("BatchRequestTooLong", TOO_LONG), MessageTooLarge, 262_144),
+        (refused("com.amazonaws.sqs#BatchRequestTooLong"), MessageTooLarge, None),
+        (refused("413", "Request Entity Too Large", 413), MessageTooLarge, None),
+        (refused("InvalidParameterValue", TOO_LARGE), MessageTooLarge, 2_048),
+        (refused("InvalidParameterValue"), QueueRefused, None),
+        (refused("InvalidMessageContents"), QueueRefused, None),
+    ],
+    ids=str,
+)
+async def test_a_call_that_is_refused_for_its_contents_is_refused_for_good(
+    queue: TaskQueue, sqs: FakeSqs, error: ClientError, kind: type[QueueRefused], limit: int | None
+) -> None:
+    sqs.error = error
+    with pytest.raises(BatchRefusedError) as caught:
+        await queue.send(MESSAGES)
+    assert type(caught.value.error) is kind
+    (outcome,) = await queue.send(MESSAGES[:1])
+    assert type(outcome) is kind
+    assert getattr(outcome, "limit_bytes", None) == limit
+    assert queue.limit.message_bytes == limit
+    for call in (queue.delete(["a"]), queue.change_visibility([Visibility("a", 0)])):  # nothing of theirs is too long
+        with pytest.raises(QueueUnavailable):
+            await call
+
+
+async def test_a_message_above_the_queues_limit_is_told_from_others_that_are_refused(
+    queue: TaskQueue, sqs: FakeSqs
+) -> None:
+    entries = [failed(str(number), "InvalidParameterValue", sender_fault=True) for number in range(2)]
+    entries[1]["Message"] = TOO_LARGE
+    sqs.answer = {"Failed": entries, "Successful": [{"Id": "2"}]}
+    other, too_large, taken = await queue.send(MESSAGES)
+    assert (type(other), type(too_large), taken) == (QueueRefused, MessageTooLarge, None)
+    assert (queue.limit.message_bytes, queue.limit.batch_bytes) == (2_048, 1_966)
+
+
+async def test_a_batch_of_many_that_is_refused_leaves_each_entry_its_own_outcome(
+    queue: TaskQueue, sqs: FakeSqs
+) -> None:
+    """The whole way through the batcher, with SQS' own error."""
+
+    async def send_message_batch(**request: Any) -> dict[str, Any]:
+        sqs.requests.append(request)
+        if any("poison" in entry["MessageBody"] for entry in request["Entries"]):
+            raise refused("InvalidMessageContents")
+        return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]]}
+
+    sqs.send_message_batch = send_message_batch  # type: ignore[method-assign]
+    batcher = Batcher(queue.send, BatchPolicy())
+    bodies = ["first", *("poison" if number == 4 else f"body {number}" for number in range(10))]
+    messages = [OutgoingMessage(body=body, attributes={}) for body in bodies]
+    outcomes = await asyncio.gather(*map(batcher.submit, messages), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [*[type(None)] * 5, QueueRefused, *[type(None)] * 5]
+    taken = [entry["MessageBody"] for request in sqs.requests for entry in request["Entries"]]
+    assert all(taken.count(body) == 1 for body in bodies if len(body) == 5)
+    assert len(sqs.requests) <= 10
+
+
+@pytest.mark.parametrize("size", ["1024", "262144", "1048576"])
+async def test_the_queues_limit_is_read(queue: TaskQueue, sqs: FakeSqs, size: str) -> None:
+    sqs.answer = {"Attributes": {"MaximumMessageSize": size}}
+    assert await queue.read_limit()
+    assert queue.limit.message_bytes == int(size)
+    assert sqs.requests[0]["AttributeNames"] == ["MaximumMessageSize"]
+
+
+@pytest.mark.parametrize("size", [None, "", "0", "-1", "abc", "9" * 30])
+async def test_a_limit_that_cannot_be_one_is_unknown(queue: TaskQueue, sqs: FakeSqs, size: str | None) -> None:
+    sqs.answer = {"Attributes": {} if size is None else {"MaximumMessageSize": size}}
+    assert await queue.read_limit()
+    assert queue.limit.message_bytes is None
+
+
+async def test_a_limit_that_may_not_be_read_is_not_asked_for_again(queue: TaskQueue, sqs: FakeSqs) -> None:
+    sqs.error = refused("AccessDenied", status=403)
+    assert [await queue.read_limit() for _ in range(3)] == [True] * 3
+    assert len(sqs.requests) == 1
+    sqs.error = refused("BatchRequestTooLong", TOO_LONG)
+    await queue.send(MESSAGES[:1])
+    assert queue.limit.message_bytes == 262_144
+
+
+@pytest.mark.parametrize("error", [refused("RequestThrottled", status=403), ConnectionResetError()], ids=str)
+async def test_a_limit_that_cannot_be_read_for_now_is_asked_for_again(
+    queue: TaskQueue, sqs: FakeSqs, error: Exception
+) -> None:
+    sqs.error = error
+    assert [await queue.read_limit() for _ in range(3)] == [False] * 3
+    assert len(sqs.requests) == 3
+
+
 def answered(status: int) -> ClientError:
     about: Any = {"Error": {"Code": "code"}, "ResponseMetadata": {"HTTPStatusCode": status}}
     return ClientError(about, "SendMessageBatch")
@@ -204,6 +313,13 @@ async def test_calls_are_counted_by_outcome(queue: TaskQueue, sqs: FakeSqs) -> N
     assert (calls("send", "ok"), calls("send", "error")) == (ok + 1, error + 1)
 
 
+async def test_a_call_that_is_refused_for_its_contents_is_no_error_of_sqs(queue: TaskQueue, sqs: FakeSqs) -> None:
+    before, error = calls("send", "refused"), calls("send", "error")
+    sqs.error = refused("BatchRequestTooLong", TOO_LONG)
+    await queue.send(MESSAGES[:1])
+    assert (calls("send", "refused"), calls("send", "error")) == (before + 1, error)
+
+
 async def test_a_message_travels_with_its_attributes_and_its_users_group(queue: TaskQueue, sqs: FakeSqs) -> None:
     await queue.send([OutgoingMessage(body="b", attributes={"taskId": "t"}, group_id="alice"), MESSAGES[0]])
     first, second = sqs.requests[0]["Entries"]
@@ -255,4 +371,5 @@ def test_the_size_counts_bytes_of_body_and_attributes(body: str, attributes: dic
 def test_errors_say_what_to_do() -> None:
     assert issubclass(QueueUnavailable, Transient)
     assert issubclass(QueueRefused, PermanentError)
+    assert issubclass(MessageTooLarge, QueueRefused)
     assert issubclass(ReceiptExpired, PermanentError)

@@ -1,0 +1,81 @@
+"""Idempotency keys: which body each was used with, so that another one does not vanish behind the first one's id.
+
+The bodies are compared byte by byte: the same JSON, written in another way, is another body. Each replica knows only
+what it has sent itself; the processor compares the bodies of all tasks with the same id.
+"""
+
+import hashlib
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http import HTTPStatus
+
+from cachetools import TTLCache
+from multidict import MultiMapping
+
+from services.common.problem import Problem
+from services.common.task_message import TaskMessage
+from services.ingest.sending import Sending
+
+HEADER = "Idempotency-Key"
+REMEMBERED_SECONDS = 24 * 3_600
+MAX_KEYS = 50_000
+"""About 360 bytes each, so 18 MB. With more than that in a day the oldest are forgotten."""
+
+
+class KeyReusedError(Problem):
+    """The key was used with another body."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"This {HEADER} was used with another body within the last 24 hours. Send the same body again, byte by"
+            " byte, or use a new key for this one.",
+        )
+
+
+def idempotency_key(headers: MultiMapping[str]) -> str | None:
+    """Return the request's key, if it has one.
+
+    :raises Problem: 400 when there are several.
+    """
+    keys = headers.getall(HEADER, [])
+    if len(keys) > 1:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"The request has {len(keys)} {HEADER} headers. Send one.")
+    return keys[0] if keys else None
+
+
+class IdempotencyKeys:
+    """Remembers the digest of the body that each task id was used with, once it is being sent."""
+
+    def __init__(self, *, max_keys: int = MAX_KEYS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._sent: TTLCache[bytes, bytes] = TTLCache(max_keys, ttl=REMEMBERED_SECONDS, timer=clock)
+        self._in_flight: dict[bytes, tuple[bytes, int]] = {}
+        """Digest, and how many requests send it right now."""
+
+    @contextmanager
+    def reserved(self, task: TaskMessage, sending: Sending) -> Iterator[None]:
+        """Reserve the task's id for its body during the block, and keep it if the message may be on the queue.
+
+        A body that is certainly not on the queue does not block a corrected one.
+
+        :raises KeyReusedError: when the id belongs to another body.
+        """
+        task_id = uuid.UUID(task.task_id).bytes
+        digest = hashlib.sha256(task.payload.encode()).digest()
+        flying, count = self._in_flight.get(task_id, (self._sent.get(task_id, digest), 0))
+        if flying != digest:
+            raise KeyReusedError
+        self._in_flight[task_id] = digest, count + 1
+        try:
+            yield
+        finally:
+            self._end(task_id)
+            if sending.may_be_queued:
+                self._sent[task_id] = digest
+
+    def _end(self, task_id: bytes) -> None:
+        digest, count = self._in_flight.pop(task_id)
+        if count > 1:
+            self._in_flight[task_id] = digest, count - 1
