@@ -298,7 +298,9 @@ STEPS = st.lists(st.one_of(st.tuples(CLOCK_MS, CLOCK_MS), st.just("read"), st.ju
 async def test_each_entry_is_returned_exactly_once(
     steps: list[tuple[int, int] | str], readers_clocks: list[int]
 ) -> None:
-    record, written, returned, cursor = NewsRecord(FakeMomento().as_momento(), DAY_SECONDS), list[str](), [], ""
+    record, cursor = NewsRecord(FakeMomento().as_momento(), DAY_SECONDS), ""
+    written: list[str] = []
+    returned: list[str] = []
     clocks = itertools.cycle(readers_clocks)
     for number, step in enumerate([*steps, "read"]):
         if step == "again" and written:  # a redelivery that stores what is stored already

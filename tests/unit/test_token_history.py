@@ -87,7 +87,7 @@ async def test_users_do_not_wait_for_each_other_and_do_not_share(world: World) -
     alice, bob = world.asks(), world.asks("bob")
     await soon(lambda: world.momento.begun == 2)
     world.momento.answers.set()
-    assert await asyncio.gather(alice, bob) == [["a-1"], ["b-1"]]
+    assert (await alice, await bob) == (["a-1"], ["b-1"])
 
 
 async def test_requests_one_after_the_other_share_a_read_in_each_interval(monkeypatch: pytest.MonkeyPatch) -> None:
