@@ -199,21 +199,25 @@ class Momento:
             return None
         return answer.value_dictionary_string_bytes.get(field)
 
-    async def dictionary_fetch(self, name: str) -> Mapping[str, bytes]:
+    async def dictionary_fetch(self, name: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> Mapping[str, bytes]:
         """Return all fields; an absent dictionary is an empty one."""
         answer = await self._call(
             "dictionary-fetch",
             lambda clients: clients.cache.dictionary_fetch(self.cache_name, name),
             (CacheDictionaryFetch.Hit, CacheDictionaryFetch.Miss),
+            deadline_seconds,
         )
         return answer.value_dictionary_string_bytes if isinstance(answer, CacheDictionaryFetch.Hit) else {}
 
-    async def dictionary_remove(self, name: str, fields: list[str]) -> None:
+    async def dictionary_remove(
+        self, name: str, fields: list[str], *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> None:
         """Remove fields; absent ones are no error."""
         await self._call(
             "dictionary-remove",
             lambda clients: clients.cache.dictionary_remove_fields(self.cache_name, name, fields),
             CacheDictionaryRemoveFields.Success,
+            deadline_seconds,
         )
 
     async def _call(

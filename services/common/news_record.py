@@ -5,6 +5,7 @@ notification as JSON, with ``storedAt`` (epoch ms of the write), ``messageId`` a
 """
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 NEWEST = 200
 """Entries retained for a user."""
+
+ELEMENTS_PER_OPERATION = 2
+"""Two elements of a dictionary count as one cache operation, as does each kB (docs.momentohq.com/cache/limits)."""
 
 TRIMMED = Counter("record_trimmed", "Records removed because a user had more than are kept.", namespace=PREFIX)
 
@@ -50,8 +54,8 @@ class History:
     """A user's retained notifications at one moment."""
 
     by_digest: Mapping[bytes, Notification]
-    size_bytes: int
-    """Of the whole dictionary as it was fetched, which is what Momento's quota counts."""
+    operations: int
+    """Cache operations that the read cost, by our estimate."""
 
     def page(self, cursor: Cursor | None) -> Page:
         """Return the notifications that `cursor` does not name, oldest first."""
@@ -111,24 +115,27 @@ class NewsRecord:
         """Return the notifications that `cursor` does not name, oldest first, and the next cursor."""
         return (await self.read(user_id, now_ms)).page(cursor)
 
-    async def read(self, user_id: str, now_ms: int) -> History:
+    async def read(self, user_id: str, now_ms: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> History:
         """Return the user's history, and remove the entries that are not retained.
 
         Entries are removed on reading so that the common path of a task stays one write.
+
+        :param deadline_seconds: of each of the two calls.
         """
-        fields = await self.momento.dictionary_fetch(_name(user_id))
+        fields = await self.momento.dictionary_fetch(_name(user_id), deadline_seconds=deadline_seconds)
         readable = [one for field, value in fields.items() if (one := _decode(field, value)) is not None]
         # An entry that cannot be read is left alone: it may be a newer version's, which reads and trims it itself.
         # So there is no need for a bound here, and deleting would lose notifications during a rollout.
         if unreadable := len(fields) - len(readable):
             _log_unreadable(unreadable)
         retained = _retained(readable, self._oldest_ms(now_ms), now_ms)
-        if len(retained) < len(readable):
-            kept = {one.field for one in retained}
-            await self._remove(user_id, [one.field for one in readable if one.field not in kept])
+        kept = {one.field for one in retained}
+        surplus = [one.field for one in readable if one.field not in kept]
+        if surplus:
+            await self._remove(user_id, surplus, deadline_seconds)
         return History(
             {digest(one.entry.notification): one.entry.notification for one in retained},
-            sum(len(field.encode()) + len(value) for field, value in fields.items()),
+            _operations(fields) + math.ceil(len(surplus) / ELEMENTS_PER_OPERATION),
         )
 
     async def trim(self, user_id: str, now_ms: int) -> None:
@@ -138,10 +145,10 @@ class NewsRecord:
     def _oldest_ms(self, now_ms: int) -> int:
         return now_ms - int(self.retention_seconds * 1000)
 
-    async def _remove(self, user_id: str, fields: list[str]) -> None:
+    async def _remove(self, user_id: str, fields: list[str], deadline_seconds: float) -> None:
         TRIMMED.inc(len(fields))
         try:
-            await self.momento.dictionary_remove(_name(user_id), fields)
+            await self.momento.dictionary_remove(_name(user_id), fields, deadline_seconds=deadline_seconds)
         except (Transient, PermanentError):
             return  # they are not shown either way, and the next reader removes them
 
@@ -155,6 +162,11 @@ def _retained(entries: list[_Stored], oldest_ms: int, now_ms: int) -> list[_Stor
     entries = sorted((one for one in entries if one.stored_ms > oldest_ms), key=lambda one: (one.stored_ms, one.field))
     past = [one for one in entries if one.stored_ms <= now_ms]
     return past[-NEWEST:] + entries[len(past) :][-NEWEST:]
+
+
+def _operations(fields: Mapping[str, bytes]) -> int:
+    size_bytes = sum(len(field.encode()) + len(value) for field, value in fields.items())
+    return max(1, math.ceil(len(fields) / ELEMENTS_PER_OPERATION), math.ceil(size_bytes / 1024))
 
 
 def _encode(entry: HistoryEntry, now_ms: int) -> bytes:

@@ -1,6 +1,5 @@
-"""The token service: GET /token vends access to one's own topic, GET /notifications tells what one missed."""
+"""The token service: GET /token vends access to one's own topic, GET /notifications answers the history."""
 
-import time
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -17,6 +16,8 @@ from services.common.notification import Format
 from services.common.problem import Problem
 from services.common.user_topic import user_topic
 from services.common.web import LIFECYCLE, go_on, web_app
+from services.token.history import HistoryReader
+from services.token.history_limits import ReadBudget, UserLimit
 from services.token.line import VendingLine
 from services.token.settings import TokenSettings
 from services.token.shared_tokens import SharedTokens
@@ -24,7 +25,7 @@ from services.token.vendor import TokenVendor
 
 SETTINGS = web.AppKey("settings", TokenSettings)
 VENDOR = web.AppKey("vendor", TokenVendor)
-RECORD = web.AppKey("record", NewsRecord)
+HISTORY = web.AppKey("history", HistoryReader)
 
 
 def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application:
@@ -43,12 +44,18 @@ async def _vendor(app: web.Application) -> AsyncIterator[None]:
     settings, momento = app[SETTINGS], app[MOMENTO]
     app[VENDOR] = TokenVendor(
         momento,
-        SharedTokens(momento),
+        SharedTokens(momento, settings.token_lookups_per_second / settings.vending_replicas),
         VendingLine(settings.vending_per_second / settings.vending_replicas, settings.vending_wait_seconds),
         app[LIFECYCLE].background,
         valid_seconds=settings.token_valid_seconds,
     )
-    app[RECORD] = NewsRecord(momento, settings.news_retention_seconds)
+    history_operations = settings.history_operations_per_second / settings.vending_replicas
+    app[HISTORY] = HistoryReader(
+        NewsRecord(momento, settings.news_retention_seconds),
+        UserLimit(settings.history_reads_per_minute, history_operations),
+        ReadBudget(history_operations),
+        app[LIFECYCLE].background,
+    )
     yield
 
 
@@ -75,7 +82,7 @@ async def get_notifications(request: web.Request) -> web.Response:
     cursor = _cursor(request.query.getall("after", [""]))
     if not request.app[SETTINGS].news_retention_seconds:
         return _json({"notifications": [], "cursor": str(Cursor())})
-    page = await request.app[RECORD].page(request[USER].sub, cursor, int(time.time() * 1000))
+    page = await request.app[HISTORY].page(request[USER].sub, cursor)
     notifications = [orjson.Fragment(one.encode(Format.JSON)) for one in page.notifications]
     return _json({"notifications": notifications, "cursor": page.cursor})
 

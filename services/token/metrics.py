@@ -14,3 +14,14 @@ SHARED_UNAVAILABLE = Counter(
     ("operation",),
     namespace=PREFIX,
 )
+HISTORY_REFUSED = Counter(
+    "history_reads_refused",
+    "Requests for the history that got none; user: one user asked too often, replica: all users together did.",
+    ("reason",),
+    namespace=PREFIX,
+)
+HISTORY_OPERATIONS = Counter(
+    "history_read_operations",
+    "Cache operations that reading histories used, estimated from their size.",
+    namespace=PREFIX,
+)

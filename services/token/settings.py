@@ -33,12 +33,19 @@ class TokenSettings:
     vending_per_second: float
     """Momento's quota for the whole account (5 a second by default)."""
     vending_replicas: int
-    """Replicas of this service that share the quota. One more during a rollout does no harm: what Momento then refuses
+    """Replicas of this service that share the quotas. One more during a rollout does no harm: what Momento then refuses
     takes another turn."""
     vending_wait_seconds: float
     """How long a request waits for its turn; whoever would wait longer is told when to come back."""
     news_retention_seconds: float
     """How long notifications can be caught up on; 0 switches the record off."""
+    history_operations_per_second: float
+    """Cache operations that reading histories may use, on all replicas together. Momento's quota is 100 a second by
+    default, and the processor's writes need the rest."""
+    history_reads_per_minute: float
+    """Reads of the own history that a user may ask for, on each replica by itself."""
+    token_lookups_per_second: float
+    """Users whose token may be looked up in the cache, on all replicas together; others have theirs vended."""
 
 
 def read_settings(env: Env) -> TokenSettings:
@@ -55,4 +62,7 @@ def read_settings(env: Env) -> TokenSettings:
         vending_replicas=env.int("VENDING_REPLICAS", 1, validate=Range(min=1)),
         vending_wait_seconds=env.float("VENDING_WAIT_SECONDS", 10.0, validate=Range(min=0)),
         news_retention_seconds=env.float("NEWS_RETENTION_SECONDS", 86_400.0, validate=Range(min=0, max=86_400)),
+        history_operations_per_second=env.float("HISTORY_OPERATIONS_PER_SECOND", 40.0, validate=Range(min=1)),
+        history_reads_per_minute=env.float("HISTORY_READS_PER_MINUTE", 30.0, validate=Range(min=1)),
+        token_lookups_per_second=env.float("TOKEN_LOOKUPS_PER_SECOND", 10.0, validate=Range(min=1)),
     )

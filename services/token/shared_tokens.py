@@ -5,9 +5,13 @@ more to manage; who can read the cache but has no API key learns nothing.
 """
 
 import logging
+import math
 import os
+import time
+from collections.abc import Callable
 
 import orjson
+from cachetools import TTLCache
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -21,19 +25,50 @@ logger = logging.getLogger(__name__)
 
 # A user waits meanwhile, and a token can be had without it.
 DEADLINE_SECONDS = 1.0
+MISS_SECONDS = 2.0
+"""How long a user without a token is not looked up again: requests that are told to come back cost no cache calls."""
+MAX_MISSES = 10_000
+BURST_SECONDS = 5.0
 _NONCE_BYTES = 12
 _INFO = b"notification-api shared disposable tokens v1"
 
 
 class SharedTokens:
-    """Reads and writes tokens; when the cache is out it has none, and says so in a metric."""
+    """Reads and writes tokens; when the cache is out it has none, and says so in a metric.
 
-    def __init__(self, momento: Momento) -> None:
+    :param lookups_per_second: how many users are looked up; for others it has none, since the cache's quota is needed
+        for notifications.
+    """
+
+    def __init__(
+        self, momento: Momento, lookups_per_second: float = math.inf, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._momento = momento
         self._cipher_of: tuple[str, AESGCM] | None = None
+        self._interval = 1 / lookups_per_second
+        self._clock = clock
+        self._burst_seconds = max(BURST_SECONDS, self._interval)
+        self._used_until = float("-inf")
+        self._missed: TTLCache[str, None] = TTLCache(MAX_MISSES, ttl=MISS_SECONDS, timer=clock)
 
     async def find(self, user_id: str) -> DisposableToken | None:
-        """Return the user's token if another replica has put one there."""
+        """Return the user's token if another replica has put one there and it may be looked up now."""
+        if user_id in self._missed or not self._may_look_up():
+            return None
+        token = await self._look_up(user_id)
+        if token is None:
+            self._missed[user_id] = None
+        return token
+
+    def _may_look_up(self) -> bool:
+        now = self._clock()
+        used_until = max(now, self._used_until) + self._interval
+        if used_until - now > self._burst_seconds:
+            return False
+        self._used_until = used_until
+        return True
+
+    async def _look_up(self, user_id: str) -> DisposableToken | None:
         try:
             sealed = await self._momento.get(_name(user_id), deadline_seconds=DEADLINE_SECONDS)
         except (Transient, PermanentError) as error:
@@ -43,6 +78,7 @@ class SharedTokens:
 
     async def put(self, user_id: str, token: DisposableToken, *, ttl_seconds: float) -> None:
         """Let other replicas use `token` for `ttl_seconds`."""
+        self._missed.pop(user_id, None)
         try:
             sealed = self._seal(user_id, token)
             await self._momento.set(_name(user_id), sealed, ttl_seconds=ttl_seconds, deadline_seconds=DEADLINE_SECONDS)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -20,7 +21,7 @@ from momento.responses import CacheGet, CacheSet, TopicSubscribe, TopicSubscript
 
 from services.common.momento import Momento
 from services.common.momento_app import MOMENTO
-from services.common.news_record import NEWEST, NewsRecord
+from services.common.news_record import NEWEST, HistoryEntry, NewsRecord
 from services.common.notification import Format, finished
 from services.token import vendor
 from services.token.app import create_app
@@ -405,10 +406,15 @@ async def test_sign_ins_that_cannot_be_checked_are_503(world: World) -> None:
 
 
 async def tell(service: Served, *news: tuple[str, str, int]) -> None:
-    """Write records of (user, task, age in milliseconds), as the processor does."""
+    """Write entries of (user, task, age in milliseconds), as the processor does."""
     record = NewsRecord(service.app[MOMENTO], 86_400.0)
     now_ms = int(time.time() * 1000)
-    await asyncio.gather(*(record.write(user, finished(task, "x", now_ms - age)) for user, task, age in news))
+    await asyncio.gather(
+        *(
+            record.write(user, HistoryEntry(notification=finished(task, "x", now_ms - age)), now_ms - age)
+            for user, task, age in news
+        )
+    )
 
 
 async def ids_of(service: Served, path: str, user_id: str = "alice") -> list[str]:
@@ -425,17 +431,30 @@ async def test_a_user_reads_the_own_news_in_order(service: Served) -> None:
 
 
 async def test_news_are_told_as_they_were_published(service: Served) -> None:
-    published = finished("t-1", "größer 👍🏽" + "x" * 5_000, int(time.time() * 1000))
-    await NewsRecord(service.app[MOMENTO], 86_400.0).write("alice", published)
+    now_ms = int(time.time() * 1000)
+    published = finished("t-1", "größer 👍🏽" + "x" * 5_000, now_ms)
+    record = NewsRecord(service.app[MOMENTO], 86_400.0)
+    await record.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
     answer = await get(service, "/notifications")
-    assert answer.body.decode() == f'{{"notifications":[{published.encode(Format.JSON)}]}}'
+    cursor = answer.json["cursor"]
+    assert answer.body.decode() == f'{{"notifications":[{published.encode(Format.JSON)}],"cursor":"{cursor}"}}'
 
 
-async def test_only_news_after_a_moment_are_told(service: Served) -> None:
+async def test_only_what_the_cursor_does_not_name_is_answered_whatever_time_it_bears(service: Served) -> None:
+    await tell(service, ("alice", "first", 1_000))
+    answer = await get(service, "/notifications")
+    cursor = answer.json["cursor"]
+    await tell(service, ("alice", "late", 3_600_000), ("alice", "ahead", -3_600_000), ("alice", "first", 1_000_000))
+    assert await ids_of(service, f"/notifications?after={cursor}") == ["late", "first", "ahead"]
+    after = (await get(service, f"/notifications?after={cursor}")).json["cursor"]
+    assert await ids_of(service, f"/notifications?after={after}") == []
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_.~-]{0,4095}", after)
+
+
+async def test_a_page_of_the_version_before_asks_with_a_time_and_gets_all(service: Served) -> None:
     await tell(service, ("alice", "old", 60_000), ("alice", "new", 1_000))
-    after = int(time.time() * 1000) - 30_000
-    assert await ids_of(service, f"/notifications?after={after}") == ["new"]
-    assert await ids_of(service, "/notifications?after=0") == ["old", "new"]
+    for after in ("", "0", str(int(time.time() * 1000))):
+        assert await ids_of(service, f"/notifications?after={after}") == ["old", "new"]
 
 
 async def test_the_newest_of_the_last_day_are_told(service: Served) -> None:
@@ -445,29 +464,77 @@ async def test_the_newest_of_the_last_day_are_told(service: Served) -> None:
         ("alice", "gone", too_old),
         *(("alice", f"t{number:03}", 1_000 - number) for number in range(NEWEST + 5)),
     )
-    assert await ids_of(service, "/notifications") == [f"t{number:03}" for number in range(5, NEWEST + 5)]
+    answer = await get(service, "/notifications")
+    assert [one["taskId"] for one in answer.json["notifications"]] == [f"t{n:03}" for n in range(5, NEWEST + 5)]
+    cursor = answer.json["cursor"]
+    assert len(cursor) <= 4_096
+    assert await ids_of(service, f"/notifications?after={cursor}") == []
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        *("after=", "after=-1", "after=1.5", "after=now", "after=1e3", "after=%D9%A1", "after=1&after=2"),
-        *("after=" + "9" * 16, "after=" + "0" * 40 + "1", "after=" + "9" * 100_000),
+        *("after=-1", "after=1.5", "after=now", "after=1e3", "after=%D9%A1", "after=1&after=2", "after=&after="),
+        *("after=" + "9" * 16, "after=" + "0" * 40 + "1", "after=" + "9" * 100_000, "after=c1." + "A" * 8_000),
+        *("after=c1.AAAA%20AAA", "after=c1.AAAA+AAA", "after=c1.AAAAA", "after=c1.AAAAAAAA%0A", "after=c1.%FF"),
     ],
     ids=lambda query: query[:24],
 )
-async def test_a_moment_that_is_none_is_400(service: Served, query: str) -> None:
+async def test_what_is_no_cursor_is_400(service: Served, query: str) -> None:
     answer = await get(service, f"/notifications?{query}")
     assert answer.status == 400
-    assert "epoch milliseconds" in answer.json["detail"]
+    assert "`cursor` of an earlier answer" in answer.json["detail"]
 
 
 async def test_without_a_record_there_are_no_news_and_no_call(world: World) -> None:
     async with world.service(NEWS_RETENTION_SECONDS="0") as service:
         await tell(service, ("alice", "a1", 0))
         world.emulator.change(down=True)
-        assert await ids_of(service, "/notifications") == []
+        answer = await get(service, "/notifications")
+        assert answer.json["notifications"] == []
+        assert await ids_of(service, f"/notifications?after={answer.json['cursor']}") == []
         assert (await get(service, "/notifications?after=x")).status == 400
+
+
+async def test_a_user_who_reads_too_often_is_told_when_to_come_back_and_others_are_not(service: Served) -> None:
+    await tell(service, ("alice", "a1", 0), ("bob", "b1", 0))
+    answers = await asyncio.gather(*(get(service, "/notifications") for _ in range(40)))
+    assert Counter(answer.status for answer in answers) == {200: 10, 429: 30}
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.headers["Content-Type"].startswith("application/problem+json")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 2
+    assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
+    assert await ids_of(service, "/notifications", "bob") == ["b1"]
+
+
+async def flood(service: Served, users: Sequence[str], statuses: Counter[int]) -> None:
+    """Ask for histories without a pause, as each of the users in turn."""
+    while True:
+        for user in users:
+            statuses[(await get(service, "/notifications", user)).status] += 1
+
+
+@pytest.mark.parametrize("users", [1, 20])
+async def test_a_flood_of_reads_leaves_others_their_writes(world: World, users: int) -> None:
+    """With Momento's default quota: a read of 200 entries costs all of a second's."""
+    flooders, statuses = [f"flooder-{number}" for number in range(users)], Counter[int]()
+    async with world.service() as service:
+        for user in flooders:
+            await tell(service, *((user, f"t{number}", 0) for number in range(NEWEST)))
+        with world.emulator.changed(cacheOperationsPerSecond=100):
+            floods = [asyncio.create_task(flood(service, flooders[number:], statuses)) for number in range(users)]
+            floods += [asyncio.create_task(flood(service, flooders, statuses)) for _ in range(10)]
+            record, now_ms = NewsRecord(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
+            for number in range(40):
+                entry = HistoryEntry(notification=finished(f"t{number}", "x", now_ms))
+                await record.write(f"other-{number % 5}", entry, now_ms)
+            if users == 1:
+                assert await ids_of(service, "/notifications", "other-0") == sorted(f"t{n}" for n in range(0, 40, 5))
+            for task in floods:
+                task.cancel()
+            await asyncio.wait(floods)
+    assert statuses[429] > 0
+    assert set(statuses) <= {200, 429, 503}
 
 
 @pytest.mark.usefixtures("impatient")

@@ -22,7 +22,7 @@ async def until_recorded(stack: BrowserStack, id_token: str, count: int) -> None
     """The tasks have finished, whether or not anybody was told."""
     async with asyncio.timeout(20):
         while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(1)  # the page needs some of the user's reads
 
 
 async def cut_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:

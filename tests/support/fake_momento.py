@@ -49,11 +49,11 @@ class FakeMomento:
         self._call("dictionary-get")
         return self.dictionaries.get(name, {}).get(field)
 
-    async def dictionary_fetch(self, name: str) -> Mapping[str, bytes]:
+    async def dictionary_fetch(self, name: str, *, deadline_seconds: float = 5.0) -> Mapping[str, bytes]:
         self._call("dictionary-fetch")
         return dict(self.dictionaries.get(name, {}))
 
-    async def dictionary_remove(self, name: str, fields: list[str]) -> None:
+    async def dictionary_remove(self, name: str, fields: list[str], *, deadline_seconds: float = 5.0) -> None:
         self._call("dictionary-remove")
         for field in fields:
             self.dictionaries[name].pop(field, None)

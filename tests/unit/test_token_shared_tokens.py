@@ -7,8 +7,9 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import PermanentError, Transient
 from services.common.momento import DisposableToken
-from services.token.shared_tokens import SharedTokens
+from services.token.shared_tokens import MISS_SECONDS, SharedTokens
 from tests.support.fake_momento import FakeMomento
+from tests.support.hand_clock import HandClock
 
 TOKEN = DisposableToken("eyJ-a-disposable-token", "cache.cell-1.example.com", 1_800_001_800)
 
@@ -102,3 +103,45 @@ async def test_a_cache_that_is_out_is_counted_and_no_error(
 def test_a_token_does_not_show_itself() -> None:
     assert TOKEN.auth_token not in repr(TOKEN)
     assert TOKEN.auth_token not in f"{[TOKEN]}"
+
+
+async def test_a_user_who_was_not_found_is_not_looked_up_again_at_once(momento: FakeMomento) -> None:
+    """A user who waits for the vending quota, and asks again and again, must not use up the cache's quota."""
+    clock = HandClock()
+    shared, other = SharedTokens(momento.as_momento(), clock=clock), SharedTokens(momento.as_momento())
+    for _ in range(1_000):
+        assert await shared.find("alice") is None
+    assert momento.calls.count("get") == 1
+    await other.put("alice", TOKEN, ttl_seconds=900)
+    clock.advance(MISS_SECONDS)
+    assert await shared.find("alice") == TOKEN
+
+
+async def test_while_the_cache_is_out_a_user_is_not_looked_up_again_at_once(momento: FakeMomento) -> None:
+    shared = SharedTokens(momento.as_momento(), clock=HandClock())
+    momento.error = Transient("down")
+    for _ in range(1_000):
+        assert await shared.find("alice") is None
+    assert momento.calls.count("get") == 1
+
+
+async def test_the_users_own_token_is_found_after_a_miss(momento: FakeMomento) -> None:
+    shared = SharedTokens(momento.as_momento(), clock=HandClock())
+    assert await shared.find("alice") is None
+    await shared.put("alice", TOKEN, ttl_seconds=900)
+    assert await shared.find("alice") == TOKEN
+
+
+@pytest.mark.parametrize(("per_second", "at_once"), [(10.0, 50), (0.1, 1)])
+async def test_a_crowd_is_looked_up_at_the_rate_and_the_others_have_theirs_vended(
+    momento: FakeMomento, per_second: float, at_once: int
+) -> None:
+    clock = HandClock()
+    shared = SharedTokens(momento.as_momento(), per_second, clock=clock)
+    for number in range(1_000):
+        await shared.find(f"user-{number}")
+    assert momento.calls.count("get") == at_once
+    clock.advance(10)
+    for number in range(1_000, 2_000):
+        await shared.find(f"user-{number}")
+    assert momento.calls.count("get") == at_once + min(at_once, int(10 * per_second))
