@@ -10,7 +10,9 @@ from services.common.task_message import IDEMPOTENT
 from services.common.task_queue import MessageTooLarge, OutgoingMessage, QueueAnswerLost, QueueUnavailable, TaskQueue
 
 _MARK = {IDEMPOTENT: "true"}
-_MARK_BYTES = OutgoingMessage(body="", attributes=_MARK).size()
+ROOM_BYTES = 1_536
+"""What a message may grow by: the mark of one that is sent again, and the attributes of a dead letter. The dead-letter
+queue mostly takes no larger messages than the task queue."""
 
 
 @dataclass(slots=True, eq=False)
@@ -49,18 +51,17 @@ def sent_again(sending: Sending, error: Exception) -> Sending:
 
 
 def refuse_too_large(message: OutgoingMessage, limit_bytes: int | None) -> None:
-    """Refuse what the queue would not take, with room for the mark of a message that is sent again.
+    """Refuse what the queues would not take, with room for the attributes that are added later.
 
     :raises MessageTooLarge: when it is larger.
     """
-    room = 0 if IDEMPOTENT in message.attributes else _MARK_BYTES
-    if limit_bytes is not None and message.size() + room > limit_bytes:
+    if limit_bytes is not None and message.size() + ROOM_BYTES > limit_bytes:
         raise MessageTooLarge("larger than the queue's MaximumMessageSize", limit_bytes)
 
 
 def too_large(message: OutgoingMessage, limit_bytes: int | None) -> Problem:
     """Say to the client what the queue takes."""
-    limit = "less" if limit_bytes is None else f"at most {limit_bytes}"
+    limit = "less" if limit_bytes is None else f"at most {limit_bytes}, {ROOM_BYTES} of them for what is added later"
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"The task needs {message.size()} bytes on the queue, which takes {limit}. Send less data, or store it"

@@ -9,7 +9,7 @@ from enum import StrEnum
 from services.common.batcher import Batcher
 from services.common.news_record import HistoryEntry
 from services.common.notification import Status
-from services.common.task_queue import OutgoingMessage, ReceivedMessage
+from services.common.task_queue import MessageTooLarge, OutgoingMessage, ReceivedMessage
 from services.common.version import VERSION
 from services.processor.metrics import DEAD_LETTERED
 
@@ -19,6 +19,8 @@ MAX_ATTRIBUTES = 10
 """SQS takes no more on one message."""
 MAX_MESSAGE_BYTES = 1_048_576
 """SQS takes no larger one, attributes included; none of ours comes near, but another producer's may."""
+COMMON_LIMIT_BYTES = 262_144
+"""What a queue takes that is not said to take less or more (MaximumMessageSize before 2025)."""
 MAX_DETAIL = 256
 REDRIVEN = "redriven"
 """The attribute of a redriven task: the ids of the messages whose failures the redrive overrules, newest first."""
@@ -38,8 +40,13 @@ class Reason(StrEnum):
     """The processor itself failed at the last permitted attempt."""
 
 
-def dead_letter(message: ReceivedMessage, reason: Reason, detail: str) -> OutgoingMessage:
-    """Write the message for the dead-letter queue; its own attributes stay, as many as there is room for."""
+def dead_letter(
+    message: ReceivedMessage, reason: Reason, detail: str, max_bytes: int = MAX_MESSAGE_BYTES
+) -> OutgoingMessage:
+    """Write the message for the dead-letter queue; its own attributes stay, as many as there is room for.
+
+    Where it would be too large, other attributes and the detail give way first, and then the end of the body.
+    """
     ours = {
         "deadLetterReason": reason.value,
         "deadLetterDetail": _printable(detail[:MAX_DETAIL]) or "none",
@@ -53,7 +60,11 @@ def dead_letter(message: ReceivedMessage, reason: Reason, detail: str) -> Outgoi
         attributes={**_first(message.attributes, MAX_ATTRIBUTES - len(ours)), **ours},
         group_id=message.group_id,
     )
-    surplus = letter.size() - MAX_MESSAGE_BYTES
+    if letter.size() <= max_bytes:
+        return letter
+    needed = {name: value for name, value in letter.attributes.items() if name in _NEEDED or name in ours}
+    letter = replace(letter, attributes={**needed, "deadLetterDetail": "none"})
+    surplus = letter.size() - max_bytes
     return letter if surplus <= 0 else replace(letter, body=_without_end(letter.body, surplus))
 
 
@@ -93,7 +104,11 @@ async def send_dead_letter(
     :raises Transient, PermanentError: when it could not be sent.
     """
     letter = dead_letter(message, reason, detail)
-    await queue.submit(letter, letter.size())
+    try:
+        await queue.submit(letter, letter.size())
+    except MessageTooLarge as error:
+        letter = dead_letter(message, reason, detail, error.limit_bytes or COMMON_LIMIT_BYTES)
+        await queue.submit(letter, letter.size())
     on_sent()
     DEAD_LETTERED.labels(reason.value).inc()
     logger.error(
@@ -101,7 +116,8 @@ async def send_dead_letter(
         extra={
             "action": "dead-letter",
             "reason": reason.value,
-            "detail": letter.attributes["deadLetterDetail"],
+            "detail": detail[:MAX_DETAIL],
+            "isBodyCut": len(letter.body) < len(message.body),
         },
     )
 

@@ -58,7 +58,9 @@ class Processor:
         self._lifecycle = lifecycle
         self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
         self._settlement = Settlement(queue, self._leases)
-        self._dead_letters: Batcher[OutgoingMessage] = Batcher(dead_letters.send, BatchPolicy(attempts=5))
+        self._dead_letters: Batcher[OutgoingMessage] = Batcher(
+            dead_letters.send, BatchPolicy(attempts=5), max_bytes=lambda: dead_letters.limit.batch_bytes
+        )
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)

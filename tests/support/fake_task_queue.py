@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
+from services.common.queue_limit import QueueLimit
 from services.common.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue, Visibility
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class FakeTaskQueue:
     url = "http://queue"
 
     def __init__(self) -> None:
+        self.limit = QueueLimit()
         self.sent: list[list[OutgoingMessage]] = []
         self.deleted: list[list[str]] = []
         self.changed: list[list[Visibility]] = []

@@ -1,4 +1,4 @@
-"""Topics and a cache in memory and in the loop's time, each of which may be out: calls then try until their deadline."""
+"""Topics and a cache in memory and in the loop's time, each of which may be out."""
 
 import asyncio
 import time

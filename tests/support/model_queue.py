@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar, cast
 
+from services.common.queue_limit import QueueLimit
 from services.common.task_queue import (
     OutgoingMessage,
     QueueAnswerLost,
@@ -41,6 +42,7 @@ class ModelQueue:
 
     def __init__(self) -> None:
         self.fault: str | None = None
+        self.limit = QueueLimit()
         self._messages: dict[str, _Stored] = {}
         self._numbers = count()
 
@@ -68,7 +70,7 @@ class ModelQueue:
     async def receive(self, number: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
         await self._before()
         ends_at = time.monotonic() + wait_seconds
-        while not (visible := self._visible(number)) and time.monotonic() < ends_at:
+        while not (visible := self._visible(number)) and time.monotonic() < ends_at:  # noqa: ASYNC110 — no events
             await asyncio.sleep(0.1)
         received = [self._receive(each, visibility_seconds) for each in visible]
         return await self._after(received)

@@ -18,8 +18,9 @@ from services.common.task_queue import (
     QueueUnavailable,
     TaskQueue,
 )
-from services.ingest.sending import Sending, refuse_too_large, send_batch, sent_again, too_large
-from tests.support.fake_task_queue import FakeTaskQueue
+from services.ingest.sending import ROOM_BYTES, Sending, refuse_too_large, send_batch, sent_again, too_large
+from services.processor.dead_letter import Reason, dead_letter
+from tests.support.fake_task_queue import FakeTaskQueue, received
 
 MESSAGE = OutgoingMessage(body="b", attributes={"taskId": "t"}, group_id="alice")
 REFUSED = (QueueUnavailable("throttled"), QueueRefused("no"), MessageTooLarge("no"))
@@ -90,13 +91,20 @@ def test_only_a_copy_of_what_may_be_queued_is_marked() -> None:
     assert sending.message.attributes == {"taskId": "t", "idempotent": "true"}
 
 
-def test_a_message_is_refused_where_a_marked_copy_of_it_would_not_fit() -> None:
-    marked = MESSAGE.size() + len("idempotent") + len("String") + len("true")
-    for limit in (None, marked):
+def test_a_message_is_refused_where_its_dead_letter_would_not_fit() -> None:
+    fits = MESSAGE.size() + ROOM_BYTES
+    for limit in (None, fits):
         refuse_too_large(MESSAGE, limit)
     with pytest.raises(MessageTooLarge) as caught:
-        refuse_too_large(MESSAGE, marked - 1)
-    assert caught.value.limit_bytes == marked - 1
+        refuse_too_large(MESSAGE, fits - 1)
+    assert caught.value.limit_bytes == fits - 1
+
+
+def test_there_is_room_for_all_that_the_processor_adds() -> None:
+    message = received(attributes={}, message_id="x" * 36, receive_count=1_000)
+    letter = dead_letter(message, Reason.UNREADABLE, "\U0001f600" * 1_000)
+    mark = OutgoingMessage(body="", attributes={"idempotent": "true"})
+    assert letter.size() - len(message.body) + mark.size() <= ROOM_BYTES
 
 
 def test_the_refusal_says_how_much_it_is_and_how_much_the_queue_takes() -> None:

@@ -1,16 +1,24 @@
 """What a dead letter says, and that SQS will take it, whatever the message was."""
 
+import time
+from collections.abc import Sequence
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.common.batcher import Batcher, BatchPolicy
+from services.common.task_queue import MessageTooLarge, OutgoingMessage
 from services.processor.dead_letter import (
+    COMMON_LIMIT_BYTES,
     MAX_ATTRIBUTES,
     MAX_MESSAGE_BYTES,
     Reason,
     dead_letter,
+    send_dead_letter,
     without_dead_letter_attributes,
 )
-from tests.support.fake_task_queue import received
+from tests.support.fake_task_queue import FakeTaskQueue, received
 
 
 def test_the_messages_own_attributes_stay() -> None:
@@ -50,3 +58,40 @@ def test_whatever_the_message_its_letter_is_within_what_sqs_takes(detail: str, a
     assert all(letter.attributes.values())
     assert 1 <= len(letter.attributes["deadLetterDetail"]) <= 256
     assert letter.attributes["deadLetterDetail"].isprintable()
+
+
+class SmallQueue(FakeTaskQueue):
+    """A dead-letter queue with a smaller MaximumMessageSize, which says it or not."""
+
+    def __init__(self, limit_bytes: int, *, says_it: bool) -> None:
+        super().__init__()
+        self._limit_bytes = limit_bytes
+        self._said = limit_bytes if says_it else None
+
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
+        await super().send(messages)
+        return [MessageTooLarge("no", self._said) if one.size() > self._limit_bytes else None for one in messages]
+
+
+@pytest.mark.parametrize(("limit_bytes", "says_it"), [(5_000, True), (COMMON_LIMIT_BYTES, False)])
+@pytest.mark.parametrize("body_bytes", [100, 4_500, 300_000])
+async def test_a_dead_letter_fits_a_smaller_queue_and_keeps_as_much_of_its_body_as_that_takes(
+    limit_bytes: int, says_it: bool, body_bytes: int
+) -> None:
+    queue, sent = SmallQueue(limit_bytes, says_it=says_it), []
+    attributes = {"taskId": "1", "redriven": "x"} | {f"other{number}": "y" * 100 for number in range(6)}
+    message = received(body="x" * body_bytes, attributes=attributes)
+    batcher = Batcher(queue.send, BatchPolicy())
+    await send_dead_letter(batcher, message, Reason.ATTEMPTS, "why" * 1_000, lambda: sent.append(True))
+    letter = queue.sent[-1][0]
+    assert sent == [True]
+    assert limit_bytes - 1_500 < letter.size() + max(0, limit_bytes - 1_500 - body_bytes) <= limit_bytes
+    assert (letter.attributes["taskId"], letter.attributes["redriven"]) == ("1", "x")
+    assert letter.attributes["deadLetterMessageId"] == message.message_id
+
+
+def test_a_detail_of_twenty_megabytes_blocks_nothing() -> None:
+    started = time.process_time()
+    letter = dead_letter(received(), Reason.ATTEMPTS, "x" * 20_000_000)
+    assert len(letter.attributes["deadLetterDetail"]) == 256
+    assert time.process_time() - started < 0.2

@@ -5,7 +5,7 @@ import itertools
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
@@ -93,7 +93,8 @@ class Process:
         self.finished: Counter[str] = Counter()
         self.lifecycle = Lifecycle()
         self._gates = [Gate(target) for target in (world.momento, world.queue, world.dead_letters)]
-        self._processor = Processor(SETTINGS, self.lifecycle, *self._gates, self._handle)  # type: ignore[arg-type]
+        momento, queue, dead_letters = cast("Any", self._gates)
+        self._processor = Processor(SETTINGS, self.lifecycle, momento, queue, dead_letters, self._handle)
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(self._run())
 
