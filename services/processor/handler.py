@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
-from services.common.describe import describe_error
+from services.common.describe import describe_error, describe_traceback
 from services.common.errors import PermanentError
 from services.common.notification import MAX_BYTES
 from services.common.settings import SettingsError
@@ -40,7 +40,9 @@ def find_handler(name: str) -> Callable[[Task], Any]:
     except ImportError as error:
         raise _unusable(f"{module_name} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # a module of others may do anything when it is imported
-        logger.exception("the handler's module fails", extra={"action": "start"})
+        logger.error(  # noqa: TRY400 — logging could stumble over the error itself
+            "the handler's module fails", extra={"action": "start", "exception": describe_traceback(error)}
+        )
         raise _unusable(f"{module_name} cannot be imported: {describe_error(error)}") from error
     if not callable(function):
         raise _unusable(f"{module_name} has no function {function_name}")

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 
+from services.common.describe import describe_traceback
 from services.common.task_queue import ReceivedMessage
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
@@ -145,8 +146,11 @@ class Pool:
             if lease.lost:
                 return Lost()
             return Back(0, "drain")
-        except Exception:
-            logger.exception("the processor itself failed, the message goes back", extra={"action": "work"})
+        except Exception as error:  # noqa: BLE001 — what the worker could not count as an attempt
+            logger.error(  # noqa: TRY400 — the error may be a handler's, which logging could stumble over
+                "the processor itself failed, the message is requeued",
+                extra={"action": "work", "exception": describe_traceback(error)},
+            )
             return Back(self._worker.policy.pause_seconds(lease.message.receive_count), "bug")
         finally:
             lease.on_lost = _nothing

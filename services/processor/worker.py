@@ -6,7 +6,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from services.common.describe import describe_error
+from services.common.describe import describe_error, describe_traceback
 from services.common.errors import PermanentError, Transient
 from services.common.logs import log_context
 from services.common.notification import finished
@@ -177,11 +177,9 @@ class Worker:
         message, past = delivery.message, delivery.past
         attempt = self.policy.attempt(past, message.receive_count)
         HANDLER_ERRORS.labels(failure.value).inc()
-        logger.warning(
-            "handler failed",
-            exc_info=error,
-            extra={"action": "handle", "failure": failure.value, "attempt": attempt},
-        )
+        # Described here, since a logging handler may be an error's victim as well.
+        about = {"action": "handle", "failure": failure.value, "attempt": attempt}
+        logger.warning("handler failed", extra={**about, "exception": describe_traceback(error)})
         delivery.past = Past(past.failed + 1, Last.ENDED)
         await self._note_end(delivery)
         if not is_buried(failure, attempt, self.policy):
