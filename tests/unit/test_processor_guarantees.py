@@ -20,8 +20,8 @@ from services.common.task_queue import OutgoingMessage
 from services.processor.processor import Processor
 from services.processor.settings import ProcessorSettings
 from services.processor.task import Task
-from tests.support.model_momento import ModelMomento
-from tests.support.model_queue import ModelQueue
+from tests.support.simulated_momento import SimulatedMomento
+from tests.support.simulated_queue import SimulatedQueue
 from tests.support.virtual_time import run_in_virtual_time
 
 USER = "user"
@@ -127,9 +127,9 @@ class Process:
 
 class World:
     def __init__(self) -> None:
-        self.momento = ModelMomento()
-        self.queue = ModelQueue()
-        self.dead_letters = ModelQueue()
+        self.momento = SimulatedMomento()
+        self.queue = SimulatedQueue()
+        self.dead_letters = SimulatedQueue()
         self.processes = [Process(self)]
         self.ended: list[Process] = []
 

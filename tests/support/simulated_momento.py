@@ -15,7 +15,7 @@ CALL_SECONDS = 0.002
 RETRY_SECONDS = 0.3
 
 
-class ModelMomento:
+class SimulatedMomento:
     """`topics_out` and `cache_out` are switched by the test."""
 
     cache_name = "model"

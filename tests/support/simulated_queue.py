@@ -35,7 +35,7 @@ class _Stored:
     receipt: str = ""
 
 
-class ModelQueue:
+class SimulatedQueue:
     """`fault` is None, "refuses", "silent" (no effect, no answer) or "answers lost" (effect, no answer)."""
 
     url = "model"
