@@ -36,7 +36,7 @@ def require_user(app: web.Application, oidc: OidcSettings) -> None:
                 yield
 
     app.cleanup_ctx.append(verifier)
-    app.middlewares.append(_authenticated)
+    app.middlewares.insert(len(app.middlewares) - 1, _authenticated)  # bodies are admitted last, for known users
 
 
 @web.middleware

@@ -23,8 +23,6 @@ async def read_payload(request: web.Request) -> str:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task with Content-Type: application/json.")
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task in UTF-8.")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task without Content-Encoding.")
     raw = await _whole(request)
     fields = _json(raw)
     if not isinstance(fields, dict):

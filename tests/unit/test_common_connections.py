@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import web
@@ -35,12 +35,29 @@ async def slow(request: web.Request) -> web.Response:
     return web.Response(body=body)
 
 
+class Gate:
+    """A request that waits until the test lets it pass."""
+
+    def __init__(self) -> None:
+        self.began, self.opened = asyncio.Event(), asyncio.Event()
+
+    async def handle(self, _request: web.Request) -> web.Response:
+        self.began.set()
+        await self.opened.wait()
+        return web.Response(text="passed")
+
+
+GATE = web.AppKey("gate", Gate)
+
+
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
     app = web_app(HTTP_SETTINGS, lifecycle)
     app.router.add_get("/there", there)
     app.router.add_post("/slow", slow)
+    app[GATE] = Gate()
+    app.router.add_get("/gate", app[GATE].handle)
     async with served_app(app, lifecycle) as served:
         yield served
 
@@ -135,29 +152,49 @@ async def test_a_connection_is_kept_for_the_next_request_and_through_a_slow_one(
     assert closed("slow") == before
 
 
-async def test_one_connection_too_many_is_closed_and_the_others_live(
+async def test_the_longest_idle_connection_makes_room_for_a_new_one(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    before = closed("full")
+    async with connected(served) as first, connected(served) as second:
+        for client in (first, second, first):
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+        async with connected(served) as third:
+            third.send(WHOLE)
+            assert await third.answer() == (200, b"here")
+            assert await second.is_closed()
+        first.send(WHOLE)
+        assert await first.answer() == (200, b"here")
+    assert closed("full") == before + 1
+
+
+async def test_connections_that_send_nothing_lock_nobody_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    async with AsyncExitStack() as opened:
+        for _ in range(10):
+            silent = await opened.enter_async_context(connected(served))
+            silent.send(b"GET /the")
+            client = await opened.enter_async_context(connected(served))
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+
+
+async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
     before = closed("full")
+    gate = served.app[GATE]
     async with connected(served) as client:
-        client.send(WHOLE)
-        assert await client.answer() == (200, b"here")
+        client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n")
+        await gate.began.wait()
         async with connected(served) as other:
             assert await other.is_closed()
         assert closed("full") == before + 1
-        client.send(WHOLE)
-        assert await client.answer() == (200, b"here")
-    async with asyncio.timeout(LONG_SECONDS):
-        while (await ask_anew(served)) is None:  # noqa: ASYNC110 -- its end signals nothing
-            await asyncio.sleep(0.01)
-
-
-async def ask_anew(served: Served) -> tuple[int, bytes] | None:
-    """Ask over a connection of its own; None where it is refused."""
-    async with connected(served) as client:
-        try:
-            client.send(WHOLE)
-            return await client.answer()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None
+        gate.opened.set()
+        assert await client.answer() == (200, b"passed")
+        async with connected(served) as other:
+            other.send(WHOLE)
+            assert await other.answer() == (200, b"here")

@@ -1,0 +1,69 @@
+"""The open connections of a port: how many there may be, what they hold, and which one is closed for a new one."""
+
+from typing import Protocol
+
+from services.common.memory import MemoryBudget
+from services.common.metrics import CONNECTIONS_CLOSED
+
+
+class Closable(Protocol):
+    """A connection."""
+
+    def close_now(self) -> None:
+        """Close without an answer."""
+
+
+class OpenConnections:
+    """Counts connections. A connection is idle while none of its requests is in work."""
+
+    def __init__(self, headers: MemoryBudget) -> None:
+        self._headers = headers
+        self._held: dict[Closable, int] = {}
+        self._idle: dict[Closable, None] = {}
+        """The one that has been idle for the longest first."""
+
+    def admit(self, most: int) -> bool:
+        """Make room for one more, at the expense of the connection that has been idle for the longest."""
+        return len(self._held) < most or self._close_longest_idle("full")
+
+    def opened(self, connection: Closable) -> None:
+        """Note a new connection, which is idle."""
+        self._held[connection] = 0
+        self._idle[connection] = None
+
+    def closed(self, connection: Closable) -> None:
+        """Note the end of a connection; may be called twice."""
+        self._headers.take(-self._held.pop(connection, 0))
+        self._idle.pop(connection, None)
+
+    def working(self, connection: Closable) -> None:
+        """Note that a request of the connection is in work."""
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: Closable) -> None:
+        """Note that no request of the connection is in work any longer."""
+        if connection in self._held:
+            self._idle[connection] = None
+
+    def hold(self, connection: Closable, size: int) -> bool:
+        """Note how many bytes the connection holds; answers whether there is room for them.
+
+        Idle connections are closed to make room.
+        """
+        if connection not in self._held:
+            return False
+        more = size - self._held[connection]
+        while not self._headers.take(more):
+            if not self._close_longest_idle("memory", keep=connection):
+                return False
+        self._held[connection] = size
+        return True
+
+    def _close_longest_idle(self, reason: str, keep: Closable | None = None) -> bool:
+        connection = next((one for one in self._idle if one is not keep), None)
+        if connection is None:
+            return False
+        CONNECTIONS_CLOSED.labels(reason).inc()
+        self.closed(connection)
+        connection.close_now()
+        return True
