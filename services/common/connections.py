@@ -179,7 +179,7 @@ class _Connection(web.RequestHandler):
                 response = await request_handler(request)
             except web.HTTPException as error:  # raised before the application's own handling of errors
                 response = self._refusal(from_http_exception(error), request.headers.get(hdrs.ORIGIN))
-            if self.requests.is_broken or self.requests.held_bytes > KEPT_HEADER_BYTES:
+            if self._is_last() or self.requests.held_bytes > KEPT_HEADER_BYTES:
                 response.force_close()
             return response
 
@@ -204,15 +204,22 @@ class _Connection(web.RequestHandler):
         response.force_close()
         return response
 
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        if self.transport is not None:  # else it is only that nobody is there any longer
+            super().log_exception(*args, **kwargs)
+
     def _is_idle(self) -> bool:
         return self._request_count == self._done
+
+    def _is_last(self) -> bool:
+        return self.requests.is_broken and not self._messages
 
     def _answered(self) -> None:
         self._done += 1
         self.requests.answered()
         if self._is_idle():
             self._open.idle(self)
-        if self.requests.is_broken and self._socket is not None and not self._socket.is_closing():
+        if self._is_last() and self._socket is not None and not self._socket.is_closing():
             self._socket.write_eof()  # the client need not wait for the end of what it still sends
         self._watch_headers()
         self._watch_writing()

@@ -8,7 +8,7 @@ import re
 from collections import deque
 from http import HTTPStatus
 
-from aiohttp import StreamReader, hdrs
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
@@ -116,6 +116,8 @@ class RequestParser:
         """Take no more requests; returns what is still to be discarded, in place of a body."""
         self.is_broken = True
         self._unfed = b""
+        self._header_bytes = self._header_held = 0
+        self._parser = HttpRequestParser(self._connection, self._connection._loop, 0)  # frees what the old one holds
         self._body_left = None
         self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._connection._loop)
         return self._payload
@@ -176,8 +178,10 @@ class RequestParser:
             self._count_body(piece, data_before)
         self._last_bytes = last_bytes[1 - len(_END) :] if was_in_headers or was_chunked else b""
         messages = [self._began(message, payload) for message, payload in found]
+        if was_in_headers and not found:
+            self._note_origin(piece)
         if was_chunked and not was_in_headers and self._is_in_headers():
-            self._after_chunks(last_bytes)
+            self._after_chunks(piece, last_bytes)
         return messages, is_upgraded, tail
 
     def _count_headers(self, piece: bytes) -> None:
@@ -192,7 +196,10 @@ class RequestParser:
             self._header_held += len(piece) * (_HELD_PER_ASCII_BYTE if piece.isascii() else _HELD_PER_BYTE)
 
     def _began(self, message: RawRequestMessage, payload: StreamReader) -> Message:
+        if message.version not in (HttpVersion10, HttpVersion11):
+            raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
         self._queued += 1
+        self.origin = None
         self._heads.append(_HELD_PER_HEAD + self._header_held)
         self._header_bytes = self._header_held = self._without_data = 0
         self._last_bytes = b""
@@ -224,23 +231,31 @@ class RequestParser:
         if self._without_data > _MAX_WITHOUT_DATA_BYTES:
             raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
 
-    def _after_chunks(self, last_bytes: bytes) -> None:
-        """Tell whether the piece that ended a body has the beginning of the next request as well."""
-        is_end = last_bytes == _END
+    def _after_chunks(self, piece: bytes, last_bytes: bytes) -> None:
+        """Tell whether the piece that ended a body has the beginning of the next request as well.
+
+        Otherwise it ends with the end of the chunks, of headers, or of headers and the body of a whole request.
+        """
+        body = self._payload.total_bytes if self._body_left is not None else 0
+        is_end = last_bytes == _END if not body else piece[: len(piece) - body].endswith(_END)
         self._header_bytes = 0 if is_end else 1
         self._last_bytes = b"" if is_end else last_bytes[1:]
 
     def _break(self, error: Exception, piece: bytes, messages: list[Message]) -> None:
         """Have the error answered, by whoever reads the body where the request was handed out before."""
-        origin = _ORIGIN.search(piece)
-        self.origin = origin[1].decode() if origin else None
         if not self._is_in_headers():
             if not messages:
                 self.give_up_body(RequestPayloadError(str(error)))
                 return
             request, _ = messages.pop()
             self.origin = None if isinstance(request, _ErrInfo) else request.headers.get(hdrs.ORIGIN)
+        else:
+            self._note_origin(piece)
         messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), self.refuse()))
+
+    def _note_origin(self, piece: bytes) -> None:
+        origin = _ORIGIN.search(piece)
+        self.origin = origin[1].decode() if origin else self.origin
 
     def _discard(self, data: bytes) -> None:
         if self._body_left is None or self._payload.is_eof():
