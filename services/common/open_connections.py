@@ -24,7 +24,12 @@ class OpenConnections:
 
     def admit(self, most: int) -> bool:
         """Make room for one more, at the expense of the connection that has been idle for the longest."""
-        return len(self._held) < most or self._close_longest_idle("full")
+        if len(self._held) < most:
+            return True
+        longest = next(iter(self._idle), None)
+        if longest is not None:
+            self._close(longest, "full")
+        return longest is not None
 
     def opened(self, connection: Closable) -> None:
         """Note a new connection, which is idle."""
@@ -54,16 +59,14 @@ class OpenConnections:
             return False
         more = size - self._held[connection]
         while not self._headers.take(more):
-            if not self._close_longest_idle("memory", keep=connection):
+            holders = (one for one in self._idle if one is not connection and self._held[one])
+            if (longest := next(holders, None)) is None:
                 return False
+            self._close(longest, "memory")
         self._held[connection] = size
         return True
 
-    def _close_longest_idle(self, reason: str, keep: Closable | None = None) -> bool:
-        connection = next((one for one in self._idle if one is not keep), None)
-        if connection is None:
-            return False
+    def _close(self, connection: Closable, reason: str) -> None:
         CONNECTIONS_CLOSED.labels(reason).inc()
         self.closed(connection)
         connection.close_now()
-        return True

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 
 from services.common import connections
@@ -56,6 +57,14 @@ class Gate:
         return web.Response(text="passed")
 
 
+@web.middleware
+async def held_up(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Wait before a body is admitted, as a request does for the key set."""
+    if request.path == "/held-up":
+        await request.app[GATE].handle(request)
+    return await handler(request)
+
+
 async def large(_request: web.Request) -> web.Response:
     return web.Response(body=LARGE)
 
@@ -68,6 +77,7 @@ async def served() -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
     app = web_app(HTTP_SETTINGS, lifecycle)
     app.router.add_get("/there", there)
+    app.middlewares.insert(1, held_up)
     app.router.add_post("/slow", slow)
     app.router.add_get("/large", large)
     app[GATE] = Gate()
@@ -378,7 +388,7 @@ async def test_bodies_that_are_not_admitted_count_as_well(served: Served, monkey
     async with AsyncExitStack() as opened:
         for _ in range(10):
             client = await opened.enter_async_context(connected(served))
-            client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
+            client.send(b"GET /held-up HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
         await served.until(lambda: served.app[GATE].count + refused_for_memory() >= before + 10)
         assert budget.used_bytes <= budget.total_bytes
         served.app[GATE].opened.set()
