@@ -1,6 +1,7 @@
 """How much memory the process may use, and budgets of bytes that are taken before the bytes are held."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ DEFAULT_LIMIT_BYTES = 256 * MIB
 """Where neither a setting nor a control group limits the process: what the chart gives to a pod."""
 BASE_BYTES = 96 * MIB
 """What a service uses without requests, with room for what the allocator does not give back."""
+OWNER_SHARE = 0.5
 _UNLIMITED_BYTES = 1 << 60
 """Control groups of version 1 answer about 2**63 where there is no limit."""
 
@@ -32,6 +34,7 @@ class MemoryBudget:
         self.name = name
         self.total_bytes = total_bytes
         self.used_bytes = 0
+        self._used_by: Counter[str] = Counter()
 
     def take(self, size: int) -> bool:
         """Take `size` bytes, or nothing; answers whether they could be taken. A negative size gives back."""
@@ -41,18 +44,30 @@ class MemoryBudget:
         return True
 
     @contextlib.contextmanager
-    def held(self, size: int) -> Iterator[None]:
+    def held(self, size: int, owner: str | None = None) -> Iterator[None]:
         """Take `size` bytes for the length of the block.
 
+        :param owner: who holds them, a user mostly: nobody may hold more than `OWNER_SHARE` of the budget, so that one
+            user's slow uploads leave room for others.
         :raises MemoryFull: when there are not as many.
         """
-        if not self.take(size):
+        has_share = owner is None or self._used_by[owner] + size <= self.total_bytes * OWNER_SHARE
+        if not has_share or not self.take(size):
             MEMORY_REFUSED.labels(self.name).inc()
             raise MemoryFull(f"{self.name}: {size} bytes wanted, {self.used_bytes} of {self.total_bytes} in use")
+        self._note(owner, size)
         try:
             yield
         finally:
+            self._note(owner, -size)
             self.take(-size)
+
+    def _note(self, owner: str | None, size: int) -> None:
+        if owner is None:
+            return
+        self._used_by[owner] += size
+        if not self._used_by[owner]:
+            del self._used_by[owner]
 
 
 def share_of_memory(limit_bytes: int | None, share: float, *, least_bytes: int) -> int:

@@ -27,6 +27,8 @@ HTTP = web.AppKey("http", HttpSettings)
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
 BODIES = web.AppKey("bodies", MemoryBudget)
 """What the bodies of all requests may use of the memory."""
+OWNER = web.RequestKey("owner", str)
+"""The user whose request it is, once that is known."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
 _REQUEST_ID_HEADER = "X-Request-Id"
@@ -34,8 +36,8 @@ _GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 HELD_PER_BODY_BYTE = 4
 """A body is in pieces and as a whole while it is read; then there are the body and, up to twice as large, what is made
 of it for the queue."""
-BODIES_SHARE = 0.4
-"""Of the memory that is left for requests. As much is left for calls to the queue, answers and fragmentation."""
+BODIES_SHARE = 0.5
+"""Of the memory that is left for requests. The rest is for calls to the queue, answers and fragmentation."""
 HEADERS_SHARE = 0.15
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -52,7 +54,7 @@ def web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
     app[HTTP] = http
     app[LIFECYCLE] = lifecycle
     limit = http.memory_limit_bytes
-    least = 2 * HELD_PER_BODY_BYTE * http.max_body_bytes
+    least = 4 * HELD_PER_BODY_BYTE * http.max_body_bytes
     app[BODIES] = MemoryBudget("bodies", share_of_memory(limit, BODIES_SHARE, least_bytes=least))
     app[HEADERS] = MemoryBudget("headers", share_of_memory(limit, HEADERS_SHARE, least_bytes=8 * MIB))
     refusal: Refusal = partial(_refused, http)
@@ -119,7 +121,7 @@ async def _admitted(request: web.Request, handler: Handler) -> web.StreamRespons
     size = most if request.content_length is None else request.content_length
     if size > most:
         raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=size)
-    with request.app[BODIES].held(HELD_PER_BODY_BYTE * size):
+    with request.app[BODIES].held(HELD_PER_BODY_BYTE * size, request.get(OWNER)):
         admit_body(request)
         return await handler(request)
 

@@ -80,7 +80,7 @@ async def post_task(request: web.Request) -> web.Response:
 
 
 async def _send(sender: Batcher[OutgoingMessage], task: TaskMessage) -> None:
-    message = OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=task.user_id)
+    message = OutgoingMessage(body=task.encoded_body(), attributes=task.attributes(), group_id=task.user_id)
     try:
         await sender.submit(message, message.size())
     except asyncio.CancelledError:  # by the time limit; what was not in flight by then is never sent

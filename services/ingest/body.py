@@ -14,7 +14,7 @@ BODY_SHARE = 2 / 3
 EXAMPLE = 'Send a JSON object like {"data": "…"}.'
 
 
-async def read_payload(request: web.Request) -> str:
+async def read_payload(request: web.Request) -> bytes:
     """Return the body as it came, once it is known to be a task.
 
     :raises Problem: 400, 408, 413 (by the size limit of the application) or 415.
@@ -30,7 +30,7 @@ async def read_payload(request: web.Request) -> str:
     data = fields.get("data")
     if not isinstance(data, str) or not data.strip():
         raise Problem(HTTPStatus.BAD_REQUEST, f"`data` must be a text that is not empty. {EXAMPLE}")
-    return raw.decode()
+    return raw
 
 
 async def _whole(request: web.Request) -> bytes:

@@ -47,7 +47,7 @@ def dead_letter(message: ReceivedMessage, reason: Reason, detail: str) -> Outgoi
         group_id=message.group_id,
     )
     surplus = letter.size() - MAX_MESSAGE_BYTES
-    return letter if surplus <= 0 else replace(letter, body=_without_end(letter.body, surplus))
+    return letter if surplus <= 0 else replace(letter, body=_without_end(message.body, surplus))
 
 
 def without_dead_letter_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
