@@ -26,7 +26,7 @@ from services.common.problem import (
 )
 from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUEUED, RequestParser
 
-__all__ = ["HEADERS", "MAX_HEADER_BYTES", "REFUSAL", "ApiSite", "admit_body", "is_body_unasked"]
+__all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "REFUSAL", "ApiSite", "admit_body", "is_body_unasked"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +47,8 @@ _BACKLOG = 1_024
 Refusal = Callable[[Problem, str | None], web.Response]
 REFUSAL: web.AppKey[Refusal] = web.AppKey("refusal")
 """Builds the answer to what never became a request, for the origin that it came from where that is known."""
-HEADERS = web.AppKey("headers", MemoryBudget)
-"""What the headers of all connections may use of the memory."""
+CONNECTIONS = web.AppKey("connections", MemoryBudget)
+"""What all connections may use of the memory: headers, bodies that are not admitted, answers that are not read."""
 
 
 class ApiSite(web.BaseSite):
@@ -62,7 +62,7 @@ class ApiSite(web.BaseSite):
         self._host = host
         self._port = port
         self._refusal = runner.app.get(REFUSAL, _plain_refusal)
-        self._open = OpenConnections(runner.app.get(HEADERS) or MemoryBudget("headers", 8 * MIB))
+        self._open = OpenConnections(runner.app.get(CONNECTIONS) or MemoryBudget("connections", 8 * MIB))
 
     @property
     def name(self) -> str:
@@ -133,7 +133,7 @@ class _Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self.requests.held_bytes and not self._open.hold(self, self.requests.held_bytes):
+        if not self._open.hold(self, self._held_bytes()):
             self._refuse_for_memory()
         if not self._is_idle():
             self._open.working(self)
@@ -151,6 +151,10 @@ class _Connection(web.RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
         self._watch_writing()
 
     def force_close(self) -> None:
@@ -244,13 +248,21 @@ class _Connection(web.RequestHandler):
         if was_open and self._force_close:
             CONNECTIONS_CLOSED.labels("idle").inc()
 
+    def _held_bytes(self) -> int:
+        unwritten = self._socket.get_write_buffer_size() if self._socket is not None else 0
+        return self.requests.held_bytes + unwritten
+
     def _watch_writing(self) -> None:
         """Have a deadline while something that was answered is not written yet."""
         if self._socket is None or not self._socket.get_write_buffer_size():
             _cancel(self._write_timer)
             self._write_timer = None
-        elif self._write_timer is None:
+            return
+        if self._write_timer is None:
             self._write_timer = self._loop.call_later(WRITE_SECONDS, self._give_up_writing)
+        if not self._socket.is_closing() and not self._open.hold(self, self._held_bytes()):
+            CONNECTIONS_CLOSED.labels("memory").inc()
+            self.close_now()
 
     def _give_up_writing(self) -> None:
         self._write_timer = None
@@ -259,7 +271,7 @@ class _Connection(web.RequestHandler):
             self.close_now()
 
     def _refuse_for_memory(self) -> None:
-        MEMORY_REFUSED.labels("headers").inc()
+        MEMORY_REFUSED.labels("connections").inc()
         full = MemoryFull("headers and unread bodies of all connections")
         if self._done < self._request_count - len(self._messages):  # a request is in work
             self.requests.give_up_body(full)

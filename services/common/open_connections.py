@@ -16,8 +16,8 @@ class Closable(Protocol):
 class OpenConnections:
     """Counts connections. A connection is idle while none of its requests is in work."""
 
-    def __init__(self, headers: MemoryBudget) -> None:
-        self._headers = headers
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
         self._held: dict[Closable, int] = {}
         self._idle: dict[Closable, None] = {}
         """The one that has been idle for the longest first."""
@@ -38,7 +38,7 @@ class OpenConnections:
 
     def closed(self, connection: Closable) -> None:
         """Note the end of a connection; may be called twice."""
-        self._headers.take(-self._held.pop(connection, 0))
+        self._budget.take(-self._held.pop(connection, 0))
         self._idle.pop(connection, None)
 
     def working(self, connection: Closable) -> None:
@@ -58,7 +58,7 @@ class OpenConnections:
         if connection not in self._held:
             return False
         more = size - self._held[connection]
-        while not self._headers.take(more):
+        while not self._budget.take(more):
             holders = (one for one in self._idle if one is not connection and self._held[one])
             if (longest := next(holders, None)) is None:
                 return False

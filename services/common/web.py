@@ -10,7 +10,7 @@ from http import HTTPStatus
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
-from services.common.connections import HEADERS, REFUSAL, Refusal, admit_body, is_body_unasked
+from services.common.connections import CONNECTIONS, REFUSAL, Refusal, admit_body, is_body_unasked
 from services.common.cors import allow_origin, is_preflight, preflight_response
 from services.common.errors import Transient
 from services.common.lifecycle import Lifecycle
@@ -38,7 +38,7 @@ HELD_PER_BODY_BYTE = 4
 of it for the queue."""
 BODIES_SHARE = 0.5
 """Of the memory that is left for requests. The rest is for calls to the queue, answers and fragmentation."""
-HEADERS_SHARE = 0.15
+CONNECTIONS_SHARE = 0.15
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -56,7 +56,7 @@ def web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
     limit = http.memory_limit_bytes
     least = 4 * HELD_PER_BODY_BYTE * http.max_body_bytes
     app[BODIES] = MemoryBudget("bodies", share_of_memory(limit, BODIES_SHARE, least_bytes=least))
-    app[HEADERS] = MemoryBudget("headers", share_of_memory(limit, HEADERS_SHARE, least_bytes=8 * MIB))
+    app[CONNECTIONS] = MemoryBudget("connections", share_of_memory(limit, CONNECTIONS_SHARE, least_bytes=8 * MIB))
     refusal: Refusal = partial(_refused, http)
     app[REFUSAL] = refusal
     return app

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 
 from services.common import connections
-from services.common.connections import HEADERS
+from services.common.connections import CONNECTIONS
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.web import web_app
@@ -127,7 +127,7 @@ def closed(reason: str) -> float:
 
 
 def refused_for_memory() -> float:
-    return REGISTRY.get_sample_value("notification_api_memory_refused_total", {"budget": "headers"}) or 0.0
+    return REGISTRY.get_sample_value("notification_api_memory_refused_total", {"budget": "connections"}) or 0.0
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /there HT", WHOLE[:-2]], ids=["nothing", "half a line", "half a header"])
@@ -343,7 +343,7 @@ async def test_a_request_before_one_that_cannot_be_parsed_is_answered(served: Se
 
 async def test_headers_of_all_connections_together_are_limited(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also while they have not ended; idle connections are closed for others, and requests in work are not."""
-    budget = served.app[HEADERS]
+    budget = served.app[CONNECTIONS]
     monkeypatch.setattr(budget, "total_bytes", 1_000_000)
     gate = served.app[GATE]
     async with connected(served) as working, AsyncExitStack() as opened:
@@ -363,7 +363,7 @@ async def test_headers_of_all_connections_together_are_limited(served: Served, m
 
 
 async def test_headers_beyond_the_budget_are_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served.app[HEADERS], "total_bytes", 100_000)
+    monkeypatch.setattr(served.app[CONNECTIONS], "total_bytes", 100_000)
     sent = b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000 + b"\r\n\r\n"
     answer = await refused(served, sent)
     assert_problem(answer, 503)
@@ -378,12 +378,12 @@ async def test_an_idle_connection_does_not_keep_large_headers(served: Served) ->
         client.send(b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000 + b"\r\n\r\n")
         assert await client.answer() == (200, b"here")
         assert await client.is_closed()
-    await served.until(lambda: served.app[HEADERS].used_bytes == 0)
+    await served.until(lambda: served.app[CONNECTIONS].used_bytes == 0)
 
 
 async def test_bodies_that_are_not_admitted_count_as_well(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a client sends while its request waits for something else, such as the key set."""
-    budget, before = served.app[HEADERS], refused_for_memory()
+    budget, before = served.app[CONNECTIONS], refused_for_memory()
     monkeypatch.setattr(budget, "total_bytes", 150_000)
     async with AsyncExitStack() as opened:
         for _ in range(10):
