@@ -290,8 +290,7 @@ class _Refused(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         CONNECTIONS_CLOSED.labels("full").inc()
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101
-        transport.abort()
+        cast("asyncio.WriteTransport", transport).abort()  # uvloop's is no subclass
 
 
 def _cancel(timer: asyncio.TimerHandle | None) -> None:

@@ -4,10 +4,11 @@ import asyncio
 import gc
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+import uvloop
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
@@ -72,8 +73,8 @@ async def large(_request: web.Request) -> web.Response:
 GATE = web.AppKey("gate", Gate)
 
 
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
+@asynccontextmanager
+async def serving() -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
     app = web_app(HTTP_SETTINGS, lifecycle)
     app.router.add_get("/there", there)
@@ -83,6 +84,12 @@ async def served() -> AsyncIterator[Served]:
     app[GATE] = Gate()
     app.router.add_get("/gate", app[GATE].handle)
     async with served_app(app, lifecycle) as served:
+        yield served
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as served:
         yield served
 
 
@@ -440,3 +447,27 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
         async with connected(served) as other:
             other.send(WHOLE)
             assert await other.answer() == (200, b"here")
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_an_idle_connection_is_closed,
+        test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either,
+        test_headers_of_all_connections_together_are_limited,
+        test_headers_beyond_the_budget_are_503,
+        test_the_longest_idle_connection_makes_room_for_a_new_one,
+        test_connections_that_send_nothing_lock_nobody_out,
+        test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,
+    ],
+)
+def test_so_it_is_on_the_event_loop_of_production(
+    scenario: Callable[[Served, pytest.MonkeyPatch], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transports of uvloop are others than those of asyncio."""
+
+    async def run() -> None:
+        async with serving() as served:
+            await scenario(served, monkeypatch)
+
+    uvloop.run(run())
