@@ -17,16 +17,16 @@ from services.common.memory import MIB, MemoryBudget, MemoryFull
 from services.common.metrics import CONNECTIONS_CLOSED, MEMORY_REFUSED
 from services.common.open_connections import OpenConnections
 from services.common.problem import (
-    Problem,
+    REFUSAL,
+    Refusal,
     from_http_exception,
     from_unreadable,
-    new_request_id,
-    problem_response,
+    plain_refusal,
     unavailable,
 )
 from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUEUED, RequestParser
 
-__all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "REFUSAL", "ApiSite", "admit_body", "is_body_unasked"]
+__all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "ApiSite", "admit_body", "is_body_unasked"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,9 +44,6 @@ _READ_BYTES = 32 * 1024
 """Of a body that nobody reads: twice as many are taken in before the connection is read no further."""
 _BACKLOG = 1_024
 
-Refusal = Callable[[Problem, str | None], web.Response]
-REFUSAL: web.AppKey[Refusal] = web.AppKey("refusal")
-"""Builds the answer to what never became a request, for the origin that it came from where that is known."""
 CONNECTIONS = web.AppKey("connections", MemoryBudget)
 """What all connections may use of the memory: headers, bodies that are not admitted, answers that are not read."""
 
@@ -61,7 +58,7 @@ class ApiSite(web.BaseSite):
         super().__init__(runner, backlog=_BACKLOG)
         self._host = host
         self._port = port
-        self._refusal = runner.app.get(REFUSAL, _plain_refusal)
+        self._refusal = runner.app.get(REFUSAL, plain_refusal)
         self._open = OpenConnections(runner.app.get(CONNECTIONS) or MemoryBudget("connections", 8 * MIB))
 
     @property
@@ -132,7 +129,10 @@ class _Connection(web.RequestHandler):
         self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._give_up)
 
     def data_received(self, data: bytes) -> None:
+        had_unparsed = self.requests.has_unparsed
         super().data_received(data)
+        if not data and not had_unparsed:  # aiohttp asks so after each body
+            return
         if not self._open.hold(self, self._held_bytes()):
             self._refuse_for_memory()
         if not self._is_idle():
@@ -296,7 +296,3 @@ class _Refused(asyncio.Protocol):
 def _cancel(timer: asyncio.TimerHandle | None) -> None:
     if timer is not None:
         timer.cancel()
-
-
-def _plain_refusal(problem: Problem, _origin: str | None) -> web.Response:
-    return problem_response(problem, new_request_id())

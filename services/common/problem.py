@@ -2,6 +2,7 @@
 
 import math
 import secrets
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +23,16 @@ class Problem(Exception):
         self.detail = detail
         self.headers = headers or {}
         super().__init__(detail)
+
+
+Refusal = Callable[[Problem, str | None], web.Response]
+REFUSAL: web.AppKey[Refusal] = web.AppKey("refusal")
+"""Builds the answer to what never became a request, for the origin that it came from where that is known."""
+
+
+def plain_refusal(problem: Problem, _origin: str | None) -> web.Response:
+    """Answer where no application says otherwise."""
+    return problem_response(problem, new_request_id())
 
 
 def new_request_id() -> str:

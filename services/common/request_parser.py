@@ -72,6 +72,11 @@ class RequestParser:
         return self._header_bytes > 0
 
     @property
+    def has_unparsed(self) -> bool:
+        """Whether something has come that is not parsed yet."""
+        return bool(self._unfed)
+
+    @property
     def held_bytes(self) -> int:
         """About how much memory is used by headers, and by what is not parsed yet and no admitted body."""
         return self._header_held + sum(self._heads) + (0 if self._is_admitted else len(self._unfed))
@@ -82,6 +87,8 @@ class RequestParser:
         if self.is_broken:
             self._discard(data)
             return messages, False, b""
+        if not data and not self._unfed and self._is_in_headers():
+            return messages, False, b""  # called to go on, but nothing waits
         data, self._unfed, position = self._unfed + data, b"", 0
         while True:
             piece = self._piece(data, position)
@@ -168,20 +175,32 @@ class RequestParser:
         return len(data) if end < 0 else end + len(_END)
 
     def _fed(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
-        was_in_headers, was_chunked = self._is_in_headers(), self._body_left is None
-        if was_in_headers:
-            self._count_headers(piece)
+        if self._is_in_headers():
+            return self._fed_headers(piece)
+        if self._body_left is None:
+            return self._fed_chunks(piece)
+        self._body_left = max(0, self._body_left - len(piece))
+        found, is_upgraded, tail = self._parser.feed_data(piece)
+        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+
+    def _fed_headers(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+        self._count_headers(piece)
+        found, is_upgraded, tail = self._parser.feed_data(piece)
+        if not found:
+            self._last_bytes = (self._last_bytes + piece)[1 - len(_END) :]
+            self._note_origin(piece)
+        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+
+    def _fed_chunks(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
         data_before = self._payload.total_bytes
         found, is_upgraded, tail = self._parser.feed_data(piece)
-        last_bytes = (self._last_bytes + piece)[-len(_END) :]
-        if not was_in_headers:
-            self._count_body(piece, data_before)
-        self._last_bytes = last_bytes[1 - len(_END) :] if was_in_headers or was_chunked else b""
+        self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
+        if self._without_data > _MAX_WITHOUT_DATA_BYTES:
+            raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
+        last_bytes = self._last_bytes = (self._last_bytes + piece)[-len(_END) :]
         messages = [self._began(message, payload) for message, payload in found]
-        if was_in_headers and not found:
-            self._note_origin(piece)
-        if was_chunked and not was_in_headers and self._is_in_headers():
-            self._after_chunks(piece, last_bytes)
+        if self._is_in_headers():
+            self._after_chunks(last_bytes)
         return messages, is_upgraded, tail
 
     def _count_headers(self, piece: bytes) -> None:
@@ -223,21 +242,14 @@ class RequestParser:
         del headers[hdrs.EXPECT]
         return message._replace(headers=CIMultiDictProxy(headers))
 
-    def _count_body(self, piece: bytes, data_before: int) -> None:
-        if self._body_left is not None:
-            self._body_left = max(0, self._body_left - len(piece))
-            return
-        self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
-        if self._without_data > _MAX_WITHOUT_DATA_BYTES:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
-
-    def _after_chunks(self, piece: bytes, last_bytes: bytes) -> None:
+    def _after_chunks(self, last_bytes: bytes) -> None:
         """Tell whether the piece that ended a body has the beginning of the next request as well.
 
-        Otherwise it ends with the end of the chunks, of headers, or of headers and the body of a whole request.
+        Chunks and headers end with an empty line. Where a whole request with a body followed in the same piece, nobody
+        can tell: it then counts as begun, so that the connection is closed sooner if nothing else comes.
         """
-        body = self._payload.total_bytes if self._body_left is not None else 0
-        is_end = last_bytes == _END if not body else piece[: len(piece) - body].endswith(_END)
+        ends_with_body = self._body_left is not None and self._payload.total_bytes > 0
+        is_end = last_bytes == _END and not ends_with_body
         self._header_bytes = 0 if is_end else 1
         self._last_bytes = b"" if is_end else last_bytes[1:]
 

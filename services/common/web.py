@@ -10,14 +10,22 @@ from http import HTTPStatus
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
-from services.common.connections import CONNECTIONS, REFUSAL, Refusal, admit_body, is_body_unasked
+from services.common.connections import CONNECTIONS, admit_body, is_body_unasked
 from services.common.cors import allow_origin, is_preflight, preflight_response
 from services.common.errors import Transient
 from services.common.lifecycle import Lifecycle
 from services.common.logs import log_context
 from services.common.memory import MIB, MemoryBudget, share_of_memory
 from services.common.metrics import REQUEST_SECONDS, REQUESTS
-from services.common.problem import Problem, from_http_exception, new_request_id, problem_response, unavailable
+from services.common.problem import (
+    REFUSAL,
+    Problem,
+    Refusal,
+    from_http_exception,
+    new_request_id,
+    problem_response,
+    unavailable,
+)
 from services.common.settings import HttpSettings
 from services.common.tracing import Kind, Span, exemplar, span
 

@@ -80,12 +80,27 @@ def test_however_the_bytes_are_cut_the_same_requests_come(requests: list[bytes],
         connection = Connection()
         for piece in pieces(b"".join(requests), cuts):
             connection.data_received(piece)
-        assert not connection.has_started()
+        if CHUNKED not in requests and EMPTY_CHUNKED not in requests:
+            assert not connection.has_started()
         for message, payload in connection.messages:
             assert await payload.read() == BODIES[message.path]
         return connection
 
     assert asyncio.run(parse()).paths == [request.split()[1].decode() for request in requests]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from([PLAIN, CHUNKED, EMPTY_CHUNKED]), min_size=1, max_size=5), st.lists(st.integers(0, 600))
+)
+def test_nothing_has_begun_after_the_end_of_chunks_or_headers(requests: list[bytes], cuts: list[int]) -> None:
+    async def parse() -> Connection:
+        connection = Connection()
+        for piece in pieces(b"".join(requests), cuts):
+            connection.data_received(piece)
+        return connection
+
+    assert not asyncio.run(parse()).has_started()
 
 
 @settings(max_examples=300, deadline=None)
