@@ -197,8 +197,9 @@ class RequestParser:
         self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
         if self._without_data > _MAX_WITHOUT_DATA_BYTES:
             raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
-        last_bytes = self._last_bytes = (self._last_bytes + piece)[-len(_END) :]
+        last_bytes = (self._last_bytes + piece)[-len(_END) :]
         messages = [self._began(message, payload) for message, payload in found]
+        self._last_bytes = last_bytes if self._body_left is None else b""
         if self._is_in_headers():
             self._after_chunks(last_bytes)
         return messages, is_upgraded, tail
