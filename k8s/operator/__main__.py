@@ -21,6 +21,7 @@ from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
 from k8s.operator.stages import Stages
 from k8s.operator.tools import Tools
 from services.common.aws_session import aws_session
+from services.common.connections import ApiSite
 from services.common.errors import PermanentError, Transient
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.logs import configure_logging
@@ -73,10 +74,10 @@ async def run(settings: OperatorSettings) -> int:
 @contextlib.asynccontextmanager
 async def _operations(settings: OperatorSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
     """Metrics and readiness; liveness is kopf's, on a port of its own."""
-    runner = web.AppRunner(operations_app(lifecycle), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(operations_app(lifecycle), shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, settings.service.host, settings.service.ops_port).start()
+        await ApiSite(runner, settings.service.host, settings.service.ops_port).start()
         yield
     finally:
         await runner.cleanup()

@@ -15,7 +15,7 @@ from services.common.key_set import KeySet
 from services.common.metrics import REFUSED_TOKENS
 from services.common.problem import Problem
 from services.common.settings import OidcSettings
-from services.common.web import LIFECYCLE
+from services.common.web import LIFECYCLE, OWNER
 
 logger = logging.getLogger(__name__)
 
@@ -36,16 +36,17 @@ def require_user(app: web.Application, oidc: OidcSettings) -> None:
                 yield
 
     app.cleanup_ctx.append(verifier)
-    app.middlewares.append(_authenticated)
+    app.middlewares.insert(len(app.middlewares) - 1, _authenticated)  # bodies are admitted last, for known users
 
 
 @web.middleware
 async def _authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
     if request.match_info.http_exception is None:  # an unknown path is 404 for everybody
         try:
-            request[USER] = await request.app[VERIFIER].verify(id_token_of(request.headers))
+            user = await request.app[VERIFIER].verify(id_token_of(request.headers))
         except InvalidIdToken as error:
             raise _unauthorized(error) from None
+        request[USER], request[OWNER] = user, user.sub
     return await handler(request)
 
 

@@ -1,29 +1,55 @@
-"""Connections to the API: none may be slow for ever, and there are only so many.
+"""Connections to a port of ours: none may be slow, idle or unread for ever, and there are only so many.
 
-aiohttp (3.14) by itself leaves a connection that never sends a whole request open for an hour.
+aiohttp (3.14) by itself leaves a connection that never sends a whole request open for an hour, and one that never reads
+its answer for ever. It also answers what it cannot parse in plain text.
 """
 
 import asyncio
 import logging
-from typing import Any
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, cast
 
-from aiohttp import web
+from aiohttp import hdrs, web
+from aiohttp.web_protocol import _ErrInfo
 
-from services.common.metrics import CONNECTIONS_CLOSED
+from services.common.memory import MIB, MemoryBudget, MemoryFull
+from services.common.metrics import CONNECTIONS_CLOSED, MEMORY_REFUSED
+from services.common.open_connections import OpenConnections
+from services.common.problem import (
+    REFUSAL,
+    Refusal,
+    from_http_exception,
+    from_unreadable,
+    plain_refusal,
+    unavailable,
+)
+from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUEUED, RequestParser
+
+__all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "ApiSite", "admit_body", "is_body_unasked"]
 
 logger = logging.getLogger(__name__)
 
 HEADERS_SECONDS = 10.0
 """From the first byte of a request, or from the connecting, to the end of its headers."""
+IDLE_SECONDS = 75.0
+"""Between two requests: longer than a load balancer in front keeps its connections (60 s mostly)."""
+WRITE_SECONDS = 30.0
+"""For a client to read an answer."""
 MAX_CONNECTIONS = 2_000
 """About 16 kB of memory each, while they are idle."""
-# An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
-MAX_HEADER_BYTES = 256 * 1024
+KEPT_HEADER_BYTES = 64 * 1024
+"""An idle connection keeps the headers of its last request in memory, so one that keeps more is not kept itself."""
+_READ_BYTES = 32 * 1024
+"""Of a body that nobody reads: twice as many are taken in before the connection is read no further."""
 _BACKLOG = 1_024
+
+CONNECTIONS = web.AppKey("connections", MemoryBudget)
+"""What all connections may use of the memory: headers, bodies that are not admitted, answers that are not read."""
 
 
 class ApiSite(web.BaseSite):
-    """Listens where an API is called from outside.
+    """Listens on a port.
 
     :raises OSError: by `start`, where it cannot listen.
     """
@@ -32,6 +58,8 @@ class ApiSite(web.BaseSite):
         super().__init__(runner, backlog=_BACKLOG)
         self._host = host
         self._port = port
+        self._refusal = runner.app.get(REFUSAL, plain_refusal)
+        self._open = OpenConnections(runner.app.get(CONNECTIONS) or MemoryBudget("connections", 8 * MIB))
 
     @property
     def name(self) -> str:
@@ -45,64 +73,226 @@ class ApiSite(web.BaseSite):
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None  # noqa: S101 — BaseSite has looked
-        if len(server.connections) >= MAX_CONNECTIONS:
+        if not self._open.admit(MAX_CONNECTIONS):
             return _Refused()
-        return _Connection(
-            server,
-            loop=asyncio.get_running_loop(),
-            access_log=None,
-            max_field_size=MAX_HEADER_BYTES,
-            max_line_size=MAX_HEADER_BYTES,
-        )
+        return _Connection(server, self._open, self._refusal)
+
+
+def admit_body(request: web.Request) -> None:
+    """Note that the body is about to be read; a client that waits to be asked (Expect: 100-continue) is asked."""
+    connection = request.protocol
+    if isinstance(connection, _Connection):
+        connection.admit_body(request)
+
+
+def is_body_unasked(request: web.Request) -> bool:
+    """Tell whether the client may not have sent its body because it was not asked to."""
+    connection = request.protocol
+    return isinstance(connection, _Connection) and connection.requests.unasked is request.content
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, closed where the headers of a request do not come in time."""
+    """aiohttp's connection with deadlines and limits."""
 
-    __slots__ = ("_patience",)
+    __slots__ = ("_done", "_headers_timer", "_open", "_refusal", "_socket", "_write_timer", "requests")
 
-    def __init__(self, manager: web.Server, **options: Any) -> None:
-        super().__init__(manager, **options)
-        self._patience: asyncio.TimerHandle | None = None
+    def __init__(self, manager: web.Server, open_connections: OpenConnections, refusal: Refusal) -> None:
+        no_log: Any = None  # as AppRunner passes it, against the type
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            access_log=no_log,
+            keepalive_timeout=IDLE_SECONDS,
+            max_field_size=MAX_HEADER_BYTES,
+            max_line_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            read_bufsize=_READ_BYTES,
+            auto_decompress=False,  # no encoding is taken, so nothing may be inflated
+        )
+        parser: Any = self._parser
+        self.requests = RequestParser(parser, self)
+        self._parser = cast("Any", self.requests)
+        self._max_msg_queue_size = MAX_QUEUED
+        self._msg_queue_resume_size = MAX_QUEUED - 1
+        self._open = open_connections
+        self._refusal = refusal
+        self._done = 0
+        self._socket: asyncio.Transport | None = None
+        """Like `transport`, but known until the connection is lost."""
+        self._headers_timer: asyncio.TimerHandle | None = None
+        self._write_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._wait_for_headers()
+        self._socket = self.transport
+        self._open.opened(self)
+        self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._give_up)
 
     def data_received(self, data: bytes) -> None:
-        requests = self._request_count
+        had_unparsed = self.requests.has_unparsed
         super().data_received(data)
-        if self._request_count > requests:
-            self._stop_waiting()
-        elif self._patience is None and self._is_idle():
-            self._wait_for_headers()
+        if not data and not had_unparsed:  # aiohttp asks so after each body
+            return
+        if not self._open.hold(self, self._held_bytes()):
+            self._refuse_for_memory()
+        if not self._is_idle():
+            self._open.working(self)
+        self._watch_headers()
+        self._watch_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._stop_waiting()
+        for timer in (self._headers_timer, self._write_timer):
+            if timer is not None:
+                timer.cancel()
+        self._open.closed(self)
+        self._socket = None
+        self.requests.lost()
         super().connection_lost(exc)
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_writing()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch_writing()
+
+    def force_close(self) -> None:
+        super().force_close()
+        self._watch_writing()
+
+    def close_now(self) -> None:
+        """Close without an answer, and without what is not written yet."""
+        super().force_close()
+        if self._socket is not None:
+            self._socket.abort()
+
+    def admit_body(self, request: web.Request) -> None:
+        """Send the interim answer that the client waits for, if it does."""
+        if self.requests.admit_body(request.content) and self.transport is not None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def _handle_request(
+        self,
+        request: web.BaseRequest,
+        start_time: float | None,
+        request_handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]],
+    ) -> tuple[web.StreamResponse, bool]:
+        async def handled(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                response = await request_handler(request)
+            except web.HTTPException as error:  # raised before the application's own handling of errors
+                response = self._refusal(from_http_exception(error), request.headers.get(hdrs.ORIGIN))
+            if self._is_last() or self.requests.held_bytes > KEPT_HEADER_BYTES:
+                response.force_close()
+            return response
+
+        try:
+            return await super()._handle_request(request, start_time, handled)
+        finally:
+            self._answered()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002 — aiohttp's own text, which may quote the request
+    ) -> web.StreamResponse:
+        """Answer what never became a request, and what failed outside of the application's own handling."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("a part of the answer is sent already")
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            logger.error("answered %d", status, exc_info=exc, extra={"action": "request"})
+        response = self._refusal(from_unreadable(status, exc), self.requests.origin)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        if self.transport is not None:  # else it is only that nobody is there any longer
+            super().log_exception(*args, **kwargs)
+
     def _is_idle(self) -> bool:
-        return self._current_request is None and not self._messages
+        return self._request_count == self._done
 
-    def _wait_for_headers(self) -> None:
-        self._patience = asyncio.get_running_loop().call_later(HEADERS_SECONDS, self._give_up)
+    def _is_last(self) -> bool:
+        return self.requests.is_broken and not self._messages
 
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _answered(self) -> None:
+        self._done += 1
+        self.requests.answered()
+        if self._is_idle():
+            self._open.idle(self)
+        if self._is_last() and self._socket is not None and not self._socket.is_closing():
+            self._socket.write_eof()  # the client need not wait for the end of what it still sends
+        self._watch_headers()
+        self._watch_writing()
+
+    def _watch_headers(self) -> None:
+        """Have a deadline for the headers of a request that has started, from when nothing else is in work."""
+        if not self._is_idle():
+            _cancel(self._headers_timer)
+            self._headers_timer = None
+        elif self._headers_timer is None and self.requests.has_started:
+            self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._give_up)
 
     def _give_up(self) -> None:
-        self._patience = None
+        self._headers_timer = None
         if self._is_idle():
             CONNECTIONS_CLOSED.labels("slow").inc()
             self.force_close()
 
+    def _process_keepalive(self) -> None:
+        was_open = not self._force_close
+        super()._process_keepalive()
+        if was_open and self._force_close:
+            CONNECTIONS_CLOSED.labels("idle").inc()
+
+    def _held_bytes(self) -> int:
+        unwritten = self._socket.get_write_buffer_size() if self._socket is not None else 0
+        return self.requests.held_bytes + unwritten
+
+    def _watch_writing(self) -> None:
+        """Have a deadline while something that was answered is not written yet."""
+        if self._socket is None or not self._socket.get_write_buffer_size():
+            _cancel(self._write_timer)
+            self._write_timer = None
+            return
+        if self._write_timer is None:
+            self._write_timer = self._loop.call_later(WRITE_SECONDS, self._give_up_writing)
+        if not self._socket.is_closing() and not self._open.hold(self, self._held_bytes()):
+            CONNECTIONS_CLOSED.labels("memory").inc()
+            self.close_now()
+
+    def _give_up_writing(self) -> None:
+        self._write_timer = None
+        if self._socket is not None and self._socket.get_write_buffer_size():
+            CONNECTIONS_CLOSED.labels("unread").inc()
+            self.close_now()
+
+    def _refuse_for_memory(self) -> None:
+        MEMORY_REFUSED.labels("connections").inc()
+        full = MemoryFull("headers and unread bodies of all connections")
+        if self._done < self._request_count - len(self._messages):  # a request is in work
+            self.requests.give_up_body(full)
+            return
+        if self._messages and not isinstance(message := self._messages[0][0], _ErrInfo):
+            self.requests.origin = message.headers.get(hdrs.ORIGIN)
+        self._request_count += 1 - len(self._messages)
+        self._messages.clear()
+        self._messages.append((_ErrInfo(HTTPStatus.SERVICE_UNAVAILABLE, unavailable(full), ""), self.requests.refuse()))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
 
 class _Refused(asyncio.Protocol):
-    """One connection too many."""
+    """One connection too many, while requests are in work on all others."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         CONNECTIONS_CLOSED.labels("full").inc()
-        assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101
-        transport.abort()
+        cast("asyncio.WriteTransport", transport).abort()  # uvloop's is no subclass
+
+
+def _cancel(timer: asyncio.TimerHandle | None) -> None:
+    if timer is not None:
+        timer.cancel()

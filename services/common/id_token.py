@@ -63,7 +63,7 @@ class IdTokenVerifier:
         return user
 
     def _remembered(self, digest: bytes) -> User | None:
-        """The user of a token that was verified before, unless it has expired or the key set was read anew since."""
+        """The user of a token that was verified before, unless it has expired or its key has left the key set."""
         key, user = self._verified.get(digest, (None, None))
         if key is None or user is None:
             return None

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import aiohttp
 from jwt import PyJWK
@@ -81,7 +81,7 @@ class KeySet:
             raise UnknownKey("The key set has no such key") from None
 
     def holds(self, key: PyJWK) -> bool:
-        """Tell whether `key` is of the set as it was last read: every reading makes its keys anew."""
+        """Tell whether `key` is of the set as it was last read: a key that has not changed stays the same object."""
         return self._keys.get(key.key_id or "") is key
 
     async def _fetch_unless_recent(self) -> None:
@@ -100,7 +100,7 @@ class KeySet:
         # Said beforehand, so that it also holds for a fetch that is cancelled.
         self._error = "the fetch was interrupted"
         try:
-            self._keys = usable_keys(await self._read())
+            self._keys = _kept(self._keys, usable_keys(await self._read()))
         except (aiohttp.ClientError, TimeoutError, OSError, KeySetError) as error:
             self._error = _sentence(error)
             logger.warning(
@@ -126,6 +126,20 @@ class KeySet:
                 if len(body) > MAX_BODY_BYTES:
                     raise KeySetError(f"its answer is larger than {MAX_BODY_BYTES} bytes")
             return body
+
+
+def _kept(known: Mapping[str, PyJWK], read: Mapping[str, PyJWK]) -> dict[str, PyJWK]:
+    """Return `read`, with the known object in place of each equal key.
+
+    Verified tokens are remembered by the identity of their key. Without this, every reading would forget all of them,
+    and anybody can cause a reading with a made-up key id.
+    """
+    return {kid: known[kid] if kid in known and _is_equal(known[kid], key) else key for kid, key in read.items()}
+
+
+def _is_equal(one: PyJWK, other: PyJWK) -> bool:
+    same_algorithm = one.algorithm_name == other.algorithm_name
+    return same_algorithm and bool(one.key.public_numbers() == other.key.public_numbers())
 
 
 def _sentence(error: Exception) -> str:

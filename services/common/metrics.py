@@ -18,8 +18,14 @@ REQUEST_SECONDS = Histogram(
 )
 CONNECTIONS_CLOSED = Counter(
     "http_connections_closed",
-    "Connections closed without an answer; slow: no whole request came, full: too many were open.",
+    "Connections closed by us without an answer, by reason.",
     ("reason",),
+    namespace=PREFIX,
+)
+MEMORY_REFUSED = Counter(
+    "memory_refused",
+    "Requests refused (503) because as much memory was in use as may be, by budget.",
+    ("budget",),
     namespace=PREFIX,
 )
 REFUSED_TOKENS = Counter("id_tokens_refused", "Id tokens refused, by reason.", ("reason",), namespace=PREFIX)

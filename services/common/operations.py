@@ -2,22 +2,33 @@
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from services.common.lifecycle import Lifecycle
+from services.common.problem import from_http_exception, new_request_id, problem_response
 
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
 
 
 def operations_app(lifecycle: Lifecycle) -> web.Application:
     """Build the application of the operations port."""
-    app = web.Application()
+    app = web.Application(middlewares=[_answered])
     app[LIFECYCLE] = lifecycle
     app.router.add_get("/livez", get_livez)
     app.router.add_get("/readyz", get_readyz)
     app.router.add_get("/metrics", get_metrics)
     return app
+
+
+@web.middleware
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give refusals (404, 405) the form that they have on the API's port."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return problem_response(from_http_exception(error), new_request_id())
 
 
 async def get_livez(_request: web.Request) -> web.Response:

@@ -1,11 +1,14 @@
 """Errors as a client sees them: problem+json (RFC 9457), always with the request's id."""
 
 import math
+import secrets
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 
 from services.common.errors import Transient
 
@@ -22,6 +25,21 @@ class Problem(Exception):
         super().__init__(detail)
 
 
+Refusal = Callable[[Problem, str | None], web.Response]
+REFUSAL: web.AppKey[Refusal] = web.AppKey("refusal")
+"""Builds the answer to what never became a request, for the origin that it came from where that is known."""
+
+
+def plain_refusal(problem: Problem, _origin: str | None) -> web.Response:
+    """Answer where no application says otherwise."""
+    return problem_response(problem, new_request_id())
+
+
+def new_request_id() -> str:
+    """Return an id for a request that came without one."""
+    return secrets.token_hex(8)
+
+
 def unavailable(error: Transient) -> Problem:
     """Turn a transient error into a 503 that says when to come back, and nothing of the inside."""
     seconds = max(1, math.ceil(error.retry_after_seconds))
@@ -32,6 +50,17 @@ def from_http_exception(error: web.HTTPException) -> Problem:
     """Give aiohttp's own refusals (404, 405, 413…) the same form."""
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
     return Problem(error.status, _DETAILS.get(error.status, error.reason), headers=headers)
+
+
+def from_unreadable(status: int, error: BaseException | None) -> Problem:
+    """Say what was wrong with a request that could not be parsed, and nothing of what it held."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, LineTooLong) or "Too many headers" in str(error):
+        return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "There are too many headers. Send fewer.")
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return Problem(status, "Something went wrong here. Tell us the requestId.")
+    return Problem(status, "This is no HTTP request that can be read. Send a valid HTTP/1.1 request.")
 
 
 def problem_response(problem: Problem, request_id: str) -> web.Response:

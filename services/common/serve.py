@@ -118,11 +118,11 @@ def _signals(lifecycle: Lifecycle) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def _operations(service: ServiceSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
-    runner = web.AppRunner(operations_app(lifecycle), access_log=None, shutdown_timeout=OPERATIONS_SHUTDOWN_SECONDS)
+    runner = web.AppRunner(operations_app(lifecycle), shutdown_timeout=OPERATIONS_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         with _named(service.host, service.ops_port, "OPS_PORT"):
-            await web.TCPSite(runner, service.host, service.ops_port).start()
+            await ApiSite(runner, service.host, service.ops_port).start()
         yield
     finally:
         await runner.cleanup()

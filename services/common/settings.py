@@ -21,6 +21,8 @@ S = TypeVar("S")
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 PRODUCTION_STAGE = "prod"
+MIN_MEMORY_BYTES = 128 * 1024 * 1024
+"""A service needs nearly 100 MiB before its first request."""
 _NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 
 not_empty = Length(min=1, error="must not be empty")
@@ -61,6 +63,10 @@ class HttpSettings:
     allowed_origins: frozenset[str]
     max_body_bytes: int
     request_timeout_seconds: float
+    cors_allowed_headers: frozenset[str] = frozenset()
+    """Request headers that pages may send besides those that are allowed anyway; small letters."""
+    memory_limit_bytes: int | None = None
+    """What the process may use; None for the limit of its container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,7 +194,21 @@ def read_http(env: Env, *, default_max_body_bytes: int) -> HttpSettings:
         allowed_origins=frozenset(origins or ()),
         max_body_bytes=env.int("MAX_BODY_BYTES", default_max_body_bytes, validate=Range(min=1, max=400_000)),
         request_timeout_seconds=env.float("REQUEST_TIMEOUT_SECONDS", 15.0, validate=Range(min=0.1, max=300)),
+        cors_allowed_headers=frozenset(
+            env.list("CORS_ALLOWED_HEADERS", [], subcast=_header_name, validate=_all_header_names) or ()
+        ),
+        memory_limit_bytes=env.int("MEMORY_LIMIT_BYTES", None, validate=Range(min=MIN_MEMORY_BYTES)),
     )
+
+
+def _header_name(value: str) -> str:
+    return value.strip().lower()
+
+
+def _all_header_names(values: list[str]) -> None:
+    for value in values:
+        if not re.fullmatch(r"[a-z0-9._-]{1,128}", value):  # no *: that would not cover authorization
+            raise ValidationError(f"{value!r} must be the name of an HTTP header, like x-tenant")
 
 
 def _all_origins(values: list[str]) -> None:

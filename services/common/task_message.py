@@ -15,6 +15,11 @@ from services.common.exact_json import NestedTooDeeplyError, NumberNotExactError
 
 # SQS refuses these two although JSON allows them raw (SendMessage, "Message characters").
 _REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+# What has to be escaped in a JSON string, out of what can be in a JSON text, and what SQS refuses; the backslash first.
+_ESCAPES = (
+    *((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t")),
+    *((chr(code).encode(), escape.encode()) for code, escape in _REFUSED_BY_SQS.items()),
+)
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Ours are UUIDs. The id goes into every notification, which has to stay below the limit of a topic message.
 _TASK_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -38,15 +43,30 @@ class TaskMessage:
 
     task_id: str
     user_id: str
-    payload: str
-    """The request's body as it came, JSON text."""
+    payload: str | bytes
+    """The request's body as it came, JSON text; in ingest as bytes, since a text may use four bytes a character."""
     traceparent: str | None = None
     idempotent: bool = False
     """Whether another message may carry the same task id: the client sent an Idempotency-Key, or ingest sent again
     what it does not know to have arrived."""
 
+    def payload_bytes(self) -> bytes:
+        """Return the payload in UTF-8."""
+        return self.payload.encode() if isinstance(self.payload, str) else self.payload
+
+    def encoded_body(self) -> bytes:
+        """Return the message body in UTF-8, made without any text of the payload where that is bytes."""
+        if isinstance(self.payload, str):
+            return self.body().encode()
+        payload = self.payload
+        for raw, escaped in _ESCAPES:
+            payload = payload.replace(raw, escaped)
+        return b'{"userId":"%b","payload":"%b"}' % (self.user_id.encode(), payload)
+
     def body(self) -> str:
         """Return the message body."""
+        if isinstance(self.payload, bytes):
+            return self.encoded_body().decode()
         return orjson.dumps({"userId": self.user_id, "payload": self.payload}).decode().translate(_REFUSED_BY_SQS)
 
     def attributes(self) -> dict[str, str]:

@@ -55,14 +55,15 @@ class ReceivedMessage:
 class OutgoingMessage:
     """A message to send."""
 
-    body: str
+    body: str | bytes
+    """Bytes are UTF-8. They become text, of up to four bytes a character, only for the call."""
     attributes: Mapping[str, str]
     group_id: str | None = None
 
     def size(self) -> int:
         """Bytes that count toward SQS's limits: the body, and each attribute's name, type and value."""
         attributes = sum(len(name) + len("String") + len(value.encode()) for name, value in self.attributes.items())
-        return len(self.body.encode()) + attributes
+        return len(self.body if isinstance(self.body, bytes) else self.body.encode()) + attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +238,8 @@ def _outcomes(
 
 def _send_entry(index: int, message: OutgoingMessage) -> dict[str, Any]:
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in message.attributes.items()}
-    entry: dict[str, Any] = {"Id": str(index), "MessageBody": message.body, "MessageAttributes": attributes}
+    body = message.body.decode() if isinstance(message.body, bytes) else message.body
+    entry: dict[str, Any] = {"Id": str(index), "MessageBody": body, "MessageAttributes": attributes}
     if message.group_id is not None:
         entry["MessageGroupId"] = message.group_id
     return entry

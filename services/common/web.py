@@ -3,19 +3,29 @@
 import asyncio
 import logging
 import re
-import secrets
 import time
+from functools import partial
 from http import HTTPStatus
 
 from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.typedefs import Handler
 
+from services.common.connections import CONNECTIONS, admit_body, is_body_unasked
 from services.common.cors import allow_origin, is_preflight, preflight_response
 from services.common.errors import Transient
 from services.common.lifecycle import Lifecycle
 from services.common.logs import log_context
+from services.common.memory import MIB, MemoryBudget, share_of_memory
 from services.common.metrics import REQUEST_SECONDS, REQUESTS
-from services.common.problem import Problem, from_http_exception, problem_response, unavailable
+from services.common.problem import (
+    REFUSAL,
+    Problem,
+    Refusal,
+    from_http_exception,
+    new_request_id,
+    problem_response,
+    unavailable,
+)
 from services.common.settings import HttpSettings
 from services.common.tracing import Kind, Span, exemplar, span
 
@@ -23,10 +33,20 @@ logger = logging.getLogger(__name__)
 
 HTTP = web.AppKey("http", HttpSettings)
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
+BODIES = web.AppKey("bodies", MemoryBudget)
+"""What the bodies of all requests may use of the memory."""
+OWNER = web.RequestKey("owner", str)
+"""The user whose request it is, once that is known."""
 REQUEST_ID = web.RequestKey("request_id", str)
 
 _REQUEST_ID_HEADER = "X-Request-Id"
 _GIVEN_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+HELD_PER_BODY_BYTE = 4
+"""A body is in pieces and as a whole while it is read; then there are the body and, up to twice as large, what is made
+of it for the queue."""
+BODIES_SHARE = 0.5
+"""Of the memory that is left for requests. The rest is for calls to the queue, answers and fragmentation."""
+CONNECTIONS_SHARE = 0.15
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -38,16 +58,33 @@ class _TookTooLong(Transient):
 
 def web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
     """Build an application with everything that our HTTP services have in common."""
-    app = web.Application(middlewares=[_answered], client_max_size=http.max_body_bytes)
+    app = web.Application(middlewares=[_answered, _admitted], client_max_size=http.max_body_bytes)
     app[HTTP] = http
     app[LIFECYCLE] = lifecycle
+    limit = http.memory_limit_bytes
+    least = 4 * HELD_PER_BODY_BYTE * http.max_body_bytes
+    app[BODIES] = MemoryBudget("bodies", share_of_memory(limit, BODIES_SHARE, least_bytes=least))
+    app[CONNECTIONS] = MemoryBudget("connections", share_of_memory(limit, CONNECTIONS_SHARE, least_bytes=8 * MIB))
+    refusal: Refusal = partial(_refused, http)
+    app[REFUSAL] = refusal
     return app
+
+
+def _refused(http: HttpSettings, problem: Problem, origin: str | None) -> web.Response:
+    """Answer what never became a request."""
+    request_id = new_request_id()
+    response = problem_response(problem, request_id)
+    _complete(response, request_id, origin, http)
+    with log_context(requestId=request_id):
+        _record("other", "unmatched", response.status, 0.0)
+    return response
 
 
 async def go_on(request: web.Request) -> None:
     """Handle the Expect header of a route: say that the body may come, and pass over what we do not know.
 
-    RFC 9110 (10.1.1) leaves both open; aiohttp's own 417 would bypass all that an answer of ours has.
+    RFC 9110 (10.1.1) leaves both open; aiohttp's own 417 would bypass all that an answer of ours has. `ApiSite` takes
+    the header out of every request before, and asks for a body only once it is admitted.
     """
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version == HttpVersion11:
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -74,12 +111,39 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 async def _response(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     if is_preflight(request):
-        return preflight_response()
+        return preflight_response(request.app[HTTP].cors_allowed_headers)
     try:
+        _refuse_encodings(request)
         async with asyncio.timeout(request.app[HTTP].request_timeout_seconds):
             return await handler(request)
     except Exception as error:  # noqa: BLE001 — the one border where every error becomes an answer
         return problem_response(_as_problem(error), request_id)
+
+
+@web.middleware
+async def _admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Have room for the body before it is read. The last middleware: what is refused before is not read at all."""
+    if not request.body_exists or request.match_info.http_exception is not None:
+        return await handler(request)
+    most = request.app[HTTP].max_body_bytes
+    size = most if request.content_length is None else request.content_length
+    if size > most:
+        raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=size)
+    with request.app[BODIES].held(HELD_PER_BODY_BYTE * size, request.get(OWNER)):
+        admit_body(request)
+        return await handler(request)
+
+
+def _refuse_encodings(request: web.Request) -> None:
+    """Refuse a body that would have to be inflated, on every route and before anything of it is read."""
+    named = request.headers.getall(hdrs.CONTENT_ENCODING, []) + request.headers.getall(hdrs.TRANSFER_ENCODING, [])
+    codings = {coding.strip().lower() for value in named for coding in value.split(",")}
+    if not codings <= {"", "identity", "chunked"}:
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "Send the body without Content-Encoding.",
+            headers={hdrs.ACCEPT_ENCODING: "identity"},
+        )
 
 
 def _as_problem(error: Exception) -> Problem:
@@ -97,12 +161,18 @@ def _as_problem(error: Exception) -> Problem:
 
 
 def _finish(request: web.Request, response: web.StreamResponse, request_id: str) -> None:
+    _complete(response, request_id, request.headers.get(hdrs.ORIGIN), request.app[HTTP])
+    if request.app[LIFECYCLE].stopping.is_set():
+        response.force_close()  # the client's next request goes to a replica that stays
+    if is_body_unasked(request):
+        response.force_close()  # what comes next may be the body or another request
+
+
+def _complete(response: web.StreamResponse, request_id: str, origin: str | None, http: HttpSettings) -> None:
     response.headers[_REQUEST_ID_HEADER] = request_id
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers.setdefault("Cache-Control", "no-store")
-    allow_origin(request, response, request.app[HTTP].allowed_origins)
-    if request.app[LIFECYCLE].stopping.is_set():
-        response.force_close()  # the client's next request goes to a replica that stays
+    allow_origin(origin, response, http.allowed_origins)
 
 
 def _method(request: web.Request) -> str:
@@ -137,4 +207,4 @@ def _record(method: str, route: str, status: int, seconds: float) -> None:
 
 def _request_id(request: web.Request) -> str:
     given = request.headers.get(_REQUEST_ID_HEADER, "")
-    return given if _GIVEN_REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    return given if _GIVEN_REQUEST_ID.fullmatch(given) else new_request_id()

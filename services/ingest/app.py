@@ -97,7 +97,7 @@ async def post_task(request: web.Request) -> web.Response:
 
 
 async def _send(app: web.Application, task: TaskMessage) -> None:
-    message = OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=task.user_id)
+    message = OutgoingMessage(body=task.encoded_body(), attributes=task.attributes(), group_id=task.user_id)
     sending = Sending(message)
     try:
         refuse_too_large(message, app[QUEUE].limit.message_bytes)

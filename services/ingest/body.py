@@ -16,7 +16,7 @@ EXAMPLE = 'Send a JSON object like {"data": "…"}.'
 _EXACT_NUMBERS = "to arrive unchanged (integers: 64 bits, others: double precision). Send it as a text, in quotes."
 
 
-async def read_payload(request: web.Request) -> str:
+async def read_payload(request: web.Request) -> bytes:
     """Return the body as it came, once it is known to be a task.
 
     :raises Problem: 400, 408, 413 (by the size limit of the application) or 415.
@@ -25,8 +25,6 @@ async def read_payload(request: web.Request) -> str:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task with Content-Type: application/json.")
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task in UTF-8.")
-    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task without Content-Encoding.")
     raw = await _whole(request)
     fields = _json(raw)
     if not isinstance(fields, dict):
@@ -34,7 +32,7 @@ async def read_payload(request: web.Request) -> str:
     data = fields.get("data")
     if not isinstance(data, str) or not data.strip():
         raise Problem(HTTPStatus.BAD_REQUEST, f"`data` must be a text that is not empty. {EXAMPLE}")
-    return raw.decode()
+    return raw
 
 
 async def _whole(request: web.Request) -> bytes:

@@ -63,7 +63,7 @@ class IdempotencyKeys:
         :raises KeyReusedError: when the id belongs to another body.
         """
         task_id = uuid.UUID(task.task_id).bytes
-        digest = hashlib.sha256(task.payload.encode()).digest()
+        digest = hashlib.sha256(task.payload_bytes()).digest()
         flying, count = self._in_flight.get(task_id, (self._sent.get(task_id, digest), 0))
         if flying != digest:
             raise KeyReusedError

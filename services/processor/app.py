@@ -1,5 +1,6 @@
 """The processor service: receive, handle, tell, acknowledge. It has no API, only the operations port."""
 
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ from aiohttp import web
 
 from services.common.aws import sqs_client
 from services.common.lifecycle import Lifecycle
+from services.common.memory import BASE_BYTES, MIB, container_limit_bytes
 from services.common.momento_app import MOMENTO, use_momento
 from services.common.settings import SettingsError
 from services.common.task_queue import TaskQueue
@@ -16,7 +18,13 @@ from services.processor.processor import Processor
 from services.processor.settings import ProcessorSettings
 from services.processor.watchdog import watched_loop
 
+logger = logging.getLogger(__name__)
+
 SQS_CONNECTIONS = 40
+HELD_PER_MESSAGE_BYTES = 3 * MIB
+"""A body of 256 KiB, which is the most that ingest takes by default, is held as a message, as a payload and as its
+fields, each of them a text with up to four bytes a character. Messages of other producers can be four times as large.
+"""
 
 
 def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Application:
@@ -28,6 +36,7 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
     function = find_handler(settings.handler)
     if not is_asynchronous(function):  # a message that is held must have a thread to run in
         settings = replace(settings, concurrency=min(settings.concurrency, settings.handler_threads))
+    _warn_of_memory(settings)
     app = web.Application()
     use_momento(app, settings.momento, lifecycle)
 
@@ -42,6 +51,21 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
 
     app.cleanup_ctx.append(processor)
     return app
+
+
+def _warn_of_memory(settings: ProcessorSettings) -> None:
+    """Say when large messages in every slot, and as many that wait for one, would not fit into the memory."""
+    limit = settings.memory_limit_bytes or container_limit_bytes()
+    needed = BASE_BYTES + 2 * settings.concurrency * HELD_PER_MESSAGE_BYTES
+    if limit is not None and needed > limit:
+        logger.warning(
+            "The memory of %d MiB may not suffice for CONCURRENCY=%d: large messages can need %d MiB, and what the"
+            " handler uses comes on top. Raise the memory limit or lower CONCURRENCY.",
+            limit // MIB,
+            settings.concurrency,
+            needed // MIB,
+            extra={"action": "start"},
+        )
 
 
 def _check_grace(settings: ProcessorSettings) -> None:

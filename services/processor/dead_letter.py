@@ -65,7 +65,7 @@ def dead_letter(
     needed = {name: value for name, value in letter.attributes.items() if name in _NEEDED or name in ours}
     letter = replace(letter, attributes={**needed, "deadLetterDetail": "none"})
     surplus = letter.size() - max_bytes
-    return letter if surplus <= 0 else replace(letter, body=_without_end(letter.body, surplus))
+    return letter if surplus <= 0 else replace(letter, body=_without_end(message.body, surplus))
 
 
 def without_dead_letter_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
@@ -117,7 +117,7 @@ async def send_dead_letter(
             "action": "dead-letter",
             "reason": reason.value,
             "detail": detail[:MAX_DETAIL],
-            "isBodyCut": len(letter.body) < len(message.body),
+            "isBodyCut": letter.body != message.body,
         },
     )
 

@@ -48,7 +48,7 @@ class Delivery:
         """What tells the body from another one that came with the same Idempotency-Key."""
         if not self.task.idempotent:
             return None
-        return hashlib.blake2b(self.task.payload.encode(), digest_size=16).hexdigest()
+        return hashlib.blake2b(self.task.payload_bytes(), digest_size=16).hexdigest()
 
     def conflicts_with(self, known: Result) -> bool:
         """Tell whether the known result is that of another body."""

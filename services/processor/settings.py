@@ -7,6 +7,7 @@ from marshmallow.validate import OneOf, Range, Regexp
 
 from services.common.notification import Format
 from services.common.settings import (
+    MIN_MEMORY_BYTES,
     MomentoSettings,
     ServiceSettings,
     is_http_url,
@@ -51,6 +52,8 @@ class ProcessorSettings:
     """Progress notifications of this replica; each counts against the account's topic quota, as does its delivery."""
     news_retention_seconds: float
     """How long the record stands; 0 switches it off."""
+    memory_limit_bytes: int | None = None
+    """What the process may use; None for the limit of its container."""
 
 
 def read_settings(env: Env) -> ProcessorSettings:
@@ -83,6 +86,7 @@ def read_settings(env: Env) -> ProcessorSettings:
         ),
         progress_per_second=env.float("PROGRESS_PER_SECOND", 2.0, validate=Range(min=0)),
         news_retention_seconds=env.float("NEWS_RETENTION_SECONDS", 86_400.0, validate=Range(min=0, max=86_400)),
+        memory_limit_bytes=env.int("MEMORY_LIMIT_BYTES", None, validate=Range(min=MIN_MEMORY_BYTES)),
     )
 
 

@@ -59,6 +59,8 @@ ADDRESSES: list[tuple[str, str, Object]] = [
     ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://App.example.com"]}),
     ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://app.example.com?x"]}),
     ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://app.example.com:8443"]}),
+    ("token", "CORS_ALLOWED_HEADERS", {"token": {"settings": {"CORS_ALLOWED_HEADERS": "x-tenant, X-Session"}}}),
+    ("ingest", "CORS_ALLOWED_HEADERS", {"ingest": {"settings": {"CORS_ALLOWED_HEADERS": "x tenant"}}}),
     ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "http://momento"}}),
     ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "http://momento:8080"}}),
     ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "cell.x:443"}}),
@@ -84,8 +86,8 @@ def test_every_numeric_setting_of_a_service_has_its_bounds() -> None:
     assert {name for name in BOUNDS if not any(takes(component, name) for component in READ)} == set()
     for component, text in (
         ("processor", {"TASK_HANDLER", "NOTIFICATION_FORMAT"}),
-        ("token", set()),
-        ("ingest", set()),
+        ("token", {"CORS_ALLOWED_HEADERS"}),
+        ("ingest", {"CORS_ALLOWED_HEADERS"}),
     ):
         schema = yaml.safe_load((STAGE_CHART / "values.schema.json").read_text())
         assert (

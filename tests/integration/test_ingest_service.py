@@ -259,13 +259,15 @@ async def test_what_is_not_http_is_refused_before_it_is_a_request(service: Serve
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(
         b"POST /task HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+        b"Origin: " + PAGE.encode() + b"\r\n"
         b"Authorization: Bearer " + id_token(now=time.time()).encode() + b"\r\n\r\nzz\r\n"
     )
     async with asyncio.timeout(10):
         answer = await reader.read()
     writer.close()
     await writer.wait_closed()
-    assert answer.startswith(b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain")
+    assert answer.startswith(b"HTTP/1.0 400 Bad Request\r\nContent-Type: application/problem+json")
+    assert f"Access-Control-Allow-Origin: {PAGE}".encode() in answer
     assert proxy.calls[SEND] == 0
 
 

@@ -57,7 +57,7 @@ class FakeTaskQueue:
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
         self.sent.append(list(messages))
         await self._answer()
-        return [self.outcome(message.body) for message in messages]
+        return [self.outcome(str(message.body)) for message in messages]
 
     async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
         self.deleted.append(list(receipt_handles))

@@ -24,6 +24,18 @@ def id_token(user_id: str = "alice", *, now: float, **fields: object) -> str:
     return token(header(), claims(sub=user_id, **{**times, **fields}))
 
 
+def service_environment(stack: MiniStack, account_id: str, jwks: JwksServer) -> dict[str, str]:
+    """What every service with an API needs for these users."""
+    return {
+        **stack.environment(account_id),
+        "STAGE_NAME": "test",
+        "ALLOWED_ORIGINS": PAGE,
+        "OIDC_ISSUER": ISSUER,
+        "OIDC_AUDIENCE": AUDIENCE,
+        "OIDC_JWKS_URL": jwks.url,
+    }
+
+
 @asynccontextmanager
 async def served_service(
     read_settings: Callable[[Env], S],
@@ -37,14 +49,7 @@ async def served_service(
 ) -> AsyncIterator[Served]:
     """Serve the service on a free port; `ready` waits until it is."""
     with aws_environment({**stack.environment(account_id), **environment}), pytest.MonkeyPatch.context() as patch:
-        for name, value in {
-            "STAGE_NAME": "test",
-            "ALLOWED_ORIGINS": PAGE,
-            "OIDC_ISSUER": ISSUER,
-            "OIDC_AUDIENCE": AUDIENCE,
-            "OIDC_JWKS_URL": jwks.url,
-            **environment,
-        }.items():
+        for name, value in {**service_environment(stack, account_id, jwks), **environment}.items():
             patch.setenv(name, value)
         lifecycle = Lifecycle()
         async with served_app(create_app(load(read_settings), lifecycle), lifecycle) as served:

@@ -54,7 +54,7 @@ class SimulatedQueue:
 
     @property
     def bodies(self) -> list[str]:
-        return [each.sent.body for each in self._messages.values()]
+        return [str(each.sent.body) for each in self._messages.values()]
 
     def add(self, message: OutgoingMessage) -> None:
         """Store a message, whatever the fault."""
@@ -101,7 +101,7 @@ class SimulatedQueue:
         return ReceivedMessage(
             message_id=each.message_id,
             receipt_handle=each.receipt,
-            body=each.sent.body,
+            body=str(each.sent.body),
             attributes=each.sent.attributes,
             receive_count=each.receive_count,
             sent_ms=each.sent_ms,

@@ -1,21 +1,30 @@
 """Connections to the API that send nothing, too little, or are too many; through raw sockets."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import gc
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
+import uvloop
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 
 from services.common import connections
+from services.common.connections import CONNECTIONS
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.web import web_app
 from tests.support.served_app import Served, served_app
 
-HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset(), max_body_bytes=1_000, request_timeout_seconds=5.0)
+PAGE = "https://app.example.com"
+HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset({PAGE}), max_body_bytes=1_000, request_timeout_seconds=5.0)
 WHOLE = b"GET /there HTTP/1.1\r\nHost: x\r\n\r\n"
+LARGE = b"x" * 20_000_000
+"""More than all buffers on the way to a client hold."""
 SOON_SECONDS = 0.1
 LONG_SECONDS = 30.0
 
@@ -35,13 +44,52 @@ async def slow(request: web.Request) -> web.Response:
     return web.Response(body=body)
 
 
-@pytest.fixture
-async def served() -> AsyncIterator[Served]:
+class Gate:
+    """A request that waits until the test lets it pass."""
+
+    def __init__(self) -> None:
+        self.began, self.opened = asyncio.Event(), asyncio.Event()
+        self.count = 0
+
+    async def handle(self, _request: web.Request) -> web.Response:
+        self.count += 1
+        self.began.set()
+        await self.opened.wait()
+        return web.Response(text="passed")
+
+
+@web.middleware
+async def held_up(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Wait before a body is admitted, as a request does for the key set."""
+    if request.path == "/held-up":
+        await request.app[GATE].handle(request)
+    return await handler(request)
+
+
+async def large(_request: web.Request) -> web.Response:
+    return web.Response(body=LARGE)
+
+
+GATE = web.AppKey("gate", Gate)
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
     app = web_app(HTTP_SETTINGS, lifecycle)
     app.router.add_get("/there", there)
+    app.middlewares.insert(1, held_up)
     app.router.add_post("/slow", slow)
+    app.router.add_get("/large", large)
+    app[GATE] = Gate()
+    app.router.add_get("/gate", app[GATE].handle)
     async with served_app(app, lifecycle) as served:
+        yield served
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Served]:
+    async with serving() as served:
         yield served
 
 
@@ -83,6 +131,10 @@ async def connected(served: Served) -> AsyncIterator[Client]:
 def closed(reason: str) -> float:
     name = "notification_api_http_connections_closed_total"
     return REGISTRY.get_sample_value(name, {"reason": reason}) or 0.0
+
+
+def refused_for_memory() -> float:
+    return REGISTRY.get_sample_value("notification_api_memory_refused_total", {"budget": "connections"}) or 0.0
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /there HT", WHOLE[:-2]], ids=["nothing", "half a line", "half a header"])
@@ -135,29 +187,287 @@ async def test_a_connection_is_kept_for_the_next_request_and_through_a_slow_one(
     assert closed("slow") == before
 
 
-async def test_one_connection_too_many_is_closed_and_the_others_live(
+PARTS_IN_ONE_PACKET = [
+    pytest.param(WHOLE + b"GET /there HT", 1, id="half a line after a request"),
+    pytest.param(WHOLE + WHOLE + WHOLE[:-2], 2, id="half a header after two"),
+    pytest.param(
+        b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbodyGET", 1, id="after a body of known length"
+    ),
+    pytest.param(
+        b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\nGET /",
+        1,
+        id="after a chunked body",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sent", "answers"), PARTS_IN_ONE_PACKET)
+@pytest.mark.usefixtures("impatient")
+async def test_a_part_of_a_request_in_one_packet_with_whole_ones_does_not_hold_a_connection(
+    served: Served, sent: bytes, answers: int
+) -> None:
+    before = closed("slow")
+    async with connected(served) as client:
+        client.send(sent)
+        for _ in range(answers):
+            assert (await client.answer())[0] == 200
+        assert await client.is_closed()
+    assert closed("slow") == before + 1
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_part_of_a_request_waits_while_the_one_before_it_is_in_work(served: Served) -> None:
+    gate = served.app[GATE]
+    async with connected(served) as client:
+        client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n" + WHOLE[:-2])
+        await gate.began.wait()
+        await asyncio.sleep(2 * SOON_SECONDS)  # time for a closing that must not come
+        gate.opened.set()
+        assert await client.answer() == (200, b"passed")
+        client.send(b"\r\n")
+        assert await client.answer() == (200, b"here")
+
+
+async def test_an_idle_connection_is_closed(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", SOON_SECONDS)
+    before = closed("idle")
+    async with connected(served) as client:
+        client.send(WHOLE)
+        assert await client.answer() == (200, b"here")
+        assert await client.is_closed()
+    assert closed("idle") == before + 1
+
+
+def test_a_load_balancer_closes_idle_connections_before_we_do() -> None:
+    assert 60 < connections.IDLE_SECONDS <= 90
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one answer", "and another request"])
+async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
+    served: Served, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    before = closed("unread")
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * count)
+        await served.until(lambda: closed("unread") == before + 1)
+        await served.until(lambda: not open_connections())
+
+
+async def test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        await served.until(lambda: bool(open_connections()))
+        await served.until(lambda: not open_connections())
+
+
+async def test_an_answer_that_is_read_slowly_but_in_time_is_whole(served: Served) -> None:
+    async with connected(served) as client:
+        client.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await asyncio.sleep(SOON_SECONDS)
+        assert await client.answer() == (200, LARGE)
+
+
+def open_connections() -> list[object]:
+    """Connections of this process that a site of ours has not seen the end of."""
+    gc.collect()
+    return [one for one in gc.get_objects() if type(one) is connections._Connection and one._socket is not None]
+
+
+async def refused(served: Served, sent: bytes, size: int = 2**30) -> tuple[int, dict[str, str], dict[str, object]]:
+    """Status, headers and problem of the answer to raw bytes, after which the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    with suppress(ConnectionError):
+        for start in range(0, len(sent), size):
+            writer.write(sent[start : start + size])
+            await writer.drain()
+    async with asyncio.timeout(LONG_SECONDS):
+        answer = await reader.read()
+    writer.close()
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    return int(status.split()[1]), headers, json.loads(body)
+
+
+def assert_problem(answer: tuple[int, dict[str, str], dict[str, object]], status: int) -> None:
+    assert answer[0] == answer[2]["status"] == status
+    assert answer[1]["Content-Type"] == "application/problem+json"
+    assert answer[1]["X-Request-Id"] == answer[2]["requestId"]
+    assert answer[1]["Cache-Control"] == "no-store"
+
+
+FIELDS = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 250_000) for number in range(100))
+UNREADABLE = [
+    pytest.param(b"HELLO\r\n\r\n", 400, id="no HTTP"),
+    pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", 400, id="TLS"),
+    pytest.param(b"GET /there\r\n\r\n", 400, id="no version"),
+    pytest.param(b"GET /there HTTP/9.9\r\nHost: x\r\n\r\n", 400, id="no known version"),
+    pytest.param(b"GET /there HTTP/2.0\r\nHost: x\r\n\r\n", 400, id="a version of another protocol"),
+    pytest.param(b"GE T /there HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="no method"),
+    pytest.param(b"GET /there HTTP/1.1\r\n\r\n", 400, id="no host"),
+    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, id="two hosts"),
+    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n", 400, id="a header with NUL"),
+    pytest.param(b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="no path"),
+    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, id="no length"),
+    pytest.param(
+        b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        400,
+        id="two lengths",
+    ),
+    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431, id="too many headers"),
+    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + FIELDS + b"\r\n", 431, id="too large headers"),
+    pytest.param(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + FIELDS, 431, id="too large headers without an end"),
+    pytest.param(b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, id="too long a path"),
+]
+
+
+@pytest.mark.parametrize(("sent", "status"), UNREADABLE)
+@pytest.mark.parametrize("size", [2**30, 1_000], ids=["at once", "in pieces"])
+async def test_what_cannot_be_parsed_is_a_problem_too(served: Served, sent: bytes, status: int, size: int) -> None:
+    assert_problem(await refused(served, sent, size), status)
+
+
+async def test_a_page_may_read_why_its_headers_were_too_many(served: Served) -> None:
+    start = f"GET /there HTTP/1.1\r\nHost: x\r\nOrigin: {PAGE}\r\n".encode()
+    for sent in (start + b"X: y\r\n" * 200 + b"\r\n", start + FIELDS + b"\r\n"):
+        answer = await refused(served, sent)
+        assert_problem(answer, 431)
+        assert answer[1]["Access-Control-Allow-Origin"] == PAGE
+    answer = await refused(served, sent.replace(PAGE.encode(), b"https://evil.example"))
+    assert "Access-Control-Allow-Origin" not in answer[1]
+
+
+async def test_a_request_before_one_that_cannot_be_parsed_is_answered(served: Served) -> None:
+    async with connected(served) as client:
+        client.send(WHOLE + b"HELLO\r\n\r\n")
+        assert await client.answer() == (200, b"here")
+        assert (await client.answer())[0] == 400
+
+
+async def test_headers_of_all_connections_together_are_limited(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while they have not ended; idle connections are closed for others, and requests in work are not."""
+    budget = served.app[CONNECTIONS]
+    monkeypatch.setattr(budget, "total_bytes", 1_000_000)
+    gate = served.app[GATE]
+    async with connected(served) as working, AsyncExitStack() as opened:
+        working.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n")
+        await gate.began.wait()
+        for _ in range(20):
+            client = await opened.enter_async_context(connected(served))
+            client.send(b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000)
+            await served.until(lambda: budget.used_bytes > 200_000)
+            assert budget.used_bytes <= budget.total_bytes
+        late = await opened.enter_async_context(connected(served))
+        late.send(WHOLE)
+        assert await late.answer() == (200, b"here")
+        gate.opened.set()
+        assert await working.answer() == (200, b"passed")
+    await served.until(lambda: budget.used_bytes == 0)
+
+
+async def test_headers_beyond_the_budget_are_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served.app[CONNECTIONS], "total_bytes", 100_000)
+    sent = b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000 + b"\r\n\r\n"
+    answer = await refused(served, sent)
+    assert_problem(answer, 503)
+    assert answer[1]["Retry-After"] == "1"
+    async with connected(served) as client:
+        client.send(WHOLE)
+        assert await client.answer() == (200, b"here")
+
+
+async def test_an_idle_connection_does_not_keep_large_headers(served: Served) -> None:
+    async with connected(served) as client:
+        client.send(b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000 + b"\r\n\r\n")
+        assert await client.answer() == (200, b"here")
+        assert await client.is_closed()
+    await served.until(lambda: served.app[CONNECTIONS].used_bytes == 0)
+
+
+async def test_bodies_that_are_not_admitted_count_as_well(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a client sends while its request waits for something else, such as the key set."""
+    budget, before = served.app[CONNECTIONS], refused_for_memory()
+    monkeypatch.setattr(budget, "total_bytes", 150_000)
+    async with AsyncExitStack() as opened:
+        for _ in range(10):
+            client = await opened.enter_async_context(connected(served))
+            client.send(b"GET /held-up HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
+        await served.until(lambda: served.app[GATE].count + refused_for_memory() >= before + 10)
+        assert budget.used_bytes <= budget.total_bytes
+        served.app[GATE].opened.set()
+
+
+async def test_the_longest_idle_connection_makes_room_for_a_new_one(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    before = closed("full")
+    async with connected(served) as first, connected(served) as second:
+        for client in (first, second, first):
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+        async with connected(served) as third:
+            third.send(WHOLE)
+            assert await third.answer() == (200, b"here")
+            assert await second.is_closed()
+        first.send(WHOLE)
+        assert await first.answer() == (200, b"here")
+    assert closed("full") == before + 1
+
+
+async def test_connections_that_send_nothing_lock_nobody_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    async with AsyncExitStack() as opened:
+        for _ in range(10):
+            silent = await opened.enter_async_context(connected(served))
+            silent.send(b"GET /the")
+            client = await opened.enter_async_context(connected(served))
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+
+
+async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
     before = closed("full")
+    gate = served.app[GATE]
     async with connected(served) as client:
-        client.send(WHOLE)
-        assert await client.answer() == (200, b"here")
+        client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n")
+        await gate.began.wait()
         async with connected(served) as other:
             assert await other.is_closed()
         assert closed("full") == before + 1
-        client.send(WHOLE)
-        assert await client.answer() == (200, b"here")
-    async with asyncio.timeout(LONG_SECONDS):
-        while (await ask_anew(served)) is None:  # noqa: ASYNC110 -- its end signals nothing
-            await asyncio.sleep(0.01)
+        gate.opened.set()
+        assert await client.answer() == (200, b"passed")
+        async with connected(served) as other:
+            other.send(WHOLE)
+            assert await other.answer() == (200, b"here")
 
 
-async def ask_anew(served: Served) -> tuple[int, bytes] | None:
-    """Ask over a connection of its own; None where it is refused."""
-    async with connected(served) as client:
-        try:
-            client.send(WHOLE)
-            return await client.answer()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            return None
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        test_an_idle_connection_is_closed,
+        test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either,
+        test_headers_of_all_connections_together_are_limited,
+        test_headers_beyond_the_budget_are_503,
+        test_the_longest_idle_connection_makes_room_for_a_new_one,
+        test_connections_that_send_nothing_lock_nobody_out,
+        test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,
+    ],
+)
+def test_so_it_is_on_the_event_loop_of_production(
+    scenario: Callable[[Served, pytest.MonkeyPatch], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The transports of uvloop are others than those of asyncio."""
+
+    async def run() -> None:
+        async with serving() as served:
+            await scenario(served, monkeypatch)
+
+    uvloop.run(run())

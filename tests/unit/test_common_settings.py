@@ -38,6 +38,7 @@ OURS = (
     *COMPLETE,
     *("SERVICE_NAME", "LOG_LEVEL", "HOST", "PORT", "OPS_PORT", "SHUTDOWN_DELAY_SECONDS", "SHUTDOWN_GRACE_SECONDS"),
     *("ALLOWED_ORIGINS", "MAX_BODY_BYTES", "REQUEST_TIMEOUT_SECONDS", "TASKS_PER_MINUTE", "NEWS_RETENTION_SECONDS"),
+    *("CORS_ALLOWED_HEADERS", "MEMORY_LIMIT_BYTES"),
     *("MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT", "TOKEN_VALID_SECONDS"),
     *("VENDING_PER_SECOND", "VENDING_REPLICAS", "VENDING_WAIT_SECONDS"),
     *("HISTORY_OPERATIONS_PER_SECOND", "HISTORY_READS_PER_MINUTE", "TOKEN_LOOKUPS_PER_SECOND"),
@@ -156,6 +157,17 @@ def test_a_momento_endpoint_is_a_host_or_plaintext_with_a_port(monkeypatch: pyte
     assert load(read_momento).endpoint == endpoint
 
 
+def test_header_names_that_pages_may_send_are_read_in_small_letters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ALLOWED_HEADERS", "X-Tenant, x-session-id,X-Tenant")
+    assert load(read_ingest).http.cors_allowed_headers == {"x-tenant", "x-session-id"}
+
+
+def test_a_memory_limit_of_our_own_goes_before_the_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(read_ingest).http.memory_limit_bytes is None
+    monkeypatch.setenv("MEMORY_LIMIT_BYTES", "268435456")
+    assert load(read_ingest).http.memory_limit_bytes == 268_435_456
+
+
 REFUSED = [
     ("STAGE_NAME", ["", "a b", "dev/x", "-dev", "dev\n"]),
     ("SERVICE_NAME", ["", "x y"]),
@@ -166,6 +178,8 @@ REFUSED = [
     ("SHUTDOWN_DELAY_SECONDS", ["-1", "301", "nan", "soon"]),
     ("SHUTDOWN_GRACE_SECONDS", ["0", "inf"]),
     ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example,", "https://A.example", "null"]),
+    ("CORS_ALLOWED_HEADERS", ["*, x", "x tenant", "x-tenant,", "x:y", "größe", "a\nb"]),
+    ("MEMORY_LIMIT_BYTES", ["0", "134217727", "256Mi", "-1"]),
     ("MAX_BODY_BYTES", ["0", "400001", "1e3"]),
     ("REQUEST_TIMEOUT_SECONDS", ["0", "301"]),
     (

@@ -122,3 +122,12 @@ def test_an_unreadable_task_names_its_user_where_that_can_be_read(text: str, rea
 def test_no_body_does_worse_than_being_unreadable(text: str, attributes: dict[str, str]) -> None:
     with pytest.raises(UnreadableTask):
         read_task(text, attributes, MESSAGE_ID)
+
+
+@given(st.recursive(st.integers() | texts, st.lists))
+def test_a_body_made_of_bytes_is_the_one_made_of_text(data: object) -> None:
+    for payload in (json.dumps({"data": data}, ensure_ascii=False, indent="\t"), json.dumps({"data": data})):
+        text = TaskMessage(task_id="t-1", user_id="alice", payload=payload)
+        encoded = TaskMessage(task_id="t-1", user_id="alice", payload=payload.encode())
+        assert encoded.encoded_body() == text.encoded_body()
+        assert encoded.body() == text.body()

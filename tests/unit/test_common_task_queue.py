@@ -332,6 +332,11 @@ async def test_a_message_travels_with_its_attributes_and_its_users_group(queue: 
     assert "MessageGroupId" not in second
 
 
+async def test_a_body_of_bytes_travels_as_text(queue: TaskQueue, sqs: FakeSqs) -> None:
+    await queue.send([OutgoingMessage(body="größer 👍🏽".encode(), attributes={})])
+    assert sqs.requests[0]["Entries"][0]["MessageBody"] == "größer 👍🏽"
+
+
 async def test_a_received_message_is_read_whole(queue: TaskQueue, sqs: FakeSqs) -> None:
     sqs.answer = {
         "Messages": [
@@ -365,6 +370,7 @@ async def test_an_empty_answer_is_no_message(queue: TaskQueue) -> None:
 def test_the_size_counts_bytes_of_body_and_attributes(body: str, attributes: dict[str, str]) -> None:
     plain = {name: value for name, value in attributes.items() if name.isascii() and value.isascii()}
     size = OutgoingMessage(body=body, attributes=plain).size()
+    assert size == OutgoingMessage(body=body.encode(), attributes=plain).size()
     assert size == len(body.encode()) + sum(len(name) + 6 + len(value) for name, value in plain.items())
 
 

@@ -1,6 +1,7 @@
 """The web application that every HTTP service starts from, through a real server."""
 
 import asyncio
+import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,7 +16,7 @@ from services.common.lifecycle import Lifecycle
 from services.common.logs import quiet_libraries
 from services.common.problem import Problem
 from services.common.settings import HttpSettings
-from services.common.web import go_on, web_app
+from services.common.web import BODIES, go_on, web_app
 from tests.support.served_app import Answer, Served, log_lines, served_app
 
 PAGE = "https://app.example.com"
@@ -84,7 +85,7 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     app.router.add_post("/echo/{name}", echo, expect_handler=go_on)
     app.router.add_get("/hang", hang)
     app[GATE] = Gate()
-    app.router.add_get("/gate", app[GATE].handle)
+    app.router.add_route("*", "/gate", app[GATE].handle)
     app[HAPPENED] = []
     app.router.add_get("/noted", noted)
     app.router.add_get("/bug", raising(RuntimeError("our own mistake")))
@@ -172,6 +173,127 @@ async def test_an_expectation_does_not_bypass_what_every_answer_has(served: Serv
     assert_problem(answer, 422, "Say it otherwise.")
 
 
+@pytest.mark.parametrize("expect", ["foo", "100-continue", "100-continue, foo"])
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/busy", 405)])
+async def test_nor_does_it_on_routes_and_methods_that_are_not_ours(
+    served: Served, method: str, path: str, status: int, expect: str
+) -> None:
+    answer = await served.ask(method, path, headers={"Origin": PAGE, "Expect": expect})
+    assert_problem(answer, status, "")
+
+
+CODINGS = ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "gzip, gzip", "identity, br", "gzp", "ü"]
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/echo/a"), ("GET", "/busy"), ("PUT", "/busy"), ("POST", "/nothing")]
+)
+async def test_an_encoded_body_is_415_on_every_route(served: Served, coding: str, method: str, path: str) -> None:
+    headers = {"Origin": PAGE, "Content-Encoding": coding}
+    answer = await served.ask(method, path, data=b"not encoded at all", headers=headers)
+    assert_problem(answer, 415, "without Content-Encoding")
+    assert answer.headers["Accept-Encoding"] == "identity"
+
+
+@pytest.mark.parametrize("coding", ["identity", "Identity", "", "identity, identity"])
+async def test_a_body_that_is_said_not_to_be_encoded_is_taken(served: Served, coding: str) -> None:
+    answer = await served.ask("POST", "/echo/a", data=b"plain", headers={"Content-Encoding": coding})
+    assert answer.body == b"plain"
+
+
+async def raw(served: Served, sent: bytes) -> bytes:
+    """What is answered until the connection is closed."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    return answer
+
+
+async def test_two_content_encodings_are_415_too(served: Served) -> None:
+    answer = await raw(
+        served,
+        b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Encoding: identity\r\nContent-Encoding: br\r\n"
+        b"Connection: close\r\nContent-Length: 1\r\n\r\nx",
+    )
+    assert answer.startswith(b"HTTP/1.1 415 ")
+
+
+async def test_a_transfer_coding_that_would_have_to_be_inflated_is_415(served: Served) -> None:
+    answer = await raw(
+        served,
+        b"POST /echo/a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\nConnection: close\r\n\r\n"
+        b"1\r\nx\r\n0\r\n\r\n",
+    )
+    assert answer.startswith(b"HTTP/1.1 415 ")
+
+
+REFUSED_BEFORE_THE_BODY = [
+    pytest.param(b"POST /nothing", b"", 404, id="no such path"),
+    pytest.param(b"POST /echo/a", b"Content-Encoding: gzip\r\n", 415, id="encoded"),
+    pytest.param(b"POST /echo/a", b"", 413, id="too large"),
+]
+
+
+@pytest.mark.parametrize(("line", "more", "status"), REFUSED_BEFORE_THE_BODY)
+async def test_a_client_that_waits_to_be_asked_is_not_asked_for_a_body_that_is_refused(
+    served: Served, line: bytes, more: bytes, status: int
+) -> None:
+    sent = line + b" HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\nExpect: 100-continue\r\n" + more + b"\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(sent)
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith(f"HTTP/1.1 {status} ".encode())
+    assert b"Connection: close" in head  # what comes next may be the body or another request
+
+
+def budget_refused() -> float:
+    return REGISTRY.get_sample_value("notification_api_memory_refused_total", {"budget": "bodies"}) or 0.0
+
+
+async def test_a_body_for_which_there_is_no_memory_is_503_before_it_is_read(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget, before = served.app[BODIES], budget_refused()
+    monkeypatch.setattr(budget, "total_bytes", 3 * 4 * 1_000)
+    gate = served.app[GATE]
+    async with asyncio.TaskGroup() as group:
+        waiting = [group.create_task(served.ask("POST", "/gate", data=b"x" * 1_000)) for _ in range(3)]
+        await served.until(lambda: budget.used_bytes == budget.total_bytes)
+        answer = await served.ask("POST", "/echo/a", data=b"x", headers={"Origin": PAGE})
+        assert_problem(answer, 503, "Too many requests are being received")
+        assert answer.headers["Retry-After"] == "1"
+        assert (await served.ask("GET", "/busy")).json["detail"] == "Come back later."  # it needs none
+        gate.opened.set()
+    assert {task.result().status for task in waiting} == {200}
+    assert budget.used_bytes == 0
+    assert budget_refused() == before + 1
+    assert (await served.ask("POST", "/echo/a", data=b"x")).status == 200
+
+
+async def test_a_chunked_body_takes_what_the_largest_one_would(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(served.app[BODIES], "total_bytes", 4 * 1_000 - 1)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"x"
+
+    assert (await served.ask("POST", "/echo/a", data=chunks())).status == 503
+    assert (await served.ask("POST", "/echo/a", data=b"x")).status == 200
+
+
+@pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
+async def test_memory_is_given_back_when_a_request_fails(served: Served) -> None:
+    budget = served.app[BODIES]
+    for path in ("/hang", "/bug", "/busy", "/nothing"):
+        await served.ask("GET", path, data=b"x" * 500)
+        assert budget.used_bytes == 0
+
+
 async def test_a_client_that_waits_for_it_is_told_to_send_its_body(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
@@ -212,7 +334,16 @@ async def test_a_preflight_is_answered_without_a_token(served: Served, path: str
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, POST"
     allowed = set(answer.headers["Access-Control-Allow-Headers"].split(", "))
     assert {"authorization", "content-type", "idempotency-key", "traceparent"} <= allowed
+    assert {"baggage", "sentry-trace", "tracestate"} <= allowed
     assert answer.headers["Access-Control-Max-Age"] == "7200"
+
+
+@pytest.mark.parametrize("served", [{"cors_allowed_headers": frozenset({"x-tenant", "baggage"})}], indirect=True)
+async def test_more_headers_may_be_allowed(served: Served) -> None:
+    asks = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-tenant"}
+    allowed = (await served.ask("OPTIONS", "/echo/a", headers=asks)).headers["Access-Control-Allow-Headers"].split(", ")
+    assert len(allowed) == len(set(allowed))
+    assert {"x-tenant", "authorization", "tracestate"} <= set(allowed)
 
 
 async def test_a_preflight_of_another_origin_is_not_granted(served: Served) -> None:
@@ -322,9 +453,15 @@ async def test_what_is_no_http_is_refused_and_its_headers_are_not_logged(
     caplog.set_level(logging.DEBUG)
     quiet_libraries()
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
-    writer.write(f"GET /bug HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {SECRET}\x00\r\n\r\n".encode())
+    writer.write(
+        f"GET /bug HTTP/1.1\r\nHost: x\r\nOrigin: {PAGE}\r\nAuthorization: Bearer {SECRET}\x00\r\n\r\n".encode()
+    )
     async with asyncio.timeout(10):
         assert (await reader.readline()).startswith(b"HTTP/1.0 400 ")
+        head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
+    assert "Content-Type: application/problem+json" in head
+    assert f"Access-Control-Allow-Origin: {PAGE}" in head
+    assert f"X-Request-Id: {json.loads(body)['requestId']}" in head
     writer.close()
     await writer.wait_closed()
     assert SECRET not in log_lines(caplog.records)

@@ -12,7 +12,7 @@ from services.common import id_token
 from services.common.id_token import IdTokenVerifier, InvalidIdToken, Reason
 from services.common.key_set import KeySet
 from tests.support.hand_clock import HandClock
-from tests.support.identity import AUDIENCE, ISSUER, NOW, JwksServer, claims, jwk, jwks_server, rsa_key, token
+from tests.support.identity import AUDIENCE, ISSUER, KID, NOW, JwksServer, claims, jwk, jwks_server, rsa_key, token
 
 
 @dataclass
@@ -119,3 +119,51 @@ async def test_no_token_is_kept_in_memory(world: World) -> None:
 
 async def test_a_header_that_is_no_text_is_refused_as_before(world: World) -> None:
     assert await world.refused("a.b.\udc80") is Reason.MALFORMED
+
+
+async def test_reading_equal_keys_again_forgets_no_token(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    for _ in range(3):
+        await world.read_keys_anew()
+        await world.verifier.verify(text)
+    assert world.checked == [text]
+
+
+async def test_unknown_key_ids_forget_no_token(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    for number in range(3):
+        world.clock.advance(10)
+        assert await world.refused(token({"alg": "RS256", "kid": f"made-up-{number}"})) is Reason.KEY
+        await world.verifier.verify(text)
+    assert world.server.requests == 4
+    assert world.checked == [text]
+
+
+async def test_a_key_beside_the_known_one_forgets_no_token(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    world.server.keys.append(jwk("another", rsa_key("other")))
+    await world.read_keys_anew()
+    await world.verifier.verify(text)
+    assert world.checked == [text]
+
+
+async def test_another_key_of_the_same_id_is_not_trusted_for_remembered_tokens(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    world.server.keys = [jwk(KID, rsa_key("other"))]
+    await world.read_keys_anew()
+    assert await world.refused(text) is Reason.SIGNATURE
+
+
+async def test_a_key_that_comes_back_has_its_tokens_checked_again(world: World) -> None:
+    text, keys = token(), world.server.keys
+    await world.verifier.verify(text)
+    world.server.keys = [jwk("another", rsa_key("other"))]
+    await world.read_keys_anew()
+    world.server.keys = keys
+    await world.read_keys_anew()
+    await world.verifier.verify(text)
+    assert world.checked == [text, text]

@@ -183,11 +183,16 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $value := include "notification-api.text" $given -}}
 {{- with index $bounds $name -}}
 {{- $kind := ternary "a whole number" "a number" (hasKey . "whole") -}}
-{{- $wanted := printf "%s%s%s" $kind (ternary (printf " above %v" .above) (printf " of at least %v" .min) (hasKey . "above")) (ternary (printf ", at most %s" (include "notification-api.text" .max)) "" (hasKey . "max")) -}}
+{{- $wanted := printf "%s%s%s" $kind (ternary (printf " above %v" .above) (printf " of at least %s" (include "notification-api.text" (default 0 .min))) (hasKey . "above")) (ternary (printf ", at most %s" (include "notification-api.text" .max)) "" (hasKey . "max")) -}}
 {{- $number := float64 $value -}}
 {{- if or (not (regexMatch (ternary "^-?[0-9]+$" "^-?[0-9]+([.][0-9]+)?$" (hasKey . "whole")) $value)) (and (hasKey . "min") (lt $number (float64 .min))) (and (hasKey . "above") (le $number (float64 .above))) (and (hasKey . "max") (gt $number (float64 .max))) -}}
 {{- $problems = append $problems (printf "%s.settings.%s is %q: it must be %s" $component $name $value $wanted) -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- with (index $.Values $component).settings.CORS_ALLOWED_HEADERS -}}
+{{- if not (regexMatch "^ *[A-Za-z0-9._-]{1,128} *(, *[A-Za-z0-9._-]{1,128} *)*$" (toString .)) -}}
+{{- $problems = append $problems (printf "%s.settings.CORS_ALLOWED_HEADERS is %q: it must be names of HTTP headers with commas between, such as x-tenant" $component (toString .)) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

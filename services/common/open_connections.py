@@ -1,0 +1,72 @@
+"""The open connections of a port: how many there may be, what they hold, and which one is closed for a new one."""
+
+from typing import Protocol
+
+from services.common.memory import MemoryBudget
+from services.common.metrics import CONNECTIONS_CLOSED
+
+
+class Closable(Protocol):
+    """A connection."""
+
+    def close_now(self) -> None:
+        """Close without an answer."""
+
+
+class OpenConnections:
+    """Counts connections. A connection is idle while none of its requests is in work."""
+
+    def __init__(self, budget: MemoryBudget) -> None:
+        self._budget = budget
+        self._held: dict[Closable, int] = {}
+        self._idle: dict[Closable, None] = {}
+        """The one that has been idle for the longest first."""
+
+    def admit(self, most: int) -> bool:
+        """Make room for one more, at the expense of the connection that has been idle for the longest."""
+        if len(self._held) < most:
+            return True
+        longest = next(iter(self._idle), None)
+        if longest is not None:
+            self._close(longest, "full")
+        return longest is not None
+
+    def opened(self, connection: Closable) -> None:
+        """Note a new connection, which is idle."""
+        self._held[connection] = 0
+        self._idle[connection] = None
+
+    def closed(self, connection: Closable) -> None:
+        """Note the end of a connection; may be called twice."""
+        self._budget.take(-self._held.pop(connection, 0))
+        self._idle.pop(connection, None)
+
+    def working(self, connection: Closable) -> None:
+        """Note that a request of the connection is in work."""
+        self._idle.pop(connection, None)
+
+    def idle(self, connection: Closable) -> None:
+        """Note that no request of the connection is in work any longer."""
+        if connection in self._held:
+            self._idle[connection] = None
+
+    def hold(self, connection: Closable, size: int) -> bool:
+        """Note how many bytes the connection holds; answers whether there is room for them.
+
+        Idle connections are closed to make room.
+        """
+        if connection not in self._held:
+            return False
+        more = size - self._held[connection]
+        while not self._budget.take(more):
+            holders = (one for one in self._idle if one is not connection and self._held[one])
+            if (longest := next(holders, None)) is None:
+                return False
+            self._close(longest, "memory")
+        self._held[connection] = size
+        return True
+
+    def _close(self, connection: Closable, reason: str) -> None:
+        CONNECTIONS_CLOSED.labels(reason).inc()
+        self.closed(connection)
+        connection.close_now()

@@ -1,0 +1,278 @@
+"""aiohttp's request parser with limits of ours: header bytes in all, pipelined requests, trailers.
+
+aiohttp (3.14) limits each header field, but not their sum, and does not tell how much of a request has come. So the
+bytes go to its parser in pieces that end where the headers of a request, or its body, end.
+"""
+
+import re
+from collections import deque
+from http import HTTPStatus
+
+from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web import RequestPayloadError
+from aiohttp.web_protocol import _ErrInfo
+from multidict import CIMultiDict, CIMultiDictProxy
+
+from services.common.problem import Problem
+
+# An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
+MAX_HEADER_BYTES = 256 * 1024
+"""Of one request: its first line and all its headers together."""
+MAX_HEADERS = 128
+MAX_QUEUED = 2
+"""Requests that were parsed while another one of the same connection is in work."""
+_BODY_PIECE_BYTES = 64 * 1024
+_CHUNKED_PIECE_BYTES = 16 * 1024
+_MAX_WITHOUT_DATA_BYTES = 32 * 1024
+"""Of a chunked body: how much may come in a row that is no data, such as trailers."""
+_END = b"\r\n\r\n"
+_ORIGIN = re.compile(rb"\r\nOrigin:[ \t]*([\x21-\x7e]{1,256})[ \t]*\r\n", re.IGNORECASE)
+# Held are the bytes and the text of each header; a text with one emoji has four bytes a character.
+_HELD_PER_ASCII_BYTE = 2
+_HELD_PER_BYTE = 5
+_HELD_PER_HEAD = 1024
+
+Message = tuple[RawRequestMessage | _ErrInfo, StreamReader]
+
+
+class RequestParser:
+    """Takes the place of aiohttp's parser in a connection.
+
+    After a request that cannot be parsed it takes nothing more: where the next one begins is unknown. What still comes
+    is discarded, so that the client can read the answer before the connection is closed.
+    """
+
+    def __init__(self, parser: HttpRequestParser, connection: BaseProtocol) -> None:
+        self._parser = parser
+        self._connection = connection
+        self._unfed = b""
+        self._payload: StreamReader = EMPTY_PAYLOAD
+        self._body_left: int | None = 0
+        """Bytes of the current body that were not fed yet; None where it comes in chunks."""
+        self._without_data = 0
+        self._last_bytes = b""
+        self._header_bytes = 0
+        self._header_held = 0
+        self._heads: deque[int] = deque()
+        self._queued = 0
+        self._is_admitted = False
+        self.is_broken = False
+        self.origin: str | None = None
+        """The Origin header of a request that could not be parsed, if it is known."""
+        self.unasked: StreamReader | None = None
+        """The body that a client sends only when it is asked to (Expect: 100-continue)."""
+
+    @property
+    def has_started(self) -> bool:
+        """Whether a part of a request's headers has come."""
+        return self._header_bytes > 0
+
+    @property
+    def has_unparsed(self) -> bool:
+        """Whether something has come that is not parsed yet."""
+        return bool(self._unfed)
+
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory is used by headers, and by what is not parsed yet and no admitted body."""
+        return self._header_held + sum(self._heads) + (0 if self._is_admitted else len(self._unfed))
+
+    def feed_data(self, data: bytes) -> tuple[list[Message], bool, bytes]:
+        """Parse, as aiohttp's parser does; called without data to go on after a pause."""
+        messages: list[Message] = []
+        if self.is_broken:
+            self._discard(data)
+            return messages, False, b""
+        if not data and not self._unfed and self._is_in_headers():
+            return messages, False, b""  # called to go on, but nothing waits
+        data, self._unfed, position = self._unfed + data, b"", 0
+        while True:
+            piece = self._piece(data, position)
+            position += len(piece)
+            try:
+                found, is_upgraded, tail = self._fed(piece)
+            except (HttpProcessingError, Problem) as error:
+                self._break(error, piece, messages)
+                return messages, False, b""
+            messages += found
+            if is_upgraded:
+                return messages, True, tail + data[position:]
+            if position >= len(data) or self._must_wait():
+                self._unfed = data[position:]
+                return messages, False, b""
+
+    def admit_body(self, payload: StreamReader) -> bool:
+        """Note that `payload` is about to be read; answers whether the client waits to be asked for it."""
+        self._is_admitted = self._is_admitted or payload is self._payload
+        is_unasked = payload is self.unasked
+        self.unasked = None if is_unasked else self.unasked
+        return is_unasked
+
+    def give_up_body(self, error: Exception) -> None:
+        """Discard the rest of the current body; whoever reads it gets `error`."""
+        self.is_broken = True
+        self._payload.set_exception(error)
+        self._discard(self._unfed)
+        self._unfed = b""
+
+    def refuse(self) -> StreamReader:
+        """Take no more requests; returns what is still to be discarded, in place of a body."""
+        self.is_broken = True
+        self._unfed = b""
+        self._header_bytes = self._header_held = 0
+        self._parser = HttpRequestParser(self._connection, self._connection._loop, 0)  # frees what the old one holds
+        self._body_left = None
+        self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._connection._loop)
+        return self._payload
+
+    def answered(self) -> None:
+        """Note that nobody reads the current body any longer, so that what is left of it can be discarded."""
+        if self.is_broken and self._payload is not EMPTY_PAYLOAD:
+            self._payload._exception = None
+
+    def lost(self) -> None:
+        """Note the end of the connection."""
+        if self.is_broken and not self._payload.is_eof():
+            self._payload.feed_eof()
+
+    def pause_reading(self) -> None:
+        """Pause within a body; aiohttp resumes by feeding no data."""
+        self._parser.pause_reading()
+
+    def message_consumed(self) -> None:
+        """Note that a request is taken into work: the one before it is done."""
+        self._parser.message_consumed()
+        self._queued = max(0, self._queued - 1)
+        while len(self._heads) > self._queued + 1:
+            self._heads.popleft()
+
+    def set_upgraded(self, value: bool) -> None:  # noqa: FBT001 — aiohttp's signature
+        """Go on with HTTP after an upgrade that was declined."""
+        self._parser.set_upgraded(value)
+
+    def _is_in_headers(self) -> bool:
+        return self._payload is EMPTY_PAYLOAD or self._payload.is_eof()
+
+    def _must_wait(self) -> bool:
+        return self._connection._reading_paused or self._queued >= MAX_QUEUED
+
+    def _piece(self, data: bytes, position: int) -> bytes:
+        if self._is_in_headers():
+            return data[position : self._end_of_headers(data, position)]
+        if self._body_left is None:
+            return data[position : position + _CHUNKED_PIECE_BYTES]
+        return data[position : position + min(_BODY_PIECE_BYTES, max(1, self._body_left))]
+
+    def _end_of_headers(self, data: bytes, position: int) -> int:
+        end = (self._last_bytes + data[position : position + len(_END)]).find(_END)
+        if end >= 0:
+            return position + end + len(_END) - len(self._last_bytes)
+        end = data.find(_END, position)
+        return len(data) if end < 0 else end + len(_END)
+
+    def _fed(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+        if self._is_in_headers():
+            return self._fed_headers(piece)
+        if self._body_left is None:
+            return self._fed_chunks(piece)
+        self._body_left = max(0, self._body_left - len(piece))
+        found, is_upgraded, tail = self._parser.feed_data(piece)
+        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+
+    def _fed_headers(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+        self._count_headers(piece)
+        found, is_upgraded, tail = self._parser.feed_data(piece)
+        if not found:
+            self._last_bytes = (self._last_bytes + piece)[1 - len(_END) :]
+            self._note_origin(piece)
+        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+
+    def _fed_chunks(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+        data_before = self._payload.total_bytes
+        found, is_upgraded, tail = self._parser.feed_data(piece)
+        self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
+        if self._without_data > _MAX_WITHOUT_DATA_BYTES:
+            raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
+        last_bytes = (self._last_bytes + piece)[-len(_END) :]
+        messages = [self._began(message, payload) for message, payload in found]
+        self._last_bytes = last_bytes if self._body_left is None else b""
+        if self._is_in_headers():
+            self._after_chunks(last_bytes)
+        return messages, is_upgraded, tail
+
+    def _count_headers(self, piece: bytes) -> None:
+        size = self._header_bytes + len(piece)
+        if size > MAX_HEADER_BYTES:
+            raise Problem(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                f"The headers are larger than {MAX_HEADER_BYTES} bytes in all. Send fewer or smaller ones.",
+            )
+        if size > len(piece) or piece.strip(b"\r\n"):  # empty lines before a request are none of it
+            self._header_bytes = size
+            self._header_held += len(piece) * (_HELD_PER_ASCII_BYTE if piece.isascii() else _HELD_PER_BYTE)
+
+    def _began(self, message: RawRequestMessage, payload: StreamReader) -> Message:
+        if message.version not in (HttpVersion10, HttpVersion11):
+            raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
+        self._queued += 1
+        self.origin = None
+        self._heads.append(_HELD_PER_HEAD + self._header_held)
+        self._header_bytes = self._header_held = self._without_data = 0
+        self._last_bytes = b""
+        self._payload = payload
+        self._is_admitted = False
+        length = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
+        self._body_left = None if message.chunked else max(0, length - payload.total_bytes)
+        return self._without_expectation(message, payload), payload
+
+    def _without_expectation(self, message: RawRequestMessage, payload: StreamReader) -> RawRequestMessage:
+        """Take out the Expect header, which RFC 9110 (10.1.1) allows to pass over, and note who waits to be asked.
+
+        aiohttp answers an unknown expectation, and any on a route that it does not know, before the application.
+        """
+        expected = message.headers.getall(hdrs.EXPECT, [])
+        if not expected:
+            return message
+        if message.version >= (1, 1) and payload is not EMPTY_PAYLOAD and expected[0].lower() == "100-continue":
+            self.unasked = payload
+        headers = CIMultiDict(message.headers)
+        del headers[hdrs.EXPECT]
+        return message._replace(headers=CIMultiDictProxy(headers))
+
+    def _after_chunks(self, last_bytes: bytes) -> None:
+        """Tell whether the piece that ended a body has the beginning of the next request as well.
+
+        Chunks and headers end with an empty line. Where a whole request with a body followed in the same piece, nobody
+        can tell: it then counts as begun, so that the connection is closed sooner if nothing else comes.
+        """
+        ends_with_body = self._body_left is not None and self._payload.total_bytes > 0
+        is_end = last_bytes == _END and not ends_with_body
+        self._header_bytes = 0 if is_end else 1
+        self._last_bytes = b"" if is_end else last_bytes[1:]
+
+    def _break(self, error: Exception, piece: bytes, messages: list[Message]) -> None:
+        """Have the error answered, by whoever reads the body where the request was handed out before."""
+        if not self._is_in_headers():
+            if not messages:
+                self.give_up_body(RequestPayloadError(str(error)))
+                return
+            request, _ = messages.pop()
+            self.origin = None if isinstance(request, _ErrInfo) else request.headers.get(hdrs.ORIGIN)
+        else:
+            self._note_origin(piece)
+        messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), self.refuse()))
+
+    def _note_origin(self, piece: bytes) -> None:
+        origin = _ORIGIN.search(piece)
+        self.origin = origin[1].decode() if origin else self.origin
+
+    def _discard(self, data: bytes) -> None:
+        if self._body_left is None or self._payload.is_eof():
+            return
+        self._body_left -= len(data)
+        if self._body_left <= 0:
+            self._payload.feed_eof()

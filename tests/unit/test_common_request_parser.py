@@ -1,0 +1,214 @@
+"""The request parser: whatever the pieces, the same requests come out, and what has started is known."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_parser import HttpRequestParser
+from aiohttp.web import RequestPayloadError
+from aiohttp.web_protocol import _ErrInfo
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.problem import Problem
+from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, RequestParser
+
+PLAIN = b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
+LENGTH = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nbo\r\n\r\ndy"
+CHUNKED = (
+    b"POST /chunked HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"4\r\nbody\r\n2;x=y\r\n\r\n\r\n0\r\nTrailer: t\r\n\r\n"
+)
+EMPTY_CHUNKED = b"POST /empty HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+BODIES = {"/plain": b"", "/length": b"bo\r\n\r\ndy", "/chunked": b"body\r\n", "/empty": b""}
+REQUESTS = st.lists(st.sampled_from([PLAIN, LENGTH, CHUNKED, EMPTY_CHUNKED]), min_size=1, max_size=5)
+
+
+class Connection(BaseProtocol):
+    """A connection that takes each request into work at once, reads its body, and goes on as aiohttp's does."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        inner: Any = HttpRequestParser(
+            self,
+            loop,
+            2**16,
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,
+        )
+        self.requests = RequestParser(inner, self)
+        super().__init__(loop, self.requests)  # type: ignore[arg-type]
+        self.messages: list[Any] = []
+
+    def data_received(self, data: bytes) -> None:
+        found, _, _ = self.requests.feed_data(data)
+        self.messages += found
+        while found:
+            for _ in found:
+                self.requests.message_consumed()
+            found, _, _ = self.requests.feed_data(b"")
+            self.messages += found
+
+    @property
+    def paths(self) -> list[str]:
+        return [getattr(message, "path", "error") for message, _ in self.messages]
+
+    def has_started(self) -> bool:
+        return self.requests.has_started
+
+    def error(self) -> Exception:
+        """The error of the last message."""
+        message, _ = self.messages[-1]
+        assert isinstance(message, _ErrInfo)
+        assert isinstance(message.exc, Exception)
+        return message.exc
+
+
+def pieces(whole: bytes, cuts: list[int]) -> list[bytes]:
+    ends = sorted({min(cut, len(whole)) for cut in cuts} | {len(whole)})
+    return [whole[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+
+@settings(max_examples=300, deadline=None)
+@given(REQUESTS, st.lists(st.integers(0, 600), max_size=12))
+def test_however_the_bytes_are_cut_the_same_requests_come(requests: list[bytes], cuts: list[int]) -> None:
+    async def parse() -> Connection:
+        connection = Connection()
+        for piece in pieces(b"".join(requests), cuts):
+            connection.data_received(piece)
+        if CHUNKED not in requests and EMPTY_CHUNKED not in requests:
+            assert not connection.has_started()
+        for message, payload in connection.messages:
+            assert await payload.read() == BODIES[message.path]
+        return connection
+
+    assert asyncio.run(parse()).paths == [request.split()[1].decode() for request in requests]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from([PLAIN, CHUNKED, EMPTY_CHUNKED]), min_size=1, max_size=5), st.lists(st.integers(0, 600))
+)
+def test_nothing_has_begun_after_the_end_of_chunks_or_headers(requests: list[bytes], cuts: list[int]) -> None:
+    async def parse() -> Connection:
+        connection = Connection()
+        for piece in pieces(b"".join(requests), cuts):
+            connection.data_received(piece)
+        return connection
+
+    assert not asyncio.run(parse()).has_started()
+
+
+@settings(max_examples=300, deadline=None)
+@given(REQUESTS, st.data())
+def test_the_beginning_of_a_next_request_is_noticed(requests: list[bytes], data: st.DataObject) -> None:
+    """Also when it comes in one piece with what is before it."""
+    begun = PLAIN[: data.draw(st.integers(1, len(PLAIN) - 1))]
+    whole = b"".join(requests) + begun
+    cuts = data.draw(st.lists(st.integers(0, len(whole)), max_size=5))
+
+    async def parse() -> Connection:
+        connection = Connection()
+        for piece in pieces(whole, cuts):
+            connection.data_received(piece)
+        assert connection.has_started()
+        connection.data_received(PLAIN[len(begun) :])
+        assert not connection.has_started()
+        return connection
+
+    assert len(asyncio.run(parse()).messages) == len(requests) + 1
+
+
+async def test_empty_lines_before_a_request_are_no_beginning() -> None:
+    connection = Connection()
+    connection.data_received(b"\r\n\r\n")
+    assert not connection.has_started()
+    connection.data_received(PLAIN)
+    assert connection.paths == ["/plain"]
+
+
+def head(*sizes: int) -> bytes:
+    fields = b"".join(b"X-%d: %s\r\n" % (number, b"x" * size) for number, size in enumerate(sizes))
+    return b"GET /large HTTP/1.1\r\nHost: x\r\nOrigin: https://page\r\n" + fields + b"\r\n"
+
+
+@pytest.mark.parametrize("size", [1_000, 64 * 1024, 2**30])
+@pytest.mark.parametrize(
+    "sizes", [(200_000, 100_000), (20_000,) * 20, (300_000,)], ids=["two fields", "twenty fields", "one field"]
+)
+async def test_headers_are_limited_in_all(size: int, sizes: tuple[int, ...]) -> None:
+    connection = Connection()
+    whole = head(*sizes)
+    for start in range(0, len(whole), size):
+        connection.data_received(whole[start : start + size])
+    error = connection.error()
+    assert isinstance(error, Problem)
+    assert error.status == 431
+    assert connection.paths == ["error"]
+    assert connection.requests.held_bytes < MAX_HEADER_BYTES
+
+
+async def test_headers_just_within_the_limit_are_taken() -> None:
+    connection = Connection()
+    connection.data_received(head(200_000, 50_000))
+    assert connection.paths == ["/large"]
+
+
+async def test_each_request_of_a_connection_may_have_as_many_header_bytes() -> None:
+    connection = Connection()
+    for _ in range(3):
+        connection.data_received(head(100_000, 100_000))
+    assert connection.paths == ["/large"] * 3
+    assert connection.requests.held_bytes < 3 * 200_000  # those of the last one
+
+
+async def test_too_many_headers_are_an_error_with_the_origin_that_is_known() -> None:
+    connection = Connection()
+    connection.data_received(head(*[1] * MAX_HEADERS))
+    assert "Too many headers" in str(connection.error())
+    assert connection.requests.origin == "https://page"
+
+
+@pytest.mark.parametrize(
+    "trailers", [b"X: y\r\n" * 20_000, b"X: " + b"y" * 200_000 + b"\r\n"], ids=["many", "a large one"]
+)
+async def test_trailers_are_limited(trailers: bytes) -> None:
+    connection = Connection()
+    connection.data_received(CHUNKED.partition(b"Trailer")[0])
+    for start in range(0, len(trailers), 10_000):
+        connection.data_received(trailers[start : start + 10_000])
+    _, payload = connection.messages[0]
+    with pytest.raises(RequestPayloadError):
+        await payload.read()
+    assert connection.requests.is_broken
+
+
+async def test_requests_beyond_the_queue_wait_unparsed() -> None:
+    connection = Connection()
+    found, _, _ = connection.requests.feed_data(PLAIN * 10)
+    assert len(found) == 2
+    assert connection.requests.held_bytes >= 8 * len(PLAIN)
+    connection.requests.message_consumed()
+    found, _, _ = connection.requests.feed_data(b"")
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd"])
+async def test_nothing_is_inflated(coding: str) -> None:
+    connection = Connection()
+    connection.data_received(LENGTH.replace(b"Host", b"Content-Encoding: %s\r\nHost" % coding.encode()))
+    assert await connection.messages[0][1].read() == BODIES["/length"]
+
+
+@pytest.mark.parametrize("expect", ["100-continue", "100-Continue", "foo", "", "foo, bar"])
+async def test_expectations_are_taken_out(expect: str) -> None:
+    connection = Connection()
+    connection.data_received(LENGTH.replace(b"Host", b"Expect: %s\r\nHost" % expect.encode()))
+    message, payload = connection.messages[0]
+    assert "Expect" not in message.headers
+    assert connection.requests.admit_body(payload) == (expect.lower() == "100-continue")
+    assert not connection.requests.admit_body(payload)
