@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import ClientError as HttpClientError
@@ -160,13 +159,6 @@ class TaskQueue:
             self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names)),  # type: ignore[arg-type]
         )
         return dict(answer.get("Attributes", {}))
-
-    async def now_ms(self) -> int:
-        """Return the server's time in epoch milliseconds, at most a second ahead: what `sent_ms` is compared with."""
-        answer = await _called("attributes", self._client.get_queue_attributes(QueueUrl=self.url))
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        seconds = parsedate_to_datetime(date).timestamp() if date else time.time()
-        return int(seconds * 1000) + 1_000
 
     def _about(self, operation: str, count: int) -> dict[str, str | int]:
         return {
