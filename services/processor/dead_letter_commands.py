@@ -148,8 +148,8 @@ async def _selectable(desk: Desk, options: Namespace) -> Inventory:
     about = await desk.about()
     limit = options.limit or (min(MOST_HIDDEN, 2 * about + _UNCOUNTED) if options.all else SELECT_LIMIT)
     inventory = await _inventory(desk, about, limit)
-    if options.all and options.limit is None and len(inventory.entries) == limit:
-        _warn(f"More than {limit} letters came: the rest is left for the next time.")
+    if options.all and options.limit is None and inventory.is_partial and not inventory.cut_short:
+        _warn("Letters kept arriving while the queue was read: the later ones are left for the next time.")
     return inventory
 
 

@@ -12,7 +12,7 @@ from services.processor.dead_letter_reader import Letter, Reader
 
 MOST_BARREN = 20
 """Receives in a row that bring nothing that is looked for, after which a search is given up."""
-_MOST_ARRIVALS = 10
+_MOST_ARRIVALS = 5
 """Receives in a row that were not full, once as many letters were read as SQS counted: what they bring has only just
 arrived."""
 _GAVE_UP = "SQS went on giving messages that were seen already"
@@ -33,6 +33,8 @@ class Inventory:
     entries: dict[str, Entry] = field(default_factory=dict)
     cut_short: str | None = None
     """Why the reading ended early, if it did."""
+    is_partial: bool = False
+    """Whether the reading ended while SQS still gave letters: at the limit, or since they kept arriving."""
 
     @property
     def letters(self) -> list[Letter]:
@@ -77,10 +79,11 @@ async def take_inventory(
     :param is_last: tells of each letter, body included, whether nothing has to be read after it.
     :raises Transient: when SQS could not be asked and nothing was read yet; later, the inventory says so.
     """
-    inventory = Inventory()
+    inventory = Inventory(is_partial=True)
     barren = arrivals = 0
     while (room := limit - len(inventory.entries)) > 0 and arrivals < _MOST_ARRIVALS:
         if not (received := await _receive(reader, min(BATCH_ENTRIES, room), inventory)):
+            inventory.is_partial = False
             break
         new = inventory.add(received)
         on_progress(len(inventory.entries))

@@ -165,7 +165,7 @@ async def carry_out(
             chosen = search.chosen(await reader.receive(BATCH_ENTRIES), reader)
             if not chosen:
                 continue
-            outage = await _act(chosen, act, reader, outcome)
+            outage = await _act(chosen, act, reader, inventory, outcome)
             search.left.difference_update(letter.id for letter in chosen)
             pace.spent(len(chosen))
             on_progress(len(outcome.results))
@@ -209,7 +209,9 @@ class _Search:
         return f"{len(self.left)} that were there at the beginning did not come again, such as {names}"
 
 
-async def _act(chosen: Sequence[Letter], act: Act, reader: Reader, outcome: Outcome) -> str | None:
+async def _act(
+    chosen: Sequence[Letter], act: Act, reader: Reader, inventory: Inventory, outcome: Outcome
+) -> str | None:
     """Act to the end, also when cancelled meanwhile: what was sent must be deleted, or reported.
 
     Returns why it makes no sense to go on, if that is so.
@@ -223,7 +225,7 @@ async def _act(chosen: Sequence[Letter], act: Act, reader: Reader, outcome: Outc
                 result = replace(result, error=_TOO_LATE)
             elif not result.error:
                 reader.settled(letter)
-            outcome.results[letter.id] = (letter.brief(), result)
+            outcome.results[letter.id] = (inventory.entries[letter.id].letter, result)  # without its body
     results = acting.result()
     return results[0].error if all(result.is_outage for result in results) else None
 

@@ -143,7 +143,7 @@ async def test_what_comes_meanwhile_is_left_for_the_next_time(first: str) -> Non
     letters.order = lambda names: sorted(names, key=lambda name: (name in start) is (first == "new"))
 
     def fail(_: str) -> None:
-        for _ in range(20):
+        for _number in range(20):
             letters.add(received(attributes={"redriven": "true"}))
 
     tasks.after = fail
@@ -153,27 +153,29 @@ async def test_what_comes_meanwhile_is_left_for_the_next_time(first: str) -> Non
     assert not letters.hidden
 
 
-async def test_a_stream_of_new_letters_does_not_keep_it_going() -> None:
+async def test_a_stream_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
     letters, tasks = ModelQueue(*(received() for _ in range(3))), ModelQueue()
     start = letters.names
 
     def arrive(_: str) -> None:
-        for _ in range(10):
+        for _number in range(10):
             letters.add(received())
 
     letters.before = arrive
     assert await redrive_all(letters, tasks) == 0
     assert start <= {message.attributes["redriven"] for message in tasks.sent}
     assert len(tasks.sent) < 150
+    assert "Letters kept arriving" in capsys.readouterr().err
 
 
-async def test_a_trickle_of_new_letters_does_not_keep_it_going() -> None:
+async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
     letters, tasks = ModelQueue(*(received() for _ in range(25))), ModelQueue()
     start = letters.names
     letters.before = lambda call: letters.add(received()) if call == "receive" else None
     assert await redrive_all(letters, tasks) == 0
     assert start <= {message.attributes["redriven"] for message in tasks.sent}
     assert len(tasks.sent) < 60
+    assert "Letters kept arriving" in capsys.readouterr().err
 
 
 async def test_letters_are_found_behind_receives_of_new_ones_alone() -> None:
@@ -394,6 +396,13 @@ async def test_duplicates_stay_while_none_of_them_is_acknowledged(error: Excepti
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))
     assert tasks.calls == ["send"]
     assert (outcome.done, outcome.duplicates, len(letters.names)) == ([], 0, 13)
+
+
+async def test_a_list_counts_duplicates(capsys: pytest.CaptureFixture[str]) -> None:
+    letters = ModelQueue(*copies(3), received())
+    desk = Desk(cast("Any", None), letters.as_queue(), None)
+    assert await list_letters(desk, Namespace(limit=100, json=False)) == 0
+    assert "\n2 of them are duplicates: another letter is about the same failure.\n" in capsys.readouterr().out
 
 
 async def test_purge_by_task_deletes_all_copies(capsys: pytest.CaptureFixture[str]) -> None:
