@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiohttp import ClientError as HttpClientError
@@ -185,13 +184,6 @@ class TaskQueue:
         if size.isdecimal():
             self.limit.set(int(size))
         return True
-
-    async def now_ms(self) -> int:
-        """Return the server's time in epoch milliseconds, at most a second ahead: what `sent_ms` is compared with."""
-        answer = await _called("attributes", self._client.get_queue_attributes(QueueUrl=self.url))
-        date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        seconds = parsedate_to_datetime(date).timestamp() if date else time.time()
-        return int(seconds * 1000) + 1_000
 
     def _about(self, operation: str, count: int) -> dict[str, str | int]:
         return {

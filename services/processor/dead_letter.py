@@ -24,7 +24,7 @@ COMMON_LIMIT_BYTES = 262_144
 MAX_DETAIL = 256
 REDRIVEN = "redriven"
 """The attribute of a redriven task: the ids of the messages whose failures the redrive overrules, newest first."""
-_REDRIVEN_BY_EARLIER_VERSION = "true"
+REDRIVEN_BY_EARLIER_VERSION = "true"
 _NEEDED = frozenset({"taskId", "idempotent", REDRIVEN})
 
 
@@ -90,7 +90,7 @@ def is_overruled(known: HistoryEntry, message: ReceivedMessage) -> bool:
     if known.notification.status is not Status.FAILED or not is_redriven(message):
         return False
     overruled = {*message.attributes.get(REDRIVEN, "").split(), message.attributes.get("deadLetterMessageId")}
-    if known.message_id is None or _REDRIVEN_BY_EARLIER_VERSION in overruled:
+    if known.message_id is None or REDRIVEN_BY_EARLIER_VERSION in overruled:
         return known.message_id != message.message_id
     return known.message_id in overruled
 

@@ -1,14 +1,16 @@
 """The four commands on the dead-letter queue. Each answers the exit status and prints its result."""
 
-import math
+import asyncio
 import sys
 from argparse import Namespace
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from services.common.task_queue import TaskQueue
-from services.processor.dead_letter_move import Act, Outcome, Pace, Purge, Redrive, Selection, carry_out, nothing
-from services.processor.dead_letter_reader import opened
+from services.processor.dead_letter_inventory import Inventory, take_inventory
+from services.processor.dead_letter_move import Act, Outcome, Pace, Purge, Redrive, Result, carry_out
+from services.processor.dead_letter_reader import Letter, hold_seconds, opened
 from services.processor.dead_letter_report import Progress, print_json, reasons, table, text_of
 from services.processor.dead_letter_task import MoveTask, NoMoveTask
 
@@ -18,8 +20,12 @@ if TYPE_CHECKING:  # stubs, which production does not have
 EXIT_DONE = 0
 EXIT_FAILED = 1
 EXIT_NOT_FOUND = 3
+EXIT_INTERRUPTED = 130
 SELECT_LIMIT = 10_000
-"""Messages that are held while others are looked for; SQS lets 120,000 be in flight."""
+"""Messages that are read where some are looked for."""
+MOST_HIDDEN = 100_000
+"""Messages that are hidden at once; SQS lets 120,000 be in flight."""
+_UNCOUNTED = 100
 _CUT_SHORT = "It ended early, the rest was left: {}."
 
 
@@ -39,25 +45,27 @@ class Desk:
 
 
 async def list_letters(desk: Desk, options: Namespace) -> int:
-    """List what there is, and count the reasons."""
+    """List what there is, and count the reasons and the duplicates."""
     about = await desk.about()
-    async with opened(desk.dead_letters, options.limit) as reader:
-        outcome = await carry_out(reader, Selection(frozenset()), nothing, Pace(0), _silent)
-    letters = outcome.done
+    inventory = await _inventory(desk, about, options.limit)
+    letters, duplicates = inventory.letters, len(inventory.duplicates())
     if options.json:
         print_json(
             {
                 "messages": [letter.summary() for letter in letters],
                 "reasons": reasons(letters),
+                "duplicates": duplicates,
                 "aboutInQueue": max(about, len(letters)),
                 "limit": options.limit,
-                "cutShort": outcome.cut_short,
+                "cutShort": inventory.cut_short,
             }
         )
-        return EXIT_FAILED if outcome.cut_short else EXIT_DONE
+        return EXIT_FAILED if inventory.cut_short else EXIT_DONE
     _say(table(letters) if letters else "The dead-letter queue is empty.")
-    if outcome.cut_short:
-        _warn(_CUT_SHORT.format(outcome.cut_short))
+    if duplicates:
+        _say(f"\n{duplicates} of them are duplicates: another letter is about the same failure.")
+    if inventory.cut_short:
+        _warn(_CUT_SHORT.format(inventory.cut_short))
         return EXIT_FAILED
     if len(letters) == options.limit and about > len(letters):
         _say(f"\nThese are {len(letters)} of about {about}; --limit shows more.")
@@ -66,14 +74,22 @@ async def list_letters(desk: Desk, options: Namespace) -> int:
 
 async def show(desk: Desk, options: Namespace) -> int:
     """Show everything of one message, payload included."""
-    outcome = await _act(desk, options, nothing, Pace(0))
-    if outcome.cut_short:
-        _warn(_CUT_SHORT.format(outcome.cut_short))
-        return EXIT_FAILED
-    if not outcome.done:
-        _warn(f"No message of the dead-letter queue is called {options.ids[0]}.")
-        return EXIT_NOT_FOUND
-    for letter in outcome.done:
+    letters: list[Letter] = []
+
+    def is_wanted(letter: Letter) -> bool:
+        if letter.is_named(options.ids):
+            letters.append(letter)
+        return bool(letters)
+
+    inventory = await _inventory(desk, await desk.about(), options.limit or SELECT_LIMIT, is_wanted)
+    if not letters:
+        _warn(
+            _CUT_SHORT.format(inventory.cut_short)
+            if inventory.cut_short
+            else f"No message of the dead-letter queue is called {options.ids[0]}."
+        )
+        return EXIT_FAILED if inventory.cut_short else EXIT_NOT_FOUND
+    for letter in letters:
         if options.json:
             print_json(letter.everything())
         else:
@@ -84,23 +100,29 @@ async def show(desk: Desk, options: Namespace) -> int:
 async def redrive(desk: Desk, options: Namespace) -> int:
     """Put tasks back on the task queue."""
     assert desk.task_queue is not None  # noqa: S101 — the parser has seen to it
-    if options.all and not options.yes:
-        return await _dry_run(desk, options, "put back")
-    if options.all and not options.no_move_task and options.limit is None:
+    may_move_all = options.all and options.yes and not options.no_move_task and options.limit is None
+    if may_move_all:
         try:
             return await _redrive_by_sqs(desk, desk.task_queue, options)
         except NoMoveTask as reason:
             _warn(f"SQS does not move this queue by itself ({reason}): moving message by message.")
-    outcome = await _act(desk, options, Redrive(desk.task_queue, desk.dead_letters), Pace(options.per_second))
-    return _tell(outcome, options, "put back", {"by": "copy"})
+    inventory = await _selectable(desk, options)
+    names = inventory.with_duplicates(inventory.named(options.ids))
+    if options.all and not options.yes:
+        return _dry_run(inventory, names, inventory.duplicates(), options, "put back")
+    act = Redrive(desk.task_queue, desk.dead_letters)
+    outcome = await _act(desk, inventory, names, act, Pace(options.per_second))
+    return _report(outcome, inventory, options, "put back", {"by": "copy"})
 
 
 async def purge(desk: Desk, options: Namespace) -> int:
     """Delete tasks for good."""
+    inventory = await _selectable(desk, options)
+    names = inventory.named(options.ids)
     if not options.yes:
-        return await _dry_run(desk, options, "deleted")
-    outcome = await _act(desk, options, Purge(desk.dead_letters), Pace(0))
-    return _tell(outcome, options, "deleted", {})
+        return _dry_run(inventory, names, frozenset(), options, "deleted")
+    outcome = await _act(desk, inventory, names, Purge(desk.dead_letters), Pace(0))
+    return _report(outcome, inventory, options, "deleted", {})
 
 
 async def _redrive_by_sqs(desk: Desk, task_queue: TaskQueue, options: Namespace) -> int:
@@ -111,63 +133,106 @@ async def _redrive_by_sqs(desk: Desk, task_queue: TaskQueue, options: Namespace)
     finally:
         progress.end()
     if options.json:
-        print_json({"dryRun": False, "by": "move-task", "done": moved, "failed": [], "notFound": [], "cutShort": None})
+        print_json(_json_of(Outcome(), [], {"by": "move-task", "done": moved}))
     else:
         _say(f"{moved} put back, by SQS itself.")
     return EXIT_DONE
 
 
-async def _dry_run(desk: Desk, options: Namespace, what: str) -> int:
-    outcome = await _act(desk, options, nothing, Pace(0))
-    status = _tell(outcome, options, f"would be {what}", {"dryRun": True})
+async def _selectable(desk: Desk, options: Namespace) -> Inventory:
+    """Read what messages can be chosen from.
+
+    With --all that is about twice as many as SQS counts, which it does late: where letters arrive faster than they are
+    read, the reading has to end all the same.
+    """
+    about = await desk.about()
+    limit = options.limit or (min(MOST_HIDDEN, 2 * about + _UNCOUNTED) if options.all else SELECT_LIMIT)
+    inventory = await _inventory(desk, about, limit)
+    if options.all and options.limit is None and inventory.is_partial and not inventory.cut_short:
+        _warn("Letters kept arriving while the queue was read: the later ones are left for the next time.")
+    return inventory
+
+
+async def _inventory(
+    desk: Desk, about: int, limit: int, is_last: Callable[[Letter], bool] = lambda _: False
+) -> Inventory:
+    progress = Progress(min(limit, about), sys.stderr, "read ")
+    try:
+        async with opened(desk.dead_letters, hold_seconds(limit)) as reader:
+            return await take_inventory(reader, about, limit, on_progress=progress, is_last=is_last)
+    finally:
+        progress.end()
+
+
+async def _act(desk: Desk, inventory: Inventory, names: Collection[str], act: Act, pace: Pace) -> Outcome:
+    progress = Progress(len(names), sys.stderr)
+    outcome = None
+    try:
+        async with opened(desk.dead_letters, hold_seconds(len(inventory.entries))) as reader:
+            outcome = await carry_out(reader, inventory, names, act, pace, progress)
+    except asyncio.CancelledError:
+        if outcome is None:
+            raise
+        outcome.is_interrupted = True  # all was done by then, and has to be reported
+    finally:
+        progress.end()
+    return outcome
+
+
+def _dry_run(
+    inventory: Inventory, names: Collection[str], duplicates: Collection[str], options: Namespace, what: str
+) -> int:
+    outcome = Outcome(cut_short=inventory.cut_short)
+    for name, entry in inventory.entries.items():
+        if name in names:
+            outcome.results[name] = (entry.letter, Result(is_duplicate=name in duplicates))
+    status = _report(outcome, inventory, options, f"would be {what}", {"dryRun": True})
     if not options.json and outcome.done:
         _say("Nothing was done; --yes does it.")
     return status
 
 
-async def _act(desk: Desk, options: Namespace, act: Act, pace: Pace) -> Outcome:
-    selection = Selection(frozenset(options.ids))
-    held = selection.ids or act is nothing
-    limit = options.limit or (SELECT_LIMIT if held else sys.maxsize)  # what is moved or deleted is not held
-    progress = Progress(len(selection.ids) or min(limit, await desk.about()), sys.stderr)
-    # What arrives while all is put back is left out: a task that fails again would go round for ever.
-    before_ms = math.inf if held else await desk.dead_letters.now_ms()
-    try:
-        async with opened(desk.dead_letters, limit, before_ms) as reader:
-            return await carry_out(reader, selection, act, pace, progress)
-    finally:
-        progress.end()
-
-
-def _tell(outcome: Outcome, options: Namespace, what: str, more: dict[str, Any]) -> int:
-    missing = sorted(set(options.ids) - outcome.found)
+def _report(outcome: Outcome, inventory: Inventory, options: Namespace, what: str, more: dict[str, Any]) -> int:
+    missing = sorted(set(options.ids) - inventory.found(options.ids))
     if options.json:
-        failed = [{**letter.summary(), "error": reason} for letter, reason in outcome.failed]
-        messages = [letter.summary() for letter in outcome.done]
-        told = {"dryRun": False, "done": len(messages), "messages": messages, "failed": failed, "notFound": missing}
-        print_json(told | more | {"cutShort": outcome.cut_short})
+        print_json(_json_of(outcome, missing, more))
     else:
         _say_outcome(outcome, missing, what)
+    if outcome.is_interrupted:
+        return EXIT_INTERRUPTED
     if outcome.failed or outcome.cut_short:
         return EXIT_FAILED
     return EXIT_NOT_FOUND if missing else EXIT_DONE
+
+
+def _json_of(outcome: Outcome, missing: list[str], more: dict[str, Any]) -> dict[str, Any]:
+    messages = [letter.summary() for letter in outcome.done]
+    return {
+        "dryRun": False,
+        "done": len(messages),
+        "duplicates": outcome.duplicates,
+        "messages": messages,
+        "failed": [{**letter.summary(), "error": error} for letter, error in outcome.failed],
+        "notFound": missing,
+        "cutShort": outcome.cut_short,
+        **more,
+    }
 
 
 def _say_outcome(outcome: Outcome, missing: list[str], what: str) -> None:
     if outcome.done:
         _say(table(outcome.done) + "\n")
     _say(f"{len(outcome.done)} {what}.")
-    for letter, reason in outcome.failed:
-        _warn(f"{letter.id} (task {letter.task_id}) was left: {reason}.")
+    if outcome.duplicates:
+        verb = "would be" if what.startswith("would") else "were"
+        _say(f"{outcome.duplicates} duplicates of these {verb} deleted, not put back.")
+    for letter, error in outcome.failed:
+        _warn(f"{letter.id} (task {letter.task_id}) was left: {error}.")
     if outcome.cut_short:
         _warn(_CUT_SHORT.format(outcome.cut_short))
         return
     for name in missing:
         _warn(f"No message of the dead-letter queue is called {name}.")
-
-
-def _silent(_done: int) -> None:
-    pass
 
 
 def _say(text: str) -> None:

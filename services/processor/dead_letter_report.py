@@ -47,10 +47,14 @@ class Progress:
     """How far it is: a bar on a terminal, a line every few seconds elsewhere.
 
     :param total: about how many there are; SQS knows no better.
+    :param verb: what is done to them, where that has to be said.
     """
 
-    def __init__(self, total: int, stream: TextIO, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, total: int, stream: TextIO, verb: str = "", *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._total = total
+        self._verb = verb
         self._stream = stream
         self._clock = clock
         self._is_terminal = stream.isatty()
@@ -64,7 +68,7 @@ class Progress:
             return
         self._told_at = self._clock()
         self._told = True
-        self._stream.write(self._bar(done) if self._is_terminal else f"{done} of about {self._total}\n")
+        self._stream.write(self._bar(done) if self._is_terminal else f"{self._count(done)}\n")
         self._stream.flush()
 
     def end(self) -> None:
@@ -74,7 +78,10 @@ class Progress:
 
     def _bar(self, done: int) -> str:
         filled = _BAR_WIDTH * min(done, self._total) // max(1, self._total)
-        return f"\r[{'#' * filled:<{_BAR_WIDTH}}] {done} of about {self._total}"
+        return f"\r[{'#' * filled:<{_BAR_WIDTH}}] {self._count(done)}"
+
+    def _count(self, done: int) -> str:
+        return f"{self._verb}{done} of about {self._total}"
 
 
 def _row(letter: Letter) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.errors import PermanentError, Transient
+from services.processor.dead_letter_reader import ended
 
 if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_sqs import SQSClient
@@ -38,13 +39,15 @@ class MoveTask:
         """Start the move and wait for its end; answers how many messages went. Cancelled, it cancels the move.
 
         :raises NoMoveTask: when it could not be started; nothing has moved then.
-        :raises MoveTaskFailed: when it ended without having moved everything.
+        :raises MoveTaskFailed: when it ended without having moved everything, or nobody knows whether it goes on.
         """
-        handle = await self._start(per_second)
+        starting = asyncio.ensure_future(self._start(per_second))
         try:
+            await ended(starting)  # cut off, nobody would cancel what it starts
+            starting.result()
             return await self._until_ended(on_progress)
         except asyncio.CancelledError:
-            await self._client.cancel_message_move_task(TaskHandle=handle)
+            await self._cancel(starting)
             raise
 
     async def _start(self, per_second: float) -> str:
@@ -54,11 +57,27 @@ class MoveTask:
                 answer = await self._client.start_message_move_task(
                     SourceArn=self._source_arn, DestinationArn=self._destination_arn, **limit
                 )
-        except (ClientError, BotoCoreError) as error:
-            raise NoMoveTask(_reason(error)) from error
-        except TimeoutError:
-            raise NoMoveTask(f"no answer within {CALL_SECONDS:g} s") from None
+        except (ClientError, BotoCoreError, TimeoutError) as error:
+            if _is_refusal(error):
+                raise NoMoveTask(_reason(error)) from error
+            # To move the messages by ourselves as well would move some of them twice.
+            raise MoveTaskFailed(f"nobody knows whether SQS moves the queue: {_reason(error)}") from error
         return answer["TaskHandle"]
+
+    async def _cancel(self, starting: "asyncio.Future[str]") -> None:
+        """Cancel the move if it was started."""
+        if isinstance(starting.exception(), NoMoveTask):
+            return
+        cancelling = asyncio.ensure_future(self._cancel_move(starting.result()))
+        await ended(cancelling)
+        cancelling.result()
+
+    async def _cancel_move(self, handle: str) -> None:
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                await self._client.cancel_message_move_task(TaskHandle=handle)
+        except (ClientError, BotoCoreError, TimeoutError) as error:
+            raise MoveTaskFailed(f"it goes on, but cannot be cancelled: {_reason(error)}") from error
 
     async def _until_ended(self, on_progress: Callable[[int], None]) -> int:
         while True:
@@ -83,6 +102,13 @@ class MoveTask:
 
 def _whole(per_second: float) -> int:
     return min(MOST_PER_SECOND, max(1, math.floor(per_second)))
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Tell whether SQS has answered that it does not do it."""
+    if not isinstance(error, ClientError):
+        return False
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)) < 500
 
 
 def _reason(error: Exception) -> str:

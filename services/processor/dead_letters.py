@@ -1,12 +1,13 @@
 """Operate the dead-letter queue: ``python -m services.processor.dead_letters list|show|redrive|purge``.
 
 Exit status: 0 done; 1 something failed, or a queue cannot be used; 2 the command line is wrong; 3 a message that was
-named is not there; 130 interrupted (what was held is given back).
+named is not there; 130 interrupted by SIGINT or SIGTERM (what was held is given back).
 """
 
 import argparse
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -18,10 +19,9 @@ from services.common.errors import Transient
 from services.common.settings import SettingsError, is_http_url
 from services.common.task_queue import TaskQueue
 from services.processor import dead_letter_commands as commands
-from services.processor.dead_letter_commands import EXIT_FAILED, SELECT_LIMIT, Desk
+from services.processor.dead_letter_commands import EXIT_FAILED, EXIT_INTERRUPTED, MOST_HIDDEN, SELECT_LIMIT, Desk
 from services.processor.dead_letter_reader import WAIT_SECONDS
 
-EXIT_INTERRUPTED = 130
 LIST_LIMIT = 100
 
 _LIMIT_TEXT = f"most messages looked at ({LIST_LIMIT} for list, {SELECT_LIMIT} where messages are named or not touched)"
@@ -35,19 +35,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     _check(parser, options)
     try:
-        return asyncio.run(_run(options))
-    except KeyboardInterrupt:
-        sys.stderr.write("Interrupted; what was looked at is given back.\n")
-        return EXIT_INTERRUPTED
+        status = asyncio.run(_run(options))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        status = EXIT_INTERRUPTED
     except (Transient, BotoCoreError) as error:
         sys.stderr.write(_sentence(error, options) + "\n")
         return EXIT_FAILED
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_FAILED
+    if status == EXIT_INTERRUPTED:
+        sys.stderr.write("Interrupted; what was looked at is given back.\n")
+    return status
 
 
 async def _run(options: argparse.Namespace) -> int:
+    command = asyncio.current_task()
+    assert command is not None  # noqa: S101 — it runs in one
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, command.cancel)  # SIGINT does that by itself
     async with sqs_client(wait_seconds=WAIT_SECONDS) as client:
         task_queue = TaskQueue(client, options.task_queue_url) if options.task_queue_url else None
         desk = Desk(client, TaskQueue(client, options.dead_letter_queue_url), task_queue)
@@ -109,7 +114,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
 
 def _count(text: str) -> int:
     value = int(text)
-    if not 1 <= value <= 100_000:
+    if not 1 <= value <= MOST_HIDDEN:
         raise argparse.ArgumentTypeError("must be from 1 to 100000")
     return value
 

@@ -3,22 +3,24 @@
 import asyncio
 import json
 import signal
-import sys
-import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 import pytest
 
 from services.common.errors import PermanentError
 from services.common.task_queue import QueueUnavailable, TaskQueue
-from services.processor.dead_letter_move import Pace, Redrive, Selection, carry_out
+from services.processor.dead_letter_inventory import take_inventory
+from services.processor.dead_letter_move import Pace, Redrive, carry_out
 from services.processor.dead_letter_reader import opened
 from services.processor.task import Task
-from tests.support.dead_letter_desk import command_with, dead_letters_command, set_aside, waiting
+from tests.support.dead_letter_desk import command_with, dead_letters_command, interrupted, set_aside, waiting
 from tests.support.processor_here import processor_here
 from tests.support.processor_stage import ProcessorStage
 from tests.support.soon import soon
+
+BOTH_SIGNALS = pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 
 
 async def test_list_counts_reasons_and_gives_everything_back(stage: ProcessorStage) -> None:
@@ -73,7 +75,7 @@ async def test_show_of_an_unknown_message_says_so(stage: ProcessorStage) -> None
 
 
 async def test_a_redriven_task_is_the_task_it_was_and_marked(stage: ProcessorStage) -> None:
-    await set_aside(stage, "wanted", body="the body", idempotent="true", traceparent="00-1-2-00")
+    message_id = await set_aside(stage, "wanted", body="the body", idempotent="true", traceparent="00-1-2-00")
     await set_aside(stage, "another")
     said = await dead_letters_command(stage, "redrive", "wanted", "--json")
     assert (said.status, said.json["done"], said.json["by"]) == (0, 1, "copy"), said.err
@@ -88,7 +90,7 @@ async def test_a_redriven_task_is_the_task_it_was_and_marked(stage: ProcessorSta
         "taskId": "wanted",
         "idempotent": "true",
         "traceparent": "00-1-2-00",
-        "redriven": "true",
+        "redriven": message_id,
     }
 
 
@@ -152,29 +154,37 @@ async def test_a_server_that_is_not_there_is_told_in_a_sentence(stage: Processor
     assert said.err.count("\n") == 1
 
 
-async def test_an_interrupted_command_gives_back_what_it_holds(stage: ProcessorStage, tmp_path: Path) -> None:
+@BOTH_SIGNALS
+async def test_an_interrupted_command_gives_back_what_it_holds(
+    stage: ProcessorStage, signal_number: signal.Signals
+) -> None:
     for number in range(3):
         await set_aside(stage, f"task-{number}")
-    with (tmp_path / "err").open("wb") as err:
-        process = await asyncio.create_subprocess_exec(
-            # Named is one that is not there: it looks on until the queue gives nothing more, a second at least.
-            *(sys.executable, "-m", "services.processor.dead_letters", "show", "unknown"),
-            env=stage.environment(),
-            stderr=err,
-            # Whoever runs the tests in the background of a shell has it ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-        )
 
-        async def holds_them() -> bool:
-            return (await stage.depth(stage.dead_letter_queue_url)) == (0, 3)
+    async def holds_them() -> bool:
+        return (await stage.depth(stage.dead_letter_queue_url)) == (0, 3)
 
-        await soon(holds_them, seconds=20)
-        process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(20):
-            status = await process.wait()
-    assert status == 130
-    assert (tmp_path / "err").read_text() == "Interrupted; what was looked at is given back.\n"
+    # Named is one that is not there: it looks on until the queue gives nothing more, a second at least.
+    said = await interrupted(stage, holds_them, signal_number, "show", "unknown")
+    assert said.status == 130
+    assert said.err == "Interrupted; what was looked at is given back.\n"
     assert await waiting(stage) == (0, 3)
+
+
+@BOTH_SIGNALS
+async def test_an_interrupted_redrive_says_what_it_did(stage: ProcessorStage, signal_number: signal.Signals) -> None:
+    for number in range(25):
+        await set_aside(stage, f"task-{number}")
+
+    async def has_begun() -> bool:
+        return (await stage.depth())[0] > 0
+
+    options = ("redrive", "--all", "--yes", "--per-second", "1", "--json")
+    said = await interrupted(stage, has_begun, signal_number, *options)
+    assert said.status == 130
+    assert said.err.endswith("Interrupted; what was looked at is given back.\n")
+    assert (said.json["done"], said.json["failed"], said.json["cutShort"]) == (10, [], "it was interrupted")
+    assert await waiting(stage) == (10, 15)
 
 
 @pytest.mark.parametrize("idempotent", [False, True])
@@ -225,8 +235,10 @@ async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(
         broken = False
         letters = Undeletable(stage.sqs, stage.dead_letter_queue_url)
         act = Redrive(TaskQueue(stage.sqs, stage.queue_url), letters)
-        async with opened(letters, 10) as reader:
-            outcome = await carry_out(reader, Selection(frozenset({task_id})), act, Pace(0), lambda _: None)
+        async with opened(letters) as reader:
+            inventory = await take_inventory(reader, 1, 10)
+        async with opened(letters) as reader:
+            outcome = await carry_out(reader, inventory, inventory.named({task_id}), act, Pace(0), lambda _: None)
         ((_, reason),) = outcome.failed
         assert reason == "it is on the task queue, but could not be deleted here: not now"
         await news.wait(2)
@@ -238,12 +250,6 @@ async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(
     assert set(news.statuses()[1:]) == {(task_id, "finished")}
 
 
-async def test_the_server_says_what_time_it_is(stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.common.task_queue.time", None)  # this machine is not asked
-    told = await TaskQueue(stage.sqs, stage.queue_url).now_ms() - time.time() * 1_000
-    assert -5_000 <= told <= 1_000
-
-
 async def test_two_options_and_aws_are_all_that_the_command_needs(stage: ProcessorStage) -> None:
     await set_aside(stage, "task")
     aws = {name: value for name, value in stage.environment().items() if name.startswith("AWS_")}
@@ -252,3 +258,98 @@ async def test_two_options_and_aws_are_all_that_the_command_needs(stage: Process
         said = await command_with(aws, *command, *options)
         assert said.status == 0, said.err
     assert await waiting(stage) == (1, 0)
+
+
+async def test_a_run_of_duplicates_moves_one_and_says_so(stage: ProcessorStage) -> None:
+    for _ in range(3):
+        await set_aside(stage, "task", deadLetterMessageId="delivery")
+    await set_aside(stage, "another")
+    listed = await dead_letters_command(stage, "list", "--json")
+    assert (len(listed.json["messages"]), listed.json["duplicates"]) == (4, 2)
+    dry = await dead_letters_command(stage, "redrive", "--all")
+    assert "2 would be put back.\n2 duplicates of these would be deleted, not put back.\n" in dry.out
+    said = await dead_letters_command(stage, "redrive", "task", "--json")
+    assert (said.status, said.json["done"], said.json["duplicates"]) == (0, 1, 2)
+    assert await waiting(stage) == (1, 1)
+
+
+@pytest.mark.parametrize("per_second", ["0", "20"])
+async def test_what_fails_again_at_once_is_put_back_once(stage: ProcessorStage, per_second: str) -> None:
+    """Also while other tasks keep failing, and at a pace at which much fails meanwhile."""
+    runs: Counter[str] = Counter()
+    failed = asyncio.Event()
+
+    async def handle(task: Task) -> str:
+        runs[task.id] += 1
+        failed.set()
+        raise PermanentError("broken")
+
+    async with processor_here(stage, handle):
+        first = [await stage.send("user", "text") for _ in range(12)]
+        await stage.until_empty()
+        async with failing_meanwhile(stage, failed) as new:
+            options = ("redrive", "--all", "--yes", "--per-second", per_second, "--json")
+            said = await dead_letters_command(stage, *options)
+            assert said.status == 0, said.err
+        await stage.until_empty()
+    assert new
+    assert {runs[task_id] for task_id in first} == {2}
+    assert max(runs[task_id] for task_id in new) <= 2
+    assert {message["taskId"] for message in said.json["messages"]} >= set(first)
+    assert await waiting(stage) == (0, len(first) + len(new))
+
+
+@asynccontextmanager
+async def failing_meanwhile(stage: ProcessorStage, failed: asyncio.Event) -> AsyncIterator[list[str]]:
+    """Send another task that fails whenever one has failed."""
+    new: list[str] = []
+    ended = asyncio.Event()
+
+    async def send() -> None:
+        while not ended.is_set():
+            failed.clear()
+            new.append(await stage.send("user", "text"))
+            await failed.wait()
+
+    sending = asyncio.create_task(send())
+    try:
+        yield new
+    finally:
+        ended.set()
+        failed.set()
+        await sending
+
+
+async def test_what_sqs_itself_moves_back_is_put_back_once(stage: ProcessorStage) -> None:
+    """Tasks whose processes die at once: SQS moves each at its second receive, with its message id and attributes."""
+    arn = (await TaskQueue(stage.sqs, stage.dead_letter_queue_url).attributes("QueueArn"))["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "1"})
+    await stage.sqs.set_queue_attributes(QueueUrl=stage.queue_url, Attributes={"RedrivePolicy": policy})
+    received: Counter[str] = Counter()
+
+    async def die() -> None:
+        while True:
+            answer = await stage.sqs.receive_message(
+                QueueUrl=stage.queue_url,
+                MaxNumberOfMessages=10,
+                VisibilityTimeout=0,
+                WaitTimeSeconds=1,
+                MessageAttributeNames=["All"],
+            )
+            received.update(one["MessageAttributes"]["taskId"]["StringValue"] for one in answer.get("Messages", []))
+
+    task_ids = [await stage.send("user") for _ in range(3)]
+    dying = asyncio.create_task(die())
+    try:
+
+        async def all_moved() -> bool:
+            return await waiting(stage) == (0, 3)
+
+        await soon(all_moved)
+        said = await dead_letters_command(stage, "redrive", "--all", "--yes", "--per-second", "0", "--json")
+        assert (said.status, said.json["done"]) == (0, 3), said.err
+        await soon(all_moved)
+    finally:
+        dying.cancel()
+        await asyncio.wait({dying})
+    assert received == dict.fromkeys(task_ids, 2)

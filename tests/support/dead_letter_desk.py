@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.support.processor_stage import ProcessorStage
+from tests.support.soon import soon
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,26 @@ async def command_with(environment: Mapping[str, str], *arguments: str) -> Said:
         stderr=asyncio.subprocess.PIPE,
     )
     async with asyncio.timeout(40):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Said(process.returncode, out.decode(), err.decode())
+
+
+async def interrupted(
+    stage: ProcessorStage, when: Callable[[], Awaitable[bool]], signal_number: signal.Signals, *arguments: str
+) -> Said:
+    """Run it, and send it a signal once a condition holds."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
+        env=stage.environment(),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # Whoever runs the tests in the background of a shell has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    await soon(when, seconds=20)
+    process.send_signal(signal_number)
+    async with asyncio.timeout(20):
         out, err = await process.communicate()
     assert process.returncode is not None
     return Said(process.returncode, out.decode(), err.decode())

@@ -46,7 +46,6 @@ class FakeTaskQueue:
         """What every call fails with."""
         self.gate = asyncio.Event()
         self.gate.set()
-        self.server_ms = 0
         self.about: dict[str, str] = {}
         """The queue's attributes."""
         self.ready: asyncio.Queue[list[ReceivedMessage]] = asyncio.Queue()
@@ -78,11 +77,6 @@ class FakeTaskQueue:
     async def attributes(self, *names: str) -> Mapping[str, str]:
         await self._answer()
         return {name: self.about[name] for name in names if name in self.about}
-
-    async def now_ms(self) -> int:
-        """Return what the test says."""
-        await self._answer()
-        return self.server_ms
 
     async def _answer(self) -> None:
         await self.gate.wait()

@@ -88,6 +88,14 @@ def test_progress_tells_a_line_every_few_seconds_elsewhere() -> None:
     assert stream.getvalue() == "20 of about 100\n40 of about 100\n"
 
 
+def test_progress_says_what_is_done_where_there_are_two_steps() -> None:
+    clock, stream = HandClock(), io.StringIO()
+    progress = Progress(100, stream, "read ", clock=clock)
+    clock.advance(6)
+    progress(10)
+    assert stream.getvalue() == "read 10 of about 100\n"
+
+
 def test_a_bar_never_overflows_when_sqs_counted_too_few() -> None:
     stream = Terminal()
     progress = Progress(2, stream, clock=HandClock())

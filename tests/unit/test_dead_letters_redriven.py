@@ -49,9 +49,25 @@ def letter(**fields: Any) -> Letter:
 
 def test_a_redriven_message_has_its_own_attributes_and_the_mark() -> None:
     attributes = {"taskId": "1", "traceparent": "t", "deadLetterReason": "permanent", "deadLetterDetail": "d"}
-    message = redriven(letter(attributes=attributes, body="body", user_id="group"))
-    assert message.attributes == {"taskId": "1", "traceparent": "t", "idempotent": "true", "redriven": "true"}
+    message = redriven(letter(message_id="own", attributes=attributes, body="body", user_id="group"))
+    assert message.attributes == {"taskId": "1", "traceparent": "t", "idempotent": "true", "redriven": "own"}
     assert (message.body, message.group_id) == ("body", "group")
+
+
+@pytest.mark.parametrize(
+    ("attributes", "overruled"),
+    [
+        ({"deadLetterMessageId": "delivery"}, "delivery"),
+        ({"deadLetterMessageId": "delivery", "redriven": "earlier"}, "delivery earlier"),
+        ({"redriven": "earlier"}, "own earlier"),  # SQS itself moved a redriven task: that delivery is the letter
+        ({"redriven": "own earlier"}, "own earlier"),
+        ({"redriven": " ".join(map(str, range(20)))}, "own 0 1 2 3 4 5 6"),
+        ({"redriven": "true"}, "own"),
+        ({}, "own"),
+    ],
+)
+def test_a_redrive_names_the_delivery_whose_failure_it_overrules(attributes: dict[str, str], overruled: str) -> None:
+    assert redriven(letter(message_id="own", attributes=attributes)).attributes["redriven"] == overruled
 
 
 def test_a_task_without_an_id_keeps_that_of_its_first_message() -> None:
@@ -59,8 +75,14 @@ def test_a_task_without_an_id_keeps_that_of_its_first_message() -> None:
     assert redriven(letter(message_id="own")).attributes["taskId"] == "own"
 
 
+@pytest.mark.parametrize("unusable", ["", "with space", "x" * 129, "\u00e9"])
+def test_a_task_whose_id_is_none_keeps_the_id_that_the_processor_took(unusable: str) -> None:
+    attributes = {"taskId": unusable, "deadLetterMessageId": "first"}
+    assert redriven(letter(attributes=attributes)).attributes["taskId"] == "first"
+
+
 def test_the_mark_has_room_on_a_message_with_as_many_attributes_as_sqs_takes() -> None:
     attributes = {"taskId": "1", **{f"a{number}": "x" for number in range(MAX_ATTRIBUTES - 1)}}
-    message = redriven(letter(attributes=attributes))
+    message = redriven(letter(message_id="own", attributes=attributes))
     assert len(message.attributes) == MAX_ATTRIBUTES
-    assert message.attributes.items() >= {"taskId": "1", "idempotent": "true", "redriven": "true"}.items()
+    assert message.attributes.items() >= {"taskId": "1", "idempotent": "true", "redriven": "own"}.items()

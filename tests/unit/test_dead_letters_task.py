@@ -4,7 +4,7 @@ import asyncio
 from typing import Any, cast
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from services.processor import dead_letter_task
 from services.processor.dead_letter_task import MoveTask, MoveTaskFailed, NoMoveTask
@@ -16,6 +16,11 @@ class Server:
     def __init__(self, *looks: dict[str, Any], refuses: str | None = None) -> None:
         self.looks = list(looks)
         self.refuses = refuses
+        self.starting = asyncio.Event()
+        self.may_start = asyncio.Event()
+        self.may_start.set()
+        self.error: Exception | None = None
+        """What a start, or a cancellation, fails with."""
         self.started: dict[str, Any] = {}
         self.cancelled: list[str] = []
         self.looked = asyncio.Event()
@@ -23,6 +28,10 @@ class Server:
     async def start_message_move_task(self, **arguments: Any) -> dict[str, str]:
         if self.refuses:
             raise ClientError({"Error": {"Code": self.refuses}}, "StartMessageMoveTask")
+        self.starting.set()
+        await self.may_start.wait()
+        if self.error and not self.looks:
+            raise self.error
         self.started = arguments
         return {"TaskHandle": "handle"}
 
@@ -32,6 +41,8 @@ class Server:
 
     async def cancel_message_move_task(self, *, TaskHandle: str) -> None:  # noqa: N803 — the SDK's name
         self.cancelled.append(TaskHandle)
+        if self.error:
+            raise self.error
 
 
 def task(server: Server) -> MoveTask:
@@ -91,3 +102,43 @@ async def test_an_interrupted_command_cancels_the_move() -> None:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert server.cancelled == ["handle"]
+
+
+async def test_a_command_that_is_interrupted_while_the_move_starts_cancels_the_move() -> None:
+    server = Server({"Status": "RUNNING"})
+    server.may_start.clear()
+    running = asyncio.create_task(task(server).run(1, lambda _: None))
+    await server.starting.wait()
+    running.cancel()
+    server.may_start.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert server.cancelled == ["handle"]
+
+
+async def test_a_move_that_cannot_be_cancelled_is_said_to_go_on() -> None:
+    server = Server({"Status": "RUNNING"})
+    server.error = answered(500)
+    running = asyncio.create_task(task(server).run(1, lambda _: None))
+    await server.looked.wait()
+    running.cancel()
+    with pytest.raises(MoveTaskFailed, match="it goes on, but cannot be cancelled: Code"):
+        await running
+
+
+@pytest.mark.parametrize("lost", ["timeout", "connection", "server"])
+async def test_where_nobody_knows_whether_sqs_moves_the_queue_it_is_not_moved_by_hand(
+    lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    errors: dict[str, Exception] = {"connection": ReadTimeoutError(endpoint_url="http://sqs"), "server": answered(503)}
+    server.error = errors.get(lost)
+    if lost == "timeout":
+        monkeypatch.setattr(dead_letter_task, "CALL_SECONDS", 0.01)
+        server.may_start.clear()
+    with pytest.raises(MoveTaskFailed, match="nobody knows whether SQS moves the queue"):
+        await task(server).run(1, lambda _: None)
+
+
+def answered(status: int) -> ClientError:
+    return ClientError({"Error": {"Code": "Code"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]
