@@ -5,12 +5,13 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.momento import Momento
 from services.common.news_record import NewsRecord
-from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.common.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
 from services.processor.attempts import Attempts
 from services.processor.breaker import Breaker
 from services.processor.claims import Claims
@@ -55,13 +56,13 @@ class Processor:
         self._settings = settings
         self._lifecycle = lifecycle
         self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
-        self._settlement = Settlement(queue, self._leases)
         self._dead_letters: Batcher[OutgoingMessage] = Batcher(dead_letters.send, BatchPolicy(attempts=5))
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
         self._breaker = Breaker(momento, on_closed=self._wake_poller)
         worker = _worker(settings, lifecycle, momento, self._breaker, self._runner, self._dead_letters)
+        self._settlement = Settlement(queue, self._leases, partial(_note_release, worker))
         self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
         self._poller = Poller(
             queue,
@@ -118,6 +119,12 @@ class Processor:
         return True
 
 
+async def _note_release(worker: Worker, message: ReceivedMessage) -> None:
+    """Spare the next delivery isolation, which it gets if it is the last permitted one and nothing is noted."""
+    if worker.policy.is_last(message.receive_count + 1):
+        await worker.attempts.note_unstarted(message)
+
+
 def _worker(
     settings: ProcessorSettings,
     lifecycle: Lifecycle,
@@ -140,7 +147,7 @@ def _worker(
         ),
         breaker=breaker,
         record=record,
-        attempts=Attempts(momento if remembers else None, record),
+        attempts=Attempts(momento if remembers else None, record, lifecycle.background),
         quarantine=Quarantine(),
         claims=Claims(
             momento if remembers else None,

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.processor.quarantine import Quarantine
 
@@ -70,3 +71,49 @@ async def test_one_that_is_cancelled_holds_nobody_up(runs: Runs) -> None:
     assert runs.begun == ["a", "killer"]
     runs.may_end["killer"].set()
     await last
+
+
+def isolated() -> float:
+    return REGISTRY.get_sample_value("notification_api_tasks_isolated") or 0.0
+
+
+async def test_one_runs_and_one_waits_and_there_is_no_room_for_more(
+    runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = isolated()
+    first = runs.start("a")
+    await settled()
+    assert not runs.quarantine.is_full
+    second = runs.start("b")
+    await settled()
+    assert runs.quarantine.is_full
+    assert isolated() - before == 2
+    assert [getattr(line, "waitsFor", None) for line in caplog.records] == [0, 1]
+    second.cancel()
+    await settled()
+    assert not runs.quarantine.is_full
+    runs.may_end["a"].set()
+    await first
+    assert isolated() == before
+
+
+async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
+    """Those that come in the same round of the event loop, too: each asks for room and then takes it."""
+    admitted: list[str] = []
+
+    async def come(name: str) -> None:
+        if not runs.quarantine.is_full:
+            runs.may_end[name] = asyncio.Event()
+            admitted.append(name)
+            await runs._run(name, died_here=False)
+
+    tasks = [asyncio.create_task(come(str(number))) for number in range(20)]
+    await settled()
+    assert len(admitted) == 2
+    for event in runs.may_end.values():
+        event.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_a_requeue_is_counted_and_short(runs: Runs) -> None:
+    assert {runs.quarantine.requeue_seconds() for _ in range(200)} <= set(range(1, 5))
