@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from services.common.batcher import Batcher
@@ -21,6 +20,7 @@ from services.processor.lease import Lease
 from services.processor.metrics import (
     END_TO_END_SECONDS,
     HANDLER_ERRORS,
+    ISOLATIONS,
     QUEUE_WAIT_SECONDS,
     REPEATED,
     task_seconds,
@@ -32,6 +32,7 @@ from services.processor.outcome import (
     Lost,
     RetryPolicy,
     Verdict,
+    can_be_requeued,
     failure_of,
     is_buried,
     is_killer,
@@ -114,6 +115,8 @@ class Worker:
             if past.last is Last.UNREADABLE:  # as in an outage of Momento, which spends deliveries too
                 await self.breaker.check()
             return await self._bury(message, task, data, Reason.DIED, "the last permitted attempt had no end")
+        if self._is_requeued(message, past):
+            return Back(self.quarantine.requeue_seconds(), "isolated")
         try:
             text = await self._handled(lease, task, data, fields, past)
         except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
@@ -123,23 +126,42 @@ class Worker:
         await self._tell(message, task, finished(task.task_id, text, _now_ms()))
         return Done("finished")
 
+    def _is_requeued(self, message: ReceivedMessage, past: Past) -> bool:
+        """Tell whether a task that has to run isolated is left to other replicas, so that it holds no slot here."""
+        is_isolated = is_suspect(past, message.receive_count, self.policy)
+        return is_isolated and self.quarantine.is_full and can_be_requeued(past, message.receive_count, self.policy)
+
     async def _handled(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past) -> str:
+        """Run the handler, isolated where the task may have killed its process."""
+        message = lease.message
+        if not is_suspect(past, message.receive_count, self.policy):
+            return await self._noted(lease, task, data, fields, past, Last.BESIDE)
+        async with self.quarantine.alone(died_here=past.last is Last.ALONE):
+            # Meanwhile a process that was only slow may have noted the end.
+            now = await self.attempts.past(message)
+            if now.last is not Last.ENDED:
+                ISOLATIONS.labels("ran").inc()
+                return await self._noted(lease, task, data, fields, past, Last.ALONE)
+        ISOLATIONS.labels("cleared").inc()
+        return await self._noted(lease, task, data, fields, now, Last.BESIDE)
+
+    async def _noted(
+        self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past, start: Last
+    ) -> str:
         """Run the handler, and leave a note in the cache that tells whether the attempt of a redelivery had an end."""
         message = lease.message
-        apart = is_suspect(past, message.receive_count, self.policy)
-        async with self.quarantine.alone(died_here=past.last is Last.ALONE) if apart else nullcontext():
-            try:
-                if message.receive_count > 1:
-                    await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
-                else:
-                    QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
-                text = await self._run(lease, task, data, fields, past)
-                if message.receive_count > 1:  # telling may take long, and whose process dies meanwhile is no killer
-                    await self.attempts.note(message, past.failed, Last.ENDED)
-                return text
-            except asyncio.CancelledError:  # a drain, or a lost lease
-                await self.attempts.note(message, past.failed, Last.ENDED)
-                raise
+        try:
+            if message.receive_count > 1:
+                await self.attempts.note(message, past.failed, start, skipped=past.skipped)
+            else:
+                QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+            text = await self._run(lease, task, data, fields, past)
+            if message.receive_count > 1:  # telling may take long, and whose process dies meanwhile is no killer
+                await self.attempts.note(message, past.failed, Last.ENDED, late=lease.over)
+            return text
+        except asyncio.CancelledError:  # a drain, or a lost lease
+            await self.attempts.note(message, past.failed, Last.ENDED, late=lease.over)
+            raise
 
     async def _run(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past) -> str:
         handed = Task(
@@ -163,7 +185,7 @@ class Worker:
         return text
 
     async def _lost(self, message: ReceivedMessage, past: Past) -> Verdict:
-        await self.attempts.note(message, past.failed, Last.ENDED)
+        await self.attempts.note(message, past.failed, Last.ENDED, late=True)
         return Lost()
 
     async def _tell(self, message: ReceivedMessage, task: TaskMessage, notification: Notification) -> None:
