@@ -65,7 +65,7 @@ async def slow_process(stage: ProcessorStage, folder: Path) -> AsyncIterator[Slo
     async with (
         momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
         sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy,
-        processor_process(stage, folder, AWS_ENDPOINT_URL=proxy.url) as process,
+        processor_process(stage, folder, AWS_ENDPOINT_URL=proxy.url, VISIBILITY_TIMEOUT_SECONDS="5") as process,
     ):
         proxy.fault(action="ChangeMessageVisibilityBatch", status=503)
         notes = Notes(sdk, stage.cache_name, [await send(stage, do="wait", seconds=600) for _ in range(TASKS)])

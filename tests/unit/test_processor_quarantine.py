@@ -81,19 +81,19 @@ async def test_one_runs_and_one_waits_and_there_is_no_room_for_more(
     runs: Runs, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = isolated()
-    first = runs.start("a")
-    await settled()
-    assert not runs.quarantine.is_full
-    second = runs.start("b")
-    await settled()
+    tasks: list[asyncio.Task[None]] = []
+    room: list[bool] = []
+    for name in "ab":
+        room.append(not runs.quarantine.is_full)
+        tasks.append(runs.start(name))
+        await settled()
+    assert room == [True, True]
     assert runs.quarantine.is_full
     assert isolated() - before == 2
     assert [getattr(line, "waitsFor", None) for line in caplog.records] == [0, 1]
-    second.cancel()
-    await settled()
-    assert not runs.quarantine.is_full
+    tasks[1].cancel()
     runs.may_end["a"].set()
-    await first
+    await asyncio.wait(tasks)
     assert isolated() == before
 
 
