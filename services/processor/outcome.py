@@ -93,9 +93,12 @@ def is_killer(past: Past, deliveries: int, policy: RetryPolicy) -> bool:
     return counted > policy.max_attempts and past.last in {Last.ALONE, Last.UNREADABLE}
 
 
-def can_be_requeued(past: Past, deliveries: int, policy: RetryPolicy) -> bool:
-    """Tell whether a delivery can be requeued before its start without costing the task an attempt."""
-    return policy.attempt(past, deliveries + 1) == past.failed + 1
+def can_be_requeued(deliveries: int, policy: RetryPolicy) -> bool:
+    """Tell whether a delivery can be requeued before its start without costing the task an attempt.
+
+    The deliveries beyond MAX_ATTEMPTS are left for poison pills, which have to be found before the queue moves them.
+    """
+    return not policy.is_last(deliveries)
 
 
 def is_buried(failure: Failure, attempt: int, policy: RetryPolicy) -> bool:

@@ -12,7 +12,10 @@ logger = logging.getLogger(__name__)
 
 MOST_HELD = 2
 """One that runs isolated and one that waits for it. Each that waits holds a slot, and other replicas may be idle."""
-REQUEUE_SECONDS = (1.0, 4.0)
+REQUEUE_SECONDS = 4.0
+"""The longest pause before a requeued task may be received again; three times as long after each earlier requeue, since
+idle replicas would have taken it by then."""
+REQUEUE_CAP_SECONDS = 30.0
 
 
 class Quarantine:
@@ -29,11 +32,14 @@ class Quarantine:
         """Whether no further task should wait in this process if it can be requeued instead."""
         return self._held >= MOST_HELD
 
-    def requeue_seconds(self) -> int:
-        """Note that a task is requeued instead of waiting; answers after how long it may be received again."""
+    def requeue_seconds(self, earlier: int) -> int:
+        """Note that a task is requeued instead of waiting; answers after how long it may be received again.
+
+        :param earlier: how often it was requeued before.
+        """
         ISOLATIONS.labels("requeued").inc()
         logger.info("possible poison pill, requeued: others run isolated here", extra={"action": "isolation"})
-        return round(random.uniform(*REQUEUE_SECONDS))
+        return round(random.uniform(1.0, min(REQUEUE_CAP_SECONDS, REQUEUE_SECONDS * 3 ** min(earlier, 5))))
 
     @asynccontextmanager
     async def alone(self, *, died_here: bool) -> AsyncIterator[None]:

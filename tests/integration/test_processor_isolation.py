@@ -171,7 +171,7 @@ async def test_tasks_that_wait_to_run_isolated_leave_the_slots_to_others_and_go_
             await stage.send("other")
             await news.wait(1)
             async with processor_here(stage, Meeting(1), **settings):
-                await isolated_news.wait(4)
+                await isolated_news.wait(2)
             end.set()
             await isolated_news.wait(6)
             await stage.until_empty()

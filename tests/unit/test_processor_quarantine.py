@@ -115,5 +115,8 @@ async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_a_requeue_is_counted_and_short(runs: Runs) -> None:
-    assert {runs.quarantine.requeue_seconds() for _ in range(200)} <= set(range(1, 5))
+@pytest.mark.parametrize(("earlier", "longest"), [(0, 4), (1, 12), (2, 30), (1_000, 30)])
+async def test_a_requeue_pauses_longer_each_time(runs: Runs, earlier: int, longest: int) -> None:
+    pauses = {runs.quarantine.requeue_seconds(earlier) for _ in range(300)}
+    assert pauses <= set(range(1, longest + 1))
+    assert max(pauses) > longest / 2
