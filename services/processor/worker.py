@@ -116,7 +116,7 @@ class Worker:
                 await self.breaker.check()
             return await self._bury(message, task, data, Reason.DIED, "the last permitted attempt had no end")
         if self._is_requeued(message, past):
-            return Back(self.quarantine.requeue_seconds(), "isolated")
+            return Back(self.quarantine.requeue_seconds(past.skipped), "isolated")
         try:
             text = await self._handled(lease, task, data, fields, past)
         except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
@@ -129,7 +129,7 @@ class Worker:
     def _is_requeued(self, message: ReceivedMessage, past: Past) -> bool:
         """Tell whether a task that has to run isolated is left to other replicas, so that it holds no slot here."""
         is_isolated = is_suspect(past, message.receive_count, self.policy)
-        return is_isolated and self.quarantine.is_full and can_be_requeued(past, message.receive_count, self.policy)
+        return is_isolated and self.quarantine.is_full and can_be_requeued(message.receive_count, self.policy)
 
     async def _handled(self, lease: Lease, task: TaskMessage, data: str, fields: dict[str, object], past: Past) -> str:
         """Run the handler, isolated where the task may have killed its process."""
