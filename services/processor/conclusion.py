@@ -62,7 +62,7 @@ class Conclusion:
         return await self._find(task.user_id, task.task_id, delivery.message)
 
     async def store_last(self, delivery: Delivery) -> bool:
-        """Store what the task has come to before its delivery is cut off; answers whether it has come to anything.
+        """Store what the task has come to before its delivery is cut off; answers whether it is stored.
 
         A failure whose dead letter is not sent is not stored: whoever found it would not send that letter.
         """
@@ -70,7 +70,7 @@ class Conclusion:
         if result is None or result.dead_letter is not None:
             return False
         await self.record.store_last(result)
-        return True
+        return result.stored
 
     async def finished(self, delivery: Delivery) -> Verdict:
         """Deliver the result that the handler's end has left."""

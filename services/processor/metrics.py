@@ -51,6 +51,17 @@ RETURNED = Counter("messages_returned", "Messages given back to the queue, by re
 DEAD_LETTERED = Counter(
     "tasks_dead_lettered", "Messages moved to the dead-letter queue.", ("reason",), namespace=PREFIX
 )
+ISOLATED = Gauge(
+    "tasks_isolated",
+    "Possible poison pills held: the one that runs isolated, and those that wait for it with a slot each.",
+    namespace=PREFIX,
+)
+ISOLATIONS = Counter(
+    "isolations",
+    "Possible poison pills, by what became of the delivery: run isolated, requeued, or cleared while it waited.",
+    ("outcome",),
+    namespace=PREFIX,
+)
 RECORD_UNAVAILABLE = Counter(
     "record_unavailable",
     "Cache calls that failed or were left out: `write` is tried again, `refused` never works, without the others"

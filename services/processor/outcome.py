@@ -105,9 +105,19 @@ def is_suspect(past: Past, deliveries: int, policy: RetryPolicy) -> bool:
 def is_killer(past: Past, deliveries: int, policy: RetryPolicy) -> bool:
     """Tell whether a task is set aside unrun: beyond its attempts, and the last one, run apart, had no end.
 
-    Where the cache does not say, the deliveries alone decide.
+    Deliveries without a start do not count, as far as the queue's own limit of twice MAX_ATTEMPTS permits. Where the
+    cache does not say, the deliveries alone decide.
     """
-    return deliveries > policy.max_attempts and past.last in {Last.ALONE, Last.UNREADABLE}
+    counted = deliveries - min(past.skipped, policy.max_attempts - 1)
+    return counted > policy.max_attempts and past.last in {Last.ALONE, Last.UNREADABLE}
+
+
+def can_be_requeued(deliveries: int, policy: RetryPolicy) -> bool:
+    """Tell whether a delivery can be requeued before its start without costing the task an attempt.
+
+    The deliveries beyond MAX_ATTEMPTS are left for poison pills, which have to be found before the queue moves them.
+    """
+    return not policy.is_last(deliveries)
 
 
 def is_buried(failure: Failure, attempt: int, policy: RetryPolicy) -> bool:

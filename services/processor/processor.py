@@ -5,12 +5,13 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.momento import Momento
 from services.common.news_record import NewsRecord
-from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.common.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
 from services.processor.attempts import Attempts
 from services.processor.breaker import Breaker
 from services.processor.claims import Claims
@@ -57,7 +58,6 @@ class Processor:
         self._settings = settings
         self._lifecycle = lifecycle
         self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
-        self._settlement = Settlement(queue, self._leases)
         self._dead_letters: Batcher[OutgoingMessage] = Batcher(
             dead_letters.send, BatchPolicy(attempts=5), max_bytes=lambda: dead_letters.limit.batch_bytes
         )
@@ -67,6 +67,7 @@ class Processor:
         stores = settings.news_retention_seconds > 0
         self._breaker = Breaker(momento, on_closed=self._wake_poller, stores=stores)
         worker = _worker(settings, lifecycle, momento, self._breaker, self._runner, self._dead_letters)
+        self._settlement = Settlement(queue, self._leases, partial(_note_release, worker))
         self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
         self._poller = Poller(
             queue,
@@ -123,6 +124,12 @@ class Processor:
         return True
 
 
+async def _note_release(worker: Worker, message: ReceivedMessage) -> None:
+    """Spare the next delivery isolation, which it gets if it is the last permitted one and nothing is noted."""
+    if worker.policy.is_last(message.receive_count + 1):
+        await worker.attempts.note_unstarted(message)
+
+
 def _worker(
     settings: ProcessorSettings,
     lifecycle: Lifecycle,
@@ -153,7 +160,7 @@ def _worker(
             dead_letters=dead_letters,
             background=lifecycle.background,
         ),
-        attempts=Attempts(momento if remembers else None, record),
+        attempts=Attempts(momento if remembers else None, record, lifecycle.background),
         quarantine=Quarantine(),
         claims=Claims(
             momento if remembers else None,

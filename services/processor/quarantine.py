@@ -1,8 +1,21 @@
 """Quarantine: tasks that may have killed their process run one at a time, so that the next death has one suspect."""
 
 import asyncio
+import logging
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from services.processor.metrics import ISOLATED, ISOLATIONS
+
+logger = logging.getLogger(__name__)
+
+MOST_HELD = 2
+"""One that runs isolated and one that waits for it. Each that waits holds a slot, and other replicas may be idle."""
+REQUEUE_SECONDS = 4.0
+"""The longest pause before a requeued task may be received again; three times as long after each earlier requeue, since
+idle replicas would have taken it by then."""
+REQUEUE_CAP_SECONDS = 30.0
 
 
 class Quarantine:
@@ -10,19 +23,44 @@ class Quarantine:
 
     def __init__(self) -> None:
         self._changed = asyncio.Condition()
+        self._held = 0
         self._taken = False
         self._first_in_line = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further task should wait in this process if it can be requeued instead."""
+        return self._held >= MOST_HELD
+
+    def requeue_seconds(self, earlier: int) -> int:
+        """Note that a task is requeued instead of waiting; answers after how long it may be received again.
+
+        :param earlier: how often it was requeued before.
+        """
+        ISOLATIONS.labels("requeued").inc()
+        logger.info("possible poison pill, requeued: others run isolated here", extra={"action": "isolation"})
+        return round(random.uniform(1.0, min(REQUEUE_CAP_SECONDS, REQUEUE_SECONDS * 3 ** min(earlier, 5))))
 
     @asynccontextmanager
     async def alone(self, *, died_here: bool) -> AsyncIterator[None]:
         """Wait for the turn, and keep other suspects waiting for the block."""
-        await self._take(died_here=died_here)
+        self._held += 1
+        ISOLATED.inc()
         try:
-            yield
+            logger.warning(
+                "possible poison pill: no end of its last attempt is known, it runs isolated",
+                extra={"action": "isolation", "waitsFor": self._held - 1},
+            )
+            await self._take(died_here=died_here)
+            try:
+                yield
+            finally:
+                self._taken = False
+                async with self._changed:
+                    self._changed.notify_all()
         finally:
-            self._taken = False
-            async with self._changed:
-                self._changed.notify_all()
+            self._held -= 1
+            ISOLATED.dec()
 
     async def _take(self, *, died_here: bool) -> None:
         async with self._changed:

@@ -1,10 +1,11 @@
 """Settling messages on the queue: deletions and returns, in batches of ten or after a few milliseconds."""
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.errors import PermanentError, Transient
-from services.common.task_queue import TaskQueue, Visibility
+from services.common.task_queue import ReceivedMessage, TaskQueue, Visibility
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
 from services.processor.metrics import ACK_ERRORS, RETURNED, processed
@@ -22,11 +23,24 @@ _POLICY = BatchPolicy(
 )
 
 
-class Settlement:
-    """Carries out verdicts. The heartbeat ends first, so that none can follow the deletion or the return."""
+async def _without_note(_: ReceivedMessage) -> None:
+    pass
 
-    def __init__(self, queue: TaskQueue, leases: LeaseKeeper) -> None:
+
+class Settlement:
+    """Carries out verdicts. The heartbeat ends first, so that none can follow the deletion or the return.
+
+    :param note_release: called before a message may be received again, but for one that is to run isolated.
+    """
+
+    def __init__(
+        self,
+        queue: TaskQueue,
+        leases: LeaseKeeper,
+        note_release: Callable[[ReceivedMessage], Awaitable[None]] = _without_note,
+    ) -> None:
         self._leases = leases
+        self._note_release = note_release
         self._deletes: Batcher[str] = Batcher(queue.delete, _POLICY)
         self._returns: Batcher[Visibility] = Batcher(queue.change_visibility, _POLICY)
 
@@ -40,12 +54,15 @@ class Settlement:
             processed("returned").inc()
             return await self.give_back(lease, verdict.seconds, verdict.reason)
         processed("lost").inc()
+        await self._note_release(lease.message)
         return True
 
     async def give_back(self, lease: Lease, seconds: int, reason: str) -> bool:
         """Make the message visible after `seconds`; without SQS it comes back when its lease is over."""
         await self._leases.let_go(lease)
         RETURNED.labels(reason).inc()
+        if reason != "isolated":
+            await self._note_release(lease.message)
         try:
             await self._returns.submit(Visibility(lease.message.receipt_handle, seconds))
         except (Transient, PermanentError) as error:

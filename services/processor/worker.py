@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 from services.common.describe import describe_error, describe_traceback
@@ -20,7 +19,7 @@ from services.processor.conclusion import Conclusion
 from services.processor.dead_letter import Reason
 from services.processor.delivery import Delivery
 from services.processor.lease import Lease
-from services.processor.metrics import HANDLER_ERRORS, QUEUE_WAIT_SECONDS, task_seconds
+from services.processor.metrics import HANDLER_ERRORS, ISOLATIONS, QUEUE_WAIT_SECONDS, task_seconds
 from services.processor.outcome import (
     Back,
     Done,
@@ -28,6 +27,7 @@ from services.processor.outcome import (
     Lost,
     RetryPolicy,
     Verdict,
+    can_be_requeued,
     failure_of,
     is_buried,
     is_killer,
@@ -110,17 +110,33 @@ class Worker:
 
     async def _attempt(self, delivery: Delivery) -> Verdict:
         message = delivery.message
-        past = delivery.past = await self.attempts.past(message)
-        if is_killer(past, message.receive_count, self.policy):
-            if past.last is Last.UNREADABLE:  # as in an outage of Momento, which spends deliveries too
-                await self.breaker.check()
+        delivery.past = await self.attempts.past(message)
+        if await self._is_killer(delivery):
             return await self.conclusion.dead_letter(delivery, Reason.DIED, "the last permitted attempt had no end")
+        if self._is_requeued(delivery):
+            return Back(self.quarantine.requeue_seconds(delivery.past.skipped), "isolated")
         try:
             return await self._tried(delivery)
         except asyncio.CancelledError:  # a drain, or a lost lease; the result first
-            if not await self.conclusion.store_last(delivery):
-                await self._note_end(delivery)
+            await self._store_or_note_end(delivery)
             raise
+
+    async def _is_killer(self, delivery: Delivery) -> bool:
+        """Tell whether the task is given up unrun.
+
+        :raises Transient, PermanentError: in an outage of Momento, which spends deliveries as well.
+        """
+        message = delivery.message
+        if is_killer(delivery.past, message.receive_count, self.policy) and delivery.past.last is Last.UNREADABLE:
+            await self.breaker.check()
+            delivery.past = await self.attempts.read(message)
+        return is_killer(delivery.past, message.receive_count, self.policy)
+
+    def _is_requeued(self, delivery: Delivery) -> bool:
+        """Tell whether a task that has to run isolated is left to other replicas, so that it holds no slot here."""
+        deliveries = delivery.message.receive_count
+        is_isolated = is_suspect(delivery.past, deliveries, self.policy)
+        return is_isolated and self.quarantine.is_full and can_be_requeued(deliveries, self.policy)
 
     async def _tried(self, delivery: Delivery) -> Verdict:
         try:
@@ -129,24 +145,40 @@ class Worker:
             if not delivery.lease.over:
                 return await self._failed(delivery, error, failure_of(error))
         if delivery.lease.over:
-            if not await self.conclusion.store_last(delivery):
-                await self._note_end(delivery)
+            await self._store_or_note_end(delivery)
             return Lost()
-        return await self.conclusion.finished(delivery)
+        try:
+            return await self.conclusion.finished(delivery)
+        except Transient:
+            await self._store_or_note_end(delivery)
+            raise
 
     async def _handled(self, delivery: Delivery) -> None:
-        """Run the handler, and leave a note in the cache that tells that the attempt of a redelivery has begun.
+        """Run the handler, isolated where the task may have killed its process."""
+        past = delivery.past
+        if not is_suspect(past, delivery.message.receive_count, self.policy):
+            return await self._noted(delivery, Last.BESIDE)
+        async with self.quarantine.alone(died_here=past.last is Last.ALONE):
+            # Meanwhile a process that was only slow may have noted the end.
+            now = await self.attempts.past(delivery.message)
+            if now.last is not Last.ENDED:
+                ISOLATIONS.labels("ran").inc()
+                return await self._noted(delivery, Last.ALONE)
+        ISOLATIONS.labels("cleared").inc()
+        delivery.past = now
+        return await self._noted(delivery, Last.BESIDE)
+
+    async def _noted(self, delivery: Delivery, start: Last) -> None:
+        """Run the handler, and leave a note in the cache that the attempt of a redelivery has begun.
 
         Where it finishes, its history entry says so, and no other note is needed.
         """
         message, past = delivery.message, delivery.past
-        apart = is_suspect(past, message.receive_count, self.policy)
-        async with self.quarantine.alone(died_here=past.last is Last.ALONE) if apart else nullcontext():
-            if message.receive_count > 1:
-                await self.attempts.note(message, past.failed, Last.ALONE if apart else Last.BESIDE)
-            else:
-                QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
-            await self._run(delivery)
+        if message.receive_count > 1:
+            await self.attempts.note(message, past.failed, start, skipped=past.skipped)
+        else:
+            QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+        await self._run(delivery)
 
     async def _run(self, delivery: Delivery) -> None:
         task, lease = delivery.task, delivery.lease
@@ -192,9 +224,14 @@ class Worker:
             delivery.past = Past(delivery.message.receive_count - 1, Last.UNREADABLE)
         return await self._failed(delivery, error, Failure.INTERNAL)
 
+    async def _store_or_note_end(self, delivery: Delivery) -> None:
+        """Say that the process lives: by the result where there is one, else by a note."""
+        if not await self.conclusion.store_last(delivery):
+            await self._note_end(delivery)
+
     async def _note_end(self, delivery: Delivery) -> None:
         try:
-            await self.attempts.note(delivery.message, delivery.past.failed, Last.ENDED)
+            await self.attempts.note(delivery.message, delivery.past.failed, Last.ENDED, late=delivery.lease.over)
         except Exception:  # what follows must not depend on it: it decides what becomes of the task
             logger.exception("the end of an attempt could not be noted", extra={"action": "attempts"})
 

@@ -34,6 +34,13 @@ class FakeMomento:
         self._call("set")
         self.items[key], self.ttls[key] = value, ttl_seconds
 
+    async def set_if_absent(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
+        self._call("set-if-absent")
+        if key in self.items:
+            return False
+        self.items[key], self.ttls[key] = value, ttl_seconds
+        return True
+
     async def vend_subscriber_token(self, topic: str, *, valid_for_seconds: int, token_id: str) -> DisposableToken:
         self._call("vend")
         self.vended.append((topic, valid_for_seconds, token_id))

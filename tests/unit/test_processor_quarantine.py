@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.processor.quarantine import Quarantine
 
@@ -70,3 +71,52 @@ async def test_one_that_is_cancelled_holds_nobody_up(runs: Runs) -> None:
     assert runs.begun == ["a", "killer"]
     runs.may_end["killer"].set()
     await last
+
+
+def isolated() -> float:
+    return REGISTRY.get_sample_value("notification_api_tasks_isolated") or 0.0
+
+
+async def test_one_runs_and_one_waits_and_there_is_no_room_for_more(
+    runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = isolated()
+    tasks: list[asyncio.Task[None]] = []
+    room: list[bool] = []
+    for name in "ab":
+        room.append(not runs.quarantine.is_full)
+        tasks.append(runs.start(name))
+        await settled()
+    assert room == [True, True]
+    assert runs.quarantine.is_full
+    assert isolated() - before == 2
+    assert [getattr(line, "waitsFor", None) for line in caplog.records] == [0, 1]
+    tasks[1].cancel()
+    runs.may_end["a"].set()
+    await asyncio.wait(tasks)
+    assert isolated() == before
+
+
+async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
+    """Those that come in the same round of the event loop, too: each asks for room and then takes it."""
+    admitted: list[str] = []
+
+    async def come(name: str) -> None:
+        if not runs.quarantine.is_full:
+            runs.may_end[name] = asyncio.Event()
+            admitted.append(name)
+            await runs._run(name, died_here=False)
+
+    tasks = [asyncio.create_task(come(str(number))) for number in range(20)]
+    await settled()
+    assert len(admitted) == 2
+    for event in runs.may_end.values():
+        event.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(("earlier", "longest"), [(0, 4), (1, 12), (2, 30), (1_000, 30)])
+async def test_a_requeue_pauses_longer_each_time(runs: Runs, earlier: int, longest: int) -> None:
+    pauses = {runs.quarantine.requeue_seconds(earlier) for _ in range(300)}
+    assert pauses <= set(range(1, longest + 1))
+    assert max(pauses) > longest / 2

@@ -10,11 +10,11 @@ from typing import Any, cast
 
 import pytest
 
-from services.common.task_queue import Visibility
+from services.common.task_queue import ReceivedMessage, Visibility
 from services.processor import settlement as settlement_module
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
-from services.processor.outcome import Back, Done
+from services.processor.outcome import Back, Done, Lost, Verdict
 from services.processor.pool import Pool
 from services.processor.settlement import Settlement
 from services.processor.slots import Slots
@@ -102,3 +102,24 @@ async def test_no_heartbeat_follows_once_the_message_is(way: str) -> None:
     world.clock.advance(VISIBILITY / 3)
     await world.keeper.beat()
     assert world.queue.happened == [settled]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "is_noted"),
+    [(Done("finished"), False), (Back(1, "drain"), True), (Back(1, "isolated"), False), (Lost(), True)],
+)
+async def test_a_release_is_noted_before_others_may_have_the_message(verdict: Verdict, *, is_noted: bool) -> None:
+    """But for one that is to run isolated: a note would clear it."""
+    queue, happened = HangingQueue(), list[str]()
+    keeper = LeaseKeeper(queue.as_queue(), visibility_seconds=VISIBILITY)
+    message = received()
+
+    async def note(released: ReceivedMessage) -> None:
+        assert released is message
+        assert queue.happened == []
+        happened.append("noted")
+
+    settlement = Settlement(queue.as_queue(), keeper, note)
+    assert await settlement.settle(keeper.hold(message), verdict)
+    assert happened == ["noted"] * is_noted
+    await settlement.close()
