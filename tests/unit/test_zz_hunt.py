@@ -1,0 +1,249 @@
+"""Whatever is out, whenever processes are drained or killed: no accepted task is lost (docs/guarantees.md)."""
+
+import asyncio
+import itertools
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.errors import PermanentError, Transient
+from services.common.lifecycle import Lifecycle
+from services.common.notification import Format
+from services.common.settings import MomentoSettings, ServiceSettings
+from services.common.task_message import TaskMessage
+from services.common.task_queue import OutgoingMessage
+from services.processor.processor import Processor
+from services.processor.settings import ProcessorSettings
+from services.processor.task import Task
+from tests.support.simulated_momento import SimulatedMomento
+from tests.support.simulated_queue import SimulatedQueue
+from tests.support.virtual_time import run_in_virtual_time
+
+USER = "user"
+SETTINGS = ProcessorSettings(
+    service=ServiceSettings(
+        service_name="notification-api",
+        stage_name="test",
+        log_level="INFO",
+        host="h",
+        port=1,
+        ops_port=2,
+        shutdown_delay_seconds=0,
+        shutdown_grace_seconds=30,
+    ),
+    momento=MomentoSettings(api_key_param_name="p", cache_name="c", endpoint=None),
+    task_queue_url="q",
+    dead_letter_queue_url="d",
+    handler="m:f",
+    handler_threads=1,
+    concurrency=3,
+    user_share=1,
+    receive_wait_seconds=2,
+    visibility_timeout_seconds=30,
+    max_task_seconds=900,
+    max_attempts=3,
+    backoff_base_seconds=2,
+    backoff_cap_seconds=900,
+    notify_seconds=60,
+    notification_format=Format.JSON,
+    progress_per_second=0,
+    news_retention_seconds=86_400,
+)
+FAR_SECONDS = 8 * 3_600
+"""By then everything has worked again for hours."""
+
+
+class Gate:
+    """What a process reaches the world through; closed, no call has an effect or an end, as after a kill."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._test_is_over = asyncio.Event()
+        self.closed = False
+
+    def open(self) -> None:
+        """Let what was held up fail, so that it can be cleaned up."""
+        self._test_is_over.set()
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        return self._call(value) if asyncio.iscoroutinefunction(value) else value
+
+    def _call(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any, **options: Any) -> Any:
+            if not self.closed:
+                answer = await method(*arguments, **options)
+            if not self.closed:
+                return answer
+            await self._test_is_over.wait()
+            raise Transient("the process was killed")
+
+        return call
+
+
+class Process:
+    """One processor with handlers that count how often they finish."""
+
+    def __init__(self, world: "World") -> None:
+        self.finished: Counter[str] = Counter()
+        self.lifecycle = Lifecycle()
+        self._gates = [Gate(target) for target in (world.momento, world.queue, world.dead_letters)]
+        momento, queue, dead_letters = cast("Any", self._gates)
+        self._processor = Processor(SETTINGS, self.lifecycle, momento, queue, dead_letters, self._handle)
+        self._stop = asyncio.Event()
+        self._running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async with self._processor.running():
+            await self._stop.wait()
+
+    async def _handle(self, task: Task) -> str:
+        await asyncio.sleep(task.fields["seconds"])
+        if task.fields["fails"]:
+            raise PermanentError("as asked")
+        self.finished[task.id] += 1
+        return "done"
+
+    async def drain(self) -> None:
+        self._stop.set()
+        await asyncio.wait({self._running})
+        await self.lifecycle.background.close()
+
+    def clean_up(self) -> None:
+        for gate in self._gates:
+            gate.open()
+
+    async def kill(self) -> None:
+        for gate in self._gates:
+            gate.closed = True
+        self.lifecycle.hurried.set()
+        await self.drain()
+
+
+class World:
+    def __init__(self) -> None:
+        self.momento = SimulatedMomento()
+        self.queue = SimulatedQueue()
+        self.dead_letters = SimulatedQueue()
+        self.processes = [Process(self)]
+        self.ended: list[Process] = []
+
+    def send(self, task_id: str, seconds: float, *, fails: bool, idempotent: bool) -> None:
+        payload = json.dumps({"data": task_id, "seconds": seconds, "fails": fails})
+        task = TaskMessage(task_id=task_id, user_id=USER, payload=payload, idempotent=idempotent)
+        self.queue.add(OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=USER))
+
+    async def event(self, name: str) -> None:
+        if name == "drain":
+            await self._replace(Process.drain)
+        elif name == "kill":
+            await self._replace(Process.kill)
+        elif name == "second process":
+            self.processes.append(Process(self))
+        else:
+            self._switch(name)
+
+    def _switch(self, name: str) -> None:
+        momento = self.momento
+        momento.topics_out = name in {"topics out", "momento out", "momento answers lost", "all out"}
+        momento.cache_out = name in {"cache out", "momento out", "momento answers lost", "all out"}
+        momento.answers_lost = name == "momento answers lost"
+        fault = {"queue refuses": "refuses", "queue silent": "silent", "all out": "silent"}.get(name)
+        self.queue.fault = self.dead_letters.fault = "answers lost" if name == "queue answers lost" else fault
+
+    async def _replace(self, end: Callable[[Process], Awaitable[None]]) -> None:
+        process = self.processes.pop(0)
+        self.processes.append(Process(self))
+        await end(process)
+        self.ended.append(process)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(process.drain() for process in self.processes))
+        self.ended += self.processes
+        for process in self.ended:
+            process.clean_up()
+
+
+EVENTS = (
+    "all well",
+    "topics out",
+    "cache out",
+    "momento out",
+    "momento answers lost",
+    "queue refuses",
+    "queue silent",
+    "queue answers lost",
+    "all out",
+    "drain",
+    "kill",
+    "second process",
+)
+KIND = tuple[float, bool, bool]
+
+
+async def play(tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]]) -> World:
+    """Send the tasks, let the schedule happen, then let everything work again until the queue is empty."""
+    world = World()
+    for number, (seconds, fails, idempotent) in enumerate(tasks):
+        world.send(str(number), seconds, fails=fails, idempotent=idempotent)
+    for pause_seconds, event in schedule:
+        await asyncio.sleep(pause_seconds)
+        await world.event(event)
+    await world.event("all well")
+    async with asyncio.timeout(FAR_SECONDS):
+        while len(world.queue):  # noqa: ASYNC110 — the model has no events
+            await asyncio.sleep(10)
+    await world.close()
+    return world
+
+
+def assert_nothing_lost(world: World, tasks: Sequence[KIND]) -> None:
+    expected = {str(number): "failed" if fails else "finished" for number, (_, fails, _) in enumerate(tasks)}
+    assert world.momento.history(USER) == expected
+    assert len(world.momento.dictionaries[f"news:{USER}"]) == len(expected)
+    assert set(world.momento.published) == set(expected.items())
+    dead = [json.loads(json.loads(body)["payload"])["data"] for body in world.dead_letters.bodies]
+    assert set(dead) == {task_id for task_id, status in expected.items() if status == "failed"}
+    for process in world.ended:
+        assert max(process.finished.values(), default=0) <= 1, "a process has run a finished handler again"
+
+
+TASKS = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.5, 20.0, 100.0]), st.booleans(), st.booleans()), min_size=1, max_size=6
+)
+SCHEDULES = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.005, 0.011, 0.1, 1.0, 7.0, 31.0, 100.0, 3_000.0]), st.sampled_from(EVENTS)),
+    max_size=8,
+)
+
+
+@settings(max_examples=2500, deadline=None)
+@given(TASKS, SCHEDULES)
+def test_any_schedule_of_outages_kills_and_drains_loses_nothing(
+    tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]]
+) -> None:
+    assert_nothing_lost(run_in_virtual_time(play(tasks, schedule)), tasks)
+
+
+@pytest.mark.parametrize("out", ["topics out", "cache out", "momento out", "momento answers lost", "all out"])
+@pytest.mark.parametrize("seconds", [3, 20, 200, 4_000, 20_000])
+def test_an_outage_of_any_length_loses_nothing(out: str, seconds: float) -> None:
+    tasks = [(0.5, False, False)] * 4 + [(1.0, True, False), (1.0, False, True)]
+    world = run_in_virtual_time(play(tasks, [(0.1, out), (seconds, "all well")]))
+    assert_nothing_lost(world, tasks)
+
+
+@pytest.mark.parametrize("end", ["drain", "kill"])
+def test_a_process_that_ends_at_any_moment_of_a_task_loses_nothing(end: str) -> None:
+    """Each call of the model takes milliseconds, so that these moments lie between any two of them."""
+    tasks = [(0.02, False, False), (0.02, True, False), (0.02, False, True)]
+    for moment in itertools.count():
+        world = run_in_virtual_time(play(tasks, [(moment * 0.001, end)]))
+        assert_nothing_lost(world, tasks)
+        if moment > 80:
+            break
