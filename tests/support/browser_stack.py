@@ -1,5 +1,6 @@
 """The embedded stack with what the browser tests ask of it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -21,6 +22,7 @@ from tests.support.browser_tokens import signed_in_storage
 from tests.support.local_stack import LocalStack
 
 ADMIN = {"x-emulator-admin": "1"}
+FAILED_WITHIN_SECONDS = 60.0
 
 
 class LastingPlan(Plan):
@@ -104,6 +106,16 @@ class BrowserStack:
             yield
         finally:
             await self._admin("PATCH", "settings", {name: before[name] for name in settings})
+
+    async def until_failed(self, method: str, count: int) -> None:
+        """So many calls of Momento's `method` have failed by the faults in force."""
+        async with asyncio.timeout(FAILED_WITHIN_SECONDS):
+            while await self._hits(method) < count:  # noqa: ASYNC110 - another process's state
+                await asyncio.sleep(0.1)
+
+    async def _hits(self, method: str) -> int:
+        faults = (await self._admin("GET", "settings"))["faults"]
+        return sum(int(fault["hits"]) for fault in faults if fault["method"] == method)
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:

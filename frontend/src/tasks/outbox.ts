@@ -19,7 +19,9 @@ export interface OutboxListener {
 export type Exclusively = (action: () => Promise<void>) => Promise<void>;
 
 const RETRY = { baseMs: 1_000, capMs: 15_000 };
-/** After so many failures in a row the pauses grow longer: fewer than 100 posts an hour, whatever fails. */
+/** So many tasks may fail one after the other before there is a pause: it may be the service that fails. */
+const FAILURES_A_PAUSE = 3;
+/** After so many pauses in a row they grow longer: fewer than 100 an hour. */
 const MANY_ATTEMPTS = 20;
 const RETRY_AFTER_MANY = { baseMs: 1_000, capMs: 60_000 };
 /** So many failures in a row that say nothing about the task itself, and the next one has its turn. */
@@ -44,6 +46,8 @@ export class Outbox {
   /** To be looked at once more before this sending ends. */
   #again = false;
   #closed = false;
+  /** Answers that were failures, since the last pause. */
+  #failedInARow = 0;
   /** By letter, since something was last accepted. */
   readonly #failures = new Map<string, Failures>();
 
@@ -130,6 +134,7 @@ export class Outbox {
 
   #accepted(letter: Letter, taskId: string): void {
     this.#attempt = 0;
+    this.#failedInARow = 0;
     this.#failures.delete(letter.key);
     this.listener.flowing();
     this.listener.accepted(letter, taskId);
@@ -160,7 +165,8 @@ export class Outbox {
         return true;
       case "failed":
         this.#count(letter, error);
-        return this.#wait(error);
+        this.#failedInARow += 1;
+        return this.#othersComeFirst(letter, error) || this.#wait(error);
       case "unknown":
         this.#failures.set(letter.key, { count: (this.#failures.get(letter.key)?.count ?? 0) + 1, error });
         return this.#wait(error);
@@ -171,6 +177,13 @@ export class Outbox {
     const counted = { ...letter, tries: Math.min(MAX_TRIES, triesOf(letter) + tries) };
     this.letters.update(counted);
     if (counted.tries === MAX_TRIES) this.listener.unsent(letter, error);
+  }
+
+  /** There are tasks that have failed less often than this one by now, and no pause is asked for. */
+  #othersComeFirst(failed: Letter, error: unknown): boolean {
+    const next = this.#next();
+    if (error instanceof ServiceError && error.retryAfterMs !== undefined) return false;
+    return next !== undefined && this.#failedInARow < FAILURES_A_PAUSE && triesOf(next) <= triesOf(failed);
   }
 
   #wait(error: unknown): boolean {
@@ -186,6 +199,7 @@ export class Outbox {
     const retryInMs = backoffMs(policy, this.#attempt++, Math.random, floor);
     this.#cancel();
     this.#again = false;
+    this.#failedInARow = 0;
     this.#timer = setTimeout(() => this.flush(), retryInMs);
     this.listener.delayed(error);
   }
