@@ -9,7 +9,7 @@ from tests.support.browser_network import until_recorded
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 
 TOPICS = ("Publish", "Subscribe")
 CACHE = (
@@ -40,7 +40,7 @@ async def test_what_finished_while_momento_was_away_is_shown_once(
         await stack.end_streams("abort")
         await page.state("reconnecting")
         await stack.post(id_token, *texts)
-        await stack.until_failed("Publish" if then_away else "DictionarySet", len(texts))
+        await stack.until_failed(len(texts), "Publish", "DictionarySet")
         await asyncio.sleep(max(0, over - asyncio.get_running_loop().time()))  # the length of the outage
         async with stack.emulating(faults=away(*then_away)):
             if then_away == CACHE:
@@ -66,7 +66,7 @@ async def test_a_history_that_cannot_be_read_while_the_stream_is_live_is_asked_u
         await until_recorded(stack, id_token, 1)
         async with stack.emulating(faults=away("DictionaryFetch")):
             await page.live(within_ms=45_000)
-            await stack.until_failed("DictionaryFetch", 2)
+            await stack.until_failed(2, "DictionaryFetch")
             await page.live()
     await page.shows("published unheard", within_ms=45_000)
     await page.toasted("Finished task: published unheard")

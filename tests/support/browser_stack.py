@@ -1,7 +1,7 @@
 """The embedded stack with what the browser tests ask of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -107,15 +107,15 @@ class BrowserStack:
         finally:
             await self._admin("PATCH", "settings", {name: before[name] for name in settings})
 
-    async def until_failed(self, method: str, count: int) -> None:
-        """So many calls of Momento's `method` have failed by the faults in force."""
+    async def until_failed(self, count: int, *methods: str) -> None:
+        """So many calls of Momento's `methods` have failed, all in all, by the faults in force."""
         async with asyncio.timeout(FAILED_WITHIN_SECONDS):
-            while await self._hits(method) < count:  # noqa: ASYNC110 - another process's state
+            while await self._hits(methods) < count:  # noqa: ASYNC110 - another process's state
                 await asyncio.sleep(0.1)
 
-    async def _hits(self, method: str) -> int:
+    async def _hits(self, methods: Collection[str]) -> int:
         faults = (await self._admin("GET", "settings"))["faults"]
-        return sum(int(fault["hits"]) for fault in faults if fault["method"] == method)
+        return sum(int(fault["hits"]) for fault in faults if fault["method"] in methods)
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:

@@ -18,7 +18,7 @@ export interface Delay {
 
 const LEAVE_OPEN = "This browser's storage is full or blocked: leave this page open until your tasks are sent.";
 
-const UNSENT = "Some of your tasks were not sent. They are kept: try again now, or each by itself in the list.";
+const UNSENT = "Some of your tasks were not sent. They are kept, and can be tried again.";
 
 /**
  * Why news does not come, or tasks do not go, and what to do about it; null while all is well. Nothing in it changes
