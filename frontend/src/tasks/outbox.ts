@@ -35,8 +35,8 @@ interface Failures {
 
 /**
  * Sends tasks, and keeps those that cannot be sent now, over page loads too. Whichever tab holds the lock
- * sends what any of them has put in. A task that fails lets the others go first, and is stepped over when it alone
- * has failed `MAX_TRIES` times.
+ * sends what any of them has put in. A task that fails lets the others go first, and is stepped over after
+ * `MAX_TRIES` failures.
  */
 export class Outbox {
   /** Runs while something delays. */
@@ -139,11 +139,11 @@ export class Outbox {
     this.listener.flowing();
     this.listener.accepted(letter, taskId);
     this.letters.remove(letter);
-    this.#blameThoseThatFailed();
+    this.#countFailuresOfOthers();
   }
 
   /** The service takes tasks: what failed at the same time did so for a reason of its own. */
-  #blameThoseThatFailed(): void {
+  #countFailuresOfOthers(): void {
     for (const letter of this.letters.waiting()) {
       const error = this.#failures.get(letter.key)?.error;
       if (error !== undefined && !isAboutTheUser(error)) this.#count(letter, error);
