@@ -1,5 +1,8 @@
 """Away and back: nothing is missed, nothing is told twice, nothing is sent twice."""
 
+import asyncio
+import re
+
 import pytest
 from playwright.async_api import BrowserContext, expect
 
@@ -31,6 +34,23 @@ async def test_tasks_that_finish_while_the_page_is_closed_are_told_once(
     await again.toasted("Finished task: closed one", "Finished task: closed two")
     await again.shows("before closing")
     assert (await again.toasts()).total() == 2
+
+
+async def test_a_page_opened_again_asks_after_the_cursor_that_the_page_before_was_given(
+    page: TaskPage, context: BrowserContext, open_page: OpenPage
+) -> None:
+    asked: list[str] = []
+    context.on("request", lambda request: asked.append(request.url) if "/notifications" in request.url else None)
+    await page.send("before closing")
+    await page.shows("before closing")
+    await page.page.close()
+    again = await open_page(context)
+    await again.live()
+    async with asyncio.timeout(10):
+        while not asked:  # noqa: ASYNC110 - the page's doing
+            await asyncio.sleep(0.1)
+    assert re.search(r"/notifications\?after=[A-Za-z][A-Za-z0-9_.~-]*$", asked[0])
+    assert not await again.toasts()
 
 
 async def test_a_task_sent_while_offline_is_kept_and_sent_once(

@@ -10,6 +10,7 @@ from playwright.async_api import expect
 from local.demo.identity import Credentials, fresh_credentials
 from local.plan import ROOT
 from tests.browser.conftest import NewContext, OpenPage
+from tests.support.browser_network import answered
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
 
@@ -146,6 +147,21 @@ async def test_an_offline_page_reads_well_too(page: TaskPage, stack: BrowserStac
     await expect(page.page.get_by_role("status").filter(has_text="You are offline.")).to_be_visible()
     await set_look(page, "phone", "light")
     await picture(page, "offline-phone-light")
+    assert await violations(page) == []
+    assert await has_no_sideways_scrolling(page)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_tasks_that_were_not_sent_read_well_too(
+    page: TaskPage, size: str, scheme: Literal["light", "dark"]
+) -> None:
+    await set_look(page, size, scheme)
+    for status, state in ((404, "unsent"), (413, "refused")):
+        async with answered(page.page.context, status, lambda _: True):
+            await page.send(f"Resize the pictures of October, all {status} of them")
+            await page.shows(f"all {status} of them", state)
+    await picture(page, f"unsent-{size}-{scheme}")
     assert await violations(page) == []
     assert await has_no_sideways_scrolling(page)
 

@@ -1,12 +1,16 @@
-"""Faults of the whole network at once, and what must come of them."""
+"""Faults of the whole network at once, or of single requests, and what must come of them."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+
+from playwright.async_api import BrowserContext, Route
 
 from tests.support.browser_chromium import Network
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
+
+CORS = {"Access-Control-Allow-Origin": "*"}
 
 
 @contextmanager
@@ -18,9 +22,28 @@ def cut_off(network: Network) -> Iterator[None]:
         yield
 
 
-async def until_recorded(stack: BrowserStack, id_token: str, count: int) -> None:
+@asynccontextmanager
+async def answered(context: BrowserContext, status: int, which: Callable[[str], bool]) -> AsyncIterator[list[str]]:
+    """Posts of some tasks are answered with `status` for the length of the block; yields the keys of these."""
+    keys: list[str] = []
+
+    async def answer(route: Route) -> None:
+        if route.request.method != "POST" or not which(route.request.post_data or ""):
+            await route.fallback()
+            return
+        keys.append(route.request.headers["idempotency-key"])
+        await route.fulfill(status=status, headers=CORS, json={"detail": "The test says so", "requestId": "r-1"})
+
+    await context.route("**/task", answer)
+    try:
+        yield keys
+    finally:
+        await context.unroute("**/task", answer)
+
+
+async def until_recorded(stack: BrowserStack, id_token: str, count: int, within_seconds: float = 20) -> None:
     """The tasks have finished, whether or not anybody was told."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(within_seconds):
         while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
             await asyncio.sleep(1)  # the page needs some of the user's reads
 

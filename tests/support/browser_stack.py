@@ -1,6 +1,7 @@
 """The embedded stack with what the browser tests ask of it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -21,6 +22,7 @@ from tests.support.browser_tokens import signed_in_storage
 from tests.support.local_stack import LocalStack
 
 ADMIN = {"x-emulator-admin": "1"}
+FAILED_WITHIN_SECONDS = 60.0
 
 
 class LastingPlan(Plan):
@@ -104,6 +106,16 @@ class BrowserStack:
             yield
         finally:
             await self._admin("PATCH", "settings", {name: before[name] for name in settings})
+
+    async def until_failed(self, count: int, *methods: str) -> None:
+        """So many calls of Momento's `methods` have failed, all in all, by the faults in force."""
+        async with asyncio.timeout(FAILED_WITHIN_SECONDS):
+            while await self._hits(methods) < count:  # noqa: ASYNC110 - another process's state
+                await asyncio.sleep(0.1)
+
+    async def _hits(self, methods: Collection[str]) -> int:
+        faults = (await self._admin("GET", "settings"))["faults"]
+        return sum(int(fault["hits"]) for fault in faults if fault["method"] in methods)
 
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { ServiceError } from "../client";
-import { splitTasks } from "../tasks/split-tasks";
+import { DEFAULT_MAX_BODY_BYTES, splitTasks } from "../tasks/split-tasks";
+import { taskBody } from "../tasks/task-body";
 import { loadConfig, route } from "./config";
 import { UserStorage } from "./user-storage";
-import { advice, sameTrouble } from "./words";
+import { advice, sameTrouble, unsentReason } from "./words";
 
 const CONFIG = { tokenUrl: "a", taskUrl: "b", region: "c", userPoolId: "d", userPoolClientId: "e" };
 const answering =
@@ -18,6 +19,16 @@ describe("the page's settings", () => {
 
   test("that are incomplete are named, every one", async () => {
     await expect(loadConfig(answering({ ...CONFIG, tokenUrl: "", region: 7 }))).rejects.toThrow("tokenUrl, region");
+  });
+
+  test("may say how much the ingest service takes", async () => {
+    await expect(loadConfig(answering({ ...CONFIG, maxBodyBytes: 1_000 }))).resolves.toMatchObject({
+      maxBodyBytes: 1_000,
+    });
+  });
+
+  test.each([0, -1, 1.5, "1000", null])("that say it wrong, %j, are refused", async (maxBodyBytes) => {
+    await expect(loadConfig(answering({ ...CONFIG, maxBodyBytes }))).rejects.toThrow("maxBodyBytes");
   });
 
   test("that cannot be had say so", async () => {
@@ -37,9 +48,34 @@ describe("splitting", () => {
   test.each([
     ["", "Write what is to be done."],
     ["a\n".repeat(51), "At most 50 tasks at once; these are 51."],
-    ["😀".repeat(70_000), "One of these tasks is longer than the service takes (250 kB)."],
+    [
+      "😀".repeat(70_000),
+      "One of these tasks is longer than the service takes (262,144 bytes): it has 280,011 as it is sent.",
+    ],
   ])("complains in words", (text, error) => {
     expect(splitTasks(text).error).toBe(error);
+  });
+
+  const AROUND = '{"data":""}'.length;
+  test.each([
+    ["letters", "a", 1],
+    ["quotes", '"', 2],
+    ["backslashes", "\\", 2],
+    ["control characters", "\u0001", 6],
+    ["halves of a character", "\ud83d", 6],
+    ["letters of two bytes", "ж", 2],
+    ["characters of four bytes", "😀", 4],
+    ["line separators", "x\u2028x", 5],
+  ])("counts the bytes of the request: %s", (_, character, bytes) => {
+    const fits = character.repeat(Math.floor((DEFAULT_MAX_BODY_BYTES - AROUND) / bytes));
+    expect(splitTasks(fits)).toEqual({ tasks: [fits], error: null });
+    expect(new TextEncoder().encode(taskBody(fits)).length).toBeGreaterThan(DEFAULT_MAX_BODY_BYTES - bytes);
+    expect(splitTasks(fits + character).error).toMatch(/longer than the service takes/);
+  });
+
+  test("knows another limit, and finds the one line that is over it", () => {
+    expect(splitTasks(`short\n${'"'.repeat(45)}`, 100).error).toContain("(100 bytes): it has 101");
+    expect(splitTasks(`short\n${'"'.repeat(44)}`, 100).error).toBeNull();
   });
 });
 
@@ -121,6 +157,20 @@ describe("errors in words that a person can act on", () => {
   test("tasks that would not outlive the page are said to, whatever delays them", () => {
     for (const state of ["live", "offline"] as const)
       expect(advice(state, null, delay(new TypeError(), true))).toMatch(/leave this page open/);
+  });
+
+  test("tasks that are no longer tried are mentioned, unless something else is the matter", () => {
+    expect(advice("live", null, null, true)).toMatch(/were not sent/);
+    expect(advice("live", null, delay(new TypeError()), true)).toMatch(/cannot be reached/);
+    expect(advice("offline", null, null, true)).toMatch(/offline/);
+  });
+
+  test.each([
+    [new ServiceError("boom", 500, "r-9", undefined), "The service answered with an error (request r-9)."],
+    [new ServiceError("No such route", 404, "r-9", undefined), "No such route"],
+    [new TypeError("Failed to fetch"), "The service cannot be reached."],
+  ])("why a task is no longer tried: %s", (error, words) => {
+    expect(unsentReason(error)).toBe(words);
   });
 
   test("a problem's reason is told", () => {

@@ -9,6 +9,8 @@ export interface Config {
   userPoolClientId: string;
   /** Only where Cognito is not the public service. */
   cognitoEndpoint?: string | null;
+  /** The ingest service's `MAX_BODY_BYTES`, where it is not the default. */
+  maxBodyBytes?: number;
 }
 
 const REQUIRED = ["tokenUrl", "taskUrl", "region", "userPoolId", "userPoolClientId"] as const;
@@ -20,6 +22,9 @@ export async function loadConfig(fetchIt: typeof fetch = fetch): Promise<Config>
   const config = (await answer.json()) as Partial<Config>;
   const missing = REQUIRED.filter((name) => typeof config[name] !== "string" || config[name] === "");
   if (missing.length > 0) throw new Error(`The page's settings are incomplete: ${missing.join(", ")}.`);
+  const { maxBodyBytes } = config;
+  if (maxBodyBytes !== undefined && !(Number.isInteger(maxBodyBytes) && maxBodyBytes > 0))
+    throw new Error("The page's settings are wrong: maxBodyBytes must be a whole number of bytes, or left out.");
   return config as Config;
 }
 

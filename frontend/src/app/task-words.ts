@@ -6,7 +6,8 @@ export const TASK_WORDS: Record<TaskState, string> = {
   working: "Working",
   finished: "Finished",
   failed: "Failed",
-  refused: "Refused",
+  unsent: "Not sent",
+  refused: "Not sent",
 };
 
 const sameDay = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });

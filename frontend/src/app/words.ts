@@ -18,13 +18,29 @@ export interface Delay {
 
 const LEAVE_OPEN = "This browser's storage is full or blocked: leave this page open until your tasks are sent.";
 
+const UNSENT = "Some of your tasks were not sent. They are kept, and can be tried again.";
+
 /**
  * Why news does not come, or tasks do not go, and what to do about it; null while all is well. Nothing in it changes
  * from one attempt to the next, since each change is read out.
+ *
+ * @param someUnsent Whether tasks are no longer tried.
  */
-export function advice(state: ClientState, problem: Problem | null, delay: Delay | null): string | null {
-  const words = connectionAdvice(state, problem) ?? (delay === null ? null : delayAdvice(delay.error));
+export function advice(
+  state: ClientState,
+  problem: Problem | null,
+  delay: Delay | null,
+  someUnsent = false,
+): string | null {
+  const taskAdvice = delay === null ? (someUnsent ? UNSENT : null) : delayAdvice(delay.error);
+  const words = connectionAdvice(state, problem) ?? taskAdvice;
   return words !== null && delay?.fleeting ? `${words} ${LEAVE_OPEN}` : words;
+}
+
+/** Why a task is no longer tried: the service's own words where it refused. */
+export function unsentReason(error: unknown): string {
+  if (!(error instanceof ServiceError)) return problemWords(undefined, undefined);
+  return error.status >= 400 && error.status < 500 ? error.message : problemWords(error.status, error.requestId);
 }
 
 /** Whether both are about the same, whichever request it was. */

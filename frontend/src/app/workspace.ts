@@ -15,14 +15,15 @@ import { SystemNotifications } from "../news/system-notifications";
 import { Toasts } from "../news/toasts";
 import { Tabs, type Message } from "../tabs/tabs";
 import { EarlyNews } from "../tasks/early-news";
-import { Letters } from "../tasks/letters";
+import { isUnsent, Letters, type Letter } from "../tasks/letters";
 import { Outbox } from "../tasks/outbox";
-import { apply, merge, type Book, type Change } from "../tasks/task-book";
+import { DEFAULT_MAX_BODY_BYTES } from "../tasks/split-tasks";
+import { apply, isAwaited, merge, type Book, type Change } from "../tasks/task-book";
 import { TaskMemory } from "../tasks/task-memory";
 import { route, type Config } from "./config";
 import { loadAhead } from "./redeploy";
 import { UserStorage } from "./user-storage";
-import { sameTrouble, type Delay } from "./words";
+import { sameTrouble, unsentReason, type Delay } from "./words";
 
 type Hears = { [T in Message["type"]]: (message: Extract<Message, { type: T }>) => void };
 
@@ -64,6 +65,7 @@ export class Workspace {
       this.#tell(news, source, to);
     },
     change: ({ change }) => this.#apply(change),
+    resend: ({ key }) => void this.#resend(key),
     active: () => this.#title.reset(),
     bye: () => undefined,
     nudge: () => this.#client.nudge(),
@@ -95,7 +97,7 @@ export class Workspace {
 
   open(): void {
     this.#memory.load();
-    for (const { key, data, at } of this.#letters.all()) apply(this.book, { type: "added", key, data, at });
+    for (const letter of this.#letters.all()) this.#recall(letter);
     this.#watchPage();
     this.#tabs.join();
     this.#outbox.flush();
@@ -111,12 +113,23 @@ export class Workspace {
     return kept;
   }
 
+  /** What one request to send a task may weigh, in bytes. */
+  get maxBodyBytes(): number {
+    return this.config.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+  }
+
   remove(key: string): void {
     this.#change({ type: "removed", key });
   }
 
+  /** Sends again a task that was not sent. */
+  resend(key: string): void {
+    if (!this.#resend(key)) this.#tabs.send({ type: "resend", key });
+  }
+
+  /** Does now what would be tried later, or no more. */
   retry(): void {
-    this.#outbox.flush();
+    this.#resend();
     this.#client.nudge();
     this.#tabs.send({ type: "nudge" });
   }
@@ -156,11 +169,28 @@ export class Workspace {
     return (this.#lastTime = Math.max(Date.now(), this.#lastTime + 1));
   }
 
+  /** False where there is nothing to send. */
+  #resend(key?: string): boolean {
+    const letters = this.#outbox.resend(key);
+    for (const letter of letters) this.#change({ type: "retried", key: letter.key, at: this.#nextTime() });
+    return letters.length > 0;
+  }
+
+  /** What the list says may be a moment older than what the outbox has written. */
+  #recall(letter: Letter): void {
+    const { key, data, at } = letter;
+    apply(this.book, { type: "added", key, data, at });
+    const unsent = isUnsent(letter);
+    if (unsent === (this.book.get(key)?.state === "unsent")) return;
+    apply(this.book, { type: unsent ? "unsent" : "retried", key, at: this.#nextTime() });
+  }
+
   #makeClient({ tokenUrl }: Config): NotificationClient {
     const client = new NotificationClient({
       tokenUrl: route(tokenUrl, "token"),
       getIdToken: this.#getIdToken,
       memory: this.#storage.item("news"),
+      isAwaited: (taskId) => isAwaited(this.book, taskId),
     });
     client.on("news", (news) => this.#news(news));
     client.on("problem", (problem) => {
@@ -184,6 +214,8 @@ export class Workspace {
     return new Outbox(http, route(taskUrl, "task"), this.#letters, exclusively, {
       accepted: ({ key }, taskId) => this.#change({ type: "accepted", key, taskId, at: Date.now() }),
       refused: ({ key }, reason) => this.#change({ type: "refused", key, reason, at: Date.now() }),
+      unsent: ({ key }, error) =>
+        this.#change({ type: "unsent", key, reason: unsentReason(error), at: this.#nextTime() }),
       delayed: (error) => this.#delayed(error),
       flowing: () => (this.delay.value = null),
       signedOut: () => this.#over(true),
@@ -224,6 +256,7 @@ export class Workspace {
 
   #apply(change: Change): void {
     apply(this.book, change);
+    if (change.type === "removed") this.#letters.remove(change);
     if (change.type === "accepted") this.#early.accepted(change.taskId);
     if (this.#tabs.leading) this.#memory.saveSoon();
   }

@@ -66,10 +66,13 @@ async function serviceError(answer: Response): Promise<ServiceError> {
   return new ServiceError(detail, answer.status, requestId, retryAfterMs(answer.headers));
 }
 
+/** A day: a mistake in a header stops nothing for ever, and timers take no more than 24 days. */
+const MAX_RETRY_AFTER_MS = 86_400_000;
+
 /** Reads Retry-After given in seconds or as a date. Undefined where there is none. */
 export function retryAfterMs(headers: Headers, now = Date.now()): number | undefined {
   const value = headers.get("retry-after");
   if (value === null) return undefined;
   const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - now;
-  return Number.isFinite(ms) ? Math.max(0, ms) : undefined;
+  return Number.isNaN(ms) ? undefined : Math.min(MAX_RETRY_AFTER_MS, Math.max(0, ms));
 }

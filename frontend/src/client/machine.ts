@@ -40,7 +40,9 @@ export type Input =
   | { type: "retry-due" | "online" | "offline" | "nudge" };
 
 export type Effect =
-  | { do: "connect" | "renew" | "close" | "catch-up" | "schedule-renewal" }
+  | { do: "connect" | "renew" | "close" | "schedule-renewal" }
+  /** `recheck`: no stream was open for a while, so something may have been published unseen, and be stored later. */
+  | { do: "catch-up"; recheck: boolean }
   | { do: "grace"; ms: number }
   | { do: "retry" | "retry-renewal"; attempt: number; retryAfterMs: number };
 
@@ -83,16 +85,18 @@ const rules: Rules = {
   refused: (m) => refused(m),
   opened: (m, _, now) => [
     { ...m, phase: "live", liveSince: now, renewing: false, failedRenewals: 0 },
-    [{ do: "schedule-renewal" }, { do: "catch-up" }],
+    [{ do: "schedule-renewal" }, { do: "catch-up", recheck: true }],
   ],
   failed: (m, input) => {
     const [next, effects] = wait(m, m.attempt, input.retryAfterMs);
     // With streams blocked but the service well, asking for news at every attempt still brings them.
-    return [next, input.tokenGiven ? [...effects, { do: "catch-up" }] : effects];
+    return [next, input.tokenGiven ? [...effects, { do: "catch-up", recheck: true }] : effects];
   },
   alive: (m, _, now) =>
-    m.phase === "resuming" ? [{ ...m, phase: "live", liveSince: now }, [{ do: "catch-up" }]] : nothing(m),
-  gap: (m) => (m.phase === "live" ? [m, [{ do: "catch-up" }]] : nothing(m)),
+    m.phase === "resuming"
+      ? [{ ...m, phase: "live", liveSince: now }, [{ do: "catch-up", recheck: true }]]
+      : nothing(m),
+  gap: (m) => (m.phase === "live" ? [m, [{ do: "catch-up", recheck: true }]] : nothing(m)),
   interrupted: (m, input, now) => {
     // Resuming is the transport's to try once; a stream that breaks again at once is ours to back off from.
     const sound = m.phase === "live" && now - m.liveSince >= STABLE_MS;
@@ -114,7 +118,10 @@ const rules: Rules = {
     if (!swapped) return [next, [{ do: "schedule-renewal" }]];
     // The stream before it may have died unnoticed, or have been about to resume: the new one is sound, and asks.
     const liveSince = m.phase === "live" ? m.liveSince : now;
-    return [{ ...next, phase: "live", liveSince }, [{ do: "schedule-renewal" }, { do: "catch-up" }]];
+    return [
+      { ...next, phase: "live", liveSince },
+      [{ do: "schedule-renewal" }, { do: "catch-up", recheck: m.phase !== "live" }],
+    ];
   },
   "renewal-failed": (m, input) => [
     { ...m, renewing: false, failedRenewals: m.failedRenewals + 1 },

@@ -417,7 +417,7 @@ describe("catch-up", () => {
     h.service.records = [finished({ taskId: "a", time }), finished({ taskId: "b", time })];
     await h.live();
     expect(h.news.map(({ source }) => source)).toEqual(["history", "history"]);
-    expect(h.service.requests.at(-1)).toMatchObject({ path: "/notifications", after: 0 });
+    expect(h.service.requests.at(-1)).toMatchObject({ path: "/notifications", after: null });
   });
 
   test.each([
@@ -498,13 +498,13 @@ describe("catch-up", () => {
     expect([h.told, h.clock.pending, h.memory.value]).toEqual([["a"], 0, null]);
   });
 
-  test("after a page load asks a little further back, and tells only what is new", async () => {
+  test("after a page load asks after the last cursor, and tells only what is new", async () => {
     const h = new Harness();
     h.service.records = [finished({ taskId: "a", time: 5_000_000 })];
     (await h.live()).stop();
     h.service.records = [finished({ taskId: "a", time: 5_000_000 }), finished({ taskId: "b", time: 4_999_000 })];
     await h.live();
-    expect(h.service.requests.at(-1)?.after).toBe(5_000_000 - 60_000);
+    expect(h.service.requests.at(-1)?.after).toBe("c1");
     expect(h.told).toEqual(["a", "b"]);
     expect(h.news.at(-1)?.source).toBe("catch-up");
   });
@@ -580,7 +580,7 @@ describe("catch-up", () => {
   test("drops records that are none", async () => {
     const h = new Harness();
     h.service.records = [null, 7, { taskId: "a" }, finished({ taskId: "b" })] as never;
-    h.service.reply("/notifications", Response.json({ notifications: h.service.records }));
+    h.service.reply("/notifications", Response.json({ notifications: h.service.records, cursor: "c1" }));
     await h.live();
     expect(h.told).toEqual(["b"]);
   });

@@ -121,7 +121,7 @@ export class NotificationClient {
       case "close":
         return this.#close();
       case "catch-up":
-        return this.#catchUp.request();
+        return this.#catchUp.request(effect.recheck);
       case "grace":
         return this.#later("grace", effect.ms, { type: "grace-over" });
       case "retry":
@@ -205,7 +205,8 @@ export class NotificationClient {
     this.#timers.cancel("grace", "retry", "renewal");
     this.#watchdog.stop();
     this.#streams.close();
-    if (!this.#isRunning()) this.#catchUp.stop();
+    if (this.#isRunning()) this.#catchUp.dropRecheck();
+    else this.#catchUp.stop();
   }
 
   #isRunning(): boolean {

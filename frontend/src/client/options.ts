@@ -12,6 +12,8 @@ export interface ClientOptions {
   getIdToken: GetIdToken;
   /** Where what was told is remembered from one page load to the next; by default nowhere. */
   memory?: Memory;
+  /** Whether this task was sent from here and has not ended yet: how it ends is never `history`. */
+  isAwaited?: (taskId: string) => boolean;
   openStream?: OpenStream;
   clock?: Clock;
   fetch?: typeof fetch;
@@ -25,8 +27,11 @@ export interface Timing {
   openMs: number;
   retry: BackoffPolicy;
   watchdog: WatchdogPolicy;
-  /** Catch-up asks this far back beyond the newest news it knows: clocks differ, and records come late. */
-  overlapMs: number;
+  /**
+   * After an absence, catch-up asks again after each of these: what was published meanwhile may be stored later
+   * than the first answer.
+   */
+  recheckMs: number[];
   /** A token is renewed when this share of its life is over. Below one half, as it may be shared. */
   renewAt: number;
   /** However short a token's life, or wrong this clock: not more often than this. */
@@ -39,7 +44,7 @@ export const DEFAULT_TIMING: Timing = {
   openMs: 10_000,
   retry: { baseMs: 1_000, capMs: 15_000 },
   watchdog: { initialMs: 45_000, minMs: 5_000, maxMs: 90_000 },
-  overlapMs: 60_000,
+  recheckMs: [15_000, 60_000, 300_000],
   renewAt: 0.45,
   minRenewMs: 2_000,
   maxStreamCharacters: 4_000_000,
@@ -59,6 +64,7 @@ export function withDefaults(options: ClientOptions): Settings {
   return {
     notificationsUrl: new URL("notifications", options.tokenUrl).href,
     memory: forgetful,
+    isAwaited: () => false,
     openStream: openMomentoStream,
     clock: systemClock,
     fetch: (input, init) => globalThis.fetch(input, init),

@@ -30,6 +30,9 @@ describe("Retry-After", () => {
     ["Thu, 01 Jan 1970 00:00:10 GMT", 9_000],
     ["Thu, 01 Jan 1970 00:00:00 GMT", 0],
     ["soon", undefined],
+    ["9999999999", 86_400_000],
+    ["9".repeat(400), 86_400_000],
+    ["Fri, 31 Dec 9999 23:59:59 GMT", 86_400_000],
   ])("%s", (value, expected) => {
     expect(retryAfterMs(new Headers({ "retry-after": value }), 1_000)).toBe(expected);
   });
@@ -73,24 +76,58 @@ describe("what was seen", () => {
     const memory = new FakeMemory();
     const seen = new Seen(memory);
     seen.add(finished({ time: 42 }));
-    seen.caughtUp([finished({ time: 42 })]);
+    seen.caughtUp("c42");
     seen.save();
     const next = new Seen(memory);
-    expect([next.cursor, next.hasPast, next.add(finished({}))]).toEqual([42, true, false]);
+    expect([next.cursor, next.hasPast, next.add(finished({}))]).toEqual(["c42", true, false]);
   });
 
-  test.each(["{", "null", "7", '{"cursor":"x"}', '{"cursor":1}'])("survives a damaged memory: %s", (value) => {
-    const memory = new FakeMemory();
-    memory.value = value;
-    expect(new Seen(memory).hasPast).toBe(false);
-  });
+  test.each(["{", "null", "7", '{"cursor":"x"}', '{"cursor":1}', '{"cursor":"x","keys":[1]}', '{"keys":[]}'])(
+    "survives a damaged memory: %s",
+    (value) => {
+      const memory = new FakeMemory();
+      memory.value = value;
+      expect(new Seen(memory).hasPast).toBe(false);
+    },
+  );
 
-  test("is certain up to the newest record that was fetched, whatever came live", () => {
+  test("is certain up to the last cursor, whatever came live and whatever time it bears", () => {
     const seen = new Seen(new FakeMemory());
-    seen.caughtUp([finished({ time: 3 }), finished({ time: 7 }), finished({ time: 5 })]);
+    seen.caughtUp("c7");
     seen.add(finished({ time: 9_999_999_999_999 }));
-    seen.caughtUp([]);
-    expect(seen.cursor).toBe(7);
+    expect(seen.cursor).toBe("c7");
+    seen.caughtUp(null);
+    expect([seen.cursor, seen.hasPast]).toEqual([null, true]);
+  });
+
+  test("of the version before, whose cursor was a time, keeps its keys and its past", () => {
+    const memory = new FakeMemory();
+    memory.value = JSON.stringify({ cursor: 1_700_000_000_000, keys: ["t1\nfinished"], bareText: false });
+    const seen = new Seen(memory);
+    expect([seen.cursor, seen.hasPast, seen.add(finished({}))]).toEqual([null, true, false]);
+    seen.save();
+    expect(new Seen(memory).hasPast).toBe(true);
+  });
+
+  test("keeps its own cursor where a tab of the version before has written meanwhile", () => {
+    const memory = new FakeMemory();
+    const seen = new Seen(memory);
+    seen.caughtUp("c1");
+    memory.value = JSON.stringify({ cursor: 1_700_000_000_000, keys: ["other\nfinished"] });
+    seen.recall();
+    expect([seen.cursor, seen.add(finished({ taskId: "other" }))]).toEqual(["c1", false]);
+  });
+
+  test("without its cursor is asked for from the beginning, and still has a past", () => {
+    const memory = new FakeMemory();
+    const seen = new Seen(memory);
+    seen.caughtUp("c1");
+    seen.dropCursor();
+    seen.save();
+    const next = new Seen(memory);
+    expect([next.cursor, next.hasPast]).toEqual([null, true]);
+    next.forget();
+    expect(next.hasPast).toBe(false);
   });
 
   test("does not write down what no catch-up brings again", () => {

@@ -6,17 +6,21 @@ import type { Memory, Notification, Source } from "./types";
 const MAX_KEYS = 600;
 
 interface Saved {
-  cursor: number | null;
+  /** A number, the time of the newest record, where the version before this one wrote it. */
+  cursor: string | number | null;
   keys: string[];
+  hasPast?: boolean;
   bareText?: boolean;
 }
 
 /**
- * What has been told already, in this page and before it was loaded, and up to where it is certain that nothing
- * is missing. Live news does not move that: what was missed before it may still be there to be fetched.
+ * What has been told already, in this page and before it was loaded, and the service's cursor of the last catch-up
+ * whose news has all been told. Both are written as one value, and only by the tab that leads, so a cursor never
+ * comes without the keys of what it covers. An older cursor is harmless: what comes again is known by its key.
  */
 export class Seen {
-  #cursor: number | null = null;
+  #cursor: string | null = null;
+  #hasPast = false;
   #bareText = false;
   readonly #recorded = new RecentKeys(MAX_KEYS);
   /** No catch-up brings it again: kept apart, so that it pushes out none that one does, and for this page only. */
@@ -30,19 +34,20 @@ export class Seen {
   recall(): void {
     const saved = read(this.memory);
     if (saved === null) return;
-    if (saved.cursor !== null) this.#cursor = Math.max(this.cursor, saved.cursor);
+    if (typeof saved.cursor === "string") this.#cursor = saved.cursor;
+    this.#hasPast ||= saved.hasPast === true || saved.cursor !== null;
     this.#recorded.addOlder(saved.keys);
     this.#bareText ||= saved.bareText === true;
   }
 
-  /** Epoch milliseconds of the newest record that a catch-up has brought; 0 where none ever did. */
-  get cursor(): number {
-    return this.#cursor ?? 0;
+  /** Opaque, the service's own; null: everything is to be asked for. */
+  get cursor(): string | null {
+    return this.#cursor;
   }
 
   /** False in a browser that this user has never caught up in. */
   get hasPast(): boolean {
-    return this.#cursor !== null;
+    return this.#hasPast;
   }
 
   /** What comes live names no task: whatever a catch-up brings may have been told already. */
@@ -57,9 +62,15 @@ export class Seen {
     return (isRecorded(news) ? this.#recorded : this.#unrecorded).add(keyOf(news));
   }
 
-  /** These were all the records that were missing. Only the services' clocks count: this machine's may be wrong. */
-  caughtUp(records: Notification[]): void {
-    this.#cursor = records.reduce((newest, { time }) => Math.max(newest, time), this.cursor);
+  /** All that was missing has been told; the next catch-up asks after `cursor`. */
+  caughtUp(cursor: string | null): void {
+    this.#cursor = cursor;
+    this.#hasPast = true;
+  }
+
+  /** The service does not take it: the next catch-up asks for everything, and the keys say what is new. */
+  dropCursor(): void {
+    this.#cursor = null;
   }
 
   save(): void {
@@ -68,6 +79,7 @@ export class Seen {
 
   forget(): void {
     this.#cursor = null;
+    this.#hasPast = false;
     this.#bareText = false;
     this.#recorded.clear();
     this.#unrecorded.clear();
@@ -75,16 +87,21 @@ export class Seen {
   }
 
   #saved(): Saved {
-    return { cursor: this.#cursor, keys: this.#recorded.all(), bareText: this.#bareText };
+    const keys = this.#recorded.all();
+    return { cursor: this.#cursor, hasPast: this.#hasPast, keys, bareText: this.#bareText };
   }
 }
 
 function read(memory: Memory): Saved | null {
   try {
     const saved = JSON.parse(memory.load() ?? "null") as Partial<Saved> | null;
-    const usable = saved?.cursor === null || typeof saved?.cursor === "number";
-    return usable && Array.isArray(saved.keys) ? (saved as Saved) : null;
+    const usable = saved?.cursor === null || ["string", "number"].includes(typeof saved?.cursor);
+    return usable && isTexts(saved?.keys) ? (saved as Saved) : null;
   } catch {
     return null; // a damaged memory costs a repeated toast at most
   }
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((each) => typeof each === "string");
 }

@@ -4,6 +4,8 @@ import type { Grant, Notification } from "./types";
 
 export interface Records {
   records: Notification[];
+  /** Names what the history held at the time, for the next request; null from a service that gives none. */
+  cursor: string | null;
   /** Epoch milliseconds by the service's clock, to the second; NaN where it does not say. */
   servedAt: number;
 }
@@ -22,25 +24,29 @@ export class TokenService {
   }
 
   /**
-   * The user's own news after `after` (epoch milliseconds), oldest first. A service that keeps no record
-   * answers 404: there is nothing to catch up on, ever.
+   * The user's own news that the history did not hold when it gave `cursor`, oldest first; null: all that it
+   * holds. Resolves to null where the service keeps no history, which it answers with 404.
    */
-  async newsAfter(after: number, signal: AbortSignal): Promise<Records> {
+  async newsAfter(cursor: string | null, signal: AbortSignal): Promise<Records | null> {
     const url = new URL(this.notificationsUrl);
-    url.searchParams.set("after", String(Math.max(0, Math.floor(after))));
+    if (cursor !== null) url.searchParams.set("after", cursor);
     try {
-      const answer = await request(this.http, url.href, { signal });
-      const { notifications } = (await answer.json()) as { notifications?: unknown };
-      const records = Array.isArray(notifications) ? notifications.map(asNotification) : [];
-      return {
-        records: records.filter((news) => news !== null),
-        servedAt: Date.parse(answer.headers.get("date") ?? ""),
-      };
+      return await asRecords(await request(this.http, url.href, { signal }));
     } catch (error) {
-      if (error instanceof ServiceError && error.status === 404) return { records: [], servedAt: NaN };
+      if (error instanceof ServiceError && error.status === 404) return null;
       throw error;
     }
   }
+}
+
+async function asRecords(answer: Response): Promise<Records> {
+  const { notifications, cursor } = (await answer.json()) as { notifications?: unknown; cursor?: unknown };
+  if (!Array.isArray(notifications)) throw new TypeError("The answer holds no list of notifications");
+  return {
+    records: notifications.map(asNotification).filter((news) => news !== null),
+    cursor: typeof cursor === "string" && cursor !== "" ? cursor : null,
+    servedAt: Date.parse(answer.headers.get("date") ?? ""),
+  };
 }
 
 function asGrant(value: unknown): Grant {

@@ -9,6 +9,8 @@ export type Message =
   | { type: "problem"; problem: Problem }
   | { type: "news"; news: Notification; source: Source; to: string }
   | { type: "change"; change: Change }
+  /** To the tab that holds this task, where storage did not take it. */
+  | { type: "resend"; key: string }
   | { type: "nudge" | "signed-out" };
 
 export interface TabsListener {

@@ -3,6 +3,8 @@ export interface Letter {
   key: string;
   data: string;
   at: number;
+  /** How often the service has answered and not taken it; `MAX_TRIES`: it was stepped over. */
+  tries?: number;
 }
 
 /** A part of the browser's storage, shared by all tabs. */
@@ -14,6 +16,8 @@ export interface Shelf {
   remove(name: string): void;
 }
 
+/** Enough for an error that passes, while later tasks wait a few seconds at most. */
+export const MAX_TRIES = 5;
 /** More than a person sends; a page that would keep more has another problem. */
 export const MAX_LETTERS = 100;
 /** Of text in all: browsers give a page about 5 million, and the list of tasks wants some too. */
@@ -30,13 +34,24 @@ export class Letters {
 
   /** Some letters would not outlive the page. */
   get fleeting(): boolean {
-    return this.#held.size > 0;
+    return [...this.#held.keys()].some((key) => this.shelf.load(key) === null);
   }
 
   /** Oldest first. */
   all(): Letter[] {
     const kept = this.shelf.names().flatMap((name) => asLetter(this.shelf.load(name)) ?? []);
-    return [...kept, ...this.#held.values()].sort((a, b) => a.at - b.at);
+    const byKey = new Map([...kept, ...this.#held.values()].map((letter) => [letter.key, letter]));
+    return [...byKey.values()].sort((a, b) => a.at - b.at);
+  }
+
+  /** Those to be sent, oldest first. */
+  waiting(): Letter[] {
+    return this.all().filter((letter) => !isUnsent(letter));
+  }
+
+  /** Those that were stepped over, oldest first. */
+  unsent(): Letter[] {
+    return this.all().filter(isUnsent);
   }
 
   /** False where there are too many to take another. */
@@ -52,10 +67,27 @@ export class Letters {
     return true;
   }
 
-  remove({ key }: Letter): void {
+  /** Writes down its tries; one that was removed meanwhile, in whichever tab, stays so. */
+  update(letter: Letter): void {
+    const { key } = letter;
+    if (!this.#held.has(key) && this.shelf.load(key) === null) return;
+    if (this.shelf.load(key) !== null && this.shelf.save(key, JSON.stringify(letter))) this.#held.delete(key);
+    else this.#held.set(key, letter);
+  }
+
+  remove({ key }: Pick<Letter, "key">): void {
     this.#held.delete(key);
     this.shelf.remove(key);
   }
+}
+
+export function triesOf({ tries }: Letter): number {
+  return typeof tries === "number" ? tries : 0;
+}
+
+/** Stepped over: it is kept, and sent when a person asks for it. */
+export function isUnsent(letter: Letter): boolean {
+  return triesOf(letter) >= MAX_TRIES;
 }
 
 function asLetter(value: string | null): Letter | null {

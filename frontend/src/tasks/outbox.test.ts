@@ -27,6 +27,7 @@ class Post {
     return new Outbox(http, "http://x.test/task", new Letters(this.shelf), exclusively, {
       accepted: ({ key }, taskId) => this.said.push(`accepted ${key} ${taskId}`),
       refused: ({ key }, reason) => this.said.push(`refused ${key} ${reason}`),
+      unsent: ({ key }, error) => this.said.push(`unsent ${key} ${error instanceof Error ? error.message : ""}`),
       delayed: () => this.said.push("delayed"),
       flowing: () => this.flows.push(this.keys.length),
       signedOut: () => this.said.push("signed out"),

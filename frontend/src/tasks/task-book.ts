@@ -1,7 +1,10 @@
 import type { Notification } from "../client";
 
-/** `kept`: not yet with the service; `refused`: the service will not have it. */
-export type TaskState = "kept" | "sent" | "working" | "finished" | "failed" | "refused";
+/**
+ * `kept`: not yet with the service; `unsent`: no longer tried, until somebody asks for it; `refused`: the service will
+ * not have it.
+ */
+export type TaskState = "kept" | "unsent" | "sent" | "working" | "finished" | "failed" | "refused";
 
 export interface Task {
   /** The Idempotency-Key of a task sent from this browser, else the task id. */
@@ -21,6 +24,8 @@ export type Change =
   | { type: "added"; key: string; data: string; at: number }
   | { type: "accepted"; key: string; taskId: string; at: number }
   | { type: "refused"; key: string; reason: string; at: number }
+  | { type: "unsent"; key: string; reason?: string; at: number }
+  | { type: "retried"; key: string; at: number }
   | { type: "told"; news: Notification; at: number }
   | { type: "removed"; key: string };
 
@@ -28,7 +33,7 @@ export type Book = Map<string, Task>;
 
 export const MAX_TASKS = 200;
 
-const RANK: Record<TaskState, number> = { kept: 0, sent: 1, working: 2, refused: 3, failed: 4, finished: 4 };
+const RANK: Record<TaskState, number> = { kept: 0, unsent: 0, sent: 1, working: 2, refused: 3, failed: 4, finished: 4 };
 
 /** Applies one change. Changes may come in any order, and twice: a task never goes back. */
 export function apply(book: Book, change: Change): void {
@@ -39,6 +44,10 @@ export function apply(book: Book, change: Change): void {
       return accepted(book, change);
     case "refused":
       return move(book, change.key, "refused", change.reason, change.at);
+    case "unsent":
+      return move(book, change.key, "unsent", change.reason, change.at);
+    case "retried":
+      return move(book, change.key, "kept", "", change.at);
     case "told":
       return told(book, change);
     case "removed":
@@ -54,11 +63,17 @@ export function knows(book: Book, taskId: string): boolean {
   return byTaskId(book, taskId) !== undefined;
 }
 
+/** Sent from this browser, with its end still to come. */
+export function isAwaited(book: Book, taskId: string): boolean {
+  const task = byTaskId(book, taskId);
+  return task !== undefined && (task.state === "sent" || task.state === "working");
+}
+
 /** Takes over what another tab knows. */
 export function merge(book: Book, tasks: Iterable<Task>): void {
   for (const task of tasks) {
     const known = book.get(task.key);
-    if (known === undefined || RANK[task.state] > RANK[known.state]) book.set(task.key, { ...known, ...task });
+    if (known === undefined || isFurther(task, known)) book.set(task.key, { ...known, ...task });
   }
   trim(book);
 }
@@ -95,8 +110,14 @@ function told(book: Book, { news, at }: Extract<Change, { type: "told" }>): void
 function move(book: Book, key: string, state: TaskState, text: string | undefined, changedAt: number): void {
   const task = book.get(key);
   if (task === undefined || RANK[state] < RANK[task.state]) return;
-  if (task.state === state && task.changedAt > changedAt) return;
+  if ((task.state === state || RANK[state] === RANK.kept) && task.changedAt > changedAt) return;
   book.set(key, { ...task, state, changedAt, ...(text !== undefined && { text }) });
+}
+
+/** Between being tried and not, a task goes forth and back: the later counts. */
+function isFurther(one: Task, other: Task): boolean {
+  const [rank, otherRank] = [RANK[one.state], RANK[other.state]];
+  return rank > otherRank || (rank === otherRank && rank === RANK.kept && one.changedAt > other.changedAt);
 }
 
 function byTaskId(book: Book, taskId: string): Task | undefined {
@@ -110,6 +131,6 @@ function trim(book: Book): void {
   const oldestFirst = newestFirst(book).reverse();
   for (const task of oldestFirst) {
     if (book.size <= MAX_TASKS) return;
-    if (task.state !== "kept") book.delete(task.key);
+    if (RANK[task.state] !== RANK.kept) book.delete(task.key);
   }
 }

@@ -1,0 +1,112 @@
+"""Tasks that cannot be sent: the others go, the page says so, and a person decides what becomes of them."""
+
+import pytest
+from playwright.async_api import BrowserContext, Locator, expect
+
+from tests.browser.conftest import OpenPage
+from tests.support.browser_chromium import Network
+from tests.support.browser_network import answered
+from tests.support.browser_page import TaskPage
+from tests.support.browser_stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TRIES = 5
+UNSENT_WITHIN_MS = 30_000
+"""Five tries with the pauses between them."""
+
+
+def button(page: TaskPage, text: str, name: str) -> Locator:
+    return page.task(text).get_by_role("button", name=name)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+async def test_a_task_that_always_fails_holds_up_no_other_and_can_be_sent_later(
+    page: TaskPage, context: BrowserContext, open_page: OpenPage, status: int
+) -> None:
+    other = await open_page(context)
+    await other.live()
+    async with answered(context, status, lambda body: "bad" in body) as keys:
+        await page.send("the bad one", "a good one", "another good one")
+        await page.shows("a good one")
+        await page.shows("another good one")
+        for tab in (page, other):
+            await tab.shows("the bad one", "unsent", within_ms=UNSENT_WITHIN_MS)
+        await page.page.reload()
+        await page.shows("the bad one", "unsent")
+        await expect(page.task("the bad one")).to_contain_text("The service answered with an error (request r-1).")
+        await expect(page.page.get_by_text("Some of your tasks were not sent.")).to_be_visible()
+        await page.send("one more")
+        await page.shows("one more")
+        assert len(keys) == TRIES
+    posted: list[str | None] = []
+    context.on("request", lambda r: posted.append(r.headers.get("idempotency-key")) if r.method == "POST" else None)
+    await button(other, "the bad one", "Retry").click()
+    for tab in (page, other):
+        await tab.shows("the bad one", "finished")
+        await expect(button(tab, "the bad one", "Retry")).to_have_count(0)
+    await expect(page.page.get_by_text("were not sent")).to_have_count(0)
+    assert {key for key in posted if key} == set(keys)
+
+
+async def test_a_task_that_was_not_sent_can_be_removed_for_good(
+    page: TaskPage, context: BrowserContext, open_page: OpenPage
+) -> None:
+    other = await open_page(context)
+    await other.live()
+    async with answered(context, 500, lambda _: True) as keys:
+        await page.send("never mind")
+        await page.shows("never mind", "unsent", within_ms=UNSENT_WITHIN_MS)
+        await button(other, "never mind", "Remove").click()
+        for tab in (page, other):
+            await expect(tab.task("never mind")).to_have_count(0)
+        await page.page.reload()
+        await page.live()
+        await page.page.get_by_label("New task").fill("the next")
+        assert len(keys) == TRIES
+    await page.send("the next")
+    await page.shows("the next")
+    await expect(page.page.locator(".task")).to_have_count(1)
+
+
+async def test_a_gateway_that_fails_every_task_is_said_and_all_are_sent_again_when_asked(
+    page: TaskPage, network: Network
+) -> None:
+    texts = ("the first", "the second", "the third")
+    with network.ingest.answering(502):
+        await page.send(*texts)
+        await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
+        for text in texts:
+            await page.shows(text, "unsent", within_ms=UNSENT_WITHIN_MS)
+        await expect(page.page.get_by_text("Some of your tasks were not sent.")).to_be_visible()
+    await page.page.get_by_role("button", name="Try now").click()
+    for text in texts:
+        await page.shows(text)
+    assert set((await page.toasts()).values()) == {1}
+
+
+async def test_a_task_that_the_queue_refuses_for_its_size_can_only_be_removed(
+    page: TaskPage, context: BrowserContext
+) -> None:
+    async with answered(context, 413, lambda body: "large" in body) as keys:
+        await page.send("too large for the queue", "small enough")
+        await page.shows("too large", "refused")
+        await page.shows("small enough")
+    await expect(page.task("too large")).to_contain_text("Not sent")
+    await expect(page.task("too large")).to_contain_text("The test says so")
+    await expect(button(page, "too large", "Retry")).to_have_count(0)
+    await button(page, "too large", "Remove").click()
+    await expect(page.task("too large")).to_have_count(0)
+    assert len(keys) == 1
+
+
+async def test_a_task_that_is_too_long_once_escaped_is_refused_before_it_is_sent(
+    page: TaskPage, stack: BrowserStack
+) -> None:
+    await page.send('"' * 200_000)
+    await expect(page.page.get_by_role("alert").filter(has_text="it has 400,011 as it is sent")).to_be_visible()
+    await expect(page.page.locator(".task")).to_have_count(0)
+    longest = "x" * (262_144 - len('{"data":""}'))
+    await page.send(longest)
+    await page.shows("xxx")
+    assert len(await stack.notifications(await page.id_token())) == 1
