@@ -51,6 +51,11 @@ class Conclusion:
         """Keep a result from now on, until its notification is delivered."""
         self.results.keep(result)
 
+    def is_stored(self, delivery: Delivery) -> bool:
+        """Tell whether the history has what the task has come to, although it is not published yet."""
+        result = self.kept(delivery)
+        return result is not None and result.stored
+
     def kept(self, delivery: Delivery) -> Result | None:
         """Return the result that this process has of the task, unless a redrive overrules it."""
         task = delivery.task
@@ -151,7 +156,14 @@ class Conclusion:
         if is_first and result.published_at is not None:
             END_TO_END_SECONDS.observe(max(0.0, result.published_at - message.sent_ms / 1000), exemplar())
         self.results.conclude(message.message_id)
+        await self._trim(result.user_id)
         return Done(outcome)
+
+    async def _trim(self, user_id: str) -> None:
+        try:
+            await self.record.trim_sometimes(user_id)
+        except Exception:  # the task is concluded, whatever happens here
+            logger.exception("a history could not be trimmed", extra={"action": "record"})
 
     async def _send_dead_letter(
         self, message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]

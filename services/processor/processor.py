@@ -65,8 +65,9 @@ class Processor:
         # More than half of the slots would be empty ones.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
         stores = settings.news_retention_seconds > 0
-        self._breaker = Breaker(momento, on_closed=self._wake_poller, stores=stores)
-        worker = _worker(settings, lifecycle, momento, self._breaker, self._runner, self._dead_letters)
+        self._record = Record(NewsRecord(momento, settings.news_retention_seconds) if stores else None)
+        self._breaker = Breaker(momento, on_closed=self._resume, stores=stores)
+        worker = _worker(settings, lifecycle, momento, self._record, self._breaker, self._runner, self._dead_letters)
         self._settlement = Settlement(queue, self._leases, partial(_note_release, worker))
         self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
         self._poller = Poller(
@@ -97,6 +98,10 @@ class Processor:
                 yield
             finally:
                 await self._drain()
+
+    def _resume(self) -> None:
+        self._record.available()
+        self._wake_poller()
 
     def _wake_poller(self) -> None:
         self._poller.wake()
@@ -134,12 +139,12 @@ def _worker(
     settings: ProcessorSettings,
     lifecycle: Lifecycle,
     momento: Momento,
+    record: Record,
     breaker: Breaker,
     runner: Runner,
     dead_letters: Batcher[OutgoingMessage],
 ) -> Worker:
-    remembers = settings.news_retention_seconds > 0
-    record, results = Record(NewsRecord(momento, settings.news_retention_seconds) if remembers else None), Results()
+    remembers, results = settings.news_retention_seconds > 0, Results()
     teller = Teller(
         momento,
         record,

@@ -95,6 +95,10 @@ class Record:
         RECORD_UNAVAILABLE.labels(operation).inc()
         return otherwise
 
+    def available(self) -> None:
+        """Note that the cache works again."""
+        self._out_until = float("-inf")
+
     @property
     def _is_out(self) -> bool:
         return self._clock() < self._out_until
@@ -116,7 +120,7 @@ class Record:
             )
             RECORD_UNAVAILABLE.labels("refused").inc()
         else:
-            self._out_until = float("-inf")
+            self.available()
         result.stored = True
         return True
 

@@ -71,7 +71,6 @@ class Teller:
             raise
         self._breaker.told()
         self._results.forget(result)
-        await self._record.trim_sometimes(result.user_id)
 
     async def _store_and_publish(self, result: Result, on_unstored: Callable[[], None]) -> None:
         """Try both at the same time, so that neither waits for the other's outage."""

@@ -219,7 +219,13 @@ class Worker:
         return await self.conclusion.dead_letter(delivery, _reason(failure), describe_error(error))
 
     async def _internal_error(self, delivery: Delivery, error: Exception) -> Verdict:
-        """Count an error of the processor itself as a failed attempt, with as little code as can be."""
+        """Count an error of the processor itself as a failed attempt; a result that is stored stays as it is."""
+        if self.conclusion.is_stored(delivery):
+            logger.error(
+                "a notification could not be delivered",
+                extra={"action": "work", "exception": describe_traceback(error)},
+            )
+            return Back(self.policy.pause_seconds(delivery.message.receive_count), Failure.INTERNAL.value)
         if delivery.past.failed == 0 and delivery.message.receive_count > 1:
             delivery.past = Past(delivery.message.receive_count - 1, Last.UNREADABLE)
         return await self._failed(delivery, error, Failure.INTERNAL)

@@ -57,10 +57,15 @@ class SimulatedMomento:
             pass
         return self.dictionaries.get(name, {}).get(field)
 
-    async def dictionary_fetch(self, name: str) -> dict[str, bytes]:
-        async for _ in self._tries("cache_out", 5.0):
+    async def dictionary_fetch(self, name: str, *, deadline_seconds: float = 5.0) -> dict[str, bytes]:
+        async for _ in self._tries("cache_out", deadline_seconds):
             pass
         return dict(self.dictionaries.get(name, {}))
+
+    async def dictionary_remove(self, name: str, fields: list[str], *, deadline_seconds: float = 5.0) -> None:
+        async for _ in self._tries("cache_out", deadline_seconds):
+            for field in fields:
+                self.dictionaries.get(name, {}).pop(field, None)
 
     async def get(self, key: str, *, deadline_seconds: float = 5.0) -> bytes | None:
         async for _ in self._tries("cache_out", deadline_seconds):

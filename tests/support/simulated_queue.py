@@ -43,6 +43,8 @@ class SimulatedQueue:
     def __init__(self) -> None:
         self.fault: str | None = None
         self.limit = QueueLimit()
+        self.deliveries_before = 0
+        """How often messages that are added count as received."""
         self._messages: dict[str, _Stored] = {}
         self._numbers = count()
 
@@ -59,7 +61,9 @@ class SimulatedQueue:
     def add(self, message: OutgoingMessage) -> None:
         """Store a message, whatever the fault."""
         message_id = f"message-{next(self._numbers)}"
-        self._messages[message_id] = _Stored(message_id, message, int(time.time() * 1000))
+        self._messages[message_id] = _Stored(
+            message_id, message, int(time.time() * 1000), receive_count=self.deliveries_before
+        )
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
         await self._before()

@@ -1,7 +1,6 @@
 """Whatever is out, whenever processes are drained or killed: no accepted task is lost (docs/guarantees.md)."""
 
 import asyncio
-import itertools
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -114,6 +113,11 @@ class Process:
         await asyncio.wait({self._running})
         await self.lifecycle.background.close()
 
+    def lose_leases(self) -> None:
+        leases = self._processor._leases
+        for lease in list(leases._held):
+            leases._lose(lease, "as the test says")
+
     def clean_up(self) -> None:
         for gate in self._gates:
             gate.open()
@@ -145,6 +149,8 @@ class World:
         elif name == "kill":
             self.kills += 1
             await self._replace(Process.kill)
+        elif name == "leases lost":
+            self.processes[0].lose_leases()
         elif name == "second process":
             self.processes.append(Process(self))
         else:
@@ -188,9 +194,13 @@ EVENTS = (
 KIND = tuple[float, bool, bool]
 
 
-async def play(tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]]) -> World:
-    """Send the tasks, let the schedule happen, then let everything work again until the queue is empty."""
+async def play(tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], deliveries_before: int = 0) -> World:
+    """Send the tasks, let the schedule happen, then let everything work again until the queue is empty.
+
+    :param deliveries_before: how often each message was received and given back before.
+    """
     world = World()
+    world.queue.deliveries_before = deliveries_before
     for number, (seconds, fails, idempotent) in enumerate(tasks):
         world.send(str(number), seconds, fails=fails, idempotent=idempotent)
     for pause_seconds, event in schedule:
@@ -249,12 +259,27 @@ def test_an_outage_of_any_length_loses_nothing(out: str, seconds: float) -> None
     assert_nothing_lost(world, tasks)
 
 
-@pytest.mark.parametrize("end", ["drain", "kill"])
-def test_a_process_that_ends_at_any_moment_of_a_task_loses_nothing(end: str) -> None:
-    """Each call of the model takes milliseconds, so that these moments lie between any two of them."""
-    tasks = [(0.02, False, False), (0.02, True, False), (0.02, False, True)]
-    for moment in itertools.count():
-        world = run_in_virtual_time(play(tasks, [(moment * 0.001, end)]))
-        assert_nothing_lost(world, tasks)
-        if moment > 80:
-            break
+MOMENTS = [moment * 0.001 for moment in range(90)]
+"""Each call of the simulated queue and Momento takes milliseconds, so that these lie between any two of them."""
+SHORT = [(0.02, False, False), (0.02, True, False), (0.02, False, True)]
+
+
+@pytest.mark.parametrize("deliveries_before", [0, 1])
+def test_a_process_that_is_killed_at_any_moment_of_a_task_loses_nothing(deliveries_before: int) -> None:
+    for moment in MOMENTS:
+        world = run_in_virtual_time(play(SHORT, [(moment, "kill")], deliveries_before))
+        assert_nothing_lost(world, SHORT)
+
+
+@pytest.mark.parametrize("deliveries_before", [0, 1])
+@pytest.mark.parametrize("end", ["drain", "leases lost"])
+def test_what_is_cut_off_at_any_moment_is_neither_finished_nor_dead_lettered_twice(
+    end: str, deliveries_before: int
+) -> None:
+    """A drain and a lost lease leave time to store a result: it is not thrown away."""
+    for moment in MOMENTS:
+        world = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before))
+        assert_nothing_lost(world, SHORT)
+        finished = sum((process.finished for process in world.ended), Counter[str]())
+        assert finished == {"0": 1, "2": 1}, f"at {moment} s"
+        assert [task_of(body) for body in world.dead_letters.bodies] == ["1"], f"at {moment} s"
