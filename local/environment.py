@@ -108,6 +108,12 @@ def bootstrap(shell: Mapping[str, str], ports: Ports) -> Environment:
     }
 
 
+def _within_quota(shell: Mapping[str, str]) -> Environment:
+    """What reading histories may cost: as much of the raised quota (local/plan.py) as it is of a new account's."""
+    is_raised = (shell.get("MOMENTO_QUOTAS", "").strip() or "raised") == "raised"
+    return {"HISTORY_OPERATIONS_PER_SECOND": "400"} if is_raised else {}
+
+
 def service(name: str, shell: Mapping[str, str], ports: Ports, outputs: Outputs) -> Environment:
     """One of the three services: the same settings as in a cluster, only the values are this machine's."""
     port, ops_port = {
@@ -122,6 +128,7 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, outputs: Outputs)
         "RECEIVE_WAIT_SECONDS": "2",
         # Below the supervisor's own patience (Program.stop_within_seconds).
         "SHUTDOWN_GRACE_SECONDS": "8",
+        **(_within_quota(shell) if name == "token" else {}),
         **chosen,
         **(passed_by_name(shell) if name == "processor" else {}),
         **aws(ports),

@@ -147,3 +147,13 @@ def test_the_page_speaks_of_addresses_that_a_browser_can_use() -> None:
     assert made["PAGE_TASK_URL"] == "http://localhost:18082"
     assert made["PAGE_COGNITO_URL"] == "http://localhost:14566"
     assert made["PAGE_MOMENTO_URL"] == "http://localhost:18085"
+
+
+@pytest.mark.parametrize(
+    ("quotas", "operations"),
+    [({}, "400"), ({"MOMENTO_QUOTAS": "raised"}, "400"), ({"MOMENTO_QUOTAS": "default"}, None)],
+)
+def test_reading_histories_may_cost_more_where_the_quota_is_raised(quotas: dict[str, str], operations: str) -> None:
+    made = environments(quotas)
+    assert made["token"].get("HISTORY_OPERATIONS_PER_SECOND") == operations
+    assert "HISTORY_OPERATIONS_PER_SECOND" not in made["ingest"] | made["processor"]
