@@ -126,7 +126,9 @@ class Conclusion:
         known = self.results.get(task_id)
         if known is None or known.user_id != user_id or is_overruled(known.entry, message):
             return None
-        return known
+        # A dead letter that is still to be sent is this message's own; of another one, the history may know better.
+        is_pending = known.dead_letter is not None and known.entry.message_id != message.message_id
+        return None if is_pending else known
 
     async def _find(self, user_id: str, task_id: str, message: ReceivedMessage) -> Result | None:
         if (known := self._kept(user_id, task_id, message)) is not None:
@@ -156,13 +158,14 @@ class Conclusion:
         if is_first and result.published_at is not None:
             END_TO_END_SECONDS.observe(max(0.0, result.published_at - message.sent_ms / 1000), exemplar())
         self.results.conclude(message.message_id)
-        await self._trim(result.user_id)
+        if self.record.is_trim_due():
+            self.background.spawn("trim", self._trim(result.user_id))
         return Done(outcome)
 
     async def _trim(self, user_id: str) -> None:
         try:
-            await self.record.trim_sometimes(user_id)
-        except Exception:  # the task is concluded, whatever happens here
+            await self.record.trim(user_id)
+        except Exception:  # no reason to stop the service
             logger.exception("a history could not be trimmed", extra={"action": "record"})
 
     async def _send_dead_letter(

@@ -20,6 +20,11 @@ WAITING = Gauge(
     "Messages held without a slot: beyond their user's share, or received ahead of a slot that is about to be free.",
     namespace=PREFIX,
 )
+UNSTORED = Gauge(
+    "tasks_unstored",
+    "Messages without a slot whose users are notified and whose history entries cannot be written yet.",
+    namespace=PREFIX,
+)
 SLOTS = Gauge("slots", "Tasks that this replica can work on at once.", namespace=PREFIX)
 PROCESSED = Counter("tasks_processed", "Messages dealt with, by outcome.", ("outcome",), namespace=PREFIX)
 TASK_SECONDS = Histogram(

@@ -27,6 +27,8 @@ STOP_SECONDS = 5.0
 
 MAX_WITHOUT_SLOT = 1_000
 """Messages that may wait for the history without a slot: each keeps its lease and its result."""
+MAX_WITHOUT_SLOT_CHARACTERS = 8_000_000
+"""Of their bodies in all, each of which is held about three times."""
 
 
 def _nothing() -> None:
@@ -53,7 +55,8 @@ class Pool:
         self._settlement = settlement
         self._on_free = on_free
         self.without_slot = 0
-        """Messages that have given their slot up and are not settled yet."""
+        """Messages that have given their slot up and are not done with yet."""
+        self.without_slot_characters = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._working: set[asyncio.Task[None]] = set()
         self._draining = False
@@ -118,7 +121,7 @@ class Pool:
             self._keep(spawn_with_seat(self._work(user_id, lease), name="message"))
 
     async def _work(self, user_id: str, lease: Lease) -> None:
-        slot = _Slot(self, user_id)
+        slot = _Slot(self, user_id, len(lease.message.body))
         lease.give_up_slot = slot.give_up
         try:
             verdict = await self._verdict(lease)
@@ -187,25 +190,30 @@ class Pool:
 class _Slot:
     """The slot of one message, given back once."""
 
-    __slots__ = ("_given_up", "_pool", "_started", "_user_id")
+    __slots__ = ("_characters", "_given_up", "_pool", "_started", "_user_id")
 
-    def __init__(self, pool: Pool, user_id: str) -> None:
+    def __init__(self, pool: Pool, user_id: str, characters: int) -> None:
         self._pool = pool
         self._user_id = user_id
+        self._characters = characters
         self._started = time.monotonic()
         self._given_up = False
 
     def give_up(self) -> None:
-        """Give the slot back before the message is done with, unless too many have done so."""
-        if self._given_up or self._pool.without_slot >= MAX_WITHOUT_SLOT:
+        """Give the slot back before the message is done with, unless too much waits like this already."""
+        pool = self._pool
+        characters = pool.without_slot_characters + self._characters
+        if self._given_up or pool.without_slot >= MAX_WITHOUT_SLOT or characters > MAX_WITHOUT_SLOT_CHARACTERS:
             return
         self._given_up = True
-        self._pool.without_slot += 1
-        self._pool.freed(self._user_id, math.inf)
+        pool.without_slot += 1
+        pool.without_slot_characters = characters
+        pool.freed(self._user_id, math.inf)
 
     def end(self) -> None:
         """Give the slot back, if it is still held."""
         if self._given_up:
             self._pool.without_slot -= 1
+            self._pool.without_slot_characters -= self._characters
         else:
             self._pool.freed(self._user_id, time.monotonic() - self._started)

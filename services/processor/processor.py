@@ -19,7 +19,7 @@ from services.processor.conclusion import Conclusion
 from services.processor.handler import Handler
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
-from services.processor.metrics import IN_PROCESS, SLOTS, WAITING
+from services.processor.metrics import IN_PROCESS, SLOTS, UNSTORED, WAITING
 from services.processor.outcome import RetryPolicy
 from services.processor.poller import Poller
 from services.processor.pool import STOP_SECONDS, Pool
@@ -83,6 +83,7 @@ class Processor:
         SLOTS.set(settings.concurrency)
         IN_PROCESS.set_function(lambda: slots.running)
         WAITING.set_function(lambda: slots.waiting)
+        UNSTORED.set_function(lambda: self._pool.without_slot)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

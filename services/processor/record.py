@@ -74,10 +74,14 @@ class Record:
             return None
         return await self.guarded("find", lambda: news.find(user_id, task_id, _now_ms()), None)
 
-    async def trim_sometimes(self, user_id: str) -> None:
-        """Now and then remove what is more than is retained, for users who never read."""
+    def is_trim_due(self) -> bool:
+        """Tell, now and then, that a history should be trimmed, since its user may never read it."""
+        return self._news is not None and self._chance() < TRIM_SHARE
+
+    async def trim(self, user_id: str) -> None:
+        """Remove what is more than is retained."""
         news = self._news
-        if news is not None and self._chance() < TRIM_SHARE:
+        if news is not None:
             await self.guarded("trim", lambda: news.trim(user_id, _now_ms()), None)
 
     async def guarded(self, operation: str, call: Callable[[], Awaitable[R]], otherwise: R) -> R:

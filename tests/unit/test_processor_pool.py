@@ -112,3 +112,39 @@ async def test_a_drain_gives_back_what_was_received_ahead_once(world: World) -> 
     world.pool.begin_drain()
     await asyncio.sleep(0.1)
     assert len(world.returned) == 1
+
+
+class Unstored(Slow):
+    """Tasks whose notifications are published and cannot be stored."""
+
+    async def work(self, lease: Lease) -> Verdict:
+        lease.give_up_slot()
+        return await super().work(lease)
+
+
+@pytest.fixture
+def unstored(world: World) -> World:
+    world.slow = Unstored()
+    world.pool._worker = cast("Worker", world.slow)
+    return world
+
+
+async def test_what_waits_for_the_history_alone_holds_no_slot(unstored: World) -> None:
+    handles = unstored.accept(*[f"user-{number}" for number in range(30)], ahead=False)
+    await soon(lambda: unstored.slow.begun == handles)
+    assert (unstored.slots.running, unstored.pool.without_slot) == (0, 30)
+    unstored.slow.open.set()
+    await soon(lambda: unstored.pool.without_slot == 0)
+    assert (unstored.slots.running, unstored.pool.without_slot_characters) == (0, 0)
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MAX_WITHOUT_SLOT", 5), ("MAX_WITHOUT_SLOT_CHARACTERS", 5 * len("{}"))])
+async def test_what_waits_for_the_history_is_bounded(
+    unstored: World, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    monkeypatch.setattr(pool_module, bound, value)
+    unstored.accept(*[f"user-{number}" for number in range(30)], ahead=False)
+    await soon(lambda: len(unstored.slow.begun) == 15)
+    assert (unstored.slots.running, unstored.pool.without_slot) == (10, 5)
+    unstored.slow.open.set()
+    await soon(lambda: len(unstored.slow.begun) == 30)
