@@ -10,6 +10,7 @@ from types import TracebackType
 
 MAX_MESSAGE = 2_000
 """Characters kept of one error's message."""
+MAX_NAME = 200
 MAX_ERRORS = 10
 """Errors described of a chain or a group."""
 MAX_FRAMES = 30
@@ -20,7 +21,7 @@ def describe_error(error: BaseException, max_characters: int = MAX_MESSAGE) -> s
     """Return ``Type: message``, cut at `max_characters`."""
     name = _type_name(error)
     try:
-        text = str(error)[:max_characters]
+        text = _plain(str(error), max_characters)
     except BaseException:  # noqa: BLE001 — its own method raised, whatever that is
         text = "(its message cannot be read)"
     return f"{name}: {text}"[:max_characters] if text else name
@@ -35,7 +36,7 @@ def describe_traceback(error: BaseException) -> str:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that a group holds at any depth, or the error itself; at most a thousand are looked at."""
+    """Yield the errors that a group holds at any depth, or the error itself; it stops after a thousand."""
     waiting, left = [error], 1_000
     while waiting and left:
         left -= 1
@@ -58,7 +59,9 @@ def _first(error: BaseException) -> list[BaseException]:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    cause = error.__cause__
+    if cause is None and not error.__suppress_context__:
+        cause = error.__context__
     return [] if cause is None else [cause]
 
 
@@ -82,6 +85,11 @@ def _traceback(error: BaseException) -> TracebackType | None:
 
 def _type_name(error: BaseException) -> str:
     try:
-        return str(type(error).__name__)
+        return _plain(type(error).__name__, MAX_NAME)
     except BaseException:  # noqa: BLE001 — a metaclass may do anything
         return "an error without a name"
+
+
+def _plain(text: str, max_characters: int) -> str:
+    """Return an exact str: `str(error)` may be of a subclass, whose methods are the handler's own."""
+    return str.__getitem__(text, slice(max_characters))

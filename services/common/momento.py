@@ -278,6 +278,8 @@ class Momento:
                 answer = await invoke(clients)
         except TimeoutError:
             raise MomentoUnavailable(f"{operation}: no answer within {ATTEMPT_SECONDS:g} s") from None
+        except Exception as error:  # the SDK answers errors instead of raising them, so this is a fault of its own
+            raise MomentoUnavailable(f"{operation}: {type(error).__name__}: {error}") from error
         if isinstance(answer, ErrorResponseMixin):
             raise from_sdk(operation, answer.inner_exception)
         if not isinstance(answer, expected):

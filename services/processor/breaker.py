@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 FAILURES = 2
 """Notifications that could not be delivered, one after another, before receiving pauses."""
 PROBE_TOPIC = "notification-api-probe"
-"""No user's, whose topics are named after a `sub`. The cache item of a probe has this name, too."""
+"""No user's, whose topics are named after a `sub`. The dictionary that a probe writes has this name, too."""
 PROBE_TTL_SECONDS = 60.0
 PROBE_PAUSE_CAP_SECONDS = 10.0
 
@@ -62,14 +62,14 @@ class Breaker:
             self._on_closed()
 
     async def check(self) -> None:
-        """Publish something to a topic without subscribers, and write an item where notifications are stored.
+        """Publish something to a topic without subscribers, and write to the cache as notifications are stored.
 
         :raises Transient, PermanentError: when either cannot be done.
         """
         try:
             await self._momento.publish(PROBE_TOPIC, "probe")
             if self._stores:
-                await self._momento.set(PROBE_TOPIC, b"probe", ttl_seconds=PROBE_TTL_SECONDS)
+                await self._momento.dictionary_set(PROBE_TOPIC, "probe", b"probe", ttl_seconds=PROBE_TTL_SECONDS)
         except (Transient, PermanentError) as error:
             self.failed(error)
             raise

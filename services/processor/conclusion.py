@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from services.common.background import Background
 from services.common.batcher import Batcher
 from services.common.news_record import HistoryEntry
-from services.common.notification import failed
+from services.common.notification import MAX_BYTES, failed
 from services.common.task_message import UnreadableTask, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.tracing import exemplar
@@ -43,23 +43,30 @@ class Conclusion:
     dead_letters: Batcher[OutgoingMessage]
     background: Background
 
-    def is_concluded(self, message: ReceivedMessage) -> bool:
-        """Tell whether a redelivered message has only to be acknowledged: this process has done all the rest."""
-        return message.receive_count > 1 and self.results.is_concluded(message.message_id)
-
-    def keep(self, result: Result) -> None:
-        """Keep a result from now on, until its notification is delivered."""
-        self.results.keep(result)
-
     def is_stored(self, delivery: Delivery) -> bool:
-        """Tell whether the history has what the task has come to, although it is not published yet."""
+        """Return whether the history has the task's result, although it is not published yet."""
         result = self.kept(delivery)
-        return result is not None and result.stored
+        return result is not None and result.stored and self.record.is_on
 
     def kept(self, delivery: Delivery) -> Result | None:
         """Return the result that this process has of the task, unless a redrive overrules it."""
         task = delivery.task
         return self._kept(task.user_id, task.task_id, delivery.message)
+
+    async def known_here(self, delivery: Delivery) -> Result | None:
+        """Return the result that this process has of the task, unless another process has concluded the task since."""
+        kept = self.kept(delivery)
+        if kept is None or kept.stored:
+            return kept
+        task = delivery.task
+        entry = await self.record.find(task.user_id, task.task_id)
+        if entry is None or is_overruled(entry, delivery.message):
+            return kept
+        if entry.notification.time_ms == kept.entry.notification.time_ms:  # our own, whose answer was lost
+            kept.stored = True
+            return kept
+        self.results.forget(kept)
+        return Result(task.user_id, entry, stored=True)
 
     async def find(self, delivery: Delivery) -> Result | None:
         """Return the task's result by the history, unless a redrive overrules it."""
@@ -67,24 +74,24 @@ class Conclusion:
         return await self._find(task.user_id, task.task_id, delivery.message)
 
     async def store_last(self, delivery: Delivery) -> bool:
-        """Store what the task has come to before its delivery is cut off; answers whether it is stored.
+        """Store the task's result before its delivery is cut off; returns whether it is stored.
 
         A failure whose dead letter is not sent is not stored: whoever found it would not send that letter.
         """
-        result = self.kept(delivery)
+        result = delivery.outcome or self.kept(delivery)
         if result is None or result.dead_letter is not None:
             return False
         await self.record.store_last(result)
         return result.stored
 
     async def finished(self, delivery: Delivery) -> Verdict:
-        """Deliver the result that the handler's end has left."""
-        result = self.kept(delivery)
-        assert result is not None  # noqa: S101 — the runner has just kept it
+        """Deliver the result of the handler's run."""
+        result = delivery.outcome
+        assert result is not None  # noqa: S101 — the handler has just returned it
         return await self._deliver(delivery.lease, result, "finished")
 
     async def again(self, delivery: Delivery, known: Result) -> Verdict:
-        """Do what is missing of a task that was done before, or say that its key stands for another one."""
+        """Repeat the missing steps of a task that was done before, or refuse another body with its key."""
         if delivery.conflicts_with(known):
             return await self._conflict(delivery)
         REPEATED.inc()
@@ -95,8 +102,8 @@ class Conclusion:
         task = delivery.task
         result = self.kept(delivery)
         if result is None or result.entry.message_id != delivery.message.message_id:
-            result = delivery.result(failed(task.task_id, delivery.data, _now_ms()), (reason, detail))
-            self.keep(result)
+            result = delivery.result(failed(task.task_id, delivery.data[: MAX_BYTES + 1], _now_ms()), (reason, detail))
+            self.results.keep(result)
         return await self._deliver(delivery.lease, result, "failed")
 
     async def unreadable(self, lease: Lease, error: UnreadableTask) -> Verdict:
@@ -119,12 +126,12 @@ class Conclusion:
             notification=failed(task_id, "it could not be read", _now_ms()), message_id=message.message_id
         )
         result = Result(user_id, entry, dead_letter=(Reason.UNREADABLE, str(error)))
-        self.keep(result)
+        self.results.keep(result)
         return await self._deliver(lease, result, "unreadable")
 
     def _kept(self, user_id: str, task_id: str, message: ReceivedMessage) -> Result | None:
-        known = self.results.get(task_id)
-        if known is None or known.user_id != user_id or is_overruled(known.entry, message):
+        known = self.results.get(user_id, task_id)
+        if known is None or is_overruled(known.entry, message):
             return None
         # A dead letter that is still to be sent is this message's own; of another one, the history may know better.
         is_pending = known.dead_letter is not None and known.entry.message_id != message.message_id
@@ -142,18 +149,19 @@ class Conclusion:
         entry = HistoryEntry(notification=failed(task.task_id, CONFLICT, _now_ms()))
         # Beside the entry of the first body, which stays.
         result = Result(task.user_id, entry, field=f"{task.task_id} {message.message_id}")
-        return await self._deliver(delivery.lease, self.results.get(result.key) or result, "conflict")
+        return await self._deliver(delivery.lease, self.results.get(*result.key) or result, "conflict")
 
     async def _deliver(self, lease: Lease, result: Result, outcome: str) -> Verdict:
         message = lease.message
         # What the history alone knows of a redelivered task was delivered, and counted, by an earlier delivery.
-        is_first = message.receive_count == 1 or self.results.get(result.key) is result
-        if result.dead_letter is not None:
-            await self._send_dead_letter(message, *result.dead_letter, lambda: _sent(result))
+        is_first = message.receive_count == 1 or self.results.get(*result.key) is result
         try:
+            if result.dead_letter is not None:
+                await self._send_dead_letter(message, *result.dead_letter, lambda: _sent(result))
             await self.teller.deliver(result, on_unstored=lease.give_up_slot)
         except asyncio.CancelledError:
-            await self.record.store_last(result)
+            if result.dead_letter is None:
+                await self.record.store_last(result)
             raise
         if is_first and result.published_at is not None:
             END_TO_END_SECONDS.observe(max(0.0, result.published_at - message.sent_ms / 1000), exemplar())
@@ -171,7 +179,7 @@ class Conclusion:
     async def _send_dead_letter(
         self, message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]
     ) -> None:
-        """Send the message to the dead-letter queue; where this is cut off, see what becomes of it all the same."""
+        """Send the message to the dead-letter queue; where this is cut off, wait a moment for the outcome."""
         sending = self.background.spawn(
             "dead-letter", send_dead_letter(self.dead_letters, message, reason, detail, on_sent), may_fail=True
         )

@@ -24,6 +24,8 @@ class Delivery:
     data: str
     fields: Mapping[str, Any]
     past: Past = NO_PAST
+    outcome: Result | None = None
+    """What the handler's run has resulted in."""
 
     @property
     def message(self) -> ReceivedMessage:

@@ -81,7 +81,7 @@ def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]
     pool = ThreadPoolExecutor(threads, thread_name_prefix="handler")
 
     async def run_in_thread(task: Task) -> str:
-        result = await _in_thread(pool, contextvars.copy_context().run, _plain, function, task)
+        result = await _in_thread(pool, task, contextvars.copy_context().run, _plain, function, task)
         if inspect.isawaitable(result):
             result = await result  # a plain function that returns a coroutine, such as a partial or a lambda
         return _text(result)
@@ -92,8 +92,11 @@ def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-async def _in_thread(pool: ThreadPoolExecutor, function: Callable[..., Any], *arguments: object) -> Any:
-    """Call in a thread. Cancelled, it waits for a call that has begun: a thread cannot be stopped, only asked."""
+async def _in_thread(pool: ThreadPoolExecutor, task: Task, function: Callable[..., Any], *arguments: object) -> Any:
+    """Call in a thread. Cancelled, it waits for a call that has begun: a thread cannot be stopped, only asked.
+
+    What the call returns then counts all the same, unless it was asked and has noticed.
+    """
     call = pool.submit(function, *arguments)
     result = asyncio.wrap_future(call)
     try:
@@ -101,7 +104,8 @@ async def _in_thread(pool: ThreadPoolExecutor, function: Callable[..., Any], *ar
     except asyncio.CancelledError:
         if not call.cancel():
             await asyncio.wait({result})
-            _ = result.cancelled() or result.exception()  # nobody wants it any more
+            if not result.cancelled() and result.exception() is None and not task.saw_cancellation:
+                return result.result()
         raise
 
 

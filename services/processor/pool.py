@@ -125,6 +125,9 @@ class Pool:
         lease.give_up_slot = slot.give_up
         try:
             verdict = await self._verdict(lease)
+        except BaseException:  # nothing may hold a message whose task has ended: it comes again when its lease is over
+            await self._leases.let_go(lease)
+            raise
         finally:
             slot.end()
         if not await self._settlement.settle(lease, verdict) and self._draining:
@@ -148,7 +151,8 @@ class Pool:
         except asyncio.CancelledError:
             if lease.lost:
                 return Lost()
-            return Back(0, "drain")
+            # Cut off after its end, such as while a lock was released: only the acknowledgement is left.
+            return self._worker.concluded(lease.message) or Back(0, "drain")
         except Exception as error:  # noqa: BLE001 — what the worker could not count as an attempt
             logger.error(  # noqa: TRY400 — the error may be a handler's, which logging could stumble over
                 "the processor itself failed, the message is requeued",

@@ -56,11 +56,14 @@ class Quarantine:
                 yield
             finally:
                 self._taken = False
-                async with self._changed:
-                    self._changed.notify_all()
+                await asyncio.shield(self._wake_others())  # also where this task is cancelled
         finally:
             self._held -= 1
             ISOLATED.dec()
+
+    async def _wake_others(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
 
     async def _take(self, *, died_here: bool) -> None:
         async with self._changed:

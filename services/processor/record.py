@@ -47,6 +47,11 @@ class Record:
         self._chance = chance
         self._turn = asyncio.Lock()
 
+    @property
+    def is_on(self) -> bool:
+        """Whether notifications are stored at all."""
+        return self._news is not None
+
     async def store_quickly(self, result: Result) -> bool:
         """Store `result` unless the cache is out; answers whether it is stored, or never will be."""
         if result.stored or self._news is None:

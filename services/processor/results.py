@@ -23,7 +23,7 @@ CONCLUDED_SECONDS = 600.0
 
 @dataclass(slots=True, eq=False)
 class Result:
-    """What a task came to, and which steps of its delivery are done."""
+    """A task's result, and which steps of its delivery are done."""
 
     user_id: str
     entry: HistoryEntry
@@ -37,17 +37,17 @@ class Result:
     kept_at: float = 0.0
 
     @property
-    def key(self) -> str:
+    def key(self) -> tuple[str, str]:
         """What it is kept under."""
-        return self.field or self.entry.notification.task_id
+        return self.user_id, self.field or self.entry.notification.task_id
 
 
 class Results:
-    """Kept results by task id, and the messages that were concluded in the last minutes."""
+    """Kept results by user and task id, and the messages that were concluded in the last minutes."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._kept: OrderedDict[str, Result] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, str], Result] = OrderedDict()
         self._concluded: set[str] = set()
         self._concluded_before: set[str] = set()
         self._rotated_at = clock()
@@ -62,9 +62,9 @@ class Results:
         while self._is_too_old_or_too_many():
             self._kept.popitem(last=False)
 
-    def get(self, key: str) -> Result | None:
-        """Return the result that is kept under a task id."""
-        return self._kept.get(key)
+    def get(self, user_id: str, field: str) -> Result | None:
+        """Return the result that is kept under a task id, or under the field of its own that it has."""
+        return self._kept.get((user_id, field))
 
     def forget(self, result: Result) -> None:
         """Keep `result` no longer: every step is done."""

@@ -46,7 +46,7 @@ class Runner:
             await over
         except asyncio.CancelledError:
             await self._end(task, work)
-            if work.done() and not work.cancelled() and work.exception() is None:
+            if _has_result(work) and not task.saw_cancellation:
                 on_late_result(work.result())
             raise
         finally:
@@ -105,6 +105,10 @@ class Runner:
         ABANDONED.set(len(self._abandoned))
         if not work.cancelled():
             work.exception()
+
+
+def _has_result(work: "asyncio.Task[str]") -> bool:
+    return work.done() and not work.cancelled() and work.exception() is None
 
 
 def _set(over: asyncio.Future[None]) -> None:

@@ -27,10 +27,20 @@ class Task:
     _cancellations: list[None] = field(default_factory=list, repr=False)
     """Not empty once the result is not wanted. Threads may look at any time; an event would cost every task a lock."""
 
+    _seen: list[None] = field(default_factory=list, repr=False)
+    """Not empty once the handler was answered that it is cancelled."""
+
     @property
     def cancelled(self) -> bool:
         """Whether the result is not wanted any more; a plain function that runs long should look now and then."""
+        if self._cancellations and not self._seen:
+            self._seen.append(None)
         return bool(self._cancellations)
+
+    @property
+    def saw_cancellation(self) -> bool:
+        """Whether the handler knows that it is cancelled, so that what it returns may be a part only."""
+        return bool(self._seen)
 
     def cancel(self) -> None:
         """Say that the result is not wanted any more."""
@@ -41,4 +51,4 @@ class Task:
 
         It is left out for the topic quota's sake, and once the result is not wanted any more.
         """
-        return not self.cancelled and await self.tell(text)
+        return not self._cancellations and await self.tell(text)

@@ -61,13 +61,17 @@ class Worker:
     async def work(self, lease: Lease) -> Verdict:
         """Do whatever is missing of this delivery."""
         message = lease.message
-        if self.conclusion.is_concluded(message):
+        if message.receive_count > 1 and self.concluded(message) is not None:
             return Done("duplicate")
         task_id, sent = task_id_of(message.attributes, message.message_id), message.attributes.get(TRACEPARENT)
         with log_context(taskId=task_id, **_trace(sent)), span("process task", Kind.CONSUMER, parent=sent) as processed:
             verdict = await self._verdict(lease)
             _describe(processed, task_id, message, verdict)
         return verdict
+
+    def concluded(self, message: ReceivedMessage) -> Verdict | None:
+        """Return the verdict on a message of which nothing but the acknowledgement is left to do."""
+        return Done("finished") if self.conclusion.results.is_concluded(message.message_id) else None
 
     async def _verdict(self, lease: Lease) -> Verdict:
         message = lease.message
@@ -97,7 +101,7 @@ class Worker:
 
     async def _known_or_new(self, delivery: Delivery) -> Verdict:
         """Repeat only what is missing of a task that was done already."""
-        if (known := self.conclusion.kept(delivery)) is not None:
+        if (known := await self.conclusion.known_here(delivery)) is not None:
             return await self.conclusion.again(delivery, known)
         if delivery.is_new:
             return await self._attempt(delivery)
@@ -113,6 +117,9 @@ class Worker:
         delivery.past = await self.attempts.past(message)
         if await self._is_killer(delivery):
             return await self.conclusion.dead_letter(delivery, Reason.DIED, "the last permitted attempt had no end")
+        if delivery.past.last is Last.ENDED and self.policy.is_last(delivery.past.failed):
+            detail = "the last permitted attempt failed, and its end could not be concluded"
+            return await self.conclusion.dead_letter(delivery, Reason.ATTEMPTS, detail)
         if self._is_requeued(delivery):
             return Back(self.quarantine.requeue_seconds(delivery.past.skipped), "isolated")
         try:
@@ -144,6 +151,7 @@ class Worker:
         except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
             if not delivery.lease.over:
                 return await self._failed(delivery, error, failure_of(error))
+            delivery.past = Past(delivery.past.failed + 1, Last.ENDED)
         if delivery.lease.over:
             await self._store_or_note_end(delivery)
             return Lost()
@@ -193,7 +201,8 @@ class Worker:
         )
 
         def keep(text: str) -> None:
-            self.conclusion.keep(delivery.result(finished(task.task_id, text, int(time.time() * 1000))))
+            delivery.outcome = delivery.result(finished(task.task_id, text, int(time.time() * 1000)))
+            self.conclusion.results.keep(delivery.outcome)
 
         lease.begin(self.longest_hold_seconds)
         started = time.perf_counter()
@@ -231,7 +240,7 @@ class Worker:
         return await self._failed(delivery, error, Failure.INTERNAL)
 
     async def _store_or_note_end(self, delivery: Delivery) -> None:
-        """Say that the process lives: by the result where there is one, else by a note."""
+        """Record that the attempt has ended: by its result where there is one, else by a note."""
         if not await self.conclusion.store_last(delivery):
             await self._note_end(delivery)
 

@@ -99,6 +99,40 @@ class Nameless(Exception, metaclass=NamelessType):
     pass
 
 
+class HostileMessage(str):
+    __slots__ = ()
+    __getitem__ = __bool__ = __len__ = __format__ = __str__ = encode = fail
+
+
+class StrIsHostile(Exception):
+    def __str__(self) -> str:
+        return HostileMessage("hostile text")
+
+
+class ExitingMessage(str):
+    __slots__ = ()
+
+    def __format__(self, _: str) -> str:
+        raise SystemExit(4)
+
+
+class StrExitsLater(Exception):
+    def __str__(self) -> str:
+        return ExitingMessage("exits when it is formatted")
+
+
+class HostileNameType(type):
+    __name__ = property(lambda _: HostileMessage("Hostile"))
+
+
+class HostileName(Exception, metaclass=HostileNameType):
+    pass
+
+
+class FalsyExit(SystemExit):
+    __bool__ = __len__ = fail
+
+
 class Unending(Exception):
     """Its cause is itself."""
 
@@ -116,6 +150,7 @@ def nested(depth: int) -> Exception:
 ORDINARY = [
     *(StrRaises(), StrAndReprRaise(), StrExits(), StrCancels(), StrIsNone(), TransientStrRaises(), ArgsRaise()),
     *(ClassRaises(), ClaimsToBePermanent(), AttributesRaise(), CannotBeSet(), Falsy(), Nameless(), Unending()),
+    *(StrIsHostile(), StrExitsLater(), HostileName(), FalsyExit()),
     ValueError("x" * 20_000_000),
     ValueError("\ud800\x00\n\x1b[31m"),
     type("Näme\n", (Exception,), {})(),

@@ -90,10 +90,15 @@ class Process:
 
     def __init__(self, world: "World") -> None:
         self.finished: Counter[str] = Counter()
+        self.handle: Callable[[Task], Awaitable[str]]
         self.lifecycle = Lifecycle()
         self._gates = [Gate(target) for target in (world.momento, world.queue, world.dead_letters)]
         momento, queue, dead_letters = cast("Any", self._gates)
-        self._processor = Processor(SETTINGS, self.lifecycle, momento, queue, dead_letters, self._handle)
+        self.handle = self._handle
+        self._processor = Processor(
+            *(SETTINGS, self.lifecycle, momento, queue, dead_letters),
+            lambda task: self.handle(task),  # noqa: PLW0108 — a test may replace it
+        )
         self._stop = asyncio.Event()
         self._running = asyncio.create_task(self._run())
 
@@ -283,3 +288,51 @@ def test_what_is_cut_off_at_any_moment_is_neither_finished_nor_dead_lettered_twi
         finished = sum((process.finished for process in world.ended), Counter[str]())
         assert finished == {"0": 1, "2": 1}, f"at {moment} s"
         assert [task_of(body) for body in world.dead_letters.bodies] == ["1"], f"at {moment} s"
+
+
+async def overstay(block_seconds: float, hours: float) -> World:
+    """A handler that blocks the loop for longer than its lease and fails then, at each of its attempts."""
+    world = World()
+
+    async def handle(_: Task) -> str:
+        asyncio.get_running_loop()._now += block_seconds  # type: ignore[attr-defined]
+        raise ValueError("too late")
+
+    world.processes[0].handle = handle
+    world.send("0", 0, fails=True, idempotent=False)
+    await asyncio.sleep(hours * 3_600)
+    await world.close()
+    return world
+
+
+def test_a_handler_that_outlives_its_lease_and_fails_uses_its_attempts_up() -> None:
+    world = run_in_virtual_time(overstay(40, hours=1))
+    assert world.momento.history(USER) == {"0": "failed"}
+    assert len(world.dead_letters) == 1
+    assert len(world.queue) == 0
+
+
+async def concluded_elsewhere() -> World:
+    """A failure cannot be delivered here; another process finishes the task; then a copy of it comes here."""
+    world = World()
+    world.momento.cache_out = world.momento.topics_out = True
+    for task_id in ("0", "1"):
+        world.send(task_id, 0, fails=True, idempotent=True)
+    await asyncio.sleep(90)  # requeued, the results are kept, and nothing is received
+    first = world.processes[0]
+    world.momento.cache_out = world.momento.topics_out = False
+    world.momento.dictionaries[f"news:{USER}"] = {
+        "0": b'{"taskId":"0","status":"finished","message":"Finished task: 0","time":1800000050000}'
+    }
+    world.send("0", 0, fails=True, idempotent=True)
+    async with asyncio.timeout(FAR_SECONDS):
+        while len(world.queue):  # noqa: ASYNC110 — the simulation has no events
+            await asyncio.sleep(10)
+    assert world.processes == [first]
+    await world.close()
+    return world
+
+
+def test_a_kept_failure_does_not_replace_what_another_process_has_finished() -> None:
+    world = run_in_virtual_time(concluded_elsewhere())
+    assert world.momento.history(USER) == {"0": "finished", "1": "failed"}

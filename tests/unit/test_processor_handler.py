@@ -106,6 +106,23 @@ async def test_a_cancelled_plain_function_is_waited_for_since_its_thread_runs_on
         done, _ = await asyncio.wait({work}, timeout=0.1)
         assert not done
         go_on.set()
+        assert await work == "too late"  # a finished result counts
+
+
+async def test_what_a_plain_function_returns_once_it_has_seen_that_it_is_cancelled_does_not_count() -> None:
+    go_on, running, task = threading.Event(), threading.Event(), a_task()
+
+    def polite(task: Task) -> str:
+        running.set()
+        go_on.wait(10)
+        return "a part" if task.cancelled else "all"
+
+    with runnable(polite, 1) as handler:
+        work = asyncio.ensure_future(handler(task))
+        await soon(running.is_set)
+        task.cancel()
+        work.cancel()
+        go_on.set()
         with pytest.raises(asyncio.CancelledError):
             await work
 

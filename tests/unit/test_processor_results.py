@@ -16,7 +16,7 @@ def test_a_result_is_kept_until_it_is_forgotten() -> None:
     results.keep(one)
     results.keep(two)
     results.forget(one)
-    assert [results.get("1"), results.get("2")] == [None, two]
+    assert [results.get("user", "1"), results.get("user", "2")] == [None, two]
 
 
 def test_a_later_result_of_a_task_is_not_forgotten_with_an_earlier_one() -> None:
@@ -24,7 +24,7 @@ def test_a_later_result_of_a_task_is_not_forgotten_with_an_earlier_one() -> None
     results.keep(earlier)
     results.keep(later)
     results.forget(earlier)
-    assert results.get("1") is later
+    assert results.get("user", "1") is later
 
 
 def test_results_are_bounded_in_number_and_in_age() -> None:
@@ -32,10 +32,10 @@ def test_results_are_bounded_in_number_and_in_age() -> None:
     results = Results(clock)
     for number in range(results_module.MAX_KEPT + 10):
         results.keep(done(str(number)))
-    assert [results.get("9"), results.get("10") is None] == [None, False]
+    assert [results.get("user", "9"), results.get("user", "10") is None] == [None, False]
     clock.advance(KEPT_SECONDS)
     results.keep(done("last"))
-    assert [results.get(str(results_module.MAX_KEPT)), results.get("last") is None] == [None, False]
+    assert [results.get("user", str(results_module.MAX_KEPT)), results.get("user", "last") is None] == [None, False]
 
 
 def test_a_concluded_message_is_remembered_for_minutes_and_not_for_ever() -> None:

@@ -163,6 +163,28 @@ async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> 
         await soon(lambda: running.abandoned == 0)
 
 
+@pytest.mark.parametrize(("looks", "kept"), [(False, ["done"]), (True, [])])
+async def test_a_result_that_comes_although_its_task_is_cut_off_is_kept_unless_it_may_be_a_part(
+    looks: bool, kept: list[str]
+) -> None:
+    late: list[str] = []
+
+    async def finishes(task: Task) -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            assert not looks or task.cancelled
+        return "done"
+
+    work = asyncio.create_task(runner(finishes)[0].run(a_task(), 60, late.append))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert late == kept
+
+
 async def test_a_handler_is_not_forgotten_when_its_end_is_cut_short_too(stubborn: Stubborn) -> None:
     """First its lease is lost, then the drain cuts off: it still runs, and that must be known."""
     running, _ = runner(stubborn)

@@ -124,10 +124,10 @@ async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: T
     topic.error = OUT
     with pytest.raises(MomentoUnavailable):
         await tells.deliver(result, nothing)
-    assert results.get("1") is result
+    assert results.get("user", "1") is result
     topic.error = None
     await tells.deliver(result, nothing)
-    assert results.get("1") is None
+    assert results.get("user", "1") is None
     assert topic.told == ["user Finished task: done"]
 
 
@@ -140,7 +140,7 @@ async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: H
     await soon(lambda: topic.tries == 1)
     delivering.cancel()
     await asyncio.wait({delivering})
-    assert results.get("1") is not None
+    assert results.get("user", "1") is not None
     assert cache.stored == ["1"]
 
 
@@ -164,11 +164,11 @@ async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_f
     delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(result, freed.set))
     await soon(freed.is_set)
     assert topic.told == ["user Finished task: done"]
-    assert results.get("1") is result
+    assert results.get("user", "1") is result
     assert not delivering.done()
     cache.error = None
     await delivering
-    assert (cache.stored, results.get("1")) == (["1"], None)
+    assert (cache.stored, results.get("user", "1")) == (["1"], None)
 
 
 @pytest.mark.parametrize(("form", "copies"), [(Format.JSON, 2), (Format.TEXT, 1)])
@@ -197,11 +197,11 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
     for _ in range(2):
         with pytest.raises(MomentoUnavailable, match="not stored"):
             await tells.deliver(result, nothing)
-    assert (len(topic.told), results.get("1")) == (1, result)
+    assert (len(topic.told), results.get("user", "1")) == (1, result)
     cache.error = None
     clock.advance(PAUSE_SECONDS)
     await tells.deliver(result, nothing)
-    assert (len(topic.told), cache.stored, results.get("1")) == (1, ["1"], None)
+    assert (len(topic.told), cache.stored, results.get("user", "1")) == (1, ["1"], None)
 
 
 async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: HandClock) -> None:
@@ -229,7 +229,7 @@ async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
     topic.error = MomentoRefused("no such topic")
     async with asyncio.timeout(5):
         await teller(topic, clock, notify_seconds=60, results=results, form=form).deliver(done(), nothing)
-    assert (topic.tries, refused(), results.get("1")) == (1, 1, None)
+    assert (topic.tries, refused(), results.get("user", "1")) == (1, 1, None)
 
 
 async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: HandClock) -> None:
