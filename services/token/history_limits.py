@@ -20,7 +20,8 @@ LONGEST_RETRY_SECONDS = 120.0
 FULL_READ_OPERATIONS = NEWEST / ELEMENTS_PER_OPERATION
 """What is reserved for a read until its cost is known."""
 USER_SHARE = 0.25
-"""The part of a replica's operations that one user may use for long: a single user cannot lock out the others."""
+"""The part of a replica's operations that one user may use in the long run. One read of a history of long texts (800
+operations for 200 entries of 4 kB) still delays the reads of others, by 20 s at the default rate, not their writes."""
 BURST_SECONDS = 20.0
 """How far a user may be ahead of the rate: ten reads at once, at the default rate."""
 MAX_USERS = 100_000
