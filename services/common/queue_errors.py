@@ -41,7 +41,7 @@ class MessageTooLarge(QueueRefused):
 
 
 class ReceiptExpired(PermanentError):
-    """The receipt handle no longer stands for the message: its lease is lost."""
+    """The receipt handle is no longer valid for the message: its lease is lost."""
 
 
 RECEIPT_CODES = frozenset(

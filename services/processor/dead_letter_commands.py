@@ -149,7 +149,7 @@ async def _selectable(desk: Desk, options: Namespace) -> Inventory:
     limit = options.limit or (min(MOST_HIDDEN, 2 * about + _UNCOUNTED) if options.all else SELECT_LIMIT)
     inventory = await _inventory(desk, about, limit)
     if options.all and options.limit is None and inventory.is_partial and not inventory.cut_short:
-        _warn("Letters kept arriving while the queue was read: the later ones are left for the next time.")
+        _warn("Dead letters kept arriving while the queue was read: the later ones are left for the next time.")
     return inventory
 
 
@@ -225,7 +225,7 @@ def _say_outcome(outcome: Outcome, missing: list[str], what: str) -> None:
     _say(f"{len(outcome.done)} {what}.")
     if outcome.duplicates:
         verb = "would be" if what.startswith("would") else "were"
-        _say(f"{outcome.duplicates} duplicates of these {verb} deleted, not put back.")
+        _say(f"{outcome.duplicates} duplicates of these {verb} deleted, not redriven.")
     for letter, error in outcome.failed:
         _warn(f"{letter.id} (task {letter.task_id}) was left: {error}.")
     if outcome.cut_short:

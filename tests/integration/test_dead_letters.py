@@ -267,7 +267,7 @@ async def test_a_run_of_duplicates_moves_one_and_says_so(stage: ProcessorStage) 
     listed = await dead_letters_command(stage, "list", "--json")
     assert (len(listed.json["messages"]), listed.json["duplicates"]) == (4, 2)
     dry = await dead_letters_command(stage, "redrive", "--all")
-    assert "2 would be put back.\n2 duplicates of these would be deleted, not put back.\n" in dry.out
+    assert "2 would be put back.\n2 duplicates of these would be deleted, not redriven.\n" in dry.out
     said = await dead_letters_command(stage, "redrive", "task", "--json")
     assert (said.status, said.json["done"], said.json["duplicates"]) == (0, 1, 2)
     assert await waiting(stage) == (1, 1)

@@ -44,7 +44,7 @@ async def test_a_stream_of_new_letters_does_not_keep_it_going(capsys: pytest.Cap
     assert await redrive_all(letters, tasks) == 0
     assert start <= {message.attributes["redriven"] for message in tasks.sent}
     assert len(tasks.sent) < 150
-    assert "Letters kept arriving" in capsys.readouterr().err
+    assert "Dead letters kept arriving" in capsys.readouterr().err
 
 
 async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.Ca
     assert await redrive_all(letters, tasks) == 0
     assert start <= {message.attributes["redriven"] for message in tasks.sent}
     assert len(tasks.sent) < 60
-    assert "Letters kept arriving" in capsys.readouterr().err
+    assert "Dead letters kept arriving" in capsys.readouterr().err
 
 
 async def test_letters_are_found_behind_receives_of_new_ones_alone() -> None:
