@@ -5,8 +5,9 @@ its answer for ever. It also answers what it cannot parse in plain text.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from services.common.metrics import CONNECTIONS_CLOSED, MEMORY_REFUSED
 from services.common.open_connections import OpenConnections
 from services.common.problem import (
     REFUSAL,
+    Problem,
     Refusal,
     from_http_exception,
     from_unreadable,
@@ -26,7 +28,7 @@ from services.common.problem import (
 )
 from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUEUED, RequestParser
 
-__all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "ApiSite", "admit_body", "is_body_unasked"]
+__all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "ApiSite", "admitted_body", "is_body_unasked"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ _READ_BYTES = 32 * 1024
 """Of a body that nobody reads: twice as many are taken in before the connection is read no further."""
 _BACKLOG = 1_024
 
+Charge = Callable[[int], None]
 CONNECTIONS = web.AppKey("connections", MemoryBudget)
 """What all connections may use of the memory: headers, bodies that are not admitted, answers that are not read."""
 
@@ -78,11 +81,23 @@ class ApiSite(web.BaseSite):
         return _Connection(server, self._open, self._refusal)
 
 
-def admit_body(request: web.Request) -> None:
-    """Note that the body is about to be read; a client that waits to be asked (Expect: 100-continue) is asked."""
+@contextlib.contextmanager
+def admitted_body(request: web.Request, charge: Charge) -> Iterator[None]:
+    """Have the body read within the block; a client that waits to be asked (Expect: 100-continue) is asked.
+
+    :param charge: called with the length of the part that has arrived, each time before it can be read. Where it
+        raises `MemoryFull`, whoever reads the body gets the error, and what is still sent is discarded.
+    :raises MemoryFull: for the part that has arrived already.
+    """
     connection = request.protocol
-    if isinstance(connection, _Connection):
-        connection.admit_body(request)
+    if not isinstance(connection, _Connection):
+        yield
+        return
+    connection.admit_body(request, charge)
+    try:
+        yield
+    finally:
+        connection.release_body()
 
 
 def is_body_unasked(request: web.Request) -> bool:
@@ -94,7 +109,7 @@ def is_body_unasked(request: web.Request) -> bool:
 class _Connection(web.RequestHandler):
     """aiohttp's connection with deadlines and limits."""
 
-    __slots__ = ("_done", "_headers_timer", "_open", "_refusal", "_socket", "_write_timer", "requests")
+    __slots__ = ("_charge", "_done", "_headers_timer", "_open", "_refusal", "_socket", "_write_timer", "requests")
 
     def __init__(self, manager: web.Server, open_connections: OpenConnections, refusal: Refusal) -> None:
         no_log: Any = None  # as AppRunner passes it, against the type
@@ -117,6 +132,8 @@ class _Connection(web.RequestHandler):
         self._open = open_connections
         self._refusal = refusal
         self._done = 0
+        self._charge: Charge | None = None
+        """For the body that is admitted."""
         self._socket: asyncio.Transport | None = None
         """Like `transport`, but known until the connection is lost."""
         self._headers_timer: asyncio.TimerHandle | None = None
@@ -133,6 +150,7 @@ class _Connection(web.RequestHandler):
         super().data_received(data)
         if not data and not had_unparsed:  # aiohttp asks so after each body
             return
+        self._charge_body()
         if not self._open.hold(self, self._held_bytes()):
             self._refuse_for_memory()
         if not self._is_idle():
@@ -167,10 +185,21 @@ class _Connection(web.RequestHandler):
         if self._socket is not None:
             self._socket.abort()
 
-    def admit_body(self, request: web.Request) -> None:
-        """Send the interim answer that the client waits for, if it does."""
+    def admit_body(self, request: web.Request, charge: Charge) -> None:
+        """Charge for the body from now on; send the interim answer that the client waits for, if it does.
+
+        :raises MemoryFull: for the part that has arrived already.
+        """
+        charge(request.content.total_bytes)
+        self._charge = charge
         if self.requests.admit_body(request.content) and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._open.hold(self, self._held_bytes())  # less than before
+
+    def release_body(self) -> None:
+        """Charge no longer: what is not read of the body counts as the connection's again."""
+        self._charge = None
+        self.requests.release_body()
 
     async def _handle_request(
         self,
@@ -202,7 +231,7 @@ class _Connection(web.RequestHandler):
         """Answer what never became a request, and what failed outside of the application's own handling."""
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the answer is sent already")
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(exc, Problem):
             logger.error("answered %d", status, exc_info=exc, extra={"action": "request"})
         response = self._refusal(from_unreadable(status, exc), self.requests.origin)
         response.force_close()
@@ -248,6 +277,15 @@ class _Connection(web.RequestHandler):
         if was_open and self._force_close:
             CONNECTIONS_CLOSED.labels("idle").inc()
 
+    def _charge_body(self) -> None:
+        if self._charge is None:
+            return
+        try:
+            self._charge(self.requests.admitted_bytes)
+        except MemoryFull as error:
+            self._charge = None
+            self.requests.give_up_body(error)
+
     def _held_bytes(self) -> int:
         unwritten = self._socket.get_write_buffer_size() if self._socket is not None else 0
         return self.requests.held_bytes + unwritten
@@ -280,7 +318,9 @@ class _Connection(web.RequestHandler):
             self.requests.origin = message.headers.get(hdrs.ORIGIN)
         self._request_count += 1 - len(self._messages)
         self._messages.clear()
-        self._messages.append((_ErrInfo(HTTPStatus.SERVICE_UNAVAILABLE, unavailable(full), ""), self.requests.refuse()))
+        refused = _ErrInfo(HTTPStatus.SERVICE_UNAVAILABLE, unavailable(full), "")
+        self._messages.append((refused, self.requests.refuse_all()))
+        self._open.hold(self, self._held_bytes())  # less than before
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 

@@ -13,7 +13,11 @@ DEFAULT_LIMIT_BYTES = 256 * MIB
 """Where neither a setting nor a control group limits the process: what the chart gives to a pod."""
 BASE_BYTES = 96 * MIB
 """What a service uses without requests, with room for what the allocator does not give back."""
-OWNER_SHARE = 0.5
+OWNER_SHARE = 0.25
+"""Of a budget, for one user, so that one user's uploads leave room for others."""
+LARGE_SHARE = 0.8
+"""Of a budget, for requests that hold more than `SMALL_BYTES`. The rest is for small ones, which are the most."""
+SMALL_BYTES = 64 * 1024
 _UNLIMITED_BYTES = 1 << 60
 """Control groups of version 1 answer about 2**63 where there is no limit."""
 
@@ -44,30 +48,72 @@ class MemoryBudget:
         return True
 
     @contextlib.contextmanager
-    def held(self, size: int, owner: str | None = None) -> Iterator[None]:
-        """Take `size` bytes for the length of the block.
+    def reservation(self, owner: str | None = None) -> Iterator["Reservation"]:
+        """Return an empty reservation; what it holds is released at the end of the block.
 
-        :param owner: who holds them, a user mostly: nobody may hold more than `OWNER_SHARE` of the budget, so that one
-            user's slow uploads leave room for others.
-        :raises MemoryFull: when there are not as many.
+        :param owner: the user whose request it is, if known.
         """
-        has_share = owner is None or self._used_by[owner] + size <= self.total_bytes * OWNER_SHARE
-        if not has_share or not self.take(size):
-            MEMORY_REFUSED.labels(self.name).inc()
-            raise MemoryFull(f"{self.name}: {size} bytes wanted, {self.used_bytes} of {self.total_bytes} in use")
-        self._note(owner, size)
+        reservation = Reservation(self, owner)
         try:
-            yield
+            yield reservation
         finally:
-            self._note(owner, -size)
-            self.take(-size)
+            reservation.release()
 
-    def _note(self, owner: str | None, size: int) -> None:
+    def _has_room(self, held: int, more: int, owner: str | None) -> bool:
+        share = LARGE_SHARE if held + more > SMALL_BYTES else 1.0
+        if self.used_bytes + more > self.total_bytes * share:
+            return False
+        return owner is None or self._used_by[owner] + more <= self.total_bytes * OWNER_SHARE
+
+    def _add(self, owner: str | None, size: int) -> None:
+        self.used_bytes += size
         if owner is None:
             return
         self._used_by[owner] += size
         if not self._used_by[owner]:
             del self._used_by[owner]
+
+
+class Reservation:
+    """What one request holds of a budget; `MemoryBudget.reservation` makes and releases it."""
+
+    def __init__(self, budget: MemoryBudget, owner: str | None) -> None:
+        self.held_bytes = 0
+        self._budget = budget
+        self._owner = owner
+
+    def check(self, total_bytes: int) -> None:
+        """Take nothing, but refuse what could not be held now.
+
+        :param total_bytes: what the request would hold in all.
+        :raises MemoryFull: when there is no room for it.
+        """
+        budget = self._budget
+        if not budget._has_room(self.held_bytes, total_bytes - self.held_bytes, self._owner):
+            MEMORY_REFUSED.labels(budget.name).inc()
+            used = f"{budget.used_bytes} of {budget.total_bytes} in use"
+            raise MemoryFull(f"{budget.name}: {total_bytes} bytes wanted for one request, {used}")
+
+    def grow_to(self, total_bytes: int) -> None:
+        """Hold as many bytes in all; never shrinks.
+
+        :raises MemoryFull: when there is no room for them. Nothing is held then: others that grow get the room, where
+            else all that grow at the same time would be refused.
+        """
+        if total_bytes <= self.held_bytes:
+            return
+        try:
+            self.check(total_bytes)
+        except MemoryFull:
+            self.release()
+            raise
+        self._budget._add(self._owner, total_bytes - self.held_bytes)
+        self.held_bytes = total_bytes
+
+    def release(self) -> None:
+        """Hold nothing any longer."""
+        self._budget._add(self._owner, -self.held_bytes)
+        self.held_bytes = 0
 
 
 def share_of_memory(limit_bytes: int | None, share: float, *, least_bytes: int) -> int:

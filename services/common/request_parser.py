@@ -34,6 +34,10 @@ _ORIGIN = re.compile(rb"\r\nOrigin:[ \t]*([\x21-\x7e]{1,256})[ \t]*\r\n", re.IGN
 # Held are the bytes and the text of each header; a text with one emoji has four bytes a character.
 _HELD_PER_ASCII_BYTE = 2
 _HELD_PER_BYTE = 5
+_HELD_PER_FIELD = 256
+"""Beyond the bytes of a header: four objects and their places in three containers."""
+_HELD_PER_PIECE = 128
+"""Beyond the bytes of each piece of a body: a chunk may have as little as one byte."""
 _HELD_PER_HEAD = 1024
 
 Message = tuple[RawRequestMessage | _ErrInfo, StreamReader]
@@ -57,9 +61,10 @@ class RequestParser:
         self._last_bytes = b""
         self._header_bytes = 0
         self._header_held = 0
-        self._heads: deque[int] = deque()
+        self._requests: deque[tuple[int, StreamReader]] = deque()
+        """The last one that was taken into work and those after it: what the headers hold, and the body."""
         self._queued = 0
-        self._is_admitted = False
+        self._admitted: StreamReader | None = None
         self.is_broken = False
         self.origin: str | None = None
         """The Origin header of a request that could not be parsed, if it is known."""
@@ -78,8 +83,14 @@ class RequestParser:
 
     @property
     def held_bytes(self) -> int:
-        """About how much memory is used by headers, and by what is not parsed yet and no admitted body."""
-        return self._header_held + sum(self._heads) + (0 if self._is_admitted else len(self._unfed))
+        """About how much memory is used by headers, by what is not parsed yet, and by bodies that are not admitted."""
+        requests = sum(head_bytes + self._held_by(payload) for head_bytes, payload in self._requests)
+        return self._header_held + len(self._unfed) + requests
+
+    @property
+    def admitted_bytes(self) -> int:
+        """How much has arrived of the admitted body."""
+        return 0 if self._admitted is None else self._admitted.total_bytes
 
     def feed_data(self, data: bytes) -> tuple[list[Message], bool, bytes]:
         """Parse, as aiohttp's parser does; called without data to go on after a pause."""
@@ -107,17 +118,29 @@ class RequestParser:
 
     def admit_body(self, payload: StreamReader) -> bool:
         """Note that `payload` is about to be read; answers whether the client waits to be asked for it."""
-        self._is_admitted = self._is_admitted or payload is self._payload
+        self._admitted = payload
         is_unasked = payload is self.unasked
         self.unasked = None if is_unasked else self.unasked
         return is_unasked
 
+    def release_body(self) -> None:
+        """Note that the admitted body is not read any longer."""
+        self._admitted = None
+
     def give_up_body(self, error: Exception) -> None:
-        """Discard the rest of the current body; whoever reads it gets `error`."""
+        """Discard the current body; whoever reads it gets `error`."""
         self.is_broken = True
         self._payload.set_exception(error)
         self._discard(self._unfed)
         self._unfed = b""
+        if self._payload is not EMPTY_PAYLOAD:
+            self._connection._loop.call_soon(self._drop, self._payload)  # not now: it may be in the middle of a read
+
+    def refuse_all(self) -> StreamReader:
+        """Like `refuse`, where no request is in work, and those that wait are not answered either."""
+        self._requests.clear()
+        self._queued = 0
+        return self.refuse()
 
     def refuse(self) -> StreamReader:
         """Take no more requests; returns what is still to be discarded, in place of a body."""
@@ -147,8 +170,8 @@ class RequestParser:
         """Note that a request is taken into work: the one before it is done."""
         self._parser.message_consumed()
         self._queued = max(0, self._queued - 1)
-        while len(self._heads) > self._queued + 1:
-            self._heads.popleft()
+        while len(self._requests) > self._queued + 1:
+            self._requests.popleft()
 
     def set_upgraded(self, value: bool) -> None:  # noqa: FBT001 — aiohttp's signature
         """Go on with HTTP after an upgrade that was declined."""
@@ -214,17 +237,17 @@ class RequestParser:
         if size > len(piece) or piece.strip(b"\r\n"):  # empty lines before a request are none of it
             self._header_bytes = size
             self._header_held += len(piece) * (_HELD_PER_ASCII_BYTE if piece.isascii() else _HELD_PER_BYTE)
+            self._header_held += piece.count(b"\n") * _HELD_PER_FIELD
 
     def _began(self, message: RawRequestMessage, payload: StreamReader) -> Message:
         if message.version not in (HttpVersion10, HttpVersion11):
             raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
         self._queued += 1
         self.origin = None
-        self._heads.append(_HELD_PER_HEAD + self._header_held)
+        self._requests.append((_HELD_PER_HEAD + self._header_held, payload))
         self._header_bytes = self._header_held = self._without_data = 0
         self._last_bytes = b""
         self._payload = payload
-        self._is_admitted = False
         length = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
         self._body_left = None if message.chunked else max(0, length - payload.total_bytes)
         return self._without_expectation(message, payload), payload
@@ -269,6 +292,21 @@ class RequestParser:
     def _note_origin(self, piece: bytes) -> None:
         origin = _ORIGIN.search(piece)
         self.origin = origin[1].decode() if origin else self.origin
+
+    def _held_by(self, payload: StreamReader) -> int:
+        if payload is EMPTY_PAYLOAD:
+            return 0
+        pieces = _HELD_PER_PIECE * len(payload._buffer)
+        return pieces if payload is self._admitted else pieces + payload._size
+
+    def _drop(self, payload: StreamReader) -> None:
+        """Free what nobody reads of a body, and go on to receive the rest, which is discarded."""
+        payload._buffer.clear()
+        payload._buffer_offset = payload._size = 0
+        if payload._http_chunk_splits is not None:
+            payload._http_chunk_splits.clear()
+        if self._connection.transport is not None:
+            self._connection.resume_reading()
 
     def _discard(self, data: bytes) -> None:
         if self._body_left is None or self._payload.is_eof():

@@ -7,10 +7,10 @@ import time
 from functools import partial
 from http import HTTPStatus
 
-from aiohttp import HttpVersion11, hdrs, web
+from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from services.common.connections import CONNECTIONS, admit_body, is_body_unasked
+from services.common.connections import CONNECTIONS, admitted_body, is_body_unasked
 from services.common.cors import allow_origin, is_preflight, preflight_response
 from services.common.errors import Transient
 from services.common.lifecycle import Lifecycle
@@ -48,6 +48,7 @@ BODIES_SHARE = 0.5
 """Of the memory that is left for requests. The rest is for calls to the queue, answers and fragmentation."""
 CONNECTIONS_SHARE = 0.15
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
 class _TookTooLong(Transient):
@@ -78,17 +79,6 @@ def _refused(http: HttpSettings, problem: Problem, origin: str | None) -> web.Re
     with log_context(requestId=request_id):
         _record("other", "unmatched", response.status, 0.0)
     return response
-
-
-async def go_on(request: web.Request) -> None:
-    """Handle the Expect header of a route: say that the body may come, and pass over what we do not know.
-
-    RFC 9110 (10.1.1) leaves both open; aiohttp's own 417 would bypass all that an answer of ours has. `ApiSite` takes
-    the header out of every request before, and asks for a body only once it is admitted.
-    """
-    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and request.version == HttpVersion11:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # what was written is no part of the answer
 
 
 @web.middleware
@@ -122,16 +112,22 @@ async def _response(request: web.Request, handler: Handler, request_id: str) -> 
 
 @web.middleware
 async def _admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Have room for the body before it is read. The last middleware: what is refused before is not read at all."""
+    """Take memory for the body as it arrives. The last middleware: what is refused before is not read at all.
+
+    Bytes that were announced and not sent cost nothing, so that nobody can use up the memory without sending.
+    """
     if not request.body_exists or request.match_info.http_exception is not None:
         return await handler(request)
     most = request.app[HTTP].max_body_bytes
-    size = most if request.content_length is None else request.content_length
+    size = request.content_length or 0
     if size > most:
         raise web.HTTPRequestEntityTooLarge(max_size=most, actual_size=size)
-    with request.app[BODIES].held(HELD_PER_BODY_BYTE * size, request.get(OWNER)):
-        admit_body(request)
+    if request.method not in _METHODS_WITH_BODY:  # nobody reads it
         return await handler(request)
+    with request.app[BODIES].reservation(request.get(OWNER)) as held:
+        held.check(HELD_PER_BODY_BYTE * size)
+        with admitted_body(request, lambda arrived: held.grow_to(HELD_PER_BODY_BYTE * arrived)):
+            return await handler(request)
 
 
 def _refuse_encodings(request: web.Request) -> None:

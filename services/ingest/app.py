@@ -21,7 +21,7 @@ from services.common.refresh import keep_fresh
 from services.common.task_message import TaskMessage
 from services.common.task_queue import MessageTooLarge, OutgoingMessage, TaskQueue
 from services.common.tracing import Kind, is_traceparent, span
-from services.common.web import LIFECYCLE, go_on, web_app
+from services.common.web import LIFECYCLE, web_app
 from services.ingest.body import read_payload
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
 from services.ingest.metrics import ACCEPTED, REFUSED
@@ -49,7 +49,7 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
     app[KEYS] = IdempotencyKeys()
     require_user(app, settings.oidc)
     app.cleanup_ctx.append(_sender)
-    app.router.add_post("/task", post_task, expect_handler=go_on)
+    app.router.add_post("/task", post_task)
     return app
 
 

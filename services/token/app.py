@@ -15,7 +15,7 @@ from services.common.news_record import NewsRecord
 from services.common.notification import Format
 from services.common.problem import Problem
 from services.common.user_topic import user_topic
-from services.common.web import LIFECYCLE, go_on, web_app
+from services.common.web import LIFECYCLE, web_app
 from services.token.history import HistoryReader
 from services.token.history_limits import ReadBudget, UserLimit
 from services.token.line import VendingLine
@@ -35,8 +35,8 @@ def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application
     require_user(app, settings.oidc)
     use_momento(app, settings.momento, lifecycle)
     app.cleanup_ctx.append(_vendor)
-    app.router.add_get("/token", get_token, expect_handler=go_on)
-    app.router.add_get("/notifications", get_notifications, expect_handler=go_on)
+    app.router.add_get("/token", get_token)
+    app.router.add_get("/notifications", get_notifications)
     return app
 
 

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
 import pytest
 import uvloop
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 
@@ -102,6 +103,10 @@ class Client:
 
     def send(self, data: bytes) -> None:
         self._writer.write(data)
+
+    def is_sent(self) -> bool:
+        transport: asyncio.WriteTransport = self._writer.transport
+        return transport.get_write_buffer_size() == 0
 
     async def answer(self) -> tuple[int, bytes]:
         """Status and body of one answer."""
@@ -401,6 +406,43 @@ async def test_bodies_that_are_not_admitted_count_as_well(served: Served, monkey
         served.app[GATE].opened.set()
 
 
+CHUNKS = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
+
+
+async def test_bodies_of_requests_in_work_that_read_none_count_too(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    budget, before = served.app[CONNECTIONS], refused_for_memory()
+    monkeypatch.setattr(budget, "total_bytes", 300_000)
+    gate = served.app[GATE]
+    async with AsyncExitStack() as opened:
+        for count in range(1, 11):
+            client = await opened.enter_async_context(connected(served))
+            client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            await served.until(lambda count=count: gate.count == count)  # type: ignore[misc]
+            client.send(CHUNKS * 6)
+            await served.until(client.is_sent)
+        assert refused_for_memory() >= before + 6
+        assert budget.used_bytes <= budget.total_bytes
+        assert sum(unread_bytes()) <= budget.total_bytes
+        gate.opened.set()
+        assert await client.answer() == (200, b"passed")  # what was thrown away was not needed
+    await served.until(lambda: budget.used_bytes == 0)
+
+
+def unread_bytes() -> list[int]:
+    """What each body holds that somebody could still read."""
+    return [one._size for one in gc.get_objects() if type(one) is StreamReader]
+
+
+async def test_a_refusal_for_lack_of_memory_is_no_error_of_ours(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(served.app[CONNECTIONS], "total_bytes", 100_000)
+    assert_problem(await refused(served, b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000), 503)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
+
+
 async def test_the_longest_idle_connection_makes_room_for_a_new_one(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -456,6 +498,7 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
         test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either,
         test_headers_of_all_connections_together_are_limited,
         test_headers_beyond_the_budget_are_503,
+        test_bodies_of_requests_in_work_that_read_none_count_too,
         test_the_longest_idle_connection_makes_room_for_a_new_one,
         test_connections_that_send_nothing_lock_nobody_out,
         test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,

@@ -1,5 +1,6 @@
 """How much memory there is, and budgets of it."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,10 @@ from hypothesis import strategies as st
 from services.common.memory import (
     BASE_BYTES,
     DEFAULT_LIMIT_BYTES,
+    LARGE_SHARE,
     MIB,
+    OWNER_SHARE,
+    SMALL_BYTES,
     MemoryBudget,
     MemoryFull,
     container_limit_bytes,
@@ -77,13 +81,69 @@ def test_no_more_than_the_budget_is_taken_and_all_is_given_back(sizes: list[int]
 
 def test_one_user_leaves_room_for_others() -> None:
     budget = MemoryBudget("bodies", 100)
-    with budget.held(40, "alice"):
-        with pytest.raises(MemoryFull), budget.held(20, "alice"):
-            pass
-        with budget.held(50, "bob"), pytest.raises(MemoryFull), budget.held(11, "carol"):
-            pass
-        with budget.held(10, "alice"):
-            assert budget.used_bytes == 50
+    with budget.reservation("alice") as first, budget.reservation("alice") as second:
+        first.grow_to(20)
+        with pytest.raises(MemoryFull):
+            second.grow_to(6)
+        with budget.reservation("bob") as bobs, budget.reservation("carol") as carols:
+            bobs.grow_to(25)
+            carols.grow_to(25)
+        second.grow_to(5)
+        assert budget.used_bytes == 25
     assert budget.used_bytes == 0
-    with budget.held(50, "alice"):
-        pass
+    with budget.reservation("alice") as again:
+        again.grow_to(25)
+
+
+def test_a_reservation_grows_and_is_released_when_the_request_fails() -> None:
+    budget = MemoryBudget("bodies", 100)
+    with pytest.raises(ZeroDivisionError), budget.reservation() as held:  # noqa: PT012 -- what is taken before matters
+        assert budget.used_bytes == 0
+        held.grow_to(60)
+        held.grow_to(40)
+        held.check(100)
+        assert budget.used_bytes == 60
+        with pytest.raises(MemoryFull):
+            held.check(101)
+        assert budget.used_bytes == 60
+        raise ZeroDivisionError
+    assert budget.used_bytes == 0
+
+
+def test_a_request_that_cannot_grow_makes_room_for_others_that_do() -> None:
+    budget = MemoryBudget("bodies", 100)
+    with budget.reservation() as first, budget.reservation() as second:
+        first.grow_to(50)
+        second.grow_to(50)
+        with pytest.raises(MemoryFull):
+            first.grow_to(60)
+        second.grow_to(100)
+        assert (first.held_bytes, second.held_bytes) == (0, 100)
+    assert budget.used_bytes == 0
+
+
+def test_large_requests_leave_room_for_small_ones() -> None:
+    budget = MemoryBudget("bodies", 10 * MIB)
+    with budget.reservation() as large, budget.reservation() as other, budget.reservation() as small:
+        large.grow_to(8 * MIB)
+        with pytest.raises(MemoryFull):
+            other.grow_to(SMALL_BYTES + 1)
+        small.grow_to(SMALL_BYTES)
+        with pytest.raises(MemoryFull):
+            small.grow_to(SMALL_BYTES + 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from("abc"), st.integers(0, 4 * SMALL_BYTES)), max_size=40))
+def test_however_requests_grow_every_limit_is_kept(steps: list[tuple[int, str, int]]) -> None:
+    total = 16 * SMALL_BYTES
+    budget = MemoryBudget("bodies", total)
+    with contextlib.ExitStack() as requests:
+        held = {(n, user): requests.enter_context(budget.reservation(user)) for n in range(6) for user in "abc"}
+        for number, user, size in steps:
+            with contextlib.suppress(MemoryFull):
+                held[number, user].grow_to(size)
+            sizes = {key: one.held_bytes for key, one in held.items()}
+            assert budget.used_bytes == sum(sizes.values()) <= total
+            assert sum(size for (_, owner), size in sizes.items() if owner == user) <= total * OWNER_SHARE
+            assert sum(size for size in sizes.values() if size > SMALL_BYTES) <= total * LARGE_SHARE
+    assert budget.used_bytes == 0

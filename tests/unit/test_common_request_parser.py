@@ -166,6 +166,65 @@ async def test_each_request_of_a_connection_may_have_as_many_header_bytes() -> N
     assert connection.requests.held_bytes < 3 * 200_000  # those of the last one
 
 
+@pytest.mark.parametrize("is_ended", [True, False], ids=["ended", "without an end"])
+async def test_what_a_field_costs_beyond_its_text_counts(is_ended: bool) -> None:
+    connection = Connection()
+    fields = b"".join(b"%x:a\r\n" % number for number in range(MAX_HEADERS - 2))
+    connection.data_received(b"GET /plain HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n" * is_ended)
+    assert len(connection.messages) == is_ended
+    assert connection.requests.held_bytes > 200 * MAX_HEADERS
+
+
+def chunks(*sizes: int) -> bytes:
+    return CHUNKED.partition(b"4\r\n")[0] + b"".join(b"%x\r\n%s\r\n" % (size, b"x" * size) for size in sizes)
+
+
+UNREAD = [
+    pytest.param(LENGTH.replace(b": 8", b": 50000").partition(b"bo")[0] + b"x" * 40_000, 40_000, id="of known length"),
+    pytest.param(chunks(20_000, 20_000), 40_000, id="chunked"),
+    pytest.param(chunks(*[1] * 1_000), 80_000, id="tiny chunks"),
+]
+
+
+@pytest.mark.parametrize(("sent", "least"), UNREAD)
+async def test_a_body_that_nobody_reads_counts_until_it_is_admitted(sent: bytes, least: int) -> None:
+    connection = Connection()
+    connection.data_received(sent)
+    payload = connection.messages[0][1]
+    unread = connection.requests.held_bytes
+    assert unread > least
+    connection.requests.admit_body(payload)
+    assert connection.requests.held_bytes == unread - payload.total_bytes
+    assert connection.requests.admitted_bytes == payload.total_bytes
+    connection.requests.release_body()
+    assert connection.requests.held_bytes == unread
+    await payload.readany()
+    assert connection.requests.held_bytes < 3_000
+
+
+async def test_unread_bodies_of_requests_that_wait_count_as_well() -> None:
+    connection = Connection()
+    post = LENGTH.replace(b": 8", b": 30000").partition(b"bo")[0] + b"x" * 30_000
+    found, _, _ = connection.requests.feed_data(post * 2)
+    assert len(found) == 2
+    assert connection.requests.held_bytes > 60_000
+    connection.requests.refuse_all()
+    assert connection.requests.held_bytes == 0
+
+
+async def test_a_body_that_is_given_up_is_freed() -> None:
+    connection = Connection()
+    connection.data_received(chunks(*[30_000] * 5))
+    payload = connection.messages[0][1]
+    connection.requests.give_up_body(RequestPayloadError("enough"))
+    await asyncio.sleep(0)
+    assert connection.requests.held_bytes < 3_000
+    with pytest.raises(RequestPayloadError):
+        await payload.read()
+    connection.data_received(b"7530\r\n" + b"x" * 30_000)
+    assert connection.requests.held_bytes < 3_000
+
+
 async def test_too_many_headers_are_an_error_with_the_origin_that_is_known() -> None:
     connection = Connection()
     connection.data_received(head(*[1] * MAX_HEADERS))

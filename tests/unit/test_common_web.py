@@ -5,10 +5,12 @@ import json
 import logging
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 
 from services.common.errors import PermanentError, Transient
@@ -16,7 +18,7 @@ from services.common.lifecycle import Lifecycle
 from services.common.logs import quiet_libraries
 from services.common.problem import Problem
 from services.common.settings import HttpSettings
-from services.common.web import BODIES, go_on, web_app
+from services.common.web import BODIES, OWNER, web_app
 from tests.support.served_app import Answer, Served, log_lines, served_app
 
 PAGE = "https://app.example.com"
@@ -65,6 +67,14 @@ class Noted(web.Response):
         self._happened.append("answered")
 
 
+@web.middleware
+async def owned(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Know the user, as a service does."""
+    if user := request.headers.get("X-User"):
+        request[OWNER] = user
+    return await handler(request)
+
+
 GATE = web.AppKey("gate", Gate)
 HAPPENED = web.AppKey[list[str]]("happened", list)
 
@@ -82,18 +92,17 @@ async def hang(_request: web.Request) -> web.Response:
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
     app = web_app(replace(HTTP_SETTINGS, **getattr(request, "param", {})), lifecycle)
-    app.router.add_post("/echo/{name}", echo, expect_handler=go_on)
-    app.router.add_get("/hang", hang)
+    app.router.add_post("/echo/{name}", echo)
+    app.middlewares.insert(1, owned)
+    app.router.add_route("*", "/hang", hang)
     app[GATE] = Gate()
     app.router.add_route("*", "/gate", app[GATE].handle)
     app[HAPPENED] = []
     app.router.add_get("/noted", noted)
-    app.router.add_get("/bug", raising(RuntimeError("our own mistake")))
+    app.router.add_route("*", "/bug", raising(RuntimeError("our own mistake")))
     app.router.add_get("/busy", raising(Busy("inside: 10.1.2.3 refused")))
     app.router.add_get("/permanent", raising(PermanentError("inside: never")))
-    app.router.add_get(
-        "/refused", raising(Problem(422, "Say it otherwise.", headers={"X-Why": "because"})), expect_handler=go_on
-    )
+    app.router.add_get("/refused", raising(Problem(422, "Say it otherwise.", headers={"X-Why": "because"})))
     app.router.add_get("/slow-inside", raising(TimeoutError()))
     async with served_app(app, lifecycle) as served:
         yield served
@@ -276,22 +285,97 @@ async def test_a_body_for_which_there_is_no_memory_is_503_before_it_is_read(
     assert (await served.ask("POST", "/echo/a", data=b"x")).status == 200
 
 
-async def test_a_chunked_body_takes_what_the_largest_one_would(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served.app[BODIES], "total_bytes", 4 * 1_000 - 1)
+@pytest.mark.parametrize(("count", "status"), [(1, 200), (9, 200), (10, 503), (11, 503)])
+async def test_a_chunked_body_takes_what_has_come_of_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch, count: int, status: int
+) -> None:
+    budget, before = served.app[BODIES], budget_refused()
+    monkeypatch.setattr(budget, "total_bytes", 4 * 1_000 - 1)
 
     async def chunks() -> AsyncIterator[bytes]:
-        yield b"x"
+        for _ in range(count):
+            yield b"x" * 100
 
-    assert (await served.ask("POST", "/echo/a", data=chunks())).status == 503
-    assert (await served.ask("POST", "/echo/a", data=b"x")).status == 200
+    answer = await served.ask("POST", "/echo/a", data=chunks(), headers={"Origin": PAGE})
+    assert answer.status == status
+    if status == 503:
+        assert_problem(answer, 503, "Too many requests are being received")
+        assert answer.headers["Retry-After"] == "1"
+        assert budget_refused() == before + 1
+    assert budget.used_bytes == 0
+
+
+KNOWN_LENGTH = b"Content-Length: 1000\r\n\r\n"
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n3e8\r\n"
+
+
+@pytest.mark.parametrize("framing", [KNOWN_LENGTH, CHUNKED], ids=["known length", "chunked"])
+async def test_bodies_that_are_announced_and_not_sent_cost_nothing(
+    served: Served, monkeypatch: pytest.MonkeyPatch, framing: bytes
+) -> None:
+    budget = served.app[BODIES]
+    monkeypatch.setattr(budget, "total_bytes", 3 * 4 * 1_000)
+    async with AsyncExitStack() as opened:
+        for count in range(1, 21):
+            _, writer = await asyncio.open_connection("127.0.0.1", served.port)
+            opened.callback(writer.close)
+            writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\n" + framing + b"x")
+            await served.until(lambda count=count: budget.used_bytes == 4 * count)  # type: ignore[misc]
+        assert (await served.ask("POST", "/echo/a", data=b"x" * 1_000)).status == 200
+    await served.until(lambda: budget.used_bytes == 0)
+
+
+@pytest.mark.parametrize("framing", [KNOWN_LENGTH, CHUNKED], ids=["known length", "chunked"])
+async def test_a_body_in_the_middle_of_which_the_memory_is_full_is_503_that_can_be_read(
+    served: Served, monkeypatch: pytest.MonkeyPatch, framing: bytes
+) -> None:
+    budget = served.app[BODIES]
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\n" + framing + b"x" * 10)
+    await served.until(lambda: budget.used_bytes == 40)
+    monkeypatch.setattr(budget, "total_bytes", 79)
+    writer.write(b"x" * 10)
+    async with asyncio.timeout(10):
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"x" * 980 + b"\r\n0\r\n\r\n" * (framing == CHUNKED))
+        await reader.read()
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: 1" in head
+    assert b"Connection: close" in head
+    assert budget.used_bytes == 0
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE", "OPTIONS", "POST"])
+async def test_a_body_counts_as_such_only_where_the_method_has_one(served: Served, method: str) -> None:
+    gate, budget = served.app[GATE], served.app[BODIES]
+    asking = asyncio.create_task(served.ask(method, "/gate", data=b"x" * 500))
+    await gate.began.wait()
+    assert budget.used_bytes == (2_000 if method == "POST" else 0)
+    gate.opened.set()
+    assert (await asking).status == 200
+    assert (await served.ask(method, "/gate", data=b"x" * 1_001)).status == 413
+
+
+async def test_the_share_of_a_user_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    budget = served.app[BODIES]
+    monkeypatch.setattr(budget, "total_bytes", 4 * 4 * 1_000)
+    gate = served.app[GATE]
+    asking = asyncio.create_task(served.ask("POST", "/gate", data=b"x" * 1_000, headers={"X-User": "alice"}))
+    await served.until(lambda: budget.used_bytes == 4_000)
+    for user, status in (("alice", 503), ("bob", 200)):
+        assert (await served.ask("POST", "/echo/a", data=b"x", headers={"X-User": user})).status == status
+    gate.opened.set()
+    assert (await asking).status == 200
 
 
 @pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
 async def test_memory_is_given_back_when_a_request_fails(served: Served) -> None:
     budget = served.app[BODIES]
     for path in ("/hang", "/bug", "/busy", "/nothing"):
-        await served.ask("GET", path, data=b"x" * 500)
-        assert budget.used_bytes == 0
+        for method in ("GET", "POST"):
+            await served.ask(method, path, data=b"x" * 500)
+            assert budget.used_bytes == 0
 
 
 async def test_a_client_that_waits_for_it_is_told_to_send_its_body(served: Served) -> None:
