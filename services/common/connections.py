@@ -5,15 +5,16 @@ its answer for ever. It also answers what it cannot parse in plain text.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from http import HTTPStatus
 from typing import Any, cast
 
 from aiohttp import hdrs, web
 from aiohttp.web_protocol import _ErrInfo
 
+from services.common.deadline import Deadline
 from services.common.memory import MIB, MemoryBudget, MemoryFull
 from services.common.metrics import CONNECTIONS_CLOSED, MEMORY_REFUSED
 from services.common.open_connections import OpenConnections
@@ -81,8 +82,7 @@ class ApiSite(web.BaseSite):
         return _Connection(server, self._open, self._refusal)
 
 
-@contextlib.contextmanager
-def admitted_body(request: web.Request, charge: Charge) -> Iterator[None]:
+def admitted_body(request: web.Request, charge: Charge) -> AbstractContextManager[None]:
     """Have the body read within the block; a client that waits to be asked (Expect: 100-continue) is asked.
 
     :param charge: called with the length of the part that has arrived, each time before it can be read. Where it
@@ -90,14 +90,7 @@ def admitted_body(request: web.Request, charge: Charge) -> Iterator[None]:
     :raises MemoryFull: for the part that has arrived already.
     """
     connection = request.protocol
-    if not isinstance(connection, _Connection):
-        yield
-        return
-    connection.admit_body(request, charge)
-    try:
-        yield
-    finally:
-        connection.release_body()
+    return connection.admitted_body(request, charge) if isinstance(connection, _Connection) else nullcontext()
 
 
 def is_body_unasked(request: web.Request) -> bool:
@@ -109,7 +102,7 @@ def is_body_unasked(request: web.Request) -> bool:
 class _Connection(web.RequestHandler):
     """aiohttp's connection with deadlines and limits."""
 
-    __slots__ = ("_charge", "_done", "_headers_timer", "_open", "_refusal", "_socket", "_write_timer", "requests")
+    __slots__ = ("_charge", "_done", "_headers_deadline", "_open", "_refusal", "_socket", "_write_deadline", "requests")
 
     def __init__(self, manager: web.Server, open_connections: OpenConnections, refusal: Refusal) -> None:
         no_log: Any = None  # as AppRunner passes it, against the type
@@ -136,14 +129,14 @@ class _Connection(web.RequestHandler):
         """For the body that is admitted."""
         self._socket: asyncio.Transport | None = None
         """Like `transport`, but known until the connection is lost."""
-        self._headers_timer: asyncio.TimerHandle | None = None
-        self._write_timer: asyncio.TimerHandle | None = None
+        self._headers_deadline = Deadline(self._give_up)
+        self._write_deadline = Deadline(self._give_up_writing)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._socket = self.transport
         self._open.opened(self)
-        self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._give_up)
+        self._headers_deadline.set(HEADERS_SECONDS)
 
     def data_received(self, data: bytes) -> None:
         had_unparsed = self.requests.has_unparsed
@@ -159,9 +152,8 @@ class _Connection(web.RequestHandler):
         self._watch_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        for timer in (self._headers_timer, self._write_timer):
-            if timer is not None:
-                timer.cancel()
+        self._headers_deadline.cancel()
+        self._write_deadline.cancel()
         self._open.closed(self)
         self._socket = None
         self.requests.lost()
@@ -185,21 +177,19 @@ class _Connection(web.RequestHandler):
         if self._socket is not None:
             self._socket.abort()
 
-    def admit_body(self, request: web.Request, charge: Charge) -> None:
-        """Charge for the body from now on; send the interim answer that the client waits for, if it does.
-
-        :raises MemoryFull: for the part that has arrived already.
-        """
+    @contextmanager
+    def admitted_body(self, request: web.Request, charge: Charge) -> Iterator[None]:
+        """Charge for the body within the block; send the interim answer that the client waits for, if it does."""
         charge(request.content.total_bytes)
         self._charge = charge
         if self.requests.admit_body(request.content) and self.transport is not None:
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         self._open.hold(self, self._held_bytes())  # less than before
-
-    def release_body(self) -> None:
-        """Charge no longer: what is not read of the body counts as the connection's again."""
-        self._charge = None
-        self.requests.release_body()
+        try:
+            yield
+        finally:  # what is not read counts as the connection's again
+            self._charge = None
+            self.requests.release_body()
 
     async def _handle_request(
         self,
@@ -250,6 +240,7 @@ class _Connection(web.RequestHandler):
     def _answered(self) -> None:
         self._done += 1
         self.requests.answered()
+        self._open.hold(self, self._held_bytes())  # without the body, which has been read
         if self._is_idle():
             self._open.idle(self)
         if self._is_last() and self._socket is not None and not self._socket.is_closing():
@@ -260,13 +251,11 @@ class _Connection(web.RequestHandler):
     def _watch_headers(self) -> None:
         """Have a deadline for the headers of a request that has started, from when nothing else is in work."""
         if not self._is_idle():
-            _cancel(self._headers_timer)
-            self._headers_timer = None
-        elif self._headers_timer is None and self.requests.has_started:
-            self._headers_timer = self._loop.call_later(HEADERS_SECONDS, self._give_up)
+            self._headers_deadline.cancel()
+        elif self.requests.has_started:
+            self._headers_deadline.set(HEADERS_SECONDS)
 
     def _give_up(self) -> None:
-        self._headers_timer = None
         if self._is_idle():
             CONNECTIONS_CLOSED.labels("slow").inc()
             self.force_close()
@@ -293,17 +282,14 @@ class _Connection(web.RequestHandler):
     def _watch_writing(self) -> None:
         """Have a deadline while something that was answered is not written yet."""
         if self._socket is None or not self._socket.get_write_buffer_size():
-            _cancel(self._write_timer)
-            self._write_timer = None
+            self._write_deadline.cancel()
             return
-        if self._write_timer is None:
-            self._write_timer = self._loop.call_later(WRITE_SECONDS, self._give_up_writing)
+        self._write_deadline.set(WRITE_SECONDS)
         if not self._socket.is_closing() and not self._open.hold(self, self._held_bytes()):
             CONNECTIONS_CLOSED.labels("memory").inc()
             self.close_now()
 
     def _give_up_writing(self) -> None:
-        self._write_timer = None
         if self._socket is not None and self._socket.get_write_buffer_size():
             CONNECTIONS_CLOSED.labels("unread").inc()
             self.close_now()
@@ -331,8 +317,3 @@ class _Refused(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         CONNECTIONS_CLOSED.labels("full").inc()
         cast("asyncio.WriteTransport", transport).abort()  # uvloop's is no subclass
-
-
-def _cancel(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()

@@ -5,7 +5,6 @@ bytes go to its parser in pieces that end where the headers of a request, or its
 """
 
 import re
-from collections import deque
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs
@@ -18,6 +17,7 @@ from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from services.common.problem import Problem
+from services.common.request_memory import RequestMemory, drop_unread
 
 # An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
 MAX_HEADER_BYTES = 256 * 1024
@@ -31,14 +31,6 @@ _MAX_WITHOUT_DATA_BYTES = 32 * 1024
 """Of a chunked body: how much may come in a row that is no data, such as trailers."""
 _END = b"\r\n\r\n"
 _ORIGIN = re.compile(rb"\r\nOrigin:[ \t]*([\x21-\x7e]{1,256})[ \t]*\r\n", re.IGNORECASE)
-# Held are the bytes and the text of each header; a text with one emoji has four bytes a character.
-_HELD_PER_ASCII_BYTE = 2
-_HELD_PER_BYTE = 5
-_HELD_PER_FIELD = 256
-"""Beyond the bytes of a header: four objects and their places in three containers."""
-_HELD_PER_PIECE = 128
-"""Beyond the bytes of each piece of a body: a chunk may have as little as one byte."""
-_HELD_PER_HEAD = 1024
 
 Message = tuple[RawRequestMessage | _ErrInfo, StreamReader]
 
@@ -60,11 +52,8 @@ class RequestParser:
         self._without_data = 0
         self._last_bytes = b""
         self._header_bytes = 0
-        self._header_held = 0
-        self._requests: deque[tuple[int, StreamReader]] = deque()
-        """The last one that was taken into work and those after it: what the headers hold, and the body."""
+        self._memory = RequestMemory()
         self._queued = 0
-        self._admitted: StreamReader | None = None
         self.is_broken = False
         self.origin: str | None = None
         """The Origin header of a request that could not be parsed, if it is known."""
@@ -84,13 +73,12 @@ class RequestParser:
     @property
     def held_bytes(self) -> int:
         """About how much memory is used by headers, by what is not parsed yet, and by bodies that are not admitted."""
-        requests = sum(head_bytes + self._held_by(payload) for head_bytes, payload in self._requests)
-        return self._header_held + len(self._unfed) + requests
+        return self._memory.held_bytes + len(self._unfed)
 
     @property
     def admitted_bytes(self) -> int:
         """How much has arrived of the admitted body."""
-        return 0 if self._admitted is None else self._admitted.total_bytes
+        return 0 if self._memory.admitted is None else self._memory.admitted.total_bytes
 
     def feed_data(self, data: bytes) -> tuple[list[Message], bool, bytes]:
         """Parse, as aiohttp's parser does; called without data to go on after a pause."""
@@ -118,14 +106,14 @@ class RequestParser:
 
     def admit_body(self, payload: StreamReader) -> bool:
         """Note that `payload` is about to be read; answers whether the client waits to be asked for it."""
-        self._admitted = payload
+        self._memory.admitted = payload
         is_unasked = payload is self.unasked
         self.unasked = None if is_unasked else self.unasked
         return is_unasked
 
     def release_body(self) -> None:
         """Note that the admitted body is not read any longer."""
-        self._admitted = None
+        self._memory.admitted = None
 
     def give_up_body(self, error: Exception) -> None:
         """Discard the current body; whoever reads it gets `error`."""
@@ -138,7 +126,7 @@ class RequestParser:
 
     def refuse_all(self) -> StreamReader:
         """Like `refuse`, where no request is in work, and those that wait are not answered either."""
-        self._requests.clear()
+        self._memory.keep_newest(0)
         self._queued = 0
         return self.refuse()
 
@@ -146,7 +134,8 @@ class RequestParser:
         """Take no more requests; returns what is still to be discarded, in place of a body."""
         self.is_broken = True
         self._unfed = b""
-        self._header_bytes = self._header_held = 0
+        self._header_bytes = 0
+        self._memory.forget_started()
         self._parser = HttpRequestParser(self._connection, self._connection._loop, 0)  # frees what the old one holds
         self._body_left = None
         self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._connection._loop)
@@ -170,8 +159,7 @@ class RequestParser:
         """Note that a request is taken into work: the one before it is done."""
         self._parser.message_consumed()
         self._queued = max(0, self._queued - 1)
-        while len(self._requests) > self._queued + 1:
-            self._requests.popleft()
+        self._memory.keep_newest(self._queued + 1)
 
     def set_upgraded(self, value: bool) -> None:  # noqa: FBT001 — aiohttp's signature
         """Go on with HTTP after an upgrade that was declined."""
@@ -236,16 +224,15 @@ class RequestParser:
             )
         if size > len(piece) or piece.strip(b"\r\n"):  # empty lines before a request are none of it
             self._header_bytes = size
-            self._header_held += len(piece) * (_HELD_PER_ASCII_BYTE if piece.isascii() else _HELD_PER_BYTE)
-            self._header_held += piece.count(b"\n") * _HELD_PER_FIELD
+            self._memory.add_headers(piece)
 
     def _began(self, message: RawRequestMessage, payload: StreamReader) -> Message:
         if message.version not in (HttpVersion10, HttpVersion11):
             raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
         self._queued += 1
         self.origin = None
-        self._requests.append((_HELD_PER_HEAD + self._header_held, payload))
-        self._header_bytes = self._header_held = self._without_data = 0
+        self._memory.add_request(payload)
+        self._header_bytes = self._without_data = 0
         self._last_bytes = b""
         self._payload = payload
         length = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
@@ -293,18 +280,9 @@ class RequestParser:
         origin = _ORIGIN.search(piece)
         self.origin = origin[1].decode() if origin else self.origin
 
-    def _held_by(self, payload: StreamReader) -> int:
-        if payload is EMPTY_PAYLOAD:
-            return 0
-        pieces = _HELD_PER_PIECE * len(payload._buffer)
-        return pieces if payload is self._admitted else pieces + payload._size
-
     def _drop(self, payload: StreamReader) -> None:
         """Free what nobody reads of a body, and go on to receive the rest, which is discarded."""
-        payload._buffer.clear()
-        payload._buffer_offset = payload._size = 0
-        if payload._http_chunk_splits is not None:
-            payload._http_chunk_splits.clear()
+        drop_unread(payload)
         if self._connection.transport is not None:
             self._connection.resume_reading()
 
