@@ -11,7 +11,7 @@ from services.common.task_queue import ReceivedMessage
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
 from services.processor.metrics import RECEIVED, REDELIVERED
-from services.processor.outcome import Back, Lost, Verdict
+from services.processor.outcome import Back, Done, Lost, Verdict
 from services.processor.seat import spawn_with_seat
 from services.processor.settlement import Settlement
 from services.processor.slots import Slots
@@ -130,7 +130,10 @@ class Pool:
             raise
         finally:
             slot.end()
-        if not await self._settlement.settle(lease, verdict) and self._draining:
+        is_settled = await self._settlement.settle(lease, verdict)
+        if is_settled and isinstance(verdict, Done) and not lease.over:  # else the deletion may have had no effect
+            self._worker.acknowledged(lease.message)
+        if not is_settled and self._draining:
             self._drained_badly = True
 
     def freed(self, user_id: str, held_seconds: float) -> None:

@@ -78,6 +78,10 @@ class Results:
             self._rotated_at = self._clock()
         self._concluded.add(message_id)
 
+    def acknowledged(self, message_id: str) -> None:
+        """Forget a message that is deleted, which is most of them."""
+        self._concluded.discard(message_id)
+
     def is_concluded(self, message_id: str) -> bool:
         """Tell whether a message that comes again has only to be acknowledged."""
         return message_id in self._concluded or message_id in self._concluded_before

@@ -73,6 +73,10 @@ class Worker:
         """Return the verdict on a message of which nothing but the acknowledgement is left to do."""
         return Done("finished") if self.conclusion.results.is_concluded(message.message_id) else None
 
+    def acknowledged(self, message: ReceivedMessage) -> None:
+        """Note that a concluded message is deleted, so that it does not come again."""
+        self.conclusion.results.acknowledged(message.message_id)
+
     async def _verdict(self, lease: Lease) -> Verdict:
         message = lease.message
         try:

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from services.common.task_queue import Visibility
+from services.common.task_queue import ReceivedMessage, Visibility
 from services.processor import pool as pool_module
 from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
@@ -21,6 +21,9 @@ from tests.support.soon import soon
 
 class Slow:
     """Tasks that end when they are let."""
+
+    def acknowledged(self, message: ReceivedMessage) -> None:
+        pass
 
     def __init__(self) -> None:
         self.open = asyncio.Event()

@@ -51,6 +51,13 @@ def test_a_concluded_message_is_remembered_for_minutes_and_not_for_ever() -> Non
     assert results.is_concluded("other")
 
 
+def test_a_message_that_is_deleted_is_not_remembered() -> None:
+    results = Results(HandClock())
+    results.conclude("m")
+    results.acknowledged("m")
+    assert not results.is_concluded("m")
+
+
 def test_concluded_messages_are_bounded_in_number() -> None:
     results = Results(HandClock())
     for number in range(2 * results_module.MAX_CONCLUDED + 1):
