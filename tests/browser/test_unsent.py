@@ -1,13 +1,14 @@
 """Tasks that cannot be sent: the others go, the page says so, and a person decides what becomes of them."""
 
 import pytest
-from playwright.async_api import BrowserContext, Locator, expect
+from playwright.async_api import BrowserContext, Locator, Request, expect
 
 from tests.browser.conftest import OpenPage
 from tests.support.browser_chromium import Network
 from tests.support.browser_network import answered
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
+from tests.support.eventually import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -15,12 +16,19 @@ TRIES = 5
 UNSENT_WITHIN_MS = 30_000
 """Five tries with the pauses between them."""
 
+TRY_AT_ONCE = "void setInterval(() => dispatchEvent(new Event('online')), 100)"
+"""Without the pauses between tries."""
+
+
+def is_post_of_task(request: Request) -> bool:
+    return request.method == "POST" and request.url.endswith("/task")
+
 
 def button(page: TaskPage, text: str, name: str) -> Locator:
     return page.task(text).get_by_role("button", name=name)
 
 
-@pytest.mark.parametrize("status", [500, 502, 504])
+@pytest.mark.parametrize("status", [500, 501])
 async def test_a_task_that_always_fails_holds_up_no_other_and_can_be_sent_later(
     page: TaskPage, context: BrowserContext, open_page: OpenPage, status: int
 ) -> None:
@@ -49,6 +57,21 @@ async def test_a_task_that_always_fails_holds_up_no_other_and_can_be_sent_later(
     assert {key for key in posted if key} == set(keys)
 
 
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_task_that_a_gateway_fails_holds_up_no_other_and_is_sent_by_itself_later(
+    page: TaskPage, context: BrowserContext, status: int
+) -> None:
+    async with answered(context, status, lambda body: "bad" in body) as keys:
+        await page.send("the bad one", "a good one", "another good one")
+        await page.shows("a good one")
+        await page.shows("another good one")
+        await eventually(lambda: len(keys) > TRIES, seconds=30)
+        await page.shows("the bad one", "kept")
+    await page.shows("the bad one", within_ms=UNSENT_WITHIN_MS)
+    await expect(page.page.get_by_text("were not sent")).to_have_count(0)
+    assert len(set(keys)) == 1
+
+
 async def test_a_task_that_was_not_sent_can_be_removed_for_good(
     page: TaskPage, context: BrowserContext, open_page: OpenPage
 ) -> None:
@@ -69,11 +92,11 @@ async def test_a_task_that_was_not_sent_can_be_removed_for_good(
     await expect(page.page.locator(".task")).to_have_count(1)
 
 
-async def test_a_gateway_that_fails_every_task_is_said_and_all_are_sent_again_when_asked(
+async def test_a_service_that_fails_every_task_is_said_and_all_are_sent_again_when_asked(
     page: TaskPage, network: Network
 ) -> None:
     texts = ("the first", "the second", "the third")
-    with network.ingest.answering(502):
+    with network.ingest.answering(500):
         await page.send(*texts)
         await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
         for text in texts:
@@ -82,6 +105,26 @@ async def test_a_gateway_that_fails_every_task_is_said_and_all_are_sent_again_wh
     await page.page.get_by_role("button", name="Try now").click()
     for text in texts:
         await page.shows(text)
+    assert set((await page.toasts()).values()) == {1}
+
+
+@pytest.mark.parametrize("status", [502, 504])
+async def test_a_gateway_that_fails_every_task_for_a_while_is_said_and_all_are_sent_by_themselves(
+    page: TaskPage, network: Network, status: int
+) -> None:
+    texts = ("the first", "the second", "the third")
+    posts: list[str] = []
+    page.page.on("request", lambda request: posts.append(request.url) if is_post_of_task(request) else None)
+    with network.ingest.answering(status):
+        await page.send(*texts)
+        await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
+        await page.page.evaluate(TRY_AT_ONCE)
+        await eventually(lambda: len(posts) > TRIES * len(texts), seconds=30)
+        for text in texts:
+            await page.shows(text, "kept")
+        await expect(page.page.get_by_text("were not sent")).to_have_count(0)
+    for text in texts:
+        await page.shows(text, within_ms=UNSENT_WITHIN_MS)
     assert set((await page.toasts()).values()) == {1}
 
 

@@ -72,8 +72,6 @@ describe("one task that the service never takes", () => {
   test.each<[string, Reply]>([
     ["500", () => problem(500, "boom")],
     ["501", () => problem(501, "no")],
-    ["502", () => problem(502, "bad gateway")],
-    ["504", () => problem(504, "too late")],
     ["500 with Retry-After", () => problem(500, "boom", { "retry-after": "3" })],
     ["202 without a task id", () => Response.json({}, { status: 202 })],
     ["202 with nothing", () => Response.json(null, { status: 202 })],
@@ -97,12 +95,17 @@ describe("one task that the service never takes", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
-  test.each<[string, Reply]>([
+  const MOMENTARY: [string, Reply][] = [
     ["a lost network", lost],
     ["408", () => problem(408, "too slow")],
+    ["502", () => problem(502, "bad gateway")],
+    ["502 with a page", () => new Response("<html>", { status: 502 })],
     ["503", () => problem(503, "down")],
     ["503 with Retry-After", () => problem(503, "down", { "retry-after": "3" })],
-  ])("is stepped over where the others show that it is the only one: %s", async (_, reply) => {
+    ["504", () => problem(504, "too late")],
+  ];
+
+  test.each(MOMENTARY)("is stepped over where the others show that it is the only one: %s", async (_, reply) => {
     const post = new Post();
     post.answers.set("bad", reply);
     const outbox = post.outbox();
@@ -117,6 +120,28 @@ describe("one task that the service never takes", () => {
     await pass(HOUR);
     expect(post.count("bad")).toBe(before);
   });
+
+  test.each(MOMENTARY)(
+    "lets those that wait behind it go, and keeps its tries while it is alone: %s",
+    async (_, reply) => {
+      const post = new Post();
+      post.answers.set("bad", reply);
+      const outbox = post.outbox();
+      outbox.add(letter("bad", 1));
+      outbox.add(letter("b", 2));
+      outbox.add(letter("c", 3));
+      await pass(10_000);
+      expect(post.said).toEqual(["accepted b", "accepted c"]);
+      await pass(12 * HOUR);
+      expect([post.waiting, post.unsent]).toEqual([["bad"], []]);
+      outbox.add(letter("d", 4));
+      await pass(60_000);
+      expect(post.said.at(-1)).toBe("accepted d");
+      post.answers.clear();
+      await pass(60_000);
+      expect([post.said.at(-1), post.shelf.names()]).toEqual(["accepted bad", []]);
+    },
+  );
 
   test("for a reason of the user's own holds up no other, and is never given up", async () => {
     const post = new Post();
@@ -241,7 +266,7 @@ describe("a service that takes nothing", () => {
     return { post, outbox };
   }
 
-  test.each([500, 502, 504])("but answers %i has each task tried, and sends all when asked", async (status) => {
+  test.each([500, 501, 505])("but answers %i has each task tried, and sends all when asked", async (status) => {
     const { post, outbox } = loaded(() => problem(status, "boom"));
     await pass(30_000);
     expect(new Set(post.posts.map(({ key }) => key)).size).toBeGreaterThan(3); // not always the first
@@ -255,8 +280,11 @@ describe("a service that takes nothing", () => {
 
   test.each<[string, Reply]>([
     ["the network is gone", lost],
+    ["502", () => problem(502, "bad gateway")],
+    ["502 with a page", () => new Response("<html>", { status: 502 })],
     ["503", () => problem(503, "down")],
     ["503 with Retry-After", () => problem(503, "down", { "retry-after": "5" })],
+    ["504", () => problem(504, "too late")],
     ["429", () => problem(429, "slow down", { "retry-after": "5" })],
     ["408", () => problem(408, "too slow")],
   ])("for half a day gives none up, and all are sent by themselves afterwards: %s", async (_, reply) => {
@@ -272,6 +300,9 @@ describe("a service that takes nothing", () => {
     ["one task, 500", 1, 6, () => problem(500, "boom")],
     ["as many as there may be, 500", MAX_LETTERS, 320, () => problem(500, "boom")],
     ["one task, 503", 1, 120, () => problem(503, "down")],
+    ["one task, 502", 1, 120, () => problem(502, "bad gateway")],
+    ["one task, 504", 1, 120, () => problem(504, "too late")],
+    ["as many as there may be, 504", MAX_LETTERS, 120, () => problem(504, "too late")],
     ["as many as there may be, 503", MAX_LETTERS, 120, () => problem(503, "down")],
     ["as many as there may be, a lost network", MAX_LETTERS, 120, lost],
   ])("is not asked too often in any hour: %s", async (_, many, limit, reply) => {

@@ -223,8 +223,11 @@ async function readTaskId(answer: Response): Promise<string | null> {
 
 /** What makes a task be refused, however often it is sent. */
 const REFUSALS = new Set([400, 413, 415, 422]);
-/** These are about the moment, not about the task: the service is busy, away, or has not got all of the request. */
-const MOMENTARY = new Set([408, 429, 503]);
+/**
+ * These are about the moment, not about the task: the service is busy, away, has not got all of the request, or
+ * restarts behind its gateway.
+ */
+const MOMENTARY = new Set([408, 429, 502, 503, 504]);
 
 /**
  * `unsent`: nobody takes it as things are (a route that is not there, a gateway that forbids it), which a person may
