@@ -22,6 +22,11 @@ OpenPage = Callable[[BrowserContext], Awaitable[TaskPage]]
 NewContext = Callable[..., Awaitable[BrowserContext]]
 
 
+async def press_try_now(page: TaskPage) -> None:
+    """Press the button if it is still there: the page may have tried by itself in the same moment."""
+    await page.page.get_by_role("button", name="Try now").evaluate_all("found => found.forEach(one => one.click())")
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
     if reason := missing():

@@ -6,7 +6,7 @@ import re
 import pytest
 from playwright.async_api import BrowserContext, expect
 
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, press_try_now
 from tests.support.browser_chromium import Network
 from tests.support.browser_network import cut_off, cut_while_tasks_finish, until_recorded
 from tests.support.browser_page import TaskPage
@@ -89,7 +89,8 @@ async def test_a_task_that_storage_does_not_take_is_sent_all_the_same(page: Task
     with network.ingest.answering(503):
         await page.send("nowhere to be kept")
         await expect(page.page.get_by_text("leave this page open until your tasks are sent")).to_be_visible()
-    await page.page.get_by_role("button", name="Try now").click()
+        await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
+    await press_try_now(page)
     await page.shows("nowhere to be kept")
 
 
@@ -97,8 +98,9 @@ async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Ne
     network.ingest.lose_answers = True
     await page.send("answered into the void")
     await until_recorded(stack, await page.id_token(), 1)
+    await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
     network.ingest.lose_answers = False
-    await page.page.get_by_role("button", name="Try now").click()
+    await press_try_now(page)
     await page.shows("answered into the void", "finished")
     await expect(page.page.locator(".task")).to_have_count(1)
     await page.page.wait_for_timeout(1_000)

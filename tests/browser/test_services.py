@@ -7,7 +7,7 @@ from aiobotocore.session import get_session
 from playwright.async_api import BrowserContext, expect
 
 from local.demo.identity import Credentials
-from tests.browser.conftest import OpenPage
+from tests.browser.conftest import OpenPage, press_try_now
 from tests.support.browser_chromium import Network
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
@@ -36,7 +36,8 @@ async def test_a_busy_token_service_is_waited_for_and_explained(page: TaskPage, 
         await page.page.reload()
         await page.state("reconnecting")
         await expect(page.page.get_by_text("The service is busy or away for a moment.")).to_be_visible()
-    await page.page.get_by_role("button", name="Try now").click()
+        await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
+    await press_try_now(page)
     await page.live()
     await expect(page.page.get_by_text("busy or away")).to_have_count(0)
 
@@ -54,7 +55,8 @@ async def test_a_refused_origin_is_told_as_a_service_out_of_reach(page: TaskPage
         await page.send("from a foreign origin")
         await expect(page.page.get_by_text("The service cannot be reached.")).to_be_visible()
         await page.shows("from a foreign origin", "kept")
-    await page.page.get_by_role("button", name="Try now").click()
+        await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
+    await press_try_now(page)
     await page.shows("from a foreign origin")
 
 

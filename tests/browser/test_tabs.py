@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.browser.conftest import NewContext, OpenPage
+from tests.browser.conftest import NewContext, OpenPage, press_try_now
 from tests.support.browser_chromium import Network
 from tests.support.browser_page import TaskPage
 from tests.support.browser_stack import BrowserStack
@@ -80,7 +80,8 @@ async def test_every_tab_says_why_no_news_comes(page: TaskPage, open_page: OpenP
     with network.momento.cut():
         for tab in (page, other):
             await expect(tab.page.get_by_text("The service cannot be reached.")).to_be_visible(timeout=15_000)
-    await other.page.get_by_role("button", name="Try now").click()
+        await expect(other.page.get_by_role("button", name="Try now")).to_be_visible()
+    await press_try_now(other)
     for tab in (page, other):
         await tab.live()
 
