@@ -16,14 +16,16 @@ import { Toasts } from "../news/toasts";
 import { Tabs, type Message } from "../tabs/tabs";
 import { EarlyNews } from "../tasks/early-news";
 import { isUnsent, Letters, type Letter } from "../tasks/letters";
-import { Outbox } from "../tasks/outbox";
+import type { Outbox } from "../tasks/outbox";
 import { DEFAULT_MAX_BODY_BYTES } from "../tasks/split-tasks";
 import { apply, isAwaited, merge, type Book, type Change } from "../tasks/task-book";
 import { TaskMemory } from "../tasks/task-memory";
 import { route, type Config } from "./config";
+import { makeOutbox } from "./make-outbox";
+import { watchPage } from "./page-events";
 import { loadAhead } from "./redeploy";
 import { UserStorage } from "./user-storage";
-import { sameTrouble, unsentReason, type Delay } from "./words";
+import { sameTrouble, type Delay } from "./words";
 
 type Hears = { [T in Message["type"]]: (message: Extract<Message, { type: T }>) => void };
 
@@ -92,7 +94,11 @@ export class Workspace {
       leads: () => this.#lead(),
     });
     this.#client = this.#makeClient(config);
-    this.#outbox = this.#makeOutbox(config);
+    this.#outbox = makeOutbox(config, this.#getIdToken, this.#tabs, this.#letters, this.delay, {
+      change: (change) => this.#change(change),
+      nextTime: () => this.#nextTime(),
+      signedOut: () => this.#over(true),
+    });
   }
 
   open(): void {
@@ -205,29 +211,6 @@ export class Workspace {
     return client;
   }
 
-  #makeOutbox({ taskUrl }: Config): Outbox {
-    const http = {
-      fetch: (input: RequestInfo | URL, init?: RequestInit) => fetch(input, init),
-      getIdToken: this.#getIdToken,
-    };
-    const exclusively = (action: () => Promise<void>) => this.#tabs.exclusively("outbox", action);
-    return new Outbox(http, route(taskUrl, "task"), this.#letters, exclusively, {
-      accepted: ({ key }, taskId) => this.#change({ type: "accepted", key, taskId, at: Date.now() }),
-      refused: ({ key }, reason) => this.#change({ type: "refused", key, reason, at: Date.now() }),
-      unsent: ({ key }, error) =>
-        this.#change({ type: "unsent", key, reason: unsentReason(error), at: this.#nextTime() }),
-      delayed: (error) => this.#delayed(error),
-      flowing: () => (this.delay.value = null),
-      signedOut: () => this.#over(true),
-    });
-  }
-
-  #delayed(error: unknown): void {
-    const { fleeting } = this.#letters;
-    const { value } = this.delay;
-    if (value?.fleeting !== fleeting || !sameTrouble(value.error, error)) this.delay.value = { error, fleeting };
-  }
-
   #lead(): void {
     this.#setState("connecting");
     this.#client.setOnline(navigator.onLine);
@@ -285,20 +268,17 @@ export class Workspace {
   }
 
   #watchPage(): void {
-    const { signal } = this.#closing;
-    const online = (): void => {
-      this.#client.setOnline(navigator.onLine);
-      if (navigator.onLine) this.#outbox.flush();
-    };
-    addEventListener("online", online, { signal });
-    addEventListener("offline", online, { signal });
-    addEventListener("focus", () => this.#looked(), { signal });
-    document.addEventListener("visibilitychange", () => this.#looked(), { signal });
-    addEventListener("pagehide", () => this.close(), { signal });
+    watchPage(this.#closing.signal, {
+      network: (online) => {
+        this.#client.setOnline(online);
+        if (online) this.#outbox.flush();
+      },
+      seen: () => this.#seen(),
+      left: () => this.close(),
+    });
   }
 
-  #looked(): void {
-    if (document.visibilityState !== "visible") return;
+  #seen(): void {
     this.#title.reset();
     this.#tabs.activate();
     this.#client.nudge();
