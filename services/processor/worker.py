@@ -82,11 +82,11 @@ class Worker:
         try:
             return await self._read(lease)
         except (Transient, PermanentError) as error:
-            logger.warning("a step failed, the message goes back: %s", error, extra={"action": "step"})
+            logger.warning("a step failed, the message is requeued: %s", error, extra={"action": "step"})
             return Back(self.policy.pause_seconds(message.receive_count) + self._until_polls_end(), "step")
 
     def _until_polls_end(self) -> int:
-        """While receiving pauses, a message that goes back outlasts the polls that are open, or one would bring it."""
+        """While receiving pauses, a requeued message outlasts the polls that are open, or one would bring it."""
         return self.receive_wait_seconds + 1 if self.breaker.is_open else 0
 
     async def _read(self, lease: Lease) -> Verdict:
@@ -210,13 +210,13 @@ class Worker:
 
         lease.begin(self.longest_hold_seconds)
         started = time.perf_counter()
-        outcome = "failed"
         try:
             with span("handle"):
                 keep(await self.runner.run(handed, self.max_task_seconds, keep))
-            outcome = "finished"
-        finally:
-            task_seconds(outcome).observe(time.perf_counter() - started, exemplar())
+        except Exception:
+            task_seconds("failed").observe(time.perf_counter() - started, exemplar())
+            raise
+        task_seconds("finished").observe(time.perf_counter() - started, exemplar())
 
     async def _failed(self, delivery: Delivery, error: Exception, failure: Failure) -> Verdict:
         message, past = delivery.message, delivery.past
