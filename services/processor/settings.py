@@ -45,8 +45,9 @@ class ProcessorSettings:
     backoff_base_seconds: float
     backoff_cap_seconds: float
     notify_seconds: float
-    """How long publishing is tried before the message goes back; meanwhile the task keeps its slot, so that an outage
-    of Momento slows the processor down instead of spending the tasks' attempts."""
+    """How long storing and publishing a notification are tried before the message is requeued. Meanwhile the task keeps
+    its slot, unless the user is notified already, so that an outage of Momento slows the processor down instead of
+    spending the tasks' deliveries."""
     notification_format: Format
     progress_per_second: float
     """Progress notifications of this replica; each counts against the account's topic quota, as does its delivery."""
