@@ -19,6 +19,7 @@ from tests.support.dead_letter_desk import command_with, dead_letters_command, i
 from tests.support.processor_here import processor_here
 from tests.support.processor_stage import ProcessorStage
 from tests.support.soon import soon
+from tests.support.sqs_fault_proxy import sqs_fault_proxy
 
 BOTH_SIGNALS = pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 
@@ -164,8 +165,10 @@ async def test_an_interrupted_command_gives_back_what_it_holds(
     async def holds_them() -> bool:
         return (await stage.depth(stage.dead_letter_queue_url)) == (0, 3)
 
-    # Named is one that is not there: it looks on until the queue gives nothing more, a second at least.
-    said = await interrupted(stage, holds_them, signal_number, "show", "unknown")
+    # Named is one that does not exist: it reads until the queue gives nothing more, here some seconds at least.
+    async with sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
+        proxy.fault(action="ReceiveMessage", delay_seconds=3)
+        said = await interrupted(stage, holds_them, signal_number, "show", "unknown", AWS_ENDPOINT_URL=proxy.url)
     assert said.status == 130
     assert said.err == "Interrupted; what was looked at is given back.\n"
     assert await waiting(stage) == (0, 3)

@@ -46,12 +46,16 @@ async def command_with(environment: Mapping[str, str], *arguments: str) -> Said:
 
 
 async def interrupted(
-    stage: ProcessorStage, when: Callable[[], Awaitable[bool]], signal_number: signal.Signals, *arguments: str
+    stage: ProcessorStage,
+    when: Callable[[], Awaitable[bool]],
+    signal_number: signal.Signals,
+    *arguments: str,
+    **environment: str,
 ) -> Said:
     """Run it, and send it a signal once a condition holds."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
-        env=stage.environment(),
+        env={**stage.environment(), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         # Whoever runs the tests in the background of a shell has it ignored.
