@@ -105,8 +105,10 @@ class Worker:
 
     async def _known_or_new(self, delivery: Delivery) -> Verdict:
         """Repeat only what is missing of a task that was done already."""
-        if (known := await self.conclusion.known_here(delivery)) is not None:
-            return await self.conclusion.again(delivery, known)
+        if self.conclusion.kept(delivery) is not None:
+            known = await self.conclusion.known_here(delivery)
+            if known is not None:
+                return await self.conclusion.again(delivery, known)
         if delivery.is_new:
             return await self._attempt(delivery)
         if (known := await self.conclusion.find(delivery)) is not None:
@@ -117,8 +119,17 @@ class Worker:
             return await self._attempt(delivery)
 
     async def _attempt(self, delivery: Delivery) -> Verdict:
-        message = delivery.message
-        delivery.past = await self.attempts.past(message)
+        if delivery.message.receive_count > 1 and (verdict := await self._unstarted(delivery)) is not None:
+            return verdict
+        try:
+            return await self._tried(delivery)
+        except asyncio.CancelledError:  # a drain, or a lost lease; the result first
+            await self._store_or_note_end(delivery)
+            raise
+
+    async def _unstarted(self, delivery: Delivery) -> Verdict | None:
+        """Return the verdict on a redelivery that must not start, by what is noted of the deliveries before it."""
+        delivery.past = await self.attempts.past(delivery.message)
         if await self._is_killer(delivery):
             return await self.conclusion.dead_letter(delivery, Reason.DIED, "the last permitted attempt had no end")
         if delivery.past.last is Last.ENDED and self.policy.is_last(delivery.past.failed):
@@ -126,11 +137,7 @@ class Worker:
             return await self.conclusion.dead_letter(delivery, Reason.ATTEMPTS, detail)
         if self._is_requeued(delivery):
             return Back(self.quarantine.requeue_seconds(delivery.past.skipped), "isolated")
-        try:
-            return await self._tried(delivery)
-        except asyncio.CancelledError:  # a drain, or a lost lease; the result first
-            await self._store_or_note_end(delivery)
-            raise
+        return None
 
     async def _is_killer(self, delivery: Delivery) -> bool:
         """Tell whether the task is given up unrun.
