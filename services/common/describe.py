@@ -13,6 +13,8 @@ MAX_MESSAGE = 2_000
 MAX_NAME = 200
 MAX_ERRORS = 10
 """Errors described of a chain or a group."""
+MAX_CHARACTERS = 16_000
+"""Of all that is described of one failure; the error itself comes first."""
 MAX_FRAMES = 30
 """Innermost frames kept of a traceback."""
 
@@ -30,7 +32,7 @@ def describe_error(error: BaseException, max_characters: int = MAX_MESSAGE) -> s
 def describe_traceback(error: BaseException) -> str:
     """Return the tracebacks and messages of an error, its causes and its group members."""
     try:
-        return "\n".join(_lines(each) for each in _first(error))
+        return "\n".join(_lines(each) for each in _first(error))[:MAX_CHARACTERS]
     except BaseException:  # noqa: BLE001 — an attribute of the error raised
         return describe_error(error)
 

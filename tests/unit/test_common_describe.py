@@ -1,0 +1,35 @@
+"""Errors of others are described within bounds, whatever they are."""
+
+from services.common.describe import MAX_CHARACTERS, describe_error, describe_traceback, leaves
+
+
+def test_a_description_names_the_type_and_the_message() -> None:
+    assert describe_error(ValueError("no number")) == "ValueError: no number"
+    assert describe_error(ValueError()) == "ValueError"
+
+
+def test_a_traceback_is_bounded_and_begins_with_the_error_itself() -> None:
+    error: Exception = ValueError("innermost")
+    for number in range(50):
+        error, cause = ExceptionGroup(f"group {number} " + "x" * 5_000, [error]), error
+        error.__cause__ = cause
+    text = describe_traceback(error)
+    assert "ExceptionGroup: group 49" in text
+    assert len(text) == MAX_CHARACTERS
+
+
+def test_causes_and_members_are_described_once_each() -> None:
+    cause, member = ValueError("the cause"), KeyError("a member")
+    error = ExceptionGroup("both", [member, cause])
+    error.__cause__ = cause
+    text = describe_traceback(error)
+    assert [text.count(each) for each in ("the cause", "a member", "both")] == [1, 1, 1]
+
+
+def test_the_leaves_of_a_group_are_found_at_any_depth_and_their_number_is_bounded() -> None:
+    error: BaseException = ValueError("leaf")
+    for _ in range(100):
+        error = BaseExceptionGroup("nested", [error, KeyError()])
+    assert sum(isinstance(each, ValueError) for each in leaves(error)) == 1
+    wide = ExceptionGroup("wide", [ValueError() for _ in range(5_000)])
+    assert sum(1 for _ in leaves(wide)) < 1_000
