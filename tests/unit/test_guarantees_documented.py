@@ -23,5 +23,5 @@ def test_the_tests_that_hold_a_guarantee_exist(row: str) -> None:
         assert f"def {function}(" in sources
 
 
-def test_every_promise_of_the_first_table_has_its_chapter_with_tests() -> None:
+def test_the_rows_that_name_tests_are_found() -> None:
     assert len(ROWS) >= 20
