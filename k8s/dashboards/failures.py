@@ -27,12 +27,13 @@ def failing(dashboard: Dashboard) -> None:
         ),
         (
             "Done twice, or nearly",
-            "Deliveries of what had been delivered before, leases lost, deletions that failed.",
+            "Deliveries of what had been delivered before, leases lost, deletions that failed, copies on the topic.",
             {
                 "redelivered": HERE.seldom("messages_redelivered_total"),
                 "leases lost": HERE.seldom("leases_lost_total"),
                 "not deleted": HERE.seldom("ack_errors_total"),
                 "told again": HERE.seldom("tasks_repeated_total"),
+                "published again": HERE.seldom("notifications_republished_total"),
             },
         ),
         (

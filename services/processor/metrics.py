@@ -44,6 +44,11 @@ END_TO_END_SECONDS = Histogram(
 )
 HANDLER_ERRORS = Counter("handler_errors", "Handlers that did not finish, by kind.", ("kind",), namespace=PREFIX)
 PUBLISHED = Counter("notifications_published", "Notifications published, by status.", ("status",), namespace=PREFIX)
+REPUBLISHED = Counter(
+    "notifications_republished",
+    "Notifications published once more after a late store; clients drop the copy.",
+    namespace=PREFIX,
+)
 REFUSED = Counter(
     "notifications_refused", "Notifications that Momento will never publish as they are.", namespace=PREFIX
 )

@@ -11,7 +11,7 @@ from services.common.momento_errors import MomentoUnavailable
 from services.common.notification import Format, progress
 from services.common.user_topic import user_topic
 from services.processor.breaker import Breaker
-from services.processor.metrics import PROGRESS_DROPPED, REFUSED, published
+from services.processor.metrics import PROGRESS_DROPPED, REFUSED, REPUBLISHED, published
 from services.processor.record import Record
 from services.processor.results import Result, Results
 
@@ -65,7 +65,10 @@ class Teller:
             # What was published before it was stored is published again: a client that read the history in between has
             # missed both. Clients drop the copy, unless it is bare text.
             if result.published_at is None or self._form is Format.JSON:
+                is_copy = result.published_at is not None
                 await self._publish(result, max(1.0, ends_at - time.monotonic()))
+                if is_copy:
+                    REPUBLISHED.inc()
         except Transient as error:
             self._breaker.failed(error)
             raise

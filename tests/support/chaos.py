@@ -106,3 +106,5 @@ class Killed:
     """What it had retried, by metric."""
     told: set[str]
     """Tasks that were told."""
+    unstored: set[str]
+    """Those of them that were not in the history."""

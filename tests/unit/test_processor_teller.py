@@ -176,14 +176,14 @@ async def test_what_was_stored_late_is_published_again_where_clients_can_drop_th
     topic: Topic, clock: HandClock, form: Format, copies: int
 ) -> None:
     """A page that asked for its history between the publishing and the storing has missed both."""
-    cache, freed = Cache(), asyncio.Event()
+    cache, freed, republished = Cache(), asyncio.Event(), Counted("notifications_republished_total")
     cache.error = OUT
     record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
     delivering = asyncio.create_task(teller(topic, clock, record, form=form).deliver(done(), freed.set))
     await soon(freed.is_set)
     cache.error = None
     await delivering
-    assert len(topic.told) == copies
+    assert (len(topic.told), republished()) == (copies, copies - 1)
     assert len(set(topic.told)) == 1
 
 
