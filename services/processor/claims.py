@@ -37,12 +37,12 @@ class Claims:
         self._ttl_seconds = ttl_seconds
 
     @asynccontextmanager
-    async def held(self, task_id: str) -> AsyncIterator[None]:
+    async def held(self, user_id: str, task_id: str) -> AsyncIterator[None]:
         """Wait until the task is ours alone, and hold it for the block."""
         if self._momento is None:
             yield
             return
-        claim = _Claim(f"claim:{task_id}", secrets.token_hex(8).encode(), self._ttl_seconds, self._momento)
+        claim = _Claim(f"claim:{user_id} {task_id}", secrets.token_hex(8).encode(), self._ttl_seconds, self._momento)
         await self._wait_for(claim)
         try:
             async with self._background.running("claim", self._keep(claim)):

@@ -113,7 +113,7 @@ class Worker:
             return await self._attempt(delivery)
         if (known := await self.conclusion.find(delivery)) is not None:
             return await self.conclusion.again(delivery, known)
-        async with self.claims.held(delivery.task.task_id):
+        async with self.claims.held(delivery.task.user_id, delivery.task.task_id):
             if (known := await self.conclusion.find(delivery)) is not None:
                 return await self.conclusion.again(delivery, known)
             return await self._attempt(delivery)

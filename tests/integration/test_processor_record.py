@@ -160,11 +160,11 @@ async def test_the_claim_of_a_process_that_died_runs_out(stage: ProcessorStage) 
     handler = Handler()
     async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
         task_id = await send_redelivered(stage, "user")
-        await sdk.caches.set(stage.cache_name, f"claim:{task_id}", b"somebody else")
+        await sdk.caches.set(stage.cache_name, f"claim:user {task_id}", b"somebody else")
         async with processor_here(stage, handler):
             await asyncio.sleep(0.5)
             assert handler.runs == []
-            await sdk.caches.delete(stage.cache_name, f"claim:{task_id}")
+            await sdk.caches.delete(stage.cache_name, f"claim:user {task_id}")
             await news.wait(1)
     assert handler.runs == [task_id]
 
@@ -186,8 +186,18 @@ async def test_the_claim_of_a_process_that_was_killed_runs_out_by_itself(stage: 
     assert handler.runs == [task_id]
 
 
+async def test_users_whose_tasks_have_one_id_do_not_wait_for_each_other(stage: ProcessorStage) -> None:
+    handler = Handler()
+    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+        task_id = await stage.send("user", idempotent=True)
+        await sdk.caches.set(stage.cache_name, f"claim:another {task_id}", b"somebody else")
+        async with processor_here(stage, handler):
+            await news.wait(1)
+    assert handler.runs == [task_id]
+
+
 async def is_claimed(sdk: MomentoSdk, stage: ProcessorStage, task_id: str) -> bool:
-    return isinstance(await sdk.caches.get(stage.cache_name, f"claim:{task_id}"), CacheGet.Hit)
+    return isinstance(await sdk.caches.get(stage.cache_name, f"claim:user {task_id}"), CacheGet.Hit)
 
 
 async def test_a_claim_whose_answer_was_lost_is_known_for_our_own(stage: ProcessorStage) -> None:
@@ -212,7 +222,7 @@ async def test_claims_are_gone_once_their_tasks_are_done(stage: ProcessorStage) 
         task_id = await stage.send("user", idempotent=True)
         await news.wait(1)
         await stage.until_empty()
-        got = await sdk.caches.get(stage.cache_name, f"claim:{task_id}")
+        got = await sdk.caches.get(stage.cache_name, f"claim:user {task_id}")
     assert type(got).__name__ == "Miss"
 
 
