@@ -20,8 +20,9 @@ LONGEST_RETRY_SECONDS = 120.0
 FULL_READ_OPERATIONS = NEWEST / ELEMENTS_PER_OPERATION
 """What is reserved for a read until its cost is known."""
 USER_SHARE = 0.25
-"""The part of a replica's operations that one user may use in the long run. One read of a history of long texts (800
-operations for 200 entries of 4 kB) still delays the reads of others, by 20 s at the default rate, not their writes."""
+"""The part of a replica's operations that one user may use in the long run."""
+MAX_DEFERRED_OPERATIONS = 800
+"""About what the largest history costs: 200 entries of 4 kB."""
 BURST_SECONDS = 20.0
 """How far a user may be ahead of the rate: ten reads at once, at the default rate."""
 MAX_USERS = 100_000
@@ -82,7 +83,9 @@ class Turn:
 class ReadBudget:
     """Permits reads in order of arrival, as far as `per_second` cache operations a second go.
 
-    A read's cost is known afterwards only. So each reserves that of a full history, and debts delay those after it.
+    A read's cost is known afterwards only. So each reserves that of a full history of short texts, and debts delay
+    those after it. What a history of long texts costs beyond that is paid off at `USER_SHARE` of the rate, so that the
+    reads of other users go on beside it.
     """
 
     def __init__(
@@ -93,6 +96,8 @@ class ReadBudget:
         self._clock = clock
         self._capacity = max(per_second, FULL_READ_OPERATIONS)
         self._left = self._capacity
+        self._deferred = 0.0
+        """What is paid off little by little."""
         self._refilled_at = clock()
         self._usual_operations = 1.0
         self._waiting = 0
@@ -117,8 +122,9 @@ class ReadBudget:
         finally:
             self._reading -= 1
             self._refill()
-            self._left -= turn.operations
-            self._usual_operations += (turn.operations - self._usual_operations) / 10
+            operations = turn.operations - self._defer(turn.operations)
+            self._left -= operations
+            self._usual_operations += (operations - self._usual_operations) / 10
             self._read_ended.set()
 
     async def _permitted(self) -> None:
@@ -141,8 +147,17 @@ class ReadBudget:
 
     def _refill(self) -> None:
         now = self._clock()
-        self._left = min(self._capacity, self._left + (now - self._refilled_at) * self._per_second)
+        new = (now - self._refilled_at) * self._per_second
+        paid_off = min(self._deferred, new * USER_SHARE)
+        self._deferred -= paid_off
+        self._left = min(self._capacity, self._left + new - paid_off)
         self._refilled_at = now
+
+    def _defer(self, operations: float) -> float:
+        """Return how much of a read's cost is paid off later."""
+        deferred = max(0.0, min(operations - FULL_READ_OPERATIONS, MAX_DEFERRED_OPERATIONS - self._deferred))
+        self._deferred += deferred
+        return deferred
 
     def _expected_wait(self) -> float:
         self._refill()

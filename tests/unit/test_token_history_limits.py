@@ -1,7 +1,7 @@
 """Reads of histories leave most of the cache's quota to writes, and a user's reads leave some to other users."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import pytest
 from hypothesis import given
@@ -11,6 +11,7 @@ from services.token.history_limits import (
     BURST_SECONDS,
     FULL_READ_OPERATIONS,
     LONGEST_RETRY_SECONDS,
+    MAX_DEFERRED_OPERATIONS,
     USER_SHARE,
     HistoryBusyError,
     ReadBudget,
@@ -117,6 +118,27 @@ async def test_what_a_read_cost_delays_those_after_it_and_beyond_the_wait_they_a
         pass
 
 
+async def test_the_history_of_one_user_who_has_long_texts_delays_nobody_else(clock: HandClock) -> None:
+    budget = ReadBudget(40, wait_seconds=5, clock=clock)
+    async with budget.turn() as turn:
+        turn.operations = MAX_DEFERRED_OPERATIONS
+    for _ in range(200):  # reads of others, ten a second
+        clock.advance(0.1)
+        async with asyncio.timeout(10), budget.turn() as turn:
+            turn.operations = 2
+
+
+async def test_histories_of_many_users_with_long_texts_are_limited_to_the_rate(clock: HandClock) -> None:
+    budget, used = ReadBudget(40, wait_seconds=0, clock=clock), 0
+    for _ in range(1_000):
+        with suppress(HistoryBusyError):
+            async with asyncio.timeout(10), budget.turn() as turn:
+                turn.operations = 800
+                used += 800
+        clock.advance(0.1)
+    assert 4_000 <= used <= 40 * clock.now + FULL_READ_OPERATIONS + MAX_DEFERRED_OPERATIONS + 800
+
+
 async def test_nobody_is_told_to_come_back_later_than_in_two_minutes(clock: HandClock) -> None:
     budget = ReadBudget(1, wait_seconds=5, clock=clock)
     async with budget.turn() as turn:
@@ -146,7 +168,7 @@ async def test_a_read_that_is_cancelled_while_it_waits_or_reads_leaves_its_turn_
     assert begun == [0, 1, 2]
 
 
-@given(costs=st.lists(st.integers(1, 150), min_size=1, max_size=40), seconds=st.floats(0, 3))
+@given(costs=st.lists(st.integers(1, 800), min_size=1, max_size=40), seconds=st.floats(0, 3))
 async def test_all_reads_together_keep_to_the_rate(costs: list[int], seconds: float) -> None:
     clock = HandClock()
     per_second, used = 40.0, 0
@@ -160,4 +182,4 @@ async def test_all_reads_together_keep_to_the_rate(costs: list[int], seconds: fl
             pass
         clock.advance(seconds)
     assert used >= costs[0]
-    assert used <= FULL_READ_OPERATIONS + clock.now * per_second + 150
+    assert used <= FULL_READ_OPERATIONS + clock.now * per_second + MAX_DEFERRED_OPERATIONS + 800
