@@ -19,7 +19,7 @@ R = TypeVar("R")
 PAUSE_SECONDS = 5.0
 """How long the cache is left alone after a failure, so that tasks do not all wait for its deadline."""
 FIRST_TRY_SECONDS = 1.0
-"""How long the first write may take; the user waits for it."""
+"""How long the first write may take; the user waits for it. A cache that takes longer is slow, and not out."""
 TRY_SECONDS = 5.0
 RETRY_SECONDS = (0.2, 1.0)
 """Between two tries while the cache is out; one caller tries at a time."""
@@ -44,6 +44,8 @@ class Record:
         self._news = news
         self._clock = clock
         self._out_until = float("-inf")
+        self._slow_until = float("-inf")
+        self._is_writable = True
         self._chance = chance
         self._turn = asyncio.Lock()
 
@@ -53,24 +55,35 @@ class Record:
         return self._news is not None
 
     async def store_quickly(self, result: Result) -> bool:
-        """Store `result` unless the cache is out; answers whether it is stored, or never will be."""
+        """Store `result` unless the cache is slow or out; answers whether it is stored, or never will be."""
         if result.stored or self._news is None:
             result.stored = True
             return True
-        return not self._is_out and await self._try(self._news, result, FIRST_TRY_SECONDS)
+        is_slow = self._clock() < max(self._slow_until, self._out_until)
+        return not is_slow and await self._try(self._news, result, FIRST_TRY_SECONDS)
 
     async def store(self, result: Result) -> None:
-        """Store `result`, trying until cancelled. While the cache is out, one caller tries and the others wait."""
-        while not await self.store_quickly(result):
+        """Store `result`, trying until cancelled. While nothing can be written, one caller tries, the others wait."""
+        while not (result.stored or result.is_superseded):
+            if self._is_writable:
+                await self._store_once(result, TRY_SECONDS)
+                continue
             async with self._turn:
-                if self._is_out and self._news is not None:
-                    await asyncio.sleep(random.uniform(*RETRY_SECONDS))
-                    await self._try(self._news, result, TRY_SECONDS)
+                await self._store_when_writable(result)
+
+    async def _store_when_writable(self, result: Result) -> None:
+        """The caller whose turn it is asks for all that wait."""
+        if not (self._is_writable or result.is_superseded):
+            await asyncio.sleep(random.uniform(*RETRY_SECONDS))
+            await self._store_once(result, TRY_SECONDS)
 
     async def store_last(self, result: Result) -> None:
         """Try once more, where the process or its lease is about to end."""
+        await self._store_once(result, FIRST_TRY_SECONDS)
+
+    async def _store_once(self, result: Result, seconds: float) -> None:
         if not result.stored and self._news is not None:
-            await self._try(self._news, result, FIRST_TRY_SECONDS)
+            await self._try(self._news, result, seconds)
 
     async def find(self, user_id: str, task_id: str) -> HistoryEntry | None:
         """Return the task's history entry, as far as the cache says."""
@@ -106,13 +119,15 @@ class Record:
 
     def available(self) -> None:
         """Note that the cache works again."""
-        self._out_until = float("-inf")
+        self._out_until = self._slow_until = float("-inf")
+        self._is_writable = True
 
     @property
     def _is_out(self) -> bool:
         return self._clock() < self._out_until
 
     async def _try(self, news: NewsRecord, result: Result, seconds: float) -> bool:
+        started = self._clock()
         try:
             await news.write(result.user_id, result.entry, _now_ms(), field=result.field, deadline_seconds=seconds)
         except Transient as error:
@@ -120,8 +135,11 @@ class Record:
                 logger.warning(
                     "a notification cannot be stored yet: %s", error, extra={"action": "record", "operation": "write"}
                 )
-            self._out_until = self._clock() + PAUSE_SECONDS
             RECORD_UNAVAILABLE.labels("write").inc()
+            self._slow_until = self._clock() + PAUSE_SECONDS
+            if seconds >= TRY_SECONDS or self._clock() < started + seconds / 2:  # else it may only be slow
+                self._out_until = self._slow_until
+                self._is_writable = False
             return False
         except PermanentError as error:  # no later try would be taken either
             logger.error(  # noqa: TRY400 — the gateway's own error says all
@@ -129,7 +147,10 @@ class Record:
             )
             RECORD_UNAVAILABLE.labels("refused").inc()
         else:
-            self.available()
+            self._is_writable = True
+            self._out_until = float("-inf")
+            if self._clock() < started + FIRST_TRY_SECONDS:
+                self._slow_until = float("-inf")
         result.stored = True
         return True
 
