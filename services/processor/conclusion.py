@@ -6,15 +6,20 @@ does only what is missing.
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from services.common.background import Background
 from services.common.batcher import Batcher
+from services.common.describe import describe_traceback
+from services.common.errors import Transient
 from services.common.news_record import HistoryEntry
-from services.common.notification import MAX_BYTES, failed
-from services.common.task_message import UnreadableTask, task_id_of
+from services.common.notification import MAX_BYTES, Status, failed
+from services.common.task_message import UnreadableTask, read_task, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.tracing import exemplar
 from services.processor.dead_letter import Reason, is_overruled, send_dead_letter
@@ -31,6 +36,10 @@ logger = logging.getLogger(__name__)
 CONFLICT = "the Idempotency-Key was used before with another body; send the request again with a new key"
 CUT_OFF_SECONDS = 2.0
 """How long a dead letter that is being sent is waited for when its task is cut off."""
+DEAD_LETTER_SECONDS = 3_600.0
+"""How long a dead letter is tried with one delivery."""
+DEAD_LETTER_PAUSE_CAP_SECONDS = 120.0
+"""Between two tries. Each that has an effect and no answer leaves a dead letter more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +122,7 @@ class Conclusion:
         user_id, task_id = error.user_id, task_id_of(message.attributes, message.message_id)
         if user_id is None:
             await self._send_dead_letter(
-                message, Reason.UNREADABLE, str(error), lambda: self.results.conclude(message.message_id)
+                lease, Reason.UNREADABLE, str(error), lambda: self.results.conclude(message.message_id)
             )
             return Done("unreadable")
         known = self._kept(user_id, task_id, message)
@@ -153,11 +162,12 @@ class Conclusion:
 
     async def _deliver(self, lease: Lease, result: Result, outcome: str) -> Verdict:
         message = lease.message
+        lease.conclude()
         # What the history alone knows of a redelivered task was delivered, and counted, by an earlier delivery.
         is_first = message.receive_count == 1 or self.results.get(*result.key) is result
         try:
             if result.dead_letter is not None:
-                await self._send_dead_letter(message, *result.dead_letter, lambda: _sent(result))
+                await self._send_dead_letter(lease, *result.dead_letter, lambda: _sent(result))
             await self.teller.deliver(result, on_unstored=lease.give_up_slot)
         except asyncio.CancelledError:
             if result.dead_letter is None:
@@ -176,10 +186,51 @@ class Conclusion:
         except Exception:  # no reason to stop the service
             logger.exception("a history could not be trimmed", extra={"action": "record"})
 
-    async def _send_dead_letter(
+    async def give_up(self, lease: Lease, reason: Reason, detail: str) -> bool:
+        """Dead-letter a message at the last delivery that SQS permits, and notify its user, as far as either works.
+
+        Afterwards SQS would move the message itself, without a reason or a notification. Nothing is taken for granted
+        here, since an error of the processor itself may have led to it. Returns whether the message can be deleted.
+        """
+        message = lease.message
+        task_id, user_id, data = task_id_of(message.attributes, message.message_id), message.group_id, ""
+        with suppress(Exception):
+            task, fields = read_task(message.body, dict(message.attributes), message.message_id)
+            task_id, user_id, data = task.task_id, task.user_id, fields["data"]
+        known = self._kept(user_id or "", task_id, message)
+        if known is not None and known.entry.notification.status is Status.FINISHED:
+            await self.record.store_last(known)  # delivered after a redrive
+            return False
+        is_sent = await _succeeds(send_dead_letter(self.dead_letters, message, reason, detail, lambda: None))
+        if user_id is not None:
+            entry = HistoryEntry(
+                notification=failed(task_id, data[: MAX_BYTES + 1], _now_ms()), message_id=message.message_id
+            )
+            await _succeeds(self.teller.deliver(Result(user_id, entry), on_unstored=lease.give_up_slot))
+        return is_sent
+
+    async def _send_dead_letter(self, lease: Lease, reason: Reason, detail: str, on_sent: Callable[[], None]) -> None:
+        """Send the message to the dead-letter queue. Without it the message waits, and leaves its slot to others.
+
+        :raises Transient: when it was not sent within `DEAD_LETTER_SECONDS`.
+        """
+        lease.conclude()
+        gives_up_at, longest = time.monotonic() + DEAD_LETTER_SECONDS, 1.0
+        while True:
+            try:
+                return await self._try_dead_letter(lease.message, reason, detail, on_sent)
+            except Transient as error:
+                if time.monotonic() >= gives_up_at:
+                    raise
+                logger.warning("a dead letter could not be sent yet: %s", error, extra={"action": "dead-letter"})
+            lease.give_up_slot()
+            await asyncio.sleep(random.uniform(longest / 2, longest))
+            longest = min(DEAD_LETTER_PAUSE_CAP_SECONDS, longest * 2)
+
+    async def _try_dead_letter(
         self, message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]
     ) -> None:
-        """Send the message to the dead-letter queue; where this is cut off, wait a moment for the outcome."""
+        """Send it; where this is cut off, wait a moment for the outcome."""
         sending = self.background.spawn(
             "dead-letter", send_dead_letter(self.dead_letters, message, reason, detail, on_sent), may_fail=True
         )
@@ -188,6 +239,18 @@ class Conclusion:
         except asyncio.CancelledError:
             await asyncio.wait({sending}, timeout=CUT_OFF_SECONDS)
             raise
+
+
+async def _succeeds(step: Coroutine[Any, Any, object]) -> bool:
+    try:
+        await step
+    except Exception as error:  # noqa: BLE001 — the other steps do not depend on it
+        logger.error(  # noqa: TRY400 — described without trusting it
+            "a task that is given up could not be concluded",
+            extra={"action": "give-up", "exception": describe_traceback(error)},
+        )
+        return False
+    return True
 
 
 def _sent(result: Result) -> None:

@@ -10,7 +10,18 @@ from services.processor.settings import SQS_LONGEST_HOLD_SECONDS
 class Lease:
     """Our hold on one message. `on_lost` is called once, when it cannot be kept."""
 
-    __slots__ = ("_clock", "_settled", "due_at", "ends_at", "expires_at", "give_up_slot", "lost", "message", "on_lost")
+    __slots__ = (
+        "_clock",
+        "_longest_until",
+        "_settled",
+        "due_at",
+        "ends_at",
+        "expires_at",
+        "give_up_slot",
+        "lost",
+        "message",
+        "on_lost",
+    )
 
     def __init__(self, message: ReceivedMessage, clock: Callable[[], float], expires_at: float, due_at: float) -> None:
         self.message = message
@@ -18,7 +29,8 @@ class Lease:
         """When others may see the message (monotonic seconds)."""
         self.due_at = due_at
         """When it is to be extended."""
-        self.ends_at = clock() + SQS_LONGEST_HOLD_SECONDS
+        self._longest_until = clock() + SQS_LONGEST_HOLD_SECONDS
+        self.ends_at = self._longest_until
         """When it is extended no more."""
         self.lost = False
         self.on_lost: Callable[[], object] = lambda: None
@@ -35,6 +47,10 @@ class Lease:
     def begin(self, longest_seconds: float) -> None:
         """Say that work on it begins; the time that it waited for a slot does not count."""
         self.ends_at = min(self.ends_at, self._clock() + longest_seconds)
+
+    def conclude(self) -> None:
+        """Say that the handler has ended: what is left may take as long as SQS permits, such as in an outage."""
+        self.ends_at = self._longest_until
 
     def extending(self) -> None:
         """Note that an extension is under way."""

@@ -15,7 +15,7 @@ from services.processor.outcome import Back, Done, Lost, Verdict
 from services.processor.seat import spawn_with_seat
 from services.processor.settlement import Settlement
 from services.processor.slots import Slots
-from services.processor.worker import Worker
+from services.processor.worker import BUG, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +25,7 @@ STOP_SECONDS = 5.0
 """How long cancelled tasks may take to hand their messages back."""
 
 
+OUTAGE_RETURN_SECONDS = 60
 MAX_WITHOUT_SLOT = 1_000
 """Messages that may wait for the history without a slot: each keeps its lease and its result."""
 MAX_WITHOUT_SLOT_CHARACTERS = 8_000_000
@@ -54,6 +55,8 @@ class Pool:
         self._leases = leases
         self._settlement = settlement
         self._on_free = on_free
+        self.most_receives: int | None = None
+        """Deliveries of a message after which SQS moves it, where that is known."""
         self.without_slot = 0
         """Messages that have given their slot up and are not done with yet."""
         self.without_slot_characters = 0
@@ -124,7 +127,7 @@ class Pool:
         slot = _Slot(self, user_id, len(lease.message.body))
         lease.give_up_slot = slot.give_up
         try:
-            verdict = await self._verdict(lease)
+            verdict = await self._worker.give_up(lease, await self._verdict(lease), self.most_receives)
         except BaseException:  # nothing may hold a message whose task has ended: it comes again when its lease is over
             await self._leases.let_go(lease)
             raise
@@ -155,21 +158,29 @@ class Pool:
             if lease.lost:
                 return Lost()
             # Cut off after its end, such as while a lock was released: only the acknowledgement is left.
-            return self._worker.concluded(lease.message) or Back(0, "drain")
+            return self._worker.concluded(lease.message) or Back(self._until_replaced(), "drain")
         except Exception as error:  # noqa: BLE001 — what the worker could not count as an attempt
             logger.error(  # noqa: TRY400 — the error may be a handler's, which logging could stumble over
                 "the processor itself failed, the message is requeued",
                 extra={"action": "work", "exception": describe_traceback(error)},
             )
-            return Back(self._worker.policy.pause_seconds(lease.message.receive_count), "bug")
+            return Back(self._worker.policy.pause_seconds(lease.message.receive_count), BUG)
         finally:
             lease.on_lost = _nothing
             self._working.discard(task)
 
+    def _until_replaced(self) -> int:
+        """In an outage, leave a message hidden until other processes that end in the same rollout are gone, too.
+
+        Each that received it would spend one of its deliveries.
+        """
+        return OUTAGE_RETURN_SECONDS if self._worker.breaker.is_open else 0
+
     def _give_back(self, early: Sequence[tuple[str, Lease]]) -> None:
-        """Give back what still waits for a slot that has not become free after all."""
+        """Give back what still waits for a slot that has not become free after all, and may be delivered again."""
         for user_id, lease in early:
-            if not lease.over and self._slots.give_up(user_id, lease):
+            is_last = self.most_receives is not None and lease.message.receive_count >= self.most_receives
+            if not is_last and not lease.over and self._slots.give_up(user_id, lease):
                 self._spawn(self._hand_back(lease, "early"))
 
     async def _hand_back(self, lease: Lease, reason: str) -> None:

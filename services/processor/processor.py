@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -25,7 +25,7 @@ from services.processor.poller import Poller
 from services.processor.pool import STOP_SECONDS, Pool
 from services.processor.quarantine import Quarantine
 from services.processor.record import Record
-from services.processor.redrive_policy import warn_if_sqs_is_first
+from services.processor.redrive_policy import most_receives, warn_if_sqs_is_first
 from services.processor.results import Results
 from services.processor.run import STOP_SECONDS as HANDLER_STOP_SECONDS
 from services.processor.run import Runner
@@ -59,7 +59,7 @@ class Processor:
         self._lifecycle = lifecycle
         self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
         self._dead_letters: Batcher[OutgoingMessage] = Batcher(
-            dead_letters.send, BatchPolicy(attempts=5), max_bytes=lambda: dead_letters.limit.batch_bytes
+            dead_letters.send, BatchPolicy(attempts=1), max_bytes=lambda: dead_letters.limit.batch_bytes
         )
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
@@ -77,7 +77,7 @@ class Processor:
             momento.not_ready,
             wait_seconds=settings.receive_wait_seconds,
             visibility_seconds=settings.visibility_timeout_seconds,
-            on_reached=lambda attributes: warn_if_sqs_is_first(attributes, settings.max_attempts),
+            on_reached=self._reached,
             is_paused=lambda: self._breaker.is_open,
         )
         SLOTS.set(settings.concurrency)
@@ -89,6 +89,7 @@ class Processor:
     async def running(self) -> AsyncIterator[None]:
         """Work for the length of the block, then drain. Leases are kept until the very end."""
         self._lifecycle.add_check("queue", self._poller.not_ready)
+        self._lifecycle.add_check("breaker", self._breaker.not_ready)
         background = self._lifecycle.background
         async with (
             background.running("leases", self._leases.run()),
@@ -99,6 +100,10 @@ class Processor:
                 yield
             finally:
                 await self._drain()
+
+    def _reached(self, attributes: Mapping[str, str]) -> None:
+        self._pool.most_receives = most_receives(attributes)
+        warn_if_sqs_is_first(attributes, self._settings.max_attempts)
 
     def _resume(self) -> None:
         self._record.available()

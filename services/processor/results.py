@@ -34,6 +34,8 @@ class Result:
     stored: bool = False
     published_at: float | None = None
     """When it was first published, epoch seconds; perhaps before it was stored."""
+    is_superseded: bool = False
+    """Whether a redrive has given the task another result since: this one is not delivered any more."""
     kept_at: float = 0.0
 
     @property
@@ -54,8 +56,11 @@ class Results:
 
     def keep(self, result: Result) -> None:
         """Keep `result` until `forget`."""
-        if self._kept.get(result.key) is result:
+        earlier = self._kept.get(result.key)
+        if earlier is result:
             return
+        if earlier is not None:
+            earlier.is_superseded = True
         result.kept_at = self._clock()
         self._kept[result.key] = result
         self._kept.move_to_end(result.key)

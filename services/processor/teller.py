@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Callable
 
@@ -17,6 +18,8 @@ from services.processor.results import Result, Results
 
 logger = logging.getLogger(__name__)
 
+OUTAGE_RETRY_SECONDS = (0.5, 1.0)
+"""Between two rounds, each of which has retried for `notify_seconds`, as a rule."""
 PROGRESS_DEADLINE_SECONDS = 2.0
 PROGRESS_INTERVAL_SECONDS = 1.0
 """The shortest time between two pieces of progress of one task."""
@@ -54,26 +57,37 @@ class Teller:
     async def deliver(self, result: Result, on_unstored: Callable[[], None]) -> None:
         """Store and publish, whatever of it is missing. The result is kept until both are done.
 
+        In an outage it tries until it is cancelled, since a requeued message would use up its deliveries.
+
         :param on_unstored: called when the user is notified and the history cannot be written yet.
-        :raises Transient: when not both were done in time.
+        :raises Transient: when not both were done in time, although other notifications can be delivered.
         """
         self._results.keep(result)
-        ends_at = time.monotonic() + self._notify_seconds
-        try:
-            if not await self._record.store_quickly(result):
-                await self._store_and_publish(result, on_unstored)
-            # What was published before it was stored is published again: a client that read the history in between has
-            # missed both. Clients drop the copy, unless it is bare text.
-            if result.published_at is None or self._form is Format.JSON:
-                is_copy = result.published_at is not None
-                await self._publish(result, max(1.0, ends_at - time.monotonic()))
-                if is_copy:
-                    REPUBLISHED.inc()
-        except Transient as error:
-            self._breaker.failed(error)
-            raise
-        self._breaker.told()
+        while True:
+            try:
+                await self._deliver(result, on_unstored)
+                break
+            except Transient as error:
+                if not await self._breaker.is_outage(error):
+                    raise
+            await asyncio.sleep(random.uniform(*OUTAGE_RETRY_SECONDS))
+        if not result.is_superseded:
+            self._breaker.told()
         self._results.forget(result)
+
+    async def _deliver(self, result: Result, on_unstored: Callable[[], None]) -> None:
+        ends_at = time.monotonic() + self._notify_seconds
+        if not await self._record.store_quickly(result):
+            await self._store_and_publish(result, on_unstored)
+        if result.is_superseded:
+            return
+        # What was published before it was stored is published again: a client that read the history in between has
+        # missed both. Clients drop the copy, unless it is bare text.
+        if result.published_at is None or self._form is Format.JSON:
+            is_copy = result.published_at is not None
+            await self._publish(result, max(1.0, ends_at - time.monotonic()))
+            if is_copy:
+                REPUBLISHED.inc()
 
     async def _store_and_publish(self, result: Result, on_unstored: Callable[[], None]) -> None:
         """Try both at the same time, so that neither waits for the other's outage."""

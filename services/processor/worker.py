@@ -40,6 +40,10 @@ from services.processor.teller import Teller
 
 logger = logging.getLogger(__name__)
 
+BUG = "bug"
+"""Why a message is requeued after an error of the processor itself that could not be counted where it happened."""
+GIVE_UP_SECONDS = 60.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
@@ -68,6 +72,25 @@ class Worker:
             verdict = await self._verdict(lease)
             _describe(processed, task_id, message, verdict)
         return verdict
+
+    async def give_up(self, lease: Lease, verdict: Verdict, most_receives: int | None) -> Verdict:
+        """Give up a message that SQS would move away, silently, instead of delivering it again.
+
+        Errors of the processor itself count as attempts, so that after the last permitted one it is given up, too.
+        """
+        if isinstance(verdict, Done):
+            return verdict
+        deliveries, is_bug = lease.message.receive_count, isinstance(verdict, Back) and verdict.reason == BUG
+        is_last = deliveries >= most_receives if most_receives is not None else False
+        if not is_last and not (is_bug and self.policy.is_last(deliveries)):
+            return verdict
+        reason = Reason.INTERNAL if is_bug else Reason.DIED
+        try:
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                is_done = await self.conclusion.give_up(lease, reason, "the last permitted delivery had no end")
+        except TimeoutError:
+            is_done = False
+        return Done("failed") if is_done else verdict
 
     def concluded(self, message: ReceivedMessage) -> Verdict | None:
         """Return the verdict on a message of which nothing but the acknowledgement is left to do."""
@@ -142,11 +165,13 @@ class Worker:
     async def _is_killer(self, delivery: Delivery) -> bool:
         """Tell whether the task is given up unrun.
 
-        :raises Transient, PermanentError: in an outage of Momento, which spends deliveries as well.
+        In an outage of Momento it waits for the end: the deliveries that were spent on it do not count.
+
+        :raises Transient, PermanentError: when the cache does not answer all the same.
         """
         message = delivery.message
         if is_killer(delivery.past, message.receive_count, self.policy) and delivery.past.last is Last.UNREADABLE:
-            await self.breaker.check()
+            await self.breaker.until_works()
             delivery.past = await self.attempts.read(message)
         return is_killer(delivery.past, message.receive_count, self.policy)
 
