@@ -11,11 +11,13 @@ from typing import Any, NoReturn
 import pytest
 
 from services.common.errors import PermanentError, Transient
+from services.processor import worker
 from services.processor.attempts import Attempts
 from services.processor.claims import Claims
 from services.processor.conclusion import Conclusion
 from services.processor.task import Task
 from services.processor.teller import Teller
+from services.processor.worker import Worker
 from tests.support.processor_here import Counted, processor_here
 from tests.support.processor_stage import ProcessorStage
 from tests.support.service_process import processor_process
@@ -324,6 +326,36 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
     # Of a first delivery nothing is looked up, so that its attempt is the handler's own failure.
     by_itself = 2 if method == "past" else 3
     assert internal() == (by_itself if reason == "internal" else 0)
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (worker, "read_task"),
+        (Conclusion, "kept"),
+        (Conclusion, "dead_letter"),
+        (Conclusion, "unreadable"),
+        (Worker, "work"),
+    ],
+)
+async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens_ends_there_too(
+    stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+) -> None:
+    async def refuse(task: Task) -> str:
+        raise ValueError("as asked")
+
+    monkeypatch.setattr(owner, name, fail)
+    async with stage.news("user") as news, processor_here(stage, refuse, MAX_ATTEMPTS="3"):
+        if name == "unreadable":
+            task_id = "no-task"
+            await stage.send_raw("{}", {"taskId": task_id}, group_id="user")
+        else:
+            task_id = await stage.send("user")
+        await news.wait(1, seconds=30)
+        await stage.until_empty()
+    (letter,) = await stage.dead_letters(1)
+    assert news.statuses() == [(task_id, "failed")]
+    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("internal", "3")
 
 
 async def test_an_error_after_a_handler_has_finished_does_not_run_it_again(

@@ -50,6 +50,11 @@ async def processor_here(
         await lifecycle.background.close()
 
 
+def is_paused() -> bool:
+    """Whether the processor in this process has stopped receiving."""
+    return REGISTRY.get_sample_value("notification_api_receiving_paused") == 1
+
+
 class Counted:
     """How much a metric of this process has grown since."""
 

@@ -12,7 +12,7 @@ from services.common.momento import Momento
 from services.common.momento_errors import MomentoUnavailable
 
 CALL_SECONDS = 0.002
-RETRY_SECONDS = 0.3
+RETRY_SECONDS = 1.0
 
 
 class SimulatedMomento:
@@ -23,6 +23,8 @@ class SimulatedMomento:
     def __init__(self) -> None:
         self.topics_out = False
         self.cache_out = False
+        self.write_seconds = 0.0
+        """How long a write of a history entry takes."""
         self.answers_lost = False
         """Calls of whatever is out have their effect all the same."""
         self.published: Counter[tuple[str, str]] = Counter()
@@ -50,6 +52,9 @@ class SimulatedMomento:
         self, name: str, field: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float = 5.0
     ) -> None:
         async for _ in self._tries("cache_out", deadline_seconds):
+            await asyncio.sleep(min(self.write_seconds, deadline_seconds))
+            if self.write_seconds > deadline_seconds:
+                raise MomentoUnavailable("no answer in time")
             self.dictionaries.setdefault(name, {})[field] = value
 
     async def dictionary_get(self, name: str, field: str, *, deadline_seconds: float = 5.0) -> bytes | None:

@@ -1,8 +1,10 @@
 """A queue as SQS is, in memory and in the loop's time: visibility, receive counts, stale receipts, outages."""
 
 import asyncio
+import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar, cast
@@ -40,13 +42,17 @@ class SimulatedQueue:
 
     url = "model"
 
-    def __init__(self) -> None:
+    def __init__(self, max_receives: int | None = None) -> None:
+        self.moved: list[str] = []
+        """Bodies of the messages that were received `max_receives` times and moved away."""
+        self._max_receives = max_receives
         self.fault: str | None = None
         self.limit = QueueLimit()
         self.deliveries_before = 0
         """How often messages that are added count as received."""
         self._messages: dict[str, _Stored] = {}
         self._numbers = count()
+        self._changed = asyncio.Event()
 
     def as_queue(self) -> TaskQueue:
         return cast("TaskQueue", self)
@@ -64,6 +70,7 @@ class SimulatedQueue:
         self._messages[message_id] = _Stored(
             message_id, message, int(time.time() * 1000), receive_count=self.deliveries_before
         )
+        self._notify()
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
         await self._before()
@@ -72,10 +79,13 @@ class SimulatedQueue:
         return await self._after([None] * len(messages))
 
     async def receive(self, number: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
+        """Where answers are lost it has no effect: nobody could do anything about deliveries that reach no process."""
         await self._before()
+        if self.fault == "answers lost":
+            return await self._after([])
         ends_at = time.monotonic() + wait_seconds
-        while not (visible := self._visible(number)) and time.monotonic() < ends_at:  # noqa: ASYNC110 — no events
-            await asyncio.sleep(0.1)
+        while not (visible := self._visible(number)) and time.monotonic() < ends_at:
+            await self._until_visible(ends_at)
         received = [self._receive(each, visibility_seconds) for each in visible]
         return await self._after(received)
 
@@ -93,10 +103,26 @@ class SimulatedQueue:
 
     async def attributes(self, *_names: str) -> Mapping[str, str]:
         await self._before()
-        return {}
+        policy = {"maxReceiveCount": self._max_receives}
+        return {} if self._max_receives is None else {"RedrivePolicy": json.dumps(policy)}
 
     def _visible(self, number: int) -> list[_Stored]:
-        return [each for each in self._messages.values() if each.visible_at <= time.monotonic()][:number]
+        visible = [each for each in self._messages.values() if each.visible_at <= time.monotonic()][:number]
+        for each in visible:
+            if self._max_receives is not None and each.receive_count >= self._max_receives:
+                del self._messages[each.message_id]
+                self.moved.append(str(each.sent.body))
+        return [each for each in visible if each.message_id in self._messages]
+
+    async def _until_visible(self, ends_at: float) -> None:
+        visible_at = min((each.visible_at for each in self._messages.values()), default=ends_at)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(min(visible_at, ends_at) - time.monotonic()):
+                await self._changed.wait()
+
+    def _notify(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def _receive(self, each: _Stored, seconds: int) -> ReceivedMessage:
         each.receive_count += 1
@@ -116,6 +142,7 @@ class SimulatedQueue:
         for each in self._messages.values():
             if each.receipt == change.receipt_handle and each.visible_at > time.monotonic():
                 each.visible_at = time.monotonic() + change.seconds
+                self._notify()
                 return None
         return ReceiptExpired("the receipt is stale")
 

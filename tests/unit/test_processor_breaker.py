@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from services.common.momento_errors import MomentoRefused, MomentoUnavailable
-from services.processor.breaker import FAILURES, PROBE_PAUSE_CAP_SECONDS, PROBE_TOPIC, Breaker
+from services.processor.breaker import PROBE_PAUSE_CAP_SECONDS, PROBE_TOPIC, Breaker
 from tests.support.processor_here import Counted
 from tests.support.soon import soon
 
@@ -15,6 +15,10 @@ class Topics:
     def __init__(self) -> None:
         self.published: list[str] = []
         self.error: Exception | None = None
+        self.reason: str | None = None
+
+    def not_ready(self) -> str | None:
+        return self.reason
 
     async def publish(self, topic: str, text: str) -> None:
         self.published.append(topic)
@@ -28,9 +32,9 @@ class World:
         self.closings = 0
         self.breaker = Breaker(cast("Any", self.topics), self._closed, stores=False)
 
-    def open(self) -> None:
-        for _ in range(FAILURES):
-            self.breaker.failed(MomentoUnavailable("down"))
+    async def is_outage(self, error: Exception | None) -> bool:
+        self.topics.error = error
+        return await self.breaker.is_outage(MomentoUnavailable("down"))
 
     def _closed(self) -> None:
         self.closings += 1
@@ -41,25 +45,31 @@ def world() -> World:
     return World()
 
 
-def test_it_opens_at_failures_in_a_row_and_says_so(world: World) -> None:
+async def test_it_is_open_until_a_first_probe_and_opens_when_a_probe_fails(world: World) -> None:
     paused = Counted("receiving_paused")
-    for _ in range(FAILURES - 1):
-        world.breaker.failed(MomentoUnavailable("down"))
+    seen = [(world.breaker.is_open, paused(), world.closings)]
+    await world.breaker.check()
+    seen.append((world.breaker.is_open, paused(), world.closings))
+    assert not await world.is_outage(None)
+    seen.append((world.breaker.is_open, paused(), world.closings))
+    assert await world.is_outage(MomentoUnavailable("down"))
+    seen.append((world.breaker.is_open, paused(), world.closings))
     world.breaker.told()
-    for _ in range(FAILURES - 1):
-        world.breaker.failed(MomentoUnavailable("down"))
-    seen = [(world.breaker.is_open, paused())]
-    world.breaker.failed(MomentoUnavailable("down"))
-    seen.append((world.breaker.is_open, paused()))
+    seen.append((world.breaker.is_open, paused(), world.closings))
+    assert seen == [(True, 0, 0), (False, 0, 1), (False, 0, 1), (True, 1, 1), (False, 0, 2)]
+
+
+async def test_many_that_fail_at_once_share_the_probe_that_finds_the_outage(world: World) -> None:
+    await world.breaker.check()
+    world.topics.published.clear()
+    assert all(await asyncio.gather(*(world.is_outage(MomentoUnavailable("down")) for _ in range(20))))
+    assert world.topics.published == [PROBE_TOPIC]
+
+
+async def test_news_that_is_told_closes_nothing_that_is_closed(world: World) -> None:
+    await world.breaker.check()
     world.breaker.told()
-    seen.append((world.breaker.is_open, paused()))
-    assert seen == [(False, 0), (True, 1), (False, 0)]
     assert world.closings == 1
-
-
-def test_news_that_is_told_closes_nothing_that_is_closed(world: World) -> None:
-    world.breaker.told()
-    assert world.closings == 0
 
 
 async def test_it_publishes_to_nobody_ever_less_often_until_that_works(
@@ -73,26 +83,40 @@ async def test_it_publishes_to_nobody_ever_less_often_until_that_works(
 
     monkeypatch.setattr("services.processor.breaker.random.uniform", longest)
     running = asyncio.create_task(world.breaker.run())
-    await asyncio.sleep(0)
-    assert world.topics.published == []
-    world.topics.error = MomentoRefused("may not")
-    world.open()
+    await soon(lambda: not world.breaker.is_open)
+    assert (world.topics.published, pauses) == ([PROBE_TOPIC], [])  # the first at once
+    assert await world.is_outage(MomentoRefused("may not"))
     await soon(lambda: len(pauses) > 7)
     world.topics.error = None
     await soon(lambda: not world.breaker.is_open)
     running.cancel()
     assert pauses[:6] == [1.0, 2.0, 4.0, 8.0, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS]
     assert set(world.topics.published) == {PROBE_TOPIC}
-    assert world.closings == 1
+    assert world.closings == 2
+
+
+async def test_it_waits_for_the_api_key_before_the_first_probe(world: World) -> None:
+    world.topics.reason = "the key is not read yet"
+    running = asyncio.create_task(world.breaker.run())
+    await asyncio.sleep(0.25)
+    assert world.topics.published == []
+    world.topics.reason = None
+    await soon(lambda: not world.breaker.is_open)
+    running.cancel()
 
 
 @pytest.mark.parametrize("error", [MomentoUnavailable("down"), MomentoRefused("may not")])
-async def test_a_check_that_fails_counts(world: World, error: Exception) -> None:
-    world.topics.error = error
-    for _ in range(FAILURES):
-        with pytest.raises(type(error)):
-            await world.breaker.check()
-    assert world.breaker.is_open
-    world.topics.error = None
+async def test_a_check_that_fails_opens_it(world: World, error: Exception) -> None:
     await world.breaker.check()
+    world.topics.error = error
+    with pytest.raises(type(error)):
+        await world.breaker.check()
+    assert world.breaker.is_open
+    waiting = asyncio.create_task(world.breaker.until_works())
+    await asyncio.sleep(0)
+    world.topics.error = None
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await world.breaker.check()
+    await waiting
     assert not world.breaker.is_open

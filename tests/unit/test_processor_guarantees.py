@@ -135,11 +135,11 @@ class Process:
 
 
 class World:
-    def __init__(self) -> None:
+    def __init__(self, processes: int = 1) -> None:
         self.momento = SimulatedMomento()
-        self.queue = SimulatedQueue()
+        self.queue = SimulatedQueue(2 * SETTINGS.max_attempts)  # as the chart sets it
         self.dead_letters = SimulatedQueue()
-        self.processes = [Process(self)]
+        self.processes = [Process(self) for _ in range(processes)]
         self.ended: list[Process] = []
         self.kills = 0
 
@@ -168,6 +168,8 @@ class World:
         momento.answers_lost = name == "momento answers lost"
         fault = {"queue refuses": "refuses", "queue silent": "silent", "all out": "silent"}.get(name)
         self.queue.fault = self.dead_letters.fault = "answers lost" if name == "queue answers lost" else fault
+        if name.startswith("dead-letter queue "):
+            self.dead_letters.fault = name.removeprefix("dead-letter queue ")
 
     async def _replace(self, end: Callable[[Process], Awaitable[None]]) -> None:
         process = self.processes.pop(0)
@@ -199,12 +201,14 @@ EVENTS = (
 KIND = tuple[float, bool, bool]
 
 
-async def play(tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], deliveries_before: int = 0) -> World:
+async def play(
+    tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], deliveries_before: int = 0, processes: int = 1
+) -> World:
     """Send the tasks, let the schedule happen, then let everything work again until the queue is empty.
 
     :param deliveries_before: how often each message was received and given back before.
     """
-    world = World()
+    world = World(processes)
     world.queue.deliveries_before = deliveries_before
     for number, (seconds, fails, idempotent) in enumerate(tasks):
         world.send(str(number), seconds, fails=fails, idempotent=idempotent)
@@ -222,6 +226,7 @@ async def play(tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], del
 def assert_nothing_lost(world: World, tasks: Sequence[KIND]) -> None:
     """Each task is in the history once, with the status that was published, and dead-lettered where it failed."""
     statuses = world.momento.history(USER)
+    assert world.queue.moved == []
     assert set(statuses) == {str(number) for number in range(len(tasks))}
     assert len(world.momento.dictionaries[f"news:{USER}"]) == len(tasks)
     assert set(world.momento.published) == set(statuses.items())
@@ -249,11 +254,11 @@ SCHEDULES = st.lists(
 
 
 @settings(max_examples=60, deadline=None)
-@given(TASKS, SCHEDULES)
+@given(TASKS, SCHEDULES, st.integers(1, 10))
 def test_any_schedule_of_outages_kills_and_drains_loses_nothing(
-    tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]]
+    tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], processes: int
 ) -> None:
-    assert_nothing_lost(run_in_virtual_time(play(tasks, schedule)), tasks)
+    assert_nothing_lost(run_in_virtual_time(play(tasks, schedule, processes=processes)), tasks)
 
 
 @pytest.mark.parametrize("out", ["topics out", "cache out", "momento out", "momento answers lost", "all out"])
@@ -262,6 +267,64 @@ def test_an_outage_of_any_length_loses_nothing(out: str, seconds: float) -> None
     tasks = [(0.5, False, False)] * 4 + [(1.0, True, False), (1.0, False, True)]
     world = run_in_virtual_time(play(tasks, [(0.1, out), (seconds, "all well")]))
     assert_nothing_lost(world, tasks)
+
+
+@pytest.mark.parametrize("out", ["topics out", "cache out", "momento out", "momento answers lost"])
+@pytest.mark.parametrize("count", [1, 12])
+def test_an_outage_that_few_tasks_meet_in_many_processes_loses_nothing(out: str, count: int) -> None:
+    """Each process that received such a task, to find out by itself, would spend one of its deliveries."""
+    tasks = [(0.5, False, False)] * count
+    world = run_in_virtual_time(play(tasks, [(0.1, out), (6_000, "all well")], processes=10))
+    assert_nothing_lost(world, tasks)
+
+
+@pytest.mark.parametrize("end", ["drain", "kill"])
+@pytest.mark.parametrize("out", ["topics out", "cache out", "momento out"])
+@pytest.mark.parametrize("pause_seconds", [5, 400])
+def test_processes_that_are_replaced_in_an_outage_lose_nothing(out: str, end: str, pause_seconds: float) -> None:
+    tasks = [(0.5, False, False), (0.5, True, False), (0.5, False, True)]
+    replaced = [(pause_seconds, end)] * 15
+    world = run_in_virtual_time(play(tasks, [(0.1, out), *replaced, (600, "all well")], processes=3))
+    assert_nothing_lost(world, tasks)
+
+
+@pytest.mark.parametrize("fault", ["refuses", "silent", "answers lost"])
+@pytest.mark.parametrize("hours", [0.1, 1, 12])
+def test_without_the_dead_letter_queue_failures_are_concluded_in_the_end(fault: str, hours: float) -> None:
+    tasks = [(0.5, True, False), (0.5, False, False), (0.5, True, True)]
+    world = run_in_virtual_time(play(tasks, [(0.1, f"dead-letter queue {fault}"), (hours * 3_600, "all well")]))
+    assert world.momento.history(USER) == {"0": "failed", "1": "finished", "2": "failed"}
+    assert set(world.momento.published) == {("0", "failed"), ("1", "finished"), ("2", "failed")}
+    letters = Counter(task_of(body) for body in [*world.dead_letters.bodies, *world.queue.moved])
+    assert set(letters) == {"0", "2"}
+    assert max(letters.values()) <= 12 + 40 * hours
+
+
+async def slow_writes(tasks: int) -> World:
+    """A write takes longer than a user should wait for it, but works."""
+    world = World()
+    world.momento.write_seconds = 1.3
+    for number in range(tasks):
+        world.send(str(number), 0.2, fails=False, idempotent=False)
+        await asyncio.sleep(1)
+    await asyncio.sleep(30)
+    await world.close()
+    return world
+
+
+def test_a_slow_cache_keeps_up() -> None:
+    world = run_in_virtual_time(slow_writes(150))
+    assert len(world.queue) == 0
+    assert_nothing_lost(world, [(0.2, False, False)] * 150)
+
+
+def test_what_is_cut_off_at_its_last_permitted_delivery_is_not_moved_in_silence() -> None:
+    last = 2 * SETTINGS.max_attempts
+    world = run_in_virtual_time(play([(100.0, False, False)], [(0.1, "drain")], deliveries_before=last - 1))
+    assert world.queue.moved == []
+    assert world.momento.history(USER) == {"0": "failed"}
+    assert set(world.momento.published) == {("0", "failed")}
+    assert len(world.dead_letters) == 1
 
 
 MOMENTS = [moment * 0.001 for moment in range(90)]

@@ -29,6 +29,9 @@ class Slow:
         self.open = asyncio.Event()
         self.begun: list[str] = []
 
+    async def give_up(self, lease: Lease, verdict: Verdict, most_receives: int | None) -> Verdict:
+        return verdict
+
     async def work(self, lease: Lease) -> Verdict:
         self.begun.append(lease.message.receipt_handle)
         await self.open.wait()

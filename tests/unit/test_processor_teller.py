@@ -66,6 +66,20 @@ def clock() -> HandClock:
     return HandClock(100.0)
 
 
+class Answers:
+    """A breaker that says in turn whether there is an outage, and False after that."""
+
+    def __init__(self, *answers: bool) -> None:
+        self._answers = iter(answers)
+
+    async def is_outage(self, error: Exception) -> bool:
+        assert isinstance(error, MomentoUnavailable)
+        return next(self._answers, False)
+
+    def told(self) -> None:
+        pass
+
+
 def teller(
     topic: Topic,
     clock: HandClock,
@@ -74,13 +88,14 @@ def teller(
     notify_seconds: float = 5,
     results: Results | None = None,
     form: Format = Format.TEXT,
+    breaker: Answers | None = None,
 ) -> Teller:
     gateway = cast("Any", topic)
     return Teller(
         gateway,
         record or Record(None, clock=clock),
         results or Results(),
-        Breaker(gateway, on_closed=lambda: None, stores=False),
+        cast("Any", breaker) or Breaker(gateway, on_closed=lambda: None, stores=False),
         form,
         notify_seconds=notify_seconds,
         progress_per_second=per_second,
@@ -120,7 +135,7 @@ async def test_progress_that_cannot_be_told_does_not_fail_the_task(
 
 async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: HandClock) -> None:
     results, result = Results(), done()
-    tells = teller(topic, clock, results=results)
+    tells = teller(topic, clock, results=results, breaker=Answers())
     topic.error = OUT
     with pytest.raises(MomentoUnavailable):
         await tells.deliver(result, nothing)
@@ -193,7 +208,7 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
     cache = Cache()
     cache.error = OUT
     record, results, result = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock), Results(), done()
-    tells = teller(topic, clock, record, results=results, notify_seconds=0.3)
+    tells = teller(topic, clock, record, results=results, notify_seconds=0.3, breaker=Answers())
     for _ in range(2):
         with pytest.raises(MomentoUnavailable, match="not stored"):
             await tells.deliver(result, nothing)
@@ -202,6 +217,33 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
     clock.advance(PAUSE_SECONDS)
     await tells.deliver(result, nothing)
     assert (len(topic.told), cache.stored, results.get("user", "1")) == (1, ["1"], None)
+
+
+async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: HandClock) -> None:
+    cache, results = Cache(), Results()
+    cache.error = OUT
+    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    tells = teller(topic, clock, record, results=results, form=Format.JSON)
+    earlier, later = (done(text=text) for text in ("earlier", "later"))
+    delivering = [asyncio.create_task(tells.deliver(earlier, nothing))]
+    await soon(lambda: topic.tries == 1)
+    delivering.append(asyncio.create_task(tells.deliver(later, nothing)))
+    await soon(lambda: topic.tries == 2)
+    cache.error = None
+    await asyncio.gather(*delivering)
+    (stored,) = cache.dictionaries["news:user"].values()
+    assert b"later" in stored
+    assert ["later" in text for text in topic.told] == [False, True, True]
+
+
+async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_message_is_requeued(
+    topic: Topic, clock: HandClock
+) -> None:
+    topic.error = OUT
+    tells = teller(topic, clock, breaker=Answers(True, True, False))
+    with pytest.raises(MomentoUnavailable):
+        await tells.deliver(done(), nothing)
+    assert topic.tries == 3
 
 
 async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: HandClock) -> None:
