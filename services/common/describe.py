@@ -21,12 +21,20 @@ MAX_FRAMES = 30
 
 def describe_error(error: BaseException, max_characters: int = MAX_MESSAGE) -> str:
     """Return ``Type: message``, cut at `max_characters`."""
-    name = _type_name(error)
+    name = type_name(error)
     try:
         text = _plain(str(error), max_characters)
     except BaseException:  # noqa: BLE001 — its own method raised, whatever that is
         text = "(its message cannot be read)"
     return f"{name}: {text}"[:max_characters] if text else name
+
+
+def type_name(value: object) -> str:
+    """Return the name of an object's class, bounded and as text that UTF-8 can encode."""
+    try:
+        return _plain(type(value).__name__, MAX_NAME).encode(errors="replace").decode()
+    except BaseException:  # noqa: BLE001 — a metaclass may do anything
+        return "an object without a name"
 
 
 def describe_traceback(error: BaseException) -> str:
@@ -83,13 +91,6 @@ def _lines(error: BaseException) -> str:
 def _traceback(error: BaseException) -> TracebackType | None:
     found: TracebackType | None = error.__traceback__
     return found
-
-
-def _type_name(error: BaseException) -> str:
-    try:
-        return _plain(type(error).__name__, MAX_NAME)
-    except BaseException:  # noqa: BLE001 — a metaclass may do anything
-        return "an error without a name"
 
 
 def _plain(text: str, max_characters: int) -> str:

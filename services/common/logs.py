@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from services.common.describe import describe_traceback
+from services.common.describe import describe_traceback, type_name
 from services.common.settings import ServiceSettings
 from services.common.tracing import trace_id
 
@@ -65,7 +65,7 @@ class _ContextFormatter(OrjsonFormatter):
 
 
 def _unformatted(record: logging.LogRecord, error: Exception) -> str:
-    return f"{record.msg} (its values cannot be formatted: {type(error).__name__})"
+    return f"{record.msg} (its values cannot be formatted: {type_name(error)})"
 
 
 def configure_logging(settings: ServiceSettings) -> None:

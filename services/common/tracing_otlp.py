@@ -20,6 +20,7 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from services.common.describe import type_name
 from services.common.settings import ServiceSettings
 from services.common.tracing import Kind, Span, is_traceparent
 from services.common.version import VERSION
@@ -122,11 +123,13 @@ class _OtlpSpan(Span):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._token is not None:
-            context.detach(self._token)
-        if isinstance(error, Exception):
-            self.fail(type(error).__name__)  # not its text, which may quote what a user sent
-        self._span.end()
+        try:
+            if self._token is not None:
+                context.detach(self._token)
+            if kind is not None and issubclass(kind, Exception):
+                self.fail(type_name(error))  # not its text, which may quote what a user sent
+        finally:
+            self._span.end()
 
 
 def _remote(traceparent: str | None) -> trace.SpanContext | None:

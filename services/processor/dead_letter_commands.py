@@ -12,7 +12,7 @@ from services.processor.dead_letter_inventory import Inventory, take_inventory
 from services.processor.dead_letter_move import Act, Outcome, Pace, Purge, Redrive, Result, carry_out
 from services.processor.dead_letter_reader import Letter, hold_seconds, opened
 from services.processor.dead_letter_report import Progress, print_json, reasons, table, text_of
-from services.processor.dead_letter_task import MoveTask, NoMoveTask
+from services.processor.dead_letter_task import MoveTask, NoMoveTask, reason_to_copy
 
 if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_sqs import SQSClient
@@ -38,10 +38,11 @@ class Desk:
     task_queue: TaskQueue | None
     """None for the commands that never send."""
 
-    async def about(self) -> int:
-        """Return about how many messages there are, those in flight left out."""
-        name = "ApproximateNumberOfMessages"
-        return int((await self.dead_letters.attributes(name)).get(name, 0))
+    async def about(self, *, with_hidden: bool = False) -> int:
+        """Return about how many messages there are, those in flight left out unless `with_hidden`."""
+        names = ["ApproximateNumberOfMessages", *(["ApproximateNumberOfMessagesNotVisible"] if with_hidden else [])]
+        found = await self.dead_letters.attributes(*names)
+        return sum(int(found.get(name, 0)) for name in names)
 
 
 async def list_letters(desk: Desk, options: Namespace) -> int:
@@ -101,12 +102,15 @@ async def redrive(desk: Desk, options: Namespace) -> int:
     """Put tasks back on the task queue."""
     assert desk.task_queue is not None  # noqa: S101 — the parser has seen to it
     may_move_all = options.all and options.yes and not options.no_move_task and options.limit is None
-    if may_move_all:
-        try:
-            return await _redrive_by_sqs(desk, desk.task_queue, options)
-        except NoMoveTask as reason:
-            _warn(f"SQS does not move this queue by itself ({reason}): moving message by message.")
+    counted = await desk.about(with_hidden=True) if may_move_all else 0
     inventory = await _selectable(desk, options)
+    if may_move_all and (reason := reason_to_copy(inventory, counted)):
+        _warn(f"SQS's own move is not used ({reason}): moving message by message.")
+    elif may_move_all:
+        try:
+            return await _redrive_by_sqs(desk, desk.task_queue, options, len(inventory.entries))
+        except NoMoveTask as error:
+            _warn(f"SQS does not move this queue by itself ({error}): moving message by message.")
     names = inventory.with_duplicates(inventory.named(options.ids))
     if options.all and not options.yes:
         return _dry_run(inventory, names, inventory.duplicates(), options, "put back")
@@ -125,9 +129,9 @@ async def purge(desk: Desk, options: Namespace) -> int:
     return _report(outcome, inventory, options, "deleted", {})
 
 
-async def _redrive_by_sqs(desk: Desk, task_queue: TaskQueue, options: Namespace) -> int:
+async def _redrive_by_sqs(desk: Desk, task_queue: TaskQueue, options: Namespace, total: int) -> int:
     arns = [(await queue.attributes("QueueArn"))["QueueArn"] for queue in (desk.dead_letters, task_queue)]
-    progress = Progress(await desk.about(), sys.stderr)
+    progress = Progress(total, sys.stderr)
     try:
         moved = await MoveTask(desk.client, *arns).run(options.per_second, progress)
     finally:
@@ -135,7 +139,7 @@ async def _redrive_by_sqs(desk: Desk, task_queue: TaskQueue, options: Namespace)
     if options.json:
         print_json(_json_of(Outcome(), [], {"by": "move-task", "done": moved}))
     else:
-        _say(f"{moved} put back, by SQS itself.")
+        _say(f"{moved} of {total} put back, by SQS itself.")
     return EXIT_DONE
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.errors import PermanentError, Transient
-from services.processor.dead_letter_reader import ended
+from services.processor.dead_letter_inventory import Inventory
+from services.processor.dead_letter_reader import UNSTATED, ended
 
 if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_sqs import SQSClient
@@ -25,6 +26,21 @@ class NoMoveTask(PermanentError):
 
 class MoveTaskFailed(Transient):
     """The move began and did not end well; what is left stays on the dead-letter queue."""
+
+
+def reason_to_copy(inventory: Inventory, counted: int) -> str | None:
+    """Return why SQS must not move the queue by itself; None if it may.
+
+    SQS moves every message as a new one with the attributes that it has. An unstated one has no attribute that makes
+    the processor read the history, so a finished task would run again; and each duplicate would be moved.
+
+    :param counted: how many messages SQS counted before the reading, those in flight included.
+    """
+    if inventory.cut_short or inventory.is_partial or len(inventory.entries) < counted:
+        return "not all messages could be read"
+    if any(letter.reason == UNSTATED for letter in inventory.letters):
+        return "there are messages without a reason"
+    return "there are duplicates" if inventory.duplicates() else None
 
 
 class MoveTask:

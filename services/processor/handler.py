@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
-from services.common.describe import describe_error, describe_traceback
+from services.common.describe import describe_error, describe_traceback, type_name
 from services.common.errors import PermanentError
 from services.common.notification import MAX_BYTES
 from services.common.settings import SettingsError
@@ -119,6 +119,6 @@ def _plain(function: Callable[[Task], Any], task: Task) -> Any:
 def _text(result: object) -> str:
     # By its type, since an object may say of itself that it is of another class.
     if not issubclass(type(result), str):
-        raise NotText(f"the handler answered {type(result).__name__}, not text")
+        raise NotText(f"the handler answered {type_name(result)}, not text")
     # A plain text, without the methods of a class of the handler's own, and no longer than can be published.
     return str.__getitem__(cast("str", result), slice(MAX_BYTES + 1))

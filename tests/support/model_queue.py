@@ -36,7 +36,7 @@ class ModelQueue:
         self.asked: list[tuple[int, int]] = []
         """Of each receive: how many messages, and for how long they are hidden."""
         self.counted: int | None = None
-        """How many messages SQS says that there are; None: as many as there are."""
+        """How many visible messages SQS says that there are; None: as many as there are."""
         self.order: Callable[[list[str]], list[str]] = lambda names: names
         self.before: Callable[[str], None] = lambda _: None
         self.after: Callable[[str], None] = lambda _: None
@@ -99,8 +99,8 @@ class ModelQueue:
 
     async def attributes(self, *names: str) -> Mapping[str, str]:
         await self._begin("attributes")
-        visible = len(self.stored) - len(self.hidden)
-        return dict.fromkeys(names, str(visible if self.counted is None else self.counted))
+        visible = len(self.stored) - len(self.hidden) if self.counted is None else self.counted
+        return {name: str(len(self.hidden) if name.endswith("NotVisible") else visible) for name in names}
 
     async def _begin(self, call: str) -> None:
         self.calls.append(call)

@@ -109,3 +109,18 @@ async def test_tasks_at_the_same_time_keep_their_ids_apart() -> None:
 def test_text_that_is_no_utf8_loses_no_line(text: str) -> None:
     assert line_of("told", header=text)["header"] == text
     assert line_of("told %s", text)["message"] == f"told {text}"
+
+
+UNPRINTABLE = """
+class Nameless(type):
+    __name__ = property(lambda _: 1 / 0)
+class Unprintable:
+    def __str__(self):
+        raise Nameless("Error", (Exception,), {})
+log.info("told %s", Unprintable())
+"""
+
+
+def test_an_argument_whose_error_has_no_name_loses_no_line() -> None:
+    (line,) = run(UNPRINTABLE)
+    assert line["message"] == "told %s (its values cannot be formatted: an object without a name)"

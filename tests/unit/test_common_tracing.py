@@ -1,14 +1,22 @@
-"""Tracing that is off costs nothing; traceparents are taken only as the standard writes them."""
+"""Tracing that is off costs nothing, spans end at any error, and traceparents are as the standard writes them."""
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from services.common.tracing import Kind, exemplar, is_traceparent, span, trace_id
+from services.common import tracing
+from services.common.tracing import Kind, Span, exemplar, is_traceparent, span, trace_id
+from services.common.tracing_otlp import OtlpTracer
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -36,6 +44,58 @@ def test_while_off_every_span_is_the_same_one_that_does_nothing() -> None:
 def test_a_span_that_does_nothing_hides_no_error() -> None:
     with pytest.raises(ValueError, match="as it is"), span("one"):
         raise ValueError("as it is")
+
+
+@pytest.fixture
+def ended_spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
+    """Tracing switched on; what is returned has the spans that were ended."""
+    provider, exporter = TracerProvider(), InMemorySpanExporter()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    monkeypatch.setattr(tracing, "_tracer", OtlpTracer(provider))
+    return exporter
+
+
+def exits(_: object) -> NoReturn:
+    raise SystemExit(3)
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        (lambda _: "ValueError", "ValueError"),
+        (exits, "an object without a name"),
+        (lambda _: 5, "an object without a name"),
+        (lambda _: "x\udcff", "x?"),  # which no exporter can encode
+        (lambda _: "x" * 1_000, "x" * 200),
+    ],
+    ids=["ordinary", "exits", "no text", "no UTF-8", "long"],
+)
+def test_whatever_error_ends_a_span_it_is_raised_as_it_is_and_the_span_can_be_exported(
+    ended_spans: InMemorySpanExporter, name: Callable[[object], object], description: str
+) -> None:
+    error: Exception = type("Meta", (type,), {"__name__": property(name)})("Named", (Exception,), {})("a user's text")
+    is_raised = False
+    try:  # not pytest.raises: pytest itself cannot report such an error
+        with span("one"):
+            raise error  # noqa: TRY301
+    except BaseException as raised:  # noqa: BLE001
+        is_raised = raised is error
+    assert is_raised
+    (ended,) = ended_spans.get_finished_spans()
+    assert ended.status.description == description
+    assert encode_spans([ended]).SerializeToString()
+    assert trace_id() is None
+
+
+def test_a_span_ends_also_where_its_failure_cannot_be_described(
+    ended_spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: Span = span("one")
+    monkeypatch.setattr(type(opened), "fail", lambda _span, _reason: exits(None))
+    with pytest.raises(SystemExit), opened:
+        raise ValueError
+    assert [ended.name for ended in ended_spans.get_finished_spans()] == ["one"]
+    assert trace_id() is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -58,6 +58,20 @@ def test_only_functions_that_await_run_in_the_loop() -> None:
 
 async def test_what_is_no_text_is_refused() -> None:
     with runnable(lambda _: 5, 1) as handler, pytest.raises(NotText, match="int, not text"):
+        await handler(a_task())
+
+
+def exits(_: object) -> NoReturn:
+    raise SystemExit(3)
+
+
+class Nameless(type):
+    __name__ = property(exits)
+
+
+async def test_an_answer_of_a_class_without_a_name_is_refused_as_no_text() -> None:
+    answer = Nameless("Answer", (), {})()
+    with runnable(lambda _: answer, 1) as handler, pytest.raises(NotText, match="an object without a name, not text"):
         await handler(a_task())
 
 
