@@ -109,7 +109,10 @@ class NewsRecord:
         )
 
     async def find(self, user_id: str, task_id: str, now_ms: int) -> HistoryEntry | None:
-        """Return a task's entry, or None. An expired entry may still exist: each write renews the whole dictionary."""
+        """Return a task's entry, or None, also where this version cannot read it.
+
+        An expired entry may still exist: each write renews the whole dictionary.
+        """
         value = await self.momento.dictionary_get(_name(user_id), task_id)
         if value is None:
             return None
