@@ -13,9 +13,11 @@ import orjson
 
 from services.common.notification import Notification
 
-MAX_CURSOR_CHARACTERS = 4_096
+MAX_CURSOR_CHARACTERS = 6_000
+"""Proxies take URLs of 8 kB."""
 DIGEST_BYTES = 6
-"""200 entries make 1,603 characters; that a new entry is taken for one of 200 known ones has a chance of 1 in 10^12."""
+"""200 entries make 1,603 characters, 700 make 5,603. A new entry is taken for one of 200 known ones with a chance of
+1 in 10^12."""
 
 _PREFIX = "c1."
 _EPOCH_MS = re.compile(r"[0-9]{1,15}")

@@ -22,7 +22,14 @@ from services.common.notification import Format, Notification, Status
 logger = logging.getLogger(__name__)
 
 NEWEST = 200
-"""Entries retained for a user."""
+"""Entries retained for a user, whenever they were stored within the retention."""
+RECENT_SECONDS = 900.0
+"""Entries beyond the newest are retained for so long. A redelivery finds its task concluded, since it comes within
+minutes, and a pod whose clock is behind by less than this loses no entry."""
+MAX_ENTRIES = 500
+"""Entries retained for a user, recent ones included: a cursor that names all of them fits a URL."""
+MAX_RECENT_BYTES = 1_000_000
+"""Recent entries are retained while the history is no larger: reading it uses the quota of the writes."""
 
 ELEMENTS_PER_OPERATION = 2
 """Two elements of a dictionary count as one cache operation, as does each kB (docs.momentohq.com/cache/limits)."""
@@ -70,6 +77,7 @@ class _Stored:
     field: str
     entry: HistoryEntry
     stored_ms: int
+    size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +109,10 @@ class NewsRecord:
         )
 
     async def find(self, user_id: str, task_id: str, now_ms: int) -> HistoryEntry | None:
-        """Return a task's entry, or None. An expired entry may still exist: each write renews the whole dictionary."""
+        """Return a task's entry, or None, also where this version cannot read it.
+
+        An expired entry may still exist: each write renews the whole dictionary.
+        """
         value = await self.momento.dictionary_get(_name(user_id), task_id)
         if value is None:
             return None
@@ -118,7 +129,9 @@ class NewsRecord:
     async def read(self, user_id: str, now_ms: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> History:
         """Return the user's history, and remove the entries that are not retained.
 
-        Entries are removed on reading so that the common path of a task stays one write.
+        Entries are removed on reading so that the common path of a task stays one write. An entry that is written again
+        while it is being removed, such as that of an old task that was redriven, is lost: Momento removes fields
+        whatever their values.
 
         :param deadline_seconds: of each of the two calls.
         """
@@ -154,14 +167,26 @@ class NewsRecord:
 
 
 def _retained(entries: list[_Stored], oldest_ms: int, now_ms: int) -> list[_Stored]:
-    """Return the newest entries in the order of writing, since a late write bears an old time.
+    """Return the newest entries, and all recent ones up to a bound, in the order of writing: a late write bears an old
+    time.
 
     Entries that are in the future by this pod's clock are counted by themselves. Otherwise a pod whose clock is ahead
     would push out whatever the other pods write, until their clocks have reached the times it wrote.
     """
     entries = sorted((one for one in entries if one.stored_ms > oldest_ms), key=lambda one: (one.stored_ms, one.field))
     past = [one for one in entries if one.stored_ms <= now_ms]
-    return past[-NEWEST:] + entries[len(past) :][-NEWEST:]
+    return past[-max(NEWEST, _recent(past, now_ms)) :] + entries[len(past) :][-NEWEST:]
+
+
+def _recent(past: list[_Stored], now_ms: int) -> int:
+    """Return how many of the last entries are recent, up to the bounds."""
+    count = size_bytes = 0
+    for one in reversed(past[-MAX_ENTRIES:]):
+        size_bytes += one.size_bytes
+        if one.stored_ms <= now_ms - RECENT_SECONDS * 1000 or size_bytes > MAX_RECENT_BYTES:
+            break
+        count += 1
+    return count
 
 
 def _operations(fields: Mapping[str, bytes]) -> int:
@@ -194,7 +219,7 @@ def _decode(field: str, value: bytes) -> _Stored | None:
             message_id=_text_or_none(fields.get("messageId")),
             body_hash=_text_or_none(fields.get("bodyHash")),
         )
-        return _Stored(field, entry, _whole(fields.get("storedAt", notification.time_ms)))
+        return _Stored(field, entry, _whole(fields.get("storedAt", notification.time_ms)), len(value))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -12,7 +12,8 @@ from services.common.task_queue import MessageTooLarge, OutgoingMessage, QueueAn
 _MARK = {IDEMPOTENT: "true"}
 ROOM_BYTES = 1_536
 """What a message may grow by: the mark of one that is sent again, and the attributes of a dead letter. The dead-letter
-queue mostly takes no larger messages than the task queue."""
+queue mostly takes no larger messages than the task queue. Of a queue for small messages it is a quarter at most: a dead
+letter that is too large is shortened."""
 
 
 @dataclass(slots=True, eq=False)
@@ -55,15 +56,21 @@ def refuse_too_large(message: OutgoingMessage, limit_bytes: int | None) -> None:
 
     :raises MessageTooLarge: when it is larger.
     """
-    if limit_bytes is not None and message.size() + ROOM_BYTES > limit_bytes:
+    if limit_bytes is not None and message.size() + _room(limit_bytes) > limit_bytes:
         raise MessageTooLarge("larger than the queue's MaximumMessageSize", limit_bytes)
 
 
 def too_large(message: OutgoingMessage, limit_bytes: int | None) -> Problem:
     """Say to the client what the queue takes."""
-    limit = "less" if limit_bytes is None else f"at most {limit_bytes}, {ROOM_BYTES} of them for what is added later"
+    limit = "less"
+    if limit_bytes is not None:
+        limit = f"at most {limit_bytes}, {_room(limit_bytes)} of them for what is added later"
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         f"The task needs {message.size()} bytes on the queue, which takes {limit}. Send less data, or store it"
         " elsewhere and send a reference. Each quote, backslash and line break of the body counts twice there.",
     )
+
+
+def _room(limit_bytes: int) -> int:
+    return min(ROOM_BYTES, limit_bytes // 4)

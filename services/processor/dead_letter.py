@@ -21,6 +21,8 @@ MAX_MESSAGE_BYTES = 1_048_576
 """SQS takes no larger one, attributes included; none of ours comes near, but another producer's may."""
 COMMON_LIMIT_BYTES = 262_144
 """What a queue takes that is not said to take less or more (MaximumMessageSize before 2025)."""
+SMALLEST_LIMIT_BYTES = 1_024
+"""No queue has a smaller MaximumMessageSize."""
 MAX_DETAIL = 256
 REDRIVEN = "redriven"
 """The attribute of a redriven task: the ids of the messages whose failures the redrive overrules, newest first."""
@@ -104,11 +106,15 @@ async def send_dead_letter(
     :raises Transient, PermanentError: when it could not be sent.
     """
     letter = dead_letter(message, reason, detail)
-    try:
-        await queue.submit(letter, letter.size())
-    except MessageTooLarge as error:
-        letter = dead_letter(message, reason, detail, error.limit_bytes or COMMON_LIMIT_BYTES)
-        await queue.submit(letter, letter.size())
+    while True:
+        try:
+            await queue.submit(letter, letter.size())
+            break
+        except MessageTooLarge as error:
+            shorter = dead_letter(message, reason, detail, error.limit_bytes or _smaller_limit(letter.size()))
+            if shorter.size() >= letter.size():
+                raise
+            letter = shorter
     on_sent()
     DEAD_LETTERED.labels(reason.value).inc()
     logger.error(
@@ -120,6 +126,11 @@ async def send_dead_letter(
             "isBodyCut": letter.body != message.body,
         },
     )
+
+
+def _smaller_limit(size_bytes: int) -> int:
+    """Return what to try where SQS has refused `size_bytes` without saying how much it takes."""
+    return COMMON_LIMIT_BYTES if size_bytes > COMMON_LIMIT_BYTES else max(SMALLEST_LIMIT_BYTES, size_bytes // 2)
 
 
 def _first(attributes: Mapping[str, str], count: int) -> dict[str, str]:

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from cachetools import TLRUCache
 
 from services.common.errors import Transient
-from services.common.news_record import ELEMENTS_PER_OPERATION, NEWEST
+from services.common.news_record import ELEMENTS_PER_OPERATION, MAX_ENTRIES
 
 WAIT_SECONDS = 5.0
 """How long a request waits for cache operations to be available."""
 LONGEST_RETRY_SECONDS = 120.0
-FULL_READ_OPERATIONS = NEWEST / ELEMENTS_PER_OPERATION
+FULL_READ_OPERATIONS = MAX_ENTRIES / ELEMENTS_PER_OPERATION
 """What is reserved for a read until its cost is known."""
 USER_SHARE = 0.25
 """The part of a replica's operations that one user may use in the long run."""
 MAX_DEFERRED_OPERATIONS = 800
-"""About what the largest history costs: 200 entries of 4 kB."""
+"""About what the largest history costs beyond that: 1 MB."""
 BURST_SECONDS = 20.0
 """How far a user may be ahead of the rate: ten reads at once, at the default rate."""
 MAX_USERS = 100_000

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.history_cursor import DIGEST_BYTES, MAX_CURSOR_CHARACTERS, Cursor, NotACursorError, digest
+from services.common.news_record import MAX_ENTRIES, NEWEST
 from services.common.notification import Notification, Status, failed, finished
 
-DIGESTS = st.frozensets(st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES), max_size=400)
+DIGESTS = st.frozensets(st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES), max_size=MAX_ENTRIES + NEWEST)
 
 
 @given(DIGESTS)
@@ -31,7 +32,7 @@ def test_an_epoch_time_and_another_versions_cursor_mean_from_the_beginning(text:
     [
         *("c1", "c1.A", "c1.AAAAAAA", "c1.AAAAAAAAA", "c1.AAAA AAAA", "c1.AAAAAAA=", "c1.AAAAAAAA\n", "c1.ÄAAAAAAA"),
         *("c1.AAAA+AAA", "c1.AAAA/AAA", "C1.AAAAAAAA", "x", "now", "-1", "1.5", "1e3", "\u0661", "9" * 16, " 1", "c2"),
-        *("c1." + "A" * 4_096, "c2." + "A" * 4_096, "0" * 40 + "1", "c1.AAAAAAAA\x00", "c2.\n", "c1.🦀"),
+        *("c1." + "A" * 6_000, "c2." + "A" * 6_000, "0" * 40 + "1", "c1.AAAAAAAA\x00", "c2.\n", "c1.🦀"),
     ],
     ids=ascii,
 )

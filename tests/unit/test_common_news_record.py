@@ -10,12 +10,20 @@ from prometheus_client import REGISTRY
 
 from services.common.errors import PermanentError, Transient
 from services.common.history_cursor import Cursor
-from services.common.news_record import NEWEST, HistoryEntry, NewsRecord
+from services.common.news_record import (
+    MAX_ENTRIES,
+    MAX_RECENT_BYTES,
+    NEWEST,
+    RECENT_SECONDS,
+    HistoryEntry,
+    NewsRecord,
+)
 from services.common.notification import Format, Notification, Status, failed, finished
 from tests.support.fake_momento import FakeMomento
 
 DAY_SECONDS = 86_400.0
 NOW_MS = 1_767_225_600_000
+RECENT_MS = int(RECENT_SECONDS * 1000)
 
 
 @pytest.fixture
@@ -154,8 +162,40 @@ async def test_news_of_the_same_moment_has_a_fixed_order(record: NewsRecord) -> 
 
 async def test_only_the_newest_are_kept(record: NewsRecord, momento: FakeMomento) -> None:
     await write(record, *(finished(f"t-{ms}", "x", NOW_MS + ms) for ms in range(NEWEST + 5)))
-    assert await read(record, NOW_MS + 1_000) == [f"t-{ms}" for ms in range(5, NEWEST + 5)]
+    assert await read(record, NOW_MS + RECENT_MS + 1_000) == [f"t-{ms}" for ms in range(5, NEWEST + 5)]
     assert len(momento.dictionaries["news:alice"]) == NEWEST
+
+
+async def test_all_that_was_stored_recently_is_kept_so_that_a_redelivery_finds_its_task(record: NewsRecord) -> None:
+    await write(record, *(finished(f"t-{ms:03}", "x", NOW_MS + ms) for ms in range(NEWEST + 100)))
+    await record.trim("alice", NOW_MS + RECENT_MS - 1)
+    assert await record.find("alice", "t-000", NOW_MS + RECENT_MS - 1) is not None
+    assert await read(record, NOW_MS + RECENT_MS - 1) == [f"t-{ms:03}" for ms in range(NEWEST + 100)]
+    await record.trim("alice", NOW_MS + RECENT_MS + 50)
+    assert await read(record, NOW_MS + RECENT_MS + 50) == [f"t-{ms:03}" for ms in range(51, NEWEST + 100)]
+
+
+async def test_what_was_stored_recently_is_bounded_too(record: NewsRecord, momento: FakeMomento) -> None:
+    await write(record, *(finished(f"t-{ms:03}", "x", NOW_MS + ms) for ms in range(MAX_ENTRIES + 5)))
+    assert await read(record, NOW_MS + 1_000) == [f"t-{ms:03}" for ms in range(5, MAX_ENTRIES + 5)]
+    assert len(momento.dictionaries["news:alice"]) == MAX_ENTRIES
+
+
+async def test_recent_entries_of_long_texts_are_bounded_by_their_size(record: NewsRecord, momento: FakeMomento) -> None:
+    await write(record, *(finished(f"t-{ms:03}", "x" * 3_900, NOW_MS + ms) for ms in range(MAX_ENTRIES)))
+    found = await read(record, NOW_MS + 1_000)
+    assert found == [f"t-{ms:03}" for ms in range(MAX_ENTRIES - len(found), MAX_ENTRIES)]
+    assert NEWEST < len(found) < MAX_ENTRIES
+    size_bytes = sum(map(len, momento.dictionaries["news:alice"].values()))
+    assert MAX_RECENT_BYTES - 5_000 < size_bytes <= MAX_RECENT_BYTES
+
+
+async def test_what_a_pod_whose_clock_is_behind_writes_is_kept_and_given(record: NewsRecord) -> None:
+    await write(record, *(finished(f"t-{ms}", "x", NOW_MS - 30_000 + ms) for ms in range(NEWEST)))
+    page = await record.page("alice", None, NOW_MS)
+    await write(record, finished("behind", "x", NOW_MS - 60_000))
+    assert await read(record, NOW_MS, page.cursor) == ["behind"]
+    assert await record.find("alice", "behind", NOW_MS) is not None
 
 
 async def test_what_is_older_than_the_retention_is_removed(record: NewsRecord, momento: FakeMomento) -> None:
@@ -169,7 +209,7 @@ async def test_what_is_older_than_the_retention_is_removed(record: NewsRecord, m
 
 async def test_trimming_is_for_users_who_never_read(record: NewsRecord, momento: FakeMomento) -> None:
     await write(record, *(finished(f"t-{ms}", "x", NOW_MS + ms) for ms in range(NEWEST + 5)))
-    await record.trim("alice", NOW_MS + 1_000)
+    await record.trim("alice", NOW_MS + RECENT_MS + 1_000)
     assert len(momento.dictionaries["news:alice"]) == NEWEST
 
 
@@ -195,7 +235,7 @@ async def test_the_newest_are_those_that_were_written_last(record: NewsRecord) -
     """A late write bears an old time; it must not be removed at once."""
     await write(record, *(finished(f"t-{ms}", "x", NOW_MS + ms) for ms in range(NEWEST)))
     await write(record, finished("late", "x", NOW_MS - 1_000), stored_ms=NOW_MS + NEWEST)
-    found = await read(record, NOW_MS + 1_000)
+    found = await read(record, NOW_MS + RECENT_MS + 1_000)
     assert found == ["late", *(f"t-{ms}" for ms in range(1, NEWEST))]
 
 
@@ -248,11 +288,11 @@ async def test_an_entry_that_cannot_be_read_is_left_alone_and_hides_only_itself(
     momento.dictionaries["news:alice"] |= {f"bad-{number}": value for number in range(NEWEST + 50)}
     assert await record.find("alice", "bad-0", NOW_MS) is None
     retained = [f"t-{ms:03}" for ms in range(5, NEWEST + 5)]
-    page = await record.page("alice", None, NOW_MS + 1_000)
+    page = await record.page("alice", None, NOW_MS + RECENT_MS + 1_000)
     assert [one.task_id for one in page.notifications] == retained
-    await record.trim("alice", NOW_MS + 1_000)
+    await record.trim("alice", NOW_MS + RECENT_MS + 1_000)
     assert set(momento.dictionaries["news:alice"]) == {*retained, *(f"bad-{number}" for number in range(NEWEST + 50))}
-    assert await read(record, NOW_MS + 1_000, page.cursor) == []
+    assert await read(record, NOW_MS + RECENT_MS + 1_000, page.cursor) == []
 
 
 async def test_an_entry_with_fields_that_are_not_known_is_read(record: NewsRecord, momento: FakeMomento) -> None:
@@ -283,7 +323,7 @@ async def test_what_a_read_costs_counts_elements_bytes_and_removals(record: News
     """As Momento counts: two elements, or a kB, an operation."""
     assert (await record.read("alice", NOW_MS)).operations == 1
     await write(record, *(finished(f"t-{ms}", "x", NOW_MS + ms) for ms in range(NEWEST + 10)))
-    assert (await record.read("alice", NOW_MS + 1_000)).operations == (NEWEST + 10) / 2 + 5
+    assert (await record.read("alice", NOW_MS + RECENT_MS + 1_000)).operations == (NEWEST + 10) / 2 + 5
     await write(record, *(finished(str(number), "x" * 4_000, NOW_MS) for number in range(10)), user_id="bob")
     assert 39 <= (await record.read("bob", NOW_MS)).operations <= 42
 

@@ -92,12 +92,21 @@ def test_only_a_copy_of_what_may_be_queued_is_marked() -> None:
 
 
 def test_a_message_is_refused_where_its_dead_letter_would_not_fit() -> None:
-    fits = MESSAGE.size() + ROOM_BYTES
+    message = OutgoingMessage(body="x" * 6_000, attributes={})
+    fits = message.size() + ROOM_BYTES
     for limit in (None, fits):
-        refuse_too_large(MESSAGE, limit)
+        refuse_too_large(message, limit)
     with pytest.raises(MessageTooLarge) as caught:
-        refuse_too_large(MESSAGE, fits - 1)
+        refuse_too_large(message, fits - 1)
     assert caught.value.limit_bytes == fits - 1
+
+
+@pytest.mark.parametrize("limit", [1_024, 2_048])
+def test_a_queue_for_small_messages_takes_tasks_too(limit: int) -> None:
+    fits = limit * 3 // 4
+    refuse_too_large(OutgoingMessage(body="x" * fits, attributes={}), limit)
+    with pytest.raises(MessageTooLarge):
+        refuse_too_large(OutgoingMessage(body="x" * (fits + 1), attributes={}), limit)
 
 
 def test_there_is_room_for_all_that_the_processor_adds() -> None:
@@ -110,5 +119,6 @@ def test_there_is_room_for_all_that_the_processor_adds() -> None:
 def test_the_refusal_says_how_much_it_is_and_how_much_the_queue_takes() -> None:
     problem = too_large(MESSAGE, 2_048)
     assert problem.status == 413
-    assert "needs 14 bytes on the queue, which takes at most 2048" in problem.detail
+    assert "needs 14 bytes on the queue, which takes at most 2048, 512 of them for" in problem.detail
+    assert "at most 262144, 1536 of them for" in too_large(MESSAGE, 262_144).detail
     assert "which takes less" in too_large(MESSAGE, None).detail

@@ -90,6 +90,22 @@ async def test_a_dead_letter_fits_a_smaller_queue_and_keeps_as_much_of_its_body_
     assert letter.attributes["deadLetterMessageId"] == message.message_id
 
 
+@pytest.mark.parametrize("limit_bytes", [5_000, 100_000, 200_000])
+async def test_a_dead_letter_is_shortened_until_a_queue_takes_it_that_does_not_say_how_much(limit_bytes: int) -> None:
+    queue = SmallQueue(limit_bytes, says_it=False)
+    message = received(body="x" * 300_000)
+    await send_dead_letter(Batcher(queue.send, BatchPolicy()), message, Reason.ATTEMPTS, "why", lambda: None)
+    assert limit_bytes / 2 - 2_000 < queue.sent[-1][0].size() <= limit_bytes
+
+
+@pytest.mark.parametrize("says_it", [True, False])
+async def test_a_dead_letter_that_no_length_makes_fit_is_given_up(says_it: bool) -> None:
+    queue = SmallQueue(0, says_it=says_it)
+    with pytest.raises(MessageTooLarge):
+        await send_dead_letter(Batcher(queue.send, BatchPolicy()), received(), Reason.ATTEMPTS, "why", lambda: None)
+    assert len(queue.sent) < 20
+
+
 def test_a_detail_of_twenty_megabytes_blocks_nothing() -> None:
     started = time.process_time()
     letter = dead_letter(received(), Reason.ATTEMPTS, "x" * 20_000_000)

@@ -103,7 +103,7 @@ async def test_what_a_read_cost_delays_those_after_it_and_beyond_the_wait_they_a
     budget = ReadBudget(10, wait_seconds=5, clock=clock)
     for _ in range(2):
         async with budget.turn() as turn:
-            turn.operations = 100
+            turn.operations = FULL_READ_OPERATIONS / 2 + 50
         clock.advance(0.2)
     refused = []
     for _ in range(3):

@@ -67,8 +67,8 @@ describe("notifications", () => {
 describe("what was seen", () => {
   test("is bounded, and forgets the oldest first", () => {
     const seen = new Seen(new FakeMemory());
-    for (let id = 0; id < 1_000; id += 1) seen.add(finished({ taskId: `t${id}` }));
-    expect(seen.add(finished({ taskId: "t999" }))).toBe(false);
+    for (let id = 0; id < 2_000; id += 1) seen.add(finished({ taskId: `t${id}` }));
+    for (const id of [1_999, 1_300]) expect(seen.add(finished({ taskId: `t${id}` }))).toBe(false);
     expect(seen.add(finished({ taskId: "t0" }))).toBe(true);
   });
 

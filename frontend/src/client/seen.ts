@@ -2,8 +2,8 @@ import { isBareText, isRecorded, keyOf } from "./notification";
 import { RecentKeys } from "./recent-keys";
 import type { Memory, Notification, Source } from "./types";
 
-/** Above the 200 records a user that the service keeps, so that a full catch-up finds all of them known. */
-const MAX_KEYS = 600;
+/** Above the 700 records a user that the service keeps at most, so that a full catch-up finds all of them known. */
+const MAX_KEYS = 1_000;
 
 interface Saved {
   /** A number, the time of the newest record, where the version before this one wrote it. */

@@ -16,6 +16,7 @@ class Post {
   readonly posts: { key: string; at: number }[] = [];
   readonly said: string[] = [];
   readonly answers = new Map<string, Reply>();
+  isDelayed = false;
   /** To whatever is posted. */
   everything: Reply | undefined;
 
@@ -31,8 +32,8 @@ class Post {
       accepted: ({ key }) => this.said.push(`accepted ${key}`),
       refused: ({ key }, reason) => this.said.push(`refused ${key} ${reason}`),
       unsent: ({ key }) => this.said.push(`unsent ${key}`),
-      delayed: () => undefined,
-      flowing: () => undefined,
+      delayed: () => (this.isDelayed = true),
+      flowing: () => (this.isDelayed = false),
       signedOut: () => this.said.push("signed out"),
     });
   }
@@ -92,6 +93,48 @@ describe("one task that the service never takes", () => {
     outbox.add(letter("d", 4));
     await pass(0);
     expect(post.said.at(-1)).toBe("accepted d");
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test.each([60, 3_600, 86_400])("and asks for %i s waits by itself, for some minutes at most", async (seconds) => {
+    const post = new Post();
+    post.answers.set("bad", () => problem(500, "boom", { "retry-after": `${seconds}` }));
+    const outbox = post.outbox();
+    outbox.add(letter("bad", 1));
+    outbox.add(letter("b", 2));
+    await pass(0);
+    outbox.add(letter("c", 3));
+    await pass(0);
+    expect([post.said, post.count("bad")]).toEqual([["accepted b", "accepted c"], 1]);
+    await pass(59_000);
+    expect(post.count("bad")).toBe(1);
+    await pass(300_000 - 59_000 + 1_000);
+    expect(post.count("bad")).toBeGreaterThan(1);
+    await pass(HOUR);
+    expect([post.count("bad"), post.unsent, vi.getTimerCount()]).toEqual([MAX_TRIES, ["bad"], 0]);
+  });
+
+  test("and waits by itself is sent when asked for, and said to be delayed until then", async () => {
+    const post = new Post();
+    post.answers.set("bad", () => problem(500, "boom", { "retry-after": "3600" }));
+    const outbox = post.outbox();
+    outbox.add(letter("bad", 1));
+    outbox.add(letter("b", 2));
+    await pass(0);
+    expect(post.isDelayed).toBe(true);
+    post.answers.clear();
+    outbox.flush();
+    await pass(0);
+    expect([post.said, post.isDelayed, vi.getTimerCount()]).toEqual([["accepted b", "accepted bad"], false, 0]);
+  });
+
+  test("and waits by itself is forgotten when the outbox is closed", async () => {
+    const post = new Post();
+    post.answers.set("bad", () => problem(500, "boom", { "retry-after": "3600" }));
+    const outbox = post.outbox();
+    outbox.add(letter("bad", 1));
+    await pass(0);
+    outbox.close();
     expect(vi.getTimerCount()).toBe(0);
   });
 
@@ -311,6 +354,15 @@ describe("a service that takes nothing", () => {
     const times = post.posts.map(({ at }) => at);
     for (const start of times)
       expect(times.filter((at) => at >= start && at < start + HOUR).length).toBeLessThan(limit);
+  });
+
+  test.each([429, 503])("and answers %i with a long Retry-After is asked again after five minutes", async (status) => {
+    const { post } = loaded(() => problem(status, "later", { "retry-after": "86400" }));
+    await pass(299_000);
+    expect(post.posts).toHaveLength(1);
+    post.everything = undefined;
+    await pass(3_000);
+    expect(post.shelf.names()).toEqual([]);
   });
 
   test("says so soon where it has few tasks to fail", async () => {

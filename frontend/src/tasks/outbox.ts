@@ -24,12 +24,20 @@ const FAILURES_A_PAUSE = 3;
 /** After so many pauses in a row they grow longer: fewer than 100 an hour. */
 const MANY_ATTEMPTS = 20;
 const RETRY_AFTER_MANY = { baseMs: 1_000, capMs: 60_000 };
+/** How long a Retry-After is kept at most: a longer one is mostly a mistake, and people wait for their tasks. */
+const MAX_PAUSE_MS = 300_000;
 /** So many failures in a row that say nothing about the task itself, and the next one has its turn. */
 const FAILURES_A_TURN = 2;
 
 /** Failures of a letter that may be the network's or the service's. */
 interface Failures {
   count: number;
+  error: unknown;
+}
+
+/** A letter waits by itself, since the answer to it asked for that. */
+interface Pause {
+  timer: ReturnType<typeof setTimeout>;
   error: unknown;
 }
 
@@ -50,6 +58,8 @@ export class Outbox {
   #failedInARow = 0;
   /** By letter, since something was last accepted. */
   readonly #failures = new Map<string, Failures>();
+  /** By letter. */
+  readonly #pauses = new Map<string, Pause>();
 
   constructor(
     private readonly http: Http,
@@ -59,18 +69,17 @@ export class Outbox {
     private readonly listener: OutboxListener,
   ) {}
 
-  /** False where no more can be kept. What is delaying other letters delays this one. */
+  /** False where no more can be kept. What is delaying all other letters delays this one. */
   add(letter: Letter): boolean {
     if (!this.letters.add(letter)) return false;
-    if (this.#timer === undefined) this.flush();
+    if (this.#timer === undefined) this.#start();
     return true;
   }
 
   /** Sends now what is there, whatever was delaying. */
   flush(): void {
-    this.#cancel();
-    this.#again = true;
-    if (!this.#sending) void this.#sendWhileAsked();
+    this.#endPauses();
+    this.#start();
   }
 
   /** Gives new tries to what was stepped over, or to one of it, and returns that. */
@@ -85,6 +94,13 @@ export class Outbox {
   close(): void {
     this.#closed = true;
     this.#cancel();
+    this.#endPauses();
+  }
+
+  #start(): void {
+    this.#cancel();
+    this.#again = true;
+    if (!this.#sending) void this.#sendWhileAsked();
   }
 
   async #sendWhileAsked(): Promise<void> {
@@ -102,7 +118,9 @@ export class Outbox {
     }
     if (this.#closed) return;
     this.#attempt = 0;
-    this.listener.flowing();
+    const pause = this.letters.waiting().map(({ key }) => this.#pauses.get(key))[0];
+    if (pause === undefined) this.listener.flowing();
+    else this.listener.delayed(pause.error);
   }
 
   /** The oldest of those that have failed least. */
@@ -110,7 +128,8 @@ export class Outbox {
     if (this.#closed) return undefined;
     const turn = (letter: Letter): number =>
       triesOf(letter) + Math.floor((this.#failures.get(letter.key)?.count ?? 0) / FAILURES_A_TURN);
-    return this.letters.waiting().sort((one, other) => turn(one) - turn(other))[0];
+    const ready = this.letters.waiting().filter(({ key }) => !this.#pauses.has(key));
+    return ready.sort((one, other) => turn(one) - turn(other))[0];
   }
 
   /** True when the next one can be sent at once. */
@@ -165,8 +184,9 @@ export class Outbox {
         return true;
       case "failed":
         this.#count(letter, error);
+        this.#pause(letter, error);
         this.#failedInARow += 1;
-        return this.#othersComeFirst(letter, error) || this.#wait(error);
+        return this.#othersComeFirst(letter) || this.#wait(error);
       case "unknown":
         this.#failures.set(letter.key, { count: (this.#failures.get(letter.key)?.count ?? 0) + 1, error });
         return this.#wait(error);
@@ -179,10 +199,26 @@ export class Outbox {
     if (counted.tries === MAX_TRIES) this.listener.unsent(letter, error);
   }
 
-  /** There are tasks that have failed less often than this one by now, and no pause is asked for. */
-  #othersComeFirst(failed: Letter, error: unknown): boolean {
+  /** Keeps the pause that an answer to this one task asks for. */
+  #pause({ key }: Letter, error: unknown): void {
+    const ms = askedPauseMs(error);
+    if (ms === 0) return;
+    const end = (): void => {
+      this.#pauses.delete(key);
+      if (this.#timer === undefined) this.#start();
+    };
+    const timer = setTimeout(end, backoffMs(RETRY, 0, Math.random, ms));
+    this.#pauses.set(key, { timer, error });
+  }
+
+  #endPauses(): void {
+    for (const { timer } of this.#pauses.values()) clearTimeout(timer);
+    this.#pauses.clear();
+  }
+
+  /** There are tasks that have failed less often than this one by now. */
+  #othersComeFirst(failed: Letter): boolean {
     const next = this.#next();
-    if (error instanceof ServiceError && error.retryAfterMs !== undefined) return false;
     return next !== undefined && this.#failedInARow < FAILURES_A_PAUSE && triesOf(next) <= triesOf(failed);
   }
 
@@ -194,9 +230,9 @@ export class Outbox {
 
   #delay(error: unknown): void {
     if (this.#closed) return;
-    const floor = error instanceof ServiceError ? error.retryAfterMs : undefined;
+    const floorMs = meaningOf(error) === "unknown" ? askedPauseMs(error) : 0;
     const policy = this.#attempt < MANY_ATTEMPTS ? RETRY : RETRY_AFTER_MANY;
-    const retryInMs = backoffMs(policy, this.#attempt++, Math.random, floor);
+    const retryInMs = backoffMs(policy, this.#attempt++, Math.random, floorMs);
     this.#cancel();
     this.#again = false;
     this.#failedInARow = 0;
@@ -219,6 +255,11 @@ async function readTaskId(answer: Response): Promise<string | null> {
     if (error instanceof SyntaxError) return null;
     throw error; // the network broke off
   }
+}
+
+/** Zero where the service asks for none. */
+function askedPauseMs(error: unknown): number {
+  return error instanceof ServiceError ? Math.min(MAX_PAUSE_MS, error.retryAfterMs ?? 0) : 0;
 }
 
 /** What makes a task be refused, however often it is sent. */
