@@ -114,6 +114,8 @@ def _plain(function: Callable[[Task], Any], task: Task) -> Any:
         return function(task)
     except StopIteration as error:  # no future takes it, so that the task would hang until its time limit
         raise RuntimeError("the handler raised StopIteration") from error
+    except GeneratorExit as error:  # raised into the coroutine that awaits the thread, it would close that coroutine
+        raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
 
 
 def _text(result: object) -> str:

@@ -133,6 +133,14 @@ class FalsyExit(SystemExit):
     __bool__ = __len__ = fail
 
 
+class FailsAndExits(RuntimeError, SystemExit):
+    pass
+
+
+class PermanentAndCancels(PermanentError, asyncio.CancelledError):
+    pass
+
+
 class Unending(Exception):
     """Its cause is itself."""
 
@@ -150,7 +158,7 @@ def nested(depth: int) -> Exception:
 ORDINARY = [
     *(StrRaises(), StrAndReprRaise(), StrExits(), StrCancels(), StrIsNone(), TransientStrRaises(), ArgsRaise()),
     *(ClassRaises(), ClaimsToBePermanent(), AttributesRaise(), CannotBeSet(), Falsy(), Nameless(), Unending()),
-    *(StrIsHostile(), StrExitsLater(), HostileName(), FalsyExit()),
+    *(StrIsHostile(), StrExitsLater(), HostileName(), FalsyExit(), FailsAndExits()),
     ValueError("x" * 20_000_000),
     ValueError("\ud800\x00\n\x1b[31m"),
     type("Näme\n", (Exception,), {})(),
@@ -164,7 +172,7 @@ PERMANENT = [
     ExceptionGroup("group", [ValueError(), PermanentStrRaises()]),
     GroupHides("group", [PermanentError("hidden")]),
     BaseExceptionGroup("group", [SystemExit(), PermanentError("beside an exit")]),
-    nested(50),
+    *(nested(50), PermanentAndCancels()),
 ]
 
 
