@@ -13,6 +13,8 @@ MAX_MESSAGE = 2_000
 MAX_NAME = 200
 MAX_ERRORS = 10
 """Errors described of a chain or a group."""
+MAX_LEAVES = 100_000
+"""Errors and groups that are visited in a group."""
 MAX_CHARACTERS = 16_000
 """Of all that is described of one failure; the error itself comes first."""
 MAX_FRAMES = 30
@@ -38,13 +40,20 @@ def describe_traceback(error: BaseException) -> str:
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that a group holds at any depth, or the error itself; it stops after a thousand."""
-    waiting, left = [error], 1_000
-    while waiting and left:
-        left -= 1
+    """Yield the errors that a group holds at any depth, or the error itself; each once, first to last.
+
+    It stops after `MAX_LEAVES`, groups included.
+    """
+    waiting, seen = [error], set[int]()
+    for left in range(MAX_LEAVES, 0, -1):
+        if not waiting:
+            return
         each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
         if issubclass(type(each), BaseExceptionGroup):
-            waiting.extend(_members(each))
+            waiting.extend(reversed(_members(each)[:left]))
         else:
             yield each
 

@@ -1,6 +1,6 @@
 """Errors of others are described within bounds, whatever they are."""
 
-from services.common.describe import MAX_CHARACTERS, describe_error, describe_traceback, leaves
+from services.common.describe import MAX_CHARACTERS, MAX_LEAVES, describe_error, describe_traceback, leaves
 
 
 def test_a_description_names_the_type_and_the_message() -> None:
@@ -26,10 +26,21 @@ def test_causes_and_members_are_described_once_each() -> None:
     assert [text.count(each) for each in ("the cause", "a member", "both")] == [1, 1, 1]
 
 
-def test_the_leaves_of_a_group_are_found_at_any_depth_and_their_number_is_bounded() -> None:
+def test_the_leaves_of_a_group_are_found_at_any_depth() -> None:
     error: BaseException = ValueError("leaf")
     for _ in range(100):
         error = BaseExceptionGroup("nested", [error, KeyError()])
     assert sum(isinstance(each, ValueError) for each in leaves(error)) == 1
-    wide = ExceptionGroup("wide", [ValueError() for _ in range(5_000)])
-    assert sum(1 for _ in leaves(wide)) < 1_000
+
+
+def test_the_leaves_of_a_group_come_first_to_last_and_their_number_is_bounded() -> None:
+    members = [ValueError() for _ in range(MAX_LEAVES + 5_000)]
+    assert list(leaves(ExceptionGroup("wide", members))) == members[: MAX_LEAVES - 1]
+
+
+def test_a_leaf_or_group_that_is_shared_is_found_once() -> None:
+    """Each level holds the one below twice, so that there are more ways to the leaf than can be gone."""
+    error: Exception = ValueError("leaf")
+    for _ in range(100):
+        error = ExceptionGroup("nested", [error, error])
+    assert [str(each) for each in leaves(error)] == ["leaf"]
