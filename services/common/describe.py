@@ -6,7 +6,7 @@ failure has to reach the log and the dead letter all the same.
 
 import traceback
 from collections.abc import Iterator
-from types import TracebackType
+from typing import Any
 
 MAX_MESSAGE = 2_000
 """Characters kept of one error's message."""
@@ -33,10 +33,7 @@ def describe_error(error: BaseException, max_characters: int = MAX_MESSAGE) -> s
 
 def describe_traceback(error: BaseException) -> str:
     """Return the tracebacks and messages of an error, its causes and its group members."""
-    try:
-        return "\n".join(_lines(each) for each in _first(error))[:MAX_CHARACTERS]
-    except BaseException:  # noqa: BLE001 — an attribute of the error raised
-        return describe_error(error)
+    return "\n".join(_lines(each) for each in _first(error))[:MAX_CHARACTERS]
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
@@ -62,7 +59,7 @@ def _first(error: BaseException) -> list[BaseException]:
     """The error, then its causes and members, breadth first, `MAX_ERRORS` at most."""
     found, seen = [error], {id(error)}
     for each in found:
-        for other in (*_causes(each), *_members(each)):
+        for other in (*_causes(each), *_members(each)[:MAX_ERRORS]):
             if len(found) < MAX_ERRORS and id(other) not in seen:
                 found.append(other)
                 seen.add(id(other))
@@ -70,28 +67,30 @@ def _first(error: BaseException) -> list[BaseException]:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    cause = error.__cause__
-    if cause is None and not error.__suppress_context__:
-        cause = error.__context__
+    cause = _read(error, "__cause__")
+    if cause is None and not _read(error, "__suppress_context__"):
+        cause = _read(error, "__context__")
     return [] if cause is None else [cause]
+
+
+def _read(error: BaseException, name: str) -> Any:
+    """Read an attribute by BaseException's own descriptor: a subclass may have one of its own that raises."""
+    return vars(BaseException)[name].__get__(error)
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
     if not issubclass(type(error), BaseExceptionGroup):
         return ()
-    # The descriptor itself: a subclass may have an `exceptions` of its own that raises.
-    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)
+    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)  # as `_read` does
     return members
 
 
 def _lines(error: BaseException) -> str:
-    frames = "".join(traceback.format_tb(_traceback(error), limit=-MAX_FRAMES))
+    try:
+        frames = "".join(traceback.format_tb(_read(error, "__traceback__"), limit=-MAX_FRAMES))
+    except BaseException:  # noqa: BLE001 — the source is read by the module's own loader, which may do anything
+        frames = "  (its frames cannot be read)\n"
     return f"Traceback (most recent call last):\n{frames}{describe_error(error)}"
-
-
-def _traceback(error: BaseException) -> TracebackType | None:
-    found: TracebackType | None = error.__traceback__
-    return found
 
 
 def _type_name(error: BaseException) -> str:
