@@ -23,12 +23,20 @@ MAX_FRAMES = 30
 
 def describe_error(error: BaseException, max_characters: int = MAX_MESSAGE) -> str:
     """Return ``Type: message``, cut at `max_characters`."""
-    name = _type_name(error)
+    name = type_name(error)
     try:
         text = _plain(str(error), max_characters)
     except BaseException:  # noqa: BLE001 — its own method raised, whatever that is
         text = "(its message cannot be read)"
     return f"{name}: {text}"[:max_characters] if text else name
+
+
+def type_name(value: object) -> str:
+    """Return the name of a value's type, cut at `MAX_NAME`."""
+    try:
+        return _plain(type(value).__name__, MAX_NAME)
+    except BaseException:  # noqa: BLE001 — a metaclass may do anything
+        return "a type without a name"
 
 
 def describe_traceback(error: BaseException) -> str:
@@ -91,13 +99,6 @@ def _lines(error: BaseException) -> str:
     except BaseException:  # noqa: BLE001 — the source is read by the module's own loader, which may do anything
         frames = "  (its frames cannot be read)\n"
     return f"Traceback (most recent call last):\n{frames}{describe_error(error)}"
-
-
-def _type_name(error: BaseException) -> str:
-    try:
-        return _plain(type(error).__name__, MAX_NAME)
-    except BaseException:  # noqa: BLE001 — a metaclass may do anything
-        return "an error without a name"
 
 
 def _plain(text: str, max_characters: int) -> str:

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
-from services.common.describe import describe_error, describe_traceback
+from services.common.describe import describe_error, describe_traceback, type_name
 from services.common.errors import PermanentError
 from services.common.notification import MAX_BYTES
 from services.common.settings import SettingsError
@@ -82,7 +82,7 @@ def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]
 
     async def run_in_thread(task: Task) -> str:
         result = await _in_thread(pool, task, contextvars.copy_context().run, _plain, function, task)
-        if inspect.isawaitable(result):
+        if _is_awaitable(result):
             result = await result  # a plain function that returns a coroutine, such as a partial or a lambda
         return _text(result)
 
@@ -118,9 +118,16 @@ def _plain(function: Callable[[Task], Any], task: Task) -> Any:
         raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
 
 
+def _is_awaitable(result: object) -> bool:
+    try:
+        return inspect.isawaitable(result)
+    except BaseException:  # noqa: BLE001 — its `__class__` raised; a coroutine's does not
+        return False
+
+
 def _text(result: object) -> str:
     # By its type, since an object may say of itself that it is of another class.
     if not issubclass(type(result), str):
-        raise NotText(f"the handler answered {type(result).__name__}, not text")
+        raise NotText(f"the handler answered {type_name(result)}, not text")
     # A plain text, without the methods of a class of the handler's own, and no longer than can be published.
     return str.__getitem__(cast("str", result), slice(MAX_BYTES + 1))

@@ -4,7 +4,7 @@ import asyncio
 import functools
 import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -58,6 +58,32 @@ def test_only_functions_that_await_run_in_the_loop() -> None:
 
 async def test_what_is_no_text_is_refused() -> None:
     with runnable(lambda _: 5, 1) as handler, pytest.raises(NotText, match="int, not text"):
+        await handler(a_task())
+
+
+def hostile(*_: Any) -> NoReturn:
+    raise RuntimeError("hostile")
+
+
+class NamelessType(type):
+    __name__ = property(hostile)
+
+
+class Nameless(metaclass=NamelessType):
+    pass
+
+
+class ClassRaises:
+    __class__ = property(hostile)
+
+
+@pytest.mark.parametrize("kind", [Nameless, ClassRaises], ids=["nameless", "class raises"])
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_what_is_no_text_is_refused_whatever_its_class_is(kind: Any, in_thread: bool) -> None:
+    async def answer(task: Task) -> Any:
+        return kind()
+
+    with runnable((lambda _: kind()) if in_thread else answer, 1) as handler, pytest.raises(NotText, match="not text"):
         await handler(a_task())
 
 
