@@ -6,13 +6,15 @@ failure has to reach the log and the dead letter all the same.
 
 import traceback
 from collections.abc import Iterator
-from types import TracebackType
+from typing import Any
 
 MAX_MESSAGE = 2_000
 """Characters kept of one error's message."""
 MAX_NAME = 200
 MAX_ERRORS = 10
 """Errors described of a chain or a group."""
+MAX_LEAVES = 100_000
+"""Errors and groups that are visited in a group."""
 MAX_CHARACTERS = 16_000
 """Of all that is described of one failure; the error itself comes first."""
 MAX_FRAMES = 30
@@ -39,20 +41,24 @@ def type_name(value: object) -> str:
 
 def describe_traceback(error: BaseException) -> str:
     """Return the tracebacks and messages of an error, its causes and its group members."""
-    try:
-        return "\n".join(_lines(each) for each in _first(error))[:MAX_CHARACTERS]
-    except BaseException:  # noqa: BLE001 — an attribute of the error raised
-        return describe_error(error)
+    return "\n".join(_lines(each) for each in _first(error))[:MAX_CHARACTERS]
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """Yield the errors that a group holds at any depth, or the error itself; it stops after a thousand."""
-    waiting, left = [error], 1_000
-    while waiting and left:
-        left -= 1
+    """Yield the errors that a group holds at any depth, or the error itself; each once, first to last.
+
+    It stops after `MAX_LEAVES`, groups included.
+    """
+    waiting, seen = [error], set[int]()
+    for left in range(MAX_LEAVES, 0, -1):
+        if not waiting:
+            return
         each = waiting.pop()
+        if id(each) in seen:
+            continue
+        seen.add(id(each))
         if issubclass(type(each), BaseExceptionGroup):
-            waiting.extend(_members(each))
+            waiting.extend(reversed(_members(each)[:left]))
         else:
             yield each
 
@@ -61,7 +67,7 @@ def _first(error: BaseException) -> list[BaseException]:
     """The error, then its causes and members, breadth first, `MAX_ERRORS` at most."""
     found, seen = [error], {id(error)}
     for each in found:
-        for other in (*_causes(each), *_members(each)):
+        for other in (*_causes(each), *_members(each)[:MAX_ERRORS]):
             if len(found) < MAX_ERRORS and id(other) not in seen:
                 found.append(other)
                 seen.add(id(other))
@@ -69,28 +75,30 @@ def _first(error: BaseException) -> list[BaseException]:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    cause = error.__cause__
-    if cause is None and not error.__suppress_context__:
-        cause = error.__context__
+    cause = _read(error, "__cause__")
+    if cause is None and not _read(error, "__suppress_context__"):
+        cause = _read(error, "__context__")
     return [] if cause is None else [cause]
+
+
+def _read(error: BaseException, name: str) -> Any:
+    """Read an attribute by BaseException's own descriptor: a subclass may have one of its own that raises."""
+    return vars(BaseException)[name].__get__(error)
 
 
 def _members(error: BaseException) -> tuple[BaseException, ...]:
     if not issubclass(type(error), BaseExceptionGroup):
         return ()
-    # The descriptor itself: a subclass may have an `exceptions` of its own that raises.
-    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)
+    members: tuple[BaseException, ...] = BaseExceptionGroup.exceptions.__get__(error)  # as `_read` does
     return members
 
 
 def _lines(error: BaseException) -> str:
-    frames = "".join(traceback.format_tb(_traceback(error), limit=-MAX_FRAMES))
+    try:
+        frames = "".join(traceback.format_tb(_read(error, "__traceback__"), limit=-MAX_FRAMES))
+    except BaseException:  # noqa: BLE001 — the source is read by the module's own loader, which may do anything
+        frames = "  (its frames cannot be read)\n"
     return f"Traceback (most recent call last):\n{frames}{describe_error(error)}"
-
-
-def _traceback(error: BaseException) -> TracebackType | None:
-    found: TracebackType | None = error.__traceback__
-    return found
 
 
 def _plain(text: str, max_characters: int) -> str:

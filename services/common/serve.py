@@ -10,13 +10,14 @@ import signal
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Protocol, TypeVar
+from typing import NoReturn, Protocol, TypeVar
 
 import uvloop
 from aiohttp import web
 from environs import Env
 
 from services.common.connections import ApiSite
+from services.common.describe import describe_traceback
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.logs import configure_logging
 from services.common.metrics import BUILD
@@ -67,25 +68,47 @@ def main(
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_SETTINGS)
     configure_logging(settings.service)
-    try:
-        status = uvloop.run(_run_and_leave(settings, create_app, listens=listens))
-    except SettingsError as error:  # found out while the application was built, such as a handler that is not there
-        sys.stderr.write(f"{error}\n")
-        status = EXIT_SETTINGS
+    lifecycle = Lifecycle()
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            status = runner.run(_run_and_leave(settings, lifecycle, create_app, listens=listens))
+        except SettingsError as error:  # found while the application was built, such as a handler that does not exist
+            sys.stderr.write(f"{error}\n")
+            status = EXIT_SETTINGS
+        except BaseException as error:
+            if lifecycle.stopping.is_set():
+                raise
+            _end_at_once(error)
     sys.exit(status)
 
 
-async def _run_and_leave(settings: S, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool) -> int:
+def _end_at_once(error: BaseException) -> NoReturn:
+    """End the process because code of others has ended the event loop or cancelled the service's own task.
+
+    Without a cleanup: a task that is cancelled reports that it ended in good order, and the processor would never find
+    out which one ends its process.
+    """
+    logger.critical(
+        "the service has failed, the process ends at once",
+        extra={"action": "stop", "exception": describe_traceback(error)},
+    )
+    os._exit(EXIT_FAILED)
+
+
+async def _run_and_leave(
+    settings: S, lifecycle: Lifecycle, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool
+) -> int:
     """Run, and leave for certain: loop and interpreter would wait for ever for a task or thread that never ends."""
-    status = await _run(settings, create_app, listens=listens)
+    status = await _run(settings, lifecycle, create_app, listens=listens)
     last_resort = threading.Timer(LEAVE_SECONDS, os._exit, (status,))
     last_resort.daemon = True
     last_resort.start()
     return status
 
 
-async def _run(settings: S, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool) -> int:
-    lifecycle = Lifecycle()
+async def _run(
+    settings: S, lifecycle: Lifecycle, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool
+) -> int:
     service = settings.service
     BUILD.info({"version": VERSION, "service": service.service_name, "stage": service.stage_name})
     with _signals(lifecycle):
@@ -138,7 +161,10 @@ async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Applic
         _spare_garbage_collector()
         lifecycle.started()
         logger.info("started", extra={"action": "start", "port": service.port if listens else None})
-        await lifecycle.stopping.wait()
+        try:
+            await lifecycle.stopping.wait()
+        except asyncio.CancelledError as error:
+            _end_at_once(error)
         await _wait_for_load_balancers(service, lifecycle)
     finally:
         await runner.cleanup()

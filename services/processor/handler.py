@@ -82,7 +82,7 @@ def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]
 
     async def run_in_thread(task: Task) -> str:
         result = await _in_thread(pool, task, contextvars.copy_context().run, _plain, function, task)
-        if inspect.isawaitable(result):
+        if _is_awaitable(result):
             result = await result  # a plain function that returns a coroutine, such as a partial or a lambda
         return _text(result)
 
@@ -114,6 +114,15 @@ def _plain(function: Callable[[Task], Any], task: Task) -> Any:
         return function(task)
     except StopIteration as error:  # no future takes it, so that the task would hang until its time limit
         raise RuntimeError("the handler raised StopIteration") from error
+    except GeneratorExit as error:  # raised into the coroutine that awaits the thread, it would close that coroutine
+        raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
+
+
+def _is_awaitable(result: object) -> bool:
+    try:
+        return inspect.isawaitable(result)
+    except BaseException:  # noqa: BLE001 — its `__class__` raised; a coroutine's does not
+        return False
 
 
 def _text(result: object) -> str:

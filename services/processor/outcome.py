@@ -34,7 +34,11 @@ def failure_of(error: Exception) -> Failure:
     By the errors' types, since an object may say of itself that it is of another class.
     """
     cause = error.__cause__ if type(error) is HandlerAborted else None
-    kinds = [_kind(each) for each in leaves(error if cause is None else cause)]
+    kinds: set[Failure] = set()
+    for each in leaves(error if cause is None else cause):
+        kinds.add(_kind(each))
+        if Failure.PERMANENT in kinds:
+            break
     return next((kind for kind in Failure if kind in kinds), Failure.UNKNOWN)
 
 

@@ -3,8 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 from services.processor.metrics import ISOLATED, ISOLATIONS
 
@@ -41,9 +40,12 @@ class Quarantine:
         logger.info("possible poison pill, requeued: others run isolated here", extra={"action": "isolation"})
         return round(random.uniform(1.0, min(REQUEUE_CAP_SECONDS, REQUEUE_SECONDS * 3 ** min(earlier, 5))))
 
-    @asynccontextmanager
-    async def alone(self, *, died_here: bool) -> AsyncIterator[None]:
-        """Wait for the turn, and keep other suspects waiting for the block."""
+    def alone(self, *, died_here: bool) -> AbstractAsyncContextManager[None]:
+        """Return a block that waits for its turn, and keeps other suspects waiting until its end."""
+        return _Alone(self, died_here=died_here)
+
+    async def take(self, *, died_here: bool) -> None:
+        """Wait for the turn; `release` ends it."""
         self._held += 1
         ISOLATED.inc()
         try:
@@ -52,14 +54,21 @@ class Quarantine:
                 extra={"action": "isolation", "waitsFor": self._held - 1},
             )
             await self._take(died_here=died_here)
-            try:
-                yield
-            finally:
-                self._taken = False
-                await asyncio.shield(self._wake_others())  # also where this task is cancelled
+        except BaseException:
+            self._let_go()
+            raise
+
+    async def release(self) -> None:
+        """End the turn."""
+        self._taken = False
+        try:
+            await asyncio.shield(self._wake_others())  # also where this task is cancelled
         finally:
-            self._held -= 1
-            ISOLATED.dec()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._held -= 1
+        ISOLATED.dec()
 
     async def _wake_others(self) -> None:
         async with self._changed:
@@ -74,3 +83,19 @@ class Quarantine:
             finally:
                 self._first_in_line -= not died_here
                 self._changed.notify_all()
+
+
+class _Alone:
+    """A class, since contextlib sets an attribute of an error that leaves its block, which a handler's may refuse."""
+
+    __slots__ = ("_died_here", "_quarantine")
+
+    def __init__(self, quarantine: Quarantine, *, died_here: bool) -> None:
+        self._quarantine = quarantine
+        self._died_here = died_here
+
+    async def __aenter__(self) -> None:
+        await self._quarantine.take(died_here=self._died_here)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._quarantine.release()

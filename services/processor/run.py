@@ -73,9 +73,9 @@ class Runner:
         """
         try:
             return await self._handler(task)
-        except (Exception, asyncio.CancelledError):
-            raise
-        except BaseException as error:  # SystemExit and its like would end the event loop, and every other task
+        except BaseException as error:
+            if _concerns_one_task(type(error)):
+                raise
             raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
         finally:
             _set(over)
@@ -105,6 +105,16 @@ class Runner:
         ABANDONED.set(len(self._abandoned))
         if not work.cancelled():
             work.exception()
+
+
+def _concerns_one_task(kind: type[BaseException]) -> bool:
+    """Tell whether an error is a failure or a cancellation, and nothing else besides.
+
+    SystemExit and its like would end the event loop, and a failure that is a cancellation as well would pass for that.
+    """
+    if issubclass(kind, (SystemExit, KeyboardInterrupt, GeneratorExit)):
+        return False
+    return issubclass(kind, Exception) != issubclass(kind, asyncio.CancelledError)
 
 
 def _has_result(work: "asyncio.Task[str]") -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
 from services.common.momento_errors import MomentoUnavailable
-from services.common.notification import Format, progress
+from services.common.notification import MAX_BYTES, Format, progress
 from services.common.user_topic import user_topic
 from services.processor.breaker import Breaker
 from services.processor.metrics import PROGRESS_DROPPED, REFUSED, REPUBLISHED, published
@@ -162,6 +162,8 @@ class ProgressTeller:
 
     async def __call__(self, text: str) -> bool:
         """Tell; answers False when it was left out."""
+        # A plain text, no longer than can be published: to encode a longer one would block the event loop.
+        text = str.__getitem__(text, slice(MAX_BYTES + 1))
         if self._teller.now() - self._told_at < PROGRESS_INTERVAL_SECONDS:
             PROGRESS_DROPPED.inc()
             return False

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import aiohttp
 import pytest
@@ -42,7 +42,7 @@ async def test_it_starts_serves_and_ends_with_status_0_on_sigterm() -> None:
         service.signal()
         assert await asyncio.to_thread(service.ends) == 0
         actions = [line.get("action") for line in service.lines]
-    assert actions == ["start", "request", "stop", "stop"]
+    assert actions == ["start", "request", "stop", "clean", "stop"]
 
 
 async def test_readiness_names_what_lacks() -> None:
@@ -92,6 +92,18 @@ async def test_a_failed_background_task_ends_it_with_status_1() -> None:
         (line,) = [line for line in service.lines if line["level"] == "CRITICAL"]
     assert line["task"] == "worker"
     assert "the task failed" in line["exception"]
+
+
+@pytest.mark.parametrize("way", ["exit", "stop", "cancel"])
+async def test_where_code_of_others_ends_the_event_loop_the_process_ends_without_a_cleanup(way: str) -> None:
+    """The cleanup of a task that is cancelled would report an end that is none."""
+    with started() as service:
+        with suppress(aiohttp.ClientError):
+            await answer(f"{service.url}/{way}", "POST")
+        assert await asyncio.to_thread(service.ends) == 1
+        actions = [line.get("action") for line in service.lines if line["level"] == "CRITICAL"]
+    assert actions == ["stop"]
+    assert "cleaned up" not in service.output
 
 
 @pytest.mark.parametrize("taken", ["PORT", "OPS_PORT"])

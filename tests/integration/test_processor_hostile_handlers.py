@@ -5,14 +5,16 @@ import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
 
 from services.common.errors import PermanentError, Transient
+from services.common.task_queue import ReceivedMessage
 from services.processor import worker
-from services.processor.attempts import Attempts
+from services.processor.attempts import Attempts, Last, Past
 from services.processor.claims import Claims
 from services.processor.conclusion import Conclusion
 from services.processor.task import Task
@@ -84,6 +86,16 @@ class CannotBeSet(Exception):
     __setattr__ = fail
 
 
+@dataclass(frozen=True)
+class PermanentFrozen(PermanentError):
+    code: int = 1
+
+
+class PermanentExitsWhenSet(PermanentError):
+    def __setattr__(self, _name: str, _value: object) -> None:
+        raise SystemExit(5)
+
+
 class Falsy(Exception):
     __bool__ = __len__ = __eq__ = fail
     __hash__ = fail
@@ -135,6 +147,14 @@ class FalsyExit(SystemExit):
     __bool__ = __len__ = fail
 
 
+class FailsAndExits(RuntimeError, SystemExit):
+    pass
+
+
+class PermanentAndCancels(PermanentError, asyncio.CancelledError):
+    pass
+
+
 class Unending(Exception):
     """Its cause is itself."""
 
@@ -152,7 +172,7 @@ def nested(depth: int) -> Exception:
 ORDINARY = [
     *(StrRaises(), StrAndReprRaise(), StrExits(), StrCancels(), StrIsNone(), TransientStrRaises(), ArgsRaise()),
     *(ClassRaises(), ClaimsToBePermanent(), AttributesRaise(), CannotBeSet(), Falsy(), Nameless(), Unending()),
-    *(StrIsHostile(), StrExitsLater(), HostileName(), FalsyExit()),
+    *(StrIsHostile(), StrExitsLater(), HostileName(), FalsyExit(), FailsAndExits()),
     ValueError("x" * 20_000_000),
     ValueError("\ud800\x00\n\x1b[31m"),
     type("Näme\n", (Exception,), {})(),
@@ -166,7 +186,7 @@ PERMANENT = [
     ExceptionGroup("group", [ValueError(), PermanentStrRaises()]),
     GroupHides("group", [PermanentError("hidden")]),
     BaseExceptionGroup("group", [SystemExit(), PermanentError("beside an exit")]),
-    nested(50),
+    *(nested(50), PermanentAndCancels(), PermanentFrozen(), PermanentExitsWhenSet()),
 ]
 
 
@@ -191,8 +211,24 @@ async def nothing_blocks(limit_seconds: float = 0.5) -> AsyncIterator[None]:
     assert longest < limit_seconds
 
 
+def isolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every task run isolated, as if no end of an earlier attempt were known."""
+    past_of = Attempts.past
+
+    async def without_end(attempts: Attempts, message: ReceivedMessage) -> Past:
+        return replace(await past_of(attempts, message), last=Last.BESIDE)
+
+    monkeypatch.setattr(Attempts, "past", without_end)
+    monkeypatch.setattr("services.processor.worker.is_suspect", lambda *_: True)
+
+
 @pytest.mark.timeout(120)
-async def test_whatever_a_handler_raises_is_counted_dead_lettered_and_notified(stage: ProcessorStage) -> None:
+@pytest.mark.parametrize("isolated", [False, True])
+async def test_whatever_a_handler_raises_is_counted_dead_lettered_and_notified(
+    stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch, isolated: bool
+) -> None:
+    if isolated:
+        isolate_all(monkeypatch)
     errors: dict[str, BaseException] = dict(enumerate_text([*ORDINARY, *PERMANENT]))
     runs: list[str] = []
 
@@ -200,10 +236,12 @@ async def test_whatever_a_handler_raises_is_counted_dead_lettered_and_notified(s
         runs.append(task.data)
         raise errors[task.data]
 
+    ran = Counted("isolations_total", outcome="ran")
     async with stage.news("user") as news, processor_here(stage, raise_it, MAX_ATTEMPTS="2"), nothing_blocks():
         ids = {await stage.send("user", data): data for data in errors}
         await news.wait(len(errors), seconds=60)
         await stage.until_empty()
+    assert bool(ran()) == isolated
     letters = {letter["taskId"]: letter for letter in await stage.dead_letters(len(errors))}
     assert sorted(news.statuses()) == sorted((task_id, "failed") for task_id in ids)
     permanent = {str(number) for number in range(len(ORDINARY), len(errors))}

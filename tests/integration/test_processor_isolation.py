@@ -196,3 +196,19 @@ async def receive_at_once_visible(stage: ProcessorStage, count: int) -> None:
         handles += [one["ReceiptHandle"] for one in answer.get("Messages", [])]
     for handle in handles:
         await stage.sqs.change_message_visibility(QueueUrl=stage.queue_url, ReceiptHandle=handle, VisibilityTimeout=0)
+
+
+@pytest.mark.parametrize("way", ["leave_in_child", "leave_in_callback", "cancel_all"])
+async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poison_pill(
+    stage: ProcessorStage, tmp_path: Path, way: str
+) -> None:
+    async with stage.news("user") as news, processor_process(stage, tmp_path, MAX_ATTEMPTS="2") as process:
+        await send(stage, do=way, seconds=60)
+        for _ in range(2):
+            assert await process.ended() == 1
+            process.start()
+        await news.wait(1, seconds=20)
+        (letter,) = await stage.dead_letters(1)
+        await stage.until_empty()
+    assert [status for _, status in news.statuses()] == ["failed"]
+    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("died", "3")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -63,8 +64,27 @@ async def leave(task: Task) -> str:
     raise SystemExit(4)
 
 
+async def leave_in_child(task: Task) -> str:
+    """Leave in a task of the handler's own."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(leave(task))
+    return task.data
+
+
+async def leave_in_callback(task: Task) -> str:
+    asyncio.get_running_loop().call_soon(sys.exit, 4)
+    return await wait(task)
+
+
+async def cancel_all(task: Task) -> str:
+    for each in asyncio.all_tasks():
+        each.cancel()
+    return await wait(task)
+
+
 _WAYS: dict[str, Callable[[Task], Awaitable[str]]] = {
-    each.__name__: each for each in (echo, wait, die, fail, block, ignore, leak, leave)
+    each.__name__: each
+    for each in (echo, wait, die, fail, block, ignore, leak, leave, leave_in_child, leave_in_callback, cancel_all)
 }
 
 

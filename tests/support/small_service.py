@@ -1,10 +1,13 @@
 """A service that does next to nothing, run as a real one: `python -m tests.support.small_service`.
 
-`GET /slow` answers after SLOW_SECONDS; `POST /fail` makes a background task fail.
+`GET /slow` answers after SLOW_SECONDS; `POST /fail` makes a background task fail. `POST /exit`, `/stop` and `/cancel`
+end the event loop as code of others can.
 """
 
 import asyncio
+import logging
 import os
+import sys
 
 from aiohttp import web
 from environs import Env
@@ -14,6 +17,8 @@ from services.common.serve import main
 from services.common.settings import HttpSettings, OidcSettings, read_http, read_service
 from services.common.web import LIFECYCLE, web_app
 from services.ingest.settings import IngestSettings
+
+logger = logging.getLogger(__name__)
 
 SLOW_SECONDS = 0.5
 
@@ -35,6 +40,10 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
         lifecycle.add_check("part", lambda: os.environ["LACKS"])
     app.router.add_get("/slow", _slow)
     app.router.add_post("/fail", _fail)
+    app.router.add_post("/exit", _exit)
+    app.router.add_post("/stop", _stop)
+    app.router.add_post("/cancel", _cancel)
+    app.on_cleanup.append(_clean_up)
     return app
 
 
@@ -49,6 +58,26 @@ async def _fail(request: web.Request) -> web.Response:
 
     request.app[LIFECYCLE].background.spawn("worker", fails())
     return web.Response()
+
+
+async def _exit(_request: web.Request) -> web.Response:
+    asyncio.get_running_loop().call_soon(sys.exit, 0)
+    return web.Response()
+
+
+async def _stop(_request: web.Request) -> web.Response:
+    asyncio.get_running_loop().stop()
+    return web.Response()
+
+
+async def _cancel(_request: web.Request) -> web.Response:
+    for task in asyncio.all_tasks():
+        task.cancel()
+    return web.Response()
+
+
+async def _clean_up(_app: web.Application) -> None:
+    logger.info("cleaned up", extra={"action": "clean"})
 
 
 if __name__ == "__main__":

@@ -61,17 +61,29 @@ async def test_what_is_no_text_is_refused() -> None:
         await handler(a_task())
 
 
-def exits(_: object) -> NoReturn:
-    raise SystemExit(3)
+def hostile(*_: Any) -> NoReturn:
+    raise RuntimeError("hostile")
 
 
-class Nameless(type):
-    __name__ = property(exits)
+class NamelessType(type):
+    __name__ = property(hostile)
 
 
-async def test_an_answer_of_a_class_without_a_name_is_refused_as_no_text() -> None:
-    answer = Nameless("Answer", (), {})()
-    with runnable(lambda _: answer, 1) as handler, pytest.raises(NotText, match="an object without a name, not text"):
+class Nameless(metaclass=NamelessType):
+    pass
+
+
+class ClassRaises:
+    __class__ = property(hostile)
+
+
+@pytest.mark.parametrize("kind", [Nameless, ClassRaises], ids=["nameless", "class raises"])
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_what_is_no_text_is_refused_whatever_its_class_is(kind: Any, in_thread: bool) -> None:
+    async def answer(task: Task) -> Any:
+        return kind()
+
+    with runnable((lambda _: kind()) if in_thread else answer, 1) as handler, pytest.raises(NotText, match="not text"):
         await handler(a_task())
 
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.processor.outcome import Failure, RetryPolicy, is_buried
+from services.common.errors import PermanentError, Transient
+from services.processor.outcome import Failure, RetryPolicy, failure_of, is_buried
 
 POLICY = RetryPolicy(max_attempts=5, base_seconds=2, cap_seconds=900)
 
@@ -28,3 +29,11 @@ def test_pauses_have_full_jitter_and_grow_with_the_attempts() -> None:
 @pytest.mark.parametrize("attempt", [1, 4, 5, 6])
 def test_permanent_failures_are_buried_at_once_and_others_at_the_last_attempt(failure: Failure, attempt: int) -> None:
     assert is_buried(failure, attempt, POLICY) is (failure is Failure.PERMANENT or attempt >= 5)
+
+
+@pytest.mark.parametrize("position", [0, 5_000, 9_999])
+def test_a_large_group_is_permanent_where_any_error_in_it_is(position: int) -> None:
+    errors: list[Exception] = [Transient() for _ in range(10_000)]
+    assert failure_of(ExceptionGroup("many", errors)) is Failure.TRANSIENT
+    errors[position] = PermanentError()
+    assert failure_of(ExceptionGroup("many", errors)) is Failure.PERMANENT

@@ -1,10 +1,12 @@
 """Suspects run one at a time, and those that died in there before come last."""
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 from prometheus_client import REGISTRY
 
+from services.common.errors import PermanentError
 from services.processor.quarantine import Quarantine
 
 
@@ -71,6 +73,25 @@ async def test_one_that_is_cancelled_holds_nobody_up(runs: Runs) -> None:
     assert runs.begun == ["a", "killer"]
     runs.may_end["killer"].set()
     await last
+
+
+@dataclass(frozen=True)
+class Frozen(PermanentError):
+    """None of its attributes can be set."""
+
+    code: int = 1
+
+
+async def test_an_error_leaves_the_block_as_it_is(runs: Runs) -> None:
+    with pytest.raises(Frozen):
+        async with runs.quarantine.alone(died_here=False):
+            raise Frozen
+    assert not runs.quarantine.is_full
+    task = runs.start("next")
+    await settled()
+    assert runs.begun == ["next"]
+    runs.may_end["next"].set()
+    await task
 
 
 def isolated() -> float:

@@ -9,7 +9,9 @@ from contextlib import suppress
 
 import pytest
 
-from services.processor.handler import runnable
+from services.common.errors import PermanentError
+from services.processor.handler import HandlerAborted, runnable
+from services.processor.outcome import Failure, failure_of
 from services.processor.run import Runner
 from services.processor.task import Task
 from tests.support.handed_task import a_task
@@ -89,6 +91,49 @@ async def test_no_exception_of_a_handler_ends_more_than_its_task(error: BaseExce
 
     with pytest.raises(RuntimeError, match=type(error).__name__):
         await runner(fail)[0].run(a_task(), 5)
+
+
+class FailsAndExits(RuntimeError, SystemExit):
+    """Caught as an Exception, it would end the event loop all the same."""
+
+
+class FailsAndCancels(PermanentError, asyncio.CancelledError):
+    pass
+
+
+class FailsAndCloses(PermanentError, GeneratorExit):
+    pass
+
+
+class CancelsAndExits(asyncio.CancelledError, SystemExit):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure"),
+    [
+        (FailsAndExits, Failure.UNKNOWN),
+        (FailsAndCancels, Failure.PERMANENT),
+        (FailsAndCloses, Failure.PERMANENT),
+        (CancelsAndExits, Failure.UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_an_exception_of_two_kinds_is_an_ordinary_failure(
+    kind: type[BaseException], failure: Failure, in_thread: bool
+) -> None:
+    def fail_in_thread(task: Task) -> str:
+        raise kind
+
+    async def fail(task: Task) -> str:
+        raise kind
+
+    with (
+        runnable(fail_in_thread if in_thread else fail, 1) as handler,
+        pytest.raises(HandlerAborted, match=kind.__name__) as raised,
+    ):
+        await runner(handler)[0].run(a_task(), 5)
+    assert failure_of(raised.value) is failure
 
 
 async def test_a_handler_that_cancels_itself_has_failed() -> None:

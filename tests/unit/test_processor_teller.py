@@ -8,7 +8,7 @@ import pytest
 
 from services.common.momento_errors import MomentoRefused, MomentoUnavailable
 from services.common.news_record import HistoryEntry, NewsRecord
-from services.common.notification import Format, finished
+from services.common.notification import MAX_BYTES, Format, finished
 from services.processor.breaker import Breaker
 from services.processor.record import PAUSE_SECONDS, Record
 from services.processor.results import Result, Results
@@ -110,6 +110,26 @@ async def test_a_task_tells_its_progress_once_a_second(topic: Topic, clock: Hand
         answers.append(await tell("going on"))
         clock.advance(0.125)
     assert len(topic.told) == sum(answers) == 3
+
+
+class TextOfAHandler(str):
+    __slots__ = ()
+    __getitem__ = None  # type: ignore[assignment]
+
+
+async def test_progress_is_cut_before_it_is_encoded(
+    topic: Topic, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To encode all of a text of many megabytes would block the event loop."""
+    given: list[str] = []
+
+    async def take(_teller: Teller, _user_id: str, _task_id: str, text: str) -> bool:
+        given.append(text)
+        return True
+
+    monkeypatch.setattr(Teller, "progress", take)
+    assert await teller(topic, clock).progress_of("user", "1")(TextOfAHandler("x" * 20_000_000))
+    assert [(type(text), len(text)) for text in given] == [(str, MAX_BYTES + 1)]
 
 
 async def test_all_tasks_together_keep_within_what_the_process_may_tell(topic: Topic, clock: HandClock) -> None:
