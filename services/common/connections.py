@@ -27,7 +27,7 @@ from services.common.problem import (
     plain_refusal,
     unavailable,
 )
-from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUEUED, RequestParser
+from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_LINE_BYTES, MAX_QUEUED, RequestParser
 
 __all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "ApiSite", "admitted_body", "is_body_unasked"]
 
@@ -112,7 +112,7 @@ class _Connection(web.RequestHandler):
             access_log=no_log,
             keepalive_timeout=IDLE_SECONDS,
             max_field_size=MAX_HEADER_BYTES,
-            max_line_size=MAX_HEADER_BYTES,
+            max_line_size=MAX_LINE_BYTES,
             max_headers=MAX_HEADERS,
             read_bufsize=_READ_BYTES,
             auto_decompress=False,  # no encoding is taken, so nothing may be inflated

@@ -4,12 +4,13 @@ aiohttp (3.14) limits each header field, but not their sum, and does not tell ho
 bytes go to its parser in pieces that end where the headers of a request, or its body, end.
 """
 
+import logging
 import re
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web import RequestPayloadError
@@ -19,12 +20,23 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from services.common.problem import Problem
 from services.common.request_memory import RequestMemory, drop_unread
 
+logger = logging.getLogger(__name__)
+
 # An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
 MAX_HEADER_BYTES = 256 * 1024
 """Of one request: its first line and all its headers together."""
+MAX_LINE_BYTES = 16 * 1024
+"""Of the request's target. yarl keeps the last few hundred targets of all connections in memory."""
 MAX_HEADERS = 128
 MAX_QUEUED = 2
 """Requests that were parsed while another one of the same connection is in work."""
+_MAX_SLASHES = 64
+"""In the target's path: aiohttp's search for a route takes time by their number times the length of the path."""
+_MAX_AUTHORITY = 255
+"""Of a target with a host; decoding it (IDNA) takes time by the square of its length."""
+_MAX_LENGTH_DIGITS = 20
+_MAX_EMPTY_BYTES = 1024
+"""Of empty lines before a request."""
 _BODY_PIECE_BYTES = 64 * 1024
 _CHUNKED_PIECE_BYTES = 16 * 1024
 _MAX_WITHOUT_DATA_BYTES = 32 * 1024
@@ -52,6 +64,7 @@ class RequestParser:
         self._without_data = 0
         self._last_bytes = b""
         self._header_bytes = 0
+        self._empty_bytes = 0
         self._memory = RequestMemory()
         self._queued = 0
         self.is_broken = False
@@ -94,7 +107,10 @@ class RequestParser:
             position += len(piece)
             try:
                 found, is_upgraded, tail = self._fed(piece)
-            except (HttpProcessingError, Problem) as error:
+            except Exception as error:  # noqa: BLE001 — whatever fails, the client gets an answer
+                if not isinstance(error, HttpProcessingError | Problem):
+                    name = type(error).__name__
+                    logger.error("a request could not be parsed: %s", name)  # noqa: TRY400 — it may quote the request
                 self._break(error, piece, messages)
                 return messages, False, b""
             messages += found
@@ -222,20 +238,26 @@ class RequestParser:
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"The headers are larger than {MAX_HEADER_BYTES} bytes in all. Send fewer or smaller ones.",
             )
-        if size > len(piece) or piece.strip(b"\r\n"):  # empty lines before a request are none of it
+        is_empty = not piece.strip(b"\r\n")
+        if is_empty:  # each costs about as much as a large piece does
+            self._empty_bytes += len(piece)
+            if self._empty_bytes > _MAX_EMPTY_BYTES:
+                raise Problem(HTTPStatus.BAD_REQUEST, "There are too many empty lines before the request.")
+        if size > len(piece) or not is_empty:  # empty lines before a request are none of it
             self._header_bytes = size
             self._memory.add_headers(piece)
 
     def _began(self, message: RawRequestMessage, payload: StreamReader) -> Message:
         if message.version not in (HttpVersion10, HttpVersion11):
             raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
+        _check_target(message)
+        length = _content_length(message)
         self._queued += 1
         self.origin = None
         self._memory.add_request(payload)
-        self._header_bytes = self._without_data = 0
+        self._header_bytes = self._empty_bytes = self._without_data = 0
         self._last_bytes = b""
         self._payload = payload
-        length = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
         self._body_left = None if message.chunked else max(0, length - payload.total_bytes)
         return self._without_expectation(message, payload), payload
 
@@ -274,6 +296,8 @@ class RequestParser:
             self.origin = None if isinstance(request, _ErrInfo) else request.headers.get(hdrs.ORIGIN)
         else:
             self._note_origin(piece)
+        if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES:
+            error = _uri_too_long()
         messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), self.refuse()))
 
     def _note_origin(self, piece: bytes) -> None:
@@ -292,3 +316,19 @@ class RequestParser:
         self._body_left -= len(data)
         if self._body_left <= 0:
             self._payload.feed_eof()
+
+
+def _check_target(message: RawRequestMessage) -> None:
+    if message.path.partition("?")[0].count("/") > _MAX_SLASHES or len(message.url.raw_authority) > _MAX_AUTHORITY:
+        raise _uri_too_long()
+
+
+def _uri_too_long() -> Problem:
+    return Problem(HTTPStatus.REQUEST_URI_TOO_LONG, "The request's path is too long. Send a shorter one.")
+
+
+def _content_length(message: RawRequestMessage) -> int:
+    length = message.headers.get(hdrs.CONTENT_LENGTH, "0")
+    if len(length) > _MAX_LENGTH_DIGITS:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The Content-Length is too long.")
+    return int(length)

@@ -326,7 +326,13 @@ UNREADABLE = [
     pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431, id="too many headers"),
     pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + FIELDS + b"\r\n", 431, id="too large headers"),
     pytest.param(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + FIELDS, 431, id="too large headers without an end"),
-    pytest.param(b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, id="too long a path"),
+    pytest.param(b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too long a path"),
+    pytest.param(b"GET " + b"/" * 100 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too many slashes"),
+    pytest.param(b"GET http://" + b"x" * 300 + b"/ HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too long a host"),
+    pytest.param(b"\r\n" * 100_000, 400, id="empty lines"),
+    pytest.param(
+        b"GET /there HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5_000 + b"\r\n\r\n", 400, id="many digits"
+    ),
 ]
 
 

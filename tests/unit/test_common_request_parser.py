@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.problem import Problem
-from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, RequestParser
+from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_LINE_BYTES, RequestParser
 
 PLAIN = b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
 LENGTH = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nbo\r\n\r\ndy"
@@ -34,7 +34,7 @@ class Connection(BaseProtocol):
             self,
             loop,
             2**16,
-            max_line_size=MAX_HEADER_BYTES,
+            max_line_size=MAX_LINE_BYTES,
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
             payload_exception=RequestPayloadError,
@@ -129,6 +129,74 @@ async def test_empty_lines_before_a_request_are_no_beginning() -> None:
     assert not connection.has_started()
     connection.data_received(PLAIN)
     assert connection.paths == ["/plain"]
+
+
+@pytest.mark.parametrize("begun", [b"", CHUNKED, PLAIN[:20]], ids=["a connection", "a chunked body", "half a header"])
+@pytest.mark.parametrize("size", [1, 700, 2**30])
+async def test_empty_lines_are_limited(begun: bytes, size: int) -> None:
+    connection = Connection()
+    connection.data_received(begun)
+    lines = b"\r\n" * 40_000
+    for start in range(0, 3_000 if size == 1 else len(lines), size):
+        connection.data_received(lines[start : start + size])
+    assert connection.requests.is_broken
+    assert connection.paths[-1] == "error"
+
+
+async def test_a_few_empty_lines_before_each_request_are_taken() -> None:
+    connection = Connection()
+    for _ in range(5):
+        connection.data_received(b"\r\n" * 200 + PLAIN)
+    assert connection.paths == ["/plain"] * 5
+
+
+TARGETS = {
+    "a path": b"/" + b"a" * MAX_LINE_BYTES,
+    "a query": b"/?" + b"a" * MAX_LINE_BYTES,
+    "a host": b"http://" + b"a" * 300 + b"/",
+    "a large host": b"http://" + b"a" * 250_000 + b"/",
+    "a path of slashes": b"/" * 100,
+    "an IDNA host": b"http://xn--" + b"a" * 10_000 + b"/",
+}
+
+
+@pytest.mark.parametrize("size", [1_000, 2**30])
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+async def test_a_long_target_is_414(target: bytes, size: int) -> None:
+    connection = Connection()
+    whole = PLAIN.replace(b"/plain", target)
+    for start in range(0, len(whole), size):
+        connection.data_received(whole[start : start + size])
+    error = connection.error()
+    assert isinstance(error, Problem)
+    assert error.status == 414
+    assert connection.requests.held_bytes == 0
+
+
+async def test_a_target_just_within_the_limit_is_taken() -> None:
+    connection = Connection()
+    target = "/" + "a" * (MAX_LINE_BYTES - 1)
+    connection.data_received(PLAIN.replace(b"/plain", target.encode()))
+    assert connection.paths == [target]
+
+
+@pytest.mark.parametrize("digits", [21, 5_000])
+async def test_a_content_length_of_many_digits_is_400(digits: int) -> None:
+    connection = Connection()
+    connection.data_received(LENGTH.replace(b": 8", b": " + b"8".zfill(digits)))
+    error = connection.error()
+    assert isinstance(error, Problem)
+    assert error.status == 400
+
+
+async def test_whatever_fails_in_parsing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: object, *_args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(RequestParser, "_without_expectation", fail)
+    connection = Connection()
+    connection.data_received(PLAIN)
+    assert isinstance(connection.error(), RuntimeError)
 
 
 def head(*sizes: int) -> bytes:
