@@ -146,8 +146,7 @@ class _Connection(web.RequestHandler):
         self._charge_body()
         if not self._open.hold(self, self._held_bytes()):
             self._refuse_for_memory()
-        if not self._is_idle():
-            self._open.working(self)
+        self._note_state()
         self._watch_headers()
         self._watch_writing()
 
@@ -161,10 +160,12 @@ class _Connection(web.RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._note_state()
         self._watch_writing()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._note_state()
         self._watch_writing()
 
     def force_close(self) -> None:
@@ -206,6 +207,7 @@ class _Connection(web.RequestHandler):
                 response.force_close()
             return response
 
+        self._note_state()
         try:
             return await super()._handle_request(request, start_time, handled)
         finally:
@@ -241,12 +243,19 @@ class _Connection(web.RequestHandler):
         self._done += 1
         self.requests.answered()
         self._open.hold(self, self._held_bytes())  # without the body, which has been read
-        if self._is_idle():
-            self._open.idle(self)
+        self._note_state()
         if self._is_last() and self._socket is not None and not self._socket.is_closing():
             self._socket.write_eof()  # the client need not wait for the end of what it still sends
         self._watch_headers()
         self._watch_writing()
+
+    def _note_state(self) -> None:
+        if self._is_idle():
+            self._open.idle(self)
+        elif self._paused or not (self._messages or self.requests.is_body_whole):
+            self._open.waiting(self)
+        else:
+            self._open.working(self)
 
     def _watch_headers(self) -> None:
         """Have a deadline for the headers of a request that has started, from when nothing else is in work."""
@@ -312,7 +321,7 @@ class _Connection(web.RequestHandler):
 
 
 class _Refused(asyncio.Protocol):
-    """One connection too many, while requests are in work on all others."""
+    """One connection too many, while whole requests are in work on all others."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         CONNECTIONS_CLOSED.labels("full").inc()

@@ -1,5 +1,6 @@
 """The open connections of a port: how many there may be, what they hold, and which one is closed for a new one."""
 
+from itertools import chain
 from typing import Protocol
 
 from services.common.memory import MemoryBudget
@@ -14,19 +15,28 @@ class Closable(Protocol):
 
 
 class OpenConnections:
-    """Counts connections. A connection is idle while none of its requests is in work."""
+    """Counts connections.
+
+    A connection is idle while none of its requests is in work. It waits for its client while the request in work lacks
+    a part of its body, or its answer is not read.
+    """
 
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
         self._held: dict[Closable, int] = {}
         self._idle: dict[Closable, None] = {}
         """The one that has been idle for the longest first."""
+        self._waiting: dict[Closable, None] = {}
+        """The one that has waited for its client for the longest first."""
 
     def admit(self, most: int) -> bool:
-        """Make room for one more, at the expense of the connection that has been idle for the longest."""
+        """Make room for one more, at the expense of the connection that has been idle for the longest.
+
+        Where none is idle, the one gives way that has waited for its client for the longest.
+        """
         if len(self._held) < most:
             return True
-        longest = next(iter(self._idle), None)
+        longest = next(chain(self._idle, self._waiting), None)
         if longest is not None:
             self._close(longest, "full")
         return longest is not None
@@ -40,13 +50,22 @@ class OpenConnections:
         """Note the end of a connection; may be called twice."""
         self._budget.take(-self._held.pop(connection, 0))
         self._idle.pop(connection, None)
+        self._waiting.pop(connection, None)
 
     def working(self, connection: Closable) -> None:
-        """Note that a request of the connection is in work."""
+        """Note that a request of the connection is in work and lacks nothing of its client."""
         self._idle.pop(connection, None)
+        self._waiting.pop(connection, None)
+
+    def waiting(self, connection: Closable) -> None:
+        """Note that the request in work lacks something of its client."""
+        self._idle.pop(connection, None)
+        if connection in self._held:
+            self._waiting[connection] = None
 
     def idle(self, connection: Closable) -> None:
         """Note that no request of the connection is in work any longer."""
+        self._waiting.pop(connection, None)
         if connection in self._held:
             self._idle[connection] = None
 

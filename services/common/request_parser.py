@@ -84,6 +84,11 @@ class RequestParser:
         return bool(self._unfed)
 
     @property
+    def is_body_whole(self) -> bool:
+        """Whether nothing is missing of the last request that was parsed."""
+        return self._is_in_headers()
+
+    @property
     def held_bytes(self) -> int:
         """About how much memory is used by headers, by what is not parsed yet, and by bodies that are not admitted."""
         return self._memory.held_bytes + len(self._unfed)

@@ -17,6 +17,7 @@ from prometheus_client import REGISTRY
 from services.common import connections
 from services.common.connections import CONNECTIONS
 from services.common.lifecycle import Lifecycle
+from services.common.open_connections import OpenConnections
 from services.common.settings import HttpSettings
 from services.common.web import web_app
 from tests.support.served_app import Served, served_app
@@ -478,6 +479,50 @@ async def test_connections_that_send_nothing_lock_nobody_out(served: Served, mon
             assert await client.answer() == (200, b"here")
 
 
+BODY_BEGUN = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+WAITING = {
+    "a part of a body": BODY_BEGUN,
+    "a part of a chunked body": b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    "a part of a second request's body": WHOLE + BODY_BEGUN,
+    "an answer that is not read": b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes = BODY_BEGUN) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    gate = served.app[GATE]
+    async with AsyncExitStack() as opened:
+        working = await opened.enter_async_context(connected(served))
+        working.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n")
+        await gate.began.wait()
+        for _ in range(10):
+            waiting = await opened.enter_async_context(connected(served))
+            waiting.send(sent)
+            await served.until(lambda: bool(open_states("_waiting")))
+            client = await opened.enter_async_context(connected(served))
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+            client.send(BODY_BEGUN)
+            await served.until(lambda: not open_states("_idle"))
+        gate.opened.set()
+        assert await working.answer() == (200, b"passed")
+
+
+def open_states(state: str) -> list[object]:
+    """Connections of the only site that are idle, or wait for their clients."""
+    gc.collect()
+    (site,) = (one for one in gc.get_objects() if type(one) is OpenConnections and one._held)
+    return list(getattr(site, state))
+
+
+@pytest.mark.parametrize("sent", WAITING.values(), ids=WAITING)
+async def test_requests_that_lack_something_of_their_clients_lock_nobody_out(
+    served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """The one gives way that has waited for the longest; a whole request in work never does."""
+    await crowded(served, monkeypatch, sent)
+
+
 async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -507,6 +552,7 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
         test_bodies_of_requests_in_work_that_read_none_count_too,
         test_the_longest_idle_connection_makes_room_for_a_new_one,
         test_connections_that_send_nothing_lock_nobody_out,
+        crowded,
         test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,
     ],
 )
