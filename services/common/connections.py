@@ -17,7 +17,7 @@ from aiohttp.web_protocol import _ErrInfo
 from services.common.deadline import Deadline
 from services.common.memory import MIB, MemoryBudget, MemoryFull
 from services.common.metrics import CONNECTIONS_CLOSED, MEMORY_REFUSED
-from services.common.open_connections import OpenConnections
+from services.common.open_connections import OpenConnections, connections_within_file_limit
 from services.common.problem import (
     REFUSAL,
     Problem,
@@ -63,6 +63,7 @@ class ApiSite(web.BaseSite):
         self._host = host
         self._port = port
         self._refusal = runner.app.get(REFUSAL, plain_refusal)
+        self._most_by_files = connections_within_file_limit()
         self._open = OpenConnections(runner.app.get(CONNECTIONS) or MemoryBudget("connections", 8 * MIB))
 
     @property
@@ -77,7 +78,7 @@ class ApiSite(web.BaseSite):
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None  # noqa: S101 — BaseSite has looked
-        if not self._open.admit(MAX_CONNECTIONS):
+        if not self._open.admit(min(MAX_CONNECTIONS, self._most_by_files)):
             return _Refused()
         return _Connection(server, self._open, self._refusal)
 

@@ -1,10 +1,30 @@
 """The open connections of a port: how many there may be, what they hold, and which one is closed for a new one."""
 
+import resource
 from itertools import chain
 from typing import Protocol
 
 from services.common.memory import MemoryBudget
 from services.common.metrics import CONNECTIONS_CLOSED
+
+MAX_FILES = 65_536
+"""Many hard limits are far higher; nothing needs more."""
+OTHER_FILES = 200
+"""What the process keeps of its limit for other than connections of one port: sockets to AWS, logs, libraries."""
+
+
+def raise_file_limit() -> None:
+    """Raise the soft limit of open files, which often is 1,024, to the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def connections_within_file_limit() -> int:
+    """Return how many connections the limit of open files allows."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_FILES if soft == resource.RLIM_INFINITY else max(1, soft - OTHER_FILES)
 
 
 class Closable(Protocol):

@@ -20,6 +20,7 @@ from services.common.connections import ApiSite
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.logs import configure_logging
 from services.common.metrics import BUILD
+from services.common.open_connections import raise_file_limit
 from services.common.operations import operations_app
 from services.common.settings import ServiceSettings, SettingsError, load
 from services.common.tracing import tracing
@@ -67,6 +68,7 @@ def main(
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_SETTINGS)
     configure_logging(settings.service)
+    raise_file_limit()
     try:
         status = uvloop.run(_run_and_leave(settings, create_app, listens=listens))
     except SettingsError as error:  # found out while the application was built, such as a handler that is not there

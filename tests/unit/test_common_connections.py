@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import logging
+import resource
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -477,6 +478,17 @@ async def test_connections_that_send_nothing_lock_nobody_out(served: Served, mon
             client = await opened.enter_async_context(connected(served))
             client.send(WHOLE)
             assert await client.answer() == (200, b"here")
+
+
+async def test_connections_leave_room_for_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (202, 202))
+    before = closed("full")
+    async with serving() as served, AsyncExitStack() as opened:
+        for _ in range(3):
+            client = await opened.enter_async_context(connected(served))
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+    assert closed("full") == before + 1
 
 
 BODY_BEGUN = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
