@@ -103,7 +103,17 @@ def is_body_unasked(request: web.Request) -> bool:
 class _Connection(web.RequestHandler):
     """aiohttp's connection with deadlines and limits."""
 
-    __slots__ = ("_charge", "_done", "_headers_deadline", "_open", "_refusal", "_socket", "_write_deadline", "requests")
+    __slots__ = (
+        "_charge",
+        "_done",
+        "_headers_deadline",
+        "_is_worked_off",
+        "_open",
+        "_refusal",
+        "_socket",
+        "_write_deadline",
+        "requests",
+    )
 
     def __init__(self, manager: web.Server, open_connections: OpenConnections, refusal: Refusal) -> None:
         no_log: Any = None  # as AppRunner passes it, against the type
@@ -126,12 +136,26 @@ class _Connection(web.RequestHandler):
         self._open = open_connections
         self._refusal = refusal
         self._done = 0
+        self._is_worked_off = False
         self._charge: Charge | None = None
         """For the body that is admitted."""
         self._socket: asyncio.Transport | None = None
         """Like `transport`, but known until the connection is lost."""
         self._headers_deadline = Deadline(self._give_up)
         self._write_deadline = Deadline(self._give_up_writing)
+
+    @property
+    def bytes_in_work(self) -> int:
+        """See `Closable`."""
+        return 0 if self._is_idle() or self._is_worked_off else self.requests.held_bytes
+
+    async def start(self) -> None:
+        """Work on the requests, one after the other."""
+        try:
+            await super().start()
+        finally:
+            self._is_worked_off = True
+            self._open.worked_off(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)

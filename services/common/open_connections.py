@@ -30,6 +30,10 @@ def connections_within_file_limit() -> int:
 class Closable(Protocol):
     """A connection."""
 
+    @property
+    def bytes_in_work(self) -> int:
+        """What its requests hold as long as they are worked on, even after the end of the connection."""
+
     def close_now(self) -> None:
         """Close without an answer."""
 
@@ -44,6 +48,8 @@ class OpenConnections:
     def __init__(self, budget: MemoryBudget) -> None:
         self._budget = budget
         self._held: dict[Closable, int] = {}
+        self._left: dict[Closable, int] = {}
+        """What is held for clients that have left, by their requests that are still worked on."""
         self._idle: dict[Closable, None] = {}
         """The one that has been idle for the longest first."""
         self._waiting: dict[Closable, None] = {}
@@ -68,9 +74,16 @@ class OpenConnections:
 
     def closed(self, connection: Closable) -> None:
         """Note the end of a connection; may be called twice."""
-        self._budget.take(-self._held.pop(connection, 0))
+        held = self._held.pop(connection, 0)
+        if left := min(held, connection.bytes_in_work):
+            self._left[connection] = left
+        self._budget.take(left - held)
         self._idle.pop(connection, None)
         self._waiting.pop(connection, None)
+
+    def worked_off(self, connection: Closable) -> None:
+        """Note that no request of the connection is worked on any longer, nor will be."""
+        self._budget.take(-self._left.pop(connection, 0))
 
     def working(self, connection: Closable) -> None:
         """Note that a request of the connection is in work and lacks nothing of its client."""

@@ -382,6 +382,30 @@ async def test_headers_of_all_connections_together_are_limited(served: Served, m
     await served.until(lambda: budget.used_bytes == 0)
 
 
+async def test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the client closes, or is closed to make room for another."""
+    budget, gate = served.app[CONNECTIONS], served.app[GATE]
+    sent = b"GET /gate HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000
+    async with connected(served) as client:
+        client.send(sent + b"\r\n\r\n")
+        await gate.began.wait()
+    await served.until(lambda: not open_connections())
+    gate.began.clear()
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    async with connected(served) as client:
+        client.send(sent + b"\r\nContent-Length: 10\r\n\r\nx")
+        await gate.began.wait()
+        async with connected(served) as other:
+            other.send(WHOLE)
+            assert await other.answer() == (200, b"here")
+    await served.until(lambda: not open_connections())
+    assert budget.used_bytes >= 400_000
+    gate.opened.set()
+    await served.until(lambda: budget.used_bytes == 0)
+
+
 async def test_headers_beyond_the_budget_are_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(served.app[CONNECTIONS], "total_bytes", 100_000)
     sent = b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000 + b"\r\n\r\n"
@@ -560,6 +584,7 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
         test_an_idle_connection_is_closed,
         test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either,
         test_headers_of_all_connections_together_are_limited,
+        test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work,
         test_headers_beyond_the_budget_are_503,
         test_bodies_of_requests_in_work_that_read_none_count_too,
         test_the_longest_idle_connection_makes_room_for_a_new_one,
