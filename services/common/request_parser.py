@@ -6,6 +6,7 @@ bytes go to its parser in pieces that end where the headers of a request, or its
 
 import logging
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs
@@ -62,6 +63,7 @@ class RequestParser:
         self._body_left: int | None = 0
         """Bytes of the current body that were not fed yet; None where it comes in chunks."""
         self._without_data = 0
+        self._is_upgrade = False
         self._last_bytes = b""
         self._header_bytes = 0
         self._empty_bytes = 0
@@ -111,7 +113,7 @@ class RequestParser:
             piece = self._piece(data, position)
             position += len(piece)
             try:
-                found, is_upgraded, tail = self._fed(piece)
+                found = self._fed(piece)
             except Exception as error:  # noqa: BLE001 — whatever fails, the client gets an answer
                 if not isinstance(error, HttpProcessingError | Problem):
                     name = type(error).__name__
@@ -119,8 +121,8 @@ class RequestParser:
                 self._break(error, piece, messages)
                 return messages, False, b""
             messages += found
-            if is_upgraded:
-                return messages, True, tail + data[position:]
+            if self.is_broken:
+                return messages, False, b""
             if position >= len(data) or self._must_wait():
                 self._unfed = data[position:]
                 return messages, False, b""
@@ -182,10 +184,6 @@ class RequestParser:
         self._queued = max(0, self._queued - 1)
         self._memory.keep_newest(self._queued + 1)
 
-    def set_upgraded(self, value: bool) -> None:  # noqa: FBT001 — aiohttp's signature
-        """Go on with HTTP after an upgrade that was declined."""
-        self._parser.set_upgraded(value)
-
     def _is_in_headers(self) -> bool:
         return self._payload is EMPTY_PAYLOAD or self._payload.is_eof()
 
@@ -206,26 +204,31 @@ class RequestParser:
         end = data.find(_END, position)
         return len(data) if end < 0 else end + len(_END)
 
-    def _fed(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+    def _fed(self, piece: bytes) -> list[Message]:
         if self._is_in_headers():
             return self._fed_headers(piece)
         if self._body_left is None:
             return self._fed_chunks(piece)
         self._body_left = max(0, self._body_left - len(piece))
-        found, is_upgraded, tail = self._parser.feed_data(piece)
-        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+        return [self._began(message, payload) for message, payload in self._parsed(piece)]
 
-    def _fed_headers(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+    def _parsed(self, piece: bytes) -> Sequence[Message]:
+        found, is_upgraded, _ = self._parser.feed_data(piece)
+        if is_upgraded:  # no other protocol is spoken here; no request follows in the piece (see `_fed_chunks`)
+            self._parser.set_upgraded(False)
+        return found
+
+    def _fed_headers(self, piece: bytes) -> list[Message]:
         self._count_headers(piece)
-        found, is_upgraded, tail = self._parser.feed_data(piece)
+        found = self._parsed(piece)
         if not found:
             self._last_bytes = (self._last_bytes + piece)[1 - len(_END) :]
             self._note_origin(piece)
-        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+        return [self._began(message, payload) for message, payload in found]
 
-    def _fed_chunks(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+    def _fed_chunks(self, piece: bytes) -> list[Message]:
         data_before = self._payload.total_bytes
-        found, is_upgraded, tail = self._parser.feed_data(piece)
+        found = self._parsed(piece)
         self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
         if self._without_data > _MAX_WITHOUT_DATA_BYTES:
             raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
@@ -234,7 +237,8 @@ class RequestParser:
         self._last_bytes = last_bytes if self._body_left is None else b""
         if self._is_in_headers():
             self._after_chunks(last_bytes)
-        return messages, is_upgraded, tail
+            self.is_broken = self._is_upgrade  # aiohttp's parser drops what follows in the piece
+        return messages
 
     def _count_headers(self, piece: bytes) -> None:
         size = self._header_bytes + len(piece)
@@ -263,6 +267,7 @@ class RequestParser:
         self._header_bytes = self._empty_bytes = self._without_data = 0
         self._last_bytes = b""
         self._payload = payload
+        self._is_upgrade = message.upgrade
         self._body_left = None if message.chunked else max(0, length - payload.total_bytes)
         return self._without_expectation(message, payload), payload
 

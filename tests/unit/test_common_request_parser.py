@@ -314,6 +314,32 @@ async def test_trailers_are_limited(trailers: bytes) -> None:
     assert connection.requests.is_broken
 
 
+@pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
+@pytest.mark.parametrize("request_", [PLAIN, LENGTH, CHUNKED], ids=["no body", "a body", "a chunked body"])
+@pytest.mark.parametrize("size", [1, 2**30])
+async def test_an_upgrade_is_passed_over_except_that_nothing_is_taken_after_chunks(
+    upgrade: str, request_: bytes, size: int
+) -> None:
+    connection = Connection()
+    upgrades = b"\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n" % upgrade.encode()
+    whole = request_.replace(b"\r\n\r\n", upgrades, 1) + LENGTH * 3
+    for start in range(0, len(whole), size):
+        connection.data_received(whole[start : start + size])
+    path = request_.split()[1].decode()
+    after = [] if request_ is CHUNKED else ["/length"] * 3
+    assert connection.paths == [path, *after]
+    assert [await payload.read() for _, payload in connection.messages] == [BODIES[path] for path in connection.paths]
+    assert connection.requests.is_broken == (request_ is CHUNKED)
+
+
+async def test_bytes_behind_an_upgrade_count() -> None:
+    connection = Connection()
+    upgrade = PLAIN.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost")
+    found, is_upgraded, _ = connection.requests.feed_data(upgrade + PLAIN * 100)
+    assert (len(found), is_upgraded) == (2, False)
+    assert connection.requests.held_bytes > 90 * len(PLAIN)
+
+
 async def test_requests_beyond_the_queue_wait_unparsed() -> None:
     connection = Connection()
     found, _, _ = connection.requests.feed_data(PLAIN * 10)
