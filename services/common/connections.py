@@ -27,7 +27,7 @@ from services.common.problem import (
     plain_refusal,
     unavailable,
 )
-from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_LINE_BYTES, MAX_QUEUED, RequestParser
+from services.common.request_parser import MAX_HEADER_BYTES, MAX_QUEUED, RequestParser
 
 __all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "ApiSite", "admitted_body", "is_body_unasked"]
 
@@ -122,14 +122,8 @@ class _Connection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=no_log,
             keepalive_timeout=IDLE_SECONDS,
-            max_field_size=MAX_HEADER_BYTES,
-            max_line_size=MAX_LINE_BYTES,
-            max_headers=MAX_HEADERS,
-            read_bufsize=_READ_BYTES,
-            auto_decompress=False,  # no encoding is taken, so nothing may be inflated
         )
-        parser: Any = self._parser
-        self.requests = RequestParser(parser, self)
+        self.requests = RequestParser(self, self._loop, _READ_BYTES)
         self._parser = cast("Any", self.requests)
         self._max_msg_queue_size = MAX_QUEUED
         self._msg_queue_resume_size = MAX_QUEUED - 1
@@ -228,7 +222,7 @@ class _Connection(web.RequestHandler):
                 response = await request_handler(request)
             except web.HTTPException as error:  # raised before the application's own handling of errors
                 response = self._refusal(from_http_exception(error), request.headers.get(hdrs.ORIGIN))
-            if self._is_last() or self.requests.held_bytes > KEPT_HEADER_BYTES:
+            if self._is_last() or (not self._messages and self.requests.held_bytes > KEPT_HEADER_BYTES):
                 response.force_close()
             return response
 

@@ -4,6 +4,7 @@ aiohttp (3.14) limits each header field, but not their sum, and does not tell ho
 bytes go to its parser in pieces that end where the headers of a request, or its body, end.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Sequence
@@ -55,9 +56,20 @@ class RequestParser:
     is discarded, so that the client can read the answer before the connection is closed.
     """
 
-    def __init__(self, parser: HttpRequestParser, connection: BaseProtocol) -> None:
-        self._parser = parser
+    def __init__(self, connection: BaseProtocol, loop: asyncio.AbstractEventLoop, read_bytes: int) -> None:
         self._connection = connection
+        self._loop = loop
+        self._parser = HttpRequestParser(
+            connection,
+            loop,
+            read_bytes,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,  # no encoding is taken, so nothing may be inflated
+            max_msg_queue_size=0,  # ours is `MAX_QUEUED`
+        )
         self._unfed = b""
         self._payload: StreamReader = EMPTY_PAYLOAD
         self._body_left: int | None = 0
@@ -102,30 +114,12 @@ class RequestParser:
 
     def feed_data(self, data: bytes) -> tuple[list[Message], bool, bytes]:
         """Parse, as aiohttp's parser does; called without data to go on after a pause."""
-        messages: list[Message] = []
         if self.is_broken:
             self._discard(data)
-            return messages, False, b""
+            return [], False, b""
         if not data and not self._unfed and self._is_in_headers():
-            return messages, False, b""  # called to go on, but nothing waits
-        data, self._unfed, position = self._unfed + data, b"", 0
-        while True:
-            piece = self._piece(data, position)
-            position += len(piece)
-            try:
-                found = self._fed(piece)
-            except Exception as error:  # noqa: BLE001 — whatever fails, the client gets an answer
-                if not isinstance(error, HttpProcessingError | Problem):
-                    name = type(error).__name__
-                    logger.error("a request could not be parsed: %s", name)  # noqa: TRY400 — it may quote the request
-                self._break(error, piece, messages)
-                return messages, False, b""
-            messages += found
-            if self.is_broken:
-                return messages, False, b""
-            if position >= len(data) or self._must_wait():
-                self._unfed = data[position:]
-                return messages, False, b""
+            return [], False, b""  # called to go on, but nothing waits
+        return self._fed_pieces(data), False, b""
 
     def admit_body(self, payload: StreamReader) -> bool:
         """Note that `payload` is about to be read; answers whether the client waits to be asked for it."""
@@ -145,7 +139,7 @@ class RequestParser:
         self._discard(self._unfed)
         self._unfed = b""
         if self._payload is not EMPTY_PAYLOAD:
-            self._connection._loop.call_soon(self._drop, self._payload)  # not now: it may be in the middle of a read
+            self._loop.call_soon(self._drop, self._payload)  # not now: it may be in the middle of a read
 
     def refuse_all(self) -> StreamReader:
         """Like `refuse`, where no request is in work, and those that wait are not answered either."""
@@ -159,9 +153,9 @@ class RequestParser:
         self._unfed = b""
         self._header_bytes = 0
         self._memory.forget_started()
-        self._parser = HttpRequestParser(self._connection, self._connection._loop, 0)  # frees what the old one holds
+        self._parser = HttpRequestParser(self._connection, self._loop, 0)  # frees what the old one holds
         self._body_left = None
-        self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._connection._loop)
+        self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._loop)
         return self._payload
 
     def answered(self) -> None:
@@ -180,7 +174,6 @@ class RequestParser:
 
     def message_consumed(self) -> None:
         """Note that a request is taken into work: the one before it is done."""
-        self._parser.message_consumed()
         self._queued = max(0, self._queued - 1)
         self._memory.keep_newest(self._queued + 1)
 
@@ -204,6 +197,27 @@ class RequestParser:
         end = data.find(_END, position)
         return len(data) if end < 0 else end + len(_END)
 
+    def _fed_pieces(self, data: bytes) -> list[Message]:
+        messages: list[Message] = []
+        data, self._unfed, position = self._unfed + data, b"", 0
+        while True:
+            piece = self._piece(data, position)
+            position += len(piece)
+            try:
+                found = self._fed(piece)
+            except Exception as error:  # noqa: BLE001 — whatever fails, the client gets an answer
+                if not isinstance(error, HttpProcessingError | Problem):
+                    name = type(error).__name__
+                    logger.error("a request could not be parsed: %s", name)  # noqa: TRY400 — it may quote the request
+                self._break(error, piece, messages)
+                return messages
+            messages += found
+            if self.is_broken:
+                return messages
+            if position >= len(data) or self._must_wait():
+                self._unfed = data[position:]
+                return messages
+
     def _fed(self, piece: bytes) -> list[Message]:
         if self._is_in_headers():
             return self._fed_headers(piece)
@@ -212,7 +226,7 @@ class RequestParser:
         self._body_left = max(0, self._body_left - len(piece))
         return [self._began(message, payload) for message, payload in self._parsed(piece)]
 
-    def _parsed(self, piece: bytes) -> Sequence[Message]:
+    def _parsed(self, piece: bytes) -> Sequence[tuple[RawRequestMessage, StreamReader]]:
         found, is_upgraded, _ = self._parser.feed_data(piece)
         if is_upgraded:  # no other protocol is spoken here; no request follows in the piece (see `_fed_chunks`)
             self._parser.set_upgraded(False)
@@ -233,7 +247,10 @@ class RequestParser:
         if self._without_data > _MAX_WITHOUT_DATA_BYTES:
             raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
         last_bytes = (self._last_bytes + piece)[-len(_END) :]
-        messages = [self._began(message, payload) for message, payload in found]
+        messages = []
+        for message, payload in found:
+            self._memory.add_headers(b"".join(name + value + b"\n" for name, value in message.raw_headers))
+            messages.append(self._began(message, payload))
         self._last_bytes = last_bytes if self._body_left is None else b""
         if self._is_in_headers():
             self._after_chunks(last_bytes)

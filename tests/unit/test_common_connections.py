@@ -344,6 +344,16 @@ async def test_what_cannot_be_parsed_is_a_problem_too(served: Served, sent: byte
     assert_problem(await refused(served, sent, size), status)
 
 
+async def test_each_of_many_requests_after_a_chunked_body_is_answered(served: Served) -> None:
+    async with connected(served) as client:
+        client.send(
+            b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n" + WHOLE * 100
+        )
+        assert await client.answer() == (200, b"body")
+        for _ in range(100):
+            assert await client.answer() == (200, b"here")
+
+
 async def test_a_page_may_read_why_its_headers_were_too_many(served: Served) -> None:
     start = f"GET /there HTTP/1.1\r\nHost: x\r\nOrigin: {PAGE}\r\n".encode()
     for sent in (start + b"X: y\r\n" * 200 + b"\r\n", start + FIELDS + b"\r\n"):

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web import RequestPayloadError
 from aiohttp.web_protocol import _ErrInfo
 from hypothesis import given, settings
@@ -30,17 +29,7 @@ class Connection(BaseProtocol):
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        inner: Any = HttpRequestParser(
-            self,
-            loop,
-            2**16,
-            max_line_size=MAX_LINE_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-            payload_exception=RequestPayloadError,
-            auto_decompress=False,
-        )
-        self.requests = RequestParser(inner, self)
+        self.requests = RequestParser(self, loop, 2**16)
         super().__init__(loop, self.requests)  # type: ignore[arg-type]
         self.messages: list[Any] = []
 
@@ -338,6 +327,13 @@ async def test_bytes_behind_an_upgrade_count() -> None:
     found, is_upgraded, _ = connection.requests.feed_data(upgrade + PLAIN * 100)
     assert (len(found), is_upgraded) == (2, False)
     assert connection.requests.held_bytes > 90 * len(PLAIN)
+
+
+async def test_headers_that_come_in_one_piece_with_chunks_count() -> None:
+    connection = Connection()
+    fields = b"".join(b"%x:a\r\n" % number for number in range(100))
+    connection.requests.feed_data(CHUNKED + PLAIN.replace(b"Host", fields + b"Host") * 10)
+    assert connection.requests.held_bytes > 1_000 * 200
 
 
 async def test_requests_beyond_the_queue_wait_unparsed() -> None:
