@@ -165,6 +165,7 @@ class _Connection(web.RequestHandler):
         self._charge_body()
         if not self._open.hold(self, self._held_bytes()):
             self._refuse_for_memory()
+        self._end_if_last()
         self._note_state()
         self._watch_headers()
         self._watch_writing()
@@ -263,10 +264,13 @@ class _Connection(web.RequestHandler):
         self.requests.answered()
         self._open.hold(self, self._held_bytes())  # without the body, which has been read
         self._note_state()
-        if self._is_last() and self._socket is not None and not self._socket.is_closing():
-            self._socket.write_eof()  # the client need not wait for the end of what it still sends
+        self._end_if_last()
         self._watch_headers()
         self._watch_writing()
+
+    def _end_if_last(self) -> None:
+        if self._is_idle() and self._is_last() and self._socket is not None and not self._socket.is_closing():
+            self._socket.write_eof()  # the client need not wait for the end of what it still sends
 
     def _note_state(self) -> None:
         if self._is_idle():

@@ -76,6 +76,7 @@ class RequestParser:
         """Bytes of the current body that were not fed yet; None where it comes in chunks."""
         self._without_data = 0
         self._is_upgrade = False
+        self._is_answered = False
         self._last_bytes = b""
         self._header_bytes = 0
         self._empty_bytes = 0
@@ -133,9 +134,10 @@ class RequestParser:
         self._memory.admitted = None
 
     def give_up_body(self, error: Exception) -> None:
-        """Discard the current body; whoever reads it gets `error`."""
+        """Discard the current body; whoever reads it gets `error`, unless its request is answered already."""
         self.is_broken = True
-        self._payload.set_exception(error)
+        if not self._is_answered:
+            self._payload.set_exception(error)
         self._discard(self._unfed)
         self._unfed = b""
         if self._payload is not EMPTY_PAYLOAD:
@@ -160,6 +162,7 @@ class RequestParser:
 
     def answered(self) -> None:
         """Note that nobody reads the current body any longer, so that what is left of it can be discarded."""
+        self._is_answered = not self._queued
         if self.is_broken and self._payload is not EMPTY_PAYLOAD:
             self._payload._exception = None
 
@@ -285,6 +288,7 @@ class RequestParser:
         self._last_bytes = b""
         self._payload = payload
         self._is_upgrade = message.upgrade
+        self._is_answered = False
         self._body_left = None if message.chunked else max(0, length - payload.total_bytes)
         return self._without_expectation(message, payload), payload
 

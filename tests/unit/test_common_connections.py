@@ -354,6 +354,17 @@ async def test_each_of_many_requests_after_a_chunked_body_is_answered(served: Se
             assert await client.answer() == (200, b"here")
 
 
+async def test_chunks_that_are_broken_after_the_answer_are_no_error_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(served) as client:
+        client.send(b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n")
+        assert (await client.answer())[0] == 404
+        client.send(b"no chunk\r\n")
+        assert await client.is_closed()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
+
+
 async def test_a_page_may_read_why_its_headers_were_too_many(served: Served) -> None:
     start = f"GET /there HTTP/1.1\r\nHost: x\r\nOrigin: {PAGE}\r\n".encode()
     for sent in (start + b"X: y\r\n" * 200 + b"\r\n", start + FIELDS + b"\r\n"):
