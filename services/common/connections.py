@@ -107,6 +107,7 @@ class _Connection(web.RequestHandler):
         "_charge",
         "_done",
         "_headers_deadline",
+        "_is_half_closed",
         "_is_worked_off",
         "_open",
         "_refusal",
@@ -130,7 +131,7 @@ class _Connection(web.RequestHandler):
         self._open = open_connections
         self._refusal = refusal
         self._done = 0
-        self._is_worked_off = False
+        self._is_half_closed = self._is_worked_off = False
         self._charge: Charge | None = None
         """For the body that is admitted."""
         self._socket: asyncio.Transport | None = None
@@ -169,6 +170,15 @@ class _Connection(web.RequestHandler):
         self._note_state()
         self._watch_headers()
         self._watch_writing()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """Keep the connection for the answers to requests in work: the client may have ended only its own side."""
+        if self._is_idle():
+            return False
+        self._is_half_closed = True
+        self.requests.ended()
+        self._note_state()
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._headers_deadline.cancel()
@@ -265,6 +275,8 @@ class _Connection(web.RequestHandler):
         self._open.hold(self, self._held_bytes())  # without the body, which has been read
         self._note_state()
         self._end_if_last()
+        if self._is_half_closed and self._is_last():
+            self.close()
         self._watch_headers()
         self._watch_writing()
 
@@ -275,7 +287,7 @@ class _Connection(web.RequestHandler):
     def _note_state(self) -> None:
         if self._is_idle():
             self._open.idle(self)
-        elif self._paused or not (self._messages or self.requests.is_body_whole):
+        elif self._paused or self._is_half_closed or not (self._messages or self.requests.is_body_whole):
             self._open.waiting(self)
         else:
             self._open.working(self)

@@ -42,7 +42,7 @@ class OpenConnections:
     """Counts connections.
 
     A connection is idle while none of its requests is in work. It waits for its client while the request in work lacks
-    a part of its body, or its answer is not read.
+    a part of its body, or its answer is not read, or the client has ended its side, since most such clients have left.
     """
 
     def __init__(self, budget: MemoryBudget) -> None:

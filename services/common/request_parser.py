@@ -166,6 +166,13 @@ class RequestParser:
         if self.is_broken and self._payload is not EMPTY_PAYLOAD:
             self._payload._exception = None
 
+    def ended(self) -> None:
+        """Note that the client sends nothing more, so that a body that is not whole never will be."""
+        self.is_broken = True
+        if not self._is_in_headers():
+            self.give_up_body(RequestPayloadError("the client sent only a part of the body"))
+            self._payload.feed_eof()
+
     def lost(self) -> None:
         """Note the end of the connection."""
         if self.is_broken and not self._payload.is_eof():

@@ -6,6 +6,7 @@ import json
 import logging
 import resource
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -105,6 +106,16 @@ class Client:
 
     def send(self, data: bytes) -> None:
         self._writer.write(data)
+
+    def end(self) -> None:
+        """Send nothing more, but go on to read."""
+        self._writer.write_eof()
+
+    def reset(self) -> None:
+        """Have the connection end at once, for both sides."""
+        connection: socket.socket = self._writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
 
     def is_sent(self) -> bool:
         transport: asyncio.WriteTransport = self._writer.transport
@@ -412,6 +423,7 @@ async def test_headers_of_clients_that_have_left_count_while_their_requests_are_
     async with connected(served) as client:
         client.send(sent + b"\r\n\r\n")
         await gate.began.wait()
+        client.reset()
     await served.until(lambda: not open_connections())
     gate.began.clear()
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
@@ -580,6 +592,52 @@ async def test_requests_that_lack_something_of_their_clients_lock_nobody_out(
     await crowded(served, monkeypatch, sent)
 
 
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        pytest.param(WHOLE, [200], id="one request"),
+        pytest.param(WHOLE * 10, [200] * 10, id="many requests"),
+        pytest.param(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody", [200], id="a body"),
+        pytest.param(WHOLE + BODY_BEGUN, [200, 500], id="half a body"),
+        pytest.param(WHOLE + WHOLE[:-2], [200], id="half a header"),
+    ],
+)
+async def test_a_client_that_ends_its_side_gets_its_answers(served: Served, sent: bytes, statuses: list[int]) -> None:
+    async with connected(served) as client:
+        client.send(sent)
+        client.end()
+        for status in statuses:
+            assert (await client.answer())[0] == status
+        assert await client.is_closed()
+    await served.until(lambda: not open_connections())
+
+
+async def test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served: Served) -> None:
+    async with connected(served) as client:
+        client.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await served.until(lambda: bool(open_states("_waiting")))
+        client.end()
+        assert await client.answer() == (200, LARGE)
+        assert await client.is_closed()
+    await served.until(lambda: not open_connections())
+
+
+async def test_a_client_that_ends_its_side_and_never_reads_does_not_hold_a_connection(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        await served.until(lambda: bool(open_connections()))
+        await served.until(lambda: not open_connections())
+
+
+async def half_closed(served: Served, _monkeypatch: pytest.MonkeyPatch) -> None:
+    await test_a_client_that_ends_its_side_gets_its_answers(served, WHOLE * 10, [200] * 10)
+    await test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served)
+
+
 async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -611,6 +669,7 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
         test_the_longest_idle_connection_makes_room_for_a_new_one,
         test_connections_that_send_nothing_lock_nobody_out,
         crowded,
+        half_closed,
         test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,
     ],
 )
