@@ -19,7 +19,7 @@ from aiohttp.web import RequestPayloadError
 from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from services.common.problem import Problem
+from services.common.problem import Problem, from_unreadable
 from services.common.request_memory import RequestMemory, drop_unread
 
 logger = logging.getLogger(__name__)
@@ -328,15 +328,16 @@ class RequestParser:
         """Have the error answered, by whoever reads the body where the request was handed out before."""
         if not self._is_in_headers():
             if not messages:
-                self.give_up_body(RequestPayloadError(str(error)))
+                self.give_up_body(RequestPayloadError("the body cannot be parsed"))
                 return
             request, _ = messages.pop()
             self.origin = None if isinstance(request, _ErrInfo) else request.headers.get(hdrs.ORIGIN)
         else:
             self._note_origin(piece)
-        if isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES:
-            error = _uri_too_long()
-        messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), self.refuse()))
+        # Not the error itself: its text, and the frames of its traceback, hold what was sent.
+        is_target = isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES
+        problem = _uri_too_long() if is_target else from_unreadable(HTTPStatus.BAD_REQUEST, error)
+        messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, problem.with_traceback(None), ""), self.refuse()))
 
     def _note_origin(self, piece: bytes) -> None:
         origin = _ORIGIN.search(piece)
