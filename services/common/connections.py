@@ -17,7 +17,7 @@ from aiohttp.web_protocol import _ErrInfo
 from services.common.deadline import Deadline
 from services.common.memory import MIB, MemoryBudget, MemoryFull
 from services.common.metrics import CONNECTIONS_CLOSED, MEMORY_REFUSED
-from services.common.open_connections import OpenConnections
+from services.common.open_connections import OpenConnections, connections_within_file_limit
 from services.common.problem import (
     REFUSAL,
     Problem,
@@ -27,7 +27,7 @@ from services.common.problem import (
     plain_refusal,
     unavailable,
 )
-from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_QUEUED, RequestParser
+from services.common.request_parser import MAX_HEADER_BYTES, MAX_QUEUED, RequestParser
 
 __all__ = ["CONNECTIONS", "MAX_HEADER_BYTES", "ApiSite", "admitted_body", "is_body_unasked"]
 
@@ -63,6 +63,7 @@ class ApiSite(web.BaseSite):
         self._host = host
         self._port = port
         self._refusal = runner.app.get(REFUSAL, plain_refusal)
+        self._most_by_files = connections_within_file_limit()
         self._open = OpenConnections(runner.app.get(CONNECTIONS) or MemoryBudget("connections", 8 * MIB))
 
     @property
@@ -77,7 +78,7 @@ class ApiSite(web.BaseSite):
     def _connection(self) -> asyncio.Protocol:
         server = self._runner.server
         assert server is not None  # noqa: S101 — BaseSite has looked
-        if not self._open.admit(MAX_CONNECTIONS):
+        if not self._open.admit(min(MAX_CONNECTIONS, self._most_by_files)):
             return _Refused()
         return _Connection(server, self._open, self._refusal)
 
@@ -102,7 +103,18 @@ def is_body_unasked(request: web.Request) -> bool:
 class _Connection(web.RequestHandler):
     """aiohttp's connection with deadlines and limits."""
 
-    __slots__ = ("_charge", "_done", "_headers_deadline", "_open", "_refusal", "_socket", "_write_deadline", "requests")
+    __slots__ = (
+        "_charge",
+        "_done",
+        "_headers_deadline",
+        "_is_half_closed",
+        "_is_worked_off",
+        "_open",
+        "_refusal",
+        "_socket",
+        "_write_deadline",
+        "requests",
+    )
 
     def __init__(self, manager: web.Server, open_connections: OpenConnections, refusal: Refusal) -> None:
         no_log: Any = None  # as AppRunner passes it, against the type
@@ -111,26 +123,34 @@ class _Connection(web.RequestHandler):
             loop=asyncio.get_running_loop(),
             access_log=no_log,
             keepalive_timeout=IDLE_SECONDS,
-            max_field_size=MAX_HEADER_BYTES,
-            max_line_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-            read_bufsize=_READ_BYTES,
-            auto_decompress=False,  # no encoding is taken, so nothing may be inflated
         )
-        parser: Any = self._parser
-        self.requests = RequestParser(parser, self)
+        self.requests = RequestParser(self, self._loop, _READ_BYTES)
         self._parser = cast("Any", self.requests)
         self._max_msg_queue_size = MAX_QUEUED
         self._msg_queue_resume_size = MAX_QUEUED - 1
         self._open = open_connections
         self._refusal = refusal
         self._done = 0
+        self._is_half_closed = self._is_worked_off = False
         self._charge: Charge | None = None
         """For the body that is admitted."""
         self._socket: asyncio.Transport | None = None
         """Like `transport`, but known until the connection is lost."""
         self._headers_deadline = Deadline(self._give_up)
         self._write_deadline = Deadline(self._give_up_writing)
+
+    @property
+    def bytes_in_work(self) -> int:
+        """See `Closable`."""
+        return 0 if self._is_idle() or self._is_worked_off else self.requests.held_bytes
+
+    async def start(self) -> None:
+        """Work on the requests, one after the other."""
+        try:
+            await super().start()
+        finally:
+            self._is_worked_off = True
+            self._open.worked_off(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -146,10 +166,19 @@ class _Connection(web.RequestHandler):
         self._charge_body()
         if not self._open.hold(self, self._held_bytes()):
             self._refuse_for_memory()
-        if not self._is_idle():
-            self._open.working(self)
+        self._end_if_last()
+        self._note_state()
         self._watch_headers()
         self._watch_writing()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # as asyncio has it
+        """Keep the connection for the answers to requests in work: the client may have ended only its own side."""
+        if self._is_idle():
+            return False
+        self._is_half_closed = True
+        self.requests.ended()
+        self._note_state()
+        return True
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._headers_deadline.cancel()
@@ -161,10 +190,12 @@ class _Connection(web.RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self._note_state()
         self._watch_writing()
 
     def resume_writing(self) -> None:
         super().resume_writing()
+        self._note_state()
         self._watch_writing()
 
     def force_close(self) -> None:
@@ -202,10 +233,11 @@ class _Connection(web.RequestHandler):
                 response = await request_handler(request)
             except web.HTTPException as error:  # raised before the application's own handling of errors
                 response = self._refusal(from_http_exception(error), request.headers.get(hdrs.ORIGIN))
-            if self._is_last() or self.requests.held_bytes > KEPT_HEADER_BYTES:
+            if self._is_last() or (not self._messages and self.requests.held_bytes > KEPT_HEADER_BYTES):
                 response.force_close()
             return response
 
+        self._note_state()
         try:
             return await super()._handle_request(request, start_time, handled)
         finally:
@@ -241,12 +273,24 @@ class _Connection(web.RequestHandler):
         self._done += 1
         self.requests.answered()
         self._open.hold(self, self._held_bytes())  # without the body, which has been read
-        if self._is_idle():
-            self._open.idle(self)
-        if self._is_last() and self._socket is not None and not self._socket.is_closing():
-            self._socket.write_eof()  # the client need not wait for the end of what it still sends
+        self._note_state()
+        self._end_if_last()
+        if self._is_half_closed and self._is_last():
+            self.close()
         self._watch_headers()
         self._watch_writing()
+
+    def _end_if_last(self) -> None:
+        if self._is_idle() and self._is_last() and self._socket is not None and not self._socket.is_closing():
+            self._socket.write_eof()  # the client need not wait for the end of what it still sends
+
+    def _note_state(self) -> None:
+        if self._is_idle():
+            self._open.idle(self)
+        elif self._paused or self._is_half_closed or not (self._messages or self.requests.is_body_whole):
+            self._open.waiting(self)
+        else:
+            self._open.working(self)
 
     def _watch_headers(self) -> None:
         """Have a deadline for the headers of a request that has started, from when nothing else is in work."""
@@ -312,7 +356,7 @@ class _Connection(web.RequestHandler):
 
 
 class _Refused(asyncio.Protocol):
-    """One connection too many, while requests are in work on all others."""
+    """One connection too many, while whole requests are in work on all others."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         CONNECTIONS_CLOSED.labels("full").inc()

@@ -4,27 +4,41 @@ aiohttp (3.14) limits each header field, but not their sum, and does not tell ho
 bytes go to its parser in pieces that end where the headers of a request, or its body, end.
 """
 
+import asyncio
+import logging
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from aiohttp import HttpVersion10, HttpVersion11, StreamReader, hdrs
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.http_parser import HttpRequestParser, RawRequestMessage
 from aiohttp.streams import EMPTY_PAYLOAD
 from aiohttp.web import RequestPayloadError
 from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from services.common.problem import Problem
+from services.common.problem import Problem, from_unreadable
 from services.common.request_memory import RequestMemory, drop_unread
+
+logger = logging.getLogger(__name__)
 
 # An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
 MAX_HEADER_BYTES = 256 * 1024
 """Of one request: its first line and all its headers together."""
+MAX_LINE_BYTES = 16 * 1024
+"""Of the request's target. yarl keeps the last few hundred targets of all connections in memory."""
 MAX_HEADERS = 128
 MAX_QUEUED = 2
 """Requests that were parsed while another one of the same connection is in work."""
+_MAX_SLASHES = 64
+"""In the target's path: aiohttp's search for a route takes time by their number times the length of the path."""
+_MAX_AUTHORITY = 255
+"""Of a target with a host; decoding it (IDNA) takes time by the square of its length."""
+_MAX_LENGTH_DIGITS = 20
+_MAX_EMPTY_BYTES = 1024
+"""Of empty lines before a request."""
 _BODY_PIECE_BYTES = 64 * 1024
 _CHUNKED_PIECE_BYTES = 16 * 1024
 _MAX_WITHOUT_DATA_BYTES = 32 * 1024
@@ -42,16 +56,30 @@ class RequestParser:
     is discarded, so that the client can read the answer before the connection is closed.
     """
 
-    def __init__(self, parser: HttpRequestParser, connection: BaseProtocol) -> None:
-        self._parser = parser
+    def __init__(self, connection: BaseProtocol, loop: asyncio.AbstractEventLoop, read_bytes: int) -> None:
         self._connection = connection
+        self._loop = loop
+        self._parser = HttpRequestParser(
+            connection,
+            loop,
+            read_bytes,
+            max_line_size=MAX_LINE_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
+            max_headers=MAX_HEADERS,
+            payload_exception=RequestPayloadError,
+            auto_decompress=False,  # no encoding is taken, so nothing may be inflated
+            max_msg_queue_size=0,  # ours is `MAX_QUEUED`
+        )
         self._unfed = b""
         self._payload: StreamReader = EMPTY_PAYLOAD
         self._body_left: int | None = 0
         """Bytes of the current body that were not fed yet; None where it comes in chunks."""
         self._without_data = 0
+        self._is_upgrade = False
+        self._is_answered = False
         self._last_bytes = b""
         self._header_bytes = 0
+        self._empty_bytes = 0
         self._memory = RequestMemory()
         self._queued = 0
         self.is_broken = False
@@ -71,6 +99,11 @@ class RequestParser:
         return bool(self._unfed)
 
     @property
+    def is_body_whole(self) -> bool:
+        """Whether nothing is missing of the last request that was parsed."""
+        return self._is_in_headers()
+
+    @property
     def held_bytes(self) -> int:
         """About how much memory is used by headers, by what is not parsed yet, and by bodies that are not admitted."""
         return self._memory.held_bytes + len(self._unfed)
@@ -82,27 +115,12 @@ class RequestParser:
 
     def feed_data(self, data: bytes) -> tuple[list[Message], bool, bytes]:
         """Parse, as aiohttp's parser does; called without data to go on after a pause."""
-        messages: list[Message] = []
         if self.is_broken:
             self._discard(data)
-            return messages, False, b""
+            return [], False, b""
         if not data and not self._unfed and self._is_in_headers():
-            return messages, False, b""  # called to go on, but nothing waits
-        data, self._unfed, position = self._unfed + data, b"", 0
-        while True:
-            piece = self._piece(data, position)
-            position += len(piece)
-            try:
-                found, is_upgraded, tail = self._fed(piece)
-            except (HttpProcessingError, Problem) as error:
-                self._break(error, piece, messages)
-                return messages, False, b""
-            messages += found
-            if is_upgraded:
-                return messages, True, tail + data[position:]
-            if position >= len(data) or self._must_wait():
-                self._unfed = data[position:]
-                return messages, False, b""
+            return [], False, b""  # called to go on, but nothing waits
+        return self._fed_pieces(data), False, b""
 
     def admit_body(self, payload: StreamReader) -> bool:
         """Note that `payload` is about to be read; answers whether the client waits to be asked for it."""
@@ -116,13 +134,14 @@ class RequestParser:
         self._memory.admitted = None
 
     def give_up_body(self, error: Exception) -> None:
-        """Discard the current body; whoever reads it gets `error`."""
+        """Discard the current body; whoever reads it gets `error`, unless its request is answered already."""
         self.is_broken = True
-        self._payload.set_exception(error)
+        if not self._is_answered:
+            self._payload.set_exception(error)
         self._discard(self._unfed)
         self._unfed = b""
         if self._payload is not EMPTY_PAYLOAD:
-            self._connection._loop.call_soon(self._drop, self._payload)  # not now: it may be in the middle of a read
+            self._loop.call_soon(self._drop, self._payload)  # not now: it may be in the middle of a read
 
     def refuse_all(self) -> StreamReader:
         """Like `refuse`, where no request is in work, and those that wait are not answered either."""
@@ -136,15 +155,23 @@ class RequestParser:
         self._unfed = b""
         self._header_bytes = 0
         self._memory.forget_started()
-        self._parser = HttpRequestParser(self._connection, self._connection._loop, 0)  # frees what the old one holds
+        self._parser = HttpRequestParser(self._connection, self._loop, 0)  # frees what the old one holds
         self._body_left = None
-        self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._connection._loop)
+        self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._loop)
         return self._payload
 
     def answered(self) -> None:
         """Note that nobody reads the current body any longer, so that what is left of it can be discarded."""
+        self._is_answered = not self._queued
         if self.is_broken and self._payload is not EMPTY_PAYLOAD:
             self._payload._exception = None
+
+    def ended(self) -> None:
+        """Note that the client sends nothing more, so that a body that is not whole never will be."""
+        self.is_broken = True
+        if not self._is_in_headers():
+            self.give_up_body(RequestPayloadError("the client sent only a part of the body"))
+            self._payload.feed_eof()
 
     def lost(self) -> None:
         """Note the end of the connection."""
@@ -157,13 +184,8 @@ class RequestParser:
 
     def message_consumed(self) -> None:
         """Note that a request is taken into work: the one before it is done."""
-        self._parser.message_consumed()
         self._queued = max(0, self._queued - 1)
         self._memory.keep_newest(self._queued + 1)
-
-    def set_upgraded(self, value: bool) -> None:  # noqa: FBT001 — aiohttp's signature
-        """Go on with HTTP after an upgrade that was declined."""
-        self._parser.set_upgraded(value)
 
     def _is_in_headers(self) -> bool:
         return self._payload is EMPTY_PAYLOAD or self._payload.is_eof()
@@ -185,35 +207,65 @@ class RequestParser:
         end = data.find(_END, position)
         return len(data) if end < 0 else end + len(_END)
 
-    def _fed(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+    def _fed_pieces(self, data: bytes) -> list[Message]:
+        messages: list[Message] = []
+        data, self._unfed, position = self._unfed + data, b"", 0
+        while True:
+            piece = self._piece(data, position)
+            position += len(piece)
+            try:
+                found = self._fed(piece)
+            except Exception as error:  # noqa: BLE001 — whatever fails, the client gets an answer
+                if not isinstance(error, HttpProcessingError | Problem):
+                    name = type(error).__name__
+                    logger.error("a request could not be parsed: %s", name)  # noqa: TRY400 — it may quote the request
+                self._break(error, piece, messages)
+                return messages
+            messages += found
+            if self.is_broken:
+                return messages
+            if position >= len(data) or self._must_wait():
+                self._unfed = data[position:]
+                return messages
+
+    def _fed(self, piece: bytes) -> list[Message]:
         if self._is_in_headers():
             return self._fed_headers(piece)
         if self._body_left is None:
             return self._fed_chunks(piece)
         self._body_left = max(0, self._body_left - len(piece))
-        found, is_upgraded, tail = self._parser.feed_data(piece)
-        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+        return [self._began(message, payload) for message, payload in self._parsed(piece)]
 
-    def _fed_headers(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+    def _parsed(self, piece: bytes) -> Sequence[tuple[RawRequestMessage, StreamReader]]:
+        found, is_upgraded, _ = self._parser.feed_data(piece)
+        if is_upgraded:  # no other protocol is spoken here; no request follows in the piece (see `_fed_chunks`)
+            self._parser.set_upgraded(False)
+        return found
+
+    def _fed_headers(self, piece: bytes) -> list[Message]:
         self._count_headers(piece)
-        found, is_upgraded, tail = self._parser.feed_data(piece)
+        found = self._parsed(piece)
         if not found:
             self._last_bytes = (self._last_bytes + piece)[1 - len(_END) :]
             self._note_origin(piece)
-        return [self._began(message, payload) for message, payload in found], is_upgraded, tail
+        return [self._began(message, payload) for message, payload in found]
 
-    def _fed_chunks(self, piece: bytes) -> tuple[list[Message], bool, bytes]:
+    def _fed_chunks(self, piece: bytes) -> list[Message]:
         data_before = self._payload.total_bytes
-        found, is_upgraded, tail = self._parser.feed_data(piece)
+        found = self._parsed(piece)
         self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
         if self._without_data > _MAX_WITHOUT_DATA_BYTES:
             raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
         last_bytes = (self._last_bytes + piece)[-len(_END) :]
-        messages = [self._began(message, payload) for message, payload in found]
+        messages = []
+        for message, payload in found:
+            self._memory.add_headers(b"".join(name + value + b"\n" for name, value in message.raw_headers))
+            messages.append(self._began(message, payload))
         self._last_bytes = last_bytes if self._body_left is None else b""
         if self._is_in_headers():
             self._after_chunks(last_bytes)
-        return messages, is_upgraded, tail
+            self.is_broken = self._is_upgrade  # aiohttp's parser drops what follows in the piece
+        return messages
 
     def _count_headers(self, piece: bytes) -> None:
         size = self._header_bytes + len(piece)
@@ -222,20 +274,28 @@ class RequestParser:
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
                 f"The headers are larger than {MAX_HEADER_BYTES} bytes in all. Send fewer or smaller ones.",
             )
-        if size > len(piece) or piece.strip(b"\r\n"):  # empty lines before a request are none of it
+        is_empty = not piece.strip(b"\r\n")
+        if is_empty:  # each costs about as much as a large piece does
+            self._empty_bytes += len(piece)
+            if self._empty_bytes > _MAX_EMPTY_BYTES:
+                raise Problem(HTTPStatus.BAD_REQUEST, "There are too many empty lines before the request.")
+        if size > len(piece) or not is_empty:  # empty lines before a request are none of it
             self._header_bytes = size
             self._memory.add_headers(piece)
 
     def _began(self, message: RawRequestMessage, payload: StreamReader) -> Message:
         if message.version not in (HttpVersion10, HttpVersion11):
             raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
+        _check_target(message)
+        length = _content_length(message)
         self._queued += 1
         self.origin = None
         self._memory.add_request(payload)
-        self._header_bytes = self._without_data = 0
+        self._header_bytes = self._empty_bytes = self._without_data = 0
         self._last_bytes = b""
         self._payload = payload
-        length = int(message.headers.get(hdrs.CONTENT_LENGTH, 0))
+        self._is_upgrade = message.upgrade
+        self._is_answered = False
         self._body_left = None if message.chunked else max(0, length - payload.total_bytes)
         return self._without_expectation(message, payload), payload
 
@@ -268,13 +328,16 @@ class RequestParser:
         """Have the error answered, by whoever reads the body where the request was handed out before."""
         if not self._is_in_headers():
             if not messages:
-                self.give_up_body(RequestPayloadError(str(error)))
+                self.give_up_body(RequestPayloadError("the body cannot be parsed"))
                 return
             request, _ = messages.pop()
             self.origin = None if isinstance(request, _ErrInfo) else request.headers.get(hdrs.ORIGIN)
         else:
             self._note_origin(piece)
-        messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, error, ""), self.refuse()))
+        # Not the error itself: its text, and the frames of its traceback, hold what was sent.
+        is_target = isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES
+        problem = _uri_too_long() if is_target else from_unreadable(HTTPStatus.BAD_REQUEST, error)
+        messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, problem.with_traceback(None), ""), self.refuse()))
 
     def _note_origin(self, piece: bytes) -> None:
         origin = _ORIGIN.search(piece)
@@ -292,3 +355,19 @@ class RequestParser:
         self._body_left -= len(data)
         if self._body_left <= 0:
             self._payload.feed_eof()
+
+
+def _check_target(message: RawRequestMessage) -> None:
+    if message.path.partition("?")[0].count("/") > _MAX_SLASHES or len(message.url.raw_authority) > _MAX_AUTHORITY:
+        raise _uri_too_long()
+
+
+def _uri_too_long() -> Problem:
+    return Problem(HTTPStatus.REQUEST_URI_TOO_LONG, "The request's path is too long. Send a shorter one.")
+
+
+def _content_length(message: RawRequestMessage) -> int:
+    length = message.headers.get(hdrs.CONTENT_LENGTH, "0")
+    if len(length) > _MAX_LENGTH_DIGITS:
+        raise Problem(HTTPStatus.BAD_REQUEST, "The Content-Length is too long.")
+    return int(length)

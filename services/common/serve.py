@@ -21,6 +21,7 @@ from services.common.describe import describe_traceback
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.logs import configure_logging
 from services.common.metrics import BUILD
+from services.common.open_connections import raise_file_limit
 from services.common.operations import operations_app
 from services.common.settings import ServiceSettings, SettingsError, load
 from services.common.tracing import tracing
@@ -68,6 +69,7 @@ def main(
         sys.stderr.write(f"{error}\n")
         sys.exit(EXIT_SETTINGS)
     configure_logging(settings.service)
+    raise_file_limit()
     lifecycle = Lifecycle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:

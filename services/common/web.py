@@ -47,6 +47,8 @@ of it for the queue."""
 BODIES_SHARE = 0.5
 """Of the memory that is left for requests. The rest is for calls to the queue, answers and fragmentation."""
 CONNECTIONS_SHARE = 0.15
+_MAX_CONTENT_TYPE = 256
+"""The time that it takes to parse one grows with the square of its length, and aiohttp caches what it has parsed."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
@@ -104,6 +106,7 @@ async def _response(request: web.Request, handler: Handler, request_id: str) -> 
         return preflight_response(request.app[HTTP].cors_allowed_headers)
     try:
         _refuse_encodings(request)
+        _refuse_long_content_type(request)
         async with asyncio.timeout(request.app[HTTP].request_timeout_seconds):
             return await handler(request)
     except Exception as error:  # noqa: BLE001 — the one border where every error becomes an answer
@@ -140,6 +143,11 @@ def _refuse_encodings(request: web.Request) -> None:
             "Send the body without Content-Encoding.",
             headers={hdrs.ACCEPT_ENCODING: "identity"},
         )
+
+
+def _refuse_long_content_type(request: web.Request) -> None:
+    if any(len(value) > _MAX_CONTENT_TYPE for value in request.headers.getall(hdrs.CONTENT_TYPE, [])):
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type is too long. Send a shorter one.")
 
 
 def _as_problem(error: Exception) -> Problem:

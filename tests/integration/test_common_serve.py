@@ -1,6 +1,7 @@
 """Running a service, as a process: its start, its signals, its drain and its exit status."""
 
 import asyncio
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -43,6 +44,17 @@ async def test_it_starts_serves_and_ends_with_status_0_on_sigterm() -> None:
         assert await asyncio.to_thread(service.ends) == 0
         actions = [line.get("action") for line in service.lines]
     assert actions == ["start", "request", "stop", "clean", "stop"]
+
+
+async def test_it_raises_its_soft_limit_of_open_files_to_the_hard_one() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))  # inherited by the process
+    try:
+        with started() as service:
+            raised, _ = resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
+            assert raised == min(hard, 65_536) if hard > 0 else 65_536
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_readiness_names_what_lacks() -> None:

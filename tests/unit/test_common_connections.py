@@ -4,7 +4,9 @@ import asyncio
 import gc
 import json
 import logging
+import resource
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
@@ -17,6 +19,7 @@ from prometheus_client import REGISTRY
 from services.common import connections
 from services.common.connections import CONNECTIONS
 from services.common.lifecycle import Lifecycle
+from services.common.open_connections import OpenConnections
 from services.common.settings import HttpSettings
 from services.common.web import web_app
 from tests.support.served_app import Served, served_app
@@ -103,6 +106,16 @@ class Client:
 
     def send(self, data: bytes) -> None:
         self._writer.write(data)
+
+    def end(self) -> None:
+        """Send nothing more, but go on to read."""
+        self._writer.write_eof()
+
+    def reset(self) -> None:
+        """Have the connection end at once, for both sides."""
+        connection: socket.socket = self._writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writer.transport.abort()
 
     def is_sent(self) -> bool:
         transport: asyncio.WriteTransport = self._writer.transport
@@ -326,7 +339,13 @@ UNREADABLE = [
     pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431, id="too many headers"),
     pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + FIELDS + b"\r\n", 431, id="too large headers"),
     pytest.param(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + FIELDS, 431, id="too large headers without an end"),
-    pytest.param(b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 431, id="too long a path"),
+    pytest.param(b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too long a path"),
+    pytest.param(b"GET " + b"/" * 100 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too many slashes"),
+    pytest.param(b"GET http://" + b"x" * 300 + b"/ HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too long a host"),
+    pytest.param(b"\r\n" * 100_000, 400, id="empty lines"),
+    pytest.param(
+        b"GET /there HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5_000 + b"\r\n\r\n", 400, id="many digits"
+    ),
 ]
 
 
@@ -334,6 +353,27 @@ UNREADABLE = [
 @pytest.mark.parametrize("size", [2**30, 1_000], ids=["at once", "in pieces"])
 async def test_what_cannot_be_parsed_is_a_problem_too(served: Served, sent: bytes, status: int, size: int) -> None:
     assert_problem(await refused(served, sent, size), status)
+
+
+async def test_each_of_many_requests_after_a_chunked_body_is_answered(served: Served) -> None:
+    async with connected(served) as client:
+        client.send(
+            b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n" + WHOLE * 100
+        )
+        assert await client.answer() == (200, b"body")
+        for _ in range(100):
+            assert await client.answer() == (200, b"here")
+
+
+async def test_chunks_that_are_broken_after_the_answer_are_no_error_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(served) as client:
+        client.send(b"POST /nothing HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n")
+        assert (await client.answer())[0] == 404
+        client.send(b"no chunk\r\n")
+        assert await client.is_closed()
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
 
 
 async def test_a_page_may_read_why_its_headers_were_too_many(served: Served) -> None:
@@ -371,6 +411,31 @@ async def test_headers_of_all_connections_together_are_limited(served: Served, m
         assert await late.answer() == (200, b"here")
         gate.opened.set()
         assert await working.answer() == (200, b"passed")
+    await served.until(lambda: budget.used_bytes == 0)
+
+
+async def test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the client closes, or is closed to make room for another."""
+    budget, gate = served.app[CONNECTIONS], served.app[GATE]
+    sent = b"GET /gate HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000
+    async with connected(served) as client:
+        client.send(sent + b"\r\n\r\n")
+        await gate.began.wait()
+        client.reset()
+    await served.until(lambda: not open_connections())
+    gate.began.clear()
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    async with connected(served) as client:
+        client.send(sent + b"\r\nContent-Length: 10\r\n\r\nx")
+        await gate.began.wait()
+        async with connected(served) as other:
+            other.send(WHOLE)
+            assert await other.answer() == (200, b"here")
+    await served.until(lambda: not open_connections())
+    assert budget.used_bytes >= 400_000
+    gate.opened.set()
     await served.until(lambda: budget.used_bytes == 0)
 
 
@@ -472,6 +537,107 @@ async def test_connections_that_send_nothing_lock_nobody_out(served: Served, mon
             assert await client.answer() == (200, b"here")
 
 
+async def test_connections_leave_room_for_other_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: (202, 202))
+    before = closed("full")
+    async with serving() as served, AsyncExitStack() as opened:
+        for _ in range(3):
+            client = await opened.enter_async_context(connected(served))
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+    assert closed("full") == before + 1
+
+
+BODY_BEGUN = b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{"
+WAITING = {
+    "a part of a body": BODY_BEGUN,
+    "a part of a chunked body": b"POST /slow HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    "a part of a second request's body": WHOLE + BODY_BEGUN,
+    "an answer that is not read": b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes = BODY_BEGUN) -> None:
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    gate = served.app[GATE]
+    async with AsyncExitStack() as opened:
+        working = await opened.enter_async_context(connected(served))
+        working.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n")
+        await gate.began.wait()
+        for _ in range(10):
+            waiting = await opened.enter_async_context(connected(served))
+            waiting.send(sent)
+            await served.until(lambda: bool(open_states("_waiting")))
+            client = await opened.enter_async_context(connected(served))
+            client.send(WHOLE)
+            assert await client.answer() == (200, b"here")
+            client.send(BODY_BEGUN)
+            await served.until(lambda: not open_states("_idle"))
+        gate.opened.set()
+        assert await working.answer() == (200, b"passed")
+
+
+def open_states(state: str) -> list[object]:
+    """Connections of the only site that are idle, or wait for their clients."""
+    gc.collect()
+    (site,) = (one for one in gc.get_objects() if type(one) is OpenConnections and one._held)
+    return list(getattr(site, state))
+
+
+@pytest.mark.parametrize("sent", WAITING.values(), ids=WAITING)
+async def test_requests_that_lack_something_of_their_clients_lock_nobody_out(
+    served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    """The one gives way that has waited for the longest; a whole request in work never does."""
+    await crowded(served, monkeypatch, sent)
+
+
+@pytest.mark.parametrize(
+    ("sent", "statuses"),
+    [
+        pytest.param(WHOLE, [200], id="one request"),
+        pytest.param(WHOLE * 10, [200] * 10, id="many requests"),
+        pytest.param(b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody", [200], id="a body"),
+        pytest.param(WHOLE + BODY_BEGUN, [200, 500], id="half a body"),
+        pytest.param(WHOLE + WHOLE[:-2], [200], id="half a header"),
+    ],
+)
+async def test_a_client_that_ends_its_side_gets_its_answers(served: Served, sent: bytes, statuses: list[int]) -> None:
+    async with connected(served) as client:
+        client.send(sent)
+        client.end()
+        for status in statuses:
+            assert (await client.answer())[0] == status
+        assert await client.is_closed()
+    await served.until(lambda: not open_connections())
+
+
+async def test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served: Served) -> None:
+    async with connected(served) as client:
+        client.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        await served.until(lambda: bool(open_states("_waiting")))
+        client.end()
+        assert await client.answer() == (200, LARGE)
+        assert await client.is_closed()
+    await served.until(lambda: not open_connections())
+
+
+async def test_a_client_that_ends_its_side_and_never_reads_does_not_hold_a_connection(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    with socket.create_connection(("127.0.0.1", served.port)) as client:
+        client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+        await served.until(lambda: bool(open_connections()))
+        await served.until(lambda: not open_connections())
+
+
+async def half_closed(served: Served, _monkeypatch: pytest.MonkeyPatch) -> None:
+    await test_a_client_that_ends_its_side_gets_its_answers(served, WHOLE * 10, [200] * 10)
+    await test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served)
+
+
 async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -497,10 +663,13 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
         test_an_idle_connection_is_closed,
         test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either,
         test_headers_of_all_connections_together_are_limited,
+        test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work,
         test_headers_beyond_the_budget_are_503,
         test_bodies_of_requests_in_work_that_read_none_count_too,
         test_the_longest_idle_connection_makes_room_for_a_new_one,
         test_connections_that_send_nothing_lock_nobody_out,
+        crowded,
+        half_closed,
         test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,
     ],
 )

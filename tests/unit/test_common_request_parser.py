@@ -5,14 +5,13 @@ from typing import Any
 
 import pytest
 from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http_parser import HttpRequestParser
 from aiohttp.web import RequestPayloadError
 from aiohttp.web_protocol import _ErrInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.problem import Problem
-from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, RequestParser
+from services.common.request_parser import MAX_HEADER_BYTES, MAX_HEADERS, MAX_LINE_BYTES, RequestParser
 
 PLAIN = b"GET /plain HTTP/1.1\r\nHost: x\r\n\r\n"
 LENGTH = b"POST /length HTTP/1.1\r\nHost: x\r\nContent-Length: 8\r\n\r\nbo\r\n\r\ndy"
@@ -30,17 +29,7 @@ class Connection(BaseProtocol):
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        inner: Any = HttpRequestParser(
-            self,
-            loop,
-            2**16,
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            max_headers=MAX_HEADERS,
-            payload_exception=RequestPayloadError,
-            auto_decompress=False,
-        )
-        self.requests = RequestParser(inner, self)
+        self.requests = RequestParser(self, loop, 2**16)
         super().__init__(loop, self.requests)  # type: ignore[arg-type]
         self.messages: list[Any] = []
 
@@ -129,6 +118,84 @@ async def test_empty_lines_before_a_request_are_no_beginning() -> None:
     assert not connection.has_started()
     connection.data_received(PLAIN)
     assert connection.paths == ["/plain"]
+
+
+@pytest.mark.parametrize("begun", [b"", CHUNKED, PLAIN[:20]], ids=["a connection", "a chunked body", "half a header"])
+@pytest.mark.parametrize("size", [1, 700, 2**30])
+async def test_empty_lines_are_limited(begun: bytes, size: int) -> None:
+    connection = Connection()
+    connection.data_received(begun)
+    lines = b"\r\n" * 40_000
+    for start in range(0, 3_000 if size == 1 else len(lines), size):
+        connection.data_received(lines[start : start + size])
+    assert connection.requests.is_broken
+    assert connection.paths[-1] == "error"
+
+
+async def test_a_few_empty_lines_before_each_request_are_taken() -> None:
+    connection = Connection()
+    for _ in range(5):
+        connection.data_received(b"\r\n" * 200 + PLAIN)
+    assert connection.paths == ["/plain"] * 5
+
+
+TARGETS = {
+    "a path": b"/" + b"a" * MAX_LINE_BYTES,
+    "a query": b"/?" + b"a" * MAX_LINE_BYTES,
+    "a host": b"http://" + b"a" * 300 + b"/",
+    "a large host": b"http://" + b"a" * 250_000 + b"/",
+    "a path of slashes": b"/" * 100,
+    "an IDNA host": b"http://xn--" + b"a" * 10_000 + b"/",
+}
+
+
+@pytest.mark.parametrize("size", [1_000, 2**30])
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+async def test_a_long_target_is_414(target: bytes, size: int) -> None:
+    connection = Connection()
+    whole = PLAIN.replace(b"/plain", target)
+    for start in range(0, len(whole), size):
+        connection.data_received(whole[start : start + size])
+    error = connection.error()
+    assert isinstance(error, Problem)
+    assert error.status == 414
+    assert connection.requests.held_bytes == 0
+
+
+async def test_a_target_just_within_the_limit_is_taken() -> None:
+    connection = Connection()
+    target = "/" + "a" * (MAX_LINE_BYTES - 1)
+    connection.data_received(PLAIN.replace(b"/plain", target.encode()))
+    assert connection.paths == [target]
+
+
+@pytest.mark.parametrize("digits", [21, 5_000])
+async def test_a_content_length_of_many_digits_is_400(digits: int) -> None:
+    connection = Connection()
+    connection.data_received(LENGTH.replace(b": 8", b": " + b"8".zfill(digits)))
+    error = connection.error()
+    assert isinstance(error, Problem)
+    assert error.status == 400
+
+
+async def test_whatever_fails_in_parsing_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_self: object, *_args: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(RequestParser, "_without_expectation", fail)
+    connection = Connection()
+    connection.data_received(PLAIN)
+    assert isinstance(connection.error(), Problem)
+
+
+@pytest.mark.parametrize("sent", [b"x" * 50_000, b"GET / HTTP/1.1\r\n" + b" x" * 50_000, b"GET /" + b"x" * 50_000])
+async def test_what_could_not_be_parsed_is_not_held(sent: bytes) -> None:
+    connection = Connection()
+    connection.data_received(sent)
+    error = connection.error()
+    assert len(str(error)) < 1_000
+    assert error.__traceback__ is None
+    assert error.__context__ is None
 
 
 def head(*sizes: int) -> bytes:
@@ -228,7 +295,7 @@ async def test_a_body_that_is_given_up_is_freed() -> None:
 async def test_too_many_headers_are_an_error_with_the_origin_that_is_known() -> None:
     connection = Connection()
     connection.data_received(head(*[1] * MAX_HEADERS))
-    assert "Too many headers" in str(connection.error())
+    assert "too many headers" in str(connection.error())
     assert connection.requests.origin == "https://page"
 
 
@@ -244,6 +311,39 @@ async def test_trailers_are_limited(trailers: bytes) -> None:
     with pytest.raises(RequestPayloadError):
         await payload.read()
     assert connection.requests.is_broken
+
+
+@pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
+@pytest.mark.parametrize("request_", [PLAIN, LENGTH, CHUNKED], ids=["no body", "a body", "a chunked body"])
+@pytest.mark.parametrize("size", [1, 2**30])
+async def test_an_upgrade_is_passed_over_except_that_nothing_is_taken_after_chunks(
+    upgrade: str, request_: bytes, size: int
+) -> None:
+    connection = Connection()
+    upgrades = b"\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n" % upgrade.encode()
+    whole = request_.replace(b"\r\n\r\n", upgrades, 1) + LENGTH * 3
+    for start in range(0, len(whole), size):
+        connection.data_received(whole[start : start + size])
+    path = request_.split()[1].decode()
+    after = [] if request_ is CHUNKED else ["/length"] * 3
+    assert connection.paths == [path, *after]
+    assert [await payload.read() for _, payload in connection.messages] == [BODIES[path] for path in connection.paths]
+    assert connection.requests.is_broken == (request_ is CHUNKED)
+
+
+async def test_bytes_behind_an_upgrade_count() -> None:
+    connection = Connection()
+    upgrade = PLAIN.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost")
+    found, is_upgraded, _ = connection.requests.feed_data(upgrade + PLAIN * 100)
+    assert (len(found), is_upgraded) == (2, False)
+    assert connection.requests.held_bytes > 90 * len(PLAIN)
+
+
+async def test_headers_that_come_in_one_piece_with_chunks_count() -> None:
+    connection = Connection()
+    fields = b"".join(b"%x:a\r\n" % number for number in range(100))
+    connection.requests.feed_data(CHUNKED + PLAIN.replace(b"Host", fields + b"Host") * 10)
+    assert connection.requests.held_bytes > 1_000 * 200
 
 
 async def test_requests_beyond_the_queue_wait_unparsed() -> None:

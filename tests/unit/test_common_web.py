@@ -240,6 +240,12 @@ async def test_a_transfer_coding_that_would_have_to_be_inflated_is_415(served: S
     assert answer.startswith(b"HTTP/1.1 415 ")
 
 
+@pytest.mark.parametrize(("method", "path"), [("POST", "/echo/a"), ("GET", "/busy"), ("POST", "/nothing")])
+async def test_a_long_content_type_is_415_on_every_route(served: Served, method: str, path: str) -> None:
+    headers = {"Origin": PAGE, "Content-Type": 'application/json;a="' + ";" * 100_000}
+    assert_problem(await served.ask(method, path, data=b"{}", headers=headers), 415, "Content-Type")
+
+
 REFUSED_BEFORE_THE_BODY = [
     pytest.param(b"POST /nothing", b"", 404, id="no such path"),
     pytest.param(b"POST /echo/a", b"Content-Encoding: gzip\r\n", 415, id="encoded"),
