@@ -7,7 +7,7 @@ its answer for ever. It also answers what it cannot parse in plain text.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -282,7 +282,8 @@ class _Connection(web.RequestHandler):
 
     def _end_if_last(self) -> None:
         if self._is_idle() and self._is_last() and self._socket is not None and not self._socket.is_closing():
-            self._socket.write_eof()  # the client need not wait for the end of what it still sends
+            with suppress(OSError):  # the client has left
+                self._socket.write_eof()  # the client need not wait for the end of what it still sends
 
     def _note_state(self) -> None:
         if self._is_idle():

@@ -25,7 +25,7 @@ STOP_SECONDS = 5.0
 """How long cancelled tasks may take to hand their messages back."""
 
 
-OUTAGE_RETURN_SECONDS = 60
+OUTAGE_RETURN_SECONDS = 30
 MAX_WITHOUT_SLOT = 1_000
 """Messages that may wait for the history without a slot: each keeps its lease and its result."""
 MAX_WITHOUT_SLOT_CHARACTERS = 8_000_000

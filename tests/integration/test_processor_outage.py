@@ -70,8 +70,11 @@ async def test_one_task_alone_is_delivered_once_in_an_outage(stage: ProcessorSta
     assert received() == 1
 
 
-async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_restart(stage: ProcessorStage) -> None:
+async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_restart(
+    stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The key may use the cache and not publish. Who starts meanwhile receives nothing."""
+    monkeypatch.setattr("services.processor.pool.OUTAGE_RETURN_SECONDS", 5)
     handler, received = Handler(), Counted("messages_received_total")
     async with AsyncExitStack() as outage, stage.news("user") as news:
         async with processor_here(stage, handler, **SETTINGS):
@@ -90,6 +93,7 @@ async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_r
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
+@pytest.mark.timeout(120)
 async def test_restarts_in_an_outage_bury_nothing_as_died(stage: ProcessorStage, tmp_path: Path) -> None:
     """Neither told nor on record, and more restarts than attempts are permitted: it may run again, that is all."""
     async with AsyncExitStack() as outage, stage.news("user") as news:
