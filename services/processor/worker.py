@@ -84,10 +84,10 @@ class Worker:
         is_last = deliveries >= most_receives if most_receives is not None else False
         if not is_last and not (is_bug and self.policy.is_last(deliveries)):
             return verdict
-        reason = Reason.INTERNAL if is_bug else Reason.DIED
+        reason = Reason.INTERNAL if is_bug else _reason_of_last(verdict)
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
-                is_done = await self.conclusion.give_up(lease, reason, "the last permitted delivery had no end")
+                is_done = await self.conclusion.give_up(lease, reason, "the queue permits no further delivery")
         except TimeoutError:
             is_done = False
         return Done("failed") if is_done else verdict
@@ -285,6 +285,11 @@ class Worker:
             await self.attempts.note(delivery.message, delivery.past.failed, Last.ENDED, late=delivery.lease.over)
         except Exception:  # what follows must not depend on it: it decides what becomes of the task
             logger.exception("the end of an attempt could not be noted", extra={"action": "attempts"})
+
+
+def _reason_of_last(verdict: Verdict) -> Reason:
+    is_failure = isinstance(verdict, Back) and verdict.reason in set(Failure)
+    return Reason.ATTEMPTS if is_failure else Reason.DIED
 
 
 def _reason(failure: Failure) -> Reason:
