@@ -2,7 +2,7 @@
 
 A message is acknowledged when its notification is stored and published. SQS counts each delivery and moves a message
 away, silently, after `maxReceiveCount` of them; an outage of the topics or of the cache may last for longer than those.
-So messages that are held when it opens stay held, and a process that starts in an outage receives none.
+So messages that are held when the breaker opens stay held, and a process that starts in an outage receives none.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether no task should be received."""
+        """Whether no task should be received: before the first probe, and in an outage."""
         return self._opened.is_set()
 
     def not_ready(self) -> str | None:

@@ -8,17 +8,15 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
 
 from services.common.background import Background
 from services.common.batcher import Batcher
-from services.common.describe import describe_traceback
 from services.common.errors import Transient
 from services.common.news_record import HistoryEntry
-from services.common.notification import MAX_BYTES, Status, failed
+from services.common.notification import MAX_BYTES, failed
 from services.common.task_message import UnreadableTask, read_task, task_id_of
 from services.common.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.tracing import exemplar
@@ -39,7 +37,7 @@ CUT_OFF_SECONDS = 2.0
 DEAD_LETTER_SECONDS = 3_600.0
 """How long a dead letter is tried with one delivery."""
 DEAD_LETTER_PAUSE_CAP_SECONDS = 120.0
-"""Between two tries. Each that has an effect and no answer leaves a dead letter more."""
+"""Between two tries. Each try that has an effect and no answer leaves a duplicate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +155,7 @@ class Conclusion:
         task, message = delivery.task, delivery.message
         entry = HistoryEntry(notification=failed(task.task_id, CONFLICT, _now_ms()))
         # Beside the entry of the first body, which stays.
-        result = Result(task.user_id, entry, field=f"{task.task_id} {message.message_id}")
+        result = Result(task.user_id, entry, field=_conflict_field(task.task_id, message))
         return await self._deliver(delivery.lease, self.results.get(*result.key) or result, "conflict")
 
     async def _deliver(self, lease: Lease, result: Result, outcome: str) -> Verdict:
@@ -186,28 +184,36 @@ class Conclusion:
         except Exception:  # no reason to stop the service
             logger.exception("a history could not be trimmed", extra={"action": "record"})
 
-    async def give_up(self, lease: Lease, reason: Reason, detail: str) -> bool:
-        """Dead-letter a message at the last delivery that SQS permits, and notify its user, as far as either works.
+    async def give_up(self, lease: Lease, reason: Reason, detail: str) -> None:
+        """Conclude a message at its last delivery: by the task's result where there is one, else as failed.
 
-        Afterwards SQS would move the message itself, without a reason or a notification. Nothing is taken for granted
-        here, since an error of the processor itself may have led to it. Returns whether the message can be deleted.
+        An error of the processor itself may have led here, so that whatever can be left out may fail.
+
+        :raises Exception: when it could not be concluded.
         """
         message = lease.message
         task_id, user_id, data = task_id_of(message.attributes, message.message_id), message.group_id, ""
         with suppress(Exception):
             task, fields = read_task(message.body, dict(message.attributes), message.message_id)
             task_id, user_id, data = task.task_id, task.user_id, fields["data"]
-        known = self._kept(user_id or "", task_id, message)
-        if known is not None and known.entry.notification.status is Status.FINISHED:
-            await self.record.store_last(known)  # delivered after a redrive
-            return False
-        is_sent = await _succeeds(send_dead_letter(self.dead_letters, message, reason, detail, lambda: None))
-        if user_id is not None:
-            entry = HistoryEntry(
-                notification=failed(task_id, data[: MAX_BYTES + 1], _now_ms()), message_id=message.message_id
-            )
-            await _succeeds(self.teller.deliver(Result(user_id, entry), on_unstored=lease.give_up_slot))
-        return is_sent
+        if user_id is None:
+            await self._send_dead_letter(lease, reason, detail, lambda: self.results.conclude(message.message_id))
+            return
+        result = self.results.get(user_id, _conflict_field(task_id, message))
+        if result is None:
+            with suppress(Exception):
+                result = await self._find(user_id, task_id, message)
+        if result is None:
+            notification = failed(task_id, data[: MAX_BYTES + 1], _now_ms())
+            entry = HistoryEntry(notification=notification, message_id=message.message_id)
+            result = Result(user_id, entry, dead_letter=(reason, detail))
+            self.results.keep(result)
+        try:
+            await self._deliver(lease, result, "failed")
+        except Transient:
+            if result.dead_letter is not None:  # SQS moves the message itself, without the reason
+                await self.teller.deliver(result, on_unstored=lease.give_up_slot)
+            raise
 
     async def _send_dead_letter(self, lease: Lease, reason: Reason, detail: str, on_sent: Callable[[], None]) -> None:
         """Send the message to the dead-letter queue. Without it the message waits, and leaves its slot to others.
@@ -241,16 +247,8 @@ class Conclusion:
             raise
 
 
-async def _succeeds(step: Coroutine[Any, Any, object]) -> bool:
-    try:
-        await step
-    except Exception as error:  # noqa: BLE001 — the other steps do not depend on it
-        logger.error(  # noqa: TRY400 — described without trusting it
-            "a task that is given up could not be concluded",
-            extra={"action": "give-up", "exception": describe_traceback(error)},
-        )
-        return False
-    return True
+def _conflict_field(task_id: str, message: ReceivedMessage) -> str:
+    return f"{task_id} {message.message_id}"
 
 
 def _sent(result: Result) -> None:

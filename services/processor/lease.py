@@ -35,7 +35,7 @@ class Lease:
         self.lost = False
         self.on_lost: Callable[[], object] = lambda: None
         self.give_up_slot: Callable[[], None] = lambda: None
-        """Lets another task run while this message waits for the history alone."""
+        """Lets another task run while this message waits for the history or the dead-letter queue."""
         self._clock = clock
         self._settled: asyncio.Event | None = None
 

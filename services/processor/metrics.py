@@ -22,7 +22,7 @@ WAITING = Gauge(
 )
 UNSTORED = Gauge(
     "tasks_unstored",
-    "Messages without a slot whose users are notified and whose history entries cannot be written yet.",
+    "Messages without a slot that wait for the history or the dead-letter queue.",
     namespace=PREFIX,
 )
 SLOTS = Gauge("slots", "Tasks that this replica can work on at once.", namespace=PREFIX)

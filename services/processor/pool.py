@@ -23,11 +23,12 @@ EARLY_SECONDS = 1.0
 """How long a message may wait for a slot that was expected to become free; then it goes back for others to take."""
 STOP_SECONDS = 5.0
 """How long cancelled tasks may take to hand their messages back."""
-
+GIVE_UP_SECONDS = 3.0
+"""Of these, how long a task that is cut off at its last delivery may take to be concluded."""
 
 OUTAGE_RETURN_SECONDS = 30
 MAX_WITHOUT_SLOT = 1_000
-"""Messages that may wait for the history without a slot: each keeps its lease and its result."""
+"""Messages that may wait for the history, or the dead-letter queue, without a slot: each keeps its lease."""
 MAX_WITHOUT_SLOT_CHARACTERS = 8_000_000
 """Of their bodies in all, each of which is held about three times."""
 
@@ -127,7 +128,7 @@ class Pool:
         slot = _Slot(self, user_id, len(lease.message.body))
         lease.give_up_slot = slot.give_up
         try:
-            verdict = await self._worker.give_up(lease, await self._verdict(lease), self.most_receives)
+            verdict = await self._verdict(lease)
         except BaseException:  # nothing may hold a message whose task has ended: it comes again when its lease is over
             await self._leases.let_go(lease)
             raise
@@ -149,31 +150,38 @@ class Pool:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 — this runs in one
         if lease.over:
-            return Lost()
+            return await self._give_up_soon(lease, Lost())
         lease.on_lost = task.cancel
         self._working.add(task)
         try:
-            return await self._worker.work(lease)
+            return await self._worker.give_up(lease, await self._worked(lease), self.most_receives)
         except asyncio.CancelledError:
-            if lease.lost:
-                return Lost()
-            # Cut off after its end, such as while a lock was released: only the acknowledgement is left.
-            return self._worker.concluded(lease.message) or Back(self._until_replaced(), "drain")
+            cut_off: Verdict = Lost() if lease.lost else Back(self._until_replaced(), "drain")
+        finally:
+            lease.on_lost = _nothing
+            self._working.discard(task)
+        return await self._give_up_soon(lease, cut_off)
+
+    async def _worked(self, lease: Lease) -> Verdict:
+        try:
+            return await self._worker.work(lease)
         except Exception as error:  # noqa: BLE001 — what the worker could not count as an attempt
             logger.error(  # noqa: TRY400 — the error may be a handler's, which logging could stumble over
                 "the processor itself failed, the message is requeued",
                 extra={"action": "work", "exception": describe_traceback(error)},
             )
             return Back(self._worker.policy.pause_seconds(lease.message.receive_count), BUG)
-        finally:
-            lease.on_lost = _nothing
-            self._working.discard(task)
+
+    async def _give_up_soon(self, lease: Lease, verdict: Verdict) -> Verdict:
+        """What was cut off after its end, such as while a lock was released, has only to be acknowledged."""
+        try:
+            async with asyncio.timeout(GIVE_UP_SECONDS):
+                return await self._worker.give_up(lease, verdict, self.most_receives)
+        except TimeoutError:
+            return verdict
 
     def _until_replaced(self) -> int:
-        """In an outage, leave a message hidden until other processes that end in the same rollout are gone, too.
-
-        Each that received it would spend one of its deliveries.
-        """
+        """In an outage, hide a returned message for a while, or processes that are to end as well would receive it."""
         return OUTAGE_RETURN_SECONDS if self._worker.breaker.is_open else 0
 
     def _give_back(self, early: Sequence[tuple[str, Lease]]) -> None:
@@ -184,7 +192,13 @@ class Pool:
                 self._spawn(self._hand_back(lease, "early"))
 
     async def _hand_back(self, lease: Lease, reason: str) -> None:
-        if not await self._settlement.give_back(lease, 0, reason) and self._draining:
+        seconds = self._until_replaced() if reason == "drain" else 0
+        verdict = await self._give_up_soon(lease, Back(seconds, reason))
+        if isinstance(verdict, Back):
+            is_settled = await self._settlement.give_back(lease, verdict.seconds, verdict.reason)
+        else:
+            is_settled = await self._settlement.settle(lease, verdict)
+        if not is_settled and self._draining:
             self._drained_badly = True
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:

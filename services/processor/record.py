@@ -19,7 +19,7 @@ R = TypeVar("R")
 PAUSE_SECONDS = 5.0
 """How long the cache is left alone after a failure, so that tasks do not all wait for its deadline."""
 FIRST_TRY_SECONDS = 1.0
-"""How long the first write may take; the user waits for it. A cache that takes longer is slow, and not out."""
+"""How long the first write may take, since the user waits for it."""
 TRY_SECONDS = 5.0
 RETRY_SECONDS = (0.2, 1.0)
 """Between two tries while the cache is out; one caller tries at a time."""
@@ -59,6 +59,8 @@ class Record:
         if result.stored or self._news is None:
             result.stored = True
             return True
+        if result.is_superseded:
+            return False
         is_slow = self._clock() < max(self._slow_until, self._out_until)
         return not is_slow and await self._try(self._news, result, FIRST_TRY_SECONDS)
 
@@ -72,7 +74,7 @@ class Record:
                 await self._store_when_writable(result)
 
     async def _store_when_writable(self, result: Result) -> None:
-        """The caller whose turn it is asks for all that wait."""
+        """Try for all that wait: the first success lets the others try as well."""
         if not (self._is_writable or result.is_superseded):
             await asyncio.sleep(random.uniform(*RETRY_SECONDS))
             await self._store_once(result, TRY_SECONDS)
@@ -137,7 +139,8 @@ class Record:
                 )
             RECORD_UNAVAILABLE.labels("write").inc()
             self._slow_until = self._clock() + PAUSE_SECONDS
-            if seconds >= TRY_SECONDS or self._clock() < started + seconds / 2:  # else it may only be slow
+            # A first write that used its time up says that the cache is slow, and not that it is out.
+            if seconds >= TRY_SECONDS or self._clock() < started + seconds / 2:
                 self._out_until = self._slow_until
                 self._is_writable = False
             return False

@@ -35,7 +35,7 @@ class Result:
     published_at: float | None = None
     """When it was first published, epoch seconds; perhaps before it was stored."""
     is_superseded: bool = False
-    """Whether a redrive has given the task another result since: this one is not delivered any more."""
+    """Whether a later result of the task is kept in its place: this one is not delivered any more."""
     kept_at: float = 0.0
 
     @property

@@ -19,7 +19,7 @@ from services.processor.results import Result, Results
 logger = logging.getLogger(__name__)
 
 OUTAGE_RETRY_SECONDS = (0.5, 1.0)
-"""Between two rounds, each of which has retried for `notify_seconds`, as a rule."""
+"""Between two rounds. A round takes `notify_seconds`, unless it fails at once."""
 PROGRESS_DEADLINE_SECONDS = 2.0
 PROGRESS_INTERVAL_SECONDS = 1.0
 """The shortest time between two pieces of progress of one task."""
@@ -62,8 +62,10 @@ class Teller:
         :param on_unstored: called when the user is notified and the history cannot be written yet.
         :raises Transient: when not both were done in time, although other notifications can be delivered.
         """
-        self._results.keep(result)
-        while True:
+        if not result.is_superseded:
+            self._results.keep(result)
+        was_stored = result.stored
+        while not result.is_superseded:
             try:
                 await self._deliver(result, on_unstored)
                 break
@@ -71,7 +73,7 @@ class Teller:
                 if not await self._breaker.is_outage(error):
                     raise
             await asyncio.sleep(random.uniform(*OUTAGE_RETRY_SECONDS))
-        if not result.is_superseded:
+        if not (was_stored or result.is_superseded):
             self._breaker.told()
         self._results.forget(result)
 
@@ -93,7 +95,7 @@ class Teller:
         """Try both at the same time, so that neither waits for the other's outage."""
 
         async def publish() -> None:
-            if result.published_at is None:
+            if result.published_at is None and not result.is_superseded:
                 await self._publish(result, self._notify_seconds)
             if not result.stored:
                 on_unstored()

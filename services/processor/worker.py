@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 BUG = "bug"
 """Why a message is requeued after an error of the processor itself that could not be counted where it happened."""
-GIVE_UP_SECONDS = 60.0
+READ_AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,23 +74,29 @@ class Worker:
         return verdict
 
     async def give_up(self, lease: Lease, verdict: Verdict, most_receives: int | None) -> Verdict:
-        """Give up a message that SQS would move away, silently, instead of delivering it again.
+        """Conclude a message that SQS would move away, silently, instead of delivering it again.
 
-        Errors of the processor itself count as attempts, so that after the last permitted one it is given up, too.
+        The same goes for a task at its last permitted attempt where the processor itself fails.
         """
+        message = lease.message
         if isinstance(verdict, Done):
             return verdict
-        deliveries, is_bug = lease.message.receive_count, isinstance(verdict, Back) and verdict.reason == BUG
-        is_last = deliveries >= most_receives if most_receives is not None else False
-        if not is_last and not (is_bug and self.policy.is_last(deliveries)):
+        if (concluded := self.concluded(message)) is not None:
+            return concluded
+        is_bug = isinstance(verdict, Back) and verdict.reason == BUG
+        is_last = most_receives is not None and message.receive_count >= most_receives
+        if not is_last and not (is_bug and self.policy.is_last(message.receive_count)):
             return verdict
         reason = Reason.INTERNAL if is_bug else _reason_of_last(verdict)
         try:
-            async with asyncio.timeout(GIVE_UP_SECONDS):
-                is_done = await self.conclusion.give_up(lease, reason, "the queue permits no further delivery")
-        except TimeoutError:
-            is_done = False
-        return Done("failed") if is_done else verdict
+            await self.conclusion.give_up(lease, reason, "the queue permits no further delivery")
+        except Exception as error:  # noqa: BLE001 — the message is requeued then, or left alone
+            logger.error(  # noqa: TRY400 — described without trusting it
+                "a task at its last delivery could not be concluded",
+                extra={"action": "give-up", "exception": describe_traceback(error)},
+            )
+            return verdict
+        return Done("failed")
 
     def concluded(self, message: ReceivedMessage) -> Verdict | None:
         """Return the verdict on a message of which nothing but the acknowledgement is left to do."""
@@ -165,15 +171,23 @@ class Worker:
     async def _is_killer(self, delivery: Delivery) -> bool:
         """Tell whether the task is given up unrun.
 
-        In an outage of Momento it waits for the end: the deliveries that were spent on it do not count.
+        In an outage of Momento it waits until the outage is over.
 
-        :raises Transient, PermanentError: when the cache does not answer all the same.
+        :raises PermanentError: when the cache refuses to answer.
         """
         message = delivery.message
         if is_killer(delivery.past, message.receive_count, self.policy) and delivery.past.last is Last.UNREADABLE:
-            await self.breaker.until_works()
-            delivery.past = await self.attempts.read(message)
+            delivery.past = await self._read_past(message)
         return is_killer(delivery.past, message.receive_count, self.policy)
+
+    async def _read_past(self, message: ReceivedMessage) -> Past:
+        while True:
+            await self.breaker.until_works()
+            try:
+                return await self.attempts.read(message)
+            except Transient as error:
+                logger.warning("the attempts cannot be read yet: %s", error, extra={"action": "attempts"})
+            await asyncio.sleep(READ_AGAIN_SECONDS)
 
     def _is_requeued(self, delivery: Delivery) -> bool:
         """Tell whether a task that has to run isolated is left to other replicas, so that it holds no slot here."""

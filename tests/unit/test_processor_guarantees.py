@@ -327,6 +327,35 @@ def test_what_is_cut_off_at_its_last_permitted_delivery_is_not_moved_in_silence(
     assert len(world.dead_letters) == 1
 
 
+@pytest.mark.parametrize("end", ["drain", "kill"])
+@pytest.mark.parametrize("seconds", [0.0, 50.0, 2_000.0])
+def test_the_last_permitted_delivery_in_an_outage_is_concluded_when_it_is_over(end: str, seconds: float) -> None:
+    last = 2 * SETTINGS.max_attempts
+    tasks = [(0.5, True, False), (0.5, False, False)]
+    schedule = [(0.1, "momento out"), (seconds, "all well"), (30.0, end)]
+    world = run_in_virtual_time(play(tasks, schedule, deliveries_before=last - 1))
+    assert world.queue.moved == []
+    assert world.momento.history(USER) == {"0": "failed", "1": "finished"}
+    assert set(world.momento.published) == {("0", "failed"), ("1", "finished")}
+    assert [task_of(body) for body in world.dead_letters.bodies] == ["0"]
+
+
+@pytest.mark.parametrize("end", ["drain", "leases lost"])
+def test_a_task_that_is_cut_off_at_its_last_delivery_has_one_end(end: str) -> None:
+    """At any moment: what has finished stays finished, and there is one dead letter at most."""
+    last = 2 * SETTINGS.max_attempts
+    for moment in MOMENTS:
+        world = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before=last - 1))
+        statuses = world.momento.history(USER)
+        finished = sum((process.finished for process in world.ended), Counter[str]())
+        assert world.queue.moved == [], f"at {moment} s"
+        assert set(statuses) == {"0", "1", "2"}, f"at {moment} s"
+        assert set(world.momento.published) == set(statuses.items()), f"at {moment} s"
+        assert {task_id for task_id, status in statuses.items() if status == "finished"} == set(finished)
+        letters = Counter(task_of(body) for body in world.dead_letters.bodies)
+        assert letters == Counter(task_id for task_id, status in statuses.items() if status == "failed"), moment
+
+
 MOMENTS = [moment * 0.001 for moment in range(90)]
 """Each call of the simulated queue and Momento takes milliseconds, so that these lie between any two of them."""
 SHORT = [(0.02, False, False), (0.02, True, False), (0.02, False, True)]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -28,6 +29,8 @@ class Slow:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.begun: list[str] = []
+
+    breaker = SimpleNamespace(is_open=False)
 
     async def give_up(self, lease: Lease, verdict: Verdict, most_receives: int | None) -> Verdict:
         return verdict

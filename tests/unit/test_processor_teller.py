@@ -256,6 +256,21 @@ async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: 
     assert ["later" in text for text in topic.told] == [False, True, True]
 
 
+async def test_what_was_replaced_while_it_waited_is_not_delivered(topic: Topic, clock: HandClock) -> None:
+    """Its dead letter could not be sent for a while."""
+    cache, results = Cache(), Results()
+    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    tells = teller(topic, clock, record, results=results)
+    earlier, later = (done(text=text) for text in ("earlier", "later"))
+    results.keep(earlier)
+    for result in (later, earlier):
+        await tells.deliver(result, nothing)
+    (stored,) = cache.dictionaries["news:user"].values()
+    assert b"later" in stored
+    assert topic.told == ["user Finished task: later"]
+    assert results.get("user", "1") is None
+
+
 async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_message_is_requeued(
     topic: Topic, clock: HandClock
 ) -> None:
