@@ -184,7 +184,7 @@ class Conclusion:
         except Exception:  # no reason to stop the service
             logger.exception("a history could not be trimmed", extra={"action": "record"})
 
-    async def give_up(self, lease: Lease, reason: Reason, detail: str) -> None:
+    async def give_up(self, lease: Lease, reason: Reason, detail: str) -> Verdict:
         """Conclude a message at its last delivery: by the task's result where there is one, else as failed.
 
         An error of the processor itself may have led here, so that whatever can be left out may fail.
@@ -198,7 +198,7 @@ class Conclusion:
             task_id, user_id, data = task.task_id, task.user_id, fields["data"]
         if user_id is None:
             await self._send_dead_letter(lease, reason, detail, lambda: self.results.conclude(message.message_id))
-            return
+            return Done("unreadable")
         result = self.results.get(user_id, _conflict_field(task_id, message))
         if result is None:
             with suppress(Exception):
@@ -209,7 +209,7 @@ class Conclusion:
             result = Result(user_id, entry, dead_letter=(reason, detail))
             self.results.keep(result)
         try:
-            await self._deliver(lease, result, "failed")
+            return await self._deliver(lease, result, result.entry.notification.status.value)
         except Transient:
             if result.dead_letter is not None:  # SQS moves the message itself, without the reason
                 await self.teller.deliver(result, on_unstored=lease.give_up_slot)

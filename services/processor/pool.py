@@ -27,6 +27,7 @@ GIVE_UP_SECONDS = 3.0
 """Of these, how long a task that is cut off at its last delivery may take to be concluded."""
 
 OUTAGE_RETURN_SECONDS = 30
+"""How long a message that is returned in an outage stays hidden."""
 MAX_WITHOUT_SLOT = 1_000
 """Messages that may wait for the history, or the dead-letter queue, without a slot: each keeps its lease."""
 MAX_WITHOUT_SLOT_CHARACTERS = 8_000_000
@@ -173,7 +174,7 @@ class Pool:
             return Back(self._worker.policy.pause_seconds(lease.message.receive_count), BUG)
 
     async def _give_up_soon(self, lease: Lease, verdict: Verdict) -> Verdict:
-        """What was cut off after its end, such as while a lock was released, has only to be acknowledged."""
+        """Conclude what is cut off, in the little time there is. A task that had ended is only acknowledged."""
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
                 return await self._worker.give_up(lease, verdict, self.most_receives)

@@ -89,14 +89,13 @@ class Worker:
             return verdict
         reason = Reason.INTERNAL if is_bug else _reason_of_last(verdict)
         try:
-            await self.conclusion.give_up(lease, reason, "the queue permits no further delivery")
+            return await self.conclusion.give_up(lease, reason, "the queue permits no further delivery")
         except Exception as error:  # noqa: BLE001 — the message is requeued then, or left alone
             logger.error(  # noqa: TRY400 — described without trusting it
                 "a task at its last delivery could not be concluded",
                 extra={"action": "give-up", "exception": describe_traceback(error)},
             )
             return verdict
-        return Done("failed")
 
     def concluded(self, message: ReceivedMessage) -> Verdict | None:
         """Return the verdict on a message of which nothing but the acknowledgement is left to do."""
