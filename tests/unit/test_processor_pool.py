@@ -2,8 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
@@ -15,12 +13,12 @@ from services.processor.outcome import Done, Verdict
 from services.processor.pool import Pool
 from services.processor.settlement import Settlement
 from services.processor.slots import Slots
-from services.processor.worker import Worker
 from tests.support.fake_task_queue import FakeTaskQueue, received
+from tests.support.fake_worker import FakeWorker
 from tests.support.soon import soon
 
 
-class Slow:
+class Slow(FakeWorker):
     """Tasks that end when they are let."""
 
     def acknowledged(self, message: ReceivedMessage) -> None:
@@ -29,11 +27,6 @@ class Slow:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.begun: list[str] = []
-
-    breaker = SimpleNamespace(is_open=False)
-
-    async def give_up(self, lease: Lease, verdict: Verdict, most_receives: int | None) -> Verdict:
-        return verdict
 
     async def work(self, lease: Lease) -> Verdict:
         self.begun.append(lease.message.receipt_handle)
@@ -50,7 +43,7 @@ class World:
         self.leases = LeaseKeeper(self.queue.as_queue(), visibility_seconds=30)
         self.settlement = Settlement(self.queue.as_queue(), self.leases)
         self.slow = Slow()
-        worker = cast("Worker", self.slow)
+        worker = self.slow.as_worker()
         self.pool = Pool(worker, self.slots, self.leases, self.settlement, on_free=lambda: None)
 
     def accept(self, *users: str, ahead: bool = True) -> list[str]:
@@ -134,7 +127,7 @@ class Unstored(Slow):
 @pytest.fixture
 def unstored(world: World) -> World:
     world.slow = Unstored()
-    world.pool._worker = cast("Worker", world.slow)
+    world.pool._worker = world.slow.as_worker()
     return world
 
 

@@ -6,7 +6,6 @@ novuhq/novu#12437: a heartbeat fires after the delete, there.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, cast
 
 import pytest
 
@@ -19,6 +18,7 @@ from services.processor.pool import Pool
 from services.processor.settlement import Settlement
 from services.processor.slots import Slots
 from tests.support.fake_task_queue import FakeTaskQueue, received
+from tests.support.fake_worker import FakeWorker
 from tests.support.hand_clock import HandClock
 from tests.support.soon import soon
 
@@ -60,7 +60,7 @@ class World:
         """Drain a pool in which the message waits for its user's share."""
         slots: Slots[Lease] = Slots(1, 1.0)
         slots.wait("user", self.lease)
-        pool = Pool(cast("Any", None), slots, self.keeper, self.settlement, on_free=lambda: None)
+        pool = Pool(FakeWorker().as_worker(), slots, self.keeper, self.settlement, on_free=lambda: None)
         pool.begin_drain()
         await pool.until_settled(10)
 
