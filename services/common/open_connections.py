@@ -7,14 +7,14 @@ from typing import Protocol
 from services.common.memory import MemoryBudget
 from services.common.metrics import CONNECTIONS_CLOSED
 
-MAX_FILES = 65_536
-"""Many hard limits are far higher; nothing needs more."""
+MAX_FILES = 8_192
+"""Enough for 2,000 connections on each of two ports; some systems refuse more than 10,240 (macOS)."""
 OTHER_FILES = 200
 """What the process keeps of its limit for other than connections of one port: sockets to AWS, logs, libraries."""
 
 
 def raise_file_limit() -> None:
-    """Raise the soft limit of open files, which often is 1,024, to the hard one."""
+    """Raise the soft limit of open files, which often is 1,024, as far as is needed and the hard one permits."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = MAX_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_FILES)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -38,7 +38,6 @@ class Breaker:
         self._opened.set()
         self._closed = asyncio.Event()
         self._is_outage = False
-        self._is_tried = False
         self._probing = asyncio.Lock()
         RECEIVING_PAUSED.set(0)
 
@@ -49,7 +48,7 @@ class Breaker:
 
     def not_ready(self) -> str | None:
         """Say for /readyz that the first probe has not ended. An outage does not make a processor unready."""
-        return None if self._is_tried else "No notification was tried yet."
+        return "No notification was tried yet." if self.is_open and not self._is_outage else None
 
     async def is_outage(self, error: Exception) -> bool:
         """Tell whether notifications in general cannot be delivered, now that one could not be because of `error`."""
@@ -65,7 +64,6 @@ class Breaker:
 
     def told(self) -> None:
         """Note that a notification was stored and published."""
-        self._is_tried = True
         if not self.is_open:
             return
         self._opened.clear()
@@ -108,7 +106,6 @@ class Breaker:
             await self._until_closed()
 
     def _failed(self, error: Exception) -> None:
-        self._is_tried = True
         self._opened.set()
         self._closed.clear()
         if not self._is_outage:

@@ -24,7 +24,6 @@ promised for longer."""
 HAD_TO_WAIT_SECONDS = 0.5
 """An answer that took this long had nothing to bring at first."""
 RETRY_CAP_SECONDS = 10.0
-NOT_YET_SECONDS = 0.1
 _MOST_POLLERS = 10
 
 
@@ -37,7 +36,6 @@ class Accept(Protocol):
 class Poller:
     """Asks the queue for work: one idle poller, more while receives come back full.
 
-    :param not_yet: a reason to take no work at first, such as that its news could not be told.
     :param on_reached: called once, with the queue's attributes, before the first poll.
     :param is_paused: whether no work is to be taken for now; call `wake` when that is over.
     """
@@ -47,7 +45,6 @@ class Poller:
         queue: TaskQueue,
         slots: Slots[Any],
         accept: Accept,
-        not_yet: Callable[[], str | None],
         *,
         wait_seconds: int,
         visibility_seconds: int,
@@ -57,7 +54,6 @@ class Poller:
         self._queue = queue
         self._slots = slots
         self._accept = accept
-        self._not_yet = not_yet
         self._on_reached = on_reached
         self._is_paused = is_paused
         self._wait_seconds = wait_seconds
@@ -125,8 +121,6 @@ class Poller:
                 self._reached()
                 self._on_reached(attributes)
                 break
-        while not self._stopping.is_set() and self._not_yet() is not None:
-            await self._pause(NOT_YET_SECONDS)
 
     async def _next(self) -> int:
         """Wait until there may be something to ask for; answers how many messages are worth a call."""

@@ -155,7 +155,7 @@ class Pool:
         lease.on_lost = task.cancel
         self._working.add(task)
         try:
-            return await self._worker.give_up(lease, await self._worked(lease), self.most_receives)
+            return await self._worker.give_up(lease, await self._worked(lease), is_last=self._is_last(lease))
         except asyncio.CancelledError:
             cut_off: Verdict = Lost() if lease.lost else Back(self._until_replaced(), "drain")
         finally:
@@ -177,9 +177,13 @@ class Pool:
         """Conclude what is cut off, in the little time there is. A task that had ended is only acknowledged."""
         try:
             async with asyncio.timeout(GIVE_UP_SECONDS):
-                return await self._worker.give_up(lease, verdict, self.most_receives)
+                return await self._worker.give_up(lease, verdict, is_last=self._is_last(lease))
         except TimeoutError:
             return verdict
+
+    def _is_last(self, lease: Lease) -> bool:
+        """Tell whether SQS would move the message instead of delivering it again."""
+        return self.most_receives is not None and lease.message.receive_count >= self.most_receives
 
     def _until_replaced(self) -> int:
         """In an outage, hide a returned message for a while, or processes that are to end as well would receive it."""
@@ -188,8 +192,7 @@ class Pool:
     def _give_back(self, early: Sequence[tuple[str, Lease]]) -> None:
         """Give back what still waits for a slot that has not become free after all, and may be delivered again."""
         for user_id, lease in early:
-            is_last = self.most_receives is not None and lease.message.receive_count >= self.most_receives
-            if not is_last and not lease.over and self._slots.give_up(user_id, lease):
+            if not self._is_last(lease) and not lease.over and self._slots.give_up(user_id, lease):
                 self._spawn(self._hand_back(lease, "early"))
 
     async def _hand_back(self, lease: Lease, reason: str) -> None:

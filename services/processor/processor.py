@@ -74,7 +74,6 @@ class Processor:
             queue,
             slots,
             self._pool.accept,
-            momento.not_ready,
             wait_seconds=settings.receive_wait_seconds,
             visibility_seconds=settings.visibility_timeout_seconds,
             on_reached=self._reached,

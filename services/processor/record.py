@@ -59,8 +59,6 @@ class Record:
         if result.stored or self._news is None:
             result.stored = True
             return True
-        if result.is_superseded:
-            return False
         is_slow = self._clock() < max(self._slow_until, self._out_until)
         return not is_slow and await self._try(self._news, result, FIRST_TRY_SECONDS)
 

@@ -62,8 +62,9 @@ class Teller:
         :param on_unstored: called when the user is notified and the history cannot be written yet.
         :raises Transient: when not both were done in time, although other notifications can be delivered.
         """
-        if not result.is_superseded:
-            self._results.keep(result)
+        if result.is_superseded:
+            return
+        self._results.keep(result)
         was_stored = result.stored
         while not result.is_superseded:
             try:

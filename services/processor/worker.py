@@ -73,10 +73,12 @@ class Worker:
             _describe(processed, task_id, message, verdict)
         return verdict
 
-    async def give_up(self, lease: Lease, verdict: Verdict, most_receives: int | None) -> Verdict:
+    async def give_up(self, lease: Lease, verdict: Verdict, *, is_last: bool) -> Verdict:
         """Conclude a message that SQS would move away, silently, instead of delivering it again.
 
         The same goes for a task at its last permitted attempt where the processor itself fails.
+
+        :param is_last: whether this is the last delivery that the queue permits.
         """
         message = lease.message
         if isinstance(verdict, Done):
@@ -84,7 +86,6 @@ class Worker:
         if (concluded := self.concluded(message)) is not None:
             return concluded
         is_bug = isinstance(verdict, Back) and verdict.reason == BUG
-        is_last = most_receives is not None and message.receive_count >= most_receives
         if not is_last and not (is_bug and self.policy.is_last(message.receive_count)):
             return verdict
         reason = Reason.INTERNAL if is_bug else _reason_of_last(verdict)

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from local.supervisor.taken import is_taken
+from services.common.open_connections import MAX_FILES
 from tests.support.small_process import SmallProcess, free_ports, small_process
 
 SMALL = "tests.support.small_service"
@@ -46,13 +47,13 @@ async def test_it_starts_serves_and_ends_with_status_0_on_sigterm() -> None:
     assert actions == ["start", "request", "stop", "clean", "stop"]
 
 
-async def test_it_raises_its_soft_limit_of_open_files_to_the_hard_one() -> None:
+async def test_it_raises_its_soft_limit_of_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))  # inherited by the process
     try:
         with started() as service:
             raised, _ = resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
-            assert raised == min(hard, 65_536) if hard > 0 else 65_536
+            assert raised == (min(hard, MAX_FILES) if hard > 0 else MAX_FILES)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 

@@ -16,5 +16,5 @@ class FakeWorker:
     def as_worker(self) -> Worker:
         return cast("Worker", self)
 
-    async def give_up(self, lease: Lease, verdict: Verdict, most_receives: int | None) -> Verdict:
+    async def give_up(self, lease: Lease, verdict: Verdict, *, is_last: bool) -> Verdict:
         return verdict

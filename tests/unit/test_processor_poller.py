@@ -1,7 +1,7 @@
 """Polling: as many messages as there are slots, more pollers while the queue gives plenty, and an orderly end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -16,7 +16,7 @@ from tests.support.soon import soon
 class Polling:
     """A poller over a queue that answers when it is told to; whatever comes takes a slot."""
 
-    def __init__(self, capacity: int, not_yet: Callable[[], str | None], share: float) -> None:
+    def __init__(self, capacity: int, share: float) -> None:
         self.is_paused = False
         self.queue = FakeTaskQueue()
         self.slots = Slots[ReceivedMessage](capacity, share)
@@ -24,7 +24,6 @@ class Polling:
             self.queue.as_queue(),
             self.slots,
             self._accept,
-            not_yet,
             wait_seconds=20,
             visibility_seconds=30,
             is_paused=lambda: self.is_paused,
@@ -52,10 +51,8 @@ class Polling:
 
 
 @asynccontextmanager
-async def polling(
-    capacity: int, not_yet: Callable[[], str | None] = lambda: None, share: float = 1.0
-) -> AsyncIterator[Polling]:
-    world = Polling(capacity, not_yet, share)
+async def polling(capacity: int, share: float = 1.0) -> AsyncIterator[Polling]:
+    world = Polling(capacity, share)
     running = asyncio.create_task(world.poller.run())
     try:
         yield world
@@ -239,12 +236,13 @@ async def test_an_answer_that_cannot_be_understood_is_no_reason_to_spin_or_to_st
 
 
 async def test_no_poll_is_made_while_its_news_could_not_be_told() -> None:
-    reasons: list[str | None] = ["no key"]
-    async with polling(10, lambda: reasons[0]) as world:
+    async with polling(10) as world:
+        world.is_paused = True  # before its first step
         await soon(lambda: world.poller.not_ready() is None)
         await asyncio.sleep(0.15)
         assert world.queue.asked == []
-        reasons[0] = None
+        world.is_paused = False
+        world.poller.wake()
         await soon(lambda: len(world.queue.asked) == 1)
 
 
@@ -309,9 +307,10 @@ async def test_a_hurried_stop_awaits_nothing() -> None:
 
 async def test_a_stop_before_the_first_poll_ends_at_once() -> None:
     """Told to stop and cancelled in the same moment, as in a drain that has nothing to wait for."""
-    world = Polling(1, not_yet=lambda: "the news cannot be told yet", share=1.0)
+    world = Polling(1, share=1.0)
+    world.is_paused = True
     running = asyncio.create_task(world.poller.run())
-    await asyncio.sleep(0.03)  # it waits for what is not yet
+    await asyncio.sleep(0.03)  # it is paused
     await world.poller.stop(0, world.hurried)
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=2)
