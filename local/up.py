@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from local.errors import LocalError
+from local.origins import BadOriginsError
 from local.outputs import Outputs
 from local.plan import BadQuotasError, Plan
 from local.ports import BadPortBaseError, Ports, ports_from
@@ -31,7 +32,7 @@ def main(environ: Mapping[str, str], planned: Callable[[Ports, Mapping[str, str]
         with only_one(plan.state / "lock", plan.ports.base):
             require_free(plan.ports)
             return asyncio.run(until_stopped(plan, console))
-    except (BadPortBaseError, BadQuotasError, AlreadyRunningError, PortTakenError) as error:
+    except (BadPortBaseError, BadQuotasError, BadOriginsError, AlreadyRunningError, PortTakenError) as error:
         console.complain(str(error))
         return 2
     except KeyboardInterrupt:
@@ -64,7 +65,7 @@ async def run(plan: Plan, console: Console) -> None:
     async with crew(console) as members:
         await members.muster(plan.emulators())
         await members.muster(plan.system(Outputs.read(plan.outputs_file)))
-        console.say(welcome(plan.ports, time.monotonic() - started))
+        console.say(welcome(plan.ports, plan.keys, time.monotonic() - started))
         await members.watch()
 
 

@@ -120,14 +120,7 @@ class BrowserStack:
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:
         outputs = self.local.outputs
-        environment = self.local.environment("processor")
-        async with get_session().create_client(
-            "ssm",
-            region_name=environment["AWS_DEFAULT_REGION"],
-            endpoint_url=self.local.aws_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        ) as ssm:
+        async with get_session().create_client("ssm", **self.local.aws_client()) as ssm:
             found = await ssm.get_parameter(Name=outputs.momento_api_key_param_name, WithDecryption=True)
         credentials = credential_provider(found["Parameter"]["Value"], momento_grpc_url(self.local.ports))
         async with TopicClientAsync(TopicConfigurations.Default.latest(), credentials) as topics:
