@@ -33,7 +33,8 @@ class LocalStack:
     def __init__(self, folder: Path, extra: Mapping[str, Mapping[str, str]] | None = None) -> None:
         """`extra` adds to the environment of single programs: `{"processor": {"ECHO_SECONDS": "1"}}`."""
         self.ports = Ports(free_port_base())
-        self.plan = Plan(self.ports, {**os.environ, **SHELL}, folder)
+        shell = {**os.environ, **SHELL, "LOCAL_ORIGINS": f"http://localhost:{self.developers_port}"}
+        self.plan = Plan(self.ports, shell, folder)
         self._extra = dict(extra or {})
         self._programs: dict[str, Program] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -63,6 +64,11 @@ class LocalStack:
     @property
     def outputs(self) -> Outputs:
         return Outputs.read(self.plan.outputs_file)
+
+    @property
+    def developers_port(self) -> int:
+        """Free for a page of the developer's own, which LOCAL_ORIGINS names."""
+        return self.ports.base + 3
 
     @property
     def page_url(self) -> str:
