@@ -33,13 +33,14 @@ def middleware(access: WebAccess, is_navigable: Callable[[str], bool] = lambda _
 def cors(
     access: WebAccess, exposed: str = "", applies: Callable[[str], bool] = lambda _: True
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """For `app.on_response_prepare`: let pages of allowed origins read answers.
+    """For `app.on_response_prepare`: let pages of allowed origins read answers, and none include them.
 
     :param exposed: response headers that they may read besides the usual ones.
     :param applies: whether they may read what is at a path.
     """
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         if not applies(request.path):
             return
         response.headers[hdrs.VARY] = hdrs.ORIGIN

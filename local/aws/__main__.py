@@ -15,6 +15,8 @@ def check_signatures_of_root_keys() -> None:
     With AUTH it checks those of IAM users only and takes its root keys (`test`, account numbers, AWS_ACCESS_KEY_ID) at
     their word. All of them have AWS_SECRET_ACCESS_KEY for their secret.
     """
+    if not hasattr(iam_evaluator, "_is_root_key"):
+        raise RuntimeError("This version of MiniStack decides elsewhere whose signature it checks.")
     iam_evaluator._is_root_key = lambda _key_id: False
 
 

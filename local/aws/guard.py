@@ -30,6 +30,7 @@ _SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/\s,]+/.*")
 _UNSIGNED_TARGET = "AWSCognitoIdentityProviderService."
 """What browsers call without credentials. MiniStack knows which operations of Cognito may be called so."""
 _CORS_ORIGIN = b"access-control-allow-origin"
+_OF_EVERY_ANSWER = ((b"vary", b"Origin"), (b"cross-origin-resource-policy", b"same-origin"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _with_cors(send: Send, facts: Facts) -> Send:
         if message["type"] == "http.response.start":
             kept = [(name, value) for name, value in message["headers"] if name.lower() != _CORS_ORIGIN]
             allowed = [(_CORS_ORIGIN, origin.encode("latin-1")) for origin in facts.values("origin")]
-            message = {**message, "headers": [*kept, *allowed, (b"vary", b"Origin")]}
+            message = {**message, "headers": [*kept, *allowed, *_OF_EVERY_ANSWER]}
         await send(message)
 
     return sending

@@ -233,6 +233,7 @@ def test_the_page_and_the_developers_own_page_are_served(stack: LocalStack, name
         answer = asked(port, "OPTIONS", path, f"Host: localhost:{port}", *preflight)
         assert answer.status in {200, 204}
         assert f"access-control-allow-origin: {origin}" in answer.head
+        assert "cross-origin-resource-policy: same-origin" in answer.head
         assert answer.head.count("access-control-allow-origin") == 1
 
 
