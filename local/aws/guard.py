@@ -7,7 +7,7 @@ made to be reached by strangers.
 import hmac
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from local.web_access import Facts, Refused, WebAccess
@@ -39,7 +39,7 @@ class Guard:
 
     app: Application
     access: WebAccess
-    secret: str
+    secret: str = field(repr=False)
     """The secret access key; with it as bearer token the mails can be read."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:

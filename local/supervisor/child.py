@@ -16,6 +16,8 @@ from local.supervisor.lines import lines
 from local.supervisor.probe import until_ready
 
 LAST_LINES = 15
+END_WITHIN_SECONDS = 5.0
+"""For the operating system to end a process that was killed."""
 OUTPUT_ENDS_WITHIN_SECONDS = 2.0
 """A grandchild may hold the output open after its parent; nobody waits longer for its last words."""
 
@@ -93,7 +95,9 @@ class Child:
         """Kill what is left of it, and wait until nothing of it is left in the event loop either."""
         if self.process.returncode is None:
             self.kill()
-        await self.process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_WITHIN_SECONDS):
+                await self.process.wait()
         await self._close_output()
 
     async def _close_output(self) -> None:
