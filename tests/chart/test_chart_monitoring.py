@@ -84,7 +84,7 @@ def expression(alert: str, values: Object) -> str:
     ],
 )
 def test_nobody_is_missed_who_is_not_to_be_seen(values: Object, missed: set[str]) -> None:
-    told = expression("ServiceDown", values)
+    told = expression("NotificationApiServiceDown", values)
     assert set(re.findall(r'absent\(up\{[^}]*service="(\w+)"\}\)', told)) == missed
     assert told.count("absent(") == len(missed)
     assert told.count("== 0") == 2

@@ -101,7 +101,7 @@ def test_runbooks_are_told_by_where_they_are_served_and_are_no_link_where_nobody
 
 def test_an_operator_that_nobody_scrapes_is_not_missed() -> None:
     every, left = alerts(), alerts(podMonitor={"enabled": False})
-    assert every.keys() - left.keys() == {"OperatorDown"}
+    assert every.keys() - left.keys() == {"NotificationApiOperatorDown"}
     assert not any("absent(" in rule["expr"] for rule in left.values())
 
 

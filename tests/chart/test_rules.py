@@ -17,6 +17,7 @@ OPERATOR_RULES = sorted((ROOT / "charts/notification-operator/rules").glob("*.ya
 RULES = [*STAGE_RULES, *OPERATOR_RULES]
 ALERTS = [path for path in RULES if path.name != "slo.yaml"]
 UNIT_TESTS = ROOT / "tests/chart/rules"
+PREFIX = "NotificationApi"
 # What the chart narrows to its own release; every selector has it, so that no stage hears of another.
 SCOPE = 'namespace=~".+",stage=~".+"'
 
@@ -61,7 +62,8 @@ def test_its_unit_test_has_both_cases(path: Path) -> None:
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
 def test_it_says_what_to_do(path: Path) -> None:
     alert = alert_of(path)
-    assert re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"]).lower() == path.stem
+    assert alert["alert"].startswith(PREFIX)
+    assert re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"].removeprefix(PREFIX)).lower() == path.stem
     assert alert["labels"] == {"severity": alert["labels"]["severity"]}
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
