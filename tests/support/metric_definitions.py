@@ -17,7 +17,7 @@ SERVICES = (
     *(services.ingest.metrics, services.processor.metrics, services.token.metrics),
 )
 TARGET = frozenset({"namespace", "stage", "service", "pod"})
-"""What the PodMonitor adds to a service's series; the operator's own say which stage they are about."""
+"""What the PodMonitor adds to a service's series; the operator's own say which stage they are about, and have the job."""
 ENDINGS = {
     "counter": ("_total", "_created"),
     "histogram": ("_bucket", "_sum", "_count", "_created"),
@@ -44,7 +44,7 @@ def labels_by_sample() -> dict[str, set[str]]:
         for name in samples_of(metric)
     }
     for metric in metrics_of(k8s.operator.metrics):
-        found |= {name: _labels(metric, name) for name in samples_of(metric)}
+        found |= {name: _labels(metric, name) | {"job"} for name in samples_of(metric)}
     return found
 
 
