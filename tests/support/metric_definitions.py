@@ -17,7 +17,7 @@ SERVICES = (
     *(services.ingest.metrics, services.processor.metrics, services.token.metrics),
 )
 TARGET = frozenset({"namespace", "stage", "service", "pod"})
-"""What the PodMonitor adds to a service's series; the operator's own say which stage they are about, and have the job."""
+"""What the PodMonitor adds to a service's series; the operator's own say which stage they are about."""
 ENDINGS = {
     "counter": ("_total", "_created"),
     "histogram": ("_bucket", "_sum", "_count", "_created"),
@@ -56,7 +56,7 @@ def unknown_labels(expression: str, legend: str = "") -> list[str]:
         for name, matchers in re.findall(r"(?<![\w:$])([a-z][\w:]+)\{([^}]*)\}", expression)
     ]
     bare = [ours[name] for name in re.findall(r"(?<![\w:])notification_api_\w+(?![\w{])", expression) if name in ours]
-    common = set.intersection(*bare, *(labels for _, labels, _ in selectors))
+    common = set.intersection(*bare, *(labels for _, labels, _ in selectors)) if bare or selectors else set()
     groupings = re.findall(r"\b(?:by|on) \(([^)]*)\)", expression)
     kept = [label for grouping in groupings for label in grouping.split(", ")] + re.findall(r"\{\{(\w+)\}\}", legend)
     wrong = [f"{name}: no label {label}" for name, labels, asked in selectors for label in asked if label not in labels]
