@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
+from tests.support.alert_causes import causes
 from tests.support.metric_definitions import labels_by_sample, unknown_labels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,13 +72,35 @@ def test_it_says_what_to_do(path: Path) -> None:
     runbook = (ROOT / alert["annotations"]["runbook_url"]).read_text()
     headings = re.findall(r"^## (.+)$", runbook, re.MULTILINE)
     assert runbook.startswith(f"# {alert['alert']}\n")
-    assert headings == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+    assert headings == ["Meaning", "Impact", "Fires with", "Diagnosis", "Mitigation"]
+    assert re.search(
+        r"^## Impact\n(Users are affected|Users may be affected|No user is affected)", runbook, re.MULTILINE
+    )
 
 
 def test_every_runbook_is_that_of_an_alert() -> None:
     runbooks = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")}
     alerts = {alert_of(path)["alert"] for path in ALERTS}
     assert runbooks == alerts
+
+
+def test_links_between_runbooks_lead_somewhere() -> None:
+    for path in (ROOT / "docs/runbooks").glob("*.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_a_runbook_of_a_critical_alert_names_what_fires_with_it() -> None:
+    for cause in causes(ROOT / "tests/chart/causes").values():
+        for minute, alerts in cause["firing"].items():
+            names = [alert.split()[1] for alert in alerts]
+            for alert in alerts if minute <= 34 else []:
+                if alert.startswith("critical "):
+                    name = alert.split()[1]
+                    runbook = (ROOT / f"docs/runbooks/{PREFIX}{name}.md").read_text()
+                    related = runbook.split("## Fires with")[1].split("## Diagnosis")[0]
+                    missing = [one for one in names if one != name and f"[{PREFIX}{one}]" not in related]
+                    assert missing == [], f"{name}: {cause['description']}"
 
 
 @pytest.mark.parametrize("path", STAGE_RULES, ids=lambda path: path.stem)
