@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.support.alert_causes import causes, promtool_test
+from tests.support.alert_causes import broken, causes, promtool_test
 from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, of_kind, render
+from tests.support.metric_definitions import TARGET, labels_by_sample
 
 CAUSES = causes(Path(__file__).parent / "causes")
 each_cause = pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
@@ -38,6 +39,16 @@ def test_these_alerts_fire_and_no_other(cause: dict[str, Any], rule_files: list[
     file.write_text(promtool_test(cause, rule_files))
     ran = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, timeout=50)
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@each_cause
+def test_its_series_are_ones_that_the_code_exports(cause: dict[str, Any]) -> None:
+    known = labels_by_sample() | dict.fromkeys(("up", "process_start_time_seconds"), TARGET)
+    for name in broken(cause["series"]):
+        metric, _, inner = name.removesuffix("}").partition("{")
+        assert metric in known, name
+        labels = {part.split("=")[0] for part in inner.split(",")}
+        assert labels <= {*known[metric], *TARGET, "job"}, name
 
 
 @each_cause
