@@ -153,14 +153,16 @@ def full_pipe() -> Iterator[tuple[int, int]]:
 
 
 def dropped() -> float:
-    return LOG_LINES_DROPPED._value.get()
+    value: float = LOG_LINES_DROPPED._value.get()
+    return value
 
 
 def writer_to(descriptor: int, max_queued_bytes: int) -> logging.Logger:
     handler = LogWriter(descriptor, max_queued_bytes)
     handler.setFormatter(_ContextFormatter(("levelname", "name", "message")))
-    log = logging.Logger("x")
-    log.addHandler(handler)
+    log = logging.getLogger(f"test-{descriptor}")
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
     return log
 
 
