@@ -18,8 +18,6 @@ READ: dict[str, Callable[..., Any]] = {
     "ingest": services.ingest.settings.read_settings,
     "processor": services.processor.settings.read_settings,
 }
-NOT_READ_AT_START = {"ECHO_SECONDS"}
-"""By the handler that comes with the processor, at each task."""
 
 
 def tries(name: str) -> list[Any]:
@@ -39,7 +37,7 @@ CASES = [
     pytest.param(component, name, value, id=f"{component}-{name}-{value}")
     for component in READ
     for name in BOUNDS
-    if takes(component, name) and name not in NOT_READ_AT_START
+    if takes(component, name)
     for value in tries(name)
 ]
 
