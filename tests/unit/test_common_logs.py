@@ -230,4 +230,6 @@ if os.fork() == 0:
     os._exit(0)
 os.wait()
 """
-    assert sorted(line["message"] for line in run(body)) == ["child", "parent"]
+    # A newer Python warns of a fork while there are threads.
+    ours = [line["message"] for line in run(body) if line["logger"] != "py.warnings"]
+    assert sorted(ours) == ["child", "parent"]
