@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from local.environment import BadPassError
 from local.errors import LocalError
 from local.outputs import Outputs
 from local.plan import BadQuotasError, Plan
@@ -31,7 +32,7 @@ def main(environ: Mapping[str, str], planned: Callable[[Ports, Mapping[str, str]
         with only_one(plan.state / "lock", plan.ports.base):
             require_free(plan.ports)
             return asyncio.run(until_stopped(plan, console))
-    except (BadPortBaseError, BadQuotasError, AlreadyRunningError, PortTakenError) as error:
+    except (BadPassError, BadPortBaseError, BadQuotasError, AlreadyRunningError, PortTakenError) as error:
         console.complain(str(error))
         return 2
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ from aiohttp import web
 from local.in_cluster.values import Addresses
 from local.outputs import Outputs
 from local.page.app import create_app
-from local.page.settings import Settings
+from local.page.settings import Settings, page_port
 
 BUNDLE = Path(__file__).resolve().parents[2] / "frontend" / "dist"
 STOP_WITHIN_SECONDS = 2.0
@@ -24,7 +24,7 @@ def page_settings(outputs: Outputs, environ: Mapping[str, str]) -> Settings:
     """What a browser is told: the addresses that `make forward` opens."""
     addresses = Addresses.from_environment(environ)
     return Settings(
-        port=int(environ["PAGE_PORT"]),
+        port=page_port(environ),
         bundle=BUNDLE,
         mails_url=f"{environ['AWS_ENDPOINT_URL']}/_ministack/ses/messages",
         token_url=environ["PAGE_TOKEN_URL"],

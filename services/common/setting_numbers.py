@@ -5,6 +5,7 @@ decimal point. A decimal may have an exponent, as in ``1e-05``: charts write sma
 """
 
 import re
+from argparse import ArgumentTypeError
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -20,14 +21,14 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
 
 def read_int(env: Env, name: str, default: int, *, least: int, most: int = MOST) -> int:
     """Read a whole number from `least` to `most`; `default` where the variable is not set."""
-    text = env.str(name, None, validate=_checked(_whole, least, most))
-    return default if text is None else _or(default, _whole, text)
+    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    return default if text is None else _or(default, parse_whole, text)
 
 
 def read_optional_int(env: Env, name: str, *, least: int, most: int) -> int | None:
     """Read a whole number from `least` to `most`; None where the variable is not set."""
-    text = env.str(name, None, validate=_checked(_whole, least, most))
-    return None if text is None else _or(least, _whole, text)
+    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    return None if text is None else _or(least, parse_whole, text)
 
 
 def read_float(
@@ -37,20 +38,41 @@ def read_float(
 
     :param above_least: `least` itself is refused.
     """
-    text = env.str(name, None, validate=_checked(_decimal, least, most, above_least=above_least))
-    return default if text is None else _or(default, _decimal, text)
+    text = env.str(name, None, validate=_checked(parse_decimal, least, most, above_least=above_least))
+    return default if text is None else _or(default, parse_decimal, text)
 
 
-def _whole(text: str) -> int:
+def parse_whole(text: str) -> int:
+    """Return a whole number.
+
+    :raises ValidationError: when it is none.
+    """
     if not _WHOLE.fullmatch(text):
         raise ValidationError(f"must be a whole number such as 20, in digits only{_shown(text)}")
     return int(text)
 
 
-def _decimal(text: str) -> float:
+def parse_decimal(text: str) -> float:
+    """Return a number.
+
+    :raises ValidationError: when it is none.
+    """
     if not _DECIMAL.fullmatch(text):
         raise ValidationError(f"must be a number such as 2.5{_shown(text)}")
     return float(text) + 0.0  # -0.0 becomes 0.0
+
+
+def argument(parse: Callable[[str], N], least: float = 0, most: float = MOST) -> Callable[[str], N]:
+    """Return a `type` for argparse: a number from `least` to `most`."""
+
+    def parsed(text: str) -> N:
+        try:
+            _checked(parse, least, most)(text)
+        except ValidationError as error:
+            raise ArgumentTypeError(str(error.args[0])) from None
+        return parse(text)
+
+    return parsed
 
 
 def _checked(

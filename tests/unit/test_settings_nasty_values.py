@@ -14,6 +14,8 @@ import k8s.smoke.settings
 import services.ingest.settings
 import services.processor.settings
 import services.token.settings
+from local.errors import LocalError
+from local.page.settings import page_port
 from services.common.settings import SettingsError, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +128,13 @@ def test_what_is_no_name_or_address_is_refused(program: str, value: str, monkeyp
     for name in needed:
         monkeypatch.setenv(name, value)
     assert sorted(problems(program)) == sorted(needed)
+
+
+@pytest.mark.parametrize("value", [*NO_NUMBER, *NOT_WHOLE, "0", "65536"])
+@pytest.mark.parametrize("name", ["PAGE_PORT"])
+def test_the_page_refuses_a_port_that_is_none(name: str, value: str) -> None:
+    with pytest.raises(LocalError, match=rf"{name} must be"):
+        page_port({name: value})
 
 
 def test_negative_zero_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
