@@ -1,7 +1,7 @@
 """Numbers in settings: ASCII digits, finite and within bounds. What `int` and `float` take besides is refused.
 
-Refused are spaces, underscores, digits of other scripts, `nan` and `inf`, and for a whole number also an exponent and a
-decimal point. A decimal may have an exponent, as in ``1e-05``: charts write small numbers so.
+Refused are spaces, underscores, exponents, digits of other scripts, `nan` and `inf`, and for a whole number also a
+decimal point. The chart refuses the same (charts/notification-api/templates/_validation.tpl).
 """
 
 import re
@@ -15,8 +15,8 @@ N = TypeVar("N", int, float)
 
 MOST = 1_000_000_000
 """The upper bound of a setting that has no other."""
-_WHOLE = re.compile(r"[+-]?[0-9]{1,20}")
-_DECIMAL = re.compile(r"[+-]?[0-9]{1,20}(\.[0-9]{1,30})?([eE][+-]?[0-9]{1,3})?")
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
 
 
 def read_int(env: Env, name: str, default: int, *, least: int, most: int = MOST) -> int:

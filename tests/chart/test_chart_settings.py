@@ -25,6 +25,8 @@ def tries(name: str) -> list[Any]:
     bounds = BOUNDS[name]
     low = bounds.get("min", bounds.get("above", 0))
     beyond = [low - 1, low, low + 1, 1.5, "lots", "-1"]
+    if name in {"ECHO_SECONDS", "CONCURRENCY"}:  # the rule is one for all decimals, and one for all whole numbers
+        beyond += ["nan", " 5", "5\n", "1_0", "1e1", "+5", "\u0665"]
     return [*beyond, bounds["max"], bounds["max"] + 1] if "max" in bounds else beyond
 
 
