@@ -57,10 +57,13 @@ class LogWriter(logging.Handler):
                 self._dropped += 1
                 LOG_LINES_DROPPED.inc()
                 return
-            self._queued.append(line)
-            self._queued_bytes += len(line)
+            self._queue(line)
         if not self._wake.is_set():
             self._wake.set()
+
+    def _queue(self, line: bytes) -> None:
+        self._queued.append(line)
+        self._queued_bytes += len(line)
 
     def flush(self) -> None:
         """Wait until everything is written, for `FLUSH_SECONDS` at most."""
@@ -83,26 +86,24 @@ class LogWriter(logging.Handler):
         is_written = self._write(batch)
         with self._written:
             self._queued_bytes -= len(batch)
-            dropped, self._dropped = self._dropped, 0
+            if is_written and self._dropped:
+                self._queue(self._report(self._dropped))  # beyond the bound, so that it is never dropped itself
+                self._dropped = 0
+                self._wake.set()
             self._written.notify_all()
         if not is_written:
             LOG_LINES_DROPPED.inc(len(lines))
-        if dropped:
-            self._report(dropped)
 
-    def _report(self, dropped: int) -> None:
-        self.handle(
-            logging.makeLogRecord(
-                {
-                    "name": __name__,
-                    "levelno": logging.WARNING,
-                    "levelname": "WARNING",
-                    "msg": "log lines were dropped because standard output did not take them",
-                    "action": "log",
-                    "lines": dropped,
-                }
-            )
-        )
+    def _report(self, dropped: int) -> bytes:
+        fields = {
+            "name": __name__,
+            "levelno": logging.WARNING,
+            "levelname": "WARNING",
+            "msg": "log lines were dropped because standard output did not take them",
+            "action": "log",
+            "lines": dropped,
+        }
+        return self.format(logging.makeLogRecord(fields)).encode(errors="backslashreplace") + b"\n"
 
     def _write(self, data: bytes) -> bool:
         """Write all of it; returns False where standard output is closed."""
