@@ -16,11 +16,13 @@ NODE_MODULES := frontend/node_modules/.package-lock.json
 PAGE := frontend/dist/index.html
 PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
 PYTEST := .ci/pytest $(PY)
+# Besides the one of .venv. The image's own (PYTHON_IMAGE in the Dockerfile) is among them.
+PYTHONS ?= 3.12 3.13
 # Most tests wait for processes: several at once take half the time, also on two cores. A file stays in one process.
 WORKERS ?= 3
 AT_ONCE = --numprocesses $(WORKERS) --dist loadfile
 
-.PHONY: help up page-if-possible node demo frontend test test-python test-page test-frontend test-browser test-chart \
+.PHONY: help up page-if-possible node demo frontend test test-python test-pythons test-page test-frontend test-browser test-chart \
 	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards image kind-up kind-down forward clean
 
 help: ## List every target
@@ -82,6 +84,9 @@ test-browser: $(READY) ## The page in a real Chromium against the real local sta
 		$(PYTEST) tests/browser --ignore tests/browser/test_speed.py $(AT_ONCE) --session-timeout=$(BROWSER_SECONDS) && \
 		$(PYTEST) tests/browser/test_speed.py; fi
 
+test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are on this machine
+	@WORKERS=$(WORKERS) .ci/test-pythons $(PYTHONS)
+
 test-chart: $(READY) ## Test the charts (needs helm)
 	@$(PY) -m pytest tests/chart
 
@@ -135,4 +140,4 @@ forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (surv
 	@exec $(PY) -m local.forward $(STAGE)
 
 clean: ## Remove the virtual environment and caches
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(PYTHONS:%=.venv-%) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -4,10 +4,12 @@ The developer's shell is not inherited: only what a program needs to run at all,
 passes. So no AWS profile, proxy or token of the developer's own can reach the stack, or be reached by it.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from local.aws.guard import MAILS_PATH
+from local.errors import LocalError
 from local.key_pair import KeyPair
 from local.origins import allowed_origins
 from local.outputs import Outputs
@@ -47,6 +49,24 @@ DEVELOPERS_CHOICE = (
 """Settings of the services that pass from the shell of `make up`: `ECHO_SECONDS=1 make up`."""
 
 
+SET_BY_THE_STACK = frozenset(
+    {
+        *("SERVICE_NAME", "STAGE_NAME", "TASK_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"),
+        *("MOMENTO_API_KEY_PARAM_NAME", "MOMENTO_CACHE_NAME", "MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT"),
+        *("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL"),
+        *("HOST", "PORT", "OPS_PORT", "ALLOWED_ORIGINS", "ALLOWED_HOSTS", "SHUTDOWN_GRACE_SECONDS"),
+        *("PYTHONUNBUFFERED", "PYTHONUTF8"),
+        *("LOCAL_PASS", "LOCAL_PORT_BASE", "LOCAL_ORIGINS", "MOMENTO_QUOTAS"),
+    }
+)
+"""Settings of the services that no shell changes, and settings of `make up` itself."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class BadPassError(LocalError):
+    """LOCAL_PASS names what cannot be passed; the message says all that is wrong."""
+
+
 def shielded(shell: Mapping[str, str]) -> Environment:
     """What of the developer's shell any process gets."""
     kept = {name: shell[name] for name in NEEDED_TO_RUN if name in shell}
@@ -54,9 +74,33 @@ def shielded(shell: Mapping[str, str]) -> Environment:
 
 
 def passed_by_name(shell: Mapping[str, str]) -> Environment:
-    """What LOCAL_PASS names for the developer's own task handler (`LOCAL_PASS=A,B`); never an AWS_*."""
-    names = {name.strip() for name in shell.get("LOCAL_PASS", "").split(",")}
-    return {name: shell[name] for name in sorted(names) if name in shell and not name.startswith("AWS_")}
+    """Return what LOCAL_PASS names for the developer's own task handler (`LOCAL_PASS=A,B`).
+
+    :raises BadPassError: where a name cannot be passed.
+    """
+    given = shell.get("LOCAL_PASS", "")
+    names = sorted({name.strip() for name in given.split(",")}) if given.strip() else []
+    # Who writes NAME=value by mistake must not find the value in a log.
+    problems = [f"{name.partition('=')[0]!r} {problem}" for name in names if (problem := _problem(name, shell))]
+    if problems:
+        raise BadPassError(
+            f"LOCAL_PASS cannot be used: {'; '.join(problems)}. Example: LOCAL_PASS=DB_URL,DEBUG make up"
+        )
+    return {name: shell[name] for name in names}
+
+
+def _problem(name: str, shell: Mapping[str, str]) -> str | None:
+    if not _NAME.fullmatch(name):
+        return "is not the name of a variable"
+    if name.upper().startswith("AWS_"):
+        return "is a setting of AWS, and the stack never gets one of yours"
+    if name in (*NEEDED_TO_RUN, *DEVELOPERS_CHOICE):
+        return "passes without LOCAL_PASS"
+    if name in SET_BY_THE_STACK:
+        return "is set by the stack itself"
+    if name not in shell:
+        return "is not set in the shell of `make up`"
+    return None
 
 
 def aws(ports: Ports, keys: KeyPair) -> Environment:

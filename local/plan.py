@@ -65,6 +65,7 @@ class Plan:
     def __post_init__(self) -> None:
         quotas_from(self.shell)
         origins_from(self.shell)
+        environment.passed_by_name(self.shell)
 
     @property
     def state(self) -> Path:

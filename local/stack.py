@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from local.errors import LocalError
-from local.origins import BadOriginsError
 from local.outputs import Outputs
-from local.plan import BadQuotasError, Plan
-from local.ports import BadPortBaseError, Ports, ports_from
+from local.plan import Plan
+from local.ports import Ports, ports_from
 from local.supervisor.console import Console, standard_console
 from local.supervisor.crew import crew
-from local.supervisor.lock import AlreadyRunningError, only_one
-from local.supervisor.taken import PortTakenError, require_free
+from local.supervisor.lock import only_one
+from local.supervisor.taken import require_free
 from local.supervisor.welcome import welcome
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,7 +32,7 @@ def main(environ: Mapping[str, str], planned: Callable[[Ports, Mapping[str, str]
         with only_one(plan.state / "lock", plan.ports.base):
             require_free(plan.ports)
             return asyncio.run(until_stopped(plan, console))
-    except (BadPortBaseError, BadQuotasError, BadOriginsError, AlreadyRunningError, PortTakenError) as error:
+    except LocalError as error:  # bad settings, a taken port, a stack that runs already
         console.complain(str(error))
         return 2
     except KeyboardInterrupt:

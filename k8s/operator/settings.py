@@ -3,14 +3,16 @@
 from dataclasses import dataclass
 
 from environs import Env
-from marshmallow.validate import Length, OneOf, Range, Regexp
+from marshmallow.validate import OneOf, Regexp
 
+from services.common.setting_numbers import read_float, read_int
 from services.common.settings import (
     LOG_LEVELS,
+    PORT_RANGE,
     ServiceSettings,
     is_momento_endpoint,
-    is_port,
-    not_empty,
+    is_name,
+    is_visible,
     unless_empty,
 )
 
@@ -59,11 +61,11 @@ def read_settings(env: Env) -> OperatorSettings:
         )
         or None,
         momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
-        liveness_port=env.int("LIVENESS_PORT", 9091, validate=is_port),
-        resync_seconds=env.float("RESYNC_SECONDS", 300.0, validate=Range(min=1, max=86_400)),
-        active_poll_seconds=env.float("ACTIVE_POLL_SECONDS", 2.0, validate=Range(min=0.2, max=60)),
-        idle_poll_seconds=env.float("IDLE_POLL_SECONDS", 5.0, validate=Range(min=0.2, max=300)),
-        max_passes=env.int("MAX_PASSES", 8, validate=Range(min=1, max=100)),
+        liveness_port=read_int(env, "LIVENESS_PORT", 9091, **PORT_RANGE),
+        resync_seconds=read_float(env, "RESYNC_SECONDS", 300.0, least=1, most=86_400),
+        active_poll_seconds=read_float(env, "ACTIVE_POLL_SECONDS", 2.0, least=0.2, most=60),
+        idle_poll_seconds=read_float(env, "IDLE_POLL_SECONDS", 5.0, least=0.2, most=300),
+        max_passes=read_int(env, "MAX_PASSES", 8, least=1, most=100),
     )
 
 
@@ -84,12 +86,12 @@ def _all_namespaces(values: list[str]) -> None:
 
 def _read_service(env: Env) -> ServiceSettings:
     return ServiceSettings(
-        service_name=env.str("SERVICE_NAME", SERVICE_NAME, validate=Length(min=1, error="must not be empty")),
+        service_name=env.str("SERVICE_NAME", SERVICE_NAME, validate=is_name),
         stage_name="-",  # it serves all of them; each line says which
         log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS, error="must be one of {choices}")),
-        host=env.str("HOST", "0.0.0.0", validate=not_empty),  # noqa: S104 -- a pod is reached from outside it
+        host=env.str("HOST", "0.0.0.0", validate=is_visible),  # noqa: S104 -- a pod is reached from outside it
         port=0,
-        ops_port=env.int("OPS_PORT", 9090, validate=is_port),
+        ops_port=read_int(env, "OPS_PORT", 9090, **PORT_RANGE),
         shutdown_delay_seconds=0.0,
         shutdown_grace_seconds=10.0,
     )

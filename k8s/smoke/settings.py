@@ -5,7 +5,8 @@ from pathlib import Path
 
 from environs import Env
 
-from services.common.settings import is_http_url, is_momento_endpoint, not_empty
+from services.common.setting_numbers import read_float
+from services.common.settings import is_http_url, is_momento_endpoint, is_visible, unless_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,16 +44,16 @@ def read_settings(env: Env) -> SmokeSettings:
     return SmokeSettings(
         token_url=env.str("TOKEN_URL", validate=is_http_url),
         task_url=env.str("TASK_URL", validate=is_http_url),
-        timeout_seconds=env.float("TIMEOUT_SECONDS", 60.0),
+        timeout_seconds=read_float(env, "TIMEOUT_SECONDS", 60.0, least=1, most=3_600),
         user_pool=_user_pool(env, Path(folder)) if folder else None,
-        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=is_momento_endpoint),
+        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
     )
 
 
 def _user_pool(env: Env, folder: Path) -> UserPool:
     return UserPool(
-        pool_id=env.str("USER_POOL_ID", validate=not_empty),
-        client_id=env.str("OIDC_AUDIENCE", validate=not_empty),
+        pool_id=env.str("USER_POOL_ID", validate=is_visible),
+        client_id=env.str("OIDC_AUDIENCE", validate=is_visible),
         user=User(email=_read(folder / "email"), password=_read(folder / "password")),
     )
 

@@ -15,7 +15,7 @@ from local.aws.guard import MAILS_PATH
 from local.in_cluster.values import Addresses
 from local.outputs import Outputs
 from local.page.app import create_app
-from local.page.settings import Settings
+from local.page.settings import Settings, page_port
 from local.web_access import WebAccess
 
 BUNDLE = Path(__file__).resolve().parents[2] / "frontend" / "dist"
@@ -26,7 +26,7 @@ def page_settings(outputs: Outputs, environ: Mapping[str, str]) -> Settings:
     """What a browser is told: the addresses that `make forward` opens."""
     addresses = Addresses.from_environment(environ)
     return Settings(
-        port=int(environ["PAGE_PORT"]),
+        port=page_port(environ),
         bundle=BUNDLE,
         mails_url=f"{environ['AWS_ENDPOINT_URL']}{MAILS_PATH}",
         mails_key=environ["AWS_SECRET_ACCESS_KEY"],

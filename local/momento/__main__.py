@@ -17,6 +17,7 @@ from local.momento.service import Service
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
 from local.momento.state import StateFileError, load_state
 from local.web_access import WebAccess
+from services.common.setting_numbers import argument, parse_decimal, parse_whole
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,11 +47,7 @@ async def _serve(service: Service, grpc_port: int, web_port: int, listen_host: s
         await serve_until(stop, running)
 
 
-def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("a port is between 0 and 65535")
-    return port
+_port = argument(parse_whole, most=65_535)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,7 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         if isinstance(each.default, bool):
             parser.add_argument(option, action=argparse.BooleanOptionalAction, default=each.default, help=text)
         else:
-            parser.add_argument(option, type=type(each.default), default=each.default, help=text)
+            parse = parse_whole if isinstance(each.default, int) else parse_decimal
+            limits = each.metadata["minimum"], each.metadata["maximum"]
+            parser.add_argument(option, type=argument(parse, *limits), default=each.default, help=text)
     return parser
 
 

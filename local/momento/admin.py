@@ -70,7 +70,7 @@ class Admin:
         """Takes over all that the body names, or nothing of it."""
         try:
             values = json.loads(await request.read())
-        except ValueError:
+        except (ValueError, RecursionError):
             return _problems(400, ["the body is not JSON"])
         if not isinstance(values, dict):
             return _problems(400, ["the body must be an object"])

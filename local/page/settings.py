@@ -5,7 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from environs import ValidationError
+
+from local.errors import LocalError
 from local.web_access import WebAccess
+from services.common.setting_numbers import parse_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class Settings:
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Raises KeyError for what is missing: only the supervisor starts this process, so that is a bug."""
         return cls(
-            port=int(environ["PAGE_PORT"]),
+            port=page_port(environ),
             bundle=Path(environ["PAGE_BUNDLE"]),
             mails_url=environ["PAGE_MAILS_URL"],
             mails_key=environ["PAGE_MAILS_KEY"],
@@ -58,3 +62,17 @@ class Settings:
     def talks_to(self) -> tuple[str, ...]:
         """The origins that the browser application may connect to, besides its own."""
         return (self.token_url, self.task_url, self.cognito_url, self.momento_url)
+
+
+def page_port(environ: Mapping[str, str]) -> int:
+    """Return PAGE_PORT.
+
+    :raises LocalError: when it is no port.
+    """
+    try:
+        port = parse_whole(environ["PAGE_PORT"])
+    except ValidationError as error:
+        raise LocalError(f"PAGE_PORT {error.args[0]}") from None
+    if not 1 <= port <= 65_535:
+        raise LocalError(f"PAGE_PORT must be from 1 to 65535, not {port}")
+    return port

@@ -14,6 +14,8 @@ import orjson
 _MAX_DIGITS = 4_300
 """CPython converts no longer integer by default, since the time grows with the square of the digits."""
 _SHOWN_CHARACTERS = 40
+_MAX_LEVELS = 500
+"""Of a document that the standard library parses. How many that takes differs from Python to Python."""
 # orjson has an exact type for each of these; only a float, or a container of one, can have been an integer.
 _EXACT_TYPES = frozenset({str, int, bool, type(None)})
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
@@ -37,7 +39,7 @@ class NumberNotExactError(ValueError):
 
 
 class NestedTooDeeplyError(ValueError):
-    """The document has more levels than the stack."""
+    """The document has more levels than are parsed."""
 
     def __init__(self) -> None:
         super().__init__("it is nested too deeply")
@@ -71,6 +73,17 @@ def loads_exact(text: str) -> Any:
     return _parse(text, _exact_integer) if _may_be_inexact(value, text.encode()) else value
 
 
+def has_more_levels(value: Any, most: int) -> bool:
+    """Return whether a parsed document has containers within containers on more than `most` levels."""
+    level = [value]
+    for _ in range(most + 1):
+        containers = [each for each in level if isinstance(each, dict | list)]
+        if not containers:
+            return False
+        level = [item for each in containers for item in (each.values() if isinstance(each, dict) else each)]
+    return True
+
+
 def _may_be_inexact(value: Any, raw: bytes) -> bool:
     if isinstance(value, dict) and _EXACT_TYPES.issuperset(map(type, value.values())):
         return False
@@ -90,19 +103,19 @@ def _with_an_integer_beyond_floats(error: orjson.JSONDecodeError, text: str) -> 
     if not number or not number[0].lstrip("-").isdigit() or not math.isinf(float(number[0])):
         raise error
     value = _parse(text, _exact_integer)
-    try:
-        # orjson has not seen the rest. It refuses lone surrogates, which the standard library accepts.
-        json.dumps(value, ensure_ascii=False).encode()
-    except RecursionError:
-        raise NestedTooDeeplyError from None
+    # orjson has not seen the rest. It refuses lone surrogates, which the standard library accepts.
+    json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
 def _parse(text: str, parse_int: Any) -> Any:
     try:
-        return json.loads(text, parse_int=parse_int, parse_float=_finite_float, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_int=parse_int, parse_float=_finite_float, parse_constant=_refuse_constant)
     except RecursionError:
         raise NestedTooDeeplyError from None
+    if has_more_levels(value, _MAX_LEVELS):
+        raise NestedTooDeeplyError
+    return value
 
 
 def _refuse_beyond_64_bits(digits: str) -> int:

@@ -108,6 +108,8 @@ class IdTokenVerifier:
             )
         except jwt.PyJWTError as error:
             raise InvalidIdToken(_reason(error)) from error
+        except RecursionError as error:  # how many levels PyJWT's parser takes differs from Python to Python
+            raise InvalidIdToken(Reason.MALFORMED) from error
 
     def _user(self, claims: Mapping[str, Any]) -> User:
         if claims["token_use"] != "id":  # noqa: S105 - no password

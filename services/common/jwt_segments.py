@@ -5,8 +5,12 @@ import json
 import re
 from typing import Any, NoReturn
 
+from services.common.exact_json import has_more_levels
+
 # Cognito's id tokens are about 1 KB; groups and custom attributes may make them a few KB.
 MAX_TOKEN_CHARS = 8192
+MAX_LEVELS = 32
+"""Of objects and arrays in a segment. Cognito's tokens have two; how many a JSON parser takes differs."""
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
@@ -38,6 +42,8 @@ def json_object(segment: str) -> dict[str, Any]:
         )
     except (ValueError, RecursionError) as error:
         raise SegmentError("not a plain JSON object") from error
+    if has_more_levels(value, MAX_LEVELS):
+        raise SegmentError("nested too deeply")
     if not isinstance(value, dict):
         raise SegmentError("not a JSON object")
     return value

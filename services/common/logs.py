@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.orjson import OrjsonFormatter
 
 from services.common.describe import describe_traceback, type_name
+from services.common.log_writer import LogWriter
 from services.common.settings import ServiceSettings
 from services.common.tracing import trace_id
 
@@ -76,11 +77,17 @@ def configure_logging(settings: ServiceSettings) -> None:
         rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
         static_fields={"service": settings.service_name, "stage": settings.stage_name},
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = LogWriter(sys.stdout.fileno())
     handler.setFormatter(formatter)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     quiet_libraries()
+
+
+def flush_logs() -> None:
+    """Write what is queued, before the process ends at once. Waits for a second at most."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def quiet_libraries() -> None:

@@ -56,3 +56,6 @@ SQS_CALLS = Counter(
 BACKGROUND_FAILURES = Counter(
     "background_failures", "Background tasks that ended and stopped the service.", ("task",), namespace=PREFIX
 )
+LOG_LINES_DROPPED = Counter(
+    "log_lines_dropped", "Log lines that were dropped because standard output did not take them.", namespace=PREFIX
+)

@@ -19,7 +19,7 @@ from environs import Env
 from services.common.connections import ApiSite
 from services.common.describe import describe_traceback
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
-from services.common.logs import configure_logging
+from services.common.logs import configure_logging, flush_logs
 from services.common.metrics import BUILD
 from services.common.open_connections import raise_file_limit
 from services.common.operations import operations_app
@@ -94,6 +94,7 @@ def _end_at_once(error: BaseException) -> NoReturn:
         "the service has failed, the process ends at once",
         extra={"action": "stop", "exception": describe_traceback(error)},
     )
+    flush_logs()
     os._exit(EXIT_FAILED)
 
 
@@ -102,10 +103,15 @@ async def _run_and_leave(
 ) -> int:
     """Run, and leave for certain: loop and interpreter would wait for ever for a task or thread that never ends."""
     status = await _run(settings, lifecycle, create_app, listens=listens)
-    last_resort = threading.Timer(LEAVE_SECONDS, os._exit, (status,))
+    last_resort = threading.Timer(LEAVE_SECONDS, _exit_at_once, (status,))
     last_resort.daemon = True
     last_resort.start()
     return status
+
+
+def _exit_at_once(status: int) -> None:
+    flush_logs()
+    os._exit(status)
 
 
 async def _run(

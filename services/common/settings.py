@@ -15,7 +15,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError, ValidationError
-from marshmallow.validate import Length, OneOf, Range, Regexp
+from marshmallow.validate import OneOf, Regexp
+
+from services.common.setting_numbers import read_float, read_int, read_optional_int
 
 S = TypeVar("S")
 
@@ -23,10 +25,13 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 PRODUCTION_STAGE = "prod"
 MIN_MEMORY_BYTES = 128 * 1024 * 1024
 """A service needs nearly 100 MiB before its first request."""
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+MAX_MEMORY_BYTES = 1024**4
 
-not_empty = Length(min=1, error="must not be empty")
-is_port = Range(min=1, max=65535, error="must be a port number from 1 to 65535")
+is_name = Regexp(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z", error="must be letters, digits, - and _")
+is_visible = Regexp(
+    r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z", error="must be visible ASCII, without spaces at its ends"
+)
+PORT_RANGE = {"least": 1, "most": 65_535}
 
 
 class SettingsError(Exception):
@@ -165,12 +170,12 @@ def is_momento_endpoint(value: str) -> None:
 
 def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSettings:
     """Read the settings that every service has."""
-    stage_name = env.str("STAGE_NAME", validate=Regexp(_NAME + r"\Z", error="must be letters, digits, - and _"))
+    stage_name = env.str("STAGE_NAME", validate=is_name)
     return ServiceSettings(
         service_name=env.str(
             "SERVICE_NAME",
             "notification-api",
-            validate=Regexp(_NAME + r"\Z", error="must be letters, digits, - and _"),
+            validate=is_name,
         ),
         stage_name=stage_name,
         log_level=env.str(
@@ -178,13 +183,11 @@ def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSet
             "INFO" if stage_name == PRODUCTION_STAGE else "DEBUG",
             validate=OneOf(LOG_LEVELS, error="must be one of {choices}"),
         ),
-        host=env.str("HOST", "0.0.0.0", validate=not_empty),  # noqa: S104 — a pod is reached from outside it
-        port=env.int("PORT", 8080, validate=is_port),
-        ops_port=env.int("OPS_PORT", 9090, validate=is_port),
-        shutdown_delay_seconds=env.float("SHUTDOWN_DELAY_SECONDS", 0.0, validate=Range(min=0, max=300)),
-        shutdown_grace_seconds=env.float(
-            "SHUTDOWN_GRACE_SECONDS", default_grace_seconds, validate=Range(min=1, max=43_200)
-        ),
+        host=env.str("HOST", "0.0.0.0", validate=is_visible),  # noqa: S104 — a pod is reached from outside it
+        port=read_int(env, "PORT", 8080, **PORT_RANGE),
+        ops_port=read_int(env, "OPS_PORT", 9090, **PORT_RANGE),
+        shutdown_delay_seconds=read_float(env, "SHUTDOWN_DELAY_SECONDS", 0.0, most=300),
+        shutdown_grace_seconds=read_float(env, "SHUTDOWN_GRACE_SECONDS", default_grace_seconds, least=1, most=43_200),
         otlp_endpoint=env.str("OTEL_EXPORTER_OTLP_ENDPOINT", None, validate=unless_empty(is_http_url)) or None,
         allowed_hosts=frozenset(env.list("ALLOWED_HOSTS", [], subcast=str.strip, validate=_all_hosts) or ()),
     )
@@ -195,13 +198,18 @@ def read_http(env: Env, *, default_max_body_bytes: int) -> HttpSettings:
     origins = env.list("ALLOWED_ORIGINS", [], subcast=str.strip, validate=_all_origins)
     return HttpSettings(
         allowed_origins=frozenset(origins or ()),
-        max_body_bytes=env.int("MAX_BODY_BYTES", default_max_body_bytes, validate=Range(min=1, max=400_000)),
-        request_timeout_seconds=env.float("REQUEST_TIMEOUT_SECONDS", 15.0, validate=Range(min=0.1, max=300)),
+        max_body_bytes=read_int(env, "MAX_BODY_BYTES", default_max_body_bytes, least=1, most=400_000),
+        request_timeout_seconds=read_float(env, "REQUEST_TIMEOUT_SECONDS", 15.0, least=0.1, most=300),
         cors_allowed_headers=frozenset(
             env.list("CORS_ALLOWED_HEADERS", [], subcast=_header_name, validate=_all_header_names) or ()
         ),
-        memory_limit_bytes=env.int("MEMORY_LIMIT_BYTES", None, validate=Range(min=MIN_MEMORY_BYTES)),
+        memory_limit_bytes=read_memory_limit(env),
     )
+
+
+def read_memory_limit(env: Env) -> int | None:
+    """Read what the process may use, where that is not the limit of its container."""
+    return read_optional_int(env, "MEMORY_LIMIT_BYTES", least=MIN_MEMORY_BYTES, most=MAX_MEMORY_BYTES)
 
 
 def _header_name(value: str) -> str:
@@ -241,6 +249,6 @@ def read_momento(env: Env) -> MomentoSettings:
             "MOMENTO_API_KEY_PARAM_NAME",
             validate=Regexp(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*\Z", error="must be the name of an SSM parameter"),
         ),
-        cache_name=env.str("MOMENTO_CACHE_NAME", validate=not_empty),
+        cache_name=env.str("MOMENTO_CACHE_NAME", validate=is_visible),
         endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
     )

@@ -1,8 +1,10 @@
 """The ingest service: POST /task puts a task on the queue and answers 202 once SQS has acknowledged it."""
 
 import asyncio
+import logging
 import math
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from functools import partial
@@ -29,6 +31,8 @@ from services.ingest.rate_limit import RateLimit
 from services.ingest.sending import Sending, refuse_too_large, send_batch, sent_again, too_large
 from services.ingest.settings import IngestSettings
 from services.ingest.task_id import task_id_for
+
+logger = logging.getLogger(__name__)
 
 SETTINGS = web.AppKey("settings", IngestSettings)
 QUEUE = web.AppKey("queue", TaskQueue)
@@ -73,6 +77,7 @@ async def _sender(app: web.Application) -> AsyncIterator[None]:
 
 async def post_task(request: web.Request) -> web.Response:
     """Accept a task."""
+    started = time.perf_counter()
     user_id = request[USER].sub
     _limit(request.app[LIMIT], user_id)
     key = idempotency_key(request.headers)
@@ -89,6 +94,7 @@ async def post_task(request: web.Request) -> web.Response:
         sent.set({"messaging.system": "aws_sqs", "messaging.operation.type": "send", "task.id": task.task_id})
         with log_context(taskId=task.task_id):
             await _send(request.app, task)
+            _accepted(started)
     return web.Response(
         status=HTTPStatus.ACCEPTED,
         body=orjson.dumps({"taskId": task.task_id}),
@@ -104,18 +110,30 @@ async def _send(app: web.Application, task: TaskMessage) -> None:
         with app[KEYS].reserved(task, sending) if task.idempotent else nullcontext():
             await app[SENDER].submit(sending, message.size())
     except asyncio.CancelledError:  # by the time limit; what was not in flight by then is never sent
-        REFUSED.labels("timeout").inc()
+        _refused("timeout", sending)
         raise
     except MessageTooLarge as error:
-        REFUSED.labels("too_large").inc()
+        _refused("too_large", sending)
         raise too_large(message, error.limit_bytes) from error
     except KeyReusedError:
-        REFUSED.labels("key_reused").inc()
+        _refused("key_reused", sending)
         raise
     except Exception:
-        REFUSED.labels("queue").inc()
+        _refused("queue", sending)
         raise
     ACCEPTED.inc()
+
+
+def _refused(reason: str, sending: Sending) -> None:
+    """Count and log a task that is not accepted. After a lost answer of SQS it may be on the queue all the same."""
+    REFUSED.labels(reason).inc()
+    about = {"action": "accept", "outcome": "refused", "reason": reason, "mayBeQueued": sending.may_be_queued}
+    logger.warning("task not accepted", extra=about)
+
+
+def _accepted(started: float) -> None:
+    seconds = round(time.perf_counter() - started, 5)
+    logger.info("task accepted", extra={"action": "accept", "outcome": "accepted", "seconds": seconds})
 
 
 def _limit(limit: RateLimit, user_id: str) -> None:

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from environs import Env
-from marshmallow.validate import Range
 
+from services.common.setting_numbers import read_float
 from services.common.settings import (
     HttpSettings,
     OidcSettings,
@@ -38,5 +38,5 @@ def read_settings(env: Env) -> IngestSettings:
         http=read_http(env, default_max_body_bytes=DEFAULT_MAX_BODY_BYTES),
         oidc=read_oidc(env),
         task_queue_url=env.str("TASK_QUEUE_URL", validate=is_http_url),
-        tasks_per_minute=env.float("TASKS_PER_MINUTE", 600.0, validate=Range(min=0)),
+        tasks_per_minute=read_float(env, "TASKS_PER_MINUTE", 600.0),
     )

@@ -221,6 +221,7 @@ class Conclusion:
         :raises Transient: when it was not sent within `DEAD_LETTER_SECONDS`.
         """
         lease.conclude()
+        lease.dead_letter_reason = reason.value
         gives_up_at, longest = time.monotonic() + DEAD_LETTER_SECONDS, 1.0
         while True:
             try:

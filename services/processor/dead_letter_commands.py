@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +108,7 @@ async def redrive(desk: Desk, options: Namespace) -> int:
         _warn(f"SQS's own move is not used ({reason}): moving message by message.")
     elif may_move_all:
         try:
-            return await _redrive_by_sqs(desk, desk.task_queue, options, len(inventory.entries))
+            return await _redrive_by_sqs(desk, desk.task_queue, options, inventory.letters)
         except NoMoveTask as error:
             _warn(f"SQS does not move this queue by itself ({error}): moving message by message.")
     names = inventory.with_duplicates(inventory.named(options.ids))
@@ -129,17 +129,21 @@ async def purge(desk: Desk, options: Namespace) -> int:
     return _report(outcome, inventory, options, "deleted", {})
 
 
-async def _redrive_by_sqs(desk: Desk, task_queue: TaskQueue, options: Namespace, total: int) -> int:
+async def _redrive_by_sqs(desk: Desk, task_queue: TaskQueue, options: Namespace, letters: Sequence[Letter]) -> int:
+    """Let SQS move all of them. It counts what it moves and does not say which, so they are listed if it moved all."""
     arns = [(await queue.attributes("QueueArn"))["QueueArn"] for queue in (desk.dead_letters, task_queue)]
-    progress = Progress(total, sys.stderr)
+    progress = Progress(len(letters), sys.stderr)
     try:
         moved = await MoveTask(desk.client, *arns).run(options.per_second, progress)
     finally:
         progress.end()
     if options.json:
-        print_json(_json_of(Outcome(), [], {"by": "move-task", "done": moved}))
+        listed = [letter.summary() for letter in letters] if moved >= len(letters) else []
+        print_json(_json_of(Outcome(), [], {"by": "move-task", "done": moved, "messages": listed}))
     else:
-        _say(f"{moved} of {total} put back, by SQS itself.")
+        if moved >= len(letters):
+            _say(table(letters) + "\n")
+        _say(f"{moved} of {len(letters)} put back, by SQS itself.")
     return EXIT_DONE
 
 

@@ -16,6 +16,7 @@ from environs import ValidationError
 
 from services.common.aws import sqs_client
 from services.common.errors import Transient
+from services.common.setting_numbers import argument, parse_decimal, parse_whole
 from services.common.settings import SettingsError, is_http_url
 from services.common.task_queue import TaskQueue
 from services.processor import dead_letter_commands as commands
@@ -72,7 +73,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("ids", nargs=1, metavar="ID", help="message id or task id")
     several = _add(subparsers, "redrive", commands.redrive, "put messages back on the task queue")
     _add_selection(several, "do it; without this --all is a dry run")
-    several.add_argument("--per-second", type=_rate, default=50.0, help="most messages a second; 0: no limit (50)")
+    several.add_argument(
+        "--per-second",
+        type=argument(parse_decimal, most=10_000),
+        default=50.0,
+        help="most messages a second; 0: no limit (50)",
+    )
     several.add_argument("--no-move-task", action="store_true", help="move one by one even where SQS could move all")
     several = _add(subparsers, "purge", commands.purge, "delete messages for good")
     _add_selection(several, "do it; without this it is a dry run")
@@ -90,7 +96,7 @@ def _add(
     parser.set_defaults(run=run, name=name, ids=[], all=False)
     for option, variable in (("dead-letter-queue-url", "DEAD_LETTER_QUEUE_URL"), ("task-queue-url", "TASK_QUEUE_URL")):
         parser.add_argument(f"--{option}", default=os.environ.get(variable), help=f"default: {variable}")
-    parser.add_argument("--limit", type=_count, default=limit, help=_LIMIT_TEXT)
+    parser.add_argument("--limit", type=argument(parse_whole, 1, MOST_HIDDEN), default=limit, help=_LIMIT_TEXT)
     parser.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
@@ -110,20 +116,6 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
             is_http_url(getattr(options, name) or "")
         except ValidationError as error:
             parser.error(f"set {name.upper()} or --{name.replace('_', '-')}: it {error}")
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= MOST_HIDDEN:
-        raise argparse.ArgumentTypeError("must be from 1 to 100000")
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 10_000:
-        raise argparse.ArgumentTypeError("must be from 0 to 10000")
-    return value
 
 
 def _sentence(error: Exception, options: argparse.Namespace) -> str:

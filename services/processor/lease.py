@@ -14,13 +14,17 @@ class Lease:
         "_clock",
         "_longest_until",
         "_settled",
+        "attempt",
+        "dead_letter_reason",
         "due_at",
         "ends_at",
         "expires_at",
         "give_up_slot",
+        "handler_seconds",
         "lost",
         "message",
         "on_lost",
+        "wait_seconds",
     )
 
     def __init__(self, message: ReceivedMessage, clock: Callable[[], float], expires_at: float, due_at: float) -> None:
@@ -36,6 +40,12 @@ class Lease:
         self.on_lost: Callable[[], object] = lambda: None
         self.give_up_slot: Callable[[], None] = lambda: None
         """Lets another task run while this message waits for the history or the dead-letter queue."""
+        self.attempt: int | None = None
+        """The number of the handler's run in this delivery, None where it has not run; for the log, as what follows."""
+        self.handler_seconds: float | None = None
+        self.wait_seconds: float | None = None
+        """From the acknowledgement of a new task to the start of its handler."""
+        self.dead_letter_reason: str | None = None
         self._clock = clock
         self._settled: asyncio.Event | None = None
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from services.common.batcher import BATCH_ENTRIES
 from services.common.errors import Transient
+from services.common.task_message import task_id_of
 from services.common.task_queue import ReceiptExpired, ReceivedMessage, TaskQueue, Visibility
 from services.processor.lease import Lease
 from services.processor.metrics import LEASES_EXTENDED, LEASES_LOST
@@ -147,4 +148,4 @@ class LeaseKeeper:
 
 
 def _ids(message: ReceivedMessage) -> dict[str, str]:
-    return {"messageId": message.message_id}
+    return {"taskId": task_id_of(message.attributes, message.message_id), "messageId": message.message_id}

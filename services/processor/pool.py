@@ -199,7 +199,7 @@ class Pool:
         seconds = self._until_replaced() if reason == "drain" else 0
         verdict = await self._give_up_soon(lease, Back(seconds, reason))
         if isinstance(verdict, Back):
-            is_settled = await self._settlement.give_back(lease, verdict.seconds, verdict.reason)
+            is_settled = await self._settlement.give_back(lease, verdict)
         else:
             is_settled = await self._settlement.settle(lease, verdict)
         if not is_settled and self._draining:

@@ -2,21 +2,25 @@
 
 from dataclasses import dataclass
 
-from environs import Env, ValidationError
-from marshmallow.validate import OneOf, Range, Regexp
+from environs import Env
+from marshmallow.validate import OneOf, Regexp
 
 from services.common.notification import Format
+from services.common.setting_numbers import read_float, read_int
 from services.common.settings import (
-    MIN_MEMORY_BYTES,
     MomentoSettings,
     ServiceSettings,
     is_http_url,
+    read_memory_limit,
     read_momento,
     read_service,
 )
 
 SQS_LONGEST_HOLD_SECONDS = 43_200
 """SQS hides a message for 12 hours at most, counted from its receipt."""
+LONGEST_TASK_SECONDS = SQS_LONGEST_HOLD_SECONDS - 3_600
+"""The rest is for storing and publishing the result."""
+DEFAULT_ECHO_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +57,8 @@ class ProcessorSettings:
     """Progress notifications of this replica; each counts against the account's topic quota, as does its delivery."""
     news_retention_seconds: float
     """How long the record stands; 0 switches it off."""
+    echo_seconds: float = DEFAULT_ECHO_SECONDS
+    """How long the built-in handler waits. Read here so that a mistake is named at start, with all others."""
     memory_limit_bytes: int | None = None
     """What the process may use; None for the limit of its container."""
 
@@ -70,28 +76,26 @@ def read_settings(env: Env) -> ProcessorSettings:
             "services.processor.echo:handle",
             validate=Regexp(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z", error="must be module:function"),
         ),
-        handler_threads=env.int("HANDLER_THREADS", 8, validate=Range(min=1, max=256)),
-        concurrency=env.int("CONCURRENCY", 20, validate=Range(min=1, max=2_000)),
-        user_share=env.float("USER_SHARE", 0.5, validate=Range(min=0, min_inclusive=False, max=1)),
-        receive_wait_seconds=env.int("RECEIVE_WAIT_SECONDS", 20, validate=Range(min=1, max=20)),
-        visibility_timeout_seconds=env.int("VISIBILITY_TIMEOUT_SECONDS", 30, validate=Range(min=3, max=3_600)),
-        max_task_seconds=env.float("MAX_TASK_SECONDS", 900.0, validate=_task_seconds),
-        max_attempts=env.int("MAX_ATTEMPTS", 5, validate=Range(min=1, max=100)),
-        backoff_base_seconds=env.float("BACKOFF_BASE_SECONDS", 2.0, validate=Range(min=0, max=3_600)),
-        backoff_cap_seconds=env.float(
-            "BACKOFF_CAP_SECONDS", 900.0, validate=Range(min=0, max=SQS_LONGEST_HOLD_SECONDS)
-        ),
-        notify_seconds=env.float("NOTIFY_SECONDS", 300.0, validate=Range(min=1, max=3_600)),
+        handler_threads=read_int(env, "HANDLER_THREADS", 8, least=1, most=256),
+        concurrency=read_int(env, "CONCURRENCY", 20, least=1, most=2_000),
+        user_share=read_float(env, "USER_SHARE", 0.5, most=1, above_least=True),
+        receive_wait_seconds=read_int(env, "RECEIVE_WAIT_SECONDS", 20, least=1, most=20),
+        visibility_timeout_seconds=read_int(env, "VISIBILITY_TIMEOUT_SECONDS", 30, least=3, most=3_600),
+        max_task_seconds=read_float(env, "MAX_TASK_SECONDS", 900.0, most=LONGEST_TASK_SECONDS, above_least=True),
+        max_attempts=read_int(env, "MAX_ATTEMPTS", 5, least=1, most=100),
+        backoff_base_seconds=read_float(env, "BACKOFF_BASE_SECONDS", 2.0, most=3_600),
+        backoff_cap_seconds=read_float(env, "BACKOFF_CAP_SECONDS", 900.0, most=SQS_LONGEST_HOLD_SECONDS),
+        notify_seconds=read_float(env, "NOTIFY_SECONDS", 300.0, least=1, most=3_600),
         notification_format=Format(
             env.str("NOTIFICATION_FORMAT", "json", validate=OneOf(list(Format), error="must be json or text")) or "json"
         ),
-        progress_per_second=env.float("PROGRESS_PER_SECOND", 2.0, validate=Range(min=0)),
-        news_retention_seconds=env.float("NEWS_RETENTION_SECONDS", 86_400.0, validate=Range(min=0, max=86_400)),
-        memory_limit_bytes=env.int("MEMORY_LIMIT_BYTES", None, validate=Range(min=MIN_MEMORY_BYTES)),
+        progress_per_second=read_float(env, "PROGRESS_PER_SECOND", 2.0),
+        news_retention_seconds=read_float(env, "NEWS_RETENTION_SECONDS", 86_400.0, most=86_400),
+        echo_seconds=read_echo_seconds(env),
+        memory_limit_bytes=read_memory_limit(env),
     )
 
 
-def _task_seconds(value: float) -> None:
-    longest = SQS_LONGEST_HOLD_SECONDS - 3_600
-    if not 0 < value <= longest:
-        raise ValidationError(f"must be above 0 and at most {longest}, since SQS hides a message for 12 hours at most")
+def read_echo_seconds(env: Env) -> float:
+    """Read how long the built-in handler waits."""
+    return read_float(env, "ECHO_SECONDS", DEFAULT_ECHO_SECONDS, most=LONGEST_TASK_SECONDS)

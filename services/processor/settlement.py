@@ -10,6 +10,7 @@ from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
 from services.processor.metrics import ACK_ERRORS, RETURNED, processed
 from services.processor.outcome import Back, Done, Verdict
+from services.processor.task_log import about, log_concluded, log_lease_lost, log_requeued, task_context
 
 logger = logging.getLogger(__name__)
 
@@ -45,29 +46,39 @@ class Settlement:
         self._returns: Batcher[Visibility] = Batcher(queue.change_visibility, _POLICY)
 
     async def settle(self, lease: Lease, verdict: Verdict) -> bool:
-        """Delete or give back; answers whether the queue has taken it."""
+        """Delete or give back, and log that; answers whether the queue has taken it."""
         await self._leases.let_go(lease)
-        if isinstance(verdict, Done):
-            processed(verdict.outcome).inc()
-            return await self._delete(lease)
-        if isinstance(verdict, Back):
-            processed("returned").inc()
-            return await self.give_back(lease, verdict.seconds, verdict.reason)
-        processed("lost").inc()
-        await self._note_release(lease.message)
+        with task_context(lease.message):
+            if isinstance(verdict, Done):
+                processed(verdict.outcome).inc()
+                is_deleted = await self._delete(lease)
+                log_concluded(lease, verdict.outcome)
+                return is_deleted
+            if isinstance(verdict, Back):
+                processed("returned").inc()
+                return await self._give_back(lease, verdict)
+            processed("lost").inc()
+            await self._note_release(lease.message)
+            log_lease_lost(lease)
         return True
 
-    async def give_back(self, lease: Lease, seconds: int, reason: str) -> bool:
-        """Make the message visible after `seconds`; without SQS it comes back when its lease is over."""
+    async def give_back(self, lease: Lease, verdict: Back) -> bool:
+        """Make a message that has not started visible again; without SQS it comes back when its lease is over."""
         await self._leases.let_go(lease)
-        RETURNED.labels(reason).inc()
-        if reason != "isolated":
+        with task_context(lease.message):
+            return await self._give_back(lease, verdict)
+
+    async def _give_back(self, lease: Lease, verdict: Back) -> bool:
+        RETURNED.labels(verdict.reason).inc()
+        if verdict.reason != "isolated":
             await self._note_release(lease.message)
         try:
-            await self._returns.submit(Visibility(lease.message.receipt_handle, seconds))
+            await self._returns.submit(Visibility(lease.message.receipt_handle, verdict.seconds))
         except (Transient, PermanentError) as error:
-            logger.warning("message not given back, it comes by itself: %s", error, extra={"action": "return"})
+            fields = {"action": "return", "reason": verdict.reason, **about(lease)}
+            logger.warning("message not given back, it comes when its lease is over: %s", error, extra=fields)
             return False
+        log_requeued(lease, verdict)
         return True
 
     async def close(self) -> None:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from services.common.describe import describe_error, describe_traceback
 from services.common.errors import PermanentError, Transient
-from services.common.logs import log_context
 from services.common.notification import finished
 from services.common.task_message import TRACEPARENT, UnreadableTask, read_task, task_id_of
 from services.common.task_queue import ReceivedMessage
-from services.common.tracing import Kind, Span, exemplar, is_traceparent, span
+from services.common.tracing import Kind, Span, exemplar, span
 from services.processor.attempts import Attempts, Last, Past
 from services.processor.breaker import Breaker
 from services.processor.claims import Claims
@@ -36,6 +35,7 @@ from services.processor.outcome import (
 from services.processor.quarantine import Quarantine
 from services.processor.run import Runner
 from services.processor.task import Task
+from services.processor.task_log import task_context
 from services.processor.teller import Teller
 
 logger = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Worker:
         if message.receive_count > 1 and self.concluded(message) is not None:
             return Done("duplicate")
         task_id, sent = task_id_of(message.attributes, message.message_id), message.attributes.get(TRACEPARENT)
-        with log_context(taskId=task_id, **_trace(sent)), span("process task", Kind.CONSUMER, parent=sent) as processed:
+        with task_context(message), span("process task", Kind.CONSUMER, parent=sent) as processed:
             verdict = await self._verdict(lease)
             _describe(processed, task_id, message, verdict)
         return verdict
@@ -235,7 +235,8 @@ class Worker:
         if message.receive_count > 1:
             await self.attempts.note(message, past.failed, start, skipped=past.skipped)
         else:
-            QUEUE_WAIT_SECONDS.observe(max(0.0, time.time() - message.sent_ms / 1000), exemplar())
+            delivery.lease.wait_seconds = max(0.0, time.time() - message.sent_ms / 1000)
+            QUEUE_WAIT_SECONDS.observe(delivery.lease.wait_seconds, exemplar())
         await self._run(delivery)
 
     async def _run(self, delivery: Delivery) -> None:
@@ -255,6 +256,7 @@ class Worker:
             self.conclusion.results.keep(delivery.outcome)
 
         lease.begin(self.longest_hold_seconds)
+        lease.attempt = handed.attempt
         started = time.perf_counter()
         try:
             with span("handle"):
@@ -262,6 +264,8 @@ class Worker:
         except Exception:
             task_seconds("failed").observe(time.perf_counter() - started, exemplar())
             raise
+        finally:
+            lease.handler_seconds = time.perf_counter() - started
         task_seconds("finished").observe(time.perf_counter() - started, exemplar())
 
     async def _failed(self, delivery: Delivery, error: Exception, failure: Failure) -> Verdict:
@@ -328,7 +332,3 @@ def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: 
     )
     if outcome not in {"finished", "repeated", "duplicate"}:
         processed.fail(verdict.reason if isinstance(verdict, Back) else outcome)
-
-
-def _trace(traceparent: str | None) -> dict[str, str]:
-    return {"traceId": traceparent.split("-")[1]} if traceparent and is_traceparent(traceparent) else {}

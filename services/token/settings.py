@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from environs import Env
-from marshmallow.validate import Range
 
+from services.common.setting_numbers import read_float, read_int
 from services.common.settings import (
     HttpSettings,
     MomentoSettings,
@@ -57,12 +57,12 @@ def read_settings(env: Env) -> TokenSettings:
         momento=read_momento(env),
         momento_web_endpoint=env.str("MOMENTO_WEB_ENDPOINT", None, validate=unless_empty(is_http_url)) or None,
         # Momento takes up to 25 hours; the longer, the longer a leaked token lives.
-        token_valid_seconds=env.int("TOKEN_VALID_SECONDS", 1_800, validate=Range(min=2, max=86_400)),
-        vending_per_second=env.float("VENDING_PER_SECOND", 5.0, validate=Range(min=0.01)),
-        vending_replicas=env.int("VENDING_REPLICAS", 1, validate=Range(min=1)),
-        vending_wait_seconds=env.float("VENDING_WAIT_SECONDS", 10.0, validate=Range(min=0)),
-        news_retention_seconds=env.float("NEWS_RETENTION_SECONDS", 86_400.0, validate=Range(min=0, max=86_400)),
-        history_operations_per_second=env.float("HISTORY_OPERATIONS_PER_SECOND", 40.0, validate=Range(min=1)),
-        history_reads_per_minute=env.float("HISTORY_READS_PER_MINUTE", 30.0, validate=Range(min=1)),
-        token_lookups_per_second=env.float("TOKEN_LOOKUPS_PER_SECOND", 10.0, validate=Range(min=1)),
+        token_valid_seconds=read_int(env, "TOKEN_VALID_SECONDS", 1_800, least=2, most=86_400),
+        vending_per_second=read_float(env, "VENDING_PER_SECOND", 5.0, least=0.01),
+        vending_replicas=read_int(env, "VENDING_REPLICAS", 1, least=1),
+        vending_wait_seconds=read_float(env, "VENDING_WAIT_SECONDS", 10.0),
+        news_retention_seconds=read_float(env, "NEWS_RETENTION_SECONDS", 86_400.0, most=86_400),
+        history_operations_per_second=read_float(env, "HISTORY_OPERATIONS_PER_SECOND", 40.0, least=1),
+        history_reads_per_minute=read_float(env, "HISTORY_READS_PER_MINUTE", 30.0, least=1),
+        token_lookups_per_second=read_float(env, "TOKEN_LOOKUPS_PER_SECOND", 10.0, least=1),
     )

@@ -18,8 +18,6 @@ READ: dict[str, Callable[..., Any]] = {
     "ingest": services.ingest.settings.read_settings,
     "processor": services.processor.settings.read_settings,
 }
-NOT_READ_AT_START = {"ECHO_SECONDS"}
-"""By the handler that comes with the processor, at each task."""
 
 
 def tries(name: str) -> list[Any]:
@@ -27,6 +25,8 @@ def tries(name: str) -> list[Any]:
     bounds = BOUNDS[name]
     low = bounds.get("min", bounds.get("above", 0))
     beyond = [low - 1, low, low + 1, 1.5, "lots", "-1"]
+    if name in {"ECHO_SECONDS", "CONCURRENCY"}:  # the rule is one for all decimals, and one for all whole numbers
+        beyond += ["nan", " 5", "5\n", "1_0", "1e1", "+5", "\u0665"]
     return [*beyond, bounds["max"], bounds["max"] + 1] if "max" in bounds else beyond
 
 
@@ -39,7 +39,7 @@ CASES = [
     pytest.param(component, name, value, id=f"{component}-{name}-{value}")
     for component in READ
     for name in BOUNDS
-    if takes(component, name) and name not in NOT_READ_AT_START
+    if takes(component, name)
     for value in tries(name)
 ]
 

@@ -23,6 +23,7 @@ from tests.support.ministack import MiniStack, ministack_process, new_account_id
 from tests.support.served_app import Answer, Served, log_lines
 from tests.support.served_service import PAGE, id_token, served_service
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
+from tests.support.task_lines import task_lines
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -616,3 +617,26 @@ async def test_logs_show_neither_token_nor_payload(service: Served, caplog: pyte
     assert ours.count('"status":') == 3
     for hidden in (secret, token, token.split(".")[2], "key-s3cr3t"):
         assert hidden not in ours
+
+
+async def test_an_accepted_task_has_one_line_with_the_ids_of_task_and_request(service: Served) -> None:
+    with task_lines() as lines:
+        answer = await post(service, X_Request_Id="request-1")
+    (line,) = lines.ends(answer.json["taskId"])
+    assert (line["level"], line["message"], line["outcome"]) == ("INFO", "task accepted", "accepted")
+    assert line["requestId"] == answer.headers["X-Request-Id"] == "request-1"
+    assert 0 < line["seconds"] < 15
+
+
+async def test_a_task_that_the_queue_does_not_take_has_one_line_that_says_so(
+    service: Served, proxy: SqsFaultProxy
+) -> None:
+    proxy.fault(action=SEND, status=403, code="RequestThrottled")
+    with task_lines() as lines:
+        answer = await post(service, X_Request_Id="request-2")
+    assert answer.status == 503
+    (line,) = [one for text in lines.texts if (one := json.loads(text)).get("outcome")]
+    assert (line["level"], line["message"]) == ("WARNING", "task not accepted")
+    assert (line["outcome"], line["reason"], line["mayBeQueued"]) == ("refused", "queue", False)
+    assert line["requestId"] == "request-2"
+    assert line["taskId"]

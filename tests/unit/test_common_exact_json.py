@@ -120,12 +120,21 @@ def test_beside_an_integer_that_no_float_holds_the_rest_is_read_as_strictly(rest
 
 @pytest.mark.parametrize("number", ["9" * 20, BEYOND_FLOATS])
 def test_deep_nesting_beside_a_long_number_does_not_exhaust_the_stack(number: str) -> None:
-    for levels in (1_000, 200_000):
-        document = f"{'[' * levels}{number}{']' * levels}"
-        with pytest.raises(ValueError, match=r"."):
-            loads_64_bit(document.encode())
-        with pytest.raises(ValueError, match=r"."):
-            loads_exact(document)
+    for levels in (501, 1_000, 200_000):
+        nested = f"{'[' * levels}{number}{']' * levels}"
+        for document in (nested, f"[{number}, {nested}]"):
+            with pytest.raises(ValueError, match=r"."):
+                loads_64_bit(document.encode())
+            with pytest.raises(ValueError, match=r"."):
+                loads_exact(document)
+
+
+@pytest.mark.parametrize("number", ["9" * 20, BEYOND_FLOATS])
+def test_500_levels_beside_a_long_number_are_read(number: str) -> None:
+    value = loads_exact(f"{'[' * 500}{number}{']' * 500}")
+    for _ in range(500):
+        (value,) = value
+    assert value == int(number)
 
 
 def test_a_deep_document_is_told_from_one_that_is_no_json() -> None:

@@ -3,14 +3,20 @@
 import asyncio
 import json
 import logging
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.common.log_writer import LogWriter
 from services.common.logs import _ContextFormatter, log_context
+from services.common.metrics import LOG_LINES_DROPPED
+from tests.support.eventually import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -124,3 +130,106 @@ log.info("told %s", Unprintable())
 def test_an_argument_whose_error_has_no_name_loses_no_line() -> None:
     (line,) = run(UNPRINTABLE)
     assert line["message"] == "told %s (its values cannot be formatted: an object without a name)"
+
+
+PIPE_BYTES = 1_048_576
+"""More than a pipe holds."""
+
+
+@contextmanager
+def full_pipe() -> Iterator[tuple[int, int]]:
+    """A pipe that takes nothing more until somebody reads from it: its two ends."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    try:
+        while os.write(writing, b"\n" * 4096):
+            pass
+    except BlockingIOError:
+        os.set_blocking(writing, True)
+    try:
+        yield reading, writing
+    finally:
+        os.close(reading)
+
+
+def dropped() -> float:
+    value: float = LOG_LINES_DROPPED._value.get()
+    return value
+
+
+def writer_to(descriptor: int, max_queued_bytes: int) -> logging.Logger:
+    handler = LogWriter(descriptor, max_queued_bytes)
+    handler.setFormatter(_ContextFormatter(("levelname", "name", "message")))
+    log = logging.getLogger(f"test-{descriptor}")
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
+    return log
+
+
+async def test_logging_does_not_wait_for_a_blocked_output_and_lines_that_are_dropped_are_counted() -> None:
+    before = dropped()
+    with full_pipe() as (reading, writing):
+        log = writer_to(writing, max_queued_bytes=1_000)
+        for number in range(100):
+            log.info("line %d", number)
+        lost = dropped() - before
+        assert 50 < lost < 100
+        text = ""
+
+        def read() -> bool:
+            nonlocal text
+            text += os.read(reading, PIPE_BYTES).decode()
+            return "were dropped" in text
+
+        await eventually(read)
+    lines = [json.loads(line) for line in text.splitlines() if line]
+    assert [line["message"] for line in lines[:-1]] == [f"line {number}" for number in range(100 - int(lost))]
+    assert (lines[-1]["levelname"], lines[-1]["lines"]) == ("WARNING", lost)
+
+
+async def test_lines_that_a_closed_output_does_not_take_are_counted() -> None:
+    before = dropped()
+    reading, writing = os.pipe()
+    os.close(reading)
+    log = writer_to(writing, max_queued_bytes=1_000)
+    log.info("line")
+    await eventually(lambda: dropped() == before + 1)
+    os.close(writing)
+
+
+def test_a_process_whose_output_is_blocked_ends() -> None:
+    body = "for number in range(20_000): log.info('x' * 100)"
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM.format(level="INFO", body=body)], cwd=ROOT, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        assert process.wait(timeout=30) == 0
+    finally:
+        process.kill()
+        process.stdout.close()
+
+
+def test_a_process_that_ends_at_once_writes_its_last_lines() -> None:
+    body = """
+import os
+from services.common.logs import flush_logs
+for number in range(1_000): log.info('%d', number)
+flush_logs()
+os._exit(0)
+"""
+    assert [line["message"] for line in run(body)] == [str(number) for number in range(1_000)]
+
+
+def test_a_fork_of_the_process_writes_its_lines() -> None:
+    body = """
+import os
+log.info('parent')
+if os.fork() == 0:
+    log.info('child')
+    os._exit(0)
+os.wait()
+"""
+    # A newer Python warns of a fork while there are threads.
+    ours = [line["message"] for line in run(body) if line["logger"] != "py.warnings"]
+    assert sorted(ours) == ["child", "parent"]

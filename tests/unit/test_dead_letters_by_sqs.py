@@ -62,6 +62,15 @@ async def test_sqs_moves_letters_of_which_each_has_a_reason(capsys: pytest.Captu
     assert await redrive_all(letters, tasks, sqs) == 0
     report = json.loads(capsys.readouterr().out)
     assert (report["by"], report["done"], sqs.moved, letters.names) == ("move-task", 25, 25, set())
+    assert sorted(message["taskId"] for message in report["messages"]) == sorted(str(number) for number in range(25))
+
+
+async def test_a_move_by_sqs_lists_each_task_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    letters, tasks = ModelQueue(ours("task-a"), ours("task-b")), ModelQueue()
+    await redrive_all(letters, tasks, Sqs(letters, tasks), is_json=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert [sum(task_id in line for line in lines) for task_id in ("task-a", "task-b")] == [1, 1]
+    assert lines[-1] == "2 of 2 put back, by SQS itself."
 
 
 async def test_the_result_says_how_many_of_those_that_were_read_sqs_has_moved(

@@ -24,8 +24,10 @@ QUEUES = ("--dead-letter-queue-url", "http://127.0.0.1:9/dlq", "--task-queue-url
         (["redrive", *QUEUES], "name messages, or say --all"),
         (["purge", "1", "--all", *QUEUES], "name messages, or say --all"),
         (["show", *QUEUES], "required: ID"),
-        (["list", "--limit", "0", *QUEUES], "must be from 1 to 100000"),
-        (["redrive", "--all", "--per-second", "-1", *QUEUES], "must be from 0 to 10000"),
+        (["list", "--limit", "0", *QUEUES], "--limit: must be at least 1 and at most 100000, not 0"),
+        (["list", "--limit", "1_0", *QUEUES], "--limit: must be a whole number such as 20"),
+        (["redrive", "--all", "--per-second", "-1", *QUEUES], "--per-second: must be at least 0 and at most 10000"),
+        (["redrive", "--all", "--per-second", "nan", *QUEUES], "--per-second: must be a number such as 2.5"),
     ],
 )
 def test_a_wrong_command_line_is_refused_with_what_to_do(

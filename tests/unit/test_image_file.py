@@ -1,6 +1,7 @@
 """What the Dockerfile and its context promise, as far as that can be read off without a build."""
 
 import re
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +29,16 @@ def test_every_install_requires_hashes() -> None:
     installs = re.findall(r"pip --python \S+ install[^&]*?-r \S+", DOCKERFILE)
     assert len(installs) == 2
     assert all("--require-hashes" in each and "--no-deps" in each for each in installs)
+
+
+def test_the_images_python_is_tested() -> None:
+    (version,) = re.findall(r"^ARG PYTHON_IMAGE=\S+/python:(\d+\.\d+)-", DOCKERFILE, flags=re.MULTILINE)
+    classifiers = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["classifiers"]
+    named = [each.rpartition(" ")[2] for each in classifiers]
+    (tested,) = re.findall(r"^PYTHONS \?= (.+)$", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    assert version in tested.split()
+    assert named == ["3.11", *tested.split()]
+    assert "make test-pythons" in (ROOT / ".ci" / "run").read_text()
 
 
 def test_the_user_is_a_number_that_is_not_root() -> None:

@@ -1,13 +1,15 @@
 """What each process of the embedded stack gets to see of the environment, and what it never gets."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from local import environment
-from local.environment import Environment
+from local.environment import BadPassError, Environment
 from local.key_pair import KeyPair
 from local.outputs import Outputs
+from local.plan import Plan
 from local.ports import Ports
 
 PORTS = Ports(18_080)
@@ -144,15 +146,54 @@ def test_the_developer_may_choose_a_handler_and_its_speed() -> None:
 
 
 def test_what_is_named_for_the_handler_reaches_the_processor_only() -> None:
-    made = environments(SHELL | {"LOCAL_PASS": "DB_URL, PYTHONPATH,MISSING,"})
+    made = environments(SHELL | {"LOCAL_PASS": "DB_URL, PYTHONPATH"})
     assert made["processor"]["DB_URL"] == "postgres://localhost"
     assert made["processor"]["PYTHONPATH"] == "/home/dev/lib"
     assert "DB_URL" not in made["token"]
 
 
-def test_naming_an_aws_variable_or_one_of_ours_for_the_handler_changes_nothing() -> None:
-    names = "AWS_PROFILE,AWS_ACCESS_KEY_ID,AWS_ENDPOINT_URL_SQS,TASK_QUEUE_URL"
+@pytest.mark.parametrize("names", ["", " "])
+def test_nothing_named_is_nothing_passed(names: str) -> None:
     assert environments(SHELL | {"LOCAL_PASS": names})["processor"] == environments(SHELL)["processor"]
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("NOPE", "is not set in the shell of `make up`"),
+        ("db_url", "is not set in the shell of `make up`"),
+        ("AWS_X", "is a setting of AWS"),
+        ("AWS_PROFILE", "is a setting of AWS"),
+        ("aws_profile", "is a setting of AWS"),
+        ("PATH", "passes without LOCAL_PASS"),
+        ("ECHO_SECONDS", "passes without LOCAL_PASS"),
+        ("TASK_QUEUE_URL", "is set by the stack itself"),
+        ("PORT", "is set by the stack itself"),
+        ("LOCAL_PASS", "is set by the stack itself"),
+        ("DB URL", "is not the name of a variable"),
+        ("OTHER=the-secret", "is not the name of a variable"),
+        ("$DB_URL", "is not the name of a variable"),
+        ("1A", "is not the name of a variable"),
+        ("\u0661", "is not the name of a variable"),
+        ("", "is not the name of a variable"),
+    ],
+)
+def test_what_cannot_be_passed_to_the_handler_is_refused(name: str, problem: str) -> None:
+    with pytest.raises(BadPassError) as refused:
+        Plan(PORTS, SHELL | {"LOCAL_PASS": f"DB_URL,{name}"})
+    assert str(refused.value).startswith(f"LOCAL_PASS cannot be used: {name.partition('=')[0]!r} {problem}")
+    assert not re.search("postgres://|the-secret", str(refused.value))
+
+
+def test_every_mistake_of_local_pass_is_named_at_once() -> None:
+    with pytest.raises(BadPassError, match=r"'AWS_X'.*'NOPE'.*'PATH'"):
+        Plan(PORTS, SHELL | {"LOCAL_PASS": "NOPE,AWS_X,DB_URL,PATH"})
+
+
+@pytest.mark.parametrize("name", sorted(environments(SHELL)["processor"]))
+def test_no_variable_that_the_processor_gets_anyway_can_be_passed(name: str) -> None:
+    with pytest.raises(BadPassError):
+        Plan(PORTS, SHELL | {name: "of the shell", "LOCAL_PASS": name})
 
 
 def test_the_emulated_aws_listens_on_this_machine_alone_and_checks_what_aws_checks() -> None:

@@ -45,6 +45,23 @@ def test_every_setting_is_a_command_line_option(capsys: pytest.CaptureFixture[st
     assert all(f"--{each.name.replace('_', '-')}" in printed for each in fields(Settings))
 
 
+@pytest.mark.parametrize("value", ["", " 5", "nan", "inf", "1_000", "\u0665", "-1", "9" * 400, "x"])
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("--grpc-port", "--web-port"),
+        *(f"--{each.name.replace('_', '-')}" for each in fields(Settings) if not isinstance(each.default, bool)),
+    ],
+)
+def test_an_option_that_is_no_plain_number_is_refused_by_name(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"{option}={value}"])
+    assert ended.value.code == 2
+    assert f"{option}: must be " in capsys.readouterr().err
+
+
 def test_a_fault_has_defaults_for_all_that_is_left_out() -> None:
     (fault,) = parse_faults([{}], METHODS)
     shown = fault.as_json()

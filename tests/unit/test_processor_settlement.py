@@ -68,7 +68,7 @@ class World:
 WAYS: dict[str, tuple[str, Callable[[World], Awaitable[object]]]] = {
     "deleted": ("delete", lambda world: world.settlement.settle(world.lease, Done("finished"))),
     "returned after a failure": ("return", lambda world: world.settlement.settle(world.lease, Back(5, "unknown"))),
-    "given back": ("return", lambda world: world.settlement.give_back(world.lease, 0, "drain")),
+    "given back": ("return", lambda world: world.settlement.give_back(world.lease, Back(0, "drain"))),
     "handed back at the stop": ("return", lambda world: world.hand_back()),
 }
 

@@ -1,0 +1,100 @@
+"""Numbers in settings: ASCII digits, finite and within bounds. What `int` and `float` take besides is refused.
+
+Refused are spaces, underscores, exponents, digits of other scripts, `nan` and `inf`, and for a whole number also a
+decimal point. The chart refuses the same (charts/notification-api/templates/_validation.tpl).
+"""
+
+import re
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import TypeVar
+
+from environs import Env, ValidationError
+
+N = TypeVar("N", int, float)
+
+MOST = 1_000_000_000
+"""The upper bound of a setting that has no other."""
+_WHOLE = re.compile(r"-?[0-9]{1,20}")
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
+
+
+def read_int(env: Env, name: str, default: int, *, least: int, most: int = MOST) -> int:
+    """Read a whole number from `least` to `most`; `default` where the variable is not set."""
+    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    return default if text is None else _or(default, parse_whole, text)
+
+
+def read_optional_int(env: Env, name: str, *, least: int, most: int) -> int | None:
+    """Read a whole number from `least` to `most`; None where the variable is not set."""
+    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    return None if text is None else _or(least, parse_whole, text)
+
+
+def read_float(
+    env: Env, name: str, default: float, *, least: float = 0.0, most: float = MOST, above_least: bool = False
+) -> float:
+    """Read a number from `least` to `most`; `default` where the variable is not set.
+
+    :param above_least: `least` itself is refused.
+    """
+    text = env.str(name, None, validate=_checked(parse_decimal, least, most, above_least=above_least))
+    return default if text is None else _or(default, parse_decimal, text)
+
+
+def parse_whole(text: str) -> int:
+    """Return a whole number.
+
+    :raises ValidationError: when it is none.
+    """
+    if not _WHOLE.fullmatch(text):
+        raise ValidationError(f"must be a whole number such as 20, in digits only{_shown(text)}")
+    return int(text)
+
+
+def parse_decimal(text: str) -> float:
+    """Return a number.
+
+    :raises ValidationError: when it is none.
+    """
+    if not _DECIMAL.fullmatch(text):
+        raise ValidationError(f"must be a number such as 2.5{_shown(text)}")
+    return float(text) + 0.0  # -0.0 becomes 0.0
+
+
+def argument(parse: Callable[[str], N], least: float = 0, most: float = MOST) -> Callable[[str], N]:
+    """Return a `type` for argparse: a number from `least` to `most`."""
+
+    def parsed(text: str) -> N:
+        try:
+            _checked(parse, least, most)(text)
+        except ValidationError as error:
+            raise ArgumentTypeError(str(error.args[0])) from None
+        return parse(text)
+
+    return parsed
+
+
+def _checked(
+    parse: Callable[[str], float], least: float, most: float, *, above_least: bool = False
+) -> Callable[[str], None]:
+    def check(text: str) -> None:
+        value = parse(text)
+        if value > most or value < least or (above_least and value == least):
+            raise ValidationError(
+                f"must be {'above' if above_least else 'at least'} {least:g} and at most {most}, not {text}"
+            )
+
+    return check
+
+
+def _or(default: N, parse: Callable[[str], N], text: str) -> N:
+    """Return the number. A value that is refused is reported by `load`, and is never used."""
+    try:
+        return parse(text)
+    except ValidationError:
+        return default
+
+
+def _shown(text: str) -> str:
+    return f", not {text[:40]!r}" if text else ", and must not be empty"

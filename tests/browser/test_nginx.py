@@ -1,0 +1,46 @@
+"""The page behind the example's nginx: it works, and keeps to the policy that nginx sends."""
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+from playwright.async_api import async_playwright
+
+from local.demo.identity import Credentials
+from local.plan import ROOT
+from tests.support.browser_chromium import ARGUMENTS, CHROMIUM
+from tests.support.browser_page import new_page
+from tests.support.browser_stack import BrowserStack
+from tests.support.nginx import MISSING, nginx, nginx_path
+
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.skipif(nginx_path() is None, reason=MISSING),
+]
+
+
+async def test_the_page_works_behind_nginx_within_its_policy(
+    stack: BrowserStack, user: Credentials, tmp_path: Path
+) -> None:
+    ports, root = stack.local.ports, tmp_path / "page"
+    root.mkdir()
+    for entry in (ROOT / "frontend" / "dist").iterdir():
+        (root / entry.name).symlink_to(entry)
+    async with aiohttp.ClientSession() as session, session.get(f"{stack.local.page_url}/config.json") as answer:
+        (root / "config.json").write_bytes(await answer.read())
+    others = (ports.token, ports.ingest, ports.aws, ports.momento_web)
+    async with (
+        nginx(tmp_path, root, " ".join(f"http://localhost:{port}" for port in others)) as port,
+        async_playwright() as playwright,
+    ):
+        # The page keeps its origin, which the services allow; only the server behind the name is another.
+        rule = f"--host-resolver-rules=MAP localhost:{ports.page} 127.0.0.1:{port}"
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, rule])
+        async with browser, await browser.new_context() as context:
+            tab = await new_page(context, stack.local.page_url)
+            served_by = await tab.page.evaluate("fetch('/healthz').then((answer) => answer.status)")
+            await tab.sign_in(user)
+            await tab.send("behind nginx")
+            await tab.shows("behind nginx")
+            violations, console = await tab.watched("violations"), tab.console
+    assert (served_by, violations, console) == (204, [], [])
