@@ -144,7 +144,7 @@ def _queue_settings(queue: dict[str, Any]) -> QueueSettings:
     return QueueSettings(
         visibility_timeout_seconds=int(queue.get("visibilityTimeoutSeconds", defaults.visibility_timeout_seconds)),
         max_receive_count=int(queue.get("maxReceiveCount", defaults.max_receive_count)),
-        task_retention_seconds=int(queue.get("retentionSeconds", defaults.task_retention_seconds)),
+        task_retention_seconds=queue.get("retentionSeconds"),
     )
 
 

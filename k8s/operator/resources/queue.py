@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # stubs, there in development only
     from types_aiobotocore_sqs.literals import QueueAttributeNameType
 
 _JSON_ATTRIBUTES = {"RedrivePolicy", "RedriveAllowPolicy"}
+_RETENTION = "MessageRetentionPeriod"
 _VISIBLE_AFTER_SECONDS = 1.0  # SQS API reference, CreateQueue: wait a second before using a new queue
 
 
@@ -33,12 +34,20 @@ class Queue:
     def name(self) -> str:
         return self.arn.rpartition(":")[2]
 
-    def drift(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        """The wanted attributes that this queue does not have."""
-        return {name: value for name, value in wanted.items() if not self._has(name, value)}
+    def drift(self, wanted: Mapping[str, str], *, longer_retention: bool = False) -> dict[str, str]:
+        """The wanted attributes that this queue does not have.
+
+        :param longer_retention: leave a longer retention as it is: a shorter one would delete messages.
+        """
+        missing = {name: value for name, value in wanted.items() if not self._has(name, value)}
+        if longer_retention and int(self.attributes.get(_RETENTION, "0")) > int(wanted[_RETENTION]):
+            missing.pop(_RETENTION, None)
+        return missing
 
     def _has(self, name: str, value: str) -> bool:
         actual = self.attributes.get(name, "")
+        if name == "SqsManagedSseEnabled" and self.attributes.get("KmsMasterKeyId"):
+            return True  # encrypted with a key that a person chose, which writing this would switch off
         return same_json(value, actual) if name in _JSON_ATTRIBUTES else value == actual
 
 
@@ -102,9 +111,11 @@ def _typed(attributes: Mapping[str, str]) -> "dict[QueueAttributeNameType, str]"
     return cast("dict[QueueAttributeNameType, str]", dict(attributes))
 
 
-async def mend_queue(sqs: "SQSClient", queue: Queue, wanted: Mapping[str, str], one_pass: Pass) -> None:
-    """Write those attributes that differ, if any."""
-    drift = queue.drift(wanted)
+async def mend_queue(
+    sqs: "SQSClient", queue: Queue, wanted: Mapping[str, str], one_pass: Pass, *, longer_retention: bool = False
+) -> None:
+    """Write those attributes that differ, if any; `longer_retention` as in `Queue.drift`."""
+    drift = queue.drift(wanted, longer_retention=longer_retention)
     if not drift:
         return
     async with aws_call("sqs:SetQueueAttributes", queue.url):

@@ -49,7 +49,8 @@ async def _make_queues(clients: Clients, spec: StageSpec, one_pass: Pass) -> tup
     if not spec.given.dead_letter_queue_url:
         await mend_queue(clients.sqs, dead_letter, spec.queue.dead_letter_queue(tasks.arn), one_pass)
     if not spec.given.queue_url:
-        await mend_queue(clients.sqs, tasks, spec.queue.task_queue(dead_letter.arn), one_pass)
+        wanted, unset = spec.queue.task_queue(dead_letter.arn), spec.queue.task_retention_seconds is None
+        await mend_queue(clients.sqs, tasks, wanted, one_pass, longer_retention=unset)
     return tasks, dead_letter
 
 

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING, Any
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.diff import differing
 from k8s.operator.resources.errors import Permanent
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.user_pool import GIVE, UserPool, find_user_pools, read_user_pool, tag_user_pool
@@ -55,7 +54,7 @@ async def _adopt(idp: "Idp", name: str, found: list[UserPool], one_pass: Pass) -
 
 
 async def _mend(idp: "Idp", pool: UserPool, settings: UserPoolSettings, one_pass: Pass) -> None:
-    drift = differing(settings.kept(), pool.settings)
+    drift = settings.drift(pool.settings)
     if not drift:
         return
     arguments: dict[str, Any] = whole_update(idp, "UpdateUserPool", pool.settings, drift)
