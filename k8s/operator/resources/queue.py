@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.diff import same_json
-from k8s.operator.resources.errors import NotFound, Transient
+from k8s.operator.resources.errors import NotFound, Permanent, Transient
 from k8s.operator.resources.one_pass import Pass
 
 if TYPE_CHECKING:  # stubs, there in development only
@@ -33,6 +33,11 @@ class Queue:
     @property
     def name(self) -> str:
         return self.arn.rpartition(":")[2]
+
+    @property
+    def title(self) -> str:
+        """As messages name it."""
+        return f"queue {self.name}"
 
     def drift(self, wanted: Mapping[str, str], *, longer_retention: bool = False) -> dict[str, str]:
         """The wanted attributes that this queue does not have.
@@ -63,32 +68,50 @@ async def find_queue(sqs: "SQSClient", name: str) -> Queue | None:
 
 async def read_queue(sqs: "SQSClient", url: str) -> Queue:
     """The queue at this address. Raises `NotFound`."""
-    queue = await read_given_queue(sqs, url)
+    return await read_given_queue(sqs, url, must_read_tags=True)
+
+
+async def read_queue_tags(sqs: "SQSClient", url: str) -> Mapping[str, str]:
+    """Raises `NotFound`."""
     async with aws_call("sqs:ListQueueTags", url):
-        return replace(queue, tags=(await sqs.list_queue_tags(QueueUrl=url)).get("Tags", {}))
+        return (await sqs.list_queue_tags(QueueUrl=url)).get("Tags", {})
 
 
-async def read_given_queue(sqs: "SQSClient", url: str) -> Queue:
-    """The queue at this address without its tags, which are nobody's business here. Raises `NotFound`."""
+async def read_given_queue(sqs: "SQSClient", url: str, *, must_read_tags: bool) -> Queue:
+    """A given queue. Its tags are empty where they may not be read (as in another account) and need not be.
+
+    Raises `NotFound`.
+    """
     async with aws_call("sqs:GetQueueAttributes", url):
         answer = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
-    return Queue(url, cast("dict[str, str]", answer["Attributes"]), tags={})
+    queue = Queue(url, cast("dict[str, str]", answer["Attributes"]), tags={})
+    try:
+        return replace(queue, tags=await read_queue_tags(sqs, url))
+    except Permanent:
+        if must_read_tags:
+            raise
+        return queue
 
 
-async def claim_queue(sqs: "SQSClient", name: str, at_creation: Mapping[str, str], give: str, one_pass: Pass) -> Queue:
-    """The queue of this name as ours: made where there is none, adopted if that was asked for.
+async def claim_queue(
+    sqs: "SQSClient", name: str, found: Queue | None, at_creation: Mapping[str, str], give: str, one_pass: Pass
+) -> Queue:
+    """The queue of this name as ours: made where none was found, adopted if that was asked for.
 
     The settings of one that was there may still differ (`mend_queue`). Raises `NotOurs`.
     """
-    found = await find_queue(sqs, name)
     if found is None:
         return await _create(sqs, name, at_creation, one_pass)
-    if one_pass.must_tag(f"queue {name}", found.tags, give):
-        tags = one_pass.identity.tags()
-        await tag_queue(sqs, found.url, tags)
-        one_pass.changed(f"adopted queue {name}")
-        return replace(found, tags={**found.tags, **tags})
-    return found
+    if not one_pass.must_tag(found.title, found.tags, give):
+        return found
+    await tag_queue(sqs, found.url, one_pass.identity.tags())
+    adopted = replace(found, tags=await read_queue_tags(sqs, found.url))
+    if one_pass.identity.other_owner(adopted.tags):  # another Stage adopted it at the same moment
+        one_pass.must_tag(found.title, adopted.tags, give)
+    if not one_pass.identity.owns(adopted.tags):
+        raise Transient(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
+    one_pass.changed(f"adopted queue {name}")
+    return adopted
 
 
 async def _create(sqs: "SQSClient", name: str, attributes: Mapping[str, str], one_pass: Pass) -> Queue:
@@ -134,8 +157,11 @@ async def untag_queue(sqs: "SQSClient", url: str, key: str) -> None:
 
 
 async def remove_queue(sqs: "SQSClient", queue: Queue, one_pass: Pass) -> None:
-    """Delete a queue that the caller knows to be ours; gone already is as good."""
+    """Delete a queue if it is ours; it may be gone already."""
     try:
+        if not one_pass.identity.owns(await read_queue_tags(sqs, queue.url)):  # as they are now
+            one_pass.notice(f"{queue.title} does not belong to this stage and stays")
+            return
         async with aws_call("sqs:DeleteQueue", queue.url):
             await sqs.delete_queue(QueueUrl=queue.url)
     except NotFound:

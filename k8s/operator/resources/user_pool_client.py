@@ -11,7 +11,10 @@ from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cognito import whole_update
 from k8s.operator.resources.diff import satisfies
 from k8s.operator.resources.errors import NotFound, Permanent
+from k8s.operator.resources.identity import Identity
+from k8s.operator.resources.ledger import Thing
 from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.other_owners import CLIENT_KIND
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp
@@ -81,6 +84,11 @@ def _valid_seconds(settings: Mapping[str, Any], kind: str) -> int:
     default = "days" if kind == "RefreshToken" else "hours"
     unit = settings.get("TokenValidityUnits", {}).get(kind, default)
     return int(settings.get(f"{kind}Validity", 0)) * _UNIT_SECONDS[unit]
+
+
+def client_thing(identity: Identity, pool_id: str) -> Thing:
+    """A client in a given pool, as the ledger records it."""
+    return Thing(CLIENT_KIND, pool_id, f"client {identity.names.user_pool_client} in user pool {pool_id}", GIVE)
 
 
 async def read_client(idp: "Idp", pool_id: str, client_id: str) -> UserPoolClient:
