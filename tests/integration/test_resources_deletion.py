@@ -127,7 +127,7 @@ async def test_a_deleted_stage_takes_its_own_and_leaves_what_is_given(
 
 
 @pytest.mark.parametrize("way_out", ["unprotected", "retained"])
-@pytest.mark.parametrize(("source", "order"), product(["made", "adopted", "queues given", "cache given"], ORDERS))
+@pytest.mark.parametrize(("source", "order"), list(product(["made", "adopted", "queues given", "cache given"], ORDERS)))
 async def test_a_protected_pool_stops_the_deletion_of_everything_until_a_person_decides(
     world: KeeperWorld, source: str, order: str, way_out: str
 ) -> None:
