@@ -31,7 +31,7 @@ class NotOurs(Permanent):
         if owner:
             super().__init__(
                 f"{resource} belongs to {owner}. Delete that Stage; or, if it no longer exists and this one is to "
-                f"adopt what it left, remove those tags (docs/operator.md, Removal); or {given}"
+                f"adopt what it left, remove those tags (docs/operator.md, What belongs to a Stage); or {given}"
             )
         else:
             super().__init__(
