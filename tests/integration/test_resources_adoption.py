@@ -308,3 +308,60 @@ async def test_a_record_written_by_another_after_ours_withdraws_ours(world: Worl
 
     assert world.caches.names == set()
     assert "notification-api.io/made-cache" not in (await world.user_pools("notification-api"))[0]["UserPoolTags"]
+
+
+async def test_of_two_stages_of_one_name_made_at_the_same_moment_one_gets_everything(world: World) -> None:
+    specs = [spec_of(), StageSpec(OTHERS["namespace"])]
+
+    [winner] = await both(world, specs)
+
+    loser = next(spec for spec in specs if spec != winner)
+    with pytest.raises(NotOurs):
+        await make_stage(world.clients, loser)
+    made = await make_stage(world.clients, winner)
+    await remove_stage(world.clients, loser)
+    world.calls.forget()
+    assert await make_stage(world.clients, winner) == made
+    assert world.calls.writes == []
+
+
+async def test_of_two_stages_that_adopt_at_the_same_moment_none_deletes_what_the_other_got(world: World) -> None:
+    for name in ("tasks", "dlq"):
+        await world.sqs.create_queue(QueueName=f"notification-api-dev-{name}")
+    await world.idp.create_user_pool(PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"])
+    world.caches.names.add(CACHE)
+    specs = [spec_of(adopt=True), StageSpec(OTHERS["namespace"], adopt=True)]
+    await asyncio.gather(*(tried(world, spec) for spec in specs))
+
+    made = [spec for spec in specs if await tried(world, spec)]
+
+    assert len(made) < 2
+    for loser in [spec for spec in specs if spec not in made]:
+        before = await state(world)
+        await remove_stage(world.clients, loser)
+        theirs = {name for name, tags in before["queues"].items() if not loser.identity.owns(tags)}
+        assert theirs <= set(await world.queue_names())
+    if made:
+        assert CACHE in world.caches.names
+        assert await tried(world, made[0])
+
+
+async def test_a_cache_that_two_stages_recorded_is_used_by_both_and_deleted_with_the_last(world: World) -> None:
+    """As an older operator, which read the marks of fewer resources, may have left it."""
+    theirs = StageSpec(OTHERS["namespace"], Given(user_pool_id=await foreign_pool(world)))
+    await make_stage(world.clients, theirs)
+    ours = spec_of(given=Given(*await foreign_queues(world)))
+    record = {"notification-api.io/made-cache": CACHE}
+    await world.idp.create_user_pool(
+        PoolName="notification-api-dev-UserPool", UserPoolTags=US.tags() | record, UsernameAttributes=["email"]
+    )
+    one_pass = Pass(US)
+
+    await make_stage(world.clients, ours, one_pass)
+    await make_stage(world.clients, theirs)
+    assert [notice for notice in one_pass.notices if "also belongs to Stage another/stage" in notice]
+
+    await remove_stage(world.clients, ours)
+    assert world.caches.names == {CACHE}
+    await remove_stage(world.clients, theirs)
+    assert world.caches.names == set()
