@@ -38,8 +38,8 @@ async def find_stage(clients: Clients, spec: StageSpec, *, removing: bool = Fals
     except when removing.
     """
     given, names = spec.given, spec.identity.names
-    tasks = await _named_queue(clients, spec, names.task_queue, given.queue_url)
     dead_letter = await _named_queue(clients, spec, names.dead_letter_queue, given.dead_letter_queue_url)
+    tasks = await _named_queue(clients, spec, names.task_queue, given.queue_url)
     pools: list[UserPool] = []
     if given.user_pool_id is None or spec.makes_untagged:
         pools = await find_user_pools(clients.idp, names.user_pool)
