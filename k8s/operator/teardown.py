@@ -16,7 +16,7 @@ from k8s.operator.workloads import PROCESSOR, read_pods, read_workloads
 
 PASS_SECONDS = 120.0
 PROTECTED_SECONDS = 15.0
-"""Between two reads of a user pool that only a person can unprotect."""
+"""Between two reads of a user pool or queue that only a person can unprotect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +97,7 @@ def _protected(stage: StageObject, error: Protected) -> Waiting:
     ref = stage.ref
     return Waiting(
         "DeletionProtected",
-        f"{error}, and nothing of the stage is deleted. To delete it with its users, deactivate the protection in "
-        "Cognito (docs/operator.md, Removal). To keep everything: "
+        f"{error}. Until then nothing of the stage is deleted. To keep everything: "
         f"kubectl -n {ref.namespace} patch stage {ref.name} --type=merge -p "
         """'{"spec":{"deletionPolicy":"Retain"}}'""",
         PROTECTED_SECONDS,

@@ -66,7 +66,7 @@ def test_the_notes_say_what_an_uninstall_deletes_and_keeps(
     assert ("It deletes (deletionPolicy Delete, as set)" in notes) == (bool(made) and policy == "Delete")
     assert ("It keeps (deletionPolicy Retain, as set)" in notes) == (bool(made) and policy == "Retain")
     assert ("It deletes none of it." in notes) == (not made)
-    assert ("While the user pool is protected" in notes) == ("pool" in made and policy == "Delete")
+    assert ("is protected against deletion" in notes) == (bool(made) and policy == "Delete")
 
 
 def test_without_the_operator_an_uninstall_deletes_nothing(chart: Path) -> None:

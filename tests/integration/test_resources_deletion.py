@@ -1,5 +1,6 @@
 """A Stage deleted in every order: what is protected, retained or given stays, and everything else goes."""
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import product
 from typing import Any
@@ -177,6 +178,30 @@ async def test_a_retained_stage_leaves_everything_and_its_next_takes_it_up(
 
     assert await world.world.everything("") == before
     assert world.kubernetes.condition(again.ref, "Provisioned")["status"] == "True"
+
+
+@pytest.mark.parametrize("queue", ["tasks", "dlq"])
+async def test_a_queue_whose_policy_denies_its_deletion_stops_the_deletion_of_everything(
+    world: KeeperWorld, queue: str
+) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage())
+    await keeper.one_pass()
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "sqs:DeleteQueue", "Resource": "*"}
+    url = (await world.world.sqs.get_queue_url(QueueName=f"{NAMES}-{queue}"))["QueueUrl"]
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    await world.world.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    before = await world.world.everything("")
+    world.kubernetes.delete(keeper.ref.path)
+
+    await passes(keeper)
+
+    assert await world.world.everything("") == before
+    ready = world.kubernetes.condition(keeper.ref, "Ready")
+    assert ready["reason"] == "DeletionProtected"
+    assert f"queue {NAMES}-{queue} is protected against deletion" in ready["message"]
+    await world.world.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": ""})
+    await passes(keeper)
+    assert keeper.ref.path not in world.kubernetes.objects
 
 
 async def test_a_pool_protected_during_the_removal_stays(world: KeeperWorld) -> None:

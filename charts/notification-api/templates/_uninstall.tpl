@@ -56,10 +56,8 @@ What `helm uninstall {{ .Release.Name }} -n {{ .Release.Namespace }}` does to th
 {{- . }}
 {{- end }}
 {{- if and $own (eq $policy "Delete") }}
-{{- if not .Values.userPool.id }}
-  While the user pool is protected against deletion (userPool.deletionProtection, or by hand in Cognito), it deletes
+  While the user pool or a queue is protected against deletion (userPool.deletionProtection, or by hand), it deletes
   nothing and waits; the Stage says so.
-{{- end }}
   To keep everything:
     kubectl -n {{ .Release.Namespace }} patch stage {{ .Release.Name }} --type=merge -p '{"spec":{"deletionPolicy":"Retain"}}'
 {{- end }}

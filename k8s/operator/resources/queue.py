@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.diff import same_json
-from k8s.operator.resources.errors import NotFound, Permanent, Transient
+from k8s.operator.resources.errors import NotFound, Permanent, Protected, Transient
 from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.queue_policy import denies_deletion
 
 if TYPE_CHECKING:  # stubs, there in development only
     from types_aiobotocore_sqs import SQSClient
@@ -154,6 +155,15 @@ async def tag_queue(sqs: "SQSClient", url: str, tags: Mapping[str, str]) -> None
 async def untag_queue(sqs: "SQSClient", url: str, key: str) -> None:
     async with aws_call("sqs:UntagQueue", url):
         await sqs.untag_queue(QueueUrl=url, TagKeys=[key])
+
+
+def refuse_protected_queue(queue: Queue) -> None:
+    """Raises `Protected`."""
+    if denies_deletion(queue.attributes.get("Policy", "")):
+        raise Protected(
+            f"{queue.title} is protected against deletion (its policy denies sqs:DeleteQueue): to delete it with its "
+            "messages, remove that statement"
+        )
 
 
 async def remove_queue(sqs: "SQSClient", queue: Queue, one_pass: Pass) -> None:

@@ -5,7 +5,7 @@ from k8s.operator.resources.clients import Clients
 from k8s.operator.resources.found import Found, find_stage
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.other_owners import CLIENT_KIND
-from k8s.operator.resources.queue import remove_queue
+from k8s.operator.resources.queue import refuse_protected_queue, remove_queue
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import UserPool, refuse_protected, remove_user_pool
 from k8s.operator.resources.user_pool_client import client_thing, find_clients, remove_client
@@ -16,11 +16,15 @@ async def remove_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None 
 
     The order: what carries no tags goes before the last resource whose tags say that it is ours. Safe to
     repeat from any point; what is gone is no error, what is foreign is a notice. Raises `Transient` or
-    `Permanent`; `Protected`, before anything is deleted, where a user pool has deletion protection.
+    `Permanent`; `Protected`, before anything is deleted, where a person protected
+    a user pool or a queue against deletion.
     """
     one_pass = one_pass or Pass(spec.identity)
     found = await find_stage(clients, spec, removing=True)
     pools = _our_pools(found, one_pass)
+    for queue in (found.tasks, found.dead_letter):
+        if queue and spec.identity.owns(queue.tags):
+            refuse_protected_queue(queue)
     await _remove_clients(clients, spec, found, pools, one_pass)
     if not spec.given.cache_name:
         await remove_cache(clients.caches, found.ledger, one_pass)

@@ -97,7 +97,10 @@ async def untag_user_pool(idp: "Idp", arn: str, key: str) -> None:
 def refuse_protected(pool: UserPool) -> None:
     """Raises `Protected`."""
     if pool.protected:
-        raise Protected(f"{pool.title} is protected against deletion (DeletionProtection ACTIVE)")
+        raise Protected(
+            f"{pool.title} is protected against deletion (DeletionProtection ACTIVE): to delete it with its users, "
+            "deactivate the protection in Cognito"
+        )
 
 
 async def remove_user_pool(idp: "Idp", pool: UserPool, one_pass: Pass) -> None:
