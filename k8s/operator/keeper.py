@@ -120,7 +120,7 @@ class Keeper:
         if self._status.set(Kind.READY, waiting.reason, waiting.message, status=False, generation=generation):
             await self._tools.events.normal(self.ref, waiting.reason, waiting.message)
         await self._status.flush(self._tools.kubernetes)
-        return self._waiting.next_seconds()
+        return self._waiting.next_seconds(waiting.at_least_seconds)
 
     async def _failed(self, reason: str, message: str, at_least: float = 0.0) -> float:
         """Say so in the conditions, as far as Kubernetes can be told anything; the others stages go on."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from k8s.operator.deletion_policy import deletion_policy
 from k8s.operator.kubernetes import Json
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.queue_settings import QueueSettings
@@ -16,7 +17,6 @@ VERSION = "v1alpha1"
 PLURAL = "stages"
 FINALIZER = f"{GROUP}/operator"
 OUTPUTS_ANNOTATION = f"{GROUP}/outputs"
-PRODUCTION_STAGE = "prod"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,7 @@ class StageObject:
     @property
     def retains(self) -> bool:
         """Whether what was made stays when the Stage goes."""
-        default = "Retain" if self.spec.get("stageName") == PRODUCTION_STAGE else "Delete"
-        return bool(self.spec.get("deletionPolicy", default) == "Retain")
+        return deletion_policy(self.spec.get("deletionPolicy"), str(self.spec.get("stageName", ""))) == "Retain"
 
     @property
     def service_name(self) -> str:
@@ -144,7 +143,7 @@ def _queue_settings(queue: dict[str, Any]) -> QueueSettings:
     return QueueSettings(
         visibility_timeout_seconds=int(queue.get("visibilityTimeoutSeconds", defaults.visibility_timeout_seconds)),
         max_receive_count=int(queue.get("maxReceiveCount", defaults.max_receive_count)),
-        task_retention_seconds=int(queue.get("retentionSeconds", defaults.task_retention_seconds)),
+        task_retention_seconds=queue.get("retentionSeconds"),
     )
 
 

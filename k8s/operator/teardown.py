@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from k8s.operator.kubernetes import Gone
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Permanent, Transient
+from k8s.operator.resources.errors import Permanent, Protected, Transient
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
@@ -15,6 +15,8 @@ from k8s.operator.tools import Tools
 from k8s.operator.workloads import PROCESSOR, read_pods, read_workloads
 
 PASS_SECONDS = 120.0
+PROTECTED_SECONDS = 15.0
+"""Between two reads of a user pool or queue that only a person can unprotect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Waiting:
 
     reason: str
     message: str
+    at_least_seconds: float = 0.0
+    """How long to wait before the next pass."""
 
 
 async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting | None:
@@ -74,6 +78,8 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[s
         async with asyncio.timeout(PASS_SECONDS):
             await remove_stage(clients, spec, one_pass)
             left = await left_of_stage(clients, spec)
+    except Protected as error:
+        return _protected(stage, error)
     except TimeoutError as error:
         raise Transient(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
     finally:
@@ -85,6 +91,17 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[s
     if not left:
         return None
     return Waiting("WaitingForRemoval", f"deleted, but still there to be seen: {', '.join(left)}")
+
+
+def _protected(stage: StageObject, error: Protected) -> Waiting:
+    ref = stage.ref
+    return Waiting(
+        "DeletionProtected",
+        f"{error}. Until then nothing of the stage is deleted. To keep everything: "
+        f"kubectl -n {ref.namespace} patch stage {ref.name} --type=merge -p "
+        """'{"spec":{"deletionPolicy":"Retain"}}'""",
+        PROTECTED_SECONDS,
+    )
 
 
 def _news(said: list[str], told: set[str]) -> list[str]:

@@ -146,6 +146,31 @@ def test_prod_is_retained_unless_told_otherwise(world: OperatorWorld) -> None:
     assert world.account("notification-api-prod") == NOTHING
 
 
+@pytest.mark.parametrize("way_out", ["retain", "unprotect"])
+def test_a_protected_user_pool_keeps_everything_until_a_person_decides(world: OperatorWorld, way_out: str) -> None:
+    place, name = world.place, f"guarded-{way_out}"
+    place.apply(stage(name))
+    wait_made(place, name)
+    pool = place.get("stage", name)["status"]["resources"]["userPoolId"]
+    world.aws(f"await idp.update_user_pool(UserPoolId={pool!r}, DeletionProtection='ACTIVE')")
+    place.kubectl("delete", "stage", name, "--wait=false")
+    until(
+        lambda: condition(place, name, "Ready").get("reason") == "DeletionProtected",
+        lambda: str(conditions(place, name)),
+    )
+    assert "DeletionProtected" in place.kubectl("get", "stage", name)
+    assert f"({pool}) is protected against deletion" in condition(place, name, "Ready")["message"]
+    assert world.account(f"notification-api-{name}") == names_of(name)
+
+    if way_out == "retain":
+        place.kubectl("patch", "stage", name, "--type=merge", "-p", '{"spec":{"deletionPolicy":"Retain"}}')
+    else:
+        world.aws(f"await idp.update_user_pool(UserPoolId={pool!r}, DeletionProtection='INACTIVE')")
+    wait_gone(place, name)
+    left = names_of(name) if way_out == "retain" else NOTHING
+    assert world.account(f"notification-api-{name}") == left
+
+
 def test_a_namespace_deleted_while_the_operator_is_down_goes_once_it_is_back(world: OperatorWorld) -> None:
     place = world.places[2]
     place.apply(stage("orphan"))

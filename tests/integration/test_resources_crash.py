@@ -44,6 +44,7 @@ async def _calls_of_making(world: World, spec: StageSpec) -> int:
     return len(world.calls.made)
 
 
+@pytest.mark.timeout(180)  # some thousand calls
 async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(world: World) -> None:
     calls = await _calls_of_making(world, spec_of("counted", "k"))
     assert calls >= 17
@@ -64,6 +65,7 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(worl
         assert world.calls.writes == []
 
 
+@pytest.mark.timeout(180)  # some thousand calls
 async def test_killed_again_and_again_it_still_gets_there(world: World) -> None:
     spec = spec_of("crash", "often")
     for k in range(1, 40):
@@ -80,6 +82,7 @@ async def test_killed_again_and_again_it_still_gets_there(world: World) -> None:
     }
 
 
+@pytest.mark.timeout(180)  # some thousand calls
 async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(world: World) -> None:
     await make_stage(world.clients, spec_of("counted", "r"))
     world.calls.forget()
@@ -99,6 +102,7 @@ async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(
         assert not any((await world.everything(f"gone-{k:02}")).values()), f"killed after {k}"
 
 
+@pytest.mark.timeout(180)  # some thousand calls
 async def test_removing_what_was_half_made_leaves_nothing(world: World) -> None:
     calls = await _calls_of_making(world, spec_of("counted", "h"))
 
@@ -113,6 +117,7 @@ async def test_removing_what_was_half_made_leaves_nothing(world: World) -> None:
         assert not any((await world.everything(f"half-{k:02}")).values()), f"killed after {k}"
 
 
+@pytest.mark.timeout(180)  # some thousand calls
 async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(world: World) -> None:
     pool = (await world.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     given = Given(user_pool_id=pool)

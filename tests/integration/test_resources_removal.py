@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotOurs, Protected, Transient
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.stage import make_stage
@@ -116,7 +116,7 @@ async def test_deletion_protection_stops_the_removal_before_it_starts(world: Wor
     before = await world.everything("")
     world.calls.forget()
 
-    with pytest.raises(Permanent, match="deletion protection"):
+    with pytest.raises(Protected, match="protected against deletion"):
         await remove_stage(world.clients, spec_of())
 
     assert world.calls.writes == []

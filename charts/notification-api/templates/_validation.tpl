@@ -75,6 +75,9 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- if and $values.userPool.id (not (regexMatch "^[a-z0-9-]+_[A-Za-z0-9]+$" $values.userPool.id)) -}}
 {{- $problems = append $problems (printf "userPool.id %q is not a user pool's id, which looks like eu-central-1_AbCdEfGhI (not its name, ARN or URL)" $values.userPool.id) -}}
 {{- end -}}
+{{- if and $values.userPool.id $values.userPool.deletionProtection -}}
+{{- $problems = append $problems "userPool.deletionProtection is set, but userPool.id is given, and a given pool is never changed: protect it yourself and leave userPool.deletionProtection out" -}}
+{{- end -}}
 {{- if contains "://" $values.userPool.clientId -}}
 {{- $problems = append $problems (printf "userPool.clientId is the URL %q where the id of an app client is wanted" $values.userPool.clientId) -}}
 {{- end -}}

@@ -12,11 +12,11 @@ from momento.responses.control.cache.list import ListCachesResponse
 from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
-from k8s.operator.resources.ledger import Ledger
+from k8s.operator.resources.ledger import Ledger, Thing
 from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.other_owners import CACHE_KIND
 
 GIVE = "momento.cacheName"
-KIND = "cache"  # in the ledger
 CALL_SECONDS = 10.0
 _LIMIT_SECONDS = 10.0
 
@@ -50,17 +50,19 @@ async def cache_exists(caches: CacheControl, name: str) -> bool:
 
 async def claim_cache(caches: CacheControl, ledger: Ledger, one_pass: Pass) -> str:
     """The name of our cache: made where there is none, adopted if that was asked for. Raises `NotOurs`."""
-    name = one_pass.identity.names.cache
-    recorded = ledger.has(KIND, name)
-    exists = await cache_exists(caches, name)
-    if exists and not recorded and not one_pass.adopt:
-        raise NotOurs(f"Momento cache {name}", GIVE)
-    await ledger.put(KIND, name)
+    thing = _thing(one_pass)
+    exists = await cache_exists(caches, thing.name)
+    recorded = await ledger.claim(thing, one_pass, exists=exists)
     if exists and not recorded:
-        one_pass.changed(f"adopted Momento cache {name}")
+        one_pass.changed(f"adopted {thing.title}")
     if not exists:
-        await _create(caches, name, ledger, one_pass, recorded=recorded)
-    return name
+        await _create(caches, thing.name, ledger, one_pass, recorded=recorded)
+    return thing.name
+
+
+def _thing(one_pass: Pass) -> Thing:
+    name = one_pass.identity.names.cache
+    return Thing(CACHE_KIND, name, f"Momento cache {name}", GIVE)
 
 
 async def _create(caches: CacheControl, name: str, ledger: Ledger, one_pass: Pass, *, recorded: bool) -> None:
@@ -70,23 +72,26 @@ async def _create(caches: CacheControl, name: str, ledger: Ledger, one_pass: Pas
     elif not isinstance(answer, CreateCache.CacheAlreadyExists):
         raise _translated("create", name, answer)
     elif not recorded:  # somebody made it since we looked; our record is younger than our look
-        await ledger.drop(KIND)
+        await ledger.drop(CACHE_KIND)
         raise NotOurs(f"Momento cache {name}", GIVE)
 
 
 async def remove_cache(caches: CacheControl, ledger: Ledger, one_pass: Pass) -> None:
-    """Delete the cache if it is recorded as ours, then the record; gone already is as good."""
-    name = one_pass.identity.names.cache
-    if not ledger.has(KIND, name):
+    """Delete the cache if it is recorded as ours alone, then the record; it may be gone already."""
+    thing = _thing(one_pass)
+    if not ledger.has(CACHE_KIND, thing.name):
         return
-    answer = await _within_deadline("delete", name, lambda: caches.delete_cache(name))
-    if isinstance(answer, DeleteCache.Success):
-        one_pass.changed(f"deleted Momento cache {name}")
+    if other := ledger.other_owner(thing):
+        one_pass.notice(f"{thing.title} also belongs to {other} and stays")
     else:
-        error = _translated("delete", name, answer)
-        if not isinstance(error, NotFound):
-            raise error
-    await ledger.drop(KIND)
+        answer = await _within_deadline("delete", thing.name, lambda: caches.delete_cache(thing.name))
+        if isinstance(answer, DeleteCache.Success):
+            one_pass.changed(f"deleted {thing.title}")
+        else:
+            error = _translated("delete", thing.name, answer)
+            if not isinstance(error, NotFound):
+                raise error
+    await ledger.drop(CACHE_KIND)
 
 
 async def _within_deadline(action: str, name: str, call: Callable[[], Awaitable[_Answer]]) -> _Answer:

@@ -5,17 +5,17 @@ from functools import partial
 
 from k8s.operator.resources.clients import Clients
 from k8s.operator.resources.ledger import Carrier, Ledger
+from k8s.operator.resources.other_owners import OtherOwners
 from k8s.operator.resources.queue import Queue, tag_queue, untag_queue
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import UserPool, tag_user_pool, untag_user_pool
 
-CLIENT_KIND = "client"  # in the ledger, only for a client made in a given pool
-
 
 def stage_ledger(
-    clients: Clients, spec: StageSpec, queues: Sequence[Queue | None], pools: Sequence[UserPool]
+    clients: Clients, spec: StageSpec, queues: Sequence[Queue | None], pools: Sequence[UserPool], others: OtherOwners
 ) -> Ledger:
-    """The ledger on whatever of these is there, made by this stage and not given (a given queue shows no tags)."""
+    """The ledger on whatever of these exists, is ours and is not given (given resources are never changed)."""
+    given = {spec.given.queue_url, spec.given.dead_letter_queue_url}
     carriers = [
         Carrier(
             queue.tags,
@@ -23,7 +23,7 @@ def stage_ledger(
             partial(untag_queue, clients.sqs, queue.url),
         )
         for queue in queues
-        if queue and spec.identity.owns(queue.tags)
+        if queue and queue.url not in given and spec.identity.owns(queue.tags)
     ]
     carriers += [
         Carrier(
@@ -34,4 +34,4 @@ def stage_ledger(
         for pool in pools
         if pool.pool_id != spec.given.user_pool_id and spec.identity.owns(pool.tags)
     ]
-    return Ledger(carriers)
+    return Ledger(carriers, others)

@@ -18,10 +18,14 @@ def whole_update(
     UpdateUserPool and UpdateUserPoolClient may set what is left out back to its default (Cognito API reference;
     field by field in truth, as go-to-k/cdkd#1982 measured), so what is there travels along. Which fields an
     update takes comes from the SDK's own model; empty ones stay out, since the model refuses some of them.
+    An inactive deletion protection stays out too: left out it is kept or set to its default, which is inactive;
+    sent, it would switch off what a person switched on since the pool was read.
     """
     shape = idp.meta.service_model.operation_model(operation).input_shape
     accepted = shape.members if shape else {}
     kept = {field: value for field, value in actual.items() if field in accepted and value not in (None, "", [], {})}
+    if kept.get("DeletionProtection") == "INACTIVE":
+        del kept["DeletionProtection"]
     return _merged(_without_superseded(kept), drift)
 
 

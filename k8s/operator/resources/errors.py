@@ -25,13 +25,13 @@ class NotOurs(Permanent):
     def __init__(self, resource: str, give: str, owner: str | None = None) -> None:
         """`resource` as a person would look it up; `give` names the setting that takes it as given.
 
-        :param owner: the stage that its tags name. That one may be alive, so not even adoption takes from it.
+        :param owner: the Stage that its tags name, with these tags. Not even adoption takes from it.
         """
         given = f"give it ({give}; it is then only used)."
         if owner:
             super().__init__(
-                f"{resource} belongs to another stage, {owner}. Remove that one; or, where it is gone and this stage "
-                f"shall adopt what it left, take its tags away (docs/operator.md); or {given}"
+                f"{resource} belongs to {owner}. Delete that Stage; or, if it no longer exists and this one is to "
+                f"adopt what it left, remove those tags (docs/operator.md, What belongs to a Stage); or {given}"
             )
         else:
             super().__init__(
@@ -39,3 +39,7 @@ class NotOurs(Permanent):
                 f"the stage then changes it, and deletes it at the end), or {given}"
             )
         self.resource = resource
+
+
+class Protected(Permanent):
+    """A resource is protected against deletion: nothing of the stage is deleted until a person decides."""

@@ -50,9 +50,19 @@ class Identity:
         return self.tags().items() <= tags.items()
 
     def other_owner(self, tags: Mapping[str, str]) -> str | None:
-        """Which other stage a resource with these tags belongs to; None where no stage has marked it."""
+        """Which other Stage a resource with these tags belongs to; None where no Stage has marked it."""
         marks = {key: value for key, value in tags.items() if key in self.tags()}
         if not marks or self.owns(tags):
             return None
-        owner, cluster = (marks.get(f"{TAG_PREFIX}/{what}", "unknown") for what in ("owner", "cluster"))
-        return f"{owner} of cluster {cluster}"
+        owner, cluster = (marks.get(f"{TAG_PREFIX}/{what}", "(not named)") for what in ("owner", "cluster"))
+        return f"Stage {owner} of cluster {cluster}"
+
+    def names_alike(self, tags: Mapping[str, str]) -> bool:
+        """Whether the Stage that these tags name derives the same names as this one, as far as they tell."""
+        service, stage = tags.get(f"{TAG_PREFIX}/service"), tags.get(f"{TAG_PREFIX}/stage")
+        return service is None or stage is None or f"{service}-{stage}" == f"{self.service_name}-{self.stage_name}"
+
+
+def marks_text(tags: Mapping[str, str]) -> str:
+    """Our marks among these tags, as a person finds them."""
+    return ", ".join(f"{key}={value}" for key, value in sorted(tags.items()) if key.startswith(f"{TAG_PREFIX}/"))

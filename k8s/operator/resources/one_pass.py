@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from k8s.operator.resources.errors import NotOurs
-from k8s.operator.resources.identity import Identity
+from k8s.operator.resources.identity import Identity, marks_text
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class Pass:
         if self.identity.owns(tags):
             return False
         if owner := self.identity.other_owner(tags):
-            raise NotOurs(resource, give, owner)
+            raise NotOurs(resource, give, f"{owner} (tags {marks_text(tags)})")
         if not self.adopt:
             raise NotOurs(resource, give)
         return True

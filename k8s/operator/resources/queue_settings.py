@@ -4,11 +4,12 @@ import json
 from dataclasses import dataclass
 
 _MAX_MESSAGE_BYTES = 1_048_576  # SQS' own limit; room for a body of 256 KiB quoted inside our JSON
+_TASK_RETENTION_SECONDS = 4 * 86_400
 
 
 @dataclass(frozen=True)
 class QueueSettings:
-    """What may be chosen.
+    """What may be chosen. `task_retention_seconds=None`: four days, and longer where a person has set it so.
 
     The processor itself sets a task aside at its fifth attempt, with a reason; `max_receive_count` is the
     queue's own backstop, for a processor that dies every time.
@@ -16,13 +17,13 @@ class QueueSettings:
 
     visibility_timeout_seconds: int = 30
     receive_wait_seconds: int = 20
-    task_retention_seconds: int = 4 * 86_400
+    task_retention_seconds: int | None = None
     dead_letter_retention_seconds: int = 14 * 86_400  # the longest SQS keeps anything
     max_receive_count: int = 10
 
     def task_queue(self, dead_letter_queue_arn: str | None = None) -> dict[str, str]:
         """The task queue's attributes; without the other queue's ARN: what is known before that is made."""
-        common = self._common(self.task_retention_seconds)
+        common = self._common(self.task_retention_seconds or _TASK_RETENTION_SECONDS)
         if dead_letter_queue_arn is None:
             return common
         redrive = {"deadLetterTargetArn": dead_letter_queue_arn, "maxReceiveCount": self.max_receive_count}

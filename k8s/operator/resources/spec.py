@@ -39,6 +39,12 @@ class StageSpec:
     user_pool: UserPoolSettings = field(default_factory=UserPoolSettings)
     adopt: bool = False
 
+    @property
+    def makes_untagged(self) -> bool:
+        """Whether the stage makes what can carry no tags: a cache, or a client in a given pool."""
+        given = self.given
+        return given.cache_name is None or (given.user_pool_id is not None and given.user_pool_client_id is None)
+
     def __post_init__(self) -> None:
         if self.given.user_pool_client_id and not self.given.user_pool_id:
             raise Permanent("userPool.clientId is given without userPool.id: a client belongs to one pool")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from k8s.operator.resources.aws import aws_call
-from k8s.operator.resources.errors import NotFound
+from k8s.operator.resources.errors import NotFound, Protected
 from k8s.operator.resources.one_pass import Pass
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ class UserPool:
     @property
     def arn(self) -> str:
         return str(self.settings["Arn"])
+
+    @property
+    def title(self) -> str:
+        """As messages name it."""
+        return f"user pool {self.settings.get('Name')} ({self.pool_id})"
 
     @property
     def tags(self) -> Mapping[str, str]:
@@ -89,9 +94,23 @@ async def untag_user_pool(idp: "Idp", arn: str, key: str) -> None:
         await idp.untag_resource(ResourceArn=arn, TagKeys=[key])
 
 
+def refuse_protected(pool: UserPool) -> None:
+    """Raises `Protected`."""
+    if pool.protected:
+        raise Protected(
+            f"{pool.title} is protected against deletion (DeletionProtection ACTIVE): to delete it with its users, "
+            "deactivate the protection in Cognito"
+        )
+
+
 async def remove_user_pool(idp: "Idp", pool: UserPool, one_pass: Pass) -> None:
-    """Delete a pool that the caller knows to be ours; gone already is as good."""
+    """Delete a pool if it is ours; it may be gone already. Raises `Protected`."""
     try:
+        now = await read_user_pool(idp, pool.pool_id)  # a person or another Stage may have changed it meanwhile
+        refuse_protected(now)
+        if not one_pass.identity.owns(now.tags):
+            one_pass.notice(f"{pool.title} does not belong to this stage and stays")
+            return
         async with aws_call("cognito-idp:DeleteUserPool", pool.pool_id):
             await idp.delete_user_pool(UserPoolId=pool.pool_id)
     except NotFound:

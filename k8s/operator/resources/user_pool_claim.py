@@ -4,20 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.diff import differing
-from k8s.operator.resources.errors import Permanent
+from k8s.operator.resources.errors import Permanent, Transient
 from k8s.operator.resources.one_pass import Pass
-from k8s.operator.resources.user_pool import GIVE, UserPool, find_user_pools, read_user_pool, tag_user_pool
+from k8s.operator.resources.user_pool import GIVE, UserPool, read_user_pool, tag_user_pool
 from k8s.operator.resources.user_pool_settings import UserPoolSettings
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp
 
 
-async def claim_user_pool(idp: "Idp", settings: UserPoolSettings, one_pass: Pass) -> UserPool:
-    """Our pool: made where there is none, adopted if asked for, its settings mended. Raises `NotOurs`."""
+async def claim_user_pool(idp: "Idp", found: list[UserPool], settings: UserPoolSettings, one_pass: Pass) -> UserPool:
+    """Our pool: made where none was found, adopted if asked for, its settings mended. Raises `NotOurs`."""
     name = one_pass.identity.names.user_pool
-    found = await find_user_pools(idp, name)
     ours = [pool for pool in found if one_pass.identity.owns(pool.tags)]
     for other in ours[1:]:
         one_pass.notice(f"user pool {other.pool_id} is a second {name} of this stage, unused; it goes with the stage")
@@ -42,7 +40,7 @@ async def _create(idp: "Idp", name: str, settings: UserPoolSettings, one_pass: P
 
 async def _adopt(idp: "Idp", name: str, found: list[UserPool], one_pass: Pass) -> UserPool:
     for other in found:
-        one_pass.must_tag(f"user pool {name} ({other.pool_id})", other.tags, GIVE)
+        one_pass.must_tag(other.title, other.tags, GIVE)
     pool = found[0]
     if len(found) > 1:
         ids = ", ".join(other.pool_id for other in found)
@@ -50,12 +48,15 @@ async def _adopt(idp: "Idp", name: str, found: list[UserPool], one_pass: Pass) -
     if pool.settings.get("UsernameAttributes") != ["email"]:
         raise Permanent(f"user pool {pool.pool_id} cannot be adopted: users must sign in by e-mail, set at creation")
     await tag_user_pool(idp, pool.arn, one_pass.identity.tags())
-    one_pass.changed(f"adopted user pool {name} ({pool.pool_id})")
-    return await read_user_pool(idp, pool.pool_id)
+    adopted = await read_user_pool(idp, pool.pool_id)
+    if one_pass.must_tag(adopted.title, adopted.tags, GIVE):  # raises where another Stage adopted it meanwhile
+        raise Transient(f"the tags of {adopted.title} are not visible yet")
+    one_pass.changed(f"adopted {adopted.title}")
+    return adopted
 
 
 async def _mend(idp: "Idp", pool: UserPool, settings: UserPoolSettings, one_pass: Pass) -> None:
-    drift = differing(settings.kept(), pool.settings)
+    drift = settings.drift(pool.settings)
     if not drift:
         return
     arguments: dict[str, Any] = whole_update(idp, "UpdateUserPool", pool.settings, drift)

@@ -5,18 +5,24 @@ A client carries no tags. In a pool of ours a client of our name is ours; in a g
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.diff import differing
+from k8s.operator.resources.diff import satisfies
 from k8s.operator.resources.errors import NotFound, Permanent
+from k8s.operator.resources.identity import Identity
+from k8s.operator.resources.ledger import Thing
 from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.other_owners import CLIENT_KIND
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp
 
 GIVE = "userPool.clientId"
+
+_UNITS = {"IdToken": "minutes", "AccessToken": "minutes", "RefreshToken": "days"}
+_UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
 
 SETTINGS: Mapping[str, object] = {
     # SRP only: the password never leaves the browser. No secret, since a browser cannot keep one.
@@ -26,7 +32,7 @@ SETTINGS: Mapping[str, object] = {
     "IdTokenValidity": 60,
     "AccessTokenValidity": 60,
     "RefreshTokenValidity": 30,
-    "TokenValidityUnits": {"IdToken": "minutes", "AccessToken": "minutes", "RefreshToken": "days"},
+    "TokenValidityUnits": _UNITS,
 }
 
 
@@ -44,9 +50,45 @@ class UserPoolClient:
     def client_id(self) -> str:
         return str(self.settings["ClientId"])
 
+    def drift(self) -> dict[str, object]:
+        """What has to be written: only what is weaker than ours, or breaks sign-in. Shorter validities stay."""
+        drift: dict[str, object] = {}
+        flows = _wanted_flows(self.settings)
+        if not satisfies(flows, self.settings.get("ExplicitAuthFlows", [])):
+            drift["ExplicitAuthFlows"] = flows
+        for switch in ("PreventUserExistenceErrors", "EnableTokenRevocation"):
+            if self.settings.get(switch) != SETTINGS[switch]:
+                drift[switch] = SETTINGS[switch]
+        for token, unit in _UNITS.items():
+            valid, longest = _valid_seconds(self.settings, token), _valid_seconds(SETTINGS, token)
+            if not 0 < valid <= longest:
+                drift[f"{token}Validity"] = SETTINGS[f"{token}Validity"]
+                units = drift.setdefault("TokenValidityUnits", {})
+                cast("dict[str, str]", units)[token] = unit
+        return drift
+
     def rank(self) -> tuple[Any, str]:
         """Which of several to keep: the oldest, as its id is what browsers have loaded."""
         return self.settings["CreationDate"], self.client_id
+
+
+def _wanted_flows(settings: Mapping[str, Any]) -> list[str]:
+    """Refresh token rotation is stricter, and Cognito refuses it beside ALLOW_REFRESH_TOKEN_AUTH."""
+    flows = cast("list[str]", SETTINGS["ExplicitAuthFlows"])
+    rotates = settings.get("RefreshTokenRotation", {}).get("Feature") == "ENABLED"
+    return [flow for flow in flows if not (rotates and flow == "ALLOW_REFRESH_TOKEN_AUTH")]
+
+
+def _valid_seconds(settings: Mapping[str, Any], kind: str) -> int:
+    """How long a token is valid; 0 where it is not said. Without a unit Cognito counts hours, or days to refresh."""
+    default = "days" if kind == "RefreshToken" else "hours"
+    unit = settings.get("TokenValidityUnits", {}).get(kind, default)
+    return int(settings.get(f"{kind}Validity", 0)) * _UNIT_SECONDS[unit]
+
+
+def client_thing(identity: Identity, pool_id: str) -> Thing:
+    """A client in a given pool, as the ledger records it."""
+    return Thing(CLIENT_KIND, pool_id, f"client {identity.names.user_pool_client} in user pool {pool_id}", GIVE)
 
 
 async def read_client(idp: "Idp", pool_id: str, client_id: str) -> UserPoolClient:
@@ -103,7 +145,7 @@ async def make_client(idp: "Idp", pool_id: str, found: list[UserPoolClient], one
 async def _mend(idp: "Idp", client: UserPoolClient, one_pass: Pass) -> None:
     if client.settings.get("ClientSecret"):
         raise Permanent(f"client {client.client_id} has a secret, which no browser can keep; delete it or give another")
-    drift = differing(SETTINGS, client.settings)
+    drift = client.drift()
     if not drift:
         return
     arguments: dict[str, Any] = whole_update(idp, "UpdateUserPoolClient", client.settings, drift)
