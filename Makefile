@@ -21,7 +21,7 @@ WORKERS ?= 3
 AT_ONCE = --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-page test-frontend test-browser test-chart \
-	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards image kind-up kind-down forward clean
+	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards chart-defaults image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -121,6 +121,9 @@ lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
 
 dashboards: $(READY) ## Write the charts' Grafana dashboards anew from k8s/dashboards
 	@$(PY) -m k8s.dashboards
+
+chart-defaults: $(READY) ## Write the charts' defaults.json anew from their values.yaml
+	@$(PY) -m k8s.chart_defaults
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)

@@ -196,6 +196,9 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- if and (kindIs "invalid" .Values.token.replicas) (not .Values.token.settings.VENDING_REPLICAS) -}}
+{{- $problems = append $problems "token.replicas is null, so an autoscaler decides: set token.settings.VENDING_REPLICAS to its maxReplicas, since the replicas share Momento's quotas equally" -}}
+{{- end -}}
 {{- $processor := .Values.processor.settings -}}
 {{- with $processor.TASK_HANDLER -}}
 {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$" (toString .)) -}}
