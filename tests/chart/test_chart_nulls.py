@@ -38,7 +38,7 @@ EVERYTHING: Object = {
 """What switches every template on."""
 SETUPS: list[tuple[str, Path, Object, list[str]]] = [
     ("stage-everything", STAGE_CHART, overlaid(GIVEN, EVERYTHING), APIS),
-    ("stage-operated", STAGE_CHART, {"stageName": "dev"}, ["--api-versions", STAGE_API]),
+    ("stage-operated", STAGE_CHART, {"stageName": "dev", "token": EVERYTHING["token"]}, ["--api-versions", STAGE_API]),
     ("local", LOCAL_CHART, {}, []),
     ("operator", OPERATOR_CHART, {"clusterName": "here"}, APIS),
 ]
