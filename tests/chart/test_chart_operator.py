@@ -190,7 +190,7 @@ def test_keda_gets_the_identity_that_the_processor_has() -> None:
 
 def test_keda_is_not_given_a_guessed_region() -> None:
     values = {**MADE, "aws": {"region": ""}, "userPool": {"id": "", "clientId": ""}, "scaling": {"engine": "keda"}}
-    with pytest.raises(HelmError, match="aws.region is not set, and KEDA cannot take it from a user pool"):
+    with pytest.raises(HelmError, match=r"aws\.region is not set, and KEDA cannot take it from a user pool"):
         stage(values, STAGE_API, KEDA_API)
 
 

@@ -5,6 +5,7 @@ template begins with this, which puts the defaults back (defaults.json is values
 */}}
 {{- define "local.prepare" -}}
 {{- include "local.fill" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}
+{{- include "local.validate" . -}}
 {{- end }}
 
 {{/* (list values defaults): in place. What a user takes out of a map whose keys are the user's own stays out. */}}
