@@ -134,7 +134,7 @@ kind-up: image ## A cluster on this machine with Docker and kind, the embedded s
 kind-down: ## Remove that cluster
 	@kind delete cluster --name notification-api
 
-forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (survives rollouts)
+forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
 	@exec $(PY) -m local.forward $(STAGE)
 
 clean: ## Remove the virtual environment and caches
