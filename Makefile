@@ -135,7 +135,7 @@ kind-down: ## Remove that cluster
 	@kind delete cluster --name notification-api
 
 forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
-	@exec $(PY) -m local.forward $(STAGE)
+	@exec $(PY) -m local.forward '$(STAGE)'
 
 clean: ## Remove the virtual environment and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
