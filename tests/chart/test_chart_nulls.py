@@ -33,12 +33,18 @@ EVERYTHING: Object = {
     "httpRoute": {"enabled": True, "host": "api.example.com", "parentRefs": [{"name": "gateway"}]},
     "tests": {"userSecret": "user"},
     "aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:4566"},
-    "token": {"settings": {"VENDING_REPLICAS": 4}},
+    "token": {"maxReplicas": 4},
+    "ingest": {"maxReplicas": 4},
 }
 """What switches every template on."""
 SETUPS: list[tuple[str, Path, Object, list[str]]] = [
     ("stage-everything", STAGE_CHART, overlaid(GIVEN, EVERYTHING), APIS),
-    ("stage-operated", STAGE_CHART, {"stageName": "dev", "token": EVERYTHING["token"]}, ["--api-versions", STAGE_API]),
+    (
+        "stage-operated",
+        STAGE_CHART,
+        {"stageName": "dev", "token": {"maxReplicas": 4}, "ingest": {"maxReplicas": 4}},
+        ["--api-versions", STAGE_API],
+    ),
     ("local", LOCAL_CHART, {}, []),
     ("operator", OPERATOR_CHART, {"clusterName": "here"}, APIS),
 ]
@@ -56,6 +62,8 @@ REFUSED = {
     "momento": "momento.cacheName is not given",
     "momento.cacheName": "momento.cacheName is not given",
     "clusterName": "clusterName is not set",
+    "token.replicas": "token.replicas is null: leave it out for the default, or set token.maxReplicas",
+    "ingest.replicas": "ingest.replicas is null: leave it out for the default, or set ingest.maxReplicas",
 }
 """What has no default, where neither operator nor cluster is there to ask."""
 
@@ -112,8 +120,8 @@ def test_null_is_a_value_that_is_left_out(chart: Path, given: Object, options: l
 
 
 def is_exception(path: str, got: str) -> bool:
-    """An entry that is taken out of the user's own map, or replicas that are left to an autoscaler."""
-    own = any(f".{part}" in f".{path}" for part in OWN_KEYS) or path.endswith(".replicas")
+    """An entry that is taken out of the user's own map."""
+    own = any(f".{part}" in f".{path}" for part in OWN_KEYS)
     return own and not got.startswith("Error")
 
 

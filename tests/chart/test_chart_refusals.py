@@ -130,7 +130,7 @@ REFUSED: list[tuple[str, Object, str]] = [
     (
         "replicas left to an autoscaler, whose most is not said",
         {"token": {"replicas": None}},
-        "token.replicas is null, so an autoscaler decides: set token.settings.VENDING_REPLICAS to its maxReplicas",
+        "set token.maxReplicas to the maximum of the HorizontalPodAutoscaler that decides",
     ),
     ("two kinds of budget", {"token": {"podDisruptionBudget": {"minAvailable": 1}}}, "Kubernetes takes one of the two"),
 ]

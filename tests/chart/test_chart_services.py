@@ -69,7 +69,7 @@ def test_the_vending_quota_is_shared_among_the_replicas(replicas: int, shared_by
 
 
 def test_an_autoscaler_may_decide_the_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = {"token": {"replicas": None, "settings": {"VENDING_REPLICAS": 6}}, "ingest": {"replicas": None}}
+    values = {"token": {"maxReplicas": 6}, "ingest": {"replicas": None, "maxReplicas": 10}}
     objects = render(values, apis=MONITORING_APIS)
     assert "replicas" not in deployment(objects, "token")["spec"]
     assert "replicas" not in deployment(objects, "ingest")["spec"]

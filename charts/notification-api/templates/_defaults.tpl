@@ -1,7 +1,7 @@
 {{/*
 Helm removes a value that is null together with its default. So a null has the meaning of a value that is left out: each
 template begins with this, which puts the defaults back (defaults.json is values.yaml, written by
-`python -m k8s.chart_defaults`), whichever template Helm renders first. `replicas: null` stays, for an autoscaler.
+`python -m k8s.chart_defaults`), whichever template Helm renders first. A null in `replicas` stays, and is refused: it may be meant for an autoscaler.
 */}}
 {{- define "notification-api.prepare" -}}
 {{- include "notification-api.fill" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}

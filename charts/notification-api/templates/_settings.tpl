@@ -23,8 +23,8 @@
 {{- end -}}
 {{- if eq $component "token" -}}
 {{- /* Replicas share Momento's quota. The one that a rollout adds does not count: what Momento refuses meanwhile waits
-for another turn. Where an autoscaler decides, VENDING_REPLICAS is among the settings (or refused as missing). */}}
-{{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.text" (max 1 (int $values.token.replicas))) -}}
+for another turn. Where an autoscaler decides, its maximum counts. */}}
+{{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.text" (max 1 (int ($values.token.maxReplicas | default $values.token.replicas)))) -}}
 {{- with $values.momento.webEndpoint }}{{ $_ := set $settings "MOMENTO_WEB_ENDPOINT" . }}{{ end -}}
 {{- end -}}
 {{- with $values.tracing.otlpEndpoint }}{{ $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end -}}

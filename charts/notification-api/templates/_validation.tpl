@@ -214,8 +214,11 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end -}}
 {{- end -}}
 {{- end -}}
-{{- if and (kindIs "invalid" .Values.token.replicas) (not .Values.token.settings.VENDING_REPLICAS) -}}
-{{- $problems = append $problems "token.replicas is null, so an autoscaler decides: set token.settings.VENDING_REPLICAS to its maxReplicas, since the replicas share Momento's quotas equally" -}}
+{{- range $component := list "token" "ingest" -}}
+{{- $values := index $.Values $component -}}
+{{- if and (kindIs "invalid" $values.replicas) (not $values.maxReplicas) -}}
+{{- $problems = append $problems (printf "%s.replicas is null: leave it out for the default, or set %s.maxReplicas to the maximum of the HorizontalPodAutoscaler that decides" $component $component) -}}
+{{- end -}}
 {{- end -}}
 {{- $processor := .Values.processor.settings -}}
 {{- with $processor.TASK_HANDLER -}}

@@ -1,7 +1,7 @@
 {{/*
 Helm removes a value that is null together with its default. So a null has the meaning of a value that is left out: each
 template begins with this, which puts the defaults back (defaults.json is values.yaml, written by
-`python -m k8s.chart_defaults`), whichever template Helm renders first. `replicas: null` stays, for an autoscaler.
+`python -m k8s.chart_defaults`), whichever template Helm renders first.
 */}}
 {{- define "operator.prepare" -}}
 {{- include "operator.fill" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}
@@ -13,7 +13,7 @@ template begins with this, which puts the defaults back (defaults.json is values
 {{- $values := first . -}}
 {{- $defaults := last . -}}
 {{- range $name, $default := $defaults -}}
-{{- if and (kindIs "invalid" (index $values $name)) (ne $name "replicas") -}}
+{{- if kindIs "invalid" (index $values $name) -}}
 {{- $_ := set $values $name $default -}}
 {{- end -}}
 {{- end -}}
