@@ -24,6 +24,7 @@ from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.stage import make_stage
+from local.aws.guard import HEALTH_PATH
 from local.outputs import Outputs
 from local.supervisor.probe import until_ready
 from services.common.errors import PermanentError, Transient
@@ -41,7 +42,7 @@ async def bootstrap(momento_endpoint: str, momento_admin_url: str) -> Outputs:
     parameter = f"/{identity.service_name}/{identity.stage_name}/momento-api-key"
     await asyncio.gather(
         until_ready(f"{momento_admin_url}/_emulator/health"),
-        until_ready(f"{os.environ['AWS_ENDPOINT_URL']}/_ministack/health"),
+        until_ready(f"{os.environ['AWS_ENDPOINT_URL']}{HEALTH_PATH}"),
     )
     key = await make_api_key(momento_admin_url)
     session = get_session()  # one for all: each loads AWS' endpoint data anew, a tenth of a second

@@ -7,8 +7,12 @@ passes. So no AWS profile, proxy or token of the developer's own can reach the s
 from collections.abc import Mapping
 from pathlib import Path
 
+from local.aws.guard import MAILS_PATH
+from local.key_pair import KeyPair
+from local.origins import allowed_origins
 from local.outputs import Outputs
 from local.ports import Ports
+from local.web_access import LOOPBACK_NAMES
 
 Environment = dict[str, str]
 
@@ -55,29 +59,30 @@ def passed_by_name(shell: Mapping[str, str]) -> Environment:
     return {name: shell[name] for name in sorted(names) if name in shell and not name.startswith("AWS_")}
 
 
-def aws(ports: Ports) -> Environment:
+def aws(ports: Ports, keys: KeyPair) -> Environment:
     """Point any AWS SDK at the emulated AWS, and away from every profile, credential file and metadata."""
     return {
         "AWS_ENDPOINT_URL": aws_url(ports),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",  # a dummy: the emulator's only key pair
+        "AWS_ACCESS_KEY_ID": keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": keys.secret_access_key,
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 
-def ministack(shell: Mapping[str, str], ports: Ports, state: Path) -> Environment:
-    """MiniStack with what the system uses and no more.
+def ministack(shell: Mapping[str, str], ports: Ports, keys: KeyPair, state: Path) -> Environment:
+    """The emulated AWS (local/aws): MiniStack with what the system uses and no more.
 
     AUTH makes it check what AWS checks, a sign-up's confirmation code among it; the key pair in `aws` is then
     its root key. DOCKER_HOST points nowhere, else it would look for its own among the developer's containers.
     """
     return {
         **shielded(shell),
-        **aws(ports),
+        **aws(ports, keys),
+        **web_access(shell, ports),
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(ports.aws),
         "MINISTACK_REGION": REGION,
@@ -93,14 +98,19 @@ def ministack(shell: Mapping[str, str], ports: Ports, state: Path) -> Environmen
     }
 
 
-def momento(shell: Mapping[str, str]) -> Environment:
-    return shielded(shell)
+def momento(shell: Mapping[str, str], ports: Ports) -> Environment:
+    return {**shielded(shell), **web_access(shell, ports)}
 
 
-def bootstrap(shell: Mapping[str, str], ports: Ports) -> Environment:
+def web_access(shell: Mapping[str, str], ports: Ports) -> Environment:
+    """Whose pages the emulators and the page server serve (local/web_access.py)."""
+    return {"ALLOWED_ORIGINS": ",".join(allowed_origins(shell, ports))}
+
+
+def bootstrap(shell: Mapping[str, str], ports: Ports, keys: KeyPair) -> Environment:
     return {
         **shielded(shell),
-        **aws(ports),
+        **aws(ports, keys),
         "SERVICE_NAME": SERVICE_NAME,
         "STAGE_NAME": STAGE_NAME,
         "MOMENTO_ENDPOINT": momento_grpc_url(ports),
@@ -114,7 +124,7 @@ def _within_quota(shell: Mapping[str, str]) -> Environment:
     return {"HISTORY_OPERATIONS_PER_SECOND": "400"} if is_raised else {}
 
 
-def service(name: str, shell: Mapping[str, str], ports: Ports, outputs: Outputs) -> Environment:
+def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs) -> Environment:
     """One of the three services: the same settings as in a cluster, only the values are this machine's."""
     port, ops_port = {
         "token": (ports.token, ports.token_ops),
@@ -131,25 +141,28 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, outputs: Outputs)
         **(_within_quota(shell) if name == "token" else {}),
         **chosen,
         **(passed_by_name(shell) if name == "processor" else {}),
-        **aws(ports),
+        **aws(ports, keys),
         **stage(ports, outputs),
         "HOST": "127.0.0.1",
         "OPS_PORT": str(ops_port),
-        **({"PORT": str(port), "ALLOWED_ORIGINS": ",".join(page_origins(ports))} if port else {}),
+        "ALLOWED_HOSTS": ",".join(f"{name}:{each}" for each in (port, ops_port) if each for name in LOOPBACK_NAMES),
+        **({"PORT": str(port), **web_access(shell, ports)} if port else {}),
     }
 
 
-def page(shell: Mapping[str, str], ports: Ports, outputs: Outputs, bundle: Path) -> Environment:
+def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs, bundle: Path) -> Environment:
     """The page server: what it answers at /config.json, where the mails and the browser application are."""
     return {
         **shielded(shell),
+        **web_access(shell, ports),
         "PAGE_PORT": str(ports.page),
         "PAGE_BUNDLE": str(bundle),
         "PAGE_TOKEN_URL": f"http://localhost:{ports.token}",
         "PAGE_TASK_URL": f"http://localhost:{ports.ingest}",
         "PAGE_MOMENTO_URL": momento_web_url(ports),
         "PAGE_COGNITO_URL": f"http://localhost:{ports.aws}",
-        "PAGE_MAILS_URL": f"{aws_url(ports)}/_ministack/ses/messages",
+        "PAGE_MAILS_URL": f"{aws_url(ports)}{MAILS_PATH}",
+        "PAGE_MAILS_KEY": keys.secret_access_key,
         "PAGE_REGION": REGION,
         "PAGE_USER_POOL_ID": outputs.user_pool_id,
         "PAGE_USER_POOL_CLIENT_ID": outputs.user_pool_client_id,
@@ -185,7 +198,3 @@ def momento_grpc_url(ports: Ports) -> str:
 def momento_web_url(ports: Ports) -> str:
     """For browsers, so by the name that their page has too."""
     return f"http://localhost:{ports.momento_web}"
-
-
-def page_origins(ports: Ports) -> tuple[str, str]:
-    return f"http://localhost:{ports.page}", f"http://127.0.0.1:{ports.page}"

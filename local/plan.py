@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import environment
+from local.aws.guard import HEALTH_PATH
 from local.errors import LocalError
+from local.key_pair import KeyPair
+from local.origins import origins_from
 from local.outputs import Outputs
 from local.ports import Ports
 
@@ -42,7 +45,7 @@ class Program:
 
     name: str
     module: str
-    environment: Mapping[str, str]
+    environment: Mapping[str, str] = field(repr=False)
     arguments: tuple[str, ...] = ()
     ready_url: str | None = None
     """Answers 200 once the program is ready; None for a program that does its work and ends with status 0."""
@@ -57,9 +60,11 @@ class Plan:
     ports: Ports
     shell: Mapping[str, str] = field(repr=False)
     root: Path = ROOT
+    keys: KeyPair = field(default_factory=KeyPair.random)
 
     def __post_init__(self) -> None:
         quotas_from(self.shell)
+        origins_from(self.shell)
 
     @property
     def state(self) -> Path:
@@ -89,9 +94,9 @@ class Plan:
     def _ministack(self) -> Program:
         return Program(
             name="aws",
-            module="ministack",
-            environment=environment.ministack(self.shell, self.ports, self.state),
-            ready_url=f"http://127.0.0.1:{self.ports.aws}/_ministack/health",
+            module="local.aws",
+            environment=environment.ministack(self.shell, self.ports, self.keys, self.state),
+            ready_url=f"http://127.0.0.1:{self.ports.aws}{HEALTH_PATH}",
         )
 
     def _momento(self) -> Program:
@@ -102,7 +107,7 @@ class Plan:
                 *("--grpc-port", str(self.ports.momento_grpc), "--web-port", str(self.ports.momento_web)),
                 *quotas_from(self.shell),
             ),
-            environment=environment.momento(self.shell),
+            environment=environment.momento(self.shell, self.ports),
             ready_url=f"http://127.0.0.1:{self.ports.momento_web}/_emulator/health",
         )
 
@@ -111,11 +116,11 @@ class Plan:
             name="bootstrap",
             module="local.bootstrap",
             arguments=("--outputs", str(self.outputs_file)),
-            environment=environment.bootstrap(self.shell, self.ports),
+            environment=environment.bootstrap(self.shell, self.ports, self.keys),
         )
 
     def _service(self, name: str, outputs: Outputs) -> Program:
-        settings = environment.service(name, self.shell, self.ports, outputs)
+        settings = environment.service(name, self.shell, self.ports, self.keys, outputs)
         return Program(
             name=name,
             module=f"services.{name}",
@@ -127,6 +132,6 @@ class Plan:
         return Program(
             name="page",
             module="local.page",
-            environment=environment.page(self.shell, self.ports, outputs, self.root / "frontend" / "dist"),
+            environment=environment.page(self.shell, self.ports, self.keys, outputs, self.root / "frontend" / "dist"),
             ready_url=f"http://127.0.0.1:{self.ports.page}/healthz",
         )

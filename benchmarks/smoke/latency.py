@@ -73,7 +73,7 @@ async def scratch_queue(stack: Stack) -> AsyncIterator[tuple["SQSClient", str]]:
         "sqs",
         region_name=REGION,
         endpoint_url=aws_url(stack.ports),
-        aws_access_key_id="local",
-        aws_secret_access_key="local",  # noqa: S106 - the emulator's only key pair
+        aws_access_key_id=stack.plan.keys.access_key_id,
+        aws_secret_access_key=stack.plan.keys.secret_access_key,
     ) as sqs:
         yield sqs, (await sqs.create_queue(QueueName="benchmark-smoke"))["QueueUrl"]

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from local.key_pair import KeyPair
 from local.outputs import Outputs
 from local.plan import ROOT, Plan
 from local.ports import Ports
@@ -18,6 +20,7 @@ from local.supervisor.taken import is_taken
 
 READY_WITHIN_SECONDS = 60.0
 STOP_WITHIN_SECONDS = 30.0
+_KEYS = re.compile(rb"AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)")
 BASES = range(12_000, 30_000)
 """Below the ports that systems give to clients."""
 
@@ -66,23 +69,24 @@ async def running_stack(environment: Mapping[str, str]) -> AsyncIterator[Stack]:
     )
     try:
         async with asyncio.timeout(READY_WITHIN_SECONDS):
-            await _until_ready(process)
+            keys = await _until_ready(process)
         ready_seconds = time.monotonic() - started
         async with asyncio.TaskGroup() as group:
             reading = group.create_task(_read_away(process))
-            yield Stack(Plan(ports, shell), process.pid, ready_seconds)
+            yield Stack(Plan(ports, shell, keys=keys), process.pid, ready_seconds)
             reading.cancel()
     finally:
         await _stop(process)
         shutil.rmtree(Plan(ports, shell).state, ignore_errors=True)
 
 
-async def _until_ready(process: asyncio.subprocess.Process) -> None:
+async def _until_ready(process: asyncio.subprocess.Process) -> KeyPair:
+    """The key pair of the emulated AWS, which is said before."""
     said = []
     while line := await _line(process):
         said.append(line)
-        if line.startswith(b"ready in "):
-            return
+        if line.startswith(b"ready in ") and (found := _KEYS.search(b"".join(said))):
+            return KeyPair(found[1].decode(), found[2].decode())
     raise RuntimeError("The stack did not start:\n" + b"".join(said).decode(errors="replace"))
 
 

@@ -33,7 +33,9 @@ def second_instance(stack: Stack, number: int) -> Program:
     """The same service of the same stage on ports of its own."""
     program = stack.plan.system(stack.outputs)[number]
     other = Plan(free_ports(), stack.plan.shell).system(stack.outputs)[number]
-    moved = {name: other.environment[name] for name in ("PORT", "OPS_PORT") if name in other.environment}
+    moved = {
+        name: other.environment[name] for name in ("PORT", "OPS_PORT", "ALLOWED_HOSTS") if name in other.environment
+    }
     return replace(program, environment={**program.environment, **moved}, ready_url=other.ready_url)
 
 

@@ -16,7 +16,7 @@ def dashboards() -> dict[Path, str]:
     """Every dashboard's file and content."""
     made = {
         "notification-api/dashboards/stage.json": stage(),
-        "notification-api/dashboards/stages.json": across(),
+        "notification-operator/dashboards/stages.json": across(),
         "notification-operator/dashboards/operator.json": operator(),
     }
     return {CHARTS / name: written(dashboard) for name, dashboard in made.items()}

@@ -1,7 +1,7 @@
 """`python -m local.in_cluster.page --outputs FILE`: the page, for whoever forwards its port.
 
-It listens beyond loopback so that the kubelet can ask for its health; the check of the Host header stays, so that it
-answers to localhost alone, which is what a port-forward sends.
+It listens beyond loopback so that the kubelet can ask for its health; the check of the Host header stays: it serves
+ALLOWED_HOSTS, which are the names that a port-forward has on the other machine.
 """
 
 import argparse
@@ -11,10 +11,12 @@ from pathlib import Path
 
 from aiohttp import web
 
+from local.aws.guard import MAILS_PATH
 from local.in_cluster.values import Addresses
 from local.outputs import Outputs
 from local.page.app import create_app
 from local.page.settings import Settings
+from local.web_access import WebAccess
 
 BUNDLE = Path(__file__).resolve().parents[2] / "frontend" / "dist"
 STOP_WITHIN_SECONDS = 2.0
@@ -26,7 +28,9 @@ def page_settings(outputs: Outputs, environ: Mapping[str, str]) -> Settings:
     return Settings(
         port=int(environ["PAGE_PORT"]),
         bundle=BUNDLE,
-        mails_url=f"{environ['AWS_ENDPOINT_URL']}/_ministack/ses/messages",
+        mails_url=f"{environ['AWS_ENDPOINT_URL']}{MAILS_PATH}",
+        mails_key=environ["AWS_SECRET_ACCESS_KEY"],
+        access=WebAccess.from_environment(environ),
         token_url=environ["PAGE_TOKEN_URL"],
         task_url=environ["PAGE_TASK_URL"],
         momento_url=addresses.momento_web_url,

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from dataclasses import fields
@@ -15,6 +16,7 @@ from local.momento.logs import configure_logging
 from local.momento.service import Service
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
 from local.momento.state import StateFileError, load_state
+from local.web_access import WebAccess
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +38,7 @@ async def _serve(service: Service, grpc_port: int, web_port: int, listen_host: s
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with emulator(service, grpc_port, web_port, listen_host) as running:
+    async with emulator(service, grpc_port, web_port, listen_host, WebAccess.from_environment(os.environ)) as running:
         print(  # noqa: T201 -- the line that says it is ready
             f"Momento emulator ready: gRPC 127.0.0.1:{running.grpc_port}, gRPC-web http://127.0.0.1:{running.web_port}",
             flush=True,

@@ -16,22 +16,23 @@ from local.momento.upkeep import Upkeep
 
 PREFIX = "/_emulator/"
 HEADER = "x-emulator-admin"
-# A page on another origin cannot send the header without a preflight, which is refused here; one that got here by
-# DNS rebinding bears its own name as host.
-_LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
 
 
 @web.middleware
 async def guard(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Keep web pages away from the admin calls."""
+    """Keep every web page away from the admin calls, those of allowed origins too.
+
+    `local.web_access` has checked the Host header before. A page cannot send the header without a preflight, which is
+    refused.
+    """
     if not request.path.startswith(PREFIX) or request.path == f"{PREFIX}health":
         return await handler(request)
     if request.method == "OPTIONS" or request.headers.get(HEADER) != "1":
         return _problems(403, [f"the header {HEADER}: 1 is needed"])
-    if request.url.host not in _LOCAL_HOSTS:
-        return _problems(403, ["the host must be 127.0.0.1 or localhost"])
+    if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
+        return _problems(403, ["web pages have no admin calls"])
     return await handler(request)
 
 

@@ -13,6 +13,8 @@ from local.momento.grpc_front import grpc_front
 from local.momento.service import Service
 from local.momento.upkeep import Upkeep
 from local.momento.web_front import MAX_BODY_BYTES, add_routes
+from local.web_access import WebAccess
+from local.web_middleware import middleware
 
 HOST = "127.0.0.1"
 """For clients on this machine, and what disposable tokens name as their endpoint: in a pod too it is reached by a
@@ -28,14 +30,19 @@ class Running:
 
 
 @asynccontextmanager
-async def emulator(service: Service, grpc_port: int, web_port: int, listen_host: str = HOST) -> AsyncIterator[Running]:
+async def emulator(
+    service: Service, grpc_port: int, web_port: int, listen_host: str = HOST, access: WebAccess | None = None
+) -> AsyncIterator[Running]:
     """Serve on both ports (0: a free one) until the context ends; raises `PortTakenError`.
 
+    `access` says which web pages may use the gRPC-web front; by default none.
     Whoever uses it runs `Running.upkeep` alongside.
     """
     upkeep = Upkeep(service)
     async with AsyncExitStack() as stack:
-        bound_web_port = await stack.enter_async_context(_web_site(service, upkeep, listen_host, web_port))
+        bound_web_port = await stack.enter_async_context(
+            _web_site(service, upkeep, access or WebAccess(), listen_host, web_port)
+        )
         bound_grpc_port = await stack.enter_async_context(grpc_front(service, listen_host, grpc_port))
         service.credentials.endpoint = f"{HOST}:{bound_grpc_port}"
         # Called first at the end: streams that are told so end by themselves, and the fronts have none to wait for.
@@ -44,10 +51,10 @@ async def emulator(service: Service, grpc_port: int, web_port: int, listen_host:
 
 
 @asynccontextmanager
-async def _web_site(service: Service, upkeep: Upkeep, host: str, port: int) -> AsyncIterator[int]:
-    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[guard])
+async def _web_site(service: Service, upkeep: Upkeep, access: WebAccess, host: str, port: int) -> AsyncIterator[int]:
+    app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[middleware(access), guard])
     Admin(service, upkeep).add_routes(app)
-    add_routes(app, service)
+    add_routes(app, service, access)
     # Without handler cancellation a browser that unsubscribes would leave its stream behind.
     runner = web.AppRunner(
         app, handle_signals=False, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_SECONDS

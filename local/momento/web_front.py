@@ -9,31 +9,35 @@ from google.protobuf.message import DecodeError, Message
 from grpc import StatusCode
 from momento_wire_types import cachepubsub_pb2 as pubsub_pb
 
+from local.momento.admin import PREFIX
 from local.momento.call import Caller, Method
 from local.momento.errors import CallError, StreamAborted, invalid_argument
 from local.momento.framing import data_frame, read_message, timeout_seconds, trailers_frame
 from local.momento.service import Service
 from local.momento.topic_calls import SUBSCRIBE_PATH
+from local.web_access import WebAccess
+from local.web_middleware import cors
 
 SERVICE = web.AppKey("service", Service)
 MAX_BODY_BYTES = 12 * 1024 * 1024
 """The largest item, in base64, and some."""
 
 _REQUEST_TYPE = "application/grpc-web-text"
-_CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "grpc-status,grpc-message,err"}
-_PREFLIGHT = _CORS | {
+_EXPOSED_HEADERS = "grpc-status,grpc-message,err"
+_PREFLIGHT = {
     "Access-Control-Allow-Methods": "POST",
     "Access-Control-Allow-Headers": "agent,authorization,content-type,runtime-version,x-grpc-web,x-user-agent,"
     "cache,grpc-timeout",
     "Access-Control-Max-Age": "600",
 }
-_ANSWER = _CORS | {"Content-Type": "application/grpc-web-text+proto", "Cache-Control": "no-store"}
+_ANSWER = {"Content-Type": "application/grpc-web-text+proto", "Cache-Control": "no-store"}
 _OK = {"grpc-status": "0"}
 _Request = TypeVar("_Request", bound=Message)
 
 
-def add_routes(app: web.Application, service: Service) -> None:
+def add_routes(app: web.Application, service: Service, access: WebAccess) -> None:
     app[SERVICE] = service
+    app.on_response_prepare.append(cors(access, _EXPOSED_HEADERS, lambda path: not path.startswith(PREFIX)))
     app.router.add_route("OPTIONS", "/{service}/{method}", _preflight)
     app.router.add_post("/{service}/{method}", _serve)
 
@@ -44,7 +48,7 @@ async def _preflight(_request: web.Request) -> web.Response:
 
 async def _serve(request: web.Request) -> web.StreamResponse:
     if not request.content_type.startswith(_REQUEST_TYPE):
-        return web.Response(status=415, text=f"only {_REQUEST_TYPE} is served here", headers=_CORS)
+        return web.Response(status=415, text=f"only {_REQUEST_TYPE} is served here")
     if request.path == SUBSCRIBE_PATH:
         return await _subscribe(request)
     return await _unary(request)
@@ -114,7 +118,7 @@ def _caller(request: web.Request) -> Caller:
 
 def _refusal(error: CallError) -> web.Response:
     if error.http_status is not None:
-        return web.Response(status=error.http_status, text=error.message, headers=_CORS)
+        return web.Response(status=error.http_status, text=error.message)
     return web.Response(body=trailers_frame(_trailers(error)), headers=_ANSWER)
 
 

@@ -11,24 +11,28 @@ from aiohttp import web
 from local.page.bundle import bundled
 from local.page.html import STYLE, mail_page, start_page
 from local.page.mail import Mailbox, MailsUnavailableError, printable
-from local.page.security import own_names_only, security_headers
+from local.page.security import security_headers
 from local.page.settings import Settings
+from local.web_middleware import cors, middleware
 
 SETTINGS = web.AppKey("settings", Settings)
 MAILBOX = web.AppKey("mailbox", Mailbox)
 WATCH = web.AppKey("watch", asyncio.Task[None])
 
+CONFIG_PATH = "/config.json"
+"""Read by the developer's own pages too, which cannot know the ids of a user pool that each run makes."""
 WATCH_SECONDS = 1.0
 NOT_KEPT = {"Cache-Control": "no-store"}
 
 
 def create_app(settings: Settings) -> web.Application:
-    app = web.Application(middlewares=[own_names_only])
+    app = web.Application(middlewares=[middleware(settings.access, is_navigable=lambda path: path != CONFIG_PATH)])
     app[SETTINGS] = settings
     app.on_response_prepare.append(security_headers(settings.talks_to()))
+    app.on_response_prepare.append(cors(settings.access, applies=lambda path: path == CONFIG_PATH))
     app.cleanup_ctx.append(mailbox)
     app.router.add_get("/healthz", get_health)
-    app.router.add_get("/config.json", get_config)
+    app.router.add_get(CONFIG_PATH, get_config)
     app.router.add_get("/mail", get_mail)
     app.router.add_get("/mail.json", get_mail_json)
     app.router.add_get("/local.css", get_style)
@@ -38,7 +42,7 @@ def create_app(settings: Settings) -> web.Application:
 
 async def mailbox(app: web.Application) -> AsyncIterator[None]:
     async with aiohttp.ClientSession() as session:
-        app[MAILBOX] = Mailbox(session, app[SETTINGS].mails_url)
+        app[MAILBOX] = Mailbox(session, app[SETTINGS].mails_url, app[SETTINGS].mails_key)
         app[WATCH] = asyncio.create_task(watch(app[MAILBOX]), name="watch for mails")
         yield
         app[WATCH].cancel()

@@ -35,9 +35,10 @@ class Mail:
 class Mailbox:
     """The newest mails first, read anew from the emulated AWS with each `refresh`."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
         self._session = session
         self._url = url
+        self._headers = {"Authorization": f"Bearer {key}"}
         self.mails: list[Mail] = []
 
     async def refresh(self) -> list[Mail]:
@@ -60,7 +61,9 @@ class Mailbox:
 
     async def _fetch(self) -> Any:
         timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_SECONDS)
-        async with self._session.get(self._url, timeout=timeout, raise_for_status=True) as response:
+        async with self._session.get(
+            self._url, headers=self._headers, timeout=timeout, raise_for_status=True
+        ) as response:
             return await response.json()
 
 

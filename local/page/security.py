@@ -1,11 +1,8 @@
-"""What the page server checks and says on every request: a page here is as safe as one in production."""
+"""The security headers of every answer: a page here is as safe as one in production."""
 
 from collections.abc import Awaitable, Callable, Iterable
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
-
-OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 FIXED_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -42,18 +39,3 @@ def security_headers(talks_to: Iterable[str]) -> Callable[[web.Request, web.Stre
         response.headers.update(headers)
 
     return add
-
-
-@web.middleware
-async def own_names_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse a Host that is not this machine: a site whose name resolves here could read the mails."""
-    if _host_name(request.host) not in OWN_NAMES:
-        raise web.HTTPMisdirectedRequest(text="This server answers to localhost and 127.0.0.1 only.\n")
-    return await handler(request)
-
-
-def _host_name(host: str) -> str:
-    """The Host header without its port and without the brackets of an IPv6 address."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if ":" in host else host

@@ -1,9 +1,11 @@
 """What the page server needs to know; the supervisor puts it into the environment (local/environment.py)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from local.web_access import WebAccess
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +15,9 @@ class Settings:
     port: int
     bundle: Path
     mails_url: str
+    mails_key: str = field(repr=False)
+    """The secret access key of the emulated AWS, which is what its mails are read with."""
+    access: WebAccess
     token_url: str
     task_url: str
     momento_url: str
@@ -28,6 +33,8 @@ class Settings:
             port=int(environ["PAGE_PORT"]),
             bundle=Path(environ["PAGE_BUNDLE"]),
             mails_url=environ["PAGE_MAILS_URL"],
+            mails_key=environ["PAGE_MAILS_KEY"],
+            access=WebAccess.from_environment(environ),
             token_url=environ["PAGE_TOKEN_URL"],
             task_url=environ["PAGE_TASK_URL"],
             momento_url=environ["PAGE_MOMENTO_URL"],

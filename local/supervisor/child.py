@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import deque
 from dataclasses import dataclass, field
+from io import FileIO
 
 from local.errors import LocalError
 from local.plan import ROOT, Program
@@ -15,6 +16,8 @@ from local.supervisor.lines import lines
 from local.supervisor.probe import until_ready
 
 LAST_LINES = 15
+END_WITHIN_SECONDS = 5.0
+"""For the operating system to end a process that was killed."""
 OUTPUT_ENDS_WITHIN_SECONDS = 2.0
 """A grandchild may hold the output open after its parent; nobody waits longer for its last words."""
 
@@ -86,8 +89,21 @@ class Child:
         finally:
             self.kill()
         await self.exited()
-        if not self._output.done():
-            self._output.cancel()
+        await self._close_output()
+
+    async def end(self) -> None:
+        """Kill what is left of it, and wait until nothing of it is left in the event loop either."""
+        if self.process.returncode is None:
+            self.kill()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_WITHIN_SECONDS):
+                await self.process.wait()
+        await self._close_output()
+
+    async def _close_output(self) -> None:
+        """Read no more, whoever still holds the other end: the event loop may be closed next."""
+        self._output.cancel()
+        await asyncio.wait([self._output])
 
     def kill(self) -> None:
         """End it and whatever it may have started, at once."""
@@ -102,18 +118,28 @@ class Child:
 
 async def start(program: Program, leash: int, console: Console) -> Child:
     """Run `program` in a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone."""
-    process = await asyncio.create_subprocess_exec(
-        *command(program, leash),
-        cwd=ROOT,
-        env=dict(program.environment),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        pass_fds=[leash],
-        start_new_session=True,
-    )
+    # A pipe of our own. asyncio would close its own one only after the last process that holds it has ended, which may
+    # be later than the event loop.
+    reading, writing = os.pipe()
+    output = FileIO(reading)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command(program, leash),
+            cwd=ROOT,
+            env=dict(program.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=writing,
+            stderr=asyncio.subprocess.STDOUT,
+            pass_fds=[leash],
+            start_new_session=True,
+        )
+    except BaseException:
+        output.close()
+        raise
+    finally:
+        os.close(writing)
     tail: deque[str] = deque(maxlen=LAST_LINES)
-    hearing = asyncio.create_task(_hear(program.name, process, tail, console), name=f"output of {program.name}")
+    hearing = asyncio.create_task(_hear(program.name, output, tail, console), name=f"output of {program.name}")
     return Child(program, process, tail, hearing)
 
 
@@ -121,12 +147,16 @@ def command(program: Program, leash: int) -> list[str]:
     return [sys.executable, "-m", "local.leash", str(leash), program.module, *program.arguments]
 
 
-async def _hear(name: str, process: asyncio.subprocess.Process, tail: deque[str], console: Console) -> None:
-    if process.stdout is None:
-        return
-    async for line in lines(process.stdout):
-        tail.append(line)
-        console.line(name, line)
+async def _hear(name: str, output: FileIO, tail: deque[str], console: Console) -> None:
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
+    try:
+        async for line in lines(reader):
+            tail.append(line)
+            console.line(name, line)
+    finally:
+        transport.close()
 
 
 def ending(status: int) -> str:

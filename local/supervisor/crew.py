@@ -53,10 +53,11 @@ class Crew:
                 for child in rank:
                     group.create_task(child.stop(), name=f"stop of {child.name}")
 
-    def kill(self) -> None:
-        for child in self.children:
-            if child.process.returncode is None:
-                child.kill()
+    async def end(self) -> None:
+        """Kill whatever still runs, and leave nothing of it in the event loop."""
+        async with asyncio.TaskGroup() as group:
+            for child in self.children:
+                group.create_task(child.end(), name=f"end of {child.name}")
 
 
 @asynccontextmanager
@@ -70,7 +71,7 @@ async def crew(console: Console) -> AsyncIterator[Crew]:
         try:
             await members.stop()
         finally:
-            members.kill()
+            await members.end()
             os.close(held)
             os.close(leash)
 

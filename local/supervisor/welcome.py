@@ -1,6 +1,7 @@
 """What the developer reads once everything is ready."""
 
-from local.environment import aws_url, momento_grpc_url, momento_web_url
+from local.environment import REGION, aws_url, momento_grpc_url, momento_web_url
+from local.key_pair import KeyPair
 from local.ports import Ports
 
 
@@ -21,11 +22,11 @@ def table(ports: Ports) -> list[tuple[str, str]]:
         ),
         (momento_grpc_url(ports), "emulated Momento, gRPC: for SDKs of servers"),
         (momento_web_url(ports), "emulated Momento, gRPC-web: for browsers"),
-        (aws_url(ports), "emulated AWS (SQS, SSM, Cognito), for any SDK or CLI: AWS_ENDPOINT_URL"),
+        (aws_url(ports), "emulated AWS (SQS, SSM, Cognito), for any SDK or CLI"),
     ]
 
 
-def welcome(ports: Ports, seconds: float) -> str:
+def welcome(ports: Ports, keys: KeyPair, seconds: float) -> str:
     rows = table(ports)
     width = max(len(url) for url, _ in rows)
     moved = f"LOCAL_PORT_BASE={ports.base} " if ports != Ports() else ""
@@ -33,6 +34,10 @@ def welcome(ports: Ports, seconds: float) -> str:
         [
             "",
             *(f"  {url:<{width}}  {what}" for url, what in rows),
+            "",
+            "For the AWS CLI, with the key pair of this run:",
+            f"  export AWS_ENDPOINT_URL={aws_url(ports)} AWS_DEFAULT_REGION={REGION}",
+            f"  export AWS_ACCESS_KEY_ID={keys.access_key_id} AWS_SECRET_ACCESS_KEY={keys.secret_access_key}",
             "",
             f"ready in {seconds:.1f} s. In a second terminal: {moved}make demo. Stop with Ctrl-C.",
             "",

@@ -58,8 +58,11 @@ class ApiSite(web.BaseSite):
     :raises OSError: by `start`, where it cannot listen.
     """
 
-    def __init__(self, runner: web.AppRunner, host: str, port: int) -> None:
+    def __init__(
+        self, runner: web.AppRunner, host: str, port: int, allowed_hosts: frozenset[str] = frozenset()
+    ) -> None:
         super().__init__(runner, backlog=_BACKLOG)
+        self._allowed_hosts = allowed_hosts
         self._host = host
         self._port = port
         self._refusal = runner.app.get(REFUSAL, plain_refusal)
@@ -80,7 +83,7 @@ class ApiSite(web.BaseSite):
         assert server is not None  # noqa: S101 — BaseSite has looked
         if not self._open.admit(min(MAX_CONNECTIONS, self._most_by_files)):
             return _Refused()
-        return _Connection(server, self._open, self._refusal)
+        return _Connection(server, self._open, self._refusal, self._allowed_hosts)
 
 
 def admitted_body(request: web.Request, charge: Charge) -> AbstractContextManager[None]:
@@ -104,6 +107,7 @@ class _Connection(web.RequestHandler):
     """aiohttp's connection with deadlines and limits."""
 
     __slots__ = (
+        "_allowed_hosts",
         "_charge",
         "_done",
         "_headers_deadline",
@@ -116,7 +120,13 @@ class _Connection(web.RequestHandler):
         "requests",
     )
 
-    def __init__(self, manager: web.Server, open_connections: OpenConnections, refusal: Refusal) -> None:
+    def __init__(
+        self,
+        manager: web.Server,
+        open_connections: OpenConnections,
+        refusal: Refusal,
+        allowed_hosts: frozenset[str],
+    ) -> None:
         no_log: Any = None  # as AppRunner passes it, against the type
         super().__init__(
             manager,
@@ -130,6 +140,7 @@ class _Connection(web.RequestHandler):
         self._msg_queue_resume_size = MAX_QUEUED - 1
         self._open = open_connections
         self._refusal = refusal
+        self._allowed_hosts = allowed_hosts
         self._done = 0
         self._is_half_closed = self._is_worked_off = False
         self._charge: Charge | None = None
@@ -230,6 +241,8 @@ class _Connection(web.RequestHandler):
     ) -> tuple[web.StreamResponse, bool]:
         async def handled(request: web.BaseRequest) -> web.StreamResponse:
             try:
+                if request_handler == self._request_handler:  # else the answer to what is not HTTP
+                    self._check_host(request)
                 response = await request_handler(request)
             except web.HTTPException as error:  # raised before the application's own handling of errors
                 response = self._refusal(from_http_exception(error), request.headers.get(hdrs.ORIGIN))
@@ -242,6 +255,13 @@ class _Connection(web.RequestHandler):
             return await super()._handle_request(request, start_time, handled)
         finally:
             self._answered()
+
+    def _check_host(self, request: web.BaseRequest) -> None:
+        """Refuse a name that is not ours: a web site whose name leads here by DNS rebinding bears its own."""
+        hosts = request.headers.getall(hdrs.HOST, [])
+        is_served = len(hosts) == 1 and hosts[0].lower() in self._allowed_hosts and request.raw_path.startswith("/")
+        if self._allowed_hosts and not is_served:
+            raise web.HTTPMisdirectedRequest
 
     def handle_error(
         self,

@@ -16,10 +16,17 @@ def operations_app(lifecycle: Lifecycle) -> web.Application:
     """Build the application of the operations port."""
     app = web.Application(middlewares=[_answered])
     app[LIFECYCLE] = lifecycle
+    app.on_response_prepare.append(_keep_to_origin)
     app.router.add_get("/livez", get_livez)
     app.router.add_get("/readyz", get_readyz)
     app.router.add_get("/metrics", get_metrics)
     return app
+
+
+async def _keep_to_origin(_request: web.Request, response: web.StreamResponse) -> None:
+    """Let no page of another origin include an answer, for example as a script."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
 
 
 @web.middleware

@@ -147,7 +147,7 @@ async def _operations(service: ServiceSettings, lifecycle: Lifecycle) -> AsyncIt
     await runner.setup()
     try:
         with _named(service.host, service.ops_port, "OPS_PORT"):
-            await ApiSite(runner, service.host, service.ops_port).start()
+            await ApiSite(runner, service.host, service.ops_port, service.allowed_hosts).start()
         yield
     finally:
         await runner.cleanup()
@@ -159,7 +159,7 @@ async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Applic
         await runner.setup()
         if listens:
             with _named(service.host, service.port, "PORT"):
-                await ApiSite(runner, service.host, service.port).start()
+                await ApiSite(runner, service.host, service.port, service.allowed_hosts).start()
         _spare_garbage_collector()
         lifecycle.started()
         logger.info("started", extra={"action": "start", "port": service.port if listens else None})

@@ -54,6 +54,8 @@ class ServiceSettings:
     """How long a stop may take after that; below the pod's termination grace period."""
     otlp_endpoint: str | None = None
     """Where traces go, by OTLP over gRPC; None for nowhere."""
+    allowed_hosts: frozenset[str] = frozenset()
+    """The values of the Host header that both ports serve; empty for all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +186,7 @@ def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSet
             "SHUTDOWN_GRACE_SECONDS", default_grace_seconds, validate=Range(min=1, max=43_200)
         ),
         otlp_endpoint=env.str("OTEL_EXPORTER_OTLP_ENDPOINT", None, validate=unless_empty(is_http_url)) or None,
+        allowed_hosts=frozenset(env.list("ALLOWED_HOSTS", [], subcast=str.strip, validate=_all_hosts) or ()),
     )
 
 
@@ -209,6 +212,12 @@ def _all_header_names(values: list[str]) -> None:
     for value in values:
         if not re.fullmatch(r"[a-z0-9._-]{1,128}", value):  # no *: that would not cover authorization
             raise ValidationError(f"{value!r} must be the name of an HTTP header, like x-tenant")
+
+
+def _all_hosts(values: list[str]) -> None:
+    for value in values:
+        if not re.fullmatch(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", value):
+            raise ValidationError(f"{value!r} must be a Host header like localhost:8081, in small letters")
 
 
 def _all_origins(values: list[str]) -> None:

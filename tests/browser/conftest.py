@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, StorageState
+from playwright.async_api import Browser, BrowserContext, StorageState, async_playwright
 
 from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser_chromium import FaultyBrowser, Network, faulty_browser, missing
+from tests.support.browser_chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser, missing
 from tests.support.browser_network import cut_while_tasks_finish
 from tests.support.browser_page import TaskPage, new_page
 from tests.support.browser_stack import BrowserStack, LastingPlan
@@ -64,6 +64,16 @@ async def minute_away(request: pytest.FixtureRequest, stack: BrowserStack) -> As
         yield away
         away.cancel()
         await asyncio.gather(away, return_exceptions=True)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def chromium_alone(stack: BrowserStack) -> AsyncIterator[Browser]:
+    """Without proxies; a web site's name leads to this machine."""
+    async with async_playwright() as playwright:
+        arguments = [*ARGUMENTS, "--host-resolver-rules=MAP stranger.test 127.0.0.1"]
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        await browser.close()
 
 
 @pytest.fixture

@@ -127,13 +127,7 @@ async def test_a_cognito_that_does_not_answer_is_said_with_a_retry(
 
 async def end_session(stack: BrowserStack, user: Credentials) -> None:
     """The refresh token is worth nothing any more."""
-    async with get_session().create_client(
-        "cognito-idp",
-        region_name="us-east-1",
-        endpoint_url=stack.local.aws_url,
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-    ) as cognito:
+    async with get_session().create_client("cognito-idp", **stack.local.aws_client()) as cognito:
         await cognito.admin_user_global_sign_out(UserPoolId=stack.local.outputs.user_pool_id, Username=user.email)
 
 

@@ -8,6 +8,7 @@ import yaml  # type: ignore[import-untyped]
 from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
 from local.ports import Ports
+from local.web_access import Facts, WebAccess
 from tests.support.helm_charts import LOCAL_CHART, Object, containers, named, of_kind, render
 
 OUTPUTS = Outputs(
@@ -71,6 +72,25 @@ def test_nothing_is_kept() -> None:
 
 def test_the_emulated_aws_checks_what_aws_checks() -> None:
     assert variables(pod()["initContainers"][0])["AUTH"] == "true"
+
+
+def test_web_pages_are_served_by_the_names_that_pods_and_port_forwards_use() -> None:
+    spec = pod({"allowedOrigins": ["http://localhost:5173"]})
+    emulators = [each for each in containers(spec) if each["name"] in {"aws", "momento", "page"}]
+    assert len(emulators) == 3
+    for container in emulators:
+        access = WebAccess.from_environment(variables(container))
+        assert access.origins == {"http://localhost:8080", "http://127.0.0.1:8080", "http://localhost:5173"}
+        for host in ("localhost:18080", "127.0.0.1", "local-emulators.stages.svc:4566", "local-emulators.stages:4566"):
+            assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is None, host
+        for host in ("evil.example:4566", "local-emulators.stages.svc.evil.example:4566"):
+            assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is not None, host
+
+
+def test_every_probe_bears_a_host_that_is_served() -> None:
+    probes = [each[kind] for each in containers(pod()) for kind in each if kind.endswith("Probe")]
+    assert len(probes) == 4
+    assert all(probe["httpGet"]["httpHeaders"] == [{"name": "Host", "value": "localhost"}] for probe in probes)
 
 
 def test_all_ports_move_together_and_as_on_a_laptop() -> None:

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.support.helm_charts import MONITORING_APIS, STAGE_CHART, Object, of_kind, render
+from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
 
 RULE_FILES = sorted((STAGE_CHART / "rules").glob("*.yaml"))
-DASHBOARD_FILES = sorted((STAGE_CHART / "dashboards").glob("*.json"))
 
 
 def test_nothing_is_rendered_that_the_cluster_does_not_know() -> None:
@@ -47,9 +46,10 @@ def test_every_rule_file_becomes_an_object_that_looks_at_this_stage_only() -> No
     texts = [
         file.read_text()
         .replace('namespace=~".+",stage=~".+"', 'namespace="stages",stage="dev"')
-        .replace("runbook_url:", "runbook:")  # nobody has said where they are served
+        .replace("runbook_url:", "runbook:")  # it is not known where they are served
         for file in RULE_FILES
     ]
+    texts = [re.sub("(?m)^(  - name: .+)$", r"\1-stages_dev", text) for text in texts]
     written = sorted(json.dumps(yaml.safe_load(text), sort_keys=True) for text in texts)
     assert sorted(json.dumps(each["spec"], sort_keys=True) for each in rules) == written
     assert '=~\\".+' not in json.dumps(rules)
@@ -80,15 +80,28 @@ def expression(alert: str, values: Object) -> str:
         ({}, {"token", "ingest"}),
         ({"token": {"replicas": 0}}, {"ingest"}),
         ({"ingest": {"replicas": 0}}, {"token"}),
+        ({"ingest": {"replicas": None}}, {"token", "ingest"}),  # scaled by an autoscaler
         ({"podMonitor": {"enabled": False}}, set()),
     ],
 )
 def test_nobody_is_missed_who_is_not_to_be_seen(values: Object, missed: set[str]) -> None:
-    told = expression("ServiceDown", values)
+    told = expression("NotificationApiServiceDown", values)
     assert set(re.findall(r'absent\(up\{[^}]*service="(\w+)"\}\)', told)) == missed
     assert told.count("absent(") == len(missed)
     assert told.count("== 0") == 2
-    assert not told.rstrip().endswith("or")
+    assert not re.search(r"\bor\s*\)\s*$", told)
+
+
+def test_groups_of_rules_have_names_of_the_release_s_own() -> None:
+    def groups(release: str, namespace: str, chart: Path) -> list[str]:
+        given = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
+        objects = render(given, chart=chart, release=release, namespace=namespace, apis=MONITORING_APIS)
+        return [group["name"] for each in of_kind(objects, "PrometheusRule") for group in each["spec"]["groups"]]
+
+    for chart in (STAGE_CHART, OPERATOR_CHART):
+        releases = (("a", "shop"), ("b", "shop"), ("a", "blog"), ("b-a", "shop"), ("a", "shop-b"))
+        names = [name for release, namespace in releases for name in groups(release, namespace, chart)]
+        assert len(names) == len(set(names))
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
@@ -102,12 +115,85 @@ def test_promtool_takes_what_is_rendered(tmp_path: Path, values: Object) -> None
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def test_every_dashboard_becomes_a_config_map_as_it_is() -> None:
-    maps = [each for each in of_kind(render(), "ConfigMap") if "-dashboard-" in each["metadata"]["name"]]
-    assert len(maps) == len(DASHBOARD_FILES)
-    assert all(each["metadata"]["labels"]["grafana_dashboard"] == "1" for each in maps)
-    written = {f"notification-api-{file.name}": json.loads(file.read_text()) for file in DASHBOARD_FILES}
-    assert {name: json.loads(text) for each in maps for name, text in each["data"].items()} == written
+def dashboard_files(*charts: tuple[Path, str, str]) -> dict[tuple[str, str], dict[str, Object]]:
+    """The dashboards' files of several releases, by namespace and release: what Grafana's sidecar writes."""
+    return {
+        (namespace, release): {
+            name: json.loads(text)
+            for each in of_kind(
+                render(
+                    {"clusterName": "here"} if chart == OPERATOR_CHART else {},
+                    chart=chart,
+                    release=release,
+                    namespace=namespace,
+                ),
+                "ConfigMap",
+            )
+            if each["metadata"]["labels"].get("grafana_dashboard") == "1"
+            for name, text in each["data"].items()
+        }
+        for chart, namespace, release in charts
+    }
+
+
+def test_a_stage_brings_its_own_dashboard_and_the_operator_those_across_stages() -> None:
+    files = dashboard_files((STAGE_CHART, "shop", "dev"), (OPERATOR_CHART, "ops", "op"))
+    assert set(files["shop", "dev"]) == {"notification-api-shop_dev.json"}
+    assert set(files["ops", "op"]) == {
+        "notification-operator-ops_op-operator.json",
+        "notification-operator-ops_op-stages.json",
+    }
+
+
+def test_a_stages_dashboard_is_the_written_one_with_its_stage_preselected() -> None:
+    (board,) = dashboard_files((STAGE_CHART, "shop", "blue"))["shop", "blue"].values()
+    written = json.loads((STAGE_CHART / "dashboards/stage.json").read_text())
+    chosen = {one["name"]: one.pop("current", None) for one in board["templating"]["list"]}
+    assert chosen == {
+        "datasource": None,
+        "namespace": {"text": "shop", "value": "shop"},
+        "stage": {"text": "dev", "value": "dev"},
+    }
+    assert board.pop("title") == "notification-api: stage dev (shop/blue)"
+    assert re.fullmatch("notification-api-stage-[0-9a-f]{12}", board.pop("uid"))
+    assert board == {key: value for key, value in written.items() if key not in {"title", "uid"}}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ((STAGE_CHART, "shop", "dev"), (STAGE_CHART, "shop", "prod")),
+        ((STAGE_CHART, "shop", "dev"), (STAGE_CHART, "blog", "dev")),
+        ((STAGE_CHART, "a-b", "c"), (STAGE_CHART, "a", "b-c")),
+        ((STAGE_CHART, "n" * 63, "r" * 52 + "a"), (STAGE_CHART, "n" * 63, "r" * 52 + "b")),
+        ((STAGE_CHART, "shop", "dev"), (OPERATOR_CHART, "shop", "dev-operator")),
+        ((OPERATOR_CHART, "shop", "dev"), (OPERATOR_CHART, "blog", "dev")),
+        ((OPERATOR_CHART, "a-b", "c"), (OPERATOR_CHART, "a", "b-c")),
+        ((OPERATOR_CHART, "ops", "a"), (OPERATOR_CHART, "ops", "a-stages")),
+    ],
+)
+def test_uninstalling_one_release_leaves_the_dashboards_of_the_other(
+    one: tuple[Path, str, str], other: tuple[Path, str, str], tmp_path: Path
+) -> None:
+    files = dashboard_files(one, other)
+    for board_files in files.values():  # the sidecar writes every key into one folder
+        for name, board in board_files.items():
+            (tmp_path / name).write_text(json.dumps(board))
+    for name in files[one[1:]]:  # and removes them with their ConfigMap
+        (tmp_path / name).unlink()
+    left = {path.name: json.loads(path.read_text()) for path in tmp_path.iterdir()}
+    assert left == files[other[1:]]
+
+
+def test_uids_and_titles_differ_by_release_and_grafana_takes_them() -> None:
+    long = "n" * 63
+    files = dashboard_files(
+        *((STAGE_CHART, namespace, release) for namespace, release in (("a-b", "c"), ("a", "b-c"), (long, "r" * 53))),
+        *((OPERATOR_CHART, namespace, release) for namespace, release in (("ops", "op"), ("a", "b-c"))),
+    )
+    boards = [board for board_files in files.values() for board in board_files.values()]
+    assert len({board["uid"] for board in boards}) == len({board["title"] for board in boards}) == len(boards)
+    assert all(len(board["uid"]) <= 40 for board in boards)
 
 
 @pytest.mark.parametrize("what", ["podMonitor", "prometheusRules", "dashboards"])

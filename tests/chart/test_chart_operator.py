@@ -1,5 +1,6 @@
 """The operator's chart, and what a stage's chart asks of it."""
 
+import re
 from typing import Any
 
 import pytest
@@ -101,8 +102,17 @@ def test_runbooks_are_told_by_where_they_are_served_and_are_no_link_where_nobody
 
 def test_an_operator_that_nobody_scrapes_is_not_missed() -> None:
     every, left = alerts(), alerts(podMonitor={"enabled": False})
-    assert every.keys() - left.keys() == {"OperatorDown"}
+    assert every.keys() - left.keys() == {"NotificationApiOperatorDown"}
     assert not any("absent(" in rule["expr"] for rule in left.values())
+
+
+def test_each_of_two_operators_has_alerts_about_its_own_metrics_alone() -> None:
+    for rule in alerts().values():
+        selectors = re.findall(r"notification_api_operator_\w+\{([^}]*)\}", rule["expr"])
+        assert selectors
+        assert all(selector.startswith('job="operators/operator"') for selector in selectors)
+    for rule in alerts(podMonitor={"enabled": False}).values():
+        assert 'job="' not in rule["expr"]  # the job is named by whoever scrapes it
 
 
 def test_no_secret_is_in_its_environment() -> None:

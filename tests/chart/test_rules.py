@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
+from tests.support.alert_causes import causes
 from tests.support.metric_definitions import labels_by_sample, unknown_labels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +18,7 @@ OPERATOR_RULES = sorted((ROOT / "charts/notification-operator/rules").glob("*.ya
 RULES = [*STAGE_RULES, *OPERATOR_RULES]
 ALERTS = [path for path in RULES if path.name != "slo.yaml"]
 UNIT_TESTS = ROOT / "tests/chart/rules"
+PREFIX = "NotificationApi"
 # What the chart narrows to its own release; every selector has it, so that no stage hears of another.
 SCOPE = 'namespace=~".+",stage=~".+"'
 
@@ -61,7 +63,8 @@ def test_its_unit_test_has_both_cases(path: Path) -> None:
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
 def test_it_says_what_to_do(path: Path) -> None:
     alert = alert_of(path)
-    assert re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"]).lower() == path.stem
+    assert alert["alert"].startswith(PREFIX)
+    assert re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"].removeprefix(PREFIX)).lower() == path.stem
     assert alert["labels"] == {"severity": alert["labels"]["severity"]}
     assert alert["labels"]["severity"] in {"critical", "warning"}
     assert set(alert["annotations"]) == {"summary", "description", "runbook_url"}
@@ -69,7 +72,10 @@ def test_it_says_what_to_do(path: Path) -> None:
     runbook = (ROOT / alert["annotations"]["runbook_url"]).read_text()
     headings = re.findall(r"^## (.+)$", runbook, re.MULTILINE)
     assert runbook.startswith(f"# {alert['alert']}\n")
-    assert headings == ["Meaning", "Impact", "Diagnosis", "Mitigation"]
+    assert headings == ["Meaning", "Impact", "Fires with", "Diagnosis", "Mitigation"]
+    assert re.search(
+        r"^## Impact\n(Users are affected|Users may be affected|No user is affected)", runbook, re.MULTILINE
+    )
 
 
 def test_every_runbook_is_that_of_an_alert() -> None:
@@ -78,11 +84,32 @@ def test_every_runbook_is_that_of_an_alert() -> None:
     assert runbooks == alerts
 
 
+def test_links_between_runbooks_lead_somewhere() -> None:
+    for path in (ROOT / "docs/runbooks").glob("*.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name}: {target}"
+
+
+def test_a_runbook_of_a_critical_alert_names_what_fires_with_it() -> None:
+    for cause in causes(ROOT / "tests/chart/causes").values():
+        for minute, alerts in cause["firing"].items():
+            names = [alert.split()[1] for alert in alerts]
+            for alert in alerts if minute <= 34 else []:
+                if alert.startswith("critical "):
+                    name = alert.split()[1]
+                    runbook = (ROOT / f"docs/runbooks/{PREFIX}{name}.md").read_text()
+                    related = runbook.split("## Fires with")[1].split("## Diagnosis")[0]
+                    missing = [one for one in names if one != name and f"[{PREFIX}{one}]" not in related]
+                    assert missing == [], f"{name}: {cause['description']}"
+
+
 @pytest.mark.parametrize("path", STAGE_RULES, ids=lambda path: path.stem)
 def test_no_expression_looks_beyond_its_scope_or_mixes_stages(path: Path) -> None:
     for rule in rules_of(path):
         expression = re.sub(r"\s+", " ", rule["expr"])
-        selectors = re.findall(r"(?<![\w:])(?:notification_api[\w:]*|up)(?![\w:])(?:\{([^}]*)\})?", expression)
+        selectors = re.findall(
+            r"(?<![\w:])(?:notification_api[\w:]*|up|process_\w+|ALERTS)(?![\w:])(?:\{([^}]*)\})?", expression
+        )
         assert selectors
         assert all(SCOPE in selector for selector in selectors), expression
         for grouping in re.findall(r"\bby \(([^)]*)\)", expression):
@@ -96,4 +123,7 @@ def test_every_metric_and_label_is_one_that_the_code_has(path: Path) -> None:
         expression = re.sub(r"\s+", " ", rule["expr"])
         for name in re.findall(r"(?<![\w:])notification_api_\w+", expression):
             assert name in known, expression
-        assert unknown_labels(expression) == []
+        for part in re.split(
+            r"unless on \(namespace, stage\)(?: ALERTS\{.*)?", expression
+        ):  # matched by these two labels alone
+            assert unknown_labels(part) == []

@@ -23,8 +23,8 @@ def variables(stack: LocalStack, **changed: str) -> dict[str, str]:
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": stack.aws_url,
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": stack.plan.keys.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": stack.plan.keys.secret_access_key,
         "SERVICE_NAME": "notification-api",
         "STAGE_NAME": STAGE,
         "MOMENTO_ENDPOINT": f"http://127.0.0.1:{stack.ports.momento_grpc}",
@@ -93,7 +93,7 @@ def test_a_variable_that_the_chart_forgot_is_named(missing: str) -> None:
     addresses = ("STAGE_AWS_URL", "STAGE_MOMENTO_URL", "STAGE_MOMENTO_WEB_URL", "STAGE_ORIGINS", "AWS_ENDPOINT_URL")
     names = ("SERVICE_NAME", "STAGE_NAME", "AWS_DEFAULT_REGION")
     page = ("PAGE_TOKEN_URL", "PAGE_TASK_URL", "PAGE_COGNITO_URL")
-    environment = dict.fromkeys((*addresses, *names, *page), "x") | {"PAGE_PORT": "8080"}
+    environment = dict.fromkeys((*addresses, *names, *page), "x") | {"PAGE_PORT": "8080", "AWS_SECRET_ACCESS_KEY": "x"}
     del environment[missing]
     with pytest.raises(KeyError, match=missing):
         page_settings(outputs, environment)

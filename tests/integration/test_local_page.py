@@ -15,6 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from local.page.__main__ import loopback_sockets
 from local.page.app import WATCH, create_app
 from local.page.settings import Settings
+from local.web_access import WebAccess
 
 SCRIPT_TYPES = {"text/javascript", "application/javascript"}
 """Python's own table changed from the one to the other; browsers take both."""
@@ -28,7 +29,9 @@ class Mails:
         self.answer: Any = {"messages": {}}
         self.status = 200
 
-    async def get(self, _: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> web.Response:
+        if request.headers.get("Authorization") != "Bearer the-secret-of-this-run":
+            raise web.HTTPForbidden
         return web.json_response(self.answer, status=self.status)
 
     def add(self, to: str, code: str) -> None:
@@ -59,6 +62,8 @@ async def settings(mails: Mails, tmp_path: Path) -> AsyncIterator[Settings]:
             port=8080,
             bundle=tmp_path / "dist",
             mails_url=str(server.make_url("/mails")),
+            mails_key="the-secret-of-this-run",
+            access=WebAccess(frozenset({"http://localhost:5173"})),
             token_url="http://localhost:8081",
             task_url="http://localhost:8082",
             momento_url="http://localhost:8085",
@@ -122,10 +127,12 @@ async def test_every_answer_carries_the_security_headers(page: Client, path: str
         ]
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:18080", "127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "[::1]"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
 async def test_this_machines_own_names_are_answered(page: Client, host: str) -> None:
-    async with page.get("/mail.json", headers={"Host": host}) as answer:
+    async with page.get("/mail.json", headers={"Host": f"{host}:{page.port}"}) as answer:
         assert answer.status == 200
+    async with page.get("/mail.json", headers={"Host": f"{host}:1{page.port}"}) as answer:
+        assert answer.status == 421
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8080", "", ":8080"])
@@ -133,6 +140,37 @@ async def test_a_foreign_name_that_resolves_here_reads_no_mail(page: Client, hos
     async with page.get("/mail.json", headers={"Host": host}) as answer:
         assert answer.status == 421
         assert "mails" not in await answer.text()
+
+
+@pytest.mark.parametrize("path", ["/mail", "/mail.json", "/config.json", "/", "/healthz"])
+async def test_a_page_of_another_origin_reads_nothing(page: Client, path: str) -> None:
+    for headers in (
+        {"Origin": "http://localhost:3000"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"},
+    ):
+        async with page.get(path, headers=headers) as answer:
+            assert answer.status == 403
+            assert "Access-Control-Allow-Origin" not in answer.headers
+            assert "mails" not in await answer.text()
+
+
+async def test_a_link_on_another_page_leads_to_the_mails_and_not_to_the_configuration(page: Client) -> None:
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    async with page.get("/mail", headers=link) as answer:
+        assert answer.status == 200
+    async with page.get("/config.json", headers=link) as answer:
+        assert answer.status == 403
+
+
+async def test_the_developers_own_page_reads_the_configuration_and_no_mails(page: Client) -> None:
+    own = {"Origin": "http://localhost:5173", "Sec-Fetch-Site": "same-site"}
+    async with page.get("/config.json", headers=own) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] == "http://localhost:5173"
+        assert answer.headers["Vary"] == "Origin"
+    async with page.get("/mail.json", headers=own) as answer:
+        assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 async def test_a_mailed_code_is_at_once_on_both_pages_and_in_the_output(
@@ -221,7 +259,7 @@ async def test_nothing_outside_the_bundle_can_be_had(settings: Settings, bundle:
         with closing(socket.create_connection((server.host, server.port))) as raw:
             raw.setblocking(False)
             reader, writer = await asyncio.open_connection(sock=raw)
-            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+            writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost:{server.port}\r\nConnection: close\r\n\r\n".encode())
             answer = await reader.read()
             writer.close()
     assert answer.startswith((b"HTTP/1.1 404", b"HTTP/1.1 400", b"HTTP/1.0 400"))

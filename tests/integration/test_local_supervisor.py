@@ -186,6 +186,33 @@ def test_a_second_signal_kills_at_once(start: Starter) -> None:
     assert gone(pids)
 
 
+def test_output_that_a_grandchild_holds_open_is_left_without_a_traceback(start: Starter) -> None:
+    supervisor = start(aws="", bootstrap="once", token="holder", page="")
+    pids = started(supervisor)
+    supervisor.signal(signal.SIGINT)
+    assert supervisor.process.wait(WAIT_SECONDS) == 0
+    os.kill(pids.pop("holder"), signal.SIGKILL)
+    supervisor.ends()
+    assert supervisor.output.endswith("stopped\n")
+    assert "Traceback" not in supervisor.output
+    assert gone(pids)
+
+
+def test_more_signals_than_two_change_nothing(start: Starter) -> None:
+    supervisor = start(
+        aws="stubborn", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "60"}
+    )
+    pids = started(supervisor)
+    supervisor.signal(signal.SIGINT)
+    supervisor.says("token got SIGTERM")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT) * 5:
+        supervisor.signal(number)
+    assert supervisor.ends() == 0
+    assert supervisor.output.count("killing") == 1
+    assert supervisor.output.endswith("stopped\n")
+    assert gone(pids)
+
+
 def test_sigkill_of_the_supervisor_leaves_no_orphan(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="", page="stubborn")
     pids = started(supervisor)

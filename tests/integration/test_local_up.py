@@ -148,6 +148,58 @@ def test_quotas_that_are_none_are_told_in_a_sentence() -> None:
         assert running.output == "MOMENTO_QUOTAS must be raised or default, not 'huge'\n"
 
 
+def test_origins_that_are_none_are_told_in_a_sentence() -> None:
+    with supervised("local.up", extra={"LOCAL_ORIGINS": "http://localhost:5173,*"}) as running:
+        assert running.ends() == 2
+        assert running.output.startswith("LOCAL_ORIGINS must be origins such as http://localhost:5173, ")
+        assert "not '*'" in running.output
+        assert running.output.count("\n") == 1
+
+
+def test_each_run_prints_a_key_pair_of_its_own_once(stack: Supervised, ports: Ports) -> None:
+    found = re.findall(r"AWS_ACCESS_KEY_ID=(\w+) AWS_SECRET_ACCESS_KEY=(\w+)", stack.output)
+    ((key_id, secret),) = found
+    assert "local" not in {key_id, secret}
+    assert len(secret) == 40
+    assert stack.output.count(secret) == 1
+    for file in (ROOT / ".local" / str(ports.base)).rglob("*"):
+        assert not file.is_file() or secret.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize("moment", ["aws", r"momento +\|", r"bootstrap +\| created", r"token +\|"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_during_the_start_says_nothing_but_that(
+    new_ports: Callable[[], Ports], moment: str, number: signal.Signals
+) -> None:
+    ports = new_ports()
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
+        if moment == "aws":  # which says nothing by itself
+            until(lambda: "local.aws" in children(running.process.pid), "the first process")
+        else:
+            running.says(moment, 60)
+        processes = children(running.process.pid)
+        running.signal(number)
+        assert running.ends() == 0
+        assert running.output.endswith("stopped\n")
+        assert "Traceback" not in running.output
+        assert "Error" not in running.output
+    assert not any(alive(pid) for pid in processes.values())
+    assert not [port for port in ports.purposes() if is_taken(port)]
+
+
+def test_ctrl_c_during_the_imports_says_nothing() -> None:
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'local.stack': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "runpy.run_module('local.up', run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
 def test_a_service_that_is_killed_stops_the_stack_and_the_demonstration_says_so(new_ports: Callable[[], Ports]) -> None:
     ports = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:

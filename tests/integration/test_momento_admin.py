@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.eventually import eventually
 from tests.support.momento_clients import MomentoSdk, momento_sdk
-from tests.support.momento_emulator import MomentoEmulator, MomentoEmulatorError, momento_emulator_process
+from tests.support.momento_emulator import PAGE_ORIGIN, MomentoEmulator, MomentoEmulatorError, momento_emulator_process
 from tests.support.momento_stream import momento_stream
 
 
@@ -55,7 +55,9 @@ def test_a_web_page_does_not_reach_the_admin_calls(emulator: MomentoEmulator, me
     preflight = {"origin": "http://attacker.example", "access-control-request-headers": "x-emulator-admin"}
     assert status_of(emulator, method, path, {}) == 403
     assert status_of(emulator, method, path, {"x-emulator-admin": "0"}) == 403
-    assert status_of(emulator, method, path, rebound) == 403
+    assert status_of(emulator, method, path, rebound) == 421
+    for page in ({"origin": PAGE_ORIGIN}, {"sec-fetch-site": "same-origin"}):
+        assert status_of(emulator, method, path, {"x-emulator-admin": "1", **page}) == 403
     assert status_of(emulator, "OPTIONS", path, preflight | {"x-emulator-admin": "1"}) == 403
 
 

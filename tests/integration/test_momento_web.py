@@ -12,7 +12,7 @@ from momento_wire_types import token_pb2 as token_pb
 
 from tests.support.eventually import eventually
 from tests.support.momento_clients import MomentoSdk, momento_sdk
-from tests.support.momento_emulator import MomentoEmulator, momento_emulator_process
+from tests.support.momento_emulator import PAGE_ORIGIN, MomentoEmulator, momento_emulator_process
 from tests.support.momento_web import FrameReader, MomentoWeb, encode, momento_web, read_answer
 
 PUBLISH = "/cache_client.pubsub.Pubsub/Publish"
@@ -103,22 +103,23 @@ async def test_heartbeats_come_as_frames_of_their_own(
 async def test_a_preflight_allows_what_the_sdk_sends(emulator: MomentoEmulator, browser: MomentoWeb) -> None:
     wanted = "agent,authorization,content-type,runtime-version,x-grpc-web,x-user-agent,cache,grpc-timeout"
     headers = {
-        "origin": "http://localhost:8080",
+        "origin": PAGE_ORIGIN,
         "access-control-request-method": "POST",
         "access-control-request-headers": wanted,
     }
     async with browser.session.options(browser.url(PUBLISH), headers=headers) as response:
         assert response.status == 204
-        assert response.headers["access-control-allow-origin"] == "*"
+        assert response.headers["access-control-allow-origin"] == PAGE_ORIGIN
         assert "POST" in response.headers["access-control-allow-methods"]
         assert set(wanted.split(",")) <= set(response.headers["access-control-allow-headers"].split(","))
 
 
 @pytest.mark.parametrize("path", [PUBLISH, "/cache_client.pubsub.Pubsub/Subscribe", "/no.Such/Method"])
 async def test_every_answer_may_be_read_by_the_page(browser: MomentoWeb, path: str) -> None:
-    for headers in (browser.headers(), browser.headers({"content-type": "text/plain"})):
+    origin = {"origin": PAGE_ORIGIN}
+    for headers in (browser.headers(origin), browser.headers({"content-type": "text/plain", **origin})):
         async with browser.session.post(browser.url(path), data=b"junk", headers=headers) as response:
-            assert response.headers["access-control-allow-origin"] == "*"
+            assert response.headers["access-control-allow-origin"] == PAGE_ORIGIN
 
 
 async def test_an_error_is_http_200_with_its_status_in_the_trailers(browser: MomentoWeb) -> None:
@@ -188,10 +189,10 @@ async def test_a_proxys_http_error_can_be_had(emulator: MomentoEmulator, sdk: Mo
     for method, path in (("Publish", PUBLISH), ("Subscribe", "/cache_client.pubsub.Pubsub/Subscribe")):
         with emulator.changed(faults=[{"method": method, "httpStatus": 503}]):
             async with browser.session.post(
-                browser.url(path), data=encode(message(cache)), headers=browser.headers()
+                browser.url(path), data=encode(message(cache)), headers=browser.headers({"origin": PAGE_ORIGIN})
             ) as response:
                 assert response.status == 503
-                assert response.headers["access-control-allow-origin"] == "*"
+                assert response.headers["access-control-allow-origin"] == PAGE_ORIGIN
 
 
 MALFORMED = [

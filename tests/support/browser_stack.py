@@ -83,6 +83,17 @@ class BrowserStack:
                 found: list[dict[str, Any]] = (await answer.json())["notifications"]
                 return found
 
+    async def momento_settings(self) -> dict[str, Any]:
+        """All settings of the emulated Momento."""
+        settings: dict[str, Any] = await self._admin("GET", "settings")
+        return settings
+
+    async def user_names(self) -> set[str]:
+        """Of everybody who has signed up."""
+        async with get_session().create_client("cognito-idp", **self.local.aws_client()) as cognito:
+            users = (await cognito.list_users(UserPoolId=self.local.outputs.user_pool_id))["Users"]
+        return {user["Username"] for user in users}
+
     async def topic(self, id_token: str) -> str:
         async with self._api() as (calls, config):
             return (await calls.access(config, id_token)).topic
@@ -120,14 +131,7 @@ class BrowserStack:
     @asynccontextmanager
     async def publisher(self) -> AsyncIterator[Publisher]:
         outputs = self.local.outputs
-        environment = self.local.environment("processor")
-        async with get_session().create_client(
-            "ssm",
-            region_name=environment["AWS_DEFAULT_REGION"],
-            endpoint_url=self.local.aws_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        ) as ssm:
+        async with get_session().create_client("ssm", **self.local.aws_client()) as ssm:
             found = await ssm.get_parameter(Name=outputs.momento_api_key_param_name, WithDecryption=True)
         credentials = credential_provider(found["Parameter"]["Value"], momento_grpc_url(self.local.ports))
         async with TopicClientAsync(TopicConfigurations.Default.latest(), credentials) as topics:

@@ -52,13 +52,7 @@ class Mishaps:
         return MomentoEmulator(ports.momento_grpc, ports.momento_web, self.stack.pid("momento"))
 
     async def _send_what_is_no_task(self) -> None:
-        async with get_session().create_client(
-            "sqs",
-            endpoint_url=self.stack.aws_url,
-            region_name="us-east-1",
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        ) as sqs:
+        async with get_session().create_client("sqs", **self.stack.aws_client()) as sqs:
             await sqs.send_message(
                 QueueUrl=self.stack.outputs.queue_url, MessageBody="no task", MessageGroupId="nobody"
             )

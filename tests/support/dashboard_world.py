@@ -14,7 +14,7 @@ from tests.support.prometheus_server import Target, prometheus
 NAMESPACE, STAGE = "laptop", "local"
 SCRAPED_SECONDS = 30.0
 RULES = sorted(ROOT.glob("charts/*/rules/*.yaml"))
-MAY_NOT_BE_INACTIVE = {"PostsSlow", "LoopBlocked"}
+MAY_NOT_BE_INACTIVE = {"NotificationApiTaskSubmissionSlow", "NotificationApiEventLoopBlocked"}
 """Alerts that a test machine under load has a right to: they are about its own slowness."""
 
 

@@ -16,13 +16,7 @@ async def rotate_momento_key(stack: LocalStack, kind: str) -> None:
     name = stack.environment("token")["MOMENTO_API_KEY_PARAM_NAME"]
     async with (
         aiohttp.ClientSession(headers=ADMIN, raise_for_status=True) as console,
-        get_session().create_client(
-            "ssm",
-            region_name="us-east-1",
-            endpoint_url=stack.aws_url,
-            aws_access_key_id="local",
-            aws_secret_access_key="local",
-        ) as ssm,
+        get_session().create_client("ssm", **stack.aws_client()) as ssm,
     ):
         old = (await ssm.get_parameter(Name=name, WithDecryption=True))["Parameter"]["Value"]
         async with console.post(f"{stack.emulator_admin_url}/keys") as answer:

@@ -2,12 +2,14 @@
 
 Answers 200 on PORT, tells its pid, and obeys the switches: `not-ready` answers 503, `die` ends with status 3
 when asked at /die, `stubborn` ignores SIGTERM, `once` ends with status 0 without listening, `fail` with
-status 4, `chatty` writes a line that is no text and one that is very long.
+status 4, `holder` leaves a process behind that holds its output open, `chatty` writes a
+line that is no text and one that is very long.
 """
 
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import FrameType
@@ -49,6 +51,9 @@ def main() -> int:
     if "chatty" in SWITCHES:
         os.write(sys.stdout.fileno(), b"\xff\xfe\n" + b"x" * 40_000 + b"\nafter\n")
         say("end of chat")
+    if "holder" in SWITCHES:
+        holding = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        say(f"holder started as {holding.pid}")
     if "fail" in SWITCHES:
         return 4
     if "once" not in SWITCHES:

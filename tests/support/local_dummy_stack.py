@@ -9,7 +9,7 @@ import os
 import sys
 from pathlib import Path
 
-from local import up
+from local import stack
 from local.environment import shielded
 from local.outputs import Outputs
 from local.plan import Plan, Program
@@ -48,4 +48,4 @@ class DummyPlan(Plan):
 
 
 if __name__ == "__main__":
-    sys.exit(up.main(os.environ, lambda ports, shell: DummyPlan(ports, shell, Path(sys.argv[1]))))
+    sys.exit(stack.main(os.environ, lambda ports, shell: DummyPlan(ports, shell, Path(sys.argv[1]))))

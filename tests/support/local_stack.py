@@ -15,11 +15,13 @@ from typing import Self
 
 import pytest
 
+from local.environment import REGION
 from local.outputs import Outputs
 from local.plan import ROOT, Plan, Program
 from local.ports import Ports
 from local.supervisor.child import command, ending
 from tests.support.local_supervised import WaitedTooLongError, answers_200, free_port_base, until
+from tests.support.ministack import ClientSettings
 
 START_SECONDS = 45.0
 SHELL = {"ECHO_SECONDS": "0.2", "RECEIVE_WAIT_SECONDS": "1", "LOG_LEVEL": "DEBUG"}
@@ -31,7 +33,8 @@ class LocalStack:
     def __init__(self, folder: Path, extra: Mapping[str, Mapping[str, str]] | None = None) -> None:
         """`extra` adds to the environment of single programs: `{"processor": {"ECHO_SECONDS": "1"}}`."""
         self.ports = Ports(free_port_base())
-        self.plan = Plan(self.ports, {**os.environ, **SHELL}, folder)
+        shell = {**os.environ, **SHELL, "LOCAL_ORIGINS": f"http://localhost:{self.developers_port}"}
+        self.plan = Plan(self.ports, shell, folder)
         self._extra = dict(extra or {})
         self._programs: dict[str, Program] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -63,6 +66,11 @@ class LocalStack:
         return Outputs.read(self.plan.outputs_file)
 
     @property
+    def developers_port(self) -> int:
+        """Free for a page of the developer's own, which LOCAL_ORIGINS names."""
+        return self.ports.base + 3
+
+    @property
     def page_url(self) -> str:
         return f"http://localhost:{self.ports.page}"
 
@@ -73,6 +81,16 @@ class LocalStack:
     @property
     def aws_url(self) -> str:
         return f"http://127.0.0.1:{self.ports.aws}"
+
+    def aws_client(self) -> ClientSettings:
+        """For `create_client("sqs", **…)`: the emulated AWS with the key pair of this run."""
+        keys = self.plan.keys
+        return {
+            "endpoint_url": self.aws_url,
+            "region_name": REGION,
+            "aws_access_key_id": keys.access_key_id,
+            "aws_secret_access_key": keys.secret_access_key,
+        }
 
     def environment(self, name: str) -> dict[str, str]:
         """What a program was last started with."""

@@ -44,7 +44,7 @@ def labels_by_sample() -> dict[str, set[str]]:
         for name in samples_of(metric)
     }
     for metric in metrics_of(k8s.operator.metrics):
-        found |= {name: _labels(metric, name) for name in samples_of(metric)}
+        found |= {name: _labels(metric, name) | {"job"} for name in samples_of(metric)}
     return found
 
 
@@ -56,7 +56,7 @@ def unknown_labels(expression: str, legend: str = "") -> list[str]:
         for name, matchers in re.findall(r"(?<![\w:$])([a-z][\w:]+)\{([^}]*)\}", expression)
     ]
     bare = [ours[name] for name in re.findall(r"(?<![\w:])notification_api_\w+(?![\w{])", expression) if name in ours]
-    common = set.intersection(*bare, *(labels for _, labels, _ in selectors))
+    common = set.intersection(*bare, *(labels for _, labels, _ in selectors)) if bare or selectors else set()
     groupings = re.findall(r"\b(?:by|on) \(([^)]*)\)", expression)
     kept = [label for grouping in groupings for label in grouping.split(", ")] + re.findall(r"\{\{(\w+)\}\}", legend)
     wrong = [f"{name}: no label {label}" for name, labels, asked in selectors for label in asked if label not in labels]

@@ -22,7 +22,7 @@ def main(listening_fd: int) -> None:
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
-    from ministack.app import app  # type: ignore[import-untyped]
+    from ministack.app import app
 
     config = Config()
     config.bind = [f"fd://{listening_fd}"]

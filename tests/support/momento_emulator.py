@@ -32,6 +32,8 @@ RAISED_LIMITS = (
     # Not one that the vendor raises; but no deployment makes caches at the rate of a test run.
     "--control-operations-per-second=1000000",
 )
+PAGE_ORIGIN = "http://localhost:8080"
+"""The only origin whose pages it serves."""
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
 _ADMIN_SECONDS = 10.0
@@ -163,6 +165,7 @@ def _spawn(arguments: Sequence[str], log: IO[str]) -> tuple[subprocess.Popen[str
             text=True,
             pass_fds=[child_end],
             cwd=ROOT,
+            env={**os.environ, "ALLOWED_ORIGINS": PAGE_ORIGIN},
         )
     finally:
         os.close(child_end)

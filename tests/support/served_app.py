@@ -62,12 +62,14 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def served_app(app: web.Application, lifecycle: Lifecycle) -> AsyncIterator[Served]:
+async def served_app(
+    app: web.Application, lifecycle: Lifecycle, allowed_hosts: frozenset[str] = frozenset()
+) -> AsyncIterator[Served]:
     """Serve as `services.common.serve` does, but for signals, logs and the operations port."""
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await ApiSite(runner, "127.0.0.1", 0).start()
+        await ApiSite(runner, "127.0.0.1", 0, allowed_hosts).start()
         lifecycle.started()
         async with aiohttp.ClientSession(max_field_size=MAX_HEADER_BYTES) as session:
             yield Served(app, lifecycle, f"http://127.0.0.1:{runner.addresses[0][1]}", session)

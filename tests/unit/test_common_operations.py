@@ -1,11 +1,13 @@
 """The operations port answers as the API does, and is as hard to hold up."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from services.common.lifecycle import Lifecycle
 from services.common.operations import operations_app
+from tests.support.raw_http import exchange
 from tests.support.served_app import Served, served_app
 
 
@@ -38,3 +40,30 @@ async def test_a_refusal_is_a_problem(
 async def test_an_expectation_or_an_encoding_is_no_matter_where_no_body_is_read(served: Served) -> None:
     answer = await served.ask("GET", "/livez", headers={"Expect": "foo", "Content-Encoding": "br"}, data=b"x" * 100_000)
     assert (answer.status, answer.body) == (200, b"live\n")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics", "/nothing"])
+async def test_no_page_of_another_origin_may_include_an_answer(served: Served, path: str) -> None:
+    answer = await served.ask("GET", path)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        ("GET /livez HTTP/1.1\r\nHost: localhost:9081\r\n", 200),
+        ("GET /livez HTTP/1.1\r\nHost: LOCALHOST:9081\r\n", 200),
+        ("GET /livez HTTP/1.1\r\nHost: evil.example:9081\r\n", 421),
+        ("GET /livez HTTP/1.1\r\nHost: localhost\r\n", 421),
+        ("GET /livez HTTP/1.0\r\n", 421),
+        ("GET http://localhost:9081/livez HTTP/1.1\r\nHost: localhost:9081\r\n", 421),
+        ("GET /livez HTTP/1.1\r\nHost: localhost:9081\r\nHost: localhost:9081\r\n", 400),
+        ("GET /livez HTTP/1.1\r\n", 400),
+    ],
+)
+async def test_only_allowed_hosts_are_served(head: str, status: int) -> None:
+    lifecycle = Lifecycle()
+    async with served_app(operations_app(lifecycle), lifecycle, frozenset({"localhost:9081"})) as served:
+        answer = await asyncio.to_thread(exchange, served.port, f"{head}Connection: close\r\n\r\n")
+    assert answer.status == status

@@ -141,6 +141,12 @@ def test_allowed_origins_are_a_list(monkeypatch: pytest.MonkeyPatch, given: str,
     assert load(lambda env: read_http(env, default_max_body_bytes=1)).allowed_origins == origins
 
 
+def test_allowed_hosts_are_a_list_and_all_hosts_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(read_ingest).service.allowed_hosts == frozenset()
+    monkeypatch.setenv("ALLOWED_HOSTS", "localhost:8081, 127.0.0.1:8081,[::1]:8081,api.apps.svc")
+    assert load(read_ingest).service.allowed_hosts == {"localhost:8081", "127.0.0.1:8081", "[::1]:8081", "api.apps.svc"}
+
+
 @pytest.mark.parametrize("name", ["MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT"])
 def test_an_empty_optional_setting_is_one_that_is_left_out(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "")
@@ -178,6 +184,7 @@ REFUSED = [
     ("SHUTDOWN_DELAY_SECONDS", ["-1", "301", "nan", "soon"]),
     ("SHUTDOWN_GRACE_SECONDS", ["0", "inf"]),
     ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example,", "https://A.example", "null"]),
+    ("ALLOWED_HOSTS", ["*", "http://localhost", "Localhost", "localhost:", "localhost,", "a b", "localhost/", "::1"]),
     ("CORS_ALLOWED_HEADERS", ["*, x", "x tenant", "x-tenant,", "x:y", "größe", "a\nb"]),
     ("MEMORY_LIMIT_BYTES", ["0", "134217727", "256Mi", "-1"]),
     ("MAX_BODY_BYTES", ["0", "400001", "1e3"]),

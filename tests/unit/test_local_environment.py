@@ -6,10 +6,12 @@ import pytest
 
 from local import environment
 from local.environment import Environment
+from local.key_pair import KeyPair
 from local.outputs import Outputs
 from local.ports import Ports
 
 PORTS = Ports(18_080)
+KEYS = KeyPair("LOCALKEY", "the-secret-of-this-run")
 OUTPUTS = Outputs(
     queue_url="http://127.0.0.1:14566/000000000000/tasks",
     dead_letter_queue_url="http://127.0.0.1:14566/000000000000/dlq",
@@ -41,12 +43,14 @@ SHELL = {
 
 def environments(shell: dict[str, str]) -> dict[str, Environment]:
     """Of every process."""
-    services = {name: environment.service(name, shell, PORTS, OUTPUTS) for name in ("token", "ingest", "processor")}
+    services = {
+        name: environment.service(name, shell, PORTS, KEYS, OUTPUTS) for name in ("token", "ingest", "processor")
+    }
     return services | {
-        "aws": environment.ministack(shell, PORTS, Path("/state")),
-        "momento": environment.momento(shell),
-        "bootstrap": environment.bootstrap(shell, PORTS),
-        "page": environment.page(shell, PORTS, OUTPUTS, Path("/bundle")),
+        "aws": environment.ministack(shell, PORTS, KEYS, Path("/state")),
+        "momento": environment.momento(shell, PORTS),
+        "bootstrap": environment.bootstrap(shell, PORTS, KEYS),
+        "page": environment.page(shell, PORTS, KEYS, OUTPUTS, Path("/bundle")),
     }
 
 
@@ -73,8 +77,8 @@ def test_an_aws_sdk_can_only_find_the_emulated_aws(name: str) -> None:
         "AWS_ENDPOINT_URL": "http://127.0.0.1:14566",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
+        "AWS_ACCESS_KEY_ID": "LOCALKEY",
+        "AWS_SECRET_ACCESS_KEY": "the-secret-of-this-run",
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -93,6 +97,21 @@ def test_a_service_with_an_api_listens_on_this_machine_alone_and_serves_the_page
     made = environments(SHELL)[name]
     assert (made["HOST"], made["PORT"], made["OPS_PORT"]) == ("127.0.0.1", port, ops_port)
     assert made["ALLOWED_ORIGINS"] == "http://localhost:18080,http://127.0.0.1:18080"
+
+
+def test_the_developers_own_pages_are_served_by_everything_that_a_page_calls() -> None:
+    made = environments(SHELL | {"LOCAL_ORIGINS": "http://localhost:5173, https://App.test:443"})
+    own = "http://localhost:18080,http://127.0.0.1:18080"
+    for name in ("token", "ingest", "aws", "momento", "page"):
+        assert made[name]["ALLOWED_ORIGINS"] == f"{own},http://localhost:5173,https://app.test", name
+
+
+@pytest.mark.parametrize(
+    ("name", "ports"), [("token", "18081 19081"), ("ingest", "18082 19082"), ("processor", "19083")]
+)
+def test_a_service_answers_to_the_names_of_this_machine_alone(name: str, ports: str) -> None:
+    hosts = {f"{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]") for port in ports.split()}
+    assert set(environments(SHELL)[name]["ALLOWED_HOSTS"].split(",")) == hosts
 
 
 def test_the_processor_has_no_api() -> None:

@@ -25,7 +25,8 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* As environment for anything that calls the emulated AWS from this pod. The key pair is the emulator's only one. */}}
+{{/* As environment for anything that calls the emulated AWS from this pod. The key pair is the emulator's only
+one, and it is no secret: only pods and port-forwards reach the emulators, and they serve no foreign web pages. */}}
 {{- define "local.awsEnv" -}}
 - {name: AWS_ENDPOINT_URL, value: "http://127.0.0.1:{{ include "local.awsPort" . }}"}
 - {name: AWS_DEFAULT_REGION, value: {{ .Values.region | quote }}}
@@ -41,7 +42,22 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 - {name: STAGE_AWS_URL, value: "http://{{ include "local.host" . }}:{{ include "local.awsPort" . }}"}
 - {name: STAGE_MOMENTO_URL, value: "http://{{ include "local.host" . }}:{{ add .Values.portBase 4 }}"}
 - {name: STAGE_MOMENTO_WEB_URL, value: "http://localhost:{{ add .Values.portBase 5 }}"}
-- {name: STAGE_ORIGINS, value: "http://localhost:{{ .Values.portBase }},http://127.0.0.1:{{ .Values.portBase }}"}
+- {name: STAGE_ORIGINS, value: {{ include "local.origins" . | quote }}}
+{{- end }}
+
+{{/* The pages that may use the stages: their own, behind a port-forward, and those that the values name. */}}
+{{- define "local.origins" -}}
+{{- $own := list (printf "http://localhost:%v" .Values.portBase) (printf "http://127.0.0.1:%v" .Values.portBase) -}}
+{{ concat $own (.Values.allowedOrigins | default list) | uniq | join "," }}
+{{- end }}
+
+{{/* Which requests of web browsers are served (local/web_access.py): of these pages, and by these names. */}}
+{{- define "local.webAccessEnv" -}}
+{{- $name := include "local.name" . -}}
+{{- $inNamespace := printf "%s.%s" $name .Release.Namespace -}}
+{{- $host := include "local.host" . -}}
+- {name: ALLOWED_ORIGINS, value: {{ include "local.origins" . | quote }}}
+- {name: ALLOWED_HOSTS, value: {{ list "localhost" "127.0.0.1" $name $inNamespace $host (printf "%s.cluster.local" $host) | join "," | quote }}}
 {{- end }}
 
 {{- define "local.awsPort" -}}

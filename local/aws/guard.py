@@ -1,0 +1,116 @@
+"""What stands between HTTP and MiniStack's ASGI application, in its own process, so that there is no second port.
+
+MiniStack itself answers any page on any origin, has calls without any authentication below `/_ministack/`, and is not
+made to be reached by strangers.
+"""
+
+import hmac
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from local.web_access import Facts, Refused, WebAccess
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+
+HEALTH_PATH = "/_ministack/health"
+MAILS_PATH = "/_ministack/ses/messages"
+_API_PATHS = re.compile(r"/|/\d{12}/[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
+"""Every call of SQS, SSM, STS, SES and Cognito's API; the second form is a queue's URL."""
+_OPEN_PATHS = re.compile(
+    r"/[a-z0-9-]{1,40}_[A-Za-z0-9]{1,60}/\.well-known/(?:jwks\.json|openid-configuration)"
+    r"|/oauth2/token"
+)
+"""Calls that AWS serves without a signature, besides those of `_UNSIGNED_TARGET`."""
+_SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/\s,]+/.*")
+_UNSIGNED_TARGET = "AWSCognitoIdentityProviderService."
+"""What browsers call without credentials. MiniStack knows which operations of Cognito may be called so."""
+_CORS_ORIGIN = b"access-control-allow-origin"
+_OF_EVERY_ANSWER = ((b"vary", b"Origin"), (b"cross-origin-resource-policy", b"same-origin"))
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """An ASGI application that passes on to `app` what may pass."""
+
+    app: Application
+    access: WebAccess
+    secret: str = field(repr=False)
+    """The secret access key; with it as bearer token the mails can be read."""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] != "http":
+            await _close(receive, send)
+        else:
+            facts = facts_of(scope)
+            if refused := self.access.refusal(facts) or self._refusal_of_path(facts, scope["path"]):
+                await _answer(send, refused)
+            else:
+                await self.app(scope, receive, _with_cors(send, facts))
+
+    def _refusal_of_path(self, facts: Facts, path: str) -> Refused | None:
+        if _API_PATHS.fullmatch(path):
+            return _refusal_of_signature(facts)
+        if _OPEN_PATHS.fullmatch(path) or (path == HEALTH_PATH and facts.method == "GET"):
+            return None
+        if path == MAILS_PATH and facts.method == "GET" and self._knows_secret(facts):
+            return None
+        return Refused(403, "This path is not served here.")
+
+    def _knows_secret(self, facts: Facts) -> bool:
+        given = facts.values("authorization")
+        return len(given) == 1 and hmac.compare_digest(given[0].encode(), f"Bearer {self.secret}".encode())
+
+
+def _refusal_of_signature(facts: Facts) -> Refused | None:
+    """Refuse what has no signature that MiniStack would check; it takes other authorizations for its root user's."""
+    given = facts.values("authorization")
+    if len(given) == 1 and _SIGNATURE.fullmatch(given[0]):
+        return None
+    targets = facts.values("x-amz-target")
+    is_unsigned_call = len(targets) == 1 and targets[0].startswith(_UNSIGNED_TARGET)
+    if facts.method == "OPTIONS" or (not given and facts.method == "POST" and is_unsigned_call):
+        return None
+    return Refused(403, "The request needs a signature (AWS Signature Version 4, in the Authorization header).")
+
+
+def facts_of(scope: Message) -> Facts:
+    """The facts of an HTTP request that ASGI describes."""
+    headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
+    return Facts.of(scope["method"], scope["path"], (scope.get("server") or ("", 0))[1] or 0, headers)
+
+
+def _with_cors(send: Send, facts: Facts) -> Send:
+    """Name the origin that asked, which is an allowed one, where MiniStack answers all origins."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            kept = [(name, value) for name, value in message["headers"] if name.lower() != _CORS_ORIGIN]
+            allowed = [(_CORS_ORIGIN, origin.encode("latin-1")) for origin in facts.values("origin")]
+            message = {**message, "headers": [*kept, *allowed, *_OF_EVERY_ANSWER]}
+        await send(message)
+
+    return sending
+
+
+async def _answer(send: Send, refused: Refused) -> None:
+    body = f"{refused.reason}\n".encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+        (b"connection", b"close"),  # the body, if there is one, is not read
+    ]
+    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _close(receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket: nothing of what is emulated here has one."""
+    if (await receive())["type"] == "websocket.connect":
+        await send({"type": "websocket.close", "code": 1008})
