@@ -23,7 +23,7 @@ WORKERS ?= 3
 AT_ONCE = --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-pythons test-page test-frontend test-browser test-chart \
-	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards image kind-up kind-down forward clean
+	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards chart-defaults image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -127,6 +127,9 @@ lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
 dashboards: $(READY) ## Write the charts' Grafana dashboards anew from k8s/dashboards
 	@$(PY) -m k8s.dashboards
 
+chart-defaults: $(READY) ## Write the charts' defaults.json anew from their values.yaml
+	@$(PY) -m k8s.chart_defaults
+
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)
 
@@ -136,8 +139,8 @@ kind-up: image ## A cluster on this machine with Docker and kind, the embedded s
 kind-down: ## Remove that cluster
 	@kind delete cluster --name notification-api
 
-forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (survives rollouts)
-	@exec $(PY) -m local.forward $(STAGE)
+forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
+	@exec $(PY) -m local.forward '$(STAGE)'
 
 clean: ## Remove the virtual environment and caches
 	@rm -rf $(VENV) $(PYTHONS:%=.venv-%) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

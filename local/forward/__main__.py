@@ -19,12 +19,12 @@ from local.forward.targets import Target, find_targets
 from local.ports import BadPortBaseError, Ports, ports_from
 
 
-async def forward(stage: str, namespace: str, ports: Ports) -> None:
+async def forward(stage: str, namespace: str, ports: Ports | None) -> None:
     """Forward until cancelled. Raises ForwardError before it begins."""
     where = ("-n", namespace) if namespace else ("-A",)
-    targets = find_targets((await get("services", *where))["items"], stage, ports)
-    endpoints = {name: Endpoints(name) for name in {target.namespace for target in targets}}
-    relays = [Relay(target, endpoints[target.namespace], say) for target in targets]
+    found = find_targets((await get("services", *where))["items"], stage, ports)
+    endpoints = {name: Endpoints(name) for name in {target.namespace for target in found.targets}}
+    relays = [Relay(target, endpoints[target.namespace], say) for target in found.targets]
     async with AsyncExitStack() as stack:
         for relay in list(relays):
             try:
@@ -39,6 +39,8 @@ async def forward(stage: str, namespace: str, ports: Ports) -> None:
             group.create_task(job)
         for relay in relays:
             await announce(relay)
+        for reason in found.left_out:
+            say(f"Left out: {reason}")
         say("Ctrl-C ends it.")
 
 
@@ -63,7 +65,7 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-async def until_stopped(stage: str, namespace: str, ports: Ports) -> None:
+async def until_stopped(stage: str, namespace: str, ports: Ports | None) -> None:
     running = asyncio.ensure_future(forward(stage, namespace, ports))
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
@@ -79,7 +81,8 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
         sys.stderr.write("Say which stage: make forward STAGE=dev\n")
         return 2
     try:
-        asyncio.run(until_stopped(stage, environ.get("NAMESPACE", ""), ports_from(environ)))
+        ports = ports_from(environ) if environ.get("LOCAL_PORT_BASE", "").strip() else None
+        asyncio.run(until_stopped(stage, environ.get("NAMESPACE", ""), ports))
     except (ForwardError, BadPortBaseError) as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -18,6 +18,8 @@ DRAIN_SECONDS = 30.0
 AGAIN_SECONDS = 0.5
 REFUSED_SECONDS = 0.05
 
+MOVE = "move all ports: LOCAL_PORT_BASE=9000 make forward STAGE=…"
+
 Say = Callable[[str], object]
 
 
@@ -120,8 +122,9 @@ async def listening(relay: Relay) -> AsyncIterator[None]:
     try:
         server = await asyncio.start_server(relay.serve, "127.0.0.1", port)
     except OSError:
-        what_to_do = "" if relay.target.is_extra else " (is `make up` running?), or move all ports with LOCAL_PORT_BASE"
-        raise ForwardError(f"Port {port} ({relay.target.what}) is taken. Stop what has it{what_to_do}.") from None
+        target = relay.target
+        stop = "Stop what has it" if target.is_extra else f"Stop what has it (`make up`, or another forward), or {MOVE}"
+        raise ForwardError(f"Port {port} ({target.what}) is taken. {target.if_taken or stop}.") from None
     try:
         yield
     finally:

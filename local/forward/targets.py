@@ -13,8 +13,21 @@ NAME_LABEL = "app.kubernetes.io/name"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 EMULATORS_ANNOTATION = "notification-api.io/emulators"
 EMULATORS = "notification-local"
+PAGE_STAGE_ANNOTATION = "notification-api.io/page-stage"
 GRAFANA_PORT = 3000
 PAGE = "page"
+MOMENTO_WEB = "momento-web"
+_ANOTHER_STAGE = (
+    "the page belongs to the stage {owner} (make forward STAGE={owner}). For a page of {stage}, give the stage an "
+    "embedded stack of its own: helm install a second charts/notification-local with stages={stage} and another "
+    "portBase, then install the stage again with the values that it prints"
+)
+_OTHER_PORTS = (
+    "the page names the ports at {base} to browsers, and LOCAL_PORT_BASE asks for those at {wanted}. Leave "
+    "LOCAL_PORT_BASE out, or set portBase={wanted} in charts/notification-local and install the stage again with the "
+    "values that it prints"
+)
+_TAKEN_BY_OTHER_FORWARD = "Tokens of this stage name it: what has it must be a forward of the same embedded stack"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +44,37 @@ class Target:
     """What to put behind the address to see something."""
     is_extra: bool = False
     """The stage is of use without it."""
+    if_taken: str = ""
+    """What to say where the port is taken; empty: to stop what has it."""
 
 
-def find_targets(services: Iterable[Mapping[str, Any]], stage: str, ports: Ports) -> list[Target]:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of the cluster is forwarded for a stage, and what is not, with the reason and what to do."""
+
+    targets: tuple[Target, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def find_targets(services: Iterable[Mapping[str, Any]], stage: str, asked: Ports | None) -> Found:
     """The targets of a stage, from all Services of the cluster.
 
+    `asked` are the ports of LOCAL_PORT_BASE; without it, those that the emulators name to browsers, or the usual ones.
     Raises ForwardError if there is no such stage, or more than one.
     """
     listed = list(services)
     own = _of_stage(listed, stage)
-    emulators = _emulator_targets(each for each in listed if _is_emulator_of(each, own["token"]))
-    # The page tells browsers of these ports, which move with its own.
-    ports = next((Ports(each.local_port) for each in emulators if each.what == PAGE), ports)
-    return [
+    emulators = next((each for each in listed if _is_emulator_of(each, own["token"])), None)
+    named = _named_ports(emulators)
+    ports = asked or named or Ports()
+    emulated, left_out = _emulator_targets(emulators, stage, ports)
+    targets = (
         _target("token", own["token"], "http", ports.token, "/token"),
         _target("ingest", own["ingest"], "http", ports.ingest, "/task"),
-        *emulators,
+        *emulated,
         *_grafana_targets(listed),
-    ]
+    )
+    return Found(targets, left_out)
 
 
 def _of_stage(services: list[Mapping[str, Any]], stage: str) -> dict[str, Mapping[str, Any]]:
@@ -71,20 +97,34 @@ def _is_emulator_of(service: Mapping[str, Any], token: Mapping[str, Any]) -> boo
     return _label(service, NAME_LABEL) == EMULATORS and host.split(".")[:2] == [metadata["name"], metadata["namespace"]]
 
 
-def _emulator_targets(services: Iterable[Mapping[str, Any]]) -> list[Target]:
-    """Each on the port that it has in the cluster, since that is in what browsers are told."""
-    what = {
-        "page": PAGE,
-        "aws": "AWS, emulated",
-        "momento-grpc": "Momento (gRPC), emulated",
-        "momento-web": "Momento (web), emulated",
-    }
-    return [
-        _target(what[port["name"]], service, port["name"], port["port"])
-        for service in services
-        for port in service["spec"]["ports"]
-        if port["name"] in what
+def _named_ports(emulators: Mapping[str, Any] | None) -> Ports | None:
+    """The ports that the emulators name to browsers: those of their Service, which move together."""
+    listed = emulators["spec"]["ports"] if emulators else []
+    return next((Ports(port["port"]) for port in listed if port["name"] == PAGE), None)
+
+
+def _emulator_targets(
+    emulators: Mapping[str, Any] | None, stage: str, ports: Ports
+) -> tuple[tuple[Target, ...], tuple[str, ...]]:
+    """Their targets, and what is left out: the page works for one stage, and on the ports that it names to browsers."""
+    named = _named_ports(emulators)
+    if emulators is None or named is None:
+        return (), ()
+    targets = [
+        _target("AWS, emulated", emulators, "aws", ports.aws),
+        _target("Momento (gRPC), emulated", emulators, "momento-grpc", ports.momento_grpc),
+        _target("Momento (web), emulated", emulators, MOMENTO_WEB, ports.momento_web),
     ]
+    if ports != named:
+        # The stage's tokens name this port, whatever LOCAL_PORT_BASE is.
+        target = _target("Momento (web) for tokens", emulators, MOMENTO_WEB, named.momento_web)
+        targets.append(replace(target, is_extra=True, if_taken=_TAKEN_BY_OTHER_FORWARD))
+    owner = (emulators["metadata"].get("annotations") or {}).get(PAGE_STAGE_ANNOTATION, stage)
+    if owner != stage:
+        return tuple(targets), (_ANOTHER_STAGE.format(owner=owner, stage=stage),)
+    if ports != named:
+        return tuple(targets), (_OTHER_PORTS.format(base=named.base, wanted=ports.base),)
+    return (_target(PAGE, emulators, PAGE, ports.page), *targets), ()
 
 
 def _grafana_targets(services: list[Mapping[str, Any]]) -> list[Target]:

@@ -1,6 +1,7 @@
 """The embedded stack's chart."""
 
 import json
+import re
 
 import yaml  # type: ignore[import-untyped]
 
@@ -38,6 +39,26 @@ def test_the_bootstrap_runs_after_the_emulators_and_before_the_page() -> None:
     assert [each["name"] for each in spec["initContainers"]] == ["aws", "momento", "bootstrap-dev", "bootstrap-pr-7"]
     assert [each.get("restartPolicy") for each in spec["initContainers"]] == ["Always", "Always", None, None]
     assert [each["name"] for each in spec["containers"]] == ["page"]
+
+
+NAMES = ["dev", "PR_123-x", "FEAT-1", "feat-1", "FEAT_1", "Feat-1", "x" * 57, "X" * 57]
+
+
+def test_every_name_that_a_stage_may_have_is_taken() -> None:
+    for name in NAMES:
+        assert render({"stageName": name})
+    made = [each for each in pod({"stages": NAMES})["initContainers"] if each["name"].startswith("bootstrap-")]
+    assert [variables(each)["STAGE_NAME"] for each in made] == NAMES
+    names = [each["name"] for each in made]
+    assert len(set(names)) == len(NAMES)
+    assert all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", each) for each in names), names
+    assert names[0] == "bootstrap-dev"
+    assert len({each["command"][-1] for each in made}) == len(NAMES)
+
+
+def test_the_service_says_whose_page_it_is() -> None:
+    (service,) = of_kind(local({"stages": ["FEAT-1", "two"]}), "Service")
+    assert service["metadata"]["annotations"] == {"notification-api.io/page-stage": "FEAT-1"}
 
 
 def test_emulators_are_waited_for() -> None:

@@ -80,7 +80,7 @@ def expression(alert: str, values: Object) -> str:
         ({}, {"token", "ingest"}),
         ({"token": {"replicas": 0}}, {"ingest"}),
         ({"ingest": {"replicas": 0}}, {"token"}),
-        ({"ingest": {"replicas": None}}, {"token", "ingest"}),  # scaled by an autoscaler
+        ({"ingest": {"replicas": 0, "maxReplicas": 4}}, {"token", "ingest"}),  # scaled by an autoscaler
         ({"podMonitor": {"enabled": False}}, set()),
     ],
 )

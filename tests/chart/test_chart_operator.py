@@ -166,7 +166,7 @@ def test_engine_none_with_everything_given_asks_nothing_of_the_operator() -> Non
 
 
 def test_engine_keda_renders_keda_and_tells_the_operator_so() -> None:
-    objects = stage(MADE | {"scaling": {"engine": "keda"}}, STAGE_API, KEDA_API)
+    objects = stage(MADE | {"aws": {"region": "eu-central-1"}, "scaling": {"engine": "keda"}}, STAGE_API, KEDA_API)
     (scaled,) = of_kind(objects, "ScaledObject")
     (authentication,) = of_kind(objects, "TriggerAuthentication")
     (trigger,) = scaled["spec"]["triggers"]
@@ -175,6 +175,33 @@ def test_engine_keda_renders_keda_and_tells_the_operator_so() -> None:
     assert trigger["authenticationRef"]["name"] == authentication["metadata"]["name"]
     (resource,) = of_kind(objects, "Stage")
     assert resource["spec"]["scaling"]["engine"] == "keda"
+
+
+def keda_identity(values: Object) -> Object:
+    (authentication,) = of_kind(
+        stage(values | {"scaling": {"engine": "keda"}}, STAGE_API, KEDA_API), "TriggerAuthentication"
+    )
+    return dict(authentication["spec"])
+
+
+def test_keda_gets_the_identity_that_the_processor_has() -> None:
+    keys = ("awsAccessKeyID", "awsSecretAccessKey", "awsSessionToken")
+    by_secret = [{"parameter": key, "name": "keys", "key": key} for key in keys]
+    endpoint = {"endpointUrl": "https://vpce-1.sqs.eu-central-1.vpce.amazonaws.com"}
+    region = {"region": "eu-central-1"}
+    assert keda_identity({**MADE, "aws": {**region, "credentialsSecret": "keys"}}) == {"secretTargetRef": by_secret}
+    assert keda_identity({**MADE, "aws": {**region, **endpoint, "credentialsSecret": "keys"}}) == {
+        "secretTargetRef": by_secret
+    }
+    assert keda_identity({**MADE, "aws": region}) == {"podIdentity": {"provider": "aws", "identityOwner": "workload"}}
+    emulated = keda_identity({**MADE, "aws": {**region, "emulated": True, "endpointUrl": "http://aws:4566"}})
+    assert {each["name"] for each in emulated["env"]} == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+
+
+def test_keda_is_not_given_a_guessed_region() -> None:
+    values = {**MADE, "aws": {"region": ""}, "userPool": {"id": "", "clientId": ""}, "scaling": {"engine": "keda"}}
+    with pytest.raises(HelmError, match=r"aws\.region is not set, and KEDA cannot take it from a user pool"):
+        stage(values, STAGE_API, KEDA_API)
 
 
 def test_engine_keda_without_keda_is_refused_in_a_sentence() -> None:

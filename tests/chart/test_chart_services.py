@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from services.common.settings import load
-from tests.support.helm_charts import ROOT, STAGE_CHART, Object, environment, named, of_kind, render
+from tests.support.helm_charts import MONITORING_APIS, ROOT, STAGE_CHART, Object, environment, named, of_kind, render
 
 SERVICES = ("token", "ingest", "processor")
 SET_BY_THE_CHART = {
@@ -17,6 +17,7 @@ SET_BY_THE_CHART = {
     *("SHUTDOWN_DELAY_SECONDS", "SHUTDOWN_GRACE_SECONDS", "OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL"),
     *("MOMENTO_API_KEY_PARAM_NAME", "MOMENTO_CACHE_NAME", "MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT"),
     *("TASK_QUEUE_URL", "DEAD_LETTER_QUEUE_URL", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+    "ALLOWED_HOSTS",  # on a laptop only: in a cluster any host is served
 }
 
 
@@ -63,8 +64,24 @@ def test_nobody_sets_the_processors_replicas() -> None:
     assert deployment(objects, "token")["spec"]["replicas"] == 2
 
 
-def test_the_vending_quota_is_shared_among_the_replicas() -> None:
-    assert environment(render({"token": {"replicas": 3}}), "token")["VENDING_REPLICAS"] == "3"
+@pytest.mark.parametrize(("replicas", "shared_by"), [(3, "3"), (1, "1"), (0, "1")])
+def test_the_vending_quota_is_shared_among_the_replicas(replicas: int, shared_by: str) -> None:
+    assert environment(render({"token": {"replicas": replicas}}), "token")["VENDING_REPLICAS"] == shared_by
+
+
+def test_an_autoscaler_may_decide_the_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = {"token": {"maxReplicas": 6}, "ingest": {"replicas": None, "maxReplicas": 10}}
+    objects = render(values, apis=MONITORING_APIS)
+    assert "replicas" not in deployment(objects, "token")["spec"]
+    assert "replicas" not in deployment(objects, "ingest")["spec"]
+    for component in ("token", "ingest"):
+        for name, value in environment(objects, component).items():
+            monkeypatch.setenv(name, value)
+        load(importlib.import_module(f"services.{component}.settings").read_settings)
+    assert environment(objects, "token")["VENDING_REPLICAS"] == "6"
+    rules = json.dumps(of_kind(objects, "PrometheusRule"))
+    for component in ("token", "ingest"):
+        assert re.search(rf'absent\(up\{{[^}}]*service=\\"{component}\\"', rules), component
 
 
 @pytest.mark.parametrize("component", SERVICES)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -44,6 +45,37 @@ class Cluster:
         metadata = {"name": "grafana", "namespace": "monitoring", "labels": labels}
         listed["items"].append({"metadata": metadata, "spec": {"ports": [{"name": "http", "port": 80}]}})
         (self.folder / "services.json").write_text(json.dumps(listed))
+
+    def add_second_stage(self, base: int) -> None:
+        """The stage `two` beside `dev`, both on the emulators whose page belongs to `dev`."""
+        listed = json.loads((self.folder / "services.json").read_text())
+        for each in listed["items"]:
+            each["metadata"]["annotations"] = {"notification-api.io/emulators": "http://emulators.apps.svc:4566"}
+        second = json.loads(json.dumps(listed["items"]).replace('"dev', '"two'))
+        ports = {"page": base, "momento-grpc": base + 4, "momento-web": base + 5, "aws": base - 3514}
+        emulators = {
+            "metadata": {
+                "name": "emulators",
+                "namespace": "apps",
+                "labels": {"app.kubernetes.io/name": "notification-local"},
+                "annotations": {"notification-api.io/page-stage": "dev"},
+            },
+            "spec": {"ports": [{"name": name, "port": port} for name, port in ports.items()]},
+        }
+        listed["items"] += [*second, emulators]
+        (self.folder / "services.json").write_text(json.dumps(listed))
+        for service, port_names in (("two-token", ["http"]), ("two-ingest", ["http"]), ("emulators", list(ports))):
+            self.ready_behind(service, port_names, service)
+
+    def ready_behind(self, service: str, port_names: list[str], pod: str) -> None:
+        (self.folder / "pods" / pod).touch()
+        told = {
+            "metadata": {"name": f"{service}-x", "labels": {"kubernetes.io/service-name": service}},
+            "ports": [{"name": name, "port": 8080} for name in port_names],
+            "endpoints": [{"targetRef": {"name": pod}, "conditions": {"ready": True}}],
+        }
+        with (self.folder / "slices").open("a") as events:
+            events.write(json.dumps({"type": "MODIFIED", "object": told}) + "\n")
 
     def _service(self, component: str) -> dict[str, object]:
         labels = {"notification-api.io/stage": "dev", "app.kubernetes.io/component": component}
@@ -101,10 +133,10 @@ class Forward:
 
 
 @contextmanager
-def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None) -> Iterator[Forward]:
+def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None, log: str = "first") -> Iterator[Forward]:
     ports = ports or Ports(free_port_base())
-    log = cluster.folder / "log"
-    with log.open("w") as output:
+    file = cluster.folder / f"log-{log}-{ports.base}"
+    with file.open("w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "local.forward", *(arguments or ("dev",))],
             cwd=ROOT,
@@ -118,7 +150,7 @@ def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None) -> It
             stderr=subprocess.STDOUT,
             text=True,
         )
-    running = Forward(process, ports, log)
+    running = Forward(process, ports, file)
     try:
         until(lambda: process.poll() is not None or "Ctrl-C ends it" in running.said, lambda: running.said)
         yield running
@@ -212,6 +244,30 @@ def test_a_port_that_is_taken_is_told(cluster: Cluster) -> None:
     with socket.create_server(("127.0.0.1", ports.token)), forward(cluster, ports=ports) as running:
         assert running.process.wait(15) == 2
         assert f"Port {ports.token} (token) is taken" in running.said
+
+
+def test_a_second_stage_is_forwarded_beside_the_first(cluster: Cluster) -> None:
+    first, second = Ports(free_port_base()), Ports(free_port_base())
+    cluster.add_second_stage(first.base)
+    with forward(cluster, ports=first) as one, forward(cluster, "two", ports=second) as two:
+        assert f"http://localhost:{first.page}" in one.said
+        assert one.answers(first.token) == "token-1"
+        addresses = {int(port) for port in re.findall(r"http://localhost:(\d+)", two.said)}
+        assert addresses == {second.token, second.ingest, second.aws, second.momento_grpc, second.momento_web}
+        assert two.answers(second.token) == "two-token"
+        assert two.answers(second.ingest) == "two-ingest"
+        assert {two.answers(port) for port in addresses - {second.token, second.ingest}} == {"emulators"}
+        assert "Left out: the page belongs to the stage dev" in two.said
+        assert f"Port {first.momento_web} (Momento (web) for tokens) is taken. Tokens of this stage name it" in two.said
+
+
+def test_a_second_stage_on_the_ports_of_the_first_is_told_how_to_move(cluster: Cluster) -> None:
+    ports = Ports(free_port_base())
+    cluster.add_second_stage(ports.base)
+    with forward(cluster, ports=ports), forward(cluster, "two", ports=ports, log="second") as two:
+        assert two.process.wait(15) == 2
+        assert f"Port {ports.token} (token) is taken" in two.said
+        assert "LOCAL_PORT_BASE=9000 make forward" in two.said
 
 
 def test_a_port_of_grafana_s_that_is_taken_stops_nothing(cluster: Cluster) -> None:

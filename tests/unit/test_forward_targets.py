@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.forward.errors import ForwardError
-from local.forward.targets import Target, find_targets
+from local.forward.targets import Found, Target, find_targets
 from local.ports import Ports
 
 PORTS = Ports(18_080)
@@ -36,47 +36,102 @@ def stage(name: str, namespace: str = "apps", *, emulated: str = "") -> list[dic
     return made
 
 
-def emulators(namespace: str = "apps", base: int = 8080) -> dict[str, Any]:
+def emulators(namespace: str = "apps", base: int = 8080, page_of: str = "dev") -> dict[str, Any]:
     ports = {"page": base, "momento-grpc": base + 4, "momento-web": base + 5, "aws": base - 3514}
-    return service("local-emulators", namespace, ports, name="notification-local")
+    made = service("local-emulators", namespace, ports, name="notification-local")
+    made["metadata"]["annotations"] = {"notification-api.io/page-stage": page_of}
+    return made
+
+
+def ports_of(found: Found) -> dict[str, int]:
+    return {each.what: each.local_port for each in found.targets}
 
 
 def test_a_stage_has_its_two_services() -> None:
-    assert find_targets([*stage("dev"), *stage("other")], "dev", PORTS) == [
+    assert find_targets([*stage("dev"), *stage("other")], "dev", PORTS).targets == (
         Target("token", "apps", "dev-token", "http", 18_081, "/token"),
         Target("ingest", "apps", "dev-ingest", "http", 18_082, "/task"),
-    ]
+    )
 
 
-def test_emulators_keep_the_ports_that_browsers_are_told() -> None:
-    found = find_targets([*stage("dev", emulated="apps"), emulators(base=28_080)], "dev", PORTS)
-    assert {each.port_name: each.local_port for each in found[2:]} == {
+def test_without_a_port_base_everything_is_where_the_page_names_it() -> None:
+    found = find_targets([*stage("dev", emulated="apps"), emulators(base=28_080)], "dev", None)
+    assert ports_of(found) == {
+        "token": 28_081,
+        "ingest": 28_082,
         "page": 28_080,
-        "momento-grpc": 28_084,
-        "momento-web": 28_085,
-        "aws": 24_566,
+        "AWS, emulated": 24_566,
+        "Momento (gRPC), emulated": 28_084,
+        "Momento (web), emulated": 28_085,
     }
+    assert found.left_out == ()
 
 
-def test_the_services_go_where_the_page_tells_browsers_that_they_are() -> None:
-    found = find_targets([*stage("dev", emulated="apps"), emulators(base=28_080)], "dev", PORTS)
-    assert [each.local_port for each in found[:2]] == [28_081, 28_082]
+def test_a_port_base_moves_everything_of_a_stage() -> None:
+    listed = [*stage("one", emulated="apps"), *stage("two", emulated="apps"), emulators(page_of="one")]
+    found = find_targets(listed, "two", Ports(9_000))
+    assert ports_of(found) == {
+        "token": 9_001,
+        "ingest": 9_002,
+        "AWS, emulated": 5_486,
+        "Momento (gRPC), emulated": 9_004,
+        "Momento (web), emulated": 9_005,
+        "Momento (web) for tokens": 8_085,
+    }
+    (for_tokens,) = [each for each in found.targets if each.local_port == 8_085]
+    assert for_tokens.is_extra
+    assert not {each.local_port for each in found.targets if not each.is_extra} & set(
+        ports_of(find_targets(listed, "one", None)).values()
+    )
+
+
+@pytest.mark.parametrize("asked", [None, Ports(9_000)])
+def test_the_page_of_another_stage_is_not_offered(asked: Ports | None) -> None:
+    listed = [*stage("one", emulated="apps"), *stage("two", emulated="apps"), emulators(page_of="one")]
+    found = find_targets(listed, "two", asked)
+    assert "page" not in ports_of(found)
+    (reason,) = found.left_out
+    assert "the page belongs to the stage one (make forward STAGE=one)" in reason
+    assert "stages=two" in reason
+
+
+def test_a_page_that_names_other_ports_is_not_offered() -> None:
+    found = find_targets([*stage("dev", emulated="apps"), emulators()], "dev", Ports(9_000))
+    assert "page" not in ports_of(found)
+    (reason,) = found.left_out
+    assert "names the ports at 8080 to browsers" in reason
+    assert "portBase=9000" in reason
+
+
+def test_a_port_base_that_the_page_names_too_offers_it() -> None:
+    found = find_targets([*stage("dev", emulated="apps"), emulators(base=9_000)], "dev", Ports(9_000))
+    assert ports_of(found)["page"] == 9_000
+    assert found.left_out == ()
+
+
+def test_a_page_that_says_no_stage_is_offered() -> None:
+    older = emulators()
+    del older["metadata"]["annotations"]
+    assert "page" in ports_of(find_targets([*stage("dev", emulated="apps"), older], "dev", None))
 
 
 def test_emulators_are_those_that_the_stage_runs_on() -> None:
     others = [emulators("apps"), emulators("else"), emulators("third")]
     found = find_targets([*others, *stage("dev", emulated="else")], "dev", PORTS)
-    assert {each.namespace for each in found[2:]} == {"else"}
+    assert {each.namespace for each in found.targets[2:]} == {"else"}
 
 
 def test_a_stage_on_aws_gets_nobody_s_emulators() -> None:
-    assert [each.what for each in find_targets([*stage("dev"), emulators("apps")], "dev", PORTS)] == ["token", "ingest"]
+    assert [each.what for each in find_targets([*stage("dev"), emulators("apps")], "dev", PORTS).targets] == [
+        "token",
+        "ingest",
+    ]
 
 
 def test_grafana_is_forwarded_wherever_it_is() -> None:
     grafana = service("prometheus-grafana", "monitoring", {"http-web": 80}, name="grafana")
     found = find_targets([*stage("dev"), grafana], "dev", PORTS)
-    assert found[-1] == Target("Grafana", "monitoring", "prometheus-grafana", "http-web", 3000, is_extra=True)
+    assert found.targets[-1] == Target("Grafana", "monitoring", "prometheus-grafana", "http-web", 3000, is_extra=True)
 
 
 def test_a_stage_that_is_not_there_is_told_with_those_that_are() -> None:
@@ -95,4 +150,4 @@ def test_a_stage_that_is_there_twice_is_told_with_where() -> None:
 
 def test_a_service_without_labels_is_passed_over() -> None:
     bare: dict[str, Any] = {"metadata": {"name": "x", "namespace": "y"}, "spec": {"ports": []}}
-    assert len(find_targets([bare, *stage("dev")], "dev", PORTS)) == 2
+    assert len(find_targets([bare, *stage("dev")], "dev", PORTS).targets) == 2

@@ -22,9 +22,9 @@
 {{- with $values.momento.endpoint }}{{ $_ := set $settings "MOMENTO_ENDPOINT" . }}{{ end -}}
 {{- end -}}
 {{- if eq $component "token" -}}
-{{- /* Without the one that a rollout adds: what Momento refuses meanwhile takes another turn, and is no reason to leave
-a part of the quota unused for good. */}}
-{{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.text" $values.token.replicas) -}}
+{{- /* Replicas share Momento's quota. The one that a rollout adds does not count: what Momento refuses meanwhile waits
+for another turn. Where an autoscaler decides, its maximum counts. */}}
+{{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.text" (max 1 (int ($values.token.maxReplicas | default $values.token.replicas)))) -}}
 {{- with $values.momento.webEndpoint }}{{ $_ := set $settings "MOMENTO_WEB_ENDPOINT" . }}{{ end -}}
 {{- end -}}
 {{- with $values.tracing.otlpEndpoint }}{{ $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end -}}

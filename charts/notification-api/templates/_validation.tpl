@@ -217,6 +217,12 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range $component := list "token" "ingest" -}}
+{{- $values := index $.Values $component -}}
+{{- if and (kindIs "invalid" $values.replicas) (not $values.maxReplicas) -}}
+{{- $problems = append $problems (printf "%s.replicas is null: leave it out for the default, or set %s.maxReplicas to the maximum of the HorizontalPodAutoscaler that decides" $component $component) -}}
+{{- end -}}
+{{- end -}}
 {{- $processor := .Values.processor.settings -}}
 {{- with $processor.TASK_HANDLER -}}
 {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$" (toString .)) -}}

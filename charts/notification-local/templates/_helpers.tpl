@@ -70,6 +70,15 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
+{{/* A stage's name as a DNS label of 53 characters at most, for its container and its release; different for each. */}}
+{{- define "local.slug" -}}
+{{- if and (regexMatch "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" .) (le (len .) 53) -}}
+{{ . }}
+{{- else -}}
+{{ lower . | replace "_" "-" | trunc 44 }}-{{ sha256sum . | trunc 8 }}
+{{- end -}}
+{{- end }}
+
 {{/* Emulators do not belong where people rely on what is stored. */}}
 {{- define "local.refuseProduction" -}}
 {{- $namespace := lookup "v1" "Namespace" "" .Release.Namespace -}}

@@ -1,0 +1,23 @@
+{{/* Names of stages and of the service, by the rule of charts/notification-api. */}}
+{{- define "local.validate" -}}
+{{- $problems := list -}}
+{{- $name := "^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$" -}}
+{{- if not (regexMatch $name .Values.serviceName) -}}
+{{- $problems = append $problems (printf "serviceName %q may have letters, digits, - and _ only, and begins and ends with a letter or digit" .Values.serviceName) -}}
+{{- end -}}
+{{- range $stage := .Values.stages -}}
+{{- $queue := printf "%s-%s-tasks" $.Values.serviceName $stage -}}
+{{- if not (regexMatch $name $stage) -}}
+{{- $problems = append $problems (printf "stages has %q: a name may have letters, digits, - and _ only, and begins and ends with a letter or digit" $stage) -}}
+{{- else if gt (len $stage) 63 -}}
+{{- $problems = append $problems (printf "stages has %q of %d characters: give it 63 at most" $stage (len $stage)) -}}
+{{- else if gt (len $queue) 80 -}}
+{{- $problems = append $problems (printf "the task queue's name %q has %d characters, and SQS takes 80: shorten the stage's name or serviceName" $queue (len $queue)) -}}
+{{- else if eq $stage "prod" -}}
+{{- $problems = append $problems "stages has prod, which cannot run on emulators, which forget everything: use another name" -}}
+{{- end -}}
+{{- end -}}
+{{- if $problems -}}
+{{- fail (printf "\n\nThe values of this embedded stack cannot be used:\n  * %s\n" (join "\n  * " $problems)) -}}
+{{- end -}}
+{{- end }}

@@ -1,0 +1,187 @@
+"""A value that is null is a value that is left out: the default, or a sentence, never the template language's words."""
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from k8s.chart_defaults import defaults
+from tests.support.helm_charts import (
+    GATEWAY_API,
+    GIVEN,
+    KEDA_API,
+    LOCAL_CHART,
+    MONITORING_APIS,
+    OPERATOR_CHART,
+    STAGE_API,
+    STAGE_CHART,
+    HelmError,
+    Object,
+    helm,
+    named,
+    overlaid,
+    render,
+)
+
+APIS = [option for api in (*MONITORING_APIS, GATEWAY_API, KEDA_API) for option in ("--api-versions", api)]
+EVERYTHING: Object = {
+    "scaling": {"engine": "keda"},
+    "ingress": {"enabled": True, "host": "api.example.com"},
+    "httpRoute": {"enabled": True, "host": "api.example.com", "parentRefs": [{"name": "gateway"}]},
+    "tests": {"userSecret": "user"},
+    "aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:4566"},
+    "token": {"maxReplicas": 4},
+    "ingest": {"maxReplicas": 4},
+}
+"""What switches every template on."""
+SETUPS: list[tuple[str, Path, Object, list[str]]] = [
+    ("stage-everything", STAGE_CHART, overlaid(GIVEN, EVERYTHING), APIS),
+    (
+        "stage-operated",
+        STAGE_CHART,
+        {"stageName": "dev", "token": {"maxReplicas": 4}, "ingest": {"maxReplicas": 4}},
+        ["--api-versions", STAGE_API],
+    ),
+    ("local", LOCAL_CHART, {}, []),
+    ("operator", OPERATOR_CHART, {"clusterName": "here"}, APIS),
+]
+OPERATED = ("serviceName", "ssmStageName", "queue", "userPool", "momento", "deletionPolicy", "adopt", "scaling")
+OWN_KEYS = ("resources.", "podDisruptionBudget.", "labels.")
+"""Maps whose keys are the user's own: null takes an entry out."""
+PREPARE = [f'{{{{- include "{chart}.prepare" . }}}}' for chart in ("notification-api", "local", "operator")]
+REFUSED = {
+    "stageName": "stageName is not set",
+    "queue": "queue.url and queue.deadLetterUrl are not given",
+    "queue.url": "queue.url is not given",
+    "queue.deadLetterUrl": "queue.deadLetterUrl is not given",
+    "userPool": "userPool.id and userPool.clientId are not given",
+    "userPool.id": "userPool.id is not given",
+    "userPool.clientId": "userPool.clientId is not given",
+    "momento": "momento.cacheName is not given",
+    "momento.cacheName": "momento.cacheName is not given",
+    "clusterName": "clusterName is not set",
+    "token.replicas": "token.replicas is null: leave it out for the default, or set token.maxReplicas",
+    "ingest.replicas": "ingest.replicas is null: leave it out for the default, or set ingest.maxReplicas",
+}
+"""What has no default, where neither operator nor cluster is there to ask."""
+
+
+def paths(values: Mapping[str, Any], at: str = "") -> Iterator[str]:
+    """Every map and every leaf."""
+    for name, value in values.items():
+        yield at + name
+        if isinstance(value, dict):
+            yield from paths(value, f"{at}{name}.")
+
+
+def at_path(path: str, value: Any) -> Object:
+    """The values that say this and nothing else."""
+    for name in reversed(path.split(".")):
+        value = {name: value}
+    return dict(value)
+
+
+def template(chart: Path, options: list[str], values: Object) -> str:
+    """What helm renders, or says."""
+    try:
+        return helm("template", "dev", str(chart), "-n", "stages", *options, values=values)
+    except HelmError as error:
+        return str(error)
+
+
+def without(values: Object, path: str) -> Object:
+    """These values, with the path left out."""
+    name, _, rest = path.partition(".")
+    if name not in values:
+        return values
+    kept = {key: value for key, value in values.items() if key != name}
+    return {**kept, name: without(values[name], rest)} if rest else kept
+
+
+def cases() -> Iterator[Any]:
+    """Each top-level value of each setup; of an operated stage, those that the Stage is made of."""
+    for name, chart, given, options in SETUPS:
+        for value in yaml.safe_load((chart / "values.yaml").read_text()):
+            if name != "stage-operated" or value in OPERATED:
+                yield pytest.param(chart, given, options, value, id=f"{name}-{value}")
+
+
+@pytest.mark.parametrize(("chart", "given", "options", "value"), list(cases()))
+def test_null_is_a_value_that_is_left_out(chart: Path, given: Object, options: list[str], value: str) -> None:
+    default = yaml.safe_load((chart / "values.yaml").read_text())[value]
+    listed = list(paths({value: default}))
+    usual(chart, options, given)  # once, before the threads ask for it
+    with ThreadPoolExecutor(4) as pool:
+        rendered = list(pool.map(lambda path: template(chart, options, overlaid(given, at_path(path, None))), listed))
+        expected = list(pool.map(lambda path: usual(chart, options, without(given, path)), listed))
+    wrong = {
+        path: got[:300]
+        for path, got, wanted in zip(listed, rendered, expected, strict=True)
+        if got != wanted and not is_exception(path, got)
+    }
+    assert wrong == {}
+
+
+def usual(chart: Path, options: list[str], values: Object) -> str:
+    """As `template`, rendered once for the values that most cases share."""
+    return _usual(chart, tuple(options), json.dumps(values))
+
+
+@cache
+def _usual(chart: Path, options: tuple[str, ...], values: str) -> str:
+    return template(chart, list(options), json.loads(values))
+
+
+def is_exception(path: str, got: str) -> bool:
+    """An entry that is taken out of the user's own map."""
+    own = any(f".{part}" in f".{path}" for part in OWN_KEYS)
+    return own and not got.startswith("Error")
+
+
+@pytest.mark.parametrize("path", REFUSED)
+def test_what_has_no_default_is_named(path: str) -> None:
+    chart, given = (OPERATOR_CHART, {"clusterName": "here"}) if path == "clusterName" else (STAGE_CHART, GIVEN)
+    assert REFUSED[path] in template(chart, [], overlaid(given, at_path(path, None)))
+
+
+def test_an_entry_of_the_users_own_map_can_be_taken_out() -> None:
+    (container,) = named(render({"token": {"resources": {"limits": None}}}), "Deployment", "dev-token")["spec"][
+        "template"
+    ]["spec"]["containers"]
+    assert container["resources"] == {"requests": {"cpu": "50m", "memory": "128Mi"}}
+
+
+def test_a_setting_that_is_null_is_not_set() -> None:
+    values = {"processor": {"settings": {"CONCURRENCY": None, "OTEL_SERVICE_NAME": None}}}
+    assert render(values) == render()
+
+
+@pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART, OPERATOR_CHART])
+def test_defaults_are_those_of_values_yaml(chart: Path) -> None:
+    assert (chart / "defaults.json").read_text() == defaults(chart), "run: make chart-defaults"
+
+
+@pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART, OPERATOR_CHART])
+def test_every_template_begins_with_the_defaults(chart: Path) -> None:
+    folder = chart / "templates"
+    for file in [*folder.rglob("*.yaml"), *folder.rglob("*.txt")]:
+        assert file.read_text().splitlines()[0] in PREPARE, file
+
+
+@pytest.mark.parametrize(
+    ("aws", "sentence"),
+    [
+        ({"emulated": True}, "aws.emulated is set without aws.endpointUrl: say where the emulator is"),
+        (
+            {"emulated": True, "endpointUrl": "http://aws:4566", "credentialsSecret": "keys"},
+            "an emulator takes its own key pair only",
+        ),
+    ],
+)
+def test_the_operators_chart_says_what_contradicts_itself(aws: Object, sentence: str) -> None:
+    assert sentence in template(OPERATOR_CHART, [], {"clusterName": "here", "aws": aws})
