@@ -85,7 +85,7 @@ test-browser: $(READY) ## The page in a real Chromium against the real local sta
 test-chart: $(READY) ## Test the charts (needs helm)
 	@$(PY) -m pytest tests/chart
 
-test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there)
+test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there, and NetworkPolicies enforced)
 	@$(PYTEST) tests/cluster
 
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency

@@ -88,7 +88,13 @@ class Pods:
 
     def note_what_is_open(self, attempts: Sequence[Attempt]) -> None:
         """Without policies: all of these are reached. What a policy refuses later is refused by the policy."""
-        self.expect(attempts, [])
+        missing = set(attempts)
+
+        def is_all_open() -> bool:
+            missing.difference_update(self.reached(missing))
+            return not missing
+
+        until(is_all_open, lambda: f"reached without policies: {sorted(missing)}", SETTLED_SECONDS)
         self.open_without_policies |= set(attempts)
 
     def expect(self, passes: Sequence[Attempt], refused: Sequence[Attempt]) -> None:
