@@ -90,7 +90,7 @@ test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are on t
 test-chart: $(READY) ## Test the charts (needs helm)
 	@$(PY) -m pytest tests/chart
 
-test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there)
+test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there, and NetworkPolicies enforced)
 	@$(PYTEST) tests/cluster
 
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency

@@ -47,8 +47,11 @@ def test_what_goes_out_is_names_tls_and_pod_identity() -> None:
 
 
 def test_the_metadata_of_the_instance_are_out_of_reach() -> None:
-    tls = policies()["dev-egress"]["egress"][1]
-    assert "169.254.0.0/16" in tls["to"][0]["ipBlock"]["except"]
+    (operator,) = of_kind(render({"clusterName": "here"}, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy")
+    for policy in (policies()["dev-egress"], operator["spec"]):
+        tls = policy["egress"][1]
+        assert "169.254.0.0/16" in tls["to"][0]["ipBlock"]["except"]
+        assert "fd00:ec2::/32" in tls["to"][1]["ipBlock"]["except"]
 
 
 def test_emulators_are_reached_only_where_they_are_used() -> None:
@@ -126,6 +129,20 @@ def test_a_way_out_to_a_port_by_name_is_refused(chart: Path, port: str) -> None:
     values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
     rule = {"ports": [{"protocol": "TCP", "port": port}]}
     sentence = f'networkPolicy.egress has the port "{port}": give its number'
+    assert sentence in refusal({**values, "networkPolicy": {"egress": [rule]}}, chart=chart)
+
+
+@pytest.mark.parametrize("chart", [STAGE_CHART, OPERATOR_CHART], ids=lambda chart: chart.name)
+@pytest.mark.parametrize(
+    ("rule", "sentence"),
+    [
+        ({"ports": [5432]}, "egress/0/ports/0': got number, want object"),
+        ({"ports": 5432}, "egress/0/ports': got number, want array"),
+        (5432, "egress/0': got number, want object"),
+    ],
+)
+def test_a_way_out_of_another_shape_is_refused(chart: Path, rule: Any, sentence: str) -> None:
+    values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
     assert sentence in refusal({**values, "networkPolicy": {"egress": [rule]}}, chart=chart)
 
 

@@ -1,6 +1,7 @@
 """Tests on the cluster that KUBECONFIG names; without one, test_there.py says so in one line.
 
-The images have to be there: IMAGE and IMAGE_TAG say which (default: as `make image` names them).
+The images have to be there: IMAGE and IMAGE_TAG say which (default: as `make image` names them). The cluster has to
+enforce NetworkPolicies: test_network_policies.py fails with a sentence where it does not.
 """
 
 from collections.abc import Iterator

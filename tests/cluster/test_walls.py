@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster_tools import IMAGE, IMAGE_TAG, ClusterError, fresh_namespace, image_values, run, until
+from tests.support.cluster_reach import Pods
+from tests.support.cluster_tools import (
+    IMAGE,
+    IMAGE_TAG,
+    ClusterError,
+    fresh_namespace,
+    image_values,
+    read_text,
+    run,
+    until,
+)
 from tests.support.cluster_world import World
 from tests.support.helm_charts import (
     GATEWAY_API,
@@ -136,6 +146,19 @@ def test_walls_are_there_for_every_release(world: World) -> None:
     for release in ("one", "two"):
         assert {f"{release}-{each}" for each in ("deny-all", "egress", "api", "ops", "test")} <= names
     assert "local-emulators" in names
+
+
+def test_the_embedded_stack_is_reached_by_its_stages_and_not_from_another_namespace(world: World) -> None:
+    attempts = [
+        ["tcp", f"local-emulators.{world.namespace.name}.svc", port] for port in (world.ports.aws, world.ports.base + 4)
+    ]
+    code = f"import sys; sys.argv = ['-', {json.dumps(attempts)!r}]\n" + read_text("reach_attempts.py")
+    for component in ("token", "processor"):
+        pod = world.namespace.of_component("one", component)[0]["metadata"]["name"]
+        assert json.loads(world.namespace.python(pod, code)) == [True, True]
+    with fresh_namespace() as elsewhere:
+        Pods().start(elsewhere, {"stranger": {}})
+        assert json.loads(elsewhere.python("stranger", code)) == [False, False], "are NetworkPolicies enforced here?"
 
 
 def test_scaling_the_processor_outlives_an_upgrade(world: World) -> None:
