@@ -2,11 +2,25 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.helm_charts import GATEWAY_API, LOCAL_CHART, ROOT, Object, named, of_kind, pod_specs, render
+from tests.support.helm_charts import (
+    GATEWAY_API,
+    LOCAL_CHART,
+    OPERATOR_CHART,
+    ROOT,
+    STAGE_CHART,
+    Object,
+    containers,
+    named,
+    of_kind,
+    pod_specs,
+    refusal,
+    render,
+)
 
 EMULATED: Object = {"aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:4566"}}
 HOST = "api.example.com"
@@ -42,14 +56,100 @@ def test_emulators_are_reached_only_where_they_are_used() -> None:
     rule = policies(EMULATED)["dev-egress"]["egress"][-1]
     (service,) = of_kind(render(chart=LOCAL_CHART, release="local"), "Service")
     assert rule["to"][0]["podSelector"]["matchLabels"].items() <= service["spec"]["selector"].items()
-    assert {port["port"] for port in rule["ports"]} <= {port["targetPort"] for port in service["spec"]["ports"]}
+
+
+BOTH: Object = {
+    "aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:16486/"},
+    "momento": {"endpoint": "http://local-emulators.stages.svc:20004"},
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "ports"),
+    [
+        (EMULATED, [4566]),
+        (BOTH, [16486, 20004]),
+        ({"momento": BOTH["momento"]}, [20004]),
+        ({"aws": {"emulated": True, "endpointUrl": "http://aws"}}, [80]),
+        ({"aws": {"emulated": True, "endpointUrl": "https://[fd00::1]/aws:7"}}, [443]),
+        ({"aws": {"emulated": True, "endpointUrl": "http://[fd00::1]:4566"}}, [4566]),
+    ],
+    ids=str,
+)
+def test_the_emulators_ports_are_those_of_their_urls(values: Object, ports: list[int]) -> None:
+    assert [each["port"] for each in policies(values)["dev-egress"]["egress"][-1]["ports"]] == ports
+    named_cluster = {"clusterName": "here", **values}
+    (policy,) = of_kind(render(named_cluster, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy")
+    assert [each["port"] for each in policy["spec"]["egress"][-1]["ports"]] == ports
+
+
+def test_what_the_stages_call_is_what_the_embedded_stack_lets_in() -> None:
+    objects = render({"portBase": 20000}, chart=LOCAL_CHART, release="local")
+    (policy,) = of_kind(objects, "NetworkPolicy")
+    ((_, spec),) = pod_specs(objects)
+    container_ports = {
+        port["name"]: port["containerPort"] for each in containers(spec) for port in each.get("ports", [])
+    }
+    allowed = [each["port"] for each in policy["spec"]["ingress"][0]["ports"]]
+    assert allowed == [container_ports["aws"], container_ports["momento-grpc"]] == [16486, 20004]
+
+
+RENDERINGS: list[Any] = [
+    (STAGE_CHART, {}),
+    (STAGE_CHART, EMULATED),
+    (STAGE_CHART, BOTH),
+    (STAGE_CHART, {"networkPolicy": {"apiFrom": [{"podSelector": {}}], "opsFrom": []}}),
+    (STAGE_CHART, {"networkPolicy": {"egress": [{"ports": [{"port": 5432}]}, {"to": [{"podSelector": {}}]}]}}),
+    (LOCAL_CHART, {}),
+    (LOCAL_CHART, {"portBase": 64532, "networkPolicy": {"fromNamespaces": ["a", "b"]}}),
+    (OPERATOR_CHART, {"clusterName": "here"}),
+    (OPERATOR_CHART, {"clusterName": "here", **BOTH}),
+    (OPERATOR_CHART, {"clusterName": "here", "networkPolicy": {"apiServerPorts": [8443], "opsFrom": []}}),
+]
+
+
+@pytest.mark.parametrize(("chart", "values"), RENDERINGS, ids=str)
+def test_every_port_in_a_policy_is_a_number(chart: Path, values: Object) -> None:
+    rules = [
+        rule
+        for policy in of_kind(render(values, chart=chart), "NetworkPolicy")
+        for rule in (policy["spec"].get("ingress") or []) + (policy["spec"].get("egress") or [])
+    ]
+    ports = [each["port"] for rule in rules for each in rule.get("ports", [])]
+    assert ports
+    assert not [each for each in ports if type(each) is not int or not 1 <= each <= 65535]
+
+
+@pytest.mark.parametrize("chart", [STAGE_CHART, OPERATOR_CHART], ids=lambda chart: chart.name)
+@pytest.mark.parametrize("port", ["postgres", "5432"])
+def test_a_way_out_to_a_port_by_name_is_refused(chart: Path, port: str) -> None:
+    values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
+    rule = {"ports": [{"protocol": "TCP", "port": port}]}
+    sentence = f'networkPolicy.egress has the port "{port}": give its number'
+    assert sentence in refusal({**values, "networkPolicy": {"egress": [rule]}}, chart=chart)
+
+
+@pytest.mark.parametrize("chart", [STAGE_CHART, OPERATOR_CHART], ids=lambda chart: chart.name)
+@pytest.mark.parametrize("url", ["http://aws:", "http://aws:http", "http://aws:0", "http://aws:65536", "http://:4566"])
+def test_a_url_whose_port_is_none_is_refused(chart: Path, url: str) -> None:
+    values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
+    sentence = f'aws.endpointUrl "{url}" needs a host, and a port from 1 to 65535 where it names one'
+    assert sentence in refusal({**values, "aws": {"emulated": True, "endpointUrl": url}}, chart=chart)
+
+
+@pytest.mark.parametrize("chart", [STAGE_CHART, OPERATOR_CHART], ids=lambda chart: chart.name)
+def test_an_endpoint_of_momento_whose_port_is_none_is_refused(chart: Path) -> None:
+    values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
+    assert 'momento.endpoint "http://momento:70000"' in refusal(
+        {**values, "momento": {"endpoint": "http://momento:70000"}}, chart=chart
+    )
 
 
 def test_the_processor_lets_nobody_in_but_who_scrapes() -> None:
     api = policies()["dev-api"]
     assert api["podSelector"]["matchExpressions"][0]["values"] == ["token", "ingest"]
     (rule,) = policies()["dev-ops"]["ingress"]
-    assert rule["ports"] == [{"protocol": "TCP", "port": "ops"}]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 9090}]
     assert rule["from"]
 
 
@@ -72,14 +172,14 @@ def test_more_ways_out_can_be_named_and_walls_left_out() -> None:
 
 
 def test_ports_in_policies_are_ports_of_the_pods() -> None:
-    named_ports = {
-        port["name"]
+    pods = {
+        port["containerPort"]
         for _, spec in pod_specs(render())
-        for container in spec["containers"]
+        for container in containers(spec)
         for port in container.get("ports", [])
     }
     used = {port["port"] for spec in policies().values() for rule in spec.get("ingress", []) for port in rule["ports"]}
-    assert used == named_ports == {"http", "ops"}
+    assert used == pods == {8080, 9090}
 
 
 def test_the_embedded_stack_sends_nothing_anywhere() -> None:

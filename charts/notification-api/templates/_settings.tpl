@@ -53,3 +53,17 @@ a part of the quota unused for good. */}}
   value: /var/run/secrets/aws/credentials
 {{- end }}
 {{- end }}
+
+{{/* The port of a URL that was validated: the one that it names, else that of its scheme. */}}
+{{- define "notification-api.urlPort" -}}
+{{- $authority := regexFind "^https?://[^/]+" . -}}
+{{- regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https://" .)) -}}
+{{- end }}
+
+{{/* The ports of notification-local that the stage uses, as a JSON array of numbers. */}}
+{{- define "notification-api.emulatorPorts" -}}
+{{- $ports := list -}}
+{{- if .Values.aws.emulated }}{{ $ports = append $ports (include "notification-api.urlPort" .Values.aws.endpointUrl | int) }}{{ end -}}
+{{- if hasPrefix "http://" (.Values.momento.endpoint | default "") }}{{ $ports = append $ports (include "notification-api.urlPort" .Values.momento.endpoint | int) }}{{ end -}}
+{{- $ports | uniq | toJson -}}
+{{- end }}

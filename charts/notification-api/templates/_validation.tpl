@@ -146,6 +146,13 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems | toJson -}}
 {{- end }}
 
+{{/* "true" where a URL has a host, and behind it nothing or a port from 1 to 65535. */}}
+{{- define "notification-api.isPortValid" -}}
+{{- $authority := regexFind "^https?://[^/]*" . -}}
+{{- $port := include "notification-api.urlPort" . | int -}}
+{{- and (regexMatch "^https?://(\\[[0-9A-Fa-f:.]+\\]|[^][:]+)(:[0-9]{1,5})?$" $authority) (ge $port 1) (le $port 65535) -}}
+{{- end }}
+
 {{/* What is reached, and what is pulled. */}}
 {{- define "notification-api.addressProblems" -}}
 {{- $values := .Values -}}
@@ -154,6 +161,8 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- range $name, $given := dict "tracing.otlpEndpoint" $values.tracing.otlpEndpoint "aws.endpointUrl" $values.aws.endpointUrl "momento.webEndpoint" $values.momento.webEndpoint -}}
 {{- if and $given (not (regexMatch $url $given)) -}}
 {{- $problems = append $problems (printf "%s %q is not a URL: it begins with http:// or https://, such as http://otel-collector.monitoring:4317" $name $given) -}}
+{{- else if and $given (ne (include "notification-api.isPortValid" $given) "true") -}}
+{{- $problems = append $problems (printf "%s %q needs a host, and a port from 1 to 65535 where it names one, such as http://otel-collector.monitoring:4317" $name $given) -}}
 {{- end -}}
 {{- end -}}
 {{- $momento := $values.momento.endpoint -}}
@@ -161,6 +170,15 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems (printf "momento.endpoint %q is a URL: give the bare host name, %s (http://host:port is for an emulator)" $momento (trimPrefix "https://" $momento)) -}}
 {{- else if and $momento (not (regexMatch "^([A-Za-z0-9.-]+|http://[^/?#@: ]+:[0-9]+)$" $momento)) -}}
 {{- $problems = append $problems (printf "momento.endpoint %q is neither a bare host name, such as cell-1-us-east-1-1.prod.a.momentohq.com, nor http://host:port (for an emulator)" $momento) -}}
+{{- else if and (hasPrefix "http://" $momento) (ne (include "notification-api.isPortValid" $momento) "true") -}}
+{{- $problems = append $problems (printf "momento.endpoint %q has a port that is not from 1 to 65535" $momento) -}}
+{{- end -}}
+{{- range $rule := $values.networkPolicy.egress -}}
+{{- range $each := $rule.ports -}}
+{{- if kindIs "string" $each.port -}}
+{{- $problems = append $problems (printf "networkPolicy.egress has the port %q: give its number, since not every network plugin finds a port by its name" $each.port) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $image := $values.image.repository -}}
 {{- if contains "://" $image -}}

@@ -70,3 +70,22 @@ be let go of, once its processors are seen to be gone. All of it is reading, and
   resources: [deployments/scale]
   verbs: [patch]
 {{- end }}
+
+{{/* The port of an emulator's URL as a number: the one that it names, else that of its scheme. (list NAME URL) */}}
+{{- define "operator.urlPort" -}}
+{{- $url := last . -}}
+{{- $authority := regexFind "^https?://[^/]*" $url -}}
+{{- $port := regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https://" $url)) | int -}}
+{{- if not (and (regexMatch "^https?://(\\[[0-9A-Fa-f:.]+\\]|[^][:]+)(:[0-9]{1,5})?$" $authority) (ge $port 1) (le $port 65535)) -}}
+{{- fail (printf "\n\n%s %q needs a host, and a port from 1 to 65535 where it names one, such as http://local-emulators.notification-dev.svc:4566\n" (first .) $url) -}}
+{{- end -}}
+{{- $port -}}
+{{- end }}
+
+{{/* The ports of notification-local that the operator uses, as a JSON array of numbers. */}}
+{{- define "operator.emulatorPorts" -}}
+{{- $ports := list -}}
+{{- if .Values.aws.emulated }}{{ $ports = append $ports (include "operator.urlPort" (list "aws.endpointUrl" .Values.aws.endpointUrl) | int) }}{{ end -}}
+{{- if hasPrefix "http://" (.Values.momento.endpoint | default "") }}{{ $ports = append $ports (include "operator.urlPort" (list "momento.endpoint" .Values.momento.endpoint) | int) }}{{ end -}}
+{{- $ports | uniq | toJson -}}
+{{- end }}
