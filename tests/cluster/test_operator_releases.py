@@ -110,7 +110,7 @@ def test_a_stage_deleted_first_waits_for_its_release_and_says_so(world: Operator
     until(lambda: place.of_component("first", "processor"), "a processor")
     place.kubectl("delete", "stage", "first", "--wait=false")
     until(
-        lambda: condition(place, "first", "Ready").get("reason") == "WaitingForProcessor",
+        lambda: condition(place, "first", "Ready").get("reason") == "WaitingForRelease",
         lambda: str(conditions(place, "first")),
     )
     assert "helm uninstall first" in condition(place, "first", "Ready")["message"]
