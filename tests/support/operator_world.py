@@ -223,7 +223,10 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             **image_values(),
         }
         # First of all at the end: it would hold on to what is let go of, and its ClusterRole outlives namespaces.
-        stack.callback(home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground")
+        # Whatever Stages a failed test left, so without the check for them.
+        stack.callback(
+            home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground", "--no-hooks"
+        )
         home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
         until(
             lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),
