@@ -316,3 +316,20 @@ class TestAChangeOfConcurrency:
         new = pod("new", revision="new", created="2026-01-01T00:01:00Z", waiting="ContainerCreating")
         scene.kubernetes.pods = [pod("old", revision="old"), new]
         assert await self.replicas(scene) == 2, "13 with the 20 slots of the older one"
+
+
+async def test_a_hold_says_its_cause_and_changes_with_it_alone() -> None:
+    scene = LoopScene(minReplicas=1)
+    scene.deploy("processor", 1)
+    said = []
+    for image, waiting in (("x:1", 500), ("x:1", 900), ("x:2", 900)):
+        scene.kubernetes.pods = [pod("p", waiting="ImagePullBackOff", image=image)]
+        scene.sqs.counts[QUEUE] = (waiting, 0)
+        await scene.turn()
+        condition = scene.condition(Kind.SCALING)
+        assert (condition.status, condition.reason) == (False, "ProcessorCannotStart")
+        said.append(condition.message)
+        scene.now += 2
+    assert "no processor can start: ImagePullBackOff x:1" in said[0]
+    assert said[0] == said[1]
+    assert "no processor can start: ImagePullBackOff x:2" in said[2]
