@@ -47,8 +47,9 @@ def test_what_goes_out_is_names_tls_and_pod_identity() -> None:
 
 
 def test_the_metadata_of_the_instance_are_out_of_reach() -> None:
-    (operator,) = of_kind(render({"clusterName": "here"}, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy")
-    for policy in (policies()["dev-egress"], operator["spec"]):
+    operator = of_kind(render({"clusterName": "here"}, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy")
+    assert operator
+    for policy in (policies()["dev-egress"], *(each["spec"] for each in operator)):
         tls = policy["egress"][1]
         assert "169.254.0.0/16" in tls["to"][0]["ipBlock"]["except"]
         assert "fd00:ec2::/32" in tls["to"][1]["ipBlock"]["except"]
@@ -82,7 +83,7 @@ BOTH: Object = {
 def test_the_emulators_ports_are_those_of_their_urls(values: Object, ports: list[int]) -> None:
     assert [each["port"] for each in policies(values)["dev-egress"]["egress"][-1]["ports"]] == ports
     named_cluster = {"clusterName": "here", **values}
-    (policy,) = of_kind(render(named_cluster, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy")
+    policy = named(render(named_cluster, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy", "operator")
     assert [each["port"] for each in policy["spec"]["egress"][-1]["ports"]] == ports
 
 

@@ -1,8 +1,10 @@
 """A stage's work observed: what cannot be read is named, and never taken for zero."""
 
+from dataclasses import replace
+
 import pytest
 
-from k8s.operator.kubernetes import Unreachable
+from k8s.operator.kubernetes import Json, Unreachable
 from k8s.operator.scaling.observe import Depth, Observer
 from k8s.operator.scaling.scrape import Sample, Scraped, Scraper, Target
 from k8s.operator.scaling.types import Figure, Memory, Observed
@@ -19,11 +21,18 @@ class Pods(Scraper):
     def __init__(self) -> None:
         self.answers: dict[str, Sample | None] = {}
         self.closed: set[str] = set()
+        self.reasons: dict[str, dict[str, str]] = {}
 
     async def all(self, targets: object) -> list[Scraped]:
         asked = [target for target in targets if isinstance(target, Target)]  # type: ignore[attr-defined]
         return [
-            Scraped(each.pod, self.answers[each.pod], "no answer in time", is_closed=each.pod in self.closed)
+            Scraped(
+                each.pod,
+                self.answers[each.pod],
+                "no answer in time",
+                is_closed=each.pod in self.closed,
+                reasons=self.reasons.get(each.pod, {}),
+            )
             for each in asked
         ]
 
@@ -90,7 +99,7 @@ async def test_tasks_in_hand_are_counted_by_pod_and_slots_as_the_pods_say() -> N
     scene.pods.answers = {"p1": processor(in_hand=3), "p2": processor()}
     observed = await scene.look()
     assert observed.in_flight_by_pod == {"p1": 4, "p2": 1}
-    assert scene.observer.work.slots == 8
+    assert scene.observer.work.slots.of_current_revision == 8
 
 
 async def test_the_mean_task_time_is_of_those_that_ended_lately() -> None:
@@ -205,3 +214,146 @@ async def test_tasks_outlast_a_drain_that_take_half_of_the_grace(
     observed = await scene.look()
     assert observed.outlasting is outlasting
     assert observed.succeeding is (ended > 0)
+
+
+class TestAProcessorThatReceivesNothing:
+    """Paused, or not ready for a cause of its own; one that has just started is neither."""
+
+    PAUSED: Sample = {("receiving_paused", ()): 1.0, ("ready", ()): 1.0}  # noqa: RUF012 -- read only
+    UNREADY: Sample = {("receiving_paused", ()): 0.0, ("ready", ()): 0.0}  # noqa: RUF012 -- read only
+
+    async def look(self, sample: Sample, reasons: dict[str, str], **changes: str) -> dict[str, str]:
+        scene = Scene()
+        scene.kubernetes.pods = [pod("p1", **changes), pod("p2")]
+        scene.pods.answers = {"p1": sample, "p2": processor()}
+        scene.pods.reasons = {"p1": reasons}
+        return dict((await scene.look()).cannot_receive)
+
+    async def test_is_named_with_the_cause_that_it_gives(self) -> None:
+        cause = "Momento refuses the API key"
+        assert await self.look(self.PAUSED, {"receiving": cause}) == {"p1": cause}
+
+    async def test_of_an_older_image_is_named_without_a_cause(self) -> None:
+        assert await self.look(self.PAUSED, {}) == {"p1": "receiving is paused"}
+
+    async def test_is_named_where_it_is_not_ready(self) -> None:
+        reasons = {"queue": "The task queue cannot be used", "service": "starting", "breaker": "Not tried yet."}
+        assert await self.look(self.UNREADY, reasons) == {"p1": "The task queue cannot be used"}
+
+    async def test_is_not_named_while_it_starts(self) -> None:
+        reasons = {"queue": "the queue was not reached yet"}
+        assert await self.look(self.UNREADY, reasons, runs_since="2999-01-01T00:00:00Z") == {}
+
+    async def test_is_not_named_while_it_tries_its_first_notification(self) -> None:
+        assert await self.look(self.UNREADY, {"breaker": "No notification was tried yet."}) == {}
+
+    async def test_is_not_named_while_it_stops(self) -> None:
+        assert await self.look(self.UNREADY, {"service": "draining: it was told to stop"}) == {}
+
+
+class TestRevisions:
+    """A revision that does not work beside one that does."""
+
+    BAD: dict[str, str] = {"waiting": "ImagePullBackOff", "revision": "new", "image": "localhost/x:9"}  # noqa: RUF012
+
+    async def look(self, *pods: Json, workload: Workload = PROCESSORS, paused: tuple[str, ...] = ()) -> Observed:
+        scene = Scene()
+        scene.kubernetes.pods = list(pods)
+        for body in pods:
+            name = body["metadata"]["name"]
+            scene.pods.answers[name] = {("receiving_paused", ()): float(name in paused)}
+            scene.pods.reasons[name] = {"receiving": "key refused"} if name in paused else {}
+        return await scene.observer.observe(Depth(0, 0), "", workload, Memory())
+
+    async def test_an_image_that_cannot_be_pulled_beside_a_healthy_revision_is_no_trouble(self) -> None:
+        workload = replace(PROCESSORS, max_surge="25%")
+        observed = await self.look(
+            pod("a", revision="old"), pod("b", revision="old"), pod("c", **self.BAD), workload=workload
+        )
+        assert (observed.crash_looping, observed.cannot_start) == (False, "")
+        assert observed.working_share == pytest.approx(2 / 3)
+        assert observed.max_surge == "25%"
+        assert observed.not_working == "1 of 3 processors do not work: ImagePullBackOff localhost/x:9"
+
+    async def test_a_crashing_revision_beside_a_healthy_one_is_no_trouble(self) -> None:
+        crashing = [pod(name, revision="new", waiting="CrashLoopBackOff") for name in "bcd"]
+        observed = await self.look(pod("a", revision="old"), *crashing)
+        assert not observed.crash_looping
+        assert observed.working_share == 0.25
+
+    async def test_a_paused_revision_beside_a_healthy_one_is_no_trouble(self) -> None:
+        observed = await self.look(pod("a", revision="old"), pod("b", revision="new"), paused=("b",))
+        assert observed.receives_nothing == ""
+        assert observed.ready_not_receiving == 1
+
+    async def test_alone_a_revision_that_cannot_start_is_trouble_with_its_cause(self) -> None:
+        observed = await self.look(pod("a", **self.BAD), pod("b", **self.BAD))
+        assert (observed.crash_looping, observed.cannot_start) == (False, "ImagePullBackOff localhost/x:9")
+
+    async def test_two_revisions_of_which_none_works_are_trouble(self) -> None:
+        crashing = [pod(name, revision="old", waiting="CrashLoopBackOff") for name in "bc"]
+        assert (await self.look(pod("a", **self.BAD), *crashing)).crash_looping
+
+    async def test_one_node_that_cannot_pull_is_no_trouble(self) -> None:
+        observed = await self.look(pod("a", revision="new"), pod("b", **self.BAD), pod("c", **self.BAD))
+        assert observed.cannot_start == ""
+        assert observed.working_share == pytest.approx(1 / 3)
+        assert observed.max_surge == "0"
+
+    @pytest.mark.parametrize(("paused", "cause"), [("ab", ""), ("abc", "key refused"), ("abcd", "key refused")])
+    async def test_receiving_is_paused_where_less_than_half_receive(self, paused: str, cause: str) -> None:
+        observed = await self.look(*(pod(name) for name in "abcd"), paused=tuple(paused))
+        assert observed.receives_nothing == cause
+
+    async def test_pods_that_start_do_not_show_that_tasks_are_received(self) -> None:
+        starting = [pod(name, waiting="ContainerCreating") for name in "bcd"]
+        observed = await self.look(pod("a"), *starting, paused=("a",))
+        assert observed.receives_nothing == "key refused"
+
+
+class TestSlots:
+    """Of the current revision alone; else nobody has said, and what the Stage asks for counts."""
+
+    def told(self, slots: float) -> Sample:
+        return {("slots", ()): slots}
+
+    async def slots(self, scene: Scene, *, has_current_pods: bool = True) -> int | None:
+        workload = replace(PROCESSORS, has_current_pods=has_current_pods)
+        await scene.observer.observe(Depth(0, 0), "", workload, Memory())
+        return scene.observer.work.slots.of_current_revision
+
+    async def test_are_forgotten_with_the_last_pod(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods, scene.pods.answers = [pod("a")], {"a": self.told(100)}
+        assert await self.slots(scene) == 100
+        scene.kubernetes.pods = [pod("a", terminating=True)]
+        assert await self.slots(scene) is None
+        scene.kubernetes.pods = []
+        assert await self.slots(scene) is None
+
+    async def test_are_those_of_the_newer_of_two_revisions(self) -> None:
+        scene = Scene()
+        new = pod("b", revision="new", created="2026-01-01T00:01:00Z")
+        late = pod("c", revision="old", created="2026-01-01T00:02:00Z")
+        scene.kubernetes.pods = [pod("a", revision="old"), new, late]
+        scene.pods.answers = {"a": self.told(100), "b": self.told(20), "c": self.told(100)}
+        assert await self.slots(scene) == 20
+
+    async def test_are_unknown_until_the_newer_revision_has_said_so(self) -> None:
+        scene = Scene()
+        new = pod("b", revision="new", created="2026-01-01T00:01:00Z", waiting="ContainerCreating")
+        scene.kubernetes.pods = [pod("a", revision="old"), new]
+        scene.pods.answers = {"a": self.told(100)}
+        assert await self.slots(scene) is None
+
+    async def test_are_unknown_while_all_pods_are_of_an_older_revision(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods, scene.pods.answers = [pod("a")], {"a": self.told(100)}
+        assert await self.slots(scene, has_current_pods=False) is None
+
+    async def test_stay_while_a_pod_does_not_answer(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods, scene.pods.answers = [pod("a", ready=False)], {"a": self.told(5)}
+        assert await self.slots(scene) == 5
+        scene.pods.answers = {"a": None}
+        assert await self.slots(scene) == 5

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.metrics import OBSERVATIONS
 from k8s.operator.resources.aws import aws_call
+from k8s.operator.scaling.faults import health, why_not_receiving
 from k8s.operator.scaling.rates import Increases
 from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, Sample, Scraped, Scraper, Target
+from k8s.operator.scaling.slots import Slots
 from k8s.operator.scaling.starts import StartTimes
 from k8s.operator.scaling.types import Figure, Memory, Observed
 from k8s.operator.stage_object import StageRef
@@ -66,8 +68,7 @@ class Work:
     arrivals: Increases = field(default_factory=lambda: Increases(ARRIVALS_WINDOW_SECONDS))
     tasks: Increases = field(default_factory=lambda: Increases(TASKS_WINDOW_SECONDS))
     looked_at: datetime | None = None
-    slots: int | None = None
-    """As the processors themselves say."""
+    slots: Slots = field(default_factory=Slots)
     starts: StartTimes = field(default_factory=StartTimes)
 
 
@@ -94,8 +95,11 @@ class Observer:
         processors = [pod for pod in pods if pod.component == PROCESSOR and not pod.terminating]
         if Figure.TASKS not in unreadable and (silent := self._silent(processors, by_pod, depth)):
             unreadable[Figure.TASKS] = silent
+        if Figure.TASKS not in unreadable:
+            self.work.slots.see(processors, by_pod, has_current_pods=workload is None or workload.has_current_pods)
         self.work.looked_at = datetime.now(UTC)
         self.work.starts.note({pod.name: pod.seconds_to_ready for pod in processors})
+        cannot_receive = why_not_receiving(processors, by_pod)
         for figure in Figure:
             OBSERVATIONS.labels(figure.value, "unreadable" if figure in unreadable else "ok").inc()
         return Observed(
@@ -108,12 +112,14 @@ class Observer:
             replicas_ready=workload.ready if workload else None,
             in_flight_by_pod={pod.name: told[pod.name] for pod in processors if pod.name in told},
             busy_unready=sum(not pod.ready and told.get(pod.name, 0) > 0 for pod in processors),
-            crash_looping=bool(processors) and 2 * sum(pod.stuck for pod in processors) >= len(processors),
+            cannot_receive=cannot_receive,
+            ready_not_receiving=sum(pod.ready and pod.name in cannot_receive for pod in processors),
             failing=self._is_failing(),
             succeeding=self.work.tasks.total("task_duration_seconds_count", outcome="finished") > 0,
             outlasting=self._is_outlasting(workload),
             unreadable=unreadable,
             memory=memory,
+            **health(processors, cannot_receive, workload),
         )
 
     async def _pods(self, unreadable: dict[Figure, str]) -> list[Pod]:
@@ -141,8 +147,6 @@ class Observer:
             unreadable[Figure.TASKS] = missing
         samples = list(self._samples(pods, scraped))
         self.work.tasks.add(self.clock(), samples)
-        slots = [int(sample[("slots", ())]) for _, sample, _ in samples if ("slots", ()) in sample]
-        self.work.slots = min(slots) if slots else self.work.slots
         return {
             pod: int(sample.get(("tasks_in_process", ()), 0) + sample.get(("tasks_waiting", ()), 0))
             for pod, sample, _ in samples
