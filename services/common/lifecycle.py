@@ -27,10 +27,15 @@ class Lifecycle:
         self.background = Background(self.fail)
         self._started = False
         self._checks: dict[str, ReadyCheck] = {}
+        self._warnings: dict[str, ReadyCheck] = {}
 
     def add_check(self, name: str, check: ReadyCheck) -> None:
         """Have /readyz ask `check`."""
         self._checks[name] = check
+
+    def add_warning(self, name: str, check: ReadyCheck) -> None:
+        """Have /readyz report what `check` answers without making the service unready."""
+        self._warnings[name] = check
 
     def started(self) -> None:
         """Say that every part is up and the listener is open."""
@@ -45,6 +50,10 @@ class Lifecycle:
             reasons["service"] = "starting"
         READY.set(0 if reasons else 1)
         return reasons
+
+    def warnings(self) -> dict[str, str]:
+        """What does not work although the service is ready, by component."""
+        return {name: reason for name, check in self._warnings.items() if (reason := check())}
 
     def stop(self) -> None:
         """Ask for an orderly stop; asked again, it hurries."""

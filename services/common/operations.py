@@ -37,11 +37,13 @@ async def get_livez(_request: web.Request) -> web.Response:
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Answer 200, or 503 with the reasons by component."""
-    reasons = request.app[LIFECYCLE].not_ready()
+    """Answer 200, or 503 with the reasons by component. Warnings are added where there are any."""
+    lifecycle = request.app[LIFECYCLE]
+    reasons, warnings = lifecycle.not_ready(), lifecycle.warnings()
+    answer = {"ready": not reasons, "reasons": reasons, **({"warnings": warnings} if warnings else {})}
     return web.Response(
         status=503 if reasons else 200,
-        body=orjson.dumps({"ready": not reasons, "reasons": reasons}),
+        body=orjson.dumps(answer),
         content_type="application/json",
     )
 

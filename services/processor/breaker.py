@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from services.common.errors import PermanentError, Transient
 from services.common.momento import Momento
+from services.common.momento_errors import MomentoKeyRefused
 from services.processor.metrics import RECEIVING_PAUSED
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ class Breaker:
         self._opened.set()
         self._closed = asyncio.Event()
         self._is_outage = False
+        self._cause = ""
         self._probing = asyncio.Lock()
         RECEIVING_PAUSED.set(0)
 
@@ -49,6 +51,10 @@ class Breaker:
     def not_ready(self) -> str | None:
         """Say for /readyz that the first probe has not ended. An outage does not make a processor unready."""
         return "No notification was tried yet." if self.is_open and not self._is_outage else None
+
+    def paused_because(self) -> str | None:
+        """Say for /readyz why no tasks are received in an outage."""
+        return self._cause if self._is_outage else None
 
     async def is_outage(self, error: Exception) -> bool:
         """Tell whether notifications in general cannot be delivered, now that one could not be because of `error`."""
@@ -108,6 +114,7 @@ class Breaker:
     def _failed(self, error: Exception) -> None:
         self._opened.set()
         self._closed.clear()
+        self._cause = _cause(error)
         if not self._is_outage:
             self._is_outage = True
             RECEIVING_PAUSED.set(1)
@@ -126,3 +133,9 @@ class Breaker:
                 await self.check()
             except (Transient, PermanentError) as error:
                 logger.debug("notifications cannot be delivered yet: %s", error, extra={"action": "breaker"})
+
+
+def _cause(error: Exception) -> str:
+    if isinstance(error, MomentoKeyRefused):
+        return f"Momento refuses the API key ({error})"
+    return f"notifications cannot be delivered ({error})"

@@ -89,6 +89,7 @@ class Processor:
         """Work for the length of the block, then drain. Leases are kept until the very end."""
         self._lifecycle.add_check("queue", self._poller.not_ready)
         self._lifecycle.add_check("breaker", self._breaker.not_ready)
+        self._lifecycle.add_warning("receiving", self._breaker.paused_because)
         background = self._lifecycle.background
         async with (
             background.running("leases", self._leases.run()),

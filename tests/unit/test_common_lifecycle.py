@@ -129,3 +129,11 @@ async def test_metrics_bring_the_ready_gauge_up_to_date(operations: Served, life
 async def test_the_operations_port_has_nothing_else(operations: Served) -> None:
     assert (await operations.ask("GET", "/token")).status == 404
     assert isinstance(operations.app, web.Application)
+
+
+async def test_readyz_answers_200_with_the_warnings(operations: Served, lifecycle: Lifecycle) -> None:
+    lifecycle.add_warning("receiving", lambda: "Momento refuses the API key")
+    lifecycle.started()
+    answer = await operations.ask("GET", "/readyz")
+    warnings = {"receiving": "Momento refuses the API key"}
+    assert (answer.status, answer.json) == (200, {"ready": True, "reasons": {}, "warnings": warnings})

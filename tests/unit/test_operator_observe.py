@@ -19,11 +19,18 @@ class Pods(Scraper):
     def __init__(self) -> None:
         self.answers: dict[str, Sample | None] = {}
         self.closed: set[str] = set()
+        self.reasons: dict[str, dict[str, str]] = {}
 
     async def all(self, targets: object) -> list[Scraped]:
         asked = [target for target in targets if isinstance(target, Target)]  # type: ignore[attr-defined]
         return [
-            Scraped(each.pod, self.answers[each.pod], "no answer in time", is_closed=each.pod in self.closed)
+            Scraped(
+                each.pod,
+                self.answers[each.pod],
+                "no answer in time",
+                is_closed=each.pod in self.closed,
+                reasons=self.reasons.get(each.pod, {}),
+            )
             for each in asked
         ]
 
@@ -205,3 +212,35 @@ async def test_tasks_outlast_a_drain_that_take_half_of_the_grace(
     observed = await scene.look()
     assert observed.outlasting is outlasting
     assert observed.succeeding is (ended > 0)
+
+
+class TestAProcessorThatReceivesNothing:
+    """Paused, or not ready for a cause of its own; one that has just started is neither."""
+
+    PAUSED: Sample = {("receiving_paused", ()): 1.0, ("ready", ()): 1.0}  # noqa: RUF012 -- read only
+    UNREADY: Sample = {("receiving_paused", ()): 0.0, ("ready", ()): 0.0}  # noqa: RUF012 -- read only
+
+    async def look(self, sample: Sample, reasons: dict[str, str], **changes: str) -> dict[str, str]:
+        scene = Scene()
+        scene.kubernetes.pods = [pod("p1", **changes), pod("p2")]
+        scene.pods.answers = {"p1": sample, "p2": processor()}
+        scene.pods.reasons = {"p1": reasons}
+        return dict((await scene.look()).cannot_receive)
+
+    async def test_is_named_with_the_cause_that_it_gives(self) -> None:
+        cause = "Momento refuses the API key"
+        assert await self.look(self.PAUSED, {"receiving": cause}) == {"p1": cause}
+
+    async def test_of_an_older_image_is_named_without_a_cause(self) -> None:
+        assert await self.look(self.PAUSED, {}) == {"p1": "receiving is paused"}
+
+    async def test_is_named_where_it_is_not_ready(self) -> None:
+        reasons = {"queue": "The task queue cannot be used", "service": "starting"}
+        assert await self.look(self.UNREADY, reasons) == {"p1": "The task queue cannot be used"}
+
+    async def test_is_not_named_while_it_starts(self) -> None:
+        reasons = {"queue": "the queue was not reached yet"}
+        assert await self.look(self.UNREADY, reasons, runs_since="2999-01-01T00:00:00Z") == {}
+
+    async def test_is_not_named_while_it_stops(self) -> None:
+        assert await self.look(self.UNREADY, {"service": "draining: it was told to stop"}) == {}

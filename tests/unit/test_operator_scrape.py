@@ -5,6 +5,7 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from aiohttp import web
 
 from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, MAX_BYTES, Scraped, Scraper, Target, parsed
@@ -35,11 +36,16 @@ def test_an_answer_that_is_no_metrics_is_an_error_and_not_zero() -> None:
     assert parsed("p", b"\xff\xfe").sample is None
 
 
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
 @asynccontextmanager
-async def scraped_from(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> AsyncIterator[Scraped]:
+async def scraped_from(answer: Answer, readyz: Answer | None = None) -> AsyncIterator[Scraped]:
     """What a scraper with little patience gets from a pod that answers so."""
     app = web.Application()
     app.router.add_get("/metrics", answer)
+    if readyz:
+        app.router.add_get("/readyz", readyz)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -110,3 +116,34 @@ async def test_a_port_on_which_nothing_listens_is_told_from_a_pod_that_does_not_
 
 def test_the_bounds_that_are_read_are_buckets_of_the_processors() -> None:
     assert set(LONG_TASK_BOUNDS) <= {float(bound) for bound in TASK_BUCKETS}
+
+
+def answers(body: str, status: int = 200) -> Answer:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(text=body, status=status)
+
+    return answer
+
+
+KEY_REFUSED = '{"ready":true,"reasons":{},"warnings":{"receiving":"Momento refuses the API key"}}'
+NO_QUEUE = '{"ready":false,"reasons":{"queue":"The task queue cannot be used"}}'
+
+
+@pytest.mark.parametrize(
+    ("metrics", "readyz", "reasons"),
+    [
+        ("notification_api_receiving_paused 1.0", answers(KEY_REFUSED), {"receiving": "Momento refuses the API key"}),
+        ("notification_api_ready 0.0", answers(NO_QUEUE, 503), {"queue": "The task queue cannot be used"}),
+        ("notification_api_ready 1.0\nnotification_api_receiving_paused 0.0", answers(KEY_REFUSED), {}),
+    ],
+)
+async def test_a_pod_that_receives_nothing_is_asked_why(metrics: str, readyz: Answer, reasons: dict[str, str]) -> None:
+    async with scraped_from(answers(metrics), readyz) as one:
+        assert one.reasons == reasons
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", '"no"', "null", '{"reasons": 1}', '{"reasons": {"queue": 1}}'])
+async def test_a_readyz_that_says_something_else_leaves_the_metrics_as_they_are(body: str) -> None:
+    async with scraped_from(answers("notification_api_receiving_paused 1.0"), answers(body)) as one:
+        assert one.is_paused
+        assert one.reasons == {}

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from services.common.momento_errors import MomentoRefused, MomentoUnavailable
+from services.common.momento_errors import MomentoKeyRefused, MomentoRefused, MomentoUnavailable
 from services.processor.breaker import PROBE_PAUSE_CAP_SECONDS, PROBE_TOPIC, Breaker
 from tests.support.processor_here import Counted
 from tests.support.soon import soon
@@ -120,3 +120,13 @@ async def test_a_check_that_fails_opens_it(world: World, error: Exception) -> No
     await world.breaker.check()
     await waiting
     assert not world.breaker.is_open
+
+
+async def test_while_it_is_open_in_an_outage_it_says_why(world: World) -> None:
+    said = [world.breaker.paused_because()]
+    await world.breaker.check()
+    assert await world.is_outage(MomentoKeyRefused("publish: AUTHENTICATION_ERROR"))
+    said.append(world.breaker.paused_because())
+    world.breaker.told()
+    said.append(world.breaker.paused_because())
+    assert said == [None, "Momento refuses the API key (publish: AUTHENTICATION_ERROR)", None]

@@ -25,6 +25,8 @@ ARRIVALS_WINDOW_SECONDS = 20.0
 """Long enough to see a steady trickle, short enough to follow a burst."""
 TASKS_WINDOW_SECONDS = 60.0
 FAILURES_TO_SAY_SO = 5
+STARTING_SECONDS = 10.0
+"""So long after its start a processor is expected to be not ready."""
 DRAIN_SHARE = 0.5
 """Of the grace period: what a task in hand may count on, after a pod's own stopping and with tasks held back."""
 
@@ -108,6 +110,7 @@ class Observer:
             replicas_ready=workload.ready if workload else None,
             in_flight_by_pod={pod.name: told[pod.name] for pod in processors if pod.name in told},
             busy_unready=sum(not pod.ready and told.get(pod.name, 0) > 0 for pod in processors),
+            cannot_receive=_cannot_receive(processors, by_pod),
             crash_looping=bool(processors) and 2 * sum(pod.stuck for pod in processors) >= len(processors),
             failing=self._is_failing(),
             succeeding=self.work.tasks.total("task_duration_seconds_count", outcome="finished") > 0,
@@ -189,6 +192,22 @@ class Observer:
 def _is_asked(pod: Pod) -> bool:
     """Those that are ready, and processors that are not but run: they may have tasks in hand all the same."""
     return pod.ready or (pod.component == PROCESSOR and pod.runs_since is not None and not pod.terminating)
+
+
+def _cannot_receive(pods: list[Pod], scraped: dict[str, Scraped]) -> dict[str, str]:
+    """Why each of those that receive no tasks does not, by pod."""
+    causes = {pod.name: _why_it_receives_nothing(pod, scraped[pod.name]) for pod in pods if pod.name in scraped}
+    return {name: cause for name, cause in causes.items() if cause}
+
+
+def _why_it_receives_nothing(pod: Pod, scraped: Scraped) -> str:
+    if scraped.is_paused:
+        return scraped.reasons.get("receiving") or "receiving is paused"
+    is_new = pod.runs_since is None or (datetime.now(UTC) - pod.runs_since).total_seconds() < STARTING_SECONDS
+    if not scraped.is_unready or is_new:
+        return ""
+    # "service" says that it starts or stops.
+    return "; ".join(reason for name, reason in sorted(scraped.reasons.items()) if name != "service")
 
 
 def _unanswered(pods: list[Pod], scraped: dict[str, Scraped]) -> str:

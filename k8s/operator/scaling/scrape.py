@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
 import aiohttp
+import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 OPS_PORT = 9090
 SCRAPE_SECONDS = 2.0
 MAX_BYTES = 512 * 1024
+MAX_CAUSE_CHARACTERS = 300
 MAX_CONCURRENT = 16
 PREFIX = "notification_api_"
 # What of a pod's some 300 lines is parsed; parsing is most of a scrape's cost.
@@ -20,6 +22,8 @@ NAMES = (
     "tasks_in_process",
     "tasks_waiting",
     "slots",
+    "receiving_paused",
+    "ready",
     "task_duration_seconds_sum",
     "task_duration_seconds_count",
     "queue_wait_seconds_sum",
@@ -53,6 +57,18 @@ class Scraped:
     error: str = ""
     is_closed: bool = False
     """Nothing listens there: a process that has not begun yet, or has ended, and in either case has nothing in hand."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Reasons and warnings of /readyz by component; read only where it is paused or not ready."""
+
+    @property
+    def is_paused(self) -> bool:
+        """It receives no tasks, since notifications cannot be delivered."""
+        return (self.sample or {}).get(("receiving_paused", ()), 0) > 0
+
+    @property
+    def is_unready(self) -> bool:
+        """It says itself that it is not ready, which Kubernetes learns later."""
+        return (self.sample or {}).get(("ready", ()), 1) == 0
 
 
 class Scraper:
@@ -81,23 +97,37 @@ class Scraper:
         return list(await asyncio.gather(*(self._one(target) for target in targets)))
 
     async def _one(self, target: Target) -> Scraped:
-        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
-        host = f"[{target.ip}]" if ":" in target.ip else target.ip
         try:
-            async with (
-                self._turns,
-                self._session.get(f"http://{host}:{self._port}/metrics", headers={"Accept": "text/plain"}) as response,
-            ):
-                if response.status != 200:
-                    return Scraped(target.pod, None, f"answered {response.status}")
-                body = await response.content.read(MAX_BYTES + 1)
-                while not response.content.at_eof() and len(body) <= MAX_BYTES:
-                    body += await response.content.read(MAX_BYTES + 1 - len(body))
+            status, body = await self._get(target, "/metrics")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Scraped(target.pod, None, str(error) or "no answer in time", is_closed=_is_refusal(error))
+        if status != 200:
+            return Scraped(target.pod, None, f"answered {status}")
         if len(body) > MAX_BYTES:
             return Scraped(target.pod, None, f"answered with more than {MAX_BYTES} bytes")
-        return parsed(target.pod, body)
+        scraped = parsed(target.pod, body)
+        if scraped.is_paused or scraped.is_unready:
+            return replace(scraped, reasons=await self._reasons(target))
+        return scraped
+
+    async def _reasons(self, target: Target) -> Mapping[str, str]:
+        """Empty where it does not say: the metrics were read all the same."""
+        try:
+            _, body = await self._get(target, "/readyz")
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return {}
+        return parsed_reasons(body)
+
+    async def _get(self, target: Target, path: str) -> tuple[int, bytes]:
+        """Status and body, of which one byte more than `MAX_BYTES` is read at most."""
+        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
+        host = f"[{target.ip}]" if ":" in target.ip else target.ip
+        url = f"http://{host}:{self._port}{path}"
+        async with self._turns, self._session.get(url, headers={"Accept": "text/plain"}) as response:
+            body = await response.content.read(MAX_BYTES + 1)
+            while not response.content.at_eof() and len(body) <= MAX_BYTES:
+                body += await response.content.read(MAX_BYTES + 1 - len(body))
+            return response.status, body
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -121,3 +151,13 @@ def parsed(pod: str, body: bytes) -> Scraped:
 
 def _is_wanted_bucket(line: str) -> bool:
     return line.startswith(_BUCKET) and any(bound in line for bound in _BUCKETS)
+
+
+def parsed_reasons(body: bytes) -> Mapping[str, str]:
+    """Read what /readyz says; anything else than its answer is no reason."""
+    try:
+        answer = orjson.loads(body[:MAX_BYTES])
+        said = {**(answer.get("reasons") or {}), **(answer.get("warnings") or {})}
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        return {}
+    return {name: reason[:MAX_CAUSE_CHARACTERS] for name, reason in said.items() if isinstance(reason, str)}

@@ -126,6 +126,9 @@ class Observed:
     """Tasks in hand (in a slot or held back) by name of a pod that answered, ready or not."""
     busy_unready: int = 0
     """Pods with tasks in hand that are not ready. Kubernetes takes such pods first, whatever their deletion cost."""
+    cannot_receive: Mapping[str, str] = field(default_factory=dict)
+    """Why a processor receives no tasks, by the name of its pod: paused, or not ready for a cause that /readyz names.
+    One that has only just started is not among them."""
     crash_looping: bool = False
     """Processor pods keep dying: more of them would not help."""
     failing: bool = False
