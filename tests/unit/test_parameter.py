@@ -162,10 +162,10 @@ async def test_a_forced_refresh_tells_whether_the_value_changed(
     assert parameter.value() == "rotated"
 
 
-async def test_forced_refreshes_read_once_in_ten_seconds(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
+async def test_forced_refreshes_read_once_in_five_seconds(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
     await parameter.refresh_now()
     ssm.stored = "rotated"
-    clock.advance(9.9)
+    clock.advance(4.9)
     assert not await parameter.refresh_now()
     assert len(ssm.calls) == 1
     clock.advance(0.1)
