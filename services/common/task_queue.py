@@ -188,9 +188,9 @@ class TaskQueue:
             self.limit.set(int(size))
         return True
 
-    async def _called(self, operation: str, call: Awaitable[R], limit_seconds: float = CALL_SECONDS) -> Any:
+    async def _called(self, operation: str, call: Awaitable[R], *limit_seconds: float) -> Any:
         try:
-            answer = await _called(operation, call, limit_seconds)
+            answer = await _called(operation, call, *limit_seconds)
         except QueueUnavailable as error:
             if operation == "attributes" and isinstance(error, QueueAccessDenied):
                 self.faults.worked(operation)  # optional: it answered
