@@ -1,7 +1,7 @@
 """What runs of a stage: its Deployments and pods, by the labels that its chart gives them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from k8s.operator.kubernetes import Json, Kubernetes
 from k8s.operator.stage_object import OUTPUTS_ANNOTATION, StageRef
@@ -10,8 +10,12 @@ INSTANCE = "app.kubernetes.io/instance"
 COMPONENT = "app.kubernetes.io/component"
 NAME = "app.kubernetes.io/name=notification-api"
 PROCESSOR = "processor"
-_STUCK = {"CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "CreateContainerConfigError", "RunContainerError"}
+REVISION = "pod-template-hash"
 _RESTARTS_OF_A_LOOP = 3
+_QUIET_SECONDS = 600.0
+"""A container that has run for so long is no longer in a crash loop (kubelet then resets its back-off, too)."""
+_DEFAULT_MAX_SURGE = "25%"
+"""Kubernetes' own."""
 _USUAL_GRACE_SECONDS = 30
 """Kubernetes' own."""
 
@@ -29,6 +33,10 @@ class Workload:
     """What a pod that goes has, from SIGTERM to SIGKILL."""
     outputs_checksum: str | None
     """Of the outputs that its pods were last rolled for; None before the first roll."""
+    has_current_pods: bool = True
+    """Some of its pods are of the newest revision, as far as Kubernetes has counted them."""
+    max_surge: str = "0"
+    """Pods beyond `replicas` while it rolls out: a number, or a percentage of `replicas`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +52,17 @@ class Pod:
     """From its creation; None while it is not ready, and for one that has been ready before."""
     runs_since: datetime | None
     """None while its container does not run."""
-    stuck: bool
-    """It keeps dying or cannot start."""
     deletion_cost: str | None
     terminating: bool
     has_run: bool
     """A container of it has been started, so that it knows what the outputs were then."""
+    revision: str = ""
+    """Of its Deployment's pod template."""
+    created_at: str = ""
+    crashing: bool = False
+    """A container of it ran and died, again and again or a moment ago, and it is not ready."""
+    cannot_start: str = ""
+    """Why a container of it cannot start, such as an image that cannot be pulled; empty where that is not so."""
 
 
 async def read_workloads(kubernetes: Kubernetes, stage: StageRef, *, fresh: bool = False) -> dict[str, Workload]:
@@ -88,27 +101,40 @@ def _workload(body: Json) -> Workload:
             spec["template"].get("spec", {}).get("terminationGracePeriodSeconds", _USUAL_GRACE_SECONDS)
         ),
         outputs_checksum=template.get(OUTPUTS_ANNOTATION),
+        # Kubernetes leaves out what is zero.
+        has_current_pods=bool(status.get("updatedReplicas")) or not status.get("replicas"),
+        max_surge=_max_surge(spec.get("strategy") or {}),
     )
+
+
+def _max_surge(strategy: Json) -> str:
+    if strategy.get("type", "RollingUpdate") != "RollingUpdate":
+        return "0"
+    return str((strategy.get("rollingUpdate") or {}).get("maxSurge", _DEFAULT_MAX_SURGE))
 
 
 def _pod(body: Json) -> Pod:
     metadata, status = body["metadata"], body.get("status", {})
-    containers = status.get("containerStatuses") or []
+    labels, containers = metadata.get("labels") or {}, status.get("containerStatuses") or []
     is_ready = next((c for c in status.get("conditions") or [] if c["type"] == "Ready" and c["status"] == "True"), None)
     ready = is_ready is not None
     running = [container.get("state", {}).get("running", {}).get("startedAt") for container in containers]
+    cannot_start = "" if ready else _cannot_start(status)
     return Pod(
         name=metadata["name"],
-        component=(metadata.get("labels") or {}).get(COMPONENT, ""),
+        component=labels.get(COMPONENT, ""),
         ip=status.get("podIP"),
         started_at=status.get("startTime"),
         ready=ready,
         seconds_to_ready=_seconds_to_ready(metadata, is_ready, containers),
         runs_since=min((datetime.fromisoformat(at) for at in running if at), default=None),
-        stuck=not ready and any(_is_stuck(container) for container in containers),
         deletion_cost=(metadata.get("annotations") or {}).get("controller.kubernetes.io/pod-deletion-cost"),
         terminating="deletionTimestamp" in metadata,
         has_run=any(_has_run(container) for container in containers),
+        revision=labels.get(REVISION, ""),
+        created_at=metadata.get("creationTimestamp", ""),
+        crashing=not ready and not cannot_start and any(_is_crashing(container) for container in containers),
+        cannot_start=cannot_start,
     )
 
 
@@ -126,6 +152,53 @@ def _seconds_to_ready(metadata: Json, is_ready: Json | None, containers: list[Js
     return (datetime.fromisoformat(since) - datetime.fromisoformat(created)).total_seconds()
 
 
-def _is_stuck(container: Json) -> bool:
-    waiting = container.get("state", {}).get("waiting", {}).get("reason")
-    return waiting in _STUCK or int(container.get("restartCount", 0)) >= _RESTARTS_OF_A_LOOP
+_IMAGE_FAULTS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_CONFIG_FAULTS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+_NEVER_RAN = {"StartError", "ContainerCannotRun"}
+"""Ends of containers whose process never ran."""
+_MAX_CAUSE_CHARACTERS = 200
+
+
+def _cannot_start(status: Json) -> str:
+    """The first cause, of the init containers before the others; empty where there is none."""
+    for container in status.get("initContainerStatuses") or []:
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason") == "CrashLoopBackOff":
+            return f"init container {container.get('name', '')}: CrashLoopBackOff"
+        if cause := _start_fault(container):
+            return f"init container {container.get('name', '')}: {cause}"
+    return next(
+        (cause for container in status.get("containerStatuses") or [] if (cause := _start_fault(container))), ""
+    )
+
+
+def _start_fault(container: Json) -> str:
+    waiting = container.get("state", {}).get("waiting", {})
+    reason = waiting.get("reason", "")
+    if reason in _IMAGE_FAULTS:
+        return f"{reason} {container.get('image', '')}".rstrip()
+    ended = _last_end(container)
+    if ended.get("reason") in _NEVER_RAN and "running" not in container.get("state", {}):
+        return _shortened(f"{ended['reason']} {ended.get('message', '')}")
+    return _shortened(f"{reason} {waiting.get('message', '')}") if reason in _CONFIG_FAULTS else ""
+
+
+def _shortened(text: str) -> str:
+    return " ".join(text.split())[:_MAX_CAUSE_CHARACTERS]
+
+
+def _is_crashing(container: Json) -> bool:
+    """A back-off follows a death. One that runs again crashes if it has died often, and not long ago."""
+    if container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
+        return True
+    if int(container.get("restartCount", 0)) < _RESTARTS_OF_A_LOOP:
+        return False
+    died_at = _last_end(container).get("finishedAt")
+    return died_at is None or (datetime.now(UTC) - datetime.fromisoformat(died_at)).total_seconds() < _QUIET_SECONDS
+
+
+def _last_end(container: Json) -> Json:
+    for name in ("state", "lastState"):
+        if ended := (container.get(name) or {}).get("terminated"):
+            return dict(ended)
+    return {}

@@ -52,11 +52,14 @@ def labels(component: str, release: str = "dev") -> dict[str, str]:
 
 
 def pod(name: str, component: str = "processor", **changes: Any) -> Json:
-    """A ready pod; `waiting` names why its container does not run, `last` what it did before, `cost` is its cost of
-    deletion."""
+    """A ready pod; `waiting` names why its container does not run, `last` what it did before, `ended` how, `init` why
+    an init container waits, `cost` is its cost of deletion, `revision` its template's hash."""
     waiting, cost = changes.get("waiting"), changes.get("cost")
     is_ready = changes.get("ready", not waiting)
-    metadata: Json = {"name": name, "labels": labels(component), "creationTimestamp": "2026-01-01T00:00:00Z"}
+    created = changes.get("created", "2026-01-01T00:00:00Z")
+    metadata: Json = {"name": name, "labels": labels(component), "creationTimestamp": created}
+    if "revision" in changes:
+        metadata["labels"]["pod-template-hash"] = changes["revision"]
     if cost is not None:
         metadata["annotations"] = {"controller.kubernetes.io/pod-deletion-cost": cost}
     if changes.get("terminating"):
@@ -64,10 +67,12 @@ def pod(name: str, component: str = "processor", **changes: Any) -> Json:
     running: Json = {"running": {"startedAt": changes.get("runs_since", "2026-01-01T00:00:02Z")}}
     container: Json = {
         "restartCount": changes.get("restarts", 0),
-        "state": {"waiting": {"reason": waiting}} if waiting else running,
+        "image": changes.get("image", "localhost/notification-api:1"),
+        "state": {"waiting": {"reason": waiting, "message": changes.get("message", "")}} if waiting else running,
     }
     if "last" in changes:
-        container["lastState"] = {changes["last"]: {}}
+        container["lastState"] = {changes["last"]: changes.get("ended", {})}
+    waits = {"name": "init", "state": {"waiting": {"reason": changes.get("init")}}}
     return {
         "metadata": metadata,
         "status": {
@@ -81,6 +86,7 @@ def pod(name: str, component: str = "processor", **changes: Any) -> Json:
                 }
             ],
             "containerStatuses": [container],
+            "initContainerStatuses": [waits] if "init" in changes else [],
         },
     }
 
@@ -94,7 +100,9 @@ def deployment(component: str, replicas: int = 1, outputs: str | None = None) ->
             "template": {"metadata": {"annotations": annotations}, "spec": {"terminationGracePeriodSeconds": 60}},
         },
         "status": {
+            "replicas": replicas,
             "readyReplicas": replicas,
+            "updatedReplicas": replicas,
             "observedGeneration": 1,
             "conditions": [{"type": "Available", "status": "True"}],
         },

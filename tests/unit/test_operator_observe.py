@@ -1,8 +1,10 @@
 """A stage's work observed: what cannot be read is named, and never taken for zero."""
 
+from dataclasses import replace
+
 import pytest
 
-from k8s.operator.kubernetes import Unreachable
+from k8s.operator.kubernetes import Json, Unreachable
 from k8s.operator.scaling.observe import Depth, Observer
 from k8s.operator.scaling.scrape import Sample, Scraped, Scraper, Target
 from k8s.operator.scaling.types import Figure, Memory, Observed
@@ -97,7 +99,7 @@ async def test_tasks_in_hand_are_counted_by_pod_and_slots_as_the_pods_say() -> N
     scene.pods.answers = {"p1": processor(in_hand=3), "p2": processor()}
     observed = await scene.look()
     assert observed.in_flight_by_pod == {"p1": 4, "p2": 1}
-    assert scene.observer.work.slots == 8
+    assert scene.observer.work.slots.of_current_revision == 8
 
 
 async def test_the_mean_task_time_is_of_those_that_ended_lately() -> None:
@@ -244,3 +246,106 @@ class TestAProcessorThatReceivesNothing:
 
     async def test_is_not_named_while_it_stops(self) -> None:
         assert await self.look(self.UNREADY, {"service": "draining: it was told to stop"}) == {}
+
+
+class TestRevisions:
+    """A revision that does not work beside one that does."""
+
+    BAD: dict[str, str] = {"waiting": "ImagePullBackOff", "revision": "new", "image": "localhost/x:9"}  # noqa: RUF012
+
+    async def look(self, *pods: Json, workload: Workload = PROCESSORS, paused: tuple[str, ...] = ()) -> Observed:
+        scene = Scene()
+        scene.kubernetes.pods = list(pods)
+        for body in pods:
+            name = body["metadata"]["name"]
+            scene.pods.answers[name] = {("receiving_paused", ()): float(name in paused)}
+            scene.pods.reasons[name] = {"receiving": "key refused"} if name in paused else {}
+        return await scene.observer.observe(Depth(0, 0), "", workload, Memory())
+
+    async def test_an_image_that_cannot_be_pulled_beside_a_healthy_revision_is_no_trouble(self) -> None:
+        workload = replace(PROCESSORS, max_surge="25%")
+        observed = await self.look(
+            pod("a", revision="old"), pod("b", revision="old"), pod("c", **self.BAD), workload=workload
+        )
+        assert (observed.crash_looping, observed.cannot_start) == (False, "")
+        assert observed.working_share == pytest.approx(2 / 3)
+        assert observed.max_surge == "25%"
+        assert observed.not_working == "1 of 3 processors do not work: ImagePullBackOff localhost/x:9"
+
+    async def test_a_crashing_revision_beside_a_healthy_one_is_no_trouble(self) -> None:
+        crashing = [pod(name, revision="new", waiting="CrashLoopBackOff") for name in "bcd"]
+        observed = await self.look(pod("a", revision="old"), *crashing)
+        assert not observed.crash_looping
+        assert observed.working_share == 0.25
+
+    async def test_a_paused_revision_beside_a_healthy_one_is_no_trouble(self) -> None:
+        observed = await self.look(pod("a", revision="old"), pod("b", revision="new"), paused=("b",))
+        assert observed.receives_nothing == ""
+        assert observed.ready_not_receiving == 1
+
+    async def test_alone_a_revision_that_cannot_start_is_trouble_with_its_cause(self) -> None:
+        observed = await self.look(pod("a", **self.BAD), pod("b", **self.BAD))
+        assert (observed.crash_looping, observed.cannot_start) == (False, "ImagePullBackOff localhost/x:9")
+
+    async def test_two_revisions_of_which_none_works_are_trouble(self) -> None:
+        crashing = [pod(name, revision="old", waiting="CrashLoopBackOff") for name in "bc"]
+        assert (await self.look(pod("a", **self.BAD), *crashing)).crash_looping
+
+    async def test_one_node_that_cannot_pull_is_no_trouble(self) -> None:
+        observed = await self.look(pod("a", revision="new"), pod("b", **self.BAD), pod("c", **self.BAD))
+        assert observed.cannot_start == ""
+        assert observed.working_share == pytest.approx(1 / 3)
+        assert observed.max_surge == "0"
+
+    @pytest.mark.parametrize(("paused", "cause"), [("ab", ""), ("abc", "key refused"), ("abcd", "key refused")])
+    async def test_receiving_is_paused_where_less_than_half_receive(self, paused: str, cause: str) -> None:
+        observed = await self.look(*(pod(name) for name in "abcd"), paused=tuple(paused))
+        assert observed.receives_nothing == cause
+
+
+class TestSlots:
+    """Of the current revision alone; else nobody has said, and what the Stage asks for counts."""
+
+    def told(self, slots: float) -> Sample:
+        return {("slots", ()): slots}
+
+    async def slots(self, scene: Scene, *, has_current_pods: bool = True) -> int | None:
+        workload = replace(PROCESSORS, has_current_pods=has_current_pods)
+        await scene.observer.observe(Depth(0, 0), "", workload, Memory())
+        return scene.observer.work.slots.of_current_revision
+
+    async def test_are_forgotten_with_the_last_pod(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods, scene.pods.answers = [pod("a")], {"a": self.told(100)}
+        assert await self.slots(scene) == 100
+        scene.kubernetes.pods = [pod("a", terminating=True)]
+        assert await self.slots(scene) is None
+        scene.kubernetes.pods = []
+        assert await self.slots(scene) is None
+
+    async def test_are_those_of_the_newer_of_two_revisions(self) -> None:
+        scene = Scene()
+        new = pod("b", revision="new", created="2026-01-01T00:01:00Z")
+        late = pod("c", revision="old", created="2026-01-01T00:02:00Z")
+        scene.kubernetes.pods = [pod("a", revision="old"), new, late]
+        scene.pods.answers = {"a": self.told(100), "b": self.told(20), "c": self.told(100)}
+        assert await self.slots(scene) == 20
+
+    async def test_are_unknown_until_the_newer_revision_has_said_so(self) -> None:
+        scene = Scene()
+        new = pod("b", revision="new", created="2026-01-01T00:01:00Z", waiting="ContainerCreating")
+        scene.kubernetes.pods = [pod("a", revision="old"), new]
+        scene.pods.answers = {"a": self.told(100)}
+        assert await self.slots(scene) is None
+
+    async def test_are_unknown_while_all_pods_are_of_an_older_revision(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods, scene.pods.answers = [pod("a")], {"a": self.told(100)}
+        assert await self.slots(scene, has_current_pods=False) is None
+
+    async def test_stay_while_a_pod_does_not_answer(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods, scene.pods.answers = [pod("a", ready=False)], {"a": self.told(5)}
+        assert await self.slots(scene) == 5
+        scene.pods.answers = {"a": None}
+        assert await self.slots(scene) == 5

@@ -1,6 +1,7 @@
 """The rule of scaling, case by case: ten slots a replica, five seconds a task, an objective of ten seconds."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -218,7 +219,13 @@ def test_a_long_pause_counts_as_if_it_were_new() -> None:
 
 
 @pytest.mark.parametrize(
-    ("broken", "reason"), [({"crash_looping": True}, Reason.CRASH_LOOP), ({"failing": True}, Reason.FAILING)]
+    ("broken", "reason"),
+    [
+        ({"crash_looping": True}, Reason.CRASH_LOOP),
+        ({"cannot_start": "ImagePullBackOff"}, Reason.CANNOT_START),
+        ({"receives_nothing": "key refused", "ready_not_receiving": 2}, Reason.RECEIVING_PAUSED),
+        ({"failing": True}, Reason.FAILING),
+    ],
 )
 class TestABrokenProcessor:
     def test_loses_what_it_was_given_before_that_showed(self, broken: dict[str, bool], reason: Reason) -> None:
@@ -306,7 +313,8 @@ def test_a_message_tells_the_figures_that_decided() -> None:
 
 def test_every_reason_has_a_sentence() -> None:
     reached: set[Reason] = {case[2] for case in CASES.values()}
-    assert reached | {Reason.UNREADABLE, Reason.CRASH_LOOP, Reason.FAILING} == set(Reason)
+    held = {Reason.UNREADABLE, Reason.CRASH_LOOP, Reason.CANNOT_START, Reason.RECEIVING_PAUSED, Reason.FAILING}
+    assert reached | held == set(Reason)
 
 
 def test_a_decision_is_the_same_for_the_same_observation() -> None:
@@ -314,3 +322,64 @@ def test_a_decision_is_the_same_for_the_same_observation() -> None:
         return desired_replicas(seen(visible=84, in_flight=30, replicas_desired=3), POLICY, NOW)
 
     assert decide() == decide()
+
+
+def test_a_hold_says_the_cause_that_the_pods_give() -> None:
+    observed = seen(visible=500, replicas_desired=2, receives_nothing="Momento refuses the API key")
+    decision = desired_replicas(observed, POLICY, NOW)
+    assert decision.hold
+    assert "no processor receives tasks: Momento refuses the API key" in decision.message
+    observed = seen(visible=500, cannot_start="ImagePullBackOff localhost/x:9")
+    message = desired_replicas(observed, POLICY, NOW).message
+    assert "no processor can start: ImagePullBackOff localhost/x:9" in message
+
+
+def test_after_an_outage_a_stage_is_scaled_out_at_once() -> None:
+    paused = seen(
+        visible=500, replicas_desired=2, receives_nothing="key refused", cannot_receive={"a": "", "b": ""},
+        ready_not_receiving=2, in_flight=2,
+    )  # fmt: skip
+    memory = desired_replicas(paused, POLICY, NOW).memory
+    over = seen(visible=500, replicas_desired=2, memory=memory)
+    assert desired_replicas(over, POLICY, NOW + 2).replicas > 2
+
+
+def test_an_outage_that_spreads_to_new_processors_is_not_scaled_into_again_at_once() -> None:
+    paused = seen(visible=500, replicas_desired=3, receives_nothing="key refused", ready_not_receiving=2)
+    memory = desired_replicas(paused, POLICY, NOW).memory
+    half = seen(visible=500, replicas_desired=2, cannot_receive={"a": ""}, ready_not_receiving=1, memory=memory)
+    assert desired_replicas(half, POLICY, NOW + 2).reason is Reason.RECEIVING_PAUSED
+    assert desired_replicas(half, POLICY, NOW + 61).replicas > 2
+
+
+def test_processors_that_receive_nothing_are_no_capacity_and_the_others_count() -> None:
+    observed = seen(visible=40, replicas_desired=4, ready_not_receiving=2, in_flight_by_pod={"a": 0, "b": 0})
+    assert desired_replicas(observed, POLICY, NOW).replicas == 4
+    observed = seen(visible=80, replicas_desired=4, ready_not_receiving=2, working_share=0.5)
+    assert desired_replicas(observed, POLICY, NOW).replicas > 4
+
+
+class TestBesideARevisionThatDoesNotWork:
+    """The Deployment is asked for so many replicas that enough of them work."""
+
+    def replicas(self, share: float, surge: str, **changes: Any) -> int:
+        observed = seen(working_share=share, max_surge=surge, task_seconds=600.0, **changes)
+        return desired_replicas(observed, POLICY, NOW).replicas
+
+    def test_one_of_two_working_is_enough_for_one(self) -> None:
+        """One replica and one beyond it that rolls out: half of two pods."""
+        assert self.replicas(0.5, "25%", visible=10, replicas_desired=1) == 1
+
+    def test_more_are_asked_for_than_have_to_work(self) -> None:
+        # 10 have to work: of 12 replicas and 3 beyond, two thirds do.
+        assert self.replicas(2 / 3, "25%", visible=100, replicas_desired=2, replicas_ready=2) == 12
+        assert self.replicas(2 / 3, "1", visible=100, replicas_desired=2, replicas_ready=2) == 14
+        assert self.replicas(2 / 3, "0", visible=100, replicas_desired=2, replicas_ready=2) == 15
+
+    def test_within_the_bounds(self) -> None:
+        assert self.replicas(0.1, "0", visible=100, replicas_desired=10, replicas_ready=1) == POLICY.max_replicas
+
+    def test_the_message_says_what_does_not_work(self) -> None:
+        said = "1 of 3 processors do not work: ImagePullBackOff localhost/x:9"
+        observed = seen(visible=100, replicas_desired=2, working_share=2 / 3, not_working=said)
+        assert said in desired_replicas(observed, POLICY, NOW).message

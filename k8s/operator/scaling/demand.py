@@ -41,10 +41,38 @@ def demand(observed: Observed, policy: Policy, task_seconds: float) -> Demand:
     """Reckon with what was read; what was not counts as none, so the answer is a lower bound then."""
     seconds = max(task_seconds, _SHORTEST_TASK_SECONDS)
     return Demand(
-        arrivals=_for_arrivals(observed, seconds, policy),
-        backlog=_for_backlog(observed, seconds, policy),
+        arrivals=replicas_for(_for_arrivals(observed, seconds, policy), observed, policy),
+        backlog=replicas_for(_for_backlog(observed, seconds, policy), observed, policy),
         task_seconds=seconds,
     )
+
+
+def replicas_for(working: int, observed: Observed, policy: Policy) -> int:
+    """How many replicas the Deployment needs so that `working` of its pods work.
+
+    Pods that do not work keep their share when a Deployment is scaled (proportional scaling), so more are asked for.
+    """
+    share = observed.working_share
+    if share >= 1 or working <= 0:
+        return working
+    replicas = working
+    while replicas < max(policy.max_replicas, working) and _working_of(replicas, observed) < working:
+        replicas += 1
+    return replicas
+
+
+def ready_and_receiving(observed: Observed) -> int:
+    """Replicas that Kubernetes counts as ready, without those that receive no tasks."""
+    return max(0, (observed.replicas_ready or 0) - observed.ready_not_receiving)
+
+
+def _working_of(replicas: int, observed: Observed) -> int:
+    """Pods that work of a Deployment of so many replicas."""
+    if observed.working_share >= 1:
+        return replicas
+    surge = observed.max_surge
+    extra = math.ceil(replicas * int(surge[:-1]) / 100) if surge.endswith("%") else int(surge)
+    return min(replicas, math.floor(observed.working_share * (replicas + extra) + 1e-9))
 
 
 def in_flight_replicas(observed: Observed, policy: Policy) -> int:
@@ -61,7 +89,7 @@ def busy_replicas(observed: Observed) -> int:
 
 def _for_arrivals(observed: Observed, task_seconds: float, policy: Policy) -> int:
     load = (observed.arrivals_per_second or 0.0) * task_seconds
-    slots, there_are = policy.slots_per_replica, observed.replicas_desired or 0
+    slots, there_are = policy.slots_per_replica, _working_of(observed.replicas_desired or 0, observed)
     replicas = _ceil(load / (slots * policy.utilisation))
     if there_are and replicas > there_are and load <= there_are * slots * policy.utilisation * (1 + TOLERANCE):
         replicas = there_are
@@ -81,7 +109,7 @@ def _keeps_objective(slots: int, load: float, turns: float) -> bool:
 
 def _for_backlog(observed: Observed, task_seconds: float, policy: Policy) -> int:
     visible, slots = observed.visible or 0, policy.slots_per_replica
-    ready = observed.replicas_ready or 0
+    ready = ready_and_receiving(observed)
     budget = max(0.0, policy.wait_objective_seconds - (observed.wait_seconds or 0.0))
     busy = min(_busy_slots(observed), ready * slots)
     turns = budget / task_seconds  # of a slot, within the budget

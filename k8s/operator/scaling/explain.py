@@ -24,6 +24,8 @@ class Case:
     """What is asked for."""
     wanted: Demand | None
     """None where too little was read to reckon with."""
+    cause: str = ""
+    """Of a hold, as the pods say it."""
 
     @property
     def wanted_replicas(self) -> int:
@@ -36,7 +38,8 @@ def explain(reason: Reason, case: Case) -> str:
     if case.wanted is None or Figure.BACKLOG in case.observed.unreadable:
         return said
     lacking = f"; {_unreadable(case)}" if case.observed.unreadable and reason is not Reason.UNREADABLE else ""
-    return f"{said} ({_figures(case.observed, case.wanted)}){lacking}"
+    broken = f"; {case.observed.not_working}" if case.observed.not_working else ""
+    return f"{said} ({_figures(case.observed, case.wanted)}){broken}{lacking}"
 
 
 def _figures(observed: Observed, wanted: Demand) -> str:
@@ -77,7 +80,8 @@ def _idle(case: Case) -> str:
 def _held(why: str) -> Callable[[Case], str]:
     def said(case: Case) -> str:
         more = f", where {case.wanted_replicas} would be wanted" if case.wanted_replicas > case.replicas else ""
-        return f"held at {_count(case.replicas)}{more}: {why or _unreadable(case)}"
+        cause = f": {case.cause}" if case.cause else ""
+        return f"held at {_count(case.replicas)}{more}: {why or _unreadable(case)}{cause}"
 
     return said
 
@@ -97,5 +101,7 @@ _SENTENCES: Mapping[Reason, Callable[[Case], str]] = {
     Reason.BOUNDS: _bounds,
     Reason.UNREADABLE: _held(""),
     Reason.CRASH_LOOP: _held("the processors keep dying, see their logs"),
+    Reason.CANNOT_START: _held("no processor can start"),
+    Reason.RECEIVING_PAUSED: _held("no processor receives tasks"),
     Reason.FAILING: _held("every task fails, see the processors' logs"),
 }

@@ -132,7 +132,7 @@ class ScalingLoop:
             tell_no_processor(self.status, stage, observed)
             return
         work, poll_seconds = self.observer.work, self.tools.settings.active_poll_seconds
-        policy = policy_in_force(stage.policy(), work.slots, poll_seconds, work.starts.seconds)
+        policy = policy_in_force(stage.policy(), work.slots.of_current_revision, poll_seconds, work.starts.seconds)
         self._policy = policy
         decision = self.tools.decide(observed, policy, now)
         self._memory = decision.memory
@@ -153,7 +153,7 @@ class ScalingLoop:
 def policy_in_force(
     policy: Policy, slots: int | None, poll_seconds: float, pod_ready_seconds: float = ASSUMED_SECONDS
 ) -> Policy:
-    """What the owner asks for, with the slots that processors say they have and the time that they take to start.
+    """What the owner asks for, with the slots that the current revision has and the time that its pods take to start.
 
     A time of stabilisation below that between looks would never be seen to pass: the policy takes a gap as long as it
     for not having looked, and begins anew.

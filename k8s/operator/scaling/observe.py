@@ -4,13 +4,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.metrics import OBSERVATIONS
 from k8s.operator.resources.aws import aws_call
+from k8s.operator.scaling.faults import FaultKind, fault_of_all, faults_of
 from k8s.operator.scaling.rates import Increases
 from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, Sample, Scraped, Scraper, Target
+from k8s.operator.scaling.slots import Slots
 from k8s.operator.scaling.starts import StartTimes
 from k8s.operator.scaling.types import Figure, Memory, Observed
 from k8s.operator.stage_object import StageRef
@@ -70,8 +72,7 @@ class Work:
     arrivals: Increases = field(default_factory=lambda: Increases(ARRIVALS_WINDOW_SECONDS))
     tasks: Increases = field(default_factory=lambda: Increases(TASKS_WINDOW_SECONDS))
     looked_at: datetime | None = None
-    slots: int | None = None
-    """As the processors themselves say."""
+    slots: Slots = field(default_factory=Slots)
     starts: StartTimes = field(default_factory=StartTimes)
 
 
@@ -98,8 +99,11 @@ class Observer:
         processors = [pod for pod in pods if pod.component == PROCESSOR and not pod.terminating]
         if Figure.TASKS not in unreadable and (silent := self._silent(processors, by_pod, depth)):
             unreadable[Figure.TASKS] = silent
+        if Figure.TASKS not in unreadable:
+            self.work.slots.see(processors, by_pod, has_current_pods=workload is None or workload.has_current_pods)
         self.work.looked_at = datetime.now(UTC)
         self.work.starts.note({pod.name: pod.seconds_to_ready for pod in processors})
+        cannot_receive = _cannot_receive(processors, by_pod)
         for figure in Figure:
             OBSERVATIONS.labels(figure.value, "unreadable" if figure in unreadable else "ok").inc()
         return Observed(
@@ -112,13 +116,14 @@ class Observer:
             replicas_ready=workload.ready if workload else None,
             in_flight_by_pod={pod.name: told[pod.name] for pod in processors if pod.name in told},
             busy_unready=sum(not pod.ready and told.get(pod.name, 0) > 0 for pod in processors),
-            cannot_receive=_cannot_receive(processors, by_pod),
-            crash_looping=bool(processors) and 2 * sum(pod.stuck for pod in processors) >= len(processors),
+            cannot_receive=cannot_receive,
+            ready_not_receiving=sum(pod.ready and pod.name in cannot_receive for pod in processors),
             failing=self._is_failing(),
             succeeding=self.work.tasks.total("task_duration_seconds_count", outcome="finished") > 0,
             outlasting=self._is_outlasting(workload),
             unreadable=unreadable,
             memory=memory,
+            **_health(processors, cannot_receive, workload),
         )
 
     async def _pods(self, unreadable: dict[Figure, str]) -> list[Pod]:
@@ -146,8 +151,6 @@ class Observer:
             unreadable[Figure.TASKS] = missing
         samples = list(self._samples(pods, scraped))
         self.work.tasks.add(self.clock(), samples)
-        slots = [int(sample[("slots", ())]) for _, sample, _ in samples if ("slots", ()) in sample]
-        self.work.slots = min(slots) if slots else self.work.slots
         return {
             pod: int(sample.get(("tasks_in_process", ()), 0) + sample.get(("tasks_waiting", ()), 0))
             for pod, sample, _ in samples
@@ -194,6 +197,29 @@ class Observer:
 def _is_asked(pod: Pod) -> bool:
     """Those that are ready, and processors that are not but run: they may have tasks in hand all the same."""
     return pod.ready or (pod.component == PROCESSOR and pod.runs_since is not None and not pod.terminating)
+
+
+_FIGURES: dict[FaultKind, Callable[[str], dict[str, Any]]] = {
+    FaultKind.CRASHING: lambda _: {"crash_looping": True},
+    FaultKind.CANNOT_START: lambda cause: {"cannot_start": cause},
+    FaultKind.CANNOT_RECEIVE: lambda cause: {"receives_nothing": cause},
+}
+
+
+def _health(pods: list[Pod], cannot_receive: dict[str, str], workload: Workload | None) -> dict[str, Any]:
+    """What `Observed` says about processors that do no work."""
+    faults = faults_of(pods, cannot_receive)
+    if not faults:
+        return {}
+    if fault := fault_of_all(pods, faults):
+        return _FIGURES[fault.kind](fault.cause)
+    rolls_out = len({pod.revision for pod in pods}) > 1
+    causes = ", ".join(sorted({fault.cause for fault in faults.values()}))
+    return {
+        "working_share": 1 - len(faults) / len(pods),
+        "max_surge": workload.max_surge if workload and rolls_out else "0",
+        "not_working": f"{len(faults)} of {len(pods)} processors do not work: {causes}",
+    }
 
 
 def _cannot_receive(pods: list[Pod], scraped: dict[str, Scraped]) -> dict[str, str]:

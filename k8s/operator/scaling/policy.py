@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from k8s.operator.scaling.demand import Demand, busy_replicas, demand, in_flight_replicas
+from k8s.operator.scaling.demand import Demand, busy_replicas, demand, in_flight_replicas, replicas_for
 from k8s.operator.scaling.explain import Case, explain
 from k8s.operator.scaling.reasons import Bounds, Weighed, reason_for
 from k8s.operator.scaling.stabilise import PATIENCE, most_wanted, remember
@@ -30,7 +30,7 @@ def desired_replicas(observed: Observed, policy: Policy, now: float) -> Decision
     most = max(1, there_are) if observed.unreadable else most_in(trouble, observed, now)
     if decision.replicas <= Bounds.of(policy).clamp(most):
         return decision
-    return _held_at(most, trouble.reason, observed, policy, now, wanted)
+    return _held_at(most, trouble.reason, observed, policy, now, wanted, trouble.cause)
 
 
 def _decide(observed: Observed, policy: Policy, now: float, wanted: Demand) -> Decision:
@@ -59,7 +59,7 @@ def _in_hand(observed: Observed, policy: Policy, memory: Memory, now: float) -> 
     busy = busy_replicas(observed)
     if drain_suffices(observed, memory, now):
         busy = min(busy, most_wanted(memory, now - PATIENCE * policy.scale_in_stabilisation_seconds))
-    return max(in_flight_replicas(observed, policy), busy)
+    return replicas_for(max(in_flight_replicas(observed, policy), busy), observed, policy)
 
 
 def _hold(reason: Reason, observed: Observed, policy: Policy, now: float, wanted: Demand | None) -> Decision:
@@ -73,15 +73,22 @@ def _hold(reason: Reason, observed: Observed, policy: Policy, now: float, wanted
 
 
 def _held_at(
-    replicas: int, reason: Reason, observed: Observed, policy: Policy, now: float, wanted: Demand | None
+    replicas: int,
+    reason: Reason,
+    observed: Observed,
+    policy: Policy,
+    now: float,
+    wanted: Demand | None,
+    cause: str = "",
 ) -> Decision:
     """It counts as wanted: who saw too little has no grounds to let replicas go soon after."""
     replicas = Bounds.of(policy).clamp(replicas)
     return Decision(
         replicas=replicas,
         reason=reason,
-        message=explain(reason, Case(observed, policy, replicas, wanted)),
+        message=explain(reason, Case(observed, policy, replicas, wanted, cause)),
         hold=True,
+        cause=cause,
         memory=remember(observed, policy, now, replicas),
     )
 

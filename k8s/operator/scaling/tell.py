@@ -33,7 +33,7 @@ def tell_decision(
     message = decision.message if decision.hold else "the wait objective decides how many processors there are"
     old = status.condition(Kind.SCALING)
     was_held = old is not None and old.status is False
-    if decision.hold and old is not None and old.reason == decision.reason:
+    if decision.hold and old is not None and old.reason == decision.reason and decision.cause in old.message:
         message = old.message
     status.set(Kind.SCALING, reason, message, status=not decision.hold, generation=stage.generation)
     hold_begins_or_ends = (old is None or old.reason != reason) if decision.hold else was_held

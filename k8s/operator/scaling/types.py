@@ -20,7 +20,7 @@ class Figure(StrEnum):
     BACKLOG = "backlog"
     """`visible` and `in_flight` (SQS)."""
     REPLICAS = "replicas"
-    """`replicas_desired`, `replicas_ready`, `crash_looping` (Kubernetes)."""
+    """`replicas_desired`, `replicas_ready`, `crash_looping`, `cannot_start` (Kubernetes)."""
     ARRIVALS = "arrivals"
     """`arrivals_per_second` (ingest's pods). Unreadable when any one of them did not answer."""
     TASKS = "tasks"
@@ -78,6 +78,10 @@ class Reason(StrEnum):
     """Held: something that is needed could not be read."""
     CRASH_LOOP = "ProcessorCrashLooping"
     """Held: more of what keeps dying would not help."""
+    CANNOT_START = "ProcessorCannotStart"
+    """Held: more of what cannot start would not help."""
+    RECEIVING_PAUSED = "ReceivingPaused"
+    """Held: more of what cannot receive tasks would not help."""
     FAILING = "TasksFailing"
     """Held: more of what fails would only fail faster."""
 
@@ -89,6 +93,8 @@ class Trouble:
     reason: Reason
     seen_at: float
     """When it was last seen, which may be before it was last remembered."""
+    cause: str = ""
+    """As the pods say it, where they do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +135,20 @@ class Observed:
     cannot_receive: Mapping[str, str] = field(default_factory=dict)
     """Why a processor receives no tasks, by the name of its pod: paused, or not ready for a cause that /readyz names.
     One that has only just started is not among them."""
+    ready_not_receiving: int = 0
+    """How many of these Kubernetes counts among `replicas_ready`."""
     crash_looping: bool = False
-    """Processor pods keep dying: more of them would not help."""
+    """No revision of the processor works, since its containers ran and died again and again."""
+    cannot_start: str = ""
+    """Why no processor of any revision can start; empty while one can."""
+    receives_nothing: str = ""
+    """Why no revision of the processor receives tasks; empty while one does."""
+    working_share: float = 1.0
+    """Share of the processor's pods that work or may come to. The others are of a revision that does not, say."""
+    max_surge: str = "0"
+    """As `Workload.max_surge` while there are pods of two revisions, else 0."""
+    not_working: str = ""
+    """How many processors do not work while others do, and why; empty where all do."""
     failing: bool = False
     """Every task that ended within the last window failed, and there were enough of them to say so."""
     succeeding: bool = False
@@ -154,5 +172,7 @@ class Decision:
     """One sentence with the figures that decided, for Event, condition and log."""
     hold: bool = False
     """The replicas are kept because a decision would rest on too little, not because they are right."""
+    cause: str = ""
+    """Why more would not help, as the pods say it; it is part of `message`."""
     memory: Memory = field(default_factory=Memory)
     """For the next call."""
