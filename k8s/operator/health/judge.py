@@ -118,7 +118,9 @@ def _needed(release: Release) -> Iterator[tuple[str, str]]:
 def _of_component(seen: Seen, deployment: DeploymentState) -> list[Problem]:
     if deployment.component != PROCESSOR and deployment.replicas == 0:
         message = f"{deployment.name}: scaled to 0 replicas; to restore: kubectl scale deployment {deployment.name}"
-        return [Problem(Reason.SCALED_TO_ZERO, f"{message} -n {seen.release.namespace} --replicas=2", True)]
+        return [
+            Problem(Reason.SCALED_TO_ZERO, f"{message} -n {seen.release.namespace} --replicas=2", affects_users=True)
+        ]
     is_down = not _is_serving(seen, deployment)
     found = [
         *_of_pods(seen, deployment, is_down=is_down),
@@ -219,10 +221,9 @@ def _reported(seen: Seen, component: str) -> dict[Reason, str]:
 def _unanswered(seen: Seen, deployment: DeploymentState) -> Iterator[Problem]:
     silent = [pod for pod in seen.ready(deployment.component) if seen.answer(pod).error]
     if silent:
-        message = (
-            f"{deployment.name}: {len(silent)} of {deployment.replicas} pods do not answer the operator on port 9090"
-        )
-        yield Problem(Reason.PODS_NOT_ANSWERING, f"{message}: {seen.answer(silent[0]).error}", is_certain=False)
+        many, error = f"{len(silent)} of {deployment.replicas}", seen.answer(silent[0]).error
+        message = f"{deployment.name}: {many} pods do not answer the operator on port 9090: {error}"
+        yield Problem(Reason.PODS_NOT_ANSWERING, message, is_certain=False)
 
 
 def _of_queue(seen: Seen, found: Sequence[Problem]) -> Iterator[Problem]:
@@ -231,7 +232,8 @@ def _of_queue(seen: Seen, found: Sequence[Problem]) -> Iterator[Problem]:
     if not seen.queue_error or any(problem.reason in of_queue for problem in found):
         return
     message = f"the operator cannot read the task queue: {seen.queue_error}"
-    yield Problem(_queue_reason(seen.queue_error), message, affects_users=_queue_reason(seen.queue_error) in _GONE)
+    reason = _queue_reason(seen.queue_error)
+    yield Problem(reason, message, affects_users=reason in _GONE, is_certain=False)
 
 
 _GONE = {Reason.QUEUE_UNREACHABLE, Reason.QUEUE_MISSING}

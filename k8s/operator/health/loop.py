@@ -1,5 +1,6 @@
 """The loop that looks after a stage's health: read, judge, write, every few seconds."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -13,6 +14,9 @@ from k8s.operator.scaling.pace import together
 from k8s.operator.stage_object import StageObject
 from k8s.operator.status import StageStatus
 from k8s.operator.tools import Tools
+from services.common.errors import PermanentError, Transient
+
+logger = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 4.0
 """A problem is seen within this time, and reported within another half of it where it has to be seen twice."""
@@ -38,6 +42,7 @@ class HealthLoop:
         queue_error: Callable[[], str],
         outputs: Callable[[], Mapping[str, str] | None],
         clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._tools = tools
         self._status = status
@@ -45,6 +50,7 @@ class HealthLoop:
         self._queue_error = queue_error
         self._outputs = outputs
         self._clock = clock
+        self._today = today
         self._was_full: dict[str, int] = {}
         self._uncertain: set[tuple[str, str]] = set()
         self._changed_at = clock()
@@ -56,7 +62,7 @@ class HealthLoop:
         seen = Seen(
             release=release,
             answers=await self._tools.asker.all(release.pods),
-            now=datetime.now(UTC),
+            now=self._today(),
             was_full=self._was_full,
             queue_error=self._queue_error(),
         )
@@ -92,7 +98,10 @@ class HealthLoop:
         wanted = self._outputs()
         if wanted is None or release.objects is None or release.outputs == wanted:
             return
-        # Read anew, since the list may be older than our own writing of it.
-        _, done = await write_outputs(self._tools.kubernetes, stage.ref, dict(wanted))
+        try:  # it is read anew, since the list may be older than our own writing of it
+            _, done = await write_outputs(self._tools.kubernetes, stage.ref, dict(wanted))
+        except (Transient, PermanentError) as error:  # the next pass reports it
+            logger.warning("the outputs cannot be restored: %s", error, extra={"action": "health"})
+            return
         if done:
             await self._tools.events.normal(stage.ref, "Changed", f"{done}: it was deleted or changed")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 INGEST = "ingest"
-DEPTH_SECONDS = 4.0
+DEPTH_SECONDS = 3.0
 """For one reading of the queue: a queue that cannot be read is a problem to report within seconds."""
 ARRIVALS_WINDOW_SECONDS = 20.0
 """Long enough to see a steady trickle, short enough to follow a burst."""
