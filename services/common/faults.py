@@ -85,7 +85,8 @@ class CallFaults:
         for each in self._failing.values():
             if now - each.since < HOLD_SECONDS:
                 continue
-            found = Fault(each.fault.cause, each.fault.message, is_blocking=not each.has_worked)
+            is_blocking = each.fault.is_blocking and not each.has_worked
+            found = Fault(each.fault.cause, each.fault.message, is_blocking=is_blocking)
             if found.cause not in faults or found.is_blocking:
                 faults[found.cause] = found
         return list(faults.values())

@@ -270,7 +270,7 @@ class Momento:
             self.faults.worked(operation)  # it answered
             raise
         except MomentoUnavailable as error:
-            self.faults.failed(operation, fault_of(error, self._api_key.name, self.cache_name))
+            self.faults.failed(operation, fault_of(operation, error, self._api_key.name, self.cache_name))
             if not isinstance(error, MomentoKeyRefused):
                 raise
             # Callers share the reading, and it is limited in rate: it must outlast the deadline of any one of them.

@@ -43,6 +43,7 @@ _TRANSIENT: dict[MomentoErrorCode, type[MomentoUnavailable]] = {
     MomentoErrorCode.LIMIT_EXCEEDED_ERROR: MomentoQuotaUsedUp,
     MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED: MomentoQuotaUsedUp,
 }
+_NEEDED = frozenset({"vend", "publish"})
 _PERMANENT = frozenset(
     {
         MomentoErrorCode.INVALID_ARGUMENT_ERROR,
@@ -60,7 +61,7 @@ def from_sdk(operation: str, error: SdkException) -> MomentoUnavailable | Moment
     return _TRANSIENT.get(error.error_code, MomentoUnavailable)(message)
 
 
-def fault_of(error: MomentoUnavailable, parameter: str, cache_name: str) -> Fault:
+def fault_of(operation: str, error: MomentoUnavailable, parameter: str, cache_name: str) -> Fault:
     """Say what a failed call shows to be wrong.
 
     :param parameter: the name of the SSM parameter that holds the API key.
@@ -68,7 +69,11 @@ def fault_of(error: MomentoUnavailable, parameter: str, cache_name: str) -> Faul
     if isinstance(error, MomentoKeyRefused):
         return Fault(Cause.MOMENTO_KEY_REFUSED, f"Momento refused the API key (parameter {parameter})")
     if isinstance(error, MomentoQuotaUsedUp):
-        return Fault(Cause.MOMENTO_QUOTA, f"a quota of the Momento account is used up ({error})")
+        # Each kind of call has a quota of its own, and what is kept in the cache can be done without.
+        is_blocking = operation in _NEEDED
+        return Fault(
+            Cause.MOMENTO_QUOTA, f"a quota of the Momento account is used up ({error})", is_blocking=is_blocking
+        )
     if isinstance(error, MomentoCacheMissing):
         return Fault(Cause.MOMENTO_CACHE_MISSING, f"the Momento cache {cache_name} does not exist")
     return Fault(Cause.MOMENTO_UNREACHABLE, f"Momento is unreachable ({error})")

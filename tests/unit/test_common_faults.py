@@ -91,7 +91,7 @@ def test_one_cause_is_reported_once_and_as_the_worse(faults: CallFaults, clock: 
     ],
 )
 def test_an_error_of_momento_names_its_cause(error: MomentoUnavailable, cause: Cause, part: str) -> None:
-    fault = fault_of(error, "/a/b/momento-api-key", "dev")
+    fault = fault_of("vend", error, "/a/b/momento-api-key", "dev")
     assert fault.cause is cause
     assert part in fault.message
 
