@@ -329,8 +329,10 @@ class TestOutputs:
 class MayNotList(KubernetesInMemory):
     """As with the RBAC rules of an older chart."""
 
+    refused = "/services"
+
     async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
-        if path.endswith("/services"):
+        if path.endswith(self.refused):
             raise Refused("services is forbidden", 403)
         return await super().items(path, fresh=fresh, **query)
 
@@ -342,6 +344,16 @@ async def test_an_operator_that_may_not_list_services_judges_the_rest() -> None:
     release = await Releases(forbidden).of(scene.stage.ref, 1.0)
     assert release.objects is None
     assert sorted(release.deployments) == sorted(COMPONENTS)
+
+
+async def test_a_namespace_in_which_it_may_not_list_hides_nothing_of_the_others() -> None:
+    scene = Scene()
+    forbidden = MayNotList()
+    forbidden.objects = scene.kubernetes.objects
+    forbidden.refused = "/api/v1/namespaces/gone/services"
+    release = await Releases(forbidden, ["gone", "n"]).of(scene.stage.ref, 1.0)
+    assert release.objects is not None
+    assert "Service/dev-token" in release.objects
 
 
 async def test_many_stages_share_one_reading() -> None:

@@ -6,7 +6,7 @@ A list for each stage would cost fifty times as much with fifty stages, and a wa
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,6 +16,8 @@ from k8s.operator.stage_object import StageRef
 from k8s.operator.workloads import COMPONENT, INSTANCE, NAME
 
 R = TypeVar("R")
+Key = tuple[str, str]
+"""Namespace and release."""
 
 _RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
 _KINDS = {"services": "Service", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap"}
@@ -64,8 +66,9 @@ class Releases:
         self._clock = clock
         self._reading = asyncio.Lock()
         self._read_at = float("-inf")
-        self._releases: dict[tuple[str, str], Release] = {}
-        self._may_list = True
+        self._releases: dict[Key, Release] = {}
+        self._unlisted: set[str] = set()
+        """Namespaces in which the operator may not list the other objects; empty string for all."""
 
     async def of(self, stage: StageRef, max_age_seconds: float) -> Release:
         """The stage's release, read no longer ago than that. Raises what the Kubernetes client does."""
@@ -74,10 +77,10 @@ class Releases:
                 read_at = self._clock()
                 self._releases = await self._read()
                 self._read_at = read_at
-        nothing = Release(stage.namespace, stage.name, objects=frozenset() if self._may_list else None)
+        nothing = Release(stage.namespace, stage.name, objects=self._listed(stage.namespace, ()))
         return self._releases.get((stage.namespace, stage.name), nothing)
 
-    async def _read(self) -> dict[tuple[str, str], Release]:
+    async def _read(self) -> dict[Key, Release]:
         deployments, pods = await asyncio.gather(
             self._list("/apis/apps/v1/deployments", deployment_state),
             self._list("/api/v1/pods", pod_state, _RUNNING),
@@ -88,26 +91,21 @@ class Releases:
                 *key,
                 deployments={each.component: each for each in deployments.get(key, ())},
                 pods=tuple(pods.get(key, ())),
-                objects=None if objects is None else frozenset(objects.get(key, ())),
+                objects=self._listed(key[0], objects.get(key, ())),
                 outputs=outputs.get(key),
             )
-            for key in {*deployments, *pods, *(objects or {})}
+            for key in {*deployments, *pods, *objects}
         }
 
-    async def _objects(
-        self,
-    ) -> tuple[dict[tuple[str, str], list[str]] | None, dict[tuple[str, str], Mapping[str, str]]]:
+    def _listed(self, namespace: str, names: Iterable[str]) -> frozenset[str] | None:
+        return None if self._unlisted & {"", namespace} else frozenset(names)
+
+    async def _objects(self) -> tuple[dict[Key, list[str]], dict[Key, Mapping[str, str]]]:
         """Names of the other objects, and the outputs."""
-        outputs: dict[tuple[str, str], Mapping[str, str]] = {}
-        if not self._may_list:
-            return None, outputs
-        names: dict[tuple[str, str], list[str]] = defaultdict(list)
-        try:
-            lists = await asyncio.gather(*(self._bodies("/api/v1", plural) for plural in _KINDS))
-        except Refused:
-            # A chart of before does not permit it; deleted objects are then not noticed, everything else is.
-            self._may_list = False
-            return None, outputs
+        self._unlisted.clear()
+        names: dict[Key, list[str]] = defaultdict(list)
+        outputs: dict[Key, Mapping[str, str]] = {}
+        lists = await asyncio.gather(*(self._bodies(plural) for plural in _KINDS))
         for kind, bodies in zip(_KINDS.values(), lists, strict=True):
             for body in bodies:
                 key, name = _key(body), body["metadata"]["name"]
@@ -116,23 +114,29 @@ class Releases:
                     outputs[key] = body.get("data") or {}
         return names, outputs
 
-    async def _list(
-        self, path: str, read: Callable[[Json], R], field_selector: str = ""
-    ) -> dict[tuple[str, str], list[R]]:
+    async def _list(self, path: str, read: Callable[[Json], R], field_selector: str = "") -> dict[Key, list[R]]:
         query = {"fieldSelector": field_selector} if field_selector else {}
-        found: dict[tuple[str, str], list[R]] = defaultdict(list)
+        found: dict[Key, list[R]] = defaultdict(list)
         for body in await self._kubernetes.items(path, fresh=False, labelSelector=NAME, **query):
             found[_key(body)].append(read(body))
         return found
 
-    async def _bodies(self, api: str, plural: str) -> list[Json]:
+    async def _bodies(self, plural: str) -> list[Json]:
         """Where namespaces are given, the operator may list these kinds in them alone."""
-        paths = [f"{api}/namespaces/{name}/{plural}" for name in self._namespaces] or [f"{api}/{plural}"]
-        lists = await asyncio.gather(*(self._kubernetes.items(path, labelSelector=NAME) for path in paths))
+        lists = await asyncio.gather(*(self._in(name, plural) for name in self._namespaces or [""]))
         return [body for bodies in lists for body in bodies]
 
+    async def _in(self, namespace: str, plural: str) -> list[Json]:
+        path = f"/api/v1/namespaces/{namespace}/{plural}" if namespace else f"/api/v1/{plural}"
+        try:
+            return await self._kubernetes.items(path, labelSelector=NAME)
+        except Refused:
+            # An older chart does not permit it, and a namespace that is being deleted has lost its Role.
+            self._unlisted.add(namespace)
+            return []
 
-def _key(body: Json) -> tuple[str, str]:
+
+def _key(body: Json) -> Key:
     metadata = body["metadata"]
     return metadata.get("namespace", ""), (metadata.get("labels") or {}).get(INSTANCE, "")
 
