@@ -1,5 +1,6 @@
 """The loop around the judgement: one writer of Ready and Degraded, and Events on changes alone."""
 
+import re
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any, cast
@@ -8,7 +9,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from k8s.operator.events import Events
-from k8s.operator.health.answers import Answer, parsed
+from k8s.operator.health.answers import REASONS, Answer, parsed
 from k8s.operator.health.judge import COMPONENTS
 from k8s.operator.health.loop import HealthLoop
 from k8s.operator.health.pods import PodState
@@ -19,6 +20,8 @@ from k8s.operator.kubernetes import Json, Refused
 from k8s.operator.metrics import forget_stage
 from k8s.operator.stage_object import StageObject
 from k8s.operator.status import Condition, Kind, StageStatus
+from services.common.faults import Cause
+from tests.support.helm_charts import ROOT
 from tests.support.kubernetes_in_memory import KubernetesInMemory
 from tests.support.operator_fakes import labels
 from tests.support.seen_release import NOW, ReleaseScene, container, starting, waiting
@@ -368,7 +371,15 @@ def _other(stage: StageObject, number: int) -> Any:
     return SimpleNamespace(namespace="n", name=f"{stage.ref.name}-{number}")
 
 
+def test_every_reason_is_in_the_documents_table() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/operator.md").read_text(), re.MULTILINE)
+    assert rows[: len(Reason)] == [reason.value for reason in Reason]
+
+
 class TestAnswers:
+    def test_every_cause_that_a_service_reports_has_a_reason(self) -> None:
+        assert set(REASONS) == {cause.value for cause in Cause}
+
     def test_faults_reasons_and_warnings_are_read(self) -> None:
         body = b"""{"ready": false, "reasons": {"momento": "x"}, "warnings": {"receiving": "paused"},
             "faults": [{"cause": "queue_unreachable", "message": "SQS is unreachable", "blocking": false}]}"""
