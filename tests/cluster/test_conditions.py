@@ -68,12 +68,13 @@ def test_a_fault_is_told_with_its_cause_and_taken_back(broken: Broken, fault: Fa
         until(lambda: is_told(broken, fault), lambda: f"{fault.name}: {seen(broken)}", SECONDS)
         after = time.monotonic() - began
         shown = broken.place.kubectl("get", "stage", RELEASE, "-o", "wide")
+        described = broken.place.kubectl("describe", "stage", RELEASE).partition("Status:")[2]
     finally:
         fault.ends(broken)
     ended = time.monotonic()
     until(lambda: is_well(broken), lambda: f"{fault.name}, mended: {seen(broken)}", SECONDS)
     over = time.monotonic() - ended
-    sys.stdout.write(f"{fault.name}: told after {after:.1f} s, over after {over:.1f} s\n{shown}")
+    sys.stdout.write(f"{fault.name}: told after {after:.1f} s, over after {over:.1f} s\n{shown}{described}")
 
 
 def test_a_rolling_update_of_a_healthy_release_is_no_problem(broken: Broken) -> None:

@@ -25,7 +25,7 @@ class StageHealth:
         self._provisioning: tuple[Problem, ...] = ()
         self._running: tuple[Problem, ...] | None = None
         self._served: Verdict | None = None
-        self._is_made = False
+        self._is_made = status.dead_letter_queue_url is not None
         self._removal: Verdict | None = None
         self._posted: dict[str, float] = {}
         # With a condition from before, this is no new stage: its age is not the time that it took.
