@@ -177,6 +177,14 @@ def test_a_pod_that_says_why_it_is_not_ready_is_quoted(scene: ReleaseScene) -> N
     )  # fmt: skip
 
 
+def test_one_that_starts_is_quoted_after_ten_seconds(scene: ReleaseScene) -> None:
+    scene.answers["t1"] = Answer(reasons={"keys": "The keys of the issuer cannot be read: no answer.", "service": "x"})
+    for age, reason in ((9, "NoProblem"), (13, "PodsNotReady")):
+        scene.pods["t1"] = starting(scene.pods["t1"], age)
+        assert judged(scene)[2] == reason
+    assert judged(scene)[3] == "dev-token: 1 of 2 pods ready: The keys of the issuer cannot be read: no answer."
+
+
 def test_a_parameter_that_is_missing_is_the_cause_of_pods_that_never_get_ready(scene: ReleaseScene) -> None:
     for name in ("t1", "t2", "p1"):
         scene.pods[name] = starting(scene.pods[name])

@@ -14,6 +14,8 @@ SERVING = ("ingest", "token")
 COMPONENTS = (*SERVING, PROCESSOR)
 STARTING_SECONDS = 60.0
 """So long may a pod start before that is a problem by itself."""
+REPORTING_SECONDS = 10.0
+"""So long may a process that answers name a reason for not being ready: it has just begun to read what it needs."""
 SERVED = Verdict(status=True, reason="Ready", message="token and ingest take requests, and tasks are processed")
 
 
@@ -185,12 +187,13 @@ def _why(seen: Seen, pod: PodState) -> PodFault | None:
     for fault in answer.faults:
         if fault.is_blocking:
             return PodFault(fault.reason, fault.message)
+    said = "; ".join(text for name, text in sorted(answer.reasons.items()) if name != "service")
+    runs_for = (seen.now - pod.runs_since).total_seconds() if pod.runs_since else 0.0
+    if said and (pod.lost_readiness or runs_for > REPORTING_SECONDS):
+        return PodFault(Reason.PODS_NOT_READY, said)
     is_late = (seen.now - pod.created_at).total_seconds() > STARTING_SECONDS
     if not (pod.lost_readiness or is_late):
         return None
-    said = "; ".join(text for name, text in sorted(answer.reasons.items()) if name != "service")
-    if said:
-        return PodFault(Reason.PODS_NOT_READY, said)
     if pod.lost_readiness:
         return PodFault(Reason.PODS_NOT_READY, f"pod {pod.name} is not ready any more: kubectl describe pod {pod.name}")
     waits = f" ({pod.waits_for})" if pod.waits_for else ""

@@ -43,8 +43,8 @@ class PodState:
     created_at: datetime
     ready: bool
     terminating: bool
-    runs: bool
-    """A container of it runs, so that it can be asked."""
+    runs_since: datetime | None
+    """When its container started; None while none runs, so that it cannot be asked."""
     lost_readiness: bool
     """It was ready, and its container has run on."""
     waits_for: str
@@ -66,21 +66,24 @@ def pod_state(body: Json) -> PodState:
         created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         ready=ready,
         terminating="deletionTimestamp" in metadata,
-        runs=any("running" in each.get("state", {}) for each in status.get("containerStatuses") or []),
-        lost_readiness=not ready and _lost_readiness(conditions.get("Ready", {}), containers),
+        runs_since=(runs_since := _runs_since(status.get("containerStatuses") or [])),
+        lost_readiness=not ready and _lost_readiness(conditions.get("Ready", {}), runs_since),
         waits_for=waiting[0] if waiting else "",
         fault=None if ready else _fault(body, containers, conditions.get("PodScheduled", {})),
     )
 
 
-def _lost_readiness(condition: Json, containers: list[Json]) -> bool:
-    """While a pod starts, its condition is older than its container."""
+def _runs_since(containers: list[Json]) -> datetime | None:
     starts = [each["state"]["running"]["startedAt"] for each in containers if "running" in each.get("state", {})]
+    return max((datetime.fromisoformat(start) for start in starts), default=None)
+
+
+def _lost_readiness(condition: Json, runs_since: datetime | None) -> bool:
+    """While a pod starts, its condition is older than its container."""
     since = condition.get("lastTransitionTime")
-    if not starts or not since:
+    if runs_since is None or not since:
         return False
-    latest = max(datetime.fromisoformat(start) for start in starts)
-    return (datetime.fromisoformat(since) - latest).total_seconds() > _LATER_SECONDS
+    return (datetime.fromisoformat(since) - runs_since).total_seconds() > _LATER_SECONDS
 
 
 def _fault(body: Json, containers: list[Json], scheduled: Json) -> PodFault | None:
