@@ -43,6 +43,7 @@ class Worker:
             health,
             queue_error=lambda: self._scaling.queue_error,
             outputs=lambda: self._keeper.environment,
+            wake=self.wake,
         )
 
     @property

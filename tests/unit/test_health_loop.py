@@ -58,6 +58,7 @@ class Scene:
         self.release = ReleaseScene()
         self.outputs: Mapping[str, str] | None = None
         self.queue_error = ""
+        self.woken: list[float] = []
         self.put()
         self.stage = self.kubernetes.put_stage()
         if status:
@@ -82,6 +83,7 @@ class Scene:
             self.health,
             queue_error=lambda: self.queue_error,
             outputs=lambda: self.outputs,
+            wake=lambda: self.woken.append(self.now),
             clock=lambda: self.now,
             today=lambda: NOW,
         )
@@ -201,6 +203,19 @@ class TestTwoWriters:
         assert scene.said() == (False, False, "NoProblem")
         assert scene.condition(Kind.READY).reason == "WaitingForProcessor"
 
+    async def test_a_pass_that_failed_is_tried_again_once_aws_answers(self) -> None:
+        scene = Scene()
+        await scene.is_made(Problem("Unavailable", "sqs:GetQueueUrl: no answer"))
+        scene.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
+        for _ in range(3):
+            await scene.turn()
+        assert scene.said() == (False, True, "QueueUnreachable")
+        assert scene.woken == []
+        scene.queue_error = ""
+        for _ in range(3):
+            await scene.turn()
+        assert len(scene.woken) == 1
+
 
 class TestConfirmation:
     async def test_an_object_is_missing_when_two_readings_say_so(self) -> None:
@@ -271,6 +286,16 @@ class TestEvents:
         scene.put()
         await scene.turn()
         assert scene.kubernetes.events().count("ImagePullFailed") == 2
+
+    async def test_a_stage_that_is_ready_again_says_so_each_time_that_it_said_it_was_not(self) -> None:
+        scene = Scene()
+        await scene.is_made()
+        for replicas in (2, 0, 2, 0, 2):
+            scene.release.deployments["token"]["spec"]["replicas"] = replicas
+            scene.put()
+            await scene.turn()
+        said = [event for event in scene.kubernetes.events() if event in ("Ready", "NotReady")]
+        assert said == ["Ready", "NotReady", "Ready"]
 
     async def test_a_crash_loop_writes_once_through_all_of_its_restarts(self) -> None:
         scene = Scene()

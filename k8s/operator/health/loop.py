@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from k8s.operator.health.judge import COMPONENTS, Seen, problems, served
-from k8s.operator.health.problems import Problem
+from k8s.operator.health.problems import Problem, Reason
 from k8s.operator.health.releases import Release
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.outputs import write_outputs
@@ -20,6 +20,15 @@ logger = logging.getLogger(__name__)
 
 PERIOD_SECONDS = 4.0
 """A problem is seen within this time, and reported within another half of it where it has to be seen twice."""
+DEPENDENCIES = {
+    Reason.MOMENTO_KEY_REFUSED,
+    Reason.MOMENTO_UNREACHABLE,
+    Reason.MOMENTO_QUOTA_EXCEEDED,
+    Reason.PARAMETER_MISSING,
+    Reason.PARAMETER_UNREADABLE,
+    Reason.QUEUE_UNREACHABLE,
+}
+"""What provisioning needs, too."""
 SOON_SECONDS = 2.0
 STARTING_SECONDS = 1.0
 STARTS_FOR_SECONDS = 120.0
@@ -31,6 +40,7 @@ class HealthLoop:
 
     :param queue_error: why the operator cannot read the task queue; empty where it can.
     :param outputs: what the ConfigMap with the outputs has to say; None while that is not known.
+    :param wake: has the stage provisioned now.
     """
 
     def __init__(
@@ -41,6 +51,7 @@ class HealthLoop:
         *,
         queue_error: Callable[[], str],
         outputs: Callable[[], Mapping[str, str] | None],
+        wake: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         today: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
@@ -49,6 +60,8 @@ class HealthLoop:
         self._health = health
         self._queue_error = queue_error
         self._outputs = outputs
+        self._wake = wake
+        self._was_cut_off = False
         self._clock = clock
         self._today = today
         self._was_full: dict[str, int] = {}
@@ -71,6 +84,7 @@ class HealthLoop:
             self._changed_at = self._clock()
         await self._status.flush(self._tools.kubernetes)
         self._note_full(seen)
+        self._note_dependencies(found)
         return self._pause(release)
 
     def _confirmed(self, found: list[Problem]) -> list[Problem]:
@@ -78,6 +92,12 @@ class HealthLoop:
         uncertain = {problem.key for problem in found if not problem.is_certain}
         before, self._uncertain = self._uncertain, uncertain
         return [problem for problem in found if problem.is_certain or problem.key in before]
+
+    def _note_dependencies(self, found: list[Problem]) -> None:
+        """Once AWS and Momento work again, a pass that failed need not wait for its next turn."""
+        was, self._was_cut_off = self._was_cut_off, any(problem.reason in DEPENDENCIES for problem in found)
+        if was and not self._was_cut_off and self._health.has_failed_pass:
+            self._wake()
 
     def _note_full(self, seen: Seen) -> None:
         for component in COMPONENTS:

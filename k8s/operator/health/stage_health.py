@@ -11,7 +11,9 @@ from k8s.operator.stage_object import StageObject
 from k8s.operator.status import Kind, StageStatus
 
 EVENT_AGAIN_SECONDS = 600.0
-"""A condition that comes and goes posts one Event in this time for each of its reasons."""
+"""A problem that comes and goes posts one Event in this time for each of its reasons, and its end one where it did."""
+_FIRST = ("NotProvisioned", "NoDeployments", "WaitingForPods")
+"""Reasons of a stage that has not been ready yet."""
 _RUNTIME = {reason.value for reason in Reason}
 
 
@@ -28,8 +30,14 @@ class StageHealth:
         self._is_made = status.dead_letter_queue_url is not None
         self._removal: Verdict | None = None
         self._posted: dict[str, float] = {}
+        self._has_warned = self._has_said_not_ready = False
         # With a condition from before, this is no new stage: its age is not the time that it took.
         self._is_new = status.condition(Kind.READY) is None
+
+    @property
+    def has_failed_pass(self) -> bool:
+        """Whether the last pass could not provision the stage."""
+        return any(problem.reason != "Notices" for problem in self._provisioning)
 
     @property
     def is_ready(self) -> bool:
@@ -86,11 +94,13 @@ class StageHealth:
             if self._is_new:
                 metrics.TIME_TO_READY.observe((datetime.now(UTC) - stage.created_at).total_seconds())
             self._is_new = False
-            await self._post("Ready", self._events.normal, stage, ready.reason, ready.message)
+            if before is None or before.reason in _FIRST or self._has_said_not_ready:
+                await self._events.normal(stage.ref, ready.reason, ready.message)
+            self._has_said_not_ready = False
         elif self._removal is not None and has_changed and ready.reason not in ("Deleting", "RemovalFails"):
             await self._events.normal(stage.ref, ready.reason, ready.message)
         elif was_ready and not ready.status and self._removal is None:
-            await self._post("NotReady", self._events.warning, stage, "NotReady", ready.message)
+            self._has_said_not_ready = await self._warn(stage, "NotReady", ready.message)
         return has_changed
 
     async def _set_degraded(self, stage: StageObject) -> bool:
@@ -100,14 +110,18 @@ class StageHealth:
         )
         was_degraded = before is not None and before.status is True
         if verdict.status and has_changed:
-            await self._post(verdict.reason, self._events.warning, stage, verdict.reason, verdict.message)
-        elif was_degraded and not verdict.status:
-            await self._post("Recovered", self._events.normal, stage, "Recovered", verdict.message)
+            self._has_warned = await self._warn(stage, verdict.reason, verdict.message) or self._has_warned
+        elif was_degraded and not verdict.status and self._has_warned:
+            self._has_warned = False
+            await self._events.normal(stage.ref, "Recovered", verdict.message)
         return has_changed
 
-    async def _post(self, key: str, post: Callable[..., object], stage: StageObject, reason: str, message: str) -> None:
+    async def _warn(self, stage: StageObject, reason: str, message: str) -> bool:
+        """Post an Event, unless one of this reason was posted a short while ago. Returns whether it was posted."""
         now = self._clock()
         self._posted = {name: at for name, at in self._posted.items() if now - at < EVENT_AGAIN_SECONDS}
-        if key not in self._posted:
-            self._posted[key] = now
-            await post(stage.ref, reason, message)  # type: ignore[misc]  # either of two methods
+        if reason in self._posted:
+            return False
+        self._posted[reason] = now
+        await self._events.warning(stage.ref, reason, message)
+        return True
