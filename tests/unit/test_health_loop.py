@@ -18,6 +18,7 @@ from k8s.operator.health.releases import Releases
 from k8s.operator.health.stage_health import EVENT_AGAIN_SECONDS, StageHealth
 from k8s.operator.kubernetes import Json, Refused
 from k8s.operator.metrics import forget_stage
+from k8s.operator.outputs import FIRST_ANNOTATION, checksum
 from k8s.operator.stage_object import StageObject
 from k8s.operator.status import Condition, Kind, StageStatus
 from services.common.faults import Cause
@@ -324,6 +325,21 @@ class TestOutputs:
         del scene.kubernetes.objects["/api/v1/namespaces/n/configmaps/dev-outputs"]
         await scene.turn()
         assert scene.kubernetes.objects["/api/v1/namespaces/n/configmaps/dev-outputs"]["data"] == OUTPUTS
+
+    async def test_that_were_deleted_roll_no_pods(self) -> None:
+        scene = Scene()
+        scene.outputs, path = OUTPUTS, "/api/v1/namespaces/n/configmaps/dev-outputs"
+        del scene.kubernetes.objects[path]
+        for name in scene.release.pods:
+            del scene.kubernetes.objects[f"/api/v1/namespaces/n/pods/{name}"]
+        await scene.turn()
+        first = scene.kubernetes.objects[path]["metadata"]["annotations"][FIRST_ANNOTATION]
+        for name, pod in scene.release.pods.items():
+            scene.kubernetes.put(f"/api/v1/namespaces/n/pods/{name}", pod)
+        await scene.turn()
+        del scene.kubernetes.objects[path]
+        await scene.turn()
+        assert scene.kubernetes.objects[path]["metadata"]["annotations"][FIRST_ANNOTATION] == first == checksum(OUTPUTS)
 
     async def test_that_were_changed_by_hand_are_changed_back(self) -> None:
         scene = Scene()

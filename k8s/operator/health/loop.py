@@ -62,6 +62,7 @@ class HealthLoop:
         self._outputs = outputs
         self._wake = wake
         self._was_cut_off = False
+        self._began_with = ""
         self._clock = clock
         self._today = today
         self._was_full: dict[str, int] = {}
@@ -116,10 +117,13 @@ class HealthLoop:
     async def _restore_outputs(self, stage: StageObject, release: Release) -> None:
         """Write the ConfigMap again that somebody deleted or changed."""
         wanted = self._outputs()
-        if wanted is None or release.objects is None or release.outputs == wanted:
+        if wanted is None or release.objects is None:
+            return
+        if release.outputs == wanted:
+            self._began_with = release.first_outputs
             return
         try:  # it is read anew, since the list may be older than our own writing of it
-            _, done = await write_outputs(self._tools.kubernetes, stage.ref, dict(wanted))
+            _, done = await write_outputs(self._tools.kubernetes, stage.ref, dict(wanted), began_with=self._began_with)
         except (Transient, PermanentError) as error:  # the next pass reports it
             logger.warning("the outputs cannot be restored: %s", error, extra={"action": "health"})
             return

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from k8s.operator.health.pods import PodState, pod_state
 from k8s.operator.kubernetes import Json, Kubernetes, Refused
+from k8s.operator.outputs import FIRST_ANNOTATION
 from k8s.operator.stage_object import StageRef
 from k8s.operator.workloads import COMPONENT, INSTANCE, NAME
 
@@ -53,6 +54,8 @@ class Release:
     """Other objects as `Service/dev-token`; None where the operator may not list them."""
     outputs: Mapping[str, str] | None = None
     """Data of the ConfigMap with the outputs; None where there is none."""
+    first_outputs: str = ""
+    """What that ConfigMap says the pods began with."""
 
 
 class Releases:
@@ -92,7 +95,8 @@ class Releases:
                 deployments={each.component: each for each in deployments.get(key, ())},
                 pods=tuple(pods.get(key, ())),
                 objects=self._listed(key[0], objects.get(key, ())),
-                outputs=outputs.get(key),
+                outputs=outputs[key].get("data") or {} if key in outputs else None,
+                first_outputs=_first(outputs.get(key, {})),
             )
             for key in {*deployments, *pods, *objects}
         }
@@ -100,18 +104,18 @@ class Releases:
     def _listed(self, namespace: str, names: Iterable[str]) -> frozenset[str] | None:
         return None if self._unlisted & {"", namespace} else frozenset(names)
 
-    async def _objects(self) -> tuple[dict[Key, list[str]], dict[Key, Mapping[str, str]]]:
-        """Names of the other objects, and the outputs."""
+    async def _objects(self) -> tuple[dict[Key, list[str]], dict[Key, Json]]:
+        """Names of the other objects, and the ConfigMaps with the outputs."""
         self._unlisted.clear()
         names: dict[Key, list[str]] = defaultdict(list)
-        outputs: dict[Key, Mapping[str, str]] = {}
+        outputs: dict[Key, Json] = {}
         lists = await asyncio.gather(*(self._bodies(plural) for plural in _KINDS))
         for kind, bodies in zip(_KINDS.values(), lists, strict=True):
             for body in bodies:
                 key, name = _key(body), body["metadata"]["name"]
                 names[key].append(f"{kind}/{name}")
                 if kind == "ConfigMap" and name == key[1] + OUTPUTS:
-                    outputs[key] = body.get("data") or {}
+                    outputs[key] = body
         return names, outputs
 
     async def _list(self, path: str, read: Callable[[Json], R], field_selector: str = "") -> dict[Key, list[R]]:
@@ -134,6 +138,10 @@ class Releases:
             # An older chart does not permit it, and a namespace that is being deleted has lost its Role.
             self._unlisted.add(namespace)
             return []
+
+
+def _first(outputs: Json) -> str:
+    return str((outputs.get("metadata", {}).get("annotations") or {}).get(FIRST_ANNOTATION, ""))
 
 
 def _key(body: Json) -> Key:
