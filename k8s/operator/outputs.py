@@ -16,6 +16,7 @@ from k8s.operator.workloads import Workload, read_pods
 
 FIRST_ANNOTATION = f"{GROUP}/first-outputs"
 UNKNOWN = "unknown"
+MANAGED_BY, OPERATOR = "app.kubernetes.io/managed-by", "notification-operator"
 
 
 def environment(outputs: StageOutputs, spec: StageSpec) -> dict[str, str]:
@@ -55,7 +56,10 @@ async def write_outputs(
         await kubernetes.create(path, _config_map(stage, data, first))
         return first, f"wrote ConfigMap {stage.outputs_name}"
     owners = [owner.get("uid") for owner in found["metadata"].get("ownerReferences", [])]
-    if stage.uid not in owners:
+    if not owners and (found["metadata"].get("labels") or {}).get(MANAGED_BY) == OPERATOR:
+        # Left for a release whose Stage was deleted and is here again.
+        await kubernetes.patch(f"{path}/{stage.outputs_name}", {"metadata": {"ownerReferences": [_owner(stage)]}})
+    elif stage.uid not in owners:
         raise Conflict(
             f"ConfigMap {stage.outputs_name} is not this Stage's: remove it (one of an earlier Stage goes by itself)",
             409,
@@ -66,6 +70,17 @@ async def write_outputs(
     stale = dict.fromkeys(set(found.get("data") or {}) - set(data))
     await kubernetes.patch(f"{path}/{stage.outputs_name}", {"data": {**stale, **data}})
     return first, f"changed ConfigMap {stage.outputs_name}"
+
+
+async def release_outputs(kubernetes: Kubernetes, stage: StageRef) -> bool:
+    """Have the ConfigMap outlive its Stage. Returns whether it is this Stage's."""
+    path = f"/api/v1/namespaces/{stage.namespace}/configmaps/{stage.outputs_name}"
+    found = await kubernetes.get(path)
+    owners = found["metadata"].get("ownerReferences", []) if found else []
+    if stage.uid not in [owner.get("uid") for owner in owners]:
+        return False
+    await kubernetes.patch(path, {"metadata": {"ownerReferences": None}})
+    return True
 
 
 async def roll(
@@ -83,8 +98,8 @@ async def roll(
     return done
 
 
-def _config_map(stage: StageRef, data: dict[str, str], first: str) -> Json:
-    owner = {
+def _owner(stage: StageRef) -> Json:
+    return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "Stage",
         "name": stage.name,
@@ -93,6 +108,9 @@ def _config_map(stage: StageRef, data: dict[str, str], first: str) -> Json:
         # Pods that drain still read it; it goes when the Stage is gone.
         "blockOwnerDeletion": False,
     }
+
+
+def _config_map(stage: StageRef, data: dict[str, str], first: str) -> Json:
     return {
         "metadata": {
             "name": stage.outputs_name,
@@ -101,10 +119,10 @@ def _config_map(stage: StageRef, data: dict[str, str], first: str) -> Json:
                 "app.kubernetes.io/name": "notification-api",
                 "app.kubernetes.io/instance": stage.name,
                 "app.kubernetes.io/part-of": "notification-api",
-                "app.kubernetes.io/managed-by": "notification-operator",
+                MANAGED_BY: OPERATOR,
             },
             "annotations": {FIRST_ANNOTATION: first},
-            "ownerReferences": [owner],
+            "ownerReferences": [_owner(stage)],
         },
         "data": data,
     }

@@ -1,20 +1,23 @@
-"""One pass towards a stage's end: wait for its processors, remove what was made, see that it is gone, let go."""
+"""One pass towards a stage's end: wait for its release, remove what was made, see that it is gone, let go."""
 
 import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from k8s.operator.kubernetes import Gone
+from k8s.operator.kubernetes import Gone, Refused
 from k8s.operator.metrics import CHANGES
+from k8s.operator.outputs import release_outputs
 from k8s.operator.resources.errors import Permanent, Transient
 from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.stage_object import FINALIZER, StageObject
 from k8s.operator.tools import Tools
-from k8s.operator.workloads import PROCESSOR, read_pods, read_workloads
+from k8s.operator.workloads import read_pods, read_workloads
 
 PASS_SECONDS = 120.0
+WAITING = "WaitingForRelease"
+SMOKE_TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +37,9 @@ async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting
         return None
     spec = _spec(tools, stage)
     if stage.retains:
-        await tools.events.normal(stage.ref, "Retained", "deletionPolicy is Retain: everything stays as it is")
+        await _retain(tools, stage)
     elif spec is not None and not spec.given.everything:
-        waiting = await _processors_left(tools, stage) or await _remove(tools, stage, spec, told)
+        waiting = await _release_left(tools, stage) or await _remove(tools, stage, spec, told)
         if waiting:
             return waiting
     await _let_go(tools, stage)
@@ -50,22 +53,35 @@ def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
         return None  # names that cannot be: nothing of them was ever made
 
 
-async def _processors_left(tools: Tools, stage: StageObject) -> Waiting | None:
-    """Work under way would lose its queue; so the queue goes last."""
+async def _retain(tools: Tools, stage: StageObject) -> None:
+    """Leave everything, for a release that still runs also its outputs: its next pod would not start without them."""
+    said = "deletionPolicy is Retain: everything stays as it is"
+    if await read_workloads(tools.kubernetes, stage.ref, fresh=True):
+        # A namespace that is being deleted may have lost the Role for this, and its ConfigMaps go anyway.
+        with contextlib.suppress(Refused):
+            if await release_outputs(tools.kubernetes, stage.ref):
+                said += f". ConfigMap {stage.ref.outputs_name} stays for the release, which still runs"
+    await tools.events.normal(stage.ref, "Retained", said)
+
+
+async def _release_left(tools: Tools, stage: StageObject) -> Waiting | None:
+    """A release that still runs would lose its queue and user pool, so its Deployments and pods have to go first."""
     # Never out of the API server's cache, which may be old: under what it does not show yet, the queue would go.
-    workload = (await read_workloads(tools.kubernetes, stage.ref, fresh=True)).get(PROCESSOR)
-    pods = await read_pods(tools.kubernetes, stage.ref, PROCESSOR, fresh=True)
-    if workload is not None and workload.replicas:
+    workloads = await read_workloads(tools.kubernetes, stage.ref, fresh=True)
+    pods = await read_pods(tools.kubernetes, stage.ref, fresh=True)
+    if workloads:
+        names = ", ".join(sorted(workload.name for workload in workloads.values()))
         return Waiting(
-            "WaitingForProcessor",
-            f"Deployment {workload.name} still runs {workload.replicas} processor(s), and nothing is removed under "
-            f"them: helm uninstall {stage.ref.name}, or scale it to zero",
+            WAITING,
+            f"the release still exists, so nothing is removed (Deployments {names}): "
+            f"helm uninstall {stage.ref.name} -n {stage.ref.namespace}",
         )
-    if not pods:
+    left = [pod for pod in pods if pod.component != SMOKE_TEST]
+    if not left:
         return None
-    names = ", ".join(sorted(pod.name for pod in pods)[:3])
-    what = "finish their tasks" if all(pod.terminating for pod in pods) else "are about to stop"
-    return Waiting("WaitingForProcessor", f"{len(pods)} processor(s) {what}: {names}")
+    names = ", ".join(sorted(pod.name for pod in left)[:3])
+    what = "finish what they do" if all(pod.terminating for pod in left) else "are about to stop"
+    return Waiting(WAITING, f"{len(left)} pod(s) of the release {what}: {names}")
 
 
 async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[str]) -> Waiting | None:

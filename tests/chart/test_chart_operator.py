@@ -47,7 +47,7 @@ def test_no_right_is_a_wildcard_and_none_deletes_or_reads_secrets(namespaces: li
 
 def test_with_a_list_of_namespaces_it_writes_in_those_alone() -> None:
     objects = operator(namespaces=["a", "b"])
-    (everywhere,) = of_kind(objects, "ClusterRole")
+    everywhere = named(objects, "ClusterRole", "operators-operator")
     for rule in everywhere["rules"]:
         if rule["apiGroups"] != ["notification-api.io"]:
             assert rule["verbs"] == ["list"]
@@ -59,20 +59,22 @@ def test_there_is_one_and_the_old_one_goes_first() -> None:
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
 
-def test_its_pod_meets_the_restricted_profile() -> None:
-    ((_, spec),) = pod_specs(operator())
-    assert spec["securityContext"]["runAsNonRoot"] is True
-    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-    for container in spec["containers"]:
-        security = container["securityContext"]
-        assert security["allowPrivilegeEscalation"] is False
-        assert security["readOnlyRootFilesystem"] is True
-        assert security["capabilities"] == {"drop": ["ALL"]}
+def test_its_pods_meet_the_restricted_profile() -> None:
+    names = set()
+    for name, spec in pod_specs(operator()):
+        names.add(name)
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in spec["containers"]:
+            security = container["securityContext"]
+            assert security["allowPrivilegeEscalation"] is False
+            assert security["readOnlyRootFilesystem"] is True
+            assert security["capabilities"] == {"drop": ["ALL"]}
+    assert names == {"Deployment operator", "Job operator-uninstall-check"}
 
 
 def test_liveness_is_kopfs_own_probe() -> None:
-    ((_, spec),) = pod_specs(operator())
-    (container,) = spec["containers"]
+    (container,) = named(operator(), "Deployment", "operator")["spec"]["template"]["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert container["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "liveness"}
     assert ports == {"ops": 9090, "liveness": 9091}
@@ -81,6 +83,48 @@ def test_liveness_is_kopfs_own_probe() -> None:
 def test_a_rendering_that_cannot_ask_the_cluster_wants_its_name() -> None:
     with pytest.raises(HelmError, match="clusterName is not set"):
         render({}, chart=OPERATOR_CHART)
+
+
+CHECK = "operator-uninstall-check"
+
+
+class TestTheCheckBeforeAnUninstall:
+    def test_is_a_hook_that_ends_in_time_and_leaves_nothing_where_it_passes(self) -> None:
+        job = named(operator(), "Job", CHECK)
+        annotations = job["metadata"]["annotations"]
+        assert annotations["helm.sh/hook"] == "pre-delete"
+        assert annotations["helm.sh/hook-delete-policy"] == "before-hook-creation,hook-succeeded"
+        assert annotations["helm.sh/hook-output-log-policy"] == "hook-failed"
+        assert (job["spec"]["backoffLimit"], job["spec"]["activeDeadlineSeconds"]) == (0, 120)
+
+    def test_may_list_stages_and_nothing_else(self) -> None:
+        objects = operator()
+        role = named(objects, "ClusterRole", f"operators-{CHECK}")
+        assert role["rules"] == [{"apiGroups": ["notification-api.io"], "resources": ["stages"], "verbs": ["list"]}]
+        bound = [each for each in of_kind(objects, "ClusterRoleBinding") if each["subjects"][0]["name"] == CHECK]
+        assert [each["roleRef"]["name"] for each in bound] == [role["metadata"]["name"]]
+        assert named(objects, "Job", CHECK)["spec"]["template"]["spec"]["serviceAccountName"] == CHECK
+
+    def test_its_rights_and_its_network_policy_are_there_before_it_runs_and_go_with_the_release(self) -> None:
+        hooks = [each["kind"] for each in operator() if "helm.sh/hook" in each["metadata"].get("annotations", {})]
+        assert hooks == ["Job"]
+
+    def test_reaches_the_api_server_where_that_is(self) -> None:
+        policy = named(operator(networkPolicy={"apiServerPorts": [8443]}), "NetworkPolicy", CHECK)["spec"]
+        labels = named(operator(), "Job", CHECK)["spec"]["template"]["metadata"]["labels"]
+        assert policy["podSelector"]["matchLabels"].items() <= labels.items()
+        assert [[port["port"] for port in rule["ports"]] for rule in policy["egress"]] == [[53, 53], [443, 8443]]
+        assert "ingress" not in policy
+
+    def test_its_pods_are_not_the_operators(self) -> None:
+        objects = operator()
+        labels = named(objects, "Job", CHECK)["spec"]["template"]["metadata"]["labels"]
+        selector = named(objects, "Deployment", "operator")["spec"]["selector"]["matchLabels"]
+        assert not selector.items() <= labels.items()
+
+    def test_minds_the_namespaces_that_are_watched(self) -> None:
+        (container,) = named(operator(namespaces=["a", "b"]), "Job", CHECK)["spec"]["template"]["spec"]["containers"]
+        assert container["env"] == [{"name": "WATCH_NAMESPACES", "value": "a,b"}]
 
 
 def alerts(**values: Any) -> dict[str, Object]:

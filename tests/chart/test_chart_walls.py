@@ -79,7 +79,7 @@ BOTH: Object = {
 def test_the_emulators_ports_are_those_of_their_urls(values: Object, ports: list[int]) -> None:
     assert [each["port"] for each in policies(values)["dev-egress"]["egress"][-1]["ports"]] == ports
     named_cluster = {"clusterName": "here", **values}
-    (policy,) = of_kind(render(named_cluster, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy")
+    policy = named(render(named_cluster, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy", "operator")
     assert [each["port"] for each in policy["spec"]["egress"][-1]["ports"]] == ports
 
 

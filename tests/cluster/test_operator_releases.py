@@ -110,14 +110,38 @@ def test_a_stage_deleted_first_waits_for_its_release_and_says_so(world: Operator
     until(lambda: place.of_component("first", "processor"), "a processor")
     place.kubectl("delete", "stage", "first", "--wait=false")
     until(
-        lambda: condition(place, "first", "Ready").get("reason") == "WaitingForProcessor",
+        lambda: condition(place, "first", "Ready").get("reason") == "WaitingForRelease",
         lambda: str(conditions(place, "first")),
     )
-    assert "helm uninstall first" in condition(place, "first", "Ready")["message"]
-    assert world.account("notification-api-first")["queues"] != []
+    assert f"helm uninstall first -n {place.name}" in condition(place, "first", "Ready")["message"]
+    # Not its processors alone: token and ingest use the user pool and the queue.
+    place.kubectl("delete", "deployment", "first-processor")
+    until(
+        lambda: "(Deployments first-ingest, first-token)" in condition(place, "first", "Ready")["message"],
+        lambda: str(conditions(place, "first")),
+    )
+    made = world.account("notification-api-first")
+    assert (made["queues"], made["pools"]) == (names_of("first")["queues"], names_of("first")["pools"])
     place.helm("uninstall", "first")
     wait_gone(place, "first")
     assert world.account("notification-api-first") == NOTHING
+
+
+def test_a_retained_stage_deleted_by_mistake_is_made_anew_under_its_release(world: OperatorWorld) -> None:
+    place = world.place
+    world.install(place, "anew", deletionPolicy="Retain")
+    wait_ready(place, "anew")
+    before = place.get("configmap", "anew-outputs")["data"]
+    place.kubectl("delete", "stage", "anew", seconds=60)
+    place.kubectl("delete", "pod", "-l", "app.kubernetes.io/instance=anew,app.kubernetes.io/component=token")
+    place.kubectl("rollout", "status", "deployment/anew-token", "--timeout=90s")
+
+    place.helm("upgrade", "anew", str(STAGE_CHART), values=world.stage_values("anew", deletionPolicy="Delete"))
+    wait_ready(place, "anew")
+    assert place.get("configmap", "anew-outputs")["data"] == before
+    assert place.get("deployment", "anew-token")["metadata"]["generation"] == 1
+    uninstall(world, place, "anew")
+    until(lambda: not place.kubectl("get", "configmap", "anew-outputs", "--ignore-not-found"), "outputs gone")
 
 
 def test_outputs_that_change_roll_the_pods_and_the_first_do_not(world: OperatorWorld) -> None:

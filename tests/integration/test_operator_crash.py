@@ -18,6 +18,7 @@ WHOLE = {
     "caches": ["notification-api-dev"],
 }
 TOKEN = "/apis/apps/v1/namespaces/n/deployments/dev-token"
+POD = "/api/v1/namespaces/n/pods/token-1"
 OUTPUTS = "/api/v1/namespaces/n/configmaps/dev-outputs"
 
 
@@ -36,8 +37,15 @@ async def world(stack: MiniStack) -> AsyncIterator[KeeperWorld]:
 def apply(world: KeeperWorld) -> StageRef:
     """A Stage beside pods that have read the outputs of a release before it, so that they have to be rolled."""
     world.kubernetes.put(TOKEN, deployment("token"))
-    world.kubernetes.put("/api/v1/namespaces/n/pods/token-1", pod("token-1", "token"))
+    world.kubernetes.put(POD, pod("token-1", "token"))
     return world.kubernetes.put_stage().ref
+
+
+def uninstall(world: KeeperWorld, ref: StageRef) -> None:
+    """As Helm does: nothing of the release is left, and its Stage is being deleted."""
+    for path in (TOKEN, POD):
+        world.kubernetes.objects.pop(path, None)
+    world.kubernetes.delete(ref.path)
 
 
 def started(world: KeeperWorld, ref: StageRef) -> Keeper:
@@ -53,7 +61,7 @@ async def make(world: KeeperWorld, ref: StageRef) -> None:
 
 async def remove(world: KeeperWorld, ref: StageRef) -> None:
     if not world.kubernetes.stage(ref).is_deleting:
-        world.kubernetes.delete(ref.path)
+        uninstall(world, ref)
     assert await started(world, ref).one_pass() is None
 
 
@@ -91,14 +99,14 @@ async def test_killed_after_any_call_of_making_the_next_pass_ends_as_if_nothing_
 async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(world: KeeperWorld) -> None:
     ref = apply(world)
     await make(world, ref)
-    world.kubernetes.delete(ref.path)
+    uninstall(world, ref)
     calls = await calls_of(world, started(world, ref))
     assert calls >= 18
 
     for k in range(1, calls + 1):
         ref = apply(world)
         await make(world, ref)
-        world.kubernetes.delete(ref.path)
+        uninstall(world, ref)
         world.world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
             await started(world, ref).one_pass()
@@ -121,7 +129,7 @@ async def test_a_stage_deleted_half_made_leaves_nothing(world: KeeperWorld) -> N
         with pytest.raises(Killed):
             await started(world, ref).one_pass()
         world.world.calls.forget()
-        world.kubernetes.delete(ref.path)
+        uninstall(world, ref)
         if ref.path in world.kubernetes.objects:  # else nothing had been made yet, and no finalizer held it
             await remove(world, ref)
 

@@ -159,16 +159,74 @@ async def test_nothing_is_removed_under_a_processor(world: KeeperWorld) -> None:
     world.kubernetes.delete(keeper.ref.path)
 
     await passes(keeper)  # its pod is not there yet, and may be any moment
-    assert world.kubernetes.condition(keeper.ref, "Ready")["reason"] == "WaitingForProcessor"
+    assert world.kubernetes.condition(keeper.ref, "Ready")["reason"] == "WaitingForRelease"
     world.kubernetes.delete(f"{DEPLOYMENTS}/dev-processor")
     world.kubernetes.put(f"{PODS}/p", pod("p", terminating=True))
     await passes(keeper)
-    assert "finish their tasks: p" in world.kubernetes.condition(keeper.ref, "Ready")["message"]
+    assert "finish what they do: p" in world.kubernetes.condition(keeper.ref, "Ready")["message"]
     assert len(await world.world.queue_names()) == 2
 
     world.kubernetes.delete(f"{PODS}/p")
     await passes(keeper)
     assert await world.world.queue_names() == []
+
+
+@pytest.mark.parametrize("component", ["token", "ingest", "processor"])
+@pytest.mark.parametrize("replicas", [0, 1])
+async def test_nothing_is_removed_while_a_deployment_of_the_release_exists(
+    world: KeeperWorld, component: str, replicas: int
+) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage())
+    await keeper.one_pass()
+    world.kubernetes.put(f"{DEPLOYMENTS}/dev-{component}", deployment(component, replicas))
+    world.kubernetes.delete(keeper.ref.path)
+    await passes(keeper)
+    message = world.kubernetes.condition(keeper.ref, "Ready")["message"]
+    assert f"(Deployments dev-{component}): helm uninstall dev -n n" in message
+    assert "WaitingForRelease" in world.kubernetes.events()
+    assert len(await world.world.queue_names()) == 2
+
+    world.kubernetes.delete(f"{DEPLOYMENTS}/dev-{component}")
+    world.kubernetes.put(f"{PODS}/p", pod("p", component))
+    await passes(keeper)
+    assert len(await world.world.queue_names()) == 2
+    world.kubernetes.delete(f"{PODS}/p")
+    world.kubernetes.put(f"{PODS}/smoke", pod("smoke", "test"))
+    await passes(keeper)
+    assert not any((await world.world.everything("notification-api")).values())
+
+
+async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(world: KeeperWorld) -> None:
+    """Deleted by mistake and made anew by `helm upgrade`: no pod is rolled, and nothing was missing meanwhile."""
+    outputs = "/api/v1/namespaces/n/configmaps/dev-outputs"
+    keeper = world.keeper(world.kubernetes.put_stage(deletionPolicy="Retain"))
+    world.kubernetes.put(f"{DEPLOYMENTS}/dev-token", deployment("token"))
+    await keeper.one_pass()
+    before = world.kubernetes.objects[outputs]["data"]
+    world.kubernetes.delete(keeper.ref.path)
+    await passes(keeper)
+    assert keeper.ref.path not in world.kubernetes.objects
+    assert world.kubernetes.objects[outputs]["data"] == before
+
+    anew = world.keeper(world.kubernetes.put_stage(deletionPolicy="Delete"))
+    await anew.one_pass()
+    assert world.kubernetes.condition(anew.ref, "Provisioned")["status"] == "True"
+    assert world.kubernetes.objects[outputs]["data"] == before
+    assert "annotations" not in world.kubernetes.objects[f"{DEPLOYMENTS}/dev-token"]["metadata"]
+
+    world.kubernetes.delete(f"{DEPLOYMENTS}/dev-token")
+    world.kubernetes.delete(anew.ref.path)
+    await passes(anew)
+    assert outputs not in world.kubernetes.objects
+    assert not any((await world.world.everything("notification-api")).values())
+
+
+async def test_a_stage_that_is_retained_takes_its_outputs_along_once_its_release_is_gone(world: KeeperWorld) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage("prod"))
+    await keeper.one_pass()
+    world.kubernetes.delete(keeper.ref.path)
+    await passes(keeper)
+    assert "/api/v1/namespaces/n/configmaps/prod-outputs" not in world.kubernetes.objects
 
 
 async def test_what_an_old_list_does_not_show_is_not_taken_to_be_gone(world: KeeperWorld) -> None:
@@ -180,7 +238,7 @@ async def test_what_an_old_list_does_not_show_is_not_taken_to_be_gone(world: Kee
 
     await passes(keeper)
 
-    assert world.kubernetes.condition(keeper.ref, "Ready")["reason"] == "WaitingForProcessor"
+    assert world.kubernetes.condition(keeper.ref, "Ready")["reason"] == "WaitingForRelease"
     assert len(await world.world.queue_names()) == 2
 
 

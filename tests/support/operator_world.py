@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml  # type: ignore[import-untyped]
 
@@ -70,12 +71,20 @@ class OperatorWorld:
         :param tail: how many more are sent afterwards, one by one, and the seconds between them.
         """
         made = place.get("stage", name)["status"]["resources"]
-        arguments = [made["queueUrl"], made["cacheName"], str(count), str(seconds), *map(str, tail)]
+        # Not by the Service: the emulators' NetworkPolicy lets nothing out of their pod.
+        aws = f"http://127.0.0.1:{urlsplit(self.printed['aws']['endpointUrl']).port}"
+        arguments = [
+            aws + urlsplit(made["queueUrl"]).path,
+            made["cacheName"],
+            str(count),
+            str(seconds),
+            *map(str, tail),
+        ]
         code = f"import sys; sys.argv = ['-', *{arguments!r}]\n" + read_text("operator_burst.py")
         # In the container with memory to spare; the page's has none for two SDKs.
         told = self.home.kubectl(
             "exec", "deployment/local-emulators", "-c", "momento", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
-            f"AWS_ENDPOINT_URL={self.printed['aws']['endpointUrl']}", "AWS_DEFAULT_REGION=us-east-1",
+            f"AWS_ENDPOINT_URL={aws}", "AWS_DEFAULT_REGION=us-east-1",
             "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
             "python", "-c", code, seconds=seconds + 60,
         )  # fmt: skip
@@ -223,7 +232,10 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             **image_values(),
         }
         # First of all at the end: it would hold on to what is let go of, and its ClusterRole outlives namespaces.
-        stack.callback(home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground")
+        # Whatever Stages a failed test left, so without the check for them.
+        stack.callback(
+            home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground", "--no-hooks"
+        )
         home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
         until(
             lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),

@@ -25,12 +25,15 @@ class Pod:
 
 @dataclass
 class StageInTrouble:
-    """`lives`: seconds until each process dies. `fails`: whether every task does. Both may be mended in between."""
+    """`lives`: seconds until each process dies. `fails`: whether every task does. `cannot_start`: no process starts.
+    `is_paused`: none receives tasks. All may be mended in between."""
 
     waiting: int = 2_000
     lives: float | None = None
     is_ready_before_it_dies: bool = False
     fails: bool = False
+    cannot_start: bool = False
+    is_paused: bool = False
     task_seconds: float = 5.0
     comes_back_seconds: float = 120.0
     """A task that failed is hidden for so long, longer than the window of what ended lately."""
@@ -59,7 +62,7 @@ class StageInTrouble:
         return pod.runs_from <= self.now
 
     def _is_ready(self, pod: Pod) -> bool:
-        return self._runs(pod) and (self.lives is None or self.is_ready_before_it_dies)
+        return not self.cannot_start and self._runs(pod) and (self.lives is None or self.is_ready_before_it_dies)
 
     def _work(self) -> None:
         back = [at for at in self._hidden if at <= self.now]
@@ -72,7 +75,7 @@ class StageInTrouble:
                 self.waiting += len(pod.tasks)
                 pod.tasks.clear()
             self._end_tasks(pod)
-            if self._is_ready(pod):
+            if self._is_ready(pod) and not self.is_paused:
                 taken = min(self.waiting, self.policy.slots_per_replica - len(pod.tasks))
                 self.waiting -= taken
                 pod.tasks += [self.now + self.task_seconds] * taken
@@ -88,6 +91,7 @@ class StageInTrouble:
         lately = [well for at, well in self._ended if at > self.now - WINDOW_SECONDS]
         stuck = [pod for pod in self.pods if pod.restarts and not self._runs(pod)]
         in_hand = [len(pod.tasks) for pod in self.pods]
+        paused = [pod for pod in self.pods if self.is_paused and self._is_ready(pod)]
         return Observed(
             visible=self.waiting,
             in_flight=sum(in_hand) + len(self._hidden),
@@ -97,6 +101,10 @@ class StageInTrouble:
             replicas_ready=sum(self._is_ready(pod) for pod in self.pods),
             in_flight_by_pod={str(number): tasks for number, tasks in enumerate(in_hand)},
             crash_looping=bool(self.pods) and 2 * len(stuck) >= len(self.pods),
+            cannot_start="ImagePullBackOff" if self.cannot_start and self.pods else "",
+            cannot_receive={str(number): "key refused" for number in range(len(paused))},
+            ready_not_receiving=len(paused),
+            receives_nothing="key refused" if 2 * len(paused) > len(self.pods) else "",
             failing=len(lately) >= ENOUGH_FAILURES and not any(lately),
             succeeding=any(lately),
             outlasting=False if lately else None,

@@ -237,7 +237,7 @@ class TestAProcessorThatReceivesNothing:
         assert await self.look(self.PAUSED, {}) == {"p1": "receiving is paused"}
 
     async def test_is_named_where_it_is_not_ready(self) -> None:
-        reasons = {"queue": "The task queue cannot be used", "service": "starting"}
+        reasons = {"queue": "The task queue cannot be used", "service": "starting", "breaker": "Not tried yet."}
         assert await self.look(self.UNREADY, reasons) == {"p1": "The task queue cannot be used"}
 
     async def test_is_not_named_while_it_starts(self) -> None:

@@ -108,14 +108,14 @@ async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, turns: Turn
     worker = Worker(tools_of(kubernetes), stage)
     async with running(worker):
         await soon(lambda: turns.begun > 2)
-        cloud.waiting = Waiting("WaitingForProcessor", "one is left")
+        cloud.waiting = Waiting("WaitingForRelease", "one is left")
         kubernetes.delete(stage.ref.path)
         worker.see(kubernetes.stage(stage.ref))
         await soon(lambda: cloud.removing == 1)
         begun = turns.begun
         await soon(lambda: cloud.removing == 3)
         assert turns.begun == begun
-        assert kubernetes.condition(stage.ref, "Ready")["reason"] == "WaitingForProcessor"
+        assert kubernetes.condition(stage.ref, "Ready")["reason"] == "WaitingForRelease"
 
 
 async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud) -> None:

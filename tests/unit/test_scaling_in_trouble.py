@@ -57,3 +57,45 @@ def test_tasks_that_succeed_again_are_scaled_for_again() -> None:
     stage.run(600)
     assert stage.waiting == 0
     assert stage.replicas[-1][1] == 0
+
+
+def test_an_image_that_cannot_be_pulled_does_not_keep_what_it_was_given_from_zero() -> None:
+    stage = StageInTrouble(cannot_start=True)
+    stage.run(600)
+    assert most_after(stage, SHOWN_SECONDS) == 1
+    assert stage.reasons >= {Reason.CANNOT_START}
+    assert Reason.CRASH_LOOP not in stage.reasons
+    stage.cannot_start = False
+    stage.run(10)
+    assert stage.replicas[-1][1] == 20
+
+
+def test_an_outage_does_not_keep_what_it_was_given_from_zero_and_ends_at_once() -> None:
+    stage = StageInTrouble(is_paused=True)
+    stage.run(600)
+    assert most_after(stage, SHOWN_SECONDS) == 1
+    assert Reason.RECEIVING_PAUSED in stage.reasons
+    stage.is_paused = False
+    stage.run(4)
+    assert stage.replicas[-1][1] == 20
+
+
+def test_a_stage_that_an_outage_finds_at_work_is_not_scaled_out_for_it() -> None:
+    stage = StageInTrouble(waiting=40)
+    stage.run(10)
+    before = stage.replicas[-1][1]
+    stage.is_paused, stage.waiting = True, 2_000
+    stage.run(600)
+    assert most_after(stage, 10) <= before
+    assert stage.replicas[-1][1] == 1
+
+
+def test_in_an_outage_that_is_known_a_stage_at_zero_gets_one_replica() -> None:
+    stage = StageInTrouble(waiting=40, is_paused=True)
+    stage.run(60)
+    stage.waiting = 0
+    stage.run(200)
+    assert stage.replicas[-1][1] == 0
+    woken_at, stage.waiting = stage.now, 2_000
+    stage.run(200)
+    assert most_after(stage, woken_at) == 1

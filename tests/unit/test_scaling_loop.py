@@ -8,8 +8,10 @@ import pytest
 
 from k8s.operator.kubernetes import Refused, Unreachable
 from k8s.operator.metrics import forget_stage
+from k8s.operator.scaling.scrape import Scraped, Scraper, Target
 from k8s.operator.status import Kind
 from services.common.errors import Transient
+from tests.support.operator_fakes import pod
 from tests.support.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, LoopScene
 
 
@@ -187,3 +189,79 @@ class TestTheQueuesForAlerts:
         scene.sqs.error = Transient("away")
         await scene.turn()
         assert isnan(scene.gauge("dead_letters") or 0.0)
+
+
+class Answers(Scraper):
+    """Every pod that is asked says that it has so many slots, by the name of its pod."""
+
+    def __init__(self, **slots: float) -> None:
+        self.slots = slots
+
+    async def all(self, targets: object) -> list[Scraped]:
+        asked = [each.pod for each in targets if isinstance(each, Target)]  # type: ignore[attr-defined]
+        return [Scraped(name, {("slots", ()): self.slots[name]}) for name in asked]
+
+
+class TestAChangeOfConcurrency:
+    """312 tasks of five seconds that begin within ten: 13 replicas of 20 slots, 3 of 100."""
+
+    async def scene(self, *, before: int, after: int) -> LoopScene:
+        """Its only processor has said how many slots it has, and went; the Stage says something else since."""
+        scene = LoopScene(slotsPerReplica=before, minReplicas=1)
+        scene.deploy("processor", 1)
+        scene.kubernetes.pods = [pod("old", revision="old", ready_at="2026-01-01T00:00:04Z")]
+        scene.loop.observer.scraper = Answers(old=before)
+        await scene.turn()
+        scene.stage = scene.with_scaling(generation=2, slotsPerReplica=after)
+        return scene
+
+    async def replicas(self, scene: LoopScene) -> int:
+        scene.sqs.counts[QUEUE] = (312, 0)
+        await scene.turn()
+        decided = scene.gauge("scaling_replicas_decided")
+        assert decided is not None
+        return int(decided)
+
+    @pytest.mark.parametrize(("before", "after", "replicas"), [(20, 100, 3), (100, 20, 13)])
+    async def test_counts_from_zero_at_once(self, before: int, after: int, replicas: int) -> None:
+        scene = await self.scene(before=before, after=after)
+        scene.deploy("processor", 0)
+        scene.kubernetes.pods = []
+        assert await self.replicas(scene) == replicas
+
+    @pytest.mark.parametrize(("before", "after", "replicas"), [(20, 100, 3), (100, 20, 13)])
+    async def test_counts_for_an_operator_that_has_just_started(self, before: int, after: int, replicas: int) -> None:
+        scene = LoopScene(slotsPerReplica=after)
+        assert await self.replicas(scene) == replicas
+
+    async def test_the_pods_of_the_current_revision_win_over_the_stage(self) -> None:
+        """CONCURRENCY set by `extraEnv`, say, of which the Stage knows nothing."""
+        scene = await self.scene(before=20, after=20)
+        new = pod("new", revision="new", created="2026-01-01T00:01:00Z")
+        scene.kubernetes.pods = [pod("old", revision="old"), new]
+        scene.loop.observer.scraper = Answers(old=20, new=100)
+        scene.deploy("processor", 1)
+        assert await self.replicas(scene) == 2, "one is ready, and starts 200 of 312"
+
+    async def test_an_older_revision_has_no_say_while_the_newer_has_not_started(self) -> None:
+        scene = await self.scene(before=20, after=100)
+        new = pod("new", revision="new", created="2026-01-01T00:01:00Z", waiting="ContainerCreating")
+        scene.kubernetes.pods = [pod("old", revision="old"), new]
+        assert await self.replicas(scene) == 2, "13 with the 20 slots of the older one"
+
+
+async def test_a_hold_says_its_cause_and_changes_with_it_alone() -> None:
+    scene = LoopScene(minReplicas=1)
+    scene.deploy("processor", 1)
+    said = []
+    for image, waiting in (("x:1", 500), ("x:1", 900), ("x:2", 900)):
+        scene.kubernetes.pods = [pod("p", waiting="ImagePullBackOff", image=image)]
+        scene.sqs.counts[QUEUE] = (waiting, 0)
+        await scene.turn()
+        condition = scene.condition(Kind.SCALING)
+        assert (condition.status, condition.reason) == (False, "ProcessorCannotStart")
+        said.append(condition.message)
+        scene.now += 2
+    assert "no processor can start: ImagePullBackOff x:1" in said[0]
+    assert said[0] == said[1]
+    assert "no processor can start: ImagePullBackOff x:2" in said[2]

@@ -15,6 +15,13 @@ from tests.support.stage_at_work import seen, spread
 
 NOW = 10_000.0
 seconds = st.floats(0.01, 900.0)
+BROKEN: dict[Reason, dict[str, Any]] = {
+    Reason.CRASH_LOOP: {"crash_looping": True},
+    Reason.CANNOT_START: {"cannot_start": "ImagePullBackOff"},
+    Reason.RECEIVING_PAUSED: {"receives_nothing": "key refused"},
+    Reason.FAILING: {"failing": True},
+}
+WELL: dict[str, Any] = {"crash_looping": False, "cannot_start": "", "receives_nothing": "", "failing": False}
 
 
 @st.composite
@@ -35,7 +42,7 @@ def memories(draw: st.DrawFn) -> Memory:
     ages = sorted(draw(st.lists(st.floats(0.0, 700.0), max_size=5)), reverse=True)
     counts = sorted(draw(st.lists(st.integers(0, 100), min_size=len(ages), max_size=len(ages))), reverse=True)
     past = tuple(Recommendation(NOW - age, count) for age, count in zip(ages, counts, strict=True))
-    troubles = st.builds(Trouble, st.sampled_from([Reason.CRASH_LOOP, Reason.FAILING]), st.floats(NOW - 700, NOW))
+    troubles = st.builds(Trouble, st.sampled_from(sorted(BROKEN)), st.floats(NOW - 700, NOW))
     return Memory(recommendations=past, task_seconds=draw(st.none() | seconds), trouble=draw(st.none() | troubles))
 
 
@@ -55,6 +62,11 @@ def stages(draw: st.DrawFn) -> Observed:
         in_flight_by_pod=spread(draw(st.integers(0, in_flight)), draw(st.integers(0, ready))),
         busy_unready=draw(st.integers(0, desired - ready)),
         crash_looping=draw(st.booleans()),
+        cannot_start=draw(st.sampled_from(["", "ImagePullBackOff"])),
+        receives_nothing=draw(st.sampled_from(["", "key refused"])),
+        ready_not_receiving=draw(st.integers(0, ready)),
+        working_share=draw(st.sampled_from([1.0, 0.9, 0.5, 0.1])),
+        max_surge=draw(st.sampled_from(["0", "1", "25%"])),
         failing=draw(st.booleans()),
         succeeding=draw(st.booleans()),
         outlasting=draw(st.none() | st.booleans()),
@@ -69,7 +81,7 @@ def test_the_decision_is_within_bounds_and_says_why(observed: Observed, policy: 
     decision = desired_replicas(observed, policy, NOW)
     assert policy.min_replicas <= decision.replicas <= policy.max_replicas
     assert len(decision.message) > 10
-    assert decision.hold == (decision.reason in (Reason.UNREADABLE, Reason.CRASH_LOOP, Reason.FAILING))
+    assert decision.hold == (decision.reason in {Reason.UNREADABLE, *BROKEN})
 
 
 @settings(deadline=None, max_examples=40)
@@ -97,7 +109,7 @@ def test_who_has_waited_longer_never_gets_fewer(observed: Observed, policy: Poli
 @given(stages(), policies())
 def test_scale_in_never_goes_below_what_is_in_flight(observed: Observed, policy: Policy) -> None:
     """kedacore/keda#1663 #6719 #2901: a scale-in kills busy pods there."""
-    observed = replace(observed, crash_looping=False, failing=False, memory=replace(observed.memory, trouble=None))
+    observed = replace(observed, **WELL, memory=replace(observed.memory, trouble=None))
     packed = math.ceil((observed.in_flight or 0) / policy.slots_per_replica)
     there_are = observed.replicas_desired or 0
     assert desired_replicas(observed, policy, NOW).replicas >= min(there_are, packed, policy.max_replicas)
@@ -129,8 +141,7 @@ def test_a_figure_that_cannot_be_read_says_so(observed: Observed, policy: Policy
         replace(
             observed,
             unreadable={figure: "it timed out"},
-            crash_looping=False,
-            failing=False,
+            **WELL,
             memory=replace(observed.memory, trouble=None),
         ),
         policy,
@@ -142,10 +153,9 @@ def test_a_figure_that_cannot_be_read_says_so(observed: Observed, policy: Policy
 @settings(deadline=None, max_examples=40)
 @given(stages(), policies())
 def test_a_broken_processor_never_grows_beyond_one(observed: Observed, policy: Policy) -> None:
-    for broken in (replace(observed, crash_looping=True), replace(observed, failing=True)):
-        assert desired_replicas(broken, policy, NOW).replicas <= max(
-            1, observed.replicas_desired or 0, policy.min_replicas
-        )
+    for broken in BROKEN.values():
+        decision = desired_replicas(replace(observed, **broken), policy, NOW)
+        assert decision.replicas <= max(1, observed.replicas_desired or 0, policy.min_replicas)
 
 
 @settings(deadline=None, max_examples=40)

@@ -20,6 +20,24 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
+{{/* What runs before an uninstall. Its pods are not the operator's: neither Deployment nor PodMonitor selects them. */}}
+{{- define "operator.uninstallCheck" -}}
+{{ include "operator.name" . }}-uninstall-check
+{{- end }}
+
+{{- define "operator.uninstallCheckSelector" -}}
+app.kubernetes.io/name: notification-operator-uninstall-check
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "operator.uninstallCheckLabels" -}}
+{{ include "operator.uninstallCheckSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: notification-api
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
 {{- define "operator.image" -}}
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}

@@ -234,8 +234,9 @@ def _why_it_receives_nothing(pod: Pod, scraped: Scraped) -> str:
     is_new = pod.runs_since is None or (datetime.now(UTC) - pod.runs_since).total_seconds() < STARTING_SECONDS
     if not scraped.is_unready or is_new:
         return ""
-    # "service" says that it starts or stops.
-    return "; ".join(reason for name, reason in sorted(scraped.reasons.items()) if name != "service")
+    # "service" says that it starts or stops, "breaker" that it has not tried what something else prevents.
+    reasons = {name: reason for name, reason in sorted(scraped.reasons.items()) if name != "service"}
+    return "; ".join(reason for name, reason in reasons.items() if name != "breaker" or len(reasons) == 1)
 
 
 def _unanswered(pods: list[Pod], scraped: dict[str, Scraped]) -> str:
