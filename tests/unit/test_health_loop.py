@@ -25,7 +25,7 @@ from services.common.faults import Cause
 from tests.support.helm_charts import ROOT
 from tests.support.kubernetes_in_memory import KubernetesInMemory
 from tests.support.operator_fakes import labels
-from tests.support.seen_release import NOW, ReleaseScene, container, starting, waiting
+from tests.support.seen_release import NOW, ReleaseScene, container, lost, starting, waiting
 
 OUTPUTS = {"TASK_QUEUE_URL": "http://sqs/tasks"}
 NOTICES = (Problem("Notices", "the pool's settings differ"),)
@@ -242,6 +242,17 @@ class TestConfirmation:
         scene.put()
         await scene.turn()
         assert scene.kubernetes.events() == ["Ready"]
+
+    async def test_a_processor_that_misses_a_probe_while_it_is_busy_is_no_problem(self) -> None:
+        scene = Scene()
+        await scene.is_made()
+        await scene.turn()
+        well = scene.release.pods["p1"]
+        for pod in (lost(well), well, lost(well), well):
+            scene.release.pods["p1"] = pod
+            scene.put()
+            await scene.turn()
+            assert scene.said() == (True, False, "NoProblem")
 
     async def test_one_that_is_not_is_one(self) -> None:
         scene = Scene()

@@ -155,7 +155,9 @@ def _of_pods(seen: Seen, deployment: DeploymentState, *, is_down: bool) -> Itera
     pods, ready = seen.pods(deployment.component), seen.ready(deployment.component)
     causes = dict.fromkeys(cause for pod in pods if not pod.ready and (cause := _why(seen, pod)) is not None)
     for cause in causes:
-        yield Problem(cause.reason, f"{counts}: {cause.detail}", affects_users=is_down)
+        # A probe that fails may succeed the next time; all other causes last.
+        is_certain = cause.reason is not Reason.PODS_NOT_READY
+        yield Problem(cause.reason, f"{counts}: {cause.detail}", affects_users=is_down, is_certain=is_certain)
     if deployment.replica_failure:
         yield _refused(deployment, counts, is_down=is_down)
     elif not causes and len(ready) < deployment.replicas and _was_full(seen, deployment):
