@@ -244,6 +244,9 @@ class TestAProcessorThatReceivesNothing:
         reasons = {"queue": "the queue was not reached yet"}
         assert await self.look(self.UNREADY, reasons, runs_since="2999-01-01T00:00:00Z") == {}
 
+    async def test_is_not_named_while_it_tries_its_first_notification(self) -> None:
+        assert await self.look(self.UNREADY, {"breaker": "No notification was tried yet."}) == {}
+
     async def test_is_not_named_while_it_stops(self) -> None:
         assert await self.look(self.UNREADY, {"service": "draining: it was told to stop"}) == {}
 
@@ -301,6 +304,11 @@ class TestRevisions:
     async def test_receiving_is_paused_where_less_than_half_receive(self, paused: str, cause: str) -> None:
         observed = await self.look(*(pod(name) for name in "abcd"), paused=tuple(paused))
         assert observed.receives_nothing == cause
+
+    async def test_pods_that_start_do_not_show_that_tasks_are_received(self) -> None:
+        starting = [pod(name, waiting="ContainerCreating") for name in "bcd"]
+        observed = await self.look(pod("a"), *starting, paused=("a",))
+        assert observed.receives_nothing == "key refused"
 
 
 class TestSlots:

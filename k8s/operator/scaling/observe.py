@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.metrics import OBSERVATIONS
 from k8s.operator.resources.aws import aws_call
-from k8s.operator.scaling.faults import FaultKind, fault_of_all, faults_of
+from k8s.operator.scaling.faults import health, why_not_receiving
 from k8s.operator.scaling.rates import Increases
 from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, Sample, Scraped, Scraper, Target
 from k8s.operator.scaling.slots import Slots
@@ -29,8 +29,6 @@ ARRIVALS_WINDOW_SECONDS = 20.0
 """Long enough to see a steady trickle, short enough to follow a burst."""
 TASKS_WINDOW_SECONDS = 60.0
 FAILURES_TO_SAY_SO = 5
-STARTING_SECONDS = 10.0
-"""So long after its start a processor is expected to be not ready."""
 DRAIN_SHARE = 0.5
 """Of the grace period: what a task in hand may count on, after a pod's own stopping and with tasks held back."""
 
@@ -103,7 +101,7 @@ class Observer:
             self.work.slots.see(processors, by_pod, has_current_pods=workload is None or workload.has_current_pods)
         self.work.looked_at = datetime.now(UTC)
         self.work.starts.note({pod.name: pod.seconds_to_ready for pod in processors})
-        cannot_receive = _cannot_receive(processors, by_pod)
+        cannot_receive = why_not_receiving(processors, by_pod)
         for figure in Figure:
             OBSERVATIONS.labels(figure.value, "unreadable" if figure in unreadable else "ok").inc()
         return Observed(
@@ -123,7 +121,7 @@ class Observer:
             outlasting=self._is_outlasting(workload),
             unreadable=unreadable,
             memory=memory,
-            **_health(processors, cannot_receive, workload),
+            **health(processors, cannot_receive, workload),
         )
 
     async def _pods(self, unreadable: dict[Figure, str]) -> list[Pod]:
@@ -197,46 +195,6 @@ class Observer:
 def _is_asked(pod: Pod) -> bool:
     """Those that are ready, and processors that are not but run: they may have tasks in hand all the same."""
     return pod.ready or (pod.component == PROCESSOR and pod.runs_since is not None and not pod.terminating)
-
-
-_FIGURES: dict[FaultKind, Callable[[str], dict[str, Any]]] = {
-    FaultKind.CRASHING: lambda _: {"crash_looping": True},
-    FaultKind.CANNOT_START: lambda cause: {"cannot_start": cause},
-    FaultKind.CANNOT_RECEIVE: lambda cause: {"receives_nothing": cause},
-}
-
-
-def _health(pods: list[Pod], cannot_receive: dict[str, str], workload: Workload | None) -> dict[str, Any]:
-    """What `Observed` says about processors that do no work."""
-    faults = faults_of(pods, cannot_receive)
-    if not faults:
-        return {}
-    if fault := fault_of_all(pods, faults):
-        return _FIGURES[fault.kind](fault.cause)
-    rolls_out = len({pod.revision for pod in pods}) > 1
-    causes = ", ".join(sorted({fault.cause for fault in faults.values()}))
-    return {
-        "working_share": 1 - len(faults) / len(pods),
-        "max_surge": workload.max_surge if workload and rolls_out else "0",
-        "not_working": f"{len(faults)} of {len(pods)} processors do not work: {causes}",
-    }
-
-
-def _cannot_receive(pods: list[Pod], scraped: dict[str, Scraped]) -> dict[str, str]:
-    """Why each of those that receive no tasks does not, by pod."""
-    causes = {pod.name: _why_it_receives_nothing(pod, scraped[pod.name]) for pod in pods if pod.name in scraped}
-    return {name: cause for name, cause in causes.items() if cause}
-
-
-def _why_it_receives_nothing(pod: Pod, scraped: Scraped) -> str:
-    if scraped.is_paused:
-        return scraped.reasons.get("receiving") or "receiving is paused"
-    is_new = pod.runs_since is None or (datetime.now(UTC) - pod.runs_since).total_seconds() < STARTING_SECONDS
-    if not scraped.is_unready or is_new:
-        return ""
-    # "service" says that it starts or stops, "breaker" that it has not tried what something else prevents.
-    reasons = {name: reason for name, reason in sorted(scraped.reasons.items()) if name != "service"}
-    return "; ".join(reason for name, reason in reasons.items() if name != "breaker" or len(reasons) == 1)
 
 
 def _unanswered(pods: list[Pod], scraped: dict[str, Scraped]) -> str:
