@@ -12,6 +12,8 @@ from aiohttp import web
 from botocore.exceptions import NoRegionError
 
 from k8s.operator.handlers import register
+from k8s.operator.health.answers import Asker
+from k8s.operator.health.releases import Releases
 from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.momento_caches import MomentoCaches
 from k8s.operator.resources.aws import client_config
@@ -95,13 +97,16 @@ async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
             raise SettingsError({"AWS_DEFAULT_REGION": ["must name a region, like us-east-1"]}) from None
         except ValueError as error:  # the SDK's word for an endpoint that is no URL
             raise SettingsError({"AWS_ENDPOINT_URL": [str(error)]}) from None
+        kubernetes = await stack.enter_async_context(Kubernetes())
         yield Tools(
             settings=settings,
-            kubernetes=await stack.enter_async_context(Kubernetes()),
+            kubernetes=kubernetes,
             sqs=sqs,
             idp=idp,
             caches=await stack.enter_async_context(MomentoCaches(ssm, settings.momento_endpoint)),
             scraper=await stack.enter_async_context(Scraper()),
+            releases=Releases(kubernetes, settings.namespaces),
+            asker=await stack.enter_async_context(Asker()),
             decide=desired_replicas,
             passes=asyncio.Semaphore(settings.max_passes),
             retries=asyncio.Semaphore(settings.max_passes),

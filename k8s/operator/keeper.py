@@ -6,8 +6,11 @@ import random
 import time
 
 from k8s.operator.backoff import Backoff
+from k8s.operator.health.problems import Problem
+from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.kubernetes import Conflict, Refused, Unreachable
 from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES
+from k8s.operator.outputs import environment
 from k8s.operator.provision import hold_on_to, provision
 from k8s.operator.resources.errors import NotOurs
 from k8s.operator.resources.outputs import StageOutputs
@@ -28,7 +31,7 @@ _CANNOT_TELL = {"Unavailable", "KubernetesUnreachable", "InternalError"}
 class Keeper:
     """One a stage. `outputs` are there once it has been made; `stage` is as last read."""
 
-    def __init__(self, tools: Tools, stage: StageObject, status: StageStatus) -> None:
+    def __init__(self, tools: Tools, stage: StageObject, status: StageStatus, health: StageHealth) -> None:
         self.stage = stage
         self.outputs: StageOutputs | None = None
         self.wake = asyncio.Event()
@@ -37,6 +40,8 @@ class Keeper:
         """Held while the stage is removed, and by whoever scales it: no processor may start under a removal."""
         self._tools = tools
         self._status = status
+        self._health = health
+        self._environment: dict[str, str] | None = None
         self._backoff = Backoff()
         self._waiting = Backoff(WAITING_FIRST_SECONDS, WAITING_CAP_SECONDS)
         self._told: set[str] = set()
@@ -44,6 +49,11 @@ class Keeper:
     @property
     def ref(self) -> StageRef:
         return self.stage.ref
+
+    @property
+    def environment(self) -> dict[str, str] | None:
+        """What the ConfigMap with the outputs has to say; None before the first pass of this process."""
+        return self._environment
 
     async def one_pass(self) -> float | None:
         """Read the Stage and do what it wants. Seconds until the next pass; None when it is gone."""
@@ -91,15 +101,9 @@ class Keeper:
         generation = self.stage.generation
         message = "; ".join(made.notices) or "queue, user pool and cache are as they should be"
         self._status.set(Kind.PROVISIONED, "Provisioned", message, status=True, generation=generation)
-        degraded = self._status.set(
-            Kind.DEGRADED,
-            "Notices" if made.notices else "AsItShouldBe",
-            "; ".join(made.notices) or "nothing is wrong",
-            status=bool(made.notices),
-            generation=generation,
-        )
-        if made.notices and degraded:
-            await self._tools.events.warning(self.ref, "Notices", "; ".join(made.notices))
+        self._environment = environment(made.outputs, self.stage.stage_spec(self._tools.settings.cluster_name))
+        problems = (Problem("Notices", "; ".join(made.notices)),) if made.notices else ()
+        await self._health.provisioned(self.stage, problems, is_made=True)
         self._status.set_resources(made.outputs)
         self._status.set_observed(generation, "Retain" if self.stage.retains else "Delete")
         await self._status.flush(self._tools.kubernetes)
@@ -108,17 +112,15 @@ class Keeper:
         return self._tools.settings.resync_seconds * _jitter()
 
     async def _remove(self) -> float | None:
-        generation = self.stage.generation
         # Told once: what follows says more, and the two would take turns.
         if not self._status.is_(Kind.READY, status=False):
-            self._status.set(Kind.READY, "Deleting", "the stage is being removed", status=False, generation=generation)
+            await self._health.removing(self.stage, "Deleting", "the stage is being removed")
             await self._status.flush(self._tools.kubernetes)
         waiting = await tear_down(self._tools, self.stage, self._told)
         self._backoff.reset()
         if waiting is None:
             return None
-        if self._status.set(Kind.READY, waiting.reason, waiting.message, status=False, generation=generation):
-            await self._tools.events.normal(self.ref, waiting.reason, waiting.message)
+        await self._health.removing(self.stage, waiting.reason, waiting.message)
         await self._status.flush(self._tools.kubernetes)
         return self._waiting.next_seconds(waiting.at_least_seconds)
 
@@ -129,18 +131,14 @@ class Keeper:
         if reason == "Conflict" and pause < 1:
             return pause
         generation = self.stage.generation
-        is_new = self._status.set(Kind.DEGRADED, reason, message, status=True, generation=generation)
-        if self.stage.is_deleting:
-            self._status.set(Kind.READY, "RemovalFails", message, status=False, generation=generation)
-        else:
+        if not self.stage.is_deleting:
             # What was made may be there all the same; what was never made is not.
             status = None if self._was_made and reason in _CANNOT_TELL else False
             self._status.set(Kind.PROVISIONED, reason, message, status=status, generation=generation)
-            if not self._was_made:  # else it may run all the same, and whoever scales it says whether it does
-                self._status.set(Kind.READY, "NotProvisioned", message, status=False, generation=generation)
         try:
-            if is_new:
-                await self._tools.events.warning(self.ref, reason, message)
+            if self.stage.is_deleting:
+                await self._health.removing(self.stage, "RemovalFails", message)
+            await self._health.provisioned(self.stage, (Problem(reason, message),), is_made=self._was_made)
             await self._status.flush(self._tools.kubernetes)
         except (Unreachable, Refused) as error:
             logger.warning("the status cannot be written", extra={"action": "status", "error": str(error)})

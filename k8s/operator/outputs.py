@@ -38,8 +38,12 @@ def checksum(data: dict[str, str]) -> str:
     return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
 
-async def write_outputs(kubernetes: Kubernetes, stage: StageRef, data: dict[str, str]) -> tuple[str, str | None]:
+async def write_outputs(
+    kubernetes: Kubernetes, stage: StageRef, data: dict[str, str], *, began_with: str = ""
+) -> tuple[str, str | None]:
     """Have the ConfigMap say `data`. Returns the checksum that the pods began with (or `UNKNOWN`), and what was done.
+
+    :param began_with: that checksum, where the caller has read it before the ConfigMap was deleted.
 
     Raises `Conflict` for a ConfigMap of that name that is not this Stage's.
     """
@@ -48,7 +52,7 @@ async def write_outputs(kubernetes: Kubernetes, stage: StageRef, data: dict[str,
     if found is None:
         # Looked at before it is there: a pod that has run by now has not waited for it.
         ran_before = any(pod.has_run and not pod.terminating for pod in await read_pods(kubernetes, stage, fresh=True))
-        first = UNKNOWN if ran_before else checksum(data)
+        first = began_with or (UNKNOWN if ran_before else checksum(data))
         await kubernetes.create(path, _config_map(stage, data, first))
         return first, f"wrote ConfigMap {stage.outputs_name}"
     owners = [owner.get("uid") for owner in found["metadata"].get("ownerReferences", [])]

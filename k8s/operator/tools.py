@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from k8s.operator.events import Events
+from k8s.operator.health.answers import Asker
+from k8s.operator.health.releases import Releases
 from k8s.operator.kubernetes import Kubernetes
 from k8s.operator.momento_caches import MomentoCaches
 from k8s.operator.resources.clients import Clients
@@ -35,6 +37,8 @@ class Tools:
     idp: "CognitoIdentityProviderClient"
     caches: MomentoCaches
     scraper: Scraper
+    releases: Releases
+    asker: Asker
     decide: Decide
     passes: asyncio.Semaphore
     retries: asyncio.Semaphore

@@ -1,11 +1,15 @@
-"""One Stage looked after, from its first sight to its end: a loop that keeps it, and one that scales it."""
+"""One Stage reconciled, from its first sight to its end: a loop that provisions it, one that scales it, and one that
+watches its health."""
 
 import asyncio
 import contextlib
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from k8s.operator.backoff import Backoff
+from k8s.operator.health.loop import HealthLoop
+from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.keeper import Keeper
 from k8s.operator.metrics import DELETED, TAKEN_UP
 from k8s.operator.scaling.loop import ScalingLoop
@@ -27,11 +31,20 @@ class Worker:
 
     def __init__(self, tools: Tools, stage: StageObject) -> None:
         status = StageStatus(stage)
+        health = StageHealth(status, tools.events)
         self.seen = stage
         self._taken_up_at = time.time()
-        self._keeper = Keeper(tools, stage, status)
+        self._keeper = Keeper(tools, stage, status, health)
         observer = Observer(tools.kubernetes, tools.scraper, stage.ref)
         self._scaling = ScalingLoop(tools, status, observer)
+        self._health = HealthLoop(
+            tools,
+            status,
+            health,
+            queue_error=lambda: self._scaling.queue_error,
+            outputs=lambda: self._keeper.environment,
+            wake=self.wake,
+        )
 
     @property
     def labels(self) -> tuple[str, str]:
@@ -52,13 +65,17 @@ class Worker:
     async def run(self) -> None:
         ref = self._keeper.ref
         with log_context(stage=f"{ref.namespace}/{ref.name}"):
-            scaling = asyncio.create_task(self._scale(), name="scaling")
+            beside = [
+                asyncio.create_task(self._repeat(self._turn, "scale"), name="scaling"),
+                asyncio.create_task(self._repeat(self._health_turn, "health"), name="health"),
+            ]
             try:
                 await self._keep()
             finally:
-                scaling.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await scaling
+                for task in beside:
+                    task.cancel()
+                    with contextlib.suppress(asyncio.CancelledError):
+                        await task
 
     async def _keep(self) -> None:
         self._tell()
@@ -75,19 +92,25 @@ class Worker:
         if self.seen.deleted_at is not None:
             DELETED.labels(*self.seen.labels).set(self.seen.deleted_at.timestamp())
 
-    async def _scale(self) -> None:
+    async def _repeat(self, turn: Callable[[], Awaitable[float]], action: str) -> None:
         backoff = Backoff(1.0, SCALING_CAP_SECONDS)
         while True:
             try:
-                pause = await self._turn()
+                pause = await turn()
                 backoff.reset()
             except (Transient, PermanentError) as error:
                 pause = backoff.next_seconds()
-                logger.warning(str(error), extra={"action": "scale", "retry_seconds": round(pause, 1)})
+                logger.warning(str(error), extra={"action": action, "retry_seconds": round(pause, 1)})
             except Exception:
                 pause = backoff.next_seconds()
-                logger.exception("a look at the stage's work failed unexpectedly", extra={"action": "scale"})
+                logger.exception("a reading of the stage failed unexpectedly", extra={"action": action})
             await asyncio.sleep(pause)
+
+    async def _health_turn(self) -> float:
+        stage = self._keeper.stage
+        if stage.is_deleting or self.seen.is_deleting:
+            return NOT_YET_SECONDS
+        return await self._health.turn(stage)
 
     async def _turn(self) -> float:
         async with self._keeper.acting:

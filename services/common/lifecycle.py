@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable
 
 from services.common.background import Background
+from services.common.faults import Fault, FaultSource
 from services.common.metrics import READY
 
 logger = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Lifecycle:
         self._started = False
         self._checks: dict[str, ReadyCheck] = {}
         self._warnings: dict[str, ReadyCheck] = {}
+        self._fault_sources: list[FaultSource] = []
 
     def add_check(self, name: str, check: ReadyCheck) -> None:
         """Have /readyz ask `check`."""
@@ -36,6 +38,10 @@ class Lifecycle:
     def add_warning(self, name: str, check: ReadyCheck) -> None:
         """Have /readyz report what `check` answers without making the service unready."""
         self._warnings[name] = check
+
+    def add_faults(self, source: FaultSource) -> None:
+        """Have /readyz report the faults that `source` answers without making the service unready."""
+        self._fault_sources.append(source)
 
     def started(self) -> None:
         """Say that every part is up and the listener is open."""
@@ -54,6 +60,10 @@ class Lifecycle:
     def warnings(self) -> dict[str, str]:
         """What does not work although the service is ready, by component."""
         return {name: reason for name, check in self._warnings.items() if (reason := check())}
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the calls that the service makes."""
+        return [fault for source in self._fault_sources for fault in source()]
 
     def stop(self) -> None:
         """Ask for an orderly stop; asked again, it hurries."""

@@ -38,9 +38,16 @@ from tenacity import (
 )
 
 from services.common.background import Background
+from services.common.faults import CallFaults
 from services.common.metrics import MOMENTO_CALL_SECONDS, MOMENTO_CALLS
 from services.common.momento_clients import DRAIN_SECONDS, Clients, ClientSwitch
-from services.common.momento_errors import MomentoKeyRefused, MomentoRefused, MomentoUnavailable, from_sdk
+from services.common.momento_errors import (
+    MomentoKeyRefused,
+    MomentoRefused,
+    MomentoUnavailable,
+    fault_of,
+    from_sdk,
+)
 from services.common.momento_key import credential_provider
 from services.common.parameter import Parameter
 from services.common.settings import MomentoSettings
@@ -75,6 +82,8 @@ class Momento:
 
     def __init__(self, settings: MomentoSettings, api_key: Parameter, background: Background) -> None:
         self.cache_name = settings.cache_name
+        self.faults = CallFaults()
+        """What is wrong with the calls."""
         self._api_key = api_key
         self._background = background
         self._switch = ClientSwitch(
@@ -255,8 +264,15 @@ class Momento:
         try:
             answer = await self._invoke(operation, invoke, expected)
             outcome = "ok"
+            self.faults.worked(operation)
             return answer
-        except MomentoKeyRefused:
+        except MomentoRefused:
+            self.faults.worked(operation)  # it answered
+            raise
+        except MomentoUnavailable as error:
+            self.faults.failed(operation, fault_of(operation, error, self._api_key.name, self.cache_name))
+            if not isinstance(error, MomentoKeyRefused):
+                raise
             # Callers share the reading, and it is limited in rate: it must outlast the deadline of any one of them.
             await asyncio.shield(
                 self._background.spawn("momento-key-reread", self._api_key.refresh_now(), may_fail=True)

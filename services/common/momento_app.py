@@ -37,6 +37,8 @@ def use_momento(app: web.Application, settings: MomentoSettings, lifecycle: Life
             api_key = api_key_parameter(ssm, settings)
             gateway = Momento(settings, api_key, lifecycle.background)
             lifecycle.add_check("momento", gateway.not_ready)
+            lifecycle.add_faults(gateway.faults.current)
+            lifecycle.add_faults(api_key.faults)
             app[MOMENTO] = gateway
             KEY_AGE.set_function(api_key.age_seconds)
             async with gateway.running(), lifecycle.background.running("momento-key", api_key.run()):

@@ -44,10 +44,14 @@ async def get_livez(_request: web.Request) -> web.Response:
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Answer 200, or 503 with the reasons by component. Warnings are added where there are any."""
+    """Answer 200, or 503 with the reasons by component. Warnings and faults are added where there are any."""
     lifecycle = request.app[LIFECYCLE]
     reasons, warnings = lifecycle.not_ready(), lifecycle.warnings()
     answer = {"ready": not reasons, "reasons": reasons, **({"warnings": warnings} if warnings else {})}
+    if faults := lifecycle.faults():
+        answer["faults"] = [
+            {"cause": fault.cause, "message": fault.message, "blocking": fault.is_blocking} for fault in faults
+        ]
     return web.Response(
         status=503 if reasons else 200,
         body=orjson.dumps(answer),

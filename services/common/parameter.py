@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from services.common.errors import Transient
+from services.common.faults import Fault
 from services.common.metrics import PARAMETER_READS
-from services.common.parameter_failure import FAILURES, EmptyParameterError, cause, outcome
+from services.common.parameter_failure import FAILURES, EmptyParameterError, cause, fault_cause, outcome
 from services.common.refresh import keep_fresh
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 REFRESH_SECONDS = 300.0
 DEADLINE_SECONDS = 5.0
 # How often callers who were told that the value is wrong may have it read again.
-FORCED_REFRESH_SECONDS = 10.0
+FORCED_REFRESH_SECONDS = 5.0
 
 
 class ParameterUnavailable(Transient):
@@ -56,6 +57,7 @@ class Parameter:
         self._modified_at = math.nan
         self._changes = 0
         self._cause = "it was not read yet"
+        self._error: Exception | None = None
         self._reading = asyncio.Lock()
         self._forced_at = float("-inf")
 
@@ -80,10 +82,18 @@ class Parameter:
         """None when there is a value, else a sentence that says why not and what to do."""
         return None if self._value else f"The parameter {self.name} cannot be read: {self._cause}."
 
+    def faults(self) -> list[Fault]:
+        """The last reading's failure, if it failed; blocking while there is no value at all."""
+        if self._error is None:
+            return []
+        stale = "" if self._value is None else "; the last value read is used"
+        message = f"the parameter {self.name} cannot be read: {self._cause}{stale}"
+        return [Fault(fault_cause(self._error), message, is_blocking=self._value is None)]
+
     async def refresh_now(self) -> bool:
         """Read the value again, since somebody was told that it is wrong.
 
-        Reads at most once in 10 s; concurrent callers share one reading. Returns whether the value changed
+        Reads at most once in 5 s; concurrent callers share one reading. Returns whether the value changed
         while the caller waited; compare `value()` with the one that failed to see an earlier change.
         Fails silently: the old value stays.
         """
@@ -105,6 +115,7 @@ class Parameter:
             self._failed(error)
             return False
         PARAMETER_READS.labels("ok").inc()
+        self._error = None
         self._modified_at = modified_at
         if value != self._value:
             self._value = value
@@ -113,7 +124,7 @@ class Parameter:
         return True
 
     def _failed(self, error: Exception) -> None:
-        self._cause = cause(error)
+        self._cause, self._error = cause(error), error
         PARAMETER_READS.labels(outcome(error)).inc()
         logger.warning(
             "Parameter could not be read",

@@ -5,6 +5,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.parsers import ResponseParserError
 
 from services.common.errors import PermanentError
+from services.common.faults import Cause
 
 
 class EmptyParameterError(Exception):
@@ -63,3 +64,10 @@ def cause(error: Exception) -> str:
 def outcome(error: Exception) -> str:
     """Return the word for metrics: `unusable` where somebody has to put another value there, else `error`."""
     return "unusable" if isinstance(error, _UNUSABLE) else "error"
+
+
+def fault_cause(error: Exception) -> Cause:
+    """Whether there is no such parameter, or something else is in the way."""
+    if isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == "ParameterNotFound":
+        return Cause.PARAMETER_MISSING
+    return Cause.PARAMETER_UNREADABLE

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from services.common.batcher import BatchRefusedError
 from services.common.errors import PermanentError, Transient
+from services.common.faults import Cause, Fault
 
 
 class QueueUnavailable(Transient):
@@ -23,6 +24,10 @@ class QueueAnswerLost(QueueUnavailable):
 
 class QueueAccessDenied(QueueUnavailable):
     """We are not permitted to make this call."""
+
+
+class QueueMissing(QueueUnavailable):
+    """There is no such queue."""
 
 
 class QueueRefused(PermanentError):
@@ -53,6 +58,7 @@ RECEIPT_CODES = frozenset(
     }
 )
 _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException"})
+_MISSING_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist"})
 _TOO_LONG_CODES = frozenset({"BatchRequestTooLong", "RequestEntityTooLarge"})
 # Of a whole SendMessageBatch call: what one message's contents can cause, and no retry changes.
 _CONTENT_CODES = frozenset(
@@ -83,6 +89,8 @@ def call_error(operation: str, error: ClientError) -> Exception:
         return BatchRefusedError(_refusal(message, is_too_long=is_too_long))
     if code in _DENIED_CODES:
         return QueueAccessDenied(message)
+    if code in _MISSING_CODES:
+        return QueueMissing(message)
     # What SQS refuses it has not done; what broke inside it, or in a gateway before it, it may have.
     is_refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return QueueUnavailable(message) if is_refusal else QueueAnswerLost(message)
@@ -97,6 +105,15 @@ def entry_error(entry: Mapping[str, Any], receipt_codes: frozenset[str]) -> Exce
     if not entry.get("SenderFault"):
         return QueueUnavailable(message)
     return _refusal(message, is_too_long=_without_namespace(code) in _TOO_LONG_CODES)
+
+
+def fault_of(error: QueueUnavailable, queue_name: str) -> Fault:
+    """Say what a failed call shows to be wrong."""
+    if isinstance(error, QueueAccessDenied):
+        return Fault(Cause.QUEUE_DENIED, f"SQS denies the use of queue {queue_name} ({error})")
+    if isinstance(error, QueueMissing):
+        return Fault(Cause.QUEUE_MISSING, f"the queue {queue_name} does not exist")
+    return Fault(Cause.QUEUE_UNREACHABLE, f"SQS is unreachable ({error})")
 
 
 def _refusal(message: str, *, is_too_long: bool) -> QueueRefused:

@@ -5,7 +5,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 FIRST_RETRY_SECONDS = 0.25
-MAX_RETRY_SECONDS = 30.0
+MAX_RETRY_SECONDS = 5.0
 JITTER = 0.1
 
 

@@ -12,8 +12,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
 from services.common.batcher import BatchRefusedError
+from services.common.faults import CallFaults
 from services.common.metrics import SQS_CALLS
-from services.common.queue_errors import RECEIPT_CODES, call_error, entry_error
+from services.common.queue_errors import RECEIPT_CODES, call_error, entry_error, fault_of
 from services.common.queue_errors import MessageTooLarge as MessageTooLarge
 from services.common.queue_errors import QueueAccessDenied as QueueAccessDenied
 from services.common.queue_errors import QueueAnswerLost as QueueAnswerLost
@@ -80,6 +81,8 @@ class TaskQueue:
         self.url = url
         self.limit = QueueLimit()
         """How large its messages may be: read with `read_limit`, and learned from refusals."""
+        self.faults = CallFaults()
+        """What is wrong with the calls."""
         self._client = client
         self._may_read_limit = True
 
@@ -109,7 +112,7 @@ class TaskQueue:
         traces = [message.attributes.get(TRACEPARENT) for message in messages]
         with span("send batch", Kind.CLIENT, parent=traces[0], links=traces) as sent:
             sent.set(self._about("send", len(messages)))
-            answer = await _called(
+            answer = await self._called(
                 "send",
                 self._client.send_message_batch(QueueUrl=self.url, Entries=entries),  # type: ignore[arg-type]
             )
@@ -121,7 +124,7 @@ class TaskQueue:
         :raises QueueUnavailable: when SQS could not be asked.
         """
         started_ns = time.time_ns()
-        answer = await _called(
+        answer = await self._called(
             "receive",
             self._client.receive_message(
                 QueueUrl=self.url,
@@ -145,7 +148,7 @@ class TaskQueue:
         entries: list[Any] = [
             {"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(receipt_handles)
         ]
-        answer = await _called("delete", self._client.delete_message_batch(QueueUrl=self.url, Entries=entries))
+        answer = await self._called("delete", self._client.delete_message_batch(QueueUrl=self.url, Entries=entries))
         return _outcomes(len(entries), answer)
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[Exception | None]:
@@ -154,7 +157,7 @@ class TaskQueue:
             {"Id": str(index), "ReceiptHandle": change.receipt_handle, "VisibilityTimeout": change.seconds}
             for index, change in enumerate(changes)
         ]
-        answer = await _called(
+        answer = await self._called(
             "change-visibility",
             self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries),
         )
@@ -162,7 +165,7 @@ class TaskQueue:
 
     async def attributes(self, *names: str) -> Mapping[str, str]:
         """Return queue attributes by name."""
-        answer = await _called(
+        answer = await self._called(
             "attributes",
             self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names)),  # type: ignore[arg-type]
         )
@@ -185,10 +188,29 @@ class TaskQueue:
             self.limit.set(int(size))
         return True
 
+    async def _called(self, operation: str, call: Awaitable[R], *limit_seconds: float) -> Any:
+        try:
+            answer = await _called(operation, call, *limit_seconds)
+        except QueueUnavailable as error:
+            if operation == "attributes" and isinstance(error, QueueAccessDenied):
+                self.faults.worked(operation)  # optional: it answered
+            else:
+                self.faults.failed(operation, fault_of(error, self._name))
+            raise
+        except BatchRefusedError:
+            self.faults.worked(operation)
+            raise
+        self.faults.worked(operation)
+        return answer
+
+    @property
+    def _name(self) -> str:
+        return self.url.rpartition("/")[2]
+
     def _about(self, operation: str, count: int) -> dict[str, str | int]:
         return {
             "messaging.system": "aws_sqs",
-            "messaging.destination.name": self.url.rpartition("/")[2],
+            "messaging.destination.name": self._name,
             "messaging.operation.type": operation,
             "messaging.batch.message_count": count,
         }

@@ -27,6 +27,7 @@ from services.common.web import LIFECYCLE, web_app
 from services.ingest.body import read_payload
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
 from services.ingest.metrics import ACCEPTED, REFUSED
+from services.ingest.probe import probe
 from services.ingest.rate_limit import RateLimit
 from services.ingest.sending import Sending, refuse_too_large, send_batch, sent_again, too_large
 from services.ingest.settings import IngestSettings
@@ -62,6 +63,7 @@ async def _sender(app: web.Application) -> AsyncIterator[None]:
         queue = app[QUEUE] = TaskQueue(client, app[SETTINGS].task_queue_url)
         # Readiness asks for nothing that needs another permission than to send: reading the limit is optional.
         missing = await missing_credentials()
+        app[LIFECYCLE].add_faults(queue.faults.current)
         app[LIFECYCLE].add_check("queue", lambda: f"The task queue cannot be used: {missing}." if missing else None)
         app[SENDER] = Batcher(
             partial(send_batch, queue),
@@ -70,7 +72,8 @@ async def _sender(app: web.Application) -> AsyncIterator[None]:
             max_bytes=lambda: queue.limit.batch_bytes,
         )
         reading = keep_fresh(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
-        async with app[LIFECYCLE].background.running("queue-limit", reading):
+        background = app[LIFECYCLE].background
+        async with background.running("queue-limit", reading), background.running("queue-probe", probe(queue)):
             yield
             await app[SENDER].close()
 

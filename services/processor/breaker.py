@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 PROBE_TOPIC = "notification-api-probe"
 """No user's, whose topics are named after a `sub`. The dictionary that a probe writes has this name, too."""
 PROBE_TTL_SECONDS = 60.0
-PROBE_PAUSE_CAP_SECONDS = 10.0
+PROBE_PAUSE_CAP_SECONDS = 5.0
 NOT_YET_SECONDS = 0.1
 
 

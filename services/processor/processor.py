@@ -56,6 +56,7 @@ class Processor:
         handler: Handler,
     ) -> None:
         self._settings = settings
+        self._queue, self._letters = queue, dead_letters
         self._lifecycle = lifecycle
         self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
         self._dead_letters: Batcher[OutgoingMessage] = Batcher(
@@ -90,6 +91,8 @@ class Processor:
         self._lifecycle.add_check("queue", self._poller.not_ready)
         self._lifecycle.add_check("breaker", self._breaker.not_ready)
         self._lifecycle.add_warning("receiving", self._breaker.paused_because)
+        for source in (self._queue.faults.current, self._letters.faults.current, self._runner.faults):
+            self._lifecycle.add_faults(source)
         background = self._lifecycle.background
         async with (
             background.running("leases", self._leases.run()),

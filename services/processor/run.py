@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from functools import partial
 
 from services.common.describe import describe_error
+from services.common.faults import Cause, Fault
 from services.processor.handler import Handler, HandlerAborted
 from services.processor.metrics import ABANDONED
 from services.processor.seat import call_beside
@@ -15,6 +17,8 @@ logger = logging.getLogger(__name__)
 
 STOP_SECONDS = 3.0
 """How long a handler may take to stop after it was cancelled."""
+FAILURES_IN_A_ROW = 3
+FAILURES_FORGOTTEN_SECONDS = 600.0
 
 
 class Runner:
@@ -28,6 +32,9 @@ class Runner:
         self._limit = limit
         self._too_many = too_many
         self._abandoned: set[asyncio.Task[str]] = set()
+        self._failures = 0
+        self._failed_with = ""
+        self._failed_at = float("-inf")
 
     async def run(
         self, task: Task, limit_seconds: float, on_late_result: Callable[[str], None] = lambda _: None
@@ -38,6 +45,23 @@ class Runner:
         :raises TimeoutError: when the time limit passed.
         :raises Exception: whatever the handler raises.
         """
+        try:
+            text = await self._run(task, limit_seconds, on_late_result)
+        except Exception as error:
+            self._failures += 1
+            self._failed_with, self._failed_at = type(error).__name__, time.monotonic()
+            raise
+        self._failures = 0
+        return text
+
+    def faults(self) -> list[Fault]:
+        """Whether the last tasks all failed. Names the error's class alone: its text may hold users' data."""
+        is_old = time.monotonic() - self._failed_at > FAILURES_FORGOTTEN_SECONDS
+        if self._failures < FAILURES_IN_A_ROW or is_old:
+            return []
+        return [Fault(Cause.TASKS_FAILING, f"every task fails, the last with {self._failed_with}", is_blocking=False)]
+
+    async def _run(self, task: Task, limit_seconds: float, on_late_result: Callable[[str], None]) -> str:
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()  # `asyncio.wait` takes three times the CPU time
         work = call_beside(partial(self._call, task, over))

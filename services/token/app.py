@@ -19,6 +19,7 @@ from services.common.web import LIFECYCLE, web_app
 from services.token.history import HistoryReader
 from services.token.history_limits import ReadBudget, UserLimit
 from services.token.line import VendingLine
+from services.token.probe import probe
 from services.token.settings import TokenSettings
 from services.token.shared_tokens import SharedTokens
 from services.token.vendor import TokenVendor
@@ -56,7 +57,8 @@ async def _vendor(app: web.Application) -> AsyncIterator[None]:
         ReadBudget(history_operations),
         app[LIFECYCLE].background,
     )
-    yield
+    async with app[LIFECYCLE].background.running("momento-probe", probe(momento)):
+        yield
 
 
 async def get_token(request: web.Request) -> web.Response:

@@ -6,6 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from k8s.operator.health.answers import Asker
+from k8s.operator.health.releases import Releases
+from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.keeper import Keeper
 from k8s.operator.momento_caches import MomentoCaches
 from k8s.operator.resources.cache import CacheControl
@@ -67,7 +70,7 @@ class KeeperWorld:
 
     def keeper(self, stage: StageObject) -> Keeper:
         """As an operator that has just started would have it."""
-        return Keeper(self.tools, stage, StageStatus(stage))
+        return keeper_of(self.tools, stage)
 
 
 @asynccontextmanager
@@ -77,6 +80,12 @@ async def keeper_world(stack: MiniStack, caches: CacheControl | None = None) -> 
         clients = world.clients
         tools = tools_of(kubernetes, sqs=clients.sqs, idp=clients.idp, caches=OneMomento(caches or world.caches))
         yield KeeperWorld(world, kubernetes, tools)
+
+
+def keeper_of(tools: Tools, stage: StageObject) -> Keeper:
+    """With a status of its own."""
+    status = StageStatus(stage)
+    return Keeper(tools, stage, status, StageHealth(status, tools.events))
 
 
 def tools_of(kubernetes: KubernetesInMemory, **changes: Any) -> Tools:
@@ -89,6 +98,8 @@ def tools_of(kubernetes: KubernetesInMemory, **changes: Any) -> Tools:
         idp=nothing,
         caches=nothing,
         scraper=Scraper(),
+        releases=Releases(kubernetes),
+        asker=Asker(),
         decide=desired_replicas,
         passes=asyncio.Semaphore(2),
         retries=asyncio.Semaphore(2),

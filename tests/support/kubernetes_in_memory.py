@@ -30,7 +30,7 @@ class KubernetesInMemory(Kubernetes):
         found = [
             copy.deepcopy(body)
             for at, body in objects.items()
-            if at.startswith(f"{path}/") and wanted.items() <= body["metadata"].get("labels", {}).items()
+            if _is_in(at, path) and wanted.items() <= body["metadata"].get("labels", {}).items()
         ]
         self._record("List", path)
         return found
@@ -106,6 +106,13 @@ class KubernetesInMemory(Kubernetes):
 
     def _record(self, verb: str, path: str) -> None:
         self.calls.record(f"{verb} {path}")
+
+
+def _is_in(at: str, path: str) -> bool:
+    """Whether an object's path is of a list, of one namespace or of all."""
+    api, _, plural = path.rpartition("/")
+    parent = at.rpartition("/")[0]
+    return parent == path or (parent.startswith(f"{api}/namespaces/") and parent.endswith(f"/{plural}"))
 
 
 def merged_patch(target: Any, patch: Json) -> Json:

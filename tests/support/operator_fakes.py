@@ -11,6 +11,7 @@ class FakeKubernetes(Kubernetes):
     def __init__(self) -> None:
         self.pods: list[Json] = []
         self.deployments: list[Json] = []
+        self.others: dict[str, list[Json]] = {"services": [], "serviceaccounts": [], "configmaps": []}
         self.objects: dict[str, Json] = {}
         self.patches: list[tuple[str, Json]] = []
         self.created: list[tuple[str, Json]] = []
@@ -24,7 +25,7 @@ class FakeKubernetes(Kubernetes):
         if self.error:
             raise self.error
         wanted = dict(part.split("=", 1) for part in query.get("labelSelector", "").split(",") if "=" in part)
-        found = self.pods if path.endswith("/pods") else self.deployments
+        found = {"pods": self.pods, "deployments": self.deployments, **self.others}[path.rsplit("/", 1)[-1]]
         return [body for body in found if wanted.items() <= body["metadata"]["labels"].items()]
 
     async def get(self, path: str, **query: str) -> Json | None:

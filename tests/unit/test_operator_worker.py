@@ -7,17 +7,15 @@ from contextlib import asynccontextmanager
 import pytest
 
 from k8s.operator import keeper as keeper_module
-from k8s.operator.keeper import Keeper
 from k8s.operator.provision import Provisioned
 from k8s.operator.resources.errors import Permanent, Transient
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.stage_object import StageObject
-from k8s.operator.status import StageStatus
 from k8s.operator.teardown import Waiting
 from k8s.operator.tools import Tools
 from k8s.operator.worker import Worker
-from tests.support.keeper_world import tools_of
+from tests.support.keeper_world import keeper_of, tools_of
 from tests.support.kubernetes_in_memory import KubernetesInMemory
 from tests.support.soon import soon
 
@@ -124,7 +122,7 @@ async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud
     kubernetes = KubernetesInMemory()
     tools = tools_of(kubernetes)  # two at a time
     cloud.hanging = {"slow-1", "slow-2", "slow-3"}
-    slow = [Keeper(tools, stage, StageStatus(stage)) for stage in map(kubernetes.put_stage, sorted(cloud.hanging))]
+    slow = [keeper_of(tools, stage) for stage in map(kubernetes.put_stage, sorted(cloud.hanging))]
     cloud.answer.set()
     for keeper in slow:
         await keeper.one_pass()
@@ -134,7 +132,7 @@ async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud
 
     well = kubernetes.put_stage("well")
     async with asyncio.timeout(5):
-        await Keeper(tools, well, StageStatus(well)).one_pass()
+        await keeper_of(tools, well).one_pass()
 
     assert cloud.made == ["well"]
     assert not any(task.done() for task in hanging)
@@ -146,7 +144,7 @@ async def test_a_stage_that_is_well_again_is_counted_among_those_that_are(cloud:
     kubernetes = KubernetesInMemory()
     tools = tools_of(kubernetes, retries=asyncio.Semaphore(1))
     stage = kubernetes.put_stage()
-    keeper = Keeper(tools, stage, StageStatus(stage))
+    keeper = keeper_of(tools, stage)
     cloud.hanging = {"dev"}
     cloud.answer.set()
     await keeper.one_pass()
@@ -164,7 +162,7 @@ async def test_a_stage_replaced_by_another_of_its_name_is_gone(cloud: Cloud) -> 
     kubernetes = KubernetesInMemory()
     stage = kubernetes.put_stage()
     kubernetes.objects[stage.ref.path]["metadata"]["uid"] = "another"
-    assert await Keeper(tools_of(kubernetes), stage, StageStatus(stage)).one_pass() is None
+    assert await keeper_of(tools_of(kubernetes), stage).one_pass() is None
     assert cloud.begun == []
 
 
@@ -175,7 +173,7 @@ async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.Mo
     monkeypatch.setattr(keeper_module, "provision", broken)
     kubernetes = KubernetesInMemory()
     stage = kubernetes.put_stage()
-    assert await Keeper(tools_of(kubernetes), stage, StageStatus(stage)).one_pass() is not None
+    assert await keeper_of(tools_of(kubernetes), stage).one_pass() is not None
     degraded = kubernetes.condition(stage.ref, "Degraded")
     assert degraded["reason"] == "InternalError"
     assert "secret" not in degraded["message"]
@@ -188,7 +186,7 @@ async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(keeper_module, "provision", refused)
     kubernetes = KubernetesInMemory()
     stage = kubernetes.put_stage()
-    keeper = Keeper(tools_of(kubernetes), stage, StageStatus(stage))
+    keeper = keeper_of(tools_of(kubernetes), stage)
     for _ in range(3):
         await keeper.one_pass()
     assert kubernetes.events() == ["Refused"]

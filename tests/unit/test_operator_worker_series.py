@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from prometheus_client import REGISTRY
 
+from k8s.operator.health.releases import Releases
 from k8s.operator.kubernetes import Json, Unreachable
 from k8s.operator.metrics import forget_stage
 from k8s.operator.stages import Stages
@@ -49,6 +50,7 @@ async def operating(kubernetes: FakeKubernetes) -> AsyncIterator[Stages]:
     turns = asyncio.Semaphore()
     tools = Tools(
         settings, kubernetes, sqs=nothing, idp=nothing, caches=nothing, scraper=nothing, decide=nothing,
+        releases=Releases(kubernetes), asker=nothing,
         passes=turns, retries=turns,
     )  # fmt: skip
     background = Background(on_failure=lambda: None)

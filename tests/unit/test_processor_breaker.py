@@ -90,7 +90,7 @@ async def test_it_publishes_to_nobody_ever_less_often_until_that_works(
     world.topics.error = None
     await soon(lambda: not world.breaker.is_open)
     running.cancel()
-    assert pauses[:6] == [1.0, 2.0, 4.0, 8.0, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS]
+    assert pauses[:6] == [1.0, 2.0, 4.0, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS]
     assert set(world.topics.published) == {PROBE_TOPIC}
     assert world.closings == 2
 

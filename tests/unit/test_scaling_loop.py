@@ -5,7 +5,6 @@ from math import isnan
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 
 from k8s.operator.kubernetes import Refused, Unreachable
 from k8s.operator.metrics import forget_stage
@@ -20,10 +19,6 @@ from tests.support.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, LoopScen
 def _no_series_left() -> Iterator[None]:
     yield
     forget_stage("n", "dev")
-
-
-def times_to_ready() -> float:
-    return REGISTRY.get_sample_value("notification_api_operator_time_to_ready_seconds_count") or 0.0
 
 
 class TestAScaleThatCannotBeCarriedOut:
@@ -98,62 +93,7 @@ class TestAProcessorThatWasTakenAway:
             assert scene.gauge("scaling_messages_in_flight") == 3
 
 
-class TestReady:
-    async def test_a_stage_is_ready_when_token_and_ingest_have_pods(self) -> None:
-        scene, before = LoopScene(), times_to_ready()
-        scene.deploy("token", 1, available=False)
-        await scene.turn()
-        assert scene.condition(Kind.READY).reason == "WaitingForPods"
-        scene.deploy("token", 1)
-        await scene.turn()
-        assert scene.condition(Kind.READY).status is True
-        assert times_to_ready() == before + 1
-
-    async def test_pods_that_recover_are_no_new_stage(self) -> None:
-        scene = LoopScene()
-        await scene.turn()
-        before = times_to_ready()
-        scene.loop.look_again()
-        scene.deploy("token", 1, available=False)
-        await scene.turn()
-        assert scene.condition(Kind.READY).status is False
-        scene.deploy("token", 1)
-        await scene.turn()
-        assert scene.condition(Kind.READY).status is True
-        assert times_to_ready() == before
-
-    async def test_a_new_operator_does_not_take_an_old_stage_for_a_new_one(self) -> None:
-        scene, before = LoopScene(OLD_STATUS), times_to_ready()
-        scene.deploy("token", 1, available=False)
-        await scene.turn()
-        scene.deploy("token", 1)
-        await scene.turn()
-        assert times_to_ready() == before
-
-    async def test_a_stage_without_deployments_takes_no_tasks(self) -> None:
-        scene = LoopScene()
-        scene.kubernetes.deployments = []
-        await scene.turn()
-        ready = scene.condition(Kind.READY)
-        assert (ready.status, ready.reason, ready.message) == (
-            False, "NoDeployments", "the release has no Deployments",
-        )  # fmt: skip
-
-    async def test_nor_does_one_without_ingest(self) -> None:
-        scene = LoopScene()
-        scene.kubernetes.deployments = scene.kubernetes.deployments[:1]
-        await scene.turn()
-        assert scene.condition(Kind.READY).message == "the release has no Deployment of ingest"
-
-
 class TestHowOftenItLooks:
-    async def test_every_second_while_pods_are_on_their_way_and_seldom_once_they_may_never_come(self) -> None:
-        scene = LoopScene()
-        scene.deploy("token", 1, available=False)
-        pauses = await scene.turns(600)
-        assert set(pauses[:120]) == {1.0}
-        assert min(pauses[125:]) == 5.0
-
     async def test_a_stage_that_never_gets_ready_is_at_rest(self) -> None:
         scene = LoopScene(minReplicas=1)
         scene.deploy("token", 1, available=False)
@@ -163,14 +103,6 @@ class TestHowOftenItLooks:
         lists = scene.kubernetes.lists
         await scene.turns(300)
         assert scene.kubernetes.lists - lists <= 2 * 300 / 30
-
-    async def test_a_change_of_the_stage_begins_anew(self) -> None:
-        scene = LoopScene()
-        scene.deploy("token", 1, available=False)
-        await scene.turns(300)
-        scene.stage = scene.with_scaling(generation=2)
-        scene.loop.look_again()
-        assert await scene.turn() == 1.0
 
     async def test_a_stage_without_deployments_is_at_rest_at_once(self) -> None:
         scene = LoopScene()

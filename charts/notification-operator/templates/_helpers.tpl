@@ -73,8 +73,11 @@ be let go of, once its processors are seen to be gone. All of it is reading, and
 {{/* Needed where stages live; with a list of namespaces, in those alone. */}}
 {{- define "operator.rules" -}}
 - apiGroups: [""]
-  resources: [configmaps] # <release>-outputs
-  verbs: [get, create, patch]
+  resources: [configmaps] # <release>-outputs; list: whether those of the release exist
+  verbs: [get, list, create, patch]
+- apiGroups: [""]
+  resources: [services, serviceaccounts] # whether those of the release exist
+  verbs: [list]
 - apiGroups: [""]
   resources: [events]
   verbs: [create]

@@ -72,19 +72,19 @@ def client_config() -> AioConfig:
 
 
 @asynccontextmanager
-async def aws_call(action: str, resource: str) -> AsyncIterator[None]:
+async def aws_call(action: str, resource: str, within_seconds: float = CALL_SECONDS) -> AsyncIterator[None]:
     """Wrap one call: `action` in IAM's words (`sqs:CreateQueue`), so that a denial says what to allow.
 
-    Raises `Transient`, `NotFound` or `Permanent`, each naming action and resource; after 30 s `Transient`.
+    Raises `Transient`, `NotFound` or `Permanent`, each naming action and resource; `Transient` after `within_seconds`.
     """
     what = f"{action} on {resource}"
     try:
-        async with asyncio.timeout(CALL_SECONDS):
+        async with asyncio.timeout(within_seconds):
             yield
     except ClientError as error:
         raise translate(what, error) from error
     except TimeoutError as error:
-        raise Transient(f"{what}: no answer within {CALL_SECONDS:.0f} s") from error
+        raise Transient(f"{what}: no answer within {within_seconds:.0f} s") from error
     except (HTTPClientError, BotoConnectionError, CredentialRetrievalError, ResponseParserError) as error:
         raise Transient(f"{what}: {error}") from error
     except BotoCoreError as error:

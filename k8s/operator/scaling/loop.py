@@ -10,7 +10,6 @@ from k8s.operator.scaling.act import scale
 from k8s.operator.scaling.observe import Depth, Observer, read_depth
 from k8s.operator.scaling.pace import together
 from k8s.operator.scaling.queues import DEAD_LETTERS_SECONDS, BacklogAge, DeadLetters
-from k8s.operator.scaling.ready import Readiness
 from k8s.operator.scaling.starts import ASSUMED_SECONDS
 from k8s.operator.scaling.tell import measure, tell_decision, tell_hands_off, tell_no_processor
 from k8s.operator.scaling.types import Decision, Memory, Observed, Policy
@@ -22,8 +21,6 @@ from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)
 
-STARTING_SECONDS = 1.0
-"""Between looks at a stage whose pods are on their way."""
 STARTS_FOR_SECONDS = 120.0
 """So long after a change pods are taken to be on their way; what is not ready by then may never be."""
 AT_REST_SECONDS = 30.0
@@ -48,14 +45,18 @@ class ScalingLoop:
     _generation: int | None = None
     _at_rest: bool = False
     _policy: Policy | None = None
+    _queue_error: str = ""
 
-    def __post_init__(self) -> None:
-        self._readiness = Readiness(self.status)
+    @property
+    def queue_error(self) -> str:
+        """Why the queue could not be read the last time; empty where it could, or was not."""
+        return self._queue_error
 
     async def turn(self, stage: StageObject, queue_url: str) -> float:
         """One look, and what follows from it. Seconds until the next. Raises what Kubernetes' client does."""
         operated = stage.engine == "operator"
         depth, why_not = await self._depth(queue_url) if operated else (None, "")
+        self._queue_error = why_not
         now = self.clock()
         if stage.generation != self._generation:
             self._generation, self._changed_at = stage.generation, now
@@ -77,20 +78,11 @@ class ScalingLoop:
         self._at_rest = False
 
     def _pause(self) -> float:
-        if self._is_starting(self.clock()):
-            return STARTING_SECONDS
         settings = self.tools.settings
         return together(settings.idle_poll_seconds, self.clock()) if self._at_rest else settings.active_poll_seconds
 
-    def _is_starting(self, now: float) -> bool:
-        """Whether pods are awaited. A stage without Deployments waits for nothing."""
-        awaited = bool(self._workloads) and not self._readiness.is_ready
-        return awaited and now - self._changed_at < STARTS_FOR_SECONDS
-
     def _has_settled(self, now: float, *, operated: bool) -> bool:
         """Whether nothing is left to be decided or soon to be told, if there is no work."""
-        if self._is_starting(now):
-            return False
         processor = self._workloads.get(PROCESSOR)
         if processor is None or not operated:
             return True
@@ -113,8 +105,6 @@ class ScalingLoop:
         try:
             self._workloads = await read_workloads(self.tools.kubernetes, stage.ref)
             self._read_at = now
-            if await self._readiness.tell(stage, self._workloads, self.tools.events):
-                self._changed_at = now
             if stage.engine == "operator":
                 await self._scale(stage, depth, why_not, now)
         except (Transient, PermanentError) as error:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 INGEST = "ingest"
+DEPTH_SECONDS = 3.0
+"""For one reading of the queue: a queue that cannot be read is a problem to report within seconds."""
 ARRIVALS_WINDOW_SECONDS = 20.0
 """Long enough to see a steady trickle, short enough to follow a burst."""
 TASKS_WINDOW_SECONDS = 60.0
@@ -45,7 +47,7 @@ class Depth:
 
 async def read_depth(sqs: "SQSClient", queue_url: str) -> Depth:
     """Ask SQS; costs one request. Raises `Transient` or `Permanent`."""
-    async with aws_call("sqs:GetQueueAttributes", queue_url):
+    async with aws_call("sqs:GetQueueAttributes", queue_url, DEPTH_SECONDS):
         answer = await sqs.get_queue_attributes(
             QueueUrl=queue_url,
             AttributeNames=[

@@ -1,0 +1,145 @@
+"""A pod's state as Kubernetes reports it, and why it is not ready where that is known."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from k8s.operator.health.problems import Reason
+from k8s.operator.kubernetes import Json
+from k8s.operator.workloads import COMPONENT
+
+_IMAGE = {"ErrImagePull", "ImagePullBackOff"}
+"""They take turns for one and the same cause."""
+_IMAGE_OTHER = {"ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable"}
+_CANNOT_START = {
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "PreCreateHookError",
+    "PreStartHookError",
+    "PostStartHookError",
+    "RunContainerError",
+    "StartError",
+}
+_LATER_SECONDS = 1.0
+"""Kubernetes writes whole seconds."""
+MAX_DETAIL_CHARACTERS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class PodFault:
+    """Why a pod is not ready."""
+
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodState:
+    """One pod."""
+
+    name: str
+    component: str
+    ip: str | None
+    created_at: datetime
+    ready: bool
+    terminating: bool
+    runs_since: datetime | None
+    """When its container started; None while none runs, so that it cannot be asked."""
+    lost_readiness: bool
+    """It was ready, and its container has run on."""
+    waits_for: str
+    """What its container waits for, such as ContainerCreating; empty where it runs."""
+    fault: PodFault | None
+
+
+def pod_state(body: Json) -> PodState:
+    """Read a pod."""
+    metadata, status = body["metadata"], body.get("status", {})
+    containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
+    conditions = {each["type"]: each for each in status.get("conditions") or []}
+    ready = conditions.get("Ready", {}).get("status") == "True"
+    waiting = [each["state"]["waiting"].get("reason", "") for each in containers if _waiting(each)]
+    return PodState(
+        name=metadata["name"],
+        component=(metadata.get("labels") or {}).get(COMPONENT, ""),
+        ip=status.get("podIP"),
+        created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
+        ready=ready,
+        terminating="deletionTimestamp" in metadata,
+        runs_since=(runs_since := _runs_since(status.get("containerStatuses") or [])),
+        lost_readiness=not ready and _lost_readiness(conditions.get("Ready", {}), runs_since),
+        waits_for=waiting[0] if waiting else "",
+        fault=None if ready else _fault(body, containers, conditions.get("PodScheduled", {})),
+    )
+
+
+def _runs_since(containers: list[Json]) -> datetime | None:
+    starts = [each["state"]["running"]["startedAt"] for each in containers if "running" in each.get("state", {})]
+    return max((datetime.fromisoformat(start) for start in starts), default=None)
+
+
+def _lost_readiness(condition: Json, runs_since: datetime | None) -> bool:
+    """While a pod starts, its condition is older than its container."""
+    since = condition.get("lastTransitionTime")
+    if runs_since is None or not since:
+        return False
+    return (datetime.fromisoformat(since) - runs_since).total_seconds() > _LATER_SECONDS
+
+
+def _fault(body: Json, containers: list[Json], scheduled: Json) -> PodFault | None:
+    if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
+        return PodFault(Reason.UNSCHEDULABLE, _cut(f"not scheduled: {scheduled.get('message', '')}"))
+    for container in containers:
+        if found := _container_fault(body, container):
+            return found
+    return None
+
+
+def _container_fault(body: Json, container: Json) -> PodFault | None:
+    waiting = _waiting(container)
+    reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason in _IMAGE | _IMAGE_OTHER:
+        said = "ImagePullBackOff" if reason in _IMAGE else reason
+        return PodFault(Reason.IMAGE_PULL_FAILED, f"{said} {_image(body, container)}")
+    if reason in _CANNOT_START:
+        return PodFault(Reason.CONTAINER_CANNOT_START, _cut(f"{reason}: {message}" if message else reason))
+    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
+    if reason == "CrashLoopBackOff" or (ended is not None and not _is_finished_init(body, container)):
+        return PodFault(Reason.CRASH_LOOPING, _crash(body, container, ended or {}))
+    return None
+
+
+def _crash(body: Json, container: Json, ended: Json) -> str:
+    """Without the count of restarts, which would change the message with each of them."""
+    if ended.get("reason") == "OOMKilled":
+        limit = _spec(body, container).get("resources", {}).get("limits", {}).get("memory", "")
+        return f"crashed: OOMKilled (memory limit {limit})" if limit else "crashed: OOMKilled"
+    if "exitCode" not in ended:
+        return "crashed: see kubectl logs --previous"
+    lines = (ended.get("message") or "").strip().splitlines()
+    said = lines[-1] if lines else "see kubectl logs --previous"
+    return _cut(f"crashed: exit code {ended['exitCode']}: {said}")
+
+
+def _is_finished_init(body: Json, container: Json) -> bool:
+    names = {each["name"] for each in body.get("spec", {}).get("initContainers") or []}
+    terminated = container.get("state", {}).get("terminated")
+    return container.get("name") in names and terminated is not None and not terminated.get("exitCode")
+
+
+def _image(body: Json, container: Json) -> str:
+    return str(_spec(body, container).get("image") or container.get("image") or "of the pod")
+
+
+def _spec(body: Json, container: Json) -> dict[str, Any]:
+    spec = body.get("spec", {})
+    found = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+    return next((dict(each) for each in found if each["name"] == container.get("name")), {})
+
+
+def _waiting(container: Json) -> Json:
+    return dict(container.get("state", {}).get("waiting") or {})
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_DETAIL_CHARACTERS else f"{text[: MAX_DETAIL_CHARACTERS - 1]}…"
