@@ -23,7 +23,7 @@ poll without any wait would ask some of SQS's servers only, and prove nothing. N
 promised for longer."""
 HAD_TO_WAIT_SECONDS = 0.5
 """An answer that took this long had nothing to bring at first."""
-RETRY_CAP_SECONDS = 10.0
+RETRY_CAP_SECONDS = 4.0
 _MOST_POLLERS = 10
 
 

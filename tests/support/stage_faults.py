@@ -123,6 +123,7 @@ def one_pod_of_two(broken: Broken) -> None:
     name = broken.pod("ingest")
     broken.kept["pod"] = name
     broken.place.kubectl("set", "image", f"pod/{name}", f"ingest={NO_IMAGE}")
+    until(lambda: "ImagePull" in broken.place.kubectl("get", "pod", name), "Kubernetes has tried to pull the image")
 
 
 def replace_the_pod(broken: Broken) -> None:

@@ -64,6 +64,11 @@ class TestNoProblem:
         scene.pods["t2"] = lost(going)
         assert judged(scene)[:3] == (True, "Ready", "NoProblem")
 
+    def test_a_container_that_was_stopped_in_good_order_and_starts_again(self, scene: ReleaseScene) -> None:
+        scene.pods["i1"] = waiting(scene.pods["i1"], "ContainerCreating")
+        container(scene.pods["i1"])["lastState"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+        assert judged(scene)[:3] == (True, "Ready", "NoProblem")
+
     def test_a_scale_out(self, scene: ReleaseScene) -> None:
         scene.scale("token", 4)
         scene.was_full["token"] = 2

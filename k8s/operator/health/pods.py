@@ -104,7 +104,9 @@ def _container_fault(body: Json, container: Json) -> PodFault | None:
     if reason in _CANNOT_START:
         return PodFault(Reason.CONTAINER_CANNOT_START, _cut(f"{reason}: {message}" if message else reason))
     ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
-    if reason == "CrashLoopBackOff" or (ended is not None and not _is_finished_init(body, container)):
+    # Exit code 0 is an orderly stop: Kubernetes asked for it, as where the image or a probe's answer changes.
+    has_crashed = ended is not None and ended.get("exitCode") != 0
+    if reason == "CrashLoopBackOff" or has_crashed:
         return PodFault(Reason.CRASH_LOOPING, _crash(body, container, ended or {}))
     return None
 
@@ -119,12 +121,6 @@ def _crash(body: Json, container: Json, ended: Json) -> str:
     lines = (ended.get("message") or "").strip().splitlines()
     said = lines[-1] if lines else "see kubectl logs --previous"
     return _cut(f"crashed: exit code {ended['exitCode']}: {said}")
-
-
-def _is_finished_init(body: Json, container: Json) -> bool:
-    names = {each["name"] for each in body.get("spec", {}).get("initContainers") or []}
-    terminated = container.get("state", {}).get("terminated")
-    return container.get("name") in names and terminated is not None and not terminated.get("exitCode")
 
 
 def _image(body: Json, container: Json) -> str:
