@@ -1,6 +1,7 @@
 """Scraping pods: what matters is read, whatever they answer, within bounds."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -34,6 +35,14 @@ def test_what_matters_is_read_and_nothing_else() -> None:
 def test_an_answer_that_is_no_metrics_is_an_error_and_not_zero() -> None:
     assert parsed("p", b"notification_api_slots many\n").sample is None
     assert parsed("p", b"\xff\xfe").sample is None
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1.0", "1e300"])
+@pytest.mark.parametrize("name", ["slots", "tasks_in_process", "tasks_accepted_total"])
+def test_figures_that_cannot_be_are_an_error(name: str, value: str) -> None:
+    scraped = parsed("p", f"notification_api_{name} {value}\n".encode())
+    assert scraped.sample is None
+    assert scraped.error == f"answered with {name} of {float(value)}"
 
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -93,6 +102,29 @@ async def test_an_endless_answer_ends_at_the_bound() -> None:
     async with scraped_from(answer) as one:
         assert one.sample is None
         assert "more than" in one.error
+
+
+async def test_a_redirection_is_not_followed() -> None:
+    followed = []
+
+    async def answer(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("/readyz")
+
+    async def elsewhere(_request: web.Request) -> web.Response:
+        followed.append(True)
+        return web.Response(text=PAGE)
+
+    async with scraped_from(answer, elsewhere) as one:
+        assert one == Scraped("p", None, "answered 302")
+    assert not followed
+
+
+async def test_a_compressed_answer_is_not_unpacked() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(PAGE.encode()), headers={"Content-Encoding": "gzip"})
+
+    async with scraped_from(answer) as one:
+        assert one.sample is None
 
 
 async def test_nobody_there_is_an_error() -> None:

@@ -69,7 +69,11 @@ class Asker:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            timeout=self._timeout, connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT), trust_env=False
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT),
+            trust_env=False,
+            auto_decompress=False,  # a few bytes may unpack to more than there is memory
+            headers={"Accept-Encoding": "identity"},
         )
         return self
 
@@ -89,7 +93,9 @@ class Asker:
         assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
         host = f"[{ip}]" if ":" in ip else ip
         try:
-            async with self._turns, self._session.get(f"http://{host}:{self._port}/readyz") as response:
+            # A pod must not send the operator to an address that only the operator reaches.
+            url = f"http://{host}:{self._port}/readyz"
+            async with self._turns, self._session.get(url, allow_redirects=False) as response:
                 body = await response.content.read(MAX_BYTES)
                 while not response.content.at_eof() and len(body) < MAX_BYTES:
                     body += await response.content.read(MAX_BYTES - len(body))
