@@ -1,5 +1,6 @@
 """The loop around the judgement: one writer of Ready and Degraded, and Events on changes alone."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
@@ -417,6 +418,27 @@ async def test_many_stages_share_one_reading() -> None:
     for number in range(20):
         await releases.of(_other(scene.stage, number), 0.5)
     assert len([call for call in scene.kubernetes.calls.made if call.startswith("List")]) == 5
+
+
+class Slow(KubernetesInMemory):
+    """Each list takes a while."""
+
+    seconds = 0.0
+    now = 0.0
+
+    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
+        await asyncio.sleep(0)
+        if path.endswith("/pods"):
+            self.now += self.seconds
+        return await super().items(path, fresh=fresh, **query)
+
+
+async def test_stages_that_wait_for_a_slow_reading_share_it() -> None:
+    scene, slow = Scene(), Slow()
+    slow.objects, slow.seconds = scene.kubernetes.objects, 3.0
+    releases = Releases(slow, clock=lambda: slow.now)
+    await asyncio.gather(*(releases.of(_other(scene.stage, number), 0.5) for number in range(20)))
+    assert len([call for call in slow.calls.made if call.startswith("List")]) == 5
 
 
 def _other(stage: StageObject, number: int) -> Any:

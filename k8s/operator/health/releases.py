@@ -75,8 +75,9 @@ class Releases:
 
     async def of(self, stage: StageRef, max_age_seconds: float) -> Release:
         """The stage's release, read no longer ago than that. Raises what the Kubernetes client does."""
+        wanted_since = self._clock() - max_age_seconds
         async with self._reading:
-            if self._clock() - self._read_at > max_age_seconds:
+            if self._read_at < wanted_since:  # by what was asked for, else a slow reading would be repeated for each
                 read_at = self._clock()
                 self._releases = await self._read()
                 self._read_at = read_at
