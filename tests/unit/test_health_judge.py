@@ -169,6 +169,22 @@ def test_a_pod_that_starts_for_longer_than_a_minute_is_a_problem(scene: ReleaseS
     )
 
 
+def test_a_crash_of_long_ago_is_not_the_cause_of_a_pod_that_has_been_ready_since(scene: ReleaseScene) -> None:
+    scene.pods["i1"] = lost(scene.pods["i1"])
+    container(scene.pods["i1"])["lastState"] = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    scene.answers["i1"] = Answer(reasons={"queue": "The queue cannot be used."})
+    assert judged(scene)[2:] == ("PodsNotReady", "dev-ingest: 1 of 2 pods ready: The queue cannot be used.")
+
+
+def test_a_pod_that_runs_again_after_a_crash_and_names_a_cause_is_quoted(scene: ReleaseScene) -> None:
+    runs_again_after_a_crash(scene)
+    scene.reports(Reason.PARAMETER_MISSING, "the parameter cannot be read: ParameterNotFound", "i1")
+    assert judged(scene)[2:] == (
+        "ParameterMissing",
+        "dev-ingest: 1 of 2 pods ready: the parameter cannot be read: ParameterNotFound",
+    )
+
+
 def test_a_pod_that_says_why_it_is_not_ready_is_quoted(scene: ReleaseScene) -> None:
     scene.pods["p1"] = lost(scene.pods["p1"])
     scene.answers["p1"] = Answer(reasons={"queue": "The queue cannot be used.", "service": "starting"})
@@ -246,6 +262,13 @@ class TestDependencies:
             "ReceivingPaused",
             "dev-processor: receiving is paused: notifications cannot be delivered (publish: x)",
         )
+
+    def test_one_more_that_starts_beside_paused_processors_serves_nobody_yet(self, scene: ReleaseScene) -> None:
+        scene.scale("processor", 2)
+        scene.pods["p2"] = starting(scene.pods["p1"])
+        scene.pods["p2"]["metadata"]["name"] = "p2"
+        scene.reports(Reason.MOMENTO_KEY_REFUSED, KEY, "p1", paused="notifications cannot be delivered")
+        assert judged(scene)[:3] == (False, "MomentoKeyRefused", "MomentoKeyRefused")
 
     def test_one_processor_of_two_that_receives_is_enough(self, scene: ReleaseScene) -> None:
         scene.scale("processor", 2)

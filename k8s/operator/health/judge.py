@@ -139,7 +139,8 @@ def _is_serving(seen: Seen, deployment: DeploymentState) -> bool:
     """Whether a pod does its work. A processor that starts is given time to: it came from zero a moment ago."""
     pods = seen.pods(deployment.component)
     working = [pod for pod in pods if pod.ready and not _is_blocked(seen.answer(pod))]
-    if deployment.component != PROCESSOR:
+    # Beside ready pods that do not work, one that starts is not expected to.
+    if deployment.component != PROCESSOR or (deployment.replicas and any(pod.ready for pod in pods)):
         return bool(working)
     starting = [pod for pod in pods if not pod.ready and _why(seen, pod) is None]
     awaited = not pods and not deployment.replica_failure
@@ -183,12 +184,12 @@ def _refused(deployment: DeploymentState, counts: str, *, is_down: bool) -> Prob
 
 def _why(seen: Seen, pod: PodState) -> PodFault | None:
     """Why a pod is not ready; None while it merely starts."""
-    if pod.fault is not None:
-        return pod.fault
     answer = seen.answer(pod)
-    for fault in answer.faults:
-        if fault.is_blocking:
-            return PodFault(fault.reason, fault.message)
+    blocking = next((fault for fault in answer.faults if fault.is_blocking), None)
+    if pod.fault is not None and not (pod.fault.reason is Reason.CRASH_LOOPING and blocking):
+        return pod.fault
+    if blocking:
+        return PodFault(blocking.reason, blocking.message)
     said = "; ".join(text for name, text in sorted(answer.reasons.items()) if name != "service")
     runs_for = (seen.now - pod.runs_since).total_seconds() if pod.runs_since else 0.0
     if said and (pod.lost_readiness or runs_for > REPORTING_SECONDS):

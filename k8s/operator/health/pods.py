@@ -59,6 +59,9 @@ def pod_state(body: Json) -> PodState:
     conditions = {each["type"]: each for each in status.get("conditions") or []}
     ready = conditions.get("Ready", {}).get("status") == "True"
     waiting = [each["state"]["waiting"].get("reason", "") for each in containers if _waiting(each)]
+    runs_since = _runs_since(status.get("containerStatuses") or [])
+    lost_readiness = not ready and _lost_readiness(conditions.get("Ready", {}), runs_since)
+    scheduled = conditions.get("PodScheduled", {})
     return PodState(
         name=metadata["name"],
         component=(metadata.get("labels") or {}).get(COMPONENT, ""),
@@ -66,10 +69,10 @@ def pod_state(body: Json) -> PodState:
         created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         ready=ready,
         terminating="deletionTimestamp" in metadata,
-        runs_since=(runs_since := _runs_since(status.get("containerStatuses") or [])),
-        lost_readiness=not ready and _lost_readiness(conditions.get("Ready", {}), runs_since),
+        runs_since=runs_since,
+        lost_readiness=lost_readiness,
         waits_for=waiting[0] if waiting else "",
-        fault=None if ready else _fault(body, containers, conditions.get("PodScheduled", {})),
+        fault=None if ready else _fault(body, containers, scheduled, lost_readiness=lost_readiness),
     )
 
 
@@ -86,16 +89,16 @@ def _lost_readiness(condition: Json, runs_since: datetime | None) -> bool:
     return (datetime.fromisoformat(since) - runs_since).total_seconds() > _LATER_SECONDS
 
 
-def _fault(body: Json, containers: list[Json], scheduled: Json) -> PodFault | None:
+def _fault(body: Json, containers: list[Json], scheduled: Json, *, lost_readiness: bool) -> PodFault | None:
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         return PodFault(Reason.UNSCHEDULABLE, _cut(f"not scheduled: {scheduled.get('message', '')}"))
     for container in containers:
-        if found := _container_fault(body, container):
+        if found := _container_fault(body, container, lost_readiness=lost_readiness):
             return found
     return None
 
 
-def _container_fault(body: Json, container: Json) -> PodFault | None:
+def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> PodFault | None:
     waiting = _waiting(container)
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _IMAGE | _IMAGE_OTHER:
@@ -103,7 +106,9 @@ def _container_fault(body: Json, container: Json) -> PodFault | None:
         return PodFault(Reason.IMAGE_PULL_FAILED, f"{said} {_image(body, container)}")
     if reason in _CANNOT_START:
         return PodFault(Reason.CONTAINER_CANNOT_START, _cut(f"{reason}: {message}" if message else reason))
-    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
+    ended = container.get("state", {}).get("terminated")
+    if not lost_readiness:  # else it has been ready since it ended the last time
+        ended = ended or container.get("lastState", {}).get("terminated")
     if reason == "CrashLoopBackOff" or (ended is not None and not _is_finished_init(body, container)):
         return PodFault(Reason.CRASH_LOOPING, _crash(body, container, ended or {}))
     return None
