@@ -63,14 +63,35 @@ class Pod:
     """A container of it ran and died, again and again or a moment ago, and it is not ready."""
     cannot_start: str = ""
     """Why a container of it cannot start, such as an image that cannot be pulled; empty where that is not so."""
+    is_of_release: bool = True
+    """As the function of that name."""
 
 
 async def read_workloads(kubernetes: Kubernetes, stage: StageRef, *, fresh: bool = False) -> dict[str, Workload]:
-    """The stage's Deployments by component; `fresh` as of `Kubernetes.items`."""
+    """The stage's Deployments by component; `fresh` as of `Kubernetes.items`.
+
+    Others that bear the same labels, such as a copy that somebody made, are there by their own name.
+    """
     path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments"
     found = await kubernetes.items(path, fresh=fresh, labelSelector=f"{NAME},{INSTANCE}={stage.name}")
     workloads = [_workload(body) for body in found]
-    return {workload.component: workload for workload in workloads}
+    return {component_of(workload.name, workload.component, stage.name): workload for workload in workloads}
+
+
+def component_of(name: str, component: str, release: str) -> str:
+    """The component that a Deployment is of the chart's; its own name where it is another's."""
+    return component if name == f"{release}-{component}" else name
+
+
+def is_of_release(pod: Json) -> bool:
+    """Whether a Deployment of the chart made this pod. A Job's, or one of a copy, may bear the same labels."""
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
+    deployment = f"{labels.get(INSTANCE)}-{labels.get(COMPONENT)}"
+    return any(
+        owner.get("controller") and owner["kind"] == "ReplicaSet" and owner["name"].rpartition("-")[0] == deployment
+        for owner in metadata.get("ownerReferences") or []
+    )
 
 
 async def read_pods(
@@ -135,6 +156,7 @@ def _pod(body: Json) -> Pod:
         created_at=metadata.get("creationTimestamp", ""),
         crashing=not ready and not cannot_start and any(_is_crashing(container) for container in containers),
         cannot_start=cannot_start,
+        is_of_release=is_of_release(body),
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 from k8s.operator.health.answers import Answer
 from k8s.operator.health.judge import problems, served
 from k8s.operator.health.problems import Problem, Reason, degraded
+from k8s.operator.kubernetes import Json
 from tests.support.seen_release import (
     IMAGE,
     ReleaseScene,
@@ -235,6 +236,20 @@ def test_pods_that_are_refused_are_named_with_the_refusal(scene: ReleaseScene) -
 def test_a_rollout_that_stops_without_a_cause_is_named(scene: ReleaseScene) -> None:
     scene.condition("token", type="Progressing", status="False", reason="ProgressDeadlineExceeded", message="timed out")
     assert judged(scene)[1:3] == ("Ready", "RolloutStuck")
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        pytest.param([], id="nobody's"),
+        pytest.param([{"kind": "Job", "name": "dev-token", "controller": True}], id="a job's"),
+        pytest.param([{"kind": "ReplicaSet", "name": "dev-token-copy-5d4f", "controller": True}], id="another's"),
+    ],
+)
+def test_a_pod_that_only_bears_the_labels_is_none_of_the_release(scene: ReleaseScene, owners: list[Json]) -> None:
+    for name in ("t1", "t2"):
+        scene.pods[name]["metadata"]["ownerReferences"] = owners
+    assert judged(scene)[:2] == (False, "WaitingForPods")
 
 
 class TestDependencies:

@@ -420,6 +420,16 @@ async def test_many_stages_share_one_reading() -> None:
     assert len([call for call in scene.kubernetes.calls.made if call.startswith("List")]) == 5
 
 
+async def test_a_copy_of_a_deployment_is_none_of_the_release() -> None:
+    scene = Scene()
+    copied = {**scene.release.deployments["token"], "spec": {"replicas": 7, "template": {}}}
+    copied["metadata"] = {**copied["metadata"], "name": "dev-token-copy"}
+    scene.kubernetes.put("/apis/apps/v1/namespaces/n/deployments/dev-token-copy", copied)
+    release = await Releases(scene.kubernetes).of(scene.stage.ref, 1.0)
+    assert release.deployments["token"].name == "dev-token"
+    assert sorted(release.deployments) == sorted(COMPONENTS)
+
+
 class Slow(KubernetesInMemory):
     """Each list takes a while."""
 

@@ -85,7 +85,7 @@ class Asker:
 
     async def all(self, pods: Iterable[PodState]) -> dict[str, Answer]:
         """Ask those that run, at the same time; answers by pod."""
-        asked = [pod for pod in pods if pod.ip and pod.runs_since and not pod.terminating]
+        asked = [pod for pod in pods if pod.ip and pod.runs_since and pod.is_of_release and not pod.terminating]
         answers = await asyncio.gather(*(self._one(str(pod.ip)) for pod in asked))
         return {pod.name: answer for pod, answer in zip(asked, answers, strict=True)}
 

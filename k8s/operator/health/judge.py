@@ -34,7 +34,9 @@ class Seen:
 
     def pods(self, component: str) -> list[PodState]:
         """Those that stay."""
-        return [pod for pod in self.release.pods if pod.component == component and not pod.terminating]
+        return [
+            pod for pod in self.release.pods if pod.component == component and pod.is_of_release and not pod.terminating
+        ]
 
     def ready(self, component: str) -> list[PodState]:
         return [pod for pod in self.pods(component) if pod.ready]

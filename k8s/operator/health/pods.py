@@ -6,7 +6,7 @@ from typing import Any
 
 from k8s.operator.health.problems import Reason
 from k8s.operator.kubernetes import Json
-from k8s.operator.workloads import COMPONENT
+from k8s.operator.workloads import COMPONENT, is_of_release
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff"}
 """They take turns for one and the same cause."""
@@ -50,6 +50,8 @@ class PodState:
     waits_for: str
     """What its container waits for, such as ContainerCreating; empty where it runs."""
     fault: PodFault | None
+    is_of_release: bool = True
+    """Whether a Deployment of the chart made it."""
 
 
 def pod_state(body: Json) -> PodState:
@@ -73,6 +75,7 @@ def pod_state(body: Json) -> PodState:
         lost_readiness=lost_readiness,
         waits_for=waiting[0] if waiting else "",
         fault=None if ready else _fault(body, containers, scheduled, lost_readiness=lost_readiness),
+        is_of_release=is_of_release(body),
     )
 
 
