@@ -9,7 +9,7 @@ from k8s.operator.backoff import Backoff
 from k8s.operator.health.problems import Problem
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.kubernetes import Conflict, Refused, Unreachable
-from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES
+from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES, forget_scaling
 from k8s.operator.provision import hold_on_to, provision
 from k8s.operator.resources.errors import NotOurs
 from k8s.operator.resources.outputs import StageOutputs
@@ -117,6 +117,9 @@ class Keeper:
         if not self._status.is_(Kind.READY, status=False):
             await self._health.removing(self.stage, "Deleting", "the stage is being removed")
             await self._status.flush(self._tools.kubernetes)
+        message = "the Stage is being deleted: its processors are not scaled any more"
+        if self._status.set(Kind.SCALING, "Deleting", message, status=False, generation=self.stage.generation):
+            forget_scaling(*self.stage.labels)
         waiting = await tear_down(self._tools, self.stage, self._told)
         self._backoff.reset()
         if waiting is None:
