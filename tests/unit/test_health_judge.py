@@ -29,7 +29,7 @@ def scene() -> ReleaseScene:
     return ReleaseScene()
 
 
-def judged(scene: ReleaseScene) -> tuple[bool, str, str, str]:
+def judged(scene: ReleaseScene) -> tuple[bool | None, str, str, str]:
     """Ready's status and message, Degraded's reason and message."""
     seen = scene.seen()
     found = problems(seen)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from k8s.operator.events import Events
-from k8s.operator.health.answers import REASONS, Answer, parsed
+from k8s.operator.health.answers import REASONS, Answer, ReportedFault, parsed
 from k8s.operator.health.judge import COMPONENTS
 from k8s.operator.health.loop import HealthLoop
 from k8s.operator.health.pods import PodState
@@ -42,6 +42,17 @@ def times_to_ready() -> float:
     return REGISTRY.get_sample_value("notification_api_operator_time_to_ready_seconds_count") or 0.0
 
 
+class MayNotList(KubernetesInMemory):
+    """As with the RBAC rules of an older chart."""
+
+    refused = ""
+
+    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
+        if self.refused and path.endswith(self.refused):
+            raise Refused(f"{path.rpartition('/')[2]} is forbidden", 403)
+        return await super().items(path, fresh=fresh, **query)
+
+
 class Pods:
     """Answers for pods by name."""
 
@@ -56,7 +67,7 @@ class Scene:
     """One stage in an API server in memory; `objects` are its release's."""
 
     def __init__(self, status: Json | None = None) -> None:
-        self.kubernetes, self.pods, self.now = KubernetesInMemory(), Pods(), 1_000.0
+        self.kubernetes, self.pods, self.now = MayNotList(), Pods(), 1_000.0
         self.release = ReleaseScene()
         self.outputs: Mapping[str, str] | None = None
         self.queue_error = ""
@@ -217,6 +228,54 @@ class TestTwoWriters:
         for _ in range(3):
             await scene.turn()
         assert len(scene.woken) == 1
+
+    @pytest.mark.parametrize("reason", [Reason.QUEUE_MISSING, Reason.MOMENTO_CACHE_MISSING])
+    async def test_what_was_deleted_is_made_again_at_once(self, reason: Reason) -> None:
+        scene = Scene()
+        await scene.is_made()
+        await scene.turn()
+        fault = ReportedFault(reason, "it does not exist", is_blocking=True)
+        scene.pods.answers = {name: Answer(faults=(fault,)) for name in ("i1", "i2")}
+        for _ in range(3):
+            await scene.turn()
+        assert len(scene.woken) == 1
+
+
+class TestAReleaseThatCannotBeRead:
+    async def test_is_said_once_it_lasts_and_is_over_when_it_can(self) -> None:
+        scene = Scene()
+        await scene.is_made()
+        await scene.turn()
+        scene.kubernetes.refused = "/pods"
+        for seconds in (4.0, 4.0, 4.0):
+            with pytest.raises(Refused):
+                await scene.turn(seconds)
+            scene.now += seconds
+        assert scene.said() == (None, True, "NotObserved")
+        assert "pods is forbidden" in scene.condition(Kind.READY).message
+        assert scene.kubernetes.condition(scene.stage.ref, "Ready")["status"] == "Unknown"
+        scene.kubernetes.refused = ""
+        await scene.turn()
+        assert scene.said() == (True, False, "NoProblem")
+        assert "NotReady" not in scene.kubernetes.events()
+
+
+class TestProcessorsThatCannotBeScaled:
+    @pytest.mark.parametrize(("replicas", "ready"), [(0, False), (1, True)])
+    async def test_serve_nobody_where_there_are_none(self, *, replicas: int, ready: bool) -> None:
+        scene = Scene()
+        await scene.is_made()
+        scene.release.scale("processor", replicas)
+        if not replicas:
+            del scene.release.pods["p1"]
+        scene.put()
+        message = "the processors cannot be scaled: Kubernetes, PATCH …/scale: forbidden"
+        scene.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=1)
+        await scene.turn()
+        assert scene.said() == (True, False, "NoProblem")
+        await scene.turn()
+        assert scene.said() == (ready, True, "CannotScale")
+        assert scene.condition(Kind.DEGRADED).message == message
 
 
 class TestConfirmation:
@@ -382,21 +441,10 @@ class TestOutputs:
         assert "data" not in scene.kubernetes.objects["/api/v1/namespaces/n/configmaps/dev-outputs"]
 
 
-class MayNotList(KubernetesInMemory):
-    """As with the RBAC rules of an older chart."""
-
-    refused = "/services"
-
-    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
-        if path.endswith(self.refused):
-            raise Refused("services is forbidden", 403)
-        return await super().items(path, fresh=fresh, **query)
-
-
 async def test_an_operator_that_may_not_list_services_judges_the_rest() -> None:
     scene = Scene()
     forbidden = MayNotList()
-    forbidden.objects = scene.kubernetes.objects
+    forbidden.objects, forbidden.refused = scene.kubernetes.objects, "/services"
     release = await Releases(forbidden).of(scene.stage.ref, 1.0)
     assert release.objects is None
     assert sorted(release.deployments) == sorted(COMPONENTS)

@@ -31,6 +31,8 @@ class Seen:
     """By component: the Deployment's generation at which all of its pods have been ready."""
     queue_error: str = ""
     """Why the operator cannot read the task queue."""
+    scaling_error: str = ""
+    """What the operator says where it cannot scale the processors."""
 
     def pods(self, component: str) -> list[PodState]:
         """Those that stay."""
@@ -53,7 +55,7 @@ def problems(seen: Seen) -> list[Problem]:
     for deployment in seen.release.deployments.values():
         if deployment.component in COMPONENTS:
             found += _of_component(seen, deployment)
-    return worst_first([*found, *_of_queue(seen, found)])
+    return worst_first([*found, *_of_queue(seen, found), *_of_scaling(seen)])
 
 
 def exists(release: Release) -> bool:
@@ -242,6 +244,14 @@ def _of_queue(seen: Seen, found: Sequence[Problem]) -> Iterator[Problem]:
     message = f"the operator cannot read the task queue: {seen.queue_error}"
     reason = _queue_reason(seen.queue_error)
     yield Problem(reason, message, affects_users=reason in _GONE, is_certain=False)
+
+
+def _of_scaling(seen: Seen) -> Iterator[Problem]:
+    """Without processors, and without anybody to start them, no task is done."""
+    processor = seen.release.deployments.get(PROCESSOR)
+    if seen.scaling_error and processor is not None:
+        affects_users = not processor.replicas
+        yield Problem(Reason.CANNOT_SCALE, seen.scaling_error, affects_users=affects_users, is_certain=False)
 
 
 _GONE = {Reason.QUEUE_UNREACHABLE, Reason.QUEUE_MISSING}
