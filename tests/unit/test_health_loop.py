@@ -512,6 +512,13 @@ class TestAnswers:
     def test_every_cause_that_a_service_reports_has_a_reason(self) -> None:
         assert set(REASONS) == {cause.value for cause in Cause}
 
+    def test_control_characters_are_left_out(self) -> None:
+        said = parsed(
+            rb'{"reasons":{"queue":"no\nline\u001b[2J"},"faults":[{"cause":"queue_missing","message":"\u0000"}]}'
+        )
+        assert said.reasons == {"queue": "no line [2J"}
+        assert said.faults[0].message == " "
+
     def test_faults_reasons_and_warnings_are_read(self) -> None:
         body = b"""{"ready": false, "reasons": {"momento": "x"}, "warnings": {"receiving": "paused"},
             "faults": [{"cause": "queue_unreachable", "message": "SQS is unreachable", "blocking": false}]}"""

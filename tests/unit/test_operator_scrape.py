@@ -35,6 +35,11 @@ def test_what_matters_is_read_and_nothing_else() -> None:
 def test_an_answer_that_is_no_metrics_is_an_error_and_not_zero() -> None:
     assert parsed("p", b"notification_api_slots many\n").sample is None
     assert parsed("p", b"\xff\xfe").sample is None
+    assert parsed("p", b'notification_api_slots{a="b=", ="d\\"} 20 123 #x\n').sample is None
+
+
+def test_an_error_that_quotes_the_answer_is_bounded() -> None:
+    assert len(parsed("p", b"notification_api_slots " + b"x" * 100_000).error) < 500
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1.0", "1e300"])

@@ -118,12 +118,17 @@ def parsed(body: bytes) -> Answer:
 
 
 def _texts(value: Any) -> dict[str, str]:
-    return {str(name): str(text)[:MAX_CHARACTERS] for name, text in (value or {}).items()}
+    return {str(name): _text(text) for name, text in (value or {}).items()}
+
+
+def _text(value: Any) -> str:
+    """One line for a person, who may read it in a terminal."""
+    return "".join(each if each.isprintable() else " " for each in str(value)[:MAX_CHARACTERS])
 
 
 def _fault(value: Any) -> ReportedFault:
     return ReportedFault(
         REASONS[value["cause"]],
-        str(value.get("message", ""))[:MAX_CHARACTERS],
+        _text(value.get("message", "")),
         is_blocking=value.get("blocking") is not False,
     )

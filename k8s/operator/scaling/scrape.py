@@ -151,8 +151,9 @@ def parsed(pod: str, body: bytes) -> Scraped:
             for family in families
             for one in family.samples
         }
-    except (ValueError, UnicodeDecodeError) as error:
-        return Scraped(pod, None, f"answered with something else than metrics: {error}")
+    except (ValueError, IndexError) as error:
+        # The parser quotes what it does not understand, which may be all of the answer.
+        return Scraped(pod, None, f"answered with something else than metrics: {error}"[:MAX_CAUSE_CHARACTERS])
     for (name, _), value in sample.items():
         if not 0 <= value <= MAX_FIGURE:  # NaN is not, either
             return Scraped(pod, None, f"answered with {name} of {value}")
