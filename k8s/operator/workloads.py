@@ -175,7 +175,8 @@ def _seconds_to_ready(metadata: Json, is_ready: Json | None, containers: list[Js
 
 
 _IMAGE_FAULTS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
-_CONFIG_FAULTS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+USUAL_WAITS = {"", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"}
+"""Reasons of containers that wait for their turn, or have run. Any other says why a container cannot start."""
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 """Ends of containers whose process never ran."""
 _MAX_CAUSE_CHARACTERS = 200
@@ -202,7 +203,7 @@ def _start_fault(container: Json) -> str:
     ended = _last_end(container)
     if ended.get("reason") in _NEVER_RAN and "running" not in container.get("state", {}):
         return _shortened(f"{ended['reason']} {ended.get('message', '')}")
-    return _shortened(f"{reason} {waiting.get('message', '')}") if reason in _CONFIG_FAULTS else ""
+    return "" if reason in USUAL_WAITS else _shortened(f"{reason} {waiting.get('message', '')}")
 
 
 def _shortened(text: str) -> str:

@@ -115,6 +115,12 @@ ONE_POD = [
         id="config",
     ),
     pytest.param(
+        one_of_two(waiting, "SignatureValidationFailed", "no signature"),
+        "ContainerCannotStart",
+        "SignatureValidationFailed: no signature",
+        id="another",
+    ),
+    pytest.param(
         one_of_two(unscheduled, "0/1 nodes are available: 1 Insufficient cpu."),
         "Unschedulable",
         "not scheduled: 0/1 nodes are available: 1 Insufficient cpu.",

@@ -6,20 +6,11 @@ from typing import Any
 
 from k8s.operator.health.problems import Reason
 from k8s.operator.kubernetes import Json
-from k8s.operator.workloads import COMPONENT, is_of_release
+from k8s.operator.workloads import COMPONENT, USUAL_WAITS, is_of_release
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff"}
 """They take turns for one and the same cause."""
 _IMAGE_OTHER = {"ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable"}
-_CANNOT_START = {
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "PreCreateHookError",
-    "PreStartHookError",
-    "PostStartHookError",
-    "RunContainerError",
-    "StartError",
-}
 _LATER_SECONDS = 1.0
 """Kubernetes writes whole seconds."""
 MAX_DETAIL_CHARACTERS = 300
@@ -107,7 +98,7 @@ def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> Po
     if reason in _IMAGE | _IMAGE_OTHER:
         said = "ImagePullBackOff" if reason in _IMAGE else reason
         return PodFault(Reason.IMAGE_PULL_FAILED, f"{said} {_image(body, container)}")
-    if reason in _CANNOT_START:
+    if reason not in USUAL_WAITS:
         return PodFault(Reason.CONTAINER_CANNOT_START, _cut(f"{reason}: {message}" if message else reason))
     ended = container.get("state", {}).get("terminated")
     if not lost_readiness:  # else it has been ready since it ended the last time
