@@ -321,6 +321,9 @@ class TestDependencies:
                 True,
                 "QueueAccessDenied",
             ),
+            ("sqs:GetQueueAttributes on q: ExpiredToken: The security token is expired", True, "QueueAccessDenied"),
+            ("sqs:GetQueueAttributes on q: Unable to locate credentials", True, "QueueAccessDenied"),
+            ("sqs:GetQueueAttributes on q: ThrottlingException: Rate exceeded", True, "QueueUnreachable"),
         ],
     )
     def test_what_the_operator_itself_sees_of_the_queue_counts(
@@ -329,6 +332,15 @@ class TestDependencies:
         scene.queue_error = error
         assert (judged(scene)[0], judged(scene)[2]) == (ready, reason)
         assert error in judged(scene)[3]
+
+    @pytest.mark.parametrize("error", ["AccessDenied: (allow sqs:GetQueueAttributes for …", "ThrottlingException: x"])
+    def test_without_processors_nobody_is_served_while_the_operator_cannot_read_the_queue(
+        self, scene: ReleaseScene, error: str
+    ) -> None:
+        scene.scale("processor", 0)
+        del scene.pods["p1"]
+        scene.queue_error = f"sqs:GetQueueAttributes on q: {error}"
+        assert judged(scene)[0] is False
 
     def test_a_pod_that_does_not_answer_is_named_once_it_lasts(self, scene: ReleaseScene) -> None:
         scene.answers["t1"] = Answer(error="no answer in time")

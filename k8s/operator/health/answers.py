@@ -15,7 +15,8 @@ from k8s.operator.health.problems import Reason
 OPS_PORT = 9090
 ASK_SECONDS = 2.0
 MAX_BYTES = 64 * 1024
-MAX_CONCURRENT = 16
+MAX_CONCURRENT = 64
+"""A hundred pods of a node that is lost are asked in vain within one period of the health loop."""
 MAX_CHARACTERS = 300
 REASONS = {
     "momento_key_refused": Reason.MOMENTO_KEY_REFUSED,

@@ -242,8 +242,11 @@ def _of_queue(seen: Seen, found: Sequence[Problem]) -> Iterator[Problem]:
     if not seen.queue_error or any(problem.reason in of_queue for problem in found):
         return
     message = f"the operator cannot read the task queue: {seen.queue_error}"
-    reason = _queue_reason(seen.queue_error)
-    yield Problem(reason, message, affects_users=reason in _GONE, is_certain=False)
+    reason, processor = _queue_reason(seen.queue_error), seen.release.deployments.get(PROCESSOR)
+    # Rights and quotas are each one's own, but without processors somebody has to see that there is work.
+    is_idle = processor is not None and not processor.replicas
+    affects_users = is_idle or (reason in _GONE and not _is_throttled(seen.queue_error))
+    yield Problem(reason, message, affects_users=affects_users, is_certain=False)
 
 
 def _of_scaling(seen: Seen) -> Iterator[Problem]:
@@ -255,10 +258,15 @@ def _of_scaling(seen: Seen) -> Iterator[Problem]:
 
 
 _GONE = {Reason.QUEUE_UNREACHABLE, Reason.QUEUE_MISSING}
-"""What concerns the services as well. Rights are each one's own."""
+"""What concerns the services as well."""
 
 
 def _queue_reason(error: str) -> Reason:
     if "NonExistentQueue" in error or "QueueDoesNotExist" in error:
         return Reason.QUEUE_MISSING
-    return Reason.QUEUE_ACCESS_DENIED if "allow sqs:" in error else Reason.QUEUE_UNREACHABLE
+    is_denied = any(mark in error for mark in ("allow sqs:", "ExpiredToken", "RequestExpired", "credentials"))
+    return Reason.QUEUE_ACCESS_DENIED if is_denied else Reason.QUEUE_UNREACHABLE
+
+
+def _is_throttled(error: str) -> bool:
+    return "Throttl" in error
