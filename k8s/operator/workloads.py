@@ -11,7 +11,7 @@ COMPONENT = "app.kubernetes.io/component"
 NAME = "app.kubernetes.io/name=notification-api"
 PROCESSOR = "processor"
 REVISION = "pod-template-hash"
-_RESTARTS_OF_A_LOOP = 3
+RESTARTS_OF_A_LOOP = 3
 _QUIET_SECONDS = 600.0
 """A container that has run for so long is no longer in a crash loop (kubelet then resets its back-off, too)."""
 _DEFAULT_MAX_SURGE = "25%"
@@ -214,7 +214,7 @@ def _is_crashing(container: Json) -> bool:
     """A back-off follows a death. One that runs again crashes if it has died often, and not long ago."""
     if container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
         return True
-    if int(container.get("restartCount", 0)) < _RESTARTS_OF_A_LOOP:
+    if int(container.get("restartCount", 0)) < RESTARTS_OF_A_LOOP:
         return False
     died_at = _last_end(container).get("finishedAt")
     return died_at is None or (datetime.now(UTC) - datetime.fromisoformat(died_at)).total_seconds() < _QUIET_SECONDS

@@ -192,6 +192,20 @@ def test_a_pod_that_runs_again_after_a_crash_and_names_a_cause_is_quoted(scene: 
     )
 
 
+@pytest.mark.parametrize(
+    ("restarts", "ran_for", "reason"), [(3, 5, "CrashLooping"), (3, 20, "NoProblem"), (1, 5, "NoProblem")]
+)
+def test_a_pod_that_has_died_often_is_well_once_it_stays_ready(
+    scene: ReleaseScene, restarts: int, ran_for: float, reason: str
+) -> None:
+    container(scene.pods["p1"]).update(
+        restartCount=restarts,
+        lastState={"terminated": {"exitCode": 1, "reason": "Error"}},
+        state={"running": {"startedAt": ago(ran_for)}},
+    )
+    assert judged(scene)[:3] == (True, "Ready", reason)
+
+
 def test_a_pod_that_says_why_it_is_not_ready_is_quoted(scene: ReleaseScene) -> None:
     scene.pods["p1"] = lost(scene.pods["p1"])
     scene.answers["p1"] = Answer(reasons={"queue": "The queue cannot be used.", "service": "starting"})

@@ -14,6 +14,8 @@ SERVING = ("ingest", "token")
 COMPONENTS = (*SERVING, PROCESSOR)
 STARTING_SECONDS = 60.0
 """So long may a pod start before that is a problem by itself."""
+STAYS_SECONDS = 12.0
+"""So long has a pod that has died again and again to run before it is taken to stay."""
 REPORTING_SECONDS = 10.0
 """So long may a process that answers name a reason for not being ready: it has just begun to read what it needs."""
 SERVED = Verdict(status=True, reason="Ready", message="token and ingest take requests, and tasks are processed")
@@ -158,7 +160,7 @@ def _is_blocked(answer: Answer) -> bool:
 def _of_pods(seen: Seen, deployment: DeploymentState, *, is_down: bool) -> Iterator[Problem]:
     counts = _counts(seen, deployment)
     pods, ready = seen.pods(deployment.component), seen.ready(deployment.component)
-    causes = dict.fromkeys(cause for pod in pods if not pod.ready and (cause := _why(seen, pod)) is not None)
+    causes = dict.fromkeys(cause for pod in pods if (cause := _fault(seen, pod)) is not None)
     for cause in causes:
         # A probe that fails may succeed the next time; all other causes last.
         is_certain = cause.reason is not Reason.PODS_NOT_READY
@@ -184,6 +186,14 @@ def _refused(deployment: DeploymentState, counts: str, *, is_down: bool) -> Prob
             break
     reason = Reason.QUOTA_EXCEEDED if detail.startswith("exceeded quota") else Reason.PODS_REFUSED
     return Problem(reason, f"{counts}: {detail}", affects_users=is_down)
+
+
+def _fault(seen: Seen, pod: PodState) -> PodFault | None:
+    """Why a pod is not ready, or will not stay so: one that dies soon after each start would come and go."""
+    if not pod.ready:
+        return _why(seen, pod)
+    runs_for = (seen.now - pod.runs_since).total_seconds() if pod.runs_since else 0.0
+    return pod.died_often if runs_for < STAYS_SECONDS else None
 
 
 def _why(seen: Seen, pod: PodState) -> PodFault | None:

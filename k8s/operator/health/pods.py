@@ -6,7 +6,7 @@ from typing import Any
 
 from k8s.operator.health.problems import Reason
 from k8s.operator.kubernetes import Json
-from k8s.operator.workloads import COMPONENT, USUAL_WAITS, is_of_release
+from k8s.operator.workloads import COMPONENT, RESTARTS_OF_A_LOOP, USUAL_WAITS, is_of_release
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff"}
 """They take turns for one and the same cause."""
@@ -43,6 +43,8 @@ class PodState:
     fault: PodFault | None
     is_of_release: bool = True
     """Whether a Deployment of the chart made it."""
+    died_often: PodFault | None = None
+    """How it ended the last time, where it did again and again."""
 
 
 def pod_state(body: Json) -> PodState:
@@ -67,7 +69,16 @@ def pod_state(body: Json) -> PodState:
         waits_for=waiting[0] if waiting else "",
         fault=None if ready else _fault(body, containers, scheduled, lost_readiness=lost_readiness),
         is_of_release=is_of_release(body),
+        died_often=_died_often(body, status.get("containerStatuses") or []),
     )
+
+
+def _died_often(body: Json, containers: list[Json]) -> PodFault | None:
+    for container in containers:
+        ended = container.get("lastState", {}).get("terminated")
+        if ended and int(container.get("restartCount", 0)) >= RESTARTS_OF_A_LOOP:
+            return PodFault(Reason.CRASH_LOOPING, _crash(body, container, ended))
+    return None
 
 
 def _runs_since(containers: list[Json]) -> datetime | None:
