@@ -192,6 +192,12 @@ def test_a_pod_that_runs_again_after_a_crash_and_names_a_cause_is_quoted(scene: 
     )
 
 
+def test_a_container_whose_start_the_kubelet_does_not_know_hides_no_other_pod(scene: ReleaseScene) -> None:
+    container(scene.pods["p1"])["state"] = {"running": {"startedAt": None}}
+    scene.pods["i1"] = waiting(scene.pods["i1"], "ImagePullBackOff")
+    assert judged(scene)[2] == "ImagePullFailed"
+
+
 @pytest.mark.parametrize(
     ("restarts", "ran_for", "reason"), [(3, 5, "CrashLooping"), (3, 20, "NoProblem"), (1, 5, "NoProblem")]
 )

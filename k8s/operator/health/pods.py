@@ -82,8 +82,8 @@ def _died_often(body: Json, containers: list[Json]) -> PodFault | None:
 
 
 def _runs_since(containers: list[Json]) -> datetime | None:
-    starts = [each["state"]["running"]["startedAt"] for each in containers if "running" in each.get("state", {})]
-    return max((datetime.fromisoformat(start) for start in starts), default=None)
+    starts = [(each.get("state", {}).get("running") or {}).get("startedAt") for each in containers]
+    return max((datetime.fromisoformat(start) for start in starts if start), default=None)
 
 
 def _lost_readiness(condition: Json, runs_since: datetime | None) -> bool:
