@@ -5,12 +5,16 @@ import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
+from k8s.operator.health.answers import Asker
+from k8s.operator.health.pods import pod_state
 from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, MAX_BYTES, Scraped, Scraper, Target, parsed
 from services.processor.metrics import TASK_BUCKETS
+from tests.support.seen_release import ready_pod
 
 PAGE = """# HELP notification_api_slots Tasks that this replica can work on at once.
 # TYPE notification_api_slots gauge
@@ -184,3 +188,18 @@ async def test_a_readyz_that_says_something_else_leaves_the_metrics_as_they_are(
     async with scraped_from(answers("notification_api_receiving_paused 1.0"), answers(body)) as one:
         assert one.is_paused
         assert one.reasons == {}
+
+
+async def test_an_error_that_quotes_a_pods_bytes_is_bounded() -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n" + b"\x1b[2J" * 1_000 + b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Scraper(port=port) as scraper, Asker(port=port) as asker:
+        (scraped,) = await scraper.all([Target("p", "127.0.0.1")])
+        answers = await asker.all([replace(pod_state(ready_pod("p", "token")), ip="127.0.0.1")])
+    for error in (scraped.error, answers["p"].error):
+        assert 0 < len(error) <= 300
+        assert error.isprintable()

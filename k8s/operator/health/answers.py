@@ -11,13 +11,13 @@ import orjson
 
 from k8s.operator.health.pods import PodState
 from k8s.operator.health.problems import Reason
+from k8s.operator.scaling.scrape import one_line
 
 OPS_PORT = 9090
 ASK_SECONDS = 2.0
 MAX_BYTES = 64 * 1024
 MAX_CONCURRENT = 64
 """A hundred pods of a node that is lost are asked in vain within one period of the health loop."""
-MAX_CHARACTERS = 300
 REASONS = {
     "momento_key_refused": Reason.MOMENTO_KEY_REFUSED,
     "momento_cache_missing": Reason.MOMENTO_CACHE_MISSING,
@@ -102,7 +102,7 @@ class Asker:
                     body += await response.content.read(MAX_BYTES - len(body))
                 return parsed(body)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Answer(error=str(error) or "no answer in time")
+            return Answer(error=one_line(error) or "no answer in time")
 
 
 def parsed(body: bytes) -> Answer:
@@ -119,17 +119,12 @@ def parsed(body: bytes) -> Answer:
 
 
 def _texts(value: Any) -> dict[str, str]:
-    return {str(name): _text(text) for name, text in (value or {}).items()}
-
-
-def _text(value: Any) -> str:
-    """One line for a person, who may read it in a terminal."""
-    return "".join(each if each.isprintable() else " " for each in str(value)[:MAX_CHARACTERS])
+    return {str(name): one_line(text) for name, text in (value or {}).items()}
 
 
 def _fault(value: Any) -> ReportedFault:
     return ReportedFault(
         REASONS[value["cause"]],
-        _text(value.get("message", "")),
+        one_line(value.get("message", "")),
         is_blocking=value.get("blocking") is not False,
     )

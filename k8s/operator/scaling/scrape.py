@@ -105,7 +105,7 @@ class Scraper:
         try:
             status, body = await self._get(target, "/metrics")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Scraped(target.pod, None, str(error) or "no answer in time", is_closed=_is_refusal(error))
+            return Scraped(target.pod, None, one_line(error) or "no answer in time", is_closed=_is_refusal(error))
         if status != 200:
             return Scraped(target.pod, None, f"answered {status}")
         if len(body) > MAX_BYTES:
@@ -137,6 +137,11 @@ class Scraper:
             return response.status, body
 
 
+def one_line(value: object) -> str:
+    """What a pod said, or an error that may quote it: bounded, and fit to be read in a terminal."""
+    return "".join(each if each.isprintable() else " " for each in str(value)[:MAX_CAUSE_CHARACTERS])
+
+
 def _is_refusal(error: Exception) -> bool:
     return isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
 
@@ -152,8 +157,7 @@ def parsed(pod: str, body: bytes) -> Scraped:
             for one in family.samples
         }
     except (ValueError, IndexError) as error:
-        # The parser quotes what it does not understand, which may be all of the answer.
-        return Scraped(pod, None, f"answered with something else than metrics: {error}"[:MAX_CAUSE_CHARACTERS])
+        return Scraped(pod, None, one_line(f"answered with something else than metrics: {error}"))
     for (name, _), value in sample.items():
         if not 0 <= value <= MAX_FIGURE:  # NaN is not, either
             return Scraped(pod, None, f"answered with {name} of {value}")
@@ -171,4 +175,4 @@ def parsed_reasons(body: bytes) -> Mapping[str, str]:
         said = {**(answer.get("reasons") or {}), **(answer.get("warnings") or {})}
     except (orjson.JSONDecodeError, AttributeError, TypeError):
         return {}
-    return {name: reason[:MAX_CAUSE_CHARACTERS] for name, reason in said.items() if isinstance(reason, str)}
+    return {name: one_line(reason) for name, reason in said.items() if isinstance(reason, str)}
