@@ -9,8 +9,7 @@ from k8s.operator.backoff import Backoff
 from k8s.operator.health.problems import Problem
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.kubernetes import Conflict, Refused, Unreachable
-from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES
-from k8s.operator.outputs import environment
+from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES, forget_scaling
 from k8s.operator.provision import hold_on_to, provision
 from k8s.operator.resources.errors import NotOurs
 from k8s.operator.resources.outputs import StageOutputs
@@ -96,12 +95,11 @@ class Keeper:
 
     async def _make(self) -> float:
         await hold_on_to(self._tools, self.stage)
-        made = await provision(self._tools, self.stage)
+        made = await provision(self._tools, self.stage, self._announce)
         self.outputs = made.outputs
         generation = self.stage.generation
         message = "; ".join(made.notices) or "queue, user pool and cache are as they should be"
         self._status.set(Kind.PROVISIONED, "Provisioned", message, status=True, generation=generation)
-        self._environment = environment(made.outputs, self.stage.stage_spec(self._tools.settings.cluster_name))
         problems = (Problem("Notices", "; ".join(made.notices)),) if made.notices else ()
         await self._health.provisioned(self.stage, problems, is_made=True)
         self._status.set_resources(made.outputs)
@@ -111,11 +109,17 @@ class Keeper:
         self._backoff.reset()
         return self._tools.settings.resync_seconds * _jitter()
 
+    def _announce(self, data: dict[str, str]) -> None:
+        self._environment = data
+
     async def _remove(self) -> float | None:
         # Told once: what follows says more, and the two would take turns.
         if not self._status.is_(Kind.READY, status=False):
             await self._health.removing(self.stage, "Deleting", "the stage is being removed")
             await self._status.flush(self._tools.kubernetes)
+        message = "the Stage is being deleted: its processors are not scaled any more"
+        if self._status.set(Kind.SCALING, "Deleting", message, status=False, generation=self.stage.generation):
+            forget_scaling(*self.stage.labels)
         waiting = await tear_down(self._tools, self.stage, self._told)
         self._backoff.reset()
         if waiting is None:

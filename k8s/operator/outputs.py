@@ -45,7 +45,7 @@ async def write_outputs(
 
     :param began_with: that checksum, where the caller has read it before the ConfigMap was deleted.
 
-    Raises `Conflict` for a ConfigMap of that name that is not this Stage's.
+    Raises `Conflict` for a ConfigMap of that name that is not this Stage's, or that somebody writes at this moment.
     """
     path = f"/api/v1/namespaces/{stage.namespace}/configmaps"
     found = await kubernetes.get(f"{path}/{stage.outputs_name}")
@@ -58,7 +58,9 @@ async def write_outputs(
     owners = [owner.get("uid") for owner in found["metadata"].get("ownerReferences", [])]
     if not owners and (found["metadata"].get("labels") or {}).get(MANAGED_BY) == OPERATOR:
         # Left for a release whose Stage was deleted and is here again.
-        await kubernetes.patch(f"{path}/{stage.outputs_name}", {"metadata": {"ownerReferences": [_owner(stage)]}})
+        found = await kubernetes.patch(
+            f"{path}/{stage.outputs_name}", {"metadata": {"ownerReferences": [_owner(stage)]}}
+        )
     elif stage.uid not in owners:
         raise Conflict(
             f"ConfigMap {stage.outputs_name} is not this Stage's: remove it (one of an earlier Stage goes by itself)",
@@ -68,7 +70,9 @@ async def write_outputs(
     if found.get("data") == data:
         return first, None
     stale = dict.fromkeys(set(found.get("data") or {}) - set(data))
-    await kubernetes.patch(f"{path}/{stage.outputs_name}", {"data": {**stale, **data}})
+    # Only as it was read: whoever wrote it meanwhile knows newer outputs.
+    version = {"resourceVersion": found["metadata"]["resourceVersion"]}
+    await kubernetes.patch(f"{path}/{stage.outputs_name}", {"metadata": version, "data": {**stale, **data}})
     return first, f"changed ConfigMap {stage.outputs_name}"
 
 

@@ -1,6 +1,7 @@
 """One pass that has a stage be what its resource says: AWS and Momento, the outputs, the pods that know them."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from k8s.operator.metrics import CHANGES
@@ -40,14 +41,22 @@ async def hold_on_to(tools: Tools, stage: StageObject) -> None:
     await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
 
 
-async def provision(tools: Tools, stage: StageObject) -> Provisioned:
-    """Make, adopt, mend. Raises what `make_stage` raises, and what the Kubernetes client does."""
+async def provision(
+    tools: Tools, stage: StageObject, announce: Callable[[dict[str, str]], None] = lambda _: None
+) -> Provisioned:
+    """Make, adopt, mend. Raises what `make_stage` raises, and what the Kubernetes client does.
+
+    :param announce: takes what the ConfigMap with the outputs has to say, before that is written: whoever restores
+        the ConfigMap meanwhile would else undo it under the pods that are rolled.
+    """
     spec = stage.stage_spec(tools.settings.cluster_name)
     one_pass = Pass(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
             outputs = await make_stage(tools.clients(stage), spec, one_pass)
-            one_pass.changes.extend(await _tell_pods(tools, stage, environment(outputs, spec)))
+            data = environment(outputs, spec)
+            announce(data)
+            one_pass.changes.extend(await _tell_pods(tools, stage, data))
     except TimeoutError as error:
         raise Transient(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
     finally:

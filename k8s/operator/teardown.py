@@ -41,8 +41,10 @@ async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting
         return None
     spec = _spec(tools, stage)
     if stage.retains:
-        await _retain(tools, stage)
-    elif spec is not None and not spec.given.everything:
+        await _keep_everything(tools, stage, "deletionPolicy is Retain")
+    elif spec is not None and spec.given.everything:
+        await _keep_everything(tools, stage, "everything is given")
+    elif spec is not None:
         waiting = await _release_left(tools, stage) or await _remove(tools, stage, spec, told)
         if waiting:
             return waiting
@@ -57,9 +59,9 @@ def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
         return None  # names that cannot be: nothing of them was ever made
 
 
-async def _retain(tools: Tools, stage: StageObject) -> None:
+async def _keep_everything(tools: Tools, stage: StageObject, why: str) -> None:
     """Leave everything, for a release that still runs also its outputs: its next pod would not start without them."""
-    said = "deletionPolicy is Retain: everything stays as it is"
+    said = f"{why}: everything stays as it is"
     if await read_workloads(tools.kubernetes, stage.ref, fresh=True):
         # A namespace that is being deleted may have lost the Role for this, and its ConfigMaps go anyway.
         with contextlib.suppress(Refused):
@@ -83,6 +85,13 @@ async def _release_left(tools: Tools, stage: StageObject) -> Waiting | None:
     left = [pod for pod in pods if pod.component != SMOKE_TEST]
     if not left:
         return None
+    others = sorted(pod.name for pod in left if not pod.is_of_release and not pod.terminating)
+    if others:
+        return Waiting(
+            WAITING,
+            f"{len(others)} pod(s) that no Deployment of the release made bear its labels, so nothing is removed: "
+            f"kubectl delete pod -n {stage.ref.namespace} {' '.join(others[:3])}",
+        )
     names = ", ".join(sorted(pod.name for pod in left)[:3])
     what = "finish what they do" if all(pod.terminating for pod in left) else "are about to stop"
     return Waiting(WAITING, f"{len(left)} pod(s) of the release {what}: {names}")

@@ -23,7 +23,8 @@ from services.common.logs import log_context
 logger = logging.getLogger(__name__)
 
 NOT_YET_SECONDS = 0.2
-SCALING_CAP_SECONDS = 30.0
+SCALING_CAP_SECONDS, HEALTH_CAP_SECONDS = 30.0, 8.0
+"""Longest pauses between readings that fail. The conditions are to be true again 15 s after the API server answers."""
 
 
 class Worker:
@@ -67,7 +68,7 @@ class Worker:
         with log_context(stage=f"{ref.namespace}/{ref.name}"):
             beside = [
                 asyncio.create_task(self._repeat(self._turn, "scale"), name="scaling"),
-                asyncio.create_task(self._repeat(self._health_turn, "health"), name="health"),
+                asyncio.create_task(self._repeat(self._health_turn, "health", HEALTH_CAP_SECONDS), name="health"),
             ]
             try:
                 await self._keep()
@@ -92,8 +93,10 @@ class Worker:
         if self.seen.deleted_at is not None:
             DELETED.labels(*self.seen.labels).set(self.seen.deleted_at.timestamp())
 
-    async def _repeat(self, turn: Callable[[], Awaitable[float]], action: str) -> None:
-        backoff = Backoff(1.0, SCALING_CAP_SECONDS)
+    async def _repeat(
+        self, turn: Callable[[], Awaitable[float]], action: str, cap_seconds: float = SCALING_CAP_SECONDS
+    ) -> None:
+        backoff = Backoff(1.0, cap_seconds)
         while True:
             try:
                 pause = await turn()

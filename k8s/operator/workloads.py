@@ -11,7 +11,7 @@ COMPONENT = "app.kubernetes.io/component"
 NAME = "app.kubernetes.io/name=notification-api"
 PROCESSOR = "processor"
 REVISION = "pod-template-hash"
-_RESTARTS_OF_A_LOOP = 3
+RESTARTS_OF_A_LOOP = 3
 _QUIET_SECONDS = 600.0
 """A container that has run for so long is no longer in a crash loop (kubelet then resets its back-off, too)."""
 _DEFAULT_MAX_SURGE = "25%"
@@ -63,14 +63,35 @@ class Pod:
     """A container of it ran and died, again and again or a moment ago, and it is not ready."""
     cannot_start: str = ""
     """Why a container of it cannot start, such as an image that cannot be pulled; empty where that is not so."""
+    is_of_release: bool = True
+    """As the function of that name."""
 
 
 async def read_workloads(kubernetes: Kubernetes, stage: StageRef, *, fresh: bool = False) -> dict[str, Workload]:
-    """The stage's Deployments by component; `fresh` as of `Kubernetes.items`."""
+    """The stage's Deployments by component; `fresh` as of `Kubernetes.items`.
+
+    Others that bear the same labels, such as a copy that somebody made, are there by their own name.
+    """
     path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments"
     found = await kubernetes.items(path, fresh=fresh, labelSelector=f"{NAME},{INSTANCE}={stage.name}")
     workloads = [_workload(body) for body in found]
-    return {workload.component: workload for workload in workloads}
+    return {component_of(workload.name, workload.component, stage.name): workload for workload in workloads}
+
+
+def component_of(name: str, component: str, release: str) -> str:
+    """The component that a Deployment is of the chart's; its own name where it is another's."""
+    return component if name == f"{release}-{component}" else name
+
+
+def is_of_release(pod: Json) -> bool:
+    """Whether a Deployment of the chart made this pod. A Job's, or one of a copy, may bear the same labels."""
+    metadata = pod["metadata"]
+    labels = metadata.get("labels") or {}
+    deployment = f"{labels.get(INSTANCE)}-{labels.get(COMPONENT)}"
+    return any(
+        owner.get("controller") and owner["kind"] == "ReplicaSet" and owner["name"].rpartition("-")[0] == deployment
+        for owner in metadata.get("ownerReferences") or []
+    )
 
 
 async def read_pods(
@@ -135,6 +156,7 @@ def _pod(body: Json) -> Pod:
         created_at=metadata.get("creationTimestamp", ""),
         crashing=not ready and not cannot_start and any(_is_crashing(container) for container in containers),
         cannot_start=cannot_start,
+        is_of_release=is_of_release(body),
     )
 
 
@@ -153,7 +175,8 @@ def _seconds_to_ready(metadata: Json, is_ready: Json | None, containers: list[Js
 
 
 _IMAGE_FAULTS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
-_CONFIG_FAULTS = {"CreateContainerConfigError", "CreateContainerError", "RunContainerError"}
+USUAL_WAITS = {"", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"}
+"""Reasons of containers that wait for their turn, or have run. Any other says why a container cannot start."""
 _NEVER_RAN = {"StartError", "ContainerCannotRun"}
 """Ends of containers whose process never ran."""
 _MAX_CAUSE_CHARACTERS = 200
@@ -180,7 +203,7 @@ def _start_fault(container: Json) -> str:
     ended = _last_end(container)
     if ended.get("reason") in _NEVER_RAN and "running" not in container.get("state", {}):
         return _shortened(f"{ended['reason']} {ended.get('message', '')}")
-    return _shortened(f"{reason} {waiting.get('message', '')}") if reason in _CONFIG_FAULTS else ""
+    return "" if reason in USUAL_WAITS else _shortened(f"{reason} {waiting.get('message', '')}")
 
 
 def _shortened(text: str) -> str:
@@ -191,7 +214,7 @@ def _is_crashing(container: Json) -> bool:
     """A back-off follows a death. One that runs again crashes if it has died often, and not long ago."""
     if container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
         return True
-    if int(container.get("restartCount", 0)) < _RESTARTS_OF_A_LOOP:
+    if int(container.get("restartCount", 0)) < RESTARTS_OF_A_LOOP:
         return False
     died_at = _last_end(container).get("finishedAt")
     return died_at is None or (datetime.now(UTC) - datetime.fromisoformat(died_at)).total_seconds() < _QUIET_SECONDS

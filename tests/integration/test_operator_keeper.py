@@ -196,6 +196,28 @@ async def test_nothing_is_removed_while_a_deployment_of_the_release_exists(
     assert not any((await world.world.everything("notification-api")).values())
 
 
+async def test_a_pod_that_only_bears_the_labels_is_named_with_the_command_that_deletes_it(world: KeeperWorld) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage())
+    await keeper.one_pass()
+    body = pod("copy")
+    del body["metadata"]["ownerReferences"]
+    world.kubernetes.put(f"{PODS}/copy", body)
+    world.kubernetes.delete(keeper.ref.path)
+    await passes(keeper)
+    assert "kubectl delete pod -n n copy" in world.kubernetes.condition(keeper.ref, "Ready")["message"]
+    assert len(await world.world.queue_names()) == 2
+
+
+async def test_a_stage_that_is_deleted_says_that_it_is_not_scaled(world: KeeperWorld) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage())
+    await keeper.one_pass()
+    world.kubernetes.put(f"{DEPLOYMENTS}/dev-processor", deployment("processor", 1))
+    world.kubernetes.delete(keeper.ref.path)
+    await passes(keeper)
+    scaling = world.kubernetes.condition(keeper.ref, "Scaling")
+    assert (scaling["status"], scaling["reason"]) == ("False", "Deleting")
+
+
 async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(world: KeeperWorld) -> None:
     """Deleted by mistake and made anew by `helm upgrade`: no pod is rolled, and nothing was missing meanwhile."""
     outputs = "/api/v1/namespaces/n/configmaps/dev-outputs"
@@ -261,6 +283,8 @@ async def test_a_stage_of_given_things_alone_is_let_go_beside_its_running_proces
 
     assert keeper.ref.path not in world.kubernetes.objects
     assert await world.world.queue_names() == ["dead", "theirs"]
+    # The release's next pod would not start without them.
+    assert "/api/v1/namespaces/n/configmaps/dev-outputs" in world.kubernetes.objects
 
 
 async def test_a_stage_that_was_made_and_cannot_be_looked_at_keeps_its_word_of_ready(world: KeeperWorld) -> None:

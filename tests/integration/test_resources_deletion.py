@@ -221,6 +221,25 @@ async def test_a_pool_protected_during_the_removal_stays(world: KeeperWorld) -> 
     assert await world.world.queue_names() == [f"{NAMES}-dlq", f"{NAMES}-tasks"]
 
 
+async def test_a_queue_protected_during_the_removal_stays(world: KeeperWorld) -> None:
+    keeper = world.keeper(world.kubernetes.put_stage())
+    await keeper.one_pass()
+    world.kubernetes.delete(keeper.ref.path)
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "sqs:DeleteQueue", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    async def protect_now(**_: object) -> None:
+        url = (await world.world.sqs.get_queue_url(QueueName=f"{NAMES}-tasks"))["QueueUrl"]
+        await world.world.sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+
+    events = world.world.clients.idp.meta.events
+    events.register("after-call.cognito-idp.DeleteUserPool", protect_now)  # type: ignore[arg-type] # aiobotocore awaits it
+    await passes(keeper)
+
+    assert await world.world.queue_names() == [f"{NAMES}-dlq", f"{NAMES}-tasks"]
+    assert world.kubernetes.condition(keeper.ref, "Ready")["reason"] == "DeletionProtected"
+
+
 async def test_a_queue_that_another_marks_during_the_removal_stays(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
     await keeper.one_pass()

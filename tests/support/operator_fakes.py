@@ -51,13 +51,24 @@ def labels(component: str, release: str = "dev") -> dict[str, str]:
     }
 
 
+def made_by(component: str, revision: str = "5d4f") -> list[Json]:
+    """The owners of a pod that the chart's Deployment made."""
+    name = f"dev-{component}-{revision}"
+    return [{"kind": "ReplicaSet", "name": name, "uid": f"uid-of-{name}", "controller": True}]
+
+
 def pod(name: str, component: str = "processor", **changes: Any) -> Json:
     """A ready pod; `waiting` names why its container does not run, `last` what it did before, `ended` how, `init` why
     an init container waits, `cost` is its cost of deletion, `revision` its template's hash."""
     waiting, cost = changes.get("waiting"), changes.get("cost")
     is_ready = changes.get("ready", not waiting)
     created = changes.get("created", "2026-01-01T00:00:00Z")
-    metadata: Json = {"name": name, "labels": labels(component), "creationTimestamp": created}
+    metadata: Json = {
+        "name": name,
+        "labels": labels(component),
+        "creationTimestamp": created,
+        "ownerReferences": made_by(component),
+    }
     if "revision" in changes:
         metadata["labels"]["pod-template-hash"] = changes["revision"]
     if cost is not None:

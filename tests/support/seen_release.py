@@ -10,7 +10,7 @@ from k8s.operator.health.pods import pod_state
 from k8s.operator.health.problems import Reason
 from k8s.operator.health.releases import Release, deployment_state
 from k8s.operator.kubernetes import Json
-from tests.support.operator_fakes import labels
+from tests.support.operator_fakes import labels, made_by
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 IMAGE = "localhost/notification-api:9.9.9"
@@ -34,6 +34,7 @@ def ready_pod(name: str, component: str, age: float = 3600) -> Json:
             "namespace": "n",
             "labels": labels(component),
             "creationTimestamp": ago(age),
+            "ownerReferences": made_by(component),
         },
         "spec": {"containers": [{"name": component, "image": IMAGE}]},
         "status": {

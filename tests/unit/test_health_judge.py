@@ -8,6 +8,7 @@ import pytest
 from k8s.operator.health.answers import Answer
 from k8s.operator.health.judge import problems, served
 from k8s.operator.health.problems import Problem, Reason, degraded
+from k8s.operator.kubernetes import Json
 from tests.support.seen_release import (
     IMAGE,
     ReleaseScene,
@@ -28,7 +29,7 @@ def scene() -> ReleaseScene:
     return ReleaseScene()
 
 
-def judged(scene: ReleaseScene) -> tuple[bool, str, str, str]:
+def judged(scene: ReleaseScene) -> tuple[bool | None, str, str, str]:
     """Ready's status and message, Degraded's reason and message."""
     seen = scene.seen()
     found = problems(seen)
@@ -119,6 +120,12 @@ ONE_POD = [
         id="config",
     ),
     pytest.param(
+        one_of_two(waiting, "SignatureValidationFailed", "no signature"),
+        "ContainerCannotStart",
+        "SignatureValidationFailed: no signature",
+        id="another",
+    ),
+    pytest.param(
         one_of_two(unscheduled, "0/1 nodes are available: 1 Insufficient cpu."),
         "Unschedulable",
         "not scheduled: 0/1 nodes are available: 1 Insufficient cpu.",
@@ -174,6 +181,42 @@ def test_a_pod_that_starts_for_longer_than_a_minute_is_a_problem(scene: ReleaseS
     )
 
 
+def test_a_crash_of_long_ago_is_not_the_cause_of_a_pod_that_has_been_ready_since(scene: ReleaseScene) -> None:
+    scene.pods["i1"] = lost(scene.pods["i1"])
+    container(scene.pods["i1"])["lastState"] = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
+    scene.answers["i1"] = Answer(reasons={"queue": "The queue cannot be used."})
+    assert judged(scene)[2:] == ("PodsNotReady", "dev-ingest: 1 of 2 pods ready: The queue cannot be used.")
+
+
+def test_a_pod_that_runs_again_after_a_crash_and_names_a_cause_is_quoted(scene: ReleaseScene) -> None:
+    runs_again_after_a_crash(scene)
+    scene.reports(Reason.PARAMETER_MISSING, "the parameter cannot be read: ParameterNotFound", "i1")
+    assert judged(scene)[2:] == (
+        "ParameterMissing",
+        "dev-ingest: 1 of 2 pods ready: the parameter cannot be read: ParameterNotFound",
+    )
+
+
+def test_a_container_whose_start_the_kubelet_does_not_know_hides_no_other_pod(scene: ReleaseScene) -> None:
+    container(scene.pods["p1"])["state"] = {"running": {"startedAt": None}}
+    scene.pods["i1"] = waiting(scene.pods["i1"], "ImagePullBackOff")
+    assert judged(scene)[2] == "ImagePullFailed"
+
+
+@pytest.mark.parametrize(
+    ("restarts", "ran_for", "reason"), [(3, 5, "CrashLooping"), (3, 20, "NoProblem"), (1, 5, "NoProblem")]
+)
+def test_a_pod_that_has_died_often_is_well_once_it_stays_ready(
+    scene: ReleaseScene, restarts: int, ran_for: float, reason: str
+) -> None:
+    container(scene.pods["p1"]).update(
+        restartCount=restarts,
+        lastState={"terminated": {"exitCode": 1, "reason": "Error"}},
+        state={"running": {"startedAt": ago(ran_for)}},
+    )
+    assert judged(scene)[:3] == (True, "Ready", reason)
+
+
 def test_a_pod_that_says_why_it_is_not_ready_is_quoted(scene: ReleaseScene) -> None:
     scene.pods["p1"] = lost(scene.pods["p1"])
     scene.answers["p1"] = Answer(reasons={"queue": "The queue cannot be used.", "service": "starting"})
@@ -226,6 +269,20 @@ def test_a_rollout_that_stops_without_a_cause_is_named(scene: ReleaseScene) -> N
     assert judged(scene)[1:3] == ("Ready", "RolloutStuck")
 
 
+@pytest.mark.parametrize(
+    "owners",
+    [
+        pytest.param([], id="nobody's"),
+        pytest.param([{"kind": "Job", "name": "dev-token", "controller": True}], id="a job's"),
+        pytest.param([{"kind": "ReplicaSet", "name": "dev-token-copy-5d4f", "controller": True}], id="another's"),
+    ],
+)
+def test_a_pod_that_only_bears_the_labels_is_none_of_the_release(scene: ReleaseScene, owners: list[Json]) -> None:
+    for name in ("t1", "t2"):
+        scene.pods[name]["metadata"]["ownerReferences"] = owners
+    assert judged(scene)[:2] == (False, "WaitingForPods")
+
+
 class TestDependencies:
     """Ready pods may be unable to do anything for users."""
 
@@ -251,6 +308,13 @@ class TestDependencies:
             "ReceivingPaused",
             "dev-processor: receiving is paused: notifications cannot be delivered (publish: x)",
         )
+
+    def test_one_more_that_starts_beside_paused_processors_serves_nobody_yet(self, scene: ReleaseScene) -> None:
+        scene.scale("processor", 2)
+        scene.pods["p2"] = starting(scene.pods["p1"])
+        scene.pods["p2"]["metadata"]["name"] = "p2"
+        scene.reports(Reason.MOMENTO_KEY_REFUSED, KEY, "p1", paused="notifications cannot be delivered")
+        assert judged(scene)[:3] == (False, "MomentoKeyRefused", "MomentoKeyRefused")
 
     def test_one_processor_of_two_that_receives_is_enough(self, scene: ReleaseScene) -> None:
         scene.scale("processor", 2)
@@ -282,6 +346,9 @@ class TestDependencies:
                 True,
                 "QueueAccessDenied",
             ),
+            ("sqs:GetQueueAttributes on q: ExpiredToken: The security token is expired", True, "QueueAccessDenied"),
+            ("sqs:GetQueueAttributes on q: Unable to locate credentials", True, "QueueAccessDenied"),
+            ("sqs:GetQueueAttributes on q: ThrottlingException: Rate exceeded", True, "QueueUnreachable"),
         ],
     )
     def test_what_the_operator_itself_sees_of_the_queue_counts(
@@ -290,6 +357,15 @@ class TestDependencies:
         scene.queue_error = error
         assert (judged(scene)[0], judged(scene)[2]) == (ready, reason)
         assert error in judged(scene)[3]
+
+    @pytest.mark.parametrize("error", ["AccessDenied: (allow sqs:GetQueueAttributes for …", "ThrottlingException: x"])
+    def test_without_processors_nobody_is_served_while_the_operator_cannot_read_the_queue(
+        self, scene: ReleaseScene, error: str
+    ) -> None:
+        scene.scale("processor", 0)
+        del scene.pods["p1"]
+        scene.queue_error = f"sqs:GetQueueAttributes on q: {error}"
+        assert judged(scene)[0] is False
 
     def test_a_pod_that_does_not_answer_is_named_once_it_lasts(self, scene: ReleaseScene) -> None:
         scene.answers["t1"] = Answer(error="no answer in time")

@@ -1,5 +1,6 @@
 """The loop around the judgement: one writer of Ready and Degraded, and Events on changes alone."""
 
+import asyncio
 import re
 from collections.abc import Iterator, Mapping
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from k8s.operator.events import Events
-from k8s.operator.health.answers import REASONS, Answer, parsed
+from k8s.operator.health.answers import REASONS, Answer, ReportedFault, parsed
 from k8s.operator.health.judge import COMPONENTS
 from k8s.operator.health.loop import HealthLoop
 from k8s.operator.health.pods import PodState
@@ -41,6 +42,17 @@ def times_to_ready() -> float:
     return REGISTRY.get_sample_value("notification_api_operator_time_to_ready_seconds_count") or 0.0
 
 
+class MayNotList(KubernetesInMemory):
+    """As with the RBAC rules of an older chart."""
+
+    refused = ""
+
+    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
+        if self.refused and path.endswith(self.refused):
+            raise Refused(f"{path.rpartition('/')[2]} is forbidden", 403)
+        return await super().items(path, fresh=fresh, **query)
+
+
 class Pods:
     """Answers for pods by name."""
 
@@ -55,7 +67,7 @@ class Scene:
     """One stage in an API server in memory; `objects` are its release's."""
 
     def __init__(self, status: Json | None = None) -> None:
-        self.kubernetes, self.pods, self.now = KubernetesInMemory(), Pods(), 1_000.0
+        self.kubernetes, self.pods, self.now = MayNotList(), Pods(), 1_000.0
         self.release = ReleaseScene()
         self.outputs: Mapping[str, str] | None = None
         self.queue_error = ""
@@ -216,6 +228,54 @@ class TestTwoWriters:
         for _ in range(3):
             await scene.turn()
         assert len(scene.woken) == 1
+
+    @pytest.mark.parametrize("reason", [Reason.QUEUE_MISSING, Reason.MOMENTO_CACHE_MISSING])
+    async def test_what_was_deleted_is_made_again_at_once(self, reason: Reason) -> None:
+        scene = Scene()
+        await scene.is_made()
+        await scene.turn()
+        fault = ReportedFault(reason, "it does not exist", is_blocking=True)
+        scene.pods.answers = {name: Answer(faults=(fault,)) for name in ("i1", "i2")}
+        for _ in range(3):
+            await scene.turn()
+        assert len(scene.woken) == 1
+
+
+class TestAReleaseThatCannotBeRead:
+    async def test_is_said_once_it_lasts_and_is_over_when_it_can(self) -> None:
+        scene = Scene()
+        await scene.is_made()
+        await scene.turn()
+        scene.kubernetes.refused = "/pods"
+        for seconds in (4.0, 4.0, 4.0):
+            with pytest.raises(Refused):
+                await scene.turn(seconds)
+            scene.now += seconds
+        assert scene.said() == (None, True, "NotObserved")
+        assert "pods is forbidden" in scene.condition(Kind.READY).message
+        assert scene.kubernetes.condition(scene.stage.ref, "Ready")["status"] == "Unknown"
+        scene.kubernetes.refused = ""
+        await scene.turn()
+        assert scene.said() == (True, False, "NoProblem")
+        assert "NotReady" not in scene.kubernetes.events()
+
+
+class TestProcessorsThatCannotBeScaled:
+    @pytest.mark.parametrize(("replicas", "ready"), [(0, False), (1, True)])
+    async def test_serve_nobody_where_there_are_none(self, *, replicas: int, ready: bool) -> None:
+        scene = Scene()
+        await scene.is_made()
+        scene.release.scale("processor", replicas)
+        if not replicas:
+            del scene.release.pods["p1"]
+        scene.put()
+        message = "the processors cannot be scaled: Kubernetes, PATCH …/scale: forbidden"
+        scene.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=1)
+        await scene.turn()
+        assert scene.said() == (True, False, "NoProblem")
+        await scene.turn()
+        assert scene.said() == (ready, True, "CannotScale")
+        assert scene.condition(Kind.DEGRADED).message == message
 
 
 class TestConfirmation:
@@ -381,21 +441,10 @@ class TestOutputs:
         assert "data" not in scene.kubernetes.objects["/api/v1/namespaces/n/configmaps/dev-outputs"]
 
 
-class MayNotList(KubernetesInMemory):
-    """As with the RBAC rules of an older chart."""
-
-    refused = "/services"
-
-    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
-        if path.endswith(self.refused):
-            raise Refused("services is forbidden", 403)
-        return await super().items(path, fresh=fresh, **query)
-
-
 async def test_an_operator_that_may_not_list_services_judges_the_rest() -> None:
     scene = Scene()
     forbidden = MayNotList()
-    forbidden.objects = scene.kubernetes.objects
+    forbidden.objects, forbidden.refused = scene.kubernetes.objects, "/services"
     release = await Releases(forbidden).of(scene.stage.ref, 1.0)
     assert release.objects is None
     assert sorted(release.deployments) == sorted(COMPONENTS)
@@ -419,6 +468,37 @@ async def test_many_stages_share_one_reading() -> None:
     assert len([call for call in scene.kubernetes.calls.made if call.startswith("List")]) == 5
 
 
+async def test_a_copy_of_a_deployment_is_none_of_the_release() -> None:
+    scene = Scene()
+    copied = {**scene.release.deployments["token"], "spec": {"replicas": 7, "template": {}}}
+    copied["metadata"] = {**copied["metadata"], "name": "dev-token-copy"}
+    scene.kubernetes.put("/apis/apps/v1/namespaces/n/deployments/dev-token-copy", copied)
+    release = await Releases(scene.kubernetes).of(scene.stage.ref, 1.0)
+    assert release.deployments["token"].name == "dev-token"
+    assert sorted(release.deployments) == sorted(COMPONENTS)
+
+
+class Slow(KubernetesInMemory):
+    """Each list takes a while."""
+
+    seconds = 0.0
+    now = 0.0
+
+    async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
+        await asyncio.sleep(0)
+        if path.endswith("/pods"):
+            self.now += self.seconds
+        return await super().items(path, fresh=fresh, **query)
+
+
+async def test_stages_that_wait_for_a_slow_reading_share_it() -> None:
+    scene, slow = Scene(), Slow()
+    slow.objects, slow.seconds = scene.kubernetes.objects, 3.0
+    releases = Releases(slow, clock=lambda: slow.now)
+    await asyncio.gather(*(releases.of(_other(scene.stage, number), 0.5) for number in range(20)))
+    assert len([call for call in slow.calls.made if call.startswith("List")]) == 5
+
+
 def _other(stage: StageObject, number: int) -> Any:
     return SimpleNamespace(namespace="n", name=f"{stage.ref.name}-{number}")
 
@@ -431,6 +511,13 @@ def test_every_reason_is_in_the_documents_table() -> None:
 class TestAnswers:
     def test_every_cause_that_a_service_reports_has_a_reason(self) -> None:
         assert set(REASONS) == {cause.value for cause in Cause}
+
+    def test_control_characters_are_left_out(self) -> None:
+        said = parsed(
+            rb'{"reasons":{"queue":"no\nline\u001b[2J"},"faults":[{"cause":"queue_missing","message":"\u0000"}]}'
+        )
+        assert said.reasons == {"queue": "no line [2J"}
+        assert said.faults[0].message == " "
 
     def test_faults_reasons_and_warnings_are_read(self) -> None:
         body = b"""{"ready": false, "reasons": {"momento": "x"}, "warnings": {"receiving": "paused"},

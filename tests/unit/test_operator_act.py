@@ -50,3 +50,11 @@ async def test_a_cost_that_is_right_already_is_not_written_again() -> None:
     kubernetes.pods = [pod("busy", cost="5"), pod("idle")]
     await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
     assert costs(kubernetes) == {}
+
+
+async def test_a_copy_of_the_processor_is_not_taken_for_it() -> None:
+    kubernetes = FakeKubernetes()
+    copied = deployment("processor", 7)
+    copied["metadata"]["name"] = "dev-processor-copy"
+    kubernetes.deployments = [deployment("processor", 2), copied]
+    assert (await read_workloads(kubernetes, STAGE))[PROCESSOR].name == "dev-processor"

@@ -357,3 +357,11 @@ class TestSlots:
         assert await self.slots(scene) == 5
         scene.pods.answers = {"a": None}
         assert await self.slots(scene) == 5
+
+
+async def test_a_pod_of_a_job_with_the_labels_is_no_processor() -> None:
+    scene = Scene()
+    scene.kubernetes.pods = [pod("p1"), pod("job")]
+    scene.kubernetes.pods[1]["metadata"]["ownerReferences"] = [{"kind": "Job", "name": "job", "controller": True}]
+    scene.pods.answers = {"p1": processor(), "job": None}
+    assert (await scene.look()).unreadable == {}

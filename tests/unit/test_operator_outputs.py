@@ -14,7 +14,11 @@ OLD, NEW = {"A": "1", "B": "1"}, {"A": "2"}
 
 
 def config_map(data: dict[str, str], owner: str = "u") -> Json:
-    metadata = {"annotations": {FIRST_ANNOTATION: checksum(OLD)}, "ownerReferences": [{"uid": owner}]}
+    metadata = {
+        "resourceVersion": "7",
+        "annotations": {FIRST_ANNOTATION: checksum(OLD)},
+        "ownerReferences": [{"uid": owner}],
+    }
     return {"metadata": metadata, "data": data}
 
 
@@ -66,7 +70,7 @@ async def test_what_differs_is_changed_and_what_is_stale_taken_away() -> None:
     kubernetes.objects[PATH] = config_map(OLD)
     first, _ = await write_outputs(kubernetes, STAGE, NEW)
     assert first == checksum(OLD)
-    assert kubernetes.patches == [(PATH, {"data": {"A": "2", "B": None}})]
+    assert kubernetes.patches == [(PATH, {"metadata": {"resourceVersion": "7"}, "data": {"A": "2", "B": None}})]
 
 
 async def test_one_of_somebody_else_is_refused() -> None:

@@ -40,6 +40,14 @@ async def test_a_missing_config_map_is_named_and_no_crash() -> None:
     assert (one.crashing, one.cannot_start) == (False, 'CreateContainerConfigError configmap "x" not found')
 
 
+@pytest.mark.parametrize(
+    "reason", ["RegistryUnavailable", "SignatureValidationFailed", "PostStartHookError", "NewInK8s"]
+)
+async def test_whatever_else_keeps_a_container_from_starting_is_named(reason: str) -> None:
+    one = await read(waiting=reason, message="no answer")
+    assert (one.crashing, one.cannot_start) == (False, f"{reason} no answer")
+
+
 async def test_a_command_that_does_not_exist_is_no_crash() -> None:
     ended = {"reason": "StartError", "exitCode": 128, "message": "exec: no such file"}
     one = await read(waiting="CrashLoopBackOff", restarts=4, last="terminated", ended=ended)

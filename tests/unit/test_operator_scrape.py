@@ -1,15 +1,20 @@
 """Scraping pods: what matters is read, whatever they answer, within bounds."""
 
 import asyncio
+import gzip
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from aiohttp import web
 
+from k8s.operator.health.answers import Asker
+from k8s.operator.health.pods import pod_state
 from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, MAX_BYTES, Scraped, Scraper, Target, parsed
 from services.processor.metrics import TASK_BUCKETS
+from tests.support.seen_release import ready_pod
 
 PAGE = """# HELP notification_api_slots Tasks that this replica can work on at once.
 # TYPE notification_api_slots gauge
@@ -34,6 +39,19 @@ def test_what_matters_is_read_and_nothing_else() -> None:
 def test_an_answer_that_is_no_metrics_is_an_error_and_not_zero() -> None:
     assert parsed("p", b"notification_api_slots many\n").sample is None
     assert parsed("p", b"\xff\xfe").sample is None
+    assert parsed("p", b'notification_api_slots{a="b=", ="d\\"} 20 123 #x\n').sample is None
+
+
+def test_an_error_that_quotes_the_answer_is_bounded() -> None:
+    assert len(parsed("p", b"notification_api_slots " + b"x" * 100_000).error) < 500
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-1.0", "1e300"])
+@pytest.mark.parametrize("name", ["slots", "tasks_in_process", "tasks_accepted_total"])
+def test_figures_that_cannot_be_are_an_error(name: str, value: str) -> None:
+    scraped = parsed("p", f"notification_api_{name} {value}\n".encode())
+    assert scraped.sample is None
+    assert scraped.error == f"answered with {name} of {float(value)}"
 
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -95,6 +113,29 @@ async def test_an_endless_answer_ends_at_the_bound() -> None:
         assert "more than" in one.error
 
 
+async def test_a_redirection_is_not_followed() -> None:
+    followed = []
+
+    async def answer(_request: web.Request) -> web.Response:
+        raise web.HTTPFound("/readyz")
+
+    async def elsewhere(_request: web.Request) -> web.Response:
+        followed.append(True)
+        return web.Response(text=PAGE)
+
+    async with scraped_from(answer, elsewhere) as one:
+        assert one == Scraped("p", None, "answered 302")
+    assert not followed
+
+
+async def test_a_compressed_answer_is_not_unpacked() -> None:
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=gzip.compress(PAGE.encode()), headers={"Content-Encoding": "gzip"})
+
+    async with scraped_from(answer) as one:
+        assert one.sample is None
+
+
 async def test_nobody_there_is_an_error() -> None:
     async with Scraper(port=1, timeout_seconds=0.5) as scraper:
         (one,) = await scraper.all([Target("p", "127.0.0.1")])
@@ -147,3 +188,18 @@ async def test_a_readyz_that_says_something_else_leaves_the_metrics_as_they_are(
     async with scraped_from(answers("notification_api_receiving_paused 1.0"), answers(body)) as one:
         assert one.is_paused
         assert one.reasons == {}
+
+
+async def test_an_error_that_quotes_a_pods_bytes_is_bounded() -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n" + b"\x1b[2J" * 1_000 + b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, Scraper(port=port) as scraper, Asker(port=port) as asker:
+        (scraped,) = await scraper.all([Target("p", "127.0.0.1")])
+        answers = await asker.all([replace(pod_state(ready_pod("p", "token")), ip="127.0.0.1")])
+    for error in (scraped.error, answers["p"].error):
+        assert 0 < len(error) <= 300
+        assert error.isprintable()

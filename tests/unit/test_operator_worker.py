@@ -33,7 +33,7 @@ class Cloud:
         self.removing = 0
         self.waiting: Waiting | None = None
 
-    async def provision(self, _tools: Tools, stage: StageObject) -> Provisioned:
+    async def provision(self, _tools: Tools, stage: StageObject, *_: object) -> Provisioned:
         self.begun.append(stage.ref.name)
         if stage.ref.name in self.hanging:
             await self.answer.wait()
@@ -167,7 +167,7 @@ async def test_a_stage_replaced_by_another_of_its_name_is_gone(cloud: Cloud) -> 
 
 
 async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_tools: Tools, _stage: StageObject) -> Provisioned:
+    async def broken(*_: object) -> Provisioned:
         raise ValueError("secret")
 
     monkeypatch.setattr(keeper_module, "provision", broken)
@@ -180,7 +180,7 @@ async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.Mo
 
 
 async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def refused(_tools: Tools, _stage: StageObject) -> Provisioned:
+    async def refused(*_: object) -> Provisioned:
         raise Permanent("sqs:CreateQueue: AccessDenied")
 
     monkeypatch.setattr(keeper_module, "provision", refused)

@@ -23,12 +23,20 @@ def policy(*statements: Any) -> str:
         {"Action": "sqs:Delete*"},
         {"Principal": {"AWS": "*"}},
         {"Principal": {"AWS": ["*"]}},
+        {"Principal": {"AWS": "arn:aws:iam::123456789012:root"}},
+        {"Principal": {"AWS": ["123456789012"]}},
     ],
 )
 def test_a_denial_to_everybody_protects(changes: dict[str, Any]) -> None:
     assert denies_deletion(policy({**DENY, **changes}))
     assert denies_deletion(policy({"Effect": "Allow"}, {**DENY, **changes}))
     assert denies_deletion(json.dumps({"Statement": {**DENY, **changes}}))
+
+
+def test_a_denial_to_all_but_some_protects() -> None:
+    others = {key: value for key, value in DENY.items() if key != "Principal"}
+
+    assert denies_deletion(policy({**others, "NotPrincipal": {"AWS": "arn:aws:iam::123456789012:role/admin"}}))
 
 
 def test_a_denial_of_all_but_some_actions_protects_unless_deletion_is_one_of_them() -> None:

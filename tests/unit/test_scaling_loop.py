@@ -37,7 +37,7 @@ class TestAScaleThatCannotBeCarriedOut:
         said = scene.condition(Kind.SCALING)
         assert (said.status, said.reason) == (False, "CannotScale")
         assert "forbidden by a webhook" in said.message
-        assert scene.events("CannotScale") == 1
+        assert scene.events("CannotScale") == 0, "Degraded posts it once it lasts"
         assert scene.gauge("scaling_held") == 1
         assert len([path for path, _ in scene.kubernetes.patches if path.endswith("/status")]) == 1
 
@@ -202,6 +202,13 @@ class Answers(Scraper):
         return [Scraped(name, {("slots", ()): self.slots[name]}) for name in asked]
 
 
+class NoAnswer(Scraper):
+    """No pod answers."""
+
+    async def all(self, targets: object) -> list[Scraped]:
+        return [Scraped(each.pod, None, "no answer in time") for each in targets if isinstance(each, Target)]  # type: ignore[attr-defined]
+
+
 class TestAChangeOfConcurrency:
     """312 tasks of five seconds that begin within ten: 13 replicas of 20 slots, 3 of 100."""
 
@@ -265,3 +272,21 @@ async def test_a_hold_says_its_cause_and_changes_with_it_alone() -> None:
     assert "no processor can start: ImagePullBackOff x:1" in said[0]
     assert said[0] == said[1]
     assert "no processor can start: ImagePullBackOff x:2" in said[2]
+
+
+async def test_a_hold_for_want_of_figures_names_those_that_lack_now() -> None:
+    scene = LoopScene(minReplicas=1)
+    scene.deploy("processor", 1)
+    scene.sqs.error = Transient("SQS is away")
+    await scene.turn()
+    assert "SQS is away" in scene.condition(Kind.SCALING).message
+    scene.sqs.error = None
+    scene.kubernetes.pods = [pod("p")]
+    scene.loop.observer.scraper = NoAnswer()
+    scene.sqs.counts[QUEUE] = (1, 0)
+    scene.now += 2
+    await scene.turn()
+    said = scene.condition(Kind.SCALING)
+    assert said.reason == "MetricsUnreadable"
+    assert "pod p" in said.message
+    assert "SQS is away" not in said.message

@@ -14,6 +14,8 @@ SERVING = ("ingest", "token")
 COMPONENTS = (*SERVING, PROCESSOR)
 STARTING_SECONDS = 60.0
 """So long may a pod start before that is a problem by itself."""
+STAYS_SECONDS = 12.0
+"""So long has a pod that has died again and again to run before it is taken to stay."""
 REPORTING_SECONDS = 10.0
 """So long may a process that answers name a reason for not being ready: it has just begun to read what it needs."""
 SERVED = Verdict(status=True, reason="Ready", message="token and ingest take requests, and tasks are processed")
@@ -31,10 +33,14 @@ class Seen:
     """By component: the Deployment's generation at which all of its pods have been ready."""
     queue_error: str = ""
     """Why the operator cannot read the task queue."""
+    scaling_error: str = ""
+    """What the operator says where it cannot scale the processors."""
 
     def pods(self, component: str) -> list[PodState]:
         """Those that stay."""
-        return [pod for pod in self.release.pods if pod.component == component and not pod.terminating]
+        return [
+            pod for pod in self.release.pods if pod.component == component and pod.is_of_release and not pod.terminating
+        ]
 
     def ready(self, component: str) -> list[PodState]:
         return [pod for pod in self.pods(component) if pod.ready]
@@ -51,7 +57,7 @@ def problems(seen: Seen) -> list[Problem]:
     for deployment in seen.release.deployments.values():
         if deployment.component in COMPONENTS:
             found += _of_component(seen, deployment)
-    return worst_first([*found, *_of_queue(seen, found)])
+    return worst_first([*found, *_of_queue(seen, found), *_of_scaling(seen)])
 
 
 def exists(release: Release) -> bool:
@@ -139,7 +145,8 @@ def _is_serving(seen: Seen, deployment: DeploymentState) -> bool:
     """Whether a pod does its work. A processor that starts is given time to: it came from zero a moment ago."""
     pods = seen.pods(deployment.component)
     working = [pod for pod in pods if pod.ready and not _is_blocked(seen.answer(pod))]
-    if deployment.component != PROCESSOR:
+    # Beside ready pods that do not work, one that starts is not expected to.
+    if deployment.component != PROCESSOR or (deployment.replicas and any(pod.ready for pod in pods)):
         return bool(working)
     starting = [pod for pod in pods if not pod.ready and _why(seen, pod) is None]
     awaited = not pods and not deployment.replica_failure
@@ -153,7 +160,7 @@ def _is_blocked(answer: Answer) -> bool:
 def _of_pods(seen: Seen, deployment: DeploymentState, *, is_down: bool) -> Iterator[Problem]:
     counts = _counts(seen, deployment)
     pods, ready = seen.pods(deployment.component), seen.ready(deployment.component)
-    causes = dict.fromkeys(cause for pod in pods if not pod.ready and (cause := _why(seen, pod)) is not None)
+    causes = dict.fromkeys(cause for pod in pods if (cause := _fault(seen, pod)) is not None)
     for cause in causes:
         # A probe that fails may succeed the next time; all other causes last.
         is_certain = cause.reason is not Reason.PODS_NOT_READY
@@ -181,14 +188,22 @@ def _refused(deployment: DeploymentState, counts: str, *, is_down: bool) -> Prob
     return Problem(reason, f"{counts}: {detail}", affects_users=is_down)
 
 
+def _fault(seen: Seen, pod: PodState) -> PodFault | None:
+    """Why a pod is not ready, or will not stay so: one that dies soon after each start would come and go."""
+    if not pod.ready:
+        return _why(seen, pod)
+    runs_for = (seen.now - pod.runs_since).total_seconds() if pod.runs_since else 0.0
+    return pod.died_often if runs_for < STAYS_SECONDS else None
+
+
 def _why(seen: Seen, pod: PodState) -> PodFault | None:
     """Why a pod is not ready; None while it merely starts."""
-    if pod.fault is not None:
-        return pod.fault
     answer = seen.answer(pod)
-    for fault in answer.faults:
-        if fault.is_blocking:
-            return PodFault(fault.reason, fault.message)
+    blocking = next((fault for fault in answer.faults if fault.is_blocking), None)
+    if pod.fault is not None and not (pod.fault.reason is Reason.CRASH_LOOPING and blocking):
+        return pod.fault
+    if blocking:
+        return PodFault(blocking.reason, blocking.message)
     said = "; ".join(text for name, text in sorted(answer.reasons.items()) if name != "service")
     runs_for = (seen.now - pod.runs_since).total_seconds() if pod.runs_since else 0.0
     if said and (pod.lost_readiness or runs_for > REPORTING_SECONDS):
@@ -237,15 +252,31 @@ def _of_queue(seen: Seen, found: Sequence[Problem]) -> Iterator[Problem]:
     if not seen.queue_error or any(problem.reason in of_queue for problem in found):
         return
     message = f"the operator cannot read the task queue: {seen.queue_error}"
-    reason = _queue_reason(seen.queue_error)
-    yield Problem(reason, message, affects_users=reason in _GONE, is_certain=False)
+    reason, processor = _queue_reason(seen.queue_error), seen.release.deployments.get(PROCESSOR)
+    # Rights and quotas are each one's own, but without processors somebody has to see that there is work.
+    is_idle = processor is not None and not processor.replicas
+    affects_users = is_idle or (reason in _GONE and not _is_throttled(seen.queue_error))
+    yield Problem(reason, message, affects_users=affects_users, is_certain=False)
+
+
+def _of_scaling(seen: Seen) -> Iterator[Problem]:
+    """Without processors, and without anybody to start them, no task is done."""
+    processor = seen.release.deployments.get(PROCESSOR)
+    if seen.scaling_error and processor is not None:
+        affects_users = not processor.replicas
+        yield Problem(Reason.CANNOT_SCALE, seen.scaling_error, affects_users=affects_users, is_certain=False)
 
 
 _GONE = {Reason.QUEUE_UNREACHABLE, Reason.QUEUE_MISSING}
-"""What concerns the services as well. Rights are each one's own."""
+"""What concerns the services as well."""
 
 
 def _queue_reason(error: str) -> Reason:
     if "NonExistentQueue" in error or "QueueDoesNotExist" in error:
         return Reason.QUEUE_MISSING
-    return Reason.QUEUE_ACCESS_DENIED if "allow sqs:" in error else Reason.QUEUE_UNREACHABLE
+    is_denied = any(mark in error for mark in ("allow sqs:", "ExpiredToken", "RequestExpired", "credentials"))
+    return Reason.QUEUE_ACCESS_DENIED if is_denied else Reason.QUEUE_UNREACHABLE
+
+
+def _is_throttled(error: str) -> bool:
+    return "Throttl" in error

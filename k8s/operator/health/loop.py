@@ -1,5 +1,6 @@
 """The loop that looks after a stage's health: read, judge, write, every few seconds."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.outputs import write_outputs
 from k8s.operator.scaling.pace import together
 from k8s.operator.stage_object import StageObject
-from k8s.operator.status import StageStatus
+from k8s.operator.status import Kind, StageStatus
 from k8s.operator.tools import Tools
 from services.common.errors import PermanentError, Transient
 
@@ -29,6 +30,10 @@ DEPENDENCIES = {
     Reason.QUEUE_UNREACHABLE,
 }
 """What provisioning needs, too."""
+MISSING = {Reason.QUEUE_MISSING, Reason.MOMENTO_CACHE_MISSING}
+"""What provisioning makes again."""
+UNREAD_SECONDS = 10.0
+"""So long may the release be unreadable before what was seen of it counts no more."""
 SOON_SECONDS = 2.0
 STARTING_SECONDS = 1.0
 STARTS_FOR_SECONDS = 120.0
@@ -61,7 +66,8 @@ class HealthLoop:
         self._queue_error = queue_error
         self._outputs = outputs
         self._wake = wake
-        self._was_cut_off = False
+        self._was_cut_off = self._was_missing = False
+        self._read_at = clock()
         self._began_with = ""
         self._clock = clock
         self._today = today
@@ -71,7 +77,7 @@ class HealthLoop:
 
     async def turn(self, stage: StageObject) -> float:
         """One reading, and what follows from it. Seconds until the next. Raises what the Kubernetes client does."""
-        release = await self._tools.releases.of(stage.ref, STARTING_SECONDS / 2)
+        release = await self._read(stage)
         await self._restore_outputs(stage, release)
         seen = Seen(
             release=release,
@@ -79,6 +85,7 @@ class HealthLoop:
             now=self._today(),
             was_full=self._was_full,
             queue_error=self._queue_error(),
+            scaling_error=self._scaling_error(),
         )
         found = self._confirmed(problems(seen))
         if await self._health.observed(stage, tuple(found), served(seen, found)):
@@ -88,6 +95,23 @@ class HealthLoop:
         self._note_dependencies(found)
         return self._pause(release)
 
+    async def _read(self, stage: StageObject) -> Release:
+        """Say so where it cannot be read for a while: what was seen before may not be so any more."""
+        try:
+            release = await self._tools.releases.of(stage.ref, STARTING_SECONDS / 2)
+        except (Transient, PermanentError) as error:
+            if self._clock() - self._read_at >= UNREAD_SECONDS:
+                await self._health.unobserved(stage, f"the release cannot be read: {error}")
+                with contextlib.suppress(Transient, PermanentError):
+                    await self._status.flush(self._tools.kubernetes)
+            raise
+        self._read_at = self._clock()
+        return release
+
+    def _scaling_error(self) -> str:
+        scaling = self._status.condition(Kind.SCALING)
+        return scaling.message if scaling is not None and scaling.reason == "CannotScale" else ""
+
     def _confirmed(self, found: list[Problem]) -> list[Problem]:
         """Leave out what may be over in a moment and is seen for the first time."""
         uncertain = {problem.key for problem in found if not problem.is_certain}
@@ -95,9 +119,13 @@ class HealthLoop:
         return [problem for problem in found if problem.is_certain or problem.key in before]
 
     def _note_dependencies(self, found: list[Problem]) -> None:
-        """Once AWS and Momento work again, a pass that failed need not wait for its next turn."""
+        """Once AWS and Momento work again, a pass that failed need not wait for its next turn, nor one that makes again
+        what was deleted."""
         was, self._was_cut_off = self._was_cut_off, any(problem.reason in DEPENDENCIES for problem in found)
         if was and not self._was_cut_off and self._health.has_failed_pass:
+            self._wake()
+        was, self._was_missing = self._was_missing, any(problem.reason in MISSING for problem in found)
+        if self._was_missing and not was:
             self._wake()
 
     def _note_full(self, seen: Seen) -> None:

@@ -6,20 +6,11 @@ from typing import Any
 
 from k8s.operator.health.problems import Reason
 from k8s.operator.kubernetes import Json
-from k8s.operator.workloads import COMPONENT
+from k8s.operator.workloads import COMPONENT, RESTARTS_OF_A_LOOP, USUAL_WAITS, is_of_release
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff"}
 """They take turns for one and the same cause."""
 _IMAGE_OTHER = {"ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable"}
-_CANNOT_START = {
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "PreCreateHookError",
-    "PreStartHookError",
-    "PostStartHookError",
-    "RunContainerError",
-    "StartError",
-}
 _LATER_SECONDS = 1.0
 """Kubernetes writes whole seconds."""
 MAX_DETAIL_CHARACTERS = 300
@@ -50,6 +41,10 @@ class PodState:
     waits_for: str
     """What its container waits for, such as ContainerCreating; empty where it runs."""
     fault: PodFault | None
+    is_of_release: bool = True
+    """Whether a Deployment of the chart made it."""
+    died_often: PodFault | None = None
+    """How it ended the last time, where it did again and again."""
 
 
 def pod_state(body: Json) -> PodState:
@@ -59,6 +54,9 @@ def pod_state(body: Json) -> PodState:
     conditions = {each["type"]: each for each in status.get("conditions") or []}
     ready = conditions.get("Ready", {}).get("status") == "True"
     waiting = [each["state"]["waiting"].get("reason", "") for each in containers if _waiting(each)]
+    runs_since = _runs_since(status.get("containerStatuses") or [])
+    lost_readiness = not ready and _lost_readiness(conditions.get("Ready", {}), runs_since)
+    scheduled = conditions.get("PodScheduled", {})
     return PodState(
         name=metadata["name"],
         component=(metadata.get("labels") or {}).get(COMPONENT, ""),
@@ -66,16 +64,26 @@ def pod_state(body: Json) -> PodState:
         created_at=datetime.fromisoformat(metadata["creationTimestamp"]),
         ready=ready,
         terminating="deletionTimestamp" in metadata,
-        runs_since=(runs_since := _runs_since(status.get("containerStatuses") or [])),
-        lost_readiness=not ready and _lost_readiness(conditions.get("Ready", {}), runs_since),
+        runs_since=runs_since,
+        lost_readiness=lost_readiness,
         waits_for=waiting[0] if waiting else "",
-        fault=None if ready else _fault(body, containers, conditions.get("PodScheduled", {})),
+        fault=None if ready else _fault(body, containers, scheduled, lost_readiness=lost_readiness),
+        is_of_release=is_of_release(body),
+        died_often=_died_often(body, status.get("containerStatuses") or []),
     )
 
 
+def _died_often(body: Json, containers: list[Json]) -> PodFault | None:
+    for container in containers:
+        ended = container.get("lastState", {}).get("terminated")
+        if ended and int(container.get("restartCount", 0)) >= RESTARTS_OF_A_LOOP:
+            return PodFault(Reason.CRASH_LOOPING, _crash(body, container, ended))
+    return None
+
+
 def _runs_since(containers: list[Json]) -> datetime | None:
-    starts = [each["state"]["running"]["startedAt"] for each in containers if "running" in each.get("state", {})]
-    return max((datetime.fromisoformat(start) for start in starts), default=None)
+    starts = [(each.get("state", {}).get("running") or {}).get("startedAt") for each in containers]
+    return max((datetime.fromisoformat(start) for start in starts if start), default=None)
 
 
 def _lost_readiness(condition: Json, runs_since: datetime | None) -> bool:
@@ -86,24 +94,26 @@ def _lost_readiness(condition: Json, runs_since: datetime | None) -> bool:
     return (datetime.fromisoformat(since) - runs_since).total_seconds() > _LATER_SECONDS
 
 
-def _fault(body: Json, containers: list[Json], scheduled: Json) -> PodFault | None:
+def _fault(body: Json, containers: list[Json], scheduled: Json, *, lost_readiness: bool) -> PodFault | None:
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
         return PodFault(Reason.UNSCHEDULABLE, _cut(f"not scheduled: {scheduled.get('message', '')}"))
     for container in containers:
-        if found := _container_fault(body, container):
+        if found := _container_fault(body, container, lost_readiness=lost_readiness):
             return found
     return None
 
 
-def _container_fault(body: Json, container: Json) -> PodFault | None:
+def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> PodFault | None:
     waiting = _waiting(container)
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _IMAGE | _IMAGE_OTHER:
         said = "ImagePullBackOff" if reason in _IMAGE else reason
         return PodFault(Reason.IMAGE_PULL_FAILED, f"{said} {_image(body, container)}")
-    if reason in _CANNOT_START:
+    if reason not in USUAL_WAITS:
         return PodFault(Reason.CONTAINER_CANNOT_START, _cut(f"{reason}: {message}" if message else reason))
-    ended = container.get("state", {}).get("terminated") or container.get("lastState", {}).get("terminated")
+    ended = container.get("state", {}).get("terminated")
+    if not lost_readiness:  # else it has been ready since it ended the last time
+        ended = ended or container.get("lastState", {}).get("terminated")
     # Exit code 0 is an orderly stop: Kubernetes asked for it, as where the image or a probe's answer changes.
     has_crashed = ended is not None and ended.get("exitCode") != 0
     if reason == "CrashLoopBackOff" or has_crashed:

@@ -25,11 +25,13 @@ class Reason(StrEnum):
     QUEUE_UNREACHABLE = "QueueUnreachable"
     MOMENTO_UNREACHABLE = "MomentoUnreachable"
     MOMENTO_QUOTA_EXCEEDED = "MomentoQuotaExceeded"
+    CANNOT_SCALE = "CannotScale"
     RECEIVING_PAUSED = "ReceivingPaused"
     PODS_NOT_READY = "PodsNotReady"
     PODS_NOT_ANSWERING = "PodsNotAnswering"
     ROLLOUT_STUCK = "RolloutStuck"
     TASKS_FAILING = "TasksFailing"
+    NOT_OBSERVED = "NotObserved"
 
 
 _RANK = {reason.value: rank for rank, reason in enumerate(Reason)}
@@ -57,7 +59,8 @@ class Problem:
 class Verdict:
     """A condition's content."""
 
-    status: bool
+    status: bool | None
+    """None where it is not known."""
     reason: str
     message: str
 

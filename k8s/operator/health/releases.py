@@ -14,7 +14,7 @@ from k8s.operator.health.pods import PodState, pod_state
 from k8s.operator.kubernetes import Json, Kubernetes, Refused
 from k8s.operator.outputs import FIRST_ANNOTATION
 from k8s.operator.stage_object import StageRef
-from k8s.operator.workloads import COMPONENT, INSTANCE, NAME
+from k8s.operator.workloads import COMPONENT, INSTANCE, NAME, component_of
 
 R = TypeVar("R")
 Key = tuple[str, str]
@@ -75,8 +75,9 @@ class Releases:
 
     async def of(self, stage: StageRef, max_age_seconds: float) -> Release:
         """The stage's release, read no longer ago than that. Raises what the Kubernetes client does."""
+        wanted_since = self._clock() - max_age_seconds
         async with self._reading:
-            if self._clock() - self._read_at > max_age_seconds:
+            if self._read_at < wanted_since:  # by what was asked for, else a slow reading would be repeated for each
                 read_at = self._clock()
                 self._releases = await self._read()
                 self._read_at = read_at
@@ -92,7 +93,11 @@ class Releases:
         return {
             key: Release(
                 *key,
-                deployments={each.component: each for each in deployments.get(key, ())},
+                deployments={
+                    each.component: each
+                    for each in deployments.get(key, ())
+                    if component_of(each.name, each.component, key[1]) == each.component
+                },
                 pods=tuple(pods.get(key, ())),
                 objects=self._listed(key[0], objects.get(key, ())),
                 outputs=outputs[key].get("data") or {} if key in outputs else None,

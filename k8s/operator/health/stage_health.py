@@ -53,6 +53,12 @@ class StageHealth:
         self._running, self._served = problems, served
         return await self._publish(stage)
 
+    async def unobserved(self, stage: StageObject, why: str) -> None:
+        """Take in that the release cannot be read, so that nobody knows whether users are served."""
+        self._running = (Problem(Reason.NOT_OBSERVED, why),)
+        self._served = Verdict(status=None, reason=Reason.NOT_OBSERVED, message=why)
+        await self._publish(stage)
+
     async def removing(self, stage: StageObject, reason: str, message: str) -> None:
         """Take in how far a removal is."""
         self._removal = Verdict(status=False, reason=reason, message=message)
@@ -99,7 +105,7 @@ class StageHealth:
             self._has_said_not_ready = False
         elif self._removal is not None and has_changed and ready.reason not in ("Deleting", "RemovalFails"):
             await self._events.normal(stage.ref, ready.reason, ready.message)
-        elif was_ready and not ready.status and self._removal is None:
+        elif was_ready and ready.status is False and self._removal is None:
             self._has_said_not_ready = await self._warn(stage, "NotReady", ready.message)
         return has_changed
 

@@ -167,9 +167,11 @@ def refuse_protected_queue(queue: Queue) -> None:
 
 
 async def remove_queue(sqs: "SQSClient", queue: Queue, one_pass: Pass) -> None:
-    """Delete a queue if it is ours; it may be gone already."""
+    """Delete a queue if it is ours; it may be gone already. Raises `Protected`."""
     try:
-        if not one_pass.identity.owns(await read_queue_tags(sqs, queue.url)):  # as they are now
+        now = await read_queue(sqs, queue.url)  # a person or another Stage may have changed it meanwhile
+        refuse_protected_queue(now)
+        if not one_pass.identity.owns(now.tags):
             one_pass.notice(f"{queue.title} does not belong to this stage and stays")
             return
         async with aws_call("sqs:DeleteQueue", queue.url):

@@ -1,16 +1,19 @@
 """A queue's access policy, as far as it protects the queue against deletion. Pure."""
 
 import json
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
 _DELETE = "sqs:deletequeue"
+_EVERYBODY = re.compile(r"\*|[0-9]{12}|arn:aws[a-z-]*:iam::[0-9]{12}:root")
 
 
 def denies_deletion(policy: str) -> bool:
     """Whether a statement without a condition denies everybody `sqs:DeleteQueue` (IAM reference, policy elements).
 
+    A denial to an account is one to everybody in it, and a denial to all but some is taken to include us.
     A denial with a condition is none here: a usual one denies everything that comes without TLS.
     """
     try:
@@ -22,8 +25,9 @@ def denies_deletion(policy: str) -> bool:
 
 def _denies(statement: Mapping[str, Any]) -> bool:
     principal = statement.get("Principal")
-    everybody = "*" in _listed(principal.get("AWS") if isinstance(principal, Mapping) else principal)
-    if statement.get("Effect") != "Deny" or statement.get("Condition") or not everybody:
+    denied = _listed(principal.get("AWS") if isinstance(principal, Mapping) else principal)
+    is_everybody = "NotPrincipal" in statement or any(_EVERYBODY.fullmatch(str(each)) for each in denied)
+    if statement.get("Effect") != "Deny" or statement.get("Condition") or not is_everybody:
         return False
     if "Action" in statement:
         return _matches(statement["Action"])

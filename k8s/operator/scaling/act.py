@@ -41,4 +41,4 @@ async def _mark_idle_first(kubernetes: Kubernetes, stage: StageRef, in_flight: M
             except Gone:
                 return
 
-    await asyncio.gather(*(mark(pod) for pod in pods if not pod.terminating))
+    await asyncio.gather(*(mark(pod) for pod in pods if pod.is_of_release and not pod.terminating))

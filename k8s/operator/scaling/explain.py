@@ -37,7 +37,7 @@ def explain(reason: Reason, case: Case) -> str:
     said = _SENTENCES[reason](case)
     if case.wanted is None or Figure.BACKLOG in case.observed.unreadable:
         return said
-    lacking = f"; {_unreadable(case)}" if case.observed.unreadable and reason is not Reason.UNREADABLE else ""
+    lacking = f"; {unreadable(case.observed)}" if case.observed.unreadable and reason is not Reason.UNREADABLE else ""
     broken = f"; {case.observed.not_working}" if case.observed.not_working else ""
     return f"{said} ({_figures(case.observed, case.wanted)}){broken}{lacking}"
 
@@ -51,15 +51,16 @@ def _figures(observed: Observed, wanted: Demand) -> str:
     return ", ".join([*told, f"{wanted.task_seconds:.3g} s a task"])
 
 
-def _unreadable(case: Case) -> str:
-    reasons = (f"{_FIGURES[figure]} ({why})" for figure, why in sorted(case.observed.unreadable.items()))
+def unreadable(observed: Observed) -> str:
+    """Which figures could not be read, and why."""
+    reasons = (f"{_FIGURES[figure]} ({why})" for figure, why in sorted(observed.unreadable.items()))
     return f"could not be read: {', '.join(reasons)}"
 
 
 def _bounds(case: Case) -> str:
     name = "maxReplicas" if case.wanted_replicas > case.replicas else "minReplicas"
     if case.wanted is None:
-        return f"{_count(case.replicas)} by {name}; {_unreadable(case)}"
+        return f"{_count(case.replicas)} by {name}; {unreadable(case.observed)}"
     return f"{_count(case.replicas)} by {name}, where {case.wanted_replicas} would be wanted"
 
 
@@ -81,7 +82,7 @@ def _held(why: str) -> Callable[[Case], str]:
     def said(case: Case) -> str:
         more = f", where {case.wanted_replicas} would be wanted" if case.wanted_replicas > case.replicas else ""
         cause = f": {case.cause}" if case.cause else ""
-        return f"held at {_count(case.replicas)}{more}: {why or _unreadable(case)}{cause}"
+        return f"held at {_count(case.replicas)}{more}: {why or unreadable(case.observed)}{cause}"
 
     return said
 

@@ -118,8 +118,7 @@ class ScalingLoop:
         self._at_rest = False
         metrics.HELD.labels(*stage.labels).set(1)
         message = f"the processors cannot be scaled: {why}"
-        if self.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=stage.generation):
-            await self.tools.events.warning(stage.ref, "CannotScale", message)
+        self.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=stage.generation)
         try:
             await self.status.flush(self.tools.kubernetes)
         except (Transient, PermanentError) as error:

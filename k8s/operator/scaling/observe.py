@@ -126,7 +126,7 @@ class Observer:
 
     async def _pods(self, unreadable: dict[Figure, str]) -> list[Pod]:
         try:
-            return await read_pods(self.kubernetes, self.stage)
+            return [pod for pod in await read_pods(self.kubernetes, self.stage) if pod.is_of_release]
         except (Transient, PermanentError) as error:
             for figure in (Figure.REPLICAS, Figure.ARRIVALS, Figure.TASKS):
                 unreadable[figure] = str(error)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from k8s.operator.scaling.demand import Demand, busy_replicas, demand, in_flight_replicas, replicas_for
-from k8s.operator.scaling.explain import Case, explain
+from k8s.operator.scaling.explain import Case, explain, unreadable
 from k8s.operator.scaling.reasons import Bounds, Weighed, reason_for
 from k8s.operator.scaling.stabilise import PATIENCE, most_wanted, remember
 from k8s.operator.scaling.trouble import drain_suffices, most_in, trouble_of
@@ -69,7 +69,7 @@ def _hold(reason: Reason, observed: Observed, policy: Policy, now: float, wanted
         there_are = max((past.replicas for past in observed.memory.recommendations), default=0)
     elif Bounds.of(policy).clamp(there_are) != there_are:
         return replace(_held_at(there_are, Reason.BOUNDS, observed, policy, now, wanted), hold=False)
-    return _held_at(there_are, reason, observed, policy, now, wanted)
+    return replace(_held_at(there_are, reason, observed, policy, now, wanted), cause=unreadable(observed))
 
 
 def _held_at(

@@ -14,6 +14,8 @@ OPS_PORT = 9090
 SCRAPE_SECONDS = 2.0
 MAX_BYTES = 512 * 1024
 MAX_CAUSE_CHARACTERS = 300
+MAX_FIGURE = 1e15
+"""All that is read counts tasks or seconds."""
 MAX_CONCURRENT = 16
 PREFIX = "notification_api_"
 # What of a pod's some 300 lines is parsed; parsing is most of a scrape's cost.
@@ -82,7 +84,10 @@ class Scraper:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            timeout=self._timeout, connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT), trust_env=False
+            timeout=self._timeout,
+            connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT),
+            trust_env=False,
+            auto_decompress=False,  # a few bytes may unpack to more than there is memory
         )
         return self
 
@@ -100,7 +105,7 @@ class Scraper:
         try:
             status, body = await self._get(target, "/metrics")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return Scraped(target.pod, None, str(error) or "no answer in time", is_closed=_is_refusal(error))
+            return Scraped(target.pod, None, one_line(error) or "no answer in time", is_closed=_is_refusal(error))
         if status != 200:
             return Scraped(target.pod, None, f"answered {status}")
         if len(body) > MAX_BYTES:
@@ -123,11 +128,18 @@ class Scraper:
         assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
         host = f"[{target.ip}]" if ":" in target.ip else target.ip
         url = f"http://{host}:{self._port}{path}"
-        async with self._turns, self._session.get(url, headers={"Accept": "text/plain"}) as response:
+        headers = {"Accept": "text/plain", "Accept-Encoding": "identity"}
+        # A pod must not send the operator to an address that only the operator reaches.
+        async with self._turns, self._session.get(url, headers=headers, allow_redirects=False) as response:
             body = await response.content.read(MAX_BYTES + 1)
             while not response.content.at_eof() and len(body) <= MAX_BYTES:
                 body += await response.content.read(MAX_BYTES + 1 - len(body))
             return response.status, body
+
+
+def one_line(value: object) -> str:
+    """What a pod said, or an error that may quote it: bounded, and fit to be read in a terminal."""
+    return "".join(each if each.isprintable() else " " for each in str(value)[:MAX_CAUSE_CHARACTERS])
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -144,8 +156,11 @@ def parsed(pod: str, body: bytes) -> Scraped:
             for family in families
             for one in family.samples
         }
-    except (ValueError, UnicodeDecodeError) as error:
-        return Scraped(pod, None, f"answered with something else than metrics: {error}")
+    except (ValueError, IndexError) as error:
+        return Scraped(pod, None, one_line(f"answered with something else than metrics: {error}"))
+    for (name, _), value in sample.items():
+        if not 0 <= value <= MAX_FIGURE:  # NaN is not, either
+            return Scraped(pod, None, f"answered with {name} of {value}")
     return Scraped(pod, sample)
 
 
@@ -160,4 +175,4 @@ def parsed_reasons(body: bytes) -> Mapping[str, str]:
         said = {**(answer.get("reasons") or {}), **(answer.get("warnings") or {})}
     except (orjson.JSONDecodeError, AttributeError, TypeError):
         return {}
-    return {name: reason[:MAX_CAUSE_CHARACTERS] for name, reason in said.items() if isinstance(reason, str)}
+    return {name: one_line(reason) for name, reason in said.items() if isinstance(reason, str)}

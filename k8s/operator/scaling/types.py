@@ -173,6 +173,6 @@ class Decision:
     hold: bool = False
     """The replicas are kept because a decision would rest on too little, not because they are right."""
     cause: str = ""
-    """Why more would not help, as the pods say it; it is part of `message`."""
+    """Of a hold: why more would not help, as the pods say it, or what could not be read; it is part of `message`."""
     memory: Memory = field(default_factory=Memory)
     """For the next call."""
