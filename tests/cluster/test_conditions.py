@@ -36,8 +36,8 @@ def told(broken: Broken, kind: str) -> tuple[str, str]:
 
 
 def is_well(broken: Broken) -> bool:
-    well = ("True", "Ready"), ("False", "NoProblem"), "True"
-    return (told(broken, "Ready"), told(broken, "Degraded"), told(broken, "Scaling")[0]) == well
+    well = ("True", "Ready"), ("False", "NoProblem"), ("True", "Operating")
+    return (told(broken, "Ready"), told(broken, "Degraded"), told(broken, "Scaling")) == well
 
 
 def is_told(broken: Broken, fault: Fault) -> bool:
@@ -47,7 +47,7 @@ def is_told(broken: Broken, fault: Fault) -> bool:
         told(broken, "Ready") == fault.ready
         and (degraded["status"], degraded["reason"]) == expected
         and fault.part in degraded["message"]
-        and (fault.scaling is None or told(broken, "Scaling") == fault.scaling)
+        and told(broken, "Scaling") == fault.scaling
     )
 
 

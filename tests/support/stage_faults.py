@@ -115,8 +115,8 @@ class Fault:
     """Its reason; empty where nothing is to be said."""
     part: str = ""
     """Of its message."""
-    scaling: tuple[str, str] | None = None
-    """Status and reason, where they are not as usual."""
+    scaling: tuple[str, str] = ("True", "Operating")
+    """Status and reason."""
 
 
 def one_pod_of_two(broken: Broken) -> None:
@@ -200,6 +200,12 @@ def _end_aws_connections(broken: Broken) -> None:
     broken.world.home.kubectl(
         "exec", "deployment/local-emulators", "-c", "aws", "--", "python", "-c", "import os; os.kill(1, 15)"
     )
+
+
+def no_image_of_processors(broken: Broken) -> None:
+    """No processor is left: the old one is ended, and the new one cannot start."""
+    broken.place.kubectl("set", "image", broken.deploy("processor"), f"processor={NO_IMAGE}")
+    broken.place.kubectl("delete", "pod", broken.pod("processor"), "--grace-period=1")
 
 
 def every_handler_fails(broken: Broken) -> None:
@@ -335,6 +341,7 @@ FAULTS = (
         WELL,
         "TasksFailing",
         "every task fails, the last with TypeError",
+        scaling=("False", "TasksFailing"),
     ),
     Fault(
         "Momento's quota used up",
@@ -343,6 +350,7 @@ FAULTS = (
         ("False", "MomentoQuotaExceeded"),
         "MomentoQuotaExceeded",
         "a quota of the Momento account is used up",
+        scaling=("False", "ReceivingPaused"),
     ),
     Fault(
         "ResourceQuota used up",
