@@ -27,7 +27,10 @@ _OTHER_PORTS = (
     "LOCAL_PORT_BASE out, or set portBase={wanted} in charts/notification-local and install the stage again with the "
     "values that it prints"
 )
-_NOT_THERE = "page and emulators: the stage calls {url} in AWS' place, and no Service of charts/notification-local of that name is found"
+_NOT_THERE = (
+    "page and emulators: the stage calls {url} in AWS' place, and no Service of charts/notification-local of that "
+    "name is found"
+)
 _TAKEN_BY_OTHER_FORWARD = "Tokens of this stage name it: what has it must be a forward of the same embedded stack"
 
 

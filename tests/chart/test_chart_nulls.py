@@ -173,6 +173,11 @@ def test_a_setting_that_is_null_is_not_set() -> None:
     assert render(values) == render()
 
 
+@pytest.mark.parametrize(("name", "chart", "given", "options"), SETUPS, ids=[setup[0] for setup in SETUPS])
+def test_global_values_may_be_null(name: str, chart: Path, given: Object, options: list[str]) -> None:
+    assert template(chart, options, {**given, "global": None}) == usual(chart, options, given)
+
+
 @pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART, OPERATOR_CHART])
 def test_defaults_are_those_of_values_yaml(chart: Path) -> None:
     assert (chart / "defaults.json").read_text() == defaults(chart), "run: make chart-defaults"
