@@ -187,6 +187,15 @@ def test_an_operator_that_nobody_scrapes_is_not_missed() -> None:
     assert not any("absent(" in rule["expr"] for rule in left.values())
 
 
+@pytest.mark.parametrize(
+    ("settings", "seconds"), [({}, 900), ({"RESYNC_SECONDS": 60}, 900), ({"RESYNC_SECONDS": 3_600}, 10_800)]
+)
+def test_a_stage_counts_as_not_reconciled_after_three_passes_missed(settings: Object, seconds: int) -> None:
+    every = alerts(settings=settings)
+    assert f") > {seconds}\n" in every["NotificationApiStageNotReconciled"]["expr"]
+    assert every["NotificationApiStageDeletionStuck"]["expr"].endswith(") > 900\n")
+
+
 def test_each_of_two_operators_has_alerts_about_its_own_metrics_alone() -> None:
     for rule in alerts().values():
         selectors = re.findall(r"notification_api_operator_\w+\{([^}]*)\}", rule["expr"])
