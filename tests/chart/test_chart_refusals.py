@@ -36,6 +36,11 @@ REFUSED: list[tuple[str, Object, str]] = [
         {"ingest": {"podAnnotations": {"checksum/settings": "x"}}},
         "ingest.podAnnotations has checksum/settings",
     ),
+    (
+        "one account created twice",
+        {"token": {"serviceAccount": {"name": "shared"}}, "ingest": {"serviceAccount": {"name": "shared"}}},
+        'token.serviceAccount and ingest.serviceAccount would both create "shared"',
+    ),
     ("no stage name", {"stageName": ""}, "stageName is not set"),
     ("URL as stage name", {"stageName": URL}, f'stageName is the URL "{URL}" where a name is wanted'),
     ("stage name with a dot", {"stageName": "pr.7"}, 'stageName "pr.7" may have letters, digits, - and _ only'),
@@ -236,3 +241,8 @@ def test_a_release_that_no_service_can_be_named_after_is_refused(chart: Path, re
 
 def test_an_extra_object_without_a_kind_is_refused() -> None:
     assert "/extraObjects/0" in refusal({"extraObjects": [{"metadata": {"name": "x"}}]})
+
+
+def test_services_may_share_an_account_that_one_of_them_creates() -> None:
+    shared = {"token": {"serviceAccount": {"name": "shared"}}}
+    assert render(overlaid(shared, {"ingest": {"serviceAccount": {"create": False, "name": "shared"}}}))

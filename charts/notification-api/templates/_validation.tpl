@@ -127,8 +127,16 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems (printf "allowedOrigins has %q, which no browser sends: small letters only, %s" $origin (lower $origin)) -}}
 {{- end -}}
 {{- end -}}
+{{- $accounts := dict -}}
 {{- range $component := list "token" "ingest" "processor" -}}
 {{- $account := (index $values $component).serviceAccount -}}
+{{- if $account.create -}}
+{{- $name := include "notification-api.serviceAccount" (list $ $component) -}}
+{{- with get $accounts $name -}}
+{{- $problems = append $problems (printf "%s.serviceAccount and %s.serviceAccount would both create %q: leave their names out, or set create=false in one of them" . $component $name) -}}
+{{- end -}}
+{{- $_ := set $accounts $name $component -}}
+{{- end -}}
 {{- if and (not $account.create) (not $account.name) -}}
 {{- $problems = append $problems (printf "%s.serviceAccount.create is false, so say which existing one to use in %s.serviceAccount.name" $component $component) -}}
 {{- end -}}
