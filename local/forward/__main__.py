@@ -5,24 +5,25 @@ NAMESPACE narrows the search, LOCAL_PORT_BASE moves the ports. Exit status: 0 st
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from typing import Any
 
 from local.forward.endpoints import Endpoints
 from local.forward.errors import ForwardError
 from local.forward.kubectl import get
 from local.forward.relay import Relay, listening
-from local.forward.targets import Target, find_targets
+from local.forward.targets import Target, emulators_namespace, find_targets, is_emulators
 from local.ports import BadPortBaseError, Ports, ports_from
 
 
 async def forward(stage: str, namespace: str, ports: Ports | None) -> None:
     """Forward until cancelled. Raises ForwardError before it begins."""
-    where = ("-n", namespace) if namespace else ("-A",)
-    found = find_targets((await get("services", *where))["items"], stage, ports)
+    found = find_targets(await services_of(stage, namespace), stage, ports)
     endpoints = {name: Endpoints(name) for name in {target.namespace for target in found.targets}}
     relays = [Relay(target, endpoints[target.namespace], say) for target in found.targets]
     async with AsyncExitStack() as stack:
@@ -42,6 +43,18 @@ async def forward(stage: str, namespace: str, ports: Ports | None) -> None:
         for reason in found.left_out:
             say(f"Left out: {reason}")
         say("Ctrl-C ends it.")
+
+
+async def services_of(stage: str, namespace: str) -> list[Mapping[str, Any]]:
+    """All Services of the cluster, or those of one namespace and the emulators that the stage has in another one."""
+    if not namespace:
+        return list((await get("services", "-A"))["items"])
+    listed = list((await get("services", "-n", namespace))["items"])
+    there = emulators_namespace(listed, stage)
+    if there not in ("", namespace):
+        with contextlib.suppress(ForwardError):  # where they may not be listed, the stage is forwarded without them
+            listed += filter(is_emulators, (await get("services", "-n", there))["items"])
+    return listed
 
 
 async def announce(relay: Relay) -> None:

@@ -27,6 +27,10 @@ _OTHER_PORTS = (
     "LOCAL_PORT_BASE out, or set portBase={wanted} in charts/notification-local and install the stage again with the "
     "values that it prints"
 )
+_NOT_THERE = (
+    "page and emulators: the stage calls {url} in AWS' place, and no Service of charts/notification-local of that "
+    "name is found"
+)
 _TAKEN_BY_OTHER_FORWARD = "Tokens of this stage name it: what has it must be a forward of the same embedded stack"
 
 
@@ -68,6 +72,9 @@ def find_targets(services: Iterable[Mapping[str, Any]], stage: str, asked: Ports
     named = _named_ports(emulators)
     ports = asked or named or Ports()
     emulated, left_out = _emulator_targets(emulators, stage, ports)
+    url = _emulators_url(own["token"])
+    if url and not emulators:
+        left_out = (_NOT_THERE.format(url=url),)
     targets = (
         _target("token", own["token"], "http", ports.token, "/token"),
         _target("ingest", own["ingest"], "http", ports.ingest, "/task"),
@@ -75,6 +82,17 @@ def find_targets(services: Iterable[Mapping[str, Any]], stage: str, asked: Ports
         *_grafana_targets(listed),
     )
     return Found(targets, left_out)
+
+
+def emulators_namespace(services: Iterable[Mapping[str, Any]], stage: str) -> str:
+    """Where the emulators of a stage are, which may be another namespace than its own; empty where it has none."""
+    hosts = [urlsplit(_emulators_url(each)).hostname or "" for each in services if _label(each, STAGE_LABEL) == stage]
+    return next((host.split(".")[1] for host in hosts if "." in host), "")
+
+
+def is_emulators(service: Mapping[str, Any]) -> bool:
+    """Whether this is a Service of charts/notification-local."""
+    return _label(service, NAME_LABEL) == EMULATORS
 
 
 def _of_stage(services: list[Mapping[str, Any]], stage: str) -> dict[str, Mapping[str, Any]]:
@@ -93,8 +111,12 @@ def _of_stage(services: list[Mapping[str, Any]], stage: str) -> dict[str, Mappin
 def _is_emulator_of(service: Mapping[str, Any], token: Mapping[str, Any]) -> bool:
     """Whether the stage's services call this one, `http://<service>.<namespace>.svc:port`, in AWS' place."""
     metadata = service["metadata"]
-    host = urlsplit(token["metadata"].get("annotations", {}).get(EMULATORS_ANNOTATION, "")).hostname or ""
-    return _label(service, NAME_LABEL) == EMULATORS and host.split(".")[:2] == [metadata["name"], metadata["namespace"]]
+    host = urlsplit(_emulators_url(token)).hostname or ""
+    return is_emulators(service) and host.split(".")[:2] == [metadata["name"], metadata["namespace"]]
+
+
+def _emulators_url(service: Mapping[str, Any]) -> str:
+    return str(service["metadata"].get("annotations", {}).get(EMULATORS_ANNOTATION, ""))
 
 
 def _named_ports(emulators: Mapping[str, Any] | None) -> Ports | None:

@@ -1,5 +1,6 @@
 """What fires for one cause: exactly this, for the broken stage alone, and at most two alerts that page."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -8,23 +9,21 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.support.alert_causes import broken, causes, promtool_test
-from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, of_kind, render
+from tests.support.alert_causes import broken, causes, promtool_test, promtool_test_beside
+from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
 from tests.support.metric_definitions import TARGET, labels_by_sample
 
 CAUSES = causes(Path(__file__).parent / "causes")
 each_cause = pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
 
 
-@pytest.fixture(scope="module")
-def rule_files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The rules of both stages' releases and of the operator's, as they are rendered."""
-    folder = tmp_path_factory.mktemp("rules")
-    rendered = [
-        *render({"stageName": "dev"}, namespace="shop", apis=MONITORING_APIS),
-        *render({"stageName": "prod"}, namespace="blog", release="prod", apis=MONITORING_APIS),
-        *render({"clusterName": "c"}, chart=OPERATOR_CHART, namespace="ops", release="op", apis=MONITORING_APIS),
-    ]
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"
+)
+
+
+def written_rules(rendered: list[Object], folder: Path) -> list[str]:
+    """The files with a rendering's rules."""
     files = []
     for each in of_kind(rendered, "PrometheusRule"):
         files.append(folder / f"{each['metadata']['namespace']}-{each['metadata']['name']}.yaml")
@@ -32,13 +31,38 @@ def rule_files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(file) for file in files]
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+@pytest.fixture(scope="module")
+def rule_files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The rules of the broken stage's release and of the operator's, as they are rendered."""
+    rendered = [
+        *render({"stageName": "dev"}, namespace="shop", apis=MONITORING_APIS),
+        *render({"clusterName": "c"}, chart=OPERATOR_CHART, namespace="ops", release="op", apis=MONITORING_APIS),
+    ]
+    return written_rules(rendered, tmp_path_factory.mktemp("rules"))
+
+
+def assert_passes(test: str, file: Path) -> None:
+    file.write_text(test)
+    ran = subprocess.run(
+        ["promtool", "test", "rules", file],
+        capture_output=True,
+        text=True,
+        timeout=50,
+        env=os.environ | {"GOGC": "400"},  # collects garbage less often: a fifth less CPU time
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@needs_promtool
 @each_cause
 def test_these_alerts_fire_and_no_other(cause: dict[str, Any], rule_files: list[str], tmp_path: Path) -> None:
-    file = tmp_path / "cause.yaml"
-    file.write_text(promtool_test(cause, rule_files))
-    ran = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, timeout=50)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert_passes(promtool_test(cause, rule_files), tmp_path / "cause.yaml")
+
+
+@needs_promtool
+def test_no_cause_fires_an_alert_of_a_stage_that_is_well(tmp_path: Path) -> None:
+    prod = render({"stageName": "prod"}, namespace="blog", release="prod", apis=MONITORING_APIS)
+    assert_passes(promtool_test_beside(CAUSES, written_rules(prod, tmp_path)), tmp_path / "causes.yaml")
 
 
 @each_cause

@@ -2,12 +2,15 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 
+import pytest
 import yaml  # type: ignore[import-untyped]
 
 from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
-from local.ports import Ports
+from local.ports import HIGHEST_BASE, LOWEST_BASE, Ports
 from local.web_access import Facts, WebAccess
 from tests.support.helm_charts import LOCAL_CHART, Object, containers, named, of_kind, render
 
@@ -41,7 +44,7 @@ def test_the_bootstrap_runs_after_the_emulators_and_before_the_page() -> None:
     assert [each["name"] for each in spec["containers"]] == ["page"]
 
 
-NAMES = ["dev", "PR_123-x", "FEAT-1", "feat-1", "FEAT_1", "Feat-1", "x" * 57, "X" * 57]
+NAMES = ["dev", "1st", "PR_123-x", "FEAT-1", "feat-1", "FEAT_1", "Feat-1", "x" * 57, "X" * 57]
 
 
 def test_every_name_that_a_stage_may_have_is_taken() -> None:
@@ -54,6 +57,37 @@ def test_every_name_that_a_stage_may_have_is_taken() -> None:
     assert all(re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", each) for each in names), names
     assert names[0] == "bootstrap-dev"
     assert len({each["command"][-1] for each in made}) == len(NAMES)
+
+
+def test_the_release_that_the_notes_install_has_a_name_that_services_take(tmp_path: Path) -> None:
+    said = notes({"stages": NAMES}, tmp_path)
+    releases = re.findall(r"helm install (\S+) charts/notification-api", said)
+    assert len(set(releases)) == len(NAMES)
+    for release in releases:
+        assert render(release=release)
+
+
+@pytest.mark.parametrize("base", [LOWEST_BASE, 8_080, HIGHEST_BASE])
+def test_the_notes_give_each_further_stage_ports_of_its_own(base: int, tmp_path: Path) -> None:
+    said = notes({"stages": [f"s{number}" for number in range(20)], "portBase": base}, tmp_path)
+    bases = [int(each) for each in re.findall(r"LOCAL_PORT_BASE=(\d+) make forward", said)]
+    assert len(bases) == 19
+    assert all(LOWEST_BASE <= each <= HIGHEST_BASE for each in bases)
+    ports = [port for each in (base, *bases) for port in Ports(each).purposes()]
+    assert len(ports) == len(set(ports))
+
+
+def notes(values: Object, folder: Path) -> str:
+    """The chart's notes, as an object of a copy, since `helm template` does not print notes."""
+    copy = folder / "notification-local"
+    shutil.copytree(LOCAL_CHART, copy)
+    said = (copy / "templates" / "NOTES.txt").read_text()
+    (copy / "templates" / "_notes.tpl").write_text(f'{{{{- define "test.notes" }}}}\n{said}\n{{{{- end }}}}')
+    (copy / "templates" / "notes.yaml").write_text(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: notes}\n"
+        'data: {notes: {{ include "test.notes" . | toJson }}}\n'
+    )
+    return str(named(render(values, chart=copy), "ConfigMap", "notes")["data"]["notes"])
 
 
 def test_the_service_says_whose_page_it_is() -> None:

@@ -48,7 +48,7 @@ def test_no_right_is_a_wildcard_and_none_deletes_or_reads_secrets(namespaces: li
 
 def test_with_a_list_of_namespaces_it_writes_in_those_alone() -> None:
     objects = operator(namespaces=["a", "b"])
-    everywhere = named(objects, "ClusterRole", "operators-operator")
+    everywhere = named(objects, "ClusterRole", "operators:operator")
     for rule in everywhere["rules"]:
         if rule["apiGroups"] != ["notification-api.io"]:
             assert rule["verbs"] == ["list"]
@@ -100,7 +100,7 @@ class TestTheCheckBeforeAnUninstall:
 
     def test_may_list_stages_and_nothing_else(self) -> None:
         objects = operator()
-        role = named(objects, "ClusterRole", f"operators-{CHECK}")
+        role = named(objects, "ClusterRole", f"operators:{CHECK}")
         assert role["rules"] == [{"apiGroups": ["notification-api.io"], "resources": ["stages"], "verbs": ["list"]}]
         bound = [each for each in of_kind(objects, "ClusterRoleBinding") if each["subjects"][0]["name"] == CHECK]
         assert [each["roleRef"]["name"] for each in bound] == [role["metadata"]["name"]]
@@ -123,9 +123,46 @@ class TestTheCheckBeforeAnUninstall:
         selector = named(objects, "Deployment", "operator")["spec"]["selector"]["matchLabels"]
         assert not selector.items() <= labels.items()
 
+    @pytest.mark.parametrize("length", [47, 48, 53])
+    def test_has_a_name_that_a_job_may_have(self, length: int) -> None:
+        names = set()
+        for last in "ab":
+            release = "o" * (length - 1) + last
+            (job,) = of_kind(
+                render({"clusterName": "here"}, chart=OPERATOR_CHART, release=release),
+                "Job",
+            )
+            assert len(job["metadata"]["name"]) <= 63
+            names.add(job["metadata"]["name"])
+        assert len(names) == 2
+
+    def test_has_its_priority_class_also_where_the_name_is_a_number(self) -> None:
+        spec = named(operator(priorityClassName="1000"), "Job", CHECK)["spec"]["template"]["spec"]
+        assert spec["priorityClassName"] == "1000"
+
     def test_minds_the_namespaces_that_are_watched(self) -> None:
         (container,) = named(operator(namespaces=["a", "b"]), "Job", CHECK)["spec"]["template"]["spec"]["containers"]
         assert container["env"] == [{"name": "WATCH_NAMESPACES", "value": "a,b"}]
+
+
+def test_nothing_of_two_operators_has_the_same_name() -> None:
+    made = [
+        (each["kind"], "" if each["kind"].startswith("Cluster") else each["metadata"]["namespace"], name)
+        for namespace, release in (("a-b", "c"), ("a", "b-c"))
+        for each in render(
+            {"clusterName": "here", "namespaces": ["stages"]},
+            chart=OPERATOR_CHART,
+            release=release,
+            namespace=namespace,
+        )
+        for name in [each["metadata"]["name"]]
+    ]
+    assert len(made) == len(set(made))
+
+
+def test_a_namespace_that_is_named_twice_is_refused_in_a_sentence() -> None:
+    with pytest.raises(HelmError, match="/namespaces"):
+        operator(namespaces=["a", "a"])
 
 
 def alerts(**values: Any) -> dict[str, Object]:
@@ -148,6 +185,15 @@ def test_an_operator_that_nobody_scrapes_is_not_missed() -> None:
     every, left = alerts(), alerts(podMonitor={"enabled": False})
     assert every.keys() - left.keys() == {"NotificationApiOperatorDown"}
     assert not any("absent(" in rule["expr"] for rule in left.values())
+
+
+@pytest.mark.parametrize(
+    ("settings", "seconds"), [({}, 900), ({"RESYNC_SECONDS": 60}, 900), ({"RESYNC_SECONDS": 3_600}, 10_800)]
+)
+def test_a_stage_counts_as_not_reconciled_after_three_passes_missed(settings: Object, seconds: int) -> None:
+    every = alerts(settings=settings)
+    assert f") > {seconds}\n" in every["NotificationApiStageNotReconciled"]["expr"]
+    assert every["NotificationApiStageDeletionStuck"]["expr"].endswith(") > 900\n")
 
 
 def test_each_of_two_operators_has_alerts_about_its_own_metrics_alone() -> None:

@@ -1,15 +1,46 @@
 """Each mistake that people make gets a sentence that says what to do."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.helm_charts import GIVEN, LOCAL_CHART, HelmError, Object, helm, overlaid, refusal, render
+from tests.support.helm_charts import (
+    GIVEN,
+    LOCAL_CHART,
+    STAGE_CHART,
+    HelmError,
+    Object,
+    helm,
+    overlaid,
+    refusal,
+    render,
+)
 
 URL = "https://example.com/x"
 LONG = "x" * 60
 
 REFUSED: list[tuple[str, Object, str]] = [
+    (
+        "label that finds the pods",
+        {"token": {"podLabels": {"app.kubernetes.io/name": "x"}}},
+        "token.podLabels has app.kubernetes.io/name, which the chart sets",
+    ),
+    (
+        "label by which metrics have their stage",
+        {"processor": {"podLabels": {"notification-api.io/stage": "x"}}},
+        "processor.podLabels has notification-api.io/stage",
+    ),
+    (
+        "annotation that rolls the pods",
+        {"ingest": {"podAnnotations": {"checksum/settings": "x"}}},
+        "ingest.podAnnotations has checksum/settings",
+    ),
+    (
+        "one account created twice",
+        {"token": {"serviceAccount": {"name": "shared"}}, "ingest": {"serviceAccount": {"name": "shared"}}},
+        'token.serviceAccount and ingest.serviceAccount would both create "shared"',
+    ),
     ("no stage name", {"stageName": ""}, "stageName is not set"),
     ("URL as stage name", {"stageName": URL}, f'stageName is the URL "{URL}" where a name is wanted'),
     ("stage name with a dot", {"stageName": "pr.7"}, 'stageName "pr.7" may have letters, digits, - and _ only'),
@@ -199,3 +230,19 @@ def test_the_embedded_stack_refuses_too(values: Object, sentence: str) -> None:
 
 def test_values_are_laid_over_each_other() -> None:
     assert overlaid({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+@pytest.mark.parametrize("release", ["1dev", "my.app"])
+@pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART])
+def test_a_release_that_no_service_can_be_named_after_is_refused(chart: Path, release: str) -> None:
+    with pytest.raises(HelmError, match=f'release\'s name "{release}" must begin with a letter'):
+        render({}, chart=chart, release=release)
+
+
+def test_an_extra_object_without_a_kind_is_refused() -> None:
+    assert "/extraObjects/0" in refusal({"extraObjects": [{"metadata": {"name": "x"}}]})
+
+
+def test_services_may_share_an_account_that_one_of_them_creates() -> None:
+    shared = {"token": {"serviceAccount": {"name": "shared"}}}
+    assert render(overlaid(shared, {"ingest": {"serviceAccount": {"create": False, "name": "shared"}}}))

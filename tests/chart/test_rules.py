@@ -84,6 +84,23 @@ def test_every_runbook_is_that_of_an_alert() -> None:
     assert runbooks == alerts
 
 
+def commands_of(text: str) -> list[str]:
+    """Those with arguments: the bare name of a command is only a mention."""
+    return re.findall(r"`((?:kubectl|helm) [^` ]+ [^`]+)`", text)
+
+
+def test_every_command_of_a_runbook_names_its_namespace() -> None:
+    commands = [each for path in (ROOT / "docs/runbooks").glob("*.md") for each in commands_of(path.read_text())]
+    assert commands
+    assert [each for each in commands if " -n " not in each and " -A" not in each] == []
+
+
+def test_a_command_waits_for_the_port_forward_that_it_uses() -> None:
+    notes = ROOT / "charts/notification-api/templates/NOTES.txt"
+    for path in [*(ROOT / "docs/runbooks").glob("*.md"), notes]:
+        assert not re.search(r"port-forward [^&\n]+& curl", path.read_text()), path.name
+
+
 def test_links_between_runbooks_lead_somewhere() -> None:
     for path in (ROOT / "docs/runbooks").glob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):

@@ -1,8 +1,8 @@
 """What Prometheus would have of two stages and an operator while something is broken, as a promtool test.
 
-Stage dev in namespace shop is well for an hour, broken for 35 minutes and well again for 30; stage prod in namespace
-blog is well all the time. A cause (tests/chart/causes/*.yaml) says how the series of stage dev differ from those of a
-stage that is well, and which alerts are firing when.
+Stage dev in namespace shop is well for half an hour, broken for 35 minutes and well again for 30; stage prod in
+namespace blog is well all the time. A cause (tests/chart/causes/*.yaml) says how the series of stage dev differ from
+those of a stage that is well, and which alerts are firing when.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-PHASES = (60, 35, 30)
+PHASES = (30, 35, 30)
 """Minutes: before the cause, during it, after it."""
 ALERT_LABELS = ("alertname", "namespace", "stage", "service", "severity")
 
@@ -159,7 +159,22 @@ def _gone(minutes: int, *, is_first: bool) -> list[str]:
 
 def promtool_test(cause: Mapping[str, Any], rule_files: list[str]) -> str:
     """A cause as a test file of promtool: which alerts are firing, all of them, at each time it names."""
-    series = well("blog", "prod") | broken(cause["series"])
+    return _test_file(well("blog", "prod") | broken(cause["series"]), rule_files, cause["firing"])
+
+
+def promtool_test_beside(every: Mapping[str, Mapping[str, Any]], rule_files: list[str]) -> str:
+    """All causes at once, each in a stage of its own beside stage prod, as a test file in which nothing fires."""
+    series = well("blog", "prod")
+    for cause, each in every.items():
+        there = {
+            name.replace('stage="dev"', f'stage="{cause}"'): phases for name, phases in broken(each["series"]).items()
+        }
+        series |= {name: phases for name, phases in there.items() if f'stage="{cause}"' in name}
+    times = {minute for each in every.values() for minute in each["firing"]}
+    return _test_file(series, rule_files, {minute: [] for minute in sorted(times)})
+
+
+def _test_file(series: Series, rule_files: list[str], firing: Mapping[int, list[str]]) -> str:
     test = yaml.safe_dump(
         {
             "rule_files": rule_files,
@@ -174,7 +189,7 @@ def promtool_test(cause: Mapping[str, Any], rule_files: list[str]) -> str:
                             "eval_time": f"{PHASES[0] + minute}m",
                             "exp_samples": [{"labels": _expected(alert), "value": 1} for alert in alerts],
                         }
-                        for minute, alerts in cause["firing"].items()
+                        for minute, alerts in firing.items()
                     ],
                 }
             ],

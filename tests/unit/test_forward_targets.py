@@ -1,11 +1,13 @@
 """What belongs to a stage, and on which port it goes."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from local.forward.__main__ import services_of
 from local.forward.errors import ForwardError
-from local.forward.targets import Found, Target, find_targets
+from local.forward.targets import Found, Target, emulators_namespace, find_targets
 from local.ports import Ports
 
 PORTS = Ports(18_080)
@@ -126,6 +128,33 @@ def test_a_stage_on_aws_gets_nobody_s_emulators() -> None:
         "token",
         "ingest",
     ]
+
+
+def test_emulators_of_a_stage_may_be_in_another_namespace() -> None:
+    assert emulators_namespace([*stage("other", emulated="x"), *stage("dev", emulated="else")], "dev") == "else"
+    assert emulators_namespace([*stage("other", emulated="x"), *stage("dev")], "dev") == ""
+
+
+def test_a_namespace_narrows_the_search_for_the_stage_and_not_for_its_emulators(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cluster = [*stage("dev", "apps", emulated="else"), *stage("dev", "else", emulated="else"), emulators("else")]
+
+    async def get(kind: str, option: str, namespace: str) -> dict[str, Any]:
+        assert (kind, option) == ("services", "-n")
+        return {"items": [each for each in cluster if each["metadata"]["namespace"] == namespace]}
+
+    monkeypatch.setattr("local.forward.__main__.get", get)
+    found = find_targets(asyncio.run(services_of("dev", "apps")), "dev", None)
+    assert ports_of(found)["page"] == 8_080
+    assert {each.namespace for each in found.targets[:2]} == {"apps"}
+    assert found.left_out == ()
+
+
+def test_emulators_that_are_not_there_are_told() -> None:
+    found = find_targets(stage("dev", emulated="else"), "dev", PORTS)
+    assert len(found.targets) == 2
+    assert "http://local-emulators.else.svc:4566" in "".join(found.left_out)
 
 
 def test_grafana_is_forwarded_wherever_it_is() -> None:

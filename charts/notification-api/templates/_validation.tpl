@@ -22,6 +22,9 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems (printf "%s %q may have letters, digits, - and _ only, and begins and ends with a letter or digit" $what $given) -}}
 {{- end -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" .Release.Name) -}}
+{{- $problems = append $problems (printf "the release's name %q must begin with a letter and have small letters, digits and - only, since Services are named after it; stageName may be another name" .Release.Name) -}}
+{{- end -}}
 {{- if not .Values.serviceName -}}
 {{- $problems = append $problems "serviceName is empty: leave it out for notification-api" -}}
 {{- end -}}
@@ -124,13 +127,29 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems (printf "allowedOrigins has %q, which no browser sends: small letters only, %s" $origin (lower $origin)) -}}
 {{- end -}}
 {{- end -}}
+{{- $accounts := dict -}}
 {{- range $component := list "token" "ingest" "processor" -}}
 {{- $account := (index $values $component).serviceAccount -}}
+{{- if $account.create -}}
+{{- $name := include "notification-api.serviceAccount" (list $ $component) -}}
+{{- with get $accounts $name -}}
+{{- $problems = append $problems (printf "%s.serviceAccount and %s.serviceAccount would both create %q: leave their names out, or set create=false in one of them" . $component $name) -}}
+{{- end -}}
+{{- $_ := set $accounts $name $component -}}
+{{- end -}}
 {{- if and (not $account.create) (not $account.name) -}}
 {{- $problems = append $problems (printf "%s.serviceAccount.create is false, so say which existing one to use in %s.serviceAccount.name" $component $component) -}}
 {{- end -}}
 {{- if and (not $account.create) $account.annotations -}}
 {{- $problems = append $problems (printf "%s.serviceAccount.annotations are for an account that is made here, but create is false: annotate %s yourself" $component (default "it" $account.name)) -}}
+{{- end -}}
+{{- range $key := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" "notification-api.io/stage" -}}
+{{- if hasKey (index $values $component).podLabels $key -}}
+{{- $problems = append $problems (printf "%s.podLabels has %s, which the chart sets and finds the pods by: leave it out" $component $key) -}}
+{{- end -}}
+{{- end -}}
+{{- if hasKey (index $values $component).podAnnotations "checksum/settings" -}}
+{{- $problems = append $problems (printf "%s.podAnnotations has checksum/settings, by which a changed setting rolls the pods: leave it out" $component) -}}
 {{- end -}}
 {{- if gt (len (default dict (index $values $component).podDisruptionBudget)) 1 -}}
 {{- $problems = append $problems (printf "%s.podDisruptionBudget has minAvailable and maxUnavailable, and Kubernetes takes one of the two: set the other to null" $component) -}}

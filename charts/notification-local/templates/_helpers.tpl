@@ -70,12 +70,15 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* A stage's name as a DNS label of 53 characters at most, for its container and its release; different for each. */}}
+{{/*
+A stage's name for its container and its release, whose Services need a DNS label that begins with a letter; 53 characters
+at most, and different for each.
+*/}}
 {{- define "local.slug" -}}
-{{- if and (regexMatch "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" .) (le (len .) 53) -}}
+{{- if and (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" .) (le (len .) 53) -}}
 {{ . }}
 {{- else -}}
-{{ lower . | replace "_" "-" | trunc 44 }}-{{ sha256sum . | trunc 8 }}
+{{ regexReplaceAll "^([0-9])" (lower . | replace "_" "-") "s-${1}" | trunc 44 }}-{{ sha256sum . | trunc 8 }}
 {{- end -}}
 {{- end }}
 

@@ -2,6 +2,9 @@
 {{- define "local.validate" -}}
 {{- $problems := list -}}
 {{- $name := "^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$" -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" .Release.Name) -}}
+{{- $problems = append $problems (printf "the release's name %q must begin with a letter and have small letters, digits and - only, since its Service is named after it" .Release.Name) -}}
+{{- end -}}
 {{- if not (regexMatch $name .Values.serviceName) -}}
 {{- $problems = append $problems (printf "serviceName %q may have letters, digits, - and _ only, and begins and ends with a letter or digit" .Values.serviceName) -}}
 {{- end -}}

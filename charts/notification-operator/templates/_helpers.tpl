@@ -2,9 +2,12 @@
 {{ .Release.Name }}
 {{- end }}
 
-{{/* For what has no namespace, or one of somebody else's: releases of two namespaces stay apart. */}}
+{{/*
+For what has no namespace, or one of somebody else's: releases of two namespaces stay apart. No namespace and no release
+has a colon in its name, while `a-b` and `c` would be `a` and `b-c` with a hyphen between.
+*/}}
 {{- define "operator.clusterWide" -}}
-{{ .Release.Namespace }}-{{ .Release.Name }}
+{{ .Release.Namespace }}:{{ .Release.Name }}
 {{- end }}
 
 {{- define "operator.selector" -}}
@@ -22,7 +25,10 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 
 {{/* What runs before an uninstall. Its pods are not the operator's: neither Deployment nor PodMonitor selects them. */}}
 {{- define "operator.uninstallCheck" -}}
-{{ include "operator.name" . }}-uninstall-check
+{{- $name := include "operator.name" . -}}
+{{- /* Kubernetes takes 63 characters in a Job's name, and a release has up to 53. */ -}}
+{{- if gt (len $name) 47 }}{{ $name = printf "%s-%s" (trunc 38 $name) (sha256sum $name | trunc 8) }}{{ end -}}
+{{ $name }}-uninstall-check
 {{- end }}
 
 {{- define "operator.uninstallCheckSelector" -}}
