@@ -98,12 +98,12 @@ def test_a_service_with_an_api_listens_on_this_machine_alone_and_serves_the_page
 ) -> None:
     made = environments(SHELL)[name]
     assert (made["HOST"], made["PORT"], made["OPS_PORT"]) == ("127.0.0.1", port, ops_port)
-    assert made["ALLOWED_ORIGINS"] == "http://localhost:18080,http://127.0.0.1:18080"
+    assert made["ALLOWED_ORIGINS"] == "http://localhost:18080,http://127.0.0.1:18080,http://[::1]:18080"
 
 
 def test_the_developers_own_pages_are_served_by_everything_that_a_page_calls() -> None:
     made = environments(SHELL | {"LOCAL_ORIGINS": "http://localhost:5173, https://App.test:443"})
-    own = "http://localhost:18080,http://127.0.0.1:18080"
+    own = "http://localhost:18080,http://127.0.0.1:18080,http://[::1]:18080"
     for name in ("token", "ingest", "aws", "momento", "page"):
         assert made[name]["ALLOWED_ORIGINS"] == f"{own},http://localhost:5173,https://app.test", name
 
