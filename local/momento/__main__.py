@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvloop
 
+from local.errors import LocalError
 from local.momento.emulator import HOST, emulator, serve_until
 from local.momento.errors import PortTakenError
 from local.momento.logs import configure_logging
@@ -29,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
         service.settings.change(values)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(service, options.grpc_port, options.web_port, options.listen_host))
-    except (InvalidSettingsError, PortTakenError, StateFileError) as error:
+    except (InvalidSettingsError, LocalError, PortTakenError, StateFileError) as error:
         print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
         return 2
     return 0

@@ -163,3 +163,15 @@ def test_what_is_no_origin_is_named(given: str) -> None:
 def test_an_origin_that_is_named_twice_counts_once() -> None:
     own = ("http://localhost:18080", "http://127.0.0.1:18080", "http://[::1]:18080")
     assert allowed_origins({"LOCAL_ORIGINS": f"{own[1]},{own[1]}"}, Ports(18_080)) == own
+
+
+@pytest.mark.parametrize("given", ["*", "http://localhost:8080/", "http://localhost:80", "http://a,localhost:3000"])
+def test_an_emulator_refuses_origins_that_no_page_has(given: str) -> None:
+    with pytest.raises(LocalError, match="ALLOWED_ORIGINS must be origins such as"):
+        WebAccess.from_environment({"ALLOWED_ORIGINS": given})
+
+
+@pytest.mark.parametrize("given", ["*", "http://localhost", "localhost:", "a b", "localhost/", "::1"])
+def test_an_emulator_refuses_hosts_that_no_request_names(given: str) -> None:
+    with pytest.raises(LocalError, match="ALLOWED_HOSTS must be host names such as"):
+        WebAccess.from_environment({"ALLOWED_HOSTS": f"a.svc:4566,[::1]:80,{given}"})
