@@ -41,7 +41,7 @@ class Facts:
         """From headers as they were sent."""
         values: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
-            values[name.lower()] = (*values.get(name.lower(), ()), value.strip())
+            values[name.lower()] = (*values.get(name.lower(), ()), value.strip(" \t"))
         return cls(method, target, port, values)
 
     def values(self, name: str) -> tuple[str, ...]:
