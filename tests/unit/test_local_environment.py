@@ -152,6 +152,15 @@ def test_what_is_named_for_the_handler_reaches_the_processor_only() -> None:
     assert "DB_URL" not in made["token"]
 
 
+def test_a_proxy_for_the_handler_is_not_used_for_the_stack() -> None:
+    shell = SHELL | {"HTTPS_PROXY": "http://proxy:3128", "http_proxy": "http://proxy:3128", "no_proxy": "internal.test"}
+    one = environments(shell | {"LOCAL_PASS": "HTTPS_PROXY"})["processor"]
+    assert (one["NO_PROXY"], one["no_proxy"]) == ("localhost,127.0.0.1", "localhost,127.0.0.1")
+    both = environments(shell | {"LOCAL_PASS": "http_proxy,no_proxy"})["processor"]
+    assert both["no_proxy"] == both["NO_PROXY"] == "internal.test,localhost,127.0.0.1"
+    assert not [name for name in environments(shell)["processor"] if name.lower().endswith("_proxy")]
+
+
 @pytest.mark.parametrize("names", ["", " "])
 def test_nothing_named_is_nothing_passed(names: str) -> None:
     assert environments(SHELL | {"LOCAL_PASS": names})["processor"] == environments(SHELL)["processor"]
