@@ -1,9 +1,14 @@
 """`python -m local.momento`: the Momento emulator on 127.0.0.1."""
 
+import signal
+
+if __name__ == "__main__":
+    # During the imports Ctrl-C ends the process: Python would print where they were interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -78,4 +83,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())
