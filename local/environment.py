@@ -86,7 +86,16 @@ def passed_by_name(shell: Mapping[str, str]) -> Environment:
         raise BadPassError(
             f"LOCAL_PASS cannot be used: {'; '.join(problems)}. Example: LOCAL_PASS=DB_URL,DEBUG make up"
         )
-    return {name: shell[name] for name in names}
+    return _stack_without_proxy({name: shell[name] for name in names})
+
+
+def _stack_without_proxy(passed: Environment) -> Environment:
+    """Let a handler have the developer's proxy, which the AWS and Momento SDKs would use for the stack as well."""
+    if not any(name.lower().endswith("_proxy") for name in passed):
+        return passed
+    given = passed.get("no_proxy") or passed.get("NO_PROXY")
+    direct = ",".join(filter(None, (given, "localhost", "127.0.0.1")))
+    return {**passed, "NO_PROXY": direct, "no_proxy": direct}
 
 
 def _problem(name: str, shell: Mapping[str, str]) -> str | None:

@@ -6,13 +6,22 @@ cannot forge, say where a request comes from: `Host` (the name in the address ba
 https://www.w3.org/TR/fetch-metadata/). Programs that are no browsers send neither of the last two.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from local.errors import LocalError
+from services.common.origin import as_browsers_send
+
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _OWN_SITES = frozenset({"same-origin", "none"})
 _READING = frozenset({"GET", "HEAD"})
+_HOST = re.compile(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", re.ASCII)
+
+
+class BadWebAccessError(LocalError):
+    """ALLOWED_ORIGINS or ALLOWED_HOSTS has an entry that no request could ever equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class Facts:
         """From headers as they were sent."""
         values: dict[str, tuple[str, ...]] = {}
         for name, value in headers:
-            values[name.lower()] = (*values.get(name.lower(), ()), value.strip())
+            values[name.lower()] = (*values.get(name.lower(), ()), value.strip(" \t"))
         return cls(method, target, port, values)
 
     def values(self, name: str) -> tuple[str, ...]:
@@ -60,8 +69,19 @@ class WebAccess:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read ALLOWED_ORIGINS and ALLOWED_HOSTS, each a list with commas."""
-        return cls(_listed(environ.get("ALLOWED_ORIGINS", "")), _listed(environ.get("ALLOWED_HOSTS", "")))
+        """Read ALLOWED_ORIGINS and ALLOWED_HOSTS, each a list with commas; BadWebAccessError names what is wrong."""
+        origins, hosts = _listed(environ.get("ALLOWED_ORIGINS", "")), _listed(environ.get("ALLOWED_HOSTS", ""))
+        for origin in sorted(origins):
+            if origin != as_browsers_send(origin):
+                raise BadWebAccessError(
+                    f"ALLOWED_ORIGINS must be origins such as http://localhost:8080, with commas, not {origin!r}"
+                )
+        for host in sorted(hosts):
+            if not _HOST.fullmatch(host):
+                raise BadWebAccessError(
+                    f"ALLOWED_HOSTS must be host names such as emulators.apps.svc:4566, with commas, not {host!r}"
+                )
+        return cls(origins, hosts)
 
     def refusal(self, facts: Facts, *, navigable: bool = False) -> Refused | None:
         """Why the request is refused, or None.

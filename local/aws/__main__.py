@@ -1,11 +1,13 @@
 """`python -m local.aws`: MiniStack behind `local.aws.guard`. The settings are MiniStack's and those of WebAccess."""
 
 import os
+import sys
 
 import ministack.app
 from ministack.core import iam_evaluator
 
 from local.aws.guard import Guard
+from local.errors import LocalError
 from local.web_access import WebAccess
 
 
@@ -22,7 +24,10 @@ def check_signatures_of_root_keys() -> None:
 
 def main() -> None:
     check_signatures_of_root_keys()
-    access = WebAccess.from_environment(os.environ)
+    try:
+        access = WebAccess.from_environment(os.environ)
+    except LocalError as error:
+        sys.exit(f"Emulated AWS: {error}")
     ministack.app.app = Guard(ministack.app.app, access, os.environ["AWS_SECRET_ACCESS_KEY"])
     ministack.app.main()
 

@@ -22,13 +22,13 @@ MAILS_PATH = "/_ministack/ses/messages"
 _API_PATHS = re.compile(r"/|/\d{12}/[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
 """Every call of SQS, SSM, STS, SES and Cognito's API; the second form is a queue's URL."""
 _OPEN_PATHS = re.compile(
-    r"/[a-z0-9-]{1,40}_[A-Za-z0-9]{1,60}/\.well-known/(?:jwks\.json|openid-configuration)"
-    r"|/oauth2/token"
+    rf"{HEALTH_PATH}|/[a-z0-9-]{{1,40}}_[A-Za-z0-9]{{1,60}}/\.well-known/(?:jwks\.json|openid-configuration)"
 )
-"""Calls that AWS serves without a signature, besides those of `_UNSIGNED_TARGET`."""
+"""What everybody may read."""
 _SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/\s,]+/.*")
 _UNSIGNED_TARGET = "AWSCognitoIdentityProviderService."
 """What browsers call without credentials. MiniStack knows which operations of Cognito may be called so."""
+_AUTHORIZATION = b"authorization"
 _CORS_ORIGIN = b"access-control-allow-origin"
 _OF_EVERY_ANSWER = ((b"vary", b"Origin"), (b"cross-origin-resource-policy", b"same-origin"))
 
@@ -52,14 +52,15 @@ class Guard:
             if refused := self.access.refusal(facts) or self._refusal_of_path(facts, scope["path"]):
                 await _answer(send, refused)
             else:
-                await self.app(scope, receive, _with_cors(send, facts))
+                passed = scope if _is_signed(facts) else _without_authorization(scope)
+                await self.app(passed, receive, _with_cors(send, facts))
 
     def _refusal_of_path(self, facts: Facts, path: str) -> Refused | None:
         if _API_PATHS.fullmatch(path):
             return _refusal_of_signature(facts)
-        if _OPEN_PATHS.fullmatch(path) or (path == HEALTH_PATH and facts.method == "GET"):
-            return None
-        if path == MAILS_PATH and facts.method == "GET" and self._knows_secret(facts):
+        if facts.method == "GET" and (
+            _OPEN_PATHS.fullmatch(path) or (path == MAILS_PATH and self._knows_secret(facts))
+        ):
             return None
         return Refused(403, "This path is not served here.")
 
@@ -69,15 +70,25 @@ class Guard:
 
 
 def _refusal_of_signature(facts: Facts) -> Refused | None:
-    """Refuse what has no signature that MiniStack would check; it takes other authorizations for its root user's."""
-    given = facts.values("authorization")
-    if len(given) == 1 and _SIGNATURE.fullmatch(given[0]):
-        return None
     targets = facts.values("x-amz-target")
     is_unsigned_call = len(targets) == 1 and targets[0].startswith(_UNSIGNED_TARGET)
-    if facts.method == "OPTIONS" or (not given and facts.method == "POST" and is_unsigned_call):
+    if _is_signed(facts) or facts.method == "OPTIONS":
+        return None
+    if facts.method == "POST" and is_unsigned_call and not facts.values("authorization"):
         return None
     return Refused(403, "The request needs a signature (AWS Signature Version 4, in the Authorization header).")
+
+
+def _is_signed(facts: Facts) -> bool:
+    """Whether there is a signature, which MiniStack checks then."""
+    given = facts.values("authorization")
+    return len(given) == 1 and _SIGNATURE.fullmatch(given[0]) is not None
+
+
+def _without_authorization(scope: Message) -> Message:
+    """MiniStack takes an authorization that it does not know for its root user's, at every path."""
+    kept = [(name, value) for name, value in scope["headers"] if name.lower() != _AUTHORIZATION]
+    return {**scope, "headers": kept}
 
 
 def facts_of(scope: Message) -> Facts:

@@ -3,6 +3,12 @@
 Exit status: 0 when every task has finished and was told exactly once, 1 when not, 2 when it cannot start as asked.
 """
 
+import signal
+
+if __name__ == "__main__":
+    # During the imports Ctrl-C ends the process: Python would print where they were interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import asyncio
 import contextlib
 import io
@@ -80,6 +86,7 @@ def complain(what: object, status: int) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     exit_status = main(os.environ)
     with contextlib.suppress(OSError):
         sys.stdout.flush()

@@ -4,10 +4,15 @@ NAMESPACE narrows the search, LOCAL_PORT_BASE moves the ports. Exit status: 0 st
 2 it cannot start as asked.
 """
 
+import signal
+
+if __name__ == "__main__":
+    # During the imports Ctrl-C ends the process: Python would print where they were interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import asyncio
 import contextlib
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -103,4 +108,5 @@ def main(arguments: list[str], environ: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main(sys.argv[1:], os.environ))

@@ -1,15 +1,21 @@
 """`python -m local.momento`: the Momento emulator on 127.0.0.1."""
 
+import signal
+
+if __name__ == "__main__":
+    # During the imports Ctrl-C ends the process: Python would print where they were interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import uvloop
 
+from local.errors import LocalError
 from local.momento.emulator import HOST, emulator, serve_until
 from local.momento.errors import PortTakenError
 from local.momento.logs import configure_logging
@@ -29,7 +35,7 @@ def main(argv: list[str] | None = None) -> int:
         service.settings.change(values)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(service, options.grpc_port, options.web_port, options.listen_host))
-    except (InvalidSettingsError, PortTakenError, StateFileError) as error:
+    except (InvalidSettingsError, LocalError, PortTakenError, StateFileError) as error:
         print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
         return 2
     return 0
@@ -77,4 +83,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -2,10 +2,12 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 
 from aiohttp import web
 
+from local.errors import LocalError
 from local.page.app import create_app
 from local.page.settings import Settings
 
@@ -33,7 +35,10 @@ def _listener(family: socket.AddressFamily, host: str, port: int) -> socket.sock
 
 
 def main() -> None:
-    settings = Settings.from_environment(os.environ)
+    try:
+        settings = Settings.from_environment(os.environ)
+    except LocalError as error:
+        sys.exit(f"Page server: {error}")
     web.run_app(
         create_app(settings),
         sock=list(loopback_sockets(settings.port)),

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from environs import Env, EnvValidationError, ValidationError
 from marshmallow.validate import OneOf, Regexp
 
+from services.common.origin import as_browsers_send
 from services.common.setting_numbers import read_float, read_int, read_optional_int
 
 S = TypeVar("S")
@@ -148,12 +149,14 @@ def is_issuer(value: str) -> None:
 
 
 def is_origin(value: str) -> None:
-    """Validate one origin as browsers send it: scheme, host and port, nothing behind."""
-    is_http_url(value)
-    if value != value.lower() or urlsplit(value).path:
+    """Validate one origin in the form that browsers send: another one would be compared in vain."""
+    sent = as_browsers_send(value)
+    if sent is None:
         raise ValidationError(
-            f"{value!r} must be an origin like https://app.example.com: small letters, nothing behind the host"
+            f"{value!r} must be an origin like https://app.example.com: scheme, host and perhaps a port, nothing else"
         )
+    if sent != value:
+        raise ValidationError(f"{value!r} must be written as browsers send it: {sent}")
 
 
 def is_momento_endpoint(value: str) -> None:

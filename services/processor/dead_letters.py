@@ -4,10 +4,15 @@ Exit status: 0 done; 1 something failed, or a queue cannot be used; 2 the comman
 named is not there; 130 interrupted by SIGINT or SIGTERM (what was held is given back).
 """
 
+import signal
+
+if __name__ == "__main__":
+    # During the imports Ctrl-C ends the process: Python would print where they were interrupted.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import argparse
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -133,4 +138,5 @@ def _sentence(error: Exception, options: argparse.Namespace) -> str:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -12,7 +12,7 @@ from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
 from local.ports import HIGHEST_BASE, LOWEST_BASE, Ports
 from local.web_access import Facts, WebAccess
-from tests.support.helm_charts import LOCAL_CHART, Object, containers, named, of_kind, render
+from tests.support.helm_charts import LOCAL_CHART, HelmError, Object, containers, named, of_kind, render
 
 OUTPUTS = Outputs(
     queue_url="http://local-emulators.stages.svc:4566/000000000000/notification-api-dev-tasks",
@@ -119,6 +119,18 @@ def test_web_pages_are_served_by_the_names_that_pods_and_port_forwards_use() -> 
             assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is None, host
         for host in ("evil.example:4566", "local-emulators.stages.svc.evil.example:4566"):
             assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is not None, host
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        *("*", "http://*.test", "http://a/", "http://a:80", "https://a.test:443", "http://a:", "http://a:0"),
+        *("http://a..b", "http://A.test", "http://[::1", "http://a:1:2"),
+    ],
+)
+def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
+    with pytest.raises(HelmError, match="allowedOrigins"):
+        pod({"allowedOrigins": [origin]})
 
 
 def test_every_probe_bears_a_host_that_is_served() -> None:

@@ -94,6 +94,12 @@ REFUSED: list[tuple[str, Object, str]] = [
     ),
     ("origin with a path", {"allowedOrigins": ["https://app.example.com/"]}, "which is not an origin"),
     ("origin in capitals", {"allowedOrigins": ["https://App.example.com"]}, "small letters only, https://app.example"),
+    ("origins by wildcard", {"allowedOrigins": ["https://*.example.com"]}, "which is not an origin"),
+    (
+        "origin with the usual port",
+        {"allowedOrigins": ["https://a.example:443"]},
+        "the usual port out, https://a.example",
+    ),
     ("any origin", {"allowedOrigins": ["*"]}, 'allowedOrigins has "*", which is not an origin'),
     ("ingress without host", {"ingress": {"enabled": True}}, "ingress.host is not set"),
     ("ingress by URL", {"ingress": {"enabled": True, "host": URL}}, f'ingress.host "{URL}" is not a host name'),

@@ -73,7 +73,7 @@ def demo(ports: Ports, environment: Mapping[str, str]) -> "subprocess.CompletedP
 
 def children(pid: int) -> dict[str, int]:
     """The processes that a supervisor started, by the module that each runs."""
-    listed = subprocess.run(["ps", "-axo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(["ps", "-axwwo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
     found = re.findall(rf"^ *(\d+) +{pid} .* -m local\.leash \d+ (\S+)", listed, re.MULTILINE)
     return {module: int(child) for child, module in found}
 

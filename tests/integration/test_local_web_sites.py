@@ -121,7 +121,14 @@ INTERNAL_PATHS = [
         "/bucket/key",
     ),
     *("//_ministack/reset", "/./_ministack/reset", "/x/../_ministack/reset", "/_MINISTACK/reset", "/_ministack/reset/"),
-    *("/_ministack/ready", "/v2/email/identities", "/2015-03-31/functions", "/oauth2/authorize", "/login"),
+    *(
+        "/_ministack/ready",
+        "/v2/email/identities",
+        "/2015-03-31/functions",
+        "/oauth2/authorize",
+        "/oauth2/token",
+        "/login",
+    ),
 ]
 
 
@@ -170,6 +177,25 @@ async def test_a_task_that_another_key_signs_is_refused(stack: LocalStack, key_i
     for authorization in ("Bearer x", "Basic dGVzdDp0ZXN0", "AWS4-ECDSA-P256-SHA256 Credential=test/x", "x", "AWS4-"):
         headers = {**form, "Authorization": authorization}
         await refused(AWSRequest("POST", f"{stack.aws_url}{path}", headers, query))
+
+
+@pytest.mark.parametrize("authorization", ["Bearer x", "Basic x", "x", "x Credential=test/20260101/us-east-1/ssm/x"])
+def test_a_path_that_needs_no_signature_opens_nothing_else(stack: LocalStack, authorization: str) -> None:
+    """MiniStack decides by headers and query what a call is, whatever its path."""
+    own = f"/{stack.outputs.user_pool_id}/.well-known/jwks.json"
+    read_key = ("X-Amz-Target: AmazonSSM.GetParameter", f"Authorization: {authorization}")
+    body = json.dumps({"Name": stack.outputs.momento_api_key_param_name, "WithDecryption": True})
+    for path in (own, "/us-east-1_other/.well-known/openid-configuration", "/oauth2/token", "/_ministack/health"):
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            answer = aws(stack, method, path, *read_key, body=body)
+            assert "SecureString" not in answer.body, (method, path)
+            answer = aws(stack, method, f"{path}?Action=ListQueues", f"Authorization: {authorization}")
+            assert "QueueUrl" not in answer.body, (method, path)
+
+
+def test_a_signature_behind_a_control_character_is_none(stack: LocalStack) -> None:
+    hidden = "Authorization: \x1fAWS4-HMAC-SHA256 Credential=x/y"
+    assert aws(stack, "POST", "/?Action=ListQueues", hidden).status == 403
 
 
 async def refused(request: AWSRequest) -> None:
@@ -228,7 +254,8 @@ async def test_the_key_pair_of_the_run_opens_the_emulated_aws(stack: LocalStack)
 def test_the_page_and_the_developers_own_page_are_served(stack: LocalStack, name: str) -> None:
     port, _ = ports(stack)[name]
     path = {"momento": PUBLISH, "aws": "/"}[name]
-    for origin in (f"http://localhost:{stack.ports.page}", f"http://127.0.0.1:{stack.ports.page}"):
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        origin = f"http://{host}:{stack.ports.page}"
         preflight = (f"Origin: {origin}", "Access-Control-Request-Method: POST", "Sec-Fetch-Site: same-site")
         answer = asked(port, "OPTIONS", path, f"Host: localhost:{port}", *preflight)
         assert answer.status in {200, 204}

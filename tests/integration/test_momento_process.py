@@ -1,6 +1,7 @@
 """The emulator as a process: start, stop, restart, and what it never prints."""
 
 import asyncio
+import os
 import signal
 import socket
 import stat
@@ -81,6 +82,21 @@ def test_bad_options_are_told_with_exit_status_2(options: Sequence[str], capsys:
         sys.exit(main(["--grpc-port=0", "--web-port=0", *options]))
     assert ended.value.code == 2
     assert capsys.readouterr().err.strip()
+
+
+@pytest.mark.parametrize("module", ["local.aws", "local.momento"])
+def test_origins_that_are_none_are_told_in_one_line(module: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", module],
+        cwd=ROOT,
+        env={**os.environ, "ALLOWED_ORIGINS": "http://localhost:8080/"},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert ended.returncode in {1, 2}
+    assert "not 'http://localhost:8080/'" in ended.stderr
+    assert ended.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

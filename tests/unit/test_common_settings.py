@@ -184,6 +184,7 @@ REFUSED = [
     ("SHUTDOWN_DELAY_SECONDS", ["-1", "301", "nan", "soon"]),
     ("SHUTDOWN_GRACE_SECONDS", ["0", "inf"]),
     ("ALLOWED_ORIGINS", ["*", "example.com", "https://a.example/", "https://a.example,", "https://A.example", "null"]),
+    ("ALLOWED_ORIGINS", ["https://*.example.com", "https://a.example:443", "http://127.1", "http://[0::1]"]),
     ("ALLOWED_HOSTS", ["*", "http://localhost", "Localhost", "localhost:", "localhost,", "a b", "localhost/", "::1"]),
     ("CORS_ALLOWED_HEADERS", ["*, x", "x tenant", "x-tenant,", "x:y", "größe", "a\nb"]),
     ("MEMORY_LIMIT_BYTES", ["0", "134217727", "256Mi", "-1"]),

@@ -98,12 +98,12 @@ def test_a_service_with_an_api_listens_on_this_machine_alone_and_serves_the_page
 ) -> None:
     made = environments(SHELL)[name]
     assert (made["HOST"], made["PORT"], made["OPS_PORT"]) == ("127.0.0.1", port, ops_port)
-    assert made["ALLOWED_ORIGINS"] == "http://localhost:18080,http://127.0.0.1:18080"
+    assert made["ALLOWED_ORIGINS"] == "http://localhost:18080,http://127.0.0.1:18080,http://[::1]:18080"
 
 
 def test_the_developers_own_pages_are_served_by_everything_that_a_page_calls() -> None:
     made = environments(SHELL | {"LOCAL_ORIGINS": "http://localhost:5173, https://App.test:443"})
-    own = "http://localhost:18080,http://127.0.0.1:18080"
+    own = "http://localhost:18080,http://127.0.0.1:18080,http://[::1]:18080"
     for name in ("token", "ingest", "aws", "momento", "page"):
         assert made[name]["ALLOWED_ORIGINS"] == f"{own},http://localhost:5173,https://app.test", name
 
@@ -150,6 +150,15 @@ def test_what_is_named_for_the_handler_reaches_the_processor_only() -> None:
     assert made["processor"]["DB_URL"] == "postgres://localhost"
     assert made["processor"]["PYTHONPATH"] == "/home/dev/lib"
     assert "DB_URL" not in made["token"]
+
+
+def test_a_proxy_for_the_handler_is_not_used_for_the_stack() -> None:
+    shell = SHELL | {"HTTPS_PROXY": "http://proxy:3128", "http_proxy": "http://proxy:3128", "no_proxy": "internal.test"}
+    one = environments(shell | {"LOCAL_PASS": "HTTPS_PROXY"})["processor"]
+    assert (one["NO_PROXY"], one["no_proxy"]) == ("localhost,127.0.0.1", "localhost,127.0.0.1")
+    both = environments(shell | {"LOCAL_PASS": "http_proxy,no_proxy"})["processor"]
+    assert both["no_proxy"] == both["NO_PROXY"] == "internal.test,localhost,127.0.0.1"
+    assert not [name for name in environments(shell)["processor"] if name.lower().endswith("_proxy")]
 
 
 @pytest.mark.parametrize("names", ["", " "])

@@ -123,6 +123,7 @@ def test_a_link_leads_only_to_where_people_read() -> None:
         (" http://localhost:5173 , https://App.Test ", ("http://localhost:5173", "https://app.test")),
         ("http://localhost:80,https://app.test:443", ("http://localhost", "https://app.test")),
         ("http://[::1]:3000,http://my_app.test:1", ("http://[::1]:3000", "http://my_app.test:1")),
+        ("http://[0:0:0:0:0:0:0:1]:3000", ("http://[::1]:3000",)),
     ],
 )
 def test_local_origins_are_read_as_browsers_send_them(given: str, origins: tuple[str, ...]) -> None:
@@ -149,6 +150,7 @@ BAD_ORIGINS = [
         "http://-a.test",
     ),
     *("http://[::1", "http://localhost:", "http://b\u00fccher.example", "http://localhost:\u0665", "http://a;b"),
+    *("http://127.1:3000", "http://[1:2:3:4:5:6:7:8:9]"),
 ]
 
 
@@ -159,5 +161,17 @@ def test_what_is_no_origin_is_named(given: str) -> None:
 
 
 def test_an_origin_that_is_named_twice_counts_once() -> None:
-    own = ("http://localhost:18080", "http://127.0.0.1:18080")
+    own = ("http://localhost:18080", "http://127.0.0.1:18080", "http://[::1]:18080")
     assert allowed_origins({"LOCAL_ORIGINS": f"{own[1]},{own[1]}"}, Ports(18_080)) == own
+
+
+@pytest.mark.parametrize("given", ["*", "http://localhost:8080/", "http://localhost:80", "http://a,localhost:3000"])
+def test_an_emulator_refuses_origins_that_no_page_has(given: str) -> None:
+    with pytest.raises(LocalError, match="ALLOWED_ORIGINS must be origins such as"):
+        WebAccess.from_environment({"ALLOWED_ORIGINS": given})
+
+
+@pytest.mark.parametrize("given", ["*", "http://localhost", "localhost:", "a b", "localhost/", "::1"])
+def test_an_emulator_refuses_hosts_that_no_request_names(given: str) -> None:
+    with pytest.raises(LocalError, match="ALLOWED_HOSTS must be host names such as"):
+        WebAccess.from_environment({"ALLOWED_HOSTS": f"a.svc:4566,[::1]:80,{given}"})

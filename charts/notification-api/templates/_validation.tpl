@@ -121,8 +121,10 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems "httpRoute.parentRefs is empty: say which Gateway takes the route, [{name: gateway, namespace: gateways}]" -}}
 {{- end -}}
 {{- range $origin := $values.allowedOrigins -}}
-{{- if not (regexMatch "^https?://[^/?#@ ]+$" $origin) -}}
-{{- $problems = append $problems (printf "allowedOrigins has %q, which is not an origin: give scheme and host with nothing behind, such as https://app.example.com" $origin) -}}
+{{- if not (regexMatch "^https?://(\\[[0-9A-Fa-f:.]+\\]|[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*)(:[1-9][0-9]{0,4})?$" $origin) -}}
+{{- $problems = append $problems (printf "allowedOrigins has %q, which is not an origin: give scheme and host without wildcards and with nothing behind, such as https://app.example.com" $origin) -}}
+{{- else if regexMatch "^(http://.*:80|https://.*:443)$" $origin -}}
+{{- $problems = append $problems (printf "allowedOrigins has %q, which no browser sends: leave the usual port out, %s" $origin (regexReplaceAll ":[0-9]+$" $origin "")) -}}
 {{- else if ne $origin (lower $origin) -}}
 {{- $problems = append $problems (printf "allowedOrigins has %q, which no browser sends: small letters only, %s" $origin (lower $origin)) -}}
 {{- end -}}

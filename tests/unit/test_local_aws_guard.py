@@ -1,0 +1,68 @@
+"""What reaches MiniStack: it takes an Authorization header that it does not know for its root user's."""
+
+from typing import Any
+
+import pytest
+
+from local.aws.guard import Guard, Message
+from local.web_access import WebAccess
+
+SECRET = "the-secret-of-this-run"
+KEY_SET = "/us-east-1_pool/.well-known/jwks.json"
+SIGNED = b"AWS4-HMAC-SHA256 Credential=KEY/20260101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=x"
+SIGN_UP = (b"x-amz-target", b"AWSCognitoIdentityProviderService.SignUp")
+
+
+async def passed(method: str, path: str, *headers: tuple[bytes, bytes]) -> Message | None:
+    """The request as MiniStack gets it, or None if the guard answers it."""
+    got: list[Message] = []
+
+    async def app(scope: Message, _receive: Any, _send: Any) -> None:
+        got.append(scope)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(_message: Message) -> None:
+        pass
+
+    host = (b"host", b"localhost:4566")
+    scope = {"type": "http", "method": method, "path": path, "server": ("127.0.0.1", 4566), "headers": [host, *headers]}
+    await Guard(app, WebAccess(), SECRET)(scope, receive, send)
+    return got[0] if got else None
+
+
+@pytest.mark.parametrize("byte", [b"\xa0", b"\x85", b"\x1c", b"\x1f", b"\xe2\x80\x80", b"x"])
+async def test_a_signature_behind_another_byte_is_none(byte: bytes) -> None:
+    assert await passed("POST", "/", (b"authorization", SIGNED)) is not None
+    assert await passed("POST", "/", (b"authorization", byte + SIGNED)) is None
+
+
+@pytest.mark.parametrize("path", [KEY_SET, "/us-east-1_pool/.well-known/openid-configuration", "/_ministack/health"])
+@pytest.mark.parametrize("authorization", [b"Bearer x", b"Basic x", b"AWS test:x", b"x Credential=test/x", SIGNED])
+async def test_an_open_path_is_read_and_by_nobody_in_particular(path: str, authorization: bytes) -> None:
+    scope = await passed("GET", path, (b"Authorization", authorization))
+    assert scope is not None
+    assert scope["headers"][1:] == ([(b"Authorization", authorization)] if authorization == SIGNED else [])
+    for method in ("POST", "PUT", "DELETE", "PATCH", "get"):
+        assert await passed(method, path, (b"authorization", authorization)) is None
+        assert await passed(method, path) is None
+
+
+async def test_the_secret_of_the_run_is_not_passed_on() -> None:
+    scope = await passed("GET", "/_ministack/ses/messages", (b"authorization", f"Bearer {SECRET}".encode()))
+    assert scope is not None
+    assert scope["headers"] == [(b"host", b"localhost:4566")]
+
+
+async def test_an_unsigned_call_is_passed_on_without_authorization() -> None:
+    assert await passed("POST", "/", SIGN_UP) is not None
+    assert await passed("POST", "/", SIGN_UP, (b"authorization", b"Bearer x")) is None
+    preflight = await passed("OPTIONS", "/", (b"authorization", b"Bearer x"))
+    assert preflight is not None
+    assert preflight["headers"] == [(b"host", b"localhost:4566")]
+
+
+async def test_what_the_system_does_not_use_is_not_served() -> None:
+    for method in ("GET", "POST"):
+        assert await passed(method, "/oauth2/token") is None
