@@ -218,7 +218,7 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             "stages": ["dev"],
             "portBase": ports.base,
             "momento": {"args": QUOTAS},
-            "networkPolicy": {"fromNamespaces": [home.name, *names]},
+            "networkPolicy": {"fromNamespaces": [home.name, *names, "keda"]},
             **image_values("-local"),
         }
         home.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "180s", values=emulators)
