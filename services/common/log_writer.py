@@ -11,12 +11,13 @@ import queue
 import select
 import threading
 import time
+from collections.abc import Iterator
 
 from services.common.metrics import LOG_LINES_DROPPED
 
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
 LINGER_SECONDS = 0.01
-"""Between two writes, so that a busy service writes its lines in batches. The first line after a pause waits for
+"""Between two writes, so that a busy service writes many lines with one call. The first line after a pause waits for
 nothing."""
 FLUSH_SECONDS = 1.0
 """How long the end of the process waits for the last lines. A service that has ended must not hang on its logs."""
@@ -50,6 +51,9 @@ class LogWriter(logging.Handler):
         """Lines that standard output did not take."""
         self._reported = 0
         """Lines dropped or lost that a line has reported."""
+        self._counting = threading.Lock()
+        self._counted = 0
+        """The same that the metric has."""
         self._process = os.getpid()
         threading.Thread(target=self._run, name="log-writer", daemon=True).start()
 
@@ -66,7 +70,7 @@ class LogWriter(logging.Handler):
         size, waiting = len(line), self._queued_bytes - self._written_bytes
         if waiting and waiting + size > self._max_queued_bytes:
             self._dropped += 1
-            LOG_LINES_DROPPED.inc()
+            self._count()
             return
         self._queued_bytes += size
         self._lines.put(line)
@@ -89,15 +93,26 @@ class LogWriter(logging.Handler):
             time.sleep(LINGER_SECONDS)
 
     def _write_batch(self, lines: list[bytes]) -> None:
-        is_written = self._write(b"".join(lines))
-        self._written_bytes += sum(map(len, lines))
-        if not is_written:
-            self._lost += len(lines)
-            LOG_LINES_DROPPED.inc(len(lines))
-            return
+        is_written = True
+        for chunk in _chunks(lines):
+            is_written = self._write(b"".join(chunk))
+            if not is_written:
+                self._lost += len(chunk)
+                self._count()
+            self._written_bytes += sum(map(len, chunk))
         missing = self._dropped + self._lost
-        if missing > self._reported and self._write(self._report(missing - self._reported)):
+        if is_written and missing > self._reported and self._write(self._report(missing - self._reported)):
             self._reported = missing
+
+    def _count(self) -> None:
+        """Bring the metric up to date, unless a caller is at it: the metric's own lock is not reentrant."""
+        if self._counting.acquire(blocking=False):
+            try:
+                while more := self._dropped + self._lost - self._counted:
+                    LOG_LINES_DROPPED.inc(more)
+                    self._counted += more
+            finally:
+                self._counting.release()
 
     def _report(self, dropped: int) -> bytes:
         fields = {
@@ -121,3 +136,16 @@ class LogWriter(logging.Handler):
             except OSError:
                 return False
         return True
+
+
+def _chunks(lines: list[bytes]) -> Iterator[list[bytes]]:
+    """Group lines up to the length that a pipe takes whole, or what others print could get into one of them."""
+    chunk: list[bytes] = []
+    size = 0
+    for line in lines:
+        if chunk and size + len(line) > select.PIPE_BUF:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(line)
+        size += len(line)
+    yield chunk

@@ -6,6 +6,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -185,6 +186,28 @@ async def test_logging_does_not_wait_for_a_blocked_output_and_lines_that_are_dro
     lines = [json.loads(line) for line in text.splitlines() if line]
     assert [line["message"] for line in lines[:-1]] == [f"line {number}" for number in range(100 - int(lost))]
     assert (lines[-1]["levelname"], lines[-1]["lines"]) == ("WARNING", lost)
+
+
+def test_a_finalizer_that_logs_while_a_dropped_line_is_counted_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    class Metric:
+        lock = threading.Lock()
+
+        def inc(self, lines: int) -> None:
+            assert self.lock.acquire(blocking=False), "waits for itself"
+            if len(counted) < 5:
+                log.info("finalizer")
+            counted.append(lines)
+            self.lock.release()
+
+    monkeypatch.setattr("services.common.log_writer.LOG_LINES_DROPPED", Metric())
+    with full_pipe() as (_, writing):
+        log = writer_to(writing, max_queued_bytes=100)
+        for number in range(20):
+            log.info("line %d", number)
+    log.handlers[0].flush()  # nobody reads, so that what was queued is lost and counted as well
+    assert 20 <= sum(counted) <= 25
 
 
 async def test_lines_that_a_closed_output_does_not_take_are_counted() -> None:
