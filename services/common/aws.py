@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import aiobotocore
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
-from botocore.exceptions import NoRegionError
+from botocore.exceptions import BotoCoreError, NoRegionError
 
 from services.common.aws_session import aws_session
 from services.common.settings import SettingsError
@@ -92,6 +92,9 @@ async def _client(service: Literal["sqs", "ssm"], config: AioConfig) -> AsyncIte
             client = await stack.enter_async_context(_session().create_client(service, config=config))
         except NoRegionError:
             raise SettingsError({"AWS_DEFAULT_REGION": ["must name a region, like us-east-1"]}) from None
-        except ValueError as error:  # the SDK's word for an endpoint that is no URL
-            raise SettingsError({"AWS_ENDPOINT_URL": [str(error)]}) from None
+        except ValueError as error:  # the SDK's word for an address that it cannot use
+            name = "AWS_ENDPOINT_URL" if str(error).startswith("Invalid endpoint") else "AWS_*"
+            raise SettingsError({name: [str(error)]}) from None
+        except BotoCoreError as error:  # such as a profile, a mode or a configuration file that it does not know
+            raise SettingsError({"AWS_*": [str(error)]}) from None
         yield client

@@ -12,6 +12,9 @@ HOLD_SECONDS = 1.0
 """A call that fails and works at the next attempt is no fault."""
 FORGET_SECONDS = 5.0
 """How long a failed operation counts that nobody has tried again, while other operations work."""
+FORGET_DENIED_SECONDS = 60.0
+"""The same where permission was denied: others that work show nothing, for each operation has a permission of its own.
+Unless one was denied as well and works now: then the mistake is mended."""
 
 
 class Cause(StrEnum):
@@ -40,6 +43,8 @@ class Fault:
     """Whether every call fails. False: some work."""
 
 
+_DENIED = frozenset({Cause.MOMENTO_KEY_REFUSED, Cause.QUEUE_DENIED})
+
 FaultSource = Callable[[], list[Fault]]
 
 
@@ -58,6 +63,8 @@ class CallFaults:
     clock: Callable[[], float] = time.monotonic
     _failing: dict[str, _Failing] = field(default_factory=dict)
     _worked_at: float = float("-inf")
+    _permitted_at: dict[Cause, float] = field(default_factory=dict)
+    """When an operation worked that was denied before."""
 
     def failed(self, operation: str, fault: Fault) -> None:
         """Note that a call failed."""
@@ -76,6 +83,7 @@ class CallFaults:
             failing.has_worked = True
         else:
             del self._failing[operation]
+            self._permitted_at[failing.fault.cause] = now
 
     def current(self) -> list[Fault]:
         """The faults, one for each cause."""
@@ -92,4 +100,7 @@ class CallFaults:
         return list(faults.values())
 
     def _is_over(self, each: _Failing, now: float) -> bool:
-        return now - each.last >= FORGET_SECONDS and (each.has_worked or self._worked_at > each.last)
+        cause = each.fault.cause
+        is_denied = cause in _DENIED and self._permitted_at.get(cause, float("-inf")) <= each.last
+        forget_seconds = FORGET_DENIED_SECONDS if is_denied else FORGET_SECONDS
+        return now - each.last >= forget_seconds and (each.has_worked or self._worked_at > each.last)

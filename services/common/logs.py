@@ -3,8 +3,10 @@
 What is never logged: a token, a key, a payload. Code logs names, ids, counts and reasons only.
 """
 
+import io
 import json
 import logging
+import os
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
@@ -70,18 +72,28 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> str:
 
 
 def configure_logging(settings: ServiceSettings) -> None:
-    """Send this process's logs to standard output as JSON."""
+    """Send this process's logs to standard output as JSON; to standard error where standard output is closed."""
     formatter = _ContextFormatter(
         ("levelname", "name", "message"),
         timestamp="time",
         rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
         static_fields={"service": settings.service_name, "stage": settings.stage_name},
     )
-    handler = LogWriter(sys.stdout.fileno())
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a handler's `print` writes whole lines, never amid one of ours
+        sys.stdout.reconfigure(line_buffering=True, write_through=False)
+    handler = LogWriter(_open_output())
     handler.setFormatter(formatter)
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     logging.captureWarnings(capture=True)
     quiet_libraries()
+
+
+def _open_output() -> int:
+    """Return a descriptor that is open. A closed one has no stream, and its number may become that of a connection."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            return stream.fileno()
+    return os.open(os.devnull, os.O_WRONLY)
 
 
 def flush_logs() -> None:

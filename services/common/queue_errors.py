@@ -26,6 +26,10 @@ class QueueAccessDenied(QueueUnavailable):
     """We are not permitted to make this call."""
 
 
+class QueueCredentialsRefused(QueueUnavailable):
+    """AWS does not accept our credentials, whatever the call."""
+
+
 class QueueMissing(QueueUnavailable):
     """There is no such queue."""
 
@@ -58,6 +62,23 @@ RECEIPT_CODES = frozenset(
     }
 )
 _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException"})
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html
+_CREDENTIALS_CODES = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSecurity",
+        "InvalidSignatureException",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "RequestExpired",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
 _MISSING_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist"})
 _TOO_LONG_CODES = frozenset({"BatchRequestTooLong", "RequestEntityTooLarge"})
 # Of a whole SendMessageBatch call: what one message's contents can cause, and no retry changes.
@@ -89,6 +110,8 @@ def call_error(operation: str, error: ClientError) -> Exception:
         return BatchRefusedError(_refusal(message, is_too_long=is_too_long))
     if code in _DENIED_CODES:
         return QueueAccessDenied(message)
+    if code in _CREDENTIALS_CODES:
+        return QueueCredentialsRefused(message)
     if code in _MISSING_CODES:
         return QueueMissing(message)
     # What SQS refuses it has not done; what broke inside it, or in a gateway before it, it may have.
@@ -111,6 +134,8 @@ def fault_of(error: QueueUnavailable, queue_name: str) -> Fault:
     """Say what a failed call shows to be wrong."""
     if isinstance(error, QueueAccessDenied):
         return Fault(Cause.QUEUE_DENIED, f"SQS denies the use of queue {queue_name} ({error})")
+    if isinstance(error, QueueCredentialsRefused):
+        return Fault(Cause.QUEUE_DENIED, f"AWS refuses the credentials for queue {queue_name} ({error})")
     if isinstance(error, QueueMissing):
         return Fault(Cause.QUEUE_MISSING, f"the queue {queue_name} does not exist")
     return Fault(Cause.QUEUE_UNREACHABLE, f"SQS is unreachable ({error})")

@@ -202,3 +202,5 @@ def _named(host: str, port: int, setting: str) -> Iterator[None]:
                 f"Port {port} on {host} is taken by another process. Free it, or set {setting}."
             ) from None
         raise CannotListen(f"Port {port} on {host} cannot be listened on: {error}. Set HOST or {setting}.") from None
+    except UnicodeError:  # Python's word for a part of a host name that is empty or too long
+        raise CannotListen(f"Port {port} cannot be listened on: {host} is no host name. Set HOST.") from None

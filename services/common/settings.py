@@ -137,7 +137,7 @@ def is_http_url(value: str) -> None:
         raise ValidationError(f"must be a URL: {error}") from None
     if url.scheme not in {"http", "https"} or not url.hostname:
         raise ValidationError("must be a URL that starts with http:// or https://")
-    if url.username or url.query or url.fragment:
+    if "@" in url.netloc or url.query or url.fragment:
         raise ValidationError("must be a URL without user, query and fragment")
 
 

@@ -122,6 +122,7 @@ class Pool:
     def _start(self, user_id: str, lease: Lease) -> None:
         if lease.lost:  # while it waited
             self._slots.finished(user_id)
+            self._spawn(self._settle_lost(lease))
         else:
             self._keep(spawn_with_seat(self._work(user_id, lease), name="message"))
 
@@ -204,6 +205,9 @@ class Pool:
             is_settled = await self._settlement.settle(lease, verdict)
         if not is_settled and self._draining:
             self._drained_badly = True
+
+    async def _settle_lost(self, lease: Lease) -> None:
+        await self._settlement.settle(lease, Lost())
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         self._keep(asyncio.get_running_loop().create_task(work, name="message"))

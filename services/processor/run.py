@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from services.common.describe import describe_error
+from services.common.describe import describe_error, type_name
 from services.common.faults import Cause, Fault
 from services.processor.handler import Handler, HandlerAborted
 from services.processor.metrics import ABANDONED
@@ -49,7 +49,7 @@ class Runner:
             text = await self._run(task, limit_seconds, on_late_result)
         except Exception as error:
             self._failures += 1
-            self._failed_with, self._failed_at = type(error).__name__, time.monotonic()
+            self._failed_with, self._failed_at = type_name(error), time.monotonic()
             raise
         self._failures = 0
         return text

@@ -1,5 +1,6 @@
 """Settling messages on the queue: deletions and returns, in batches of ten or after a few milliseconds."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -10,7 +11,7 @@ from services.processor.lease import Lease
 from services.processor.leases import LeaseKeeper
 from services.processor.metrics import ACK_ERRORS, RETURNED, processed
 from services.processor.outcome import Back, Done, Verdict
-from services.processor.task_log import about, log_concluded, log_lease_lost, log_requeued, task_context
+from services.processor.task_log import log_concluded, log_lease_lost, log_not_requeued, log_requeued, task_context
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,10 @@ class Settlement:
         with task_context(lease.message):
             if isinstance(verdict, Done):
                 processed(verdict.outcome).inc()
-                is_deleted = await self._delete(lease)
-                log_concluded(lease, verdict.outcome)
-                return is_deleted
+                try:
+                    return await self._delete(lease)
+                finally:  # the task is concluded, also where the process ends before the queue has answered
+                    log_concluded(lease, verdict.outcome)
             if isinstance(verdict, Back):
                 processed("returned").inc()
                 return await self._give_back(lease, verdict)
@@ -75,9 +77,11 @@ class Settlement:
         try:
             await self._returns.submit(Visibility(lease.message.receipt_handle, verdict.seconds))
         except (Transient, PermanentError) as error:
-            fields = {"action": "return", "reason": verdict.reason, **about(lease)}
-            logger.warning("message not given back, it comes when its lease is over: %s", error, extra=fields)
+            log_not_requeued(lease, verdict, str(error))
             return False
+        except asyncio.CancelledError:
+            log_not_requeued(lease, verdict, "the process ended first")
+            raise
         log_requeued(lease, verdict)
         return True
 

@@ -43,6 +43,14 @@ def log_requeued(lease: Lease, verdict: Back) -> None:
     logger.log(level, "task requeued", extra={"action": "requeue", **fields})
 
 
+def log_not_requeued(lease: Lease, verdict: Back, error: str) -> None:
+    """Log that the queue has not taken the return: the task is visible again when its lease ends."""
+    fields = {"outcome": "not_requeued", "reason": verdict.reason, **about(lease)}
+    logger.warning(
+        "task not requeued, it is visible again when its lease ends: %s", error, extra={"action": "requeue", **fields}
+    )
+
+
 def log_lease_lost(lease: Lease) -> None:
     """Log that the task is left to the replica that receives it next."""
     logger.warning(

@@ -133,8 +133,9 @@ async def test_a_port_that_is_taken_is_named_without_a_traceback(taken: str) -> 
     assert "Traceback" not in service.output
 
 
-async def test_an_address_that_is_not_ours_is_named_without_a_traceback() -> None:
-    with small_process(SMALL, {"HOST": "203.0.113.1"}) as service:  # RFC 5737: nobody's
+@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "a" * 64])  # the first is nobody's (RFC 5737)
+async def test_an_address_that_is_not_ours_is_named_without_a_traceback(host: str) -> None:
+    with small_process(SMALL, {"HOST": host}) as service:
         assert await asyncio.to_thread(service.ends) == 1
     assert "HOST" in service.output
     assert "Traceback" not in service.output
@@ -145,6 +146,7 @@ async def test_an_address_that_is_not_ours_is_named_without_a_traceback() -> Non
     [
         ({}, "AWS_DEFAULT_REGION"),
         ({"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "no url"}, "AWS_ENDPOINT_URL"),
+        ({"AWS_DEFAULT_REGION": "us-east-1", "AWS_DEFAULTS_MODE": "nope"}, "AWS_*"),
     ],
 )
 async def test_a_missing_setting_of_the_sdk_is_named_as_ours_are(environment: dict[str, str], setting: str) -> None:

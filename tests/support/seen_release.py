@@ -121,6 +121,7 @@ class ReleaseScene:
         self.answers: dict[str, Answer] = {}
         self.was_full: dict[str, int] = {}
         self.queue_error = ""
+        self.queue_error_seconds = 0.0
 
     def condition(self, component: str, **condition: str) -> None:
         self.deployments[component]["status"]["conditions"].append(condition)
@@ -142,4 +143,4 @@ class ReleaseScene:
             objects=self.objects,
             outputs={},
         )
-        return Seen(release, self.answers, NOW, self.was_full, self.queue_error)
+        return Seen(release, self.answers, NOW, self.was_full, self.queue_error, self.queue_error_seconds)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TypeVar, cast
 
+from services.common.faults import CallFaults
 from services.common.queue_limit import QueueLimit
 from services.common.task_queue import (
     OutgoingMessage,
@@ -48,6 +49,7 @@ class SimulatedQueue:
         self._max_receives = max_receives
         self.fault: str | None = None
         self.limit = QueueLimit()
+        self.faults = CallFaults()
         self.deliveries_before = 0
         """How often messages that are added count as received."""
         self._messages: dict[str, _Stored] = {}

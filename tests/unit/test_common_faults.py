@@ -1,10 +1,13 @@
 """What a service reports as wrong: not a call that is retried with success, and nothing that works again."""
 
 import asyncio
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from services.common.faults import FORGET_SECONDS, HOLD_SECONDS, CallFaults, Cause, Fault
+from services.common import queue_errors
+from services.common.faults import FORGET_DENIED_SECONDS, FORGET_SECONDS, HOLD_SECONDS, CallFaults, Cause, Fault
 from services.common.lifecycle import Lifecycle
 from services.common.momento_errors import (
     MomentoCacheMissing,
@@ -14,6 +17,7 @@ from services.common.momento_errors import (
     fault_of,
 )
 from services.common.operations import operations_app
+from services.common.queue_errors import QueueUnavailable, call_error
 from services.processor.run import Runner
 from services.processor.task import Task
 from tests.support.hand_clock import HandClock
@@ -21,6 +25,7 @@ from tests.support.handed_task import a_task
 from tests.support.served_app import served_app
 
 REFUSED = Fault(Cause.MOMENTO_KEY_REFUSED, "Momento refused the API key (parameter /a/b/momento-api-key)")
+UNREACHABLE = Fault(Cause.MOMENTO_UNREACHABLE, "unreachable")
 QUOTA = Fault(Cause.MOMENTO_QUOTA, "used up")
 
 
@@ -55,10 +60,37 @@ def test_a_call_that_keeps_failing_is_one_until_it_works(faults: CallFaults, clo
 def test_an_operation_that_nobody_tries_again_is_forgotten_once_others_work(
     faults: CallFaults, clock: HandClock
 ) -> None:
+    faults.failed("vend", UNREACHABLE)
+    clock.advance(HOLD_SECONDS)
+    faults.worked("get")
+    assert faults.current() == [UNREACHABLE]
+    clock.advance(FORGET_SECONDS)
+    assert faults.current() == []
+
+
+@pytest.mark.parametrize("cause", [Cause.MOMENTO_KEY_REFUSED, Cause.QUEUE_DENIED])
+def test_an_operation_that_is_denied_stays_a_fault_while_others_are_permitted(
+    cause: Cause, faults: CallFaults, clock: HandClock
+) -> None:
+    """A user every 20 seconds is refused: the stage is not well in between."""
+    denied = Fault(cause, "denied")
+    for _ in range(5):
+        faults.failed("send", denied)
+        clock.advance(FORGET_SECONDS)
+        faults.worked("attributes")
+        clock.advance(20 - FORGET_SECONDS)
+        assert faults.current() == [denied]
+    clock.advance(FORGET_DENIED_SECONDS)
+    assert faults.current() == []
+
+
+def test_what_was_denied_altogether_and_works_again_is_over_for_all_operations(
+    faults: CallFaults, clock: HandClock
+) -> None:
+    faults.failed("get", REFUSED)
     faults.failed("vend", REFUSED)
     clock.advance(HOLD_SECONDS)
     faults.worked("get")
-    assert faults.current() == [REFUSED]
     clock.advance(FORGET_SECONDS)
     assert faults.current() == []
 
@@ -92,6 +124,26 @@ def test_one_cause_is_reported_once_and_as_the_worse(faults: CallFaults, clock: 
 )
 def test_an_error_of_momento_names_its_cause(error: MomentoUnavailable, cause: Cause, part: str) -> None:
     fault = fault_of("vend", error, "/a/b/momento-api-key", "dev")
+    assert fault.cause is cause
+    assert part in fault.message
+
+
+@pytest.mark.parametrize(
+    ("code", "cause", "part"),
+    [
+        ("AccessDenied", Cause.QUEUE_DENIED, "denies the use of queue tasks"),
+        ("InvalidClientTokenId", Cause.QUEUE_DENIED, "AWS refuses the credentials for queue tasks"),
+        ("com.amazon.coral.service#ExpiredTokenException", Cause.QUEUE_DENIED, "AWS refuses the credentials"),
+        ("SignatureDoesNotMatch", Cause.QUEUE_DENIED, "AWS refuses the credentials"),
+        ("AWS.SimpleQueueService.NonExistentQueue", Cause.QUEUE_MISSING, "the queue tasks does not exist"),
+        ("RequestThrottled", Cause.QUEUE_UNREACHABLE, "RequestThrottled"),
+    ],
+)
+def test_an_error_of_sqs_names_its_cause(code: str, cause: Cause, part: str) -> None:
+    answer: Any = {"Error": {"Code": code, "Message": "as asked"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    error = call_error("receive", ClientError(answer, "ReceiveMessage"))
+    assert isinstance(error, QueueUnavailable)
+    fault = queue_errors.fault_of(error, "tasks")
     assert fault.cause is cause
     assert part in fault.message
 

@@ -6,8 +6,9 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,28 @@ async def test_logging_does_not_wait_for_a_blocked_output_and_lines_that_are_dro
     assert (lines[-1]["levelname"], lines[-1]["lines"]) == ("WARNING", lost)
 
 
+def test_a_finalizer_that_logs_while_a_dropped_line_is_counted_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+
+    class Metric:
+        lock = threading.Lock()
+
+        def inc(self, lines: int) -> None:
+            assert self.lock.acquire(blocking=False), "waits for itself"
+            if len(counted) < 5:
+                log.info("finalizer")
+            counted.append(lines)
+            self.lock.release()
+
+    monkeypatch.setattr("services.common.log_writer.LOG_LINES_DROPPED", Metric())
+    with full_pipe() as (_, writing):
+        log = writer_to(writing, max_queued_bytes=100)
+        for number in range(20):
+            log.info("line %d", number)
+    log.handlers[0].flush()  # nobody reads, so that what was queued is lost and counted as well
+    assert 20 <= sum(counted) <= 25
+
+
 async def test_lines_that_a_closed_output_does_not_take_are_counted() -> None:
     before = dropped()
     reading, writing = os.pipe()
@@ -233,3 +256,90 @@ os.wait()
     # A newer Python warns of a fork while there are threads.
     ours = [line["message"] for line in run(body) if line["logger"] != "py.warnings"]
     assert sorted(ours) == ["child", "parent"]
+
+
+def test_a_finalizer_that_logs_while_a_line_is_logged_stops_nothing() -> None:
+    """The garbage collector runs finalizers in the midst of anything; from Python 3.12 on, between any two calls."""
+    body = """
+import gc
+class Pending:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        log.warning('destroyed')
+gc.set_threshold(5)
+for number in range(5_000):
+    Pending()
+    log.info('%d', number)
+gc.collect()
+"""
+    messages = [line["message"] for line in run(body)]
+    assert messages.count("destroyed") == 5_000
+    assert [message for message in messages if message != "destroyed"] == [str(number) for number in range(5_000)]
+
+
+async def test_lines_that_are_lost_while_nothing_reads_are_reported_afterwards() -> None:
+    """Also those that were being written, as on a disk that is full for a while."""
+    reading, writing = os.pipe()
+    standing_in = os.dup(writing)
+    os.close(reading)
+    log = writer_to(standing_in, max_queued_bytes=1_000)
+    before = dropped()
+    log.info("lost")
+    await eventually(lambda: dropped() == before + 1)
+    os.close(writing)
+    reading, writing = os.pipe()
+    os.dup2(writing, standing_in)
+    log.info("written")
+    log.handlers[0].flush()
+    await asyncio.sleep(0)
+    os.set_blocking(reading, False)
+    text = ""
+
+    def read() -> bool:
+        nonlocal text
+        with suppress(BlockingIOError):
+            text += os.read(reading, PIPE_BYTES).decode()
+        return "were dropped" in text
+
+    await eventually(read)
+    lines = [json.loads(line) for line in text.splitlines()]
+    assert [line.get("lines") for line in lines] == [None, 1]
+
+
+def test_a_line_longer_than_the_queue_is_written() -> None:
+    (line,) = run("log.info('x' * 5_000_000)")
+    assert len(line["message"]) == 5_000_000
+
+
+@pytest.mark.parametrize(("closed", "written"), [(">&-", 1), (">&- 2>&-", 0)])
+def test_a_process_without_standard_output_logs_to_standard_error(closed: str, written: int) -> None:
+    program = PROGRAM.format(level="INFO", body="log.info('told')")
+    command = f'exec "$0" -c "$1" {closed}'
+    ended = subprocess.run(
+        ["sh", "-c", command, sys.executable, program], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert [json.loads(line)["message"] for line in ended.stderr.splitlines()] == ["told"] * written
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_a_handler_prints_breaks_no_line(unbuffered: str) -> None:
+    body = """
+for number in range(2_000):
+    log.info('%d', number)
+    print('printed by a handler')
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(level="INFO", body=body)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    lines = ended.stdout.splitlines()
+    assert lines.count("printed by a handler") == 2_000
+    assert [json.loads(line)["message"] for line in lines if line != "printed by a handler"] == [
+        str(number) for number in range(2_000)
+    ]

@@ -14,6 +14,7 @@ from momento.internal.services import Service
 from services.common.errors import PermanentError, Transient
 from services.common.momento_clients import Clients, ClientSwitch
 from services.common.momento_errors import (
+    MomentoCacheMissing,
     MomentoKeyRefused,
     MomentoQuotaUsedUp,
     MomentoRefused,
@@ -91,7 +92,7 @@ def sdk_error(code: MomentoErrorCode) -> SdkException:
         (MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED, MomentoQuotaUsedUp),
         (MomentoErrorCode.SERVER_UNAVAILABLE, MomentoUnavailable),
         (MomentoErrorCode.TIMEOUT_ERROR, MomentoUnavailable),
-        (MomentoErrorCode.NOT_FOUND_ERROR, MomentoUnavailable),
+        (MomentoErrorCode.NOT_FOUND_ERROR, MomentoCacheMissing),
         (MomentoErrorCode.PERMISSION_ERROR, MomentoKeyRefused),
         (MomentoErrorCode.INVALID_ARGUMENT_ERROR, MomentoRefused),
     ],

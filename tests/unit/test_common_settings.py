@@ -198,6 +198,8 @@ REFUSED = [
             "ftp://x",
             "https://",
             "https://u:p@x",
+            "https://:p@x",
+            "https://@x",
             "https://x?y",
             "https://x#y",
             "http://a b",

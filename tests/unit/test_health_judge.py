@@ -323,6 +323,20 @@ class TestDependencies:
         scene.reports(Reason.MOMENTO_UNREACHABLE, "Momento is unreachable", "p1", paused="x")
         assert judged(scene)[:3] == (True, "Ready", "MomentoUnreachable")
 
+    def test_sqs_that_only_the_operator_cannot_reach_affects_no_user_while_a_processor_reads_it(
+        self, scene: ReleaseScene
+    ) -> None:
+        scene.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
+        assert judged(scene)[:3] == (False, "QueueUnreachable", "QueueUnreachable")
+        scene.queue_error_seconds = 46.0
+        assert judged(scene)[:3] == (True, "Ready", "QueueUnreachable")
+
+    @pytest.mark.parametrize("answer", [Answer(error="no answer in time"), Answer(warnings={"receiving": "paused"})])
+    def test_a_processor_that_does_not_read_it_proves_nothing(self, scene: ReleaseScene, answer: Answer) -> None:
+        scene.queue_error, scene.queue_error_seconds = "sqs:GetQueueAttributes: no answer within 3 s", 46.0
+        scene.answers["p1"] = answer
+        assert judged(scene)[0] is False
+
     def test_sqs_that_answers_no_ingest_pod_is_not_ready(self, scene: ReleaseScene) -> None:
         scene.reports(Reason.QUEUE_UNREACHABLE, "SQS is unreachable", "i1", "i2")
         scene.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"

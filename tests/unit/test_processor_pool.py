@@ -16,6 +16,7 @@ from services.processor.slots import Slots
 from tests.support.fake_task_queue import FakeTaskQueue, received
 from tests.support.fake_worker import FakeWorker
 from tests.support.soon import soon
+from tests.support.task_lines import task_lines
 
 
 class Slow(FakeWorker):
@@ -99,6 +100,19 @@ async def test_a_message_that_others_may_have_already_is_not_touched(world: Worl
     for lease in world.leases._held:
         lease.lost = True
     await asyncio.sleep(0.1)
+    assert world.returned == []
+
+
+async def test_a_lease_that_is_lost_before_its_task_starts_has_a_line_with_the_outcome(world: World) -> None:
+    world.accept(*USERS)
+    world.pool.accept([received("late", attributes={"taskId": "late"})], ahead=False)
+    for lease in world.leases._held:
+        lease.lost = lease.message.attributes.get("taskId") == "late"
+    with task_lines() as lines:
+        world.slow.open.set()
+        await soon(lambda: bool(lines.ends("late")))
+    (line,) = lines.ends("late")
+    assert (line["outcome"], "attempt" in line) == ("lease_lost", False)
     assert world.returned == []
 
 

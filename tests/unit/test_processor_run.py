@@ -7,6 +7,7 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
+import orjson
 import pytest
 
 from services.common.errors import PermanentError
@@ -75,6 +76,39 @@ async def test_a_failed_task_is_freed_at_once_and_not_by_a_later_collection() ->
         assert made[0]() is None
     finally:
         gc.enable()
+
+
+class NamelessType(type):
+    """A metaclass may answer anything to the question for a name."""
+
+    __name__ = property(lambda _: 1 / 0)
+
+
+async def test_an_error_whose_class_has_no_name_stays_what_it_is() -> None:
+    class Nameless(PermanentError, metaclass=NamelessType):
+        pass
+
+    async def fail(_: Task) -> str:
+        raise Nameless
+
+    running, _ = runner(fail)
+    for _ in range(3):
+        with pytest.raises(Nameless):
+            await running.run(a_task(), 1)
+    assert [fault.message for fault in running.faults()] == ["every task fails, the last with an object without a name"]
+
+
+async def test_the_fault_of_failing_tasks_is_short_whatever_the_name() -> None:
+    kind = type("x" * 10_000, (Exception,), {})
+
+    async def fail(_: Task) -> str:
+        raise kind
+
+    running, _ = runner(fail)
+    for _ in range(3):
+        with pytest.raises(kind):
+            await running.run(a_task(), 1)
+    assert len(orjson.dumps([fault.message for fault in running.faults()])) < 300
 
 
 async def test_the_handlers_text_is_the_answer() -> None:

@@ -1,5 +1,6 @@
 """Whatever the verdict on a delivery, exactly one line says so, with the ids and what is known of the delivery."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ async def test_what_is_not_known_is_left_out() -> None:
     ("verdict", "outcomes", "warning"),
     [
         (Done("finished"), ["finished"], "message not deleted"),
-        (Back(7, "transient"), [], "message not given back"),
+        (Back(7, "transient"), ["not_requeued"], "task not requeued"),
     ],
 )
 async def test_a_queue_that_does_not_take_the_verdict_is_in_the_log_of_the_task(
@@ -88,6 +89,24 @@ async def test_a_queue_that_does_not_take_the_verdict_is_in_the_log_of_the_task(
     lines = (await settle(verdict, queue)).of("task-1")
     assert [line["outcome"] for line in lines if "outcome" in line] == outcomes
     assert [line["level"] for line in lines if line["message"].startswith(warning)] == ["WARNING"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"), [(Done("finished"), "finished"), (Back(0, "drain"), "not_requeued"), (Lost(), "lease_lost")]
+)
+async def test_a_verdict_has_one_line_also_where_the_process_ends_before_the_queue_answers(
+    verdict: Verdict, outcome: str
+) -> None:
+    queue = FakeTaskQueue()
+    queue.gate.clear()
+    leases = LeaseKeeper(queue.as_queue(), visibility_seconds=30)
+    settlement = Settlement(queue.as_queue(), leases)
+    with task_lines() as lines:
+        settling = asyncio.ensure_future(settlement.settle(leases.hold(received(attributes=ATTRIBUTES)), verdict))
+        await asyncio.sleep(0.05)
+        settling.cancel()
+        await asyncio.wait({settling})
+    assert [line["outcome"] for line in lines.ends("task-1")] == [outcome]
 
 
 async def test_a_lease_that_is_lost_names_its_task() -> None:

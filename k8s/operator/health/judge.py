@@ -16,6 +16,8 @@ STARTING_SECONDS = 60.0
 """So long may a pod start before that is a problem by itself."""
 STAYS_SECONDS = 12.0
 """So long has a pod that has died again and again to run before it is taken to stay."""
+PROCESSOR_REPORTS_SECONDS = 45.0
+"""So long after the queue stopped answering every processor has seen a poll of it fail: one takes up to 30 s."""
 REPORTING_SECONDS = 10.0
 """So long may a process that answers name a reason for not being ready: it has just begun to read what it needs."""
 SERVED = Verdict(status=True, reason="Ready", message="token and ingest take requests, and tasks are processed")
@@ -33,6 +35,8 @@ class Seen:
     """By component: the Deployment's generation at which all of its pods have been ready."""
     queue_error: str = ""
     """Why the operator cannot read the task queue."""
+    queue_error_seconds: float = 0.0
+    """For how long that has been so."""
     scaling_error: str = ""
     """What the operator says where it cannot scale the processors."""
 
@@ -255,8 +259,16 @@ def _of_queue(seen: Seen, found: Sequence[Problem]) -> Iterator[Problem]:
     reason, processor = _queue_reason(seen.queue_error), seen.release.deployments.get(PROCESSOR)
     # Rights and quotas are each one's own, but without processors somebody has to see that there is work.
     is_idle = processor is not None and not processor.replicas
-    affects_users = is_idle or (reason in _GONE and not _is_throttled(seen.queue_error))
+    is_everyones = reason in _GONE and not _is_throttled(seen.queue_error) and not _is_refuted(seen)
+    affects_users = is_idle or is_everyones
     yield Problem(reason, message, affects_users=affects_users, is_certain=False)
+
+
+def _is_refuted(seen: Seen) -> bool:
+    """Whether a processor would have reported by now that it cannot read the queue either."""
+    answers = [seen.answer(pod) for pod in seen.ready(PROCESSOR)]
+    reads = any(not answer.error and not _is_blocked(answer) for answer in answers)
+    return reads and seen.queue_error_seconds > PROCESSOR_REPORTS_SECONDS
 
 
 def _of_scaling(seen: Seen) -> Iterator[Problem]:

@@ -74,6 +74,7 @@ class HealthLoop:
         self._was_full: dict[str, int] = {}
         self._uncertain: set[tuple[str, str]] = set()
         self._changed_at = clock()
+        self._queue_failed_at: float | None = None
 
     async def turn(self, stage: StageObject) -> float:
         """One reading, and what follows from it. Seconds until the next. Raises what the Kubernetes client does."""
@@ -85,6 +86,7 @@ class HealthLoop:
             now=self._today(),
             was_full=self._was_full,
             queue_error=self._queue_error(),
+            queue_error_seconds=self._queue_error_seconds(),
             scaling_error=self._scaling_error(),
         )
         found = self._confirmed(problems(seen))
@@ -127,6 +129,11 @@ class HealthLoop:
         was, self._was_missing = self._was_missing, any(problem.reason in MISSING for problem in found)
         if self._was_missing and not was:
             self._wake()
+
+    def _queue_error_seconds(self) -> float:
+        now = self._clock()
+        self._queue_failed_at = (self._queue_failed_at or now) if self._queue_error() else None
+        return now - self._queue_failed_at if self._queue_failed_at is not None else 0.0
 
     def _note_full(self, seen: Seen) -> None:
         for component in COMPONENTS:
