@@ -116,7 +116,7 @@ class Fault:
     part: str = ""
     """Of its message."""
     scaling: tuple[str, str] = ("True", "Operating")
-    """Status and reason."""
+    """Status and reason. It is held only where more processors would be wanted than there are."""
 
 
 def one_pod_of_two(broken: Broken) -> None:
@@ -200,12 +200,6 @@ def _end_aws_connections(broken: Broken) -> None:
     broken.world.home.kubectl(
         "exec", "deployment/local-emulators", "-c", "aws", "--", "python", "-c", "import os; os.kill(1, 15)"
     )
-
-
-def no_image_of_processors(broken: Broken) -> None:
-    """No processor is left: the old one is ended, and the new one cannot start."""
-    broken.place.kubectl("set", "image", broken.deploy("processor"), f"processor={NO_IMAGE}")
-    broken.place.kubectl("delete", "pod", broken.pod("processor"), "--grace-period=1")
 
 
 def every_handler_fails(broken: Broken) -> None:
@@ -341,7 +335,6 @@ FAULTS = (
         WELL,
         "TasksFailing",
         "every task fails, the last with TypeError",
-        scaling=("False", "TasksFailing"),
     ),
     Fault(
         "Momento's quota used up",
@@ -350,7 +343,6 @@ FAULTS = (
         ("False", "MomentoQuotaExceeded"),
         "MomentoQuotaExceeded",
         "a quota of the Momento account is used up",
-        scaling=("False", "ReceivingPaused"),
     ),
     Fault(
         "ResourceQuota used up",
