@@ -27,6 +27,8 @@ QUOTAS = [
     "--max-caches=200",
 ]
 """As a team that goes live has them raised, but for control calls."""
+LITTLE_CPU: Object = {"resources": {"requests": {"cpu": "10m"}}}
+"""So that a small node has room for every pod that is asked for."""
 
 
 @dataclass
@@ -122,11 +124,9 @@ class OperatorWorld:
             "stageName": stage,
             "ssmStageName": "dev",
             "momento": momento,
-            "token": {"replicas": 1},
-            "ingest": {"replicas": 1, "settings": {"TASKS_PER_MINUTE": 0}},
-            "processor": {
-                "settings": {"ECHO_SECONDS": 0.2, "RECEIVE_WAIT_SECONDS": 1},
-            },
+            "token": {"replicas": 1, **LITTLE_CPU},
+            "ingest": {"replicas": 1, "settings": {"TASKS_PER_MINUTE": 0}, **LITTLE_CPU},
+            "processor": {"settings": {"ECHO_SECONDS": 0.2, "RECEIVE_WAIT_SECONDS": 1}, **LITTLE_CPU},
             "shutdown": {"delaySeconds": 1, "graceSeconds": 5, "processorGraceSeconds": 20},
         }
         return overlaid(overlaid(overlaid(values, image_values()), small), more)
