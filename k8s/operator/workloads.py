@@ -65,6 +65,8 @@ class Pod:
     """Why a container of it cannot start, such as an image that cannot be pulled; empty where that is not so."""
     is_of_release: bool = True
     """As the function of that name."""
+    waits_for_node: bool = False
+    """No node has been found for it yet."""
 
 
 async def read_workloads(kubernetes: Kubernetes, stage: StageRef, *, fresh: bool = False) -> dict[str, Workload]:
@@ -157,6 +159,10 @@ def _pod(body: Json) -> Pod:
         crashing=not ready and not cannot_start and any(_is_crashing(container) for container in containers),
         cannot_start=cannot_start,
         is_of_release=is_of_release(body),
+        waits_for_node=any(
+            condition["type"] == "PodScheduled" and condition["status"] == "False"
+            for condition in status.get("conditions") or []
+        ),
     )
 
 

@@ -251,6 +251,13 @@ class TestAProcessorThatReceivesNothing:
         assert await self.look(self.UNREADY, {"service": "draining: it was told to stop"}) == {}
 
 
+def waiting_for_a_node(name: str) -> Json:
+    body = pod(name, revision="new", ready=False)
+    body["status"]["containerStatuses"] = []
+    body["status"]["conditions"].append({"type": "PodScheduled", "status": "False", "reason": "Unschedulable"})
+    return body
+
+
 class TestRevisions:
     """A revision that does not work beside one that does."""
 
@@ -289,6 +296,14 @@ class TestRevisions:
     async def test_alone_a_revision_that_cannot_start_is_trouble_with_its_cause(self) -> None:
         observed = await self.look(pod("a", **self.BAD), pod("b", **self.BAD))
         assert (observed.crash_looping, observed.cannot_start) == (False, "ImagePullBackOff localhost/x:9")
+
+    async def test_pods_that_wait_for_a_node_show_nothing(self) -> None:
+        waiting = [waiting_for_a_node(name) for name in "cdef"]
+        observed = await self.look(pod("a", **self.BAD), pod("b", **self.BAD), *waiting)
+        assert observed.cannot_start == "ImagePullBackOff localhost/x:9"
+        observed = await self.look(pod("a", revision="new"), *waiting)
+        assert (observed.crash_looping, observed.cannot_start, observed.receives_nothing) == (False, "", "")
+        assert (await self.look(*waiting)).cannot_start == ""
 
     async def test_two_revisions_of_which_none_works_are_trouble(self) -> None:
         crashing = [pod(name, revision="old", waiting="CrashLoopBackOff") for name in "bc"]

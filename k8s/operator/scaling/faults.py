@@ -63,12 +63,13 @@ def fault_of_all(pods: Iterable[Pod], faults: Mapping[str, Fault]) -> Fault | No
 def _is_broken(pods: list[Pod], faults: Mapping[str, Fault]) -> bool:
     """Half of a revision that crashes is enough. While half of it receives tasks, or any can start, those count.
 
-    Whether it receives tasks is judged by the pods that have started.
+    Whether it receives tasks is judged by the pods that have started. Pods that wait for a node show nothing.
     """
+    pods = [pod for pod in pods if not pod.waits_for_node]
     kinds = [faults[pod.name].kind for pod in pods if pod.name in faults]
     started = sum(pod.ready or pod.name in faults for pod in pods)
     works = any(pod.ready and pod.name not in faults for pod in pods)
-    return (
+    return bool(kinds) and (
         2 * kinds.count(FaultKind.CRASHING) >= len(pods)
         or 2 * kinds.count(FaultKind.CANNOT_RECEIVE) > started
         or (2 * len(kinds) >= len(pods) and not works)
