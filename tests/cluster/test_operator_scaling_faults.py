@@ -125,7 +125,7 @@ def test_a_refused_key_is_no_reason_for_more_processors_and_its_end_is(world: Op
             assert "Momento refuses the API key" in message
             until(lambda: replicas(place, "key") == 1, lambda: str(conditions(place, "key")))
             time.sleep(10)  # five decisions
-            assert replicas(place, "key") == 1
+            assert replicas(place, "key") == 1, place.kubectl("get", "events", "--sort-by=.lastTimestamp")
         finally:
             momento_faults(world)
         most = 0

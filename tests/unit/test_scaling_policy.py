@@ -383,3 +383,16 @@ class TestBesideARevisionThatDoesNotWork:
         said = "1 of 3 processors do not work: ImagePullBackOff localhost/x:9"
         observed = seen(visible=100, replicas_desired=2, working_share=2 / 3, not_working=said)
         assert said in desired_replicas(observed, POLICY, NOW).message
+
+
+def test_a_processor_that_does_not_answer_does_not_end_the_pause_of_receiving() -> None:
+    paused = seen(
+        visible=500, replicas_desired=1, replicas_ready=1, receives_nothing="key refused", ready_not_receiving=1
+    )
+    memory = desired_replicas(paused, POLICY, NOW).memory
+    silent = seen(visible=500, replicas_desired=1, replicas_ready=1, unreadable={Figure.TASKS: "no answer"})
+    for seconds in (2.0, POLICY.scale_in_stabilisation_seconds + 2):
+        decision = desired_replicas(replace(silent, memory=memory), POLICY, NOW + seconds)
+        assert decision.replicas == 1
+    answers = replace(seen(visible=500, replicas_desired=1, replicas_ready=1), memory=memory)
+    assert desired_replicas(answers, POLICY, NOW + 4).replicas > 1

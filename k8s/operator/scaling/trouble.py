@@ -1,7 +1,7 @@
 """A processor that is broken: more of it would not help, and what was asked for before it showed does not stay."""
 
 from k8s.operator.scaling.demand import busy_replicas, ready_and_receiving
-from k8s.operator.scaling.types import Memory, Observed, Policy, Reason, Trouble
+from k8s.operator.scaling.types import Figure, Memory, Observed, Policy, Reason, Trouble
 
 REMEMBER_LONG_TASKS_SECONDS = 3600.0
 """So long after a task that outlasted a drain, those in hand are taken to be able to as well."""
@@ -12,7 +12,8 @@ def trouble_of(observed: Observed, policy: Policy, now: float) -> Trouble | None
 
     Tasks that fail come back after a while, longer than the window that is looked at: only one that ends well is proof.
     Pods that crash look well for a moment after each start: they have to stay so for the time of stabilisation. What
-    could not start has done so once a processor is ready; receiving is paused until all receive, or most for that time.
+    could not start has done so once a processor is ready; receiving is paused until all receive, or most for that time,
+    as they say themselves: one that does not answer proves nothing.
     """
     if seen := _seen(observed, now):
         return seen
@@ -21,6 +22,8 @@ def trouble_of(observed: Observed, policy: Policy, now: float) -> Trouble | None
         return None
     if before.reason is Reason.FAILING:
         return None if observed.succeeding else before
+    if before.reason is Reason.RECEIVING_PAUSED and Figure.TASKS in observed.unreadable:
+        return before
     is_over = {
         Reason.CANNOT_START: True,
         Reason.RECEIVING_PAUSED: not observed.cannot_receive,
