@@ -123,7 +123,10 @@ def one_pod_of_two(broken: Broken) -> None:
     name = broken.pod("ingest")
     broken.kept["pod"] = name
     broken.place.kubectl("set", "image", f"pod/{name}", f"ingest={NO_IMAGE}")
-    until(lambda: "ImagePull" in broken.place.kubectl("get", "pod", name), "Kubernetes has tried to pull the image")
+    # Until then it alternates with CrashLoopBackOff: Kubernetes counts the end of the old container as a crash.
+    until(
+        lambda: "ImagePullBackOff" in broken.place.kubectl("get", "pod", name), "Kubernetes has tried the image twice"
+    )
 
 
 def replace_the_pod(broken: Broken) -> None:
