@@ -108,7 +108,7 @@ def momento_faults(world: OperatorWorld, *faults: Object) -> None:
 
 
 def test_a_refused_key_is_no_reason_for_more_processors_and_its_end_is(world: OperatorWorld) -> None:
-    place, scaling = world.places[2], {"minReplicas": 1, "maxReplicas": 5, "scaleInStabilisationSeconds": 5}
+    place, scaling = world.places[2], {"minReplicas": 1, "maxReplicas": 5, "scaleInStabilisationSeconds": 40}
     world.install(place, "key", processor=PROCESSOR, scaling=scaling)
     wait_ready(place, "key")
     until(lambda: ready_processors(place, "key") == 1, "a processor")

@@ -340,8 +340,21 @@ def test_after_an_outage_a_stage_is_scaled_out_at_once() -> None:
         ready_not_receiving=2, in_flight=2,
     )  # fmt: skip
     memory = desired_replicas(paused, POLICY, NOW).memory
-    over = seen(visible=500, replicas_desired=2, memory=memory)
+    over = seen(visible=500, replicas_desired=2, memory=memory, in_flight_by_pod={"a": 0, "b": 0})
     assert desired_replicas(over, POLICY, NOW + 2).replicas > 2
+
+
+def test_a_processor_that_has_not_noticed_an_outage_does_not_end_the_hold() -> None:
+    """Scaling in takes those that were paused, and leaves one whose notification is still being tried."""
+    paused = seen(
+        visible=500, replicas_desired=3, cannot_receive={"b": "", "c": ""}, receives_nothing="key refused",
+        ready_not_receiving=2, in_flight=2, in_flight_by_pod={"a": 2, "b": 0, "c": 0},
+    )  # fmt: skip
+    first = desired_replicas(paused, POLICY, NOW)
+    assert (first.replicas, first.reason) == (1, Reason.RECEIVING_PAUSED)
+    alone = seen(visible=500, replicas_desired=1, in_flight=2, in_flight_by_pod={"a": 2}, memory=first.memory)
+    assert desired_replicas(alone, POLICY, NOW + 2).replicas == 1
+    assert desired_replicas(alone, POLICY, NOW + POLICY.scale_in_stabilisation_seconds + 1).replicas > 1
 
 
 def test_an_outage_that_spreads_to_new_processors_is_not_scaled_into_again_at_once() -> None:
@@ -387,12 +400,13 @@ class TestBesideARevisionThatDoesNotWork:
 
 def test_a_processor_that_does_not_answer_does_not_end_the_pause_of_receiving() -> None:
     paused = seen(
-        visible=500, replicas_desired=1, replicas_ready=1, receives_nothing="key refused", ready_not_receiving=1
-    )
+        visible=500, replicas_desired=1, replicas_ready=1, receives_nothing="key refused", ready_not_receiving=1,
+        cannot_receive={"a": ""},
+    )  # fmt: skip
     memory = desired_replicas(paused, POLICY, NOW).memory
     silent = seen(visible=500, replicas_desired=1, replicas_ready=1, unreadable={Figure.TASKS: "no answer"})
     for seconds in (2.0, POLICY.scale_in_stabilisation_seconds + 2):
         decision = desired_replicas(replace(silent, memory=memory), POLICY, NOW + seconds)
         assert decision.replicas == 1
-    answers = replace(seen(visible=500, replicas_desired=1, replicas_ready=1), memory=memory)
+    answers = replace(seen(visible=500, replicas_desired=1, replicas_ready=1), memory=memory, in_flight_by_pod={"a": 0})
     assert desired_replicas(answers, POLICY, NOW + 4).replicas > 1

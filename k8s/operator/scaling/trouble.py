@@ -12,8 +12,8 @@ def trouble_of(observed: Observed, policy: Policy, now: float) -> Trouble | None
 
     Tasks that fail come back after a while, longer than the window that is looked at: only one that ends well is proof.
     Pods that crash look well for a moment after each start: they have to stay so for the time of stabilisation. What
-    could not start has done so once a processor is ready; receiving is paused until all receive, or most for that time,
-    as they say themselves: one that does not answer proves nothing.
+    could not start has done so once a processor is ready; receiving is paused until one of those that were paused
+    receives, and all others do, or most receive for that time; one that does not answer proves nothing.
     """
     if seen := _seen(observed, now):
         return seen
@@ -26,7 +26,7 @@ def trouble_of(observed: Observed, policy: Policy, now: float) -> Trouble | None
         return before
     is_over = {
         Reason.CANNOT_START: True,
-        Reason.RECEIVING_PAUSED: not observed.cannot_receive,
+        Reason.RECEIVING_PAUSED: not observed.cannot_receive and not before.pods.isdisjoint(observed.in_flight_by_pod),
     }.get(before.reason, False)
     is_over = is_over or now - before.seen_at >= policy.scale_in_stabilisation_seconds
     return None if is_over and ready_and_receiving(observed) else before
@@ -38,7 +38,7 @@ def _seen(observed: Observed, now: float) -> Trouble | None:
     if observed.cannot_start:
         return Trouble(Reason.CANNOT_START, now, observed.cannot_start)
     if observed.receives_nothing:
-        return Trouble(Reason.RECEIVING_PAUSED, now, observed.receives_nothing)
+        return Trouble(Reason.RECEIVING_PAUSED, now, observed.receives_nothing, pods=frozenset(observed.cannot_receive))
     return Trouble(Reason.FAILING, now) if observed.failing else None
 
 

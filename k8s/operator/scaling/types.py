@@ -95,6 +95,8 @@ class Trouble:
     """When it was last seen, which may be before it was last remembered."""
     cause: str = ""
     """As the pods say it, where they do."""
+    pods: frozenset[str] = frozenset()
+    """Those that received no tasks. That another receives some proves nothing: it may not have noticed yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
