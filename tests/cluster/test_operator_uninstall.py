@@ -22,7 +22,7 @@ def test_an_uninstall_is_refused_while_there_are_stages_and_done_once_there_are_
     place.apply(stage("left"))
     wait_made(place, "left")
     with pytest.raises(ClusterError) as refused:
-        home.helm("uninstall", "operator", "--timeout", "120s")
+        home.helm("uninstall", "operator", "--timeout", "40s")  # Helm 4 waits for all of it
     said = home.kubectl("logs", "job/operator-uninstall-check")
     sys.stdout.write(f"{refused.value}\n{said}")
     assert f"helm uninstall left -n {place.name}" in said
