@@ -11,7 +11,7 @@ IMAGE ?= localhost/notification-api
 BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
 # The browser tests end by then, whatever hangs; CI's machines are shared and may take twice as long.
-BROWSER_SECONDS ?= $(if $(CI),600,300)
+BROWSER_SECONDS ?= $(if $(CI),900,600)
 NODE_MODULES := frontend/node_modules/.package-lock.json
 PAGE := frontend/dist/index.html
 PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
