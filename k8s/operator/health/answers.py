@@ -11,10 +11,8 @@ import orjson
 
 from k8s.operator.health.pods import PodState
 from k8s.operator.health.problems import Reason
-from k8s.operator.scaling.scrape import one_line
+from k8s.operator.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one_line
 
-OPS_PORT = 9090
-ASK_SECONDS = 2.0
 MAX_BYTES = 64 * 1024
 MAX_CONCURRENT = 64
 """A hundred pods of a node that is lost are asked in vain within one period of the health loop."""
@@ -62,27 +60,19 @@ class Answer:
 class Asker:
     """One for all stages. Use as a context manager."""
 
-    def __init__(self, port: int = OPS_PORT, timeout_seconds: float = ASK_SECONDS) -> None:
-        self._port = port
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._session: aiohttp.ClientSession | None = None
-        self._turns = asyncio.Semaphore(MAX_CONCURRENT)
+    def __init__(self, port: int = OPS_PORT, timeout_seconds: float = ANSWER_SECONDS) -> None:
+        self._pods = PodClient(
+            port=port, timeout_seconds=timeout_seconds, max_concurrent=MAX_CONCURRENT, max_bytes=MAX_BYTES
+        )
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            timeout=self._timeout,
-            connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT),
-            trust_env=False,
-            auto_decompress=False,  # a few bytes may unpack to more than there is memory
-            headers={"Accept-Encoding": "identity"},
-        )
+        await self._pods.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._pods.__aexit__(kind, error, trace)
 
     async def all(self, pods: Iterable[PodState]) -> dict[str, Answer]:
         """Ask those that run, at the same time; answers by pod."""
@@ -91,18 +81,11 @@ class Asker:
         return {pod.name: answer for pod, answer in zip(asked, answers, strict=True)}
 
     async def _one(self, ip: str) -> Answer:
-        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
-        host = f"[{ip}]" if ":" in ip else ip
         try:
-            # A pod must not send the operator to an address that only the operator reaches.
-            url = f"http://{host}:{self._port}/readyz"
-            async with self._turns, self._session.get(url, allow_redirects=False) as response:
-                body = await response.content.read(MAX_BYTES)
-                while not response.content.at_eof() and len(body) < MAX_BYTES:
-                    body += await response.content.read(MAX_BYTES - len(body))
-                return parsed(body)
+            _, body = await self._pods.get(ip, "/readyz")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Answer(error=one_line(error) or "no answer in time")
+        return parsed(body)
 
 
 def parsed(body: bytes) -> Answer:

@@ -131,9 +131,12 @@ class HealthLoop:
             self._wake()
 
     def _queue_error_seconds(self) -> float:
-        now = self._clock()
-        self._queue_failed_at = (self._queue_failed_at or now) if self._queue_error() else None
-        return now - self._queue_failed_at if self._queue_failed_at is not None else 0.0
+        if not self._queue_error():
+            self._queue_failed_at = None
+            return 0.0
+        if self._queue_failed_at is None:
+            self._queue_failed_at = self._clock()
+        return self._clock() - self._queue_failed_at
 
     def _note_full(self, seen: Seen) -> None:
         for component in COMPONENTS:

@@ -1,4 +1,4 @@
-"""Reading the operations ports of pods by address: bounded in number, size and time."""
+"""What pods measure, read at /metrics of their operations ports."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -10,10 +10,9 @@ import aiohttp
 import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
-OPS_PORT = 9090
-SCRAPE_SECONDS = 2.0
+from k8s.operator.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one_line
+
 MAX_BYTES = 512 * 1024
-MAX_CAUSE_CHARACTERS = 300
 MAX_FIGURE = 1e15
 """All that is read counts tasks or seconds."""
 MAX_CONCURRENT = 16
@@ -76,26 +75,19 @@ class Scraped:
 class Scraper:
     """One for all stages. Use as a context manager."""
 
-    def __init__(self, port: int = OPS_PORT, timeout_seconds: float = SCRAPE_SECONDS) -> None:
-        self._port = port
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
-        self._session: aiohttp.ClientSession | None = None
-        self._turns = asyncio.Semaphore(MAX_CONCURRENT)
+    def __init__(self, port: int = OPS_PORT, timeout_seconds: float = ANSWER_SECONDS) -> None:
+        self._pods = PodClient(
+            port=port, timeout_seconds=timeout_seconds, max_concurrent=MAX_CONCURRENT, max_bytes=MAX_BYTES
+        )
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            timeout=self._timeout,
-            connector=aiohttp.TCPConnector(limit=MAX_CONCURRENT),
-            trust_env=False,
-            auto_decompress=False,  # a few bytes may unpack to more than there is memory
-        )
+        await self._pods.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._pods.__aexit__(kind, error, trace)
 
     async def all(self, targets: Iterable[Target]) -> list[Scraped]:
         """Ask all of them at the same time."""
@@ -103,7 +95,7 @@ class Scraper:
 
     async def _one(self, target: Target) -> Scraped:
         try:
-            status, body = await self._get(target, "/metrics")
+            status, body = await self._pods.get(target.ip, "/metrics")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Scraped(target.pod, None, one_line(error) or "no answer in time", is_closed=_is_refusal(error))
         if status != 200:
@@ -118,28 +110,10 @@ class Scraper:
     async def _reasons(self, target: Target) -> Mapping[str, str]:
         """Empty where it does not say: the metrics were read all the same."""
         try:
-            _, body = await self._get(target, "/readyz")
+            _, body = await self._pods.get(target.ip, "/readyz")
         except (aiohttp.ClientError, TimeoutError, OSError):
             return {}
         return parsed_reasons(body)
-
-    async def _get(self, target: Target, path: str) -> tuple[int, bytes]:
-        """Status and body, of which one byte more than `MAX_BYTES` is read at most."""
-        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
-        host = f"[{target.ip}]" if ":" in target.ip else target.ip
-        url = f"http://{host}:{self._port}{path}"
-        headers = {"Accept": "text/plain", "Accept-Encoding": "identity"}
-        # A pod must not send the operator to an address that only the operator reaches.
-        async with self._turns, self._session.get(url, headers=headers, allow_redirects=False) as response:
-            body = await response.content.read(MAX_BYTES + 1)
-            while not response.content.at_eof() and len(body) <= MAX_BYTES:
-                body += await response.content.read(MAX_BYTES + 1 - len(body))
-            return response.status, body
-
-
-def one_line(value: object) -> str:
-    """What a pod said, or an error that may quote it: bounded, and fit to be read in a terminal."""
-    return "".join(each if each.isprintable() else " " for each in str(value)[:MAX_CAUSE_CHARACTERS])
 
 
 def _is_refusal(error: Exception) -> bool:
