@@ -216,6 +216,23 @@ class TestTwoWriters:
         assert scene.said() == (False, False, "NoProblem")
         assert scene.condition(Kind.READY).reason == "WaitingForProcessor"
 
+    async def test_a_queue_that_the_operator_alone_cannot_read_is_no_users_problem_after_a_while(self) -> None:
+        scene = Scene()
+        await scene.is_made()
+        scene.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
+        for _ in range(2):
+            await scene.turn()
+        assert scene.said() == (False, True, "QueueUnreachable")
+        for _ in range(12):
+            await scene.turn()
+        assert scene.said() == (True, True, "QueueUnreachable")
+        scene.queue_error = ""
+        await scene.turn()
+        scene.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
+        for _ in range(2):
+            await scene.turn()
+        assert scene.said() == (False, True, "QueueUnreachable"), "the time is counted anew"
+
     async def test_a_pass_that_failed_is_tried_again_once_aws_answers(self) -> None:
         scene = Scene()
         await scene.is_made(Problem("Unavailable", "sqs:GetQueueUrl: no answer"))
