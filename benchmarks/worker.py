@@ -190,7 +190,7 @@ async def measure(folder: Path, rounds: int) -> tuple[str, Found]:
             await cost(bench, "untold", UNTOLD, MESSAGES)
             await plain(bench, "plain_batch", MESSAGES)
             await plain(bench, "plain_single", TOLD_MESSAGES, delete="single")
-            await cost(bench, "published", REAL, TOLD_MESSAGES, NEWS_RETENTION_SECONDS="0")
+            await cost(bench, "published", REAL, TOLD_MESSAGES, HISTORY_RETENTION_SECONDS="0")
             await cost(bench, "recorded", REAL, TOLD_MESSAGES)
             await naps(bench)
         await growth(bench)

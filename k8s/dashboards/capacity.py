@@ -16,7 +16,7 @@ def scaling(dashboard: Dashboard) -> None:
             "short",
             {
                 "ready": HERE.total(HERE.select("ready", 'service="processor"')),
-                "wanted": f"max({HERE.select('operator_scaling_replicas_decided')})",
+                "wanted": f"max({HERE.select('operator_scaling_replicas_desired')})",
                 "asked for": f"max({HERE.select('operator_scaling_replicas')})",
             },
         )
@@ -65,7 +65,7 @@ def scaling(dashboard: Dashboard) -> None:
             "Held",
             "1 while replicas are kept because something that is needed for a decision could not be read.",
             "bool",
-            {"held": f"max({HERE.select('operator_scaling_held')})"},
+            {"held": f"max({HERE.select('operator_scaling_blocked')})"},
         )
     )
 

@@ -1,6 +1,6 @@
 """The notification history: it makes a redelivery harmless and lets a client catch up.
 
-A dictionary a user in the Momento cache, ``news:<userId>``. Its fields are task ids, as a rule; the value is the
+A dictionary a user in the Momento cache, ``history:<userId>``. Its fields are task ids, as a rule; the value is the
 notification as JSON, with ``storedAt`` (epoch ms of the write), ``messageId`` and ``bodyHash`` where they are known.
 """
 
@@ -81,7 +81,7 @@ class _Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class NewsRecord:
+class NotificationHistory:
     """Reads and writes users' histories. Errors are `Momento`'s."""
 
     momento: Momento
@@ -245,4 +245,4 @@ def _log_unreadable(count: int) -> None:
 
 
 def _name(user_id: str) -> str:
-    return f"news:{user_id}"
+    return f"history:{user_id}"

@@ -10,7 +10,7 @@ from functools import partial
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.momento import Momento
-from services.common.news_record import NewsRecord
+from services.common.news_record import NotificationHistory
 from services.common.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
 from services.processor.attempts import Attempts
 from services.processor.breaker import Breaker
@@ -65,8 +65,8 @@ class Processor:
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
-        stores = settings.news_retention_seconds > 0
-        self._record = Record(NewsRecord(momento, settings.news_retention_seconds) if stores else None)
+        stores = settings.history_retention_seconds > 0
+        self._record = Record(NotificationHistory(momento, settings.history_retention_seconds) if stores else None)
         self._breaker = Breaker(momento, on_closed=self._resume, stores=stores)
         worker = _worker(settings, lifecycle, momento, self._record, self._breaker, self._runner, self._dead_letters)
         self._settlement = Settlement(queue, self._leases, partial(_note_release, worker))
@@ -153,7 +153,7 @@ def _worker(
     runner: Runner,
     dead_letters: Batcher[OutgoingMessage],
 ) -> Worker:
-    remembers, results = settings.news_retention_seconds > 0, Results()
+    remembers, results = settings.history_retention_seconds > 0, Results()
     teller = Teller(
         momento,
         record,

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from services.common.errors import PermanentError, Transient
-from services.common.news_record import NEWEST, HistoryEntry, NewsRecord
+from services.common.news_record import NEWEST, HistoryEntry, NotificationHistory
 from services.processor.metrics import RECORD_UNAVAILABLE
 from services.processor.results import Result
 
@@ -36,7 +36,7 @@ class Record:
 
     def __init__(
         self,
-        news: NewsRecord | None,
+        news: NotificationHistory | None,
         *,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
@@ -126,7 +126,7 @@ class Record:
     def _is_out(self) -> bool:
         return self._clock() < self._out_until
 
-    async def _try(self, news: NewsRecord, result: Result, seconds: float) -> bool:
+    async def _try(self, news: NotificationHistory, result: Result, seconds: float) -> bool:
         started = self._clock()
         try:
             await news.write(result.user_id, result.entry, _now_ms(), field=result.field, deadline_seconds=seconds)

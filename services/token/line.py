@@ -44,7 +44,7 @@ class _Place:
     """When the user was told to come back."""
 
 
-class VendingLine:
+class VendingQueue:
     """Gives out turns at `per_second`.
 
     :param wait_seconds: the longest wait that a request begins.

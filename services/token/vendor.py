@@ -14,7 +14,7 @@ from services.common.errors import PermanentError, Transient
 from services.common.momento import DisposableToken, Momento
 from services.common.momento_errors import MomentoUnavailable
 from services.common.user_topic import user_topic
-from services.token.line import LineTooLong, VendingLine
+from services.token.line import LineTooLong, VendingQueue
 from services.token.metrics import CACHED, REFUSED, VENDED
 from services.token.shared_tokens import SharedTokens
 
@@ -35,7 +35,7 @@ class TokenVendor:
         self,
         momento: Momento,
         shared: SharedTokens,
-        line: VendingLine,
+        line: VendingQueue,
         background: Background,
         *,
         valid_seconds: int,

@@ -116,7 +116,7 @@ async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: Proc
 
 
 async def test_without_the_record_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
-    settings = {**TWO_ATTEMPTS, "NEWS_RETENTION_SECONDS": "0"}
+    settings = {**TWO_ATTEMPTS, "HISTORY_RETENTION_SECONDS": "0"}
     async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
         killer = await stage.send("user", do="die")
         async with started_again(process) as ends:
@@ -134,7 +134,7 @@ async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_th
             raise Transient("not now")
         return task.data
 
-    returned = Counted("messages_returned_total", reason="transient")
+    returned = Counted("messages_requeued_total", reason="transient")
     async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
         async with processor_here(stage, fail, BACKOFF_BASE_SECONDS="600"):
             good, bad = [await send_raw(stage, data) for data in ("good", "bad")]

@@ -44,7 +44,7 @@ RETRIES = (
     "returned_total",
     "leases_lost_total",
     "unavailable_total",
-    "ack_errors_total",
+    "acknowledge_errors_total",
 )
 """Metrics that tell what was retried."""
 
@@ -157,7 +157,7 @@ async def kill_one(process: ServiceProcess, news: Sequence[News], stored: Callab
 
 async def stored_ids(sdk: MomentoSdk, stage: ProcessorStage) -> set[str]:
     """Tasks that are in their users' histories."""
-    histories = [await sdk.caches.dictionary_fetch(stage.cache_name, f"news:{user(number)}") for number in range(USERS)]
+    histories = [await sdk.caches.dictionary_fetch(stage.cache_name, f"history:{user(number)}") for number in range(USERS)]
     return {task_id for history in histories for task_id in getattr(history, "value_dictionary_string_string", {})}
 
 
@@ -165,10 +165,10 @@ def assert_run_once(runs: Runs, proxy: SqsFaultProxy, retried: Counter[str], kil
     """Each message runs once, but for what was cut off by the kill, or came again and could not be put on record."""
     cut_off = {task_id for task_id in runs.cut_off(killed) if proxy.sent[task_id] == 1}
     assert len(cut_off - killed.told) <= SLOTS  # without a slot are those of whom their user is told
-    not_on_record = sum(count for name, count in retried.items() if name.startswith("record_unavailable_total"))
+    not_on_record = sum(count for name, count in retried.items() if name.startswith("history_unavailable_total"))
     assert len(cut_off & killed.told - killed.unstored) <= not_on_record
     again = {task_id: count for task_id, count in runs.beyond(proxy.sent).items() if task_id not in cut_off}
-    assert sum(again.values()) <= retried["leases_lost_total"] + retried["ack_errors_total"], again
+    assert sum(again.values()) <= retried["leases_lost_total"] + retried["acknowledge_errors_total"], again
 
 
 def doubles_explained(
@@ -181,7 +181,7 @@ def doubles_explained(
             "messages sent twice since the answer was lost": (proxy.sent - Counter(set(proxy.sent))).total(),
             "published, and the answer was lost": published,
             "published again after a late store": retried["notifications_republished_total"],
-            "told again, not run": retried["tasks_repeated_total"],
+            "told again, not run": retried["duplicate_deliveries_total"],
             "run again": runs.beyond(proxy.sent).total(),
             "in the hands of the process that was killed": SLOTS,
         }

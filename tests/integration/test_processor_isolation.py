@@ -56,7 +56,7 @@ class SlowProcess:
     notes: Notes
 
     async def could_not_note_the_ends(self) -> bool:
-        name = 'notification_api_record_unavailable_total{operation="attempts"}'
+        name = 'notification_api_history_unavailable_total{operation="attempts"}'
         return (await self.process.metrics()).get(name, 0) >= TASKS
 
 
@@ -150,7 +150,7 @@ async def test_tasks_that_wait_to_run_isolated_leave_the_slots_to_others_and_go_
     stage: ProcessorStage, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    requeued = Counted("messages_returned_total", reason="isolated")
+    requeued = Counted("messages_requeued_total", reason="isolated")
     held = Counted("tasks_isolated")
     running = asyncio.Event()
     end = asyncio.Event()

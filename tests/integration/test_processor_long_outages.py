@@ -47,7 +47,7 @@ def out(methods: Sequence[str], **how: Any) -> list[dict[str, Any]]:
 
 
 async def history(sdk: MomentoSdk, stage: ProcessorStage, user_id: str) -> Counter[tuple[str, str]]:
-    fetched = await sdk.caches.dictionary_fetch(stage.cache_name, f"news:{user_id}")
+    fetched = await sdk.caches.dictionary_fetch(stage.cache_name, f"history:{user_id}")
     values = getattr(fetched, "value_dictionary_string_string", {}).values()
     return Counter((entry["taskId"], entry["status"]) for entry in map(json.loads, values))
 

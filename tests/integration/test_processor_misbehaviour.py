@@ -60,7 +60,7 @@ async def test_a_blocked_loop_is_named_with_its_stack(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("services.processor.watchdog.watched_loop.__wrapped__.__defaults__", (0.2,))
-    counted = Counted("loop_blocked_total")
+    counted = Counted("event_loop_blocked_total")
 
     async def block_the_loop(task: Task) -> str:
         time.sleep(0.6)  # noqa: ASYNC251 — the misbehaviour

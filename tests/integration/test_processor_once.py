@@ -65,7 +65,7 @@ async def test_a_key_with_another_body_is_notified_as_failed_and_the_first_resul
         await stage.send("user", "first", idempotent=True, task_id=task_id)
         await news.wait(3)
         await stage.until_empty()
-        stored = await sdk.caches.dictionary_fetch(stage.cache_name, "news:user")
+        stored = await sdk.caches.dictionary_fetch(stage.cache_name, "history:user")
     assert handler.runs == [task_id]
     messages = [one["message"] for one in news.told]
     assert messages[0] == messages[2] == "Finished task: first"

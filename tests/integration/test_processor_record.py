@@ -46,7 +46,7 @@ def momento_calls(stage: ProcessorStage) -> Counter[str]:
 
 
 async def test_a_redelivered_task_that_was_done_is_not_run_again_only_told_and_deleted(stage: ProcessorStage) -> None:
-    handler, repeated = Handler(), Counted("tasks_repeated_total")
+    handler, repeated = Handler(), Counted("duplicate_deliveries_total")
     async with stage.news("user") as news:
         async with processor_here(stage, handler, hurry=False):
             task_id = await stage.send("user")
@@ -79,7 +79,7 @@ async def test_a_failed_task_that_comes_again_is_told_failed_again_and_buried_on
 
 
 async def test_a_task_whose_deletion_failed_is_neither_run_nor_published_again(stage: ProcessorStage) -> None:
-    handler, errors = Handler(), Counted("ack_errors_total")
+    handler, errors = Handler(), Counted("acknowledge_errors_total")
     duplicates = Counted("tasks_processed_total", outcome="duplicate")
     async with stage.news("user") as news, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
         proxy.fault(action="DeleteMessageBatch", status=500, calls=5)
@@ -244,7 +244,7 @@ async def test_with_the_cache_out_users_are_notified_at_once_and_the_messages_st
     stage: ProcessorStage, status: str
 ) -> None:
     handler = Handler()
-    unwritten, unread = (Counted("record_unavailable_total", operation=one) for one in ("write", "find"))
+    unwritten, unread = (Counted("history_unavailable_total", operation=one) for one in ("write", "find"))
     out = [
         {"method": one, "status": status}
         for one in ("DictionarySet", "DictionaryGet", "SetIfNotExists", "Get", "Set", "Delete")
@@ -268,7 +268,7 @@ async def test_a_retention_of_zero_switches_the_record_off(stage: ProcessorStage
     async with stage.news("user") as news:
         before = momento_calls(stage)
         await send_redelivered(stage, "user")
-        async with processor_here(stage, handler, NEWS_RETENTION_SECONDS="0"):
+        async with processor_here(stage, handler, HISTORY_RETENTION_SECONDS="0"):
             await news.wait(1)
             await stage.until_empty()
             await stage.send("user", idempotent=True)

@@ -25,7 +25,7 @@ async def test_a_task_whose_acknowledgement_was_lost_runs_once_and_its_repeat_sa
         runs.append(task.id)
         return f"{task.data} {len(runs)}"
 
-    repeated = Counted("tasks_repeated_total")
+    repeated = Counted("duplicate_deliveries_total")
     async with sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy, jwks_server() as jwks:
         own = {"TASK_QUEUE_URL": stage.queue_url, "AWS_ENDPOINT_URL": proxy.url}
         async with served_service(read_settings, create_app, stage.servers.aws, "local", jwks, own) as ingest:

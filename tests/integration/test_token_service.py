@@ -21,7 +21,7 @@ from momento.responses import CacheGet, CacheSet, TopicSubscribe, TopicSubscript
 
 from services.common.momento import Momento
 from services.common.momento_app import MOMENTO
-from services.common.news_record import MAX_ENTRIES, NEWEST, HistoryEntry, NewsRecord
+from services.common.news_record import MAX_ENTRIES, NEWEST, HistoryEntry, NotificationHistory
 from services.common.notification import Format, finished
 from services.token import vendor
 from services.token.app import create_app
@@ -167,7 +167,7 @@ async def test_the_token_hears_the_own_topic(service: Served, world: World) -> N
 
 async def test_the_token_opens_nothing_else(service: Served, world: World) -> None:
     await world.sdk.caches.set(world.cache, "key", "x")
-    assert isinstance(await world.sdk.caches.set(world.cache, "news:alice", "x"), CacheSet.Success)
+    assert isinstance(await world.sdk.caches.set(world.cache, "history:alice", "x"), CacheSet.Success)
     other_cache = await world.sdk.new_cache()
     async with client_of(world, await get(service)) as client:
         refused = [
@@ -176,9 +176,9 @@ async def test_the_token_opens_nothing_else(service: Served, world: World) -> No
             await client.subscriber.subscribe(other_cache, "alice"),
             await client.topics.publish(world.cache, "alice", "forged"),
             await client.topics.publish(world.cache, "bob", "forged"),
-            await client.caches.get(world.cache, "news:alice"),
+            await client.caches.get(world.cache, "history:alice"),
             await client.caches.set(world.cache, "key", "y"),
-            await client.caches.dictionary_fetch(world.cache, "news:alice"),
+            await client.caches.dictionary_fetch(world.cache, "history:alice"),
             await client.caches.create_cache("mine"),
             await client.caches.list_caches(),
         ]
@@ -407,7 +407,7 @@ async def test_sign_ins_that_cannot_be_checked_are_503(world: World) -> None:
 
 async def tell(service: Served, *news: tuple[str, str, int]) -> None:
     """Write entries of (user, task, age in milliseconds), as the processor does."""
-    record = NewsRecord(service.app[MOMENTO], 86_400.0)
+    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
     now_ms = int(time.time() * 1000)
     await asyncio.gather(
         *(
@@ -433,7 +433,7 @@ async def test_a_user_reads_the_own_news_in_order(service: Served) -> None:
 async def test_news_are_told_as_they_were_published(service: Served) -> None:
     now_ms = int(time.time() * 1000)
     published = finished("t-1", "größer 👍🏽" + "x" * 5_000, now_ms)
-    record = NewsRecord(service.app[MOMENTO], 86_400.0)
+    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
     await record.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
     answer = await get(service, "/notifications")
     cursor = answer.json["cursor"]
@@ -495,7 +495,7 @@ async def test_what_is_no_cursor_is_400(service: Served, query: str) -> None:
 
 
 async def test_without_a_record_there_are_no_news_and_no_call(world: World) -> None:
-    async with world.service(NEWS_RETENTION_SECONDS="0") as service:
+    async with world.service(HISTORY_RETENTION_SECONDS="0") as service:
         await tell(service, ("alice", "a1", 0))
         world.emulator.change(down=True)
         answer = await get(service, "/notifications")
@@ -532,7 +532,7 @@ async def test_a_flood_of_reads_leaves_others_their_writes(world: World, users: 
         with world.emulator.changed(cacheOperationsPerSecond=100):
             floods = [asyncio.create_task(flood(service, flooders[number:], statuses)) for number in range(users)]
             floods += [asyncio.create_task(flood(service, flooders, statuses)) for _ in range(10)]
-            record, now_ms = NewsRecord(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
+            record, now_ms = NotificationHistory(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
             for number in range(40):
                 entry = HistoryEntry(notification=finished(f"t{number}", "x", now_ms))
                 await record.write(f"other-{number % 5}", entry, now_ms)

@@ -50,7 +50,7 @@ PROCESSOR: dict[str, Phase] = {
     f"{NAME}tasks_in_process": 1,
     f"{NAME}receiving_paused": 0,
     f"{NAME}leases_lost_total": 0,
-    f"{NAME}loop_blocked_total": 0,
+    f"{NAME}event_loop_blocked_total": 0,
     **{f"{NAME}queue_wait_seconds_bucket{{le={bound}}}": 30 for bound in BOUNDS},
     f"{NAME}queue_wait_seconds_count": 30,
     **{f"{NAME}end_to_end_seconds_bucket{{le={bound}}}": 30 for bound in BOUNDS},
@@ -61,9 +61,9 @@ OPERATOR_OF_A_STAGE: dict[str, Phase] = {
     f"{NAME}operator_scaling_messages_in_flight": 2,
     f"{NAME}operator_backlog_seconds": 0,
     f"{NAME}operator_dead_letters": 0,
-    f"{NAME}operator_scaling_held": 0,
-    f"{NAME}operator_taken_up_timestamp_seconds": 0,
-    f"{NAME}operator_last_pass_timestamp_seconds": "time",
+    f"{NAME}operator_scaling_blocked": 0,
+    f"{NAME}operator_stage_first_seen_timestamp_seconds": 0,
+    f"{NAME}operator_last_reconcile_timestamp_seconds": "time",
 }
 """What the operator measures of a stage."""
 

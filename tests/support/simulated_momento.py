@@ -39,7 +39,7 @@ class SimulatedMomento:
 
     def history(self, user_id: str) -> dict[str, str]:
         """Status by task id."""
-        entries = [orjson.loads(value) for value in self.dictionaries.get(f"news:{user_id}", {}).values()]
+        entries = [orjson.loads(value) for value in self.dictionaries.get(f"history:{user_id}", {}).values()]
         return {entry["taskId"]: entry["status"] for entry in entries}
 
     async def publish(self, topic: str, text: str, *, deadline_seconds: float = 5.0) -> None:

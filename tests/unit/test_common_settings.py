@@ -37,7 +37,7 @@ COMPLETE = {
 OURS = (
     *COMPLETE,
     *("SERVICE_NAME", "LOG_LEVEL", "HOST", "PORT", "OPS_PORT", "SHUTDOWN_DELAY_SECONDS", "SHUTDOWN_GRACE_SECONDS"),
-    *("ALLOWED_ORIGINS", "MAX_BODY_BYTES", "REQUEST_TIMEOUT_SECONDS", "TASKS_PER_MINUTE", "NEWS_RETENTION_SECONDS"),
+    *("ALLOWED_ORIGINS", "MAX_BODY_BYTES", "REQUEST_TIMEOUT_SECONDS", "TASKS_PER_MINUTE", "HISTORY_RETENTION_SECONDS"),
     *("CORS_ALLOWED_HEADERS", "MEMORY_LIMIT_BYTES"),
     *("MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT", "TOKEN_VALID_SECONDS"),
     *("VENDING_PER_SECOND", "VENDING_REPLICAS", "VENDING_WAIT_SECONDS"),
@@ -95,7 +95,7 @@ def test_the_token_service_has_momentos_quota_and_half_an_hour() -> None:
     assert settings.momento_web_endpoint is None
     assert settings.token_valid_seconds == 1_800
     assert (settings.vending_per_second, settings.vending_replicas, settings.vending_wait_seconds) == (5.0, 1, 10.0)
-    assert settings.news_retention_seconds == 86_400.0
+    assert settings.history_retention_seconds == 86_400.0
     assert (settings.history_operations_per_second, settings.history_reads_per_minute) == (40.0, 30.0)
     assert settings.token_lookups_per_second == 10.0
 
@@ -218,7 +218,7 @@ REFUSED = [
     ("VENDING_PER_SECOND", ["0", "inf"]),
     ("VENDING_REPLICAS", ["0", "1.5"]),
     ("VENDING_WAIT_SECONDS", ["-1"]),
-    ("NEWS_RETENTION_SECONDS", ["-1", "86401"]),
+    ("HISTORY_RETENTION_SECONDS", ["-1", "86401"]),
     ("HISTORY_OPERATIONS_PER_SECOND", ["0", "0.9", "nan", "inf", "many"]),
     ("HISTORY_READS_PER_MINUTE", ["0", "-1", "inf"]),
     ("TOKEN_LOOKUPS_PER_SECOND", ["0", "inf"]),

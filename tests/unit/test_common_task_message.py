@@ -85,7 +85,7 @@ NOBODYS = [
     pytest.param(body(userId=7), "no userId", id="number for a user"),
     pytest.param(body(userId=""), "no userId", id="empty user"),
     pytest.param(body(userId="a" * 129), "no userId", id="long user"),
-    pytest.param(body(userId="news:bob"), "no userId", id="user that would be another key"),
+    pytest.param(body(userId="history:bob"), "no userId", id="user that would be another key"),
     pytest.param(body(userId="alice\n"), "no userId", id="user with a newline"),
 ]
 ALICES = [

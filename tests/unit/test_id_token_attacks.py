@@ -231,7 +231,7 @@ CLAIMS = {
     "sub a lone surrogate": (claims(sub="\ud800"), Reason.SUBJECT),
     "sub a path": (claims(sub="../admin"), Reason.SUBJECT),
     "sub with a slash": (claims(sub="a/b"), Reason.SUBJECT),
-    "sub with a colon": (claims(sub="news:a"), Reason.SUBJECT),
+    "sub with a colon": (claims(sub="history:a"), Reason.SUBJECT),
     "sub a wildcard": (claims(sub="*"), Reason.SUBJECT),
 }
 

@@ -135,7 +135,7 @@ async def test_nothing_is_kept_of_a_stage_that_went_unseen(background: Backgroun
 
 def last_pass() -> float | None:
     return REGISTRY.get_sample_value(
-        "notification_api_operator_last_pass_timestamp_seconds", {"namespace": "n", "stage": "dev"}
+        "notification_api_operator_last_reconcile_timestamp_seconds", {"namespace": "n", "stage": "dev"}
     )
 
 

@@ -51,7 +51,7 @@ SETTINGS = ProcessorSettings(
     notify_seconds=60,
     notification_format=Format.JSON,
     progress_per_second=0,
-    news_retention_seconds=86_400,
+    history_retention_seconds=86_400,
 )
 FAR_SECONDS = 8 * 3_600
 """By then everything has worked again for hours."""
@@ -228,7 +228,7 @@ def assert_nothing_lost(world: World, tasks: Sequence[KIND]) -> None:
     statuses = world.momento.history(USER)
     assert world.queue.moved == []
     assert set(statuses) == {str(number) for number in range(len(tasks))}
-    assert len(world.momento.dictionaries[f"news:{USER}"]) == len(tasks)
+    assert len(world.momento.dictionaries[f"history:{USER}"]) == len(tasks)
     assert set(world.momento.published) == set(statuses.items())
     assert {task_of(body) for body in world.dead_letters.bodies} == {
         task_id for task_id, status in statuses.items() if status == "failed"
@@ -413,7 +413,7 @@ async def concluded_elsewhere() -> World:
     await asyncio.sleep(90)  # requeued, the results are kept, and nothing is received
     first = world.processes[0]
     world.momento.cache_out = world.momento.topics_out = False
-    world.momento.dictionaries[f"news:{USER}"] = {
+    world.momento.dictionaries[f"history:{USER}"] = {
         "0": b'{"taskId":"0","status":"finished","message":"Finished task: 0","time":1800000050000}'
     }
     world.send("0", 0, fails=True, idempotent=True)

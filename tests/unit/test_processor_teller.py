@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from services.common.momento_errors import MomentoRefused, MomentoUnavailable
-from services.common.news_record import HistoryEntry, NewsRecord
+from services.common.news_record import HistoryEntry, NotificationHistory
 from services.common.notification import MAX_BYTES, Format, finished
 from services.processor.breaker import Breaker
 from services.processor.record import PAUSE_SECONDS, Record
@@ -42,7 +42,7 @@ class Cache(FakeMomento):
 
     @property
     def stored(self) -> list[str]:
-        return list(self.dictionaries.get("news:user", {}))
+        return list(self.dictionaries.get("history:user", {}))
 
 
 OUT = MomentoUnavailable("out")
@@ -169,7 +169,7 @@ async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: T
 async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: HandClock) -> None:
     """By a lost lease, or a drain."""
     cache, results = Cache(), Results()
-    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     topic.answers.clear()
     delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(done(), nothing))
     await soon(lambda: topic.tries == 1)
@@ -181,7 +181,7 @@ async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: H
 
 async def test_it_is_stored_before_it_is_published(topic: Topic, clock: HandClock) -> None:
     cache = Cache()
-    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     topic.answers.clear()
     delivering = asyncio.create_task(teller(topic, clock, record).deliver(done(), nothing))
     await soon(lambda: topic.tries == 1)
@@ -195,7 +195,7 @@ async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_f
 ) -> None:
     cache, freed = Cache(), asyncio.Event()
     cache.error = OUT
-    record, results, result = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock), Results(), done()
+    record, results, result = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock), Results(), done()
     delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(result, freed.set))
     await soon(freed.is_set)
     assert topic.told == ["user Finished task: done"]
@@ -213,7 +213,7 @@ async def test_what_was_stored_late_is_published_again_where_clients_can_drop_th
     """A page that asked for its history between the publishing and the storing has missed both."""
     cache, freed, republished = Cache(), asyncio.Event(), Counted("notifications_republished_total")
     cache.error = OUT
-    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     delivering = asyncio.create_task(teller(topic, clock, record, form=form).deliver(done(), freed.set))
     await soon(freed.is_set)
     cache.error = None
@@ -227,7 +227,7 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
 ) -> None:
     cache = Cache()
     cache.error = OUT
-    record, results, result = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock), Results(), done()
+    record, results, result = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock), Results(), done()
     tells = teller(topic, clock, record, results=results, notify_seconds=0.3, breaker=Answers())
     for _ in range(2):
         with pytest.raises(MomentoUnavailable, match="not stored"):
@@ -242,7 +242,7 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
 async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: HandClock) -> None:
     cache, results = Cache(), Results()
     cache.error = OUT
-    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     tells = teller(topic, clock, record, results=results, form=Format.JSON)
     earlier, later = (done(text=text) for text in ("earlier", "later"))
     delivering = [asyncio.create_task(tells.deliver(earlier, nothing))]
@@ -251,7 +251,7 @@ async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: 
     await soon(lambda: topic.tries == 2)
     cache.error = None
     await asyncio.gather(*delivering)
-    (stored,) = cache.dictionaries["news:user"].values()
+    (stored,) = cache.dictionaries["history:user"].values()
     assert b"later" in stored
     assert ["later" in text for text in topic.told] == [False, True, True]
 
@@ -259,13 +259,13 @@ async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: 
 async def test_what_was_replaced_while_it_waited_is_not_delivered(topic: Topic, clock: HandClock) -> None:
     """Its dead letter could not be sent for a while."""
     cache, results = Cache(), Results()
-    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     tells = teller(topic, clock, record, results=results)
     earlier, later = (done(text=text) for text in ("earlier", "later"))
     results.keep(earlier)
     for result in (later, earlier):
         await tells.deliver(result, nothing)
-    (stored,) = cache.dictionaries["news:user"].values()
+    (stored,) = cache.dictionaries["history:user"].values()
     assert b"later" in stored
     assert topic.told == ["user Finished task: later"]
     assert results.get("user", "1") is None
@@ -285,7 +285,7 @@ async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: Hand
     """Else a thousand that wait would ask a thousand times a second."""
     cache = Cache()
     cache.error = OUT
-    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     tells = teller(topic, clock, record, notify_seconds=30)
     delivering = [asyncio.create_task(tells.deliver(done(str(number)), nothing)) for number in range(100)]
     await soon(lambda: len(topic.told) == 100)
@@ -310,9 +310,9 @@ async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
 
 
 async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: HandClock) -> None:
-    cache, refused = Cache(), Counted("record_unavailable_total", operation="refused")
+    cache, refused = Cache(), Counted("history_unavailable_total", operation="refused")
     cache.error = MomentoRefused("no such thing")
-    record = Record(NewsRecord(cache.as_momento(), 86_400), clock=clock)
+    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     async with asyncio.timeout(5):
         await teller(topic, clock, record, notify_seconds=60).deliver(done(), nothing)
     assert (len(topic.told), refused()) == (1, 1)
@@ -322,7 +322,7 @@ async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Top
     """No count is kept of users, of whom there may be any number, nor of writes, which other replicas share."""
     momento = FakeMomento()
     chances = itertools.cycle(number / 100 for number in range(100))
-    record = Record(NewsRecord(momento.as_momento(), 86_400), clock=clock, chance=lambda: next(chances))
+    record = Record(NotificationHistory(momento.as_momento(), 86_400), clock=clock, chance=lambda: next(chances))
     tells = teller(topic, clock, record)
     for number in range(1_000):
         entry = HistoryEntry(notification=finished(str(number), "done", 0))

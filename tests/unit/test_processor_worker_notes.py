@@ -6,7 +6,7 @@ from typing import Any
 
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
-from services.common.news_record import NewsRecord
+from services.common.news_record import NotificationHistory
 from services.common.notification import Format
 from services.common.task_message import TaskMessage
 from services.processor.attempts import Attempts
@@ -71,7 +71,7 @@ async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> N
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
     working = asyncio.create_task(worker(momento, at_once).work(Lease(message, HandClock(), 1_000.0, 1_000.0)))
-    await soon(lambda: "1" in momento.dictionaries.get("news:user", {}))
+    await soon(lambda: "1" in momento.dictionaries.get("history:user", {}))
     assert not working.done()
     working.cancel()
     await asyncio.wait({working})
@@ -79,7 +79,7 @@ async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> N
 
 def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None) -> Worker:
     gateway, results, background = momento.as_momento(), Results(), Lifecycle().background
-    record = Record(NewsRecord(gateway, 86_400))
+    record = Record(NotificationHistory(gateway, 86_400))
     breaker = Breaker(gateway, on_closed=lambda: None, stores=True)
     teller = Teller(gateway, record, results, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
     return Worker(

@@ -38,7 +38,7 @@ class TestAScaleThatCannotBeCarriedOut:
         assert (said.status, said.reason) == (False, "CannotScale")
         assert "forbidden by a webhook" in said.message
         assert scene.events("CannotScale") == 0, "Degraded posts it once it lasts"
-        assert scene.gauge("scaling_held") == 1
+        assert scene.gauge("scaling_blocked") == 1
         assert len([path for path, _ in scene.kubernetes.patches if path.endswith("/status")]) == 1
 
     async def test_is_over_when_it_can_be_again(self) -> None:
@@ -48,7 +48,7 @@ class TestAScaleThatCannotBeCarriedOut:
         scene.kubernetes.refused = {}
         await scene.turn()
         assert scene.condition(Kind.SCALING).reason == "Operating"
-        assert scene.gauge("scaling_held") == 0
+        assert scene.gauge("scaling_blocked") == 0
         assert scene.events("ScaledOut") == 1
 
     async def test_deployments_that_cannot_be_listed_are_the_same(self) -> None:
@@ -59,7 +59,7 @@ class TestAScaleThatCannotBeCarriedOut:
         with pytest.raises(Refused):
             await scene.turn()
         assert scene.condition(Kind.SCALING).reason == "CannotScale"
-        assert scene.gauge("scaling_held") == 1
+        assert scene.gauge("scaling_blocked") == 1
 
     async def test_a_status_that_cannot_be_written_either_hides_nothing(self) -> None:
         scene = await self.scene()
@@ -75,12 +75,12 @@ class TestAProcessorThatWasTakenAway:
         scene.kubernetes.refused = {"/scale": Refused("forbidden by a webhook", 403)}
         with pytest.raises(Refused):
             await scene.turn()
-        assert scene.gauge("scaling_held") == 1
+        assert scene.gauge("scaling_blocked") == 1
         scene.kubernetes.deployments.pop()
         await scene.turn()
         assert scene.condition(Kind.SCALING).reason == "NoProcessor"
-        assert scene.gauge("scaling_held") is None
-        assert scene.gauge("scaling_replicas_decided") is None
+        assert scene.gauge("scaling_blocked") is None
+        assert scene.gauge("scaling_replicas_desired") is None
 
     async def test_its_backlog_still_is_measured(self) -> None:
         scene = LoopScene()
@@ -129,10 +129,10 @@ async def test_what_was_held_is_forgotten_once_somebody_else_scales() -> None:
     scene = LoopScene()
     scene.sqs.error = Transient("away")
     await scene.turn()
-    assert scene.gauge("scaling_held") == 1
+    assert scene.gauge("scaling_blocked") == 1
     scene.stage = scene.with_scaling(generation=2, engine="keda")
     await scene.turn()
-    assert scene.gauge("scaling_held") is None
+    assert scene.gauge("scaling_blocked") is None
     assert scene.gauge("backlog_seconds") is None
 
 
@@ -225,7 +225,7 @@ class TestAChangeOfConcurrency:
     async def replicas(self, scene: LoopScene) -> int:
         scene.sqs.counts[QUEUE] = (312, 0)
         await scene.turn()
-        decided = scene.gauge("scaling_replicas_decided")
+        decided = scene.gauge("scaling_replicas_desired")
         assert decided is not None
         return int(decided)
 

@@ -11,7 +11,7 @@ from prometheus_client import REGISTRY
 from services.common.background import Background
 from services.common.history_cursor import Cursor
 from services.common.momento_errors import MomentoQuotaUsedUp, MomentoUnavailable
-from services.common.news_record import HistoryEntry, NewsRecord
+from services.common.news_record import HistoryEntry, NotificationHistory
 from services.common.notification import finished
 from services.common.problem import Problem
 from services.token import history
@@ -43,7 +43,7 @@ class World:
     def __init__(self, *, reads_per_minute: float = 6_000, budget: ReadBudget | None = None) -> None:
         self.momento = SlowMomento()
         self.background = Background(lambda: None)
-        self.record = NewsRecord(self.momento.as_momento(), 1e12)
+        self.record = NotificationHistory(self.momento.as_momento(), 1e12)
         self.reader = HistoryReader(
             self.record, UserLimit(reads_per_minute, 1e6), budget or ReadBudget(1e6), self.background
         )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.token.line import LONGEST_LINE_SECONDS, PLACE_KEPT_SECONDS, LineTooLong, VendingLine
+from services.token.line import LONGEST_LINE_SECONDS, PLACE_KEPT_SECONDS, LineTooLong, VendingQueue
 from tests.support.hand_clock import HandClock
 
 START = 1_000.0
@@ -20,7 +20,7 @@ START = 1_000.0
 class Users:
     """Who was served when."""
 
-    def __init__(self, line: VendingLine, clock: HandClock) -> None:
+    def __init__(self, line: VendingQueue, clock: HandClock) -> None:
         self.line = line
         self.clock = clock
         self.served: list[tuple[str, float]] = []
@@ -70,7 +70,7 @@ class Users:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def use(line: VendingLine, user: str) -> None:
+async def use(line: VendingQueue, user: str) -> None:
     async with line.turn(user):
         pass
 
@@ -84,7 +84,7 @@ async def settled() -> None:
 @asynccontextmanager
 async def users_of(per_second: float, wait_seconds: float) -> AsyncIterator[Users]:
     clock = HandClock(START)
-    users = Users(VendingLine(per_second, wait_seconds, clock=clock, sleep=clock.sleep), clock)
+    users = Users(VendingQueue(per_second, wait_seconds, clock=clock, sleep=clock.sleep), clock)
     yield users
     await users.leave()
 
@@ -215,7 +215,7 @@ async def test_whoever_is_crowded_out_by_those_placed_before_is_told_so_and_stan
 
 async def test_whose_turn_came_to_nothing_keeps_the_place() -> None:
     clock = HandClock(START)
-    line = VendingLine(1, 10, clock=clock, sleep=clock.sleep)
+    line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     with pytest.raises(RuntimeError):
         async with line.turn("a"):
             raise RuntimeError("Momento is away")
@@ -239,7 +239,7 @@ async def test_a_turn_that_was_used_is_over() -> None:
 
 async def test_whoever_leaves_the_line_blocks_nobody() -> None:
     clock = HandClock(START)
-    line = VendingLine(1, 10, clock=clock, sleep=clock.sleep)
+    line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     await use(line, "a")
     leaves, stays = asyncio.create_task(use(line, "b")), asyncio.create_task(use(line, "c"))
     await settled()
@@ -270,7 +270,7 @@ async def test_a_thousand_users_at_once_are_all_served_in_order_and_never_above_
 async def test_a_thousand_users_are_all_served_in_time_though_the_balancer_sends_them_anywhere(replicas: int) -> None:
     """Each replica has its part of 4 a second, and a user who comes back may meet another one's line."""
     dice, clock, count = random.Random(1), HandClock(START), 1_000
-    lines = [Users(VendingLine(4 / replicas, 10, clock=clock, sleep=clock.sleep), clock) for _ in range(replicas)]
+    lines = [Users(VendingQueue(4 / replicas, 10, clock=clock, sleep=clock.sleep), clock) for _ in range(replicas)]
     for number in range(count):
         await dice.choice(lines).come(f"user {number}")
     while sum(len(line.served) for line in lines) < count:

@@ -11,7 +11,7 @@ from services.common.background import Background
 from services.common.momento import DisposableToken
 from services.common.momento_errors import MomentoQuotaUsedUp, MomentoRefused, MomentoUnavailable
 from services.token import vendor
-from services.token.line import LineTooLong, VendingLine
+from services.token.line import LineTooLong, VendingQueue
 from services.token.shared_tokens import SharedTokens
 from services.token.vendor import TokenVendor
 from tests.support.fake_momento import FakeMomento
@@ -39,7 +39,7 @@ class World:
         return TokenVendor(
             self.momento.as_momento(),
             SharedTokens(self.momento.as_momento()),
-            VendingLine(per_second, wait_seconds),
+            VendingQueue(per_second, wait_seconds),
             self.background,
             valid_seconds=VALID_SECONDS,
             clock=self.clock,
