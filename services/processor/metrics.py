@@ -4,7 +4,7 @@ from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.common.metrics import PREFIX
+from services.common.telemetry.metrics import PREFIX
 
 # Steps of about 1.5 where tasks mostly are, and no bound at a round second: a task that takes one second and a moment
 # would be told as one of two.

@@ -7,33 +7,33 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
+from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
-from services.common.momento import Momento
-from services.common.news_record import NotificationHistory
-from services.common.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
-from services.processor.attempts import Attempts
-from services.processor.breaker import Breaker
-from services.processor.claims import Claims
-from services.processor.conclusion import Conclusion
-from services.processor.handler import Handler
-from services.processor.lease import Lease
-from services.processor.leases import LeaseKeeper
+from services.common.momento.gateway import Momento
+from services.common.momento.history import NotificationHistory
+from services.processor.delivery.attempts import Attempts
+from services.processor.delivery.conclusion import Conclusion
+from services.processor.delivery.isolation import Quarantine
+from services.processor.delivery.process import Worker
+from services.processor.delivery.task_lock import Claims
+from services.processor.handlers.loader import Handler
+from services.processor.handlers.runner import STOP_SECONDS as HANDLER_STOP_SECONDS
+from services.processor.handlers.runner import Runner
 from services.processor.metrics import IN_PROCESS, SLOTS, UNSTORED, WAITING
-from services.processor.outcome import RetryPolicy
-from services.processor.poller import Poller
+from services.processor.notify.circuit_breaker import Breaker
+from services.processor.notify.history import Record
+from services.processor.notify.notifier import Teller
+from services.processor.notify.results import Results
 from services.processor.pool import STOP_SECONDS, Pool
-from services.processor.quarantine import Quarantine
-from services.processor.record import Record
-from services.processor.redrive_policy import most_receives, warn_if_sqs_is_first
-from services.processor.results import Results
-from services.processor.run import STOP_SECONDS as HANDLER_STOP_SECONDS
-from services.processor.run import Runner
+from services.processor.receiver.acknowledger import Settlement
+from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.lease import Lease
+from services.processor.receiver.lease_keeper import LeaseKeeper
+from services.processor.receiver.outcome import RetryPolicy
+from services.processor.receiver.poller import Poller
+from services.processor.receiver.redrive_policy import most_receives, warn_if_sqs_is_first
 from services.processor.settings import ProcessorSettings
-from services.processor.settlement import Settlement
-from services.processor.slots import Slots
-from services.processor.teller import Teller
-from services.processor.worker import Worker
 
 logger = logging.getLogger(__name__)
 

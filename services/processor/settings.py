@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from environs import Env
 from marshmallow.validate import OneOf, Regexp
 
-from services.common.notification import Format
+from services.common.messages.notification import Format
 from services.common.setting_numbers import read_float, read_int
 from services.common.settings import (
     MomentoSettings,

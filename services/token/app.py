@@ -7,21 +7,21 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from services.common.authentication import USER, require_user
-from services.common.history_cursor import Cursor, NotACursorError
+from services.common.auth.authentication import USER, require_user
 from services.common.lifecycle import Lifecycle
-from services.common.momento_app import MOMENTO, use_momento
-from services.common.news_record import NotificationHistory
-from services.common.notification import Format
-from services.common.problem import Problem
-from services.common.user_topic import user_topic
-from services.common.web import LIFECYCLE, web_app
+from services.common.messages.notification import Format
+from services.common.messages.user_topic import user_topic
+from services.common.momento.app_context import MOMENTO, use_momento
+from services.common.momento.history import NotificationHistory
+from services.common.momento.history_cursor import Cursor, NotACursorError
+from services.common.web.app import LIFECYCLE, web_app
+from services.common.web.problem import Problem
 from services.token.history import HistoryReader
 from services.token.history_limits import ReadBudget, UserLimit
-from services.token.line import VendingQueue
 from services.token.probe import probe
 from services.token.settings import TokenSettings
 from services.token.shared_tokens import SharedTokens
+from services.token.vending_queue import VendingQueue
 from services.token.vendor import TokenVendor
 
 SETTINGS = web.AppKey("settings", TokenSettings)

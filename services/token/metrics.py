@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge
 
-from services.common.metrics import PREFIX
+from services.common.telemetry.metrics import PREFIX
 
 VENDED = Counter("tokens_vended", "Disposable tokens vended by Momento.", namespace=PREFIX)
 CACHED = Counter("tokens_cached", "Tokens answered without vending, by where they were.", ("where",), namespace=PREFIX)

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster_tools import until
-from tests.support.operator_world import (
+from tests.support.cluster.operator_on_cluster import (
     NOTHING,
     RESYNC_SECONDS,
     OperatorWorld,
@@ -21,6 +20,7 @@ from tests.support.operator_world import (
     wait_gone,
     wait_made,
 )
+from tests.support.cluster.tools import until
 
 pytestmark = pytest.mark.timeout(400)
 
