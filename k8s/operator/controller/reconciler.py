@@ -9,7 +9,6 @@ from k8s.operator.api.client import Conflict, Refused, Unreachable
 from k8s.operator.api.stage import StageObject, StageRef, stage_object
 from k8s.operator.api.status import Kind, StageStatus
 from k8s.operator.context import Tools
-from k8s.operator.controller.backoff import Backoff
 from k8s.operator.controller.finalize import tear_down
 from k8s.operator.controller.provision import hold_on_to, provision
 from k8s.operator.health.problems import Problem
@@ -17,6 +16,7 @@ from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES, forget_scaling
 from k8s.operator.resources.errors import NotOurs
 from k8s.operator.resources.outputs import StageOutputs
+from services.common.backoff import Backoff
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)

@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from k8s.operator.api.stage import StageObject
 from k8s.operator.api.status import StageStatus
 from k8s.operator.context import Tools
-from k8s.operator.controller.backoff import Backoff
 from k8s.operator.controller.reconciler import Keeper
 from k8s.operator.health.loop import HealthLoop
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import DELETED, TAKEN_UP
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.scaling.observe import Observer
+from services.common.backoff import Backoff
 from services.common.errors import PermanentError, Transient
 from services.common.telemetry.logs import log_context
 
