@@ -23,7 +23,7 @@ class Lifecycle:
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
-        self.hurried = asyncio.Event()
+        self.force_stop = asyncio.Event()
         self.exit_status = EXIT_CLEAN
         self.background = Background(self.fail)
         self._started = False
@@ -43,11 +43,11 @@ class Lifecycle:
         """Have /readyz report the faults that `source` answers without making the service unready."""
         self._fault_sources.append(source)
 
-    def started(self) -> None:
+    def mark_started(self) -> None:
         """Say that every part is up and the listener is open."""
         self._started = True
 
-    def not_ready(self) -> dict[str, str]:
+    def readiness_problems(self) -> dict[str, str]:
         """Reasons why no work should come, by component; empty when ready."""
         reasons = {name: reason for name, check in self._checks.items() if (reason := check())}
         if self.stopping.is_set():
@@ -69,7 +69,7 @@ class Lifecycle:
         """Ask for an orderly stop; asked again, it hurries."""
         if self.stopping.is_set():
             logger.warning("told to stop again: hurrying", extra={"action": "stop"})
-            self.hurried.set()
+            self.force_stop.set()
             return
         logger.info("told to stop: draining", extra={"action": "stop"})
         self.stopping.set()
@@ -79,7 +79,7 @@ class Lifecycle:
         self.exit_status = EXIT_FAILED
         self.stopping.set()
 
-    def forced(self) -> None:
+    def mark_forced(self) -> None:
         """Record that the drain did not end in good order."""
         if self.exit_status == EXIT_CLEAN:
             self.exit_status = EXIT_FORCED

@@ -21,8 +21,8 @@ from services.common.lifecycle import Lifecycle
 from services.common.messages.task_message import TaskMessage
 from services.common.refresh import keep_fresh
 from services.common.telemetry.logs import log_context
-from services.common.telemetry.tracing import Kind, is_traceparent, span
-from services.common.web.app import LIFECYCLE, web_app
+from services.common.telemetry.tracing import SpanKind, is_traceparent, span
+from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
 from services.ingest.body import read_payload
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
@@ -48,7 +48,7 @@ READ_LIMIT_SECONDS = 300.0
 
 def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Application:
     """Build the service."""
-    app = web_app(settings.http, lifecycle)
+    app = create_web_app(settings.http, lifecycle)
     app[SETTINGS] = settings
     app[LIMIT] = RateLimit(settings.tasks_per_minute)
     app[KEYS] = IdempotencyKeys()
@@ -86,7 +86,7 @@ async def post_task(request: web.Request) -> web.Response:
     key = idempotency_key(request.headers)
     task_id = task_id_for(user_id, key)
     payload = await read_payload(request)
-    with span("send task", Kind.PRODUCER) as sent:
+    with span("send task", SpanKind.PRODUCER) as sent:
         task = TaskMessage(
             task_id=task_id,
             user_id=user_id,

@@ -60,7 +60,7 @@ class KeySet:
         """Load the keys, then refresh them every hour, until cancelled. Never fails for the server's sake."""
         await keep_fresh(self._refresh, every_seconds=REFRESH_SECONDS, sleep=self._sleep)
 
-    def ready_reason(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """None when there are keys, else a sentence that says why not."""
         if self._keys:
             return None

@@ -78,7 +78,7 @@ class Parameter:
         """How long ago the value was put into SSM, by SSM's own word; NaN when it is not known."""
         return time.time() - self._modified_at
 
-    def ready_reason(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """None when there is a value, else a sentence that says why not and what to do."""
         return None if self._value else f"The parameter {self.name} cannot be read: {self._cause}."
 

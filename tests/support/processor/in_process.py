@@ -38,14 +38,14 @@ async def processor_here(
         runner = web.AppRunner(create_app(load(read_settings), lifecycle), access_log=None)
         await runner.setup()
     try:
-        lifecycle.started()
+        lifecycle.mark_started()
         if ready:
-            await soon(lambda: not lifecycle.not_ready())
+            await soon(lambda: not lifecycle.readiness_problems())
         yield lifecycle
     finally:
         lifecycle.stopping.set()
         if hurry:
-            lifecycle.hurried.set()
+            lifecycle.force_stop.set()
         await runner.cleanup()
         await lifecycle.background.close()
 

@@ -44,7 +44,7 @@ def describe_traceback(error: BaseException) -> str:
     return "\n".join(_lines(each) for each in _first(error))[:MAX_CHARACTERS]
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
+def leaf_errors(error: BaseException) -> Iterator[BaseException]:
     """Yield the errors that a group holds at any depth, or the error itself; each once, first to last.
 
     It stops after `MAX_LEAVES`, groups included.
