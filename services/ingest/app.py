@@ -19,7 +19,7 @@ from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage, Tas
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.task_message import TaskMessage
-from services.common.refresh import keep_fresh
+from services.common.refresh import refresh_periodically
 from services.common.telemetry.logs import log_context
 from services.common.telemetry.tracing import SpanKind, is_traceparent, span
 from services.common.web.app import LIFECYCLE, create_web_app
@@ -68,10 +68,10 @@ async def _sender(app: web.Application) -> AsyncIterator[None]:
         app[SENDER] = Batcher(
             partial(send_batch, queue),
             BatchPolicy(max_in_flight=CALLS_IN_FLIGHT),
-            again=sent_again,
+            before_retry=sent_again,
             max_bytes=lambda: queue.limit.batch_bytes,
         )
-        reading = keep_fresh(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
+        reading = refresh_periodically(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
         background = app[LIFECYCLE].background
         async with background.running("queue-limit", reading), background.running("queue-probe", probe(queue)):
             yield

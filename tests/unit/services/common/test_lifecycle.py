@@ -1,4 +1,4 @@
-"""Whether the service is ready, draining or to stop, and what the operations port says of it."""
+"""The state of the process, and what the operations port reports of it."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -39,17 +39,17 @@ def test_a_started_service_is_ready(lifecycle: Lifecycle) -> None:
     assert ready_gauge() == 1
 
 
-def test_each_component_that_lacks_something_says_what(lifecycle: Lifecycle) -> None:
-    lacks = {"keys": "no signing keys", "momento": None, "queue": "no queue"}
-    for name in lacks:
-        lifecycle.add_check(name, lambda name=name: lacks[name])  # type: ignore[misc]
+def test_each_component_that_is_not_ready_says_why(lifecycle: Lifecycle) -> None:
+    problems = {"keys": "no signing keys", "momento": None, "queue": "no queue"}
+    for name in problems:
+        lifecycle.add_check(name, lambda name=name: problems[name])  # type: ignore[misc]
     lifecycle.mark_started()
     assert lifecycle.readiness_problems() == {"keys": "no signing keys", "queue": "no queue"}
-    lacks.update(dict.fromkeys(lacks))
+    problems.update(dict.fromkeys(problems))
     assert lifecycle.readiness_problems() == {}
 
 
-def test_told_to_stop_it_drains_and_is_not_ready(lifecycle: Lifecycle) -> None:
+def test_a_stopping_service_drains_and_is_not_ready(lifecycle: Lifecycle) -> None:
     lifecycle.mark_started()
     lifecycle.stop()
     assert lifecycle.stopping.is_set()
@@ -58,7 +58,7 @@ def test_told_to_stop_it_drains_and_is_not_ready(lifecycle: Lifecycle) -> None:
     assert lifecycle.exit_status == EXIT_CLEAN
 
 
-def test_told_again_it_hurries(lifecycle: Lifecycle) -> None:
+def test_a_second_stop_forces_it(lifecycle: Lifecycle) -> None:
     lifecycle.stop()
     lifecycle.stop()
     assert lifecycle.force_stop.is_set()
@@ -93,7 +93,7 @@ async def test_readyz_answers_503_with_the_reasons(operations: Served, lifecycle
     assert answer.json == {"ready": False, "reasons": {"keys": "no signing keys", "service": "starting"}}
 
 
-async def test_readyz_answers_200_when_nothing_lacks(operations: Served, lifecycle: Lifecycle) -> None:
+async def test_readyz_answers_200_when_nothing_is_missing(operations: Served, lifecycle: Lifecycle) -> None:
     lifecycle.mark_started()
     answer = await operations.ask("GET", "/readyz")
     assert (answer.status, answer.json) == (200, {"ready": True, "reasons": {}})
@@ -108,7 +108,7 @@ async def test_livez_stays_green_whatever_readiness_says(operations: Served, lif
     assert statuses == [200, 200, 200]
 
 
-async def test_metrics_are_prefixed_and_told_in_the_format_asked_for(operations: Served, lifecycle: Lifecycle) -> None:
+async def test_metrics_are_prefixed_and_in_the_requested_format(operations: Served, lifecycle: Lifecycle) -> None:
     lifecycle.mark_started()
     plain = await operations.ask("GET", "/metrics")
     assert plain.headers["Content-Type"].startswith("text/plain")
