@@ -14,14 +14,15 @@ import orjson
 from aiohttp import web
 
 from services.common.auth.authentication import USER, require_user
-from services.common.aws.clients import missing_credentials, sqs_client
+from services.common.aws.clients import credentials_problem, sqs_client
 from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.task_message import TaskMessage
 from services.common.refresh import refresh_periodically
 from services.common.telemetry.logs import log_context
-from services.common.telemetry.tracing import SpanKind, is_traceparent, span
+from services.common.telemetry.spans import SpanKind, is_traceparent
+from services.common.telemetry.tracing import span
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
 from services.ingest.body import read_payload
@@ -62,7 +63,7 @@ async def _sender(app: web.Application) -> AsyncIterator[None]:
     async with sqs_client(max_connections=CALLS_IN_FLIGHT) as client:
         queue = app[QUEUE] = TaskQueue(client, app[SETTINGS].task_queue_url)
         # Readiness asks for nothing that needs another permission than to send: reading the limit is optional.
-        missing = await missing_credentials()
+        missing = await credentials_problem()
         app[LIFECYCLE].add_faults(queue.faults.current)
         app[LIFECYCLE].add_check("queue", lambda: f"The task queue cannot be used: {missing}." if missing else None)
         app[SENDER] = Batcher(

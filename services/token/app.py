@@ -9,8 +9,7 @@ from aiohttp import web
 
 from services.common.auth.authentication import USER, require_user
 from services.common.lifecycle import Lifecycle
-from services.common.messages.notification import Format
-from services.common.messages.user_topic import user_topic
+from services.common.messages.notification import Format, user_topic
 from services.common.momento.app_context import MOMENTO, setup_momento
 from services.common.momento.history import NotificationHistory
 from services.common.momento.history_cursor import Cursor, NotACursorError

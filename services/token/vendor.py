@@ -11,7 +11,7 @@ from cachetools import TLRUCache
 
 from services.common.background import Background
 from services.common.errors import PermanentError, Transient
-from services.common.messages.user_topic import user_topic
+from services.common.messages.notification import user_topic
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import DisposableToken, Momento
 from services.token.metrics import CACHED, REFUSED, VENDED

@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
-from services.common.aws.ssm_parameter import Parameter
+from services.common.aws.ssm_parameter import SsmParameter
 from services.common.background import Background
 from services.common.errors import Transient
-from services.common.momento import gateway as momento_module
+from services.common.momento import calls as momento_calls
 from services.common.momento.app_context import api_key_parameter
 from services.common.momento.errors import (
     MomentoKeyRefused,
@@ -78,7 +78,7 @@ class FakeSsm:
 class Gateway:
     momento: Momento
     ssm: FakeSsm
-    parameter: Parameter
+    parameter: SsmParameter
     stops: list[str]
 
 
@@ -106,7 +106,7 @@ async def gateway(emulator: MomentoEmulator, cache: str, key: MomentoApiKey) -> 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of a test's length."""
-    monkeypatch.setattr(momento_module, "ATTEMPT_SECONDS", 0.2)
+    monkeypatch.setattr(momento_calls, "ATTEMPT_SECONDS", 0.2)
 
 
 CALLS: dict[str, tuple[str, Callable[[Momento], Awaitable[object]]]] = {

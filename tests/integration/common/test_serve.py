@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from local.supervisor.port_check import is_taken
-from services.common.web.open_connections import MAX_FILES
+from services.common.web.listener import MAX_FILES
 from tests.support.processes.small_service import SmallProcess, free_ports, small_process
 
 SMALL = "tests.support.processes.small_service_program"

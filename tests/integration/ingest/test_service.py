@@ -159,7 +159,7 @@ BAD_BODIES = [
     pytest.param(b'{"data": 7}', {}, 400, "`data` must be a text", id="number for data"),
     pytest.param(b'{"data": {"x": 1}}', {}, 400, "`data` must be a text", id="object for data"),
     pytest.param(b'{"data": " \\n"}', {}, 400, "`data` must be a text", id="blank data"),
-    pytest.param(b'{"data":"' + b"x" * 262_144 + b'"}', {}, 413, "larger than this service takes", id="too large"),
+    pytest.param(b'{"data":"' + b"x" * 262_144 + b'"}', {}, 413, "larger than this service accepts", id="too large"),
     pytest.param(b'{"data": "x"}', {"Content_Type": "text/plain"}, 415, "application/json", id="text/plain"),
     pytest.param(b'{"data": "x"}', {"Content_Type": None}, 415, "application/json", id="no content type"),
     pytest.param(
@@ -401,7 +401,7 @@ FOR_NOW = [
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls fail after a test's time."""
     monkeypatch.setattr(task_queue, "CALL_SECONDS", 0.3)
-    monkeypatch.setattr(task_queue._called, "__defaults__", (0.3,))
+    monkeypatch.setattr(task_queue._call, "__defaults__", (0.3,))
 
 
 @pytest.mark.parametrize("fault", FOR_NOW)

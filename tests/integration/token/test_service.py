@@ -21,7 +21,7 @@ from momento.responses import CacheGet, CacheSet, TopicSubscribe, TopicSubscript
 
 from services.common.messages.notification import Format, finished
 from services.common.momento.app_context import MOMENTO
-from services.common.momento.gateway import Momento
+from services.common.momento.calls import MomentoCalls
 from services.common.momento.history import MAX_ENTRIES, NEWEST, HistoryEntry, NotificationHistory
 from services.token import vendor
 from services.token.app import create_app
@@ -236,7 +236,7 @@ async def test_a_v2_key_vends_as_well(world: World) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls to Momento are given up after a test's time."""
-    monkeypatch.setattr(Momento._call, "__defaults__", (0.4,))
+    monkeypatch.setattr(MomentoCalls.call, "__defaults__", (0.4,))
     monkeypatch.setattr(vendor, "VEND_SECONDS", 0.4)
 
 

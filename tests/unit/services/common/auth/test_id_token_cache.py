@@ -35,7 +35,7 @@ class World:
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(id_token, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(id_token, "MAX_CACHED_TOKENS", 2)
     clock = HandClock(NOW)
     async with jwks_server() as server, aiohttp.ClientSession() as session:
         keys = KeySet(server.url, session, clock=clock)

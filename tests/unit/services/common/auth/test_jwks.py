@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from services.common.auth.jwks import KeySetError, usable_keys
+from services.common.auth.jwks import KeySetError, valid_keys
 from tests.support.identity import ABSENT, KID, encode, jwk, rsa_key
 
 
@@ -56,7 +56,7 @@ JUNK: dict[str, Any] = {
 def test_junk_is_passed_over_logged_and_spoils_nothing(junk: Any, caplog: pytest.LogCaptureFixture) -> None:
     good = jwk("good", rsa_key("second"))
     with caplog.at_level(logging.WARNING):
-        assert list(usable_keys(key_set(junk, good))) == ["good"]
+        assert list(valid_keys(key_set(junk, good))) == ["good"]
     assert [record.__dict__["action"] for record in caplog.records] == ["key_set"]
     assert caplog.records[0].__dict__["error"]
 
@@ -64,7 +64,7 @@ def test_junk_is_passed_over_logged_and_spoils_nothing(junk: Any, caplog: pytest
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK.keys())
 def test_a_set_of_nothing_but_junk_is_refused(junk: Any) -> None:
     with pytest.raises(KeySetError, match="no usable key"):
-        usable_keys(key_set(junk))
+        valid_keys(key_set(junk))
 
 
 @pytest.mark.parametrize(
@@ -85,16 +85,16 @@ def test_a_set_of_nothing_but_junk_is_refused(junk: Any) -> None:
 )
 def test_what_is_no_key_set_is_refused(body: bytes) -> None:
     with pytest.raises(KeySetError, match="no JSON Web Key Set"):
-        usable_keys(body)
+        valid_keys(body)
 
 
 def test_use_and_alg_may_be_left_out() -> None:
-    [key] = usable_keys(key_set(jwk(use=ABSENT, alg=ABSENT))).values()
+    [key] = valid_keys(key_set(jwk(use=ABSENT, alg=ABSENT))).values()
     assert key.algorithm_name == "RS256"
 
 
 def test_the_first_of_two_entries_with_one_key_id_stands() -> None:
-    [key] = usable_keys(key_set(jwk(), jwk(key=rsa_key("second")))).values()
+    [key] = valid_keys(key_set(jwk(), jwk(key=rsa_key("second")))).values()
     assert key.key.public_numbers() == rsa_key().public_key().public_numbers()
 
 
@@ -110,5 +110,5 @@ def test_the_first_of_two_entries_with_one_key_id_stands() -> None:
 )
 def test_the_log_says_what_is_wrong_with_an_entry(name: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(KeySetError):
-        usable_keys(key_set(JUNK[name]))
+        valid_keys(key_set(JUNK[name]))
     assert [record.__dict__["error"] for record in caplog.records] == [said]

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from prometheus_client import REGISTRY
 
 from services.common.aws import ssm_parameter as parameter_module
-from services.common.aws.ssm_parameter import Parameter, ParameterUnavailable
+from services.common.aws.ssm_parameter import ParameterUnavailable, SsmParameter
 from services.common.errors import PermanentError
 from tests.support.clock import HandClock
 
@@ -53,8 +53,8 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def parameter(ssm: FakeSsm, clock: HandClock) -> Parameter:
-    return Parameter(cast("SSMClient", ssm), NAME, clock=clock, sleep=clock.sleep)
+def parameter(ssm: FakeSsm, clock: HandClock) -> SsmParameter:
+    return SsmParameter(cast("SSMClient", ssm), NAME, clock=clock, sleep=clock.sleep)
 
 
 @asynccontextmanager
@@ -70,7 +70,7 @@ def failure(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": f"no {SECRET}"}}, "GetParameter")
 
 
-async def test_the_value_is_loaded_decrypted_at_start(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
+async def test_the_value_is_loaded_decrypted_at_start(parameter: SsmParameter, ssm: FakeSsm, clock: HandClock) -> None:
     async with running(parameter.run()):
         await clock.nap(1)
         assert parameter.value() == SECRET
@@ -78,14 +78,14 @@ async def test_the_value_is_loaded_decrypted_at_start(parameter: Parameter, ssm:
     assert ssm.calls == [{"Name": NAME, "WithDecryption": True}]
 
 
-def test_before_it_was_read_there_is_no_value_and_no_readiness(parameter: Parameter) -> None:
+def test_before_it_was_read_there_is_no_value_and_no_readiness(parameter: SsmParameter) -> None:
     with pytest.raises(ParameterUnavailable, match=NAME):
         parameter.value()
     assert parameter.readiness_problem() == f"The parameter {NAME} cannot be read: it was not read yet."
 
 
 async def test_the_value_is_read_again_about_every_five_minutes(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
 ) -> None:
     async with running(parameter.run()):
         assert 270 <= await clock.nap(1) <= 330
@@ -97,7 +97,7 @@ async def test_the_value_is_read_again_about_every_five_minutes(
 
 
 async def test_loading_is_retried_with_growing_pauses_until_it_works(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
 ) -> None:
     ssm.error = failure("ParameterNotFound")
     async with running(parameter.run()):
@@ -116,7 +116,7 @@ async def test_loading_is_retried_with_growing_pauses_until_it_works(
     "error", [failure("InternalServerError"), failure("ParameterNotFound"), OSError("reset")], ids=str
 )
 async def test_the_stale_value_is_served_while_ssm_fails(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock, error: Exception
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock, error: Exception
 ) -> None:
     async with running(parameter.run()):
         await clock.nap(1)
@@ -129,7 +129,7 @@ async def test_the_stale_value_is_served_while_ssm_fails(
 
 @pytest.mark.parametrize("stored", ["", " ", "\n\t"])
 async def test_an_empty_value_never_replaces_a_good_one(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock, stored: str
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock, stored: str
 ) -> None:
     assert await parameter.refresh_now()
     ssm.stored = stored
@@ -138,20 +138,20 @@ async def test_an_empty_value_never_replaces_a_good_one(
     assert parameter.value() == SECRET
 
 
-async def test_an_empty_value_is_named_as_the_cause(parameter: Parameter, ssm: FakeSsm) -> None:
+async def test_an_empty_value_is_named_as_the_cause(parameter: SsmParameter, ssm: FakeSsm) -> None:
     ssm.stored = ""
     await parameter.refresh_now()
     assert "it is empty" in str(parameter.readiness_problem())
 
 
-async def test_white_space_around_the_value_is_dropped(parameter: Parameter, ssm: FakeSsm) -> None:
+async def test_white_space_around_the_value_is_dropped(parameter: SsmParameter, ssm: FakeSsm) -> None:
     ssm.stored = f" {SECRET}\n"
     await parameter.refresh_now()
     assert parameter.value() == SECRET
 
 
 async def test_a_forced_refresh_tells_whether_the_value_changed(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
 ) -> None:
     await parameter.refresh_now()
     clock.advance(10)
@@ -162,7 +162,9 @@ async def test_a_forced_refresh_tells_whether_the_value_changed(
     assert parameter.value() == "rotated"
 
 
-async def test_forced_refreshes_read_once_in_five_seconds(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
+async def test_forced_refreshes_read_once_in_five_seconds(
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
+) -> None:
     await parameter.refresh_now()
     ssm.stored = "rotated"
     clock.advance(4.9)
@@ -173,7 +175,7 @@ async def test_forced_refreshes_read_once_in_five_seconds(parameter: Parameter, 
 
 
 async def test_a_forced_refresh_that_failed_counts_as_well(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
 ) -> None:
     ssm.error = failure("ThrottlingException")
     for _ in range(20):
@@ -182,7 +184,7 @@ async def test_a_forced_refresh_that_failed_counts_as_well(
 
 
 async def test_concurrent_forced_refreshes_share_one_reading_and_its_outcome(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
 ) -> None:
     await parameter.refresh_now()
     clock.advance(10)
@@ -197,7 +199,7 @@ async def test_concurrent_forced_refreshes_share_one_reading_and_its_outcome(
 
 
 async def test_a_forced_refresh_does_not_rely_on_a_reading_that_began_before_it(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
 ) -> None:
     ssm.gate = asyncio.Event()
     async with running(parameter.run()):
@@ -210,7 +212,7 @@ async def test_a_forced_refresh_does_not_rely_on_a_reading_that_began_before_it(
 
 
 async def test_a_reading_that_hangs_ends_at_its_deadline(
-    parameter: Parameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch
+    parameter: SsmParameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parameter_module, "DEADLINE_SECONDS", 0.02)
     ssm.gate = asyncio.Event()
@@ -218,7 +220,9 @@ async def test_a_reading_that_hangs_ends_at_its_deadline(
     assert "did not answer in time" in str(parameter.readiness_problem())
 
 
-async def test_a_cancelled_reading_leaves_no_lock_behind(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
+async def test_a_cancelled_reading_leaves_no_lock_behind(
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock
+) -> None:
     ssm.gate = asyncio.Event()
     caller = asyncio.create_task(parameter.refresh_now())
     await ssm.asked.wait()
@@ -232,7 +236,7 @@ async def test_a_cancelled_reading_leaves_no_lock_behind(parameter: Parameter, s
 
 @pytest.mark.parametrize("answer", [{}, {"Parameter": {}}, {"Parameter": []}, [], None, {"Parameter": {"Value": 5}}])
 async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
-    parameter: Parameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch, answer: Any
+    parameter: SsmParameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     async def strange(**_: Any) -> Any:
         return answer
@@ -244,7 +248,7 @@ async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
 
 
 async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outage(
-    parameter: Parameter, ssm: FakeSsm
+    parameter: SsmParameter, ssm: FakeSsm
 ) -> None:
     ssm.error = AssertionError("a bug")
     with pytest.raises(AssertionError):
@@ -257,8 +261,8 @@ def only_secrets(value: str) -> None:
 
 
 @pytest.fixture
-def checked(ssm: FakeSsm, clock: HandClock) -> Parameter:
-    return Parameter(cast("SSMClient", ssm), NAME, check=only_secrets, clock=clock, sleep=clock.sleep)
+def checked(ssm: FakeSsm, clock: HandClock) -> SsmParameter:
+    return SsmParameter(cast("SSMClient", ssm), NAME, check=only_secrets, clock=clock, sleep=clock.sleep)
 
 
 def reads(outcome: str) -> float:
@@ -266,7 +270,7 @@ def reads(outcome: str) -> float:
 
 
 async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read_again_soon(
-    checked: Parameter, ssm: FakeSsm, clock: HandClock, caplog: pytest.LogCaptureFixture
+    checked: SsmParameter, ssm: FakeSsm, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     unusable = reads("unusable")
     async with running(checked.run()):
@@ -284,7 +288,7 @@ async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read
 
 
 async def test_a_first_value_that_cannot_be_used_is_a_transient_failure_that_names_the_parameter(
-    checked: Parameter, ssm: FakeSsm
+    checked: SsmParameter, ssm: FakeSsm
 ) -> None:
     ssm.stored = "a typing error"
     assert not await checked.refresh_now()
@@ -294,7 +298,7 @@ async def test_a_first_value_that_cannot_be_used_is_a_transient_failure_that_nam
 
 
 async def test_the_value_is_shown_nowhere(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock, caplog: pytest.LogCaptureFixture
+    parameter: SsmParameter, ssm: FakeSsm, clock: HandClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         await parameter.refresh_now()

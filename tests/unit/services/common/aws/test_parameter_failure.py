@@ -11,7 +11,7 @@ from aiobotocore.session import get_session
 from aiohttp import web
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
-from services.common.aws.ssm_parameter import Parameter, ParameterUnavailable
+from services.common.aws.ssm_parameter import ParameterUnavailable, SsmParameter
 from services.common.aws.ssm_parameter_error import cause
 from tests.support.clock import HandClock
 
@@ -59,7 +59,7 @@ def test_an_answer_without_a_code_still_has_a_cause() -> None:
 
 async def reason(**client: Any) -> str:
     async with get_session().create_client("ssm", **{**CLIENT, **client}) as ssm:
-        parameter = Parameter(ssm, NAME)
+        parameter = SsmParameter(ssm, NAME)
         assert not await parameter.refresh_now()
         with pytest.raises(ParameterUnavailable, match=NAME):
             parameter.value()
@@ -137,12 +137,12 @@ async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
         ssm_that_answers(chain([good], repeat((status, body, content_type)))) as client,
         get_session().create_client("ssm", **{**CLIENT, **client}) as ssm,
     ):
-        parameter = Parameter(ssm, NAME, clock=clock)
+        parameter = SsmParameter(ssm, NAME, clock=clock)
         assert await parameter.refresh_now()
         clock.advance(10)
         assert not await parameter.refresh_now()
         assert parameter.value() == "good"
-        fresh = Parameter(ssm, NAME)
+        fresh = SsmParameter(ssm, NAME)
         assert not await fresh.refresh_now()
         assert "it is empty" not in str(fresh.readiness_problem())
 

@@ -211,10 +211,10 @@ async def test_what_a_pod_whose_clock_is_behind_writes_is_kept_and_given(record:
 async def test_what_is_older_than_the_retention_is_removed(record: NotificationHistory, momento: FakeMomento) -> None:
     day_ms = int(DAY_SECONDS * 1000)
     await write(record, finished("old", "x", NOW_MS - day_ms), finished("young", "x", NOW_MS - day_ms + 1))
-    before = REGISTRY.get_sample_value("notification_api_record_trimmed_total") or 0.0
+    before = REGISTRY.get_sample_value("notification_api_history_entries_trimmed_total") or 0.0
     assert await read(record, NOW_MS) == ["young"]
     assert list(momento.dictionaries["history:alice"]) == ["young"]
-    assert REGISTRY.get_sample_value("notification_api_record_trimmed_total") == before + 1
+    assert REGISTRY.get_sample_value("notification_api_history_entries_trimmed_total") == before + 1
 
 
 async def test_trimming_is_for_users_who_never_read(record: NotificationHistory, momento: FakeMomento) -> None:

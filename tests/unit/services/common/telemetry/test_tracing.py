@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.common.telemetry import tracing
-from services.common.telemetry.tracing import Span, SpanKind, exemplar, is_traceparent, span, trace_id
+from services.common.telemetry.spans import Span, SpanKind, is_traceparent
+from services.common.telemetry.tracing import exemplar, span, trace_id
 from services.common.telemetry.tracing_otlp import OtlpTracer
 
 ROOT = Path(__file__).resolve().parents[5]

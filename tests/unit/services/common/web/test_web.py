@@ -121,13 +121,13 @@ def assert_problem(answer: Answer, status: int, detail: str) -> None:
 
 
 ERRORS = [
-    pytest.param("GET", "/nothing", 404, "nothing at this path", id="no such path"),
-    pytest.param("PUT", "/busy", 405, "see the Allow header", id="no such method"),
-    pytest.param("GET", "/bug", 500, "Tell us the requestId", id="our own mistake"),
-    pytest.param("GET", "/permanent", 500, "Tell us the requestId", id="what can never succeed"),
+    pytest.param("GET", "/nothing", 404, "path does not exist", id="no such path"),
+    pytest.param("PUT", "/busy", 405, "See the Allow header", id="no such method"),
+    pytest.param("GET", "/bug", 500, "Report the requestId", id="our own mistake"),
+    pytest.param("GET", "/permanent", 500, "Report the requestId", id="what can never succeed"),
     pytest.param("GET", "/busy", 503, "Come back later.", id="transient"),
     pytest.param("GET", "/refused", 422, "Say it otherwise.", id="refused"),
-    pytest.param("GET", "/slow-inside", 503, "longer than it may", id="a deadline within"),
+    pytest.param("GET", "/slow-inside", 503, "took too long", id="a deadline within"),
 ]
 
 
@@ -143,7 +143,7 @@ async def test_every_error_is_a_problem_that_the_page_may_read(
 
 async def test_a_body_above_the_limit_is_413(served: Served) -> None:
     answer = await served.ask("POST", "/echo/a", data=b"x" * 1_001, headers={"Origin": PAGE})
-    assert_problem(answer, 413, "larger than this service takes")
+    assert_problem(answer, 413, "larger than this service accepts")
     assert (await served.ask("POST", "/echo/a", data=b"x" * 1_000)).body == b"x" * 1_000
 
 
@@ -172,7 +172,7 @@ async def test_a_refusals_own_headers_are_sent(served: Served) -> None:
 @pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
 async def test_a_request_that_takes_too_long_is_503(served: Served) -> None:
     answer = await served.ask("GET", "/hang", headers={"Origin": PAGE})
-    assert_problem(answer, 503, "longer than it may")
+    assert_problem(answer, 503, "took too long")
     assert answer.headers["Retry-After"] == "1"
 
 

@@ -18,9 +18,9 @@ from prometheus_client import REGISTRY
 
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
-from services.common.web import connections
+from services.common.web import connection, listener
 from services.common.web.app import create_web_app
-from services.common.web.connections import CONNECTIONS
+from services.common.web.connection import CONNECTIONS
 from services.common.web.open_connections import OpenConnections
 from tests.support.served_app import Served, served_app
 
@@ -35,7 +35,7 @@ LONG_SECONDS = 30.0
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEADERS_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "HEADERS_SECONDS", SOON_SECONDS)
 
 
 async def there(_request: web.Request) -> web.Response:
@@ -247,7 +247,7 @@ async def test_a_part_of_a_request_waits_while_the_one_before_it_is_in_work(serv
 
 
 async def test_an_idle_connection_is_closed(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", SOON_SECONDS)
     before = closed("idle")
     async with connected(served) as client:
         client.send(WHOLE)
@@ -257,14 +257,14 @@ async def test_an_idle_connection_is_closed(served: Served, monkeypatch: pytest.
 
 
 def test_a_load_balancer_closes_idle_connections_before_we_do() -> None:
-    assert 60 < connections.IDLE_SECONDS <= 90
+    assert 60 < connection.IDLE_SECONDS <= 90
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one answer", "and another request"])
 async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
     served: Served, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
     before = closed("unread")
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * count)
@@ -275,7 +275,7 @@ async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
 async def test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.0\r\n\r\n")
         await served.until(lambda: bool(open_connections()))
@@ -292,7 +292,7 @@ async def test_an_answer_that_is_read_slowly_but_in_time_is_whole(served: Served
 def open_connections() -> list[object]:
     """Connections of this process that a site of ours has not seen the end of."""
     gc.collect()
-    return [one for one in gc.get_objects() if type(one) is connections._Connection and one._socket is not None]
+    return [one for one in gc.get_objects() if type(one) is connection.Connection and one._socket is not None]
 
 
 async def refused(served: Served, sent: bytes, size: int = 2**30) -> tuple[int, dict[str, str], dict[str, object]]:
@@ -426,7 +426,7 @@ async def test_headers_of_clients_that_have_left_count_while_their_requests_are_
         client.reset()
     await served.until(lambda: not open_connections())
     gate.began.clear()
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
     async with connected(served) as client:
         client.send(sent + b"\r\nContent-Length: 10\r\n\r\nx")
         await gate.began.wait()
@@ -511,7 +511,7 @@ async def test_a_refusal_for_lack_of_memory_is_no_error_of_ours(
 async def test_the_longest_idle_connection_makes_room_for_a_new_one(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
     before = closed("full")
     async with connected(served) as first, connected(served) as second:
         for client in (first, second, first):
@@ -527,7 +527,7 @@ async def test_the_longest_idle_connection_makes_room_for_a_new_one(
 
 
 async def test_connections_that_send_nothing_lock_nobody_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
     async with AsyncExitStack() as opened:
         for _ in range(10):
             silent = await opened.enter_async_context(connected(served))
@@ -558,7 +558,7 @@ WAITING = {
 
 
 async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes = BODY_BEGUN) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
     gate = served.app[GATE]
     async with AsyncExitStack() as opened:
         working = await opened.enter_async_context(connected(served))
@@ -581,7 +581,7 @@ async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes =
 def the_site() -> OpenConnections:
     """The connections of the only site that has any. To look for it takes long where many tests have run before."""
     gc.collect()
-    (site,) = (one for one in gc.get_objects() if type(one) is OpenConnections and one._held)
+    (site,) = (one for one in gc.get_objects() if type(one) is OpenConnections and one._bytes)
     return site
 
 
@@ -628,7 +628,7 @@ async def test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served
 async def test_a_client_that_ends_its_side_and_never_reads_does_not_hold_a_connection(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         client.shutdown(socket.SHUT_WR)
@@ -644,7 +644,7 @@ async def half_closed(served: Served, _monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
     before = closed("full")
     gate = served.app[GATE]
     async with connected(served) as client:
