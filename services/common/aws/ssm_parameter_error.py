@@ -53,7 +53,7 @@ def cause(error: Exception) -> str:
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return f"{type(error).__name__} (give the pod a role by IRSA or Pod Identity, or set AWS_ACCESS_KEY_ID)"
     if isinstance(error, TimeoutError):
-        return "SSM did not answer in time (is AWS_ENDPOINT_URL right, is the network open?)"
+        return "SSM did not respond in time (is AWS_ENDPOINT_URL right, is the network open?)"
     if isinstance(error, BotoCoreError | OSError):
         return f"{type(error).__name__} (is AWS_ENDPOINT_URL right, is the network open?)"
     if isinstance(error, _UNREADABLE):

@@ -69,4 +69,4 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_news_is_lost(
         name: count + 1 for name, count in before.items()
     }
     for name in SERVICES:
-        assert '"answered 503' not in local_stack.output(name)[said[name] :]
+        assert '"responded 503' not in local_stack.output(name)[said[name] :]

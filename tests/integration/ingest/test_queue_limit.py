@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from services.ingest.app import QUEUE, create_app
-from services.ingest.sending import ROOM_BYTES
+from services.ingest.sending import RESERVED_BYTES
 from services.ingest.settings import read_settings
 from tests.support.identity import JwksServer, jwks_server
 from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
@@ -148,7 +148,7 @@ async def test_a_limit_that_was_learned_from_a_refusal_saves_the_next_call(
 
 
 async def test_a_body_that_fits_just_so_is_taken(service: Served, sqs: "SQSClient", queue_url: str) -> None:
-    data = "x" * (LIMIT - ROOM_BYTES - 300)
+    data = "x" * (LIMIT - RESERVED_BYTES - 300)
     assert (await post(service, data)).status == 202
     assert await payloads(sqs, queue_url) == [data]
 

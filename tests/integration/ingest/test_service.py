@@ -153,12 +153,12 @@ BAD_BODIES = [
     pytest.param(b"null", {}, 400, "not a JSON object", id="null"),
     pytest.param(b'["data"]', {}, 400, "not a JSON object", id="a list"),
     pytest.param(b'"data"', {}, 400, "not a JSON object", id="a text"),
-    pytest.param(b"{}", {}, 400, "`data` must be a text", id="no data"),
-    pytest.param(b'{"Data": "x"}', {}, 400, "`data` must be a text", id="data in capitals"),
-    pytest.param(b'{"data": null}', {}, 400, "`data` must be a text", id="null data"),
-    pytest.param(b'{"data": 7}', {}, 400, "`data` must be a text", id="number for data"),
-    pytest.param(b'{"data": {"x": 1}}', {}, 400, "`data` must be a text", id="object for data"),
-    pytest.param(b'{"data": " \\n"}', {}, 400, "`data` must be a text", id="blank data"),
+    pytest.param(b"{}", {}, 400, "`data` must be a string", id="no data"),
+    pytest.param(b'{"Data": "x"}', {}, 400, "`data` must be a string", id="data in capitals"),
+    pytest.param(b'{"data": null}', {}, 400, "`data` must be a string", id="null data"),
+    pytest.param(b'{"data": 7}', {}, 400, "`data` must be a string", id="number for data"),
+    pytest.param(b'{"data": {"x": 1}}', {}, 400, "`data` must be a string", id="object for data"),
+    pytest.param(b'{"data": " \\n"}', {}, 400, "`data` must be a string", id="blank data"),
     pytest.param(b'{"data":"' + b"x" * 262_144 + b'"}', {}, 413, "larger than this service accepts", id="too large"),
     pytest.param(b'{"data": "x"}', {"Content_Type": "text/plain"}, 415, "application/json", id="text/plain"),
     pytest.param(b'{"data": "x"}', {"Content_Type": None}, 415, "application/json", id="no content type"),
@@ -535,7 +535,7 @@ async def test_more_than_may_wait_is_503_at_once(service: Served, proxy: SqsFaul
     answers = await asyncio.gather(*posting)
     assert sorted(answer.status for answer in answers) == [202] * 4 + [503] * 6
     (detail,) = {answer.json["detail"] for answer in answers if answer.status == 503}
-    assert detail == "Too much is being sent right now. Try again in a moment."
+    assert detail == "Too many tasks are being sent right now. Try again in a moment."
     assert {answer.headers.get("Retry-After") for answer in answers if answer.status == 503} == {"1"}
 
 
@@ -636,7 +636,7 @@ async def test_a_task_that_the_queue_does_not_take_has_one_line_that_says_so(
         answer = await post(service, X_Request_Id="request-2")
     assert answer.status == 503
     (line,) = [one for text in lines.texts if (one := json.loads(text)).get("outcome")]
-    assert (line["level"], line["message"]) == ("WARNING", "task not accepted")
+    assert (line["level"], line["message"]) == ("WARNING", "task refused")
     assert (line["outcome"], line["reason"], line["mayBeQueued"]) == ("refused", "queue", False)
     assert line["requestId"] == "request-2"
     assert line["taskId"]

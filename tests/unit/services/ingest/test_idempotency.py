@@ -15,7 +15,7 @@ from services.common.messages.task_message import TaskMessage
 from services.common.web.problem import Problem
 from services.ingest.idempotency import (
     MAX_KEYS,
-    REMEMBERED_SECONDS,
+    RETENTION_SECONDS,
     IdempotencyKeys,
     KeyReusedError,
     idempotency_key,
@@ -97,7 +97,7 @@ def test_a_key_is_free_again_after_24_hours() -> None:
     clock = HandClock()
     keys = IdempotencyKeys(clock=clock)
     send(keys, task("k", "body"))
-    clock.now += REMEMBERED_SECONDS - 1
+    clock.now += RETENTION_SECONDS - 1
     assert is_refused(keys, task("k", "other"))
     clock.now += 1
     assert not is_refused(keys, task("k", "other"))

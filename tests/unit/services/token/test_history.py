@@ -153,7 +153,7 @@ async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: W
 
 async def test_nothing_is_kept_of_users_who_have_their_answers(world: World) -> None:
     await asyncio.gather(*(world.read(f"user-{number}") for number in range(100)))
-    await soon(lambda: not world.reader._latest and not world.reader._not_begun)
+    await soon(lambda: not world.reader._latest and not world.reader._pending)
 
 
 @given(st.lists(st.sampled_from(["store", "ask", "answer", "turn"]), max_size=60))

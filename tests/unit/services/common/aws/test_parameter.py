@@ -81,7 +81,7 @@ async def test_the_value_is_loaded_decrypted_at_start(parameter: SsmParameter, s
 def test_before_it_was_read_there_is_no_value_and_no_readiness(parameter: SsmParameter) -> None:
     with pytest.raises(ParameterUnavailable, match=NAME):
         parameter.value()
-    assert parameter.readiness_problem() == f"The parameter {NAME} cannot be read: it was not read yet."
+    assert parameter.readiness_problem() == f"The parameter {NAME} cannot be read: it has not been read yet."
 
 
 async def test_the_value_is_read_again_about_every_five_minutes(
@@ -217,7 +217,7 @@ async def test_a_reading_that_hangs_ends_at_its_deadline(
     monkeypatch.setattr(parameter_module, "DEADLINE_SECONDS", 0.02)
     ssm.gate = asyncio.Event()
     assert not await parameter.refresh_now()
-    assert "did not answer in time" in str(parameter.readiness_problem())
+    assert "did not respond in time" in str(parameter.readiness_problem())
 
 
 async def test_a_cancelled_reading_leaves_no_lock_behind(
@@ -243,7 +243,7 @@ async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
 
     monkeypatch.setattr(ssm, "get_parameter", strange)
     assert not await parameter.refresh_now()
-    assert "the answer is not one of SSM" in str(parameter.readiness_problem())
+    assert "the response is not valid" in str(parameter.readiness_problem())
     assert "empty" not in str(parameter.readiness_problem())
 
 
@@ -257,7 +257,7 @@ async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outa
 
 def only_secrets(value: str) -> None:
     if not value.startswith("s3cr3t"):
-        raise PermanentError("It is no secret: make a new one.")
+        raise PermanentError("It is no secret: create a new key.")
 
 
 @pytest.fixture
@@ -279,7 +279,7 @@ async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read
         clock.advance(330)
         assert await clock.nap(2) <= 0.25
         assert (checked.value(), checked.readiness_problem()) == (SECRET, None)
-        assert "its value cannot be used (It is no secret: make a new one)" in caplog.records[-1].__dict__["error"]
+        assert "its value cannot be used (It is no secret: create a new key)" in caplog.records[-1].__dict__["error"]
         assert reads("unusable") == unusable + 1
         ssm.stored = "s3cr3t-corrected"
         clock.advance(1)

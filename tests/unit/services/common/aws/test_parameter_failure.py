@@ -33,8 +33,8 @@ CLIENT: dict[str, Any] = {
         ("ExpiredTokenException", "renew"),
         ("UnrecognizedClientException", "credentials"),
         ("InvalidSignatureException", "clock"),
-        ("ThrottlingException", "too often"),
-        ("SomethingNew", "SSM answered"),
+        ("ThrottlingException", "throttles"),
+        ("SomethingNew", "error of SSM"),
     ],
 )
 def test_an_error_that_ssm_answers_is_called_by_its_name_with_what_to_do(code: str, advice: str) -> None:

@@ -288,7 +288,7 @@ async def test_a_call_that_is_never_answered_ends_at_its_deadline(
 ) -> None:
     monkeypatch.setattr(task_queue, "CALL_SECONDS", 0.01)
     sqs.hangs = True
-    with pytest.raises(QueueUnavailable, match="no answer within"):
+    with pytest.raises(QueueUnavailable, match="no response within"):
         await queue.receive(1, 0, 30)
 
 
