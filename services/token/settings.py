@@ -39,8 +39,8 @@ class TokenSettings:
     history_retention_seconds: float
     """How long notifications are retained; 0 switches the history off."""
     history_operations_per_second: float
-    """Cache operations for reading histories, on all replicas together. Momento's quota is 100 per second by default, of
-    which the processor's writes need the rest."""
+    """Cache operations for reading histories, on all replicas together. Momento's quota is 100 per second by default;
+    the processor's writes need the rest."""
     history_reads_per_minute: float
     """Reads of the history per user, on each replica."""
     token_lookups_per_second: float

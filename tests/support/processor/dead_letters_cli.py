@@ -69,7 +69,7 @@ async def interrupted(
     return Said(process.returncode, out.decode(), err.decode())
 
 
-async def set_aside(
+async def add_dead_letter(
     stage: ProcessorStage, task_id: str, reason: str = "permanent", body: str = "{}", **attributes: str
 ) -> str:
     """Put a message on the dead-letter queue as the processor does; returns its message id."""
@@ -78,7 +78,7 @@ async def set_aside(
         "deadLetterReason": reason,
         "deadLetterDetail": "why",
         "deadLetteredAt": "2026-11-22T10:00:00.000+00:00",
-        "deadLetterAttempts": "3",
+        "deadLetterReceiveCount": "3",
         "deadLetterVersion": "0.1.0",
         **attributes,
     }

@@ -120,5 +120,5 @@ def test_the_refusal_says_how_much_it_is_and_how_much_the_queue_takes() -> None:
     problem = too_large_problem(MESSAGE, 2_048)
     assert problem.status == 413
     assert "needs 14 bytes on the queue, which accepts at most 2048, of which 512 are" in problem.detail
-    assert "at most 262144, 1536 of them for" in too_large_problem(MESSAGE, 262_144).detail
+    assert "at most 262144, of which 1536 are" in too_large_problem(MESSAGE, 262_144).detail
     assert "which accepts less" in too_large_problem(MESSAGE, None).detail

@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from services.processor.dead_letters import move_task as dead_letter_task
-from services.processor.dead_letters.move_task import MoveTask, MoveTaskFailed, NoMoveTask
+from services.processor.dead_letters.move_task import MoveTask, MoveTaskFailed, MoveTaskRefused
 
 
 class Server:
@@ -51,7 +51,7 @@ def task(server: Server) -> MoveTask:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letter_task, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(dead_letter_task, "POLL_SECONDS", 0.01)
 
 
 async def test_a_move_is_followed_to_its_end() -> None:
@@ -83,7 +83,7 @@ async def test_without_a_rate_sqs_takes_its_own() -> None:
 
 
 async def test_a_server_without_it_says_so_before_anything_moved() -> None:
-    with pytest.raises(NoMoveTask, match="InvalidAction"):
+    with pytest.raises(MoveTaskRefused, match="InvalidAction"):
         await task(Server(refuses="InvalidAction")).run(1, lambda _: None)
 
 
@@ -122,7 +122,7 @@ async def test_a_move_that_cannot_be_cancelled_is_said_to_go_on() -> None:
     running = asyncio.create_task(task(server).run(1, lambda _: None))
     await server.looked.wait()
     running.cancel()
-    with pytest.raises(MoveTaskFailed, match="it goes on, but cannot be cancelled: Code"):
+    with pytest.raises(MoveTaskFailed, match="the move continues, but cannot be cancelled: Code"):
         await running
 
 
@@ -136,7 +136,7 @@ async def test_where_nobody_knows_whether_sqs_moves_the_queue_it_is_not_moved_by
     if lost == "timeout":
         monkeypatch.setattr(dead_letter_task, "CALL_SECONDS", 0.01)
         server.may_start.clear()
-    with pytest.raises(MoveTaskFailed, match="nobody knows whether SQS moves the queue"):
+    with pytest.raises(MoveTaskFailed, match="it is unknown whether SQS moves the queue"):
         await task(server).run(1, lambda _: None)
 
 
