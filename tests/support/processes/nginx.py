@@ -11,7 +11,7 @@ import aiohttp
 
 from local.plan import ROOT
 from tests.support.processes.service import free_port
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 TEMPLATE = ROOT / "examples" / "page-nginx" / "default.conf.template"
 MISSING = "Tests of the page behind nginx left out: no nginx. Install it: apt-get install nginx-light"
@@ -69,7 +69,7 @@ async def nginx(folder: Path, root: Path, connect_src: str) -> AsyncIterator[int
                 except aiohttp.ClientError:
                     return False
 
-            await soon(answers)
+            await wait_until(answers)
         yield port
     finally:
         process.terminate()

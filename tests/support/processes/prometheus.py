@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
-from tests.support.processes.supervised import until
+from tests.support.waiting import wait_until_sync
 
 START_SECONDS = 30.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -99,7 +99,9 @@ def prometheus(
         )
     server = Prometheus(f"http://127.0.0.1:{port}")
     try:
-        until(lambda: _is_ready(server.url, process), (folder / "prometheus.log").read_text, START_SECONDS)
+        wait_until_sync(
+            lambda: _is_ready(server.url, process), (folder / "prometheus.log").read_text, timeout_seconds=START_SECONDS
+        )
         yield server
     finally:
         process.terminate()
