@@ -10,7 +10,7 @@ from playwright.async_api import Browser, BrowserContext, StorageState, async_pl
 
 from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser.chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser, missing
+from tests.support.browser.chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser
 from tests.support.browser.network import cut_while_tasks_finish
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.stack import BrowserStack, LastingPlan
@@ -29,8 +29,6 @@ async def press_try_now(page: TaskPage) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
-    if reason := missing():
-        pytest.skip(reason)
     folder = tmp_path_factory.mktemp("stack")
     (folder / "frontend").symlink_to(ROOT / "frontend")
     local_stack = LocalStack(folder, {"processor": HANDLER})

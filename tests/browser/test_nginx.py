@@ -11,11 +11,11 @@ from local.plan import ROOT
 from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
-from tests.support.processes.nginx import MISSING, nginx, nginx_path
+from tests.support.processes.nginx import nginx
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.skipif(nginx_path() is None, reason=MISSING),
+    pytest.mark.nginx,
 ]
 
 

@@ -15,9 +15,8 @@ from tests.support.monitoring.dashboard_load import Load, Watched, until_every_p
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, PanelQuery, variables
 from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE, NAMESPACE, RULES, STAGE, watched
 from tests.support.processes.local_stack import LocalStack
-from tests.support.processes.prometheus import needs_prometheus
 
-pytestmark = [pytest.mark.timeout(180), needs_prometheus]  # the first test also starts the stack
+pytestmark = [pytest.mark.timeout(180), pytest.mark.prometheus]  # the first test also starts the stack
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,8 @@ from tests.support.monitoring.dashboard_queries import DASHBOARDS, queries
 from tests.support.monitoring.failing_load import HANDLER, Mishaps
 from tests.support.monitoring.watched_stack import watched
 from tests.support.processes.local_stack import LocalStack
-from tests.support.processes.prometheus import needs_prometheus
 
-pytestmark = [pytest.mark.timeout(180), needs_prometheus]  # the first test also starts the stack
+pytestmark = [pytest.mark.timeout(180), pytest.mark.prometheus]  # the first test also starts the stack
 
 NEVER_HERE = {("SQS", "{{operation}}"), ("SQS failing", "{{namespace}}/{{stage}}"), ("Refused", "post: {{reason}}")}
 """Panels, and legends, of failures that the local stack has no way to bring about; their labels are checked alone."""

@@ -25,10 +25,10 @@ class ClusterError(AssertionError):
 
 
 def why_no_cluster() -> str | None:
-    """One line, where there is no cluster to test on."""
+    """Return why there is no cluster to test on, None when there is one."""
     for tool in ("kubectl", "helm"):
         if shutil.which(tool) is None:
-            return f"{tool} is not on PATH: the cluster's tests need it"
+            return f"missing: {tool}"
     done = subprocess.run(
         ["kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"], capture_output=True, text=True
     )
