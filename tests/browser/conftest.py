@@ -10,12 +10,13 @@ from playwright.async_api import Browser, BrowserContext, StorageState, async_pl
 
 from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser.chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser
+from tests.support.browser.chromium import ARGUMENTS, FaultyBrowser, Network, faulty_browser
 from tests.support.browser.network import cut_while_tasks_finish
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.stack import BrowserStack, LastingPlan
 from tests.support.browser.tokens import put_storage
 from tests.support.processes.local_stack import LocalStack
+from tests.support.requirements import CHROMIUM
 
 HANDLER = {"TASK_HANDLER": "tests.support.browser.handler:handle"}
 OpenPage = Callable[[BrowserContext], Awaitable[TaskPage]]
