@@ -5,8 +5,8 @@ from pathlib import Path
 
 from environs import Env
 
+from services.common.setting_checks import check_http_url, check_momento_endpoint, check_visible_ascii, optional
 from services.common.setting_numbers import read_float
-from services.common.settings import is_http_url, is_momento_endpoint, is_visible, unless_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,18 +42,18 @@ def read_settings(env: Env) -> SmokeSettings:
     """Read them from the environment."""
     folder = env.str("USER_FOLDER", "")
     return SmokeSettings(
-        token_url=env.str("TOKEN_URL", validate=is_http_url),
-        task_url=env.str("TASK_URL", validate=is_http_url),
+        token_url=env.str("TOKEN_URL", validate=check_http_url),
+        task_url=env.str("TASK_URL", validate=check_http_url),
         timeout_seconds=read_float(env, "TIMEOUT_SECONDS", 60.0, least=1, most=3_600),
         user_pool=_user_pool(env, Path(folder)) if folder else None,
-        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
+        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=optional(check_momento_endpoint)) or None,
     )
 
 
 def _user_pool(env: Env, folder: Path) -> UserPool:
     return UserPool(
-        pool_id=env.str("USER_POOL_ID", validate=is_visible),
-        client_id=env.str("OIDC_AUDIENCE", validate=is_visible),
+        pool_id=env.str("USER_POOL_ID", validate=check_visible_ascii),
+        client_id=env.str("OIDC_AUDIENCE", validate=check_visible_ascii),
         user=User(email=_read(folder / "email"), password=_read(folder / "password")),
     )
 

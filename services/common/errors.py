@@ -1,14 +1,14 @@
-"""Base errors: they tell the caller what to do. Raised where known, translated once at the border."""
+"""The base errors. They say what the caller should do, are raised where known and translated once at the boundary."""
 
 
 class Transient(Exception):
-    """The operation failed for now: the same call may succeed later, so retry or answer 503."""
+    """The operation failed, but the same call may succeed later: retry, or answer 503."""
 
     retry_after_seconds: float = 1.0
-    """When it is worth trying again."""
+    """The shortest wait before a retry."""
     public_detail: str = "The service is briefly unavailable. Try again."
-    """What a client may read; the error's own message is for the log."""
+    """The text for clients. The error's own message is for the log."""
 
 
 class PermanentError(Exception):
-    """The operation can never succeed as asked: do not retry, report it and set it aside."""
+    """The operation can never succeed as requested: do not retry, report it or send it to the dead-letter queue."""

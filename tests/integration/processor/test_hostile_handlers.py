@@ -373,7 +373,7 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (worker, "read_task"),
+        (worker, "parse_task"),
         (Conclusion, "kept"),
         (Conclusion, "dead_letter"),
         (Conclusion, "unreadable"),

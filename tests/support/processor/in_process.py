@@ -38,14 +38,14 @@ async def processor_in_process(
         runner = web.AppRunner(create_app(load(read_settings), lifecycle), access_log=None)
         await runner.setup()
     try:
-        lifecycle.started()
+        lifecycle.mark_started()
         if ready:
-            await wait_until(lambda: not lifecycle.not_ready())
+            await wait_until(lambda: not lifecycle.readiness_problems())
         yield lifecycle
     finally:
         lifecycle.stopping.set()
         if force_stop:
-            lifecycle.hurried.set()
+            lifecycle.force_stop.set()
         await runner.cleanup()
         await lifecycle.background.close()
 

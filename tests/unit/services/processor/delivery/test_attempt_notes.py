@@ -83,7 +83,7 @@ def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None
     breaker = Breaker(gateway, on_closed=lambda: None, stores=True)
     teller = Teller(gateway, record, results, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
     return Worker(
-        runner=Runner(handle or never, limit=1, too_many=lambda: None),
+        runner=Runner(handle or never, limit=1, on_limit=lambda: None),
         teller=teller,
         breaker=breaker,
         conclusion=Conclusion(

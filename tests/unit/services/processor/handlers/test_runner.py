@@ -49,7 +49,7 @@ async def stubborn() -> AsyncIterator[Stubborn]:
 
 def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
     stopped: list[bool] = []
-    return Runner(handler, limit=limit, too_many=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
+    return Runner(handler, limit=limit, on_limit=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
 
 
 class Unreachable(Exception):
