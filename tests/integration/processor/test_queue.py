@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession
 
+from notification_api import Task
 from services.common.errors import Transient
-from services.processor.handlers.task import Task
 from tests.support.processor.in_process import Counted, processor_here
 from tests.support.processor.stage import ProcessorStage
 from tests.support.soon import soon
