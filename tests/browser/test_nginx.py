@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from playwright.async_api import async_playwright
 
-from local.demo.identity import Credentials
 from local.plan import ROOT
+from notification_api.client.sign_in import Credentials
 from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
