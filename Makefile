@@ -35,6 +35,7 @@ $(READY): requirements-dev.lock
 	@echo "Setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar on -r requirements-dev.lock
+	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
 	@touch $(READY)
 
 up: $(READY) page-if-possible ## Start the whole system on this machine, no account needed

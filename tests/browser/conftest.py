@@ -8,8 +8,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, StorageState, async_playwright
 
-from local.demo.identity import Credentials
 from local.plan import ROOT
+from notification_api.client.sign_in import Credentials
 from tests.support.browser.chromium import ARGUMENTS, FaultyBrowser, Network, faulty_browser
 from tests.support.browser.network import cut_while_tasks_finish
 from tests.support.browser.page import TaskPage, new_page

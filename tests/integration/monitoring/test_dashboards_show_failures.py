@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.demo.api import api
-from local.demo.run import new_user
+from local.demo.sign_up import application, signed_in_user
 from tests.support.monitoring.dashboard_load import Load, Watched, until_all_have_data
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, queries
 from tests.support.monitoring.failing_load import HANDLER, Mishaps
@@ -41,9 +40,9 @@ async def test_every_panel_of_failures_shows_them(local_stack: LocalStack, stage
         if query.has_fallback and (query.panel, query.legend) not in NEVER_HERE
     ]
     assert len(wanted) > 10
-    async with api(local_stack.page_url) as calls:
-        config = await calls.config()
-        ordinary = Load(config.task_url, config.token_url, await new_user(calls, config))
+    async with application(local_stack.page_url) as app:
+        user = await signed_in_user(app)
+        ordinary = Load(user.config.task_url, user.config.token_url, user.id_token)
 
     async def load() -> None:
         await ordinary.once()

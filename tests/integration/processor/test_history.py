@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from momento.responses import CacheGet
 
+from notification_api import Task
 from services.common.errors import PermanentError, Transient
-from services.processor.handlers.task import Task
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process

@@ -9,10 +9,10 @@ from unittest.mock import patch
 from aiohttp import web
 from prometheus_client import REGISTRY
 
+from notification_api import Task
 from services.common.lifecycle import Lifecycle
 from services.common.settings import load
 from services.processor.app import create_app
-from services.processor.handlers.task import Task
 from services.processor.settings import read_settings
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from notification_api import Task
 from services.common.aws import queue_errors
 from services.common.aws.queue_errors import QueueUnavailable, call_error
 from services.common.lifecycle import Lifecycle
@@ -26,7 +27,6 @@ from services.common.telemetry.faults import (
 )
 from services.common.web.operations import create_operations_app
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from tests.support.clock import ManualClock
 from tests.support.processor.make_task import make_task
 from tests.support.served_app import served_app

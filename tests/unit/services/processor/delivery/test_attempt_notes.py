@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from notification_api import Task
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
@@ -15,7 +16,6 @@ from services.processor.delivery.isolation import Quarantine
 from services.processor.delivery.process import Worker
 from services.processor.delivery.task_lock import Claims
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.notify.circuit_breaker import Breaker
 from services.processor.notify.history import Record
 from services.processor.notify.notifier import Teller

@@ -10,10 +10,10 @@ from contextlib import suppress
 import orjson
 import pytest
 
+from notification_api import Task
 from services.common.errors import PermanentError
 from services.processor.handlers.loader import HandlerAborted, runnable
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.receiver.outcome import Failure, failure_of
 from tests.support.processor.make_task import make_task
 from tests.support.waiting import wait_until
