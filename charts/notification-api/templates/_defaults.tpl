@@ -4,12 +4,12 @@ template begins with this, which puts the defaults back (defaults.json is values
 `python -m k8s.chart_defaults`), whichever template Helm renders first. A null in `replicas` stays, and is refused: it may be meant for an autoscaler.
 */}}
 {{- define "notification-api.prepare" -}}
-{{- include "notification-api.fill" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}
+{{- include "notification-api.applyDefaults" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}
 {{- include "notification-api.validate" . -}}
 {{- end }}
 
 {{/* (list values defaults): in place. What a user takes out of a map whose keys are the user's own stays out. */}}
-{{- define "notification-api.fill" -}}
+{{- define "notification-api.applyDefaults" -}}
 {{- $values := first . -}}
 {{- $defaults := last . -}}
 {{- range $name, $default := $defaults -}}
@@ -22,7 +22,7 @@ template begins with this, which puts the defaults back (defaults.json is values
 {{- $_ := unset $values $name -}}
 {{- else if kindIs "map" $value -}}
 {{- $free := has $name (list "resources" "podDisruptionBudget" "labels") -}}
-{{- include "notification-api.fill" (list $value (ternary dict (index $defaults $name | default dict) $free)) -}}
+{{- include "notification-api.applyDefaults" (list $value (ternary dict (index $defaults $name | default dict) $free)) -}}
 {{- end -}}
 {{- end -}}
 {{- end }}

@@ -4,26 +4,26 @@ DNS label (63), so nothing is ever cut off, and names of two releases differ whe
 is the end of another one, so `a` and `a-token` in one namespace stay apart too (tests/chart holds this).
 Called with (list $ "token").
 */}}
-{{- define "notification-api.name" -}}
+{{- define "notification-api.fullname" -}}
 {{- (index . 0).Release.Name }}-{{ index . 1 -}}
 {{- end }}
 
 {{/* What never changes about a release's pods. */}}
-{{- define "notification-api.releaseSelector" -}}
+{{- define "notification-api.releaseLabels" -}}
 app.kubernetes.io/name: notification-api
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{/* (list $ "token") */}}
-{{- define "notification-api.selector" -}}
-{{ include "notification-api.releaseSelector" (index . 0) }}
+{{- define "notification-api.selectorLabels" -}}
+{{ include "notification-api.releaseLabels" (index . 0) }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
 {{/* (list $ "token"): of every object. Monitors turn notification-api.io/stage into the metrics' label `stage`. */}}
 {{- define "notification-api.labels" -}}
 {{- $root := index . 0 -}}
-{{ include "notification-api.selector" . }}
+{{ include "notification-api.selectorLabels" . }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: notification-api
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
@@ -36,13 +36,13 @@ notification-api.io/stage: {{ $root.Values.stageName | quote }}
 {{- end }}
 
 {{/* (list $ "token") */}}
-{{- define "notification-api.serviceAccount" -}}
+{{- define "notification-api.serviceAccountName" -}}
 {{- $account := (index (index . 0).Values (index . 1)).serviceAccount -}}
-{{- if $account.create }}{{ $account.name | default (include "notification-api.name" .) }}{{ else }}{{ $account.name }}{{ end -}}
+{{- if $account.create }}{{ $account.name | default (include "notification-api.fullname" .) }}{{ else }}{{ $account.name }}{{ end -}}
 {{- end }}
 
 {{/* The parameter that holds the Momento API key. */}}
-{{- define "notification-api.parameter" -}}
+{{- define "notification-api.apiKeyParameter" -}}
 /{{ .Values.serviceName }}/{{ .Values.ssmStageName | default .Values.stageName }}/momento-api-key
 {{- end }}
 

@@ -1,5 +1,5 @@
 {{/* The restricted pod security profile, and a user whom the image knows by number alone. */}}
-{{- define "notification-api.podSecurity" -}}
+{{- define "notification-api.podSecurityContext" -}}
 runAsNonRoot: true
 runAsUser: 10001
 runAsGroup: 10001
@@ -8,7 +8,7 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
-{{- define "notification-api.containerSecurity" -}}
+{{- define "notification-api.containerSecurityContext" -}}
 allowPrivilegeEscalation: false
 readOnlyRootFilesystem: true
 capabilities:
@@ -16,12 +16,12 @@ capabilities:
 {{- end }}
 
 {{/* What pods of a service and of a helm test share. */}}
-{{- define "notification-api.podBasics" -}}
+{{- define "notification-api.podSpec" -}}
 # The services do not speak to Kubernetes; IRSA and Pod Identity bring a token of their own.
 automountServiceAccountToken: false
 # A Service called x would set X_PORT in every pod of the namespace.
 enableServiceLinks: false
-securityContext: {{- include "notification-api.podSecurity" . | nindent 2 }}
+securityContext: {{- include "notification-api.podSecurityContext" . | nindent 2 }}
 {{- with .Values.image.pullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -37,7 +37,7 @@ tolerations: {{- toYaml . | nindent 2 }}
 {{- end }}
 
 {{/* (list $ "token"): replicas apart from each other, as far as there is room. */}}
-{{- define "notification-api.spread" -}}
+{{- define "notification-api.topologySpread" -}}
 {{- $root := index . 0 -}}
 {{- if $root.Values.topologySpreadConstraints }}
 {{- toYaml $root.Values.topologySpreadConstraints }}
@@ -49,7 +49,7 @@ tolerations: {{- toYaml . | nindent 2 }}
   # Each revision by itself: during a rollout the old pods do not count.
   matchLabelKeys: [pod-template-hash]
   labelSelector:
-    matchLabels: {{- include "notification-api.selector" $ | nindent 6 }}
+    matchLabels: {{- include "notification-api.selectorLabels" $ | nindent 6 }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -1,5 +1,5 @@
 {{/* A value as the services read it: YAML's whole numbers come as floats, and 1e+06 is no number of bytes. */}}
-{{- define "notification-api.text" -}}
+{{- define "notification-api.envValue" -}}
 {{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ printf "%.0f" . }}{{ else }}{{ . }}{{ end -}}
 {{- end }}
 
@@ -11,24 +11,24 @@
 {{- $settings := dict "SERVICE_NAME" $values.serviceName "STAGE_NAME" $values.stageName "PORT" "8080" "OPS_PORT" "9090" -}}
 {{- with $values.logLevel }}{{ $_ := set $settings "LOG_LEVEL" . }}{{ end -}}
 {{- if eq $component "processor" -}}
-{{- $_ := set $settings "SHUTDOWN_GRACE_SECONDS" (include "notification-api.text" $values.shutdown.processorGraceSeconds) -}}
+{{- $_ := set $settings "SHUTDOWN_GRACE_SECONDS" (include "notification-api.envValue" $values.shutdown.processorGraceSeconds) -}}
 {{- else -}}
-{{- $_ := set $settings "SHUTDOWN_GRACE_SECONDS" (include "notification-api.text" $values.shutdown.graceSeconds) -}}
-{{- $_ := set $settings "SHUTDOWN_DELAY_SECONDS" (include "notification-api.text" $values.shutdown.delaySeconds) -}}
+{{- $_ := set $settings "SHUTDOWN_GRACE_SECONDS" (include "notification-api.envValue" $values.shutdown.graceSeconds) -}}
+{{- $_ := set $settings "SHUTDOWN_DELAY_SECONDS" (include "notification-api.envValue" $values.shutdown.delaySeconds) -}}
 {{- $_ := set $settings "ALLOWED_ORIGINS" (join "," $values.allowedOrigins) -}}
 {{- end -}}
 {{- if ne $component "ingest" -}}
-{{- $_ := set $settings "MOMENTO_API_KEY_PARAM_NAME" (include "notification-api.parameter" $root) -}}
+{{- $_ := set $settings "MOMENTO_API_KEY_PARAM_NAME" (include "notification-api.apiKeyParameter" $root) -}}
 {{- with $values.momento.endpoint }}{{ $_ := set $settings "MOMENTO_ENDPOINT" . }}{{ end -}}
 {{- end -}}
 {{- if eq $component "token" -}}
 {{- /* Replicas share Momento's quota. The one that a rollout adds does not count: what Momento refuses meanwhile waits
 for another turn. Where an autoscaler decides, its maximum counts. */}}
-{{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.text" (max 1 (int ($values.token.maxReplicas | default $values.token.replicas)))) -}}
+{{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.envValue" (max 1 (int ($values.token.maxReplicas | default $values.token.replicas)))) -}}
 {{- with $values.momento.webEndpoint }}{{ $_ := set $settings "MOMENTO_WEB_ENDPOINT" . }}{{ end -}}
 {{- end -}}
 {{- with $values.tracing.otlpEndpoint }}{{ $_ := set $settings "OTEL_EXPORTER_OTLP_ENDPOINT" . }}{{ end -}}
-{{- range $name, $value := (index $values $component).settings }}{{ $_ := set $settings $name (include "notification-api.text" $value) }}{{ end -}}
+{{- range $name, $value := (index $values $component).settings }}{{ $_ := set $settings $name (include "notification-api.envValue" $value) }}{{ end -}}
 {{- range $name := keys $settings | sortAlpha }}
 {{ $name }}: {{ index $settings $name | quote }}
 {{- end }}
@@ -36,7 +36,7 @@ for another turn. Where an autoscaler decides, its maximum counts. */}}
 
 {{/* The SDK's own settings. The emulator's key pair is public; a real one comes as a file, by IRSA or Pod Identity. */}}
 {{- define "notification-api.awsEnv" -}}
-{{- include "notification-api.outputsEnv" (list . "AWS_DEFAULT_REGION") }}
+{{- include "notification-api.resourceEnv" (list . "AWS_DEFAULT_REGION") }}
 {{- with .Values.aws.endpointUrl }}
 - name: AWS_ENDPOINT_URL
   value: {{ . | quote }}

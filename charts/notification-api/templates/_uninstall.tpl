@@ -9,7 +9,7 @@ What an uninstall does to the stage's data, for NOTES.txt.
 {{- end }}
 
 {{/* Lines: what the operator made or adopted, by name. */}}
-{{- define "notification-api.ownData" -}}
+{{- define "notification-api.createdResources" -}}
 {{- $stem := printf "%s-%s" .Values.serviceName .Values.stageName -}}
 {{- if not .Values.queue.url }}
     SQS queues {{ $stem }}-tasks and {{ $stem }}-dlq, with the messages in them
@@ -25,7 +25,7 @@ What an uninstall does to the stage's data, for NOTES.txt.
 {{- end }}
 
 {{/* Lines: what is given, by name. */}}
-{{- define "notification-api.givenData" -}}
+{{- define "notification-api.existingResources" -}}
 {{- if .Values.queue.url }}
     SQS queues {{ .Values.queue.url }} and {{ .Values.queue.deadLetterUrl }}
 {{- end }}
@@ -39,7 +39,7 @@ What an uninstall does to the stage's data, for NOTES.txt.
 
 {{- define "notification-api.uninstallNotes" -}}
 {{- $policy := include "notification-api.deletionPolicy" . -}}
-{{- $own := ternary (include "notification-api.ownData" .) "" (eq (include "notification-api.operated" .) "true") -}}
+{{- $own := ternary (include "notification-api.createdResources" .) "" (eq (include "notification-api.managedByOperator" .) "true") -}}
 {{- $why := ternary "as set" (ternary "the default, because stageName looks like production" "the default" (eq $policy "Retain")) (not (empty .Values.deletionPolicy)) -}}
 What `helm uninstall {{ .Release.Name }} -n {{ .Release.Namespace }}` does to the stage's data:
 {{- if not $own }}
@@ -51,7 +51,7 @@ What `helm uninstall {{ .Release.Name }} -n {{ .Release.Namespace }}` does to th
   It keeps (deletionPolicy Retain, {{ $why }}):
 {{- $own }}
 {{- end }}
-{{- with include "notification-api.givenData" . }}
+{{- with include "notification-api.existingResources" . }}
   It keeps, because it is given:
 {{- . }}
 {{- end }}

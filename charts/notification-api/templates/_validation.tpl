@@ -2,13 +2,13 @@
 What the schema cannot say in a sentence. Every mistake is found in one go, each with what to do about it.
 */}}
 {{- define "notification-api.validate" -}}
-{{- $problems := concat (include "notification-api.namesProblems" . | fromJsonArray) (include "notification-api.partsProblems" . | fromJsonArray) (include "notification-api.entryProblems" . | fromJsonArray) (include "notification-api.timeProblems" . | fromJsonArray) (include "notification-api.addressProblems" . | fromJsonArray) (include "notification-api.settingProblems" . | fromJsonArray) -}}
+{{- $problems := concat (include "notification-api.validate.names" . | fromJsonArray) (include "notification-api.validate.resources" . | fromJsonArray) (include "notification-api.validate.ingress" . | fromJsonArray) (include "notification-api.validate.shutdown" . | fromJsonArray) (include "notification-api.validate.addresses" . | fromJsonArray) (include "notification-api.validate.settings" . | fromJsonArray) -}}
 {{- if $problems -}}
 {{- fail (printf "\n\nThe values of this stage cannot be used:\n  * %s\n" (join "\n  * " $problems)) -}}
 {{- end -}}
 {{- end }}
 
-{{- define "notification-api.namesProblems" -}}
+{{- define "notification-api.validate.names" -}}
 {{- $problems := list -}}
 {{- $name := "^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$" -}}
 {{- if not .Values.stageName -}}
@@ -39,7 +39,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end }}
 
 {{/* The parts: each one given, and given as what it is. */}}
-{{- define "notification-api.partsProblems" -}}
+{{- define "notification-api.validate.resources" -}}
 {{- $values := .Values -}}
 {{- $problems := list -}}
 {{- $parts := list
@@ -103,7 +103,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end }}
 
 {{/* The way in, and who is who. */}}
-{{- define "notification-api.entryProblems" -}}
+{{- define "notification-api.validate.ingress" -}}
 {{- $values := .Values -}}
 {{- $problems := list -}}
 {{- range $what := list "ingress" "httpRoute" -}}
@@ -133,7 +133,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- range $component := list "token" "ingest" "processor" -}}
 {{- $account := (index $values $component).serviceAccount -}}
 {{- if $account.create -}}
-{{- $name := include "notification-api.serviceAccount" (list $ $component) -}}
+{{- $name := include "notification-api.serviceAccountName" (list $ $component) -}}
 {{- with get $accounts $name -}}
 {{- $problems = append $problems (printf "%s.serviceAccount and %s.serviceAccount would both create %q: leave their names out, or set create=false in one of them" . $component $name) -}}
 {{- end -}}
@@ -161,7 +161,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end }}
 
 {{/* A drain must end before the pod is killed, and the processor's must outlast its long poll (20 s, and 5 s for what it cancels). */}}
-{{- define "notification-api.timeProblems" -}}
+{{- define "notification-api.validate.shutdown" -}}
 {{- $problems := list -}}
 {{- $poll := int (index .Values.processor.settings "RECEIVE_WAIT_SECONDS" | default 20) -}}
 {{- if le (int .Values.shutdown.processorGraceSeconds) (add $poll 5) -}}
@@ -171,21 +171,21 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end }}
 
 {{/* "true" where a URL has a host, and behind it nothing or a port from 1 to 65535. */}}
-{{- define "notification-api.isPortValid" -}}
+{{- define "notification-api.hasValidPort" -}}
 {{- $authority := regexFind "^https?://[^/]*" . -}}
 {{- $port := include "notification-api.urlPort" . | int -}}
 {{- and (regexMatch "^https?://(\\[[0-9A-Fa-f:.]+\\]|[^][:]+)(:[0-9]{1,5})?$" $authority) (ge $port 1) (le $port 65535) -}}
 {{- end }}
 
 {{/* What is reached, and what is pulled. */}}
-{{- define "notification-api.addressProblems" -}}
+{{- define "notification-api.validate.addresses" -}}
 {{- $values := .Values -}}
 {{- $problems := list -}}
 {{- $url := "^https?://[^/?#@ ]+(/[^?# ]*)?$" -}}
 {{- range $name, $given := dict "tracing.otlpEndpoint" $values.tracing.otlpEndpoint "aws.endpointUrl" $values.aws.endpointUrl "momento.webEndpoint" $values.momento.webEndpoint -}}
 {{- if and $given (not (regexMatch $url $given)) -}}
 {{- $problems = append $problems (printf "%s %q is not a URL: it begins with http:// or https://, such as http://otel-collector.monitoring:4317" $name $given) -}}
-{{- else if and $given (ne (include "notification-api.isPortValid" $given) "true") -}}
+{{- else if and $given (ne (include "notification-api.hasValidPort" $given) "true") -}}
 {{- $problems = append $problems (printf "%s %q needs a host, and a port from 1 to 65535 where it names one, such as http://otel-collector.monitoring:4317" $name $given) -}}
 {{- end -}}
 {{- end -}}
@@ -194,7 +194,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems (printf "momento.endpoint %q is a URL: give the bare host name, %s (http://host:port is for an emulator)" $momento (trimPrefix "https://" $momento)) -}}
 {{- else if and $momento (not (regexMatch "^([A-Za-z0-9.-]+|http://[^/?#@: ]+:[0-9]+)$" $momento)) -}}
 {{- $problems = append $problems (printf "momento.endpoint %q is neither a bare host name, such as cell-1-us-east-1-1.prod.a.momentohq.com, nor http://host:port (for an emulator)" $momento) -}}
-{{- else if and (hasPrefix "http://" $momento) (ne (include "notification-api.isPortValid" $momento) "true") -}}
+{{- else if and (hasPrefix "http://" $momento) (ne (include "notification-api.hasValidPort" $momento) "true") -}}
 {{- $problems = append $problems (printf "momento.endpoint %q has a port that is not from 1 to 65535" $momento) -}}
 {{- end -}}
 {{- range $rule := $values.networkPolicy.egress -}}
@@ -217,15 +217,15 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- end }}
 
 {{/* The services' own settings. Their names are the schema's matter. */}}
-{{- define "notification-api.settingProblems" -}}
+{{- define "notification-api.validate.settings" -}}
 {{- $problems := list -}}
 {{- $bounds := .Files.Get "settings.yaml" | fromYaml -}}
 {{- range $component := list "token" "ingest" "processor" -}}
 {{- range $name, $given := (index $.Values $component).settings -}}
-{{- $value := include "notification-api.text" $given -}}
+{{- $value := include "notification-api.envValue" $given -}}
 {{- with index $bounds $name -}}
 {{- $kind := ternary "a whole number" "a number" (hasKey . "whole") -}}
-{{- $wanted := printf "%s%s%s" $kind (ternary (printf " above %v" .above) (printf " of at least %s" (include "notification-api.text" (default 0 .min))) (hasKey . "above")) (ternary (printf ", at most %s" (include "notification-api.text" .max)) "" (hasKey . "max")) -}}
+{{- $wanted := printf "%s%s%s" $kind (ternary (printf " above %v" .above) (printf " of at least %s" (include "notification-api.envValue" (default 0 .min))) (hasKey . "above")) (ternary (printf ", at most %s" (include "notification-api.envValue" .max)) "" (hasKey . "max")) -}}
 {{- $number := float64 $value -}}
 {{- if or (not (regexMatch (ternary "^-?[0-9]+$" "^-?[0-9]+([.][0-9]+)?$" (hasKey . "whole")) $value)) (and (hasKey . "min") (lt $number (float64 .min))) (and (hasKey . "above") (le $number (float64 .above))) (and (hasKey . "max") (gt $number (float64 .max))) -}}
 {{- $problems = append $problems (printf "%s.settings.%s is %q: it must be %s" $component $name $value $wanted) -}}

@@ -1,5 +1,5 @@
 {{/* Names of stages and of the service, by the rule of charts/notification-api. */}}
-{{- define "local.validate" -}}
+{{- define "notification-local.validate" -}}
 {{- $problems := list -}}
 {{- $name := "^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?$" -}}
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" .Release.Name) -}}

@@ -1,5 +1,5 @@
 {{/* What the schema cannot say in a sentence. */}}
-{{- define "operator.validate" -}}
+{{- define "notification-operator.validate" -}}
 {{- $aws := .Values.aws -}}
 {{- if and $aws.emulated (not $aws.endpointUrl) -}}
 {{- fail "\n\naws.emulated is set without aws.endpointUrl: say where the emulator is, such as http://local-emulators.stages.svc:4566\n" -}}

@@ -4,16 +4,16 @@ come from: from the values where everything is given, else from the ConfigMap <r
 */}}
 
 {{/* "true" where something is not given, so that the operator makes it and tells the pods its name. */}}
-{{- define "notification-api.made" -}}
+{{- define "notification-api.createsResources" -}}
 {{- if not (and .Values.queue.url .Values.userPool.clientId .Values.momento.cacheName) }}true{{ end -}}
 {{- end }}
 
 {{/* "true" where the operator looks after this stage: it is there, and there is something to make or to scale. */}}
-{{- define "notification-api.operated" -}}
-{{- if and (.Capabilities.APIVersions.Has "notification-api.io/v1alpha1/Stage") (or (include "notification-api.made" .) (eq .Values.scaling.engine "operator")) }}true{{ end -}}
+{{- define "notification-api.managedByOperator" -}}
+{{- if and (.Capabilities.APIVersions.Has "notification-api.io/v1alpha1/Stage") (or (include "notification-api.createsResources" .) (eq .Values.scaling.engine "operator")) }}true{{ end -}}
 {{- end }}
 
-{{- define "notification-api.outputs" -}}
+{{- define "notification-api.resourceSettings" -}}
 {{- $issuer := printf "https://cognito-idp.%s.amazonaws.com/%s" (regexFind "^[^_]+" .Values.userPool.id) .Values.userPool.id -}}
 TASK_QUEUE_URL: {{ .Values.queue.url | quote }}
 DEAD_LETTER_QUEUE_URL: {{ .Values.queue.deadLetterUrl | quote }}
@@ -27,14 +27,14 @@ AWS_DEFAULT_REGION: {{ include "notification-api.region" . | quote }}
 {{- end }}
 
 {{/* (list $ "TASK_QUEUE_URL" …): those outputs as a container's environment. */}}
-{{- define "notification-api.outputsEnv" -}}
+{{- define "notification-api.resourceEnv" -}}
 {{- $root := first . -}}
-{{- $outputs := include "notification-api.outputs" $root | fromYaml -}}
+{{- $outputs := include "notification-api.resourceSettings" $root | fromYaml -}}
 {{- range rest . }}
 - name: {{ . }}
-  {{- if and (include "notification-api.made" $root) (not (and (eq . "AWS_DEFAULT_REGION") $root.Values.aws.region)) }}
+  {{- if and (include "notification-api.createsResources" $root) (not (and (eq . "AWS_DEFAULT_REGION") $root.Values.aws.region)) }}
   valueFrom:
-    configMapKeyRef: {name: {{ include "notification-api.name" (list $root "outputs") }}, key: {{ . }}}
+    configMapKeyRef: {name: {{ include "notification-api.fullname" (list $root "outputs") }}, key: {{ . }}}
   {{- else }}
   value: {{ index $outputs . | quote }}
   {{- end }}

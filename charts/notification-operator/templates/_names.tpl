@@ -1,4 +1,4 @@
-{{- define "operator.name" -}}
+{{- define "notification-operator.fullname" -}}
 {{ .Release.Name }}
 {{- end }}
 
@@ -6,17 +6,17 @@
 For what has no namespace, or one of somebody else's: releases of two namespaces stay apart. No namespace and no release
 has a colon in its name, while `a-b` and `c` would be `a` and `b-c` with a hyphen between.
 */}}
-{{- define "operator.clusterWide" -}}
+{{- define "notification-operator.clusterScopedName" -}}
 {{ .Release.Namespace }}:{{ .Release.Name }}
 {{- end }}
 
-{{- define "operator.selector" -}}
+{{- define "notification-operator.selectorLabels" -}}
 app.kubernetes.io/name: notification-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "operator.labels" -}}
-{{ include "operator.selector" . }}
+{{- define "notification-operator.labels" -}}
+{{ include "notification-operator.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: notification-api
 app.kubernetes.io/managed-by: {{ .Release.Service }}
@@ -24,32 +24,32 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
 {{/* What runs before an uninstall. Its pods are not the operator's: neither Deployment nor PodMonitor selects them. */}}
-{{- define "operator.uninstallCheck" -}}
-{{- $name := include "operator.name" . -}}
+{{- define "notification-operator.uninstallCheck.fullname" -}}
+{{- $name := include "notification-operator.fullname" . -}}
 {{- /* Kubernetes takes 63 characters in a Job's name, and a release has up to 53. */ -}}
 {{- if gt (len $name) 47 }}{{ $name = printf "%s-%s" (trunc 38 $name) (sha256sum $name | trunc 8) }}{{ end -}}
 {{ $name }}-uninstall-check
 {{- end }}
 
-{{- define "operator.uninstallCheckSelector" -}}
+{{- define "notification-operator.uninstallCheck.selectorLabels" -}}
 app.kubernetes.io/name: notification-operator-uninstall-check
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- define "operator.uninstallCheckLabels" -}}
-{{ include "operator.uninstallCheckSelector" . }}
+{{- define "notification-operator.uninstallCheck.labels" -}}
+{{ include "notification-operator.uninstallCheck.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/part-of: notification-api
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 
-{{- define "operator.image" -}}
+{{- define "notification-operator.image" -}}
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
 {{/* Said by hand, or the uid of kube-system, which is as good as a cluster's own and the same after a reinstallation. */}}
-{{- define "operator.clusterName" -}}
+{{- define "notification-operator.clusterName" -}}
 {{- $system := lookup "v1" "Namespace" "" "kube-system" | default dict -}}
 {{- $uid := dig "metadata" "uid" "" $system -}}
 {{- if .Values.clusterName }}{{ .Values.clusterName }}{{ else if $uid }}{{ $uid }}{{ else -}}
@@ -61,7 +61,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 Needed everywhere, whatever is watched: a namespace on its way out loses its Roles first, and a Stage in it still has to
 be let go of, once its processors are seen to be gone. All of it is reading, and what is the operator's own.
 */}}
-{{- define "operator.rulesEverywhere" -}}
+{{- define "notification-operator.clusterRules" -}}
 - apiGroups: [notification-api.io]
   resources: [stages]
   verbs: [get, list, watch, patch] # patch: its own finalizer
@@ -77,7 +77,7 @@ be let go of, once its processors are seen to be gone. All of it is reading, and
 {{- end }}
 
 {{/* Needed where stages live; with a list of namespaces, in those alone. */}}
-{{- define "operator.rules" -}}
+{{- define "notification-operator.stageRules" -}}
 - apiGroups: [""]
   resources: [configmaps] # <release>-outputs; list: whether those of the release exist
   verbs: [get, list, create, patch]
@@ -99,7 +99,7 @@ be let go of, once its processors are seen to be gone. All of it is reading, and
 {{- end }}
 
 {{/* The port of an emulator's URL as a number: the one that it names, else that of its scheme. (list NAME URL) */}}
-{{- define "operator.urlPort" -}}
+{{- define "notification-operator.urlPort" -}}
 {{- $url := last . -}}
 {{- $authority := regexFind "^https?://[^/]*" $url -}}
 {{- $port := regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https://" $url)) | int -}}
@@ -110,9 +110,9 @@ be let go of, once its processors are seen to be gone. All of it is reading, and
 {{- end }}
 
 {{/* The ports of notification-local that the operator uses, as a JSON array of numbers. */}}
-{{- define "operator.emulatorPorts" -}}
+{{- define "notification-operator.emulatorPorts" -}}
 {{- $ports := list -}}
-{{- if .Values.aws.emulated }}{{ $ports = append $ports (include "operator.urlPort" (list "aws.endpointUrl" .Values.aws.endpointUrl) | int) }}{{ end -}}
-{{- if hasPrefix "http://" (.Values.momento.endpoint | default "") }}{{ $ports = append $ports (include "operator.urlPort" (list "momento.endpoint" .Values.momento.endpoint) | int) }}{{ end -}}
+{{- if .Values.aws.emulated }}{{ $ports = append $ports (include "notification-operator.urlPort" (list "aws.endpointUrl" .Values.aws.endpointUrl) | int) }}{{ end -}}
+{{- if hasPrefix "http://" (.Values.momento.endpoint | default "") }}{{ $ports = append $ports (include "notification-operator.urlPort" (list "momento.endpoint" .Values.momento.endpoint) | int) }}{{ end -}}
 {{- $ports | uniq | toJson -}}
 {{- end }}
