@@ -1,9 +1,9 @@
-{{/* A value as the services read it: YAML's whole numbers come as floats, and 1e+06 is no number of bytes. */}}
+{{/* A value as text. Helm reads whole numbers as floats and would print 1e+06, which the services refuse. */}}
 {{- define "notification-api.envValue" -}}
 {{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ printf "%.0f" . }}{{ else }}{{ . }}{{ end -}}
 {{- end }}
 
-{{/* (list $ "token"): the environment of a service, all of it known when the chart is rendered. */}}
+{{/* (list $ "token"): the environment of a service, as far as it is known when the chart is rendered. */}}
 {{- define "notification-api.settings" -}}
 {{- $root := index . 0 -}}
 {{- $component := index . 1 -}}
@@ -22,8 +22,8 @@
 {{- with $values.momento.endpoint }}{{ $_ := set $settings "MOMENTO_ENDPOINT" . }}{{ end -}}
 {{- end -}}
 {{- if eq $component "token" -}}
-{{- /* Replicas share Momento's quota. The one that a rollout adds does not count: what Momento refuses meanwhile waits
-for another turn. Where an autoscaler decides, its maximum counts. */}}
+{{- /* Replicas share Momento's vending quota; with an autoscaler its maximum counts. The extra replica of a rollout does
+not: what Momento refuses in that time is tried again. */}}
 {{- $_ := set $settings "VENDING_REPLICAS" (include "notification-api.envValue" (max 1 (int ($values.token.maxReplicas | default $values.token.replicas)))) -}}
 {{- with $values.momento.webEndpoint }}{{ $_ := set $settings "MOMENTO_WEB_ENDPOINT" . }}{{ end -}}
 {{- end -}}
@@ -34,36 +34,8 @@ for another turn. Where an autoscaler decides, its maximum counts. */}}
 {{- end }}
 {{- end }}
 
-{{/* The SDK's own settings. The emulator's key pair is public; a real one comes as a file, by IRSA or Pod Identity. */}}
+{{/* The AWS SDK's settings. */}}
 {{- define "notification-api.awsEnv" -}}
 {{- include "notification-api.resourceEnv" (list . "AWS_DEFAULT_REGION") }}
-{{- with .Values.aws.endpointUrl }}
-- name: AWS_ENDPOINT_URL
-  value: {{ . | quote }}
-{{- end }}
-{{- if .Values.aws.emulated }}
-- name: AWS_ACCESS_KEY_ID
-  value: local
-- name: AWS_SECRET_ACCESS_KEY
-  value: local
-- name: AWS_EC2_METADATA_DISABLED
-  value: "true"
-{{- else if .Values.aws.credentialsSecret }}
-- name: AWS_SHARED_CREDENTIALS_FILE
-  value: /var/run/secrets/aws/credentials
-{{- end }}
-{{- end }}
-
-{{/* The port of a URL that was validated: the one that it names, else that of its scheme. */}}
-{{- define "notification-api.urlPort" -}}
-{{- $authority := regexFind "^https?://[^/]+" . -}}
-{{- regexFind ":[0-9]+$" $authority | trimPrefix ":" | default (ternary "443" "80" (hasPrefix "https://" .)) -}}
-{{- end }}
-
-{{/* The ports of notification-local that the stage uses, as a JSON array of numbers. */}}
-{{- define "notification-api.emulatorPorts" -}}
-{{- $ports := list -}}
-{{- if .Values.aws.emulated }}{{ $ports = append $ports (include "notification-api.urlPort" .Values.aws.endpointUrl | int) }}{{ end -}}
-{{- if hasPrefix "http://" (.Values.momento.endpoint | default "") }}{{ $ports = append $ports (include "notification-api.urlPort" .Values.momento.endpoint | int) }}{{ end -}}
-{{- $ports | uniq | toJson -}}
+{{- include "notification-common.awsEnv" . }}
 {{- end }}

@@ -1,4 +1,13 @@
 {{/*
+Every template begins with this: it restores the defaults of values that are null (defaults.json is written by
+`make chart-files` from values.yaml) and refuses values that cannot be used, whichever template Helm renders first.
+*/}}
+{{- define "notification-api.prepare" -}}
+{{- include "notification-common.applyDefaults" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}
+{{- include "notification-api.validate" . -}}
+{{- end }}
+
+{{/*
 What the schema cannot say in a sentence. Every mistake is found in one go, each with what to do about it.
 */}}
 {{- define "notification-api.validate" -}}
@@ -170,13 +179,6 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems | toJson -}}
 {{- end }}
 
-{{/* "true" where a URL has a host, and behind it nothing or a port from 1 to 65535. */}}
-{{- define "notification-api.hasValidPort" -}}
-{{- $authority := regexFind "^https?://[^/]*" . -}}
-{{- $port := include "notification-api.urlPort" . | int -}}
-{{- and (regexMatch "^https?://(\\[[0-9A-Fa-f:.]+\\]|[^][:]+)(:[0-9]{1,5})?$" $authority) (ge $port 1) (le $port 65535) -}}
-{{- end }}
-
 {{/* What is reached, and what is pulled. */}}
 {{- define "notification-api.validate.addresses" -}}
 {{- $values := .Values -}}
@@ -185,7 +187,7 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- range $name, $given := dict "tracing.otlpEndpoint" $values.tracing.otlpEndpoint "aws.endpointUrl" $values.aws.endpointUrl "momento.webEndpoint" $values.momento.webEndpoint -}}
 {{- if and $given (not (regexMatch $url $given)) -}}
 {{- $problems = append $problems (printf "%s %q is not a URL: it begins with http:// or https://, such as http://otel-collector.monitoring:4317" $name $given) -}}
-{{- else if and $given (ne (include "notification-api.hasValidPort" $given) "true") -}}
+{{- else if and $given (ne (include "notification-common.hasValidPort" $given) "true") -}}
 {{- $problems = append $problems (printf "%s %q needs a host, and a port from 1 to 65535 where it names one, such as http://otel-collector.monitoring:4317" $name $given) -}}
 {{- end -}}
 {{- end -}}
@@ -194,16 +196,10 @@ What the schema cannot say in a sentence. Every mistake is found in one go, each
 {{- $problems = append $problems (printf "momento.endpoint %q is a URL: give the bare host name, %s (http://host:port is for an emulator)" $momento (trimPrefix "https://" $momento)) -}}
 {{- else if and $momento (not (regexMatch "^([A-Za-z0-9.-]+|http://[^/?#@: ]+:[0-9]+)$" $momento)) -}}
 {{- $problems = append $problems (printf "momento.endpoint %q is neither a bare host name, such as cell-1-us-east-1-1.prod.a.momentohq.com, nor http://host:port (for an emulator)" $momento) -}}
-{{- else if and (hasPrefix "http://" $momento) (ne (include "notification-api.hasValidPort" $momento) "true") -}}
+{{- else if and (hasPrefix "http://" $momento) (ne (include "notification-common.hasValidPort" $momento) "true") -}}
 {{- $problems = append $problems (printf "momento.endpoint %q has a port that is not from 1 to 65535" $momento) -}}
 {{- end -}}
-{{- range $rule := $values.networkPolicy.egress -}}
-{{- range $each := $rule.ports -}}
-{{- if kindIs "string" $each.port -}}
-{{- $problems = append $problems (printf "networkPolicy.egress has the port %q: give its number, since not every network plugin finds a port by its name" $each.port) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
+{{- $problems = concat $problems (include "notification-common.validate.egress" . | fromJsonArray) -}}
 {{- $image := $values.image.repository -}}
 {{- if contains "://" $image -}}
 {{- $problems = append $problems (printf "image.repository %q is a URL: give the image's name, %s" $image (regexReplaceAll "^.*://" $image "")) -}}

@@ -15,14 +15,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{- define "notification-local.labels" -}}
 {{ include "notification-local.selectorLabels" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: notification-api
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
-{{- end }}
-
-{{- define "notification-local.image" -}}
-{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{ include "notification-common.labels" . }}
 {{- end }}
 
 {{/* As environment for anything that calls the emulated AWS from this pod. The key pair is the emulator's only
@@ -62,12 +55,6 @@ one, and it is no secret: only pods and port-forwards reach the emulators, and t
 
 {{- define "notification-local.awsPort" -}}
 {{ sub (int .Values.portBase) 3514 }}
-{{- end }}
-
-{{- define "notification-local.containerSecurityContext" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities: {drop: [ALL]}
 {{- end }}
 
 {{/*

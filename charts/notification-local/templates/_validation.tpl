@@ -1,3 +1,12 @@
+{{/*
+Every template begins with this: it restores the defaults of values that are null (defaults.json is written by
+`make chart-files` from values.yaml) and refuses values that cannot be used, whichever template Helm renders first.
+*/}}
+{{- define "notification-local.prepare" -}}
+{{- include "notification-common.applyDefaults" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}
+{{- include "notification-local.validate" . -}}
+{{- end }}
+
 {{/* Names of stages and of the service, by the rule of charts/notification-api. */}}
 {{- define "notification-local.validate" -}}
 {{- $problems := list -}}
