@@ -260,8 +260,8 @@ def test_the_definition_itself_refuses_what_cannot_be(world: OperatorWorld, spec
     [
         ({"stageName": "other"}, "never changes"),
         ({"serviceName": "other"}, "never changes"),
-        ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/c"}}, "either given or made"),
-        ({"momento": {"cacheName": "other"}}, "either given or made"),
+        ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/c"}}, "either existing or created"),
+        ({"momento": {"cacheName": "other"}}, "either existing or created"),
     ],
 )
 def test_what_names_a_stage_never_changes(world: OperatorWorld, change: dict[str, object], said: str) -> None:

@@ -1,9 +1,9 @@
-{{/* The name of everything here. No other chart of this project ends a name so: nothing collides in a namespace. */}}
+{{/* Name of every object. No other chart of this project uses the suffix, so names in a namespace do not collide. */}}
 {{- define "notification-local.fullname" -}}
 {{ .Release.Name }}-emulators
 {{- end }}
 
-{{/* How pods find it; by its full name, since the stages may live in other namespaces. */}}
+{{/* Host name for pods, with the namespace, since stages may be in other namespaces. */}}
 {{- define "notification-local.host" -}}
 {{ include "notification-local.fullname" . }}.{{ .Release.Namespace }}.svc
 {{- end }}
@@ -18,8 +18,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ include "notification-common.labels" . }}
 {{- end }}
 
-{{/* As environment for anything that calls the emulated AWS from this pod. The key pair is the emulator's only
-one, and it is no secret: only pods and port-forwards reach the emulators, and they serve no foreign web pages. */}}
+{{/* Environment of containers that call the emulated AWS in this pod. The emulator has this one key pair, which is public:
+only pods and port-forwards reach the emulators, and they refuse requests of other web sites. */}}
 {{- define "notification-local.awsEnv" -}}
 - {name: AWS_ENDPOINT_URL, value: "http://127.0.0.1:{{ include "notification-local.awsPort" . }}"}
 - {name: AWS_DEFAULT_REGION, value: {{ .Values.region | quote }}}
@@ -29,7 +29,7 @@ one, and it is no secret: only pods and port-forwards reach the emulators, and t
 - {name: AWS_EC2_METADATA_DISABLED, value: "true"}
 {{- end }}
 
-{{/* What bootstrap and page both tell: addresses for pods, and for a browser behind port-forwards. */}}
+{{/* Addresses that bootstrap and the application hand out: for pods, and for a browser behind port-forwards. */}}
 {{- define "notification-local.addressEnv" -}}
 - {name: SERVICE_NAME, value: {{ .Values.serviceName | quote }}}
 - {name: STAGE_AWS_URL, value: "http://{{ include "notification-local.host" . }}:{{ include "notification-local.awsPort" . }}"}
@@ -38,13 +38,13 @@ one, and it is no secret: only pods and port-forwards reach the emulators, and t
 - {name: STAGE_ORIGINS, value: {{ include "notification-local.origins" . | quote }}}
 {{- end }}
 
-{{/* The pages that may use the stages: their own, behind a port-forward, and those that the values name. */}}
+{{/* Origins that may call the stages: the application behind a port-forward, and allowedOrigins. */}}
 {{- define "notification-local.origins" -}}
 {{- $own := list (printf "http://localhost:%v" .Values.portBase) (printf "http://127.0.0.1:%v" .Values.portBase) -}}
 {{ concat $own (.Values.allowedOrigins | default list) | uniq | join "," }}
 {{- end }}
 
-{{/* Which requests of web browsers are served (local/web_access.py): of these pages, and by these names. */}}
+{{/* Origins and host names of browser requests that the emulators serve (local/web_access.py). */}}
 {{- define "notification-local.webAccessEnv" -}}
 {{- $name := include "notification-local.fullname" . -}}
 {{- $inNamespace := printf "%s.%s" $name .Release.Namespace -}}
@@ -58,8 +58,8 @@ one, and it is no secret: only pods and port-forwards reach the emulators, and t
 {{- end }}
 
 {{/*
-A stage's name for its container and its release, whose Services need a DNS label that begins with a letter; 53 characters
-at most, and different for each.
+A stage's name as part of the names of its container and its release: a DNS label that begins with a letter, at most 53
+characters long, and different for each stage.
 */}}
 {{- define "notification-local.slug" -}}
 {{- if and (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" .) (le (len .) 53) -}}
@@ -69,10 +69,10 @@ at most, and different for each.
 {{- end -}}
 {{- end }}
 
-{{/* Emulators do not belong where people rely on what is stored. */}}
+{{/* Emulators lose their data, so they are refused in a production namespace. */}}
 {{- define "notification-local.validate.namespace" -}}
 {{- $namespace := lookup "v1" "Namespace" "" .Release.Namespace -}}
 {{- if eq (dig "metadata" "labels" "stage" "" ($namespace | default dict)) "prod" -}}
-{{- fail (printf "\n\nThe namespace %s is labelled stage=prod: emulators, which forget everything, are not installed there. Use another namespace." .Release.Namespace) -}}
+{{- fail (printf "\n\nThe namespace %s is labelled stage=prod: emulators, which lose their data, cannot be installed there. Use another namespace." .Release.Namespace) -}}
 {{- end -}}
 {{- end }}

@@ -1,6 +1,6 @@
 {{/*
 Every template begins with this: it restores the defaults of values that are null (defaults.json is written by
-`make chart-files` from values.yaml) and refuses values that cannot be used, whichever template Helm renders first.
+`make generate` from values.yaml) and refuses values that cannot be used, whichever template Helm renders first.
 */}}
 {{- define "notification-operator.prepare" -}}
 {{- include "notification-common.applyDefaults" (list .Values (.Files.Get "defaults.json" | fromJson)) -}}
