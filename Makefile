@@ -24,7 +24,7 @@ WORKERS ?= 3
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-page test-frontend test-browser test-chart \
-	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards chart-defaults image kind-up kind-down forward clean
+	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters generate image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -117,9 +117,10 @@ lint: $(READY) ## Formatting, lint, types and import contracts
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 
-fmt: $(READY) ## Format and fix what can be fixed
+fmt: $(READY) ## Format, fix what can be fixed, copy the charts' shared templates
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
+	@$(PY) -m k8s.chart_files
 
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
@@ -129,11 +130,10 @@ lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-dashboards: $(READY) ## Write the charts' Grafana dashboards anew from k8s/dashboards
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, docs/metrics.md
+	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
-
-chart-defaults: $(READY) ## Write the charts' defaults.json anew from their values.yaml
-	@$(PY) -m k8s.chart_defaults
+	@$(PY) -m k8s.metrics_page
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)
