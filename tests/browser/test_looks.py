@@ -16,7 +16,7 @@ from tests.support.browser_stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-AXE = ROOT / "frontend" / "node_modules" / "axe-core" / "axe.min.js"
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """A folder, where the pictures are wanted."""
 SIZES = {"phone": (360, 740), "desk": (1280, 800)}
