@@ -94,7 +94,7 @@ test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the i
 	@$(PYTEST) tests/cluster
 
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
-	@$(PY) -m benchmarks.smoke
+	@$(PY) -m benchmarks.local_stack
 
 bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)
 	@CHROMIUM=$(CHROMIUM) $(PY) -m benchmarks.page
@@ -103,8 +103,8 @@ dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters
 	@$(PY) -m services.processor.dead_letters $(ARGS)
 
 bench: $(READY) ## Measure intake and worker beside the plain way (ElasticMQ where Java and Maven are)
-	@$(PY) -m benchmarks.intake
-	@$(PY) -m benchmarks.worker
+	@$(PY) -m benchmarks.ingest
+	@$(PY) -m benchmarks.processor
 
 lint: $(READY) ## Formatting, lint, types and import contracts
 	@$(VENV)/bin/ruff format --check .

@@ -20,15 +20,15 @@ from momento.config import Configurations
 
 from k8s.operator.resources.clients import open_clients
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.stage import make_stage
 from local.aws.guard import HEALTH_PATH
 from local.outputs import Outputs
 from local.supervisor.probe import until_ready
 from services.common.errors import PermanentError, Transient
-from services.common.momento_key import credential_provider
+from services.common.momento.api_key import credential_provider
 
 CLUSTER = "laptop"
 DEADLINE_SECONDS = 25.0

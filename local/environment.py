@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from local.aws.guard import MAILS_PATH
+from local.aws.key_pair import KeyPair
 from local.errors import LocalError
-from local.key_pair import KeyPair
 from local.origins import allowed_origins
 from local.outputs import Outputs
 from local.ports import Ports

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from local.errors import LocalError
 from local.ports import Ports
 from local.web_access import LOOPBACK_NAMES
-from services.common.origin import as_browsers_send
+from services.common.web.origin import as_browsers_send
 
 
 class BadOriginsError(LocalError):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from local import environment
 from local.aws.guard import HEALTH_PATH
+from local.aws.key_pair import KeyPair
 from local.errors import LocalError
-from local.key_pair import KeyPair
 from local.origins import origins_from
 from local.outputs import Outputs
 from local.ports import Ports

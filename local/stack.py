@@ -13,9 +13,9 @@ from local.outputs import Outputs
 from local.plan import Plan
 from local.ports import Ports, ports_from
 from local.supervisor.console import Console, standard_console
-from local.supervisor.crew import crew
 from local.supervisor.lock import only_one
-from local.supervisor.taken import require_free
+from local.supervisor.port_check import require_free
+from local.supervisor.process_group import crew
 from local.supervisor.welcome import welcome
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

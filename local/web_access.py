@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from local.errors import LocalError
-from services.common.origin import as_browsers_send
+from services.common.web.origin import as_browsers_send
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _OWN_SITES = frozenset({"same-origin", "none"})

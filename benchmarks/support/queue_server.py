@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.support.elasticmq import ElasticMqUnavailable, elasticmq
-from tests.support.ministack import ministack
+from tests.support.processes.ministack import ministack
 
 REGION = "us-east-1"
 

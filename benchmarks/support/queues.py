@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from benchmarks.support.queue_server import QueueServer
-from services.common.aws import sqs_client
+from services.common.aws.clients import sqs_client
+from services.common.aws.task_queue import OutgoingMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
-from services.common.task_message import TaskMessage
-from services.common.task_queue import OutgoingMessage, TaskQueue
+from services.common.messages.task_message import TaskMessage
 
 USERS = [str(uuid.uuid5(uuid.NAMESPACE_DNS, f"user-{number}")) for number in range(64)]
 _SENDERS_AT_ONCE = 8

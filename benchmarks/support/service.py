@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.smoke.processes import cpu_seconds, memory
+from benchmarks.local_stack.processes import cpu_seconds, memory
 from benchmarks.support.child import Child, free_port, python, running, until_answering
 
 

@@ -23,7 +23,7 @@ def failing(dashboard: Dashboard) -> None:
         (
             "Given back",
             "Messages returned to the queue, by reason; `drain` is a rollout or a scale-in.",
-            {"{{reason}}": or_none(HERE.seldom("messages_returned_total", "reason"))},
+            {"{{reason}}": or_none(HERE.seldom("messages_requeued_total", "reason"))},
         ),
         (
             "Done twice, or nearly",
@@ -31,8 +31,8 @@ def failing(dashboard: Dashboard) -> None:
             {
                 "redelivered": HERE.seldom("messages_redelivered_total"),
                 "leases lost": HERE.seldom("leases_lost_total"),
-                "not deleted": HERE.seldom("ack_errors_total"),
-                "told again": HERE.seldom("tasks_repeated_total"),
+                "not deleted": HERE.seldom("acknowledge_errors_total"),
+                "told again": HERE.seldom("duplicate_deliveries_total"),
                 "published again": HERE.seldom("notifications_republished_total"),
             },
         ),
@@ -55,9 +55,9 @@ def failing(dashboard: Dashboard) -> None:
             "Guarantees weakened",
             "Times that the record or the shared tokens could not be used, and that a handler blocked its processor.",
             {
-                "record: {{operation}}": or_none(HERE.seldom("record_unavailable_total", "operation")),
+                "record: {{operation}}": or_none(HERE.seldom("history_unavailable_total", "operation")),
                 "shared tokens: {{operation}}": or_none(HERE.seldom("shared_tokens_unavailable_total", "operation")),
-                "loop blocked": HERE.seldom("loop_blocked_total"),
+                "loop blocked": HERE.seldom("event_loop_blocked_total"),
             },
         ),
     ):

@@ -5,8 +5,8 @@ from pathlib import Path
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from k8s.dashboards.across import across
 from k8s.dashboards.operator import operator
+from k8s.dashboards.overview import across
 from k8s.dashboards.stage import stage
 
 CHARTS = Path(__file__).resolve().parents[2] / "charts"

@@ -17,7 +17,7 @@ def operator() -> Dashboard:
         "notification-api: the operator",
         "Are the stages in order, is their scaling decided upon knowledge, and what does the operator itself do?",
         many=True,
-        among='notification_api_operator_taken_up_timestamp_seconds{stage!=""}',
+        among='notification_api_operator_stage_first_seen_timestamp_seconds{stage!=""}',
     )
     _stages(dashboard)
     _itself(dashboard)
@@ -26,15 +26,15 @@ def operator() -> Dashboard:
 
 def _stages(dashboard: Dashboard) -> None:
     figures = {
-        "Last pass": ("s", f"time() - {_largest('operator_last_pass_timestamp_seconds')}"),
-        "Looked after": ("s", f"time() - {_largest('operator_taken_up_timestamp_seconds')}"),
+        "Last pass": ("s", f"time() - {_largest('operator_last_reconcile_timestamp_seconds')}"),
+        "Looked after": ("s", f"time() - {_largest('operator_stage_first_seen_timestamp_seconds')}"),
         "Wait": ("s", _largest("operator_scaling_wait_seconds")),
         "Objective": ("s", _largest("operator_scaling_wait_objective_seconds")),
         "Messages waiting": ("short", _largest("operator_scaling_messages_visible")),
         "Processors ready": ("short", _largest("operator_scaling_replicas_ready")),
-        "Wanted": ("short", _largest("operator_scaling_replicas_decided")),
+        "Wanted": ("short", _largest("operator_scaling_replicas_desired")),
         "Dead letters": ("short", _largest("operator_dead_letters")),
-        "Held": ("bool", _largest("operator_scaling_held")),
+        "Held": ("bool", _largest("operator_scaling_blocked")),
     }
     dashboard.with_row(Row("Stages"))
     dashboard.with_panel(
@@ -45,7 +45,7 @@ def _stages(dashboard: Dashboard) -> None:
             "Processors wanted",
             "What the scaling policy decided.",
             "short",
-            _largest("operator_scaling_replicas_decided"),
+            _largest("operator_scaling_replicas_desired"),
         ),
         ("Messages waiting", "Visible on the queue.", "short", _largest("operator_scaling_messages_visible")),
         ("Arrivals", "Tasks accepted a second, as measured.", "ops", _largest("operator_scaling_arrivals_per_second")),
@@ -66,13 +66,13 @@ def _itself(dashboard: Dashboard) -> None:
             "Passes",
             "A second, by outcome; anything but `ok` is tried again with backoff.",
             "ops",
-            {"{{kind}} {{outcome}}": _rate("passes_total", "kind", "outcome")},
+            {"{{kind}} {{outcome}}": _rate("reconciles_total", "kind", "outcome")},
         ),
         (
             "Time of a pass",
             "95 % took less.",
             "s",
-            {"{{kind}}": f"histogram_quantile(0.95, {_rate('pass_duration_seconds_bucket', 'kind', 'le')})"},
+            {"{{kind}}": f"histogram_quantile(0.95, {_rate('reconcile_duration_seconds_bucket', 'kind', 'le')})"},
         ),
         ("Writes", "To AWS and Momento; none while nothing changes.", "ops", {"writes": _rate("changes_total")}),
         (
@@ -91,7 +91,7 @@ def _itself(dashboard: Dashboard) -> None:
             "Watch",
             "Since when it has not delivered something that a list shows.",
             "s",
-            {"behind": f"max({_name('watch_behind_seconds')})"},
+            {"behind": f"max({_name('watch_lag_seconds')})"},
         ),
     ):
         dashboard.with_panel(lines(title, description, unit, queries))

@@ -2,11 +2,11 @@
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from k8s.dashboards.capacity import running, scaling
 from k8s.dashboards.failures import failing
-from k8s.dashboards.promise import promise
+from k8s.dashboards.scaling import running, scaling
+from k8s.dashboards.slo import promise
+from k8s.dashboards.timing import time_spent, waiting
 from k8s.dashboards.variables import board
-from k8s.dashboards.wait_and_time import time_spent, waiting
 
 
 def stage() -> Dashboard:

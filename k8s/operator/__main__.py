@@ -11,27 +11,27 @@ import uvloop
 from aiohttp import web
 from botocore.exceptions import NoRegionError
 
-from k8s.operator.handlers import register
+from k8s.operator.api.client import Kubernetes
+from k8s.operator.api.scrape import Scraper
+from k8s.operator.context import Tools
+from k8s.operator.controller.kopf_handlers import register
+from k8s.operator.controller.stages import Stages
 from k8s.operator.health.answers import Asker
 from k8s.operator.health.releases import Releases
-from k8s.operator.kubernetes import Kubernetes
-from k8s.operator.momento_caches import MomentoCaches
+from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.resources.aws import client_config
-from k8s.operator.scaling.policy import desired_replicas
-from k8s.operator.scaling.scrape import Scraper
+from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
-from k8s.operator.stages import Stages
-from k8s.operator.tools import Tools
-from services.common.aws_session import aws_session
-from services.common.connections import ApiSite
+from services.common.aws.session import aws_session
 from services.common.errors import PermanentError, Transient
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
-from services.common.logs import configure_logging
-from services.common.metrics import BUILD
-from services.common.operations import operations_app
-from services.common.serve import EXIT_SETTINGS
+from services.common.run import EXIT_SETTINGS
 from services.common.settings import SettingsError, load
+from services.common.telemetry.logs import configure_logging
+from services.common.telemetry.metrics import BUILD
 from services.common.version import VERSION
+from services.common.web.connections import ApiSite
+from services.common.web.operations import operations_app
 
 logger = logging.getLogger("k8s.operator")
 

@@ -7,9 +7,9 @@ STAGE = ("namespace", "stage")
 
 STAGES = Gauge("stages", "Stages that are looked after.", namespace=PREFIX)
 KUBERNETES_CALLS = Counter("kubernetes_calls", "Calls to the Kubernetes API.", ("verb", "outcome"), namespace=PREFIX)
-PASSES = Counter("passes", "Passes over a stage, by kind and outcome.", ("kind", "outcome"), namespace=PREFIX)
+PASSES = Counter("reconciles", "Passes over a stage, by kind and outcome.", ("kind", "outcome"), namespace=PREFIX)
 PASS_SECONDS = Histogram(
-    "pass_duration_seconds",
+    "reconcile_duration_seconds",
     "Time of a pass over a stage.",
     ("kind",),
     namespace=PREFIX,
@@ -18,14 +18,14 @@ PASS_SECONDS = Histogram(
 CHANGES = Counter("changes", "Writes to AWS and Momento for stages.", namespace=PREFIX)
 CONDITION = Gauge("stage_condition", "1 where a condition of a stage is True.", (*STAGE, "condition"), namespace=PREFIX)
 LAST_PASS = Gauge(
-    "last_pass_timestamp_seconds", "When a stage was last found or put in order.", STAGE, namespace=PREFIX
+    "last_reconcile_timestamp_seconds", "When a stage was last found or put in order.", STAGE, namespace=PREFIX
 )
 TAKEN_UP = Gauge(
-    "taken_up_timestamp_seconds", "When this operator began to look after a stage.", STAGE, namespace=PREFIX
+    "stage_first_seen_timestamp_seconds", "When this operator began to look after a stage.", STAGE, namespace=PREFIX
 )
 DELETED = Gauge("deletion_timestamp_seconds", "When a stage was deleted that is still there.", STAGE, namespace=PREFIX)
 WATCH_BEHIND = Gauge(
-    "watch_behind_seconds", "Since when the watch has not delivered something that a list shows.", namespace=PREFIX
+    "watch_lag_seconds", "Since when the watch has not delivered something that a list shows.", namespace=PREFIX
 )
 TIME_TO_READY = Histogram(
     "time_to_ready_seconds",
@@ -45,8 +45,8 @@ WAIT_SECONDS = Gauge("scaling_wait_seconds", "Mean wait in the queue, as measure
 OBJECTIVE = Gauge("scaling_wait_objective_seconds", "The wait that is to be kept.", STAGE, namespace=PREFIX)
 REPLICAS_READY = Gauge("scaling_replicas_ready", "Processors that are ready.", STAGE, namespace=PREFIX)
 REPLICAS = Gauge("scaling_replicas", "Processors asked for at present.", STAGE, namespace=PREFIX)
-DECIDED = Gauge("scaling_replicas_decided", "Processors that the policy wants.", STAGE, namespace=PREFIX)
-HELD = Gauge("scaling_held", "1 while replicas are held for want of knowledge.", STAGE, namespace=PREFIX)
+DECIDED = Gauge("scaling_replicas_desired", "Processors that the policy wants.", STAGE, namespace=PREFIX)
+HELD = Gauge("scaling_blocked", "1 while replicas are held for want of knowledge.", STAGE, namespace=PREFIX)
 POD_READY_SECONDS = Gauge(
     "scaling_pod_ready_seconds",
     "From the creation of a processor's pod to its being ready: the mean of the last 20.",

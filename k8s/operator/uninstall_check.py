@@ -9,8 +9,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from k8s.operator.kubernetes import Json, Kubernetes
-from k8s.operator.stage_object import GROUP, PLURAL, VERSION
+from k8s.operator.api.client import Json, Kubernetes
+from k8s.operator.api.stage import GROUP, PLURAL, VERSION
 from services.common.errors import PermanentError, Transient
 
 EXIT_PASSED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 3

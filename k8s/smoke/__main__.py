@@ -11,7 +11,7 @@ from k8s.smoke.checks import reachable, whole_job
 from k8s.smoke.errors import SmokeError
 from k8s.smoke.settings import SmokeSettings, read_settings
 from k8s.smoke.srp import SrpError
-from services.common.momento_key import InvalidApiKey
+from services.common.momento.api_key import InvalidApiKey
 from services.common.settings import SettingsError, load
 
 FAILURES = (SmokeError, SrpError, InvalidApiKey, TimeoutError, aiohttp.ClientError, BotoCoreError, ClientError)

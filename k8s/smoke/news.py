@@ -15,7 +15,7 @@ from momento.config import TopicConfigurations
 from momento.responses import TopicSubscribe, TopicSubscriptionItem
 
 from k8s.smoke.errors import SmokeError
-from services.common.momento_key import credential_provider
+from services.common.momento.api_key import credential_provider
 
 News = asyncio.Queue[str]
 

@@ -13,7 +13,7 @@ from local.demo.config import ClientConfig
 from local.demo.errors import DemoError
 from local.demo.identity import fresh_credentials, identity
 from local.demo.news import News, listen
-from local.demo.tally import Tally, Told
+from local.demo.summary import Tally, Told
 
 POSTS_AT_ONCE = 10
 SILENCE_SECONDS = 60.0

@@ -16,12 +16,12 @@ from pathlib import Path
 import uvloop
 
 from local.errors import LocalError
-from local.momento.emulator import HOST, emulator, serve_until
+from local.momento.calls.dispatch import Service
 from local.momento.errors import PortTakenError
 from local.momento.logs import configure_logging
-from local.momento.service import Service
+from local.momento.server import HOST, emulator, serve_until
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
-from local.momento.state import StateFileError, load_state
+from local.momento.store.persistence import StateFileError, load_state
 from local.web_access import WebAccess
 from services.common.setting_numbers import argument, parse_decimal, parse_whole
 

@@ -14,7 +14,7 @@ from local.momento.errors import invalid_argument, unauthenticated
 from local.momento.permissions import Access, access_of
 from local.momento.settings import Settings
 from local.momento.signing import sign, verify
-from local.momento.state import State
+from local.momento.store.persistence import State
 
 MAX_TOKEN_ID_CHARACTERS = 64
 _KEY, _DISPOSABLE = "key", "disposable"

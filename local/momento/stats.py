@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from local.momento.caches import Caches
+from local.momento.store.caches import Caches
 
 
 class Stats:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from local.momento.service import Service
+from local.momento.calls.dispatch import Service
 
 SWEEP_SECONDS = 30.0
 _STREAMS_AT_ONCE = 200

@@ -144,7 +144,7 @@ async def start(program: Program, leash: int, console: Console) -> Child:
 
 
 def command(program: Program, leash: int) -> list[str]:
-    return [sys.executable, "-m", "local.leash", str(leash), program.module, *program.arguments]
+    return [sys.executable, "-m", "local.parent_watch", str(leash), program.module, *program.arguments]
 
 
 async def _hear(name: str, output: FileIO, tail: deque[str], console: Console) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TextIO
 
-from local.supervisor.readable import readable
+from local.supervisor.log_format import readable
 
 COLOURS = (36, 35, 34, 32, 33, 96, 95, 94, 92, 93)
 """ANSI foreground colours that are legible on dark and light; red is left for what went wrong."""

@@ -1,7 +1,7 @@
 """What the developer reads once everything is ready."""
 
+from local.aws.key_pair import KeyPair
 from local.environment import REGION, aws_url, momento_grpc_url, momento_web_url
-from local.key_pair import KeyPair
 from local.ports import Ports
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from services.common.metrics import BACKGROUND_FAILURES
+from services.common.telemetry.metrics import BACKGROUND_FAILURES
 
 R = TypeVar("R")
 

@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 
 from services.common.background import Background
-from services.common.faults import Fault, FaultSource
-from services.common.metrics import READY
+from services.common.telemetry.faults import Fault, FaultSource
+from services.common.telemetry.metrics import READY
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.common.errors import Transient
-from services.common.metrics import MEMORY_REFUSED
+from services.common.telemetry.metrics import MEMORY_REFUSED
 
 MIB = 1024 * 1024
 DEFAULT_LIMIT_BYTES = 256 * MIB

@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from environs import Env, EnvValidationError, ValidationError
 from marshmallow.validate import OneOf, Regexp
 
-from services.common.origin import as_browsers_send
 from services.common.setting_numbers import read_float, read_int, read_optional_int
+from services.common.web.origin import as_browsers_send
 
 S = TypeVar("S")
 

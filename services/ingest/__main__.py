@@ -1,6 +1,6 @@
 """Run with ``python -m services.ingest``."""
 
-from services.common.serve import main
+from services.common.run import main
 from services.ingest.app import create_app
 from services.ingest.settings import read_settings
 

@@ -13,17 +13,17 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
-from services.common.authentication import USER, require_user
-from services.common.aws import missing_credentials, sqs_client
+from services.common.auth.authentication import USER, require_user
+from services.common.aws.clients import missing_credentials, sqs_client
+from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
-from services.common.logs import log_context
-from services.common.problem import Problem
+from services.common.messages.task_message import TaskMessage
 from services.common.refresh import keep_fresh
-from services.common.task_message import TaskMessage
-from services.common.task_queue import MessageTooLarge, OutgoingMessage, TaskQueue
-from services.common.tracing import Kind, is_traceparent, span
-from services.common.web import LIFECYCLE, web_app
+from services.common.telemetry.logs import log_context
+from services.common.telemetry.tracing import Kind, is_traceparent, span
+from services.common.web.app import LIFECYCLE, web_app
+from services.common.web.problem import Problem
 from services.ingest.body import read_payload
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
 from services.ingest.metrics import ACCEPTED, REFUSED

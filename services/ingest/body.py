@@ -6,9 +6,9 @@ from http import HTTPStatus
 import orjson
 from aiohttp import ClientPayloadError, web
 
-from services.common.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_64_bit
-from services.common.problem import Problem
-from services.common.web import HTTP
+from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_64_bit
+from services.common.web.app import HTTP
+from services.common.web.problem import Problem
 
 BODY_SHARE = 2 / 3
 """Of the request's time limit: the rest is for the queue, whose slowness is ours and not the client's."""

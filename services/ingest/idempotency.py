@@ -14,8 +14,8 @@ from http import HTTPStatus
 from cachetools import TTLCache
 from multidict import MultiMapping
 
-from services.common.problem import Problem
-from services.common.task_message import TaskMessage
+from services.common.messages.task_message import TaskMessage
+from services.common.web.problem import Problem
 from services.ingest.sending import Sending
 
 HEADER = "Idempotency-Key"

@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter
 
-from services.common.metrics import PREFIX
+from services.common.telemetry.metrics import PREFIX
 
 ACCEPTED = Counter("tasks_accepted", "Tasks that SQS has acknowledged.", namespace=PREFIX)
 REFUSED = Counter(

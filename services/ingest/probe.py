@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from services.common.task_queue import QueueUnavailable, TaskQueue
+from services.common.aws.task_queue import QueueUnavailable, TaskQueue
 
 PROBE_SECONDS = 2.0
 

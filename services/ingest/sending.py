@@ -4,10 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 
+from services.common.aws.task_queue import (
+    MessageTooLarge,
+    OutgoingMessage,
+    QueueAnswerLost,
+    QueueUnavailable,
+    TaskQueue,
+)
 from services.common.batcher import BatchRefusedError
-from services.common.problem import Problem
-from services.common.task_message import IDEMPOTENT
-from services.common.task_queue import MessageTooLarge, OutgoingMessage, QueueAnswerLost, QueueUnavailable, TaskQueue
+from services.common.messages.task_message import IDEMPOTENT
+from services.common.web.problem import Problem
 
 _MARK = {IDEMPOTENT: "true"}
 ROOM_BYTES = 1_536

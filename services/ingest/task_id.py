@@ -4,7 +4,7 @@ import re
 import uuid
 from http import HTTPStatus
 
-from services.common.problem import Problem
+from services.common.web.problem import Problem
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NAMESPACE = uuid.UUID("c66bd904-5f32-5bd0-8a5c-6ecf6b9a1d9b")

@@ -1,6 +1,6 @@
 """Run with ``python -m services.processor``."""
 
-from services.common.serve import main
+from services.common.run import main
 from services.processor.app import create_app
 from services.processor.settings import read_settings
 

@@ -6,17 +6,17 @@ from dataclasses import replace
 
 from aiohttp import web
 
-from services.common.aws import sqs_client
+from services.common.aws.clients import sqs_client
+from services.common.aws.task_queue import TaskQueue
 from services.common.lifecycle import Lifecycle
 from services.common.memory import BASE_BYTES, MIB, container_limit_bytes
-from services.common.momento_app import MOMENTO, use_momento
+from services.common.momento.app_context import MOMENTO, use_momento
 from services.common.settings import SettingsError
-from services.common.task_queue import TaskQueue
-from services.processor.handler import find_handler, is_asynchronous, runnable
+from services.processor.handlers.loader import find_handler, is_asynchronous, runnable
+from services.processor.handlers.watchdog import watched_loop
 from services.processor.pool import STOP_SECONDS
 from services.processor.processor import Processor
 from services.processor.settings import ProcessorSettings
-from services.processor.watchdog import watched_loop
 
 logger = logging.getLogger(__name__)
 

@@ -3,8 +3,8 @@
 import asyncio
 
 from services.common.settings import load
+from services.processor.handlers.task import Task
 from services.processor.settings import read_echo_seconds
-from services.processor.task import Task
 
 
 async def handle(task: Task) -> str:

@@ -4,7 +4,7 @@ from functools import cache
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from services.common.metrics import PREFIX
+from services.common.telemetry.metrics import PREFIX
 
 # Steps of about 1.5 where tasks mostly are, and no bound at a round second: a task that takes one second and a moment
 # would be told as one of two.
@@ -21,7 +21,7 @@ WAITING = Gauge(
     namespace=PREFIX,
 )
 UNSTORED = Gauge(
-    "tasks_unstored",
+    "tasks_awaiting_store",
     "Messages without a slot that wait for the history or the dead-letter queue.",
     namespace=PREFIX,
 )
@@ -57,7 +57,7 @@ PROGRESS_DROPPED = Counter(
 )
 LEASES_LOST = Counter("leases_lost", "Messages whose lease could not be kept.", namespace=PREFIX)
 LEASES_EXTENDED = Counter("leases_extended", "Leases extended.", namespace=PREFIX)
-RETURNED = Counter("messages_returned", "Messages given back to the queue, by reason.", ("reason",), namespace=PREFIX)
+RETURNED = Counter("messages_requeued", "Messages given back to the queue, by reason.", ("reason",), namespace=PREFIX)
 DEAD_LETTERED = Counter(
     "tasks_dead_lettered", "Messages moved to the dead-letter queue.", ("reason",), namespace=PREFIX
 )
@@ -73,21 +73,23 @@ ISOLATIONS = Counter(
     namespace=PREFIX,
 )
 RECORD_UNAVAILABLE = Counter(
-    "record_unavailable",
+    "history_unavailable",
     "Cache calls that failed or were left out: `write` is tried again, `refused` never works, without the others"
     " a task may run more than once.",
     ("operation",),
     namespace=PREFIX,
 )
 REPEATED = Counter(
-    "tasks_repeated", "Deliveries whose task was done already: only missing steps ran.", namespace=PREFIX
+    "duplicate_deliveries", "Deliveries whose task was done already: only missing steps ran.", namespace=PREFIX
 )
-ACK_ERRORS = Counter("ack_errors", "Deletions that failed for good; the message will come again.", namespace=PREFIX)
+ACK_ERRORS = Counter(
+    "acknowledge_errors", "Deletions that failed for good; the message will come again.", namespace=PREFIX
+)
 RECEIVING_PAUSED = Gauge(
     "receiving_paused", "1 while no tasks are received, since notifications cannot be delivered.", namespace=PREFIX
 )
 ABANDONED = Gauge("handlers_abandoned", "Cancelled handlers that still run and cannot be stopped.", namespace=PREFIX)
-LOOP_BLOCKED = Counter("loop_blocked", "Times that the event loop was blocked by a handler.", namespace=PREFIX)
+LOOP_BLOCKED = Counter("event_loop_blocked", "Times that the event loop was blocked by a handler.", namespace=PREFIX)
 
 # Of every message, so looked up once: a look at the labels costs as much as the counting.
 processed = cache(PROCESSED.labels)

@@ -6,16 +6,16 @@ import math
 import time
 from collections.abc import Callable, Coroutine, Sequence
 
+from services.common.aws.task_queue import ReceivedMessage
 from services.common.describe import describe_traceback
-from services.common.task_queue import ReceivedMessage
-from services.processor.lease import Lease
-from services.processor.leases import LeaseKeeper
+from services.processor.delivery.process import BUG, Worker
+from services.processor.handlers.seat import spawn_with_seat
 from services.processor.metrics import RECEIVED, REDELIVERED
-from services.processor.outcome import Back, Done, Lost, Verdict
-from services.processor.seat import spawn_with_seat
-from services.processor.settlement import Settlement
-from services.processor.slots import Slots
-from services.processor.worker import BUG, Worker
+from services.processor.receiver.acknowledger import Settlement
+from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.lease import Lease
+from services.processor.receiver.lease_keeper import LeaseKeeper
+from services.processor.receiver.outcome import Back, Done, Lost, Verdict
 
 logger = logging.getLogger(__name__)
 

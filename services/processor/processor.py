@@ -7,33 +7,33 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
+from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
-from services.common.momento import Momento
-from services.common.news_record import NewsRecord
-from services.common.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
-from services.processor.attempts import Attempts
-from services.processor.breaker import Breaker
-from services.processor.claims import Claims
-from services.processor.conclusion import Conclusion
-from services.processor.handler import Handler
-from services.processor.lease import Lease
-from services.processor.leases import LeaseKeeper
+from services.common.momento.gateway import Momento
+from services.common.momento.history import NotificationHistory
+from services.processor.delivery.attempts import Attempts
+from services.processor.delivery.conclusion import Conclusion
+from services.processor.delivery.isolation import Quarantine
+from services.processor.delivery.process import Worker
+from services.processor.delivery.task_lock import Claims
+from services.processor.handlers.loader import Handler
+from services.processor.handlers.runner import STOP_SECONDS as HANDLER_STOP_SECONDS
+from services.processor.handlers.runner import Runner
 from services.processor.metrics import IN_PROCESS, SLOTS, UNSTORED, WAITING
-from services.processor.outcome import RetryPolicy
-from services.processor.poller import Poller
+from services.processor.notify.circuit_breaker import Breaker
+from services.processor.notify.history import Record
+from services.processor.notify.notifier import Teller
+from services.processor.notify.results import Results
 from services.processor.pool import STOP_SECONDS, Pool
-from services.processor.quarantine import Quarantine
-from services.processor.record import Record
-from services.processor.redrive_policy import most_receives, warn_if_sqs_is_first
-from services.processor.results import Results
-from services.processor.run import STOP_SECONDS as HANDLER_STOP_SECONDS
-from services.processor.run import Runner
+from services.processor.receiver.acknowledger import Settlement
+from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.lease import Lease
+from services.processor.receiver.lease_keeper import LeaseKeeper
+from services.processor.receiver.outcome import RetryPolicy
+from services.processor.receiver.poller import Poller
+from services.processor.receiver.redrive_policy import most_receives, warn_if_sqs_is_first
 from services.processor.settings import ProcessorSettings
-from services.processor.settlement import Settlement
-from services.processor.slots import Slots
-from services.processor.teller import Teller
-from services.processor.worker import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +65,8 @@ class Processor:
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
-        stores = settings.news_retention_seconds > 0
-        self._record = Record(NewsRecord(momento, settings.news_retention_seconds) if stores else None)
+        stores = settings.history_retention_seconds > 0
+        self._record = Record(NotificationHistory(momento, settings.history_retention_seconds) if stores else None)
         self._breaker = Breaker(momento, on_closed=self._resume, stores=stores)
         worker = _worker(settings, lifecycle, momento, self._record, self._breaker, self._runner, self._dead_letters)
         self._settlement = Settlement(queue, self._leases, partial(_note_release, worker))
@@ -153,7 +153,7 @@ def _worker(
     runner: Runner,
     dead_letters: Batcher[OutgoingMessage],
 ) -> Worker:
-    remembers, results = settings.news_retention_seconds > 0, Results()
+    remembers, results = settings.history_retention_seconds > 0, Results()
     teller = Teller(
         momento,
         record,

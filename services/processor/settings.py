@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from environs import Env
 from marshmallow.validate import OneOf, Regexp
 
-from services.common.notification import Format
+from services.common.messages.notification import Format
 from services.common.setting_numbers import read_float, read_int
 from services.common.settings import (
     MomentoSettings,
@@ -55,7 +55,7 @@ class ProcessorSettings:
     notification_format: Format
     progress_per_second: float
     """Progress notifications of this replica; each counts against the account's topic quota, as does its delivery."""
-    news_retention_seconds: float
+    history_retention_seconds: float
     """How long the record stands; 0 switches it off."""
     echo_seconds: float = DEFAULT_ECHO_SECONDS
     """How long the built-in handler waits. Read here so that a mistake is named at start, with all others."""
@@ -90,7 +90,7 @@ def read_settings(env: Env) -> ProcessorSettings:
             env.str("NOTIFICATION_FORMAT", "json", validate=OneOf(list(Format), error="must be json or text")) or "json"
         ),
         progress_per_second=read_float(env, "PROGRESS_PER_SECOND", 2.0),
-        news_retention_seconds=read_float(env, "NEWS_RETENTION_SECONDS", 86_400.0, most=86_400),
+        history_retention_seconds=read_float(env, "HISTORY_RETENTION_SECONDS", 86_400.0, most=86_400),
         echo_seconds=read_echo_seconds(env),
         memory_limit_bytes=read_memory_limit(env),
     )

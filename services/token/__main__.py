@@ -1,6 +1,6 @@
 """Run with ``python -m services.token``."""
 
-from services.common.serve import main
+from services.common.run import main
 from services.token.app import create_app
 from services.token.settings import read_settings
 

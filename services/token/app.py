@@ -7,21 +7,21 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from services.common.authentication import USER, require_user
-from services.common.history_cursor import Cursor, NotACursorError
+from services.common.auth.authentication import USER, require_user
 from services.common.lifecycle import Lifecycle
-from services.common.momento_app import MOMENTO, use_momento
-from services.common.news_record import NewsRecord
-from services.common.notification import Format
-from services.common.problem import Problem
-from services.common.user_topic import user_topic
-from services.common.web import LIFECYCLE, web_app
+from services.common.messages.notification import Format
+from services.common.messages.user_topic import user_topic
+from services.common.momento.app_context import MOMENTO, use_momento
+from services.common.momento.history import NotificationHistory
+from services.common.momento.history_cursor import Cursor, NotACursorError
+from services.common.web.app import LIFECYCLE, web_app
+from services.common.web.problem import Problem
 from services.token.history import HistoryReader
 from services.token.history_limits import ReadBudget, UserLimit
-from services.token.line import VendingLine
 from services.token.probe import probe
 from services.token.settings import TokenSettings
 from services.token.shared_tokens import SharedTokens
+from services.token.vending_queue import VendingQueue
 from services.token.vendor import TokenVendor
 
 SETTINGS = web.AppKey("settings", TokenSettings)
@@ -46,13 +46,13 @@ async def _vendor(app: web.Application) -> AsyncIterator[None]:
     app[VENDOR] = TokenVendor(
         momento,
         SharedTokens(momento, settings.token_lookups_per_second / settings.vending_replicas),
-        VendingLine(settings.vending_per_second / settings.vending_replicas, settings.vending_wait_seconds),
+        VendingQueue(settings.vending_per_second / settings.vending_replicas, settings.vending_wait_seconds),
         app[LIFECYCLE].background,
         valid_seconds=settings.token_valid_seconds,
     )
     history_operations = settings.history_operations_per_second / settings.vending_replicas
     app[HISTORY] = HistoryReader(
-        NewsRecord(momento, settings.news_retention_seconds),
+        NotificationHistory(momento, settings.history_retention_seconds),
         UserLimit(settings.history_reads_per_minute, history_operations),
         ReadBudget(history_operations),
         app[LIFECYCLE].background,
@@ -82,7 +82,7 @@ async def get_token(request: web.Request) -> web.Response:
 async def get_notifications(request: web.Request) -> web.Response:
     """Answer the user's own final notifications that the cursor does not name, oldest first."""
     cursor = _cursor(request.query.getall("after", [""]))
-    if not request.app[SETTINGS].news_retention_seconds:
+    if not request.app[SETTINGS].history_retention_seconds:
         return _json({"notifications": [], "cursor": str(Cursor())})
     page = await request.app[HISTORY].page(request[USER].sub, cursor)
     notifications = [orjson.Fragment(one.encode(Format.JSON)) for one in page.notifications]

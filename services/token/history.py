@@ -14,10 +14,10 @@ from http import HTTPStatus
 from cachetools import TTLCache
 
 from services.common.background import Background
-from services.common.history_cursor import Cursor
-from services.common.momento_errors import MomentoQuotaUsedUp
-from services.common.news_record import History, NewsRecord, Page
-from services.common.problem import Problem
+from services.common.momento.errors import MomentoQuotaUsedUp
+from services.common.momento.history import History, NotificationHistory, Page
+from services.common.momento.history_cursor import Cursor
+from services.common.web.problem import Problem
 from services.token.history_limits import FULL_READ_OPERATIONS, HistoryBusyError, ReadBudget, UserLimit
 from services.token.metrics import HISTORY_OPERATIONS, HISTORY_REFUSED
 
@@ -33,7 +33,7 @@ class HistoryReader:
 
     def __init__(
         self,
-        record: NewsRecord,
+        record: NotificationHistory,
         limit: UserLimit,
         budget: ReadBudget,
         background: Background,

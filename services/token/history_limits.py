@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cachetools import TLRUCache
 
 from services.common.errors import Transient
-from services.common.news_record import ELEMENTS_PER_OPERATION, MAX_ENTRIES
+from services.common.momento.history import ELEMENTS_PER_OPERATION, MAX_ENTRIES
 
 WAIT_SECONDS = 5.0
 """How long a request waits for cache operations to be available."""

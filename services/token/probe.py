@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 
 from services.common.errors import PermanentError, Transient
-from services.common.momento import Momento
+from services.common.momento.gateway import Momento
 
 PROBE_KEY = "notification-api-probe"
 PROBE_SECONDS = 5.0

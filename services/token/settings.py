@@ -37,7 +37,7 @@ class TokenSettings:
     takes another turn."""
     vending_wait_seconds: float
     """How long a request waits for its turn; whoever would wait longer is told when to come back."""
-    news_retention_seconds: float
+    history_retention_seconds: float
     """How long notifications can be caught up on; 0 switches the record off."""
     history_operations_per_second: float
     """Cache operations that reading histories may use, on all replicas together. Momento's quota is 100 a second by
@@ -61,7 +61,7 @@ def read_settings(env: Env) -> TokenSettings:
         vending_per_second=read_float(env, "VENDING_PER_SECOND", 5.0, least=0.01),
         vending_replicas=read_int(env, "VENDING_REPLICAS", 1, least=1),
         vending_wait_seconds=read_float(env, "VENDING_WAIT_SECONDS", 10.0),
-        news_retention_seconds=read_float(env, "NEWS_RETENTION_SECONDS", 86_400.0, most=86_400),
+        history_retention_seconds=read_float(env, "HISTORY_RETENTION_SECONDS", 86_400.0, most=86_400),
         history_operations_per_second=read_float(env, "HISTORY_OPERATIONS_PER_SECOND", 40.0, least=1),
         history_reads_per_minute=read_float(env, "HISTORY_READS_PER_MINUTE", 30.0, least=1),
         token_lookups_per_second=read_float(env, "TOKEN_LOOKUPS_PER_SECOND", 10.0, least=1),

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from services.common.errors import PermanentError, Transient
-from services.common.momento import DisposableToken, Momento
+from services.common.momento.gateway import DisposableToken, Momento
 from services.token.metrics import SHARED_UNAVAILABLE
 
 logger = logging.getLogger(__name__)

@@ -11,12 +11,12 @@ from cachetools import TLRUCache
 
 from services.common.background import Background
 from services.common.errors import PermanentError, Transient
-from services.common.momento import DisposableToken, Momento
-from services.common.momento_errors import MomentoUnavailable
-from services.common.user_topic import user_topic
-from services.token.line import LineTooLong, VendingLine
+from services.common.messages.user_topic import user_topic
+from services.common.momento.errors import MomentoUnavailable
+from services.common.momento.gateway import DisposableToken, Momento
 from services.token.metrics import CACHED, REFUSED, VENDED
 from services.token.shared_tokens import SharedTokens
+from services.token.vending_queue import LineTooLong, VendingQueue
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class TokenVendor:
         self,
         momento: Momento,
         shared: SharedTokens,
-        line: VendingLine,
+        line: VendingQueue,
         background: Background,
         *,
         valid_seconds: int,

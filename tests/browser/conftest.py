@@ -10,14 +10,14 @@ from playwright.async_api import Browser, BrowserContext, StorageState, async_pl
 
 from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser_chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser, missing
-from tests.support.browser_network import cut_while_tasks_finish
-from tests.support.browser_page import TaskPage, new_page
-from tests.support.browser_stack import BrowserStack, LastingPlan
-from tests.support.browser_tokens import put_storage
-from tests.support.local_stack import LocalStack
+from tests.support.browser.chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser, missing
+from tests.support.browser.network import cut_while_tasks_finish
+from tests.support.browser.page import TaskPage, new_page
+from tests.support.browser.stack import BrowserStack, LastingPlan
+from tests.support.browser.tokens import put_storage
+from tests.support.processes.local_stack import LocalStack
 
-HANDLER = {"TASK_HANDLER": "tests.support.browser_handler:handle"}
+HANDLER = {"TASK_HANDLER": "tests.support.browser.handler:handle"}
 OpenPage = Callable[[BrowserContext], Awaitable[TaskPage]]
 NewContext = Callable[..., Awaitable[BrowserContext]]
 

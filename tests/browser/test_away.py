@@ -7,10 +7,10 @@ import pytest
 from playwright.async_api import BrowserContext, expect
 
 from tests.browser.conftest import OpenPage, press_try_now
-from tests.support.browser_chromium import Network
-from tests.support.browser_network import cut_off, cut_while_tasks_finish, until_recorded
-from tests.support.browser_page import TaskPage
-from tests.support.browser_stack import BrowserStack
+from tests.support.browser.chromium import Network
+from tests.support.browser.network import cut_off, cut_while_tasks_finish, until_recorded
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.browser_network import until_recorded
-from tests.support.browser_page import TaskPage
-from tests.support.browser_stack import BrowserStack
+from tests.support.browser.network import until_recorded
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
 

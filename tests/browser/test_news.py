@@ -9,9 +9,9 @@ from playwright.async_api import BrowserContext, Route, expect
 
 from local.demo.identity import Credentials
 from tests.browser.conftest import NewContext, OpenPage
-from tests.support.browser_network import until_recorded
-from tests.support.browser_page import TaskPage
-from tests.support.browser_stack import BrowserStack
+from tests.support.browser.network import until_recorded
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,10 +8,10 @@ from playwright.async_api import async_playwright
 
 from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser_chromium import ARGUMENTS, CHROMIUM
-from tests.support.browser_page import new_page
-from tests.support.browser_stack import BrowserStack
-from tests.support.nginx import MISSING, nginx, nginx_path
+from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
+from tests.support.browser.page import new_page
+from tests.support.browser.stack import BrowserStack
+from tests.support.processes.nginx import MISSING, nginx, nginx_path
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),

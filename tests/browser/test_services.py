@@ -8,10 +8,10 @@ from playwright.async_api import BrowserContext, expect
 
 from local.demo.identity import Credentials
 from tests.browser.conftest import OpenPage, press_try_now
-from tests.support.browser_chromium import Network
-from tests.support.browser_page import TaskPage
-from tests.support.browser_stack import BrowserStack
-from tests.support.browser_tokens import expire_tokens, expire_tokens_under, put_storage
+from tests.support.browser.chromium import Network
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
+from tests.support.browser.tokens import expire_tokens, expire_tokens_under, put_storage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,10 +7,10 @@ from playwright.async_api import Request, expect
 
 from local.demo.identity import Credentials, fresh_credentials
 from tests.browser.conftest import NewContext, OpenPage
-from tests.support.browser_chromium import Network
-from tests.support.browser_network import cut_off
-from tests.support.browser_page import TaskPage
-from tests.support.browser_stack import BrowserStack
+from tests.support.browser.chromium import Network
+from tests.support.browser.network import cut_off
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,9 +6,9 @@ within 50 ms (p50).
 
 import pytest
 
-from tests.support.browser_page import TaskPage
-from tests.support.browser_speed import LONGEST_TASK_MS, measure
-from tests.support.browser_stack import BrowserStack
+from tests.support.browser.page import TaskPage
+from tests.support.browser.performance import LONGEST_TASK_MS, measure
+from tests.support.browser.stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -6,10 +6,10 @@ import pytest
 from playwright.async_api import Route, expect
 
 from tests.browser.conftest import NewContext, OpenPage, press_try_now
-from tests.support.browser_chromium import Network
-from tests.support.browser_page import TaskPage
-from tests.support.browser_stack import BrowserStack
-from tests.support.browser_tokens import put_storage
+from tests.support.browser.chromium import Network
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
+from tests.support.browser.tokens import put_storage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -4,11 +4,11 @@ import pytest
 from playwright.async_api import BrowserContext, Locator, Request, expect
 
 from tests.browser.conftest import OpenPage
-from tests.support.browser_chromium import Network
-from tests.support.browser_network import answered
-from tests.support.browser_page import TaskPage
-from tests.support.browser_stack import BrowserStack
-from tests.support.eventually import eventually
+from tests.support.browser.chromium import Network
+from tests.support.browser.network import answered
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -10,9 +10,9 @@ from aiohttp import ClientSession, web
 from playwright.async_api import Browser, Page, Request
 
 from local.demo.identity import Credentials
-from tests.support.browser_chromium import BUNDLE
-from tests.support.browser_page import new_page
-from tests.support.browser_stack import BrowserStack
+from tests.support.browser.chromium import BUNDLE
+from tests.support.browser.page import new_page
+from tests.support.browser.stack import BrowserStack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]
 
-from tests.support.alert_causes import causes, labels_of_alert
+from tests.support.monitoring.alert_causes import causes, labels_of_alert
 
 ROOT = Path(__file__).resolve().parents[2]
 CAUSES = causes(Path(__file__).parent / "causes")

@@ -8,8 +8,8 @@ import pytest
 
 import k8s.operator.metrics
 from k8s.dashboards.files import dashboards
-from tests.support.dashboard_queries import DASHBOARDS, panels, queries
-from tests.support.metric_definitions import labels_by_sample, metrics_of, samples_of, unknown_labels
+from tests.support.monitoring.dashboard_queries import DASHBOARDS, panels, queries
+from tests.support.monitoring.metric_definitions import labels_by_sample, metrics_of, samples_of, unknown_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a series may be split by: none of them grows with users or tasks.

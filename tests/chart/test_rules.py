@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
-from tests.support.alert_causes import causes
-from tests.support.metric_definitions import labels_by_sample, unknown_labels
+from tests.support.monitoring.alert_causes import causes
+from tests.support.monitoring.metric_definitions import labels_by_sample, unknown_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE_RULES = sorted((ROOT / "charts/notification-api/rules").glob("*.yaml"))

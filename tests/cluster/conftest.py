@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cluster_tools import why_no_cluster
-from tests.support.cluster_world import World, made_world
+from tests.support.cluster.stages import World, made_world
+from tests.support.cluster.tools import why_no_cluster
 
 _HERE = Path(__file__).parent
 collect_ignore = [file.name for file in _HERE.glob("test_*.py") if file.name != "test_there.py" and why_no_cluster()]

@@ -5,8 +5,8 @@ import secrets
 
 import pytest
 
-from tests.support.cluster_tools import Namespace, until
-from tests.support.cluster_world import World, install_stage, stage_values
+from tests.support.cluster.stages import World, install_stage, stage_values
+from tests.support.cluster.tools import Namespace, until
 from tests.support.helm_charts import Object
 
 READYZ = (

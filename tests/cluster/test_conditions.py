@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster_tools import until
+from tests.support.cluster.operator_on_cluster import condition, conditions, operator_world, wait_ready
+from tests.support.cluster.stage_faults import FAULTS, RELEASE, REPLICAS, Broken, Fault, events
+from tests.support.cluster.tools import until
 from tests.support.helm_charts import Object
-from tests.support.operator_world import condition, conditions, operator_world, wait_ready
-from tests.support.stage_faults import FAULTS, RELEASE, REPLICAS, Broken, Fault, events
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -7,8 +7,8 @@ import json
 
 import pytest
 
-from tests.support.cluster_tools import IMAGE, IMAGE_TAG, until
-from tests.support.cluster_world import World
+from tests.support.cluster.stages import World
+from tests.support.cluster.tools import IMAGE, IMAGE_TAG, until
 from tests.support.helm_charts import Object
 
 CODE = """

@@ -2,7 +2,7 @@
 
 import json
 
-from tests.support.cluster_world import World
+from tests.support.cluster.stages import World
 
 MAX_MEGABYTES = 220
 LOOK = """

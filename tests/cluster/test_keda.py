@@ -7,9 +7,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
-from tests.support.cluster_tools import ClusterError, Namespace, fresh_namespace, image_values, run, until
+from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, run, until
 from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, overlaid
-from tests.support.local_supervised import free_port_base
+from tests.support.processes.supervised import free_port_base
 
 KEDA_NAMESPACE = "keda"
 SMALL: Object = {

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.cluster_tools import IMAGE, IMAGE_TAG, fresh_namespace, ready, run
+from tests.support.cluster.tools import IMAGE, IMAGE_TAG, fresh_namespace, ready, run
 from tests.support.helm_charts import ROOT
 
 

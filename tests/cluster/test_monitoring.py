@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
-from tests.support.cluster_monitor import api_proxy, targets_of
-from tests.support.cluster_user import client, signed_in
-from tests.support.cluster_world import World, stage_values
-from tests.support.dashboard_load import Load, Watched, until_every_panel_has_data
-from tests.support.dashboard_queries import DASHBOARDS
-from tests.support.dashboard_world import MAY_NOT_BE_INACTIVE
+from tests.support.cluster.pod_monitor import api_proxy, targets_of
+from tests.support.cluster.stages import World, stage_values
+from tests.support.cluster.user import client, signed_in
 from tests.support.helm_charts import MONITORING_APIS, Object, of_kind, render
-from tests.support.operator_series import operator_series
-from tests.support.prometheus_server import Prometheus, Target, needs_prometheus, prometheus
+from tests.support.monitoring.dashboard_load import Load, Watched, until_every_panel_has_data
+from tests.support.monitoring.dashboard_queries import DASHBOARDS
+from tests.support.monitoring.operator_series import operator_series
+from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE
+from tests.support.processes.prometheus import Prometheus, Target, needs_prometheus, prometheus
 
 pytestmark = [pytest.mark.timeout(300), needs_prometheus]  # the first test may also install the stages
 

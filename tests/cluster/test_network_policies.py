@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support.cluster_reach import Attempt, Pods, put_policies
-from tests.support.cluster_tools import (
+from tests.support.cluster.reach import Attempt, Pods, put_policies
+from tests.support.cluster.tools import (
     IMAGE,
     IMAGE_TAG,
     ClusterError,

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster_tools import until
-from tests.support.operator_world import (
+from tests.support.cluster.operator_on_cluster import (
     NOTHING,
     RESYNC_SECONDS,
     OperatorWorld,
@@ -21,6 +20,7 @@ from tests.support.operator_world import (
     wait_gone,
     wait_made,
 )
+from tests.support.cluster.tools import until
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -64,9 +64,11 @@ def test_a_pass_over_an_unchanged_stage_writes_nothing(world: OperatorWorld) -> 
     time.sleep(2 * RESYNC_SECONDS)  # whatever its making still entails
     version = world.place.get("stage", "still")["metadata"]["resourceVersion"]
     before = [world.operator_metric(name) for name in (writes, "notification_api_operator_changes_total")]
-    passes = world.operator_metric('notification_api_operator_passes_total{kind="make",outcome="ok"}')
+    passes = world.operator_metric('notification_api_operator_reconciles_total{kind="make",outcome="ok"}')
     until(
-        lambda: world.operator_metric('notification_api_operator_passes_total{kind="make",outcome="ok"}') >= passes + 3,
+        lambda: (
+            world.operator_metric('notification_api_operator_reconciles_total{kind="make",outcome="ok"}') >= passes + 3
+        ),
         "three more passes",
     )
     assert [world.operator_metric(name) for name in (writes, "notification_api_operator_changes_total")] == before

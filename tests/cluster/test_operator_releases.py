@@ -10,9 +10,7 @@ from datetime import datetime
 
 import pytest
 
-from tests.support.cluster_tools import ClusterError, Namespace, run, until
-from tests.support.helm_charts import STAGE_CHART, Object
-from tests.support.operator_world import (
+from tests.support.cluster.operator_on_cluster import (
     NOTHING,
     OperatorWorld,
     condition,
@@ -23,6 +21,8 @@ from tests.support.operator_world import (
     wait_gone,
     wait_ready,
 )
+from tests.support.cluster.tools import ClusterError, Namespace, run, until
+from tests.support.helm_charts import STAGE_CHART, Object
 
 pytestmark = pytest.mark.timeout(500)
 

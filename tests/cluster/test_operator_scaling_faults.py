@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster_tools import Namespace, until
+from tests.support.cluster.operator_on_cluster import OperatorWorld, condition, conditions, operator_world, wait_ready
+from tests.support.cluster.tools import Namespace, until
 from tests.support.helm_charts import STAGE_CHART, Object
-from tests.support.operator_world import OperatorWorld, condition, conditions, operator_world, wait_ready
 
 pytestmark = pytest.mark.timeout(500)
 

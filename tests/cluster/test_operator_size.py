@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.operator_world import NOTHING, OperatorWorld, operator_world, stage, wait_made
+from tests.support.cluster.operator_on_cluster import NOTHING, OperatorWorld, operator_world, stage, wait_made
 
 pytestmark = pytest.mark.timeout(600)
 

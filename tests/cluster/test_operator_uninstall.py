@@ -5,8 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster_tools import ClusterError, until
-from tests.support.operator_world import OPERATOR_PODS, OperatorWorld, operator_world, stage, wait_gone, wait_made
+from tests.support.cluster.operator_on_cluster import (
+    OPERATOR_PODS,
+    OperatorWorld,
+    operator_world,
+    stage,
+    wait_gone,
+    wait_made,
+)
+from tests.support.cluster.tools import ClusterError, until
 
 pytestmark = pytest.mark.timeout(400)
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster_tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, until
-from tests.support.cluster_user import client, signed_in
-from tests.support.cluster_world import World
+from tests.support.cluster.stages import World
+from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, until
+from tests.support.cluster.user import client, signed_in
 from tests.support.helm_charts import Object
-from tests.support.local_subscriber import Subscriber, subscriber
+from tests.support.momento.subscriber import Subscriber, subscriber
 
 QUIET_SECONDS = 20.0
 
@@ -47,7 +47,7 @@ def load_objects(id_token: str) -> list[Object]:
     }
     meta = {"name": "load"}
     return [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"load.py": read_text("cluster_load.py")}},
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"load.py": read_text("load.py")}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": id_token}},
         {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": spec},
     ]

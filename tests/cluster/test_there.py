@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.cluster_tools import run, why_no_cluster
+from tests.support.cluster.tools import run, why_no_cluster
 
 
 def test_a_cluster_is_there_with_a_node_that_is_ready() -> None:

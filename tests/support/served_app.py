@@ -12,10 +12,10 @@ import orjson
 import pytest
 from aiohttp import web
 
-from services.common import aws
-from services.common.connections import MAX_HEADER_BYTES, ApiSite
+from services.common.aws import clients as aws
 from services.common.lifecycle import Lifecycle
-from services.common.logs import _ContextFormatter
+from services.common.telemetry.logs import _ContextFormatter
+from services.common.web.connections import MAX_HEADER_BYTES, ApiSite
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Served:
 async def served_app(
     app: web.Application, lifecycle: Lifecycle, allowed_hosts: frozenset[str] = frozenset()
 ) -> AsyncIterator[Served]:
-    """Serve as `services.common.serve` does, but for signals, logs and the operations port."""
+    """Serve as `services.common.run` does, but for signals, logs and the operations port."""
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     try:

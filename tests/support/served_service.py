@@ -11,7 +11,7 @@ from environs import Env
 from services.common.lifecycle import Lifecycle
 from services.common.settings import load
 from tests.support.identity import AUDIENCE, ISSUER, JwksServer, claims, header, token
-from tests.support.ministack import MiniStack
+from tests.support.processes.ministack import MiniStack
 from tests.support.served_app import Served, aws_environment, served_app
 
 S = TypeVar("S")

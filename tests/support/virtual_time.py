@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from services.processor.leases import LeaseKeeper
-from services.processor.record import Record
-from services.processor.results import Results
+from services.processor.notify.history import Record
+from services.processor.notify.results import Results
+from services.processor.receiver.lease_keeper import LeaseKeeper
 
 R = TypeVar("R")
 

@@ -9,9 +9,9 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
+from k8s.operator.api.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one_line
 from k8s.operator.health.pods import PodState
 from k8s.operator.health.problems import Reason
-from k8s.operator.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one_line
 
 MAX_BYTES = 64 * 1024
 MAX_CONCURRENT = 64
@@ -28,7 +28,7 @@ REASONS = {
     "parameter_unreadable": Reason.PARAMETER_UNREADABLE,
     "tasks_failing": Reason.TASKS_FAILING,
 }
-"""The services' causes (services/common/faults.py) and the conditions' reasons."""
+"""The services' causes (services/common/telemetry/faults.py) and the conditions' reasons."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from k8s.operator.api.workloads import PROCESSOR
 from k8s.operator.health.answers import Answer
 from k8s.operator.health.pods import PodFault, PodState
 from k8s.operator.health.problems import Problem, Reason, Verdict, worst_first
 from k8s.operator.health.releases import DeploymentState, Release
-from k8s.operator.workloads import PROCESSOR
 
 SERVING = ("ingest", "token")
 COMPONENTS = (*SERVING, PROCESSOR)

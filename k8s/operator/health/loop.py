@@ -6,15 +6,15 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from k8s.operator.api.outputs_configmap import write_outputs
+from k8s.operator.api.stage import StageObject
+from k8s.operator.api.status import Kind, StageStatus
+from k8s.operator.context import Tools
 from k8s.operator.health.judge import COMPONENTS, Seen, problems, served
 from k8s.operator.health.problems import Problem, Reason
 from k8s.operator.health.releases import Release
 from k8s.operator.health.stage_health import StageHealth
-from k8s.operator.outputs import write_outputs
-from k8s.operator.scaling.pace import together
-from k8s.operator.stage_object import StageObject
-from k8s.operator.status import Kind, StageStatus
-from k8s.operator.tools import Tools
+from k8s.operator.policy.poll_schedule import together
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)

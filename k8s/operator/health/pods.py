@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from k8s.operator.api.client import Json
+from k8s.operator.api.workloads import COMPONENT, RESTARTS_OF_A_LOOP, USUAL_WAITS, is_of_release
 from k8s.operator.health.problems import Reason
-from k8s.operator.kubernetes import Json
-from k8s.operator.workloads import COMPONENT, RESTARTS_OF_A_LOOP, USUAL_WAITS, is_of_release
 
 _IMAGE = {"ErrImagePull", "ImagePullBackOff"}
 """They take turns for one and the same cause."""

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from k8s.operator.api.client import Json, Kubernetes, Refused
+from k8s.operator.api.outputs_configmap import FIRST_ANNOTATION
+from k8s.operator.api.stage import StageRef
+from k8s.operator.api.workloads import COMPONENT, INSTANCE, NAME, component_of
 from k8s.operator.health.pods import PodState, pod_state
-from k8s.operator.kubernetes import Json, Kubernetes, Refused
-from k8s.operator.outputs import FIRST_ANNOTATION
-from k8s.operator.stage_object import StageRef
-from k8s.operator.workloads import COMPONENT, INSTANCE, NAME, component_of
 
 R = TypeVar("R")
 Key = tuple[str, str]

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from k8s.operator import metrics
-from k8s.operator.events import Events
+from k8s.operator.api.events import Events
+from k8s.operator.api.stage import StageObject
+from k8s.operator.api.status import Kind, StageStatus
 from k8s.operator.health.problems import Problem, Reason, Verdict, degraded
-from k8s.operator.stage_object import StageObject
-from k8s.operator.status import Kind, StageStatus
 
 EVENT_AGAIN_SECONDS = 600.0
 """A problem that comes and goes posts one Event in this time for each of its reasons, and its end one where it did."""

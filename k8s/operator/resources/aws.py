@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
 from k8s.operator.resources.errors import NotFound, Permanent, Transient
-from services.common.aws import USER_AGENT
+from services.common.aws.clients import USER_AGENT
 
 CALL_SECONDS = 30.0  # one call with all its retries
 _QUEUE_DELETED_RECENTLY_SECONDS = 60.0  # SQS API reference, CreateQueue

@@ -12,9 +12,9 @@ from momento.responses.control.cache.list import ListCachesResponse
 from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
-from k8s.operator.resources.ledger import Ledger, Thing
-from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.other_owners import CACHE_KIND
+from k8s.operator.resources.ownership_tags import Ledger, Thing
+from k8s.operator.resources.reconcile_log import Pass
 
 GIVE = "momento.cacheName"
 CALL_SECONDS = 10.0

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.ledger import Carrier, Ledger
 from k8s.operator.resources.other_owners import OtherOwners
+from k8s.operator.resources.ownership_tags import Carrier, Ledger
 from k8s.operator.resources.queue import Queue, tag_queue, untag_queue
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import UserPool, tag_user_pool, untag_user_pool

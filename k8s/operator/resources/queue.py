@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.diff import same_json
 from k8s.operator.resources.errors import NotFound, Permanent, Protected, Transient
-from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.queue_policy import denies_deletion
+from k8s.operator.resources.reconcile_log import Pass
 
 if TYPE_CHECKING:  # stubs, there in development only
     from types_aiobotocore_sqs import SQSClient

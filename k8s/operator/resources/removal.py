@@ -2,10 +2,10 @@
 
 from k8s.operator.resources.cache import remove_cache
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.found import Found, find_stage
-from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.inventory import Found, find_stage
 from k8s.operator.resources.other_owners import CLIENT_KIND
 from k8s.operator.resources.queue import refuse_protected_queue, remove_queue
+from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import UserPool, refuse_protected, remove_user_pool
 from k8s.operator.resources.user_pool_client import client_thing, find_clients, remove_client

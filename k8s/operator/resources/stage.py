@@ -5,12 +5,12 @@ from dataclasses import replace
 from k8s.operator.resources.cache import claim_cache
 from k8s.operator.resources.carriers import stage_ledger
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.found import Found, find_stage
-from k8s.operator.resources.ledger import Ledger
-from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.inventory import Found, find_stage
 from k8s.operator.resources.other_owners import OtherOwners
 from k8s.operator.resources.outputs import StageOutputs, issuer, jwks_url
+from k8s.operator.resources.ownership_tags import Ledger
 from k8s.operator.resources.queue import Queue, claim_queue, mend_queue
+from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import GIVE as POOL_GIVE
 from k8s.operator.resources.user_pool import UserPool

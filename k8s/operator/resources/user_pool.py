@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.errors import NotFound, Protected
-from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.reconcile_log import Pass
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cognito import whole_update
 from k8s.operator.resources.errors import Permanent, Transient
-from k8s.operator.resources.one_pass import Pass
+from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.user_pool import GIVE, UserPool, read_user_pool, tag_user_pool
 from k8s.operator.resources.user_pool_settings import UserPoolSettings
 

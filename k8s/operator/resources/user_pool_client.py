@@ -12,9 +12,9 @@ from k8s.operator.resources.cognito import whole_update
 from k8s.operator.resources.diff import satisfies
 from k8s.operator.resources.errors import NotFound, Permanent
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.ledger import Thing
-from k8s.operator.resources.one_pass import Pass
 from k8s.operator.resources.other_owners import CLIENT_KIND
+from k8s.operator.resources.ownership_tags import Thing
+from k8s.operator.resources.reconcile_log import Pass
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
-from k8s.operator.scaling.scrape import Scraped
-from k8s.operator.workloads import Pod, Workload
+from k8s.operator.api.scrape import Scraped
+from k8s.operator.api.workloads import Pod, Workload
 
 STARTING_SECONDS = 10.0
 """So long after its start a processor is expected to be not ready."""

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from k8s.operator import metrics
-from k8s.operator.scaling.act import scale
+from k8s.operator.api.stage import StageObject
+from k8s.operator.api.status import Kind, StageStatus
+from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
+from k8s.operator.context import Tools
+from k8s.operator.policy.poll_schedule import together
+from k8s.operator.policy.types import Decision, Memory, Observed, Policy
+from k8s.operator.scaling.apply import scale
 from k8s.operator.scaling.observe import Depth, Observer, read_depth
-from k8s.operator.scaling.pace import together
+from k8s.operator.scaling.pod_start_times import ASSUMED_SECONDS
 from k8s.operator.scaling.queues import DEAD_LETTERS_SECONDS, BacklogAge, DeadLetters
-from k8s.operator.scaling.starts import ASSUMED_SECONDS
-from k8s.operator.scaling.tell import measure, tell_decision, tell_hands_off, tell_no_processor
-from k8s.operator.scaling.types import Decision, Memory, Observed, Policy
-from k8s.operator.stage_object import StageObject
-from k8s.operator.status import Kind, StageStatus
-from k8s.operator.tools import Tools
-from k8s.operator.workloads import PROCESSOR, Workload, read_workloads
+from k8s.operator.scaling.report import measure, tell_decision, tell_hands_off, tell_no_processor
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from k8s.operator.kubernetes import Kubernetes
+from k8s.operator.api.client import Kubernetes
+from k8s.operator.api.scrape import LONG_TASK_BOUNDS, Sample, Scraped, Scraper, Target
+from k8s.operator.api.stage import StageRef
+from k8s.operator.api.workloads import PROCESSOR, Pod, Workload, read_pods
 from k8s.operator.metrics import OBSERVATIONS
+from k8s.operator.policy.types import Figure, Memory, Observed
 from k8s.operator.resources.aws import aws_call
+from k8s.operator.scaling.counter_windows import Increases
 from k8s.operator.scaling.faults import health, why_not_receiving
-from k8s.operator.scaling.rates import Increases
-from k8s.operator.scaling.scrape import LONG_TASK_BOUNDS, Sample, Scraped, Scraper, Target
+from k8s.operator.scaling.pod_start_times import StartTimes
 from k8s.operator.scaling.slots import Slots
-from k8s.operator.scaling.starts import StartTimes
-from k8s.operator.scaling.types import Figure, Memory, Observed
-from k8s.operator.stage_object import StageRef
-from k8s.operator.workloads import PROCESSOR, Pod, Workload, read_pods
 from services.common.errors import PermanentError, Transient
 
 if TYPE_CHECKING:

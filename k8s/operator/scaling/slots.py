@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from k8s.operator.scaling.scrape import Scraped
-from k8s.operator.workloads import Pod
+from k8s.operator.api.scrape import Scraped
+from k8s.operator.api.workloads import Pod
 
 
 class Slots:

@@ -1,0 +1,111 @@
+"""A stack of one's own: the real `python -m local.up` on free ports."""
+
+import asyncio
+import os
+import re
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from local.aws.key_pair import KeyPair
+from local.outputs import Outputs
+from local.plan import ROOT, Plan
+from local.ports import Ports
+from local.supervisor.port_check import is_taken
+
+READY_WITHIN_SECONDS = 60.0
+STOP_WITHIN_SECONDS = 30.0
+_KEYS = re.compile(rb"AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)")
+BASES = range(12_000, 30_000)
+"""Below the ports that systems give to clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running stack; times in seconds."""
+
+    plan: Plan
+    pid: int
+    ready_seconds: float
+
+    @property
+    def ports(self) -> Ports:
+        return self.plan.ports
+
+    @property
+    def outputs(self) -> Outputs:
+        return Outputs.read(self.plan.outputs_file)
+
+    @property
+    def page_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.page}"
+
+
+def free_ports() -> Ports:
+    while True:
+        ports = Ports(secrets.choice(BASES))
+        if not any(is_taken(port) for port in ports.purposes()):
+            return ports
+
+
+@asynccontextmanager
+async def running_stack(environment: Mapping[str, str]) -> AsyncIterator[Stack]:
+    """Start one, wait until it says that it is ready, and stop it at the end of the block."""
+    ports = free_ports()
+    shell = {**os.environ, **environment, "LOCAL_PORT_BASE": str(ports.base)}
+    started = time.monotonic()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "local.up"),
+        cwd=ROOT,
+        env=shell,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        limit=1 << 20,
+    )
+    try:
+        async with asyncio.timeout(READY_WITHIN_SECONDS):
+            keys = await _until_ready(process)
+        ready_seconds = time.monotonic() - started
+        async with asyncio.TaskGroup() as group:
+            reading = group.create_task(_read_away(process))
+            yield Stack(Plan(ports, shell, keys=keys), process.pid, ready_seconds)
+            reading.cancel()
+    finally:
+        await _stop(process)
+        shutil.rmtree(Plan(ports, shell).state, ignore_errors=True)
+
+
+async def _until_ready(process: asyncio.subprocess.Process) -> KeyPair:
+    """The key pair of the emulated AWS, which is said before."""
+    said = []
+    while line := await _line(process):
+        said.append(line)
+        if line.startswith(b"ready in ") and (found := _KEYS.search(b"".join(said))):
+            return KeyPair(found[1].decode(), found[2].decode())
+    raise RuntimeError("The stack did not start:\n" + b"".join(said).decode(errors="replace"))
+
+
+async def _read_away(process: asyncio.subprocess.Process) -> None:
+    """A full pipe would stop the stack."""
+    while await _line(process):
+        pass
+
+
+async def _line(process: asyncio.subprocess.Process) -> bytes:
+    return await process.stdout.readline() if process.stdout else b""
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        async with asyncio.timeout(STOP_WITHIN_SECONDS):
+            await process.communicate()
+    except TimeoutError:
+        process.kill()
+        await process.wait()

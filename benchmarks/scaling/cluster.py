@@ -1,0 +1,139 @@
+"""`python -m benchmarks.scaling.cluster`: a burst of 500 tasks on a real cluster, scaled by us and by a real KEDA.
+
+Needs KUBECONFIG, kubectl, helm, KEDA in the namespace `keda`, and both images (IMAGE, IMAGE_TAG). It installs an
+embedded stack, an operator and two stages in namespaces of its own, and removes them. The tasks are written to the
+queue, not posted, so our rule does without the arrivals that ingest counts. How many have begun is read from the
+queue's depth twice a second; since all came at once, that tells their waits.
+"""
+
+import argparse
+import json
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+
+from benchmarks.scaling.cluster_run import Burst, Measured, run_burst
+from benchmarks.scaling.simulator.figures import Figures
+from benchmarks.scaling.simulator.replay import replay
+from benchmarks.scaling.simulator.world import Arrival, Workload, World
+from tests.support.cluster.operator_on_cluster import OperatorWorld, operator_world, wait_ready
+from tests.support.cluster.tools import Namespace, why_no_cluster
+
+KEDA = "keda"
+ENGINES = {"ours": "operator", "keda": "keda"}
+_PHASES = (1 / 6, 1 / 2, 5 / 6)
+
+
+def stage_values(engine: str, burst: Burst) -> dict[str, object]:
+    """A stage whose processors take as long for a task as the simulator's."""
+    return {
+        "scaling": {"engine": engine, "maxReplicas": burst.max_replicas},
+        "processor": {"settings": {"ECHO_SECONDS": burst.task_seconds, "CONCURRENCY": burst.slots}},
+        "shutdown": {"processorGraceSeconds": 45},
+    }
+
+
+def measure(policies: Sequence[str], burst: Burst, *, shows: bool = False) -> dict[str, Measured]:
+    """Send the burst through one stage after the other."""
+    found = {}
+    with operator_world() as world:
+        _let_in(world.home, KEDA)
+        for place, policy in zip(world.places, policies, strict=False):
+            with _stage(world, place, policy, burst), _shown(place, policy) if shows else nullcontext():
+                found[policy] = run_burst(world, place, policy, burst)
+                print(f"{policy}: {found[policy].figures}", file=sys.stderr)
+    return found
+
+
+@contextmanager
+def _stage(world: OperatorWorld, place: Namespace, name: str, burst: Burst) -> Iterator[None]:
+    world.install(place, name, **stage_values(ENGINES[name], burst))
+    try:
+        wait_ready(place, name, seconds=180)
+        yield
+    finally:
+        place.helm("uninstall", name, "--wait")
+
+
+@contextmanager
+def _shown(place: Namespace, name: str) -> Iterator[None]:
+    """What a person sees who watches the Stage."""
+    with subprocess.Popen(["kubectl", "-n", place.name, "get", "stg", name, "-w"]) as watch:
+        try:
+            yield
+        finally:
+            watch.terminate()
+
+
+def _let_in(home: Namespace, namespace: str) -> None:
+    """KEDA asks the emulated queue for its depth."""
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [peer]}]}
+    home.apply(
+        {
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "NetworkPolicy",
+            "metadata": {"name": "scaling-benchmark"},
+            "spec": spec,
+        }
+    )
+
+
+def simulated(policy: str, burst: Burst, pod_ready_seconds: float) -> Figures:
+    """What the simulator says of this cluster."""
+    world = World(
+        pod_ready_seconds=pod_ready_seconds, slots=burst.slots, max_replicas=burst.max_replicas, depth_noise=0.0
+    )
+    rng = random.Random(1)
+    arrivals = sorted(60.0 + rng.random() for _ in range(burst.tasks))
+    workload = Workload(
+        name="burst", title="Burst", arrivals=tuple(Arrival(at, burst.task_seconds) for at in arrivals), seconds=1_200.0
+    )
+    return Figures.of(
+        [replay(workload, policy, world, seed=1, phase=phase) for phase in _PHASES], world.wait_objective_seconds
+    )
+
+
+def table(found: dict[str, Measured], burst: Burst) -> str:
+    lines = [
+        "| policy | | p50 wait s | p95 wait s | max wait s | kept | pod-seconds | changes | interrupted |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for policy, it in found.items():
+        predicted = simulated(policy, burst, it.pod_ready_seconds)
+        lines += [_row(policy, "cluster", it.figures), _row(policy, "simulator", predicted)]
+        differences = (
+            f"{name} {getattr(it.figures, name) / getattr(predicted, name) - 1:+.0%}"
+            for name in ("p50_wait_s", "p95_wait_s", "max_wait_s", "pod_seconds")
+        )
+        lines.append(f"| {policy} | cluster against simulator | {', '.join(differences)} |||||||")
+    ready = ", ".join(f"{policy} {it.pod_ready_seconds:.1f} s" for policy, it in found.items())
+    return "\n".join([*lines, "", f"a pod was ready after (mean): {ready}"])
+
+
+def _row(policy: str, where: str, it: Figures) -> str:
+    waits = f"{it.p50_wait_s:.1f} | {it.p95_wait_s:.1f} | {it.max_wait_s:.1f} | {it.objective_kept:.1%}"
+    return f"| {policy} | {where} | {waits} | {it.pod_seconds:,.0f} | {it.changes:.0f} | {it.interrupted:.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling.cluster", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print one JSON object last")
+    parser.add_argument("--tasks", type=int, default=500)
+    parser.add_argument("--max-replicas", type=int, default=8, help="as many as the cluster has room for")
+    parser.add_argument("--policies", default="ours,keda")
+    parser.add_argument("--watch", action="store_true", help="also show the Stages as `kubectl get stg -w` does")
+    options = parser.parse_args()
+    if reason := why_no_cluster():
+        parser.error(reason)
+    burst = Burst(tasks=options.tasks, max_replicas=options.max_replicas)
+    found = measure(options.policies.split(","), burst, shows=options.watch)
+    print(table(found, burst))
+    if options.json:
+        print(json.dumps({policy: it.as_json() for policy, it in found.items()}))
+
+
+if __name__ == "__main__":
+    main()

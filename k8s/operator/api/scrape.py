@@ -1,0 +1,152 @@
+"""What pods measure, read at /metrics of their operations ports."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Self
+
+import aiohttp
+import orjson
+from prometheus_client.parser import text_string_to_metric_families
+
+from k8s.operator.api.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one_line
+
+MAX_BYTES = 512 * 1024
+MAX_FIGURE = 1e15
+"""All that is read counts tasks or seconds."""
+MAX_CONCURRENT = 16
+PREFIX = "notification_api_"
+# What of a pod's some 300 lines is parsed; parsing is most of a scrape's cost.
+NAMES = (
+    "tasks_accepted_total",
+    "tasks_in_process",
+    "tasks_waiting",
+    "slots",
+    "receiving_paused",
+    "ready",
+    "task_duration_seconds_sum",
+    "task_duration_seconds_count",
+    "queue_wait_seconds_sum",
+    "queue_wait_seconds_count",
+)
+LONG_TASK_BOUNDS = (5.2, 11.0, 24.0, 65.0, 320.0)
+"""Buckets of the task time that are read: one of them tells whether tasks outlast a drain."""
+_BUCKETS = tuple(f'le="{bound}"' for bound in LONG_TASK_BOUNDS)
+_BUCKET = PREFIX + "task_duration_seconds_bucket"
+_WANTED = tuple(PREFIX + name for name in NAMES)
+
+Series = tuple[str, tuple[tuple[str, str], ...]]
+"""A sample's name without prefix, and its labels in order."""
+Sample = Mapping[Series, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One pod to ask."""
+
+    pod: str
+    ip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scraped:
+    """What a pod answered, or why there is nothing."""
+
+    pod: str
+    sample: Sample | None
+    error: str = ""
+    is_closed: bool = False
+    """Nothing listens there: a process that has not begun yet, or has ended, and in either case has nothing in hand."""
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    """Reasons and warnings of /readyz by component; read only where it is paused or not ready."""
+
+    @property
+    def is_paused(self) -> bool:
+        """It receives no tasks, since notifications cannot be delivered."""
+        return (self.sample or {}).get(("receiving_paused", ()), 0) > 0
+
+    @property
+    def is_unready(self) -> bool:
+        """It says itself that it is not ready, which Kubernetes learns later."""
+        return (self.sample or {}).get(("ready", ()), 1) == 0
+
+
+class Scraper:
+    """One for all stages. Use as a context manager."""
+
+    def __init__(self, port: int = OPS_PORT, timeout_seconds: float = ANSWER_SECONDS) -> None:
+        self._pods = PodClient(
+            port=port, timeout_seconds=timeout_seconds, max_concurrent=MAX_CONCURRENT, max_bytes=MAX_BYTES
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._pods.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._pods.__aexit__(kind, error, trace)
+
+    async def all(self, targets: Iterable[Target]) -> list[Scraped]:
+        """Ask all of them at the same time."""
+        return list(await asyncio.gather(*(self._one(target) for target in targets)))
+
+    async def _one(self, target: Target) -> Scraped:
+        try:
+            status, body = await self._pods.get(target.ip, "/metrics")
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return Scraped(target.pod, None, one_line(error) or "no answer in time", is_closed=_is_refusal(error))
+        if status != 200:
+            return Scraped(target.pod, None, f"answered {status}")
+        if len(body) > MAX_BYTES:
+            return Scraped(target.pod, None, f"answered with more than {MAX_BYTES} bytes")
+        scraped = parsed(target.pod, body)
+        if scraped.is_paused or scraped.is_unready:
+            return replace(scraped, reasons=await self._reasons(target))
+        return scraped
+
+    async def _reasons(self, target: Target) -> Mapping[str, str]:
+        """Empty where it does not say: the metrics were read all the same."""
+        try:
+            _, body = await self._pods.get(target.ip, "/readyz")
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return {}
+        return parsed_reasons(body)
+
+
+def _is_refusal(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
+
+
+def parsed(pod: str, body: bytes) -> Scraped:
+    """Read the samples that matter out of the text format."""
+    try:
+        lines = [line for line in body.decode().splitlines() if line.startswith(_WANTED) or _is_wanted_bucket(line)]
+        families = text_string_to_metric_families("\n".join(lines) + "\n")
+        sample = {
+            (one.name.removeprefix(PREFIX), tuple(sorted(one.labels.items()))): float(one.value)
+            for family in families
+            for one in family.samples
+        }
+    except (ValueError, IndexError) as error:
+        return Scraped(pod, None, one_line(f"answered with something else than metrics: {error}"))
+    for (name, _), value in sample.items():
+        if not 0 <= value <= MAX_FIGURE:  # NaN is not, either
+            return Scraped(pod, None, f"answered with {name} of {value}")
+    return Scraped(pod, sample)
+
+
+def _is_wanted_bucket(line: str) -> bool:
+    return line.startswith(_BUCKET) and any(bound in line for bound in _BUCKETS)
+
+
+def parsed_reasons(body: bytes) -> Mapping[str, str]:
+    """Read what /readyz says; anything else than its answer is no reason."""
+    try:
+        answer = orjson.loads(body[:MAX_BYTES])
+        said = {**(answer.get("reasons") or {}), **(answer.get("warnings") or {})}
+    except (orjson.JSONDecodeError, AttributeError, TypeError):
+        return {}
+    return {name: one_line(reason) for name, reason in said.items() if isinstance(reason, str)}

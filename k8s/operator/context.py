@@ -1,0 +1,53 @@
+"""What every stage's worker works with; opened once by the process."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from k8s.operator.api.client import Kubernetes
+from k8s.operator.api.events import Events
+from k8s.operator.api.scrape import Scraper
+from k8s.operator.api.stage import StageObject
+from k8s.operator.health.answers import Asker
+from k8s.operator.health.releases import Releases
+from k8s.operator.policy.types import Decision, Observed, Policy
+from k8s.operator.resources.clients import Clients
+from k8s.operator.resources.momento_caches import MomentoCaches
+from k8s.operator.settings import OperatorSettings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient
+    from types_aiobotocore_sqs import SQSClient
+
+Decide = Callable[[Observed, Policy, float], Decision]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Shared by all stages.
+
+    `passes` bounds how many of them are worked on at once, for AWS' quotas' sake; `retries`, how many of those whose
+    last pass failed, which do not count among the others.
+    """
+
+    settings: OperatorSettings
+    kubernetes: Kubernetes
+    sqs: "SQSClient"
+    idp: "CognitoIdentityProviderClient"
+    caches: MomentoCaches
+    scraper: Scraper
+    releases: Releases
+    asker: Asker
+    decide: Decide
+    passes: asyncio.Semaphore
+    retries: asyncio.Semaphore
+
+    @property
+    def events(self) -> Events:
+        return Events(self.kubernetes)
+
+    def clients(self, stage: StageObject) -> Clients:
+        """AWS, and Momento with the operator's own key or else the stage's."""
+        parameter = self.settings.momento_api_key_param_name or stage.key_parameter
+        return Clients(self.sqs, self.idp, self.caches.of(parameter))

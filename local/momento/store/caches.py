@@ -1,0 +1,67 @@
+"""The caches of the account: each holds items and topics."""
+
+from collections.abc import Iterator
+
+from grpc import StatusCode
+
+from local.momento.errors import CallError, cache_not_found
+from local.momento.rate_limit import Rate
+from local.momento.settings import Settings
+from local.momento.store.items import Items
+from local.momento.store.persistence import State
+from local.momento.store.topics import Topics
+
+
+class Cache:
+    def __init__(self, settings: Settings, topic_operations: Rate) -> None:
+        self.items = Items(settings)
+        self.topics = Topics(settings, topic_operations)
+
+
+class Caches:
+    """`topic_operations` is one quota for all caches: the documentation counts it by region."""
+
+    def __init__(self, settings: Settings, state: State) -> None:
+        self.topic_operations = Rate(lambda: settings.topic_operations_per_second)
+        self._settings = settings
+        self._state = state
+        self._caches = {name: self._new_cache() for name in sorted(state.caches)}
+
+    def __iter__(self) -> Iterator[tuple[str, Cache]]:
+        return iter(list(self._caches.items()))
+
+    def get(self, name: str) -> Cache:
+        """Raises NOT_FOUND."""
+        try:
+            return self._caches[name]
+        except KeyError:
+            raise cache_not_found(name) from None
+
+    def create(self, name: str) -> None:
+        """Raises ALREADY_EXISTS, or RESOURCE_EXHAUSTED over the quota."""
+        if name in self._caches:
+            raise CallError(StatusCode.ALREADY_EXISTS, f"Cache with name: {name} already exists")
+        if len(self._caches) >= self._settings.max_caches:
+            raise CallError(StatusCode.RESOURCE_EXHAUSTED, "The account has all the caches that it may have")
+        self._caches[name] = self._new_cache()
+        self._save()
+
+    def delete(self, name: str) -> None:
+        """Raises NOT_FOUND; live streams of the cache end with it."""
+        self.get(name).topics.end_streams(cache_not_found(name))
+        del self._caches[name]
+        self._save()
+
+    def live_streams(self) -> int:
+        return sum(len(topic.subscriptions) for _, cache in self for _, topic in cache.topics)
+
+    def end_streams(self, error: CallError | None) -> int:
+        """End all live streams, cleanly or with `error`; returns how many."""
+        return sum(cache.topics.end_streams(error) for _, cache in self)
+
+    def _new_cache(self) -> Cache:
+        return Cache(self._settings, self.topic_operations)
+
+    def _save(self) -> None:
+        self._state.caches = set(self._caches)
+        self._state.save()

@@ -1,0 +1,125 @@
+"""The task on the queue: the body that the serverless original uses too, and our message attributes.
+
+Body: ``{"userId": "<sub>", "payload": "<raw request body>"}``.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.common.errors import PermanentError
+from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_exact
+
+# SQS refuses these two although JSON allows them raw (SendMessage, "Message characters").
+_REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
+# What has to be escaped in a JSON string, out of what can be in a JSON text, and what SQS refuses; the backslash first.
+_ESCAPES = (
+    *((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t")),
+    *((chr(code).encode(), escape.encode()) for code, escape in _REFUSED_BY_SQS.items()),
+)
+_USER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+# Ours are UUIDs. The id goes into every notification, which has to stay below the limit of a topic message.
+_TASK_ID = re.compile(r"[\x21-\x7e]{1,128}")
+
+TASK_ID = "taskId"
+TRACEPARENT = "traceparent"
+IDEMPOTENT = "idempotent"
+
+
+class UnreadableTask(PermanentError):
+    """A message on the queue is no task; `user_id` is known where at least that could be read."""
+
+    def __init__(self, message: str, user_id: str | None = None) -> None:
+        self.user_id = user_id
+        super().__init__(message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskMessage:
+    """What ingest sends and the processor receives."""
+
+    task_id: str
+    user_id: str
+    payload: str | bytes
+    """The request's body as it came, JSON text; in ingest as bytes, since a text may use four bytes a character."""
+    traceparent: str | None = None
+    idempotent: bool = False
+    """Whether another message may carry the same task id: the client sent an Idempotency-Key, or ingest sent again
+    what it does not know to have arrived."""
+
+    def payload_bytes(self) -> bytes:
+        """Return the payload in UTF-8."""
+        return self.payload.encode() if isinstance(self.payload, str) else self.payload
+
+    def encoded_body(self) -> bytes:
+        """Return the message body in UTF-8, made without any text of the payload where that is bytes."""
+        if isinstance(self.payload, str):
+            return self.body().encode()
+        payload = self.payload
+        for raw, escaped in _ESCAPES:
+            payload = payload.replace(raw, escaped)
+        return b'{"userId":"%b","payload":"%b"}' % (self.user_id.encode(), payload)
+
+    def body(self) -> str:
+        """Return the message body."""
+        if isinstance(self.payload, bytes):
+            return self.encoded_body().decode()
+        return orjson.dumps({"userId": self.user_id, "payload": self.payload}).decode().translate(_REFUSED_BY_SQS)
+
+    def attributes(self) -> dict[str, str]:
+        """Return the message attributes, all of them strings."""
+        attributes = {TASK_ID: self.task_id}
+        if self.traceparent:
+            attributes[TRACEPARENT] = self.traceparent
+        if self.idempotent:
+            attributes[IDEMPOTENT] = "true"
+        return attributes
+
+
+def read_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[TaskMessage, dict[str, Any]]:
+    """Return the task and its payload's fields.
+
+    The serverless original sends no attributes: the message id then serves as the task id, as it does where another
+    producer's id could not be one.
+
+    :raises UnreadableTask: when the message is no task.
+    """
+    envelope = _object(body, "body")
+    user_id = envelope.get("userId")
+    if not isinstance(user_id, str) or not _USER_ID.fullmatch(user_id):
+        raise UnreadableTask("the body has no userId that could be a user's")
+    payload = envelope.get("payload")
+    if not isinstance(payload, str):
+        raise UnreadableTask("the body has no payload text", user_id)
+    fields = _object(payload, "payload", user_id)
+    if not isinstance(fields.get("data"), str):
+        raise UnreadableTask("the payload has no data text", user_id)
+    task = TaskMessage(
+        task_id=task_id_of(attributes, message_id),
+        user_id=user_id,
+        payload=payload,
+        traceparent=attributes.get(TRACEPARENT),
+        idempotent=attributes.get(IDEMPOTENT) == "true",
+    )
+    return task, fields
+
+
+def task_id_of(attributes: Mapping[str, str], message_id: str) -> str:
+    """Return the message's own task id where it has one that could be."""
+    task_id = attributes.get(TASK_ID, "")
+    return task_id if _TASK_ID.fullmatch(task_id) else message_id
+
+
+def _object(text: str, what: str, user_id: str | None = None) -> dict[str, Any]:
+    try:
+        value = loads_exact(text)
+    except (NumberNotExactError, NestedTooDeeplyError) as error:
+        raise UnreadableTask(f"the {what} cannot be read: {error}", user_id) from None
+    except ValueError as error:
+        raise UnreadableTask(f"the {what} is not JSON: {error}", user_id) from None
+    if not isinstance(value, dict):
+        raise UnreadableTask(f"the {what} is not a JSON object", user_id)
+    return value

@@ -1,0 +1,91 @@
+"""The SDK's clients for one API key, and the change to the clients of the next without a lost call.
+
+The SDK fixes the key in a client for ever (momento 1.29.1), so a new key means new clients; the old ones close
+when their last call has ended.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+
+from momento import AuthClientAsync, CacheClientAsync, CredentialProvider, TopicClientAsync
+from momento.config import Configurations, TopicConfigurations
+from momento.config.auth_configurations import AuthConfigurations
+from momento.retry import FixedCountRetryStrategy
+
+from services.common.telemetry.metrics import MOMENTO_CLIENT_SWAPS
+
+logger = logging.getLogger(__name__)
+
+DRAIN_SECONDS = 30.0
+# Ours is the only retry: two layers of them multiply.
+_NO_RETRY = FixedCountRetryStrategy(max_attempts=0)
+
+
+class Clients:
+    """Topic, token and cache client of one key. Use within `in_use`."""
+
+    def __init__(self, credentials: CredentialProvider, call_seconds: float) -> None:
+        deadline = timedelta(seconds=call_seconds)
+        cache_configuration = Configurations.InRegion.Default.v1().with_client_timeout(deadline)
+        self.topics = TopicClientAsync(TopicConfigurations.Default.v1().with_client_timeout(deadline), credentials)
+        self.tokens = AuthClientAsync(AuthConfigurations.InRegion.Default.v1(), credentials)
+        self.cache = CacheClientAsync(
+            cache_configuration.with_retry_strategy(_NO_RETRY), credentials, default_ttl=timedelta(hours=24)
+        )
+        self._calls = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @asynccontextmanager
+    async def in_use(self) -> AsyncIterator["Clients"]:
+        """Keep the clients open for the length of a call."""
+        self._calls += 1
+        self._idle.clear()
+        try:
+            yield self
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._idle.set()
+
+    async def close(self, drain_seconds: float) -> None:
+        """Wait for the calls under way, for `drain_seconds` at most, and close."""
+        async with AsyncExitStack() as stack:
+            for client in (self.topics, self.tokens, self.cache):
+                await stack.enter_async_context(client)  # leaving it is the SDK's way to close
+            try:
+                async with asyncio.timeout(drain_seconds):
+                    await self._idle.wait()
+            except TimeoutError:
+                logger.warning("calls with the old Momento key were cut off", extra={"action": "key-swap"})
+
+
+class ClientSwitch:
+    """Holds the clients of the key in force."""
+
+    def __init__(self, make: Callable[[str], Clients], retire: Callable[[Clients], object]) -> None:
+        self._make = make
+        self._retire = retire
+        self._key: str | None = None
+        self._clients: Clients | None = None
+
+    def clients(self, key: str) -> Clients:
+        """Return the clients for `key`; the clients of another key are retired."""
+        if self._clients is not None and key == self._key:
+            return self._clients
+        fresh = self._make(key)
+        if self._clients is not None:
+            logger.info("a new Momento API key is in use", extra={"action": "key-swap"})
+            MOMENTO_CLIENT_SWAPS.inc()
+            self._retire(self._clients)
+        self._key, self._clients = key, fresh
+        return fresh
+
+    async def close(self) -> None:
+        """Close the clients in force."""
+        if self._clients is not None:
+            await self._clients.close(drain_seconds=1.0)
+            self._clients = None

@@ -1,0 +1,76 @@
+"""The log line at the end of each delivery, by which one task is followed (docs/operations.md, "Follow one task").
+
+The lines of a delivery have the same ids. They hold no user data.
+"""
+
+import logging
+from typing import Any
+
+from services.common.aws.task_queue import ReceivedMessage
+from services.common.messages.task_message import TRACEPARENT, task_id_of
+from services.common.telemetry.logs import log_context
+from services.common.telemetry.tracing import is_traceparent
+from services.processor.dead_letters.message import is_redriven
+from services.processor.receiver.lease import Lease
+from services.processor.receiver.outcome import Back
+
+logger = logging.getLogger(__name__)
+
+_EXPECTED = frozenset({"finished", "repeated", "duplicate"})
+_PLANNED = frozenset({"drain", "early", "isolated"})
+"""Reasons of a requeue that are no failures."""
+
+
+def task_context(message: ReceivedMessage) -> log_context:
+    """Add the ids of the task to every line that is logged within."""
+    ids = {"taskId": task_id_of(message.attributes, message.message_id)}
+    traceparent = message.attributes.get(TRACEPARENT)
+    if traceparent and is_traceparent(traceparent):
+        ids["traceId"] = traceparent.split("-")[1]
+    return log_context(**ids)
+
+
+def log_concluded(lease: Lease, outcome: str) -> None:
+    """Log the final outcome of a task. A redelivery of a concluded task is `repeated` or `duplicate`."""
+    level = logging.INFO if outcome in _EXPECTED else logging.WARNING
+    logger.log(level, "task concluded", extra={"action": "conclude", "outcome": outcome, **about(lease)})
+
+
+def log_requeued(lease: Lease, verdict: Back) -> None:
+    """Log that the task is on the queue again, hidden for `delaySeconds`."""
+    level = logging.INFO if verdict.reason in _PLANNED else logging.WARNING
+    fields = {"outcome": "requeued", "reason": verdict.reason, "delaySeconds": verdict.seconds, **about(lease)}
+    logger.log(level, "task requeued", extra={"action": "requeue", **fields})
+
+
+def log_not_requeued(lease: Lease, verdict: Back, error: str) -> None:
+    """Log that the queue has not taken the return: the task is visible again when its lease ends."""
+    fields = {"outcome": "not_requeued", "reason": verdict.reason, **about(lease)}
+    logger.warning(
+        "task not requeued, it is visible again when its lease ends: %s", error, extra={"action": "requeue", **fields}
+    )
+
+
+def log_lease_lost(lease: Lease) -> None:
+    """Log that the task is left to the replica that receives it next."""
+    logger.warning(
+        "task left to another replica: its lease was lost",
+        extra={"action": "lease", "outcome": "lease_lost", **about(lease)},
+    )
+
+
+def about(lease: Lease) -> dict[str, Any]:
+    """Return what is known of the delivery; `seconds` is the time in the handler."""
+    message = lease.message
+    known: dict[str, Any] = {"messageId": message.message_id, "delivery": message.receive_count}
+    if lease.attempt is not None:
+        known["attempt"] = lease.attempt
+    if lease.handler_seconds is not None:
+        known["seconds"] = round(lease.handler_seconds, 3)
+    if lease.wait_seconds is not None:
+        known["waitSeconds"] = round(lease.wait_seconds, 3)
+    if lease.dead_letter_reason is not None:
+        known["deadLetterReason"] = lease.dead_letter_reason
+    if is_redriven(message):
+        known["redriven"] = True
+    return known

@@ -1,0 +1,133 @@
+"""Handlers: found by name, plain functions run in threads, every answer is text."""
+
+import asyncio
+import contextvars
+import importlib
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, cast
+
+from services.common.describe import describe_error, describe_traceback, type_name
+from services.common.errors import PermanentError
+from services.common.messages.notification import MAX_BYTES
+from services.common.settings import SettingsError
+from services.processor.handlers.task import Task
+
+logger = logging.getLogger(__name__)
+
+Handler = Callable[[Task], Awaitable[str]]
+
+
+class HandlerAborted(RuntimeError):
+    """A handler raised what would end the event loop, such as SystemExit; its cause is that error."""
+
+
+class NotText(PermanentError):
+    """A handler answered something else than text."""
+
+
+def find_handler(name: str) -> Callable[[Task], Any]:
+    """Import ``module:function``.
+
+    :raises SettingsError: when it cannot be used; the sentence names the cause.
+    """
+    module_name, _, function_name = name.partition(":")
+    try:
+        function = getattr(importlib.import_module(module_name), function_name, None)
+    except ImportError as error:
+        raise _unusable(f"{module_name} cannot be imported: {error}") from error
+    except (Exception, SystemExit) as error:  # a module of others may do anything when it is imported
+        logger.error(  # noqa: TRY400 — logging could stumble over the error itself
+            "the handler's module fails", extra={"action": "start", "exception": describe_traceback(error)}
+        )
+        raise _unusable(f"{module_name} cannot be imported: {describe_error(error)}") from error
+    if not callable(function):
+        raise _unusable(f"{module_name} has no function {function_name}")
+    return _checked(function, name)
+
+
+def _checked(function: Callable[[Task], Any], name: str) -> Callable[[Task], Any]:
+    try:
+        inspect.signature(function).bind(object())
+    except TypeError:
+        raise _unusable(f"{name} must take one argument, the task") from None
+    except ValueError:
+        return function  # written in C, and says nothing of its arguments
+    return function
+
+
+def is_asynchronous(function: Callable[[Task], Any]) -> bool:
+    """Tell whether `function` runs in the event loop, not in a thread."""
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+
+
+def _unusable(reason: str) -> SettingsError:
+    return SettingsError({"TASK_HANDLER": [reason]})
+
+
+@contextmanager
+def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]:
+    """Give `function` one form, whether it is asynchronous or not."""
+    if is_asynchronous(function):
+
+        async def run(task: Task) -> str:
+            return _text(await function(task))
+
+        yield run
+        return
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="handler")
+
+    async def run_in_thread(task: Task) -> str:
+        result = await _in_thread(pool, task, contextvars.copy_context().run, _plain, function, task)
+        if _is_awaitable(result):
+            result = await result  # a plain function that returns a coroutine, such as a partial or a lambda
+        return _text(result)
+
+    try:
+        yield run_in_thread
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _in_thread(pool: ThreadPoolExecutor, task: Task, function: Callable[..., Any], *arguments: object) -> Any:
+    """Call in a thread. Cancelled, it waits for a call that has begun: a thread cannot be stopped, only asked.
+
+    What the call returns then counts all the same, unless it was asked and has noticed.
+    """
+    call = pool.submit(function, *arguments)
+    result = asyncio.wrap_future(call)
+    try:
+        return await asyncio.shield(result)
+    except asyncio.CancelledError:
+        if not call.cancel():
+            await asyncio.wait({result})
+            if not result.cancelled() and result.exception() is None and not task.saw_cancellation:
+                return result.result()
+        raise
+
+
+def _plain(function: Callable[[Task], Any], task: Task) -> Any:
+    try:
+        return function(task)
+    except StopIteration as error:  # no future takes it, so that the task would hang until its time limit
+        raise RuntimeError("the handler raised StopIteration") from error
+    except GeneratorExit as error:  # raised into the coroutine that awaits the thread, it would close that coroutine
+        raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
+
+
+def _is_awaitable(result: object) -> bool:
+    try:
+        return inspect.isawaitable(result)
+    except BaseException:  # noqa: BLE001 — its `__class__` raised; a coroutine's does not
+        return False
+
+
+def _text(result: object) -> str:
+    # By its type, since an object may say of itself that it is of another class.
+    if not issubclass(type(result), str):
+        raise NotText(f"the handler answered {type_name(result)}, not text")
+    # A plain text, without the methods of a class of the handler's own, and no longer than can be published.
+    return str.__getitem__(cast("str", result), slice(MAX_BYTES + 1))

@@ -1,0 +1,72 @@
+"""Rotation of the Momento API key under load, while token service and processor run as processes of their own."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from local.demo.api import Api, api
+from local.demo.run import new_user
+from tests.support.momento.key_rotation import rotate_momento_key
+from tests.support.momento.subscriber import Subscriber, subscriber
+from tests.support.processes.local_stack import LocalStack
+
+SERVICES = ("token", "processor")
+TASKS = 24
+NEWCOMERS = 2
+A_MOMENT_SECONDS = 1.0
+"""Long enough for a double to come."""
+
+
+@pytest.fixture
+async def calls(local_stack: LocalStack) -> AsyncIterator[Api]:
+    async with api(local_stack.page_url) as calls:
+        yield calls
+
+
+async def swaps(stack: LocalStack, name: str) -> float:
+    """How often a service has taken a new key into use."""
+    url = f"http://127.0.0.1:{stack.environment(name)['OPS_PORT']}/metrics"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        found = re.search(r"^notification_api_momento_client_swaps_total (\S+)", await answer.text(), re.MULTILINE)
+    assert found is not None
+    return float(found[1])
+
+
+async def heard(news: Subscriber, count: int) -> list[str]:
+    return [str((await asyncio.to_thread(news.next))["taskId"]) for _ in range(count)]
+
+
+async def test_a_new_key_takes_effect_without_a_restart_and_no_news_is_lost(
+    local_stack: LocalStack, calls: Api
+) -> None:
+    config = await calls.config()
+    user, *newcomers = await asyncio.gather(*(new_user(calls, config) for _ in range(1 + NEWCOMERS)))
+    access = await calls.access(config, user)
+    pids = {name: local_stack.pid(name) for name in SERVICES}
+    before = {name: await swaps(local_stack, name) for name in SERVICES}
+    said = {name: len(local_stack.output(name)) for name in SERVICES}
+
+    with subscriber(access, local_stack.environment("processor")) as news:
+        posting = asyncio.gather(*(calls.post_task(config, user, f"task {number}") for number in range(TASKS)))
+        told = await heard(news, 2)  # the load is on
+        await rotate_momento_key(local_stack, "v1")
+        # Tokens that were never vended before, by the service whose key is revoked at this moment.
+        accesses = await asyncio.gather(*(calls.access(config, newcomer) for newcomer in newcomers))
+        more = asyncio.gather(*(calls.post_task(config, user, f"more {number}") for number in range(TASKS)))
+        ids = [*await posting, *await more]
+        told += await heard(news, len(ids) - 2)
+        assert sorted(told) == sorted(ids)
+        assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
+
+    with subscriber(accesses[0], local_stack.environment("processor")) as news:
+        task_id = await calls.post_task(config, newcomers[0], "with the new key")
+        assert await heard(news, 1) == [task_id]
+    assert {name: local_stack.pid(name) for name in SERVICES} == pids
+    assert {name: await swaps(local_stack, name) for name in SERVICES} == {
+        name: count + 1 for name, count in before.items()
+    }
+    for name in SERVICES:
+        assert '"answered 503' not in local_stack.output(name)[said[name] :]

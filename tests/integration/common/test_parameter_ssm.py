@@ -1,0 +1,67 @@
+"""The cached parameter against an emulated SSM in a process of its own."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+
+from services.common.aws.ssm_parameter import Parameter
+from tests.support.clock import HandClock
+from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
+
+if TYPE_CHECKING:
+    from types_aiobotocore_ssm.client import SSMClient
+
+NAME = "/notification-api/test/momento-api-key"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[MiniStack]:
+    with ministack_process() as running:
+        yield running
+
+
+@pytest.fixture
+async def ssm(stack: MiniStack) -> AsyncIterator["SSMClient"]:
+    one_try = AioConfig(retries={"total_max_attempts": 1})
+    settings = stack.client_settings(new_account_id())
+    async with get_session().create_client("ssm", config=one_try, **settings) as client:
+        yield client
+
+
+async def test_a_secure_string_is_read_decrypted_and_its_rotation_noticed(ssm: "SSMClient") -> None:
+    clock = HandClock()
+    parameter = Parameter(ssm, NAME, clock=clock)
+    await ssm.put_parameter(Name=NAME, Value="first\n", Type="SecureString")
+    assert await parameter.refresh_now()
+    assert parameter.value() == "first"
+    clock.advance(10)
+    assert not await parameter.refresh_now()
+    await ssm.put_parameter(Name=NAME, Value="second", Type="SecureString", Overwrite=True)
+    clock.advance(10)
+    assert await parameter.refresh_now()
+    assert parameter.value() == "second"
+
+
+async def test_a_parameter_that_is_not_there_is_named_and_found_once_it_is(ssm: "SSMClient") -> None:
+    clock = HandClock()
+    parameter = Parameter(ssm, NAME, clock=clock)
+    assert not await parameter.refresh_now()
+    assert f"{NAME} cannot be read: ParameterNotFound" in str(parameter.ready_reason())
+    await ssm.put_parameter(Name=NAME, Value="late", Type="SecureString")
+    clock.advance(10)
+    assert await parameter.refresh_now()
+    assert parameter.ready_reason() is None
+
+
+async def test_a_deleted_parameter_is_served_stale(ssm: "SSMClient") -> None:
+    clock = HandClock()
+    parameter = Parameter(ssm, NAME, clock=clock)
+    await ssm.put_parameter(Name=NAME, Value="kept", Type="SecureString")
+    await parameter.refresh_now()
+    await ssm.delete_parameter(Name=NAME)
+    clock.advance(10)
+    assert not await parameter.refresh_now()
+    assert parameter.value() == "kept"

@@ -1,0 +1,167 @@
+"""Running a service, as a process: its start, its signals, its drain and its exit status."""
+
+import asyncio
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import aiohttp
+import pytest
+
+from local.supervisor.port_check import is_taken
+from services.common.web.open_connections import MAX_FILES
+from tests.support.processes.small_service import SmallProcess, free_ports, small_process
+
+SMALL = "tests.support.processes.small_service_program"
+COMPLETE = {
+    "OIDC_ISSUER": "https://issuer.example",
+    "OIDC_AUDIENCE": "client",
+    "OIDC_JWKS_URL": "http://127.0.0.1:9/jwks.json",
+    "TASK_QUEUE_URL": "http://127.0.0.1:9/queue",
+    "AWS_ACCESS_KEY_ID": "local",
+    "AWS_SECRET_ACCESS_KEY": "local",
+}
+
+
+@contextmanager
+def started(**environment: str) -> Iterator[SmallProcess]:
+    with small_process(SMALL, environment) as service:
+        service.says('"started"')
+        yield service
+
+
+async def answer(url: str, method: str = "GET") -> tuple[int, str]:
+    async with aiohttp.ClientSession() as session, session.request(method, url) as response:
+        return response.status, await response.text()
+
+
+async def test_it_starts_serves_and_ends_with_status_0_on_sigterm() -> None:
+    with started() as service:
+        assert await answer(service.ops_url + "/readyz") == (200, '{"ready":true,"reasons":{}}')
+        assert (await answer(service.url + "/slow"))[1] == "slept"
+        service.signal()
+        assert await asyncio.to_thread(service.ends) == 0
+        actions = [line.get("action") for line in service.lines]
+    assert actions == ["start", "request", "stop", "clean", "stop"]
+
+
+async def test_it_raises_its_soft_limit_of_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))  # inherited by the process
+    try:
+        with started() as service:
+            raised, _ = resource.prlimit(service.process.pid, resource.RLIMIT_NOFILE)
+            assert raised == (min(hard, MAX_FILES) if hard > 0 else MAX_FILES)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+async def test_readiness_names_what_lacks() -> None:
+    with started(LACKS="no part today") as service:
+        assert await answer(service.ops_url + "/readyz") == (
+            503,
+            '{"ready":false,"reasons":{"part":"no part today"}}',
+        )
+        assert (await answer(service.ops_url + "/livez"))[0] == 200
+
+
+async def test_readiness_drops_before_the_listener_closes() -> None:
+    with started(SHUTDOWN_DELAY_SECONDS="1") as service:
+        service.signal()
+        service.says("draining")
+        status, body = await answer(service.ops_url + "/readyz")
+        assert status == 503
+        assert "draining" in body
+        assert (await answer(service.ops_url + "/livez"))[0] == 200
+        assert service.listens()  # load balancers have not seen it yet, so requests still come
+        assert await asyncio.to_thread(service.ends) == 0
+
+
+async def test_a_second_signal_does_not_wait_for_load_balancers() -> None:
+    with started(SHUTDOWN_DELAY_SECONDS="60") as service:
+        service.signal()
+        service.says("draining")
+        began = time.monotonic()
+        service.signal()
+        assert await asyncio.to_thread(service.ends) == 0
+    assert time.monotonic() - began < 10
+
+
+async def test_a_request_under_way_is_answered_before_the_end() -> None:
+    with started() as service:
+        asking = asyncio.create_task(answer(service.url + "/slow"))
+        await asyncio.sleep(0.2)  # well within the request's half second
+        service.signal(signal.SIGINT)
+        assert await asking == (200, "slept")
+        assert await asyncio.to_thread(service.ends) == 0
+
+
+async def test_a_failed_background_task_ends_it_with_status_1() -> None:
+    with started() as service:
+        assert (await answer(service.url + "/fail", "POST"))[0] == 200
+        assert await asyncio.to_thread(service.ends) == 1
+        (line,) = [line for line in service.lines if line["level"] == "CRITICAL"]
+    assert line["task"] == "worker"
+    assert "the task failed" in line["exception"]
+
+
+@pytest.mark.parametrize("way", ["exit", "stop", "cancel"])
+async def test_where_code_of_others_ends_the_event_loop_the_process_ends_without_a_cleanup(way: str) -> None:
+    """The cleanup of a task that is cancelled would report an end that is none."""
+    with started() as service:
+        with suppress(aiohttp.ClientError):
+            await answer(f"{service.url}/{way}", "POST")
+        assert await asyncio.to_thread(service.ends) == 1
+        actions = [line.get("action") for line in service.lines if line["level"] == "CRITICAL"]
+    assert actions == ["stop"]
+    assert "cleaned up" not in service.output
+
+
+@pytest.mark.parametrize("taken", ["PORT", "OPS_PORT"])
+async def test_a_port_that_is_taken_is_named_without_a_traceback(taken: str) -> None:
+    port, ops_port = free_ports()
+    blocked = port if taken == "PORT" else ops_port
+    blocker = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", blocked)
+    async with blocker:
+        with small_process(SMALL, {}, ports=(port, ops_port)) as service:
+            assert await asyncio.to_thread(service.ends) == 1
+            (line,) = [line for line in service.lines if line["level"] == "CRITICAL"]
+    assert str(blocked) in line["message"]
+    assert f"set {taken}" in line["message"]
+    assert "Traceback" not in service.output
+
+
+@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "a" * 64])  # the first is nobody's (RFC 5737)
+async def test_an_address_that_is_not_ours_is_named_without_a_traceback(host: str) -> None:
+    with small_process(SMALL, {"HOST": host}) as service:
+        assert await asyncio.to_thread(service.ends) == 1
+    assert "HOST" in service.output
+    assert "Traceback" not in service.output
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting"),
+    [
+        ({}, "AWS_DEFAULT_REGION"),
+        ({"AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": "no url"}, "AWS_ENDPOINT_URL"),
+        ({"AWS_DEFAULT_REGION": "us-east-1", "AWS_DEFAULTS_MODE": "nope"}, "AWS_*"),
+    ],
+)
+async def test_a_missing_setting_of_the_sdk_is_named_as_ours_are(environment: dict[str, str], setting: str) -> None:
+    with small_process("services.ingest", {**COMPLETE, **environment}) as service:
+        assert await asyncio.to_thread(service.ends) == 2
+    assert f"  {setting}: " in service.output
+    assert "Traceback" not in service.output
+
+
+async def test_without_key_set_and_queue_it_starts_and_says_what_lacks() -> None:
+    with small_process("services.ingest", {**COMPLETE, "AWS_DEFAULT_REGION": "us-east-1"}) as service:
+        service.says('"started"')
+        status, body = await answer(service.ops_url + "/readyz")
+        assert status == 503
+        assert "No signing keys from http://127.0.0.1:9/jwks.json" in body
+        service.signal()
+        assert await asyncio.to_thread(service.ends) == 0
+    assert not is_taken(int(service.url.rsplit(":", 1)[1]))

@@ -1,0 +1,308 @@
+"""`make forward` as a process, over a stand-in for kubectl: rollouts, lost pods, ports that are taken."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local.forward.targets import GRAFANA_PORT
+from local.plan import ROOT
+from local.ports import Ports
+from tests.support.processes.supervised import free_port_base, until
+
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Cluster:
+    """What the stand-in's cluster holds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "pods").mkdir()
+        (folder / "slices").touch()
+        kubectl = folder / "bin" / "kubectl"
+        kubectl.parent.mkdir()
+        fake = ROOT / "tests" / "support" / "fakes" / "kubectl.py"
+        kubectl.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{fake}" "$@"\n')
+        kubectl.chmod(0o755)
+        services = [self._service(component) for component in ("token", "ingest")]
+        (folder / "services.json").write_text(json.dumps({"items": services}))
+
+    def add_grafana(self) -> None:
+        """Beside the stage, as everywhere."""
+        listed = json.loads((self.folder / "services.json").read_text())
+        labels = {"app.kubernetes.io/name": "grafana"}
+        metadata = {"name": "grafana", "namespace": "monitoring", "labels": labels}
+        listed["items"].append({"metadata": metadata, "spec": {"ports": [{"name": "http", "port": 80}]}})
+        (self.folder / "services.json").write_text(json.dumps(listed))
+
+    def add_second_stage(self, base: int) -> None:
+        """The stage `two` beside `dev`, both on the emulators whose page belongs to `dev`."""
+        listed = json.loads((self.folder / "services.json").read_text())
+        for each in listed["items"]:
+            each["metadata"]["annotations"] = {"notification-api.io/emulators": "http://emulators.apps.svc:4566"}
+        second = json.loads(json.dumps(listed["items"]).replace('"dev', '"two'))
+        ports = {"page": base, "momento-grpc": base + 4, "momento-web": base + 5, "aws": base - 3514}
+        emulators = {
+            "metadata": {
+                "name": "emulators",
+                "namespace": "apps",
+                "labels": {"app.kubernetes.io/name": "notification-local"},
+                "annotations": {"notification-api.io/page-stage": "dev"},
+            },
+            "spec": {"ports": [{"name": name, "port": port} for name, port in ports.items()]},
+        }
+        listed["items"] += [*second, emulators]
+        (self.folder / "services.json").write_text(json.dumps(listed))
+        for service, port_names in (("two-token", ["http"]), ("two-ingest", ["http"]), ("emulators", list(ports))):
+            self.ready_behind(service, port_names, service)
+
+    def ready_behind(self, service: str, port_names: list[str], pod: str) -> None:
+        (self.folder / "pods" / pod).touch()
+        told = {
+            "metadata": {"name": f"{service}-x", "labels": {"kubernetes.io/service-name": service}},
+            "ports": [{"name": name, "port": 8080} for name in port_names],
+            "endpoints": [{"targetRef": {"name": pod}, "conditions": {"ready": True}}],
+        }
+        with (self.folder / "slices").open("a") as events:
+            events.write(json.dumps({"type": "MODIFIED", "object": told}) + "\n")
+
+    def _service(self, component: str) -> dict[str, object]:
+        labels = {"notification-api.io/stage": "dev", "app.kubernetes.io/component": component}
+        metadata = {"name": f"dev-{component}", "namespace": "apps", "labels": labels}
+        return {"metadata": metadata, "spec": {"ports": [{"name": "http", "port": 80}]}}
+
+    def ready(self, component: str, *pods: str) -> None:
+        """These pods are ready now, and no other of this service."""
+        for pod in pods:
+            (self.folder / "pods" / pod).touch()
+        labels = {"kubernetes.io/service-name": f"dev-{component}"}
+        told = {
+            "metadata": {"name": f"dev-{component}-x", "labels": labels},
+            "ports": [{"name": "http", "port": 8080}],
+            "endpoints": [{"targetRef": {"name": pod}, "conditions": {"ready": True}} for pod in pods],
+        }
+        with (self.folder / "slices").open("a") as events:
+            events.write(json.dumps({"type": "MODIFIED", "object": told}) + "\n")
+
+    def end(self, pod: str) -> None:
+        """This pod is gone, and so is every port-forward to it."""
+        (self.folder / "pods" / pod).unlink()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Cluster:
+    made = Cluster(tmp_path)
+    made.ready("token", "token-1")
+    made.ready("ingest", "ingest-1")
+    return made
+
+
+class Forward:
+    """A running forward."""
+
+    def __init__(self, process: subprocess.Popen[str], ports: Ports, log: Path) -> None:
+        self.process = process
+        self.ports = ports
+        self._log = log
+
+    @property
+    def said(self) -> str:
+        return self._log.read_text()
+
+    def answers(self, port: int) -> str:
+        with OPENER.open(f"http://127.0.0.1:{port}/", timeout=15) as answer:
+            return str(answer.read().decode())
+
+    def may_answer(self, port: int) -> str:
+        """Empty where the connection is lost, as to a pod that is gone."""
+        try:
+            return self.answers(port)
+        except OSError:
+            return ""
+
+
+@contextmanager
+def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None, log: str = "first") -> Iterator[Forward]:
+    ports = ports or Ports(free_port_base())
+    file = cluster.folder / f"log-{log}-{ports.base}"
+    with file.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.forward", *(arguments or ("dev",))],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PATH": f"{cluster.folder / 'bin'}:{os.environ['PATH']}",
+                "FAKE_CLUSTER": str(cluster.folder),
+                "LOCAL_PORT_BASE": str(ports.base),
+            },
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+    running = Forward(process, ports, file)
+    try:
+        until(lambda: process.poll() is not None or "Ctrl-C ends it" in running.said, lambda: running.said)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def test_the_addresses_are_said_and_lead_to_the_pods(cluster: Cluster) -> None:
+    with forward(cluster) as running:
+        assert f"http://localhost:{running.ports.token}/token" in running.said
+        assert running.answers(running.ports.token) == "token-1"
+        assert running.answers(running.ports.ingest) == "ingest-1"
+
+
+def test_a_rollout_is_followed_before_the_old_pod_ends(cluster: Cluster) -> None:
+    with forward(cluster) as running:
+        port = running.ports.token
+        assert running.answers(port) == "token-1"
+        cluster.ready("token", "token-2")  # token-1 is told to stop: it still answers, and is not ready any more
+        until(lambda: running.answers(port) == "token-2", "the new pod")
+        cluster.end("token-1")
+        assert [running.answers(port) for _ in range(5)] == ["token-2"] * 5
+        assert "token: now from pod token-2" in running.said
+
+
+def test_a_pod_that_is_ready_keeps_its_connections_while_others_come(cluster: Cluster) -> None:
+    with forward(cluster) as running:
+        cluster.ready("token", "token-1", "token-2")
+        assert [running.answers(running.ports.token) for _ in range(5)] == ["token-1"] * 5
+
+
+def test_a_pod_that_dies_without_a_word_is_replaced(cluster: Cluster) -> None:
+    with forward(cluster) as running:
+        cluster.end("token-1")
+        cluster.ready("token", "token-2")
+        until(lambda: running.may_answer(running.ports.token) == "token-2", "the new pod")
+
+
+def test_a_port_forward_that_breaks_is_opened_again(cluster: Cluster) -> None:
+    with forward(cluster) as running:
+        assert running.answers(running.ports.token) == "token-1"
+        cluster.end("token-1")
+        until(lambda: running.process.poll() is None, "still running")
+        cluster.ready("token", "token-1")
+        until(lambda: running.may_answer(running.ports.token) == "token-1", "the same pod again")
+
+
+def test_a_connection_waits_for_a_pod_to_be_ready(cluster: Cluster) -> None:
+    with forward(cluster) as running:
+        cluster.ready("token")
+        cluster.end("token-1")
+        until(lambda: held(running.ports.token), "the end of the only tunnel")
+        with socket.create_connection(("127.0.0.1", running.ports.token), timeout=15) as connection:
+            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            cluster.ready("token", "token-9")
+            assert b"".join(iter(lambda: connection.recv(4096), b"")).endswith(b"token-9")
+
+
+def held(port: int) -> bool:
+    """Whether a connection is neither answered nor closed."""
+    with socket.create_connection(("127.0.0.1", port), timeout=0.3) as connection:
+        connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        try:
+            connection.recv(1)
+        except TimeoutError:
+            return True
+        except ConnectionError:
+            return False
+    return False
+
+
+def test_it_stops_when_it_is_told_to_and_leaves_no_kubectl(cluster: Cluster) -> None:
+    with forward(cluster) as running:
+        running.process.send_signal(signal.SIGINT)
+        assert running.process.wait(15) == 0
+        assert running.said.endswith("stopped\n")
+        marker = f"FAKE_CLUSTER={cluster.folder}".encode()
+        assert not [pid for pid in Path("/proc").glob("[0-9]*") if marker in environment_of(pid)]
+
+
+def environment_of(process: Path) -> bytes:
+    try:
+        return (process / "environ").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_port_that_is_taken_is_told(cluster: Cluster) -> None:
+    ports = Ports(free_port_base())
+    with socket.create_server(("127.0.0.1", ports.token)), forward(cluster, ports=ports) as running:
+        assert running.process.wait(15) == 2
+        assert f"Port {ports.token} (token) is taken" in running.said
+
+
+def test_a_second_stage_is_forwarded_beside_the_first(cluster: Cluster) -> None:
+    first, second = Ports(free_port_base()), Ports(free_port_base())
+    cluster.add_second_stage(first.base)
+    with forward(cluster, ports=first) as one, forward(cluster, "two", ports=second) as two:
+        assert f"http://localhost:{first.page}" in one.said
+        assert one.answers(first.token) == "token-1"
+        addresses = {int(port) for port in re.findall(r"http://localhost:(\d+)", two.said)}
+        assert addresses == {second.token, second.ingest, second.aws, second.momento_grpc, second.momento_web}
+        assert two.answers(second.token) == "two-token"
+        assert two.answers(second.ingest) == "two-ingest"
+        assert {two.answers(port) for port in addresses - {second.token, second.ingest}} == {"emulators"}
+        assert "Left out: the page belongs to the stage dev" in two.said
+        assert f"Port {first.momento_web} (Momento (web) for tokens) is taken. Tokens of this stage name it" in two.said
+
+
+def test_a_second_stage_on_the_ports_of_the_first_is_told_how_to_move(cluster: Cluster) -> None:
+    ports = Ports(free_port_base())
+    cluster.add_second_stage(ports.base)
+    with forward(cluster, ports=ports), forward(cluster, "two", ports=ports, log="second") as two:
+        assert two.process.wait(15) == 2
+        assert f"Port {ports.token} (token) is taken" in two.said
+        assert "LOCAL_PORT_BASE=9000 make forward" in two.said
+
+
+def test_a_port_of_grafana_s_that_is_taken_stops_nothing(cluster: Cluster) -> None:
+    cluster.add_grafana()
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with contextlib.suppress(OSError):  # somebody else has it: as good
+            holder.bind(("127.0.0.1", GRAFANA_PORT))
+            holder.listen()
+        with forward(cluster) as running:
+            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is taken." in running.said
+            assert running.answers(running.ports.token) == "token-1"
+
+
+def test_a_stage_that_is_not_there_is_told(cluster: Cluster) -> None:
+    with forward(cluster, "prod") as running:
+        assert running.process.wait(15) == 2
+        assert "There is no stage prod in this cluster. There are: dev." in running.said
+
+
+def test_no_stage_is_told(cluster: Cluster) -> None:
+    with forward(cluster, "") as running:
+        assert running.process.wait(15) == 2
+        assert "make forward STAGE=dev" in running.said
+
+
+def test_no_kubectl_is_told(cluster: Cluster) -> None:
+    (cluster.folder / "bin" / "kubectl").unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "local.forward", "dev"],
+        cwd=ROOT,
+        env={**os.environ, "PATH": str(cluster.folder / "bin")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.returncode == 2
+    assert "kubectl is not on PATH" in done.stderr

@@ -1,0 +1,114 @@
+"""The example of a production host: a real nginx with the example's configuration."""
+
+import gzip
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from local.page.security import FIXED_HEADERS, content_security_policy
+from tests.support.processes.nginx import MISSING, TEMPLATE, nginx, nginx_path
+
+pytestmark = pytest.mark.skipif(nginx_path() is None, reason=MISSING)
+
+CONNECT_SRC = ("https://api.example.com", "https://cognito-idp.us-east-1.amazonaws.com")
+SCRIPT = b"console.log('page');" * 100
+ASSET = "/assets/index-AbCd_123.js"
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+@pytest.fixture
+async def client(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+    root = tmp_path / "page"
+    (root / "assets").mkdir(parents=True)
+    (root / ".vite").mkdir()
+    (root / "index.html").write_text("<!doctype html>the page")
+    (root / "config.json").write_text("{}")
+    (root / "icon.svg").write_text("<svg/>")
+    (root / ".vite" / "manifest.json").write_text("{}")
+    (root / ASSET[1:]).write_bytes(SCRIPT)
+    (root / f"{ASSET[1:]}.gz").write_bytes(gzip.compress(SCRIPT))
+    async with (
+        nginx(tmp_path, root, " ".join(CONNECT_SRC)) as port,
+        aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
+    ):
+        yield session
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/config.json", "/icon.svg", ASSET, "/assets/gone.js", "/.git"])
+async def test_every_answer_has_the_headers_of_the_local_page_and_hsts(
+    client: aiohttp.ClientSession, path: str
+) -> None:
+    async with client.get(path) as answer:
+        headers = answer.headers
+    assert {name: headers[name] for name in FIXED_HEADERS} == FIXED_HEADERS
+    assert headers["Content-Security-Policy"] == content_security_policy(CONNECT_SRC)
+    assert headers["Strict-Transport-Security"] == "max-age=31536000"
+    assert re.fullmatch(r"nginx(/1\.0)?", headers["Server"])
+    for name in (*FIXED_HEADERS, "Content-Security-Policy", "Cache-Control"):
+        assert len(headers.getall(name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "cache_control"),
+    [
+        ("/", 200, "no-cache"),
+        ("/index.html", 200, "no-cache"),
+        ("/any/path?x=1", 200, "no-cache"),
+        ("/config.json", 200, "no-store"),
+        ("/icon.svg", 200, "no-cache"),
+        (ASSET, 200, IMMUTABLE),
+        ("/assets/index-OfBefore1.js", 404, "no-cache"),
+        ("/assets/", 404, "no-cache"),
+        ("/.vite/manifest.json", 404, "no-cache"),
+        ("/assets/../.vite/manifest.json", 404, "no-cache"),
+    ],
+)
+async def test_what_is_kept_and_for_how_long(
+    client: aiohttp.ClientSession, path: str, status: int, cache_control: str
+) -> None:
+    async with client.get(path) as answer:
+        text = await answer.text()
+    assert (answer.status, answer.headers["Cache-Control"]) == (status, cache_control)
+    assert ("the page" in text) == (status == 200 and answer.content_type == "text/html")
+
+
+async def test_an_asset_that_the_browser_has_stays_immutable(client: aiohttp.ClientSession) -> None:
+    async with client.get(ASSET) as answer:
+        tag = answer.headers["ETag"]
+    async with client.get(ASSET, headers={"If-None-Match": tag}) as again:
+        assert (again.status, again.headers["Cache-Control"]) == (304, IMMUTABLE)
+
+
+async def test_assets_are_sent_compressed_to_those_who_can_read_it(client: aiohttp.ClientSession) -> None:
+    async with client.get(ASSET, headers={"Accept-Encoding": "gzip"}) as answer:
+        assert await answer.read() == SCRIPT  # the client has inflated it
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        assert answer.content_type in {"application/javascript", "text/javascript"}
+    async with client.get(ASSET, headers={"Accept-Encoding": "identity"}) as answer:
+        assert await answer.read() == SCRIPT
+        assert "Content-Encoding" not in answer.headers
+
+
+async def test_settings_that_are_missing_are_not_answered_with_the_page(
+    client: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    (tmp_path / "page" / "config.json").unlink()
+    async with client.get("/config.json") as answer:
+        assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
+
+
+async def test_nothing_can_be_written(client: aiohttp.ClientSession) -> None:
+    for method in ("POST", "PUT", "DELETE"):
+        async with client.request(method, ASSET) as answer:
+            assert answer.status == 405
+
+
+def test_the_readme_names_every_setting() -> None:
+    readme = (TEMPLATE.parent / "README.md").read_text()
+    assert set(re.findall(r"\$\{(\w+)\}", TEMPLATE.read_text())) == set(
+        re.findall(r"^\| `(PAGE_\w+)` \|", readme, re.M)
+    )

@@ -1,0 +1,266 @@
+"""The supervisor over stand-ins: order, readiness, death, stop, and what it leaves behind."""
+
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes.supervised import (
+    WAIT_SECONDS,
+    Supervised,
+    alive,
+    answers_200,
+    free_port_base,
+    get,
+    supervised,
+    until,
+)
+
+Starter = Callable[..., Supervised]
+
+
+@pytest.fixture
+def base() -> int:
+    return free_port_base()
+
+
+@pytest.fixture
+def start(tmp_path: Path, base: int) -> Iterator[Starter]:
+    """Start stand-ins: `start(aws="", bootstrap="once", token="", page="die")`, the values being switches."""
+    with ExitStack() as stack:
+
+        def starter(port_base: int = base, environment: dict[str, str] | None = None, **programs: str) -> Supervised:
+            described = [
+                f"{name}={','.join([str(port_base + offset), *switches.split()])}"
+                for offset, (name, switches) in enumerate(programs.items())
+            ]
+            extra = {"LOCAL_PORT_BASE": str(port_base), **(environment or {})}
+            return stack.enter_context(
+                supervised("tests.support.processes.stub_stack", [str(tmp_path), *described], extra)
+            )
+
+        yield starter
+
+
+def started(supervisor: Supervised) -> dict[str, int]:
+    supervisor.says(r"ready in \d")
+    return supervisor.pids()
+
+
+def gone(pids: dict[str, int]) -> bool:
+    return not any(alive(pid) for pid in pids.values())
+
+
+FOUR = {"aws": "", "bootstrap": "once", "token": "", "page": ""}
+
+
+def test_starts_in_order_and_says_when_everything_is_ready(start: Starter, base: int) -> None:
+    supervisor = start(**FOUR)
+    pids = started(supervisor)
+    assert set(list(pids)[:2]) == {"aws", "bootstrap"}
+    assert set(list(pids)[2:]) == {"token", "page"}
+    assert f"http://localhost:{base} " in supervisor.output
+    assert f"http://localhost:{base + 2}/task" in supervisor.output
+
+
+def test_every_line_carries_the_name_of_the_process_that_said_it(start: Starter) -> None:
+    supervisor = start(aws="", bootstrap="once", token="chatty")
+    started(supervisor)
+    supervisor.says("end of chat")
+    said = [line for line in supervisor.output.split("\n") if " x" in line or "started" in line or "after" in line]
+    assert all(re.match(r"(aws|bootstrap|token) +\| ", line) for line in said)
+    assert sum(line.count("xx") * 2 for line in said) == 40_000
+    assert "\x1b" not in supervisor.output
+
+
+def test_the_system_waits_for_the_bootstrap_and_stops_when_that_fails(start: Starter) -> None:
+    supervisor = start(aws="", bootstrap="fail", token="")
+    assert supervisor.ends() == 1
+    assert "bootstrap" in supervisor.output
+    assert "ended with exit status 4" in supervisor.output
+    assert "token started" not in supervisor.output
+    assert gone(supervisor.pids())
+
+
+def test_who_is_not_ready_in_time_is_named_with_its_last_lines(start: Starter) -> None:
+    supervisor = start(
+        aws="", bootstrap="once", token="not-ready", page="", environment={"DUMMY_READY_WITHIN_SECONDS": "3"}
+    )
+    assert supervisor.ends() == 1
+    reason = supervisor.output.rpartition("\n\n")[2]
+    assert re.search(r"token \(pid \d+\) did not answer 200 at http://127.0.0.1:\d+/ within 3 s", reason)
+    assert "    token started as" in reason
+    assert gone(supervisor.pids())
+
+
+def test_when_one_dies_it_is_named_and_everything_stops(start: Starter, base: int) -> None:
+    supervisor = start(aws="", bootstrap="once", token="die", page="")
+    pids = started(supervisor)
+    with pytest.raises(OSError, match=r"Remote end closed|reset"):
+        get(f"http://127.0.0.1:{base + 2}/die")
+    assert supervisor.ends() == 1
+    assert re.search(rf"token \(pid {pids['token']}\) ended with exit status 3", supervisor.output)
+    assert "    token is told to die" in supervisor.output
+    assert gone(pids)
+
+
+def test_an_emulator_that_dies_stops_everything_too(start: Starter) -> None:
+    supervisor = start(**FOUR)
+    pids = started(supervisor)
+    os.kill(pids["aws"], signal.SIGKILL)
+    assert supervisor.ends() == 1
+    assert "was ended by SIGKILL" in supervisor.output
+    assert gone(pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_everything_in_reverse_order_with_status_0(start: Starter, number: signal.Signals) -> None:
+    supervisor = start(**FOUR)
+    pids = started(supervisor)
+    supervisor.signal(number)
+    assert supervisor.ends() == 0
+    stopped = re.findall(r"(\S+) got SIGTERM", supervisor.output)
+    assert set(stopped[:2]) == {"token", "page"}
+    assert stopped[2:] == ["aws"]
+    assert gone(pids)
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(tmp_path: Path, base: int) -> None:
+    """A real terminal sends Ctrl-C to everything that runs in its foreground."""
+    own_side, terminal = pty.openpty()
+    described = [f"{name}={base + offset}" for offset, name in enumerate(("aws", "momento", "token"))]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.support.processes.stub_stack", str(tmp_path), *described],
+        env={**os.environ, "LOCAL_PORT_BASE": str(base), "NO_COLOR": "1"},
+        preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509 - no threads run here
+    )
+    os.close(terminal)
+    said = b""
+    while b"ready in" not in said:
+        said += os.read(own_side, 4096)
+    os.write(own_side, b"\x03")
+    with suppress(OSError):  # how a terminal says that nobody is at its other end
+        while chunk := os.read(own_side, 4096):
+            said += chunk
+    os.close(own_side)
+    assert process.wait(WAIT_SECONDS) == 0
+    assert b"Traceback" not in said
+    assert b"SIGINT" not in said
+    assert re.findall(rb"(\w+) got SIGTERM", said)[0] == b"token"
+
+
+def test_a_signal_while_starting_stops_what_has_started(start: Starter) -> None:
+    supervisor = start(aws="not-ready", bootstrap="once", token="")
+    supervisor.says("aws started")
+    supervisor.says("bootstrap started")
+    supervisor.signal(signal.SIGINT)
+    assert supervisor.ends() == 0
+    assert "token started" not in supervisor.output
+    assert gone(supervisor.pids())
+
+
+def test_who_does_not_stop_in_time_is_killed(start: Starter) -> None:
+    supervisor = start(aws="", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "0.5"})
+    pids = started(supervisor)
+    supervisor.signal(signal.SIGINT)
+    supervisor.says("token got SIGTERM")
+    assert supervisor.ends() == 0
+    assert gone(pids)
+
+
+def test_a_second_signal_kills_at_once(start: Starter) -> None:
+    supervisor = start(aws="", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "60"})
+    pids = started(supervisor)
+    supervisor.signal(signal.SIGINT)
+    supervisor.says("token got SIGTERM")
+    supervisor.signal(signal.SIGINT)
+    assert supervisor.ends() == 0
+    assert gone(pids)
+
+
+def test_output_that_a_grandchild_holds_open_is_left_without_a_traceback(start: Starter) -> None:
+    supervisor = start(aws="", bootstrap="once", token="holder", page="")
+    pids = started(supervisor)
+    supervisor.signal(signal.SIGINT)
+    assert supervisor.process.wait(WAIT_SECONDS) == 0
+    os.kill(pids.pop("holder"), signal.SIGKILL)
+    supervisor.ends()
+    assert supervisor.output.endswith("stopped\n")
+    assert "Traceback" not in supervisor.output
+    assert gone(pids)
+
+
+def test_more_signals_than_two_change_nothing(start: Starter) -> None:
+    supervisor = start(
+        aws="stubborn", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "60"}
+    )
+    pids = started(supervisor)
+    supervisor.signal(signal.SIGINT)
+    supervisor.says("token got SIGTERM")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT) * 5:
+        supervisor.signal(number)
+    assert supervisor.ends() == 0
+    assert supervisor.output.count("killing") == 1
+    assert supervisor.output.endswith("stopped\n")
+    assert gone(pids)
+
+
+def test_sigkill_of_the_supervisor_leaves_no_orphan(start: Starter) -> None:
+    supervisor = start(aws="", bootstrap="once", token="", page="stubborn")
+    pids = started(supervisor)
+    supervisor.signal(signal.SIGKILL)
+    supervisor.process.wait()
+    until(lambda: gone(pids), "no orphans")
+
+
+def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
+    supervisor = start(**FOUR)
+    pids = started(supervisor)
+    supervisor.close_output()
+    answers_200(f"http://127.0.0.1:{base + 2}/say")  # or is stopped before it has answered
+    assert supervisor.ends() == 1
+    assert gone(pids)
+
+
+def test_a_taken_port_is_named_with_its_purpose_and_holder_before_anything_starts(start: Starter, base: int) -> None:
+    with closing(socket.create_server(("127.0.0.1", base + 2))):
+        supervisor = start(**FOUR)
+        assert supervisor.ends() == 2
+    assert f"Port {base + 2} is taken, and is needed for the ingest service" in supervisor.output
+    assert f"(pid {os.getpid()})" in supervisor.output
+    assert "LOCAL_PORT_BASE=18080 make up" in supervisor.output
+    assert not supervisor.pids()
+
+
+def test_a_second_instance_is_recognised_and_the_first_goes_on(start: Starter, base: int) -> None:
+    first = start(**FOUR)
+    pids = started(first)
+    second = start(**FOUR)
+    assert second.ends() == 2
+    assert f"already runs here (process {first.process.pid}): http://localhost:{base}" in second.output
+    assert all(alive(pids[name]) for name in ("aws", "token", "page"))
+
+
+def test_after_a_sigkill_the_next_start_needs_no_cleaning_up(start: Starter) -> None:
+    first = start(**FOUR)
+    pids = started(first)
+    first.signal(signal.SIGKILL)
+    first.process.wait()
+    until(lambda: gone(pids), "no orphans")
+    assert started(start(**FOUR))
+
+
+@pytest.mark.parametrize("value", ["http", "-1", "80", "70000", "8080.5", "9" * 5000, "٣٤٥٦٧"])
+def test_a_port_base_that_cannot_be_used_is_refused_in_a_sentence(start: Starter, value: str) -> None:
+    supervisor = start(environment={"LOCAL_PORT_BASE": value}, **FOUR)
+    assert supervisor.ends() == 2
+    assert supervisor.output.startswith("LOCAL_PORT_BASE must be ")
+    assert "Traceback" not in supervisor.output

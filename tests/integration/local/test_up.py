@@ -1,0 +1,225 @@
+"""`make up` and `make demo` as a developer uses them: the real stack, the real demonstration."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from local.plan import ROOT
+from local.ports import Ports
+from local.supervisor.port_check import is_taken
+from tests.support.processes.supervised import Supervised, alive, answers_200, free_port_base, supervised, until
+
+pytestmark = pytest.mark.timeout(180)
+
+PROGRAMS = {"aws", "momento", "token", "ingest", "processor", "page"}
+DEVELOPERS_OWN = {
+    "AWS_PROFILE": "production",
+    "AWS_ACCESS_KEY_ID": "AKIAREAL",
+    "AWS_SECRET_ACCESS_KEY": "the-developers-own-secret",
+    "HTTP_PROXY": "http://127.0.0.1:9",
+    "http_proxy": "http://127.0.0.1:9",
+    "ECHO_SECONDS": "0.2",
+}
+
+
+@pytest.fixture(scope="module")
+def new_ports() -> Iterator[Callable[[], Ports]]:
+    """Ports of a stack to be; what that stack leaves on the disk is removed in the end."""
+    used: list[Ports] = []
+
+    def new() -> Ports:
+        used.append(Ports(free_port_base()))
+        return used[-1]
+
+    yield new
+    for ports in used:
+        shutil.rmtree(ROOT / ".local" / str(ports.base), ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def ports(new_ports: Callable[[], Ports]) -> Ports:
+    return new_ports()
+
+
+@pytest.fixture(scope="module")
+def stack(ports: Ports) -> Iterator[Supervised]:
+    environment = {"LOCAL_PORT_BASE": str(ports.base), **DEVELOPERS_OWN}
+    with supervised("local.up", extra=environment) as running:
+        running.says(r"ready in \d", 60)
+        yield running
+        running.signal(signal.SIGINT)
+        running.ends()
+
+
+def demo(ports: Ports, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "local.demo"],
+        cwd=ROOT,
+        env={**os.environ, **DEVELOPERS_OWN, "LOCAL_PORT_BASE": str(ports.base), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def children(pid: int) -> dict[str, int]:
+    """The processes that a supervisor started, by the module that each runs."""
+    listed = subprocess.run(["ps", "-axwwo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    found = re.findall(rf"^ *(\d+) +{pid} .* -m local\.leash \d+ (\S+)", listed, re.MULTILINE)
+    return {module: int(child) for child, module in found}
+
+
+def test_the_printed_urls_answer(stack: Supervised, ports: Ports) -> None:
+    for url in re.findall(r"^  (http://localhost:\d+\S*) ", stack.output, re.MULTILINE):
+        if url.endswith(("/token", "/task")) or url == f"http://localhost:{ports.momento_web}":
+            continue
+        assert answers_200(url), url
+
+
+def test_the_demonstration_prints_each_piece_of_news_and_a_summary(stack: Supervised, ports: Ports) -> None:
+    shown = demo(ports, {"N": "3"})
+    assert shown.returncode == 0, shown.stderr
+    told = re.findall(r"^ *[\d.]+ s  finished  Finished task: demo task (\d)$", shown.stdout, re.MULTILINE)
+    assert sorted(told) == ["1", "2", "3"]
+    assert re.search(r"^3 tasks, 3 pieces of news; .*p50 .* p95 .* max ", shown.stdout, re.MULTILINE)
+    assert shown.stderr == ""
+
+
+def test_the_mailed_code_is_a_line_of_the_output(stack: Supervised, ports: Ports) -> None:
+    email = re.search(r"signed up as (\S+),", demo(ports, {"N": "1"}).stdout)
+    assert email
+    stack.says(rf"page +\| mail to {re.escape(email[1])}: code \d{{6}}\n")
+
+
+def test_the_services_do_not_see_the_developers_own_credentials(stack: Supervised) -> None:
+    if not Path("/proc").is_dir():
+        pytest.skip("environments of processes are read from /proc")
+    processes = children(stack.process.pid)
+    assert len(processes) == len(PROGRAMS)
+    for pid in processes.values():
+        environment = Path(f"/proc/{pid}/environ").read_text()
+        assert "AKIAREAL" not in environment
+        assert "the-developers-own-secret" not in environment
+        assert "AWS_PROFILE" not in environment
+        assert "127.0.0.1:9\0" not in environment
+
+
+def test_no_secret_is_in_the_output_or_in_what_is_kept(stack: Supervised, ports: Ports) -> None:
+    outputs = (ROOT / ".local" / str(ports.base) / "outputs.json").read_text()
+    for text in (stack.output, outputs):
+        assert "eyJ" not in text
+
+
+def test_a_second_make_up_is_told_and_changes_nothing(stack: Supervised, ports: Ports) -> None:
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as second:
+        assert second.ends() == 2
+        assert "already runs here" in second.output
+    assert answers_200(f"http://localhost:{ports.page}/healthz")
+
+
+def test_the_quotas_of_a_new_account_can_be_had(new_ports: Callable[[], Ports]) -> None:
+    ports = new_ports()
+    extra = {"LOCAL_PORT_BASE": str(ports.base), "MOMENTO_QUOTAS": "default", "ECHO_SECONDS": "0.2"}
+    with supervised("local.up", extra=extra) as running:
+        running.says(r"ready in \d", 60)
+        url = f"http://127.0.0.1:{ports.momento_web}/_emulator/settings"
+        asked = urllib.request.Request(url, headers={"x-emulator-admin": "1"})
+        with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 -- http
+            settings = json.load(answer)
+        names = ("topicOperationsPerSecond", "cacheOperationsPerSecond", "subscriptions")
+        assert [settings[name] for name in names] == [10, 100, 100]
+        assert demo(ports, {"N": "3"}).returncode == 0
+        running.signal(signal.SIGINT)
+        assert running.ends() == 0
+
+
+def test_quotas_that_are_none_are_told_in_a_sentence() -> None:
+    with supervised("local.up", extra={"MOMENTO_QUOTAS": "huge"}) as running:
+        assert running.ends() == 2
+        assert running.output == "MOMENTO_QUOTAS must be raised or default, not 'huge'\n"
+
+
+def test_origins_that_are_none_are_told_in_a_sentence() -> None:
+    with supervised("local.up", extra={"LOCAL_ORIGINS": "http://localhost:5173,*"}) as running:
+        assert running.ends() == 2
+        assert running.output.startswith("LOCAL_ORIGINS must be origins such as http://localhost:5173, ")
+        assert "not '*'" in running.output
+        assert running.output.count("\n") == 1
+
+
+def test_each_run_prints_a_key_pair_of_its_own_once(stack: Supervised, ports: Ports) -> None:
+    found = re.findall(r"AWS_ACCESS_KEY_ID=(\w+) AWS_SECRET_ACCESS_KEY=(\w+)", stack.output)
+    ((key_id, secret),) = found
+    assert "local" not in {key_id, secret}
+    assert len(secret) == 40
+    assert stack.output.count(secret) == 1
+    for file in (ROOT / ".local" / str(ports.base)).rglob("*"):
+        assert not file.is_file() or secret.encode() not in file.read_bytes(), file
+
+
+@pytest.mark.parametrize("moment", ["aws", r"momento +\|", r"bootstrap +\| created", r"token +\|"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_during_the_start_says_nothing_but_that(
+    new_ports: Callable[[], Ports], moment: str, number: signal.Signals
+) -> None:
+    ports = new_ports()
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
+        if moment == "aws":  # which says nothing by itself
+            until(lambda: "local.aws" in children(running.process.pid), "the first process")
+        else:
+            running.says(moment, 60)
+        processes = children(running.process.pid)
+        running.signal(number)
+        assert running.ends() == 0
+        assert running.output.endswith("stopped\n")
+        assert "Traceback" not in running.output
+        assert "Error" not in running.output
+    assert not any(alive(pid) for pid in processes.values())
+    assert not [port for port in ports.purposes() if is_taken(port)]
+
+
+def test_ctrl_c_during_the_imports_says_nothing() -> None:
+    program = (
+        "import os, runpy, signal, sys\n"
+        "class Interrupts:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'local.stack': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Interrupts())\n"
+        "runpy.run_module('local.up', run_name='__main__')\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_a_service_that_is_killed_stops_the_stack_and_the_demonstration_says_so(new_ports: Callable[[], Ports]) -> None:
+    ports = new_ports()
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
+        running.says(r"ready in \d", 60)
+        processes = children(running.process.pid)
+        os.kill(processes["services.ingest"], signal.SIGKILL)
+        assert running.ends() == 1
+        assert re.search(r"ingest \(pid \d+\) was ended by SIGKILL", running.output)
+        assert not any(alive(pid) for pid in processes.values())
+    shown = demo(ports, {})
+    assert shown.returncode == 1
+    assert shown.stderr == f"Nothing answers at http://localhost:{ports.page}: start it with `make up`.\n"
+
+
+def test_sigkill_of_the_supervisor_leaves_no_process_and_no_port(new_ports: Callable[[], Ports]) -> None:
+    own = new_ports()
+    with supervised("local.up", extra={"LOCAL_PORT_BASE": str(own.base)}) as running:
+        running.says(r"ready in \d", 60)
+        processes = children(running.process.pid)
+        running.signal(signal.SIGKILL)
+        running.process.wait()
+        until(lambda: not any(alive(pid) for pid in processes.values()), "no orphans")
+    assert not [port for port in own.purposes() if is_taken(port)]

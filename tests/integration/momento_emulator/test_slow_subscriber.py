@@ -1,0 +1,80 @@
+"""A subscriber that does not keep up, on both fronts: bounded, told of what it missed, no burden to others."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import grpc
+import pytest
+
+from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.errors import error_code
+from tests.support.momento.grpc_web import WebStream, momento_web
+from tests.support.momento.stream import MomentoStream, momento_stream
+from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
+
+# Together far more than sockets and HTTP/2 windows between the two processes hold (a few MB on loopback).
+MESSAGES = 64
+MESSAGE_BYTES = 512 * 1024
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[MomentoEmulator]:
+    with momento_emulator_process("--stream-buffer-messages=8", f"--max-payload-bytes={MESSAGE_BYTES}") as running:
+        yield running
+
+
+@pytest.fixture
+async def sdk(emulator: MomentoEmulator) -> AsyncIterator[MomentoSdk]:
+    async with momento_sdk(emulator, emulator.make_key().v2) as clients:
+        yield clients
+
+
+async def publish_many(sdk: MomentoSdk, cache: str) -> None:
+    for _ in range(MESSAGES):
+        assert error_code(await sdk.topics.publish(cache, "t", b"x" * MESSAGE_BYTES)) is None
+
+
+async def kinds_until_a_gap(stream: MomentoStream | WebStream) -> list[str | None]:
+    kinds: list[str | None] = []
+    while "discontinuity" not in kinds:
+        kinds.append(await stream.next_kind())
+    return kinds
+
+
+async def test_a_slow_grpc_subscriber_misses_messages_and_is_told(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+    cache = await sdk.new_cache()
+    with emulator.changed(heartbeatSeconds=0.05):
+        async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:
+            assert await stream.next_kind() == "heartbeat"
+            await publish_many(sdk, cache)
+            assert len(await kinds_until_a_gap(stream)) < MESSAGES
+
+
+async def test_a_slow_browser_misses_messages_and_is_told(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+    cache = await sdk.new_cache()
+    key = emulator.make_key().v2
+    with emulator.changed(heartbeatSeconds=0.05):
+        async with momento_web(emulator, key) as browser, browser.subscribe(cache, "t") as stream:
+            assert await stream.next_kind() == "heartbeat"
+            await publish_many(sdk, cache)
+            assert len(await kinds_until_a_gap(stream)) < MESSAGES
+
+
+async def test_a_slow_subscriber_does_not_hold_up_another(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+    cache = await sdk.new_cache()
+    key = emulator.make_key().v2
+    async with momento_stream(emulator, key, cache, "t") as slow, momento_stream(emulator, key, cache, "t") as quick:
+        assert await slow.next_kind() == await quick.next_kind() == "heartbeat"
+        for number in range(300):
+            await sdk.topics.publish(cache, "t", b"x" * 4096)
+            assert (await quick.item()).topic_sequence_number == number + 1
+
+
+async def test_the_stream_of_a_slow_subscriber_ends_where_the_switch_says_so(
+    emulator: MomentoEmulator, sdk: MomentoSdk
+) -> None:
+    cache = await sdk.new_cache()
+    with emulator.changed(endSlowStreams=True):
+        async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:
+            assert await stream.next_kind() == "heartbeat"
+            await publish_many(sdk, cache)
+            assert (await stream.refusal()).code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -1,0 +1,73 @@
+"""A real Prometheus scrapes the local stack as it would scrape pods; no panel of any dashboard stays empty."""
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from k8s.dashboards.picture import Source, picture
+from local.demo.api import api
+from local.demo.run import new_user
+from tests.support.monitoring.dashboard_load import Load, Watched, until_every_panel_has_data
+from tests.support.monitoring.dashboard_queries import DASHBOARDS, PanelQuery, variables
+from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE, NAMESPACE, RULES, STAGE, watched
+from tests.support.processes.local_stack import LocalStack
+from tests.support.processes.prometheus import needs_prometheus
+
+pytestmark = [pytest.mark.timeout(180), needs_prometheus]  # the first test also starts the stack
+
+
+@pytest.fixture(scope="module")
+def stage(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    for name in ("token", "ingest", "processor"):
+        local_stack.restart(name)  # what went wrong in other tests is no matter of this one's alerts
+    with watched(local_stack, tmp_path_factory.mktemp("prometheus")) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+async def test_no_panel_is_empty_after_a_small_load(local_stack: LocalStack, stage: Watched, path: Path) -> None:
+    async with api(local_stack.page_url) as calls:
+        config = await calls.config()
+        load = Load(config.task_url, config.token_url, await new_user(calls, config))
+        await until_every_panel_has_data(stage, path, load)
+        await every_panel_is_drawn(stage, path, load)
+
+
+async def every_panel_is_drawn(stage: Watched, path: Path, load: Load, seconds: float = 60.0) -> None:
+    """Go on with the load: the picture looks at one minute, which on a busy machine may hold too few scrapes."""
+    board = json.loads(await asyncio.to_thread(path.read_text))
+    ends_at = time.monotonic() + seconds
+    drawn = "no data"
+    while "no data" in drawn and time.monotonic() < ends_at:
+        await load.once()
+        drawn = await asyncio.to_thread(picture, board, Source(stage.server.url, NAMESPACE, STAGE, 60))
+    assert drawn.count("</g>") == sum(panel["type"] != "row" for panel in board["panels"])
+    assert "no data" not in drawn
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+async def test_a_reader_is_offered_the_stage_and_nothing_else(stage: Watched, path: Path) -> None:
+    chosen = {"namespace": NAMESPACE, "stage": STAGE}
+    assert variables(path).keys() == chosen.keys()
+    for name, query in variables(path).items():
+        offered = await asyncio.to_thread(stage.server.label_values, query.with_values(chosen), name)
+        assert offered == [chosen[name]]
+
+
+async def test_a_panel_without_data_is_found(stage: Watched) -> None:
+    silent = PanelQuery("stage", "Silent", "", 'notification_api_nothing{namespace="$namespace",stage="$stage"}')
+    not_a_number = PanelQuery("stage", "Divided", "", "0 * vector(1) / 0")
+    assert stage.empty([silent, not_a_number]) == [silent, not_a_number]
+
+
+async def test_the_rules_are_evaluated_and_none_fails_or_is_about_to_fire_on_a_healthy_stage(stage: Watched) -> None:
+    assert await asyncio.to_thread(stage.server.unhealthy_targets) == {}
+    rules = await asyncio.to_thread(stage.server.rules)
+    assert len(rules) > len(RULES)
+    assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] == "err"} == {}
+    active = {rule["name"] for rule in rules if rule.get("state", "inactive") != "inactive"}
+    assert active - MAY_NOT_BE_INACTIVE == set()

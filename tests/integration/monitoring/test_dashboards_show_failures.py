@@ -1,0 +1,53 @@
+"""Panels that draw a line at zero while nothing fails show what fails; a wrong name in them would be zero for ever."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from local.demo.api import api
+from local.demo.run import new_user
+from tests.support.monitoring.dashboard_load import Load, Watched, until_all_have_data
+from tests.support.monitoring.dashboard_queries import DASHBOARDS, queries
+from tests.support.monitoring.failing_load import HANDLER, Mishaps
+from tests.support.monitoring.watched_stack import watched
+from tests.support.processes.local_stack import LocalStack
+from tests.support.processes.prometheus import needs_prometheus
+
+pytestmark = [pytest.mark.timeout(180), needs_prometheus]  # the first test also starts the stack
+
+NEVER_HERE = {("SQS", "{{operation}}"), ("SQS failing", "{{namespace}}/{{stage}}"), ("Refused", "post: {{reason}}")}
+"""Panels, and legends, of failures that the local stack has no way to bring about; their labels are checked alone."""
+
+
+@pytest.fixture(scope="module")
+def mishaps(local_stack: LocalStack) -> Iterator[Mishaps]:
+    with local_stack.restarted("processor", HANDLER):
+        mishaps = Mishaps(local_stack)
+        yield mishaps
+        mishaps.end()
+    local_stack.restart("token")  # so that nobody takes its failures for those of another test
+
+
+@pytest.fixture(scope="module")
+def stage(local_stack: LocalStack, mishaps: Mishaps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+    with watched(local_stack, tmp_path_factory.mktemp("prometheus")) as stage:
+        yield stage
+
+
+async def test_every_panel_of_failures_shows_them(local_stack: LocalStack, stage: Watched, mishaps: Mishaps) -> None:
+    wanted = [
+        query.without_fallback
+        for path in DASHBOARDS
+        for query in queries(path)
+        if query.has_fallback and (query.panel, query.legend) not in NEVER_HERE
+    ]
+    assert len(wanted) > 10
+    async with api(local_stack.page_url) as calls:
+        config = await calls.config()
+        ordinary = Load(config.task_url, config.token_url, await new_user(calls, config))
+
+    async def load() -> None:
+        await ordinary.once()
+        await mishaps.once()
+
+    await until_all_have_data(stage, wanted, load, seconds=90)

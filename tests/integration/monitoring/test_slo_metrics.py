@@ -1,0 +1,50 @@
+"""What the promise is measured by: each accepted POST that is told counts once; the age of the key is SSM's word."""
+
+import math
+import time
+from typing import TYPE_CHECKING, cast
+
+from aiobotocore.session import get_session
+
+from services.common.aws.ssm_parameter import Parameter
+from services.processor.handlers.task import Task
+from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.stage import PARAMETER, ProcessorServers, ProcessorStage
+
+if TYPE_CHECKING:
+    from types_aiobotocore_ssm.client import SSMClient
+
+
+async def echo(task: Task) -> str:
+    return task.data
+
+
+async def test_a_repeated_post_of_a_task_counts_as_told_each_time(stage: ProcessorStage) -> None:
+    told = Counted("end_to_end_seconds_count")
+    async with stage.news("user") as news, processor_here(stage, echo):
+        for number in range(2):
+            await stage.send("user", task_id="same", idempotent=True)
+            await news.wait(number + 1)
+        await stage.until_empty()
+    assert told() == 2
+
+
+async def test_the_age_of_the_key_is_that_of_the_parameter(processor_servers: ProcessorServers) -> None:
+    async with get_session().create_client("ssm", **processor_servers.aws.client_settings()) as ssm:
+        parameter = Parameter(ssm, PARAMETER)
+        assert math.isnan(parameter.age_seconds())
+        await parameter.refresh_now()
+        first = parameter.age_seconds()
+        assert 0 <= first < 600
+        answer = await ssm.get_parameter(Name=PARAMETER)
+        assert abs(answer["Parameter"]["LastModifiedDate"].timestamp() + first - time.time()) < 1
+
+
+async def test_an_age_that_ssm_does_not_tell_is_unknown() -> None:
+    class Silent:
+        async def get_parameter(self, **_: object) -> dict[str, dict[str, str]]:
+            return {"Parameter": {"Value": "key"}}
+
+    parameter = Parameter(cast("SSMClient", Silent()), "name")
+    assert await parameter.refresh_now()
+    assert math.isnan(parameter.age_seconds())

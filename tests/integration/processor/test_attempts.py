@@ -1,0 +1,188 @@
+"""What counts as an attempt: tasks that kill their process are buried, and nobody beside them."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from momento.responses import CacheGet
+
+from services.common.errors import Transient
+from services.common.messages.task_message import TaskMessage
+from services.processor.handlers.task import Task
+from tests.support.momento.clients import momento_sdk
+from tests.support.processes.service import ServiceProcess, processor_process
+from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.stage import ProcessorStage
+from tests.support.soon import soon
+
+TWO_ATTEMPTS: dict[str, Any] = {"MAX_ATTEMPTS": "2", "VISIBILITY_TIMEOUT_SECONDS": "3"}
+MEMORY_LIMIT_MIB = 400
+
+
+async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
+    stage: ProcessorStage, tmp_path: Path
+) -> None:
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
+        neighbours = {await stage.send("user", do="wait", seconds=1) for _ in range(5)}
+        killer = await stage.send("user", "deadly", do="die")
+        async with started_again(process) as ends:
+            await soon(lambda: len(set(news.statuses())) == 6, seconds=40)
+            await stage.until_empty()
+        (letter,) = await stage.dead_letters(1)
+        assert await stage.depth(stage.dead_letter_queue_url) == (0, 1)
+    assert set(news.statuses()) == {(killer, "failed"), *((one, "finished") for one in neighbours)}
+    assert (letter["deadLetterReason"], letter["taskId"]) == ("died", killer)
+    assert set(ends) == {9}
+
+
+async def test_two_that_kill_their_process_are_told_from_their_neighbours(
+    stage: ProcessorStage, tmp_path: Path
+) -> None:
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
+        neighbours = {await stage.send("user", do="wait", seconds=0.5) for _ in range(2)}
+        killers = {await stage.send("user", do="die") for _ in range(2)}
+        async with started_again(process):
+            await soon(lambda: len(set(news.statuses())) == 4, seconds=50)
+            await stage.until_empty()
+        letters = await stage.dead_letters(2)
+    assert {letter["taskId"] for letter in letters} == killers
+    assert {task_id for task_id, status in news.statuses() if status == "finished"} == neighbours
+
+
+async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: ProcessorStage, tmp_path: Path) -> None:
+    """Its process is killed for its memory, as the kernel does with a container's; it ends as a dead letter."""
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
+        neighbours = {await stage.send("user", do="wait", seconds=1) for _ in range(3)}
+        leak = await stage.send("user", do="leak")
+        async with started_again(process) as ends, limited_in_memory(process):
+            await soon(lambda: len(set(news.statuses())) == 4, seconds=50)
+            await stage.until_empty()
+        (letter,) = await stage.dead_letters(1)
+    assert set(news.statuses()) == {(leak, "failed"), *((one, "finished") for one in neighbours)}
+    assert (letter["deadLetterReason"], letter["taskId"]) == ("died", leak)
+    assert set(ends) == {-signal.SIGKILL}
+
+
+async def test_a_task_that_is_handed_back_again_and_again_is_not_buried_for_it(stage: ProcessorStage) -> None:
+    """A long one, over more restarts than there are attempts; and a failure after them is its first."""
+    runs: list[int] = []
+
+    async def wait_fail_finish(task: Task) -> str:
+        runs.append(task.attempt)
+        if len(runs) <= 4:
+            await asyncio.Event().wait()
+        if len(runs) == 5:
+            raise Transient("for the first time")
+        return task.data
+
+    settings: dict[str, Any] = {"MAX_ATTEMPTS": "3", "SHUTDOWN_GRACE_SECONDS": "6.5"}
+    async with stage.news("user") as news:
+        task_id = await stage.send("user")
+        for restart in range(1, 5):
+            async with processor_here(stage, wait_fail_finish, hurry=False, **settings):
+                await soon(lambda number=restart: len(runs) == number)  # type: ignore[misc]
+        async with processor_here(stage, wait_fail_finish, **settings):
+            await news.wait(1)
+            await stage.until_empty()
+    assert news.statuses() == [(task_id, "finished")]
+    assert runs == [1, 1, 1, 1, 2, 3]  # of deliveries that were no attempts, as many as MAX_ATTEMPTS are left out
+    assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
+
+
+async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: ProcessorStage) -> None:
+    """An outage of what handlers lean on must not make a queue of their retries."""
+    together = asyncio.Event()
+    waiting: set[str] = set()
+
+    async def fail_then_meet(task: Task) -> str:
+        if task.attempt == 1:
+            raise Transient("down")
+        waiting.add(task.id)
+        if len(waiting) == 4:
+            together.set()
+        await together.wait()
+        return task.data
+
+    async with stage.news("user") as news, processor_here(stage, fail_then_meet, MAX_ATTEMPTS="2"):
+        for _ in range(4):
+            await stage.send("user")
+        await news.wait(4)
+    assert {status for _, status in news.statuses()} == {"finished"}
+
+
+async def test_without_the_record_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
+    settings = {**TWO_ATTEMPTS, "HISTORY_RETENTION_SECONDS": "0"}
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+        killer = await stage.send("user", do="die")
+        async with started_again(process) as ends:
+            await news.wait(1, seconds=20)
+            (letter,) = await stage.dead_letters(1)
+    assert (letter["taskId"], letter["deadLetterAttempts"]) == (killer, "3")
+    assert ends == [9, 9]
+
+
+async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_that_finishes_is_not(
+    stage: ProcessorStage,
+) -> None:
+    async def fail(task: Task) -> str:
+        if task.data == "bad":
+            raise Transient("not now")
+        return task.data
+
+    returned = Counted("messages_requeued_total", reason="transient")
+    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+        async with processor_here(stage, fail, BACKOFF_BASE_SECONDS="600"):
+            good, bad = [await send_raw(stage, data) for data in ("good", "bad")]
+            await news.wait(1)
+            await soon(lambda: returned() == 1)
+        noted = await sdk.caches.get(stage.cache_name, f"attempts:{bad}")
+        assert isinstance(noted, CacheGet.Hit)
+        assert noted.value_string == "1 ended"
+        assert isinstance(await sdk.caches.get(stage.cache_name, f"attempts:{good}"), CacheGet.Miss)
+
+
+async def send_raw(stage: ProcessorStage, data: str) -> str:
+    """Send a task; returns its message's id."""
+    task = TaskMessage(task_id=str(uuid4()), user_id="user", payload=json.dumps({"data": data}))
+    return await stage.send_raw(task.body(), task.attributes())
+
+
+@asynccontextmanager
+async def started_again(process: ServiceProcess) -> AsyncIterator[list[int]]:
+    """Start the process whenever it has ended, as a cluster does; yields the exit statuses so far."""
+    ends: list[int] = []
+
+    async def always() -> None:
+        while True:
+            ends.append(await process.ended(90))
+            process.start()
+
+    restarting = asyncio.create_task(always())
+    try:
+        yield ends
+    finally:
+        restarting.cancel()
+        await asyncio.wait({restarting})
+
+
+@asynccontextmanager
+async def limited_in_memory(process: ServiceProcess) -> AsyncIterator[None]:
+    """Kill the process whenever it holds more than the limit."""
+
+    async def always() -> None:
+        while True:
+            await asyncio.sleep(0.02)
+            if process.resident_mib() > MEMORY_LIMIT_MIB:
+                process.signal(signal.SIGKILL)
+
+    limiting = asyncio.create_task(always())
+    try:
+        yield
+    finally:
+        limiting.cancel()
+        await asyncio.wait({limiting})

@@ -1,0 +1,243 @@
+"""2,000 tasks through real ingest and processors while everything behind them fails now and then, and one is killed."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support.identity import AUDIENCE, ISSUER, jwks_server
+from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.processes.service import ServiceProcess, free_port, processor_process, service_process
+from tests.support.processor.chaos import Killed, Runs, Tally, momento_faults, sqs_faults
+from tests.support.processor.stage import News, ProcessorStage
+from tests.support.served_service import id_token
+from tests.support.soon import soon
+from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
+
+TASKS = int(os.environ.get("CHAOS_TASKS", "2000"))
+USERS = 20
+POSTS_AT_ONCE = 60
+SLOTS = 60
+SETTINGS: dict[str, Any] = {
+    "TASK_HANDLER": "tests.support.processor.handlers:note",
+    "CONCURRENCY": str(SLOTS),
+    "VISIBILITY_TIMEOUT_SECONDS": "5",
+    "MAX_ATTEMPTS": "10",
+    "LOG_LEVEL": "WARNING",
+}
+RETRIES = (
+    'outcome="error"',
+    "redelivered_total",
+    "repeated_total",
+    "republished_total",
+    "returned_total",
+    "leases_lost_total",
+    "unavailable_total",
+    "acknowledge_errors_total",
+)
+"""Metrics that tell what was retried."""
+
+
+@pytest.mark.timeout(180)
+async def test_under_faults_everywhere_nothing_is_lost_and_nothing_told_twice(
+    stage: ProcessorStage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tally, started, runs_file = Tally(), time.monotonic(), tmp_path / "runs"
+    async with AsyncExitStack() as stack:
+        proxy = await stack.enter_async_context(sqs_fault_proxy(stage.servers.aws.endpoint_url))
+        news = [await stack.enter_async_context(stage.news(user(number))) for number in range(USERS)]
+        ingest_url = await stack.enter_async_context(ingest(stage, proxy, tmp_path))
+        settings = {**SETTINGS, "AWS_ENDPOINT_URL": proxy.url, "RUNS_FILE": str(runs_file)}
+        processors = await asyncio.gather(
+            *(stack.enter_async_context(processor_process(stage, tmp_path, **settings)) for _ in range(2))
+        )
+        stack.enter_context(stage.servers.momento.changed(faults=momento_faults()))
+        proxy.faults.extend(faults := sqs_faults())
+        sdk = await stack.enter_async_context(momento_sdk(stage.servers.momento, stage.servers.key))
+        _, killed = await asyncio.gather(
+            post_all(ingest_url, tally), kill_one(processors[0], news, lambda: stored_ids(sdk, stage))
+        )
+        await soon(lambda: all_told(tally, news), seconds=60)
+        await stage.until_empty(seconds=30)
+        hits = stage.servers.momento.admin("GET", "settings")["faults"]
+        retried = killed.retried + await what_was_retried(processors)
+        statuses = await stopped(processors)
+        letters = await stage.depth(stage.dead_letter_queue_url)
+    for one in news:
+        tally.add(one.told)
+    runs = Runs.read(runs_file)
+    explained = doubles_explained(proxy, hits, retried, runs)
+    with capsys.disabled():
+        of_sqs = met((one.action, one.hits) for one in faults)
+        of_momento = met((one["method"], one["hits"]) for one in hits)
+        report(tally, time.monotonic() - started, retried, [of_sqs, of_momento], explained)
+    assert len(tally.accepted) == TASKS
+    assert tally.lost == set()
+    assert tally.doubles_told == []
+    assert_run_once(runs, proxy, retried, killed)
+    assert tally.doubles_before_dedupe <= explained.total(), explained
+    assert {status for _, status in tally.told} == {"finished"}
+    assert letters == (0, 0)
+    assert set(statuses) <= {0, 3}
+
+
+def user(number: int) -> str:
+    return f"user-{number}"
+
+
+@asynccontextmanager
+async def ingest(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> AsyncIterator[str]:
+    """The real ingest as a process, and an identity provider for it; yields its URL."""
+    port = free_port()
+    async with jwks_server() as jwks:
+        settings = {
+            **stage.environment(),
+            "PORT": str(port),
+            "AWS_ENDPOINT_URL": proxy.url,
+            "OIDC_ISSUER": ISSUER,
+            "OIDC_AUDIENCE": AUDIENCE,
+            "OIDC_JWKS_URL": jwks.url,
+            "TASKS_PER_MINUTE": "0",
+            "LOG_LEVEL": "WARNING",
+        }
+        async with service_process("ingest", settings, folder):
+            yield f"http://127.0.0.1:{port}"
+
+
+async def post_all(url: str, tally: Tally) -> None:
+    """Every task until it is accepted; every fifth with an Idempotency-Key, as a careful client sends it."""
+    numbers = iter(range(TASKS))
+    tokens = [id_token(user(number), now=time.time()) for number in range(USERS)]
+    async with aiohttp.ClientSession(url) as session:
+
+        async def client() -> None:
+            for number in numbers:
+                headers = {"Authorization": f"Bearer {tokens[number % USERS]}"}
+                if number % 5 == 0:
+                    headers["Idempotency-Key"] = secrets.token_hex(8)
+                await post(session, headers, number, tally)
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(POSTS_AT_ONCE):
+                clients.create_task(client())
+
+
+async def post(session: aiohttp.ClientSession, headers: dict[str, str], number: int, tally: Tally) -> None:
+    while True:
+        tally.posts += 1
+        async with session.post("/task", json={"data": f"task {number}"}, headers=headers) as answer:
+            if answer.status == 202:
+                tally.accepted.add((await answer.json())["taskId"])
+                return
+            assert answer.status == 503, await answer.text()
+
+
+async def kill_one(process: ServiceProcess, news: Sequence[News], stored: Callable[[], Awaitable[set[str]]]) -> Killed:
+    """The node dies under one processor, in the middle of the work; another takes its place."""
+    await soon(lambda: sum(len(one.texts) for one in news) > TASKS / 4, seconds=60)
+    pid, retried = process.pid, await what_was_retried([process])
+    process.signal(signal.SIGKILL)
+    await process.ended()
+    told = set(told_ids(news))
+    killed = Killed(pid, retried, told, told - await stored())
+    process.start()
+    return killed
+
+
+async def stored_ids(sdk: MomentoSdk, stage: ProcessorStage) -> set[str]:
+    """Tasks that are in their users' histories."""
+    histories = [
+        await sdk.caches.dictionary_fetch(stage.cache_name, f"history:{user(number)}") for number in range(USERS)
+    ]
+    return {task_id for history in histories for task_id in getattr(history, "value_dictionary_string_string", {})}
+
+
+def assert_run_once(runs: Runs, proxy: SqsFaultProxy, retried: Counter[str], killed: Killed) -> None:
+    """Each message runs once, but for what was cut off by the kill, or came again and could not be put on record."""
+    cut_off = {task_id for task_id in runs.cut_off(killed) if proxy.sent[task_id] == 1}
+    assert len(cut_off - killed.told) <= SLOTS  # without a slot are those of whom their user is told
+    not_on_record = sum(count for name, count in retried.items() if name.startswith("history_unavailable_total"))
+    assert len(cut_off & killed.told - killed.unstored) <= not_on_record
+    again = {task_id: count for task_id, count in runs.beyond(proxy.sent).items() if task_id not in cut_off}
+    assert sum(again.values()) <= retried["leases_lost_total"] + retried["acknowledge_errors_total"], again
+
+
+def doubles_explained(
+    proxy: SqsFaultProxy, hits: Sequence[dict[str, Any]], retried: Counter[str], runs: Runs
+) -> Counter[str]:
+    """Why the topics may carry a piece of news twice, and how often at most."""
+    published = sum(one["hits"] for one in hits if one["method"] == "Publish" and one.get("afterEffect"))
+    return Counter(
+        {
+            "messages sent twice since the answer was lost": (proxy.sent - Counter(set(proxy.sent))).total(),
+            "published, and the answer was lost": published,
+            "published again after a late store": retried["notifications_republished_total"],
+            "told again, not run": retried["duplicate_deliveries_total"],
+            "run again": runs.beyond(proxy.sent).total(),
+            "in the hands of the process that was killed": SLOTS,
+        }
+    )
+
+
+def all_told(tally: Tally, news: Sequence[News]) -> bool:
+    if sum(len(one.texts) for one in news) < TASKS:
+        return False
+    return tally.accepted <= set(told_ids(news))
+
+
+def told_ids(news: Sequence[News]) -> Iterator[str]:
+    return (json.loads(text)["taskId"] for one in news for text in one.texts)
+
+
+async def stopped(processors: Sequence[ServiceProcess]) -> list[int]:
+    for process in processors:
+        await process.ready()
+        process.signal()
+    return [await process.ended(40) for process in processors]
+
+
+async def what_was_retried(processors: Sequence[ServiceProcess]) -> Counter[str]:
+    retried: Counter[str] = Counter()
+    for process in processors:
+        for name, value in (await process.metrics()).items():
+            if value and any(word in name for word in RETRIES) and "_created" not in name:
+                retried[name.removeprefix("notification_api_")] += int(value)
+    return retried
+
+
+def met(hits: Iterable[tuple[str, int]]) -> dict[str, int]:
+    counted: Counter[str] = Counter()
+    for name, count in hits:
+        counted[name] += count
+    return dict(counted)
+
+
+def report(
+    tally: Tally,
+    seconds: float,
+    retried: Counter[str],
+    faults: Sequence[dict[str, int]],
+    explained: Counter[str],
+) -> None:
+    lines = [
+        f"\n{len(tally.accepted)} tasks accepted with {tally.posts} POSTs and told in {seconds:.0f} s",
+        f"  lost: {len(tally.lost)}, told twice: {len(tally.doubles_told)}",
+        f"  doubles that clients drop: {tally.doubles_before_dedupe}, explained up to {explained.total()}:",
+        *(f"    {count} {why}" for why, count in explained.items()),
+        f"  told though their POST was answered with an error: {tally.told_though_not_accepted}",
+        *(f"  faults met: {one}" for one in faults),
+        "  retried by the processors:",
+        *(f"    {count} {name}" for name, count in sorted(retried.items())),
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")

@@ -1,0 +1,148 @@
+"""SIGTERM: nothing is lost, nothing is stranded, and the exit status says whether all was in good order."""
+
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.support.processes.service import ServiceProcess, processor_process
+from tests.support.processor.stage import ProcessorStage
+from tests.support.soon import soon
+
+LONG_VISIBILITY: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "600"}
+"""A message that is stranded stays away for longer than any test."""
+
+
+async def until_in_process(process: ServiceProcess, count: int) -> None:
+    async def holds() -> bool:
+        return (await process.metrics())["notification_api_tasks_in_process"] == count
+
+    await soon(holds)
+
+
+async def test_running_tasks_are_finished_and_told_and_the_end_is_clean(stage: ProcessorStage, tmp_path: Path) -> None:
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **LONG_VISIBILITY) as process:
+        ids = [await stage.send("user", do="wait", seconds=1) for _ in range(3)]
+        await until_in_process(process, 3)
+        process.signal()
+        assert await process.ended() == 0
+        await news.wait(3)
+        assert await stage.depth() == (0, 0)
+    assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
+
+
+async def test_tasks_that_outlast_the_grace_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "6.5"}
+    async with processor_process(stage, tmp_path, **settings) as process:
+        for _ in range(3):
+            await stage.send("user", do="wait", seconds=600)
+        await until_in_process(process, 3)
+        started = time.monotonic()
+        process.signal()
+        assert await process.ended() == 0
+        assert time.monotonic() - started < 6.5
+    assert await stage.depth() == (3, 0)
+    (line,) = process.logged(action="drain")
+    assert line["returned_running"] == 3
+
+
+async def test_messages_that_have_not_started_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:
+    """They wait for their user's share: held, but not begun."""
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "CONCURRENCY": "4", "SHUTDOWN_GRACE_SECONDS": "20"}
+    async with processor_process(stage, tmp_path, **settings) as process:
+        for _ in range(8):
+            await stage.send("flood", do="wait", seconds=2)
+        await soon(lambda: _waiting(process))
+        process.signal()
+        await soon(lambda: _visible(stage), seconds=1.5)
+        assert await process.ended() == 0
+
+
+async def _waiting(process: ServiceProcess) -> bool:
+    return (await process.metrics())["notification_api_tasks_waiting"] > 0
+
+
+async def _visible(stage: ProcessorStage) -> bool:
+    return (await stage.depth())[0] > 0
+
+
+async def test_the_open_poll_is_awaited_and_what_it_brings_goes_back(stage: ProcessorStage, tmp_path: Path) -> None:
+    """A poll that is cut off strands what it was about to bring.
+
+    ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049
+    """
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "RECEIVE_WAIT_SECONDS": "2"}
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+        await soon(lambda: _polled(process))
+        process.signal()
+        await soon(lambda: bool(process.logged(message="told to stop: draining")))
+        await stage.send("user")
+        assert await process.ended() == 0
+        assert await stage.depth() == (1, 0)
+        assert news.told == []
+
+
+async def _polled(process: ServiceProcess) -> bool:
+    """A poll has come back, so that the next is open."""
+    return (await process.metrics()).get('notification_api_sqs_calls_total{operation="receive",outcome="ok"}', 0) >= 1
+
+
+async def test_heartbeats_go_on_while_it_drains(stage: ProcessorStage, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "SHUTDOWN_GRACE_SECONDS": "15"}
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+        task_id = await stage.send("user", do="wait", seconds=4.5)
+        await until_in_process(process, 1)
+        process.signal()
+        assert await process.ended() == 0
+        await news.wait(1)
+        assert await stage.depth() == (0, 0)
+    assert news.statuses() == [(task_id, "finished")]
+    assert not process.logged(logger="services.processor.receiver.lease_keeper", level="ERROR")
+
+
+async def test_readiness_drops_while_it_drains_and_liveness_does_not(stage: ProcessorStage, tmp_path: Path) -> None:
+    async with processor_process(stage, tmp_path) as process:
+        await stage.send("user", do="wait", seconds=1)
+        await until_in_process(process, 1)
+        process.signal()
+        await soon(lambda: _not_ready(process))
+        assert await process.ended() == 0
+
+
+async def _not_ready(process: ServiceProcess) -> bool:
+    return (await process.metrics())["notification_api_ready"] == 0
+
+
+async def test_a_second_signal_hurries_hands_back_and_is_told_by_the_exit_status(
+    stage: ProcessorStage, tmp_path: Path
+) -> None:
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "60"}
+    async with processor_process(stage, tmp_path, **settings) as process:
+        for _ in range(3):
+            await stage.send("user", do="wait", seconds=600)
+        await until_in_process(process, 3)
+        started = time.monotonic()
+        process.signal()
+        await soon(lambda: bool(process.logged(message="told to stop: draining")))
+        process.signal(signal.SIGINT)
+        assert await process.ended() == 3
+        assert time.monotonic() - started < 10
+    assert await stage.depth() == (3, 0)
+
+
+async def test_a_handler_that_does_not_stop_cannot_hold_up_the_end(stage: ProcessorStage, tmp_path: Path) -> None:
+    settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "7"}
+    async with processor_process(stage, tmp_path, **settings) as process:
+        await stage.send("user", do="ignore")
+        await until_in_process(process, 1)
+        process.signal()
+        assert await process.ended() == 3
+    assert await stage.depth() == (1, 0)
+
+
+async def test_an_idle_processor_ends_within_its_poll(stage: ProcessorStage, tmp_path: Path) -> None:
+    async with processor_process(stage, tmp_path) as process:
+        started = time.monotonic()
+        process.signal()
+        assert await process.ended() == 0
+        assert time.monotonic() - started < 5

@@ -1,0 +1,41 @@
+"""The examples run as their images would run them."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from local.plan import ROOT
+from tests.support.processes.service import processor_process
+from tests.support.processor.stage import ProcessorStage
+
+GREETING = ROOT / "examples" / "greeting"
+
+
+def instruction(name: str) -> str:
+    """What follows an instruction of the example's Dockerfile."""
+    found = re.search(rf"^{name} (.+)$", (GREETING / "Dockerfile").read_text(), re.MULTILINE)
+    assert found
+    return found[1]
+
+
+async def test_two_lines_of_code_and_the_setting_of_their_image_are_a_handler(
+    stage: ProcessorStage, tmp_path: Path
+) -> None:
+    source, _, _ = instruction("COPY").partition(" ")
+    code = (GREETING / source).read_text()
+    assert len(code.splitlines()) == 2
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / source).write_text(code)
+    setting, _, handler = instruction("ENV").partition("=")
+    settings: dict[str, Any] = {setting: handler, "PYTHONPATH": str(tmp_path / "app")}
+    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings):
+        await stage.send("user", "Ada")
+        await news.wait(1)
+    assert news.told[0]["message"] == "Finished task: Hello, Ada!"
+
+
+def test_the_image_is_from_the_one_that_our_own_dockerfile_makes() -> None:
+    words = "docker build --target runtime -t localhost/notification-api:dev ."
+    assert instruction("ARG") == "NOTIFICATION_API=localhost/notification-api:dev"
+    assert words in (ROOT / "Dockerfile").read_text()
+    assert words in (GREETING / "README.md").read_text()

@@ -1,0 +1,119 @@
+"""Poison in the queue: another producer's junk stops nobody, and ends in the dead-letter queue with a reason."""
+
+import json
+import string
+
+import pytest
+
+from services.processor.handlers.task import Task
+from tests.support.processor.in_process import processor_here
+from tests.support.processor.stage import ProcessorStage
+
+USER = "user"
+
+
+def task_body(payload: object, user_id: object = USER) -> str:
+    return json.dumps({"userId": user_id, "payload": payload})
+
+
+JUNK = {
+    "no JSON": "hello",
+    "an empty object": "{}",
+    "a list": "[1, 2]",
+    "a number": "42",
+    "null": "null",
+    "another producer's event": json.dumps({"Type": "Notification", "Message": "s3:TestEvent", "Records": []}),
+    "no user": json.dumps({"payload": '{"data": "x"}'}),
+    "a user that is no text": task_body('{"data": "x"}', user_id=5),
+    "a user with a path": task_body('{"data": "x"}', user_id="../admin"),
+    "an endless user": task_body('{"data": "x"}', user_id="u" * 5000),
+    "nested without end": "[" * 20_000,
+    "half an object": '{"userId": "user", "payload": ',
+    "characters of all kinds": string.printable.replace("\x0b", "").replace("\x0c", "") + "👍🏽\u202e",
+}
+JUNK_OF_A_USER = {
+    "an empty payload": task_body(""),
+    "a payload that is null": task_body(None),
+    "a payload that is an object": task_body({"data": "x"}),
+    "a payload that is no object": task_body("[]"),
+    "no data": task_body('{"other": 1}'),
+    "data that is no text": task_body('{"data": 5}'),
+}
+
+
+async def echo(task: Task) -> str:
+    return task.data
+
+
+@pytest.fixture
+async def poisoned(stage: ProcessorStage) -> ProcessorStage:
+    for body in (*JUNK.values(), *JUNK_OF_A_USER.values()):
+        await stage.send_raw(body)
+    return stage
+
+
+async def test_junk_stops_no_neighbour_and_is_set_aside_as_it_came(poisoned: ProcessorStage) -> None:
+    async with poisoned.news("neighbour") as news, processor_here(poisoned, echo, CONCURRENCY="5"):
+        ids = [await poisoned.send("neighbour") for _ in range(10)]
+        await news.wait(10)
+        await poisoned.until_empty()
+        letters = await poisoned.dead_letters(len(JUNK) + len(JUNK_OF_A_USER))
+    assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
+    assert {letter["body"] for letter in letters} == {*JUNK.values(), *JUNK_OF_A_USER.values()}
+    assert {letter["deadLetterReason"] for letter in letters} == {"unreadable"}
+    assert all(letter["deadLetterDetail"] != "none" for letter in letters)
+
+
+async def test_a_user_who_can_be_read_is_told_of_a_task_that_cannot(poisoned: ProcessorStage) -> None:
+    async with poisoned.news(USER) as news, processor_here(poisoned, echo):
+        await news.wait(len(JUNK_OF_A_USER))
+        await poisoned.until_empty()
+    assert {status for _, status in news.statuses()} == {"failed"}
+    assert {told["message"] for told in news.told} == {"Failed task: it could not be read"}
+
+
+async def test_junk_that_comes_again_is_set_aside_once(stage: ProcessorStage) -> None:
+    """The telling failed after the burial, so that the message came back."""
+    down = [{"method": "Publish", "status": "UNAVAILABLE"}]
+    async with stage.news(USER) as news, processor_here(stage, echo, NOTIFY_SECONDS="1"):
+        with stage.servers.momento.changed(faults=down):
+            await stage.send_raw(task_body(""))
+            await stage.dead_letters(1)
+        await news.wait(1)
+        await stage.until_empty()
+        assert sum(await stage.depth(stage.dead_letter_queue_url)) == 1
+
+
+async def test_binary_attributes_are_no_reason_to_fail(stage: ProcessorStage) -> None:
+    async with stage.news(USER) as news, processor_here(stage, echo):
+        await stage.send_raw(task_body('{"data": "x"}'), {"blob": b"\x00\xff", "taskId": b"\x00"})
+        await news.wait(1)
+        await stage.until_empty()
+    assert news.statuses()[0][1] == "finished"
+
+
+async def test_ten_attributes_of_its_own_leave_room_for_the_reason(stage: ProcessorStage) -> None:
+    own = {f"attribute{number}": "x" for number in range(9)} | {"taskId": "the-id"}
+    async with processor_here(stage, echo):
+        await stage.send_raw("junk", own)
+        (letter,) = await stage.dead_letters(1)
+    assert letter["deadLetterReason"] == "unreadable"
+    assert letter["taskId"] == "the-id"
+
+
+@pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
+async def test_a_message_as_large_as_sqs_takes_is_set_aside_too(stage: ProcessorStage) -> None:
+    async with processor_here(stage, echo):
+        await stage.send_raw("x" * 1_048_576)
+        (letter,) = await stage.dead_letters(1)
+        await stage.until_empty()
+    assert letter["deadLetterReason"] == "unreadable"
+    assert letter["body"].startswith("xxx")
+
+
+async def test_a_foreign_task_id_that_could_not_be_told_gives_way_to_the_message_id(stage: ProcessorStage) -> None:
+    async with stage.news(USER) as news, processor_here(stage, echo):
+        message_id = await stage.send_raw(task_body('{"data": "x"}'), {"taskId": "i" * 5000})
+        await news.wait(1)
+        await stage.until_empty()
+    assert news.statuses() == [(message_id, "finished")]

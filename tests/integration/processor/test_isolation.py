@@ -1,0 +1,214 @@
+"""A possible poison pill runs isolated; a process that lost leases and lives makes none, and slots stay for others."""
+
+import asyncio
+import json
+import logging
+import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from momento.responses import CacheGet
+
+from services.common.messages.task_message import TaskMessage
+from services.processor.handlers.task import Task
+from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.processes.service import ServiceProcess, processor_process
+from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.stage import ProcessorStage
+from tests.support.soon import soon
+from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
+
+TASKS = 4
+CACHE_IS_OUT = {"faults": [{"method": "Set", "status": "UNAVAILABLE"}]}
+
+
+@dataclass(frozen=True)
+class Notes:
+    """The notes of attempts in the cache."""
+
+    sdk: MomentoSdk
+    cache_name: str
+    message_ids: Sequence[str]
+
+    async def count(self, last: str) -> int:
+        return [note.split()[1:2] for note in await self._read()].count([last])
+
+    async def write(self, note: str) -> None:
+        for message_id in self.message_ids:
+            await self.sdk.caches.set(self.cache_name, f"attempts:{message_id}", note)
+
+    async def _read(self) -> list[str]:
+        found = [await self.sdk.caches.get(self.cache_name, f"attempts:{one}") for one in self.message_ids]
+        return [one.value_string if isinstance(one, CacheGet.Hit) else "" for one in found]
+
+
+@dataclass(frozen=True)
+class SlowProcess:
+    """A process that has started all tasks a second time and can neither extend leases nor receive more."""
+
+    process: ServiceProcess
+    proxy: SqsFaultProxy
+    notes: Notes
+
+    async def could_not_note_the_ends(self) -> bool:
+        name = 'notification_api_history_unavailable_total{operation="attempts"}'
+        return (await self.process.metrics()).get(name, 0) >= TASKS
+
+
+@asynccontextmanager
+async def slow_process(stage: ProcessorStage, folder: Path) -> AsyncIterator[SlowProcess]:
+    async with (
+        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy,
+        processor_process(stage, folder, AWS_ENDPOINT_URL=proxy.url, VISIBILITY_TIMEOUT_SECONDS="5") as process,
+    ):
+        proxy.fault(action="ChangeMessageVisibilityBatch", status=503)
+        notes = Notes(sdk, stage.cache_name, [await send(stage, do="wait", seconds=600) for _ in range(TASKS)])
+        await soon(lambda: has_noted(notes, "beside"), seconds=20)
+        proxy.fault(action="ReceiveMessage", status=503)
+        yield SlowProcess(process, proxy, notes)
+
+
+async def has_noted(notes: Notes, last: str) -> bool:
+    return await notes.count(last) == TASKS
+
+
+async def send(stage: ProcessorStage, data: str = "x", **fields: Any) -> str:
+    """Send a task; returns its message's id."""
+    task = TaskMessage(task_id=str(uuid4()), user_id="user", payload=json.dumps({"data": data, **fields}))
+    return await stage.send_raw(task.body(), task.attributes())
+
+
+class Meeting:
+    """A handler that ends once `count` tasks run at the same time."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._running: set[str] = set()
+        self._all = asyncio.Event()
+
+    async def __call__(self, task: Task) -> str:
+        self._running.add(task.id)
+        if len(self._running) == self._count:
+            self._all.set()
+        try:
+            await self._all.wait()
+        finally:
+            self._running.discard(task.id)
+        return task.data
+
+
+async def test_leases_that_a_living_process_lost_isolate_nobody(stage: ProcessorStage, tmp_path: Path) -> None:
+    """It cannot note the ends of its attempts at first, as in an outage of the cache, but it does not stop trying."""
+    isolations = Counted("isolations_total", outcome="ran")
+    async with stage.news("user") as news, slow_process(stage, tmp_path) as slow:
+        with stage.servers.momento.changed(**CACHE_IS_OUT):
+            await soon(slow.could_not_note_the_ends, seconds=20)
+        await soon(lambda: has_noted(slow.notes, "ended"))
+        async with processor_here(stage, Meeting(TASKS)):
+            await news.wait(TASKS)
+    assert isolations() == 0
+
+
+async def test_a_process_that_was_frozen_clears_its_tasks_when_it_goes_on(
+    stage: ProcessorStage, tmp_path: Path
+) -> None:
+    """Another one takes it for dead, and runs the first of its tasks isolated; the rest need not wait for that."""
+    isolated = Counted("isolations_total", outcome="ran")
+    cleared = Counted("isolations_total", outcome="cleared")
+    begun: list[str] = []
+    meeting = Meeting(TASKS - 1)
+
+    async with stage.news("user") as news, slow_process(stage, tmp_path) as slow:
+
+        async def thaw_then_meet(task: Task) -> str:
+            begun.append(task.id)
+            if len(begun) > 1:
+                return await meeting(task)
+            slow.process.signal(signal.SIGCONT)
+            await soon(lambda: noted_all_but_one(slow.notes))
+            return task.data
+
+        slow.process.signal(signal.SIGSTOP)
+        async with processor_here(stage, thaw_then_meet):
+            await news.wait(TASKS, seconds=30)
+    assert isolated() == 1
+    assert cleared() >= 1
+    assert len(begun) == TASKS
+
+
+async def noted_all_but_one(notes: Notes) -> bool:
+    return await notes.count("ended") == TASKS - 1
+
+
+async def test_tasks_that_wait_to_run_isolated_leave_the_slots_to_others_and_go_to_other_replicas(
+    stage: ProcessorStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    requeued = Counted("messages_requeued_total", reason="isolated")
+    held = Counted("tasks_isolated")
+    running = asyncio.Event()
+    end = asyncio.Event()
+
+    async def hold(task: Task) -> str:
+        if task.data == "pill":
+            running.set()
+            await end.wait()
+        return task.data
+
+    settings: dict[str, Any] = {"CONCURRENCY": "4", "USER_SHARE": "1", "MAX_ATTEMPTS": "50"}
+    async with stage.news("other") as news, stage.news("user") as isolated_news:
+        await send_possible_pills(stage, 6)
+        async with processor_here(stage, hold, **settings):
+            await running.wait()
+            await soon(lambda: requeued() >= 2)
+            assert held() == 2
+            await stage.send("other")
+            await news.wait(1)
+            async with processor_here(stage, Meeting(1), **settings):
+                await isolated_news.wait(2)
+            end.set()
+            await isolated_news.wait(6)
+            await stage.until_empty()
+    assert [line.levelname for line in caplog.records if getattr(line, "action", None) == "isolation"]
+
+
+async def send_possible_pills(stage: ProcessorStage, count: int) -> None:
+    """Send tasks whose process died twice, as far as the notes say (in the form of the version before)."""
+    message_ids = [await send(stage, "pill") for _ in range(count)]
+    for _ in range(2):
+        await receive_at_once_visible(stage, count)
+    async with momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+        await Notes(sdk, stage.cache_name, message_ids).write("0 beside")
+
+
+async def receive_at_once_visible(stage: ProcessorStage, count: int) -> None:
+    received: set[str] = set()
+    handles: list[str] = []
+    while len(received) < count:
+        answer = await stage.sqs.receive_message(QueueUrl=stage.queue_url, MaxNumberOfMessages=10, VisibilityTimeout=60)
+        received.update(one["MessageId"] for one in answer.get("Messages", []))
+        handles += [one["ReceiptHandle"] for one in answer.get("Messages", [])]
+    for handle in handles:
+        await stage.sqs.change_message_visibility(QueueUrl=stage.queue_url, ReceiptHandle=handle, VisibilityTimeout=0)
+
+
+@pytest.mark.parametrize("way", ["leave_in_child", "leave_in_callback", "cancel_all"])
+async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poison_pill(
+    stage: ProcessorStage, tmp_path: Path, way: str
+) -> None:
+    async with stage.news("user") as news, processor_process(stage, tmp_path, MAX_ATTEMPTS="2") as process:
+        await send(stage, do=way, seconds=60)
+        for _ in range(2):
+            assert await process.ended() == 1
+            process.start()
+        await news.wait(1, seconds=20)
+        (letter,) = await stage.dead_letters(1)
+        await stage.until_empty()
+    assert [status for _, status in news.statuses()] == ["failed"]
+    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("died", "3")

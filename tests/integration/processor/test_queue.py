@@ -1,0 +1,383 @@
+"""The traffic with the queue: slots, polls, leases and acknowledgements. A proxy counts the calls, and spoils some.
+
+What users of other consumers complain of is here, named for what it does (shared notes on SQS have the threads).
+"""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from aiobotocore.session import AioSession
+
+from services.common.errors import Transient
+from services.processor.handlers.task import Task
+from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.stage import ProcessorStage
+from tests.support.soon import soon
+from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
+
+
+@pytest.fixture
+async def proxy(stage: ProcessorStage) -> AsyncIterator[SqsFaultProxy]:
+    async with sqs_fault_proxy(stage.servers.aws.endpoint_url) as running:
+        yield running
+
+
+class Gate:
+    """A handler whose tasks stay until they are let through."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.begun: list[str] = []
+        self.together = Counter[str]()
+        self.most: Counter[str] = Counter()
+        self.cancelled = 0
+
+    async def __call__(self, task: Task) -> str:
+        self.begun.append(task.id)
+        self.together[task.user_id] += 1
+        self.most = Counter({user: max(self.most[user], now) for user, now in self.together.items()})
+        try:
+            if task.data != "quick":
+                await self.open.wait()
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
+        finally:
+            self.together[task.user_id] -= 1
+        return task.data
+
+
+async def test_a_queue_that_moves_tasks_before_their_attempts_are_used_up_is_warned_of(
+    stage: ProcessorStage, caplog: pytest.LogCaptureFixture
+) -> None:
+    dead_letters = await stage.sqs.get_queue_attributes(QueueUrl=stage.dead_letter_queue_url, AttributeNames=["All"])
+    policy = {"deadLetterTargetArn": dead_letters["Attributes"]["QueueArn"], "maxReceiveCount": 5}
+    await stage.sqs.set_queue_attributes(QueueUrl=stage.queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
+    for max_attempts, warnings in (("4", 0), ("5", 1)):
+        caplog.clear()
+        async with processor_here(stage, Gate(), MAX_ATTEMPTS=max_attempts):
+            assert sum("maxReceiveCount" in record.getMessage() for record in caplog.records) == warnings
+
+
+async def test_one_slow_task_stalls_nobody(stage: ProcessorStage) -> None:
+    """bbc/sqs-consumer#96 #229 #271, awspring/spring-cloud-aws#23: it stalls its batch of ten there."""
+    gate = Gate()
+    async with stage.news("user") as news, processor_here(stage, gate, CONCURRENCY="2", USER_SHARE="1"):
+        slow = await stage.send("user", "slow")
+        quick = [await stage.send("user", "quick") for _ in range(12)]
+        await news.wait(12)
+        assert sorted(one for one, _ in news.statuses()) == sorted(quick)
+        gate.open.set()
+        await news.wait(13)
+    assert news.statuses()[-1] == (slow, "finished")
+
+
+async def test_more_than_a_batch_of_ten_at_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """bbc/sqs-consumer#229: concurrency above ten. Hundreds of slots fill, with more pollers than one."""
+    gate = Gate()
+    settings: dict[str, Any] = {"CONCURRENCY": "300", "USER_SHARE": "1", "AWS_ENDPOINT_URL": proxy.url}
+    async with stage.news("user") as news:
+        await asyncio.gather(*(stage.send("user") for _ in range(300)))
+        async with processor_here(stage, gate, **settings):
+            await soon(lambda: len(gate.begun) == 300, seconds=20)
+            gate.open.set()
+            await news.wait(300, seconds=20)
+            await stage.until_empty()
+    assert sorted(proxy.batch_sizes["DeleteMessageBatch"])[-1] == 10
+    assert proxy.calls["DeleteMessageBatch"] <= 60
+    assert len(news.told) == 300
+
+
+async def test_no_more_is_taken_than_there_are_slots(stage: ProcessorStage) -> None:
+    """Bogdanp/dramatiq_sqs#53: what is prefetched expires unstarted there, and is done twice."""
+    gate = Gate()
+    for number in range(30):
+        await stage.send(f"user-{number % 6}")
+    async with processor_here(stage, gate, CONCURRENCY="12"):
+        await soon(lambda: len(gate.begun) == 12)
+        await asyncio.sleep(0.3)  # time enough for a poll that should not be
+        assert await stage.depth() == (18, 12)
+        gate.open.set()
+        await stage.until_empty()
+
+
+async def test_an_idle_processor_has_one_poll_open(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    settings: dict[str, Any] = {"CONCURRENCY": "300", "AWS_ENDPOINT_URL": proxy.url}
+    async with stage.news("user") as news, processor_here(stage, Gate(), **settings):
+        for _ in range(40):
+            await stage.send("user", "quick")
+        await news.wait(40)
+        await stage.until_empty()
+        await soon(lambda: proxy.calls["ReceiveMessage"] > 0)
+        before = proxy.calls["ReceiveMessage"]
+        await asyncio.sleep(2.2)
+        assert proxy.calls["ReceiveMessage"] - before <= 4
+
+
+async def test_a_flood_of_one_user_leaves_slots_to_the_others(stage: ProcessorStage) -> None:
+    """No task ends meanwhile: the slots that the others get were kept from the flood, which came first."""
+    gate = Gate()
+    for _ in range(19):
+        await stage.send("flood")
+    for number in range(6):
+        await stage.send(f"quiet-{number}")
+    async with processor_here(stage, gate, CONCURRENCY="16", USER_SHARE="0.5"):
+        await soon(lambda: len(gate.together) == 7)
+        assert gate.most["flood"] == 8
+        gate.open.set()
+        await stage.until_empty()
+    assert len(gate.begun) == 25
+
+
+def _have_begun(begun: list[str], count: int) -> bool:
+    return len(begun) == count
+
+
+async def test_of_a_flood_that_cannot_all_be_held_a_newcomer_overtakes_what_is(stage: ProcessorStage) -> None:
+    """It takes every slot, and who is handed out first is for the queue to say (decision 5): here who came first."""
+    begun: list[str] = []
+    ends = asyncio.Semaphore(0)
+
+    async def handle(task: Task) -> str:
+        begun.append(task.user_id)
+        await ends.acquire()
+        return task.data
+
+    for _ in range(60):
+        await stage.send("flood")
+    async with processor_here(stage, handle, CONCURRENCY="16", USER_SHARE="0.5"):
+        await soon(lambda: len(begun) == 16)
+        await stage.send("quiet")  # behind 28 of the flood or so: as many as there are slots run, and as many are held
+        for count in range(17, 62):
+            ends.release()
+            await soon(partial(_have_begun, begun, count))
+        for _ in range(16):
+            ends.release()
+        await stage.until_empty()
+    assert begun.index("quiet") < 50
+
+
+async def test_a_flood_alone_gets_every_slot(stage: ProcessorStage) -> None:
+    gate = Gate()
+    for _ in range(12):
+        await stage.send("flood")
+    async with processor_here(stage, gate, CONCURRENCY="12", USER_SHARE="0.25"):
+        await soon(lambda: gate.together["flood"] == 12)
+        gate.open.set()
+        await stage.until_empty()
+
+
+async def test_a_task_longer_than_the_visibility_timeout_runs_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """celery/celery#5935: duplicates past the visibility timeout. Heartbeats keep twelve tasks in two calls a round."""
+    gate = Gate()
+    async with stage.news("user") as news:
+        for _ in range(12):
+            await stage.send("user")
+        async with processor_here(stage, gate, USER_SHARE="1", AWS_ENDPOINT_URL=proxy.url):
+            await soon(lambda: len(gate.begun) == 12)
+            await asyncio.sleep(3.5)
+            assert await stage.depth() == (0, 12)
+            gate.open.set()
+            await news.wait(12)
+            await stage.until_empty()
+    assert len(gate.begun) == 12
+    assert proxy.calls["ChangeMessageVisibilityBatch"] < 24
+    assert max(proxy.batch_sizes["ChangeMessageVisibilityBatch"]) > 1
+
+
+async def test_no_heartbeat_comes_after_its_message_was_deleted_or_returned(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    """novuhq/novu#12437: a heartbeat fires after the delete, and fails, there.
+
+    In what order the two go is tested in test_processor_settlement.
+    """
+    refused = Counted("leases_lost_total")
+
+    async def fails_at_first(task: Task) -> str:
+        if task.attempt == 1:
+            raise Transient("not yet")
+        return task.data
+
+    async with stage.news("user") as news, processor_here(stage, fails_at_first, AWS_ENDPOINT_URL=proxy.url):
+        for _ in range(5):
+            await stage.send("user", "quick")
+        await news.wait(5)
+        await stage.until_empty()
+        assert proxy.calls["ChangeMessageVisibilityBatch"] > 0
+        proxy.forget()
+        await asyncio.sleep(1.2)  # past the time when a heartbeat would be due
+    assert proxy.calls["ChangeMessageVisibilityBatch"] == 0
+    assert refused() == 0
+
+
+async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_told(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    """justeattakeaway/JustSaying#1584: deleting with a stale receipt "succeeds" there."""
+    gate, lost = Gate(), Counted("leases_lost_total")
+    async with stage.news("user") as news, processor_here(stage, gate, AWS_ENDPOINT_URL=proxy.url):
+        gone = proxy.fault(
+            action="ChangeMessageVisibilityBatch",
+            fails=lambda _: True,
+            code="ReceiptHandleIsInvalid",
+            sender_fault=True,
+            calls=1,
+        )
+        task_id = await stage.send("user")
+        await soon(lambda: gate.cancelled == 1)
+        assert (lost(), gone.hits, news.told) == (1, 1, [])
+        assert proxy.calls["DeleteMessageBatch"] == 0
+        assert await stage.depth() == (0, 1)  # it comes again when its time is over, and is done then
+        gate.open.set()
+        await news.wait(1)
+        await stage.until_empty()
+    assert gate.begun == [task_id, task_id]
+    assert news.statuses() == [(task_id, "finished")]
+
+
+async def test_when_heartbeats_hang_the_lease_is_lost_before_others_get_the_message(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    gate = Gate()
+    async with processor_here(stage, gate, AWS_ENDPOINT_URL=proxy.url):
+        proxy.fault(action="ChangeMessageVisibilityBatch", never_answer=True)
+        await stage.send("user")
+        await soon(lambda: len(gate.begun) == 1)
+        await soon(lambda: gate.cancelled == 1, seconds=3.3)
+
+
+async def test_only_the_entries_that_failed_are_deleted_again(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """A batch's answer is read: what it names as failed, and nothing else, is sent once more."""
+    spoilt: list[str] = []
+
+    def first_three(entry: dict[str, str]) -> bool:
+        if len(spoilt) < 3:
+            spoilt.append(entry["ReceiptHandle"])
+            return True
+        return False
+
+    async with stage.news("user") as news:
+        for _ in range(10):
+            await stage.send("user", "quick")
+        async with processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+            proxy.fault(action="DeleteMessageBatch", fails=first_three, calls=1)
+            await news.wait(10)
+            await stage.until_empty()
+    assert sum(proxy.batch_sizes["DeleteMessageBatch"]) == 10 + len(spoilt)
+    assert len(news.told) == 10
+
+
+async def test_acknowledgements_that_wait_at_the_stop_are_sent(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """awspring/spring-cloud-aws#925 #1661: buffered acknowledgements are lost at the stop there."""
+    async with stage.news("user") as news:
+        for _ in range(7):
+            await stage.send("user", "quick")
+        proxy.fault(action="DeleteMessageBatch", status=500, calls=3)
+        async with processor_here(stage, Gate(), hurry=False, AWS_ENDPOINT_URL=proxy.url):
+            await news.wait(7)
+        assert await stage.depth() == (0, 0)
+
+
+async def test_acknowledgements_under_way_when_the_time_is_up_are_awaited(
+    stage: ProcessorStage, proxy: SqsFaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last flush does not depend on anybody who still waits for it."""
+    monkeypatch.setattr("services.processor.pool.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("services.processor.processor.LAST_POLL_SECONDS", 0.05)
+    monkeypatch.setattr("services.processor.processor.FLUSH_SECONDS", 10.0)
+    async with stage.news("user") as news:
+        for _ in range(7):
+            await stage.send("user", "quick")
+        late = proxy.fault(action="DeleteMessageBatch", delay_seconds=1.0, status=500, calls=3)
+        async with processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+            await news.wait(7)
+            await soon(lambda: late.hits > 0)
+        assert await stage.depth() == (0, 0)
+
+
+async def test_while_the_queue_refuses_nothing_spins_and_work_goes_on_afterwards(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    async with stage.news("user") as news, processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url) as lifecycle:
+        proxy.faults.append(throttled("ReceiveMessage"))
+        await soon(lambda: "queue" in lifecycle.not_ready())
+        assert "RequestThrottled" in lifecycle.not_ready()["queue"]
+        proxy.forget()
+        await asyncio.sleep(1)
+        assert proxy.calls["ReceiveMessage"] < 20
+        proxy.heal()
+        await stage.send("user", "quick")
+        await news.wait(1)
+        assert lifecycle.not_ready() == {}
+
+
+async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStage) -> None:
+    answers: list[bool] = []
+
+    async def chatty(task: Task) -> str:
+        answers.extend([await task.progress(f"{number}") for number in range(50)])
+        return task.data
+
+    dropped = Counted("progress_dropped_total")
+    async with stage.news("user") as news, processor_here(stage, chatty):
+        task_id = await stage.send("user")
+        await stage.until_empty()
+        await news.wait(2)
+    assert news.statuses() == [(task_id, "progress"), (task_id, "finished")]
+    assert answers == [True] + [False] * 49
+    assert dropped() == 49
+
+
+async def test_the_drain_in_this_process_waits_for_its_poll(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+    """A long poll abandoned at shutdown strands messages (ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049)."""
+    settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "600", "AWS_ENDPOINT_URL": proxy.url}
+    async with processor_here(stage, Gate(), hurry=False, **settings) as lifecycle:
+        await soon(lambda: proxy.calls["ReceiveMessage"] > 0)
+        lifecycle.stopping.set()
+        await stage.send("user")
+    assert await stage.depth() in {(1, 0), (0, 0)}
+
+
+async def test_under_load_a_message_costs_a_third_of_a_call_at_most(
+    stage: ProcessorStage, proxy: SqsFaultProxy
+) -> None:
+    """boto/boto3#2928, aio-libs/aiobotocore#970 #1132: each call of the SDK costs a millisecond of CPU."""
+    tasks = 400
+    await asyncio.gather(*(stage.send(f"user-{number % 20}") for number in range(tasks)))
+    finished = Counted("tasks_processed_total", outcome="finished")
+    async with processor_here(stage, echo, CONCURRENCY="100", AWS_ENDPOINT_URL=proxy.url):
+        await soon(lambda: finished() == tasks, seconds=30)
+        await stage.until_empty()
+    calls = proxy.calls
+    assert calls["DeleteMessageBatch"] >= tasks / 10
+    assert calls.total() / tasks <= 0.3, calls
+
+
+async def test_clients_of_the_sdk_are_made_at_the_start_and_for_no_task(
+    stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """boto/boto3#2928, aio-libs/aiobotocore#970 #1132: making one blocks the loop for 70 to 220 ms."""
+    made: list[str] = []
+    create: Callable[..., Any] = AioSession.create_client
+
+    def counted(self: AioSession, service: str, *arguments: Any, **options: Any) -> Any:
+        made.append(service)
+        return create(self, service, *arguments, **options)
+
+    monkeypatch.setattr(AioSession, "create_client", counted)
+    async with stage.news("user") as news, processor_here(stage, echo):
+        assert sorted(made) == ["sqs", "ssm"]
+        await asyncio.gather(*(stage.send("user") for _ in range(30)))
+        await news.wait(30)
+        await stage.until_empty()
+    assert sorted(made) == ["sqs", "ssm"]
+
+
+async def echo(task: Task) -> str:
+    return task.data

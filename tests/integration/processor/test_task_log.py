@@ -1,0 +1,128 @@
+"""One task can be followed in the processor's log by its id: one line at the end of each delivery."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from services.common.errors import PermanentError, Transient
+from services.processor.handlers.task import Task
+from tests.support.log_lines import TaskLines, task_lines
+from tests.support.processor.in_process import processor_here
+from tests.support.processor.stage import ProcessorStage
+from tests.support.soon import soon
+
+PAYLOAD = "the payload"
+
+
+@pytest.fixture
+def lines() -> Iterator[TaskLines]:
+    with task_lines() as lines:
+        yield lines
+    assert not any(PAYLOAD in text for text in lines.texts)
+
+
+async def echo(task: Task) -> str:
+    return task.data
+
+
+async def test_a_finished_task_has_one_line(stage: ProcessorStage, lines: TaskLines) -> None:
+    async def sleep(task: Task) -> str:
+        await asyncio.sleep(0.05)
+        return task.data
+
+    async with processor_here(stage, sleep):
+        task_id = await stage.send("user", PAYLOAD)
+        await soon(lambda: bool(lines.ends(task_id)))
+        await stage.until_empty()
+    (line,) = lines.ends(task_id)
+    assert (line["level"], line["message"], line["outcome"]) == ("INFO", "task concluded", "finished")
+    assert (line["attempt"], line["delivery"]) == (1, 1)
+    assert 0.05 <= line["seconds"] < 5
+    assert 0 <= line["waitSeconds"] < 10
+    assert line["messageId"]
+
+
+async def test_a_dead_lettered_task_has_one_line_with_the_reason(stage: ProcessorStage, lines: TaskLines) -> None:
+    async def refuse(task: Task) -> str:
+        raise PermanentError("as asked")
+
+    async with processor_here(stage, refuse):
+        task_id = await stage.send("user", PAYLOAD)
+        await soon(lambda: bool(lines.ends(task_id)))
+    (line,) = lines.ends(task_id)
+    assert (line["level"], line["outcome"], line["deadLetterReason"]) == ("WARNING", "failed", "permanent")
+    assert (line["attempt"], line["delivery"]) == (1, 1)
+    assert "seconds" in line
+
+
+async def test_each_requeue_has_one_line_with_its_delay(stage: ProcessorStage, lines: TaskLines) -> None:
+    async def fail_twice(task: Task) -> str:
+        if task.attempt < 3:
+            raise Transient("not now")
+        return task.data
+
+    async with processor_here(stage, fail_twice):
+        task_id = await stage.send("user", PAYLOAD)
+        await soon(lambda: len(lines.ends(task_id)) == 3)
+    first, second, last = lines.ends(task_id)
+    for number, line in enumerate((first, second), 1):
+        assert (line["level"], line["message"], line["outcome"]) == ("WARNING", "task requeued", "requeued")
+        assert (line["reason"], line["attempt"], line["delaySeconds"]) == ("transient", number, 0)
+    assert (last["outcome"], last["attempt"], last["delivery"]) == ("finished", 3, 3)
+
+
+async def test_a_duplicate_has_one_line(stage: ProcessorStage, lines: TaskLines) -> None:
+    async with processor_here(stage, echo):
+        task_id = await stage.send("user", PAYLOAD)
+        await soon(lambda: len(lines.ends(task_id)) == 1)
+        await stage.send("user", PAYLOAD, task_id=task_id, idempotent=True)
+        await soon(lambda: len(lines.ends(task_id)) == 2)
+    _, line = lines.ends(task_id)
+    assert (line["level"], line["outcome"]) == ("INFO", "repeated")
+    assert "attempt" not in line
+    assert "seconds" not in line
+
+
+async def test_a_message_that_is_no_task_has_one_line(stage: ProcessorStage, lines: TaskLines) -> None:
+    async with processor_here(stage, echo):
+        message_id = await stage.send_raw(PAYLOAD)
+        await soon(lambda: bool(lines.ends(message_id)))
+    (line,) = lines.ends(message_id)
+    assert (line["level"], line["outcome"], line["deadLetterReason"]) == ("WARNING", "unreadable", "unreadable")
+
+
+async def test_a_drain_has_one_line_for_each_task_started_or_not(stage: ProcessorStage, lines: TaskLines) -> None:
+    started: list[str] = []
+
+    async def hang(task: Task) -> str:
+        started.append(task.id)
+        await asyncio.Event().wait()
+        return ""
+
+    async with processor_here(stage, hang, CONCURRENCY="2", VISIBILITY_TIMEOUT_SECONDS="600"):
+        ids = [await stage.send("user", PAYLOAD) for _ in range(2)]
+        await soon(lambda: len(started) == 2)
+    for task_id in ids:
+        (line,) = lines.ends(task_id)
+        assert (line["level"], line["outcome"], line["reason"]) == ("INFO", "requeued", "drain")
+        assert (line["attempt"], line["delaySeconds"]) == (1, 0)
+
+
+async def test_a_lost_lease_has_one_line(
+    stage: ProcessorStage, lines: TaskLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = asyncio.Event()
+
+    async def wait(task: Task) -> str:
+        await ended.wait()
+        return task.data
+
+    monkeypatch.setattr("services.processor.processor._longest_hold_seconds", lambda _: 0.1)
+    async with processor_here(stage, wait, VISIBILITY_TIMEOUT_SECONDS="600"):
+        task_id = await stage.send("user", PAYLOAD)
+        await soon(lambda: bool(lines.ends(task_id)), seconds=45)
+        ended.set()
+    (line,) = lines.ends(task_id)
+    assert (line["level"], line["outcome"], line["attempt"]) == ("WARNING", "lease_lost", 1)
+    assert "seconds" in line

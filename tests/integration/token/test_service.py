@@ -1,0 +1,564 @@
+"""The token service with a real Momento front, SSM and key set around it."""
+
+import asyncio
+import logging
+import random
+import re
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from aiobotocore.session import get_session
+from cryptography.hazmat.primitives.asymmetric import rsa
+from momento import CredentialProvider
+from momento.errors import MomentoErrorCode
+from momento.responses import CacheGet, CacheSet, TopicSubscribe, TopicSubscriptionItem
+
+from services.common.messages.notification import Format, finished
+from services.common.momento.app_context import MOMENTO
+from services.common.momento.gateway import Momento
+from services.common.momento.history import MAX_ENTRIES, NEWEST, HistoryEntry, NotificationHistory
+from services.token import vendor
+from services.token.app import create_app
+from services.token.settings import read_settings
+from tests.support.identity import (
+    ABSENT,
+    AUDIENCE,
+    ISSUER,
+    JwksServer,
+    claims,
+    header,
+    jwks_server,
+    public_pem,
+    rsa_key,
+    token,
+)
+from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.errors import error_code
+from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
+from tests.support.processes.momento import MomentoApiKey, MomentoEmulator, momento_emulator_process
+from tests.support.served_app import Answer, Served, log_lines
+from tests.support.served_service import PAGE, id_token, served_service
+from tests.support.waiting import eventually
+
+if TYPE_CHECKING:
+    from types_aiobotocore_ssm import SSMClient
+
+PARAMETER = "/notification-api/test/momento-api-key"
+SESSION = get_session()
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[MiniStack]:
+    with ministack_process() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[MomentoEmulator]:
+    with momento_emulator_process("--tokens-per-second=1000") as emulator:
+        yield emulator
+
+
+@pytest.fixture(autouse=True)
+def _healed(emulator: MomentoEmulator) -> Iterator[None]:
+    yield
+    emulator.change(faults=[], down=False, tokensPerSecond=1_000)
+
+
+@dataclass
+class World:
+    """What the service lives on."""
+
+    stack: MiniStack
+    emulator: MomentoEmulator
+    jwks: JwksServer
+    sdk: MomentoSdk
+    ssm: "SSMClient"
+    key: MomentoApiKey
+    account_id: str
+    cache: str
+
+    def service(self, *, ready: bool = True, **environment: str) -> AbstractAsyncContextManager[Served]:
+        """The service with these settings besides."""
+        own = {
+            "MOMENTO_API_KEY_PARAM_NAME": PARAMETER,
+            "MOMENTO_CACHE_NAME": self.cache,
+            "MOMENTO_ENDPOINT": self.emulator.endpoint,
+            **environment,
+        }
+        return served_service(read_settings, create_app, self.stack, self.account_id, self.jwks, own, ready=ready)
+
+    async def store_key(self, value: str) -> None:
+        await self.ssm.put_parameter(Name=PARAMETER, Value=value, Type="SecureString", Overwrite=True)
+
+
+@pytest.fixture
+async def world(stack: MiniStack, emulator: MomentoEmulator) -> AsyncIterator[World]:
+    account_id, key = new_account_id(), emulator.make_key()
+    async with (
+        jwks_server() as jwks,
+        momento_sdk(emulator, emulator.make_key().v2) as sdk,
+        SESSION.create_client("ssm", **stack.client_settings(account_id)) as ssm,
+    ):
+        world = World(stack, emulator, jwks, sdk, ssm, key, account_id, await sdk.new_cache())
+        await world.store_key(key.v1)
+        yield world
+
+
+@pytest.fixture
+async def service(world: World) -> AsyncIterator[Served]:
+    async with world.service() as service:
+        yield service
+
+
+async def get(service: Served, path: str = "/token", user_id: str = "alice", **headers: str) -> Answer:
+    sent = {"Authorization": f"Bearer {id_token(user_id, now=time.time())}", "Origin": PAGE, **headers}
+    return await service.ask("GET", path, headers=sent)
+
+
+@asynccontextmanager
+async def client_of(world: World, answer: Answer) -> AsyncIterator[MomentoSdk]:
+    """The unmodified SDK with the token of an answer."""
+    inner = CredentialProvider.from_disposable_token(answer.json["token"]).auth_token
+    async with momento_sdk(world.emulator, inner) as sdk:
+        yield sdk
+
+
+def vended(world: World) -> int:
+    """Tokens that Momento has vended so far, in all tests."""
+    return int(world.emulator.stats()["vendedTokens"])
+
+
+async def test_the_answer_holds_all_that_a_client_needs(service: Served, world: World) -> None:
+    before = time.time()
+    answer = await get(service)
+    assert answer.status == 200
+    assert set(answer.json) == {"token", "endpoint", "cacheName", "topic", "expiresAt"}
+    assert (answer.json["cacheName"], answer.json["topic"]) == (world.cache, "alice")
+    assert answer.json["endpoint"]
+    assert before + 1_799 <= answer.json["expiresAt"] <= time.time() + 1_801
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+
+
+async def test_another_address_of_momento_is_told_where_it_is_set(world: World) -> None:
+    async with world.service(MOMENTO_WEB_ENDPOINT="http://localhost:8085") as service:
+        overrides = (await get(service)).json["endpointOverrides"]
+    assert overrides == dict.fromkeys(("cacheEndpoint", "controlEndpoint", "tokenEndpoint"), "http://localhost:8085")
+
+
+async def test_the_token_hears_the_own_topic(service: Served, world: World) -> None:
+    async with client_of(world, await get(service)) as client:
+        subscription = await client.subscriber.subscribe(world.cache, "alice")
+        assert isinstance(subscription, TopicSubscribe.SubscriptionAsync)
+        await world.sdk.topics.publish(world.cache, "alice", "hello")
+        async with asyncio.timeout(10):
+            item = await subscription.__anext__()
+        assert isinstance(item, TopicSubscriptionItem.Text)
+        assert item.value == "hello"
+
+
+async def test_the_token_opens_nothing_else(service: Served, world: World) -> None:
+    await world.sdk.caches.set(world.cache, "key", "x")
+    assert isinstance(await world.sdk.caches.set(world.cache, "history:alice", "x"), CacheSet.Success)
+    other_cache = await world.sdk.new_cache()
+    async with client_of(world, await get(service)) as client:
+        refused = [
+            await client.subscriber.subscribe(world.cache, "bob"),
+            await client.subscriber.subscribe(world.cache, "alice2"),
+            await client.subscriber.subscribe(other_cache, "alice"),
+            await client.topics.publish(world.cache, "alice", "forged"),
+            await client.topics.publish(world.cache, "bob", "forged"),
+            await client.caches.get(world.cache, "history:alice"),
+            await client.caches.set(world.cache, "key", "y"),
+            await client.caches.dictionary_fetch(world.cache, "history:alice"),
+            await client.caches.create_cache("mine"),
+            await client.caches.list_caches(),
+        ]
+        codes = {error_code(answer) for answer in refused}
+    assert codes <= {MomentoErrorCode.PERMISSION_ERROR, MomentoErrorCode.AUTHENTICATION_ERROR}
+
+
+async def test_a_token_is_vended_once_for_concurrent_callers_and_kept(service: Served, world: World) -> None:
+    before = vended(world)
+    answers = await asyncio.gather(*(get(service) for _ in range(20)))
+    answers.append(await get(service))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.json["token"] for answer in answers}) == 1
+    assert vended(world) == before + 1
+
+
+async def test_past_half_its_life_a_token_is_vended_anew(world: World) -> None:
+    async with world.service(TOKEN_VALID_SECONDS="2") as service:
+        first = await get(service)
+        async with asyncio.timeout(10):
+            while (await get(service)).json["token"] == first.json["token"]:  # noqa: ASYNC110 -- a clock signals nothing
+                await asyncio.sleep(0.05)
+        assert time.time() >= first.json["expiresAt"] - 1
+
+
+async def test_replicas_share_tokens_and_the_cache_shows_none(world: World) -> None:
+    before = vended(world)
+    async with world.service() as one:
+        first = await get(one)
+    async with world.service() as other:
+        assert (await get(other)).json == first.json
+        assert (await get(other, user_id="bob")).json["token"] != first.json["token"]
+    assert vended(world) == before + 2
+    stored = await world.sdk.caches.get(world.cache, "token:alice")
+    assert isinstance(stored, CacheGet.Hit)
+    inner = CredentialProvider.from_disposable_token(first.json["token"]).auth_token
+    for secret in (first.json["token"], inner, first.json["endpoint"], "expires"):
+        assert secret.encode() not in stored.value_bytes
+
+
+async def test_after_a_change_of_the_api_key_shared_tokens_are_not_opened(world: World) -> None:
+    async with world.service() as one:
+        first = await get(one)
+    await world.store_key(world.emulator.make_key().v1)
+    async with world.service() as other:
+        assert (await get(other)).json["token"] != first.json["token"]
+
+
+async def test_a_v2_key_vends_as_well(world: World) -> None:
+    await world.store_key(world.key.v2 + "\n")
+    async with world.service() as service, client_of(world, await get(service)) as client:
+        assert isinstance(await client.subscriber.subscribe(world.cache, "alice"), TopicSubscribe.SubscriptionAsync)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls to Momento are given up after a test's time."""
+    monkeypatch.setattr(Momento._call, "__defaults__", (0.4,))
+    monkeypatch.setattr(vendor, "VEND_SECONDS", 0.4)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_momento_that_is_down_is_503_and_back_is_back(service: Served, world: World) -> None:
+    world.emulator.change(faults=[{"method": "*", "status": "UNAVAILABLE"}])
+    answer = await get(service)
+    assert answer.status == 503
+    assert answer.headers["Retry-After"] == "1"
+    assert answer.json["detail"] == "The notification service is briefly unavailable. Try again."
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    world.emulator.change(faults=[])
+    assert (await get(service)).status == 200
+
+
+async def test_a_cache_that_hangs_keeps_nobody_from_a_token(service: Served, world: World) -> None:
+    world.emulator.change(faults=[{"method": "Get", "neverAnswer": True}, {"method": "Set", "status": "UNAVAILABLE"}])
+    started = time.perf_counter()
+    assert (await get(service)).status == 200
+    assert time.perf_counter() - started < 4
+
+
+async def test_a_used_up_quota_is_mended_by_trying_again(service: Served, world: World) -> None:
+    quota = {"method": "GenerateDisposableToken", "status": "RESOURCE_EXHAUSTED", "calls": 2}
+    world.emulator.change(faults=[quota])
+    assert (await get(service)).status == 200
+
+
+def vend_calls(world: World) -> dict[str, int]:
+    """How many calls for a token the emulator has answered, by status."""
+    return dict(world.emulator.stats()["calls"].get("GenerateDisposableToken", {}))
+
+
+async def test_while_the_quota_is_used_up_no_more_is_asked_for_than_ever(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vendor, "VEND_SECONDS", 1.0)
+    world.emulator.change(faults=[{"method": "GenerateDisposableToken", "status": "RESOURCE_EXHAUSTED"}])
+    users = [f"user-{number}" for number in range(40)]
+    async with world.service(VENDING_PER_SECOND="10", VENDING_WAIT_SECONDS="2") as service:
+        before, started = vend_calls(world), time.perf_counter()
+        answers = await asyncio.gather(*(get(service, user_id=user) for user in users))
+        took = time.perf_counter() - started
+        refused = vend_calls(world).get("RESOURCE_EXHAUSTED", 0) - before.get("RESOURCE_EXHAUSTED", 0)
+        assert {(answer.status, "Retry-After" in answer.headers) for answer in answers} == {(503, True)}
+        assert 10 <= refused <= 10 * took + 1
+        world.emulator.change(faults=[])
+        assert (await get(service, user_id=users[0])).status == 200
+
+
+async def test_a_crowd_is_served_by_two_replicas_in_line_and_momento_refuses_nobody(world: World) -> None:
+    def replica() -> AbstractAsyncContextManager[Served]:
+        return world.service(VENDING_PER_SECOND="40", VENDING_REPLICAS="2", VENDING_WAIT_SECONDS="1")
+
+    world.emulator.change(tokensPerSecond=50)
+    before, seen = vend_calls(world), Counter[int]()
+    async with replica() as one, replica() as other:
+        crowd = [one_of_the_crowd([one, other], f"user-{number}", seen) for number in range(160)]
+        async with asyncio.timeout(30):
+            await asyncio.gather(*crowd)
+    assert seen[200] == 160
+    assert set(seen) == {200, 503}
+    after = vend_calls(world)
+    assert after.pop("OK") - before.pop("OK", 0) == 160
+    assert after == before, "Momento has refused some"
+
+
+async def one_of_the_crowd(services: Sequence[Served], user: str, seen: Counter[int]) -> None:
+    """Come back, to whichever replica, until served; half of the crowd comes sooner than told, which does no harm."""
+    while True:
+        answer = await get(random.choice(services), user_id=user)
+        seen[answer.status] += 1
+        if answer.status == 200:
+            return
+        assert "Many users are signing in" in answer.json["detail"]
+        told = int(answer.headers["Retry-After"])
+        assert told >= 1
+        await asyncio.sleep(random.choice([0.5, told]))
+
+
+async def test_without_ssm_the_service_says_why_it_is_not_ready_and_answers_503(world: World) -> None:
+    await world.ssm.delete_parameter(Name=PARAMETER)
+    async with world.service(ready=False) as service:
+        answer = await get(service)
+        assert answer.status == 503
+        assert answer.headers["Retry-After"] == "5"
+        assert PARAMETER not in answer.json["detail"]
+        await service.until(lambda: "ParameterNotFound" in service.lifecycle.not_ready().get("momento", ""))
+        await world.store_key(world.key.v1)
+        await service.ready()
+        assert (await get(service)).status == 200
+
+
+async def test_ssm_may_go_away_once_the_key_was_read(service: Served, world: World) -> None:
+    await world.ssm.delete_parameter(Name=PARAMETER)
+    assert (await get(service)).status == 200
+    assert service.lifecycle.not_ready() == {}
+
+
+def attacks() -> dict[str, Callable[[dict[str, Any]], str | None]]:
+    """Tokens that look like alice's and are not; each gets the times of an id token of now."""
+    stranger: rsa.RSAPrivateKey = rsa_key("stranger")
+    return {
+        "none": lambda _: None,
+        "empty": lambda _: "",
+        "junk": lambda _: "not.a.token",
+        "200 kB": lambda _: "x" * 200_000,
+        "signed by a stranger": lambda now: token(header(), claims(**now), key=stranger),
+        "algorithm none": lambda now: jwt.encode(claims(**now), "", "none", {"kid": header()["kid"]}),
+        "HS256": lambda now: token(header(alg="HS256"), claims(**now), sign_as="HS256", key=b"x" * 32),
+        "RS512": lambda now: token(header(alg="RS512"), claims(**now), sign_as="RS512"),
+        "an access token": lambda now: token(
+            header(), claims(**now, token_use="access", aud=ABSENT, client_id=AUDIENCE)
+        ),
+        "an access token with our audience": lambda now: token(header(), claims(**now, token_use="access")),
+        "another application's": lambda now: token(header(), claims(**now, aud="another")),
+        "another user pool's": lambda now: token(header(), claims(**now, iss=ISSUER + "x")),
+        "expired": lambda now: token(header(), claims(**{**now, "exp": int(time.time()) - 1})),
+        "for ever": lambda now: token(header(), claims(**{**now, "exp": 1e308})),
+        "no expiry": lambda now: token(header(), claims(**{**now, "exp": ABSENT})),
+        "no subject": lambda now: token(header(), claims(**now, sub=ABSENT)),
+        "another's topic for a subject": lambda now: token(header(), claims(**now, sub="bob\n")),
+        "a key that is not in use": lambda now: token(header(kid="other"), claims(**now)),
+    }
+
+
+@pytest.mark.parametrize("attack", attacks())
+@pytest.mark.parametrize("path", ["/token", "/notifications"])
+async def test_a_token_that_is_not_good_is_401(world_service: Served, attack: str, path: str) -> None:
+    now = int(time.time())
+    forged = attacks()[attack]({"iat": now, "auth_time": now, "exp": now + 3_600})
+    headers = {"Origin": PAGE} | ({} if forged is None else {"Authorization": f"Bearer {forged}"})
+    answer = await world_service.ask("GET", path, headers=headers)
+    assert answer.status == 401
+    assert answer.headers["Access-Control-Allow-Origin"] == PAGE
+    assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.fixture
+async def world_service(service: Served) -> Served:
+    """A service whose key set knows our key, so that only the token is at fault."""
+    assert (await get(service)).status == 200
+    assert public_pem(rsa_key()) != public_pem(rsa_key("stranger"))
+    return service
+
+
+async def test_a_typing_error_in_the_key_is_503_says_so_and_is_corrected_without_a_restart(world: World) -> None:
+    await world.store_key("s3cr3t-but-no-key")
+    async with world.service(ready=False) as service:
+        await eventually(lambda: "neither a v1 nor a v2" in service.lifecycle.not_ready().get("momento", ""))
+        assert (await get(service)).status == 503
+        await world.store_key(world.key.v2)
+        await eventually(lambda: not service.lifecycle.not_ready())
+        assert (await get(service)).status == 200
+
+
+async def test_sign_ins_that_cannot_be_checked_are_503(world: World) -> None:
+    world.jwks.fail()
+    async with world.service(ready=False) as service:
+        answer = await get(service)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+        assert "No signing keys" in service.lifecycle.not_ready()["keys"]
+
+
+# GET /notifications
+
+
+async def tell(service: Served, *news: tuple[str, str, int]) -> None:
+    """Write entries of (user, task, age in milliseconds), as the processor does."""
+    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
+    now_ms = int(time.time() * 1000)
+    await asyncio.gather(
+        *(
+            record.write(user, HistoryEntry(notification=finished(task, "x", now_ms - age)), now_ms - age)
+            for user, task, age in news
+        )
+    )
+
+
+async def ids_of(service: Served, path: str, user_id: str = "alice") -> list[str]:
+    answer = await get(service, path, user_id)
+    assert answer.status == 200, answer.body
+    return [one["taskId"] for one in answer.json["notifications"]]
+
+
+async def test_a_user_reads_the_own_news_in_order(service: Served) -> None:
+    await tell(service, ("alice", "a2", 1_000), ("alice", "a1", 2_000), ("bob", "b1", 1_500), ("alice", "a3", 0))
+    assert await ids_of(service, "/notifications") == ["a1", "a2", "a3"]
+    assert await ids_of(service, "/notifications", "bob") == ["b1"]
+    assert await ids_of(service, "/notifications", "carol") == []
+
+
+async def test_news_are_told_as_they_were_published(service: Served) -> None:
+    now_ms = int(time.time() * 1000)
+    published = finished("t-1", "größer 👍🏽" + "x" * 5_000, now_ms)
+    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
+    await record.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
+    answer = await get(service, "/notifications")
+    cursor = answer.json["cursor"]
+    assert answer.body.decode() == f'{{"notifications":[{published.encode(Format.JSON)}],"cursor":"{cursor}"}}'
+
+
+async def test_only_what_the_cursor_does_not_name_is_answered_whatever_time_it_bears(service: Served) -> None:
+    await tell(service, ("alice", "first", 1_000))
+    answer = await get(service, "/notifications")
+    cursor = answer.json["cursor"]
+    await tell(service, ("alice", "late", 3_600_000), ("alice", "ahead", -3_600_000), ("alice", "first", 1_000_000))
+    assert await ids_of(service, f"/notifications?after={cursor}") == ["late", "first", "ahead"]
+    after = (await get(service, f"/notifications?after={cursor}")).json["cursor"]
+    assert await ids_of(service, f"/notifications?after={after}") == []
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_.~-]{0,4095}", after)
+
+
+async def test_a_page_of_the_version_before_asks_with_a_time_and_gets_all(service: Served) -> None:
+    await tell(service, ("alice", "old", 60_000), ("alice", "new", 1_000))
+    for after in ("", "0", str(int(time.time() * 1000))):
+        assert await ids_of(service, f"/notifications?after={after}") == ["old", "new"]
+
+
+async def test_a_cursor_that_names_the_largest_history_is_taken(world: World) -> None:
+    async with world.service(HISTORY_OPERATIONS_PER_SECOND="1000") as service:
+        await tell(service, *(("alice", f"ahead-{number}", -600_000) for number in range(NEWEST)))
+        await tell(service, *(("alice", f"t{number}", 60_000) for number in range(MAX_ENTRIES)))
+        answer = await get(service, "/notifications")
+        assert len(answer.json["notifications"]) == NEWEST + MAX_ENTRIES
+        assert await ids_of(service, f"/notifications?after={answer.json['cursor']}") == []
+
+
+async def test_the_newest_of_the_last_day_are_told(service: Served) -> None:
+    too_old = 86_400_001
+    await tell(
+        service,
+        ("alice", "gone", too_old),
+        *(("alice", f"t{number:03}", 1_000_000 - number) for number in range(NEWEST + 5)),
+    )
+    answer = await get(service, "/notifications")
+    assert [one["taskId"] for one in answer.json["notifications"]] == [f"t{n:03}" for n in range(5, NEWEST + 5)]
+    cursor = answer.json["cursor"]
+    assert await ids_of(service, f"/notifications?after={cursor}") == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("after=-1", "after=1.5", "after=now", "after=1e3", "after=%D9%A1", "after=1&after=2", "after=&after="),
+        *("after=" + "9" * 16, "after=" + "0" * 40 + "1", "after=" + "9" * 10_000, "after=c1." + "A" * 8_000),
+        *("after=c1.AAAA%20AAA", "after=c1.AAAA+AAA", "after=c1.AAAAA", "after=c1.AAAAAAAA%0A", "after=c1.%FF"),
+    ],
+    ids=lambda query: query[:24],
+)
+async def test_what_is_no_cursor_is_400(service: Served, query: str) -> None:
+    answer = await get(service, f"/notifications?{query}")
+    assert answer.status == 400
+    assert "`cursor` of an earlier answer" in answer.json["detail"]
+
+
+async def test_without_a_record_there_are_no_news_and_no_call(world: World) -> None:
+    async with world.service(HISTORY_RETENTION_SECONDS="0") as service:
+        await tell(service, ("alice", "a1", 0))
+        world.emulator.change(down=True)
+        answer = await get(service, "/notifications")
+        assert answer.json["notifications"] == []
+        assert await ids_of(service, f"/notifications?after={answer.json['cursor']}") == []
+        assert (await get(service, "/notifications?after=x")).status == 400
+
+
+async def test_a_user_who_reads_too_often_is_told_when_to_come_back_and_others_are_not(service: Served) -> None:
+    await tell(service, ("alice", "a1", 0), ("bob", "b1", 0))
+    answers = await asyncio.gather(*(get(service, "/notifications") for _ in range(40)))
+    assert Counter(answer.status for answer in answers) == {200: 10, 429: 30}
+    refused = next(answer for answer in answers if answer.status == 429)
+    assert refused.headers["Content-Type"].startswith("application/problem+json")
+    assert 1 <= int(refused.headers["Retry-After"]) <= 2
+    assert "Retry-After" in refused.headers["Access-Control-Expose-Headers"]
+    assert await ids_of(service, "/notifications", "bob") == ["b1"]
+
+
+async def flood(service: Served, users: Sequence[str], statuses: Counter[int]) -> None:
+    """Ask for histories without a pause, as each of the users in turn."""
+    while True:
+        for user in users:
+            statuses[(await get(service, "/notifications", user)).status] += 1
+
+
+@pytest.mark.parametrize("users", [1, 20])
+async def test_a_flood_of_reads_leaves_others_their_writes(world: World, users: int) -> None:
+    """With Momento's default quota: a read of 500 entries costs 2.5 times what a second permits."""
+    flooders, statuses = [f"flooder-{number}" for number in range(users)], Counter[int]()
+    async with world.service() as service:
+        for user in flooders:
+            await tell(service, *((user, f"t{number}", 0) for number in range(MAX_ENTRIES)))
+        with world.emulator.changed(cacheOperationsPerSecond=100):
+            floods = [asyncio.create_task(flood(service, flooders[number:], statuses)) for number in range(users)]
+            floods += [asyncio.create_task(flood(service, flooders, statuses)) for _ in range(10)]
+            record, now_ms = NotificationHistory(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
+            for number in range(40):
+                entry = HistoryEntry(notification=finished(f"t{number}", "x", now_ms))
+                await record.write(f"other-{number % 5}", entry, now_ms)
+            if users == 1:
+                assert await ids_of(service, "/notifications", "other-0") == sorted(f"t{n}" for n in range(0, 40, 5))
+            for task in floods:
+                task.cancel()
+            await asyncio.wait(floods)
+    assert statuses[429] > 0
+    assert set(statuses) <= {200, 429, 503}
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_news_that_cannot_be_read_now_are_503(service: Served, world: World) -> None:
+    world.emulator.change(faults=[{"method": "DictionaryFetch", "status": "UNAVAILABLE"}])
+    answer = await get(service, "/notifications")
+    assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+
+
+async def test_logs_show_no_token_of_either_kind_and_no_key(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="services")
+    async with world.service() as service:
+        answer = await get(service)
+        await get(service, "/notifications")
+        await service.ask("GET", "/token", headers={"Authorization": "Bearer s3cr3t.s3cr3t.s3cr3t"})
+    ours = log_lines([record for record in caplog.records if record.name.startswith("services.")])
+    assert "token vended" in ours
+    for hidden in (answer.json["token"], world.key.v1, world.key.v2, "s3cr3t", id_token(now=time.time())[:60]):
+        assert hidden not in ours

@@ -1,0 +1,74 @@
+"""Debian's Chromium, driven by Playwright, with a faulty network of its own."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.async_api import Browser, async_playwright
+
+from local.plan import ROOT
+from local.ports import Ports
+from tests.support.browser.fault_proxy import FaultProxy, fault_proxy
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+"""Path of the browser: a setting."""
+BUNDLE = ROOT / "frontend" / "dist" / "index.html"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--js-flags=--expose-gc",
+)
+
+
+def missing() -> str | None:
+    """Why the browser tests cannot run here, and what to do about it; None when they can."""
+    if shutil.which(CHROMIUM) is None:
+        return "Browser tests left out: no Chromium. Install it (apt-get install chromium) or set CHROMIUM to its path."
+    if not BUNDLE.is_file():
+        return "Browser tests left out: the page is not built. Run `make frontend` (Node 20.19 or newer)."
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What lies between the browser and each server."""
+
+    token: FaultProxy
+    ingest: FaultProxy
+    momento: FaultProxy
+    cognito: FaultProxy
+
+    @property
+    def all(self) -> tuple[FaultProxy, ...]:
+        return (self.token, self.ingest, self.momento, self.cognito)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultyBrowser:
+    browser: Browser
+    network: Network
+
+
+@asynccontextmanager
+async def faulty_browser(ports: Ports) -> AsyncIterator[FaultyBrowser]:
+    """Chromium finds the proxies under the servers' own addresses, so the page and its policy stay as they are."""
+    async with AsyncExitStack() as stack:
+        targets = (ports.token, ports.ingest, ports.momento_web, ports.aws)
+        proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]
+        rules = ",".join(
+            f"MAP localhost:{port} 127.0.0.1:{proxy.port}" for port, proxy in zip(targets, proxies, strict=True)
+        )
+        playwright = await stack.enter_async_context(async_playwright())
+        browser = await playwright.chromium.launch(
+            executable_path=str(Path(CHROMIUM)), args=[*ARGUMENTS, f"--host-resolver-rules={rules}"]
+        )
+        stack.push_async_callback(browser.close)
+        yield FaultyBrowser(browser, Network(*proxies))

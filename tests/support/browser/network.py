@@ -1,0 +1,66 @@
+"""Faults of the whole network at once, or of single requests, and what must come of them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+
+from playwright.async_api import BrowserContext, Route
+
+from tests.support.browser.chromium import Network
+from tests.support.browser.page import TaskPage
+from tests.support.browser.stack import BrowserStack
+
+CORS = {"Access-Control-Allow-Origin": "*"}
+
+
+@contextmanager
+def cut_off(network: Network) -> Iterator[None]:
+    """The browser reaches no server for the length of the block."""
+    with ExitStack() as cuts:
+        for proxy in network.all:
+            cuts.enter_context(proxy.cut())
+        yield
+
+
+@asynccontextmanager
+async def answered(context: BrowserContext, status: int, which: Callable[[str], bool]) -> AsyncIterator[list[str]]:
+    """Posts of some tasks are answered with `status` for the length of the block; yields the keys of these."""
+    keys: list[str] = []
+
+    async def answer(route: Route) -> None:
+        if route.request.method != "POST" or not which(route.request.post_data or ""):
+            await route.fallback()
+            return
+        keys.append(route.request.headers["idempotency-key"])
+        await route.fulfill(status=status, headers=CORS, json={"detail": "The test says so", "requestId": "r-1"})
+
+    await context.route("**/task", answer)
+    try:
+        yield keys
+    finally:
+        await context.unroute("**/task", answer)
+
+
+async def until_recorded(stack: BrowserStack, id_token: str, count: int, within_seconds: float = 20) -> None:
+    """The tasks have finished, whether or not anybody was told."""
+    async with asyncio.timeout(within_seconds):
+        while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
+            await asyncio.sleep(1)  # the page needs some of the user's reads
+
+
+async def cut_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:
+    """All news is there when the network is back, none twice, and it goes on."""
+    await page.send("before the cut")
+    await page.shows("before the cut")
+    id_token = await page.id_token()
+    with cut_off(network):
+        over = asyncio.get_running_loop().time() + seconds
+        await stack.post(id_token, "cut one", "cut two")
+        await until_recorded(stack, id_token, 3)
+        await page.state("reconnecting")
+        await asyncio.sleep(over - asyncio.get_running_loop().time())
+    await page.live(within_ms=45_000)
+    await page.toasted("Finished task: cut one", "Finished task: cut two")
+    await page.send("after the cut")
+    await page.shows("after the cut")
+    assert set((await page.toasts()).values()) == {1}

@@ -1,0 +1,150 @@
+"""The embedded stack with what the browser tests ask of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import aiohttp
+from aiobotocore.session import get_session
+from momento import TopicClientAsync, TopicConfigurations
+from momento.responses import TopicPublish
+from playwright.async_api import StorageState
+
+from local.demo.api import Api, api
+from local.demo.config import ClientConfig
+from local.demo.identity import Credentials, fresh_credentials, identity
+from local.environment import momento_grpc_url
+from local.plan import Plan, Program
+from services.common.momento.api_key import credential_provider
+from tests.support.browser.tokens import signed_in_storage
+from tests.support.processes.local_stack import LocalStack
+
+ADMIN = {"x-emulator-admin": "1"}
+FAILED_WITHIN_SECONDS = 60.0
+
+
+class LastingPlan(Plan):
+    """The real Momento forgets nothing in a restart."""
+
+    def emulators(self) -> list[Program]:
+        keep = ("--state-file", str(self.state / "momento.json"))
+        programs = super().emulators()
+        return [
+            replace(each, arguments=(*each.arguments, *keep)) if each.name == "momento" else each for each in programs
+        ]
+
+
+class Publisher:
+    """Publishes anything to any topic, as the processor might."""
+
+    def __init__(self, topics: TopicClientAsync, cache_name: str) -> None:
+        self._topics = topics
+        self._cache_name = cache_name
+
+    async def publish(self, topic: str, text: str) -> None:
+        answer = await self._topics.publish(self._cache_name, topic, text)
+        assert isinstance(answer, TopicPublish.Success), answer
+
+
+class BrowserStack:
+    def __init__(self, local: LocalStack) -> None:
+        self.local = local
+
+    async def sign_up(self) -> Credentials:
+        """Somebody new, confirmed."""
+        user = fresh_credentials()
+        async with self._api() as (calls, config), identity(config) as cognito:
+            await cognito.sign_up(user)
+            await cognito.confirm(user, await calls.mailed_code(user.email))
+        return user
+
+    async def signed_in(self, user: Credentials) -> StorageState:
+        """A browser's storage after signing in."""
+        async with self._api() as (_, config):
+            return await signed_in_storage(config, user, self.local.page_url)
+
+    async def mailed_code(self, email: str) -> str:
+        async with self._api() as (calls, _):
+            return await calls.mailed_code(email)
+
+    async def post(self, id_token: str, *texts: str) -> None:
+        """Tasks of a user, sent from elsewhere."""
+        async with self._api() as (calls, config):
+            for text in texts:
+                await calls.post_task(config, id_token, text)
+
+    async def notifications(self, id_token: str) -> list[dict[str, Any]]:
+        """What the record holds of the user's news."""
+        async with self._api() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
+            headers = {"Authorization": f"Bearer {id_token}"}
+            async with session.get(f"{config.token_url}/notifications?after=0", headers=headers) as answer:
+                found: list[dict[str, Any]] = (await answer.json())["notifications"]
+                return found
+
+    async def momento_settings(self) -> dict[str, Any]:
+        """All settings of the emulated Momento."""
+        settings: dict[str, Any] = await self._admin("GET", "settings")
+        return settings
+
+    async def user_names(self) -> set[str]:
+        """Of everybody who has signed up."""
+        async with get_session().create_client("cognito-idp", **self.local.aws_client()) as cognito:
+            users = (await cognito.list_users(UserPoolId=self.local.outputs.user_pool_id))["Users"]
+        return {user["Username"] for user in users}
+
+    async def topic(self, id_token: str) -> str:
+        async with self._api() as (calls, config):
+            return (await calls.access(config, id_token)).topic
+
+    async def streams_of(self, id_token: str) -> int:
+        """Live streams of the user's topic."""
+        stats = await self._admin("GET", "stats")
+        by_topic: dict[str, int] = stats["liveStreamsByTopic"][self.local.outputs.cache_name]
+        return by_topic.get(await self.topic(id_token), 0)
+
+    async def end_streams(self, how: str) -> int:
+        """Live streams of the emulator: `abort` breaks them off, `end` ends them cleanly; how many there were."""
+        return int((await self._admin("POST", f"streams/{how}"))["ended"])
+
+    @asynccontextmanager
+    async def emulating(self, **settings: Any) -> AsyncIterator[None]:
+        """Settings of the Momento emulator for the length of the block."""
+        before = await self._admin("GET", "settings")
+        await self._admin("PATCH", "settings", settings)
+        try:
+            yield
+        finally:
+            await self._admin("PATCH", "settings", {name: before[name] for name in settings})
+
+    async def until_failed(self, count: int, *methods: str) -> None:
+        """So many calls of Momento's `methods` have failed, all in all, by the faults in force."""
+        async with asyncio.timeout(FAILED_WITHIN_SECONDS):
+            while await self._hits(methods) < count:  # noqa: ASYNC110 - another process's state
+                await asyncio.sleep(0.1)
+
+    async def _hits(self, methods: Collection[str]) -> int:
+        faults = (await self._admin("GET", "settings"))["faults"]
+        return sum(int(fault["hits"]) for fault in faults if fault["method"] in methods)
+
+    @asynccontextmanager
+    async def publisher(self) -> AsyncIterator[Publisher]:
+        outputs = self.local.outputs
+        async with get_session().create_client("ssm", **self.local.aws_client()) as ssm:
+            found = await ssm.get_parameter(Name=outputs.momento_api_key_param_name, WithDecryption=True)
+        credentials = credential_provider(found["Parameter"]["Value"], momento_grpc_url(self.local.ports))
+        async with TopicClientAsync(TopicConfigurations.Default.latest(), credentials) as topics:
+            yield Publisher(topics, outputs.cache_name)
+
+    @asynccontextmanager
+    async def _api(self) -> AsyncIterator[tuple[Api, ClientConfig]]:
+        async with api(self.local.page_url) as calls:
+            yield calls, await calls.config()
+
+    async def _admin(self, method: str, path: str, body: Any = None) -> Any:
+        async with (
+            aiohttp.ClientSession(headers=ADMIN, raise_for_status=True) as session,
+            session.request(method, f"{self.local.emulator_admin_url}/{path}", json=body) as answer,
+        ):
+            return await answer.json()

@@ -1,0 +1,248 @@
+"""An operator with an emulated account of its own, in namespaces of its own, and stages beside it."""
+
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml  # type: ignore[import-untyped]
+
+from local.ports import Ports
+from tests.support.cluster.tools import Namespace, fresh_namespace, image_values, read_text, ready, run, until
+from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, overlaid
+from tests.support.processes.supervised import free_port_base
+
+CLUSTER_NAME = "operator-tests"
+KEY_PARAMETER = "/notification-api/dev/momento-api-key"
+SERVICE = "local-emulators"
+OPERATOR_PODS = "app.kubernetes.io/name=notification-operator"
+RESYNC_SECONDS = 5
+PLACES = 3
+QUOTAS = [
+    "--topic-operations-per-second=5000",
+    "--subscriptions=1000",
+    "--cache-operations-per-second=5000",
+    "--max-caches=200",
+]
+"""As a team that goes live has them raised, but for control calls."""
+LITTLE_CPU: Object = {"resources": {"requests": {"cpu": "10m"}}}
+"""So that a small node has room for every pod that is asked for."""
+
+
+@dataclass
+class OperatorWorld:
+    """`home` holds emulators and operator; stages live in `places`."""
+
+    home: Namespace
+    places: list[Namespace]
+    ports: Ports
+    printed: Object
+    """The values that the embedded stack prints; what is given in them is left out for made stages."""
+
+    @property
+    def place(self) -> Namespace:
+        return self.places[0]
+
+    def account(self, prefix: str) -> dict[str, list[str]]:
+        """Names of all queues, user pools and caches that begin so."""
+        code = f"import sys; sys.argv = ['-', {prefix!r}]\n" + read_text("operator_account.py")
+        told = self.home.kubectl(
+            "exec", "deployment/local-emulators", "-c", "page", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
+            "python", "-c", code,
+        )  # fmt: skip
+        return dict(json.loads(told))
+
+    def aws(self, code: str) -> str:
+        """Run statements with `sqs` and `idp` open, inside the emulators' pod; what they print."""
+        indented = "\n".join("    " * 2 + line for line in code.splitlines())
+        return self.home.kubectl(
+            "exec", "deployment/local-emulators", "-c", "page", "--", "python", "-c",
+            "import asyncio, json\nfrom aiobotocore.session import get_session\nasync def main():\n"
+            "    aws = get_session()\n"
+            "    async with aws.create_client('sqs') as sqs, aws.create_client('cognito-idp') as idp:\n"
+            f"{indented}\nasyncio.run(main())",
+        )  # fmt: skip
+
+    def burst(
+        self, place: Namespace, name: str, count: int, seconds: int = 150, *, tail: tuple[int, float] = (0, 0.0)
+    ) -> dict[str, float]:
+        """Send so many tasks to a stage, listen as their users, and tell what came of them.
+
+        :param tail: how many more are sent afterwards, one by one, and the seconds between them.
+        """
+        made = place.get("stage", name)["status"]["resources"]
+        # Not by the Service: the emulators' NetworkPolicy lets nothing out of their pod.
+        aws = f"http://127.0.0.1:{urlsplit(self.printed['aws']['endpointUrl']).port}"
+        arguments = [
+            aws + urlsplit(made["queueUrl"]).path,
+            made["cacheName"],
+            str(count),
+            str(seconds),
+            *map(str, tail),
+        ]
+        code = f"import sys; sys.argv = ['-', *{arguments!r}]\n" + read_text("operator_burst.py")
+        # In the container with memory to spare; the page's has none for two SDKs.
+        told = self.home.kubectl(
+            "exec", "deployment/local-emulators", "-c", "momento", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
+            f"AWS_ENDPOINT_URL={aws}", "AWS_DEFAULT_REGION=us-east-1",
+            "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
+            "python", "-c", code, seconds=seconds + 60,
+        )  # fmt: skip
+        return dict(json.loads(told.strip().splitlines()[-1]))
+
+    def scale_operator(self, replicas: int) -> None:
+        self.home.kubectl("scale", "deployment/operator", f"--replicas={replicas}")
+        until(
+            lambda: len(self.home.pods(OPERATOR_PODS)) == replicas,
+            f"{replicas} operators",
+        )
+
+    def unplug_aws(self) -> None:
+        """AWS and Momento stop answering, and forget nothing."""
+        self.home.kubectl("patch", "service", SERVICE, "-p", '{"spec":{"selector":{"unplugged":"yes"}}}')
+        # A Service's connections outlive its selector; those of a new pod do not exist yet.
+        self.home.kubectl("delete", "pod", "-l", OPERATOR_PODS, "--grace-period=1")
+
+    def plug_in_aws(self) -> None:
+        self.home.kubectl("patch", "service", SERVICE, "-p", '{"spec":{"selector":{"unplugged":null}}}')
+
+    def operator_metric(self, beginning: str) -> float:
+        """The sum of the operator's samples whose lines begin so."""
+        text = self.home.python(
+            "deployment/operator",
+            "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:9090/metrics').read().decode())",
+        )
+        return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(beginning))
+
+    def stage_values(self, stage: str, **more: Any) -> Object:
+        """Values of a release that the operator makes; small and quick."""
+        values = {key: value for key, value in self.printed.items() if key not in ("queue", "userPool", "momento")}
+        momento = {key: value for key, value in self.printed["momento"].items() if key != "cacheName"}
+        small: Object = {
+            "stageName": stage,
+            "ssmStageName": "dev",
+            "momento": momento,
+            "token": {"replicas": 1, **LITTLE_CPU},
+            "ingest": {"replicas": 1, "settings": {"TASKS_PER_MINUTE": 0}, **LITTLE_CPU},
+            "processor": {"settings": {"ECHO_SECONDS": 0.2, "RECEIVE_WAIT_SECONDS": 1}, **LITTLE_CPU},
+            "shutdown": {"delaySeconds": 1, "graceSeconds": 5, "processorGraceSeconds": 20},
+        }
+        return overlaid(overlaid(overlaid(values, image_values()), small), more)
+
+    def install(self, place: Namespace, release: str, **more: Any) -> None:
+        place.helm("install", release, str(STAGE_CHART), values=self.stage_values(release, **more))
+
+
+def stage(name: str, **spec: Any) -> Object:
+    """A Stage without pods: what the operator makes is the same, but it is never Ready."""
+    return {
+        "apiVersion": "notification-api.io/v1alpha1",
+        "kind": "Stage",
+        "metadata": {"name": name},
+        "spec": {"stageName": name, "ssmStageName": "dev", **spec},
+    }
+
+
+def condition(place: Namespace, name: str, kind: str) -> Object:
+    """A condition of a Stage; empty while it has none."""
+    found = [each for each in conditions(place, name) if each["type"] == kind]
+    return found[0] if found else {}
+
+
+def conditions(place: Namespace, name: str) -> list[Object]:
+    told: list[Object] = place.get("stage", name).get("status", {}).get("conditions", [])
+    return told
+
+
+def is_ready(place: Namespace, name: str) -> bool:
+    return bool(condition(place, name, "Ready").get("status") == "True")
+
+
+def wait_ready(place: Namespace, *names: str, seconds: float = 240) -> None:
+    def late() -> list[str]:
+        return [name for name in names if not is_ready(place, name)]
+
+    until(lambda: not late(), lambda: f"ready: {[(name, conditions(place, name)) for name in late()]}", seconds)
+
+
+def is_made(place: Namespace, name: str) -> bool:
+    return bool(condition(place, name, "Provisioned").get("status") == "True")
+
+
+def wait_made(place: Namespace, *names: str, seconds: float = 240) -> None:
+    """For Stages without pods, which take no tasks."""
+
+    def late() -> list[str]:
+        return [name for name in names if not is_made(place, name)]
+
+    until(lambda: not late(), lambda: f"made: {[(name, conditions(place, name)) for name in late()]}", seconds)
+
+
+def is_gone(place: Namespace, name: str) -> bool:
+    return not place.kubectl("get", "stage", name, "--ignore-not-found")
+
+
+def wait_gone(place: Namespace, name: str, seconds: float = 180) -> None:
+    until(lambda: is_gone(place, name), lambda: f"stage {name} gone: {conditions(place, name)}", seconds)
+
+
+def names_of(stage_name: str, service: str = "notification-api") -> dict[str, list[str]]:
+    """What a stage is made of, as `OperatorWorld.account` tells it."""
+    stem = f"{service}-{stage_name}"
+    return {"queues": [f"{stem}-dlq", f"{stem}-tasks"], "pools": [f"{stem}-UserPool"], "caches": [stem]}
+
+
+NOTHING: dict[str, list[str]] = {"queues": [], "pools": [], "caches": []}
+
+
+def _let_go(place: Namespace) -> None:
+    """Whatever a failed test left: a namespace must not hang for it once the operator is gone."""
+    for each in place.kubectl("get", "stages", "-o", "name").split():
+        place.kubectl("patch", each, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+
+
+@contextmanager
+def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
+    """Installed as a user would, but watching its own namespaces alone, since the cluster is shared."""
+    ports = Ports(free_port_base())
+    run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(OPERATOR_CHART / "crds"))
+    with ExitStack() as stack:
+        home = stack.enter_context(fresh_namespace())
+        places = [stack.enter_context(fresh_namespace()) for _ in range(PLACES)]
+        for place in places:
+            stack.callback(_let_go, place)
+        names = [place.name for place in places]
+        emulators = {
+            "stages": ["dev"],
+            "portBase": ports.base,
+            "momento": {"args": QUOTAS},
+            "networkPolicy": {"fromNamespaces": [home.name, *names, "keda"]},
+            **image_values("-local"),
+        }
+        home.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "180s", values=emulators)
+        printed = yaml.safe_load(home.kubectl("logs", "deployment/local-emulators", "-c", "bootstrap-dev"))
+        operator = {
+            "clusterName": CLUSTER_NAME,
+            "namespaces": names,
+            "momento": {"apiKeyParameter": KEY_PARAMETER, "endpoint": printed["momento"]["endpoint"]},
+            "aws": printed["aws"],
+            "settings": {"RESYNC_SECONDS": RESYNC_SECONDS, "LOG_LEVEL": "DEBUG", **(settings or {})},
+            **image_values(),
+        }
+        # First of all at the end: it would hold on to what is let go of, and its ClusterRole outlives namespaces.
+        # Whatever Stages a failed test left, so without the check for them.
+        stack.callback(
+            home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground", "--no-hooks"
+        )
+        home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
+        until(
+            lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),
+            lambda: (
+                f"operator ready: {home.kubectl('describe', 'pods', '-l', OPERATOR_PODS)}"
+                + home.kubectl("logs", "deployment/operator")
+            ),
+            60,
+        )
+        yield OperatorWorld(home, places, ports, printed)

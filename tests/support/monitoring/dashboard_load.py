@@ -1,0 +1,78 @@
+"""A small load that touches everything a dashboard shows: posts, refusals, news; until every panel has data."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from tests.support.monitoring.dashboard_queries import PanelQuery, queries
+from tests.support.processes.prometheus import Prometheus
+
+WINDOW_SECONDS = 20
+TASKS_AT_ONCE = 5
+BEAT_SECONDS = 0.8
+"""A user may post 600 tasks a minute (TASKS_PER_MINUTE); and a counter must grow between two scrapes, not sooner."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """A user who posts tasks, fetches a token, and is refused once for want of one."""
+
+    task_url: str
+    token_url: str
+    id_token: str
+
+    async def once(self) -> None:
+        authorised = {"Authorization": f"Bearer {self.id_token}"}
+        async with aiohttp.ClientSession() as session:
+            for number in range(TASKS_AT_ONCE):
+                async with session.post(
+                    f"{self.task_url}/task", json={"data": f"{number}"}, headers=authorised
+                ) as told:
+                    assert told.status == 202, await told.text()
+            async with session.get(f"{self.token_url}/token", headers=authorised) as told:
+                assert told.status == 200
+            async with session.post(f"{self.task_url}/task", json={"data": "x"}) as told:
+                assert told.status == 401
+        await asyncio.sleep(BEAT_SECONDS)
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A stage as a Prometheus sees it."""
+
+    server: Prometheus
+    namespace: str
+    stage: str
+
+    def empty(self, wanted: Sequence[PanelQuery]) -> list[PanelQuery]:
+        """Those queries that have no data."""
+        values = {
+            "namespace": self.namespace,
+            "stage": self.stage,
+            "__rate_interval": f"{WINDOW_SECONDS}s",
+            "__rate_interval_ms": str(WINDOW_SECONDS * 1000),
+            "__range": f"{WINDOW_SECONDS}s",
+        }
+        return [query for query in wanted if not self.server.series(query.with_values(values))]
+
+
+async def until_every_panel_has_data(watched: Watched, path: Path, load: Load, *, seconds: float = 60.0) -> None:
+    """As `until_all_have_data`, for a whole dashboard."""
+    await until_all_have_data(watched, queries(path), load.once, seconds=seconds)
+
+
+async def until_all_have_data(
+    watched: Watched, wanted: Sequence[PanelQuery], load: Callable[[], Awaitable[None]], *, seconds: float
+) -> None:
+    """Go on with the load, since a counter must grow between two scrapes; queries that stay empty are named."""
+    ends_at = time.monotonic() + seconds
+    left = list(wanted)
+    while left:
+        await load()
+        left = await asyncio.to_thread(watched.empty, left)
+        names = "\n".join(f"{query.dashboard}, {query.panel} ({query.legend}): {query.expression}" for query in left)
+        assert time.monotonic() < ends_at, f"there are panels without data:\n{names}"

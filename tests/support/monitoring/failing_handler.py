@@ -1,0 +1,14 @@
+"""A handler for a processor whose panels of failures are looked at: what the task's payload says in `do` happens."""
+
+from services.common.errors import PermanentError, Transient
+from services.processor.handlers.task import Task
+
+
+async def handle(task: Task) -> str:
+    """Never finish a task that is to `fail`, and one that is to `stumble` only the second time."""
+    way = task.fields.get("do")
+    if way == "fail":
+        raise PermanentError("as asked")
+    if way == "stumble" and task.attempt == 1:
+        raise Transient("as asked")
+    return task.data

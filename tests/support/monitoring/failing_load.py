@@ -1,0 +1,58 @@
+"""What goes wrong in the local stack, one of each kind, so that the panels of failures have something to show."""
+
+from dataclasses import dataclass
+
+import aiohttp
+from aiobotocore.session import get_session
+
+from local.demo.api import api
+from local.demo.run import new_user
+from tests.support.processes.local_stack import LocalStack
+from tests.support.processes.momento import MomentoEmulator
+
+HANDLER = {"TASK_HANDLER": "tests.support.monitoring.failing_handler:handle"}
+FAULTS = [
+    {"method": "Publish", "status": "UNAVAILABLE", "calls": 1},
+    *(
+        {"method": method, "status": "INVALID_ARGUMENT", "calls": 1}
+        for method in ("Get", "DictionaryGet", "GenerateDisposableToken")
+    ),
+]
+"""A publishing that the next attempt mends; a look for a shared token, one at the record, and a vending that fail."""
+
+
+@dataclass(frozen=True)
+class Mishaps:
+    """The processor has to run with `HANDLER`."""
+
+    stack: LocalStack
+
+    async def once(self) -> None:
+        """A task that can never work, one that works the second time, a message that is no task, faults of Momento."""
+        self.momento.change(faults=FAULTS)
+        async with api(self.stack.page_url) as calls, aiohttp.ClientSession() as session:
+            config = await calls.config()
+            # New each time: the token of a user who has one is in memory.
+            authorised = {"Authorization": f"Bearer {await new_user(calls, config)}"}
+            for way in ("fail", "stumble"):
+                task = {"data": way, "do": way}
+                async with session.post(f"{config.task_url}/task", json=task, headers=authorised) as told:
+                    assert told.status == 202, await told.text()
+            async with session.get(f"{config.token_url}/token", headers=authorised) as told:
+                assert told.status >= 500
+        await self._send_what_is_no_task()
+
+    def end(self) -> None:
+        """Let Momento be well again."""
+        self.momento.change(faults=[])
+
+    @property
+    def momento(self) -> MomentoEmulator:
+        ports = self.stack.ports
+        return MomentoEmulator(ports.momento_grpc, ports.momento_web, self.stack.pid("momento"))
+
+    async def _send_what_is_no_task(self) -> None:
+        async with get_session().create_client("sqs", **self.stack.aws_client()) as sqs:
+            await sqs.send_message(
+                QueueUrl=self.stack.outputs.queue_url, MessageBody="no task", MessageGroupId="nobody"
+            )

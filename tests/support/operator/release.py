@@ -1,0 +1,146 @@
+"""A release as the health loop sees it, made of Kubernetes objects that a test changes."""
+
+import copy
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from k8s.operator.api.client import Json
+from k8s.operator.health.answers import Answer, ReportedFault
+from k8s.operator.health.judge import COMPONENTS, Seen
+from k8s.operator.health.pods import pod_state
+from k8s.operator.health.problems import Reason
+from k8s.operator.health.releases import Release, deployment_state
+from tests.support.fakes.kubernetes import labels, made_by
+
+NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
+IMAGE = "localhost/notification-api:9.9.9"
+OBJECTS = frozenset(
+    [
+        *("Service/dev-token", "Service/dev-ingest", "ConfigMap/dev-outputs"),
+        *(f"ConfigMap/dev-{component}" for component in COMPONENTS),
+        *(f"ServiceAccount/dev-{component}" for component in COMPONENTS),
+    ]
+)
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ready_pod(name: str, component: str, age: float = 3600) -> Json:
+    return {
+        "metadata": {
+            "name": name,
+            "namespace": "n",
+            "labels": labels(component),
+            "creationTimestamp": ago(age),
+            "ownerReferences": made_by(component),
+        },
+        "spec": {"containers": [{"name": component, "image": IMAGE}]},
+        "status": {
+            "podIP": "10.0.0.1",
+            "conditions": [
+                {"type": "PodScheduled", "status": "True"},
+                {"type": "Ready", "status": "True", "lastTransitionTime": ago(age - 5)},
+            ],
+            "containerStatuses": [
+                {
+                    "name": component,
+                    "restartCount": 0,
+                    "lastState": {},
+                    "state": {"running": {"startedAt": ago(age - 2)}},
+                }
+            ],
+        },
+    }
+
+
+def starting(pod: Json, age: float = 5) -> Json:
+    """It was created so long ago, and its container runs and is not ready yet."""
+    pod = copy.deepcopy(pod)
+    pod["metadata"]["creationTimestamp"] = ago(age)
+    _ready(pod).update(status="False", lastTransitionTime=ago(age))
+    container(pod)["state"] = {"running": {"startedAt": ago(age - 2)}}
+    return pod
+
+
+def waiting(pod: Json, reason: str, message: str = "", **changes: Any) -> Json:
+    """Its container waits."""
+    pod = starting(pod)
+    state = {"reason": reason, "message": message}
+    container(pod).update(state={"waiting": state}, **changes)
+    return pod
+
+
+def lost(pod: Json) -> Json:
+    """It has been ready, and is not any more."""
+    pod = copy.deepcopy(pod)
+    _ready(pod).update(status="False", lastTransitionTime=ago(3))
+    return pod
+
+
+def unscheduled(pod: Json, message: str) -> Json:
+    pod = starting(pod)
+    pod["status"]["containerStatuses"] = []
+    pod["status"]["conditions"][0] = {
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message,
+    }  # fmt: skip
+    return pod
+
+
+def container(pod: Json) -> Json:
+    found: Json = pod["status"]["containerStatuses"][0]
+    return found
+
+
+def _ready(pod: Json) -> Json:
+    found: Json = pod["status"]["conditions"][1]
+    return found
+
+
+def a_deployment(component: str, replicas: int) -> Json:
+    return {
+        "metadata": {"name": f"dev-{component}", "namespace": "n", "labels": labels(component), "generation": 3},
+        "spec": {"replicas": replicas, "template": {"spec": {"serviceAccountName": f"dev-{component}"}}},
+        "status": {"observedGeneration": 3, "conditions": []},
+    }
+
+
+class ReleaseScene:
+    """Two pods each of token and ingest, one processor; all is well until a test changes it."""
+
+    def __init__(self) -> None:
+        self.deployments = {
+            "token": a_deployment("token", 2),
+            "ingest": a_deployment("ingest", 2),
+            "processor": a_deployment("processor", 1),
+        }
+        names = {"token": ["t1", "t2"], "ingest": ["i1", "i2"], "processor": ["p1"]}
+        self.pods = {name: ready_pod(name, component) for component in names for name in names[component]}
+        self.objects: frozenset[str] | None = OBJECTS
+        self.answers: dict[str, Answer] = {}
+        self.was_full: dict[str, int] = {}
+        self.queue_error = ""
+        self.queue_error_seconds = 0.0
+
+    def condition(self, component: str, **condition: str) -> None:
+        self.deployments[component]["status"]["conditions"].append(condition)
+
+    def scale(self, component: str, replicas: int) -> None:
+        self.deployments[component]["spec"]["replicas"] = replicas
+
+    def reports(self, reason: Reason, message: str, *pods: str, blocking: bool = True, paused: str = "") -> None:
+        fault = ReportedFault(reason, message, is_blocking=blocking)
+        warnings = {"receiving": paused} if paused else {}
+        self.answers |= {name: Answer(faults=(fault,), warnings=warnings) for name in pods}
+
+    def seen(self) -> Seen:
+        release = Release(
+            "n",
+            "dev",
+            deployments={name: deployment_state(body) for name, body in self.deployments.items()},
+            pods=tuple(pod_state(body) for body in self.pods.values()),
+            objects=self.objects,
+            outputs={},
+        )
+        return Seen(release, self.answers, NOW, self.was_full, self.queue_error, self.queue_error_seconds)

@@ -1,0 +1,182 @@
+"""The embedded stack for tests: the real processes of `make up` on free ports, each of which a test may restart.
+
+`local_stack` is shared by the whole session: whoever changes a service restarts it as it was (`restarted`).
+"""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+
+from local.environment import REGION
+from local.outputs import Outputs
+from local.plan import ROOT, Plan, Program
+from local.ports import Ports
+from local.supervisor.child import command, ending
+from tests.support.processes.ministack import ClientSettings
+from tests.support.processes.supervised import WaitedTooLongError, answers_200, free_port_base, until
+
+START_SECONDS = 45.0
+SHELL = {"ECHO_SECONDS": "0.2", "RECEIVE_WAIT_SECONDS": "1", "LOG_LEVEL": "DEBUG"}
+
+
+class LocalStack:
+    """The stack of one free port base. Use as a context manager."""
+
+    def __init__(self, folder: Path, extra: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """`extra` adds to the environment of single programs: `{"processor": {"ECHO_SECONDS": "1"}}`."""
+        self.ports = Ports(free_port_base())
+        shell = {**os.environ, **SHELL, "LOCAL_ORIGINS": f"http://localhost:{self.developers_port}"}
+        self.plan = Plan(self.ports, shell, folder)
+        self._extra = dict(extra or {})
+        self._programs: dict[str, Program] = {}
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._leash, self._held = os.pipe()
+
+    def __enter__(self) -> Self:
+        self.plan.state.mkdir(parents=True)
+        try:
+            for program in self.plan.emulators():
+                self._launch(program)
+            for name in list(self._running):
+                self.wait_ready(name)
+            for program in self.plan.system(self.outputs):
+                self._launch(program)
+            for name in list(self._running):
+                self.wait_ready(name)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def outputs(self) -> Outputs:
+        return Outputs.read(self.plan.outputs_file)
+
+    @property
+    def developers_port(self) -> int:
+        """Free for a page of the developer's own, which LOCAL_ORIGINS names."""
+        return self.ports.base + 3
+
+    @property
+    def page_url(self) -> str:
+        return f"http://localhost:{self.ports.page}"
+
+    @property
+    def emulator_admin_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.momento_web}/_emulator"
+
+    @property
+    def aws_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.aws}"
+
+    def aws_client(self) -> ClientSettings:
+        """For `create_client("sqs", **…)`: the emulated AWS with the key pair of this run."""
+        keys = self.plan.keys
+        return {
+            "endpoint_url": self.aws_url,
+            "region_name": REGION,
+            "aws_access_key_id": keys.access_key_id,
+            "aws_secret_access_key": keys.secret_access_key,
+        }
+
+    def environment(self, name: str) -> dict[str, str]:
+        """What a program was last started with."""
+        return dict(self._programs[name].environment)
+
+    def pid(self, name: str) -> int:
+        return self._running[name].pid
+
+    def output(self, name: str) -> str:
+        """All that a program has said since the stack started, over its restarts."""
+        return self._log(name).read_text(encoding="utf-8", errors="replace")
+
+    def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
+        """Signal a program and wait for its end; the exit status, negative for a signal."""
+        process = self._running.pop(name)
+        process.send_signal(number)
+        try:
+            return process.wait(self._programs[name].stop_within_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise WaitedTooLongError(f"{name} did not stop: {self.output(name)[-3000:]}") from None
+
+    def start(self, name: str, extra: Mapping[str, str] | None = None, *, wait: bool = True) -> None:
+        """Start a program that was stopped, with the same environment and `extra`."""
+        program = self._programs[name]
+        self._launch(replace(program, environment={**program.environment, **(extra or {})}))
+        if wait:
+            self.wait_ready(name)
+
+    def restart(self, name: str, extra: Mapping[str, str] | None = None) -> None:
+        self.stop(name)
+        self.start(name, extra)
+
+    @contextmanager
+    def restarted(self, name: str, extra: Mapping[str, str]) -> Iterator[None]:
+        """A program with `extra` in its environment for the length of a block, then as it was."""
+        before = self._programs[name]
+        self.restart(name, extra)
+        try:
+            yield
+        finally:
+            if name in self._running:
+                self.stop(name)
+            self._launch(before)
+            self.wait_ready(name)
+
+    def wait_ready(self, name: str) -> None:
+        """Wait until a program answers that it is ready, or, a one-shot, has ended well."""
+        process, url = self._running[name], self._programs[name].ready_url
+
+        def settled() -> bool:
+            return process.poll() is not None or (url is not None and answers_200(url))
+
+        until(settled, lambda: f"{name} ready: {self.output(name)[-3000:]}", START_SECONDS)
+        if process.returncode is not None and (url or process.returncode):
+            raise AssertionError(f"{name} {ending(process.returncode)}: {self.output(name)[-3000:]}")
+
+    def close(self) -> None:
+        """Stop everything in reverse order of start."""
+        for name in reversed(list(self._running)):
+            if self._running[name].poll() is None:
+                self.stop(name)
+        os.close(self._held)
+        os.close(self._leash)
+
+    def _launch(self, program: Program) -> None:
+        environment = {**program.environment, **self._extra.get(program.name, {})}
+        self._programs[program.name] = replace(program, environment=environment)
+        with self._log(program.name).open("ab") as log:
+            self._running[program.name] = subprocess.Popen(
+                command(program, self._leash),
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[self._leash],
+                start_new_session=True,
+            )
+
+    def _log(self, name: str) -> Path:
+        return self.plan.state / f"{name}.log"
+
+
+@pytest.fixture(scope="session")
+def local_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
+    with LocalStack(tmp_path_factory.mktemp("stack")) as stack:
+        yield stack

@@ -1,0 +1,82 @@
+"""Debian's nginx with the example's configuration, on a free port of 127.0.0.1."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+
+from local.plan import ROOT
+from tests.support.processes.service import free_port
+from tests.support.soon import soon
+
+TEMPLATE = ROOT / "examples" / "page-nginx" / "default.conf.template"
+MISSING = "Tests of the page behind nginx left out: no nginx. Install it: apt-get install nginx-light"
+MAIN = """daemon off;
+{user}
+worker_processes 1;
+pid {folder}/pid;
+error_log stderr warn;
+events {{}}
+http {{
+    include /etc/nginx/mime.types;
+    default_type application/octet-stream;
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/default.conf;
+}}
+"""
+
+
+def nginx_path() -> str | None:
+    """Return where nginx is; Debian puts it where a user's PATH may not look."""
+    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
+
+
+def filled_in(settings: dict[str, str]) -> str:
+    """Return the configuration as the nginx image makes it: only what is set in its environment is replaced."""
+    text = TEMPLATE.read_text()
+    for name, value in settings.items():
+        assert f"${{{name}}}" in text
+        text = text.replace(f"${{{name}}}", value)
+    return text
+
+
+@asynccontextmanager
+async def nginx(folder: Path, root: Path, connect_src: str) -> AsyncIterator[int]:
+    """Serve `root` until the end of the block; gives the port."""
+    path, port = nginx_path(), free_port()
+    assert path is not None
+    settings = {"PAGE_PORT": f"127.0.0.1:{port}", "PAGE_ROOT": str(root), "PAGE_CONNECT_SRC": connect_src}
+    (folder / "default.conf").write_text(filled_in(settings))
+    (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=_user()))
+    process = await asyncio.create_subprocess_exec(path, "-c", str(folder / "nginx.conf"), "-e", "stderr")
+    try:
+        async with aiohttp.ClientSession() as session:
+
+            async def answers() -> bool:
+                assert process.returncode is None, "nginx has ended"
+                try:
+                    async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
+                        return answer.status == 204
+                except aiohttp.ClientError:
+                    return False
+
+            await soon(answers)
+        yield port
+    finally:
+        process.terminate()
+        async with asyncio.timeout(10):
+            await process.wait()
+
+
+def _user() -> str:
+    """Started by root, nginx works as another user, who may not read a test's folder."""
+    return "user root;" if os.geteuid() == 0 else ""

@@ -1,0 +1,143 @@
+"""A real Prometheus (Debian's package) for tests, on 127.0.0.1 with a data directory of its own."""
+
+import json
+import shutil
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
+
+from tests.support.processes.supervised import until
+
+START_SECONDS = 30.0
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+needs_prometheus = pytest.mark.skipif(
+    shutil.which("prometheus") is None, reason="prometheus is missing: apt-get install prometheus"
+)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One pod to scrape, with the labels that the PodMonitor gives it."""
+
+    address: str
+    labels: Mapping[str, str]
+    path: str = "/metrics"
+    scheme: str = "http"
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running server."""
+
+    url: str
+
+    def series(self, query: str, seconds: float = 60.0) -> list[list[float]]:
+        """The values of each series that `query` had within the last `seconds`, NaN and infinity left out."""
+        now = time.time()
+        found = self._get("query_range", query=query, start=now - seconds, end=now, step=1)["result"]
+        values = [[float(value) for _, value in one["values"]] for one in found]
+        return [finite for one in values if (finite := [value for value in one if abs(value) < float("inf")])]
+
+    def label_values(self, selector: str, label: str) -> list[str]:
+        """The values of `label` among the series of `selector`, as Grafana asks for a variable's."""
+        return [str(value) for value in self._get(f"label/{label}/values", **{"match[]": selector})]
+
+    def unhealthy_targets(self) -> dict[str, str]:
+        """Why targets could not be scraped the last time, by URL."""
+        found = self._get("targets")["activeTargets"]
+        return {one["scrapeUrl"]: one["lastError"] for one in found if one["health"] != "up"}
+
+    def rules(self) -> list[dict[str, Any]]:
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def _get(self, what: str, **parameters: object) -> Any:
+        url = f"{self.url}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with _OPENER.open(url, timeout=20) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from None
+
+
+@contextmanager
+def prometheus(
+    folder: Path, targets: Sequence[Target], rule_files: Sequence[Path], scrape: Mapping[str, Any] | None = None
+) -> Iterator[Prometheus]:
+    """Scrape `targets` every second and evaluate `rule_files` as often.
+
+    :param scrape: more of the scrape configuration, such as its TLS settings.
+    """
+    port = _free_port()
+    config = {
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+        "rule_files": [str(_every_second(path, folder)) for path in rule_files],
+        "scrape_configs": [_job(number, target, scrape or {}) for number, target in enumerate(targets)],
+    }
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                "prometheus",
+                f"--config.file={folder / 'prometheus.yml'}",
+                f"--storage.tsdb.path={folder / 'data'}",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--log.level=warn",
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    server = Prometheus(f"http://127.0.0.1:{port}")
+    try:
+        until(lambda: _is_ready(server.url, process), (folder / "prometheus.log").read_text, START_SECONDS)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def _job(number: int, target: Target, scrape: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "job_name": f"target-{number}",
+        "metrics_path": target.path,
+        "scheme": target.scheme,
+        "honor_labels": target.labels.get("service") == "operator",  # its series say whose they are
+        "static_configs": [{"targets": [target.address], "labels": dict(target.labels)}],
+        **scrape,
+    }
+
+
+def _every_second(path: Path, folder: Path) -> Path:
+    """A copy of a rule file whose groups are evaluated as often as the test scrapes."""
+    content = yaml.safe_load(path.read_text())
+    for group in content["groups"]:
+        group.pop("interval", None)
+    copy = folder / f"rules-{path.name}"
+    copy.write_text(yaml.safe_dump(content))
+    return copy
+
+
+def _is_ready(url: str, process: subprocess.Popen[bytes]) -> bool:
+    if process.poll() is not None:
+        raise AssertionError(f"prometheus ended with {process.returncode}")
+    try:
+        with _OPENER.open(f"{url}/-/ready", timeout=1):
+            return True
+    except (urllib.error.URLError, OSError):
+        return False

@@ -1,0 +1,66 @@
+"""A stand-in for a process: `python -m tests.support.processes.stub_process NAME PORT [SWITCH ...]`.
+
+Answers 200 on PORT, tells its pid, and obeys the switches: `not-ready` answers 503, `die` ends with status 3
+when asked at /die, `stubborn` ignores SIGTERM, `once` ends with status 0 without listening, `fail` with
+status 4, `holder` leaves a process behind that holds its output open, `chatty` writes a
+line that is no text and one that is very long.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import FrameType
+
+NAME, PORT = sys.argv[1], int(sys.argv[2])
+SWITCHES = set(sys.argv[3:])
+
+
+def say(text: str) -> None:
+    # The supervisor may be gone; that alone must not end a stand-in.
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), f"{text}\n".encode())
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers every GET."""
+
+    def do_GET(self) -> None:
+        if self.path == "/say":
+            say(f"{NAME} says something")
+        if self.path == "/die":
+            say(f"{NAME} is told to die")
+            os._exit(3)
+        self.send_response(503 if "not-ready" in SWITCHES else 200)
+        self.end_headers()
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing of requests."""
+
+
+def stop(number: int, frame: FrameType | None) -> None:
+    say(f"{NAME} got {signal.Signals(number).name}")
+    if "stubborn" not in SWITCHES:
+        sys.exit(0)
+
+
+def main() -> int:
+    say(f"{NAME} started as {os.getpid()}")
+    if "chatty" in SWITCHES:
+        os.write(sys.stdout.fileno(), b"\xff\xfe\n" + b"x" * 40_000 + b"\nafter\n")
+        say("end of chat")
+    if "holder" in SWITCHES:
+        holding = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+        say(f"holder started as {holding.pid}")
+    if "fail" in SWITCHES:
+        return 4
+    if "once" not in SWITCHES:
+        signal.signal(signal.SIGTERM, stop)
+        HTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

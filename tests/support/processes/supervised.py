@@ -1,0 +1,143 @@
+"""Run the supervisor, over stand-ins or the real stack, as a process of its own and read what it says."""
+
+import contextlib
+import os
+import random
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from local.plan import ROOT
+from local.ports import Ports
+from local.supervisor.port_check import is_taken
+
+WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.02
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class WaitedTooLongError(AssertionError):
+    """A condition did not come true in time."""
+
+
+def until(condition: Callable[[], object], what: str | Callable[[], str], seconds: float = WAIT_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise WaitedTooLongError(what() if callable(what) else what)
+        time.sleep(POLL_SECONDS)
+
+
+def free_port_base() -> int:
+    """A base whose ports are all free, and below the range that the system takes ports for clients from."""
+    while True:
+        base = random.randrange(12_000, 30_000)
+        if not any(is_taken(port) for port in Ports(base).purposes()):
+            return base
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; one that is dead and only waits to be reaped does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return not stat.parent.parent.joinpath("self").exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def get(url: str) -> int:
+    with _OPENER.open(url, timeout=5) as response:
+        status: int = response.status
+        return status
+
+
+def answers_200(url: str) -> bool:
+    try:
+        return get(url) == 200
+    except OSError:
+        return False
+
+
+class Supervised:
+    """A running supervisor; `output` grows as it speaks."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
+        self.process = process
+        self._said = bytearray()
+        self._output = output
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._closing = threading.Event()
+        self._reader.start()
+
+    def _read(self) -> None:
+        with contextlib.closing(os.fdopen(self._output, "rb", buffering=0)) as output:
+            while not self._closing.is_set():
+                if select.select([output], [], [], POLL_SECONDS)[0]:
+                    chunk = output.read(65_536)
+                    if not chunk:
+                        return
+                    self._said += chunk
+
+    @property
+    def output(self) -> str:
+        return self._said.decode(errors="replace")
+
+    def close_output(self) -> None:
+        """Read no more, as when the terminal is closed or `head` has had enough."""
+        self._closing.set()
+        self._reader.join(WAIT_SECONDS)
+
+    def pids(self) -> dict[str, int]:
+        """Of the stand-ins that said theirs."""
+        return {name: int(pid) for name, pid in re.findall(r"\b(\w{1,20}) started as (\d+)", self.output)}
+
+    def says(self, pattern: str, seconds: float = WAIT_SECONDS) -> re.Match[str]:
+        """Wait for the pattern in the output."""
+        until(lambda: re.search(pattern, self.output) or not self._reader.is_alive(), pattern, seconds)
+        if match := re.search(pattern, self.output):
+            return match
+        raise WaitedTooLongError(f"the output ended without {pattern!r}: {self.output[-5000:]}")
+
+    def ends(self, seconds: float = WAIT_SECONDS) -> int:
+        """Wait for the end; the exit status."""
+        status = self.process.wait(seconds)
+        self._reader.join(WAIT_SECONDS)
+        return status
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+
+@contextmanager
+def supervised(
+    module: str, arguments: Sequence[str] = (), extra: Mapping[str, str] | None = None
+) -> Iterator[Supervised]:
+    """Start `python -m module`; it is killed at the end, and its children do not outlive it for long."""
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env={**os.environ, **(extra or {})},
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.STDOUT,
+    )
+    os.close(writing)
+    running = Supervised(process, reading)
+    try:
+        yield running
+    finally:
+        process.kill()
+        running.ends()

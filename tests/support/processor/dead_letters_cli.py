@@ -1,0 +1,98 @@
+"""The dead-letter command on a stage's queues, and what a test puts there."""
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.processor.stage import ProcessorStage
+from tests.support.soon import soon
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the command printed, and its exit status."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.out)
+        return loaded
+
+
+async def dead_letters_command(stage: ProcessorStage, *arguments: str, **environment: str) -> Said:
+    """Run it as an operator does, in a process of its own."""
+    return await command_with({**stage.environment(), **environment}, *arguments)
+
+
+async def command_with(environment: Mapping[str, str], *arguments: str) -> Said:
+    """Run it with this environment and no other."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(40):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Said(process.returncode, out.decode(), err.decode())
+
+
+async def interrupted(
+    stage: ProcessorStage,
+    when: Callable[[], Awaitable[bool]],
+    signal_number: signal.Signals,
+    *arguments: str,
+    **environment: str,
+) -> Said:
+    """Run it, and send it a signal once a condition holds."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
+        env={**stage.environment(), **environment},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # Whoever runs the tests in the background of a shell has it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    await soon(when, seconds=20)
+    process.send_signal(signal_number)
+    async with asyncio.timeout(20):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Said(process.returncode, out.decode(), err.decode())
+
+
+async def set_aside(
+    stage: ProcessorStage, task_id: str, reason: str = "permanent", body: str = "{}", **attributes: str
+) -> str:
+    """Put a message on the dead-letter queue as the processor does; returns its message id."""
+    given: Mapping[str, str] = {
+        "taskId": task_id,
+        "deadLetterReason": reason,
+        "deadLetterDetail": "why",
+        "deadLetteredAt": "2026-11-22T10:00:00.000+00:00",
+        "deadLetterAttempts": "3",
+        "deadLetterVersion": "0.1.0",
+        **attributes,
+    }
+    sent = await stage.sqs.send_message(
+        QueueUrl=stage.dead_letter_queue_url,
+        MessageBody=body,
+        MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in given.items()},
+        MessageGroupId="user",
+    )
+    return sent["MessageId"]
+
+
+async def waiting(stage: ProcessorStage) -> tuple[int, int]:
+    """Visible messages of the task queue and of the dead-letter queue, when none is in flight."""
+    tasks, letters = await stage.depth(), await stage.depth(stage.dead_letter_queue_url)
+    assert (tasks[1], letters[1]) == (0, 0), "something is still hidden"
+    return tasks[0], letters[0]

@@ -1,0 +1,70 @@
+"""The processor in the test's own process and event loop, with any function as its handler."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from unittest.mock import patch
+
+from aiohttp import web
+from prometheus_client import REGISTRY
+
+from services.common.lifecycle import Lifecycle
+from services.common.settings import load
+from services.processor.app import create_app
+from services.processor.handlers.task import Task
+from services.processor.settings import read_settings
+from tests.support.processor.stage import ProcessorStage
+from tests.support.soon import soon
+
+
+@asynccontextmanager
+async def processor_here(
+    stage: ProcessorStage,
+    function: Callable[[Task], Any],
+    *,
+    ready: bool = True,
+    hurry: bool = True,
+    **environment: Any,
+) -> AsyncIterator[Lifecycle]:
+    """Run the real service but for its signals and its operations port; it drains at the end of the block.
+
+    `environment` changes settings; with AWS_ENDPOINT_URL it goes through a proxy. With `hurry` the drain waits for
+    nothing, which saves a test that is not about it the length of a long poll.
+    """
+    lifecycle = Lifecycle()
+    settings = {**stage.environment(), **environment}
+    with patch.dict(os.environ, settings), patch("services.processor.app.find_handler", lambda _: function):
+        runner = web.AppRunner(create_app(load(read_settings), lifecycle), access_log=None)
+        await runner.setup()
+    try:
+        lifecycle.started()
+        if ready:
+            await soon(lambda: not lifecycle.not_ready())
+        yield lifecycle
+    finally:
+        lifecycle.stopping.set()
+        if hurry:
+            lifecycle.hurried.set()
+        await runner.cleanup()
+        await lifecycle.background.close()
+
+
+def is_paused() -> bool:
+    """Whether the processor in this process has stopped receiving."""
+    return REGISTRY.get_sample_value("notification_api_receiving_paused") == 1
+
+
+class Counted:
+    """How much a metric of this process has grown since."""
+
+    def __init__(self, name: str, **labels: str) -> None:
+        self._name = f"notification_api_{name}"
+        self._labels = labels
+        self._before = self._now()
+
+    def __call__(self) -> float:
+        return self._now() - self._before
+
+    def _now(self) -> float:
+        return REGISTRY.get_sample_value(self._name, self._labels) or 0.0

@@ -1,0 +1,11 @@
+"""A task as a handler gets it."""
+
+import math
+from typing import Any
+
+from services.processor.handlers.task import Task
+
+
+def a_task(data: str = "x", **fields: Any) -> Task:
+    defaults: dict[str, Any] = {"id": "1", "user_id": "user", "fields": {}, "attempt": 1, "deadline": math.inf}
+    return Task(data=data, **{**defaults, **fields})

@@ -1,0 +1,82 @@
+"""Outputs that a pass changes, while the loop that restores them runs beside it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from k8s.operator.api.client import Conflict, Json
+from k8s.operator.api.outputs_configmap import write_outputs
+from k8s.operator.api.stage import StageRef
+from k8s.operator.api.status import StageStatus
+from k8s.operator.controller import provision as provision_module
+from k8s.operator.controller.reconciler import Keeper
+from k8s.operator.health.loop import HealthLoop
+from k8s.operator.health.stage_health import StageHealth
+from k8s.operator.resources.outputs import StageOutputs
+from tests.support.fakes.kubernetes import deployment, pod
+from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
+from tests.support.operator.in_memory import OneMomento, tools_of
+
+PATH = "/api/v1/namespaces/n/configmaps/dev-outputs"
+OUTPUTS = StageOutputs("http://sqs/old", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client", "issuer", "jwks", "cache")
+
+
+class Interrupted(KubernetesInMemory):
+    """Somebody else acts just before or just after a call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_patch: dict[str, Callable[[], Awaitable[Any]]] = {}
+
+    async def patch(self, path: str, body: Json) -> Json:
+        for part, act in list(self.before_patch.items()):
+            if part in path:
+                del self.before_patch[part]
+                await act()
+        return await super().patch(path, body)
+
+
+async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    outputs = OUTPUTS
+
+    async def made(*_: object) -> StageOutputs:
+        return outputs
+
+    monkeypatch.setattr(provision_module, "make_stage", made)
+    kubernetes = Interrupted()
+    stage = kubernetes.put_stage()
+    body = deployment("processor")
+    body["metadata"]["namespace"] = "n"
+    kubernetes.put("/apis/apps/v1/namespaces/n/deployments/dev-processor", body)
+    tools, status = tools_of(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
+    health = StageHealth(status, tools.events)
+    keeper = Keeper(tools, stage, status, health)
+    async with tools.asker:
+        loop = HealthLoop(
+            tools, status, health, queue_error=lambda: "", outputs=lambda: keeper.environment, wake=lambda: None
+        )
+        await keeper.one_pass()
+        outputs = replace(OUTPUTS, queue_url="http://sqs/new")
+        read: list[str] = []
+
+        async def a_turn_and_a_pod_that_starts() -> None:
+            await loop.turn(stage)
+            read.append(kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"])
+
+        kubernetes.before_patch["/deployments/"] = a_turn_and_a_pod_that_starts
+        await keeper.one_pass()
+
+    assert read == ["http://sqs/new"]
+    assert kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"] == "http://sqs/new"
+
+
+async def test_of_two_writers_the_one_that_read_before_the_other_wrote_is_refused() -> None:
+    kubernetes, ref = Interrupted(), StageRef("n", "dev", "uid-of-dev")
+    kubernetes.put("/api/v1/namespaces/n/pods/p", pod("p"))
+    await write_outputs(kubernetes, ref, {"TASK_QUEUE_URL": "first"})
+    kubernetes.before_patch["/configmaps/"] = lambda: write_outputs(kubernetes, ref, {"TASK_QUEUE_URL": "new"})
+    with pytest.raises(Conflict):
+        await write_outputs(kubernetes, ref, {"TASK_QUEUE_URL": "old"})
+    assert kubernetes.objects[PATH]["data"] == {"TASK_QUEUE_URL": "new"}

@@ -1,0 +1,106 @@
+"""What the Makefile and CI do around the tools themselves, with stand-ins for those."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+NEEDED = ("bash", "sh", "make", "sed", "find")
+
+
+@pytest.fixture
+def tools(tmp_path: Path) -> Path:
+    """A folder of programs that holds no Node."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in NEEDED:
+        where = shutil.which(name)
+        assert where is not None
+        (folder / name).symlink_to(where)
+    return folder
+
+
+def node(tools: Path) -> None:
+    """Stand-ins for a Node that is new enough and an npm that can do nothing."""
+    for name, status in (("node", 0), ("npm", 1)):
+        (tools / name).write_text(f"#!/bin/sh\nexit {status}\n")
+        (tools / name).chmod(0o755)
+
+
+def make(tools: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return run(["make", *arguments], ROOT, {"PATH": str(tools)})
+
+
+def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(command, cwd=folder, env=dict(environment), capture_output=True, text=True, timeout=50)
+
+
+def test_without_node_one_line_says_that_the_page_is_left_out(tools: Path) -> None:
+    made = make(tools, "page-if-possible", "PAGE=not-there")
+    assert made.returncode == 0
+    assert made.stdout == "Left out: the page. It needs Node 20.19 or newer (https://nodejs.org).\n"
+    assert made.stderr == ""
+
+
+def test_a_page_that_was_built_elsewhere_is_left_as_it_is(tools: Path, tmp_path: Path) -> None:
+    built = tmp_path / "index.html"
+    built.touch()
+    made = make(tools, "page-if-possible", f"PAGE={built}")
+    assert (made.returncode, made.stdout) == (0, "")
+
+
+def test_a_page_that_cannot_be_built_does_not_keep_the_system_from_starting(tools: Path) -> None:
+    node(tools)
+    made = make(tools, "page-if-possible", "NODE_MODULES=not-there", "PAGE=not-there-either")
+    assert made.returncode == 0
+    assert "The page could not be built (see above); the rest starts." in made.stdout
+
+
+FLAKY = """
+import pathlib
+
+def test_flaky():
+    seen = pathlib.Path("seen")
+    if not seen.exists():
+        seen.touch()
+        raise AssertionError
+
+def test_good():
+    pass
+"""
+BROKEN = "def test_broken():\n    raise AssertionError\n"
+
+
+def second_try(folder: Path, text: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    (folder / "test_it.py").write_text(text)
+    command = [str(ROOT / ".ci/pytest"), sys.executable]
+    path = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    return run(command, folder, {**path, **environment})
+
+
+def passed_at_the_second_try(folder: Path) -> list[str]:
+    listed = folder / ".pytest_cache/second-try"
+    return listed.read_text().splitlines() if listed.exists() else []
+
+
+def test_in_ci_what_passes_at_the_second_try_passes_and_is_listed(tmp_path: Path) -> None:
+    assert second_try(tmp_path, FLAKY, CI="true").returncode == 0
+    assert passed_at_the_second_try(tmp_path) == ["test_it.py::test_flaky"]
+
+
+def test_in_ci_what_fails_twice_fails(tmp_path: Path) -> None:
+    ended = second_try(tmp_path, FLAKY + BROKEN, CI="true")
+    assert ended.returncode == 1
+    assert "Once more by itself:" in ended.stdout
+    assert passed_at_the_second_try(tmp_path) == []
+
+
+def test_at_home_what_fails_once_fails(tmp_path: Path) -> None:
+    ended = second_try(tmp_path, FLAKY)
+    assert ended.returncode == 1
+    assert "Once more" not in ended.stdout

@@ -1,0 +1,169 @@
+"""A token that was verified is not verified again, and nothing else changes by that."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import jwt
+import pytest
+
+from services.common.auth import id_token
+from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason
+from services.common.auth.key_set import KeySet
+from tests.support.clock import HandClock
+from tests.support.identity import AUDIENCE, ISSUER, KID, NOW, JwksServer, claims, jwk, jwks_server, rsa_key, token
+
+
+@dataclass
+class World:
+    server: JwksServer
+    keys: KeySet
+    verifier: IdTokenVerifier
+    clock: HandClock
+    checked: list[str] = field(default_factory=list)
+    """Tokens whose signature was checked."""
+
+    async def refused(self, text: str) -> Reason:
+        with pytest.raises(InvalidIdToken) as refused:
+            await self.verifier.verify(text)
+        return refused.value.reason
+
+    async def read_keys_anew(self) -> None:
+        assert await self.keys._refresh()
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(id_token, "MAX_REMEMBERED", 2)
+    clock = HandClock(NOW)
+    async with jwks_server() as server, aiohttp.ClientSession() as session:
+        keys = KeySet(server.url, session, clock=clock)
+        world = World(server, keys, IdTokenVerifier(ISSUER, AUDIENCE, keys, clock=clock), clock)
+        decode = jwt.decode
+
+        def counted(text: str, *arguments: Any, **options: Any) -> Any:
+            world.checked.append(text)
+            return decode(text, *arguments, **options)
+
+        monkeypatch.setattr(jwt, "decode", counted)
+        yield world
+
+
+def of(sub: str) -> str:
+    return token(payload=claims(sub=sub))
+
+
+async def test_a_verified_token_is_not_checked_again(world: World) -> None:
+    text = token()
+    assert await world.verifier.verify(text) == await world.verifier.verify(text)
+    assert world.checked == [text]
+
+
+async def test_users_are_not_mixed_up(world: World) -> None:
+    first, second = of("first"), of("second")
+    for _ in range(2):
+        assert (await world.verifier.verify(first)).sub == "first"
+        assert (await world.verifier.verify(second)).sub == "second"
+    assert world.checked == [first, second]
+
+
+async def test_a_remembered_token_expires(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    world.clock.advance(3600)
+    assert await world.refused(text) is Reason.EXPIRED
+
+
+async def test_a_refused_token_is_not_remembered(world: World) -> None:
+    text = token(key=rsa_key("other"))
+    assert [await world.refused(text), await world.refused(text)] == [Reason.SIGNATURE] * 2
+    assert world.checked == [text, text]
+
+
+async def test_another_signature_on_a_remembered_token_is_refused(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    forged = f"{text.rpartition('.')[0]}.{token(key=rsa_key('other')).rpartition('.')[2]}"
+    assert await world.refused(forged) is Reason.SIGNATURE
+
+
+async def test_a_withdrawn_key_is_not_trusted_for_remembered_tokens(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    world.server.keys = [jwk("another", rsa_key("other"))]
+    await world.read_keys_anew()
+    assert await world.refused(text) is Reason.KEY
+
+
+async def test_another_key_under_the_same_id_is_asked_again(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    world.server.keys = [jwk(key=rsa_key("other"))]
+    await world.read_keys_anew()
+    assert await world.refused(text) is Reason.SIGNATURE
+
+
+async def test_only_so_many_are_remembered(world: World) -> None:
+    first, second, third = of("first"), of("second"), of("third")
+    for text in (first, second, third, first):
+        await world.verifier.verify(text)
+    assert world.checked == [first, second, third, first]
+
+
+async def test_no_token_is_kept_in_memory(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    assert text not in repr(vars(world.verifier))
+
+
+async def test_a_header_that_is_no_text_is_refused_as_before(world: World) -> None:
+    assert await world.refused("a.b.\udc80") is Reason.MALFORMED
+
+
+async def test_reading_equal_keys_again_forgets_no_token(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    for _ in range(3):
+        await world.read_keys_anew()
+        await world.verifier.verify(text)
+    assert world.checked == [text]
+
+
+async def test_unknown_key_ids_forget_no_token(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    for number in range(3):
+        world.clock.advance(10)
+        assert await world.refused(token({"alg": "RS256", "kid": f"made-up-{number}"})) is Reason.KEY
+        await world.verifier.verify(text)
+    assert world.server.requests == 4
+    assert world.checked == [text]
+
+
+async def test_a_key_beside_the_known_one_forgets_no_token(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    world.server.keys.append(jwk("another", rsa_key("other")))
+    await world.read_keys_anew()
+    await world.verifier.verify(text)
+    assert world.checked == [text]
+
+
+async def test_another_key_of_the_same_id_is_not_trusted_for_remembered_tokens(world: World) -> None:
+    text = token()
+    await world.verifier.verify(text)
+    world.server.keys = [jwk(KID, rsa_key("other"))]
+    await world.read_keys_anew()
+    assert await world.refused(text) is Reason.SIGNATURE
+
+
+async def test_a_key_that_comes_back_has_its_tokens_checked_again(world: World) -> None:
+    text, keys = token(), world.server.keys
+    await world.verifier.verify(text)
+    world.server.keys = [jwk("another", rsa_key("other"))]
+    await world.read_keys_anew()
+    world.server.keys = keys
+    await world.read_keys_anew()
+    await world.verifier.verify(text)
+    assert world.checked == [text, text]

@@ -1,0 +1,101 @@
+"""Tasks a user a minute, on a clock that is moved by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.ingest.rate_limit import RateLimit
+from tests.support.clock import HandClock
+
+
+def taken(limit: RateLimit, count: int, user_id: str = "alice") -> int:
+    """How many of `count` tasks are let through."""
+    return sum(limit.retry_after(user_id) == 0 for _ in range(count))
+
+
+@pytest.fixture
+def clock() -> HandClock:
+    return HandClock(1_000_000.0)
+
+
+def test_a_minutes_worth_may_come_at_once(clock: HandClock) -> None:
+    assert taken(RateLimit(600, clock=clock), 1_000) == 600
+
+
+def test_one_more_is_let_through_each_interval(clock: HandClock) -> None:
+    limit = RateLimit(60, clock=clock)
+    assert taken(limit, 60) == 60
+    for _ in range(5):
+        assert taken(limit, 2) == 0
+        clock.advance(1.0)
+        assert taken(limit, 2) == 1
+
+
+def test_it_says_when_the_next_is_let_through(clock: HandClock) -> None:
+    limit = RateLimit(6, clock=clock)
+    assert taken(limit, 6) == 6
+    assert limit.retry_after("alice") == pytest.approx(10.0)
+    clock.advance(4.0)
+    assert limit.retry_after("alice") == pytest.approx(6.0)
+    clock.advance(6.0)
+    assert limit.retry_after("alice") == 0
+
+
+def test_a_refused_task_costs_nothing(clock: HandClock) -> None:
+    limit = RateLimit(6, clock=clock)
+    taken(limit, 100)
+    clock.advance(10.0)
+    assert limit.retry_after("alice") == 0
+
+
+def test_after_a_quiet_minute_the_bucket_is_full(clock: HandClock) -> None:
+    limit = RateLimit(60, clock=clock)
+    taken(limit, 60)
+    clock.advance(60.0)
+    assert taken(limit, 100) == 60
+
+
+def test_users_do_not_share(clock: HandClock) -> None:
+    limit = RateLimit(2, clock=clock)
+    assert taken(limit, 5, "alice") == 2
+    assert taken(limit, 5, "bob") == 2
+
+
+def test_less_than_one_a_minute_is_kept_too(clock: HandClock) -> None:
+    limit = RateLimit(0.5, clock=clock)
+    assert taken(limit, 2) == 1
+    assert limit.retry_after("alice") == pytest.approx(120.0)
+    clock.advance(119.0)
+    assert limit.retry_after("alice") == pytest.approx(1.0)
+    clock.advance(1.0)
+    assert taken(limit, 2) == 1
+
+
+def test_zero_lifts_the_limit(clock: HandClock) -> None:
+    assert taken(RateLimit(0, clock=clock), 5_000) == 5_000
+
+
+@given(
+    st.floats(0.1, 1_000, allow_nan=False),
+    st.lists(st.floats(0, 90, allow_nan=False), min_size=1, max_size=60),
+)
+def test_never_more_than_a_full_bucket_and_what_time_refilled(per_minute: float, pauses: list[float]) -> None:
+    clock = HandClock(1_000_000.0)
+    limit = RateLimit(per_minute, clock=clock)
+    passed, total = 0.0, 0
+    for pause in pauses:
+        clock.advance(pause)
+        passed += pause
+        total += taken(limit, 3)
+        assert total <= max(per_minute, 1) + per_minute * passed / 60 + 1e-6
+
+
+@given(st.floats(0.1, 1_000, allow_nan=False), st.integers(1, 50))
+def test_whoever_waits_as_told_is_let_through(per_minute: float, tries: int) -> None:
+    clock = HandClock(1_000_000.0)
+    limit = RateLimit(per_minute, clock=clock)
+    for _ in range(tries):
+        wait_seconds = limit.retry_after("alice")
+        if wait_seconds:
+            clock.advance(wait_seconds + 1e-6)
+            assert limit.retry_after("alice") == 0

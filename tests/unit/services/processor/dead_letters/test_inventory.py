@@ -1,0 +1,148 @@
+"""What is handled is what was there at the beginning, by message id, whatever comes meanwhile."""
+
+from argparse import Namespace
+from typing import Any, cast
+
+import pytest
+
+from services.processor.dead_letters.commands import Desk, list_letters, show
+from services.processor.dead_letters.inventory import MOST_BARREN, take_inventory
+from services.processor.dead_letters.reader import hold_seconds, opened
+from services.processor.dead_letters.redrive import Redrive
+from tests.support.fakes.dead_letter_queue import ModelQueue
+from tests.support.fakes.task_queue import received
+from tests.support.processor.dead_letter_steps import redrive_all, run, show_all, succeed
+
+
+@pytest.mark.parametrize("first", ["new", "old"])
+async def test_what_comes_meanwhile_is_left_for_the_next_time(first: str) -> None:
+    """Whatever is handed out first, and although each that is sent comes back at once, twice as many with it."""
+    letters, tasks = ModelQueue(*(received() for _ in range(45))), ModelQueue()
+    start = letters.names
+    letters.order = lambda names: sorted(names, key=lambda name: (name in start) is (first == "new"))
+
+    def fail(_: str) -> None:
+        for _number in range(20):
+            letters.add(received(attributes={"redriven": "true"}))
+
+    tasks.after = fail
+    assert await redrive_all(letters, tasks) == 0
+    assert sorted(message.attributes["redriven"] for message in tasks.sent) == sorted(start)
+    assert not letters.names & start
+    assert not letters.hidden
+
+
+async def test_a_stream_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
+    letters, tasks = ModelQueue(*(received() for _ in range(3))), ModelQueue()
+    start = letters.names
+
+    def arrive(_: str) -> None:
+        for _number in range(10):
+            letters.add(received())
+
+    letters.before = arrive
+    assert await redrive_all(letters, tasks) == 0
+    assert start <= {message.attributes["redriven"] for message in tasks.sent}
+    assert len(tasks.sent) < 150
+    assert "Dead letters kept arriving" in capsys.readouterr().err
+
+
+async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
+    letters, tasks = ModelQueue(*(received() for _ in range(25))), ModelQueue()
+    start = letters.names
+    letters.before = lambda call: letters.add(received()) if call == "receive" else None
+    assert await redrive_all(letters, tasks) == 0
+    assert start <= {message.attributes["redriven"] for message in tasks.sent}
+    assert len(tasks.sent) < 60
+    assert "Dead letters kept arriving" in capsys.readouterr().err
+
+
+async def test_letters_are_found_behind_receives_of_new_ones_alone() -> None:
+    letters, tasks = ModelQueue(*(received() for _ in range(3))), ModelQueue()
+    start = letters.names
+    letters.order = lambda names: sorted(names, key=lambda name: name in start)
+
+    def arrive(call: str) -> None:
+        for _ in range(30 if call == "change-visibility" else 0):
+            letters.add(received())
+
+    letters.after = arrive
+    assert await redrive_all(letters, tasks) == 0
+    assert {message.attributes["redriven"] for message in tasks.sent} == start
+
+
+async def test_what_another_reader_took_meanwhile_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    letters, tasks = ModelQueue(received(message_id="taken"), received()), ModelQueue()
+
+    def take(call: str) -> None:
+        if call == "change-visibility":
+            letters.stored.pop("taken", None)
+
+    letters.after = take
+    assert await redrive_all(letters, tasks) == 1
+    assert len(tasks.sent) == 1
+    assert "1 that were there at the beginning did not come again, such as taken." in capsys.readouterr().err
+
+
+async def test_a_search_that_is_given_up_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    letters = ModelQueue(received())
+    letters.after = lambda _: show_all(letters)
+    desk = Desk(cast("Any", None), letters.as_queue(), None)
+    assert await show(desk, Namespace(ids=["wanted"], limit=None, json=False)) == 1
+    assert "seen already" in capsys.readouterr().err
+    assert letters.calls.count("receive") == MOST_BARREN + 1
+
+
+async def test_a_list_that_ended_early_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    letters = ModelQueue(received(message_id="seen"))
+    letters.after = lambda _: show_all(letters)
+    desk = Desk(cast("Any", None), letters.as_queue(), None)
+    assert await list_letters(desk, Namespace(limit=100, json=False)) == 1
+    told = capsys.readouterr()
+    assert "seen" in told.out
+    assert "It ended early" in told.err
+
+
+async def test_show_ends_when_the_message_is_found() -> None:
+    letters = ModelQueue(*(received() for _ in range(10)), received(attributes={"taskId": "wanted"}), received())
+    letters.add(received())
+    wanted = next(name for name, one in letters.stored.items() if one.message.attributes)
+    letters.order = lambda names: sorted(names, key=lambda name: name != wanted)
+    desk = Desk(cast("Any", None), letters.as_queue(), None)
+    assert await show(desk, Namespace(ids=["wanted"], limit=None, json=True)) == 0
+    assert letters.calls.count("receive") == 1
+    assert not letters.hidden
+
+
+@pytest.mark.parametrize("sent_ms", [0, 2**50])
+async def test_no_clock_says_what_was_there_at_the_beginning(sent_ms: int) -> None:
+    letters, tasks = ModelQueue(received(body="old", sent_ms=sent_ms)), ModelQueue()
+    tasks.after = lambda _: letters.add(received(body="new", sent_ms=2**50 - sent_ms))
+    assert await redrive_all(letters, tasks) == 0
+    assert [message.body for message in tasks.sent] == ["old"]
+    assert [one.message.body for one in letters.stored.values()] == ["new"]
+
+
+async def test_the_limit_bounds_what_is_asked_for() -> None:
+    letters = ModelQueue(*(received() for _ in range(20)))
+    outcome = await run(letters, succeed, limit=12)
+    assert len(outcome.done) == 12
+    assert [count for count, _ in letters.asked[:2]] == [10, 2]
+
+
+@pytest.mark.parametrize(("messages", "seconds"), [(1, 300), (15_000, 300), (100_000, 2_000)])
+def test_messages_are_hidden_for_longer_where_more_are_read(messages: int, seconds: int) -> None:
+    assert hold_seconds(messages) == seconds
+
+
+async def test_bodies_are_not_kept() -> None:
+    letters, tasks = (
+        ModelQueue(received(body="x" * 1_000, attributes={"taskId": "1", "own": "y" * 1_000})),
+        ModelQueue(),
+    )
+    async with opened(letters.as_queue()) as reader:
+        inventory = await take_inventory(reader, 1, 10)
+    outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))
+    for letter in (*inventory.letters, *outcome.done):
+        assert (letter.message.body, letter.message.attributes) == ("", {"taskId": "1"})
+    assert tasks.sent[0].body == "x" * 1_000

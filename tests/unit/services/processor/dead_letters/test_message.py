@@ -1,0 +1,113 @@
+"""What a dead letter says, and that SQS will take it, whatever the message was."""
+
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage
+from services.common.batcher import Batcher, BatchPolicy
+from services.processor.dead_letters.message import (
+    COMMON_LIMIT_BYTES,
+    MAX_ATTRIBUTES,
+    MAX_MESSAGE_BYTES,
+    Reason,
+    dead_letter,
+    send_dead_letter,
+    without_dead_letter_attributes,
+)
+from tests.support.fakes.task_queue import FakeTaskQueue, received
+
+
+def test_the_messages_own_attributes_stay() -> None:
+    letter = dead_letter(received(attributes={"taskId": "1", "traceparent": "2"}), Reason.PERMANENT, "why")
+    assert without_dead_letter_attributes(letter.attributes) == {"taskId": "1", "traceparent": "2"}
+    assert letter.attributes["deadLetterDetail"] == "why"
+
+
+def test_what_a_redrive_needs_goes_before_other_attributes() -> None:
+    own = {f"other{number}": "x" for number in range(8)} | {"idempotent": "true", "taskId": "1"}
+    letter = dead_letter(received(attributes=own), Reason.UNREADABLE, "")
+    assert len(letter.attributes) == MAX_ATTRIBUTES
+    assert {"taskId", "idempotent"} <= set(letter.attributes)
+
+
+def test_the_attributes_of_an_earlier_burial_give_way() -> None:
+    first = dead_letter(received(attributes={"taskId": "1"}), Reason.ATTEMPTS, "first")
+    again = dead_letter(received(attributes=first.attributes), Reason.PERMANENT, "second")
+    assert (again.attributes["deadLetterReason"], again.attributes["deadLetterDetail"]) == ("permanent", "second")
+    assert len(again.attributes) == len(first.attributes)
+
+
+def test_the_user_keeps_the_group() -> None:
+    assert dead_letter(received("someone"), Reason.DIED, "").group_id == "someone"
+
+
+def test_a_message_that_fills_sqs_to_the_brim_still_fits_with_its_reason() -> None:
+    letter = dead_letter(received(body="ü" * (MAX_MESSAGE_BYTES // 2)), Reason.UNREADABLE, "why")
+    assert MAX_MESSAGE_BYTES - 2 <= letter.size() <= MAX_MESSAGE_BYTES
+    assert set(letter.body) == {"ü"}
+
+
+@given(st.text(), st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=10))
+def test_whatever_the_message_its_letter_is_within_what_sqs_takes(detail: str, attributes: dict[str, str]) -> None:
+    letter = dead_letter(received(attributes=attributes), Reason.PERMANENT, detail)
+    assert len(letter.attributes) <= MAX_ATTRIBUTES
+    assert all(letter.attributes.values())
+    assert 1 <= len(letter.attributes["deadLetterDetail"]) <= 256
+    assert letter.attributes["deadLetterDetail"].isprintable()
+
+
+class SmallQueue(FakeTaskQueue):
+    """A dead-letter queue with a smaller MaximumMessageSize, which says it or not."""
+
+    def __init__(self, limit_bytes: int, *, says_it: bool) -> None:
+        super().__init__()
+        self._limit_bytes = limit_bytes
+        self._said = limit_bytes if says_it else None
+
+    async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
+        await super().send(messages)
+        return [MessageTooLarge("no", self._said) if one.size() > self._limit_bytes else None for one in messages]
+
+
+@pytest.mark.parametrize(("limit_bytes", "says_it"), [(5_000, True), (COMMON_LIMIT_BYTES, False)])
+@pytest.mark.parametrize("body_bytes", [100, 4_500, 300_000])
+async def test_a_dead_letter_fits_a_smaller_queue_and_keeps_as_much_of_its_body_as_that_takes(
+    limit_bytes: int, says_it: bool, body_bytes: int
+) -> None:
+    queue, sent = SmallQueue(limit_bytes, says_it=says_it), []
+    attributes = {"taskId": "1", "redriven": "x"} | {f"other{number}": "y" * 100 for number in range(6)}
+    message = received(body="x" * body_bytes, attributes=attributes)
+    batcher = Batcher(queue.send, BatchPolicy())
+    await send_dead_letter(batcher, message, Reason.ATTEMPTS, "why" * 1_000, lambda: sent.append(True))
+    letter = queue.sent[-1][0]
+    assert sent == [True]
+    assert limit_bytes - 1_500 < letter.size() + max(0, limit_bytes - 1_500 - body_bytes) <= limit_bytes
+    assert (letter.attributes["taskId"], letter.attributes["redriven"]) == ("1", "x")
+    assert letter.attributes["deadLetterMessageId"] == message.message_id
+
+
+@pytest.mark.parametrize("limit_bytes", [5_000, 100_000, 200_000])
+async def test_a_dead_letter_is_shortened_until_a_queue_takes_it_that_does_not_say_how_much(limit_bytes: int) -> None:
+    queue = SmallQueue(limit_bytes, says_it=False)
+    message = received(body="x" * 300_000)
+    await send_dead_letter(Batcher(queue.send, BatchPolicy()), message, Reason.ATTEMPTS, "why", lambda: None)
+    assert limit_bytes / 2 - 2_000 < queue.sent[-1][0].size() <= limit_bytes
+
+
+@pytest.mark.parametrize("says_it", [True, False])
+async def test_a_dead_letter_that_no_length_makes_fit_is_given_up(says_it: bool) -> None:
+    queue = SmallQueue(0, says_it=says_it)
+    with pytest.raises(MessageTooLarge):
+        await send_dead_letter(Batcher(queue.send, BatchPolicy()), received(), Reason.ATTEMPTS, "why", lambda: None)
+    assert len(queue.sent) < 20
+
+
+def test_a_detail_of_twenty_megabytes_blocks_nothing() -> None:
+    started = time.process_time()
+    letter = dead_letter(received(), Reason.ATTEMPTS, "x" * 20_000_000)
+    assert len(letter.attributes["deadLetterDetail"]) == 256
+    assert time.process_time() - started < 0.2

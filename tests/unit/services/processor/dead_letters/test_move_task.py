@@ -1,0 +1,144 @@
+"""StartMessageMoveTask, followed to its end. The server is faked at the SDK's border: no emulator here has it."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from services.processor.dead_letters import move_task as dead_letter_task
+from services.processor.dead_letters.move_task import MoveTask, MoveTaskFailed, NoMoveTask
+
+
+class Server:
+    """Answers `looks` one after another."""
+
+    def __init__(self, *looks: dict[str, Any], refuses: str | None = None) -> None:
+        self.looks = list(looks)
+        self.refuses = refuses
+        self.starting = asyncio.Event()
+        self.may_start = asyncio.Event()
+        self.may_start.set()
+        self.error: Exception | None = None
+        """What a start, or a cancellation, fails with."""
+        self.started: dict[str, Any] = {}
+        self.cancelled: list[str] = []
+        self.looked = asyncio.Event()
+
+    async def start_message_move_task(self, **arguments: Any) -> dict[str, str]:
+        if self.refuses:
+            raise ClientError({"Error": {"Code": self.refuses}}, "StartMessageMoveTask")
+        self.starting.set()
+        await self.may_start.wait()
+        if self.error and not self.looks:
+            raise self.error
+        self.started = arguments
+        return {"TaskHandle": "handle"}
+
+    async def list_message_move_tasks(self, **_: Any) -> dict[str, Any]:
+        self.looked.set()
+        return {"Results": [self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]]}
+
+    async def cancel_message_move_task(self, *, TaskHandle: str) -> None:  # noqa: N803 — the SDK's name
+        self.cancelled.append(TaskHandle)
+        if self.error:
+            raise self.error
+
+
+def task(server: Server) -> MoveTask:
+    return MoveTask(cast("Any", server), "source", "destination")
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dead_letter_task, "LOOK_SECONDS", 0.01)
+
+
+async def test_a_move_is_followed_to_its_end() -> None:
+    server = Server(
+        {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 3},
+        {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 7},
+    )
+    told: list[int] = []
+    assert await task(server).run(20.5, told.append) == 7
+    assert told == [3, 7]
+    assert server.started == {
+        "SourceArn": "source",
+        "DestinationArn": "destination",
+        "MaxNumberOfMessagesPerSecond": 20,
+    }
+
+
+@pytest.mark.parametrize(("given", "sent"), [(0.2, 1), (10_000.0, 500)])
+async def test_the_rate_is_within_what_sqs_takes(given: float, sent: int) -> None:
+    server = Server({"Status": "COMPLETED"})
+    await task(server).run(given, lambda _: None)
+    assert server.started["MaxNumberOfMessagesPerSecond"] == sent
+
+
+async def test_without_a_rate_sqs_takes_its_own() -> None:
+    server = Server({"Status": "COMPLETED"})
+    await task(server).run(0, lambda _: None)
+    assert "MaxNumberOfMessagesPerSecond" not in server.started
+
+
+async def test_a_server_without_it_says_so_before_anything_moved() -> None:
+    with pytest.raises(NoMoveTask, match="InvalidAction"):
+        await task(Server(refuses="InvalidAction")).run(1, lambda _: None)
+
+
+@pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
+async def test_a_move_that_did_not_end_well_is_an_error(status: str) -> None:
+    server = Server({"Status": status, "ApproximateNumberOfMessagesMoved": 2, "FailureReason": "AccessDenied"})
+    with pytest.raises(MoveTaskFailed, match=f"it {status.lower()} after 2: AccessDenied"):
+        await task(server).run(1, lambda _: None)
+
+
+async def test_an_interrupted_command_cancels_the_move() -> None:
+    server = Server({"Status": "RUNNING"})
+    running = asyncio.create_task(task(server).run(1, lambda _: None))
+    await server.looked.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert server.cancelled == ["handle"]
+
+
+async def test_a_command_that_is_interrupted_while_the_move_starts_cancels_the_move() -> None:
+    server = Server({"Status": "RUNNING"})
+    server.may_start.clear()
+    running = asyncio.create_task(task(server).run(1, lambda _: None))
+    await server.starting.wait()
+    running.cancel()
+    server.may_start.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert server.cancelled == ["handle"]
+
+
+async def test_a_move_that_cannot_be_cancelled_is_said_to_go_on() -> None:
+    server = Server({"Status": "RUNNING"})
+    server.error = answered(500)
+    running = asyncio.create_task(task(server).run(1, lambda _: None))
+    await server.looked.wait()
+    running.cancel()
+    with pytest.raises(MoveTaskFailed, match="it goes on, but cannot be cancelled: Code"):
+        await running
+
+
+@pytest.mark.parametrize("lost", ["timeout", "connection", "server"])
+async def test_where_nobody_knows_whether_sqs_moves_the_queue_it_is_not_moved_by_hand(
+    lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server()
+    errors: dict[str, Exception] = {"connection": ReadTimeoutError(endpoint_url="http://sqs"), "server": answered(503)}
+    server.error = errors.get(lost)
+    if lost == "timeout":
+        monkeypatch.setattr(dead_letter_task, "CALL_SECONDS", 0.01)
+        server.may_start.clear()
+    with pytest.raises(MoveTaskFailed, match="nobody knows whether SQS moves the queue"):
+        await task(server).run(1, lambda _: None)
+
+
+def answered(status: int) -> ClientError:
+    return ClientError({"Error": {"Code": "Code"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "Call")  # type: ignore[typeddict-item]

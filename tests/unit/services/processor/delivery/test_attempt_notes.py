@@ -1,0 +1,112 @@
+"""The note of an attempt tells the truth, whenever the attempt is cut off."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from services.common.batcher import Batcher, BatchPolicy
+from services.common.lifecycle import Lifecycle
+from services.common.messages.notification import Format
+from services.common.messages.task_message import TaskMessage
+from services.common.momento.history import NotificationHistory
+from services.processor.delivery.attempts import Attempts
+from services.processor.delivery.conclusion import Conclusion
+from services.processor.delivery.isolation import Quarantine
+from services.processor.delivery.process import Worker
+from services.processor.delivery.task_lock import Claims
+from services.processor.handlers.runner import Runner
+from services.processor.handlers.task import Task
+from services.processor.notify.circuit_breaker import Breaker
+from services.processor.notify.history import Record
+from services.processor.notify.notifier import Teller
+from services.processor.notify.results import Results
+from services.processor.receiver.lease import Lease
+from services.processor.receiver.outcome import RetryPolicy
+from tests.support.clock import HandClock
+from tests.support.fakes.momento import FakeMomento
+from tests.support.fakes.task_queue import FakeTaskQueue, received
+from tests.support.soon import soon
+
+
+class SlowAnswers(FakeMomento):
+    """A cache that stores at once and answers late."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answering = asyncio.Event()
+
+    async def set(self, key: str, value: bytes, **options: Any) -> None:
+        await super().set(key, value, **options)
+        await self.answering.wait()
+
+
+async def test_an_attempt_that_is_cut_off_while_its_beginning_is_noted_has_an_end() -> None:
+    momento = SlowAnswers()
+    task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
+    message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
+    working = asyncio.create_task(worker(momento).work(Lease(message, HandClock(), 1_000.0, 1_000.0)))
+    await soon(lambda: starts(momento) == ["0 beside"])
+    working.cancel()
+    momento.answering.set()
+    await asyncio.wait({working})
+    assert working.cancelled()
+    assert list(momento.items.values()) == [b"0 ended"]
+
+
+def starts(momento: FakeMomento) -> list[str]:
+    """The notes without what they say of the process and the delivery."""
+    return [" ".join(noted.decode().split()[:2]) for noted in momento.items.values()]
+
+
+class Mute(FakeMomento):
+    """A cache that works, and topics that never answer."""
+
+    async def publish(self, *_: Any, **__: Any) -> None:
+        await asyncio.Event().wait()
+
+
+async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> None:
+    """Should the process die before it is published, the next delivery finds it, so the task is not isolated."""
+    momento = Mute()
+    task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
+    message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
+    working = asyncio.create_task(worker(momento, at_once).work(Lease(message, HandClock(), 1_000.0, 1_000.0)))
+    await soon(lambda: "1" in momento.dictionaries.get("history:user", {}))
+    assert not working.done()
+    working.cancel()
+    await asyncio.wait({working})
+
+
+def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None) -> Worker:
+    gateway, results, background = momento.as_momento(), Results(), Lifecycle().background
+    record = Record(NotificationHistory(gateway, 86_400))
+    breaker = Breaker(gateway, on_closed=lambda: None, stores=True)
+    teller = Teller(gateway, record, results, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
+    return Worker(
+        runner=Runner(handle or never, limit=1, too_many=lambda: None),
+        teller=teller,
+        breaker=breaker,
+        conclusion=Conclusion(
+            results=results,
+            record=record,
+            teller=teller,
+            dead_letters=Batcher(FakeTaskQueue().send, BatchPolicy()),
+            background=background,
+        ),
+        attempts=Attempts(gateway, record, background),
+        quarantine=Quarantine(),
+        claims=Claims(None, record, background, ttl_seconds=30),
+        policy=RetryPolicy(max_attempts=5, base_seconds=0, cap_seconds=0),
+        receive_wait_seconds=1,
+        max_task_seconds=60,
+        longest_hold_seconds=60,
+    )
+
+
+async def never(_task: Task) -> str:
+    await asyncio.Event().wait()
+    return ""
+
+
+async def at_once(_task: Task) -> str:
+    return "done"

@@ -1,0 +1,143 @@
+"""Suspects run one at a time, and those that died in there before come last."""
+
+import asyncio
+from dataclasses import dataclass
+
+import pytest
+from prometheus_client import REGISTRY
+
+from services.common.errors import PermanentError
+from services.processor.delivery.isolation import Quarantine
+
+
+class Runs:
+    def __init__(self) -> None:
+        self.quarantine = Quarantine()
+        self.begun: list[str] = []
+        self.may_end: dict[str, asyncio.Event] = {}
+
+    def start(self, name: str, *, died_here: bool = False) -> "asyncio.Task[None]":
+        self.may_end[name] = asyncio.Event()
+        return asyncio.create_task(self._run(name, died_here=died_here))
+
+    async def _run(self, name: str, *, died_here: bool) -> None:
+        async with self.quarantine.alone(died_here=died_here):
+            self.begun.append(name)
+            await self.may_end[name].wait()
+
+
+@pytest.fixture
+def runs() -> Runs:
+    return Runs()
+
+
+async def settled() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_one_runs_at_a_time(runs: Runs) -> None:
+    tasks = [runs.start(name) for name in "abc"]
+    for number, name in enumerate("abc", 1):
+        await settled()
+        assert runs.begun == list("abc")[:number]
+        runs.may_end[name].set()
+    await asyncio.gather(*tasks)
+
+
+async def test_those_that_died_in_here_before_come_last(runs: Runs) -> None:
+    tasks = [runs.start("a"), runs.start("killer", died_here=True), runs.start("b")]
+    await settled()
+    for event in runs.may_end.values():
+        event.set()
+    await asyncio.gather(*tasks)
+    assert runs.begun == ["a", "b", "killer"]
+
+
+async def test_one_that_died_in_here_waits_for_nobody_when_nobody_waits(runs: Runs) -> None:
+    task = runs.start("killer", died_here=True)
+    await settled()
+    assert runs.begun == ["killer"]
+    runs.may_end["killer"].set()
+    await task
+
+
+async def test_one_that_is_cancelled_holds_nobody_up(runs: Runs) -> None:
+    """While it waits, and while it runs."""
+    running, waiting = runs.start("a"), runs.start("b")
+    last = runs.start("killer", died_here=True)
+    await settled()
+    waiting.cancel()
+    running.cancel()
+    await settled()
+    assert runs.begun == ["a", "killer"]
+    runs.may_end["killer"].set()
+    await last
+
+
+@dataclass(frozen=True)
+class Frozen(PermanentError):
+    """None of its attributes can be set."""
+
+    code: int = 1
+
+
+async def test_an_error_leaves_the_block_as_it_is(runs: Runs) -> None:
+    with pytest.raises(Frozen):
+        async with runs.quarantine.alone(died_here=False):
+            raise Frozen
+    assert not runs.quarantine.is_full
+    task = runs.start("next")
+    await settled()
+    assert runs.begun == ["next"]
+    runs.may_end["next"].set()
+    await task
+
+
+def isolated() -> float:
+    return REGISTRY.get_sample_value("notification_api_tasks_isolated") or 0.0
+
+
+async def test_one_runs_and_one_waits_and_there_is_no_room_for_more(
+    runs: Runs, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = isolated()
+    tasks: list[asyncio.Task[None]] = []
+    room: list[bool] = []
+    for name in "ab":
+        room.append(not runs.quarantine.is_full)
+        tasks.append(runs.start(name))
+        await settled()
+    assert room == [True, True]
+    assert runs.quarantine.is_full
+    assert isolated() - before == 2
+    assert [getattr(line, "waitsFor", None) for line in caplog.records] == [0, 1]
+    tasks[1].cancel()
+    runs.may_end["a"].set()
+    await asyncio.wait(tasks)
+    assert isolated() == before
+
+
+async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
+    """Those that come in the same round of the event loop, too: each asks for room and then takes it."""
+    admitted: list[str] = []
+
+    async def come(name: str) -> None:
+        if not runs.quarantine.is_full:
+            runs.may_end[name] = asyncio.Event()
+            admitted.append(name)
+            await runs._run(name, died_here=False)
+
+    tasks = [asyncio.create_task(come(str(number))) for number in range(20)]
+    await settled()
+    assert len(admitted) == 2
+    for event in runs.may_end.values():
+        event.set()
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize(("earlier", "longest"), [(0, 4), (1, 12), (2, 30), (1_000, 30)])
+async def test_a_requeue_pauses_longer_each_time(runs: Runs, earlier: int, longest: int) -> None:
+    pauses = {runs.quarantine.requeue_seconds(earlier) for _ in range(300)}
+    assert pauses <= set(range(1, longest + 1))
+    assert max(pauses) > longest / 2

@@ -1,0 +1,278 @@
+"""Running handlers that cannot be trusted."""
+
+import asyncio
+import gc
+import threading
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import orjson
+import pytest
+
+from services.common.errors import PermanentError
+from services.processor.handlers.loader import HandlerAborted, runnable
+from services.processor.handlers.runner import Runner
+from services.processor.handlers.task import Task
+from services.processor.receiver.outcome import Failure, failure_of
+from tests.support.processor.make_task import a_task
+from tests.support.soon import soon
+
+
+@pytest.fixture(autouse=True)
+def _short_stop(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.processor.handlers.runner.STOP_SECONDS", 0.05)
+
+
+class Stubborn:
+    """A handler that goes on whatever it is told, until it may end."""
+
+    def __init__(self) -> None:
+        self.may_end = asyncio.Event()
+
+    async def __call__(self, task: Task) -> str:
+        while not self.may_end.is_set():
+            try:
+                await self.may_end.wait()
+            except asyncio.CancelledError:
+                continue
+        return "too late"
+
+
+@pytest.fixture
+async def stubborn() -> AsyncIterator[Stubborn]:
+    handler = Stubborn()
+    yield handler
+    handler.may_end.set()
+    await asyncio.sleep(0)
+
+
+def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
+    stopped: list[bool] = []
+    return Runner(handler, limit=limit, too_many=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
+
+
+class Unreachable(Exception):
+    """An error that tells whether it is still there."""
+
+    def __init__(self, made: "list[weakref.ref[Unreachable]]") -> None:
+        super().__init__()
+        made.append(weakref.ref(self))
+
+
+async def test_a_failed_task_is_freed_at_once_and_not_by_a_later_collection() -> None:
+    """The services' collector has patience (serve.py): with a cycle a failure, large bodies would pile up."""
+    made: list[weakref.ref[Unreachable]] = []
+
+    async def fail(_: Task) -> str:
+        raise Unreachable(made)
+
+    running, _ = runner(fail)
+    gc.disable()
+    try:
+        with suppress(Unreachable):
+            await running.run(a_task(), 1)
+        await asyncio.sleep(0)
+        assert made[0]() is None
+    finally:
+        gc.enable()
+
+
+class NamelessType(type):
+    """A metaclass may answer anything to the question for a name."""
+
+    __name__ = property(lambda _: 1 / 0)
+
+
+async def test_an_error_whose_class_has_no_name_stays_what_it_is() -> None:
+    class Nameless(PermanentError, metaclass=NamelessType):
+        pass
+
+    async def fail(_: Task) -> str:
+        raise Nameless
+
+    running, _ = runner(fail)
+    for _ in range(3):
+        with pytest.raises(Nameless):
+            await running.run(a_task(), 1)
+    assert [fault.message for fault in running.faults()] == ["every task fails, the last with an object without a name"]
+
+
+async def test_the_fault_of_failing_tasks_is_short_whatever_the_name() -> None:
+    kind = type("x" * 10_000, (Exception,), {})
+
+    async def fail(_: Task) -> str:
+        raise kind
+
+    running, _ = runner(fail)
+    for _ in range(3):
+        with pytest.raises(kind):
+            await running.run(a_task(), 1)
+    assert len(orjson.dumps([fault.message for fault in running.faults()])) < 300
+
+
+async def test_the_handlers_text_is_the_answer() -> None:
+    async def echo(task: Task) -> str:
+        return task.data
+
+    assert await runner(echo)[0].run(a_task("hello"), 5) == "hello"
+
+
+@pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), BaseExceptionGroup("many", [SystemExit()])])
+async def test_no_exception_of_a_handler_ends_more_than_its_task(error: BaseException) -> None:
+    async def fail(task: Task) -> str:
+        raise error
+
+    with pytest.raises(RuntimeError, match=type(error).__name__):
+        await runner(fail)[0].run(a_task(), 5)
+
+
+class FailsAndExits(RuntimeError, SystemExit):
+    """Caught as an Exception, it would end the event loop all the same."""
+
+
+class FailsAndCancels(PermanentError, asyncio.CancelledError):
+    pass
+
+
+class FailsAndCloses(PermanentError, GeneratorExit):
+    pass
+
+
+class CancelsAndExits(asyncio.CancelledError, SystemExit):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "failure"),
+    [
+        (FailsAndExits, Failure.UNKNOWN),
+        (FailsAndCancels, Failure.PERMANENT),
+        (FailsAndCloses, Failure.PERMANENT),
+        (CancelsAndExits, Failure.UNKNOWN),
+    ],
+)
+@pytest.mark.parametrize("in_thread", [False, True])
+async def test_an_exception_of_two_kinds_is_an_ordinary_failure(
+    kind: type[BaseException], failure: Failure, in_thread: bool
+) -> None:
+    def fail_in_thread(task: Task) -> str:
+        raise kind
+
+    async def fail(task: Task) -> str:
+        raise kind
+
+    with (
+        runnable(fail_in_thread if in_thread else fail, 1) as handler,
+        pytest.raises(HandlerAborted, match=kind.__name__) as raised,
+    ):
+        await runner(handler)[0].run(a_task(), 5)
+    assert failure_of(raised.value) is failure
+
+
+async def test_a_handler_that_cancels_itself_has_failed() -> None:
+    async def fail(task: Task) -> str:
+        raise asyncio.CancelledError
+
+    with pytest.raises(RuntimeError, match="cancelled itself"):
+        await runner(fail)[0].run(a_task(), 5)
+
+
+async def test_a_handler_is_cancelled_at_its_time_limit_and_told_so() -> None:
+    seen: list[bool] = []
+
+    async def slow(task: Task) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            seen.append(task.cancelled)
+        return ""
+
+    with pytest.raises(TimeoutError, match=r"more than 0\.05 s"):
+        await runner(slow)[0].run(a_task(), 0.05)
+    assert seen == [True]
+
+
+async def test_what_a_handler_raises_while_it_is_stopped_does_not_matter() -> None:
+    async def bad_end(task: Task) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise ValueError("in the way")
+
+    with pytest.raises(TimeoutError):
+        await runner(bad_end)[0].run(a_task(), 0.05)
+
+
+async def test_a_handler_that_ignores_cancellation_is_given_up_and_counted(stubborn: Stubborn) -> None:
+    running, stopped = runner(stubborn)
+    with pytest.raises(TimeoutError):
+        await running.run(a_task(), 0.01)
+    assert running.abandoned == 1
+    stubborn.may_end.set()
+    await soon(lambda: running.abandoned == 0)
+    assert not stopped
+
+
+async def test_too_many_handlers_that_do_not_stop_end_the_service(stubborn: Stubborn) -> None:
+    running, stopped = runner(stubborn, limit=2)
+    for _ in range(2):
+        assert not stopped
+        with pytest.raises(TimeoutError):
+            await running.run(a_task(), 0.01)
+    assert stopped
+
+
+async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> None:
+    """Else the threads would run out unnoticed, and every later task would wait for one until its time is up."""
+    may_end = threading.Event()
+
+    def never(task: Task) -> str:
+        may_end.wait(10)
+        return ""
+
+    with runnable(never, 2) as handler:
+        running, stopped = runner(handler, limit=2)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await running.run(a_task(), 0.01)
+        assert running.abandoned == 2
+        assert stopped
+        may_end.set()
+        await soon(lambda: running.abandoned == 0)
+
+
+@pytest.mark.parametrize(("looks", "kept"), [(False, ["done"]), (True, [])])
+async def test_a_result_that_comes_although_its_task_is_cut_off_is_kept_unless_it_may_be_a_part(
+    looks: bool, kept: list[str]
+) -> None:
+    late: list[str] = []
+
+    async def finishes(task: Task) -> str:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            assert not looks or task.cancelled
+        return "done"
+
+    work = asyncio.create_task(runner(finishes)[0].run(a_task(), 60, late.append))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert late == kept
+
+
+async def test_a_handler_is_not_forgotten_when_its_end_is_cut_short_too(stubborn: Stubborn) -> None:
+    """First its lease is lost, then the drain cuts off: it still runs, and that must be known."""
+    running, _ = runner(stubborn)
+    work = asyncio.create_task(running.run(a_task(), 60))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    work.cancel()
+    await asyncio.sleep(0)
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    assert running.abandoned == 1

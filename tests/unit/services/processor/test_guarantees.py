@@ -1,0 +1,430 @@
+"""Whatever is out, whenever processes are drained or killed: no accepted task is lost (docs/guarantees.md)."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.aws.task_queue import OutgoingMessage
+from services.common.errors import PermanentError, Transient
+from services.common.lifecycle import Lifecycle
+from services.common.messages.notification import Format
+from services.common.messages.task_message import TaskMessage
+from services.common.settings import MomentoSettings, ServiceSettings
+from services.processor.handlers.task import Task
+from services.processor.processor import Processor
+from services.processor.settings import ProcessorSettings
+from tests.support.fakes.simulated_momento import SimulatedMomento
+from tests.support.fakes.simulated_queue import SimulatedQueue
+from tests.support.virtual_time import run_in_virtual_time
+
+USER = "user"
+SETTINGS = ProcessorSettings(
+    service=ServiceSettings(
+        service_name="notification-api",
+        stage_name="test",
+        log_level="INFO",
+        host="h",
+        port=1,
+        ops_port=2,
+        shutdown_delay_seconds=0,
+        shutdown_grace_seconds=30,
+    ),
+    momento=MomentoSettings(api_key_param_name="p", cache_name="c", endpoint=None),
+    task_queue_url="q",
+    dead_letter_queue_url="d",
+    handler="m:f",
+    handler_threads=1,
+    concurrency=3,
+    user_share=1,
+    receive_wait_seconds=2,
+    visibility_timeout_seconds=30,
+    max_task_seconds=900,
+    max_attempts=3,
+    backoff_base_seconds=2,
+    backoff_cap_seconds=900,
+    notify_seconds=60,
+    notification_format=Format.JSON,
+    progress_per_second=0,
+    history_retention_seconds=86_400,
+)
+FAR_SECONDS = 8 * 3_600
+"""By then everything has worked again for hours."""
+
+
+class Gate:
+    """What a process reaches the world through; closed, no call has an effect or an end, as after a kill."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+        self._test_is_over = asyncio.Event()
+        self.closed = False
+
+    def open(self) -> None:
+        """Let what was held up fail, so that it can be cleaned up."""
+        self._test_is_over.set()
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._target, name)
+        return self._call(value) if asyncio.iscoroutinefunction(value) else value
+
+    def _call(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any, **options: Any) -> Any:
+            if not self.closed:
+                answer = await method(*arguments, **options)
+            if not self.closed:
+                return answer
+            await self._test_is_over.wait()
+            raise Transient("the process was killed")
+
+        return call
+
+
+class Process:
+    """One processor with handlers that count how often they finish."""
+
+    def __init__(self, world: "World") -> None:
+        self.finished: Counter[str] = Counter()
+        self.handle: Callable[[Task], Awaitable[str]]
+        self.lifecycle = Lifecycle()
+        self._gates = [Gate(target) for target in (world.momento, world.queue, world.dead_letters)]
+        momento, queue, dead_letters = cast("Any", self._gates)
+        self.handle = self._handle
+        self._processor = Processor(
+            *(SETTINGS, self.lifecycle, momento, queue, dead_letters),
+            lambda task: self.handle(task),  # noqa: PLW0108 — a test may replace it
+        )
+        self._stop = asyncio.Event()
+        self._running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async with self._processor.running():
+            await self._stop.wait()
+
+    async def _handle(self, task: Task) -> str:
+        await asyncio.sleep(task.fields["seconds"])
+        if task.fields["fails"]:
+            raise PermanentError("as asked")
+        self.finished[task.id] += 1
+        return "done"
+
+    async def drain(self) -> None:
+        self._stop.set()
+        await asyncio.wait({self._running})
+        await self.lifecycle.background.close()
+
+    def lose_leases(self) -> None:
+        leases = self._processor._leases
+        for lease in list(leases._held):
+            leases._lose(lease, "as the test says")
+
+    def clean_up(self) -> None:
+        for gate in self._gates:
+            gate.open()
+
+    async def kill(self) -> None:
+        for gate in self._gates:
+            gate.closed = True
+        self.lifecycle.hurried.set()
+        await self.drain()
+
+
+class World:
+    def __init__(self, processes: int = 1) -> None:
+        self.momento = SimulatedMomento()
+        self.queue = SimulatedQueue(2 * SETTINGS.max_attempts)  # as the chart sets it
+        self.dead_letters = SimulatedQueue()
+        self.processes = [Process(self) for _ in range(processes)]
+        self.ended: list[Process] = []
+        self.kills = 0
+
+    def send(self, task_id: str, seconds: float, *, fails: bool, idempotent: bool) -> None:
+        payload = json.dumps({"data": task_id, "seconds": seconds, "fails": fails})
+        task = TaskMessage(task_id=task_id, user_id=USER, payload=payload, idempotent=idempotent)
+        self.queue.add(OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=USER))
+
+    async def event(self, name: str) -> None:
+        if name == "drain":
+            await self._replace(Process.drain)
+        elif name == "kill":
+            self.kills += 1
+            await self._replace(Process.kill)
+        elif name == "leases lost":
+            self.processes[0].lose_leases()
+        elif name == "second process":
+            self.processes.append(Process(self))
+        else:
+            self._switch(name)
+
+    def _switch(self, name: str) -> None:
+        momento = self.momento
+        momento.topics_out = name in {"topics out", "momento out", "momento answers lost", "all out"}
+        momento.cache_out = name in {"cache out", "momento out", "momento answers lost", "all out"}
+        momento.answers_lost = name == "momento answers lost"
+        fault = {"queue refuses": "refuses", "queue silent": "silent", "all out": "silent"}.get(name)
+        self.queue.fault = self.dead_letters.fault = "answers lost" if name == "queue answers lost" else fault
+        if name.startswith("dead-letter queue "):
+            self.dead_letters.fault = name.removeprefix("dead-letter queue ")
+
+    async def _replace(self, end: Callable[[Process], Awaitable[None]]) -> None:
+        process = self.processes.pop(0)
+        self.processes.append(Process(self))
+        await end(process)
+        self.ended.append(process)
+
+    async def close(self) -> None:
+        await asyncio.gather(*(process.drain() for process in self.processes))
+        self.ended += self.processes
+        for process in self.ended:
+            process.clean_up()
+
+
+EVENTS = (
+    "all well",
+    "topics out",
+    "cache out",
+    "momento out",
+    "momento answers lost",
+    "queue refuses",
+    "queue silent",
+    "queue answers lost",
+    "all out",
+    "drain",
+    "kill",
+    "second process",
+)
+KIND = tuple[float, bool, bool]
+
+
+async def play(
+    tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], deliveries_before: int = 0, processes: int = 1
+) -> World:
+    """Send the tasks, let the schedule happen, then let everything work again until the queue is empty.
+
+    :param deliveries_before: how often each message was received and given back before.
+    """
+    world = World(processes)
+    world.queue.deliveries_before = deliveries_before
+    for number, (seconds, fails, idempotent) in enumerate(tasks):
+        world.send(str(number), seconds, fails=fails, idempotent=idempotent)
+    for pause_seconds, event in schedule:
+        await asyncio.sleep(pause_seconds)
+        await world.event(event)
+    await world.event("all well")
+    async with asyncio.timeout(FAR_SECONDS):
+        while len(world.queue):  # noqa: ASYNC110 — the model has no events
+            await asyncio.sleep(10)
+    await world.close()
+    return world
+
+
+def assert_nothing_lost(world: World, tasks: Sequence[KIND]) -> None:
+    """Each task is in the history once, with the status that was published, and dead-lettered where it failed."""
+    statuses = world.momento.history(USER)
+    assert world.queue.moved == []
+    assert set(statuses) == {str(number) for number in range(len(tasks))}
+    assert len(world.momento.dictionaries[f"history:{USER}"]) == len(tasks)
+    assert set(world.momento.published) == set(statuses.items())
+    assert {task_of(body) for body in world.dead_letters.bodies} == {
+        task_id for task_id, status in statuses.items() if status == "failed"
+    }
+    for number, (_, fails, _) in enumerate(tasks):
+        # Where processes are killed, a task that runs isolated at that moment may be taken for a poison pill.
+        assert statuses[str(number)] == ("failed" if fails else "finished") or (world.kills and not fails)
+    for process in world.ended:
+        assert max(process.finished.values(), default=0) <= 1, "a process has run a finished handler again"
+
+
+def task_of(body: str) -> str:
+    return str(json.loads(json.loads(body)["payload"])["data"])
+
+
+TASKS = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.5, 20.0, 100.0]), st.booleans(), st.booleans()), min_size=1, max_size=6
+)
+SCHEDULES = st.lists(
+    st.tuples(st.sampled_from([0.0, 0.005, 0.011, 0.1, 1.0, 7.0, 31.0, 100.0, 3_000.0]), st.sampled_from(EVENTS)),
+    max_size=8,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TASKS, SCHEDULES, st.integers(1, 10))
+def test_any_schedule_of_outages_kills_and_drains_loses_nothing(
+    tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], processes: int
+) -> None:
+    assert_nothing_lost(run_in_virtual_time(play(tasks, schedule, processes=processes)), tasks)
+
+
+@pytest.mark.parametrize("out", ["topics out", "cache out", "momento out", "momento answers lost", "all out"])
+@pytest.mark.parametrize("seconds", [3, 20, 200, 4_000, 20_000])
+def test_an_outage_of_any_length_loses_nothing(out: str, seconds: float) -> None:
+    tasks = [(0.5, False, False)] * 4 + [(1.0, True, False), (1.0, False, True)]
+    world = run_in_virtual_time(play(tasks, [(0.1, out), (seconds, "all well")]))
+    assert_nothing_lost(world, tasks)
+
+
+@pytest.mark.parametrize("out", ["topics out", "cache out", "momento out", "momento answers lost"])
+@pytest.mark.parametrize("count", [1, 12])
+def test_an_outage_that_few_tasks_meet_in_many_processes_loses_nothing(out: str, count: int) -> None:
+    """Each process that received such a task, to find out by itself, would spend one of its deliveries."""
+    tasks = [(0.5, False, False)] * count
+    world = run_in_virtual_time(play(tasks, [(0.1, out), (6_000, "all well")], processes=10))
+    assert_nothing_lost(world, tasks)
+
+
+@pytest.mark.parametrize("end", ["drain", "kill"])
+@pytest.mark.parametrize("out", ["topics out", "cache out", "momento out"])
+@pytest.mark.parametrize("pause_seconds", [5, 400])
+def test_processes_that_are_replaced_in_an_outage_lose_nothing(out: str, end: str, pause_seconds: float) -> None:
+    tasks = [(0.5, False, False), (0.5, True, False), (0.5, False, True)]
+    replaced = [(pause_seconds, end)] * 15
+    world = run_in_virtual_time(play(tasks, [(0.1, out), *replaced, (600, "all well")], processes=3))
+    assert_nothing_lost(world, tasks)
+
+
+@pytest.mark.parametrize("fault", ["refuses", "silent", "answers lost"])
+@pytest.mark.parametrize("hours", [0.1, 1, 12])
+def test_without_the_dead_letter_queue_failures_are_concluded_in_the_end(fault: str, hours: float) -> None:
+    tasks = [(0.5, True, False), (0.5, False, False), (0.5, True, True)]
+    world = run_in_virtual_time(play(tasks, [(0.1, f"dead-letter queue {fault}"), (hours * 3_600, "all well")]))
+    assert world.momento.history(USER) == {"0": "failed", "1": "finished", "2": "failed"}
+    assert set(world.momento.published) == {("0", "failed"), ("1", "finished"), ("2", "failed")}
+    letters = Counter(task_of(body) for body in [*world.dead_letters.bodies, *world.queue.moved])
+    assert set(letters) == {"0", "2"}
+    assert max(letters.values()) <= 12 + 40 * hours
+
+
+async def slow_writes(tasks: int) -> World:
+    """A write takes longer than a user should wait for it, but works."""
+    world = World()
+    world.momento.write_seconds = 1.3
+    for number in range(tasks):
+        world.send(str(number), 0.2, fails=False, idempotent=False)
+        await asyncio.sleep(1)
+    await asyncio.sleep(30)
+    await world.close()
+    return world
+
+
+def test_a_slow_cache_keeps_up() -> None:
+    world = run_in_virtual_time(slow_writes(150))
+    assert len(world.queue) == 0
+    assert_nothing_lost(world, [(0.2, False, False)] * 150)
+
+
+def test_what_is_cut_off_at_its_last_permitted_delivery_is_not_moved_in_silence() -> None:
+    last = 2 * SETTINGS.max_attempts
+    world = run_in_virtual_time(play([(100.0, False, False)], [(0.1, "drain")], deliveries_before=last - 1))
+    assert world.queue.moved == []
+    assert world.momento.history(USER) == {"0": "failed"}
+    assert set(world.momento.published) == {("0", "failed")}
+    assert len(world.dead_letters) == 1
+
+
+@pytest.mark.parametrize("end", ["drain", "kill"])
+@pytest.mark.parametrize("seconds", [0.0, 50.0, 2_000.0])
+def test_the_last_permitted_delivery_in_an_outage_is_concluded_when_it_is_over(end: str, seconds: float) -> None:
+    last = 2 * SETTINGS.max_attempts
+    tasks = [(0.5, True, False), (0.5, False, False)]
+    schedule = [(0.1, "momento out"), (seconds, "all well"), (30.0, end)]
+    world = run_in_virtual_time(play(tasks, schedule, deliveries_before=last - 1))
+    assert world.queue.moved == []
+    assert world.momento.history(USER) == {"0": "failed", "1": "finished"}
+    assert set(world.momento.published) == {("0", "failed"), ("1", "finished")}
+    assert [task_of(body) for body in world.dead_letters.bodies] == ["0"]
+
+
+@pytest.mark.parametrize("end", ["drain", "leases lost"])
+def test_a_task_that_is_cut_off_at_its_last_delivery_has_one_end(end: str) -> None:
+    """At any moment: what has finished stays finished, and there is one dead letter at most."""
+    last = 2 * SETTINGS.max_attempts
+    for moment in MOMENTS:
+        world = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before=last - 1))
+        statuses = world.momento.history(USER)
+        finished = sum((process.finished for process in world.ended), Counter[str]())
+        assert world.queue.moved == [], f"at {moment} s"
+        assert set(statuses) == {"0", "1", "2"}, f"at {moment} s"
+        assert set(world.momento.published) == set(statuses.items()), f"at {moment} s"
+        assert {task_id for task_id, status in statuses.items() if status == "finished"} == set(finished)
+        letters = Counter(task_of(body) for body in world.dead_letters.bodies)
+        assert letters == Counter(task_id for task_id, status in statuses.items() if status == "failed"), moment
+
+
+MOMENTS = [moment * 0.001 for moment in range(90)]
+"""Each call of the simulated queue and Momento takes milliseconds, so that these lie between any two of them."""
+SHORT = [(0.02, False, False), (0.02, True, False), (0.02, False, True)]
+
+
+@pytest.mark.parametrize("deliveries_before", [0, 1])
+def test_a_process_that_is_killed_at_any_moment_of_a_task_loses_nothing(deliveries_before: int) -> None:
+    for moment in MOMENTS:
+        world = run_in_virtual_time(play(SHORT, [(moment, "kill")], deliveries_before))
+        assert_nothing_lost(world, SHORT)
+
+
+@pytest.mark.parametrize("deliveries_before", [0, 1])
+@pytest.mark.parametrize("end", ["drain", "leases lost"])
+def test_what_is_cut_off_at_any_moment_is_neither_finished_nor_dead_lettered_twice(
+    end: str, deliveries_before: int
+) -> None:
+    """A drain and a lost lease leave time to store a result: it is not thrown away."""
+    for moment in MOMENTS:
+        world = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before))
+        assert_nothing_lost(world, SHORT)
+        finished = sum((process.finished for process in world.ended), Counter[str]())
+        assert finished == {"0": 1, "2": 1}, f"at {moment} s"
+        assert [task_of(body) for body in world.dead_letters.bodies] == ["1"], f"at {moment} s"
+
+
+async def overstay(block_seconds: float, hours: float) -> World:
+    """A handler that blocks the loop for longer than its lease and fails then, at each of its attempts."""
+    world = World()
+
+    async def handle(_: Task) -> str:
+        asyncio.get_running_loop()._now += block_seconds  # type: ignore[attr-defined]
+        raise ValueError("too late")
+
+    world.processes[0].handle = handle
+    world.send("0", 0, fails=True, idempotent=False)
+    await asyncio.sleep(hours * 3_600)
+    await world.close()
+    return world
+
+
+def test_a_handler_that_outlives_its_lease_and_fails_uses_its_attempts_up() -> None:
+    world = run_in_virtual_time(overstay(40, hours=1))
+    assert world.momento.history(USER) == {"0": "failed"}
+    assert len(world.dead_letters) == 1
+    assert len(world.queue) == 0
+
+
+async def concluded_elsewhere() -> World:
+    """A failure cannot be delivered here; another process finishes the task; then a copy of it comes here."""
+    world = World()
+    world.momento.cache_out = world.momento.topics_out = True
+    for task_id in ("0", "1"):
+        world.send(task_id, 0, fails=True, idempotent=True)
+    await asyncio.sleep(90)  # requeued, the results are kept, and nothing is received
+    first = world.processes[0]
+    world.momento.cache_out = world.momento.topics_out = False
+    world.momento.dictionaries[f"history:{USER}"] = {
+        "0": b'{"taskId":"0","status":"finished","message":"Finished task: 0","time":1800000050000}'
+    }
+    world.send("0", 0, fails=True, idempotent=True)
+    async with asyncio.timeout(FAR_SECONDS):
+        while len(world.queue):  # noqa: ASYNC110 — the simulation has no events
+            await asyncio.sleep(10)
+    assert world.processes == [first]
+    await world.close()
+    return world
+
+
+def test_a_kept_failure_does_not_replace_what_another_process_has_finished() -> None:
+    world = run_in_virtual_time(concluded_elsewhere())
+    assert world.momento.history(USER) == {"0": "finished", "1": "failed"}

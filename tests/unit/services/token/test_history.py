@@ -1,0 +1,180 @@
+"""Reads of one user's history are shared, and no answer is older than its request."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import REGISTRY
+
+from services.common.background import Background
+from services.common.messages.notification import finished
+from services.common.momento.errors import MomentoQuotaUsedUp, MomentoUnavailable
+from services.common.momento.history import HistoryEntry, NotificationHistory
+from services.common.momento.history_cursor import Cursor
+from services.common.web.problem import Problem
+from services.token import history
+from services.token.history import HistoryReader
+from services.token.history_limits import HistoryBusyError, ReadBudget, UserLimit
+from tests.support.fakes.momento import FakeMomento
+from tests.support.soon import soon
+
+NOW_MS = 1_767_225_600_000
+
+
+class SlowMomento(FakeMomento):
+    """Takes what is stored when a fetch begins, and answers it when the test permits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def dictionary_fetch(self, name: str, *, deadline_seconds: float = 5.0) -> Mapping[str, bytes]:
+        found = await super().dictionary_fetch(name)
+        self.begun += 1
+        await self.answers.wait()
+        return found
+
+
+class World:
+    def __init__(self, *, reads_per_minute: float = 6_000, budget: ReadBudget | None = None) -> None:
+        self.momento = SlowMomento()
+        self.background = Background(lambda: None)
+        self.record = NotificationHistory(self.momento.as_momento(), 1e12)
+        self.reader = HistoryReader(
+            self.record, UserLimit(reads_per_minute, 1e6), budget or ReadBudget(1e6), self.background
+        )
+
+    async def store(self, task_id: str, user_id: str = "alice") -> None:
+        await self.record.write(user_id, HistoryEntry(notification=finished(task_id, "x", NOW_MS)), NOW_MS)
+
+    def asks(self, user_id: str = "alice") -> asyncio.Task[list[str]]:
+        return asyncio.create_task(self.read(user_id))
+
+    async def read(self, user_id: str = "alice") -> list[str]:
+        page = await self.reader.page(user_id, Cursor())
+        return [one.task_id for one in page.notifications]
+
+
+@pytest.fixture
+async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+    monkeypatch.setattr(history, "INTERVAL_SECONDS", 0.0)
+    world = World()
+    yield world
+    await world.background.close()
+
+
+async def test_requests_during_a_read_share_the_next_one_and_see_what_was_stored_before_them(world: World) -> None:
+    world.momento.answers.clear()
+    first = world.asks()
+    await soon(lambda: world.momento.begun == 1)
+    await world.store("t-1")  # while the first read is under way: not in its answer
+    others = [world.asks() for _ in range(50)]
+    await asyncio.sleep(0)
+    world.momento.answers.set()
+    assert await first == []
+    assert await asyncio.gather(*others) == [["t-1"]] * 50
+    assert world.momento.begun == 2
+
+
+async def test_users_do_not_wait_for_each_other_and_do_not_share(world: World) -> None:
+    await world.store("a-1")
+    await world.store("b-1", "bob")
+    world.momento.answers.clear()
+    alice, bob = world.asks(), world.asks("bob")
+    await soon(lambda: world.momento.begun == 2)
+    world.momento.answers.set()
+    assert (await alice, await bob) == (["a-1"], ["b-1"])
+
+
+async def test_requests_one_after_the_other_share_a_read_in_each_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "INTERVAL_SECONDS", 0.3)
+    world = World()
+    assert await world.read() == []
+    await world.store("t-1")
+    loop = asyncio.get_running_loop()
+    since = loop.time()
+    assert await asyncio.gather(*(world.read() for _ in range(20))) == [["t-1"]] * 20
+    assert 0.2 < loop.time() - since < 5
+    assert world.momento.begun == 2
+    await world.background.close()
+
+
+async def test_a_request_that_is_given_up_leaves_the_others_their_read(world: World) -> None:
+    await world.store("t-1")
+    world.momento.answers.clear()
+    impatient, patient = world.asks(), world.asks()
+    await soon(lambda: world.momento.begun == 1)
+    impatient.cancel()
+    await asyncio.wait({impatient})
+    world.momento.answers.set()
+    assert await patient == ["t-1"]
+    assert world.momento.begun == 1
+
+
+async def test_a_failed_read_fails_those_who_share_it_and_no_later_one(world: World) -> None:
+    await world.store("t-1")
+    world.momento.error = MomentoUnavailable("down")
+    answers = await asyncio.gather(*(world.read() for _ in range(3)), return_exceptions=True)
+    assert [type(one) for one in answers] == [MomentoUnavailable] * 3
+    world.momento.error = None
+    assert await world.read() == ["t-1"]
+
+
+async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(world: World) -> None:
+    world.reader = HistoryReader(world.record, UserLimit(30, 1e6), ReadBudget(1e6), world.background)
+    before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "user"}) or 0.0
+    answers = await asyncio.gather(*(world.read() for _ in range(30)), return_exceptions=True)
+    refused = [one for one in answers if isinstance(one, Problem)]
+    assert (answers.count([]), len(refused)) == (10, 20)
+    assert {(one.status, one.headers["Retry-After"]) for one in refused} == {(429, "2")}
+    assert REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "user"}) == before + 20
+    assert await world.read("bob") == []
+
+
+async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: World) -> None:
+    """The writes of the processor need what there is."""
+    world.reader = HistoryReader(world.record, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), world.background)
+    before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) or 0.0
+    world.momento.error = MomentoQuotaUsedUp("limit exceeded")
+    with pytest.raises(MomentoQuotaUsedUp):
+        await world.read()
+    world.momento.error = None
+    with pytest.raises(HistoryBusyError):
+        await world.read("bob")
+    assert world.momento.begun == 0
+    assert (
+        REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) == before + 1
+    )
+
+
+async def test_nothing_is_kept_of_users_who_have_their_answers(world: World) -> None:
+    await asyncio.gather(*(world.read(f"user-{number}") for number in range(100)))
+    await soon(lambda: not world.reader._latest and not world.reader._not_begun)
+
+
+@given(st.lists(st.sampled_from(["store", "ask", "answer", "turn"]), max_size=60))
+async def test_an_answer_has_all_that_was_stored_before_its_request(steps: list[str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(history, "INTERVAL_SECONDS", 0.0)
+        world, stored = World(), 0
+        asked: list[tuple[int, asyncio.Task[list[str]]]] = []
+        for step in steps:
+            if step == "store":
+                stored += 1
+                await world.store(f"t-{stored}")
+            elif step == "ask":
+                asked.append((stored, world.asks()))
+            elif step == "answer":
+                world.momento.answers.set()
+            await asyncio.sleep(0)
+            world.momento.answers.clear()
+        world.momento.answers.set()
+        async with asyncio.timeout(10):
+            for before, answer in asked:
+                assert len(await answer) >= before
+        assert world.momento.begun <= len(asked)
+        await world.background.close()

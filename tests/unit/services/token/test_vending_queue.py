@@ -1,0 +1,304 @@
+"""The waiting line: in order, never over the quota, and a turn is kept for whoever is told to come back."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from math import ceil
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.token.vending_queue import LONGEST_LINE_SECONDS, PLACE_KEPT_SECONDS, LineTooLong, VendingQueue
+from tests.support.clock import HandClock
+
+START = 1_000.0
+
+
+class Users:
+    """Who was served when."""
+
+    def __init__(self, line: VendingQueue, clock: HandClock) -> None:
+        self.line = line
+        self.clock = clock
+        self.served: list[tuple[str, float]] = []
+        self.told: dict[str, float] = {}
+        """When each of those who were sent away shall come back."""
+        self.overtaken: set[str] = set()
+        """Who was present when somebody who had come later was served."""
+        self._came: dict[str, int] = {}
+        self._present: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def order(self) -> list[str]:
+        return [user for user, _ in self.served]
+
+    async def come(self, *users: str) -> None:
+        """All at once, in this order."""
+        for user in users:
+            task = asyncio.create_task(self._come(user))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        await settled()
+
+    async def _come(self, user: str) -> None:
+        self.told.pop(user, None)
+        self._present.add(user)
+        own = self._came.setdefault(user, len(self._came))
+        try:
+            await use(self.line, user)
+        except LineTooLong as error:
+            self.told[user] = self.clock() + error.retry_after_seconds
+            return
+        finally:
+            self._present.discard(user)
+        self.overtaken |= {other for other in self._present if self._came[other] < own}
+        self.served.append((user, self.clock()))
+
+    async def pass_time(self, seconds: float, step: float = 0.1) -> None:
+        """Move on in steps, as a real clock would."""
+        for _ in range(round(seconds / step)):
+            self.clock.advance(step)
+            await settled()
+
+    async def leave(self) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def use(line: VendingQueue, user: str) -> None:
+    async with line.turn(user):
+        pass
+
+
+async def settled() -> None:
+    """Let everybody who can go on do so; each serving takes a few turns of the loop."""
+    for _ in range(8):
+        await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def users_of(per_second: float, wait_seconds: float) -> AsyncIterator[Users]:
+    clock = HandClock(START)
+    users = Users(VendingQueue(per_second, wait_seconds, clock=clock, sleep=clock.sleep), clock)
+    yield users
+    await users.leave()
+
+
+async def test_the_first_is_served_at_once() -> None:
+    async with users_of(5, 10) as users:
+        await users.come("alice")
+        assert users.served == [("alice", START)]
+
+
+async def test_the_others_follow_in_order_an_interval_apart() -> None:
+    async with users_of(5, 10) as users:
+        await users.come("alice", "bob", "carol")
+        assert users.order == ["alice"]
+        await users.pass_time(0.2)
+        assert users.order == ["alice", "bob"]
+        await users.pass_time(0.2)
+        assert users.served == [
+            ("alice", START),
+            ("bob", pytest.approx(START + 0.2)),
+            ("carol", pytest.approx(START + 0.4)),
+        ]
+
+
+async def test_after_a_pause_nobody_waits() -> None:
+    async with users_of(5, 10) as users:
+        await users.come("alice")
+        await users.pass_time(30)
+        await users.come("bob")
+        assert users.order == ["alice", "bob"]
+
+
+async def test_a_pause_saves_up_no_burst() -> None:
+    async with users_of(5, 10) as users:
+        await users.pass_time(30)
+        await users.come("alice", "bob", "carol")
+        assert users.order == ["alice"]
+
+
+async def test_whoever_would_wait_too_long_is_told_when_to_come_back() -> None:
+    async with users_of(1, 2) as users:
+        await users.come("a", "b", "c", "d")
+        assert users.told == {"d": pytest.approx(START + 3)}
+
+
+async def test_the_turn_is_kept_for_whoever_comes_back() -> None:
+    async with users_of(1, 2) as users:
+        await users.come("a", "b", "c", "d")
+        await users.pass_time(2)
+        await users.come("late")
+        await users.come("d")
+        await users.pass_time(1)
+        assert users.order == ["a", "b", "c", "d"]
+        await users.pass_time(1)
+        assert users.order[-1] == "late"
+
+
+async def test_coming_back_too_early_neither_costs_nor_gains_a_place() -> None:
+    async with users_of(1, 0.5) as users:
+        await users.come("a", "b", "c")
+        for _ in range(5):
+            await users.come("c")
+        assert users.told["c"] == pytest.approx(START + 2)
+        await users.come("d")
+        assert users.told["d"] == pytest.approx(START + 3)
+
+
+async def test_an_old_turn_is_not_kept_for_ever() -> None:
+    async with users_of(1, 0.5) as users:
+        await users.come("a", "b")
+        await users.pass_time(PLACE_KEPT_SECONDS + 2, step=1)
+        await users.come("x", "b")  # b's turn has gone: it stands behind x
+        await users.pass_time(0.5)
+        assert users.order == ["a", "x"]
+        assert "b" in users.told
+
+
+async def test_those_who_come_back_late_do_not_come_all_at_once() -> None:
+    async with users_of(1, 2) as users:
+        await users.come(*"abcdefg")
+        await users.pass_time(10, step=0.5)
+        assert users.order == ["a", "b", "c"]
+        await users.come(*"defg")
+        assert users.told == {"g": users.clock() + 3}
+        await users.pass_time(3, step=0.5)
+        assert users.order == list("abcdef")
+        await users.come("g")
+        assert users.order == list("abcdefg")
+        times = [at for _, at in users.served]
+        assert all(later - earlier >= 1 - 1e-9 for earlier, later in pairwise(times))
+
+
+async def test_a_line_without_end_is_refused_without_a_place() -> None:
+    async with users_of(0.01, 0) as users:
+        await users.come(*map(str, range(7)))
+        assert len(users.told) == 6
+        await users.come("hopeless")
+        assert users.told["hopeless"] - START > LONGEST_LINE_SECONDS
+        await users.pass_time(100, step=10)
+        await users.come("1")
+        assert users.order == ["0", "1"]
+
+
+async def test_a_turn_is_not_wasted_on_who_is_away() -> None:
+    async with users_of(1, 0.5) as users:
+        await users.come("a", "b", "c")
+        await users.pass_time(1)
+        await users.come("late")
+        assert users.order == ["a", "late"]
+
+
+async def test_whoever_is_crowded_out_by_those_placed_before_is_told_so_and_stands_next() -> None:
+    async with users_of(1, 3) as users:
+        await users.come(*"abcdefgh")
+        await users.pass_time(3, step=0.5)
+        await users.come("x")
+        await users.come(*"efg")  # who were there first
+        await users.pass_time(1, step=0.5)
+        await users.come("h")
+        await users.pass_time(3, step=0.5)
+        assert users.order == list("abcdefgh")
+        assert users.told == {"x": users.clock() + 1}
+        await users.pass_time(0.5)
+        await users.come("y", "x")
+        await users.pass_time(1.5, step=0.5)
+        assert users.order == list("abcdefghxy")
+
+
+async def test_whose_turn_came_to_nothing_keeps_the_place() -> None:
+    clock = HandClock(START)
+    line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
+    with pytest.raises(RuntimeError):
+        async with line.turn("a"):
+            raise RuntimeError("Momento is away")
+    behind, again = asyncio.create_task(use(line, "b")), asyncio.create_task(use(line, "a"))
+    await settled()
+    clock.advance(1)
+    await settled()
+    assert (again.done(), behind.done()) == (True, False)
+    clock.advance(1)
+    await asyncio.wait_for(behind, 5)
+
+
+async def test_a_turn_that_was_used_is_over() -> None:
+    async with users_of(1, 10) as users:
+        await users.come("a")
+        await users.come("a")
+        assert users.order == ["a"]
+        await users.pass_time(1)
+        assert users.order == ["a", "a"]
+
+
+async def test_whoever_leaves_the_line_blocks_nobody() -> None:
+    clock = HandClock(START)
+    line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
+    await use(line, "a")
+    leaves, stays = asyncio.create_task(use(line, "b")), asyncio.create_task(use(line, "c"))
+    await settled()
+    leaves.cancel()
+    for _ in range(2):
+        clock.advance(1)
+        await settled()
+    await asyncio.wait_for(stays, 5)
+
+
+async def test_a_thousand_users_at_once_are_all_served_in_order_and_never_above_the_rate() -> None:
+    names = [f"user {number}" for number in range(1_000)]
+    async with users_of(5, 10) as users:
+        await users.come(*names)
+        assert len(users.told) > 900
+        for _ in range(1_100):
+            await users.pass_time(0.2, step=0.2)
+            await users.come(*[user for user, at in users.told.items() if at <= users.clock() + 1e-9])
+            if len(users.served) == len(names):
+                break
+        assert users.order == names
+        assert users.clock() - START <= 1_000 / 5 + 1
+        times = [at for _, at in users.served]
+        assert all(later - earlier >= 0.2 - 1e-9 for earlier, later in pairwise(times))
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 3])
+async def test_a_thousand_users_are_all_served_in_time_though_the_balancer_sends_them_anywhere(replicas: int) -> None:
+    """Each replica has its part of 4 a second, and a user who comes back may meet another one's line."""
+    dice, clock, count = random.Random(1), HandClock(START), 1_000
+    lines = [Users(VendingQueue(4 / replicas, 10, clock=clock, sleep=clock.sleep), clock) for _ in range(replicas)]
+    for number in range(count):
+        await dice.choice(lines).come(f"user {number}")
+    while sum(len(line.served) for line in lines) < count:
+        clock.advance(0.25)
+        await settled()
+        assert clock() - START <= 1.15 * count / 4
+        for line in lines:
+            for user in [user for user, at in line.told.items() if START + ceil(at - START) <= clock()]:
+                del line.told[user]  # Retry-After is in whole seconds
+                await dice.choice(lines).come(user)
+    for line in lines:
+        assert line.overtaken == set()
+        times = [at for _, at in line.served]
+        assert all(later - earlier >= replicas / 4 for earlier, later in pairwise(times))
+
+
+visits = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([0.0, 0.1, 0.5, 3.0])), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(visits, st.sampled_from([0.5, 1.0, 5.0]), st.sampled_from([0.0, 1.0, 10.0]))
+async def test_whoever_comes_whenever_the_rate_is_kept(
+    visits: list[tuple[str, float]], per_second: float, wait_seconds: float
+) -> None:
+    async with users_of(per_second, wait_seconds) as users:
+        for user, pause in visits:
+            await users.come(user)
+            await users.pass_time(pause, step=0.1)
+        times = [at for _, at in users.served]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
+        assert all(gap >= 1 / per_second - 1e-9 for gap in gaps)
