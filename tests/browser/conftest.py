@@ -11,9 +11,9 @@ from playwright.async_api import Browser, BrowserContext, StorageState, async_pl
 from local.demo.identity import Credentials
 from local.plan import ROOT
 from tests.support.browser.chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser, missing
-from tests.support.browser.network import cut_while_tasks_finish
+from tests.support.browser.network import disconnect_while_tasks_finish
 from tests.support.browser.page import TaskPage, new_page
-from tests.support.browser.stack import BrowserStack, LastingPlan
+from tests.support.browser.stack import BrowserStack, PersistentPlan
 from tests.support.browser.tokens import put_storage
 from tests.support.processes.local_stack import LocalStack
 
@@ -34,7 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "frontend").symlink_to(ROOT / "frontend")
     local_stack = LocalStack(folder, {"processor": HANDLER})
-    local_stack.plan = LastingPlan(local_stack.plan.ports, local_stack.plan.shell, folder)
+    local_stack.plan = PersistentPlan(local_stack.plan.ports, local_stack.plan.shell, folder)
     with local_stack:
         yield BrowserStack(local_stack)
 
@@ -60,7 +60,7 @@ async def minute_away(request: pytest.FixtureRequest, stack: BrowserStack) -> As
         await put_storage(context, await stack.signed_in(await stack.sign_up()))
         page = await new_page(context, stack.local.page_url)
         await page.live(within_ms=30_000)
-        away = asyncio.create_task(cut_while_tasks_finish(page, own.network, stack, seconds=60))
+        away = asyncio.create_task(disconnect_while_tasks_finish(page, own.network, stack, seconds=60))
         yield away
         away.cancel()
         await asyncio.gather(away, return_exceptions=True)
@@ -68,9 +68,9 @@ async def minute_away(request: pytest.FixtureRequest, stack: BrowserStack) -> As
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium_alone(stack: BrowserStack) -> AsyncIterator[Browser]:
-    """Without proxies; a web site's name leads to this machine."""
+    """Without proxies. A foreign name resolves to this machine."""
     async with async_playwright() as playwright:
-        arguments = [*ARGUMENTS, "--host-resolver-rules=MAP stranger.test 127.0.0.1"]
+        arguments = [*ARGUMENTS, "--host-resolver-rules=MAP foreign.test 127.0.0.1"]
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         await browser.close()

@@ -14,7 +14,7 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 
 
 @contextmanager
-def cut_off(network: Network) -> Iterator[None]:
+def disconnected(network: Network) -> Iterator[None]:
     """The browser reaches no server for the length of the block."""
     with ExitStack() as cuts:
         for proxy in network.all:
@@ -23,7 +23,9 @@ def cut_off(network: Network) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def answered(context: BrowserContext, status: int, which: Callable[[str], bool]) -> AsyncIterator[list[str]]:
+async def answering_posts(
+    context: BrowserContext, status: int, which: Callable[[str], bool]
+) -> AsyncIterator[list[str]]:
     """Posts of some tasks are answered with `status` for the length of the block; yields the keys of these."""
     keys: list[str] = []
 
@@ -41,22 +43,22 @@ async def answered(context: BrowserContext, status: int, which: Callable[[str], 
         await context.unroute("**/task", answer)
 
 
-async def until_recorded(stack: BrowserStack, id_token: str, count: int, within_seconds: float = 20) -> None:
+async def wait_for_history(stack: BrowserStack, id_token: str, count: int, within_seconds: float = 20) -> None:
     """The tasks have finished, whether or not anybody was told."""
     async with asyncio.timeout(within_seconds):
         while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
             await asyncio.sleep(1)  # the page needs some of the user's reads
 
 
-async def cut_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:
+async def disconnect_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:
     """All news is there when the network is back, none twice, and it goes on."""
     await page.send("before the cut")
     await page.shows("before the cut")
     id_token = await page.id_token()
-    with cut_off(network):
+    with disconnected(network):
         over = asyncio.get_running_loop().time() + seconds
         await stack.post(id_token, "cut one", "cut two")
-        await until_recorded(stack, id_token, 3)
+        await wait_for_history(stack, id_token, 3)
         await page.state("reconnecting")
         await asyncio.sleep(over - asyncio.get_running_loop().time())
     await page.live(within_ms=45_000)

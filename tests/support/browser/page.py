@@ -9,7 +9,7 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, 
 
 from local.demo.identity import Credentials
 
-NEWS_WITHIN_MS = 15_000
+NOTIFIED_WITHIN_MS = 15_000
 WATCH_PAGE = """
 window.watched = { toasts: [], violations: [], longTasks: [] };
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -55,12 +55,12 @@ class TaskPage:
 
     async def sign_out(self) -> None:
         await self.page.get_by_role("button", name="Sign out").click()
-        await expect(self.page.locator("input[name=username]")).to_be_visible(timeout=NEWS_WITHIN_MS)
+        await expect(self.page.locator("input[name=username]")).to_be_visible(timeout=NOTIFIED_WITHIN_MS)
 
-    async def state(self, state: str, within_ms: float = NEWS_WITHIN_MS) -> None:
+    async def state(self, state: str, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
         await expect(self.page.locator(f".connection[data-state={state}]")).to_be_visible(timeout=within_ms)
 
-    async def live(self, within_ms: float = NEWS_WITHIN_MS) -> None:
+    async def live(self, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
         await self.state("live", within_ms)
 
     async def send(self, *texts: str) -> None:
@@ -72,7 +72,7 @@ class TaskPage:
     def task(self, text: str) -> Locator:
         return self.page.locator(".task").filter(has_text=text)
 
-    async def shows(self, text: str, state: str = "finished", within_ms: float = NEWS_WITHIN_MS) -> None:
+    async def shows(self, text: str, state: str = "finished", within_ms: float = NOTIFIED_WITHIN_MS) -> None:
         """The task of this text is listed in this state, and only once."""
         found = self.page.locator(f".task[data-state={state}]").filter(has_text=text)
         await expect(found).to_have_count(1, timeout=within_ms)

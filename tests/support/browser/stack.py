@@ -22,10 +22,10 @@ from tests.support.browser.tokens import signed_in_storage
 from tests.support.processes.local_stack import LocalStack
 
 ADMIN = {"x-emulator-admin": "1"}
-FAILED_WITHIN_SECONDS = 60.0
+FAILURES_WITHIN_SECONDS = 60.0
 
 
-class LastingPlan(Plan):
+class PersistentPlan(Plan):
     """The real Momento forgets nothing in a restart."""
 
     def emulators(self) -> list[Program]:
@@ -118,9 +118,9 @@ class BrowserStack:
         finally:
             await self._admin("PATCH", "settings", {name: before[name] for name in settings})
 
-    async def until_failed(self, count: int, *methods: str) -> None:
+    async def wait_for_failures(self, count: int, *methods: str) -> None:
         """So many calls of Momento's `methods` have failed, all in all, by the faults in force."""
-        async with asyncio.timeout(FAILED_WITHIN_SECONDS):
+        async with asyncio.timeout(FAILURES_WITHIN_SECONDS):
             while await self._hits(methods) < count:  # noqa: ASYNC110 - another process's state
                 await asyncio.sleep(0.1)
 

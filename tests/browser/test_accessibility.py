@@ -1,4 +1,4 @@
-"""How the page looks and reads: on a phone and a desk, by day and night, by keyboard and screen reader."""
+"""Accessibility of every screen on phone and desktop, in light and dark, by keyboard and screen reader."""
 
 import os
 from pathlib import Path
@@ -18,12 +18,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
-"""A folder, where the pictures are wanted."""
-SIZES = {"phone": (360, 740), "desk": (1280, 800)}
+"""A folder for screenshots: a setting."""
+SIZES = {"phone": (360, 740), "desktop": (1280, 800)}
 
 
 async def violations(page: TaskPage) -> list[str]:
-    """What axe-core finds, in a line each."""
+    """The violations that axe-core finds, one a line."""
     await page.page.evaluate(AXE.read_text(encoding="utf-8"))
     found: list[str] = await page.page.evaluate(
         """async () => (await axe.run()).violations.flatMap((rule) =>
@@ -32,17 +32,17 @@ async def violations(page: TaskPage) -> list[str]:
     return found
 
 
-async def picture(page: TaskPage, name: str) -> None:
+async def screenshot(page: TaskPage, name: str) -> None:
     if SCREENSHOTS:
         await page.page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
-async def has_no_sideways_scrolling(page: TaskPage) -> bool:
+async def has_no_horizontal_scrolling(page: TaskPage) -> bool:
     fits: bool = await page.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     return fits
 
 
-async def set_look(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
+async def set_appearance(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
     width, height = SIZES[size]
     await page.page.set_viewport_size({"width": width, "height": height})
     await page.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
@@ -50,16 +50,16 @@ async def set_look(page: TaskPage, size: str, scheme: Literal["light", "dark"]) 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_tasks_with_news_showing(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
-    await set_look(page, size, scheme)
+async def test_tasks_and_toasts(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
+    await set_appearance(page, size, scheme)
     await page.send("Resize the pictures of October", "Send the invoices", "Print the labels", "Count the stars")
     await page.shows("invoices")
     await page.shows("labels", "failed")
-    await page.shows("stars", "working")
-    await page.page.wait_for_timeout(500)  # the toasts have come to rest
-    await picture(page, f"tasks-{size}-{scheme}")
+    await page.shows("stars", "running")
+    await page.page.wait_for_timeout(500)  # the toasts' animation
+    await screenshot(page, f"tasks-{size}-{scheme}")
     assert await violations(page) == []
-    assert await has_no_sideways_scrolling(page)
+    assert await has_no_horizontal_scrolling(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -67,27 +67,27 @@ async def test_the_sign_in_screens(
     new_context: NewContext, open_page: OpenPage, scheme: Literal["light", "dark"]
 ) -> None:
     page = await open_page(await new_context())
-    await set_look(page, "phone", scheme)
+    await set_appearance(page, "phone", scheme)
     await expect(page.page.locator("input[name=username]")).to_be_visible()
-    await picture(page, f"sign-in-{scheme}")
+    await screenshot(page, f"sign-in-{scheme}")
     assert await violations(page) == []
-    assert await has_no_sideways_scrolling(page)
+    assert await has_no_horizontal_scrolling(page)
     await page.page.get_by_role("tab", name="Create Account").click()
     await expect(page.page.locator("input[name=confirm_password]")).to_be_visible()
     assert await violations(page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_the_screens_that_ask_for_a_code(
+async def test_the_screens_for_a_code(
     new_context: NewContext, open_page: OpenPage, user: Credentials, scheme: Literal["light", "dark"]
 ) -> None:
     page, newcomer = await open_page(await new_context()), fresh_credentials()
-    await set_look(page, "phone", scheme)
+    await set_appearance(page, "phone", scheme)
     await page.page.get_by_role("button", name="Forgot your password?").click()
-    await looks_well(page, "username", f"reset-{scheme}")
+    await assert_accessible(page, "username", f"reset-{scheme}")
     await page.page.locator("input[name=username]").fill(user.email)
     await page.page.get_by_role("button", name="Send code").click()
-    await looks_well(page, "confirmation_code", f"new-password-{scheme}")
+    await assert_accessible(page, "confirmation_code", f"new-password-{scheme}")
     await page.page.reload()
     await page.page.get_by_role("tab", name="Create Account").click()
     await page.page.locator("input[name=email]").fill(newcomer.email)
@@ -95,29 +95,29 @@ async def test_the_screens_that_ask_for_a_code(
     await page.page.locator("input[name=confirm_password]").fill(newcomer.password)
     await page.page.get_by_role("button", name="Create Account").click()
     await expect(page.page.get_by_role("button", name="Confirm")).to_be_visible()
-    await looks_well(page, "confirmation_code", f"confirm-{scheme}")
+    await assert_accessible(page, "confirmation_code", f"confirm-{scheme}")
 
 
-async def looks_well(page: TaskPage, field: str, name: str) -> None:
+async def assert_accessible(page: TaskPage, field: str, name: str) -> None:
     await expect(page.page.locator(f"input[name={field}]")).to_be_visible()
-    await picture(page, name)
+    await screenshot(page, name)
     assert await violations(page) == []
-    assert await has_no_sideways_scrolling(page)
+    assert await has_no_horizontal_scrolling(page)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_a_page_that_cannot_start_reads_well_too(page: TaskPage, scheme: Literal["light", "dark"]) -> None:
-    await set_look(page, "phone", scheme)
+async def test_a_page_that_cannot_start(page: TaskPage, scheme: Literal["light", "dark"]) -> None:
+    await set_appearance(page, "phone", scheme)
     await page.page.route("**/config.json", lambda route: route.fulfill(status=503))
     await page.page.reload()
     await expect(page.page.get_by_role("alert")).to_be_visible()
-    await picture(page, f"broken-{scheme}")
+    await screenshot(page, f"failed-{scheme}")
     assert await violations(page) == []
-    assert await has_no_sideways_scrolling(page)
+    assert await has_no_horizontal_scrolling(page)
     await page.page.unroute("**/config.json")
 
 
-async def test_everything_can_be_done_by_keyboard(page: TaskPage) -> None:
+async def test_tasks_can_be_sent_by_keyboard(page: TaskPage) -> None:
     keyboard = page.page.keyboard
     for name in ("Sign out", "New task"):
         await keyboard.press("Tab")
@@ -131,42 +131,40 @@ async def test_everything_can_be_done_by_keyboard(page: TaskPage) -> None:
     await page.shows("two")
 
 
-async def test_news_is_read_out(page: TaskPage) -> None:
-    """The toast comes into a region that was there before it, and that screen readers watch."""
+async def test_notifications_are_read_out(page: TaskPage) -> None:
+    """The toast appears in a live region that existed before it."""
     region = page.page.locator("section[aria-live=polite]")
     await expect(region).to_have_count(1)
     await page.send("read me")
     await expect(region).to_contain_text("Finished task: read me")
 
 
-async def test_an_offline_page_reads_well_too(page: TaskPage, stack: BrowserStack) -> None:
+async def test_an_offline_page(page: TaskPage, stack: BrowserStack) -> None:
     await page.page.context.set_offline(True)
     await stack.end_streams("abort")
-    await page.send("kept for later")
-    await page.shows("kept for later", "kept")
+    await page.send("for later")
+    await page.shows("for later", "pending")
     await expect(page.page.get_by_role("status").filter(has_text="You are offline.")).to_be_visible()
-    await set_look(page, "phone", "light")
-    await picture(page, "offline-phone-light")
+    await set_appearance(page, "phone", "light")
+    await screenshot(page, "offline-phone-light")
     assert await violations(page) == []
-    assert await has_no_sideways_scrolling(page)
+    assert await has_no_horizontal_scrolling(page)
 
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_tasks_that_were_not_sent_read_well_too(
-    page: TaskPage, size: str, scheme: Literal["light", "dark"]
-) -> None:
-    await set_look(page, size, scheme)
-    for status, state in ((404, "unsent"), (413, "refused")):
-        async with answered(page.page.context, status, lambda _: True):
+async def test_unsent_and_rejected_tasks(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
+    await set_appearance(page, size, scheme)
+    for status, state in ((404, "unsent"), (413, "rejected")):
+        async with answering_posts(page.page.context, status, lambda _: True):
             await page.send(f"Resize the pictures of October, all {status} of them")
             await page.shows(f"all {status} of them", state)
-    await picture(page, f"unsent-{size}-{scheme}")
+    await screenshot(page, f"unsent-{size}-{scheme}")
     assert await violations(page) == []
-    assert await has_no_sideways_scrolling(page)
+    assert await has_no_horizontal_scrolling(page)
 
 
-async def test_only_files_with_a_hash_are_kept_and_everything_is_compressed(page: TaskPage) -> None:
+async def test_hashed_files_are_immutable_and_compressed(page: TaskPage) -> None:
     headers: dict[str, dict[str, str]] = {}
     page.page.on("response", lambda answer: headers.__setitem__(answer.url, answer.headers))
     await page.page.reload()

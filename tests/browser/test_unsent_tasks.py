@@ -1,4 +1,4 @@
-"""Tasks that cannot be sent: the others go, the page says so, and a person decides what becomes of them."""
+"""Tasks that cannot be sent: they delay no other, are listed as such, and can be retried or removed."""
 
 import pytest
 from playwright.async_api import BrowserContext, Locator, Request, expect
@@ -14,10 +14,10 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TRIES = 5
 UNSENT_WITHIN_MS = 30_000
-"""Five tries with the pauses between them."""
+"""Five tries with their backoff."""
 
-TRY_AT_ONCE = "void setInterval(() => dispatchEvent(new Event('online')), 100)"
-"""Without the pauses between tries."""
+RETRY_WITHOUT_PAUSE = "void setInterval(() => dispatchEvent(new Event('online')), 100)"
+"""Skips the backoff between tries."""
 
 
 def is_post_of_task(request: Request) -> bool:
@@ -29,12 +29,12 @@ def button(page: TaskPage, text: str, name: str) -> Locator:
 
 
 @pytest.mark.parametrize("status", [500, 501])
-async def test_a_task_that_always_fails_holds_up_no_other_and_can_be_sent_later(
+async def test_a_task_that_always_fails_delays_no_other_and_can_be_resent(
     page: TaskPage, context: BrowserContext, open_page: OpenPage, status: int
 ) -> None:
     other = await open_page(context)
     await other.live()
-    async with answered(context, status, lambda body: "bad" in body) as keys:
+    async with answering_posts(context, status, lambda body: "bad" in body) as keys:
         await page.send("the bad one", "a good one", "another good one")
         await page.shows("a good one")
         await page.shows("another good one")
@@ -58,26 +58,24 @@ async def test_a_task_that_always_fails_holds_up_no_other_and_can_be_sent_later(
 
 
 @pytest.mark.parametrize("status", [502, 504])
-async def test_a_task_that_a_gateway_fails_holds_up_no_other_and_is_sent_by_itself_later(
+async def test_a_task_that_a_gateway_fails_delays_no_other_and_is_sent_automatically(
     page: TaskPage, context: BrowserContext, status: int
 ) -> None:
-    async with answered(context, status, lambda body: "bad" in body) as keys:
+    async with answering_posts(context, status, lambda body: "bad" in body) as keys:
         await page.send("the bad one", "a good one", "another good one")
         await page.shows("a good one")
         await page.shows("another good one")
         await eventually(lambda: len(keys) > TRIES, seconds=30)
-        await page.shows("the bad one", "kept")
+        await page.shows("the bad one", "pending")
     await page.shows("the bad one", within_ms=UNSENT_WITHIN_MS)
     await expect(page.page.get_by_text("were not sent")).to_have_count(0)
     assert len(set(keys)) == 1
 
 
-async def test_a_task_that_was_not_sent_can_be_removed_for_good(
-    page: TaskPage, context: BrowserContext, open_page: OpenPage
-) -> None:
+async def test_an_unsent_task_can_be_removed(page: TaskPage, context: BrowserContext, open_page: OpenPage) -> None:
     other = await open_page(context)
     await other.live()
-    async with answered(context, 500, lambda _: True) as keys:
+    async with answering_posts(context, 500, lambda _: True) as keys:
         await page.send("never mind")
         await page.shows("never mind", "unsent", within_ms=UNSENT_WITHIN_MS)
         await button(other, "never mind", "Remove").click()
@@ -92,7 +90,7 @@ async def test_a_task_that_was_not_sent_can_be_removed_for_good(
     await expect(page.page.locator(".task")).to_have_count(1)
 
 
-async def test_a_service_that_fails_every_task_is_said_and_all_are_sent_again_when_asked(
+async def test_a_service_that_fails_every_task_is_reported_and_all_can_be_resent(
     page: TaskPage, network: Network
 ) -> None:
     texts = ("the first", "the second", "the third")
@@ -109,7 +107,7 @@ async def test_a_service_that_fails_every_task_is_said_and_all_are_sent_again_wh
 
 
 @pytest.mark.parametrize("status", [502, 504])
-async def test_a_gateway_that_fails_every_task_for_a_while_is_said_and_all_are_sent_by_themselves(
+async def test_a_gateway_that_fails_every_task_for_a_while_is_reported_and_all_are_sent_automatically(
     page: TaskPage, network: Network, status: int
 ) -> None:
     texts = ("the first", "the second", "the third")
@@ -118,24 +116,24 @@ async def test_a_gateway_that_fails_every_task_for_a_while_is_said_and_all_are_s
     with network.ingest.answering(status):
         await page.send(*texts)
         await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
-        await page.page.evaluate(TRY_AT_ONCE)
+        await page.page.evaluate(RETRY_WITHOUT_PAUSE)
         await eventually(lambda: len(posts) > TRIES * len(texts), seconds=30)
         for text in texts:
-            await page.shows(text, "kept")
+            await page.shows(text, "pending")
         await expect(page.page.get_by_text("were not sent")).to_have_count(0)
     for text in texts:
         await page.shows(text, within_ms=UNSENT_WITHIN_MS)
     assert set((await page.toasts()).values()) == {1}
 
 
-async def test_a_task_that_the_queue_refuses_for_its_size_can_only_be_removed(
+async def test_a_task_that_is_too_large_for_the_queue_can_only_be_removed(
     page: TaskPage, context: BrowserContext
 ) -> None:
-    async with answered(context, 413, lambda body: "large" in body) as keys:
+    async with answering_posts(context, 413, lambda body: "large" in body) as keys:
         await page.send("too large for the queue", "small enough")
-        await page.shows("too large", "refused")
+        await page.shows("too large", "rejected")
         await page.shows("small enough")
-    await expect(page.task("too large")).to_contain_text("Not sent")
+    await expect(page.task("too large")).to_contain_text("Rejected")
     await expect(page.task("too large")).to_contain_text("The test says so")
     await expect(button(page, "too large", "Retry")).to_have_count(0)
     await button(page, "too large", "Remove").click()
@@ -143,11 +141,9 @@ async def test_a_task_that_the_queue_refuses_for_its_size_can_only_be_removed(
     assert len(keys) == 1
 
 
-async def test_a_task_that_is_too_long_once_escaped_is_refused_before_it_is_sent(
-    page: TaskPage, stack: BrowserStack
-) -> None:
+async def test_a_task_that_is_too_long_once_escaped_is_not_sent(page: TaskPage, stack: BrowserStack) -> None:
     await page.send('"' * 200_000)
-    await expect(page.page.get_by_role("alert").filter(has_text="it has 400,011 as it is sent")).to_be_visible()
+    await expect(page.page.get_by_role("alert").filter(has_text="400,011 bytes as it is sent")).to_be_visible()
     await expect(page.page.locator(".task")).to_have_count(0)
     longest = "x" * (262_144 - len('{"data":""}'))
     await page.send(longest)

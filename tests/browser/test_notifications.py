@@ -1,4 +1,4 @@
-"""Tasks and what becomes of them, as a person sees it."""
+"""Sending tasks, and the list, toasts, title and system notifications about them."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from playwright.async_api import BrowserContext, Route, expect
 
 from local.demo.identity import Credentials
 from tests.browser.conftest import NewContext, OpenPage
-from tests.support.browser.network import until_recorded
+from tests.support.browser.network import wait_for_history
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 
@@ -20,11 +20,11 @@ RIGHT_TO_LEFT = "\u202eشكرا جزيلا على كل شيء"  # noqa: RUF001 -
 FOUR_BYTES = "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 👩‍👩‍👧‍👦 🏳️‍🌈 𠜎"  # noqa: RUF001 - what is tested
 
 
-async def test_an_empty_list_says_what_to_do(page: TaskPage) -> None:
+async def test_an_empty_list_explains_itself(page: TaskPage) -> None:
     await expect(page.page.get_by_text("No tasks yet.")).to_be_visible()
 
 
-async def test_a_task_is_sent_with_enter_and_its_news_is_toasted_once(page: TaskPage) -> None:
+async def test_a_task_is_sent_with_enter_and_toasted_once(page: TaskPage) -> None:
     await page.send("just one")
     await page.shows("just one")
     await page.toasted("Finished task: just one")
@@ -38,7 +38,7 @@ async def test_a_task_is_sent_with_the_button(page: TaskPage) -> None:
     await page.shows("by button")
 
 
-async def test_ten_tasks_sent_together_are_all_told(page: TaskPage) -> None:
+async def test_ten_tasks_sent_together_are_all_notified(page: TaskPage) -> None:
     texts = [f"task number {number:02}" for number in range(10)]
     await page.send(*texts)
     for text in texts:
@@ -46,30 +46,30 @@ async def test_ten_tasks_sent_together_are_all_told(page: TaskPage) -> None:
     await expect(page.page.locator(".task-title")).to_have_text(texts[::-1])
 
 
-async def test_an_empty_task_is_refused_in_words(page: TaskPage) -> None:
+async def test_an_empty_task_is_refused_with_a_message(page: TaskPage) -> None:
     await page.send("  ")
-    await expect(page.page.get_by_text("Write what is to be done.")).to_be_visible()
+    await expect(page.page.get_by_text("Enter a task.")).to_be_visible()
     await expect(page.page.get_by_label("New task")).to_have_attribute("aria-invalid", "true")
 
 
 async def test_progress_is_shown_in_the_list_and_not_toasted(page: TaskPage) -> None:
     await page.send("steps 2: a long one")
-    await page.shows("a long one", "sent")
-    await page.shows("a long one", "working")
-    await expect(page.task("a long one").locator(".task-text")).to_contain_text("of 2")
+    await page.shows("a long one", "queued")
+    await page.shows("a long one", "running")
+    await expect(page.task("a long one").locator(".task-message")).to_contain_text("of 2")
     await page.shows("a long one", "finished")
     assert list(await page.toasts()) == ["Finished task: steps 2: a long one"]
 
 
-async def test_a_task_that_fails_says_so(page: TaskPage) -> None:
+async def test_a_failed_task_is_listed_and_toasted(page: TaskPage) -> None:
     await page.send("fail: on purpose")
     await page.shows("on purpose", "failed")
     (toast,) = await page.toasts()
-    assert "The test says so" not in toast  # words for the user, nothing internal
+    assert "The test says so" not in toast  # the user's message holds nothing internal
 
 
 @pytest.mark.parametrize("text", [HOSTILE, RIGHT_TO_LEFT, FOUR_BYTES], ids=["html", "right-to-left", "4-byte"])
-async def test_any_text_is_shown_as_it_is_and_as_text_only(page: TaskPage, text: str) -> None:
+async def test_any_text_is_shown_unchanged_and_never_as_html(page: TaskPage, text: str) -> None:
     await page.send(text)
     await page.shows(text)
     await page.toasted(f"Finished task: {text}")
@@ -77,23 +77,23 @@ async def test_any_text_is_shown_as_it_is_and_as_text_only(page: TaskPage, text:
     assert await page.page.title() == "Tasks"
 
 
-async def test_a_task_that_the_service_refuses_says_why_and_can_be_removed(page: TaskPage, stack: BrowserStack) -> None:
+async def test_a_rejected_task_can_be_removed(page: TaskPage, stack: BrowserStack) -> None:
     with stack.local.restarted("ingest", {"MAX_BODY_BYTES": "2000"}):
         await page.send("x" * 3_000)
-        await page.shows("xxx", "refused")
+        await page.shows("xxx", "rejected")
     await page.task("xxx").get_by_role("button", name="Remove").click()
     await expect(page.page.locator(".task")).to_have_count(0)
 
 
-async def test_news_counts_in_the_title_while_nobody_looks(page: TaskPage, stack: BrowserStack) -> None:
-    await look_away(page)
+async def test_the_title_counts_notifications_while_the_page_is_hidden(page: TaskPage, stack: BrowserStack) -> None:
+    await hide(page)
     await stack.post(await page.id_token(), "one", "two")
     await expect(page.page).to_have_title("(2) Tasks", timeout=10_000)
-    await look_back(page)
+    await unhide(page)
     await expect(page.page).to_have_title("Tasks")
 
 
-async def test_the_system_notifies_only_once_asked_and_only_while_nobody_looks(
+async def test_system_notifications_are_shown_only_when_turned_on_and_hidden(
     page: TaskPage, stack: BrowserStack
 ) -> None:
     await page.page.evaluate(
@@ -107,19 +107,19 @@ async def test_the_system_notifies_only_once_asked_and_only_while_nobody_looks(
           };
         }"""
     )
-    button = page.page.get_by_role("button", name="Notify me when I am elsewhere")
+    button = page.page.get_by_role("button", name="Show system notifications")
     assert await page.page.evaluate("window.asked") == 0
     await button.click()
     await expect(button).to_have_attribute("aria-pressed", "true")
-    await page.send("while looking")
-    await page.shows("while looking")
-    await look_away(page)
-    await stack.post(await page.id_token(), "while away")
-    await page.shows("while away")
-    assert await page.page.evaluate("window.shown") == ["Finished task: while away"]
+    await page.send("while visible")
+    await page.shows("while visible")
+    await hide(page)
+    await stack.post(await page.id_token(), "while hidden")
+    await page.shows("while hidden")
+    assert await page.page.evaluate("window.shown") == ["Finished task: while hidden"]
 
 
-async def test_a_page_loaded_anew_shows_what_there_was_and_toasts_none_of_it_again(page: TaskPage) -> None:
+async def test_a_page_load_keeps_the_list_and_repeats_no_toast(page: TaskPage) -> None:
     await page.send("the first", "the second")
     await page.shows("the first")
     await page.shows("the second")
@@ -131,7 +131,7 @@ async def test_a_page_loaded_anew_shows_what_there_was_and_toasts_none_of_it_aga
     assert list(await page.toasts()) == ["Finished task: after"]
 
 
-async def test_a_new_browser_lists_the_past_and_toasts_none_of_it(
+async def test_a_new_browser_lists_the_history_without_toasts(
     page: TaskPage, user: Credentials, stack: BrowserStack, new_context: NewContext, open_page: OpenPage
 ) -> None:
     await page.send("from the past")
@@ -145,20 +145,20 @@ async def test_a_new_browser_lists_the_past_and_toasts_none_of_it(
     assert list(await fresh.toasts()) == ["Finished task: from now on"]
 
 
-async def test_news_of_a_task_that_was_faster_than_the_first_connection_is_toasted(
+async def test_a_task_that_finishes_before_the_first_connection_is_toasted(
     context: BrowserContext, open_page: OpenPage, stack: BrowserStack
 ) -> None:
-    async with streams_held_up(context):
+    async with streams_held_back(context):
         page = await open_page(context)
         await page.send("at once")
-        await until_recorded(stack, await page.id_token(), 1)
+        await wait_for_history(stack, await page.id_token(), 1)
         await page.state("connecting")
     await page.toasted("Finished task: at once")
 
 
 @asynccontextmanager
-async def streams_held_up(context: BrowserContext) -> AsyncIterator[None]:
-    """Pages ask Momento for a stream, and it opens only when the block ends."""
+async def streams_held_back(context: BrowserContext) -> AsyncIterator[None]:
+    """Streams open only when the block ends."""
     over = asyncio.Event()
 
     async def hold(route: Route) -> None:
@@ -173,12 +173,12 @@ async def streams_held_up(context: BrowserContext) -> AsyncIterator[None]:
         await context.unroute_all(behavior="wait")
 
 
-async def look_away(page: TaskPage) -> None:
-    """Headless tabs never hide: the page is told so as a browser would."""
+async def hide(page: TaskPage) -> None:
+    """Headless tabs are never hidden, so the browser's event is simulated."""
     await set_visibility(page, "hidden")
 
 
-async def look_back(page: TaskPage) -> None:
+async def unhide(page: TaskPage) -> None:
     await set_visibility(page, "visible")
 
 

@@ -1,4 +1,4 @@
-"""Who gets in, and what is left when they go."""
+"""Signing up, in and out, and what is left in the browser afterwards."""
 
 import asyncio
 
@@ -8,16 +8,14 @@ from playwright.async_api import Request, expect
 from local.demo.identity import Credentials, fresh_credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.chromium import Network
-from tests.support.browser.network import cut_off
+from tests.support.browser.network import disconnected
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_a_person_signs_up_with_the_code_that_the_mail_brings(
-    new_context: NewContext, open_page: OpenPage
-) -> None:
+async def test_a_user_signs_up_with_the_mailed_code(new_context: NewContext, open_page: OpenPage) -> None:
     user, tab = fresh_credentials(), await open_page(await new_context())
     await tab.page.get_by_role("tab", name="Create Account").click()
     await tab.page.locator("input[name=email]").fill(user.email)
@@ -33,9 +31,9 @@ async def test_a_person_signs_up_with_the_code_that_the_mail_brings(
 
 
 async def mailed_code(tab: TaskPage, user: Credentials) -> str:
-    """As a person finds it: by the link on the page."""
+    """The code, found by the link on the page."""
     async with tab.page.context.expect_page() as opened:
-        await tab.page.get_by_role("link", name="the codes are here").click()
+        await tab.page.get_by_role("link", name="read the codes here").click()
     mail = await opened.value
     code = await mail.locator("tr").filter(has_text=user.email).first.locator(".code").text_content()
     await mail.close()
@@ -43,7 +41,7 @@ async def mailed_code(tab: TaskPage, user: Credentials) -> str:
     return code
 
 
-async def test_a_wrong_password_is_refused_in_words_and_the_right_one_lets_in(
+async def test_a_wrong_password_is_refused_with_a_message(
     new_context: NewContext, open_page: OpenPage, user: Credentials
 ) -> None:
     tab = await open_page(await new_context())
@@ -63,38 +61,38 @@ async def test_a_page_load_needs_no_second_sign_in_and_no_sign_in_screens(page: 
     assert not [url for url in loaded if "SignIn" in url]
 
 
-async def test_what_is_typed_outlives_a_page_load_and_is_forgotten_when_it_was_sent(page: TaskPage) -> None:
-    """As when the page goes on with a newer one, after a deploy."""
+async def test_typed_text_survives_a_page_load_until_it_is_sent(page: TaskPage) -> None:
+    """As when the page reloads after a deploy."""
     field = page.page.get_by_label("New task")
-    await field.fill("half a thought")
+    await field.fill("an unfinished text")
     await page.page.reload()
     await page.live()
-    await expect(field).to_have_value("half a thought")
+    await expect(field).to_have_value("an unfinished text")
     await field.press("Enter")
-    await page.shows("half a thought")
+    await page.shows("an unfinished text")
     await page.page.reload()
     await page.live()
     await expect(field).to_have_value("")
 
 
-async def test_sign_out_leaves_nothing_and_the_next_user_sees_nothing(page: TaskPage, stack: BrowserStack) -> None:
+async def test_sign_out_clears_storage_and_the_next_user_sees_nothing(page: TaskPage, stack: BrowserStack) -> None:
     await page.send("a secret of the first")
     await page.shows("a secret of the first")
     first = await page.id_token()
     await page.send("wait 2: still running at sign-out")
-    await page.shows("still running", "sent")
+    await page.shows("still running", "queued")
     assert await stack.streams_of(first) == 1
     await page.page.get_by_label("New task").fill("a secret that was not sent")
     await page.sign_out()
     for storage in ("localStorage", "sessionStorage"):
         assert await page.page.evaluate(f"Object.keys({storage}).filter((k) => k.startsWith('notification-api'))") == []
-    await until_no_stream(stack, first)
+    await wait_for_no_stream(stack, first)
     await expect(page.page.get_by_text("a secret")).to_have_count(0)
 
     await page.sign_in(await stack.sign_up())
     await expect(page.page.get_by_label("New task")).to_have_value("")
     before = await page.toasts()
-    await stack.post(first, "wait 0: news of the first")
+    await stack.post(first, "wait 0: notification of the first")
     await page.send("my own")
     await page.shows("my own")
     await page.page.wait_for_timeout(2_500)  # what should not come has had the time to
@@ -102,7 +100,7 @@ async def test_sign_out_leaves_nothing_and_the_next_user_sees_nothing(page: Task
     assert await page.toasts() - before == {"Finished task: my own": 1}
 
 
-async def until_no_stream(stack: BrowserStack, id_token: str) -> None:
+async def wait_for_no_stream(stack: BrowserStack, id_token: str) -> None:
     async with asyncio.timeout(5):
         while await stack.streams_of(id_token) > 0:  # noqa: ASYNC110 - another process's state
             await asyncio.sleep(0.05)
@@ -115,7 +113,9 @@ async def test_signing_out_in_one_tab_signs_out_all(page: TaskPage, open_page: O
     await expect(other.page.locator("input[name=username]")).to_be_visible()
 
 
-async def test_a_sign_out_tells_cognito_once_however_many_tabs_there_are(page: TaskPage, open_page: OpenPage) -> None:
+async def test_a_sign_out_revokes_the_token_once_whatever_the_number_of_tabs(
+    page: TaskPage, open_page: OpenPage
+) -> None:
     revocations: list[str] = []
 
     def note(request: Request) -> None:
@@ -131,16 +131,16 @@ async def test_a_sign_out_tells_cognito_once_however_many_tabs_there_are(page: T
     assert revocations == ["POST"]
 
 
-async def test_signing_out_waits_for_no_cognito(page: TaskPage, open_page: OpenPage, network: Network) -> None:
+async def test_signing_out_does_not_wait_for_cognito(page: TaskPage, open_page: OpenPage, network: Network) -> None:
     with network.cognito.silent():
         await page.page.get_by_role("button", name="Sign out").click()
         await expect(page.page.locator("input[name=username]")).to_be_visible(timeout=2_000)
-        assert await kept_tokens(page) == []
+        assert await stored_tokens(page) == []
         other = await open_page(page.page.context)
         await expect(other.page.locator("input[name=username]")).to_be_visible()
 
 
-async def test_a_tab_that_signed_in_itself_has_a_form_after_a_sign_out_elsewhere(
+async def test_a_sign_out_in_another_tab_shows_the_form_in_the_tab_that_signed_in(
     page: TaskPage, open_page: OpenPage, user: Credentials, stack: BrowserStack
 ) -> None:
     await page.sign_out()
@@ -151,12 +151,12 @@ async def test_a_tab_that_signed_in_itself_has_a_form_after_a_sign_out_elsewhere
     await page.sign_in(await stack.sign_up())
 
 
-async def kept_tokens(page: TaskPage) -> list[str]:
+async def stored_tokens(page: TaskPage) -> list[str]:
     found: list[str] = await page.page.evaluate("Object.keys(localStorage).filter((key) => key.endsWith('Token'))")
     return found
 
 
-async def test_signing_in_again_doubles_no_toast(page: TaskPage, user: Credentials) -> None:
+async def test_signing_in_again_repeats_no_toast(page: TaskPage, user: Credentials) -> None:
     await page.sign_out()
     await page.sign_in(user)
     await page.send("once")
@@ -164,17 +164,15 @@ async def test_signing_in_again_doubles_no_toast(page: TaskPage, user: Credentia
     await page.toasted("Finished task: once")
 
 
-async def test_signing_out_without_a_network_leaves_nothing_either(page: TaskPage, network: Network) -> None:
-    with cut_off(network):
+async def test_signing_out_offline_leaves_no_token(page: TaskPage, network: Network) -> None:
+    with disconnected(network):
         await page.sign_out()
     await page.page.reload()
     await expect(page.page.locator("input[name=username]")).to_be_visible()
-    assert await kept_tokens(page) == []
+    assert await stored_tokens(page) == []
 
 
-async def test_a_tab_that_waits_for_sign_in_follows_another(
-    page: TaskPage, open_page: OpenPage, user: Credentials
-) -> None:
+async def test_a_tab_follows_a_sign_in_in_another_tab(page: TaskPage, open_page: OpenPage, user: Credentials) -> None:
     await page.sign_out()
     other = await open_page(page.page.context)
     await page.sign_in(user)

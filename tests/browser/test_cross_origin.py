@@ -1,4 +1,4 @@
-"""Pages of other origins in a real Chromium: the developer's own page works, a stranger's page gets nothing."""
+"""Pages of other origins in a real Chromium: the developer's own page works, a foreign page can do nothing."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from tests.support.browser.stack import BrowserStack
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
-STRANGERS = ("localhost", "stranger.test")
+FOREIGN_HOSTS = ("localhost", "foreign.test")
 """Another project's page on this machine, and a web site."""
 HARMLESS = {400, 401, 403, 404, 405, 415, 421}
 ATTACK = """
@@ -26,7 +26,7 @@ async (targets) => {
     try {
       const answer = await fetch(url, { ...options, signal: AbortSignal.timeout(5000) });
       if (answer.type !== "opaque") read.push(`${how} ${url}: ${answer.status} ${(await answer.text()).slice(0, 80)}`);
-    } catch { /* refused, as it should be */ }
+    } catch { /* refused, as expected */ }
   };
   for (const { url, headers, body } of targets) {
     await attempt("simple GET", url, {});
@@ -105,12 +105,12 @@ async def test_a_page_that_local_origins_names_works_from_signing_in_to_the_noti
 
 
 def targets(stack: BrowserStack) -> list[dict[str, object]]:
-    """What a stranger would like to reach, with the headers that each call needs."""
+    """What a foreign page might attack, with the headers that each call needs."""
     ports, outputs = stack.local.ports, stack.local.outputs
-    task = "Action=SendMessage&MessageBody=stranger"
+    task = "Action=SendMessage&MessageBody=foreign"
     queue = f"http://localhost:{ports.aws}/000000000000/{outputs.queue_url.rpartition('/')[2]}"
     cognito = {"content-type": "application/x-amz-json-1.1", "x-amz-target": "AWSCognitoIdentityProviderService.SignUp"}
-    sign_up = {"ClientId": outputs.user_pool_client_id, "Username": "x@stranger.test", "Password": "Abcdef1!x"}
+    sign_up = {"ClientId": outputs.user_pool_client_id, "Username": "x@foreign.test", "Password": "Abcdef1!x"}
     signed = {"authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/sqs/aws4_request, Signature=x"}
     admin = {"x-emulator-admin": "1"}
     found: list[tuple[str, dict[str, str], str]] = [
@@ -124,14 +124,14 @@ def targets(stack: BrowserStack) -> list[dict[str, object]]:
         (f"http://localhost:{ports.page}/mail.json", {"x": "1"}, ""),
         (f"http://localhost:{ports.page}/config.json", {"x": "1"}, ""),
         (f"http://localhost:{ports.token}/token", {"authorization": "Bearer x"}, ""),
-        (f"http://localhost:{ports.ingest}/task", {"authorization": "Bearer x"}, '{"data":"stranger"}'),
+        (f"http://localhost:{ports.ingest}/task", {"authorization": "Bearer x"}, '{"data":"foreign"}'),
         (f"http://localhost:{ports.processor_ops}/metrics", {"x": "1"}, ""),
     ]
     return [{"url": url, "headers": headers, "body": body} for url, headers, body in found]
 
 
-@pytest.mark.parametrize("name", STRANGERS)
-async def test_a_strangers_page_reads_and_changes_nothing(
+@pytest.mark.parametrize("name", FOREIGN_HOSTS)
+async def test_a_foreign_page_reads_and_changes_nothing(
     stack: BrowserStack, chromium_alone: Browser, user: Credentials, name: str
 ) -> None:
     before = await state(stack)
@@ -143,21 +143,23 @@ async def test_a_strangers_page_reads_and_changes_nothing(
         assert await page.evaluate(ATTACK, targets(stack)) == []
         await asyncio.sleep(0)
     ours = {(request.url, status) for request, status in answers if f":{port}/" not in request.url}
-    metrics = f"http://localhost:{stack.local.ports.processor_ops}/metrics"  # answered, but the page cannot read it
+    metrics = (
+        f"http://localhost:{stack.local.ports.processor_ops}/metrics"  # answering_posts, but the page cannot read it
+    )
     assert {(url, status) for url, status in ours if status not in HARMLESS and url != metrics} == set()
     assert await state(stack) == before
     assert await stack.signed_in(user)
 
 
 @pytest.mark.parametrize("what", ["aws", "page", "momento_web", "processor_ops", "token"])
-async def test_a_name_that_is_bound_to_this_machine_reaches_no_port(
+async def test_a_foreign_name_that_resolves_to_this_machine_reaches_no_port(
     stack: BrowserStack, chromium_alone: Browser, what: str
 ) -> None:
-    """DNS rebinding: the stranger's own name leads here, so its page is of the same origin as what it asks for."""
+    """DNS rebinding: the foreign name resolves to this machine, so that its page has the origin of what it requests."""
     port = getattr(stack.local.ports, what)
     async with await chromium_alone.new_context() as context:
         page: Page = await context.new_page()
-        opened = await page.goto(f"http://stranger.test:{port}/")
+        opened = await page.goto(f"http://foreign.test:{port}/")
         assert opened is not None
         assert opened.status == 421
         for path in ("/_ministack/ses/messages", "/mail.json", "/_emulator/settings", "/metrics", "/config.json"):
@@ -169,7 +171,7 @@ async def test_a_name_that_is_bound_to_this_machine_reaches_no_port(
 
 def empty_page() -> web.Application:
     async def index(_: web.Request) -> web.Response:
-        return web.Response(text="<!doctype html><title>a stranger</title><body>", content_type="text/html")
+        return web.Response(text="<!doctype html><title>foreign</title><body>", content_type="text/html")
 
     app = web.Application()
     app.router.add_get("/", index)
@@ -177,5 +179,5 @@ def empty_page() -> web.Application:
 
 
 async def state(stack: BrowserStack) -> object:
-    """What a stranger might have changed: settings of Momento, the pool's users."""
+    """What a foreign page might have changed: settings of Momento, the pool's users."""
     return await stack.momento_settings(), await stack.user_names()
