@@ -10,7 +10,7 @@ from playwright.async_api import expect
 from local.demo.identity import Credentials, fresh_credentials
 from local.plan import ROOT
 from tests.browser.conftest import NewContext, OpenPage
-from tests.support.browser.network import answered
+from tests.support.browser.network import answering_posts
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 

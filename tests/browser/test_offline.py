@@ -8,7 +8,7 @@ from playwright.async_api import BrowserContext, expect
 
 from tests.browser.conftest import OpenPage, press_try_now
 from tests.support.browser.chromium import Network
-from tests.support.browser.network import disconnected, disconnect_while_tasks_finish, wait_for_history
+from tests.support.browser.network import disconnect_while_tasks_finish, disconnected, wait_for_history
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 

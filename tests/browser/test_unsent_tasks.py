@@ -5,7 +5,7 @@ from playwright.async_api import BrowserContext, Locator, Request, expect
 
 from tests.browser.conftest import OpenPage
 from tests.support.browser.chromium import Network
-from tests.support.browser.network import answered
+from tests.support.browser.network import answering_posts
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 from tests.support.waiting import eventually
