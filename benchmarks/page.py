@@ -69,7 +69,7 @@ async def publish_one_by_one(page: TaskPage, publish: Publish) -> list[float]:
         await publish(notification(f"single-{number}"))
         await asyncio.sleep(0.05)
     await expect(page.task(f"single-{SINGLE - 1} ")).to_have_count(1)
-    await page.page.wait_for_function("(count) => window.delays.length === count", arg=SINGLE)
+    await page.wait_for(f"window.delays.length === {SINGLE}")
     delays: list[float] = await page.page.evaluate("window.delays")
     return delays
 

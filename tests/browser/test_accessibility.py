@@ -56,7 +56,7 @@ async def test_tasks_and_toasts(page: TaskPage, size: str, scheme: Literal["ligh
     await page.shows("invoices")
     await page.shows("labels", "failed")
     await page.shows("stars", "running")
-    await page.page.wait_for_timeout(500)  # the toasts' animation
+    await page.wait_for("document.getAnimations().every(({ playState }) => playState !== 'running')")
     await screenshot(page, f"tasks-{size}-{scheme}")
     assert await violations(page) == []
     assert await has_no_horizontal_scrolling(page)

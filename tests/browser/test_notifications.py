@@ -137,7 +137,7 @@ async def test_a_new_browser_lists_the_history_without_toasts(
     await page.send("from the past")
     await page.shows("from the past")
     storage = await stack.signed_in(user)
-    await asyncio.sleep(1)  # by the service's clock, which a browser learns to the second
+    await asyncio.sleep(1)  # the Date header, from which a new browser learns the time, is to the second
     fresh = await open_page(await new_context(storage))
     await fresh.shows("from the past")
     await fresh.send("from now on")

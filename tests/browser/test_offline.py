@@ -2,17 +2,34 @@
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import BrowserContext, expect
 
 from tests.browser.conftest import OpenPage, press_try_now
-from tests.support.browser.chromium import Network
+from tests.support.browser.chromium import Network, faulty_browser
 from tests.support.browser.network import disconnect_while_tasks_finish, disconnected, wait_for_history
-from tests.support.browser.page import TaskPage
+from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.stack import BrowserStack
+from tests.support.browser.tokens import put_storage
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def minute_offline(stack: BrowserStack) -> AsyncIterator[asyncio.Task[None]]:
+    """Another browser, offline for a minute while the module's other tests run."""
+    async with faulty_browser(stack.local.ports) as own, await own.browser.new_context() as context:
+        await put_storage(context, await stack.signed_in(await stack.sign_up()))
+        page = await new_page(context, stack.local.page_url)
+        await page.live(within_ms=30_000)
+        offline = asyncio.create_task(disconnect_while_tasks_finish(page, own.network, stack, seconds=60))
+        yield offline
+        offline.cancel()
+        await asyncio.gather(offline, return_exceptions=True)
 
 
 async def test_tasks_that_finish_while_offline_are_notified_once(
@@ -46,9 +63,7 @@ async def test_a_new_page_continues_from_the_cursor_of_the_page_before(
     await page.page.close()
     again = await open_page(context)
     await again.live()
-    async with asyncio.timeout(10):
-        while not requests:  # noqa: ASYNC110 - the page's state
-            await asyncio.sleep(0.1)
+    await eventually(lambda: bool(requests))
     assert re.search(r"/notifications\?after=[A-Za-z][A-Za-z0-9_.~-]*$", requests[0])
     assert not await again.toasts()
 
@@ -103,6 +118,14 @@ async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Ne
     await press_try_now(page)
     await page.shows("answer lost", "finished")
     await expect(page.page.locator(".task")).to_have_count(1)
-    await page.page.wait_for_timeout(1_000)
-    assert len(await stack.notifications(await page.id_token())) == 1
-    assert list((await page.toasts()).values()) == [1]
+    await page.send("after the lost answer")
+    await page.shows("after the lost answer")
+    assert len(await stack.notifications(await page.id_token())) == 2
+    assert await page.toasts() == {"Finished task: answer lost": 1, "Finished task: after the lost answer": 1}
+
+
+@pytest.mark.timeout(180)
+async def test_no_notification_is_missing_or_repeated_after_a_minute_offline(
+    minute_offline: asyncio.Task[None],
+) -> None:
+    await minute_offline

@@ -8,7 +8,7 @@ from playwright.async_api import Request, expect
 from local.demo.identity import Credentials, fresh_credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.chromium import Network
-from tests.support.browser.network import disconnected
+from tests.support.browser.network import disconnected, wait_for_history
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 
@@ -93,9 +93,9 @@ async def test_sign_out_clears_storage_and_the_next_user_sees_nothing(page: Task
     await expect(page.page.get_by_label("New task")).to_have_value("")
     before = await page.toasts()
     await stack.post(first, "wait 0: notification of the first")
+    await wait_for_history(stack, first, 3)  # all tasks of the first user have been notified
     await page.send("my own")
     await page.shows("my own")
-    await page.page.wait_for_timeout(2_500)  # what should not come has had the time to
     await expect(page.page.locator(".task")).to_have_count(1)
     assert await page.toasts() - before == {"Finished task: my own": 1}
 
@@ -127,7 +127,6 @@ async def test_a_sign_out_revokes_the_token_once_whatever_the_number_of_tabs(
     await other.live()
     await page.sign_out()
     await expect(other.page.locator("input[name=username]")).to_be_visible()
-    await page.page.wait_for_timeout(500)  # for one too many
     assert revocations == ["POST"]
 
 

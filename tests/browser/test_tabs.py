@@ -27,8 +27,10 @@ async def test_all_tabs_list_a_task_with_one_toast_and_one_stream(
     await page.send("for all tabs")
     for tab in (page, *others):
         await tab.shows("for all tabs")
-    await asyncio.sleep(0.5)  # for a toast too many
-    assert await toasts_of(page, *others) == ["Finished task: for all tabs"]
+    await page.send("one more")  # by its end, a repeated toast of the first task would have been shown
+    for tab in (page, *others):
+        await tab.shows("one more")
+    assert await toasts_of(page, *others) == ["Finished task: for all tabs", "Finished task: one more"]
     assert await stack.streams_of(await page.id_token()) == 1
 
 
@@ -123,11 +125,7 @@ async def test_a_tab_takes_over_after_its_files_were_removed(
 
 
 async def wait_for_sdk(page: TaskPage) -> None:
-    async with asyncio.timeout(10):
-        while not await page.page.evaluate(  # noqa: ASYNC110 - the page's state
-            "performance.getEntriesByType('resource').some(({ name }) => name.includes('/momento-'))"
-        ):
-            await asyncio.sleep(0.1)
+    await page.wait_for("performance.getEntriesByType('resource').some(({ name }) => name.includes('/momento-'))")
 
 
 async def test_a_tab_from_before_a_deploy_reloads_the_newer_page(page: TaskPage) -> None:
@@ -152,7 +150,7 @@ async def test_a_tab_from_before_a_deploy_reloads_the_newer_page(page: TaskPage)
 
 def ignore_load_errors(page: TaskPage) -> None:
     """Vue logs it to the console too."""
-    page.console[:] = [said for said in page.console if "/assets/SignInScreen" not in said]
+    page.console[:] = [line for line in page.console if "/assets/SignInScreen" not in line]
 
 
 async def test_a_sign_in_screen_that_cannot_be_loaded_is_reported_with_a_retry(page: TaskPage) -> None:

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright, with a faulty network of its own."""
+"""Debian's Chromium, driven by Playwright, with a fault proxy before each server."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ ARGUMENTS = (
 
 
 def missing() -> str | None:
-    """Why the browser tests cannot run here, and what to do about it; None when they can."""
+    """Why the browser tests cannot run here and how to fix it; None where they can."""
     if shutil.which(CHROMIUM) is None:
         return "Browser tests left out: no Chromium. Install it (apt-get install chromium) or set CHROMIUM to its path."
     if not BUNDLE.is_file():
@@ -39,7 +39,7 @@ def missing() -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What lies between the browser and each server."""
+    """The fault proxy between the browser and each server."""
 
     token: FaultProxy
     ingest: FaultProxy
@@ -59,7 +59,7 @@ class FaultyBrowser:
 
 @asynccontextmanager
 async def faulty_browser(ports: Ports) -> AsyncIterator[FaultyBrowser]:
-    """Chromium finds the proxies under the servers' own addresses, so the page and its policy stay as they are."""
+    """Chromium resolves the servers' own addresses to the proxies, so that the page and its policy are unchanged."""
     async with AsyncExitStack() as stack:
         targets = (ports.token, ports.ingest, ports.momento_web, ports.aws)
         proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]

@@ -39,8 +39,7 @@ async def publish_many(page: TaskPage, publish: Publish, count: int, per_second:
 
 async def memory(page: TaskPage) -> Memory:
     """After a garbage collection."""
-    await asyncio.sleep(1)  # toasts and animation frames of the last notifications
-    await page.page.evaluate("gc()")
+    await page.page.evaluate("new Promise((done) => requestIdleCallback(done)).then(() => gc())")
     session = await page.page.context.new_cdp_session(page.page)
     await session.send("Performance.enable")
     metrics = (await session.send("Performance.getMetrics"))["metrics"]

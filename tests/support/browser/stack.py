@@ -1,4 +1,4 @@
-"""The embedded stack with what the browser tests ask of it."""
+"""The embedded stack, with the operations that browser tests need."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -26,7 +26,7 @@ FAILURES_WITHIN_SECONDS = 60.0
 
 
 class PersistentPlan(Plan):
-    """The real Momento forgets nothing in a restart."""
+    """Momento keeps its state over a restart."""
 
     def emulators(self) -> list[Program]:
         keep = ("--state-file", str(self.state / "momento.json"))
@@ -37,7 +37,7 @@ class PersistentPlan(Plan):
 
 
 class Publisher:
-    """Publishes anything to any topic, as the processor might."""
+    """Publishes any text to any topic, as the processor does."""
 
     def __init__(self, topics: TopicClientAsync, cache_name: str) -> None:
         self._topics = topics
@@ -53,7 +53,7 @@ class BrowserStack:
         self.local = local
 
     async def sign_up(self) -> Credentials:
-        """Somebody new, confirmed."""
+        """A new user, confirmed."""
         user = fresh_credentials()
         async with self._api() as (calls, config), identity(config) as cognito:
             await cognito.sign_up(user)
@@ -70,13 +70,13 @@ class BrowserStack:
             return await calls.mailed_code(email)
 
     async def post(self, id_token: str, *texts: str) -> None:
-        """Tasks of a user, sent from elsewhere."""
+        """Send a user's tasks without the page."""
         async with self._api() as (calls, config):
             for text in texts:
                 await calls.post_task(config, id_token, text)
 
     async def notifications(self, id_token: str) -> list[dict[str, Any]]:
-        """What the record holds of the user's news."""
+        """The user's notification history."""
         async with self._api() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
             headers = {"Authorization": f"Bearer {id_token}"}
             async with session.get(f"{config.token_url}/notifications?after=0", headers=headers) as answer:
@@ -84,12 +84,12 @@ class BrowserStack:
                 return found
 
     async def momento_settings(self) -> dict[str, Any]:
-        """All settings of the emulated Momento."""
+        """All settings of the Momento emulator."""
         settings: dict[str, Any] = await self._admin("GET", "settings")
         return settings
 
     async def user_names(self) -> set[str]:
-        """Of everybody who has signed up."""
+        """The names of all users who have signed up."""
         async with get_session().create_client("cognito-idp", **self.local.aws_client()) as cognito:
             users = (await cognito.list_users(UserPoolId=self.local.outputs.user_pool_id))["Users"]
         return {user["Username"] for user in users}
@@ -105,12 +105,12 @@ class BrowserStack:
         return by_topic.get(await self.topic(id_token), 0)
 
     async def end_streams(self, how: str) -> int:
-        """Live streams of the emulator: `abort` breaks them off, `end` ends them cleanly; how many there were."""
+        """Break (`abort`) or cleanly end (`end`) the emulator's live streams; returns how many there were."""
         return int((await self._admin("POST", f"streams/{how}"))["ended"])
 
     @asynccontextmanager
     async def emulating(self, **settings: Any) -> AsyncIterator[None]:
-        """Settings of the Momento emulator for the length of the block."""
+        """Change settings of the Momento emulator for the length of the block."""
         before = await self._admin("GET", "settings")
         await self._admin("PATCH", "settings", settings)
         try:
@@ -119,7 +119,7 @@ class BrowserStack:
             await self._admin("PATCH", "settings", {name: before[name] for name in settings})
 
     async def wait_for_failures(self, count: int, *methods: str) -> None:
-        """So many calls of Momento's `methods` have failed, all in all, by the faults in force."""
+        """Wait until `count` calls of Momento's `methods` have failed by the current faults."""
         async with asyncio.timeout(FAILURES_WITHIN_SECONDS):
             while await self._hits(methods) < count:  # noqa: ASYNC110 - another process's state
                 await asyncio.sleep(0.1)
