@@ -11,7 +11,7 @@ from tests.browser.conftest import OpenPage, press_try_now
 from tests.support.browser.chromium import Network
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
-from tests.support.browser.tokens import expire_tokens, expire_tokens_under, put_storage
+from tests.support.browser.tokens import expire_tokens, expire_tokens_of, put_storage
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -86,7 +86,7 @@ async def test_an_expired_session_is_reported_and_keeps_what_was_sent(
 ) -> None:
     """The id token has run out, and Cognito refuses the refresh token."""
     await revoke_session(stack, user)
-    await expire_tokens_under(page.page)
+    await expire_tokens_of(page.page)
     await page.page.get_by_label("New task").evaluate(SEND_AND_CONTINUE_TYPING)
     await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
     await page.sign_in(user)
