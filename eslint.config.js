@@ -60,7 +60,6 @@ export default tseslint.config(
       "no-restricted-globals": ["error", NOTIFICATION],
     },
   },
-  { files: ["frontend/build/*.mjs"], rules: { "no-console": "off" } },
   { files: ["**/*.test.ts"], rules: { "max-lines-per-function": "off" } },
   ...zones("sdk/javascript/src", SDK, APPLICATION),
   { files: ["frontend/**"], rules: restrict(PACKAGE_INTERNALS) },

@@ -1,9 +1,17 @@
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
-import { compress } from "./build/compress.ts";
+import { compression, defineAlgorithm } from "vite-plugin-compression2";
+
+/** A `.br` and a `.gz` beside each file, from which a server picks one. */
+const compressed = compression({
+  include: /\.(js|css|html|svg)$/,
+  algorithms: ["brotliCompress", defineAlgorithm("gzip", { level: 9 })],
+  skipIfLargerOrEqual: false,
+  logLevel: "silent",
+});
 
 export default defineConfig({
-  plugins: [vue(), compress()],
+  plugins: [vue(), compressed],
   build: {
     target: ["chrome123", "firefox120", "safari17.5"], // light-dark() in the style sheet
     // Inlined files would need data: in the page's Content-Security-Policy.
@@ -11,7 +19,7 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     manifest: true,
-    chunkSizeWarningLimit: 1_600, // the Momento SDK; `npm run size` holds the budget
+    chunkSizeWarningLimit: 1_600, // the Momento SDK; size-limit in package.json holds the limits
     rolldownOptions: {
       checks: { eval: false }, // in google-protobuf, never called; the page's policy forbids it anyway
       output: {
