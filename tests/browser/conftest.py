@@ -1,5 +1,6 @@
 """Fixtures: the local stack, Chromium behind fault proxies, and a signed-in user."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -10,6 +11,7 @@ from playwright.async_api import Browser, BrowserContext, StorageState, async_pl
 from local.demo.identity import Credentials
 from local.plan import ROOT
 from tests.support.browser.chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser, missing
+from tests.support.browser.network import disconnect_while_tasks_finish
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.stack import BrowserStack, PersistentPlan
 from tests.support.browser.tokens import put_storage
@@ -43,6 +45,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
 async def chromium(stack: BrowserStack) -> AsyncIterator[FaultyBrowser]:
     async with faulty_browser(stack.local.ports) as browser:
         yield browser
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
+async def minute_offline(
+    request: pytest.FixtureRequest, stack: BrowserStack
+) -> AsyncIterator[asyncio.Task[None] | None]:
+    """Another browser, offline for a minute while the other tests run; only where its test is selected."""
+    if not any("after_a_minute_offline" in item.name for item in request.session.items):
+        yield None
+        return
+    async with faulty_browser(stack.local.ports) as own, await own.browser.new_context() as context:
+        await put_storage(context, await stack.signed_in(await stack.sign_up()))
+        page = await new_page(context, stack.local.page_url)
+        await page.live(within_ms=30_000)
+        offline = asyncio.create_task(disconnect_while_tasks_finish(page, own.network, stack, seconds=60))
+        yield offline
+        offline.cancel()
+        await asyncio.gather(offline, return_exceptions=True)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,34 +2,18 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 
 import pytest
-import pytest_asyncio
 from playwright.async_api import BrowserContext, expect
 
 from tests.browser.conftest import OpenPage, press_try_now
-from tests.support.browser.chromium import Network, faulty_browser
+from tests.support.browser.chromium import Network
 from tests.support.browser.network import disconnect_while_tasks_finish, disconnected, wait_for_history
-from tests.support.browser.page import TaskPage, new_page
+from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
-from tests.support.browser.tokens import put_storage
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def minute_offline(stack: BrowserStack) -> AsyncIterator[asyncio.Task[None]]:
-    """Another browser, offline for a minute while the module's other tests run."""
-    async with faulty_browser(stack.local.ports) as own, await own.browser.new_context() as context:
-        await put_storage(context, await stack.signed_in(await stack.sign_up()))
-        page = await new_page(context, stack.local.page_url)
-        await page.live(within_ms=30_000)
-        offline = asyncio.create_task(disconnect_while_tasks_finish(page, own.network, stack, seconds=60))
-        yield offline
-        offline.cancel()
-        await asyncio.gather(offline, return_exceptions=True)
 
 
 async def test_tasks_that_finish_while_offline_are_notified_once(
