@@ -121,7 +121,7 @@ class Processor:
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
         clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
-        await self._poller.cut_off(LAST_POLL_SECONDS)
+        await self._poller.cut_off(0 if force_stop.is_set() else LAST_POLL_SECONDS)
         await self._pool.until_settled(LAST_POLL_SECONDS)
         clean = await self._flushed() and clean
         if not clean or self._runner.abandoned:

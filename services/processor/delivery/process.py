@@ -5,6 +5,7 @@ import logging
 import time
 from dataclasses import dataclass
 
+from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.error_text import describe_error, describe_traceback
 from services.common.errors import PermanentError, Transient
@@ -20,7 +21,6 @@ from services.processor.delivery.isolation import Quarantine
 from services.processor.delivery.task_lock import Claims
 from services.processor.delivery.task_log import task_context
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.metrics import HANDLER_ERRORS, ISOLATIONS, QUEUE_WAIT_SECONDS, task_seconds
 from services.processor.notify.circuit_breaker import Breaker
 from services.processor.notify.notifier import Teller
@@ -249,7 +249,7 @@ class Worker:
             fields=delivery.fields,
             attempt=self.policy.attempt(delivery.past, lease.message.receive_count),
             deadline=time.time() + self.max_task_seconds,
-            tell=self.teller.progress_of(task.user_id, task.task_id),
+            publish_progress=self.teller.progress_of(task.user_id, task.task_id),
         )
 
         def keep(text: str) -> None:

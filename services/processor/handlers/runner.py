@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from notification_api import Task
 from services.common.error_text import describe_error, type_name
 from services.common.telemetry.faults import Cause, Fault
 from services.processor.handlers.loader import Handler, HandlerAborted
 from services.processor.handlers.seat import call_beside
-from services.processor.handlers.task import Task
 from services.processor.metrics import ABANDONED
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.token.vending_queue import MAX_QUEUE_SECONDS, PLACE_EXPIRY_SECONDS, VendingQueue, VendingQuotaExceeded
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 START = 1_000.0
 
@@ -20,7 +20,7 @@ START = 1_000.0
 class Users:
     """Who was served when."""
 
-    def __init__(self, queue: VendingQueue, clock: HandClock) -> None:
+    def __init__(self, queue: VendingQueue, clock: ManualClock) -> None:
         self.queue = queue
         self.clock = clock
         self.served: list[tuple[str, float]] = []
@@ -83,7 +83,7 @@ async def settled() -> None:
 
 @asynccontextmanager
 async def users_of(per_second: float, wait_seconds: float) -> AsyncIterator[Users]:
-    clock = HandClock(START)
+    clock = ManualClock(START)
     users = Users(VendingQueue(per_second, wait_seconds, clock=clock, sleep=clock.sleep), clock)
     yield users
     await users.leave()
@@ -214,7 +214,7 @@ async def test_a_user_displaced_by_earlier_places_gets_a_retry_time_and_is_next(
 
 
 async def test_a_failed_turn_keeps_the_place() -> None:
-    clock = HandClock(START)
+    clock = ManualClock(START)
     queue = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     with pytest.raises(RuntimeError):
         async with queue.turn("a"):
@@ -238,7 +238,7 @@ async def test_a_turn_that_was_used_is_over() -> None:
 
 
 async def test_a_cancelled_user_blocks_nobody() -> None:
-    clock = HandClock(START)
+    clock = ManualClock(START)
     queue = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     await use(queue, "a")
     leaves, stays = asyncio.create_task(use(queue, "b")), asyncio.create_task(use(queue, "c"))
@@ -269,7 +269,7 @@ async def test_a_thousand_users_at_once_are_all_served_in_order_and_never_above_
 @pytest.mark.parametrize("replicas", [1, 2, 3])
 async def test_a_thousand_users_on_random_replicas_are_all_served_in_time(replicas: int) -> None:
     """Each replica has its part of 4 a second, and a user who retries may reach another replica."""
-    dice, clock, count = random.Random(1), HandClock(START), 1_000
+    dice, clock, count = random.Random(1), ManualClock(START), 1_000
     replica_users = [
         Users(VendingQueue(4 / replicas, 10, clock=clock, sleep=clock.sleep), clock) for _ in range(replicas)
     ]

@@ -14,9 +14,9 @@ from services.token import vendor
 from services.token.shared_tokens import SharedTokens
 from services.token.vending_queue import VendingQueue, VendingQuotaExceeded
 from services.token.vendor import TokenVendor
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 NOW = 1_800_000_000.0
 VALID_SECONDS = 1_800
@@ -27,7 +27,7 @@ class World:
 
     def __init__(self) -> None:
         self.momento = FakeMomento(now=NOW)
-        self.clock = HandClock(NOW)
+        self.clock = ManualClock(NOW)
         self.stopped = 0
         self.background = Background(self._stop)
         self.vendor = self.replica()
@@ -145,7 +145,7 @@ async def test_every_attempt_takes_a_turn_and_the_user_keeps_the_place(world: Wo
     world.momento.error = MomentoQuotaExceeded("not now")
     started = time.monotonic()
     asking = asyncio.create_task(replica.token_for("alice"))
-    await soon(lambda: world.momento.calls.count("vend") == 3)
+    await wait_until(lambda: world.momento.calls.count("vend") == 3)
     took = time.monotonic() - started
     world.momento.error = None
     assert (await asking).auth_token == "token 1"

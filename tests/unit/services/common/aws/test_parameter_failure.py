@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, PartialCredenti
 
 from services.common.aws.ssm_parameter import ParameterUnavailable, SsmParameter
 from services.common.aws.ssm_parameter_error import cause
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 NAME = "/notification-api/test/momento-api-key"
 JSON = "application/x-amz-json-1.1"
@@ -132,7 +132,7 @@ async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
     status: int, body: bytes, content_type: str
 ) -> None:
     good = (200, b'{"Parameter": {"Value": "good", "LastModifiedDate": 1767225600}}', JSON)
-    clock = HandClock()
+    clock = ManualClock()
     async with (
         ssm_that_answers(chain([good], repeat((status, body, content_type)))) as client,
         get_session().create_client("ssm", **{**CLIENT, **client}) as ssm,
