@@ -34,14 +34,14 @@ class CommandContext:
     """The queues of a command."""
 
     client: "SQSClient"
-    dead_letters: TaskQueue
+    dead_letter_queue: TaskQueue
     task_queue: TaskQueue | None
     """None for commands that do not send."""
 
     async def approximate_count(self, *, with_hidden: bool = False) -> int:
         """Return about how many messages the dead-letter queue has, including those in flight if `with_hidden`."""
         names = ["ApproximateNumberOfMessages", *(["ApproximateNumberOfMessagesNotVisible"] if with_hidden else [])]
-        counts = await self.dead_letters.attributes(*names)
+        counts = await self.dead_letter_queue.attributes(*names)
         return sum(int(counts.get(name, 0)) for name in names)
 
 
@@ -49,52 +49,52 @@ async def list_dead_letters(context: CommandContext, options: Namespace) -> int:
     """List messages, and count their reasons and duplicates."""
     count = await context.approximate_count()
     inventory = await _read(context, count, options.limit)
-    letters, duplicates = inventory.letters, len(inventory.duplicates())
+    dead_letters, duplicates = inventory.dead_letters, len(inventory.duplicates())
     if options.json:
         print_json(
             {
-                "messages": [letter.summary() for letter in letters],
-                "reasons": reasons(letters),
+                "messages": [dead_letter.summary() for dead_letter in dead_letters],
+                "reasons": reasons(dead_letters),
                 "duplicates": duplicates,
-                "approximateCount": max(count, len(letters)),
+                "approximateCount": max(count, len(dead_letters)),
                 "limit": options.limit,
                 "cutShort": inventory.cut_short,
             }
         )
         return EXIT_FAILED if inventory.cut_short else EXIT_DONE
-    _print(table(letters) if letters else "The dead-letter queue is empty.")
+    _print(table(dead_letters) if dead_letters else "The dead-letter queue is empty.")
     if duplicates:
         _print(f"\n{duplicates} of them are duplicates of another message of the same failure.")
     if inventory.cut_short:
         _warn(_CUT_SHORT.format(inventory.cut_short))
         return EXIT_FAILED
-    if len(letters) == options.limit and count > len(letters):
-        _print(f"\nThese are {len(letters)} of about {count}; --limit shows more.")
+    if len(dead_letters) == options.limit and count > len(dead_letters):
+        _print(f"\nThese are {len(dead_letters)} of about {count}; --limit shows more.")
     return EXIT_DONE
 
 
 async def show(context: CommandContext, options: Namespace) -> int:
     """Show one message, payload included."""
-    letters: list[DeadLetter] = []
+    dead_letters: list[DeadLetter] = []
 
-    def is_wanted(letter: DeadLetter) -> bool:
-        if letter.matching_ids(options.ids):
-            letters.append(letter)
-        return bool(letters)
+    def is_wanted(dead_letter: DeadLetter) -> bool:
+        if dead_letter.matching_ids(options.ids):
+            dead_letters.append(dead_letter)
+        return bool(dead_letters)
 
     inventory = await _read(context, await context.approximate_count(), options.limit or SELECT_LIMIT, is_wanted)
-    if not letters:
+    if not dead_letters:
         _warn(
             _CUT_SHORT.format(inventory.cut_short)
             if inventory.cut_short
             else f"No message of the dead-letter queue has the id {options.ids[0]}."
         )
         return EXIT_FAILED if inventory.cut_short else EXIT_NOT_FOUND
-    for letter in letters:
+    for dead_letter in dead_letters:
         if options.json:
-            print_json(letter.details())
+            print_json(dead_letter.details())
         else:
-            _print(text_of(letter))
+            _print(text_of(dead_letter))
     return EXIT_DONE
 
 
@@ -108,13 +108,13 @@ async def redrive(context: CommandContext, options: Namespace) -> int:
         _warn(f"SQS does not move the queue, since {reason}: moving message by message.")
     elif may_move_all:
         try:
-            return await _redrive_by_sqs(context, context.task_queue, options, inventory.letters)
+            return await _redrive_by_sqs(context, context.task_queue, options, inventory.dead_letters)
         except MoveTaskRefused as error:
             _warn(f"SQS does not move the queue ({error}): moving message by message.")
     names = inventory.with_duplicates(inventory.named(options.ids))
     if options.all and not options.yes:
         return _dry_run(inventory, names, inventory.duplicates(), options, "redriven")
-    action = Redrive(context.task_queue, context.dead_letters)
+    action = Redrive(context.task_queue, context.dead_letter_queue)
     outcome = await _apply(context, inventory, names, action, RateLimiter(options.per_second))
     return _report(outcome, inventory, options, "redriven", {"by": "copy"})
 
@@ -125,27 +125,27 @@ async def purge(context: CommandContext, options: Namespace) -> int:
     names = inventory.named(options.ids)
     if not options.yes:
         return _dry_run(inventory, names, frozenset(), options, "deleted")
-    outcome = await _apply(context, inventory, names, Purge(context.dead_letters), RateLimiter(0))
+    outcome = await _apply(context, inventory, names, Purge(context.dead_letter_queue), RateLimiter(0))
     return _report(outcome, inventory, options, "deleted", {})
 
 
 async def _redrive_by_sqs(
-    context: CommandContext, task_queue: TaskQueue, options: Namespace, letters: Sequence[DeadLetter]
+    context: CommandContext, task_queue: TaskQueue, options: Namespace, dead_letters: Sequence[DeadLetter]
 ) -> int:
     """Let SQS move the whole queue. SQS only reports a count, so the messages are listed if it moved all."""
-    arns = [(await queue.attributes("QueueArn"))["QueueArn"] for queue in (context.dead_letters, task_queue)]
-    progress = Progress(len(letters), sys.stderr)
+    arns = [(await queue.attributes("QueueArn"))["QueueArn"] for queue in (context.dead_letter_queue, task_queue)]
+    progress = Progress(len(dead_letters), sys.stderr)
     try:
         moved = await MoveTask(context.client, *arns).run(options.per_second, progress)
     finally:
         progress.end()
     if options.json:
-        listed = [letter.summary() for letter in letters] if moved >= len(letters) else []
+        listed = [dead_letter.summary() for dead_letter in dead_letters] if moved >= len(dead_letters) else []
         print_json(_json_of(Outcome(), [], {"by": "move-task", "done": moved, "messages": listed}))
     else:
-        if moved >= len(letters):
-            _print(table(letters) + "\n")
-        _print(f"{moved} of {len(letters)} redriven by SQS.")
+        if moved >= len(dead_letters):
+            _print(table(dead_letters) + "\n")
+        _print(f"{moved} of {len(dead_letters)} redriven by SQS.")
     return EXIT_DONE
 
 
@@ -168,7 +168,7 @@ async def _read(
 ) -> Inventory:
     progress = Progress(min(limit, count), sys.stderr, "read ")
     try:
-        async with open_reader(context.dead_letters, visibility_seconds(limit)) as reader:
+        async with open_reader(context.dead_letter_queue, visibility_seconds(limit)) as reader:
             return await take_inventory(reader, count, limit, on_progress=progress, is_last=is_last)
     finally:
         progress.end()
@@ -180,7 +180,7 @@ async def _apply(
     progress = Progress(len(names), sys.stderr)
     outcome = None
     try:
-        async with open_reader(context.dead_letters, visibility_seconds(len(inventory.entries))) as reader:
+        async with open_reader(context.dead_letter_queue, visibility_seconds(len(inventory.entries))) as reader:
             outcome = await apply(reader, inventory, names, action, rate_limiter, progress)
     except asyncio.CancelledError:
         if outcome is None:
@@ -197,7 +197,7 @@ def _dry_run(
     outcome = Outcome(cut_short=inventory.cut_short)
     for name, entry in inventory.entries.items():
         if name in names:
-            outcome.results[name] = (entry.letter, Result(is_duplicate=name in duplicates))
+            outcome.results[name] = (entry.dead_letter, Result(is_duplicate=name in duplicates))
     status = _report(outcome, inventory, options, f"would be {what}", {"dryRun": True})
     if not options.json and outcome.done:
         _print("Nothing was changed; --yes does it.")
@@ -218,13 +218,13 @@ def _report(outcome: Outcome, inventory: Inventory, options: Namespace, what: st
 
 
 def _json_of(outcome: Outcome, missing: list[str], more: dict[str, Any]) -> dict[str, Any]:
-    messages = [letter.summary() for letter in outcome.done]
+    messages = [dead_letter.summary() for dead_letter in outcome.done]
     return {
         "dryRun": False,
         "done": len(messages),
         "duplicates": outcome.duplicates,
         "messages": messages,
-        "failed": [{**letter.summary(), "error": error} for letter, error in outcome.failed],
+        "failed": [{**dead_letter.summary(), "error": error} for dead_letter, error in outcome.failed],
         "notFound": missing,
         "cutShort": outcome.cut_short,
         **more,
@@ -238,8 +238,8 @@ def _print_outcome(outcome: Outcome, missing: list[str], what: str) -> None:
     if outcome.duplicates:
         verb = "would be" if what.startswith("would") else "were"
         _print(f"{outcome.duplicates} duplicates of these {verb} deleted, not redriven.")
-    for letter, error in outcome.failed:
-        _warn(f"{letter.id} (task {letter.task_id}) failed: {error}.")
+    for dead_letter, error in outcome.failed:
+        _warn(f"{dead_letter.id} (task {dead_letter.task_id}) failed: {error}.")
     if outcome.cut_short:
         _warn(_CUT_SHORT.format(outcome.cut_short))
         return

@@ -21,7 +21,7 @@ _ONLY_KNOWN = "SQS kept returning messages that were already read"
 class Entry:
     """A dead letter without its payload, and the key of its failure."""
 
-    letter: DeadLetter
+    dead_letter: DeadLetter
     failure: bytes
 
 
@@ -36,24 +36,24 @@ class Inventory:
     """Whether reading ended while SQS still returned messages: at the limit, or because they kept arriving."""
 
     @property
-    def letters(self) -> list[DeadLetter]:
-        return [entry.letter for entry in self.entries.values()]
+    def dead_letters(self) -> list[DeadLetter]:
+        return [entry.dead_letter for entry in self.entries.values()]
 
-    def add(self, letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    def add(self, dead_letters: Iterable[DeadLetter]) -> list[DeadLetter]:
         """Add dead letters; return the new ones."""
-        new = {letter.id: letter for letter in letters if letter.id not in self.entries}
+        new = {dead_letter.id: dead_letter for dead_letter in dead_letters if dead_letter.id not in self.entries}
         self.entries.update(
-            (name, Entry(letter.without_payload(), letter.failure_key())) for name, letter in new.items()
+            (name, Entry(dead_letter.without_payload(), dead_letter.failure_key())) for name, dead_letter in new.items()
         )
         return list(new.values())
 
     def named(self, ids: Collection[str]) -> set[str]:
         """Return the message ids of the dead letters that match `ids`; of all if there are no `ids`."""
-        return {name for name, entry in self.entries.items() if not ids or entry.letter.matching_ids(ids)}
+        return {name for name, entry in self.entries.items() if not ids or entry.dead_letter.matching_ids(ids)}
 
     def found(self, ids: Collection[str]) -> set[str]:
         """Return those of `ids` that match a dead letter."""
-        return set().union(*(letter.matching_ids(ids) for letter in self.letters)) if ids else set()
+        return set().union(*(dead_letter.matching_ids(ids) for dead_letter in self.dead_letters)) if ids else set()
 
     def with_duplicates(self, names: Collection[str]) -> set[str]:
         """Return these message ids and those of all dead letters of the same failures."""
@@ -88,7 +88,7 @@ async def take_inventory(
             break
         new = inventory.add(received)
         on_progress(len(inventory.entries))
-        if True in [is_last(letter) for letter in new]:
+        if True in [is_last(dead_letter) for dead_letter in new]:
             break
         fruitless = 0 if new else fruitless + 1
         if fruitless == MAX_FRUITLESS_RECEIVES:

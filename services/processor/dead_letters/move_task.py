@@ -38,7 +38,7 @@ def reason_to_copy(inventory: Inventory, counted: int) -> str | None:
     """
     if inventory.cut_short or inventory.is_partial or len(inventory.entries) < counted:
         return "not all messages could be read"
-    if any(letter.reason == MOVED_BY_SQS for letter in inventory.letters):
+    if any(dead_letter.reason == MOVED_BY_SQS for dead_letter in inventory.dead_letters):
         return "SQS itself dead-lettered some messages"
     return "some messages are duplicates" if inventory.duplicates() else None
 

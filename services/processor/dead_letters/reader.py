@@ -161,14 +161,14 @@ class Reader:
                 self._leases.update((one.message_id, _Lease(one.receipt_handle, until)) for one in call.result())
         return list({one.message_id: DeadLetter(one) for one in call.result()}.values())
 
-    def is_hidden(self, letter: DeadLetter, seconds: float = 0.0) -> bool:
+    def is_hidden(self, dead_letter: DeadLetter, seconds: float = 0.0) -> bool:
         """Return whether the message stays hidden from other consumers for `seconds` from now."""
-        lease = self._leases.get(letter.id)
+        lease = self._leases.get(dead_letter.id)
         return lease is not None and self._clock() + seconds < lease.until
 
-    def mark_deleted(self, letter: DeadLetter) -> None:
+    def mark_deleted(self, dead_letter: DeadLetter) -> None:
         """Note that the message was deleted, so that it is not made visible again."""
-        self._leases.pop(letter.id, None)
+        self._leases.pop(dead_letter.id, None)
 
     async def release(self) -> None:
         """Make all other messages visible again. If that fails, they become visible when their timeout ends."""

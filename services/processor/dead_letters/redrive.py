@@ -51,7 +51,9 @@ class Outcome:
     @property
     def done(self) -> list[DeadLetter]:
         """The dead letters that were redriven or deleted, without duplicates."""
-        return [letter for letter, result in self.results.values() if not result.error and not result.is_duplicate]
+        return [
+            dead_letter for dead_letter, result in self.results.values() if not result.error and not result.is_duplicate
+        ]
 
     @property
     def duplicates(self) -> int:
@@ -60,7 +62,7 @@ class Outcome:
 
     @property
     def failed(self) -> list[tuple[DeadLetter, str]]:
-        return [(letter, result.error) for letter, result in self.results.values() if result.error]
+        return [(dead_letter, result.error) for dead_letter, result in self.results.values() if result.error]
 
 
 class RateLimiter:
@@ -102,31 +104,31 @@ class Redrive:
     is in both queues and is reported as failed.
     """
 
-    def __init__(self, task_queue: TaskQueue, dead_letters: TaskQueue) -> None:
+    def __init__(self, task_queue: TaskQueue, dead_letter_queue: TaskQueue) -> None:
         self._task_queue = task_queue
         self._sends: Batcher[OutgoingMessage] = Batcher(self._send, _POLICY)
-        self._purge = Purge(dead_letters)
+        self._purge = Purge(dead_letter_queue)
         self._sent: dict[bytes, tuple[str, Result]] = {}
         """By failure: the message id of the dead letter that was sent, and the result."""
 
-    async def __call__(self, letters: Sequence[DeadLetter]) -> list[Result]:
+    async def __call__(self, dead_letters: Sequence[DeadLetter]) -> list[Result]:
         """Redrive up to ten different dead letters. Those that were sent by an earlier call are only deleted."""
-        failures = [letter.failure_key() for letter in letters]
+        failures = [dead_letter.failure_key() for dead_letter in dead_letters]
         first: dict[bytes, DeadLetter] = {}
-        for letter, failure in zip(letters, failures, strict=True):
+        for dead_letter, failure in zip(dead_letters, failures, strict=True):
             if failure not in self._sent:
-                first.setdefault(failure, letter)
-        messages = [redriven(letter) for letter in first.values()]
+                first.setdefault(failure, dead_letter)
+        messages = [redriven(dead_letter) for dead_letter in first.values()]
         results = await _results([self._sends.submit(message, message.size()) for message in messages])
         self._sent.update((key, (one.id, result)) for (key, one), result in zip(first.items(), results, strict=True))
-        return await self._delete(letters, [self._sent[failure] for failure in failures])
+        return await self._delete(dead_letters, [self._sent[failure] for failure in failures])
 
-    async def _delete(self, letters: Sequence[DeadLetter], sent: Sequence[tuple[str, Result]]) -> list[Result]:
-        safe = [letter for letter, (_, result) in zip(letters, sent, strict=True) if not result.error]
+    async def _delete(self, dead_letters: Sequence[DeadLetter], sent: Sequence[tuple[str, Result]]) -> list[Result]:
+        safe = [dead_letter for dead_letter, (_, result) in zip(dead_letters, sent, strict=True) if not result.error]
         deleted = iter(await self._purge(safe))
         return [
-            replace(result if result.error else _both(next(deleted)), is_duplicate=letter.id != sent_id)
-            for letter, (sent_id, result) in zip(letters, sent, strict=True)
+            replace(result if result.error else _both(next(deleted)), is_duplicate=dead_letter.id != sent_id)
+            for dead_letter, (sent_id, result) in zip(dead_letters, sent, strict=True)
         ]
 
     async def _send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
@@ -140,12 +142,14 @@ class Redrive:
 class Purge:
     """Deletes dead letters."""
 
-    def __init__(self, dead_letters: TaskQueue) -> None:
-        self._deletes: Batcher[str] = Batcher(dead_letters.delete, _POLICY)
+    def __init__(self, dead_letter_queue: TaskQueue) -> None:
+        self._deletes: Batcher[str] = Batcher(dead_letter_queue.delete, _POLICY)
 
-    async def __call__(self, letters: Sequence[DeadLetter]) -> list[Result]:
+    async def __call__(self, dead_letters: Sequence[DeadLetter]) -> list[Result]:
         """Delete up to ten dead letters."""
-        return await _results([self._deletes.submit(letter.message.receipt_handle) for letter in letters])
+        return await _results(
+            [self._deletes.submit(dead_letter.message.receipt_handle) for dead_letter in dead_letters]
+        )
 
 
 Action = Callable[[Sequence[DeadLetter]], Awaitable[Sequence[Result]]]
@@ -172,7 +176,7 @@ async def apply(
             if not chosen:
                 continue
             outage = await _apply_to_batch(chosen, action, reader, inventory, outcome)
-            search.left.difference_update(letter.id for letter in chosen)
+            search.left.difference_update(dead_letter.id for dead_letter in chosen)
             rate_limiter.record(len(chosen))
             on_progress(len(outcome.results))
             if outage and search.left:
@@ -202,7 +206,7 @@ class _Search:
 
     def chosen(self, received: Sequence[DeadLetter], reader: Reader) -> list[DeadLetter]:
         """Return the dead letters to process. One that is not hidden for long enough has to be received again."""
-        known = self._unread.intersection(letter.id for letter in received)
+        known = self._unread.intersection(dead_letter.id for dead_letter in received)
         self._unread -= known
         # An empty receive has waited for a second, so it counts twice.
         self._fruitless_receives = 0 if known else self._fruitless_receives + (1 if received else 2)
@@ -226,39 +230,44 @@ async def _apply_to_batch(
     try:
         await wait_uninterrupted(acting)
     finally:
-        for letter, result in zip(chosen, acting.result(), strict=True):
-            if not result.error and not reader.is_hidden(letter):
+        for dead_letter, result in zip(chosen, acting.result(), strict=True):
+            if not result.error and not reader.is_hidden(dead_letter):
                 result = replace(result, error=_TOO_LATE)
             elif not result.error:
-                reader.mark_deleted(letter)
-            outcome.results[letter.id] = (inventory.entries[letter.id].letter, result)  # without its payload
+                reader.mark_deleted(dead_letter)
+            outcome.results[dead_letter.id] = (
+                inventory.entries[dead_letter.id].dead_letter,
+                result,
+            )  # without its payload
     results = acting.result()
     return results[0].error if all(result.is_outage for result in results) else None
 
 
-def _overruled(letter: DeadLetter) -> str:
+def _overruled(dead_letter: DeadLetter) -> str:
     """Return the ids of the failures that a redrive overrules: this one and those of earlier redrives.
 
     If SQS itself dead-lettered a redriven task, the history still contains the failure before that redrive.
     """
-    earlier = [one for one in letter.message.attributes.get(REDRIVEN, "").split() if one != REDRIVEN_BY_EARLIER_VERSION]
-    return " ".join(dict.fromkeys([letter.failure_id, *earlier][:MAX_OVERRULED]))
+    earlier = [
+        one for one in dead_letter.message.attributes.get(REDRIVEN, "").split() if one != REDRIVEN_BY_EARLIER_VERSION
+    ]
+    return " ".join(dict.fromkeys([dead_letter.failure_id, *earlier][:MAX_OVERRULED]))
 
 
-def redriven(letter: DeadLetter) -> OutgoingMessage:
+def redriven(dead_letter: DeadLetter) -> OutgoingMessage:
     """Return the original task, with the failures that the redrive overrules.
 
     It is marked as idempotent: a dead letter that could not be deleted may be redriven again.
     """
-    attributes = without_dead_letter_attributes(letter.message.attributes)
+    attributes = without_dead_letter_attributes(dead_letter.message.attributes)
     ours = {
-        TASK_ID: letter.task_id,
+        TASK_ID: dead_letter.task_id,
         IDEMPOTENT: "true",
-        REDRIVEN: _overruled(letter),
+        REDRIVEN: _overruled(dead_letter),
     }
     others = [name for name in attributes if name not in ours]
     kept = {name: attributes[name] for name in others[: MAX_ATTRIBUTES - len(ours)]}
-    return OutgoingMessage(body=letter.message.body, attributes=kept | ours, group_id=letter.message.group_id)
+    return OutgoingMessage(body=dead_letter.message.body, attributes=kept | ours, group_id=dead_letter.message.group_id)
 
 
 async def _results(calls: Sequence[Awaitable[None]]) -> list[Result]:

@@ -17,22 +17,22 @@ _BAR_SECONDS = 0.1
 _BAR_WIDTH = 30
 
 
-def reasons(letters: Iterable[DeadLetter]) -> dict[str, int]:
+def reasons(dead_letters: Iterable[DeadLetter]) -> dict[str, int]:
     """Count dead letters by reason, the most frequent first."""
-    return dict(Counter(letter.reason for letter in letters).most_common())
+    return dict(Counter(dead_letter.reason for dead_letter in dead_letters).most_common())
 
 
-def table(letters: Sequence[DeadLetter]) -> str:
+def table(dead_letters: Sequence[DeadLetter]) -> str:
     """Return one line per dead letter, and the counts by reason below."""
-    rows = [_COLUMNS, *(_row(letter) for letter in letters)]
+    rows = [_COLUMNS, *(_row(dead_letter) for dead_letter in dead_letters)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", *(f"{count:>6}  {reason}" for reason, count in reasons(letters).items())])
+    return "\n".join([*lines, "", *(f"{count:>6}  {reason}" for reason, count in reasons(dead_letters).items())])
 
 
-def text_of(letter: DeadLetter) -> str:
+def text_of(dead_letter: DeadLetter) -> str:
     """Return all fields of a dead letter, the body last."""
-    fields = {**letter.details()}
+    fields = {**dead_letter.details()}
     body, attributes = fields.pop("body"), fields.pop("attributes")
     named = [*fields.items(), *((f"attribute {name}", value) for name, value in sorted(attributes.items()))]
     return "\n".join([*(f"{name}: {_plain(value)}" for name, value in named), "body:", body])
@@ -84,8 +84,8 @@ class Progress:
         return f"{self._verb}{done} of about {self._total}"
 
 
-def _row(letter: DeadLetter) -> tuple[str, ...]:
-    return tuple(_plain(letter.summary()[column])[:_WIDEST_DETAIL] for column in _COLUMNS)
+def _row(dead_letter: DeadLetter) -> tuple[str, ...]:
+    return tuple(_plain(dead_letter.summary()[column])[:_WIDEST_DETAIL] for column in _COLUMNS)
 
 
 def _plain(value: object) -> str:

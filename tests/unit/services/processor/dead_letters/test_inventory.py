@@ -143,6 +143,6 @@ async def test_bodies_are_not_kept() -> None:
     async with open_reader(letters.as_queue()) as reader:
         inventory = await take_inventory(reader, 1, 10)
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))
-    for letter in (*inventory.letters, *outcome.done):
+    for letter in (*inventory.dead_letters, *outcome.done):
         assert (letter.message.body, letter.message.attributes) == ("", {"taskId": "1"})
     assert tasks.sent[0].body == "x" * 1_000
