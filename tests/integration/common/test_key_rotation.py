@@ -38,7 +38,7 @@ async def heard(news: Subscriber, count: int) -> list[str]:
     return [str((await asyncio.to_thread(news.next))["taskId"]) for _ in range(count)]
 
 
-async def test_a_new_key_takes_effect_without_a_restart_and_no_news_is_lost(
+async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_lost(
     local_stack: LocalStack, app: Application
 ) -> None:
     user, *newcomers = await asyncio.gather(*(signed_in_user(app) for _ in range(1 + NEWCOMERS)))

@@ -49,7 +49,7 @@ async def test_list_reads_no_more_than_its_limit(stage: ProcessorStage) -> None:
     assert await waiting(stage) == (0, 5)
 
 
-async def test_a_list_tells_no_payload_and_lets_no_message_write_to_the_terminal(stage: ProcessorStage) -> None:
+async def test_a_list_has_no_payload_and_no_control_characters(stage: ProcessorStage) -> None:
     await add_dead_letter(stage, "task", body="the payload", deadLetterDetail="red \u009b31m")
     said = await dead_letters_command(stage, "list")
     assert "the payload" not in said.out
@@ -57,7 +57,7 @@ async def test_a_list_tells_no_payload_and_lets_no_message_write_to_the_terminal
     assert "1  permanent" in said.out
 
 
-async def test_an_empty_queue_is_said_to_be_empty(stage: ProcessorStage) -> None:
+async def test_an_empty_queue_is_reported_as_empty(stage: ProcessorStage) -> None:
     said = await dead_letters_command(stage, "list")
     assert (said.status, said.out) == (0, "The dead-letter queue is empty.\n")
 
@@ -74,7 +74,7 @@ async def test_show_prints_one_message(stage: ProcessorStage, by: str) -> None:
     assert await waiting(stage) == (0, 2)
 
 
-async def test_show_of_an_unknown_message_says_so(stage: ProcessorStage) -> None:
+async def test_show_reports_an_unknown_id(stage: ProcessorStage) -> None:
     await add_dead_letter(stage, "task")
     said = await dead_letters_command(stage, "show", "unknown")
     assert (said.status, said.out) == (3, "")
@@ -101,7 +101,7 @@ async def test_a_redriven_task_is_the_task_it_was_and_marked(stage: ProcessorSta
     }
 
 
-async def test_redrive_all_is_a_dry_run_until_it_is_said_to_do_it(stage: ProcessorStage) -> None:
+async def test_redrive_all_is_a_dry_run_without_yes(stage: ProcessorStage) -> None:
     for number in range(15):
         await add_dead_letter(stage, f"task-{number}")
     dry = await dead_letters_command(stage, "redrive", "--all")
@@ -122,7 +122,7 @@ async def test_missing_ids_are_reported_and_the_others_are_redriven(stage: Proce
     assert await waiting(stage) == (1, 0)
 
 
-async def test_purge_deletes_only_when_it_is_said_to(stage: ProcessorStage) -> None:
+async def test_purge_deletes_only_with_yes(stage: ProcessorStage) -> None:
     for name in ("first", "second", "third"):
         await add_dead_letter(stage, name)
     dry = await dead_letters_command(stage, "purge", "first", "--json")
@@ -146,7 +146,7 @@ async def test_nothing_is_deleted_when_the_task_queue_does_not_take_it(stage: Pr
     assert await waiting(stage) == (0, 1)
 
 
-async def test_a_missing_queue_is_told_in_a_sentence(stage: ProcessorStage) -> None:
+async def test_a_missing_queue_is_reported_in_a_sentence(stage: ProcessorStage) -> None:
     gone = f"{stage.dead_letter_queue_url}-gone"
     said = await dead_letters_command(stage, "list", DEAD_LETTER_QUEUE_URL=gone)
     assert said.status == 1
@@ -154,7 +154,7 @@ async def test_a_missing_queue_is_told_in_a_sentence(stage: ProcessorStage) -> N
     assert said.err.count("\n") == 1
 
 
-async def test_a_server_that_is_not_there_is_told_in_a_sentence(stage: ProcessorStage) -> None:
+async def test_a_missing_server_is_reported_in_a_sentence(stage: ProcessorStage) -> None:
     said = await dead_letters_command(stage, "list", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert said.status == 1
     assert said.err.startswith("The queue cannot be used: ")
@@ -181,7 +181,7 @@ async def test_an_interrupted_command_makes_its_messages_visible_again(
 
 
 @BOTH_SIGNALS
-async def test_an_interrupted_redrive_says_what_it_did(stage: ProcessorStage, signal_number: signal.Signals) -> None:
+async def test_an_interrupted_redrive_reports_what_it_did(stage: ProcessorStage, signal_number: signal.Signals) -> None:
     for number in range(25):
         await add_dead_letter(stage, f"task-{number}")
 
@@ -269,7 +269,7 @@ async def test_two_options_and_aws_are_all_that_the_command_needs(stage: Process
     assert await waiting(stage) == (1, 0)
 
 
-async def test_a_run_of_duplicates_moves_one_and_says_so(stage: ProcessorStage) -> None:
+async def test_of_several_duplicates_one_is_redriven_and_reported(stage: ProcessorStage) -> None:
     for _ in range(3):
         await add_dead_letter(stage, "task", deadLetterMessageId="delivery")
     await add_dead_letter(stage, "another")
@@ -283,7 +283,7 @@ async def test_a_run_of_duplicates_moves_one_and_says_so(stage: ProcessorStage) 
 
 
 @pytest.mark.parametrize("per_second", ["0", "20"])
-async def test_what_fails_again_at_once_is_put_back_once(stage: ProcessorStage, per_second: str) -> None:
+async def test_a_task_that_fails_again_at_once_is_redriven_once(stage: ProcessorStage, per_second: str) -> None:
     """Also while other tasks keep failing, and at a rate_limiter at which much fails meanwhile."""
     runs: Counter[str] = Counter()
     failed = asyncio.Event()
@@ -329,7 +329,7 @@ async def failing_meanwhile(stage: ProcessorStage, failed: asyncio.Event) -> Asy
         await sending
 
 
-async def test_what_sqs_itself_moves_back_is_put_back_once(stage: ProcessorStage) -> None:
+async def test_a_task_that_sqs_moves_again_is_redriven_once(stage: ProcessorStage) -> None:
     """Tasks whose processes die at once: SQS moves each at its second receive, with its message id and attributes."""
     arn = (await TaskQueue(stage.sqs, stage.dead_letter_queue_url).attributes("QueueArn"))["QueueArn"]
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "1"})

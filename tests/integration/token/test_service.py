@@ -135,7 +135,7 @@ def vended(world: World) -> int:
     return int(world.emulator.stats()["vendedTokens"])
 
 
-async def test_the_answer_holds_all_that_a_client_needs(service: Served, world: World) -> None:
+async def test_the_response_has_all_that_a_client_needs(service: Served, world: World) -> None:
     before = time.time()
     answer = await get(service)
     assert answer.status == 200
@@ -148,7 +148,7 @@ async def test_the_answer_holds_all_that_a_client_needs(service: Served, world: 
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
 
 
-async def test_another_address_of_momento_is_told_where_it_is_set(world: World) -> None:
+async def test_a_configured_momento_endpoint_is_in_the_response(world: World) -> None:
     async with world.service(MOMENTO_WEB_ENDPOINT="http://localhost:8085") as service:
         overrides = (await get(service)).json["endpointOverrides"]
     assert overrides == dict.fromkeys(("cacheEndpoint", "controlEndpoint", "tokenEndpoint"), "http://localhost:8085")
@@ -252,7 +252,7 @@ async def test_a_momento_that_is_down_is_503_and_back_is_back(service: Served, w
     assert (await get(service)).status == 200
 
 
-async def test_a_cache_that_hangs_keeps_nobody_from_a_token(service: Served, world: World) -> None:
+async def test_a_hanging_cache_does_not_prevent_tokens(service: Served, world: World) -> None:
     world.emulator.change(faults=[{"method": "Get", "neverAnswer": True}, {"method": "Set", "status": "UNAVAILABLE"}])
     started = time.perf_counter()
     assert (await get(service)).status == 200
@@ -287,7 +287,7 @@ async def test_while_the_quota_is_used_up_no_more_is_asked_for_than_ever(
         assert (await get(service, user_id=users[0])).status == 200
 
 
-async def test_a_crowd_is_served_by_two_replicas_in_line_and_momento_refuses_nobody(world: World) -> None:
+async def test_many_users_are_served_by_two_replicas_within_the_quota(world: World) -> None:
     def replica() -> AbstractAsyncContextManager[Served]:
         return world.service(VENDING_PER_SECOND="40", VENDING_REPLICAS="2", VENDING_WAIT_SECONDS="1")
 
@@ -384,7 +384,7 @@ async def world_service(service: Served) -> Served:
     return service
 
 
-async def test_a_typing_error_in_the_key_is_503_says_so_and_is_corrected_without_a_restart(world: World) -> None:
+async def test_a_typing_error_in_the_key_is_503_and_is_corrected_without_a_restart(world: World) -> None:
     await world.store_key("s3cr3t-but-no-key")
     async with world.service(ready=False) as service:
         await wait_until(lambda: "neither a v1 nor a v2" in service.lifecycle.readiness_problems().get("momento", ""))
@@ -430,7 +430,7 @@ async def test_a_user_reads_the_own_news_in_order(service: Served) -> None:
     assert await ids_of(service, "/notifications", "carol") == []
 
 
-async def test_news_are_told_as_they_were_published(service: Served) -> None:
+async def test_notifications_are_returned_as_they_were_published(service: Served) -> None:
     now_ms = int(time.time() * 1000)
     published = finished("t-1", "größer 👍🏽" + "x" * 5_000, now_ms)
     record = NotificationHistory(service.app[MOMENTO], 86_400.0)
@@ -457,7 +457,7 @@ async def test_a_page_of_the_version_before_asks_with_a_time_and_gets_all(servic
         assert await ids_of(service, f"/notifications?after={after}") == ["old", "new"]
 
 
-async def test_a_cursor_that_names_the_largest_history_is_taken(world: World) -> None:
+async def test_a_cursor_with_the_largest_history_is_accepted(world: World) -> None:
     async with world.service(HISTORY_OPERATIONS_PER_SECOND="1000") as service:
         await tell(service, *(("alice", f"ahead-{number}", -600_000) for number in range(NEWEST)))
         await tell(service, *(("alice", f"t{number}", 60_000) for number in range(MAX_ENTRIES)))
@@ -466,7 +466,7 @@ async def test_a_cursor_that_names_the_largest_history_is_taken(world: World) ->
         assert await ids_of(service, f"/notifications?after={answer.json['cursor']}") == []
 
 
-async def test_the_newest_of_the_last_day_are_told(service: Served) -> None:
+async def test_the_newest_of_the_last_day_are_returned(service: Served) -> None:
     too_old = 86_400_001
     await tell(
         service,
@@ -504,7 +504,7 @@ async def test_without_a_record_there_are_no_news_and_no_call(world: World) -> N
         assert (await get(service, "/notifications?after=x")).status == 400
 
 
-async def test_a_user_who_reads_too_often_is_told_when_to_come_back_and_others_are_not(service: Served) -> None:
+async def test_a_user_who_reads_too_often_gets_a_retry_time_and_others_are_not_affected(service: Served) -> None:
     await tell(service, ("alice", "a1", 0), ("bob", "b1", 0))
     answers = await asyncio.gather(*(get(service, "/notifications") for _ in range(40)))
     assert Counter(answer.status for answer in answers) == {200: 10, 429: 30}

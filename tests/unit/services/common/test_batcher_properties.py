@@ -200,7 +200,7 @@ async def send_all(plan: list[Message], limit: int, knows_the_limit: bool) -> No
 
 @settings(max_examples=200, deadline=None)
 @given(messages, st.integers(1, 250), st.booleans())
-def test_an_entry_fails_for_what_is_in_itself_only_and_is_never_sent_again_once_taken(
+def test_an_entry_fails_only_for_its_own_content_and_is_never_sent_again_after_success(
     plan: list[Message], limit: int, knows_the_limit: bool
 ) -> None:
     asyncio.run(send_all(plan, limit, knows_the_limit))

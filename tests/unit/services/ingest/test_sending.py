@@ -102,7 +102,7 @@ def test_a_message_is_refused_where_its_dead_letter_would_not_fit() -> None:
 
 
 @pytest.mark.parametrize("limit", [1_024, 2_048])
-def test_a_queue_for_small_messages_takes_tasks_too(limit: int) -> None:
+def test_a_queue_for_small_messages_accepts_tasks(limit: int) -> None:
     fits = limit * 3 // 4
     check_size(OutgoingMessage(body="x" * fits, attributes={}), limit)
     with pytest.raises(MessageTooLarge):
@@ -116,7 +116,7 @@ def test_there_is_room_for_all_that_the_processor_adds() -> None:
     assert letter.size() - len(message.body) + mark.size() <= RESERVED_BYTES
 
 
-def test_the_refusal_says_how_much_it_is_and_how_much_the_queue_takes() -> None:
+def test_the_refusal_has_the_size_and_the_limit() -> None:
     problem = too_large_problem(MESSAGE, 2_048)
     assert problem.status == 413
     assert "needs 14 bytes on the queue, which accepts at most 2048, of which 512 are" in problem.detail

@@ -135,7 +135,7 @@ async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(world: Wo
     assert await world.read("bob") == []
 
 
-async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: World) -> None:
+async def test_reads_pause_while_momentos_quota_is_exceeded(world: World) -> None:
     """The writes of the processor need what there is."""
     world.reader = HistoryReader(world.record, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), world.background)
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) or 0.0

@@ -58,7 +58,7 @@ def test_a_user_never_uses_more_than_a_share_for_long(steps: list[tuple[float, i
 
 
 @given(st.integers(1, 200), st.integers(1, 20))
-def test_a_user_who_is_refused_may_come_when_told(operations: int, count: int) -> None:
+def test_a_refused_user_may_read_after_the_retry_time(operations: int, count: int) -> None:
     clock = ManualClock()
     limit = UserLimit(30, 40, clock=clock)
     for _ in range(count):
@@ -97,7 +97,7 @@ async def test_a_larger_quota_permits_more_reads_at_once(clock: ManualClock) -> 
             await reads.enter_async_context(budget.read())
 
 
-async def test_what_a_read_cost_delays_those_after_it_and_beyond_the_wait_they_are_told_when(
+async def test_the_cost_of_a_read_delays_later_ones_and_beyond_the_wait_they_get_a_retry_time(
     clock: ManualClock,
 ) -> None:
     budget = ReadBudget(10, wait_seconds=5, clock=clock)
@@ -118,7 +118,7 @@ async def test_what_a_read_cost_delays_those_after_it_and_beyond_the_wait_they_a
         pass
 
 
-async def test_the_history_of_one_user_who_has_long_texts_delays_nobody_else(clock: ManualClock) -> None:
+async def test_one_users_history_of_long_messages_does_not_delay_others(clock: ManualClock) -> None:
     budget = ReadBudget(40, wait_seconds=5, clock=clock)
     async with budget.read() as turn:
         turn.operations = MAX_DEFERRED_OPERATIONS
@@ -139,7 +139,7 @@ async def test_histories_of_many_users_with_long_texts_are_limited_to_the_rate(c
     assert 4_000 <= used <= 40 * clock.now + FULL_READ_OPERATIONS + MAX_DEFERRED_OPERATIONS + 800
 
 
-async def test_nobody_is_told_to_come_back_later_than_in_two_minutes(clock: ManualClock) -> None:
+async def test_retry_times_are_at_most_two_minutes(clock: ManualClock) -> None:
     budget = ReadBudget(1, wait_seconds=5, clock=clock)
     async with budget.read() as turn:
         turn.operations = 10_000

@@ -160,7 +160,7 @@ async def test_a_refusal_for_good_is_counted_too(world: World) -> None:
     assert count("refused", reason="momento") == before + 1
 
 
-async def test_a_full_line_is_told_apart(world: World) -> None:
+async def test_an_exceeded_vending_quota_has_its_own_reason(world: World) -> None:
     replica = world.replica(wait_seconds=0.0, per_second=0.1)
     await replica.token_for("alice")
     before = count("refused", reason="vending_quota")
@@ -171,7 +171,7 @@ async def test_a_full_line_is_told_apart(world: World) -> None:
 
 
 @pytest.mark.parametrize(("length", "kept"), [(1, True), (64, True), (65, False), (128, False)])
-async def test_the_token_says_whose_it_is_in_64_characters(world: World, length: int, kept: bool) -> None:
+async def test_the_token_id_is_the_user_in_64_characters(world: World, length: int, kept: bool) -> None:
     user_id = "a" * length
     await world.vendor.token_for(user_id)
     ((topic, _, token_id),) = world.momento.vended

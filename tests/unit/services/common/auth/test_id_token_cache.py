@@ -158,7 +158,7 @@ async def test_another_key_of_the_same_id_is_not_trusted_for_remembered_tokens(w
     assert await world.refused(text) is Reason.SIGNATURE
 
 
-async def test_a_key_that_comes_back_has_its_tokens_checked_again(world: World) -> None:
+async def test_tokens_of_a_key_that_returns_are_verified_again(world: World) -> None:
     text, keys = token(), world.server.keys
     await world.verifier.verify(text)
     world.server.keys = [jwk("another", rsa_key("other"))]

@@ -53,7 +53,7 @@ JUNK: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK.keys())
-def test_junk_is_passed_over_logged_and_spoils_nothing(junk: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_entries_are_logged_and_ignored(junk: Any, caplog: pytest.LogCaptureFixture) -> None:
     good = jwk("good", rsa_key("second"))
     with caplog.at_level(logging.WARNING):
         assert list(valid_keys(key_set(junk, good))) == ["good"]
@@ -62,7 +62,7 @@ def test_junk_is_passed_over_logged_and_spoils_nothing(junk: Any, caplog: pytest
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK.keys())
-def test_a_set_of_nothing_but_junk_is_refused(junk: Any) -> None:
+def test_a_set_without_valid_entries_is_refused(junk: Any) -> None:
     with pytest.raises(KeySetError, match="no valid key"):
         valid_keys(key_set(junk))
 
@@ -93,7 +93,7 @@ def test_use_and_alg_may_be_left_out() -> None:
     assert key.algorithm_name == "RS256"
 
 
-def test_the_first_of_two_entries_with_one_key_id_stands() -> None:
+def test_the_first_of_two_entries_with_one_key_id_is_used() -> None:
     [key] = valid_keys(key_set(jwk(), jwk(key=rsa_key("second")))).values()
     assert key.key.public_numbers() == rsa_key().public_key().public_numbers()
 
@@ -108,7 +108,7 @@ def test_the_first_of_two_entries_with_one_key_id_stands() -> None:
         ("a short modulus", "it is not a public key of at least 2048 bits"),
     ],
 )
-def test_the_log_says_what_is_wrong_with_an_entry(name: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_entry_is_logged_with_the_reason(name: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(KeySetError):
         valid_keys(key_set(JUNK[name]))
     assert [record.__dict__["error"] for record in caplog.records] == [said]

@@ -152,7 +152,7 @@ async def test_white_space_around_the_value_is_dropped(parameter: SsmParameter, 
     assert parameter.value() == SECRET
 
 
-async def test_a_forced_refresh_tells_whether_the_value_changed(
+async def test_a_forced_refresh_returns_whether_the_value_changed(
     parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     await parameter.refresh_now()
@@ -237,7 +237,7 @@ async def test_a_cancelled_reading_leaves_no_lock_behind(
 
 
 @pytest.mark.parametrize("answer", [{}, {"Parameter": {}}, {"Parameter": []}, [], None, {"Parameter": {"Value": 5}}])
-async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
+async def test_a_response_without_a_value_is_not_an_empty_value(
     parameter: SsmParameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     async def strange(**_: Any) -> Any:
@@ -249,9 +249,7 @@ async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
     assert "empty" not in str(parameter.readiness_problem())
 
 
-async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outage(
-    parameter: SsmParameter, ssm: FakeSsm
-) -> None:
+async def test_a_bug_is_not_treated_as_an_outage(parameter: SsmParameter, ssm: FakeSsm) -> None:
     ssm.error = AssertionError("a bug")
     with pytest.raises(AssertionError):
         await parameter.refresh_now()

@@ -90,7 +90,7 @@ async def answered(status: int, body: bytes, content_type: str) -> str:
         return await reason(**client)
 
 
-async def test_nobody_at_the_address(unused_tcp_port: int) -> None:
+async def test_an_address_without_a_server(unused_tcp_port: int) -> None:
     told = await reason(endpoint_url=f"http://127.0.0.1:{unused_tcp_port}")
     assert "EndpointConnectionError" in told
     assert "AWS_ENDPOINT_URL" in told

@@ -230,7 +230,7 @@ async def test_reading_what_needs_no_trimming_writes_nothing(record: Notificatio
 
 
 @pytest.mark.parametrize("error", [Transient("down"), PermanentError("refused")])
-async def test_that_trimming_fails_keeps_nobody_from_reading(
+async def test_a_failed_trim_does_not_prevent_reading(
     record: NotificationHistory, momento: FakeMomento, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fails(name: str, fields: list[str], *, deadline_seconds: float) -> None:

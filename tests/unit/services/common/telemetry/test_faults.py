@@ -64,7 +64,7 @@ def test_a_call_that_keeps_failing_is_one_until_it_works(faults: CallFaults, clo
     assert faults.current() == []
 
 
-def test_an_operation_that_nobody_tries_again_is_forgotten_once_others_work(
+def test_a_failed_operation_that_is_not_called_again_expires_once_others_succeed(
     faults: CallFaults, clock: ManualClock
 ) -> None:
     faults.record_failure("vend", UNREACHABLE)

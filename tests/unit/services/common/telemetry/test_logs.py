@@ -50,7 +50,7 @@ def line_of(message: str, *args: object, **extra: object) -> dict[str, Any]:
     return line
 
 
-def test_a_line_says_who_when_and_what() -> None:
+def test_a_line_has_service_time_and_message() -> None:
     (line,) = run("log.info('told %s', 'it', extra={'action': 'tell', 'seconds': 0.5})")
     assert line.pop("time").startswith("20")
     assert line == {
@@ -76,7 +76,7 @@ def test_levels_below_the_setting_are_left_out() -> None:
     assert "d" in lines[1]["message"]
 
 
-def test_libraries_that_tell_every_call_are_kept_quiet() -> None:
+def test_libraries_that_log_every_call_are_silenced() -> None:
     names = ["botocore.endpoint", "aiobotocore", "aiohttp.access", "asyncio", "grpc._cython"]
     calls = [f"logging.getLogger({name!r}).info('payload')" for name in names]
     calls.append("logging.getLogger('momentosdk.x').warning('it is tried again')")

@@ -116,5 +116,5 @@ def test_what_is_no_traceparent_of_version_00_is_refused(text: str) -> None:
 
 
 @given(trace=st.integers(1, 2**128 - 1), parent=st.integers(1, 2**64 - 1), flags=st.integers(0, 255))
-def test_every_traceparent_of_version_00_is_taken(trace: int, parent: int, flags: int) -> None:
+def test_every_traceparent_of_version_00_is_accepted(trace: int, parent: int, flags: int) -> None:
     assert is_traceparent(f"00-{trace:032x}-{parent:016x}-{flags:02x}")

@@ -167,7 +167,7 @@ async def test_a_connection_without_a_whole_request_is_closed(served: Served, se
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_headers_that_trickle_in_do_not_hold_a_connection(served: Served) -> None:
+async def test_slow_headers_do_not_keep_a_connection_open(served: Served) -> None:
     async with connected(served) as client:
         client.send(b"GET /there HTTP/1.1\r\n")
 
@@ -182,7 +182,7 @@ async def test_headers_that_trickle_in_do_not_hold_a_connection(served: Served) 
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_half_a_header_after_a_whole_request_does_not_hold_a_connection_either(served: Served) -> None:
+async def test_half_a_header_after_a_whole_request_does_not_keep_a_connection_open(served: Served) -> None:
     async with connected(served) as client:
         client.send(WHOLE)
         assert await client.answer() == (200, b"here")
@@ -222,7 +222,7 @@ PARTS_IN_ONE_PACKET = [
 
 @pytest.mark.parametrize(("sent", "answers"), PARTS_IN_ONE_PACKET)
 @pytest.mark.usefixtures("impatient")
-async def test_a_part_of_a_request_in_one_packet_with_whole_ones_does_not_hold_a_connection(
+async def test_a_part_of_a_request_in_one_packet_with_whole_ones_does_not_keep_a_connection_open(
     served: Served, sent: bytes, answers: int
 ) -> None:
     before = closed("slow")
@@ -262,7 +262,7 @@ def test_a_load_balancer_closes_idle_connections_before_we_do() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one answer", "and another request"])
-async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
+async def test_a_response_that_is_never_read_does_not_keep_a_connection_open(
     served: Served, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
     monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
@@ -273,7 +273,7 @@ async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
         await wait_until(lambda: not open_connections())
 
 
-async def test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either(
+async def test_a_closing_response_that_is_never_read_does_not_keep_a_connection_open(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
@@ -415,7 +415,7 @@ async def test_headers_of_all_connections_together_are_limited(served: Served, m
     await wait_until(lambda: budget.used_bytes == 0)
 
 
-async def test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work(
+async def test_headers_of_disconnected_clients_count_while_their_requests_are_in_progress(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the client closes, or is closed to make room for another."""
@@ -527,7 +527,9 @@ async def test_the_longest_idle_connection_makes_room_for_a_new_one(
     assert closed("full") == before + 1
 
 
-async def test_connections_that_send_nothing_lock_nobody_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_connections_that_send_nothing_do_not_block_others(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
     async with AsyncExitStack() as opened:
         for _ in range(10):
@@ -587,7 +589,7 @@ def the_site() -> OpenConnections:
 
 
 @pytest.mark.parametrize("sent", WAITING.values(), ids=WAITING)
-async def test_requests_that_lack_something_of_their_clients_lock_nobody_out(
+async def test_requests_that_wait_for_their_clients_do_not_block_others(
     served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """The one gives way that has waited for the longest; a whole request in work never does."""
@@ -626,7 +628,7 @@ async def test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served
     await wait_until(lambda: not open_connections())
 
 
-async def test_a_client_that_ends_its_side_and_never_reads_does_not_hold_a_connection(
+async def test_a_client_that_closes_its_side_and_never_reads_does_not_keep_a_connection_open(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
@@ -665,13 +667,13 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
     "scenario",
     [
         test_an_idle_connection_is_closed,
-        test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either,
+        test_a_closing_response_that_is_never_read_does_not_keep_a_connection_open,
         test_headers_of_all_connections_together_are_limited,
-        test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work,
+        test_headers_of_disconnected_clients_count_while_their_requests_are_in_progress,
         test_headers_beyond_the_budget_are_503,
         test_bodies_of_requests_in_work_that_read_none_count_too,
         test_the_longest_idle_connection_makes_room_for_a_new_one,
-        test_connections_that_send_nothing_lock_nobody_out,
+        test_connections_that_send_nothing_do_not_block_others,
         crowded,
         half_closed,
         test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,

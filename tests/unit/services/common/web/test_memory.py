@@ -66,7 +66,7 @@ def test_a_share_is_of_what_is_left_for_requests() -> None:
 
 
 @given(st.lists(st.integers(0, 60), max_size=20))
-def test_no_more_than_the_budget_is_taken_and_all_is_given_back(sizes: list[int]) -> None:
+def test_no_more_than_the_budget_is_reserved_and_all_is_released(sizes: list[int]) -> None:
     budget = MemoryBudget("bodies", 100)
     taken = []
     for size in sizes:

@@ -64,7 +64,7 @@ def pieces(whole: bytes, cuts: list[int]) -> list[bytes]:
 
 @settings(max_examples=300, deadline=None)
 @given(REQUESTS, st.lists(st.integers(0, 600), max_size=12))
-def test_however_the_bytes_are_cut_the_same_requests_come(requests: list[bytes], cuts: list[int]) -> None:
+def test_any_split_of_the_bytes_gives_the_same_requests(requests: list[bytes], cuts: list[int]) -> None:
     async def parse() -> Connection:
         connection = Connection()
         for piece in pieces(b"".join(requests), cuts):
@@ -132,7 +132,7 @@ async def test_empty_lines_are_limited(begun: bytes, size: int) -> None:
     assert connection.paths[-1] == "error"
 
 
-async def test_a_few_empty_lines_before_each_request_are_taken() -> None:
+async def test_a_few_empty_lines_before_each_request_are_accepted() -> None:
     connection = Connection()
     for _ in range(5):
         connection.data_received(b"\r\n" * 200 + PLAIN)
@@ -162,7 +162,7 @@ async def test_a_long_target_is_414(target: bytes, size: int) -> None:
     assert connection.requests.used_bytes == 0
 
 
-async def test_a_target_just_within_the_limit_is_taken() -> None:
+async def test_a_target_just_within_the_limit_is_accepted() -> None:
     connection = Connection()
     target = "/" + "a" * (MAX_LINE_BYTES - 1)
     connection.data_received(PLAIN.replace(b"/plain", target.encode()))
@@ -189,7 +189,7 @@ async def test_whatever_fails_in_parsing_is_answered(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("sent", [b"x" * 50_000, b"GET / HTTP/1.1\r\n" + b" x" * 50_000, b"GET /" + b"x" * 50_000])
-async def test_what_could_not_be_parsed_is_not_held(sent: bytes) -> None:
+async def test_input_that_cannot_be_parsed_uses_no_memory(sent: bytes) -> None:
     connection = Connection()
     connection.data_received(sent)
     error = connection.error()
@@ -219,7 +219,7 @@ async def test_headers_are_limited_in_all(size: int, sizes: tuple[int, ...]) -> 
     assert connection.requests.used_bytes < MAX_HEADER_BYTES
 
 
-async def test_headers_just_within_the_limit_are_taken() -> None:
+async def test_headers_just_within_the_limit_are_accepted() -> None:
     connection = Connection()
     connection.data_received(head(200_000, 50_000))
     assert connection.paths == ["/large"]
@@ -254,7 +254,7 @@ UNREAD = [
 
 
 @pytest.mark.parametrize(("sent", "least"), UNREAD)
-async def test_a_body_that_nobody_reads_counts_until_it_is_admitted(sent: bytes, least: int) -> None:
+async def test_an_unread_body_counts_until_it_is_admitted(sent: bytes, least: int) -> None:
     connection = Connection()
     connection.data_received(sent)
     payload = connection.messages[0][1]
@@ -316,9 +316,7 @@ async def test_trailers_are_limited(trailers: bytes) -> None:
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
 @pytest.mark.parametrize("request_", [PLAIN, LENGTH, CHUNKED], ids=["no body", "a body", "a chunked body"])
 @pytest.mark.parametrize("size", [1, 2**30])
-async def test_an_upgrade_is_passed_over_except_that_nothing_is_taken_after_chunks(
-    upgrade: str, request_: bytes, size: int
-) -> None:
+async def test_an_upgrade_is_ignored_but_ends_the_input_after_chunks(upgrade: str, request_: bytes, size: int) -> None:
     connection = Connection()
     upgrades = b"\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n" % upgrade.encode()
     whole = request_.replace(b"\r\n\r\n", upgrades, 1) + LENGTH * 3
@@ -339,7 +337,7 @@ async def test_bytes_behind_an_upgrade_count() -> None:
     assert connection.requests.used_bytes > 90 * len(PLAIN)
 
 
-async def test_headers_that_come_in_one_piece_with_chunks_count() -> None:
+async def test_headers_in_one_piece_with_chunks_count() -> None:
     connection = Connection()
     fields = b"".join(b"%x:a\r\n" % number for number in range(100))
     connection.requests.feed_data(CHUNKED + PLAIN.replace(b"Host", fields + b"Host") * 10)
@@ -364,7 +362,7 @@ async def test_nothing_is_inflated(coding: str) -> None:
 
 
 @pytest.mark.parametrize("expect", ["100-continue", "100-Continue", "foo", "", "foo, bar"])
-async def test_expectations_are_taken_out(expect: str) -> None:
+async def test_the_expect_header_is_removed(expect: str) -> None:
     connection = Connection()
     connection.data_received(LENGTH.replace(b"Host", b"Expect: %s\r\nHost" % expect.encode()))
     message, payload = connection.messages[0]

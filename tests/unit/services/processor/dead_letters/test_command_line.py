@@ -41,7 +41,7 @@ def test_a_wrong_command_line_is_refused_with_what_to_do(
     assert sentence in capsys.readouterr().err
 
 
-def test_without_a_region_it_says_which_variable_is_missing(
+def test_a_missing_region_is_reported_with_its_variable(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
@@ -80,7 +80,7 @@ def test_progress_is_a_bar_on_a_terminal_and_quiet_elsewhere_at_first(
     assert bool(stream.getvalue()) is bool(said)
 
 
-def test_progress_tells_a_line_every_few_seconds_elsewhere() -> None:
+def test_progress_prints_a_line_every_few_seconds_elsewhere() -> None:
     clock, stream = ManualClock(), io.StringIO()
     progress = Progress(100, stream, clock=clock)
     for done in range(10, 50, 10):
@@ -90,7 +90,7 @@ def test_progress_tells_a_line_every_few_seconds_elsewhere() -> None:
     assert stream.getvalue() == "20 of about 100\n40 of about 100\n"
 
 
-def test_progress_says_what_is_done_where_there_are_two_steps() -> None:
+def test_progress_has_a_prefix_for_the_first_of_two_steps() -> None:
     clock, stream = ManualClock(), io.StringIO()
     progress = Progress(100, stream, "read ", clock=clock)
     clock.advance(6)

@@ -86,7 +86,7 @@ async def test_purge_deletes_only_the_copy_that_is_named() -> None:
     assert letters.names == {second.message_id}
 
 
-async def test_purge_all_leaves_what_comes_meanwhile() -> None:
+async def test_purge_all_does_not_delete_later_messages() -> None:
     letters = ModelQueue(*(received() for _ in range(12)))
     start = letters.names
     letters.before = lambda call: letters.add(received()) if call == "delete" else None

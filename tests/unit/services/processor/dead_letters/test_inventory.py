@@ -15,7 +15,7 @@ from tests.support.processor.dead_letter_steps import redrive_all, run, show_all
 
 
 @pytest.mark.parametrize("first", ["new", "old"])
-async def test_what_comes_meanwhile_is_left_for_the_next_time(first: str) -> None:
+async def test_messages_that_arrive_meanwhile_are_not_included(first: str) -> None:
     """Whatever is handed out first, and although each that is sent comes back at once, twice as many with it."""
     letters, tasks = ModelQueue(*(received() for _ in range(45))), ModelQueue()
     start = letters.names
@@ -71,7 +71,9 @@ async def test_letters_are_found_behind_receives_of_new_ones_alone() -> None:
     assert {message.attributes["redriven"] for message in tasks.sent} == start
 
 
-async def test_what_another_reader_took_meanwhile_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_messages_that_another_reader_received_are_reported_as_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     letters, tasks = ModelQueue(received(message_id="taken"), received()), ModelQueue()
 
     def take(call: str) -> None:
@@ -84,7 +86,7 @@ async def test_what_another_reader_took_meanwhile_is_said_to_be_missing(capsys: 
     assert "1 messages of the inventory were not received again, such as taken." in capsys.readouterr().err
 
 
-async def test_a_search_that_is_given_up_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_search_that_ends_early_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     letters = ModelQueue(received())
     letters.after = lambda _: show_all(letters)
     context = CommandContext(cast("Any", None), letters.as_queue(), None)
@@ -93,7 +95,7 @@ async def test_a_search_that_is_given_up_says_so(capsys: pytest.CaptureFixture[s
     assert letters.calls.count("receive") == MAX_FRUITLESS_RECEIVES + 1
 
 
-async def test_a_list_that_ended_early_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_list_that_ended_early_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     letters = ModelQueue(received(message_id="seen"))
     letters.after = lambda _: show_all(letters)
     context = CommandContext(cast("Any", None), letters.as_queue(), None)
@@ -115,7 +117,7 @@ async def test_show_ends_when_the_message_is_found() -> None:
 
 
 @pytest.mark.parametrize("sent_ms", [0, 2**50])
-async def test_no_clock_says_what_was_there_at_the_beginning(sent_ms: int) -> None:
+async def test_the_inventory_does_not_depend_on_clocks(sent_ms: int) -> None:
     letters, tasks = ModelQueue(received(body="old", sent_ms=sent_ms)), ModelQueue()
     tasks.after = lambda _: letters.add(received(body="new", sent_ms=2**50 - sent_ms))
     assert await redrive_all(letters, tasks) == 0

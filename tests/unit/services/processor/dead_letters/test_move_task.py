@@ -70,19 +70,19 @@ async def test_a_move_is_followed_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(("given", "sent"), [(0.2, 1), (10_000.0, 500)])
-async def test_the_rate_is_within_what_sqs_takes(given: float, sent: int) -> None:
+async def test_the_rate_is_within_the_limit_of_sqs(given: float, sent: int) -> None:
     server = Server({"Status": "COMPLETED"})
     await task(server).run(given, lambda _: None)
     assert server.started["MaxNumberOfMessagesPerSecond"] == sent
 
 
-async def test_without_a_rate_sqs_takes_its_own() -> None:
+async def test_without_a_rate_sqs_uses_its_default() -> None:
     server = Server({"Status": "COMPLETED"})
     await task(server).run(0, lambda _: None)
     assert "MaxNumberOfMessagesPerSecond" not in server.started
 
 
-async def test_a_server_without_it_says_so_before_anything_moved() -> None:
+async def test_an_unsupported_move_is_refused_before_anything_moved() -> None:
     with pytest.raises(MoveTaskRefused, match="InvalidAction"):
         await task(Server(refuses="InvalidAction")).run(1, lambda _: None)
 
@@ -116,7 +116,7 @@ async def test_a_command_that_is_interrupted_while_the_move_starts_cancels_the_m
     assert server.cancelled == ["handle"]
 
 
-async def test_a_move_that_cannot_be_cancelled_is_said_to_go_on() -> None:
+async def test_a_move_that_cannot_be_cancelled_is_reported_as_continuing() -> None:
     server = Server({"Status": "RUNNING"})
     server.error = answered(500)
     running = asyncio.create_task(task(server).run(1, lambda _: None))
@@ -127,7 +127,7 @@ async def test_a_move_that_cannot_be_cancelled_is_said_to_go_on() -> None:
 
 
 @pytest.mark.parametrize("lost", ["timeout", "connection", "server"])
-async def test_where_nobody_knows_whether_sqs_moves_the_queue_it_is_not_moved_by_hand(
+async def test_messages_are_not_copied_while_it_is_unknown_whether_sqs_moves_them(
     lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server()

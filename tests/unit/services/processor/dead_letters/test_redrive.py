@@ -25,7 +25,7 @@ async def test_a_letter_is_deleted_only_after_the_task_queue_has_it() -> None:
     assert not letters.names
 
 
-async def test_a_letter_that_is_not_taken_stays_and_its_neighbours_go() -> None:
+async def test_a_refused_dead_letter_stays_and_its_neighbours_are_redriven() -> None:
     letters, tasks = ModelQueue(*(received(body=body) for body in ("good", "bad", "good too"))), ModelQueue()
     bad = next(name for name, one in letters.stored.items() if one.message.body == "bad")
     tasks.refuses = lambda _, body: QueueRefused("not this") if body == "bad" else None
@@ -79,7 +79,7 @@ async def test_only_what_is_named_is_touched() -> None:
     assert not letters.hidden
 
 
-async def test_a_message_that_comes_again_is_handled_once() -> None:
+async def test_a_message_that_is_received_again_is_handled_once() -> None:
     letters = ModelQueue(*(received() for _ in range(3)))
     # They never stay hidden.
     letters.after = lambda _: show_all(letters)
@@ -88,7 +88,7 @@ async def test_a_message_that_comes_again_is_handled_once() -> None:
     assert (len(outcome.done), len(tasks.sent), letters.names) == (3, 3, set())
 
 
-async def test_what_was_sent_and_comes_again_is_deleted_without_being_sent_again() -> None:
+async def test_a_sent_message_that_is_received_again_is_only_deleted() -> None:
     letters, tasks = ModelQueue(*(received() for _ in range(15))), ModelQueue()
     errors: list[Exception] = [QueueRefused("not now")]
     letters.refuses = lambda _call, _body: errors.pop() if errors else None

@@ -73,7 +73,7 @@ async def test_a_move_by_sqs_lists_each_task_in_a_line(capsys: pytest.CaptureFix
     assert lines[-1] == "2 of 2 redriven by SQS."
 
 
-async def test_the_result_says_how_many_of_those_that_were_read_sqs_has_moved(
+async def test_the_result_has_the_number_of_messages_that_sqs_has_moved(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     letters, tasks = ModelQueue(*(ours(str(number)) for number in range(12))), ModelQueue()

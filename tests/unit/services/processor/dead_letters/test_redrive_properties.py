@@ -153,7 +153,7 @@ def test_nothing_is_lost_and_each_failure_is_redriven_at_most_once(plan: Plan) -
 
 @settings(deadline=None, max_examples=200)
 @given(plans)
-def test_the_report_says_what_is_in_both_queues(plan: Plan) -> None:
+def test_messages_in_both_queues_are_reported(plan: Plan) -> None:
     assert_the_report_is_true(run_of(plan))
 
 
@@ -192,7 +192,7 @@ def test_everything_that_stays_is_visible_unless_sqs_failed(plan: Plan) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(plans)
-def test_where_nothing_fails_each_letter_goes_once_whatever_comes_meanwhile(plan: Plan) -> None:
+def test_without_failures_each_dead_letter_is_redriven_once_despite_arrivals(plan: Plan) -> None:
     run = run_of(replace(plan, fates=(), interrupted_at=None))
     assert run.report is not None
     chosen = {name for name, one in run.start.items() if not plan.ids or one.matching_ids(plan.ids)}
