@@ -49,14 +49,14 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_l
 
     with subscriber(token, local_stack.environment("processor")) as news:
         posting = asyncio.gather(*(user.submit_task(f"task {number}") for number in range(TASKS)))
-        told = await heard(news, 2)  # the load is on
+        received = await heard(news, 2)  # the load is on
         await rotate_momento_key(local_stack, "v1")
         # Tokens that were never vended before, by the service whose key is revoked at this moment.
         tokens = await asyncio.gather(*(newcomer.get_token() for newcomer in newcomers))
         more = asyncio.gather(*(user.submit_task(f"more {number}") for number in range(TASKS)))
         ids = [*await posting, *await more]
-        told += await heard(news, len(ids) - 2)
-        assert sorted(told) == sorted(ids)
+        received += await heard(news, len(ids) - 2)
+        assert sorted(received) == sorted(ids)
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
 
     with subscriber(tokens[0], local_stack.environment("processor")) as news:

@@ -133,7 +133,7 @@ async def test_a_port_in_use_is_reported_without_a_traceback(taken: str) -> None
     assert "Traceback" not in service.output
 
 
-@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "a" * 64])  # the first is nobody's (RFC 5737)
+@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "a" * 64])  # the first is a documentation address (RFC 5737)
 async def test_an_address_that_is_not_ours_is_named_without_a_traceback(host: str) -> None:
     with small_process(SMALL, {"HOST": host}) as service:
         assert await asyncio.to_thread(service.ends) == 1

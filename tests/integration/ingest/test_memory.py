@@ -1,4 +1,4 @@
-"""What a crowd of clients can make the ingest service hold, measured in a process of its own."""
+"""The memory of the ingest service with many clients, measured in its own process."""
 
 import asyncio
 import gzip

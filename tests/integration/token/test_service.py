@@ -305,16 +305,16 @@ async def test_many_users_are_served_by_two_replicas_within_the_quota(world: Wor
 
 
 async def one_of_the_crowd(services: Sequence[Served], user: str, seen: Counter[int]) -> None:
-    """Come back, to whichever replica, until served; half of the crowd comes sooner than told, which does no harm."""
+    """Retry on any replica until served; half of the users retry too early, which does no harm."""
     while True:
         answer = await get(random.choice(services), user_id=user)
         seen[answer.status] += 1
         if answer.status == 200:
             return
         assert "Many users are signing in" in answer.json["detail"]
-        told = int(answer.headers["Retry-After"])
-        assert told >= 1
-        await asyncio.sleep(random.choice([0.5, told]))
+        retry_after = int(answer.headers["Retry-After"])
+        assert retry_after >= 1
+        await asyncio.sleep(random.choice([0.5, retry_after]))
 
 
 async def test_without_ssm_the_service_says_why_it_is_not_ready_and_answers_503(world: World) -> None:
@@ -337,7 +337,7 @@ async def test_ssm_may_go_away_once_the_key_was_read(service: Served, world: Wor
 
 
 def attacks() -> dict[str, Callable[[dict[str, Any]], str | None]]:
-    """Tokens that look like alice's and are not; each gets the times of an id token of now."""
+    """Forged tokens for alice, each with the times of a current id token."""
     stranger: rsa.RSAPrivateKey = rsa_key("stranger")
     return {
         "none": lambda _: None,
@@ -407,11 +407,11 @@ async def test_sign_ins_that_cannot_be_checked_are_503(world: World) -> None:
 
 async def tell(service: Served, *news: tuple[str, str, int]) -> None:
     """Write entries of (user, task, age in milliseconds), as the processor does."""
-    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
+    history = NotificationHistory(service.app[MOMENTO], 86_400.0)
     now_ms = int(time.time() * 1000)
     await asyncio.gather(
         *(
-            record.write(user, HistoryEntry(notification=finished(task, "x", now_ms - age)), now_ms - age)
+            history.write(user, HistoryEntry(notification=finished(task, "x", now_ms - age)), now_ms - age)
             for user, task, age in news
         )
     )
@@ -433,8 +433,8 @@ async def test_a_user_reads_the_own_news_in_order(service: Served) -> None:
 async def test_notifications_are_returned_as_they_were_published(service: Served) -> None:
     now_ms = int(time.time() * 1000)
     published = finished("t-1", "größer 👍🏽" + "x" * 5_000, now_ms)
-    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
-    await record.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
+    history = NotificationHistory(service.app[MOMENTO], 86_400.0)
+    await history.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
     answer = await get(service, "/notifications")
     cursor = answer.json["cursor"]
     assert answer.body.decode() == f'{{"notifications":[{published.encode(Format.JSON)}],"cursor":"{cursor}"}}'
@@ -532,10 +532,10 @@ async def test_a_flood_of_reads_leaves_others_their_writes(world: World, users: 
         with world.emulator.changed(cacheOperationsPerSecond=100):
             floods = [asyncio.create_task(flood(service, flooders[number:], statuses)) for number in range(users)]
             floods += [asyncio.create_task(flood(service, flooders, statuses)) for _ in range(10)]
-            record, now_ms = NotificationHistory(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
+            history, now_ms = NotificationHistory(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
             for number in range(40):
                 entry = HistoryEntry(notification=finished(f"t{number}", "x", now_ms))
-                await record.write(f"other-{number % 5}", entry, now_ms)
+                await history.write(f"other-{number % 5}", entry, now_ms)
             if users == 1:
                 assert await ids_of(service, "/notifications", "other-0") == sorted(f"t{n}" for n in range(0, 40, 5))
             for task in floods:

@@ -19,7 +19,7 @@ async def run(
     ids: Sequence[str] = (),
     *,
     limit: int = 1_000,
-    told: list[int] | None = None,
+    progress: list[int] | None = None,
     clock: ManualClock | None = None,
 ) -> Outcome:
     clock = clock or ManualClock()
@@ -27,7 +27,9 @@ async def run(
         inventory = await take_inventory(reader, len(letters.names), limit)
     names = inventory.with_duplicates(inventory.named(ids))
     async with open_reader(letters.as_queue(), clock=clock) as reader:
-        return await apply(reader, inventory, names, act, RateLimiter(0), (told if told is not None else []).append)
+        return await apply(
+            reader, inventory, names, act, RateLimiter(0), (progress if progress is not None else []).append
+        )
 
 
 def show_all(letters: ModelQueue) -> None:

@@ -52,13 +52,13 @@ async def interrupted(
     *arguments: str,
     **environment: str,
 ) -> Said:
-    """Run it, and send it a signal once a condition holds."""
+    """Run the command, and send it a signal once a condition is true."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
         env={**stage.environment(), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Whoever runs the tests in the background of a shell has it ignored.
+        # A shell ignores the signal for tests that run in the background.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     await wait_until(when, timeout_seconds=20)

@@ -331,7 +331,7 @@ async def test_a_caller_that_is_cancelled_during_its_call_does_not_affect_others
     with suppress(asyncio.CancelledError):
         await given_up
     sender.answer(2, [Transient("busy"), Transient("busy")])
-    assert await sender.called(3) == ["c"]  # nobody waits for the other one any more
+    assert await sender.called(3) == ["c"]  # the caller of the other one was cancelled
     sender.answer(3)
     await other
 

@@ -89,7 +89,7 @@ def test_the_leaves_of_a_group_are_in_order_and_bounded() -> None:
 
 
 def test_a_leaf_or_group_that_is_shared_is_found_once() -> None:
-    """Each level holds the one below twice, so that there are more ways to the leaf than can be gone."""
+    """Each level contains the one below twice, so that the number of paths to the leaf is exponential."""
     error: Exception = ValueError("leaf")
     for _ in range(100):
         error = ExceptionGroup("nested", [error, error])

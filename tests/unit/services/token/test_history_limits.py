@@ -30,7 +30,7 @@ def test_a_user_may_read_ten_times_at_once_and_then_once_in_two_seconds(clock: M
     limit = UserLimit(30, 40, clock=clock)
     assert [limit.retry_after("alice") for _ in range(10)] == [0.0] * 10
     assert limit.retry_after("alice") == pytest.approx(2.0)
-    assert limit.retry_after("alice") == pytest.approx(2.0)  # whoever is refused loses nothing by it
+    assert limit.retry_after("alice") == pytest.approx(2.0)  # a refused request does not count
     assert limit.retry_after("bob") == 0.0
     clock.advance(2.0)
     assert limit.retry_after("alice") == 0.0

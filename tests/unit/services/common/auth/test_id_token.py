@@ -155,5 +155,5 @@ async def test_a_refusal_does_not_quote_the_token(verifier: IdTokenVerifier) -> 
     text = token(payload=claims(aud="another-client"))
     with pytest.raises(InvalidIdToken) as refused:
         await verifier.verify(text)
-    told = str(refused.value) + repr(refused.value)
-    assert not any(part in told for part in (*text.split("."), SUBJECT, "another-client"))
+    text_of_error = str(refused.value) + repr(refused.value)
+    assert not any(part in text_of_error for part in (*text.split("."), SUBJECT, "another-client"))

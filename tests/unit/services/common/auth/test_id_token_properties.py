@@ -1,4 +1,4 @@
-"""Rules that hold for every token, not only for the ones somebody thought of."""
+"""Rules for every token, not only for chosen examples."""
 
 import asyncio
 from collections.abc import Iterator

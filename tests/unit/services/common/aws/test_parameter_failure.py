@@ -1,4 +1,4 @@
-"""What an operator is told when a parameter cannot be read; the failures are made by a real client."""
+"""What is reported when a parameter cannot be read, with failures of a real client."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -39,10 +39,10 @@ CLIENT: dict[str, Any] = {
 )
 def test_an_error_that_ssm_answers_is_called_by_its_name_with_what_to_do(code: str, advice: str) -> None:
     message = "User: arn:aws:sts::123456789012:assumed-role/r is not authorized"
-    told = cause(ClientError({"Error": {"Code": code, "Message": message}}, "GetParameter"))
-    assert code in told
-    assert advice in told
-    assert "123456789012" not in told
+    text = cause(ClientError({"Error": {"Code": code, "Message": message}}, "GetParameter"))
+    assert code in text
+    assert advice in text
+    assert "123456789012" not in text
 
 
 @pytest.mark.parametrize(
@@ -91,21 +91,21 @@ async def answered(status: int, body: bytes, content_type: str) -> str:
 
 
 async def test_an_address_without_a_server(unused_tcp_port: int) -> None:
-    told = await reason(endpoint_url=f"http://127.0.0.1:{unused_tcp_port}")
-    assert "EndpointConnectionError" in told
-    assert "AWS_ENDPOINT_URL" in told
+    text = await reason(endpoint_url=f"http://127.0.0.1:{unused_tcp_port}")
+    assert "EndpointConnectionError" in text
+    assert "AWS_ENDPOINT_URL" in text
 
 
 async def test_an_error_of_ssm_itself() -> None:
-    told = await answered(400, b'{"__type": "AccessDeniedException", "message": "no"}', JSON)
-    assert "AccessDeniedException (allow" in told
+    text = await answered(400, b'{"__type": "AccessDeniedException", "message": "no"}', JSON)
+    assert "AccessDeniedException (allow" in text
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
 async def test_a_proxy_that_answers_with_a_page(status: int) -> None:
-    told = await answered(status, b"<html>sign in</html>", "text/html")
-    assert NAME in told
-    assert "empty" not in told
+    text = await answered(status, b"<html>sign in</html>", "text/html")
+    assert NAME in text
+    assert "empty" not in text
 
 
 GARBLED = [
@@ -154,5 +154,5 @@ async def test_no_credentials_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    told = await reason(aws_access_key_id=None, aws_secret_access_key=None)
-    assert "NoCredentialsError (give the pod a role" in told
+    text = await reason(aws_access_key_id=None, aws_secret_access_key=None)
+    assert "NoCredentialsError (give the pod a role" in text

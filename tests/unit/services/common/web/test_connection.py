@@ -29,7 +29,7 @@ PAGE = "https://app.example.com"
 HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset({PAGE}), max_body_bytes=1_000, request_timeout_seconds=5.0)
 WHOLE = b"GET /there HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"x" * 20_000_000
-"""More than all buffers on the way to a client hold."""
+"""More than all buffers between server and client."""
 SOON_SECONDS = 0.1
 LONG_SECONDS = 30.0
 
@@ -497,7 +497,7 @@ async def test_bodies_of_requests_in_work_that_read_none_count_too(
 
 
 def unread_bytes() -> list[int]:
-    """What each body holds that somebody could still read."""
+    """The unread bytes of each body."""
     return [one._size for one in gc.get_objects() if type(one) is StreamReader]
 
 
@@ -582,7 +582,7 @@ async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes =
 
 
 def the_site() -> OpenConnections:
-    """The connections of the only site that has any. To look for it takes long where many tests have run before."""
+    """The connections of the only listener that has any. The search is slow after many tests."""
     gc.collect()
     (site,) = (one for one in gc.get_objects() if type(one) is OpenConnections and one._bytes)
     return site

@@ -100,9 +100,9 @@ async def test_a_list_that_ended_early_is_reported(capsys: pytest.CaptureFixture
     letters.after = lambda _: show_all(letters)
     context = CommandContext(cast("Any", None), letters.as_queue(), None)
     assert await list_dead_letters(context, Namespace(limit=100, json=False)) == 1
-    told = capsys.readouterr()
-    assert "seen" in told.out
-    assert "ended early" in told.err
+    output = capsys.readouterr()
+    assert "seen" in output.out
+    assert "ended early" in output.err
 
 
 async def test_show_ends_when_the_message_is_found() -> None:

@@ -11,7 +11,7 @@ from services.processor.dead_letters.move_task import MoveTask, MoveTaskFailed, 
 
 
 class Server:
-    """Answers `looks` one after another."""
+    """Returns `looks` one after another."""
 
     def __init__(self, *looks: dict[str, Any], refuses: str | None = None) -> None:
         self.looks = list(looks)
@@ -59,9 +59,9 @@ async def test_a_move_is_followed_to_its_end() -> None:
         {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 3},
         {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 7},
     )
-    told: list[int] = []
-    assert await task(server).run(20.5, told.append) == 7
-    assert told == [3, 7]
+    progress: list[int] = []
+    assert await task(server).run(20.5, progress.append) == 7
+    assert progress == [3, 7]
     assert server.started == {
         "SourceArn": "source",
         "DestinationArn": "destination",

@@ -137,7 +137,7 @@ async def test_everything_is_visible_again_when_the_work_itself_fails() -> None:
 
 
 async def test_a_letter_whose_time_is_nearly_up_is_not_sent() -> None:
-    """As after a laptop was shut between the receive and the send: somebody else may have moved it by then."""
+    """Like a laptop that was suspended between receive and send: another command may have moved it meanwhile."""
     letters, tasks, clock = ModelQueue(received()), ModelQueue(), ManualClock()
     calls: list[str] = []
 
@@ -162,9 +162,9 @@ async def test_a_letter_that_was_deleted_too_late_to_be_sure_is_reported() -> No
 
 
 async def test_progress_counts_what_is_done() -> None:
-    told: list[int] = []
-    await run(ModelQueue(*(received() for _ in range(11))), succeed, told=told)
-    assert told == [10, 11]
+    progress: list[int] = []
+    await run(ModelQueue(*(received() for _ in range(11))), succeed, progress=progress)
+    assert progress == [10, 11]
 
 
 async def test_a_queue_that_does_not_answer_at_all_is_the_error() -> None:

@@ -93,12 +93,12 @@ async def test_a_task_that_sqs_gave_up_is_marked_so_that_the_history_answers_for
     letters, tasks = ModelQueue(*(ours(str(number)) for number in range(25)), moved_by_sqs("finished")), ModelQueue()
     sqs = Sqs(letters, tasks)
     assert await redrive_all(letters, tasks, sqs) == 0
-    told = capsys.readouterr()
+    output = capsys.readouterr()
     assert (
         "SQS does not move the queue, since SQS itself dead-lettered some messages: moving message by message."
-        in told.err
+        in output.err
     )
-    assert (json.loads(told.out)["by"], sqs.moved, letters.names) == ("copy", 0, set())
+    assert (json.loads(output.out)["by"], sqs.moved, letters.names) == ("copy", 0, set())
     assert len(tasks.sent) == 26
     (finished,) = (one.attributes for one in tasks.sent if one.attributes["taskId"] == "finished")
     assert finished == {"taskId": "finished", "idempotent": "true", "redriven": "delivery-finished"}

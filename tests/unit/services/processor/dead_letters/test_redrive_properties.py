@@ -172,13 +172,13 @@ def assert_the_report_is_true(run: Run) -> None:
         assert not run.sent
         return
     assert not run.reported("messages") & run.letters.names
-    told = {
+    reported = {
         run.start[name].failure_id for name in run.reported("messages") | run.reported("failed") if name in run.start
     }
     for name in run.letters.names & run.start.keys() - run.reported("failed"):
         # Only a duplicate that was not reached any more; the one of it that was sent is reported.
         assert run.start[name].failure_id not in run.sent or (
-            run.report["cutShort"] and run.start[name].failure_id in told
+            run.report["cutShort"] and run.start[name].failure_id in reported
         )
 
 

@@ -1,4 +1,4 @@
-"""Which failures a redrive overrules, and what a redriven message looks like."""
+"""Which failures a redrive overrules, and the attributes of a redriven message."""
 
 from typing import Any
 
