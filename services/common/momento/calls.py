@@ -89,7 +89,7 @@ class MomentoCalls:
                 async with asyncio.timeout(deadline_seconds):
                     return await retrying(self._attempt, operation, invoke, expected)
             except TimeoutError:
-                raise MomentoUnavailable(f"{operation}: failed for {deadline_seconds:g} s") from None
+                raise MomentoUnavailable(f"{operation}: no success within {deadline_seconds:g} s") from None
 
     async def _attempt(
         self,

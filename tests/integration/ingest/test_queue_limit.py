@@ -112,7 +112,7 @@ def is_refused(answer: Answer) -> bool:
         return False
     assert (answer.status, answer.headers["Content-Type"]) == (413, "application/problem+json")
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
-    assert f"takes at most {LIMIT}" in answer.json["detail"]
+    assert f"accepts at most {LIMIT}" in answer.json["detail"]
     assert "Send less data" in answer.json["detail"]
     return True
 
