@@ -213,7 +213,7 @@ async def test_a_vending_that_hangs_is_given_up(emulator: MomentoEmulator, gatew
     method, vend = CALLS["vend"]
     emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
     async with asyncio.timeout(5):
-        with pytest.raises(MomentoUnavailable, match="no answer"):
+        with pytest.raises(MomentoUnavailable, match="no response"):
             await vend(gateway.momento)
 
 

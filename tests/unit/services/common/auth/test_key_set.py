@@ -200,7 +200,7 @@ async def _endless(request: web.Request) -> web.StreamResponse:
 
 
 async def _gzip_bomb(request: web.Request) -> web.StreamResponse:
-    response = web.Response(body=b" " * 50_000_000, content_type="application/json")
+    response = web.Response(body=b" " * 5_000_000, content_type="application/json")
     response.enable_compression(web.ContentCoding.gzip)
     return response
 
