@@ -1,4 +1,4 @@
-"""Without helm only the tests that do not need it are collected, and test_helm.py says so in one line."""
+"""Without helm only the tests that do not need it are collected, and test_helm.py is skipped with the reason."""
 
 from tests.support.helm_charts import has_helm
 

@@ -1,4 +1,4 @@
-"""The Alertmanager configuration of docs/operations.md: one page for a cause, and no stage mutes another."""
+"""The Alertmanager configuration of docs/operations.md: a cause pages once, and no stage mutes another."""
 
 import re
 import shutil
@@ -78,7 +78,7 @@ def test_one_cause_pages_at_most_once_and_is_reported_once(cause: dict[str, Any]
         assert about_the_stage == ([("pager" if is_paging else "chat", "shop", "dev")] if is_about_stage else [])
 
 
-def test_a_critical_alert_mutes_the_warnings_of_its_own_stage_alone() -> None:
+def test_a_critical_alert_mutes_the_warnings_of_its_own_stage_only() -> None:
     def alert(name: str, severity: str, namespace: str, stage: str) -> Alert:
         return {"alertname": name, "severity": severity, "namespace": namespace, "stage": stage}
 
@@ -94,7 +94,7 @@ def test_a_critical_alert_mutes_the_warnings_of_its_own_stage_alone() -> None:
     assert delivered([muted, *others]) == [muted, *others]
 
 
-def test_alertmanager_takes_it(tmp_path: Path) -> None:
+def test_alertmanager_accepts_the_configuration(tmp_path: Path) -> None:
     amtool = shutil.which("amtool")
     if amtool is None:
         pytest.skip("amtool is missing: apt-get install prometheus-alertmanager")

@@ -79,7 +79,7 @@ def test_labels_are_bounded(path: Path) -> None:
 
 
 @every_dashboard
-def test_every_metric_and_label_is_one_that_the_code_has(path: Path) -> None:
+def test_every_metric_and_label_exists_in_the_code(path: Path) -> None:
     known = labels_by_sample()
     for query in queries(path):
         for name in re.findall(r"(?<![\w:])notification_api_\w+", query.expression):

@@ -11,12 +11,12 @@ import yaml  # type: ignore[import-untyped]
 
 from k8s.chart_files import chart_files
 from services.common.version import VERSION
-from tests.support.helm_charts import GIVEN, LOCAL_CHART, OPERATOR_CHART, ROOT, STAGE_CHART, helm
+from tests.support.helm_charts import EXISTING, LOCAL_CHART, OPERATOR_CHART, ROOT, STAGE_CHART, helm
 
 
 @pytest.mark.parametrize(
     ("chart", "values"),
-    [(STAGE_CHART, GIVEN), (STAGE_CHART, {}), (LOCAL_CHART, {}), (OPERATOR_CHART, {"clusterName": "here"})],
+    [(STAGE_CHART, EXISTING), (STAGE_CHART, {}), (LOCAL_CHART, {}), (OPERATOR_CHART, {"clusterName": "here"})],
 )
 def test_helm_lint_strict_reports_nothing(chart: Any, values: dict[str, Any]) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(chart), values=values)

@@ -38,7 +38,7 @@ def alert_of(path: Path) -> dict[str, Any]:
 
 
 @needs_promtool
-def test_promtool_takes_every_file() -> None:
+def test_promtool_accepts_every_file() -> None:
     ran = subprocess.run(["promtool", "check", "rules", *map(str, RULES)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
@@ -62,7 +62,7 @@ def test_its_unit_test_has_both_cases(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
-def test_it_says_what_to_do(path: Path) -> None:
+def test_it_has_a_severity_annotations_and_a_runbook(path: Path) -> None:
     alert = alert_of(path)
     assert alert["alert"].startswith(PREFIX)
     assert re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"].removeprefix(PREFIX)).lower() == path.stem
@@ -79,14 +79,14 @@ def test_it_says_what_to_do(path: Path) -> None:
     )
 
 
-def test_every_runbook_is_that_of_an_alert() -> None:
+def test_every_runbook_belongs_to_an_alert() -> None:
     runbooks = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")}
     alerts = {alert_of(path)["alert"] for path in ALERTS}
     assert runbooks == alerts
 
 
 def commands_of(text: str) -> list[str]:
-    """Those with arguments: the bare name of a command is only a mention."""
+    """Commands with arguments; the name of a command alone is only a mention."""
     return re.findall(r"`((?:kubectl|helm) [^` ]+ [^`]+)`", text)
 
 
@@ -102,7 +102,7 @@ def test_a_command_waits_for_the_port_forward_that_it_uses() -> None:
         assert not re.search(r"port-forward [^&\n]+& curl", path.read_text()), path.name
 
 
-def test_links_between_runbooks_lead_somewhere() -> None:
+def test_links_between_runbooks_are_valid() -> None:
     for path in (ROOT / "docs/runbooks").glob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
@@ -122,7 +122,7 @@ def test_a_runbook_of_a_critical_alert_names_what_fires_with_it() -> None:
 
 
 @pytest.mark.parametrize("path", STAGE_RULES, ids=lambda path: path.stem)
-def test_no_expression_looks_beyond_its_scope_or_mixes_stages(path: Path) -> None:
+def test_expressions_select_one_stage_and_group_by_it(path: Path) -> None:
     for rule in rules_of(path):
         expression = re.sub(r"\s+", " ", rule["expr"])
         selectors = re.findall(
@@ -135,7 +135,7 @@ def test_no_expression_looks_beyond_its_scope_or_mixes_stages(path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
-def test_every_metric_and_label_is_one_that_the_code_has(path: Path) -> None:
+def test_every_metric_and_label_exists_in_the_code(path: Path) -> None:
     known = labels_by_sample()
     for rule in rules_of(path):
         expression = re.sub(r"\s+", " ", rule["expr"])

@@ -115,7 +115,7 @@ def is_accepted_by_chart(values: Object) -> bool:
 
 
 def is_accepted_by_service(component: str, changed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether the service would start with what the chart renders for GIVEN and these changes."""
+    """Whether the service would start with what the chart renders for EXISTING and these changes."""
     for name, value in (environment(render(), component) | changed).items():
         monkeypatch.setenv(name, value)
     try:

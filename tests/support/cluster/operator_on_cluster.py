@@ -11,7 +11,7 @@ import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
 from tests.support.cluster.tools import Namespace, fresh_namespace, image_values, read_text, ready, run, until
-from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, overlaid
+from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, merged_values
 from tests.support.processes.supervised import free_port_base
 
 CLUSTER_NAME = "operator-tests"
@@ -129,7 +129,7 @@ class OperatorWorld:
             "processor": {"settings": {"ECHO_SECONDS": 0.2, "RECEIVE_WAIT_SECONDS": 1}, **LITTLE_CPU},
             "shutdown": {"delaySeconds": 1, "graceSeconds": 5, "processorGraceSeconds": 20},
         }
-        return overlaid(overlaid(overlaid(values, image_values()), small), more)
+        return merged_values(merged_values(merged_values(values, image_values()), small), more)
 
     def install(self, place: Namespace, release: str, **more: Any) -> None:
         place.helm("install", release, str(STAGE_CHART), values=self.stage_values(release, **more))

@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from local.demo.config import ClientConfig
 from local.ports import Ports
 from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, until
-from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, overlaid
+from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, merged_values
 from tests.support.processes.supervised import answers_200, free_port_base
 
 STAGES = ("one", "two")
@@ -61,7 +61,7 @@ def install_local(namespace: Namespace, ports: Ports) -> dict[str, Object]:
 
 
 def stage_values(printed: Object, **more: Any) -> Object:
-    return overlaid(overlaid(overlaid(printed, image_values()), QUICK), more)
+    return merged_values(merged_values(merged_values(printed, image_values()), QUICK), more)
 
 
 def install_stage(namespace: Namespace, release: str, values: Object, *options: str) -> None:

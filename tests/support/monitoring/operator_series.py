@@ -1,4 +1,4 @@
-"""The operator's series for one stage, served by a process of its own: its real definitions, with values of a calm day.
+"""The operator's series for one stage, served by a process of its own: the real definitions with constant values.
 
 Run as ``python -m tests.support.monitoring.operator_series <namespace> <stage>``: prints its port, ends with its input.
 """
@@ -57,7 +57,7 @@ def _serve(namespace: str, stage: str) -> None:
     }
     for gauge, value in values.items():
         gauge.labels(**where).set(value)
-    BUILD.info({"version": VERSION, "service": SERVICE_NAME, "stage": "-"})  # as its main says
+    BUILD.info({"version": VERSION, "service": SERVICE_NAME, "stage": "-"})  # as its main sets it
     metrics.DECISIONS.labels(**where, reason="Steady").inc()
     metrics.OBSERVATIONS.labels("backlog", "unreadable").inc()
     server, _ = start_http_server(0, "127.0.0.1")
