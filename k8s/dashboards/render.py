@@ -69,7 +69,7 @@ def render(dashboard: Mapping[str, Any], source: Source) -> Figure:
         x, y = (0.045, 1.2 / rows) if panel["type"] in {"timeseries", "heatmap"} else (0.01, 0.3 / rows)
         width, height = place["w"] / 24 - x - 0.012, (place["h"] - 1) / rows - y
         axes = figure.add_axes((left + x, top - place["h"] / rows + y, width, height))
-        axes.set_title(panel["title"], fontsize=10, weight="bold", loc="left")
+        axes.set_title(panel["title"], fontsize=9, weight="bold", loc="left")
         DRAW[panel["type"]](axes, panel, source)
     return figure
 
@@ -101,7 +101,7 @@ def _heatmap(axes: Axes, panel: Mapping[str, Any], source: Source) -> None:
     cumulative = [[dict(zip(*buckets[name], strict=True)).get(at, 0.0) for at in times] for name in bounds]
     if times:
         counts = np.clip(np.diff(np.array(cumulative), axis=0, prepend=0.0), 0, None)
-        axes.pcolormesh(times, range(len(bounds)), counts, cmap="Blues", shading="nearest")
+        axes.pcolormesh(times, range(len(bounds)), counts, cmap="Blues", shading="nearest", rasterized=True)
         formatter = _formatter(panel["fieldConfig"]["defaults"]["unit"])
         axes.set_yticks(range(len(bounds)), [formatter(float(name)) for name in bounds])
     _finish(axes, has_data=bool(times))

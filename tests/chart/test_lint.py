@@ -13,6 +13,8 @@ from k8s.chart_files import chart_files
 from services.common.version import VERSION
 from tests.support.helm_charts import EXISTING, LOCAL_CHART, OPERATOR_CHART, ROOT, STAGE_CHART, helm
 
+pytestmark = pytest.mark.helm
+
 
 @pytest.mark.parametrize(
     ("chart", "values"),

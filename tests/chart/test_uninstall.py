@@ -11,6 +11,9 @@ import pytest
 from k8s.operator.controller.deletion_policy import PRODUCTION_NAME, deletion_policy
 from tests.support.helm_charts import EXISTING, STAGE_API, STAGE_CHART, merged_values, named, refusal, render
 
+pytestmark = pytest.mark.helm
+
+
 NOT_EXISTING: dict[str, dict[str, Any]] = {
     "queue": {"queue": {"url": "", "deadLetterUrl": ""}},
     "pool": {"userPool": {"id": "", "clientId": ""}},

@@ -1,7 +1,6 @@
 """A handler that fails as the task's field `do` asks, to test the panels of failures."""
 
-from services.common.errors import PermanentError, Transient
-from services.processor.handlers.task import Task
+from notification_api import PermanentError, Task, Transient
 
 
 async def handle(task: Task) -> str:
