@@ -133,7 +133,7 @@ def values(name: str, phases: list[Phase]) -> str:
     for minutes, phase in _spans(phases):
         if phase is None:
             parts += _gone(minutes, is_first=not minute)
-            total = 0.0  # a new process counts anew
+            total = 0.0  # a new process starts at zero
         elif phase == "time":
             parts.append(f"{minute * 60}+60x{minutes - 1}")
         elif is_counter:
