@@ -11,7 +11,7 @@ from k8s.operator.api.workloads import read_pods, read_workloads
 from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import Permanent, Protected, Transient
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
 
@@ -98,20 +98,20 @@ async def _release_left(tools: Tools, stage: StageObject) -> Waiting | None:
 
 
 async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[str]) -> Waiting | None:
-    clients, one_pass = tools.clients(stage), Pass(spec.identity)
+    clients, log = tools.clients(stage), ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
-            await remove_stage(clients, spec, one_pass)
+            await remove_stage(clients, spec, log)
             left = await left_of_stage(clients, spec)
     except Protected as error:
         return _protected(stage, error)
     except TimeoutError as error:
         raise Transient(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
     finally:
-        CHANGES.inc(len(one_pass.changes))
-        if done := _news(one_pass.changes, told):
+        CHANGES.inc(len(log.changes))
+        if done := _news(log.changes, told):
             await tools.events.normal(stage.ref, "Removed", "; ".join(done))
-    for notice in _news(one_pass.notices, told):
+    for notice in _news(log.notices, told):
         await tools.events.warning(stage.ref, "LeftAlone", notice)
     if not left:
         return None

@@ -11,7 +11,7 @@ from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import Transient
 from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.stage import make_stage
 
 PASS_SECONDS = 120.0
@@ -50,21 +50,21 @@ async def provision(
         the ConfigMap meanwhile would else undo it under the pods that are rolled.
     """
     spec = stage.stage_spec(tools.settings.cluster_name)
-    one_pass = Pass(spec.identity)
+    log = ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
-            outputs = await make_stage(tools.clients(stage), spec, one_pass)
+            outputs = await make_stage(tools.clients(stage), spec, log)
             data = environment(outputs, spec)
             announce(data)
-            one_pass.changes.extend(await _tell_pods(tools, stage, data))
+            log.changes.extend(await _tell_pods(tools, stage, data))
     except TimeoutError as error:
         raise Transient(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
     finally:
-        CHANGES.inc(len(one_pass.changes))
+        CHANGES.inc(len(log.changes))
         # Those of a pass that failed half-way are told too: they happened.
-        if one_pass.changes:
-            await tools.events.normal(stage.ref, "Changed", "; ".join(one_pass.changes))
-    return Provisioned(outputs, tuple(one_pass.changes), tuple(one_pass.notices))
+        if log.changes:
+            await tools.events.normal(stage.ref, "Changed", "; ".join(log.changes))
+    return Provisioned(outputs, tuple(log.changes), tuple(log.notices))
 
 
 async def _tell_pods(tools: Tools, stage: StageObject, data: dict[str, str]) -> list[str]:

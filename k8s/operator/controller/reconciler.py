@@ -54,7 +54,7 @@ class Keeper:
         """What the ConfigMap with the outputs has to say; None before the first pass of this process."""
         return self._environment
 
-    async def one_pass(self) -> float | None:
+    async def reconcile_once(self) -> float | None:
         """Read the Stage and do what it wants. Seconds until the next pass; None when it is gone."""
         self.wake.clear()
         kind = "read"

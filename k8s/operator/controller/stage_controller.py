@@ -80,7 +80,7 @@ class Worker:
 
     async def _keep(self) -> None:
         self._tell()
-        while (pause := await self._keeper.one_pass()) is not None:
+        while (pause := await self._keeper.reconcile_once()) is not None:
             self._scaling.look_again()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from k8s.operator.resources.errors import NotOurs, Permanent, Transient
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
 from k8s.operator.resources.stage import make_stage
@@ -225,15 +225,15 @@ async def test_a_removal_leaves_what_another_owner_has_marked_meanwhile(world: W
     other = OTHERS["cluster"]
     for url in (made.queue_url, made.dead_letter_queue_url):
         await world.sqs.tag_queue(QueueUrl=url, Tags=other.tags())
-    one_pass = Pass(US)
+    log = ReconcileLog(US)
 
-    await remove_stage(world.clients, spec_of(), one_pass)
+    await remove_stage(world.clients, spec_of(), log)
 
     assert await world.queue_names() == ["notification-api-dev-dlq", "notification-api-dev-tasks"]
     assert world.caches.names == {CACHE}  # recorded on the other's queues, too
     assert [pool["Name"] for pool in await world.user_pools()] == []
-    assert [notice for notice in one_pass.notices if "Momento cache" in notice and "another-cluster" in notice]
-    assert [notice for notice in one_pass.notices if "queue notification-api-dev-tasks" in notice]
+    assert [notice for notice in log.notices if "Momento cache" in notice and "another-cluster" in notice]
+    assert [notice for notice in log.notices if "queue notification-api-dev-tasks" in notice]
 
 
 async def test_of_two_stages_made_at_the_same_moment_none_takes_the_others(world: World) -> None:
@@ -355,11 +355,11 @@ async def test_a_cache_that_two_stages_recorded_is_used_by_both_and_deleted_with
     await world.idp.create_user_pool(
         PoolName="notification-api-dev-UserPool", UserPoolTags=US.tags() | record, UsernameAttributes=["email"]
     )
-    one_pass = Pass(US)
+    log = ReconcileLog(US)
 
-    await make_stage(world.clients, ours, one_pass)
+    await make_stage(world.clients, ours, log)
     await make_stage(world.clients, theirs)
-    assert [notice for notice in one_pass.notices if "also belongs to Stage another/stage" in notice]
+    assert [notice for notice in log.notices if "also belongs to Stage another/stage" in notice]
 
     await remove_stage(world.clients, ours)
     assert world.caches.names == {CACHE}

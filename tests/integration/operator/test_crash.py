@@ -55,19 +55,19 @@ def started(world: KeeperWorld, ref: StageRef) -> Keeper:
 
 async def make(world: KeeperWorld, ref: StageRef) -> None:
     keeper = started(world, ref)
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     assert world.kubernetes.condition(ref, "Provisioned")["status"] == "True"
 
 
 async def remove(world: KeeperWorld, ref: StageRef) -> None:
     if not world.kubernetes.stage(ref).is_deleting:
         uninstall(world, ref)
-    assert await started(world, ref).one_pass() is None
+    assert await started(world, ref).reconcile_once() is None
 
 
 async def calls_of(world: KeeperWorld, work: Keeper) -> int:
     world.world.calls.forget()
-    await work.one_pass()
+    await work.reconcile_once()
     return len(world.world.calls.made)
 
 
@@ -81,7 +81,7 @@ async def test_killed_after_any_call_of_making_the_next_pass_ends_as_if_nothing_
         ref = apply(world)
         world.world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
-            await started(world, ref).one_pass()
+            await started(world, ref).reconcile_once()
         world.world.calls.forget()
         await make(world, ref)
 
@@ -109,7 +109,7 @@ async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(
         uninstall(world, ref)
         world.world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
-            await started(world, ref).one_pass()
+            await started(world, ref).reconcile_once()
         world.world.calls.forget()
         if ref.path in world.kubernetes.objects:  # else it died having let go
             await remove(world, ref)
@@ -127,7 +127,7 @@ async def test_a_stage_deleted_half_made_leaves_nothing(world: KeeperWorld) -> N
         ref = apply(world)
         world.world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
-            await started(world, ref).one_pass()
+            await started(world, ref).reconcile_once()
         world.world.calls.forget()
         uninstall(world, ref)
         if ref.path in world.kubernetes.objects:  # else nothing had been made yet, and no finalizer held it

@@ -69,7 +69,7 @@ ORDERS = ["Stage first", "release first", "deleted by hand", "operator down"]
 
 async def passes(keeper: Keeper, count: int = 3) -> None:
     for _ in range(count):
-        if await keeper.one_pass() is None:
+        if await keeper.reconcile_once() is None:
             return
 
 
@@ -117,7 +117,7 @@ async def test_a_deleted_stage_takes_its_own_and_leaves_what_is_given(
     world: KeeperWorld, source: str, order: str
 ) -> None:
     keeper = world.keeper(world.kubernetes.put_stage(**await SOURCES[source](world.world)))
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     given = await given_of(world.world)
 
     await passes(await in_order(world, keeper, order))
@@ -133,7 +133,7 @@ async def test_a_protected_pool_stops_the_deletion_of_everything_until_a_person_
     world: KeeperWorld, source: str, order: str, way_out: str
 ) -> None:
     keeper = world.keeper(world.kubernetes.put_stage(**await SOURCES[source](world.world)))
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     await protect(world.world, "ACTIVE")
     keeper = await in_order(world, keeper, order)
     before = await world.world.everything("")
@@ -166,7 +166,7 @@ async def test_a_retained_stage_leaves_everything_and_its_next_takes_it_up(
 ) -> None:
     given = await SOURCES[source](world.world) if "deletionPolicy" in spec else {}
     stage = world.kubernetes.put_stage(**{**given, **spec})
-    await world.keeper(stage).one_pass()
+    await world.keeper(stage).reconcile_once()
     assert world.kubernetes.objects[stage.ref.path]["status"]["deletionPolicy"] == "Retain"
     before = await world.world.everything("")
     world.kubernetes.delete(stage.ref.path)
@@ -174,7 +174,7 @@ async def test_a_retained_stage_leaves_everything_and_its_next_takes_it_up(
     assert stage.ref.path not in world.kubernetes.objects
 
     again = world.keeper(world.kubernetes.put_stage(**{**given, **spec}))
-    await again.one_pass()
+    await again.reconcile_once()
 
     assert await world.world.everything("") == before
     assert world.kubernetes.condition(again.ref, "Provisioned")["status"] == "True"
@@ -185,7 +185,7 @@ async def test_a_queue_whose_policy_denies_its_deletion_stops_the_deletion_of_ev
     world: KeeperWorld, queue: str
 ) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     statement = {"Effect": "Deny", "Principal": "*", "Action": "sqs:DeleteQueue", "Resource": "*"}
     url = (await world.world.sqs.get_queue_url(QueueName=f"{NAMES}-{queue}"))["QueueUrl"]
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -206,7 +206,7 @@ async def test_a_queue_whose_policy_denies_its_deletion_stops_the_deletion_of_ev
 
 async def test_a_pool_protected_during_the_removal_stays(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.delete(keeper.ref.path)
 
     async def protect_now(**_: object) -> None:
@@ -223,7 +223,7 @@ async def test_a_pool_protected_during_the_removal_stays(world: KeeperWorld) -> 
 
 async def test_a_queue_protected_during_the_removal_stays(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.delete(keeper.ref.path)
     statement = {"Effect": "Deny", "Principal": "*", "Action": "sqs:DeleteQueue", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -242,7 +242,7 @@ async def test_a_queue_protected_during_the_removal_stays(world: KeeperWorld) ->
 
 async def test_a_queue_that_another_marks_during_the_removal_stays(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.delete(keeper.ref.path)
 
     async def mark(**_: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from k8s.operator.resources.cognito import whole_update
 from k8s.operator.resources.queue_settings import QueueSettings
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.stage import make_stage
 from k8s.operator.resources.user_pool_settings import UserPoolSettings
 from tests.support.operator.aws_account import World, spec_of, stage_world
@@ -33,19 +33,19 @@ async def test_only_the_attribute_that_differs_is_written(world: World) -> None:
         QueueUrl=outputs.queue_url, Attributes={"VisibilityTimeout": "1", "DelaySeconds": "7"}
     )
     world.calls.forget()
-    one_pass, sent = Pass(spec_of().identity), list[object]()
+    log, sent = ReconcileLog(spec_of().identity), list[object]()
     world.clients.sqs.meta.events.register(
         "before-parameter-build.sqs.SetQueueAttributes", lambda params, **_: sent.append(params["Attributes"])
     )
 
-    await make_stage(world.clients, spec_of(), one_pass)
+    await make_stage(world.clients, spec_of(), log)
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
     assert sent == [{"VisibilityTimeout": "30"}]
     assert attributes["VisibilityTimeout"] == "30"
     assert attributes["DelaySeconds"] == "7"  # not one that the stage keeps
     assert world.calls.writes == ["SetQueueAttributes"]
-    assert one_pass.changes == ["set VisibilityTimeout of queue notification-api-dev-tasks"]
+    assert log.changes == ["set VisibilityTimeout of queue notification-api-dev-tasks"]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from k8s.operator.resources.errors import NotFound, NotOurs, Permanent
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
 from k8s.operator.resources.stage import make_stage
@@ -126,16 +126,16 @@ async def test_adoption_takes_over_what_is_there_and_mends_it(world: World) -> N
     url = (await world.sqs.create_queue(QueueName="notification-api-dev-tasks", tags={"team": "other"}))["QueueUrl"]
     pool = await world.idp.create_user_pool(PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"])
     world.caches.names.add("notification-api-dev")
-    one_pass = Pass(spec_of().identity)
+    log = ReconcileLog(spec_of().identity)
 
-    outputs = await make_stage(world.clients, spec_of(adopt=True), one_pass)
+    outputs = await make_stage(world.clients, spec_of(adopt=True), log)
 
     assert (outputs.queue_url, outputs.user_pool_id) == (url, pool["UserPool"]["Id"])
     tags = await world.queue_tags("notification-api-dev-tasks")
     assert tags.items() > spec_of().identity.tags().items()
     assert tags["team"] == "other"
     assert (await world.queue_attributes("notification-api-dev-tasks"))["ReceiveMessageWaitTimeSeconds"] == "20"
-    assert [change for change in one_pass.changes if change.startswith("adopted")] == [
+    assert [change for change in log.changes if change.startswith("adopted")] == [
         "adopted queue notification-api-dev-tasks",
         f"adopted user pool notification-api-dev-UserPool ({outputs.user_pool_id})",
         "adopted Momento cache notification-api-dev",

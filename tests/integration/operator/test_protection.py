@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from k8s.operator.resources.queue_settings import QueueSettings
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.stage import make_stage
 from k8s.operator.resources.user_pool_settings import UserPoolSettings
 from tests.support.operator.aws_account import World, spec_of, stage_world
@@ -271,10 +271,10 @@ async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair
 @pytest.mark.parametrize("seconds", [3_600, 1_209_600])
 async def test_a_retention_that_the_spec_names_is_set_exactly(world: World, seconds: int) -> None:
     await make_stage(world.clients, spec_of())
-    one_pass = Pass(spec_of().identity)
+    log = ReconcileLog(spec_of().identity)
 
-    await make_stage(world.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), one_pass)
+    await make_stage(world.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), log)
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
     assert attributes["MessageRetentionPeriod"] == str(seconds)
-    assert one_pass.changes == ["set MessageRetentionPeriod of queue notification-api-dev-tasks"]
+    assert log.changes == ["set MessageRetentionPeriod of queue notification-api-dev-tasks"]

@@ -49,13 +49,13 @@ class NoKey:
 
 async def passes(keeper: Keeper, count: int = 3) -> None:
     for _ in range(count):
-        if await keeper.one_pass() is None:
+        if await keeper.reconcile_once() is None:
             return
 
 
 async def test_a_stage_is_made_told_and_removed(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     assert world.kubernetes.condition(keeper.ref, "Provisioned")["status"] == "True"
     assert "/api/v1/namespaces/n/configmaps/dev-outputs" in world.kubernetes.objects
 
@@ -69,7 +69,7 @@ async def test_a_stage_is_made_told_and_removed(world: KeeperWorld) -> None:
 async def test_a_stage_whose_key_cannot_be_read_can_be_removed(stack: MiniStack) -> None:
     async with keeper_world(stack, NoKey()) as world:
         keeper = world.keeper(world.kubernetes.put_stage(ssmStageName="typo"))
-        await keeper.one_pass()
+        await keeper.reconcile_once()
         assert "cannot be read" in world.kubernetes.condition(keeper.ref, "Provisioned")["message"]
         assert await world.world.queue_names() != []
 
@@ -82,7 +82,7 @@ async def test_a_stage_whose_key_cannot_be_read_can_be_removed(stack: MiniStack)
 
 async def test_a_stage_whose_key_went_waits_for_it_or_for_its_cache_to_be_struck_off(world: KeeperWorld) -> None:
     ref = world.kubernetes.put_stage().ref
-    await world.keeper(world.kubernetes.stage(ref)).one_pass()
+    await world.keeper(world.kubernetes.stage(ref)).reconcile_once()
     without_key = replace(world, tools=replace(world.tools, caches=OneMomento(NoKey())))
     world.kubernetes.delete(ref.path)
     keeper = without_key.keeper(world.kubernetes.stage(ref))
@@ -105,12 +105,12 @@ async def test_a_stage_whose_key_went_waits_for_it_or_for_its_cache_to_be_struck
 
 async def test_a_stage_that_is_retained_is_let_go_and_nothing_of_it_is_touched(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage("prod"))
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     before = await world.world.everything("notification-api")
     world.kubernetes.delete(keeper.ref.path)
     world.world.calls.forget()
 
-    await keeper.one_pass()
+    await keeper.reconcile_once()
 
     assert keeper.ref.path not in world.kubernetes.objects
     assert [call for call in world.world.calls.writes if " " not in call] == []
@@ -120,18 +120,18 @@ async def test_a_stage_that_is_retained_is_let_go_and_nothing_of_it_is_touched(w
 
 async def test_a_stage_whose_names_cannot_be_is_told_so_and_can_be_removed(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage("dev", serviceName="s" * 80))
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     assert "too long" in world.kubernetes.condition(keeper.ref, "Provisioned")["message"]
     world.kubernetes.delete(keeper.ref.path)
 
-    await keeper.one_pass()
+    await keeper.reconcile_once()
 
     assert keeper.ref.path not in world.kubernetes.objects
 
 
 async def test_while_a_deleted_queue_is_still_seen_its_removal_is_told_once(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     # As SQS, which may show a queue for a minute after it has said that it is deleted.
     events = world.world.clients.sqs.meta.events
     events.register("before-call.sqs.DeleteQueue", _answered, unique_id="still there")  # type: ignore[arg-type]
@@ -154,7 +154,7 @@ def _answered(**_: object) -> tuple[SimpleNamespace, Json]:
 
 async def test_nothing_is_removed_under_a_processor(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.put(f"{DEPLOYMENTS}/dev-processor", deployment("processor", 1))
     world.kubernetes.delete(keeper.ref.path)
 
@@ -177,7 +177,7 @@ async def test_nothing_is_removed_while_a_deployment_of_the_release_exists(
     world: KeeperWorld, component: str, replicas: int
 ) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.put(f"{DEPLOYMENTS}/dev-{component}", deployment(component, replicas))
     world.kubernetes.delete(keeper.ref.path)
     await passes(keeper)
@@ -198,7 +198,7 @@ async def test_nothing_is_removed_while_a_deployment_of_the_release_exists(
 
 async def test_a_pod_that_only_bears_the_labels_is_named_with_the_command_that_deletes_it(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     body = pod("copy")
     del body["metadata"]["ownerReferences"]
     world.kubernetes.put(f"{PODS}/copy", body)
@@ -210,7 +210,7 @@ async def test_a_pod_that_only_bears_the_labels_is_named_with_the_command_that_d
 
 async def test_a_stage_that_is_deleted_says_that_it_is_not_scaled(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.put(f"{DEPLOYMENTS}/dev-processor", deployment("processor", 1))
     world.kubernetes.delete(keeper.ref.path)
     await passes(keeper)
@@ -223,7 +223,7 @@ async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(worl
     outputs = "/api/v1/namespaces/n/configmaps/dev-outputs"
     keeper = world.keeper(world.kubernetes.put_stage(deletionPolicy="Retain"))
     world.kubernetes.put(f"{DEPLOYMENTS}/dev-token", deployment("token"))
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     before = world.kubernetes.objects[outputs]["data"]
     world.kubernetes.delete(keeper.ref.path)
     await passes(keeper)
@@ -231,7 +231,7 @@ async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(worl
     assert world.kubernetes.objects[outputs]["data"] == before
 
     anew = world.keeper(world.kubernetes.put_stage(deletionPolicy="Delete"))
-    await anew.one_pass()
+    await anew.reconcile_once()
     assert world.kubernetes.condition(anew.ref, "Provisioned")["status"] == "True"
     assert world.kubernetes.objects[outputs]["data"] == before
     assert "annotations" not in world.kubernetes.objects[f"{DEPLOYMENTS}/dev-token"]["metadata"]
@@ -245,7 +245,7 @@ async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(worl
 
 async def test_a_stage_that_is_retained_takes_its_outputs_along_once_its_release_is_gone(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage("prod"))
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.delete(keeper.ref.path)
     await passes(keeper)
     assert "/api/v1/namespaces/n/configmaps/prod-outputs" not in world.kubernetes.objects
@@ -253,7 +253,7 @@ async def test_a_stage_that_is_retained_takes_its_outputs_along_once_its_release
 
 async def test_what_an_old_list_does_not_show_is_not_taken_to_be_gone(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.stale = {}
     world.kubernetes.put(f"{PODS}/p", pod("p"))
     world.kubernetes.delete(keeper.ref.path)
@@ -274,12 +274,12 @@ async def test_a_stage_of_given_things_alone_is_let_go_beside_its_running_proces
         "momento": {"cacheName": "theirs"},
     }
     keeper = world.keeper(world.kubernetes.put_stage(**given))
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     world.kubernetes.put(f"{DEPLOYMENTS}/dev-processor", deployment("processor", 1))
     world.kubernetes.put(f"{PODS}/p", pod("p"))
     world.kubernetes.delete(keeper.ref.path)
 
-    await keeper.one_pass()
+    await keeper.reconcile_once()
 
     assert keeper.ref.path not in world.kubernetes.objects
     assert await world.world.queue_names() == ["dead", "theirs"]
@@ -289,12 +289,12 @@ async def test_a_stage_of_given_things_alone_is_let_go_beside_its_running_proces
 
 async def test_a_stage_that_was_made_and_cannot_be_looked_at_keeps_its_word_of_ready(world: KeeperWorld) -> None:
     first = world.keeper(world.kubernetes.put_stage())
-    await first.one_pass()
+    await first.reconcile_once()
     _ready(world, first)
     world.world.clients.idp.meta.events.register("before-call", _unavailable)
 
     later = world.keeper(world.kubernetes.stage(first.ref))  # an operator that starts while AWS is down
-    await later.one_pass()
+    await later.reconcile_once()
 
     assert world.kubernetes.condition(first.ref, "Ready")["status"] == "True"
     provisioned = world.kubernetes.condition(first.ref, "Provisioned")
@@ -318,7 +318,7 @@ async def test_a_stage_that_was_never_made_is_neither_provisioned_nor_ready(worl
     world.world.clients.sqs.meta.events.register("before-call", _unavailable)
     keeper = world.keeper(world.kubernetes.put_stage())
 
-    await keeper.one_pass()
+    await keeper.reconcile_once()
 
     assert world.kubernetes.condition(keeper.ref, "Provisioned")["status"] == "False"
     assert world.kubernetes.condition(keeper.ref, "Ready")["reason"] == "NotProvisioned"
@@ -326,11 +326,11 @@ async def test_a_stage_that_was_never_made_is_neither_provisioned_nor_ready(worl
 
 async def test_a_queue_that_somebody_put_in_place_of_ours_is_told_as_not_as_it_should_be(world: KeeperWorld) -> None:
     keeper = world.keeper(world.kubernetes.put_stage())
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     url = (await world.world.sqs.get_queue_url(QueueName="notification-api-dev-tasks"))["QueueUrl"]
     await world.world.sqs.untag_queue(QueueUrl=url, TagKeys=["notification-api.io/owner"])
 
-    await keeper.one_pass()
+    await keeper.reconcile_once()
 
     provisioned = world.kubernetes.condition(keeper.ref, "Provisioned")
     assert (provisioned["status"], provisioned["reason"]) == ("False", "NotOurs")
@@ -346,11 +346,11 @@ async def test_a_stage_that_aws_throttles_says_so_and_the_others_are_made(world:
     events.register("before-call", throttle)
     hot, well = (world.keeper(world.kubernetes.put_stage(name)) for name in ("hot", "well"))
 
-    await asyncio.gather(hot.one_pass(), well.one_pass())
+    await asyncio.gather(hot.reconcile_once(), well.reconcile_once())
 
     assert world.kubernetes.condition(well.ref, "Provisioned")["status"] == "True"
     told = world.kubernetes.condition(hot.ref, "Degraded")
     assert (told["reason"], "RequestThrottled" in told["message"]) == ("Unavailable", True)
     events.unregister("before-call", throttle)
-    await hot.one_pass()
+    await hot.reconcile_once()
     assert world.kubernetes.condition(hot.ref, "Degraded")["status"] == "False"

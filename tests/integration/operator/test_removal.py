@@ -6,7 +6,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from k8s.operator.resources.errors import NotOurs, Protected, Transient
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.stage import make_stage
 from k8s.operator.resources.user_pool_settings import UserPoolSettings
@@ -61,11 +61,11 @@ async def test_removing_twice_is_removing_once(world: World) -> None:
 
 async def test_every_removal_is_told(world: World) -> None:
     outputs = await make_stage(world.clients, spec_of())
-    one_pass = Pass(spec_of().identity)
+    log = ReconcileLog(spec_of().identity)
 
-    await remove_stage(world.clients, spec_of(), one_pass)
+    await remove_stage(world.clients, spec_of(), log)
 
-    assert one_pass.changes == [
+    assert log.changes == [
         f"deleted client {outputs.user_pool_client_id} of user pool {outputs.user_pool_id}",
         "deleted Momento cache notification-api-dev",
         f"deleted user pool {outputs.user_pool_id}",
@@ -89,12 +89,12 @@ async def test_foreign_resources_of_our_names_stay_and_are_told(world: World) ->
     await world.sqs.create_queue(QueueName="notification-api-dev-tasks", tags={"team": "other"})
     pool = (await world.idp.create_user_pool(PoolName="notification-api-dev-UserPool"))["UserPool"]["Id"]
     world.caches.names.add("notification-api-dev")
-    one_pass = Pass(spec_of().identity)
+    log = ReconcileLog(spec_of().identity)
 
-    await remove_stage(world.clients, spec_of(), one_pass)
+    await remove_stage(world.clients, spec_of(), log)
 
     assert world.calls.writes == []
-    assert one_pass.notices == [
+    assert log.notices == [
         f"user pool {pool} does not belong to this stage and stays",
         "queue notification-api-dev-tasks does not belong to this stage and stays",
     ]

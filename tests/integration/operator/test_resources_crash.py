@@ -10,7 +10,7 @@ from aiobotocore.session import get_session
 
 from k8s.operator.resources.aws import client_config
 from k8s.operator.resources.errors import Transient
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
 from k8s.operator.resources.stage import make_stage
@@ -189,12 +189,12 @@ async def test_of_two_pools_of_ours_one_is_chosen_always_the_same_and_the_other_
         )
         for _ in range(2)
     ]
-    one_pass = Pass(spec.identity)
+    log = ReconcileLog(spec.identity)
 
-    outputs = await make_stage(world.clients, spec, one_pass)
+    outputs = await make_stage(world.clients, spec, log)
 
     assert outputs.user_pool_id == pools[0]["UserPool"]["Id"]
-    assert [notice for notice in one_pass.notices if pools[1]["UserPool"]["Id"] in notice]
+    assert [notice for notice in log.notices if pools[1]["UserPool"]["Id"] in notice]
     assert (await make_stage(world.clients, spec)).user_pool_id == outputs.user_pool_id
 
     await remove_stage(world.clients, spec)

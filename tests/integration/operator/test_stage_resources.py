@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import aiohttp
 import pytest
 
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.stage import make_stage
 from tests.support.operator.aws_account import World, spec_of, stage_world
 from tests.support.processes.ministack import REGION, MiniStack, ministack_process
@@ -106,11 +106,11 @@ async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue
 
 
 async def test_the_permission_to_redrive_comes_before_the_redrive(world: World) -> None:
-    one_pass = Pass(spec_of().identity)
+    log = ReconcileLog(spec_of().identity)
 
-    await make_stage(world.clients, spec_of(), one_pass)
+    await make_stage(world.clients, spec_of(), log)
 
-    assert [change for change in one_pass.changes if change.startswith("set")] == [
+    assert [change for change in log.changes if change.startswith("set")] == [
         "set RedriveAllowPolicy of queue notification-api-dev-dlq",
         "set RedrivePolicy of queue notification-api-dev-tasks",
     ]
@@ -144,21 +144,21 @@ async def test_the_client_signs_in_by_srp_without_a_secret(world: World) -> None
 async def test_an_unchanged_stage_costs_no_write(world: World) -> None:
     first = await make_stage(world.clients, spec_of())
     world.calls.forget()
-    one_pass = Pass(spec_of().identity)
+    log = ReconcileLog(spec_of().identity)
 
-    assert await make_stage(world.clients, spec_of(), one_pass) == first
+    assert await make_stage(world.clients, spec_of(), log) == first
 
     assert world.calls.writes == []
-    assert one_pass.changes == []
+    assert log.changes == []
     assert len(world.calls.made) > 5  # else nothing was counted
 
 
 async def test_every_write_is_told(world: World) -> None:
-    one_pass = Pass(spec_of().identity)
+    log = ReconcileLog(spec_of().identity)
 
-    await make_stage(world.clients, spec_of(), one_pass)
+    await make_stage(world.clients, spec_of(), log)
 
-    assert [change for change in one_pass.changes if change.startswith("created")] == [
+    assert [change for change in log.changes if change.startswith("created")] == [
         "created queue notification-api-dev-dlq",
         "created queue notification-api-dev-tasks",
         f"created user pool notification-api-dev-UserPool ({(await world.user_pools())[0]['Id']})",

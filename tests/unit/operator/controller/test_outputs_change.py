@@ -57,7 +57,7 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
         loop = HealthLoop(
             tools, status, health, queue_error=lambda: "", outputs=lambda: keeper.environment, wake=lambda: None
         )
-        await keeper.one_pass()
+        await keeper.reconcile_once()
         outputs = replace(OUTPUTS, queue_url="http://sqs/new")
         read: list[str] = []
 
@@ -66,7 +66,7 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
             read.append(kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"])
 
         kubernetes.before_patch["/deployments/"] = a_turn_and_a_pod_that_starts
-        await keeper.one_pass()
+        await keeper.reconcile_once()
 
     assert read == ["http://sqs/new"]
     assert kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"] == "http://sqs/new"

@@ -125,14 +125,14 @@ async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud
     slow = [keeper_of(tools, stage) for stage in map(kubernetes.put_stage, sorted(cloud.hanging))]
     cloud.answer.set()
     for keeper in slow:
-        await keeper.one_pass()
+        await keeper.reconcile_once()
     cloud.answer.clear()
-    hanging = [asyncio.create_task(keeper.one_pass()) for keeper in slow]
+    hanging = [asyncio.create_task(keeper.reconcile_once()) for keeper in slow]
     await soon(lambda: len(cloud.begun) == 3 + 2)
 
     well = kubernetes.put_stage("well")
     async with asyncio.timeout(5):
-        await keeper_of(tools, well).one_pass()
+        await keeper_of(tools, well).reconcile_once()
 
     assert cloud.made == ["well"]
     assert not any(task.done() for task in hanging)
@@ -147,12 +147,12 @@ async def test_a_stage_that_is_well_again_is_counted_among_those_that_are(cloud:
     keeper = keeper_of(tools, stage)
     cloud.hanging = {"dev"}
     cloud.answer.set()
-    await keeper.one_pass()
+    await keeper.reconcile_once()
     cloud.hanging.clear()
-    await keeper.one_pass()
+    await keeper.reconcile_once()
 
     async with tools.retries, asyncio.timeout(5):
-        await keeper.one_pass()
+        await keeper.reconcile_once()
 
     assert cloud.made == ["dev", "dev"]
     assert kubernetes.condition(stage.ref, "Degraded")["status"] == "False"
@@ -162,7 +162,7 @@ async def test_a_stage_replaced_by_another_of_its_name_is_gone(cloud: Cloud) -> 
     kubernetes = KubernetesInMemory()
     stage = kubernetes.put_stage()
     kubernetes.objects[stage.ref.path]["metadata"]["uid"] = "another"
-    assert await keeper_of(tools_of(kubernetes), stage).one_pass() is None
+    assert await keeper_of(tools_of(kubernetes), stage).reconcile_once() is None
     assert cloud.begun == []
 
 
@@ -173,7 +173,7 @@ async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.Mo
     monkeypatch.setattr(keeper_module, "provision", broken)
     kubernetes = KubernetesInMemory()
     stage = kubernetes.put_stage()
-    assert await keeper_of(tools_of(kubernetes), stage).one_pass() is not None
+    assert await keeper_of(tools_of(kubernetes), stage).reconcile_once() is not None
     degraded = kubernetes.condition(stage.ref, "Degraded")
     assert degraded["reason"] == "InternalError"
     assert "secret" not in degraded["message"]
@@ -188,5 +188,5 @@ async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch
     stage = kubernetes.put_stage()
     keeper = keeper_of(tools_of(kubernetes), stage)
     for _ in range(3):
-        await keeper.one_pass()
+        await keeper.reconcile_once()
     assert kubernetes.events() == ["Refused"]
