@@ -13,7 +13,7 @@ from botocore.exceptions import NoRegionError
 
 from k8s.operator.api.client import Kubernetes
 from k8s.operator.api.scrape import Scraper
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.controller.kopf_handlers import register
 from k8s.operator.controller.stages import Stages
 from k8s.operator.health.answers import Asker
@@ -60,8 +60,8 @@ async def run(settings: OperatorSettings) -> int:
     """Open what is needed, look after the Stages, and close in order."""
     lifecycle = Lifecycle()
     BUILD.info({"version": VERSION, "service": settings.service.service_name, "stage": "-"})
-    async with _operations(settings, lifecycle), _tools(settings) as tools:
-        stages = Stages(tools, lifecycle.background)
+    async with _operations(settings, lifecycle), _context(settings) as context:
+        stages = Stages(context, lifecycle.background)
         try:
             async with lifecycle.background.running("audit", stages.audit()):
                 lifecycle.started()
@@ -86,7 +86,7 @@ async def _operations(settings: OperatorSettings, lifecycle: Lifecycle) -> Async
 
 
 @contextlib.asynccontextmanager
-async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
+async def _context(settings: OperatorSettings) -> AsyncIterator[Context]:
     session = aws_session()
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -98,7 +98,7 @@ async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
         except ValueError as error:  # the SDK's word for an endpoint that is no URL
             raise SettingsError({"AWS_ENDPOINT_URL": [str(error)]}) from None
         kubernetes = await stack.enter_async_context(Kubernetes())
-        yield Tools(
+        yield Context(
             settings=settings,
             kubernetes=kubernetes,
             sqs=sqs,

@@ -1,4 +1,4 @@
-"""What every stage's worker works with; opened once by the process."""
+"""What every stage's controller works with; opened once by the process."""
 
 import asyncio
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Decide = Callable[[Observed, Policy, float], Decision]
 
 
 @dataclass(frozen=True)
-class Tools:
+class Context:
     """Shared by all stages.
 
     `passes` bounds how many of them are worked on at once, for AWS' quotas' sake; `retries`, how many of those whose

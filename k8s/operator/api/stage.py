@@ -149,7 +149,7 @@ def _queue_settings(queue: dict[str, Any]) -> QueueSettings:
 
 def stage_object(body: Json) -> StageObject:
     """Read one."""
-    # Who set which field is half of an object and of no use here, and workers keep what they have read.
+    # Who set which field is half of an object and of no use here, and controllers keep what they have read.
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
     ref = StageRef(metadata["namespace"], metadata["name"], metadata["uid"])
     return StageObject(ref, {**body, "metadata": metadata})

@@ -46,7 +46,7 @@ class Condition:
 
 
 class StageStatus:
-    """The one writer of a Stage's status; both loops of a worker set what they know, and flush."""
+    """The one writer of a Stage's status; both loops of a controller set what they know, and flush."""
 
     def __init__(self, stage: StageObject) -> None:
         self._stage = stage

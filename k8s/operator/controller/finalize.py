@@ -8,7 +8,7 @@ from k8s.operator.api.client import Gone, Refused
 from k8s.operator.api.outputs_configmap import release_outputs
 from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import Permanent, Protected, Transient
 from k8s.operator.resources.reconcile_log import ReconcileLog
@@ -32,49 +32,49 @@ class Waiting:
     """How long to wait before the next pass."""
 
 
-async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting | None:
+async def tear_down(context: Context, stage: StageObject, told: set[str]) -> Waiting | None:
     """Go as far as possible. None when the Stage has been let go; raises `Transient` or `Permanent`.
 
     :param told: what Events have said of this removal; a pass that finds a deleted queue once more adds nothing to it.
     """
     if FINALIZER not in stage.finalizers:
         return None
-    spec = _spec(tools, stage)
+    spec = _spec(context, stage)
     if stage.retains:
-        await _keep_everything(tools, stage, "deletionPolicy is Retain")
+        await _keep_everything(context, stage, "deletionPolicy is Retain")
     elif spec is not None and spec.given.everything:
-        await _keep_everything(tools, stage, "everything is given")
+        await _keep_everything(context, stage, "everything is given")
     elif spec is not None:
-        waiting = await _release_left(tools, stage) or await _remove(tools, stage, spec, told)
+        waiting = await _release_left(context, stage) or await _remove(context, stage, spec, told)
         if waiting:
             return waiting
-    await _let_go(tools, stage)
+    await _remove_finalizer(context, stage)
     return None
 
 
-def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
+def _spec(context: Context, stage: StageObject) -> StageSpec | None:
     try:
-        return stage.stage_spec(tools.settings.cluster_name)
+        return stage.stage_spec(context.settings.cluster_name)
     except Permanent:
         return None  # names that cannot be: nothing of them was ever made
 
 
-async def _keep_everything(tools: Tools, stage: StageObject, why: str) -> None:
+async def _keep_everything(context: Context, stage: StageObject, why: str) -> None:
     """Leave everything, for a release that still runs also its outputs: its next pod would not start without them."""
     said = f"{why}: everything stays as it is"
-    if await read_workloads(tools.kubernetes, stage.ref, fresh=True):
+    if await read_workloads(context.kubernetes, stage.ref, fresh=True):
         # A namespace that is being deleted may have lost the Role for this, and its ConfigMaps go anyway.
         with contextlib.suppress(Refused):
-            if await release_outputs(tools.kubernetes, stage.ref):
+            if await release_outputs(context.kubernetes, stage.ref):
                 said += f". ConfigMap {stage.ref.outputs_name} stays for the release, which still runs"
-    await tools.events.normal(stage.ref, "Retained", said)
+    await context.events.normal(stage.ref, "Retained", said)
 
 
-async def _release_left(tools: Tools, stage: StageObject) -> Waiting | None:
+async def _release_left(context: Context, stage: StageObject) -> Waiting | None:
     """A release that still runs would lose its queue and user pool, so its Deployments and pods have to go first."""
     # Never out of the API server's cache, which may be old: under what it does not show yet, the queue would go.
-    workloads = await read_workloads(tools.kubernetes, stage.ref, fresh=True)
-    pods = await read_pods(tools.kubernetes, stage.ref, fresh=True)
+    workloads = await read_workloads(context.kubernetes, stage.ref, fresh=True)
+    pods = await read_pods(context.kubernetes, stage.ref, fresh=True)
     if workloads:
         names = ", ".join(sorted(workload.name for workload in workloads.values()))
         return Waiting(
@@ -97,8 +97,8 @@ async def _release_left(tools: Tools, stage: StageObject) -> Waiting | None:
     return Waiting(WAITING, f"{len(left)} pod(s) of the release {what}: {names}")
 
 
-async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[str]) -> Waiting | None:
-    clients, log = tools.clients(stage), ReconcileLog(spec.identity)
+async def _remove(context: Context, stage: StageObject, spec: StageSpec, told: set[str]) -> Waiting | None:
+    clients, log = context.clients(stage), ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
             await remove_stage(clients, spec, log)
@@ -110,9 +110,9 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[s
     finally:
         CHANGES.inc(len(log.changes))
         if done := _news(log.changes, told):
-            await tools.events.normal(stage.ref, "Removed", "; ".join(done))
+            await context.events.normal(stage.ref, "Removed", "; ".join(done))
     for notice in _news(log.notices, told):
-        await tools.events.warning(stage.ref, "LeftAlone", notice)
+        await context.events.warning(stage.ref, "LeftAlone", notice)
     if not left:
         return None
     return Waiting("WaitingForRemoval", f"deleted, but still there to be seen: {', '.join(left)}")
@@ -135,9 +135,9 @@ def _news(said: list[str], told: set[str]) -> list[str]:
     return news
 
 
-async def _let_go(tools: Tools, stage: StageObject) -> None:
+async def _remove_finalizer(context: Context, stage: StageObject) -> None:
     """Take our finalizer away, from the Stage as it is now: our own status has changed it since it was read."""
-    fresh = await tools.kubernetes.get(stage.ref.path)
+    fresh = await context.kubernetes.get(stage.ref.path)
     if fresh is None or fresh["metadata"]["uid"] != stage.ref.uid:
         return
     metadata = {
@@ -145,4 +145,4 @@ async def _let_go(tools: Tools, stage: StageObject) -> None:
         "resourceVersion": fresh["metadata"]["resourceVersion"],
     }
     with contextlib.suppress(Gone):
-        await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
+        await context.kubernetes.patch(stage.ref.path, {"metadata": metadata})

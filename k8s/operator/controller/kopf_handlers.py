@@ -1,7 +1,7 @@
 """What kopf is used for: the watch with its reconnecting, start and stop, and the liveness endpoint.
 
-The handlers only pass on what they see. Whatever a Stage needs is done by its worker, which is level-based: it would
-do the same without any event, only later. So kopf keeps no state on the resources, no annotation, no finalizer.
+The handlers only pass on what they see. A StageController is level-based: it would do the same without any event, only
+later. So kopf keeps no state on the resources, no annotation, no finalizer.
 """
 
 from collections.abc import Callable

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from k8s.operator.api.outputs_configmap import checksum, environment, roll, write_outputs
 from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_workloads
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import Transient
 from k8s.operator.resources.outputs import StageOutputs
@@ -27,7 +27,7 @@ class Provisioned:
     notices: tuple[str, ...]
 
 
-async def hold_on_to(tools: Tools, stage: StageObject) -> None:
+async def add_finalizer(context: Context, stage: StageObject) -> None:
     """Have Kubernetes keep the Stage until we let go: before anything is made, so that nothing can be left behind.
 
     Raises `Conflict` when the Stage has changed meanwhile; the next pass sees how.
@@ -38,37 +38,37 @@ async def hold_on_to(tools: Tools, stage: StageObject) -> None:
         "finalizers": [*stage.finalizers, FINALIZER],
         "resourceVersion": stage.metadata["resourceVersion"],
     }
-    await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
+    await context.kubernetes.patch(stage.ref.path, {"metadata": metadata})
 
 
 async def provision(
-    tools: Tools, stage: StageObject, announce: Callable[[dict[str, str]], None] = lambda _: None
+    context: Context, stage: StageObject, announce: Callable[[dict[str, str]], None] = lambda _: None
 ) -> Provisioned:
     """Make, adopt, mend. Raises what `make_stage` raises, and what the Kubernetes client does.
 
     :param announce: takes what the ConfigMap with the outputs has to say, before that is written: whoever restores
         the ConfigMap meanwhile would else undo it under the pods that are rolled.
     """
-    spec = stage.stage_spec(tools.settings.cluster_name)
+    spec = stage.stage_spec(context.settings.cluster_name)
     log = ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
-            outputs = await make_stage(tools.clients(stage), spec, log)
+            outputs = await make_stage(context.clients(stage), spec, log)
             data = environment(outputs, spec)
             announce(data)
-            log.changes.extend(await _tell_pods(tools, stage, data))
+            log.changes.extend(await _tell_pods(context, stage, data))
     except TimeoutError as error:
         raise Transient(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(log.changes))
         # Those of a pass that failed half-way are told too: they happened.
         if log.changes:
-            await tools.events.normal(stage.ref, "Changed", "; ".join(log.changes))
+            await context.events.normal(stage.ref, "Changed", "; ".join(log.changes))
     return Provisioned(outputs, tuple(log.changes), tuple(log.notices))
 
 
-async def _tell_pods(tools: Tools, stage: StageObject, data: dict[str, str]) -> list[str]:
-    first, done = await write_outputs(tools.kubernetes, stage.ref, data)
-    workloads = await read_workloads(tools.kubernetes, stage.ref, fresh=True)
-    rolled = await roll(tools.kubernetes, stage.ref, list(workloads.values()), first=first, wanted=checksum(data))
+async def _tell_pods(context: Context, stage: StageObject, data: dict[str, str]) -> list[str]:
+    first, done = await write_outputs(context.kubernetes, stage.ref, data)
+    workloads = await read_workloads(context.kubernetes, stage.ref, fresh=True)
+    rolled = await roll(context.kubernetes, stage.ref, list(workloads.values()), first=first, wanted=checksum(data))
     return [*([done] if done else []), *rolled]

@@ -8,9 +8,9 @@ import time
 from k8s.operator.api.client import Conflict, Refused, Unreachable
 from k8s.operator.api.stage import StageObject, StageRef, stage_object
 from k8s.operator.api.status import Kind, StageStatus
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.controller.finalize import tear_down
-from k8s.operator.controller.provision import hold_on_to, provision
+from k8s.operator.controller.provision import add_finalizer, provision
 from k8s.operator.health.problems import Problem
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES, forget_scaling
@@ -27,17 +27,17 @@ RESYNC_JITTER = 0.1
 _CANNOT_TELL = {"Unavailable", "KubernetesUnreachable", "InternalError"}
 
 
-class Keeper:
+class Reconciler:
     """One a stage. `outputs` are there once it has been made; `stage` is as last read."""
 
-    def __init__(self, tools: Tools, stage: StageObject, status: StageStatus, health: StageHealth) -> None:
+    def __init__(self, context: Context, stage: StageObject, status: StageStatus, health: StageHealth) -> None:
         self.stage = stage
         self.outputs: StageOutputs | None = None
         self.wake = asyncio.Event()
         """Somebody has reason to believe that something changed."""
         self.acting = asyncio.Lock()
         """Held while the stage is removed, and by whoever scales it: no processor may start under a removal."""
-        self._tools = tools
+        self._context = context
         self._status = status
         self._health = health
         self._environment: dict[str, str] | None = None
@@ -59,7 +59,7 @@ class Keeper:
         self.wake.clear()
         kind = "read"
         try:
-            body = await self._tools.kubernetes.get(self.ref.path)
+            body = await self._context.kubernetes.get(self.ref.path)
             if body is None or body["metadata"]["uid"] != self.ref.uid:
                 return None
             self.stage = stage_object(body)
@@ -81,7 +81,7 @@ class Keeper:
 
     async def _make_or_remove(self) -> float | None:
         # Those that fail take turns among themselves: a call that hangs would hold up stages that are well.
-        turns = self._tools.retries if self._backoff.is_failing else self._tools.passes
+        turns = self._context.retries if self._backoff.is_failing else self._context.passes
         if not self.stage.is_deleting:
             async with turns:
                 return await self._make()
@@ -94,8 +94,8 @@ class Keeper:
         return self.outputs is not None or bool(self.stage.status.get("resources"))
 
     async def _make(self) -> float:
-        await hold_on_to(self._tools, self.stage)
-        made = await provision(self._tools, self.stage, self._announce)
+        await add_finalizer(self._context, self.stage)
+        made = await provision(self._context, self.stage, self._announce)
         self.outputs = made.outputs
         generation = self.stage.generation
         message = "; ".join(made.notices) or "queue, user pool and cache are as they should be"
@@ -104,10 +104,10 @@ class Keeper:
         await self._health.provisioned(self.stage, problems, is_made=True)
         self._status.set_resources(made.outputs)
         self._status.set_observed(generation, "Retain" if self.stage.retains else "Delete")
-        await self._status.flush(self._tools.kubernetes)
+        await self._status.flush(self._context.kubernetes)
         LAST_PASS.labels(*self.stage.labels).set(time.time())
         self._backoff.reset()
-        return self._tools.settings.resync_seconds * _jitter()
+        return self._context.settings.resync_seconds * _jitter()
 
     def _announce(self, data: dict[str, str]) -> None:
         self._environment = data
@@ -116,16 +116,16 @@ class Keeper:
         # Told once: what follows says more, and the two would take turns.
         if not self._status.is_(Kind.READY, status=False):
             await self._health.removing(self.stage, "Deleting", "the stage is being removed")
-            await self._status.flush(self._tools.kubernetes)
+            await self._status.flush(self._context.kubernetes)
         message = "the Stage is being deleted: its processors are not scaled any more"
         if self._status.set(Kind.SCALING, "Deleting", message, status=False, generation=self.stage.generation):
             forget_scaling(*self.stage.labels)
-        waiting = await tear_down(self._tools, self.stage, self._told)
+        waiting = await tear_down(self._context, self.stage, self._told)
         self._backoff.reset()
         if waiting is None:
             return None
         await self._health.removing(self.stage, waiting.reason, waiting.message)
-        await self._status.flush(self._tools.kubernetes)
+        await self._status.flush(self._context.kubernetes)
         return self._waiting.next_seconds(waiting.at_least_seconds)
 
     async def _failed(self, reason: str, message: str, at_least: float = 0.0) -> float:
@@ -143,7 +143,7 @@ class Keeper:
             if self.stage.is_deleting:
                 await self._health.removing(self.stage, "RemovalFails", message)
             await self._health.provisioned(self.stage, (Problem(reason, message),), is_made=self._was_made)
-            await self._status.flush(self._tools.kubernetes)
+            await self._status.flush(self._context.kubernetes)
         except (Unreachable, Refused) as error:
             logger.warning("the status cannot be written", extra={"action": "status", "error": str(error)})
         return pause

@@ -9,8 +9,8 @@ from collections.abc import Awaitable, Callable
 
 from k8s.operator.api.stage import StageObject
 from k8s.operator.api.status import StageStatus
-from k8s.operator.context import Tools
-from k8s.operator.controller.reconciler import Keeper
+from k8s.operator.context import Context
+from k8s.operator.controller.reconciler import Reconciler
 from k8s.operator.health.loop import HealthLoop
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import DELETED, TAKEN_UP
@@ -27,23 +27,23 @@ SCALING_CAP_SECONDS, HEALTH_CAP_SECONDS = 30.0, 8.0
 """Longest pauses between readings that fail. The conditions are to be true again 15 s after the API server answers."""
 
 
-class Worker:
+class StageController:
     """Run `run()`; it returns when the Stage is gone."""
 
-    def __init__(self, tools: Tools, stage: StageObject) -> None:
+    def __init__(self, context: Context, stage: StageObject) -> None:
         status = StageStatus(stage)
-        health = StageHealth(status, tools.events)
+        health = StageHealth(status, context.events)
         self.seen = stage
         self._taken_up_at = time.time()
-        self._keeper = Keeper(tools, stage, status, health)
-        observer = Observer(tools.kubernetes, tools.scraper, stage.ref)
-        self._scaling = ScalingLoop(tools, status, observer)
+        self._reconciler = Reconciler(context, stage, status, health)
+        observer = Observer(context.kubernetes, context.scraper, stage.ref)
+        self._scaling = ScalingLoop(context, status, observer)
         self._health = HealthLoop(
-            tools,
+            context,
             status,
             health,
             queue_error=lambda: self._scaling.queue_error,
-            outputs=lambda: self._keeper.environment,
+            outputs=lambda: self._reconciler.environment,
             wake=self.wake,
         )
 
@@ -57,14 +57,14 @@ class Worker:
         is_news = (stage.generation, stage.is_deleting) != (self.seen.generation, self.seen.is_deleting)
         self.seen = stage
         if is_news:
-            self._keeper.wake.set()
+            self._reconciler.wake.set()
 
     def wake(self) -> None:
         """Have it look again."""
-        self._keeper.wake.set()
+        self._reconciler.wake.set()
 
     async def run(self) -> None:
-        ref = self._keeper.ref
+        ref = self._reconciler.ref
         with log_context(stage=f"{ref.namespace}/{ref.name}"):
             beside = [
                 asyncio.create_task(self._repeat(self._turn, "scale"), name="scaling"),
@@ -80,11 +80,11 @@ class Worker:
 
     async def _keep(self) -> None:
         self._tell()
-        while (pause := await self._keeper.reconcile_once()) is not None:
+        while (pause := await self._reconciler.reconcile_once()) is not None:
             self._scaling.look_again()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
-                    await self._keeper.wake.wait()
+                    await self._reconciler.wake.wait()
             self._tell()
 
     def _tell(self) -> None:
@@ -110,14 +110,14 @@ class Worker:
             await asyncio.sleep(pause)
 
     async def _health_turn(self) -> float:
-        stage = self._keeper.stage
+        stage = self._reconciler.stage
         if stage.is_deleting or self.seen.is_deleting:
             return NOT_YET_SECONDS
         return await self._health.turn(stage)
 
     async def _turn(self) -> float:
-        async with self._keeper.acting:
-            stage, outputs = self._keeper.stage, self._keeper.outputs
+        async with self._reconciler.acting:
+            stage, outputs = self._reconciler.stage, self._reconciler.outputs
             # As the status says until the first pass has ended: an operator that begins while AWS is down still scales,
             # or says that it cannot.
             queue_url = outputs.queue_url if outputs else stage.status.get("resources", {}).get("queueUrl")

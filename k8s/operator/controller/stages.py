@@ -1,4 +1,4 @@
-"""All Stages and their workers: fed by the watch, and checked against a list so that a watch gone deaf is noticed."""
+"""All Stages and their controllers: fed by the watch, which is compared with a list every 30 s."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from k8s.operator.api.client import Json
 from k8s.operator.api.stage import GROUP, PLURAL, VERSION, StageObject, stage_object
-from k8s.operator.context import Tools
-from k8s.operator.controller.stage_controller import Worker
+from k8s.operator.context import Context
+from k8s.operator.controller.stage_controller import StageController
 from k8s.operator.metrics import STAGES, WATCH_BEHIND, forget_deletion, forget_stage
 from services.common.background import Background
 
@@ -20,13 +20,13 @@ BEHIND_SECONDS = 120.0
 
 
 class Stages:
-    """The one place that starts and forgets workers."""
+    """The one place that starts and forgets controllers."""
 
-    def __init__(self, tools: Tools, background: Background, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tools = tools
+    def __init__(self, context: Context, background: Background, clock: Callable[[], float] = time.monotonic) -> None:
+        self._context = context
         self._background = background
         self._clock = clock
-        self._workers: dict[str, Worker] = {}
+        self._controllers: dict[str, StageController] = {}
         self._watched: dict[str, int] = {}
         self._behind_since: float | None = None
         self._audited_at = clock()
@@ -40,18 +40,18 @@ class Stages:
         self._see(stage)
 
     def forgotten(self, body: Json) -> None:
-        """The watch says that this is gone; its worker finds that out by itself."""
+        """The watch says that this is gone; its controller finds that out by itself."""
         uid = body["metadata"]["uid"]
         self._watched.pop(uid, None)
-        if worker := self._workers.get(uid):
-            worker.wake()
+        if controller := self._controllers.get(uid):
+            controller.wake()
 
     async def audit(self) -> None:
         """Compare what the watch delivered with a list, for ever. What was missed is taken from the list."""
         while True:
             await asyncio.sleep(AUDIT_SECONDS)
             try:
-                listed = [stage_object(body) for body in await list_stages(self._tools)]
+                listed = [stage_object(body) for body in await list_stages(self._context)]
             except Exception as error:  # noqa: BLE001 -- told by the probe once it lasts; the next round tries again
                 logger.warning("the Stages cannot be listed", extra={"action": "audit", "error": str(error)})
                 continue
@@ -78,33 +78,33 @@ class Stages:
         return None
 
     def _is_looked_after(self, stage: StageObject) -> bool:
-        namespaces = self._tools.settings.namespaces
+        namespaces = self._context.settings.namespaces
         return not namespaces or stage.ref.namespace in namespaces
 
     def _see(self, stage: StageObject) -> None:
-        worker = self._workers.get(stage.ref.uid)
-        if worker is not None:
-            worker.see(stage)
+        controller = self._controllers.get(stage.ref.uid)
+        if controller is not None:
+            controller.see(stage)
             return
-        worker = self._workers[stage.ref.uid] = Worker(self._tools, stage)
-        STAGES.set(len(self._workers))
-        self._background.spawn("stage", self._run(stage.ref.uid, worker))
+        controller = self._controllers[stage.ref.uid] = StageController(self._context, stage)
+        STAGES.set(len(self._controllers))
+        self._background.spawn("stage", self._run(stage.ref.uid, controller))
 
-    async def _run(self, uid: str, worker: Worker) -> None:
+    async def _run(self, uid: str, controller: StageController) -> None:
         try:
-            await worker.run()
+            await controller.run()
         finally:
-            self._workers.pop(uid, None)
+            self._controllers.pop(uid, None)
             # The watch may never say that it is gone.
             self._watched.pop(uid, None)
-            STAGES.set(len(self._workers))
+            STAGES.set(len(self._controllers))
             # The next of its name may be here already. Another that is being deleted tells so again at its next pass.
-            forget_deletion(*worker.labels)
+            forget_deletion(*controller.labels)
             # Two Stages of a namespace may have one stageName, though the second is refused: what is left keeps them.
-            if all(other.labels != worker.labels for other in self._workers.values()):
-                forget_stage(*worker.labels)
+            if all(other.labels != controller.labels for other in self._controllers.values()):
+                forget_stage(*controller.labels)
 
 
-async def list_stages(tools: Tools) -> list[Json]:
+async def list_stages(context: Context) -> list[Json]:
     """Every Stage of the cluster."""
-    return await tools.kubernetes.items(f"/apis/{GROUP}/{VERSION}/{PLURAL}")
+    return await context.kubernetes.items(f"/apis/{GROUP}/{VERSION}/{PLURAL}")

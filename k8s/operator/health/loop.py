@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from k8s.operator.api.outputs_configmap import write_outputs
 from k8s.operator.api.stage import StageObject
 from k8s.operator.api.status import Kind, StageStatus
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.health.judge import COMPONENTS, Seen, problems, served
 from k8s.operator.health.problems import Problem, Reason
 from k8s.operator.health.releases import Release
@@ -50,7 +50,7 @@ class HealthLoop:
 
     def __init__(
         self,
-        tools: Tools,
+        context: Context,
         status: StageStatus,
         health: StageHealth,
         *,
@@ -60,7 +60,7 @@ class HealthLoop:
         clock: Callable[[], float] = time.monotonic,
         today: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._status = status
         self._health = health
         self._queue_error = queue_error
@@ -82,7 +82,7 @@ class HealthLoop:
         await self._restore_outputs(stage, release)
         seen = Seen(
             release=release,
-            answers=await self._tools.asker.all(release.pods),
+            answers=await self._context.asker.all(release.pods),
             now=self._today(),
             was_full=self._was_full,
             queue_error=self._queue_error(),
@@ -92,7 +92,7 @@ class HealthLoop:
         found = self._confirmed(problems(seen))
         if await self._health.observed(stage, tuple(found), served(seen, found)):
             self._changed_at = self._clock()
-        await self._status.flush(self._tools.kubernetes)
+        await self._status.flush(self._context.kubernetes)
         self._note_full(seen)
         self._note_dependencies(found)
         return self._pause(release)
@@ -100,12 +100,12 @@ class HealthLoop:
     async def _read(self, stage: StageObject) -> Release:
         """Say so where it cannot be read for a while: what was seen before may not be so any more."""
         try:
-            release = await self._tools.releases.of(stage.ref, STARTING_SECONDS / 2)
+            release = await self._context.releases.of(stage.ref, STARTING_SECONDS / 2)
         except (Transient, PermanentError) as error:
             if self._clock() - self._read_at >= UNREAD_SECONDS:
                 await self._health.unobserved(stage, f"the release cannot be read: {error}")
                 with contextlib.suppress(Transient, PermanentError):
-                    await self._status.flush(self._tools.kubernetes)
+                    await self._status.flush(self._context.kubernetes)
             raise
         self._read_at = self._clock()
         return release
@@ -161,9 +161,11 @@ class HealthLoop:
             self._began_with = release.first_outputs
             return
         try:  # it is read anew, since the list may be older than our own writing of it
-            _, done = await write_outputs(self._tools.kubernetes, stage.ref, dict(wanted), began_with=self._began_with)
+            _, done = await write_outputs(
+                self._context.kubernetes, stage.ref, dict(wanted), began_with=self._began_with
+            )
         except (Transient, PermanentError) as error:  # the next pass reports it
             logger.warning("the outputs cannot be restored: %s", error, extra={"action": "health"})
             return
         if done:
-            await self._tools.events.normal(stage.ref, "Changed", f"{done}: it was deleted or changed")
+            await self._context.events.normal(stage.ref, "Changed", f"{done}: it was deleted or changed")

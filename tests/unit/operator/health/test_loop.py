@@ -23,8 +23,7 @@ from k8s.operator.health.releases import Releases
 from k8s.operator.health.stage_health import EVENT_AGAIN_SECONDS, StageHealth
 from k8s.operator.metrics import forget_stage
 from services.common.telemetry.faults import Cause
-from tests.support.fakes.kubernetes import labels
-from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
+from tests.support.fakes.kubernetes import InMemoryKubernetes, labels
 from tests.support.helm_charts import ROOT
 from tests.support.operator.release import NOW, ReleaseScene, container, lost, starting, waiting
 
@@ -42,7 +41,7 @@ def times_to_ready() -> float:
     return REGISTRY.get_sample_value("notification_api_operator_time_to_ready_seconds_count") or 0.0
 
 
-class MayNotList(KubernetesInMemory):
+class MayNotList(InMemoryKubernetes):
     """As with the RBAC rules of an older chart."""
 
     refused = ""
@@ -84,14 +83,14 @@ class Scene:
         self.status = StageStatus(self.stage)
         events = Events(self.kubernetes)
         self.health = StageHealth(self.status, events, clock=lambda: self.now)
-        tools = SimpleNamespace(
+        context = SimpleNamespace(
             kubernetes=self.kubernetes,
             events=events,
             asker=self.pods,
             releases=Releases(self.kubernetes, clock=lambda: self.now),
         )
         self.loop = HealthLoop(
-            cast("Any", tools),
+            cast("Any", context),
             self.status,
             self.health,
             queue_error=lambda: self.queue_error,
@@ -495,7 +494,7 @@ async def test_a_copy_of_a_deployment_is_none_of_the_release() -> None:
     assert sorted(release.deployments) == sorted(COMPONENTS)
 
 
-class Slow(KubernetesInMemory):
+class Slow(InMemoryKubernetes):
     """Each list takes a while."""
 
     seconds = 0.0
