@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from k8s.operator import metrics
 from k8s.operator.api.stage import StageObject
-from k8s.operator.api.status import Kind, StageStatus
+from k8s.operator.api.status import ConditionType, StageStatus
 from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
 from k8s.operator.context import Context
 from k8s.operator.policy.poll_schedule import together
@@ -116,9 +116,9 @@ class ScalingLoop:
         if stage.engine != "operator":
             return
         self._at_rest = False
-        metrics.HELD.labels(*stage.labels).set(1)
+        metrics.SCALING_BLOCKED.labels(*stage.labels).set(1)
         message = f"the processors cannot be scaled: {why}"
-        self.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=stage.generation)
+        self.status.set(ConditionType.SCALING, "CannotScale", message, status=False, generation=stage.generation)
         try:
             await self.status.flush(self.context.kubernetes)
         except (Transient, PermanentError) as error:
@@ -144,7 +144,7 @@ class ScalingLoop:
     async def _act(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
         await scale(self.context.kubernetes, stage.ref, workload, decision.replicas, observed.in_flight_by_pod)
         direction = "out" if decision.replicas > workload.replicas else "in"
-        metrics.SCALED.labels(*stage.labels, direction).inc()
+        metrics.SCALING_CHANGES.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
         await self.context.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
 

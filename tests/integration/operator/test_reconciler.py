@@ -72,7 +72,7 @@ async def test_a_stage_whose_key_went_waits_for_it_or_for_its_cache_to_be_struck
 
     await reconcile(reconciler)
     told = operator.kubernetes.condition(ref, "Ready")
-    assert (told["reason"], "cannot be read" in told["message"]) == ("RemovalFails", True)
+    assert (told["reason"], "cannot be read" in told["message"]) == ("RemovalFailed", True)
     assert len(await operator.aws_account.queue_names()) == 2
 
     record = ["notification-api.io/made-cache"]  # as docs/operator.md says
@@ -328,7 +328,7 @@ async def test_a_queue_that_somebody_put_in_place_of_ours_is_told_as_not_as_it_s
     await reconciler.reconcile_once()
 
     provisioned = operator.kubernetes.condition(reconciler.ref, "Provisioned")
-    assert (provisioned["status"], provisioned["reason"]) == ("False", "NotOurs")
+    assert (provisioned["status"], provisioned["reason"]) == ("False", "NotOwned")
 
 
 async def test_a_stage_that_aws_throttles_says_so_and_the_others_are_made(operator: InMemoryOperator) -> None:

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from k8s.operator.api.readiness import ReadinessClient
+from k8s.operator.api.releases import Releases
 from k8s.operator.api.scrape import Scraper
 from k8s.operator.api.stage import StageObject
 from k8s.operator.api.status import StageStatus
 from k8s.operator.context import Context
 from k8s.operator.controller.reconciler import Reconciler
-from k8s.operator.health.answers import Asker
-from k8s.operator.health.releases import Releases
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.resources.cache import CacheControl
@@ -55,7 +55,7 @@ def operator_settings(**changes: Any) -> OperatorSettings:
         resync_seconds=300.0,
         active_poll_seconds=2.0,
         idle_poll_seconds=5.0,
-        max_passes=8,
+        max_concurrent_reconciles=8,
     )
     return replace(settings, **changes)
 
@@ -108,9 +108,9 @@ def make_context(kubernetes: InMemoryKubernetes, **changes: Any) -> Context:
         caches=nothing,
         scraper=Scraper(),
         releases=Releases(kubernetes),
-        asker=Asker(),
+        readiness_client=ReadinessClient(),
         decide=desired_replicas,
-        passes=asyncio.Semaphore(2),
-        retries=asyncio.Semaphore(2),
+        reconcile_slots=asyncio.Semaphore(2),
+        retry_slots=asyncio.Semaphore(2),
     )
     return replace(context, **changes)

@@ -10,7 +10,7 @@ from k8s.operator.api.client import Json
 from k8s.operator.api.events import Events
 from k8s.operator.api.scrape import Scraped, Scraper
 from k8s.operator.api.stage import StageObject, stage_object
-from k8s.operator.api.status import Condition, Kind, StageStatus
+from k8s.operator.api.status import Condition, ConditionType, StageStatus
 from k8s.operator.context import Context
 from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.scaling.loop import ScalingLoop
@@ -74,8 +74,8 @@ class LoopScene:
             events=Events(self.kubernetes),
             sqs=self.sqs,
             decide=desired_replicas,
-            passes=asyncio.Semaphore(),
-            retries=asyncio.Semaphore(),
+            reconcile_slots=asyncio.Semaphore(),
+            retry_slots=asyncio.Semaphore(),
         )
         self.stage = self.with_scaling(status, **scaling)
         self.status = StageStatus(self.stage)
@@ -110,7 +110,7 @@ class LoopScene:
         made["status"]["conditions"][0]["status"] = str(available)
         self.kubernetes.deployments = [*others, made]
 
-    def condition(self, kind: Kind) -> Condition:
+    def condition(self, kind: ConditionType) -> Condition:
         found = self.status.condition(kind)
         assert found is not None
         return found

@@ -52,7 +52,7 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
     context, status = make_context(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
     health = StageHealth(status, context.events)
     reconciler = Reconciler(context, stage, status, health)
-    async with context.asker:
+    async with context.readiness:
         loop = HealthLoop(
             context, status, health, queue_error=lambda: "", outputs=lambda: reconciler.environment, wake=lambda: None
         )

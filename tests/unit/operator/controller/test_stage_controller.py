@@ -9,7 +9,7 @@ import pytest
 from k8s.operator.api.stage import StageObject
 from k8s.operator.context import Context
 from k8s.operator.controller import reconciler as keeper_module
-from k8s.operator.controller.finalize import Waiting
+from k8s.operator.controller.finalize import RemovalPending
 from k8s.operator.controller.provision import Provisioned
 from k8s.operator.controller.stage_controller import StageController
 from k8s.operator.resources.errors import Permanent, Transient
@@ -31,7 +31,7 @@ class Cloud:
         self.begun: list[str] = []
         self.answer = asyncio.Event()
         self.removing = 0
-        self.waiting: Waiting | None = None
+        self.waiting: RemovalPending | None = None
 
     async def provision(self, _context: Context, stage: StageObject, *_: object) -> Provisioned:
         self.begun.append(stage.ref.name)
@@ -41,7 +41,7 @@ class Cloud:
         self.made.append(stage.ref.name)
         return Provisioned(OUTPUTS, (), ())
 
-    async def tear_down(self, _context: Context, _stage: StageObject, _told: set[str]) -> Waiting | None:
+    async def finalize(self, _context: Context, _stage: StageObject, _told: set[str]) -> RemovalPending | None:
         self.removing += 1
         return self.waiting
 
@@ -50,7 +50,7 @@ class Cloud:
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     made = Cloud()
     monkeypatch.setattr(keeper_module, "provision", made.provision)
-    monkeypatch.setattr(keeper_module, "tear_down", made.tear_down)
+    monkeypatch.setattr(keeper_module, "finalize", made.finalize)
     yield made
     made.answer.set()
 
@@ -108,7 +108,7 @@ async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, turns: Turn
     controller = StageController(make_context(kubernetes), stage)
     async with running(controller):
         await soon(lambda: turns.begun > 2)
-        cloud.waiting = Waiting("WaitingForRelease", "one is left")
+        cloud.waiting = RemovalPending("WaitingForRelease", "one is left")
         kubernetes.delete(stage.ref.path)
         controller.see(kubernetes.stage(stage.ref))
         await soon(lambda: cloud.removing == 1)
@@ -142,7 +142,7 @@ async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud
 
 async def test_a_stage_that_is_well_again_is_counted_among_those_that_are(cloud: Cloud) -> None:
     kubernetes = InMemoryKubernetes()
-    context = make_context(kubernetes, retries=asyncio.Semaphore(1))
+    context = make_context(kubernetes, retry_slots=asyncio.Semaphore(1))
     stage = kubernetes.put_stage()
     reconciler = make_reconciler(context, stage)
     cloud.hanging = {"dev"}

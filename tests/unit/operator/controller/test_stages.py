@@ -11,7 +11,7 @@ from k8s.operator.api.stage import StageObject, stage_object
 from k8s.operator.context import Context
 from k8s.operator.controller import stages as module
 from k8s.operator.controller.stages import BEHIND_SECONDS, Stages
-from k8s.operator.metrics import LAST_PASS
+from k8s.operator.metrics import LAST_RECONCILE
 from services.common.background import Background
 from tests.support.clock import HandClock
 from tests.support.fakes.kubernetes import InMemoryKubernetes
@@ -143,7 +143,7 @@ async def test_the_series_of_a_stage_outlive_a_second_of_its_name(background: Ba
     stages = some_stages(background, HandClock())
     stages.watched(body("a"))
     stages.watched(body("refused"))
-    LAST_PASS.labels("n", "dev").set(1)
+    LAST_RECONCILE.labels("n", "dev").set(1)
 
     StandIn.all["refused"].gone.set()
     await soon(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 1)
