@@ -64,13 +64,9 @@ def test_a_pass_over_an_unchanged_stage_writes_nothing(world: OperatorWorld) -> 
     time.sleep(2 * RESYNC_SECONDS)  # whatever its making still entails
     version = world.place.get("stage", "still")["metadata"]["resourceVersion"]
     before = [world.operator_metric(name) for name in (writes, "notification_api_operator_changes_total")]
-    passes = world.operator_metric('notification_api_operator_reconciles_total{kind="provision",outcome="ok"}')
-    until(
-        lambda: (
-            world.operator_metric('notification_api_operator_reconciles_total{kind="provision",outcome="ok"}') >= passes + 3
-        ),
-        "three more passes",
-    )
+    reconciles = 'notification_api_operator_reconciles_total{kind="provision",outcome="ok"}'
+    done = world.operator_metric(reconciles)
+    until(lambda: world.operator_metric(reconciles) >= done + 3, "three more reconciles")
     assert [world.operator_metric(name) for name in (writes, "notification_api_operator_changes_total")] == before
     assert world.place.get("stage", "still")["metadata"]["resourceVersion"] == version
     world.place.kubectl("delete", "stage", "still", seconds=60)

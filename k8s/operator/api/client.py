@@ -67,8 +67,13 @@ def log_in() -> kopf.ConnectionInfo:
 class Kubernetes:
     """Use as an async context manager. Paths begin with /api or /apis."""
 
-    def __init__(self, login: Callable[[], kopf.ConnectionInfo] = log_in) -> None:
+    def __init__(
+        self,
+        login: Callable[[], kopf.ConnectionInfo] = log_in,
+        first_backoff_seconds: float = FIRST_BACKOFF_SECONDS,
+    ) -> None:
         self._login = login
+        self._first_backoff_seconds = first_backoff_seconds
         self._session: aiohttp.ClientSession | None = None
         self._server = ""
         self._logging_in = asyncio.Lock()
@@ -139,7 +144,7 @@ class Kubernetes:
                 if error.status != _UNAUTHORIZED or attempt == ATTEMPTS:
                     raise
                 await self._log_in_again(session)
-            pause = backoff_seconds(attempt, base_seconds=FIRST_BACKOFF_SECONDS, cap_seconds=MAX_BACKOFF_SECONDS)
+            pause = backoff_seconds(attempt, base_seconds=self._first_backoff_seconds, cap_seconds=MAX_BACKOFF_SECONDS)
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 

@@ -89,11 +89,11 @@ class Scraper:
     ) -> None:
         await self._pods.__aexit__(kind, error, trace)
 
-    async def all(self, targets: Iterable[Target]) -> list[Scraped]:
+    async def read_all(self, targets: Iterable[Target]) -> list[Scraped]:
         """Read all of them concurrently."""
-        return list(await asyncio.gather(*(self._one(target) for target in targets)))
+        return list(await asyncio.gather(*(self._read(target) for target in targets)))
 
-    async def _one(self, target: Target) -> Scraped:
+    async def _read(self, target: Target) -> Scraped:
         try:
             status, body = await self._pods.get(target.ip, "/metrics")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -102,25 +102,25 @@ class Scraper:
             return Scraped(target.pod, None, f"answered {status}")
         if len(body) > MAX_BYTES:
             return Scraped(target.pod, None, f"answered with more than {MAX_BYTES} bytes")
-        scraped = parsed(target.pod, body)
+        scraped = parse_metrics(target.pod, body)
         if scraped.is_paused or scraped.is_unready:
-            return replace(scraped, reasons=await self._reasons(target))
+            return replace(scraped, reasons=await self._read_reasons(target))
         return scraped
 
-    async def _reasons(self, target: Target) -> Mapping[str, str]:
+    async def _read_reasons(self, target: Target) -> Mapping[str, str]:
         """Return an empty mapping on failure: the metrics have been read anyway."""
         try:
             _, body = await self._pods.get(target.ip, "/readyz")
         except (aiohttp.ClientError, TimeoutError, OSError):
             return {}
-        return parsed_reasons(body)
+        return parse_reasons(body)
 
 
 def _is_refusal(error: Exception) -> bool:
     return isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
 
 
-def parsed(pod: str, body: bytes) -> Scraped:
+def parse_metrics(pod: str, body: bytes) -> Scraped:
     """Parse the wanted samples of the text format."""
     try:
         lines = [line for line in body.decode().splitlines() if line.startswith(_WANTED) or _is_wanted_bucket(line)]
@@ -142,7 +142,7 @@ def _is_wanted_bucket(line: str) -> bool:
     return line.startswith(_BUCKET) and any(bound in line for bound in _BUCKETS)
 
 
-def parsed_reasons(body: bytes) -> Mapping[str, str]:
+def parse_reasons(body: bytes) -> Mapping[str, str]:
     """Parse a /readyz response. Anything else gives no reasons."""
     try:
         answer = orjson.loads(body[:MAX_BYTES])

@@ -73,7 +73,7 @@ class StageObject:
 
     @property
     def labels(self) -> tuple[str, str]:
-        """Values of the metric labels `namespace` and `stage`. The latter is `stageName`, as in the services' metrics."""
+        """Values of the metric labels `namespace` and `stage`; `stage` is `stageName`, as in the services' metrics."""
         return self.ref.namespace, str(self.spec.get("stageName", self.ref.name))
 
     @property

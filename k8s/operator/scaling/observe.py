@@ -90,7 +90,7 @@ class Observer:
         if depth is None:
             unreadable[Figure.BACKLOG] = why_not
         pods = await self._pods(unreadable)
-        scraped = await self.scraper.all(Target(pod.name, pod.ip) for pod in pods if pod.ip and _is_asked(pod))
+        scraped = await self.scraper.read_all(Target(pod.name, pod.ip) for pod in pods if pod.ip and _is_asked(pod))
         by_pod = {one.pod: one for one in scraped}
         self._arrivals([pod for pod in pods if pod.component == INGEST], by_pod, unreadable)
         told = self._tasks([pod for pod in pods if pod.component == PROCESSOR], by_pod, unreadable)

@@ -146,7 +146,7 @@ async def test_nothing_is_removed_under_a_processor(operator: InMemoryOperator) 
     operator.kubernetes.delete(f"{DEPLOYMENTS}/dev-processor")
     operator.kubernetes.put(f"{PODS}/p", pod("p", terminating=True))
     await reconcile(reconciler)
-    assert "finish what they do: p" in operator.kubernetes.condition(reconciler.ref, "Ready")["message"]
+    assert "are terminating: p" in operator.kubernetes.condition(reconciler.ref, "Ready")["message"]
     assert len(await operator.aws_account.queue_names()) == 2
 
     operator.kubernetes.delete(f"{PODS}/p")

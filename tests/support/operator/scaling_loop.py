@@ -35,7 +35,7 @@ OLD_STATUS: Json = {
 class Silent(Scraper):
     """Asks nobody."""
 
-    async def all(self, targets: object) -> list[Scraped]:
+    async def read_all(self, targets: object) -> list[Scraped]:
         return []
 
 

@@ -76,7 +76,7 @@ async def test_what_differs_is_changed_and_what_is_stale_taken_away() -> None:
 async def test_one_of_somebody_else_is_refused() -> None:
     kubernetes = StubKubernetes()
     kubernetes.objects[PATH] = config_map(OLD, owner="another")
-    with pytest.raises(Conflict, match="not this Stage's"):
+    with pytest.raises(Conflict, match="does not belong to this Stage"):
         await write_outputs(kubernetes, STAGE, NEW)
 
 

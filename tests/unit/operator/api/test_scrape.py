@@ -12,7 +12,7 @@ from aiohttp import web
 
 from k8s.operator.api.pod_state import pod_state
 from k8s.operator.api.readiness import ReadinessClient
-from k8s.operator.api.scrape import LONG_TASK_BOUNDS, MAX_BYTES, Scraped, Scraper, Target, parsed
+from k8s.operator.api.scrape import LONG_TASK_BOUNDS, MAX_BYTES, Scraped, Scraper, Target, parse_metrics
 from services.processor.metrics import TASK_BUCKETS
 from tests.support.operator.release import ready_pod
 
@@ -28,7 +28,7 @@ notification_api_http_requests_total{method="GET"} 9.0
 
 
 def test_what_matters_is_read_and_nothing_else() -> None:
-    assert parsed("p", PAGE.encode()).sample == {
+    assert parse_metrics("p", PAGE.encode()).sample == {
         ("slots", ()): 20.0,
         ("tasks_in_process", ()): 3.0,
         ("task_duration_seconds_count", (("outcome", "failed"),)): 2.0,
@@ -37,19 +37,19 @@ def test_what_matters_is_read_and_nothing_else() -> None:
 
 
 def test_an_answer_that_is_no_metrics_is_an_error_and_not_zero() -> None:
-    assert parsed("p", b"notification_api_slots many\n").sample is None
-    assert parsed("p", b"\xff\xfe").sample is None
-    assert parsed("p", b'notification_api_slots{a="b=", ="d\\"} 20 123 #x\n').sample is None
+    assert parse_metrics("p", b"notification_api_slots many\n").sample is None
+    assert parse_metrics("p", b"\xff\xfe").sample is None
+    assert parse_metrics("p", b'notification_api_slots{a="b=", ="d\\"} 20 123 #x\n').sample is None
 
 
 def test_an_error_that_quotes_the_answer_is_bounded() -> None:
-    assert len(parsed("p", b"notification_api_slots " + b"x" * 100_000).error) < 500
+    assert len(parse_metrics("p", b"notification_api_slots " + b"x" * 100_000).error) < 500
 
 
 @pytest.mark.parametrize("value", ["NaN", "+Inf", "-1.0", "1e300"])
 @pytest.mark.parametrize("name", ["slots", "tasks_in_process", "tasks_accepted_total"])
 def test_figures_that_cannot_be_are_an_error(name: str, value: str) -> None:
-    scraped = parsed("p", f"notification_api_{name} {value}\n".encode())
+    scraped = parse_metrics("p", f"notification_api_{name} {value}\n".encode())
     assert scraped.sample is None
     assert scraped.error == f"answered with {name} of {float(value)}"
 
@@ -71,7 +71,7 @@ async def scraped_from(answer: Handler, readyz: Handler | None = None) -> AsyncI
     port = runner.addresses[0][1]
     try:
         async with Scraper(port=port, timeout_seconds=0.5) as scraper:
-            (one,) = await scraper.all([Target("p", "127.0.0.1")])
+            (one,) = await scraper.read_all([Target("p", "127.0.0.1")])
             yield one
     finally:
         await runner.cleanup()
@@ -138,7 +138,7 @@ async def test_a_compressed_answer_is_not_unpacked() -> None:
 
 async def test_nobody_there_is_an_error() -> None:
     async with Scraper(port=1, timeout_seconds=0.5) as scraper:
-        (one,) = await scraper.all([Target("p", "127.0.0.1")])
+        (one,) = await scraper.read_all([Target("p", "127.0.0.1")])
     assert one.sample is None
 
 
@@ -146,9 +146,9 @@ async def test_a_port_on_which_nothing_listens_is_told_from_a_pod_that_does_not_
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         async with Scraper(port=taken.getsockname()[1], timeout_seconds=0.5) as scraper:
-            (refused,) = await scraper.all([Target("p", "127.0.0.1")])
+            (refused,) = await scraper.read_all([Target("p", "127.0.0.1")])
             taken.listen()
-            (silent,) = await scraper.all([Target("p", "127.0.0.1")])
+            (silent,) = await scraper.read_all([Target("p", "127.0.0.1")])
     assert refused.sample is None
     assert refused.is_closed
     assert silent.sample is None
@@ -198,8 +198,8 @@ async def test_an_error_that_quotes_a_pods_bytes_is_bounded() -> None:
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, Scraper(port=port) as scraper, ReadinessClient(port=port) as readiness:
-        (scraped,) = await scraper.all([Target("p", "127.0.0.1")])
-        answers = await readiness.all([replace(pod_state(ready_pod("p", "token")), ip="127.0.0.1")])
+        (scraped,) = await scraper.read_all([Target("p", "127.0.0.1")])
+        answers = await readiness.read_all([replace(pod_state(ready_pod("p", "token")), ip="127.0.0.1")])
     for error in (scraped.error, answers["p"].error):
         assert 0 < len(error) <= 300
         assert error.isprintable()

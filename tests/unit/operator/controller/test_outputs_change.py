@@ -1,4 +1,4 @@
-"""Outputs that a pass changes, while the loop that restores them runs beside it."""
+"""A reconcile changes the outputs while the health loop, which restores them, runs."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -52,19 +52,17 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
     context, status = make_context(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
     health = StageHealth(status, context.events)
     reconciler = Reconciler(context, stage, status, health)
-    async with context.readiness:
-        loop = HealthLoop(
-            context, status, health, queue_error=lambda: "", outputs=lambda: reconciler.environment, wake=lambda: None
-        )
+    async with context.readiness_client:
+        loop = HealthLoop(context, status, health, queue_error=lambda: "", outputs=lambda: reconciler.environment)
         await reconciler.reconcile_once()
         outputs = replace(OUTPUTS, queue_url="http://sqs/new")
         read: list[str] = []
 
-        async def a_turn_and_a_pod_that_starts() -> None:
-            await loop.turn(stage)
+        async def check_health_and_start_a_pod() -> None:
+            await loop.run_once(stage)
             read.append(kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"])
 
-        kubernetes.before_patch["/deployments/"] = a_turn_and_a_pod_that_starts
+        kubernetes.before_patch["/deployments/"] = check_health_and_start_a_pod
         await reconciler.reconcile_once()
 
     assert read == ["http://sqs/new"]

@@ -1,4 +1,4 @@
-"""A stage's two loops side by side, and stages side by side with others that hang."""
+"""A stage is not scaled while it is removed, and stages that hang do not delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from k8s.operator.api.stage import StageObject
 from k8s.operator.context import Context
-from k8s.operator.controller import reconciler as keeper_module
+from k8s.operator.controller import reconciler as reconciler_module
 from k8s.operator.controller.finalize import RemovalPending
 from k8s.operator.controller.provision import Provisioned
 from k8s.operator.controller.stage_controller import StageController
@@ -23,7 +23,7 @@ OUTPUTS = StageOutputs("queue", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client
 
 
 class Cloud:
-    """Stands in for AWS and Momento: makes and removes at once, except for stages that hang."""
+    """Stands in for AWS and Momento: provisions and removes at once, except for stages that hang."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -41,7 +41,7 @@ class Cloud:
         self.made.append(stage.ref.name)
         return Provisioned(OUTPUTS, (), ())
 
-    async def finalize(self, _context: Context, _stage: StageObject, _told: set[str]) -> RemovalPending | None:
+    async def finalize(self, _context: Context, _stage: StageObject, _reported: set[str]) -> RemovalPending | None:
         self.removing += 1
         return self.waiting
 
@@ -49,14 +49,14 @@ class Cloud:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     made = Cloud()
-    monkeypatch.setattr(keeper_module, "provision", made.provision)
-    monkeypatch.setattr(keeper_module, "finalize", made.finalize)
+    monkeypatch.setattr(reconciler_module, "provision", made.provision)
+    monkeypatch.setattr(reconciler_module, "finalize", made.finalize)
     yield made
     made.answer.set()
 
 
-class Turns:
-    """Stands in for the scaling: each turn lasts until it is let go on."""
+class FakeScaling:
+    """Stands in for the scaling loop: each run lasts until `go_on` is set."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -69,8 +69,8 @@ class Turns:
 
 
 @pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
-    made = Turns()
+def scaling(monkeypatch: pytest.MonkeyPatch) -> FakeScaling:
+    made = FakeScaling()
     monkeypatch.setattr(ScalingLoop, "turn", lambda _self, stage, url: made.turn(stage, url))
     return made
 
@@ -83,42 +83,44 @@ async def running(controller: StageController) -> AsyncIterator[asyncio.Task[Non
     await asyncio.wait([task])
 
 
-async def test_a_stage_is_removed_between_two_turns_of_scaling_and_never_during_one(cloud: Cloud, turns: Turns) -> None:
+async def test_a_stage_is_removed_between_two_runs_of_scaling_and_never_during_one(
+    cloud: Cloud, scaling: FakeScaling
+) -> None:
     kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
     controller = StageController(make_context(kubernetes), stage)
     async with running(controller) as task:
-        await soon(lambda: turns.begun == 1)
+        await soon(lambda: scaling.begun == 1)
         reads = kubernetes.calls.made.count(f"Get {stage.ref.path}")
         kubernetes.delete(stage.ref.path)
-        controller.see(kubernetes.stage(stage.ref))
+        controller.update(kubernetes.stage(stage.ref))
         await soon(lambda: kubernetes.calls.made.count(f"Get {stage.ref.path}") > reads)
         assert cloud.removing == 0
 
-        turns.go_on.set()
+        scaling.go_on.set()
         await asyncio.wait_for(task, 10)
 
-    assert (cloud.removing, turns.begun) == (1, 1)
+    assert (cloud.removing, scaling.begun) == (1, 1)
 
 
-async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, turns: Turns) -> None:
-    turns.go_on.set()
+async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, scaling: FakeScaling) -> None:
+    scaling.go_on.set()
     kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
     controller = StageController(make_context(kubernetes), stage)
     async with running(controller):
-        await soon(lambda: turns.begun > 2)
+        await soon(lambda: scaling.begun > 2)
         cloud.waiting = RemovalPending("WaitingForRelease", "one is left")
         kubernetes.delete(stage.ref.path)
-        controller.see(kubernetes.stage(stage.ref))
+        controller.update(kubernetes.stage(stage.ref))
         await soon(lambda: cloud.removing == 1)
-        begun = turns.begun
+        begun = scaling.begun
         await soon(lambda: cloud.removing == 3)
-        assert turns.begun == begun
+        assert scaling.begun == begun
         assert kubernetes.condition(stage.ref, "Ready")["reason"] == "WaitingForRelease"
 
 
-async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud) -> None:
+async def test_stages_that_hang_delay_others_for_one_reconcile_at_most(cloud: Cloud) -> None:
     kubernetes = InMemoryKubernetes()
     context = make_context(kubernetes)  # two at a time
     cloud.hanging = {"slow-1", "slow-2", "slow-3"}
@@ -140,7 +142,7 @@ async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud
     await asyncio.gather(*hanging)
 
 
-async def test_a_stage_that_is_well_again_is_counted_among_those_that_are(cloud: Cloud) -> None:
+async def test_a_stage_that_recovered_uses_the_slots_of_healthy_stages(cloud: Cloud) -> None:
     kubernetes = InMemoryKubernetes()
     context = make_context(kubernetes, retry_slots=asyncio.Semaphore(1))
     stage = kubernetes.put_stage()
@@ -151,7 +153,7 @@ async def test_a_stage_that_is_well_again_is_counted_among_those_that_are(cloud:
     cloud.hanging.clear()
     await reconciler.reconcile_once()
 
-    async with context.retries, asyncio.timeout(5):
+    async with context.retry_slots, asyncio.timeout(5):
         await reconciler.reconcile_once()
 
     assert cloud.made == ["dev", "dev"]
@@ -166,11 +168,11 @@ async def test_a_stage_replaced_by_another_of_its_name_is_gone(cloud: Cloud) -> 
     assert cloud.begun == []
 
 
-async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_is_reported_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object) -> Provisioned:
         raise ValueError("secret")
 
-    monkeypatch.setattr(keeper_module, "provision", broken)
+    monkeypatch.setattr(reconciler_module, "provision", broken)
     kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
     assert await make_reconciler(make_context(kubernetes), stage).reconcile_once() is not None
@@ -183,7 +185,7 @@ async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch
     async def refused(*_: object) -> Provisioned:
         raise Permanent("sqs:CreateQueue: AccessDenied")
 
-    monkeypatch.setattr(keeper_module, "provision", refused)
+    monkeypatch.setattr(reconciler_module, "provision", refused)
     kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
     reconciler = make_reconciler(make_context(kubernetes), stage)

@@ -1,4 +1,4 @@
-"""What is told of a Stage whatever its passes come to: an alert is to see those that never succeed."""
+"""Time metrics of a Stage also where no reconcile succeeds, so that an alert can find it."""
 
 import asyncio
 import time
@@ -23,7 +23,7 @@ DELETED_AT = 1_767_225_600.0
 
 
 class RefusingKubernetes(StubKubernetes):
-    """Answers no read of a Stage, until it is gone."""
+    """Fails every read of a Stage, until it is gone."""
 
     gone: frozenset[str] = frozenset()
     """Names of Stages."""
@@ -34,24 +34,24 @@ class RefusingKubernetes(StubKubernetes):
         raise Unreachable("connection refused")
 
 
-def a_stage(**metadata: str) -> Json:
+def make_stage_body(**metadata: str) -> Json:
     where = {"namespace": "shop", "name": "release", "uid": "uid", "generation": 1}
     return {"metadata": {**where, **metadata}, "spec": {"stageName": "dev"}}
 
 
-def told(name: str) -> float | None:
+def metric(name: str) -> float | None:
     return REGISTRY.get_sample_value(f"notification_api_operator_{name}", {"namespace": "shop", "stage": "dev"})
 
 
 @asynccontextmanager
 async def operating(kubernetes: StubKubernetes) -> AsyncIterator[Stages]:
-    """As much of an operator as a pass needs that does not come far."""
+    """As much of an operator as a reconcile that fails needs."""
     nothing, settings = cast("Any", None), cast("Any", SimpleNamespace(namespaces=()))
-    turns = asyncio.Semaphore()
+    slots = asyncio.Semaphore()
     context = Context(
         settings, kubernetes, sqs=nothing, idp=nothing, caches=nothing, scraper=nothing, decide=nothing,
-        releases=Releases(kubernetes), readiness=nothing,
-        passes=turns, retries=turns,
+        releases=Releases(kubernetes), readiness_client=nothing,
+        reconcile_slots=slots, retry_slots=slots,
     )  # fmt: skip
     background = Background(on_failure=lambda: None)
     try:
@@ -61,51 +61,51 @@ async def operating(kubernetes: StubKubernetes) -> AsyncIterator[Stages]:
         remove_stage_series("shop", "dev")
 
 
-async def test_a_stage_without_a_good_pass_is_known_since_it_was_taken_up() -> None:
+async def test_a_stage_without_a_successful_reconcile_has_the_time_of_its_first_sight() -> None:
     before = time.time()
     async with operating(RefusingKubernetes()) as stages:
-        stages.watched(a_stage())
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") is not None)
-        assert before <= (told("stage_first_seen_timestamp_seconds") or 0) <= time.time()
-        assert told("last_reconcile_timestamp_seconds") is None
-        assert told("deletion_timestamp_seconds") is None
+        stages.on_change(make_stage_body())
+        await soon(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
+        assert before <= (metric("stage_first_seen_timestamp_seconds") or 0) <= time.time()
+        assert metric("last_reconcile_timestamp_seconds") is None
+        assert metric("deletion_timestamp_seconds") is None
 
 
-async def test_a_deletion_is_known_since_it_was_asked_for() -> None:
+async def test_a_deleted_stage_has_the_time_of_its_deletion() -> None:
     async with operating(RefusingKubernetes()) as stages:
-        stages.watched(a_stage())
-        stages.watched(a_stage(**DELETION))
-        await soon(lambda: told("deletion_timestamp_seconds") == DELETED_AT)
+        stages.on_change(make_stage_body())
+        stages.on_change(make_stage_body(**DELETION))
+        await soon(lambda: metric("deletion_timestamp_seconds") == DELETED_AT)
 
 
-async def test_the_end_of_an_earlier_stage_of_this_name_takes_nothing_away_for_long() -> None:
+async def test_series_removed_with_an_earlier_stage_of_this_name_return() -> None:
     async with operating(RefusingKubernetes()) as stages:
-        stages.watched(a_stage())
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") is not None)
-        first = told("stage_first_seen_timestamp_seconds")
+        stages.on_change(make_stage_body())
+        await soon(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
+        first = metric("stage_first_seen_timestamp_seconds")
         remove_stage_series("shop", "dev")
-        stages.forgotten(a_stage())  # has the controller look again
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") == first)
+        stages.on_delete(make_stage_body())  # requests a reconcile
+        await soon(lambda: metric("stage_first_seen_timestamp_seconds") == first)
 
 
-async def test_a_stage_that_is_gone_leaves_nothing_behind() -> None:
+async def test_a_stage_that_is_gone_leaves_no_series() -> None:
     kubernetes = RefusingKubernetes()
     async with operating(kubernetes) as stages:
-        stages.watched(a_stage(**DELETION))
-        await soon(lambda: told("deletion_timestamp_seconds") is not None)
+        stages.on_change(make_stage_body(**DELETION))
+        await soon(lambda: metric("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
-        stages.forgotten(a_stage(**DELETION))
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") is None)
-        assert told("deletion_timestamp_seconds") is None
+        stages.on_delete(make_stage_body(**DELETION))
+        await soon(lambda: metric("stage_first_seen_timestamp_seconds") is None)
+        assert metric("deletion_timestamp_seconds") is None
 
 
 async def test_a_stage_of_the_same_name_does_not_inherit_a_deletion() -> None:
     kubernetes = RefusingKubernetes()
     async with operating(kubernetes) as stages:
-        stages.watched(a_stage(**DELETION))
-        stages.watched(a_stage(uid="next", name="next"))
-        await soon(lambda: told("deletion_timestamp_seconds") is not None)
+        stages.on_change(make_stage_body(**DELETION))
+        stages.on_change(make_stage_body(uid="next", name="next"))
+        await soon(lambda: metric("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
-        stages.forgotten(a_stage(**DELETION))
-        await soon(lambda: told("deletion_timestamp_seconds") is None)
-        assert told("stage_first_seen_timestamp_seconds") is not None
+        stages.on_delete(make_stage_body(**DELETION))
+        await soon(lambda: metric("deletion_timestamp_seconds") is None)
+        assert metric("stage_first_seen_timestamp_seconds") is not None

@@ -197,7 +197,7 @@ class Answers(Scraper):
     def __init__(self, **slots: float) -> None:
         self.slots = slots
 
-    async def all(self, targets: object) -> list[Scraped]:
+    async def read_all(self, targets: object) -> list[Scraped]:
         asked = [each.pod for each in targets if isinstance(each, Target)]  # type: ignore[attr-defined]
         return [Scraped(name, {("slots", ()): self.slots[name]}) for name in asked]
 
@@ -205,7 +205,7 @@ class Answers(Scraper):
 class NoAnswer(Scraper):
     """No pod answers."""
 
-    async def all(self, targets: object) -> list[Scraped]:
+    async def read_all(self, targets: object) -> list[Scraped]:
         return [Scraped(each.pod, None, "no answer in time") for each in targets if isinstance(each, Target)]  # type: ignore[attr-defined]
 
 

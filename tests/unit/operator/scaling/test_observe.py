@@ -23,7 +23,7 @@ class Pods(Scraper):
         self.closed: set[str] = set()
         self.reasons: dict[str, dict[str, str]] = {}
 
-    async def all(self, targets: object) -> list[Scraped]:
+    async def read_all(self, targets: object) -> list[Scraped]:
         asked = [target for target in targets if isinstance(target, Target)]  # type: ignore[attr-defined]
         return [
             Scraped(
