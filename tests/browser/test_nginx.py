@@ -9,10 +9,10 @@ from playwright.async_api import async_playwright
 from local.plan import ROOT
 from notification_api.client.sign_in import Credentials
 from tests.support.browser.chromium import ARGUMENTS
-from tests.support.requirements import CHROMIUM
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
 from tests.support.processes.nginx import nginx
+from tests.support.requirements import CHROMIUM
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),

@@ -14,7 +14,7 @@ from momento.responses.mixins import ErrorResponseMixin
 from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, ResourceUnavailable
 from k8s.operator.resources.other_owners import CACHE_KIND
 from k8s.operator.resources.ownership_tags import Ledger, Thing
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 
 GIVE = "momento.cacheName"
 CALL_SECONDS = 10.0
@@ -48,27 +48,27 @@ async def cache_exists(caches: CacheControl, name: str) -> bool:
     raise _translated("list caches", name, answer)
 
 
-async def claim_cache(caches: CacheControl, ledger: Ledger, one_pass: Pass) -> str:
+async def claim_cache(caches: CacheControl, ledger: Ledger, log: ReconcileLog) -> str:
     """The name of our cache: made where there is none, adopted if that was asked for. Raises `NotOurs`."""
-    thing = _thing(one_pass)
+    thing = _thing(log)
     exists = await cache_exists(caches, thing.name)
-    recorded = await ledger.claim(thing, one_pass, exists=exists)
+    recorded = await ledger.claim(thing, log, exists=exists)
     if exists and not recorded:
-        one_pass.changed(f"adopted {thing.title}")
+        log.changed(f"adopted {thing.title}")
     if not exists:
-        await _create(caches, thing.name, ledger, one_pass, recorded=recorded)
+        await _create(caches, thing.name, ledger, log, recorded=recorded)
     return thing.name
 
 
-def _thing(one_pass: Pass) -> Thing:
-    name = one_pass.identity.names.cache
+def _thing(log: ReconcileLog) -> Thing:
+    name = log.identity.names.cache
     return Thing(CACHE_KIND, name, f"Momento cache {name}", GIVE)
 
 
-async def _create(caches: CacheControl, name: str, ledger: Ledger, one_pass: Pass, *, recorded: bool) -> None:
+async def _create(caches: CacheControl, name: str, ledger: Ledger, log: ReconcileLog, *, recorded: bool) -> None:
     answer = await _within_deadline("create", name, lambda: caches.create_cache(name))
     if isinstance(answer, CreateCache.Success):
-        one_pass.changed(f"created Momento cache {name}")
+        log.changed(f"created Momento cache {name}")
     elif not isinstance(answer, CreateCache.CacheAlreadyExists):
         raise _translated("create", name, answer)
     elif not recorded:  # somebody made it since we looked; our record is younger than our look
@@ -76,17 +76,17 @@ async def _create(caches: CacheControl, name: str, ledger: Ledger, one_pass: Pas
         raise NotOurs(f"Momento cache {name}", GIVE)
 
 
-async def remove_cache(caches: CacheControl, ledger: Ledger, one_pass: Pass) -> None:
+async def remove_cache(caches: CacheControl, ledger: Ledger, log: ReconcileLog) -> None:
     """Delete the cache if it is recorded as ours alone, then the record; it may be gone already."""
-    thing = _thing(one_pass)
+    thing = _thing(log)
     if not ledger.has(CACHE_KIND, thing.name):
         return
     if other := ledger.other_owner(thing):
-        one_pass.notice(f"{thing.title} also belongs to {other} and stays")
+        log.notice(f"{thing.title} also belongs to {other} and stays")
     else:
         answer = await _within_deadline("delete", thing.name, lambda: caches.delete_cache(thing.name))
         if isinstance(answer, DeleteCache.Success):
-            one_pass.changed(f"deleted {thing.title}")
+            log.changed(f"deleted {thing.title}")
         else:
             error = _translated("delete", thing.name, answer)
             if not isinstance(error, NotFound):

@@ -25,7 +25,7 @@ from typing import NoReturn
 
 from k8s.operator.resources.errors import NotOurs, Permanent
 from k8s.operator.resources.other_owners import OtherOwners, record_key
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Ledger:
         """Which other Stage has recorded that it made this."""
         return self.others.that_recorded(thing.kind, thing.name) if self.others else None
 
-    async def claim(self, thing: Thing, one_pass: Pass, *, exists: bool) -> bool:
+    async def claim(self, thing: Thing, log: ReconcileLog, *, exists: bool) -> bool:
         """Record that this is ours, before it is made or used. Returns whether it was recorded before.
 
         Raises `NotOurs` for another Stage's, and for what exists unrecorded unless adopting; `Permanent` when there
@@ -77,14 +77,12 @@ class Ledger:
             if other and not exists:  # both recorded at the same moment: neither has made it yet
                 await self._withdraw(thing, other)
             if other:
-                one_pass.notice(
-                    f"{thing.title} is recorded as ours, and also belongs to {other}: it will not be deleted"
-                )
+                log.notice(f"{thing.title} is recorded as ours, and also belongs to {other}: it will not be deleted")
             await self.put(thing.kind, thing.name)
             return True
         if exists and self.others:
             other = other or self.others.of_the_same_names()
-        if other or (exists and not one_pass.adopt):
+        if other or (exists and not log.adopt):
             raise NotOurs(thing.title, thing.give, other)
         await self.put(thing.kind, thing.name)
         if self.read_others and (other := (await self.read_others()).that_recorded(thing.kind, thing.name)):

@@ -8,7 +8,7 @@ from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.diff import same_json
 from k8s.operator.resources.errors import NotFound, Permanent, Protected, ResourceUnavailable
 from k8s.operator.resources.queue_policy import denies_deletion
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 
 if TYPE_CHECKING:  # stubs, there in development only
     from types_aiobotocore_sqs import SQSClient
@@ -95,36 +95,36 @@ async def read_given_queue(sqs: "SQSClient", url: str, *, must_read_tags: bool) 
 
 
 async def claim_queue(
-    sqs: "SQSClient", name: str, found: Queue | None, at_creation: Mapping[str, str], give: str, one_pass: Pass
+    sqs: "SQSClient", name: str, found: Queue | None, at_creation: Mapping[str, str], give: str, log: ReconcileLog
 ) -> Queue:
     """The queue of this name as ours: made where none was found, adopted if that was asked for.
 
     The settings of one that was there may still differ (`mend_queue`). Raises `NotOurs`.
     """
     if found is None:
-        return await _create(sqs, name, at_creation, one_pass)
-    if not one_pass.must_tag(found.title, found.tags, give):
+        return await _create(sqs, name, at_creation, log)
+    if not log.must_tag(found.title, found.tags, give):
         return found
-    await tag_queue(sqs, found.url, one_pass.identity.tags())
+    await tag_queue(sqs, found.url, log.identity.tags())
     adopted = replace(found, tags=await read_queue_tags(sqs, found.url))
-    if one_pass.identity.other_owner(adopted.tags):  # another Stage adopted it at the same moment
-        one_pass.must_tag(found.title, adopted.tags, give)
-    if not one_pass.identity.owns(adopted.tags):
+    if log.identity.other_owner(adopted.tags):  # another Stage adopted it at the same moment
+        log.must_tag(found.title, adopted.tags, give)
+    if not log.identity.owns(adopted.tags):
         raise ResourceUnavailable(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
-    one_pass.changed(f"adopted queue {name}")
+    log.changed(f"adopted queue {name}")
     return adopted
 
 
-async def _create(sqs: "SQSClient", name: str, attributes: Mapping[str, str], one_pass: Pass) -> Queue:
-    tags = one_pass.identity.tags()  # in the same call: a queue without them would be nobody's after a crash
+async def _create(sqs: "SQSClient", name: str, attributes: Mapping[str, str], log: ReconcileLog) -> Queue:
+    tags = log.identity.tags()  # in the same call: a queue without them would be nobody's after a crash
     async with aws_call("sqs:CreateQueue", name):
         url = (await sqs.create_queue(QueueName=name, Attributes=_typed(attributes), tags=tags))["QueueUrl"]
-    one_pass.changed(f"created queue {name}")
+    log.changed(f"created queue {name}")
     try:
         made = await read_queue(sqs, url)
     except NotFound as error:
         raise ResourceUnavailable(f"queue {name} is being created", _VISIBLE_AFTER_SECONDS) from error
-    if not one_pass.identity.owns(made.tags):
+    if not log.identity.owns(made.tags):
         # Not readable yet, or CreateQueue answered with a queue that somebody made meanwhile: the next pass
         # sees which.
         raise ResourceUnavailable(f"the tags of queue {name} are not there yet", _VISIBLE_AFTER_SECONDS)
@@ -136,7 +136,7 @@ def _typed(attributes: Mapping[str, str]) -> "dict[QueueAttributeNameType, str]"
 
 
 async def mend_queue(
-    sqs: "SQSClient", queue: Queue, wanted: Mapping[str, str], one_pass: Pass, *, longer_retention: bool = False
+    sqs: "SQSClient", queue: Queue, wanted: Mapping[str, str], log: ReconcileLog, *, longer_retention: bool = False
 ) -> None:
     """Write those attributes that differ, if any; `longer_retention` as in `Queue.drift`."""
     drift = queue.drift(wanted, longer_retention=longer_retention)
@@ -144,7 +144,7 @@ async def mend_queue(
         return
     async with aws_call("sqs:SetQueueAttributes", queue.url):
         await sqs.set_queue_attributes(QueueUrl=queue.url, Attributes=_typed(drift))
-    one_pass.changed(f"set {', '.join(sorted(drift))} of queue {queue.name}")
+    log.changed(f"set {', '.join(sorted(drift))} of queue {queue.name}")
 
 
 async def tag_queue(sqs: "SQSClient", url: str, tags: Mapping[str, str]) -> None:
@@ -166,16 +166,16 @@ def refuse_protected_queue(queue: Queue) -> None:
         )
 
 
-async def remove_queue(sqs: "SQSClient", queue: Queue, one_pass: Pass) -> None:
+async def remove_queue(sqs: "SQSClient", queue: Queue, log: ReconcileLog) -> None:
     """Delete a queue if it is ours; it may be gone already. Raises `Protected`."""
     try:
         now = await read_queue(sqs, queue.url)  # a person or another Stage may have changed it meanwhile
         refuse_protected_queue(now)
-        if not one_pass.identity.owns(now.tags):
-            one_pass.notice(f"{queue.title} does not belong to this stage and stays")
+        if not log.identity.owns(now.tags):
+            log.notice(f"{queue.title} does not belong to this stage and stays")
             return
         async with aws_call("sqs:DeleteQueue", queue.url):
             await sqs.delete_queue(QueueUrl=queue.url)
     except NotFound:
         return
-    one_pass.changed(f"deleted queue {queue.name}")
+    log.changed(f"deleted queue {queue.name}")

@@ -1,4 +1,4 @@
-"""One pass over a stage: in whose name it acts, how far it may go, and what it did."""
+"""What one reconcile of a stage may do and what it did."""
 
 import logging
 from collections.abc import Mapping
@@ -11,8 +11,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pass:
-    """Handed to every function that writes; stays readable when a pass fails half-way."""
+class ReconcileLog:
+    """Passed to every function that writes. Stays readable when a reconcile fails half-way."""
 
     identity: Identity
     adopt: bool = False
@@ -20,7 +20,7 @@ class Pass:
     changes: list[str] = field(default_factory=list)
     """Every write made, in order, as sentences for an Event or a log."""
     notices: list[str] = field(default_factory=list)
-    """What a person should look at although the pass succeeded."""
+    """What a person should look at although the reconcile succeeded."""
 
     def changed(self, what: str) -> None:
         logger.info(what, extra={"action": "stage-resource-changed"})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.errors import NotFound, Protected
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp
@@ -103,16 +103,16 @@ def refuse_protected(pool: UserPool) -> None:
         )
 
 
-async def remove_user_pool(idp: "Idp", pool: UserPool, one_pass: Pass) -> None:
+async def remove_user_pool(idp: "Idp", pool: UserPool, log: ReconcileLog) -> None:
     """Delete a pool if it is ours; it may be gone already. Raises `Protected`."""
     try:
         now = await read_user_pool(idp, pool.pool_id)  # a person or another Stage may have changed it meanwhile
         refuse_protected(now)
-        if not one_pass.identity.owns(now.tags):
-            one_pass.notice(f"{pool.title} does not belong to this stage and stays")
+        if not log.identity.owns(now.tags):
+            log.notice(f"{pool.title} does not belong to this stage and stays")
             return
         async with aws_call("cognito-idp:DeleteUserPool", pool.pool_id):
             await idp.delete_user_pool(UserPoolId=pool.pool_id)
     except NotFound:
         return
-    one_pass.changed(f"deleted user pool {pool.pool_id}")
+    log.changed(f"deleted user pool {pool.pool_id}")

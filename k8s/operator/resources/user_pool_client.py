@@ -14,7 +14,7 @@ from k8s.operator.resources.errors import NotFound, Permanent
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.other_owners import CLIENT_KIND
 from k8s.operator.resources.ownership_tags import Thing
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp
@@ -125,24 +125,24 @@ async def _ids(idp: "Idp", pool_id: str, name: str) -> list[str]:
         page = {"NextToken": answer["NextToken"]}
 
 
-async def make_client(idp: "Idp", pool_id: str, found: list[UserPoolClient], one_pass: Pass) -> UserPoolClient:
+async def make_client(idp: "Idp", pool_id: str, found: list[UserPoolClient], log: ReconcileLog) -> UserPoolClient:
     """The client to use, out of those found (all ours) or made, its settings mended."""
-    name = one_pass.identity.names.user_pool_client
+    name = log.identity.names.user_pool_client
     for other in found[1:]:
-        one_pass.notice(f"client {other.client_id} is a second {name} in {pool_id}, unused; it goes with the stage")
+        log.notice(f"client {other.client_id} is a second {name} in {pool_id}, unused; it goes with the stage")
     if found:
-        await _mend(idp, found[0], one_pass)
+        await _mend(idp, found[0], log)
         return found[0]
     arguments: dict[str, Any] = dict(SETTINGS)
     async with aws_call("cognito-idp:CreateUserPoolClient", f"{pool_id}/{name}"):
         answer = await idp.create_user_pool_client(
             UserPoolId=pool_id, ClientName=name, GenerateSecret=False, **arguments
         )
-    one_pass.changed(f"created client {name} in user pool {pool_id}")
+    log.changed(f"created client {name} in user pool {pool_id}")
     return UserPoolClient(answer["UserPoolClient"])
 
 
-async def _mend(idp: "Idp", client: UserPoolClient, one_pass: Pass) -> None:
+async def _mend(idp: "Idp", client: UserPoolClient, log: ReconcileLog) -> None:
     if client.settings.get("ClientSecret"):
         raise Permanent(f"client {client.client_id} has a secret, which no browser can keep; delete it or give another")
     drift = client.drift()
@@ -151,14 +151,14 @@ async def _mend(idp: "Idp", client: UserPoolClient, one_pass: Pass) -> None:
     arguments: dict[str, Any] = whole_update(idp, "UpdateUserPoolClient", client.settings, drift)
     async with aws_call("cognito-idp:UpdateUserPoolClient", client.client_id):
         await idp.update_user_pool_client(**arguments)
-    one_pass.changed(f"set {', '.join(sorted(drift))} of client {client.client_id}")
+    log.changed(f"set {', '.join(sorted(drift))} of client {client.client_id}")
 
 
-async def remove_client(idp: "Idp", client: UserPoolClient, one_pass: Pass) -> None:
+async def remove_client(idp: "Idp", client: UserPoolClient, log: ReconcileLog) -> None:
     """Delete a client that the caller knows to be ours; gone already is as good."""
     try:
         async with aws_call("cognito-idp:DeleteUserPoolClient", client.client_id):
             await idp.delete_user_pool_client(UserPoolId=client.pool_id, ClientId=client.client_id)
     except NotFound:
         return
-    one_pass.changed(f"deleted client {client.client_id} of user pool {client.pool_id}")
+    log.changed(f"deleted client {client.client_id} of user pool {client.pool_id}")

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from k8s.operator import metrics
 from k8s.operator.api.stage import StageObject
-from k8s.operator.api.status import Kind, StageStatus
+from k8s.operator.api.status import ConditionType, StageStatus
 from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.policy.poll_schedule import together
 from k8s.operator.policy.types import Decision, Memory, Observed, Policy
 from k8s.operator.scaling.apply import scale
@@ -32,7 +32,7 @@ LOOKS_TO_STABILISE = 3
 class ScalingLoop:
     """One a stage."""
 
-    tools: Tools
+    context: Context
     status: StageStatus
     observer: Observer
     clock: Callable[[], float] = time.monotonic
@@ -70,7 +70,7 @@ class ScalingLoop:
             self._backlog = BacklogAge()
             tell_hands_off(self.status, stage, self._workloads.get(PROCESSOR))
         self._at_rest = has_no_work and self._has_settled(now, operated=operated)
-        await self.status.flush(self.tools.kubernetes)
+        await self.status.flush(self.context.kubernetes)
         return self._pause()
 
     def look_again(self) -> None:
@@ -78,7 +78,7 @@ class ScalingLoop:
         self._at_rest = False
 
     def _pause(self) -> float:
-        settings = self.tools.settings
+        settings = self.context.settings
         return together(settings.idle_poll_seconds, self.clock()) if self._at_rest else settings.active_poll_seconds
 
     def _has_settled(self, now: float, *, operated: bool) -> bool:
@@ -92,18 +92,18 @@ class ScalingLoop:
 
     async def _depth(self, queue_url: str) -> tuple[Depth | None, str]:
         try:
-            return await read_depth(self.tools.sqs, queue_url), ""
+            return await read_depth(self.context.sqs, queue_url), ""
         except (Transient, PermanentError) as error:
             return None, str(error)
 
     async def _count_dead_letters(self, stage: StageObject, now: float, *, has_no_work: bool) -> None:
         if url := self.status.dead_letter_queue_url:
-            every = max(DEAD_LETTERS_SECONDS, self.tools.settings.resync_seconds if has_no_work else 0.0)
-            await self._dead_letters.look(self.tools.sqs, url, stage.labels, every_seconds=every, now=now)
+            every = max(DEAD_LETTERS_SECONDS, self.context.settings.resync_seconds if has_no_work else 0.0)
+            await self._dead_letters.look(self.context.sqs, url, stage.labels, every_seconds=every, now=now)
 
     async def _look(self, stage: StageObject, depth: Depth | None, why_not: str, now: float) -> None:
         try:
-            self._workloads = await read_workloads(self.tools.kubernetes, stage.ref)
+            self._workloads = await read_workloads(self.context.kubernetes, stage.ref)
             self._read_at = now
             if stage.engine == "operator":
                 await self._scale(stage, depth, why_not, now)
@@ -116,11 +116,11 @@ class ScalingLoop:
         if stage.engine != "operator":
             return
         self._at_rest = False
-        metrics.HELD.labels(*stage.labels).set(1)
+        metrics.SCALING_BLOCKED.labels(*stage.labels).set(1)
         message = f"the processors cannot be scaled: {why}"
-        self.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=stage.generation)
+        self.status.set(ConditionType.SCALING, "CannotScale", message, status=False, generation=stage.generation)
         try:
-            await self.status.flush(self.tools.kubernetes)
+            await self.status.flush(self.context.kubernetes)
         except (Transient, PermanentError) as error:
             logger.warning("the status cannot be written", extra={"action": "status", "error": str(error)})
 
@@ -130,10 +130,10 @@ class ScalingLoop:
         if workload is None:
             tell_no_processor(self.status, stage, observed)
             return
-        work, poll_seconds = self.observer.work, self.tools.settings.active_poll_seconds
+        work, poll_seconds = self.observer.work, self.context.settings.active_poll_seconds
         policy = policy_in_force(stage.policy(), work.slots.of_current_revision, poll_seconds, work.starts.seconds)
         self._policy = policy
-        decision = self.tools.decide(observed, policy, now)
+        decision = self.context.decide(observed, policy, now)
         self._memory = decision.memory
         measure(stage, observed, policy, decision, work.starts.measured)
         if decision.replicas != workload.replicas:
@@ -142,11 +142,11 @@ class ScalingLoop:
         tell_decision(self.status, stage, observed, decision, workload)
 
     async def _act(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
-        await scale(self.tools.kubernetes, stage.ref, workload, decision.replicas, observed.in_flight_by_pod)
+        await scale(self.context.kubernetes, stage.ref, workload, decision.replicas, observed.in_flight_by_pod)
         direction = "out" if decision.replicas > workload.replicas else "in"
-        metrics.SCALED.labels(*stage.labels, direction).inc()
+        metrics.SCALING_CHANGES.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
-        await self.tools.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
+        await self.context.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
 
 
 def policy_in_force(

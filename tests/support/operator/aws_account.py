@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import get_session
@@ -11,6 +11,7 @@ from k8s.operator.resources.aws import client_config
 from k8s.operator.resources.clients import Clients
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.spec import StageSpec
+from tests.support.fakes.calls import Calls
 from tests.support.fakes.momento_caches import FakeCaches
 from tests.support.processes.ministack import MiniStack, new_account_id
 
@@ -20,40 +21,10 @@ if TYPE_CHECKING:
 
 # One session for all tests: it keeps the parsed service models, which take longer to load than most tests to run.
 _SESSION = get_session()
-_READS = ("Get", "List", "Describe")
-
-
-class Killed(BaseException):
-    """The process died here: nothing after this call happened."""
-
-
-@dataclass
-class Calls:
-    """Every call to AWS and Momento that was answered, in order; can kill its caller after any of them."""
-
-    made: list[str] = field(default_factory=list)
-    kill_after: int | None = None
-
-    @property
-    def writes(self) -> list[str]:
-        return [action for action in self.made if not action.startswith(_READS)]
-
-    def record(self, action: str) -> None:
-        self.made.append(action)
-        self.check_alive()
-
-    def check_alive(self) -> None:
-        """Raise if the process has died: whatever it tries in its last gasp does not happen."""
-        if self.kill_after is not None and len(self.made) >= self.kill_after:
-            raise Killed(self.made[-1])
-
-    def forget(self, kill_after: int | None = None) -> None:
-        self.made.clear()
-        self.kill_after = kill_after
 
 
 @dataclass(frozen=True)
-class World:
+class AwsAccount:
     """`clients` are recorded in `calls`; `sqs` and `idp` are somebody else's view, off the record."""
 
     clients: Clients
@@ -114,9 +85,9 @@ def spec_of(service_name: str = "notification-api", stage_name: str = "dev", **c
 
 
 @asynccontextmanager
-async def stage_world(stack: MiniStack) -> AsyncIterator[World]:
+async def open_aws_account(aws: MiniStack) -> AsyncIterator[AwsAccount]:
     """An account of its own in a running MiniStack, and no caches."""
-    settings, calls, caches = stack.client_settings(new_account_id()), Calls(), FakeCaches()
+    settings, calls, caches = aws.client_settings(new_account_id()), Calls(), FakeCaches()
     config = client_config()
     caches.after_call = calls.record
     async with AsyncExitStack() as opened:
@@ -126,4 +97,4 @@ async def stage_world(stack: MiniStack) -> AsyncIterator[World]:
         other_idp = await opened.enter_async_context(_SESSION.create_client("cognito-idp", **settings))
         for client in (sqs, idp):
             client.meta.events.register("after-call", lambda model, **_: calls.record(model.name))
-        yield World(Clients(sqs, idp, caches), caches, calls, other_sqs, other_idp)
+        yield AwsAccount(Clients(sqs, idp, caches), caches, calls, other_sqs, other_idp)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from k8s.operator.api.client import Json
-from k8s.operator.health.answers import Answer, ReportedFault
-from k8s.operator.health.judge import COMPONENTS, Seen
-from k8s.operator.health.pods import pod_state
-from k8s.operator.health.problems import Reason
-from k8s.operator.health.releases import Release, deployment_state
+from k8s.operator.api.pod_state import pod_state
+from k8s.operator.api.readiness import ReadinessReport, ReportedFault
+from k8s.operator.api.reasons import DegradedReason
+from k8s.operator.api.releases import Release, deployment_state
+from k8s.operator.health.judge import COMPONENTS, Snapshot
 from tests.support.fakes.kubernetes import labels, made_by
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -118,8 +118,8 @@ class ReleaseScene:
         names = {"token": ["t1", "t2"], "ingest": ["i1", "i2"], "processor": ["p1"]}
         self.pods = {name: ready_pod(name, component) for component in names for name in names[component]}
         self.objects: frozenset[str] | None = OBJECTS
-        self.answers: dict[str, Answer] = {}
-        self.was_full: dict[str, int] = {}
+        self.answers: dict[str, ReadinessReport] = {}
+        self.full_generations: dict[str, int] = {}
         self.queue_error = ""
         self.queue_error_seconds = 0.0
 
@@ -129,12 +129,14 @@ class ReleaseScene:
     def scale(self, component: str, replicas: int) -> None:
         self.deployments[component]["spec"]["replicas"] = replicas
 
-    def reports(self, reason: Reason, message: str, *pods: str, blocking: bool = True, paused: str = "") -> None:
+    def reports(
+        self, reason: DegradedReason, message: str, *pods: str, blocking: bool = True, paused: str = ""
+    ) -> None:
         fault = ReportedFault(reason, message, is_blocking=blocking)
         warnings = {"receiving": paused} if paused else {}
-        self.answers |= {name: Answer(faults=(fault,), warnings=warnings) for name in pods}
+        self.answers |= {name: ReadinessReport(faults=(fault,), warnings=warnings) for name in pods}
 
-    def seen(self) -> Seen:
+    def seen(self) -> Snapshot:
         release = Release(
             "n",
             "dev",
@@ -143,4 +145,4 @@ class ReleaseScene:
             objects=self.objects,
             outputs={},
         )
-        return Seen(release, self.answers, NOW, self.was_full, self.queue_error, self.queue_error_seconds)
+        return Snapshot(release, self.answers, NOW, self.full_generations, self.queue_error, self.queue_error_seconds)

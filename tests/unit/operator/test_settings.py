@@ -7,7 +7,8 @@ from services.common.settings import SettingsError, load
 
 _KNOWN = (
     "CLUSTER_NAME", "WATCH_NAMESPACES", "MOMENTO_API_KEY_PARAM_NAME", "MOMENTO_ENDPOINT", "LIVENESS_PORT", "OPS_PORT",
-    "RESYNC_SECONDS", "ACTIVE_POLL_SECONDS", "IDLE_POLL_SECONDS", "MAX_PASSES", "LOG_LEVEL", "SERVICE_NAME", "HOST",
+    "RESYNC_SECONDS", "ACTIVE_POLL_SECONDS", "IDLE_POLL_SECONDS", "MAX_CONCURRENT_RECONCILES",
+    "LOG_LEVEL", "SERVICE_NAME", "HOST",
 )  # fmt: skip
 
 
@@ -46,7 +47,7 @@ def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         "MOMENTO_ENDPOINT": "https://x",
         "LIVENESS_PORT": "0",
         "RESYNC_SECONDS": "0",
-        "MAX_PASSES": "many",
+        "MAX_CONCURRENT_RECONCILES": "many",
         "LOG_LEVEL": "LOUD",
     }
     for name, value in wrong.items():

@@ -6,7 +6,7 @@ from k8s.operator.api.client import Conflict, Json
 from k8s.operator.api.outputs_configmap import FIRST_ANNOTATION, checksum, roll, write_outputs
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import read_workloads
-from tests.support.fakes.kubernetes import FakeKubernetes, deployment, pod
+from tests.support.fakes.kubernetes import StubKubernetes, deployment, pod
 
 STAGE = StageRef("n", "dev", "u")
 PATH = "/api/v1/namespaces/n/configmaps/dev-outputs"
@@ -23,7 +23,7 @@ def config_map(data: dict[str, str], owner: str = "u") -> Json:
 
 
 async def test_it_is_made_as_the_stages_own() -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     first, done = await write_outputs(kubernetes, STAGE, OLD)
     ((_, made),) = kubernetes.created
     assert (first, done) == (checksum(OLD), "wrote ConfigMap dev-outputs")
@@ -37,7 +37,7 @@ async def test_it_is_made_as_the_stages_own() -> None:
     ids=["runs", "has run"],
 )
 async def test_pods_that_ran_before_it_was_made_are_rolled(earlier: Json) -> None:
-    kubernetes = FakeKubernetes()  # that of an earlier release has just been collected; its successors' pods read it
+    kubernetes = StubKubernetes()  # that of an earlier release has just been collected; its successors' pods read it
     kubernetes.pods = [earlier]
     kubernetes.deployments = [deployment("token")]
     first, _ = await write_outputs(kubernetes, STAGE, NEW)
@@ -52,21 +52,21 @@ async def test_pods_that_ran_before_it_was_made_are_rolled(earlier: Json) -> Non
     ids=["waits for it", "drains"],
 )
 async def test_pods_that_wait_for_it_and_such_as_drain_are_no_reason_to_roll(waiting: Json) -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.pods = [waiting]
     first, _ = await write_outputs(kubernetes, STAGE, NEW)
     assert first == checksum(NEW)
 
 
 async def test_one_that_says_the_same_is_left_alone() -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.objects[PATH] = config_map(OLD)
     assert await write_outputs(kubernetes, STAGE, OLD) == (checksum(OLD), None)
     assert (kubernetes.patches, kubernetes.created) == ([], [])
 
 
 async def test_what_differs_is_changed_and_what_is_stale_taken_away() -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.objects[PATH] = config_map(OLD)
     first, _ = await write_outputs(kubernetes, STAGE, NEW)
     assert first == checksum(OLD)
@@ -74,7 +74,7 @@ async def test_what_differs_is_changed_and_what_is_stale_taken_away() -> None:
 
 
 async def test_one_of_somebody_else_is_refused() -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.objects[PATH] = config_map(OLD, owner="another")
     with pytest.raises(Conflict, match="not this Stage's"):
         await write_outputs(kubernetes, STAGE, NEW)
@@ -86,7 +86,7 @@ async def test_one_of_somebody_else_is_refused() -> None:
     ids=["began with the first", "rolled already", "rolled for another"],
 )
 async def test_pods_that_know_others_are_rolled(*, known: str | None, rolled: bool) -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.deployments = [deployment("token", outputs=known)]
     workloads = list((await read_workloads(kubernetes, STAGE)).values())
     done = await roll(kubernetes, STAGE, workloads, first=checksum(OLD), wanted=checksum(NEW))
@@ -94,7 +94,7 @@ async def test_pods_that_know_others_are_rolled(*, known: str | None, rolled: bo
 
 
 async def test_the_first_outputs_roll_nothing() -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.deployments = [deployment("token")]
     workloads = list((await read_workloads(kubernetes, STAGE)).values())
     assert await roll(kubernetes, STAGE, workloads, first=checksum(OLD), wanted=checksum(OLD)) == []

@@ -7,7 +7,7 @@ import pytest
 
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import Pod, read_pods, read_workloads
-from tests.support.fakes.kubernetes import FakeKubernetes, deployment, pod
+from tests.support.fakes.kubernetes import StubKubernetes, deployment, pod
 
 STAGE = StageRef("n", "dev", "u")
 IMAGE = "localhost/notification-api:9.9.9"
@@ -18,7 +18,7 @@ def ago(seconds: float) -> dict[str, str]:
 
 
 async def read(**changes: Any) -> Pod:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.pods = [pod("p", **changes)]
     (one,) = await read_pods(kubernetes, STAGE)
     return one
@@ -68,7 +68,7 @@ async def test_a_pod_that_waits_to_be_started_is_well(reason: str) -> None:
 
 
 async def test_a_pod_without_a_node_is_well() -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     body = pod("p", ready=False)
     body["status"] = {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}
     kubernetes.pods = [body]
@@ -105,7 +105,7 @@ async def test_a_ready_pod_is_well() -> None:
     ],
 )
 async def test_a_deployment_says_how_many_pods_a_rollout_adds(strategy: dict[str, Any], surge: str) -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     body = deployment("processor")
     body["spec"]["strategy"] = strategy
     kubernetes.deployments = [body]
@@ -114,7 +114,7 @@ async def test_a_deployment_says_how_many_pods_a_rollout_adds(strategy: dict[str
 
 @pytest.mark.parametrize(("updated", "expected"), [(0, False), (1, True)])
 async def test_a_deployment_says_whether_it_has_pods_of_the_newest_revision(updated: int, expected: bool) -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     body = deployment("processor", 2)
     body["status"]["updatedReplicas"] = updated
     kubernetes.deployments = [body]

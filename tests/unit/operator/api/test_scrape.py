@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 from aiohttp import web
 
+from k8s.operator.api.pod_state import pod_state
+from k8s.operator.api.readiness import ReadinessClient
 from k8s.operator.api.scrape import LONG_TASK_BOUNDS, MAX_BYTES, Scraped, Scraper, Target, parsed
-from k8s.operator.health.answers import Asker
-from k8s.operator.health.pods import pod_state
 from services.processor.metrics import TASK_BUCKETS
 from tests.support.operator.release import ready_pod
 
@@ -54,11 +54,11 @@ def test_figures_that_cannot_be_are_an_error(name: str, value: str) -> None:
     assert scraped.error == f"answered with {name} of {float(value)}"
 
 
-Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def scraped_from(answer: Answer, readyz: Answer | None = None) -> AsyncIterator[Scraped]:
+async def scraped_from(answer: Handler, readyz: Handler | None = None) -> AsyncIterator[Scraped]:
     """What a scraper with little patience gets from a pod that answers so."""
     app = web.Application()
     app.router.add_get("/metrics", answer)
@@ -159,7 +159,7 @@ def test_the_bounds_that_are_read_are_buckets_of_the_processors() -> None:
     assert set(LONG_TASK_BOUNDS) <= {float(bound) for bound in TASK_BUCKETS}
 
 
-def answers(body: str, status: int = 200) -> Answer:
+def answers(body: str, status: int = 200) -> Handler:
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(text=body, status=status)
 
@@ -178,7 +178,7 @@ NO_QUEUE = '{"ready":false,"reasons":{"queue":"The task queue cannot be used"}}'
         ("notification_api_ready 1.0\nnotification_api_receiving_paused 0.0", answers(KEY_REFUSED), {}),
     ],
 )
-async def test_a_pod_that_receives_nothing_is_asked_why(metrics: str, readyz: Answer, reasons: dict[str, str]) -> None:
+async def test_a_pod_that_receives_nothing_is_asked_why(metrics: str, readyz: Handler, reasons: dict[str, str]) -> None:
     async with scraped_from(answers(metrics), readyz) as one:
         assert one.reasons == reasons
 
@@ -197,9 +197,9 @@ async def test_an_error_that_quotes_a_pods_bytes_is_bounded() -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, Scraper(port=port) as scraper, Asker(port=port) as asker:
+    async with server, Scraper(port=port) as scraper, ReadinessClient(port=port) as readiness:
         (scraped,) = await scraper.all([Target("p", "127.0.0.1")])
-        answers = await asker.all([replace(pod_state(ready_pod("p", "token")), ip="127.0.0.1")])
+        answers = await readiness.all([replace(pod_state(ready_pod("p", "token")), ip="127.0.0.1")])
     for error in (scraped.error, answers["p"].error):
         assert 0 < len(error) <= 300
         assert error.isprintable()

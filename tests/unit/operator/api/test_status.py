@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from k8s.operator.api.client import Json, Kubernetes
 from k8s.operator.api.stage import stage_object
-from k8s.operator.api.status import Kind, StageStatus, merge_patch
+from k8s.operator.api.status import ConditionType, StageStatus, merge_patch
 
 _SCALARS = st.one_of(st.integers(), st.text(max_size=3), st.booleans())
 _OBJECTS = st.recursive(
@@ -60,7 +60,7 @@ def new_status(status: Json | None = None) -> StageStatus:
 async def test_it_is_written_once_and_not_again() -> None:
     status, kubernetes = new_status(), Recorder()
     for _ in range(3):
-        status.set(Kind.READY, "Ready", "it is", status=True, generation=1)
+        status.set(ConditionType.READY, "Ready", "it is", status=True, generation=1)
         status.set_scaling(backlog=0)
         await status.flush(kubernetes)
     assert len(kubernetes.patches) == 1
@@ -68,10 +68,10 @@ async def test_it_is_written_once_and_not_again() -> None:
 
 async def test_a_restarted_operator_does_not_repeat_what_is_written() -> None:
     first, kubernetes = new_status(), Recorder()
-    first.set(Kind.READY, "Ready", "it is", status=True, generation=1)
+    first.set(ConditionType.READY, "Ready", "it is", status=True, generation=1)
     await first.flush(kubernetes)
     second = new_status(kubernetes.patches[0]["status"])
-    assert not second.set(Kind.READY, "Ready", "it is", status=True, generation=1)
+    assert not second.set(ConditionType.READY, "Ready", "it is", status=True, generation=1)
     await second.flush(kubernetes)
     assert len(kubernetes.patches) == 1
 
@@ -91,8 +91,8 @@ async def test_a_figure_that_is_not_known_any_more_is_taken_away() -> None:
 )
 def test_an_event_is_due_where_status_or_reason_change(*, status: bool, reason: str, is_new: bool) -> None:
     told = new_status()
-    told.set(Kind.READY, "Ready", "a", status=True, generation=1)
-    assert told.set(Kind.READY, reason, "b", status=status, generation=1) is is_new
+    told.set(ConditionType.READY, "Ready", "a", status=True, generation=1)
+    assert told.set(ConditionType.READY, reason, "b", status=status, generation=1) is is_new
 
 
 def test_the_time_of_a_condition_is_that_of_its_last_change_of_status() -> None:
@@ -104,11 +104,11 @@ def test_the_time_of_a_condition_is_that_of_its_last_change_of_status() -> None:
         "lastTransitionTime": "2020-01-01T00:00:00Z",
     }
     told = new_status({"conditions": [old]})
-    told.set(Kind.READY, "Other", "b", status=True, generation=2)
-    condition = told.condition(Kind.READY)
+    told.set(ConditionType.READY, "Other", "b", status=True, generation=2)
+    condition = told.condition(ConditionType.READY)
     assert condition is not None
     assert condition.since == "2020-01-01T00:00:00Z"
-    told.set(Kind.READY, "Other", "b", status=False, generation=2)
-    condition = told.condition(Kind.READY)
+    told.set(ConditionType.READY, "Other", "b", status=False, generation=2)
+    condition = told.condition(ConditionType.READY)
     assert condition is not None
     assert condition.since != "2020-01-01T00:00:00Z"

@@ -10,19 +10,19 @@ from typing import Any, cast
 from prometheus_client import REGISTRY
 
 from k8s.operator.api.client import Json, Unreachable
-from k8s.operator.context import Tools
+from k8s.operator.api.releases import Releases
+from k8s.operator.context import Context
 from k8s.operator.controller.stages import Stages
-from k8s.operator.health.releases import Releases
-from k8s.operator.metrics import forget_stage
+from k8s.operator.metrics import remove_stage_series
 from services.common.background import Background
-from tests.support.fakes.kubernetes import FakeKubernetes
+from tests.support.fakes.kubernetes import StubKubernetes
 from tests.support.waiting import wait_until
 
 DELETION = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 DELETED_AT = 1_767_225_600.0
 
 
-class RefusingKubernetes(FakeKubernetes):
+class RefusingKubernetes(StubKubernetes):
     """Answers no read of a Stage, until it is gone."""
 
     gone: frozenset[str] = frozenset()
@@ -44,21 +44,21 @@ def told(name: str) -> float | None:
 
 
 @asynccontextmanager
-async def operating(kubernetes: FakeKubernetes) -> AsyncIterator[Stages]:
+async def operating(kubernetes: StubKubernetes) -> AsyncIterator[Stages]:
     """As much of an operator as a pass needs that does not come far."""
     nothing, settings = cast("Any", None), cast("Any", SimpleNamespace(namespaces=()))
     turns = asyncio.Semaphore()
-    tools = Tools(
+    context = Context(
         settings, kubernetes, sqs=nothing, idp=nothing, caches=nothing, scraper=nothing, decide=nothing,
-        releases=Releases(kubernetes), asker=nothing,
+        releases=Releases(kubernetes), readiness=nothing,
         passes=turns, retries=turns,
     )  # fmt: skip
     background = Background(on_failure=lambda: None)
     try:
-        yield Stages(tools, background)
+        yield Stages(context, background)
     finally:
         await background.close()
-        forget_stage("shop", "dev")
+        remove_stage_series("shop", "dev")
 
 
 async def test_a_stage_without_a_good_pass_is_known_since_it_was_taken_up() -> None:
@@ -83,8 +83,8 @@ async def test_the_end_of_an_earlier_stage_of_this_name_takes_nothing_away_for_l
         stages.watched(a_stage())
         await wait_until(lambda: told("stage_first_seen_timestamp_seconds") is not None)
         first = told("stage_first_seen_timestamp_seconds")
-        forget_stage("shop", "dev")
-        stages.forgotten(a_stage())  # has the worker look again
+        remove_stage_series("shop", "dev")
+        stages.forgotten(a_stage())  # has the controller look again
         await wait_until(lambda: told("stage_first_seen_timestamp_seconds") == first)
 
 

@@ -8,23 +8,23 @@ from prometheus_client import REGISTRY
 
 from k8s.operator.api.client import Json
 from k8s.operator.api.stage import StageObject, stage_object
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.controller import stages as module
 from k8s.operator.controller.stages import BEHIND_SECONDS, Stages
-from k8s.operator.metrics import LAST_PASS
+from k8s.operator.metrics import LAST_RECONCILE
 from services.common.background import Background
 from tests.support.clock import ManualClock
-from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
-from tests.support.operator.in_memory import operator_settings, tools_of
+from tests.support.fakes.kubernetes import InMemoryKubernetes
+from tests.support.operator.in_memory import make_context, operator_settings
 from tests.support.waiting import wait_until
 
 
 class StandIn:
-    """A worker that works until its stage is said to be gone."""
+    """A controller that works until its stage is said to be gone."""
 
     all: dict[str, "StandIn"]
 
-    def __init__(self, tools: Tools, stage: StageObject) -> None:
+    def __init__(self, context: Context, stage: StageObject) -> None:
         self.seen = [stage.generation]
         self.labels = stage.labels
         self.woken = 0
@@ -44,7 +44,7 @@ class StandIn:
 @pytest.fixture(autouse=True)
 def _stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     StandIn.all = {}
-    monkeypatch.setattr(module, "Worker", StandIn)
+    monkeypatch.setattr(module, "StageController", StandIn)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def body(uid: str = "a", generation: int = 1, namespace: str = "n", stage: str =
 
 def some_stages(background: Background, clock: ManualClock, *namespaces: str) -> Stages:
     settings = operator_settings(namespaces=namespaces)
-    return Stages(tools_of(KubernetesInMemory(), settings=settings), background, clock)
+    return Stages(make_context(InMemoryKubernetes(), settings=settings), background, clock)
 
 
 async def test_each_stage_has_one_worker_that_sees_what_the_watch_delivers(background: Background) -> None:
@@ -69,7 +69,7 @@ async def test_each_stage_has_one_worker_that_sees_what_the_watch_delivers(backg
     for generation in (1, 2):
         stages.watched(body("a", generation))
     stages.watched(body("b"))
-    assert {uid: worker.seen for uid, worker in StandIn.all.items()} == {"a": [1, 2], "b": [1]}
+    assert {uid: controller.seen for uid, controller in StandIn.all.items()} == {"a": [1, 2], "b": [1]}
 
 
 async def test_stages_of_other_namespaces_are_left_alone(background: Background) -> None:
@@ -84,7 +84,7 @@ async def test_what_the_watch_missed_is_taken_from_a_list_at_once(background: Ba
     stages = some_stages(background, ManualClock())
     stages.watched(body("a", 1))
     stages.compare([stage_object(body("a", 2)), stage_object(body("b"))])
-    assert {uid: worker.seen for uid, worker in StandIn.all.items()} == {"a": [1, 2], "b": [1]}
+    assert {uid: controller.seen for uid, controller in StandIn.all.items()} == {"a": [1, 2], "b": [1]}
 
 
 async def test_a_watch_that_goes_on_missing_changes_is_not_live(background: Background) -> None:
@@ -143,7 +143,7 @@ async def test_the_series_of_a_stage_outlive_a_second_of_its_name(background: Ba
     stages = some_stages(background, ManualClock())
     stages.watched(body("a"))
     stages.watched(body("refused"))
-    LAST_PASS.labels("n", "dev").set(1)
+    LAST_RECONCILE.labels("n", "dev").set(1)
 
     StandIn.all["refused"].gone.set()
     await wait_until(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 1)

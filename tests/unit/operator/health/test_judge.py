@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from k8s.operator.api.client import Json
-from k8s.operator.health.answers import Answer
+from k8s.operator.api.readiness import ReadinessReport
+from k8s.operator.api.reasons import DegradedReason
 from k8s.operator.health.judge import problems, served
-from k8s.operator.health.problems import Problem, Reason, degraded
+from k8s.operator.health.problems import Problem, degraded
 from tests.support.operator.release import (
     IMAGE,
     ReleaseScene,
@@ -59,7 +60,7 @@ class TestNoProblem:
     def test_a_rolling_update_of_every_component(self, scene: ReleaseScene) -> None:
         for component, name in (("token", "t"), ("ingest", "i"), ("processor", "p")):
             scene.pods[f"{name}9"] = starting(scene.pods[f"{name}1"])
-            scene.was_full[component] = 2  # the generation before
+            scene.full_generations[component] = 2  # the generation before
         going = copy.deepcopy(scene.pods["t2"])
         going["metadata"]["deletionTimestamp"] = ago(1)
         scene.pods["t2"] = lost(going)
@@ -72,7 +73,7 @@ class TestNoProblem:
 
     def test_a_scale_out(self, scene: ReleaseScene) -> None:
         scene.scale("token", 4)
-        scene.was_full["token"] = 2
+        scene.full_generations["token"] = 2
         scene.pods["t3"] = starting(scene.pods["t1"])
         assert judged(scene)[2] == "NoProblem"
 
@@ -162,7 +163,7 @@ def test_the_last_pod_that_fails_makes_the_stage_not_ready_with_the_cause(
 
 
 def test_a_pod_that_was_there_and_is_gone_is_a_problem_until_its_replacement_is_ready(scene: ReleaseScene) -> None:
-    scene.was_full["ingest"] = 3
+    scene.full_generations["ingest"] = 3
     scene.pods["i1"] = starting(scene.pods["i1"])
     [problem] = problems(scene.seen())
     assert (problem.reason, problem.message) == (
@@ -184,13 +185,13 @@ def test_a_pod_that_starts_for_longer_than_a_minute_is_a_problem(scene: ReleaseS
 def test_a_crash_of_long_ago_is_not_the_cause_of_a_pod_that_has_been_ready_since(scene: ReleaseScene) -> None:
     scene.pods["i1"] = lost(scene.pods["i1"])
     container(scene.pods["i1"])["lastState"] = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
-    scene.answers["i1"] = Answer(reasons={"queue": "The queue cannot be used."})
+    scene.answers["i1"] = ReadinessReport(reasons={"queue": "The queue cannot be used."})
     assert judged(scene)[2:] == ("PodsNotReady", "dev-ingest: 1 of 2 pods ready: The queue cannot be used.")
 
 
 def test_a_pod_that_runs_again_after_a_crash_and_names_a_cause_is_quoted(scene: ReleaseScene) -> None:
     runs_again_after_a_crash(scene)
-    scene.reports(Reason.PARAMETER_MISSING, "the parameter cannot be read: ParameterNotFound", "i1")
+    scene.reports(DegradedReason.PARAMETER_MISSING, "the parameter cannot be read: ParameterNotFound", "i1")
     assert judged(scene)[2:] == (
         "ParameterMissing",
         "dev-ingest: 1 of 2 pods ready: the parameter cannot be read: ParameterNotFound",
@@ -219,14 +220,16 @@ def test_a_pod_that_has_died_often_is_well_once_it_stays_ready(
 
 def test_a_pod_that_says_why_it_is_not_ready_is_quoted(scene: ReleaseScene) -> None:
     scene.pods["p1"] = lost(scene.pods["p1"])
-    scene.answers["p1"] = Answer(reasons={"queue": "The queue cannot be used.", "service": "starting"})
+    scene.answers["p1"] = ReadinessReport(reasons={"queue": "The queue cannot be used.", "service": "starting"})
     assert judged(scene) == (
         False, "PodsNotReady", "PodsNotReady", "dev-processor: 0 of 1 pods ready: The queue cannot be used.",
     )  # fmt: skip
 
 
 def test_one_that_starts_is_quoted_after_ten_seconds(scene: ReleaseScene) -> None:
-    scene.answers["t1"] = Answer(reasons={"keys": "The keys of the issuer cannot be read: no answer.", "service": "x"})
+    scene.answers["t1"] = ReadinessReport(
+        reasons={"keys": "The keys of the issuer cannot be read: no answer.", "service": "x"}
+    )
     for age, reason in ((9, "NoProblem"), (13, "PodsNotReady")):
         scene.pods["t1"] = starting(scene.pods["t1"], age)
         assert judged(scene)[2] == reason
@@ -237,7 +240,7 @@ def test_a_parameter_that_is_missing_is_the_cause_of_pods_that_never_get_ready(s
     for name in ("t1", "t2", "p1"):
         scene.pods[name] = starting(scene.pods[name])
     text = "the parameter /notification-api/dev/momento-api-key cannot be read: ParameterNotFound"
-    scene.reports(Reason.PARAMETER_MISSING, text, "t1", "t2", "p1")
+    scene.reports(DegradedReason.PARAMETER_MISSING, text, "t1", "t2", "p1")
     ready, reason, bad, message = judged(scene)
     assert (ready, reason, bad) == (False, "WaitingForPods", "ParameterMissing")
     assert message.startswith(f"dev-processor: 0 of 1 pods ready: {text}; and 1 more: dev-token: 0 of 2 pods ready")
@@ -287,21 +290,21 @@ class TestDependencies:
     """Ready pods may be unable to do anything for users."""
 
     def test_a_key_that_is_refused_to_every_token_pod_is_not_ready(self, scene: ReleaseScene) -> None:
-        scene.reports(Reason.MOMENTO_KEY_REFUSED, KEY, "t1", "t2")
+        scene.reports(DegradedReason.MOMENTO_KEY_REFUSED, KEY, "t1", "t2")
         assert judged(scene) == (False, "MomentoKeyRefused", "MomentoKeyRefused", f"dev-token: {KEY}")
 
     def test_to_one_pod_of_two_users_still_are_served(self, scene: ReleaseScene) -> None:
-        scene.reports(Reason.MOMENTO_KEY_REFUSED, KEY, "t1")
+        scene.reports(DegradedReason.MOMENTO_KEY_REFUSED, KEY, "t1")
         assert judged(scene) == (True, "Ready", "MomentoKeyRefused", f"dev-token: {KEY}")
 
     def test_a_processor_that_is_paused_says_so(self, scene: ReleaseScene) -> None:
-        scene.reports(Reason.MOMENTO_KEY_REFUSED, KEY, "p1", paused="notifications cannot be delivered")
+        scene.reports(DegradedReason.MOMENTO_KEY_REFUSED, KEY, "p1", paused="notifications cannot be delivered")
         assert judged(scene) == (
             False, "MomentoKeyRefused", "MomentoKeyRefused", f"dev-processor: receiving is paused: {KEY}",
         )  # fmt: skip
 
     def test_one_that_is_paused_without_a_cause_says_what_it_knows(self, scene: ReleaseScene) -> None:
-        scene.answers["p1"] = Answer(warnings={"receiving": "notifications cannot be delivered (publish: x)"})
+        scene.answers["p1"] = ReadinessReport(warnings={"receiving": "notifications cannot be delivered (publish: x)"})
         assert judged(scene) == (
             False,
             "ReceivingPaused",
@@ -313,14 +316,14 @@ class TestDependencies:
         scene.scale("processor", 2)
         scene.pods["p2"] = starting(scene.pods["p1"])
         scene.pods["p2"]["metadata"]["name"] = "p2"
-        scene.reports(Reason.MOMENTO_KEY_REFUSED, KEY, "p1", paused="notifications cannot be delivered")
+        scene.reports(DegradedReason.MOMENTO_KEY_REFUSED, KEY, "p1", paused="notifications cannot be delivered")
         assert judged(scene)[:3] == (False, "MomentoKeyRefused", "MomentoKeyRefused")
 
     def test_one_processor_of_two_that_receives_is_enough(self, scene: ReleaseScene) -> None:
         scene.scale("processor", 2)
         scene.pods["p2"] = copy.deepcopy(scene.pods["p1"])
         scene.pods["p2"]["metadata"]["name"] = "p2"
-        scene.reports(Reason.MOMENTO_UNREACHABLE, "Momento is unreachable", "p1", paused="x")
+        scene.reports(DegradedReason.MOMENTO_UNREACHABLE, "Momento is unreachable", "p1", paused="x")
         assert judged(scene)[:3] == (True, "Ready", "MomentoUnreachable")
 
     def test_sqs_that_only_the_operator_cannot_reach_affects_no_user_while_a_processor_reads_it(
@@ -331,23 +334,27 @@ class TestDependencies:
         scene.queue_error_seconds = 46.0
         assert judged(scene)[:3] == (True, "Ready", "QueueUnreachable")
 
-    @pytest.mark.parametrize("answer", [Answer(error="no answer in time"), Answer(warnings={"receiving": "paused"})])
-    def test_a_processor_that_does_not_read_it_proves_nothing(self, scene: ReleaseScene, answer: Answer) -> None:
+    @pytest.mark.parametrize(
+        "answer", [ReadinessReport(error="no answer in time"), ReadinessReport(warnings={"receiving": "paused"})]
+    )
+    def test_a_processor_that_does_not_read_it_proves_nothing(
+        self, scene: ReleaseScene, answer: ReadinessReport
+    ) -> None:
         scene.queue_error, scene.queue_error_seconds = "sqs:GetQueueAttributes: no answer within 3 s", 46.0
         scene.answers["p1"] = answer
         assert judged(scene)[0] is False
 
     def test_sqs_that_answers_no_ingest_pod_is_not_ready(self, scene: ReleaseScene) -> None:
-        scene.reports(Reason.QUEUE_UNREACHABLE, "SQS is unreachable", "i1", "i2")
+        scene.reports(DegradedReason.QUEUE_UNREACHABLE, "SQS is unreachable", "i1", "i2")
         scene.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
         assert judged(scene) == (False, "QueueUnreachable", "QueueUnreachable", "dev-ingest: SQS is unreachable")
 
     def test_a_quota_that_refuses_some_calls_leaves_users_served(self, scene: ReleaseScene) -> None:
-        scene.reports(Reason.MOMENTO_QUOTA_EXCEEDED, "a quota is used up", "t1", "t2", blocking=False)
+        scene.reports(DegradedReason.MOMENTO_QUOTA_EXCEEDED, "a quota is used up", "t1", "t2", blocking=False)
         assert judged(scene)[:3] == (True, "Ready", "MomentoQuotaExceeded")
 
     def test_handlers_that_all_fail_leave_the_stage_ready(self, scene: ReleaseScene) -> None:
-        scene.reports(Reason.TASKS_FAILING, "every task fails, the last with ValueError", "p1", blocking=False)
+        scene.reports(DegradedReason.TASKS_FAILING, "every task fails, the last with ValueError", "p1", blocking=False)
         assert judged(scene)[:3] == (True, "Ready", "TasksFailing")
 
     @pytest.mark.parametrize(
@@ -382,10 +389,10 @@ class TestDependencies:
         assert judged(scene)[0] is False
 
     def test_a_pod_that_does_not_answer_is_named_once_it_lasts(self, scene: ReleaseScene) -> None:
-        scene.answers["t1"] = Answer(error="no answer in time")
+        scene.answers["t1"] = ReadinessReport(error="no answer in time")
         [problem] = problems(scene.seen())
         assert problem == Problem(
-            Reason.PODS_NOT_ANSWERING,
+            DegradedReason.PODS_NOT_ANSWERING,
             "dev-token: 1 of 2 pods do not answer the operator on port 9090: no answer in time",
             is_certain=False,
         )
@@ -441,8 +448,8 @@ def test_of_several_problems_the_one_that_users_notice_comes_first_and_the_other
     scene: ReleaseScene,
 ) -> None:
     scene.pods["t1"] = waiting(scene.pods["t1"], "ImagePullBackOff")
-    scene.reports(Reason.QUEUE_UNREACHABLE, "SQS is unreachable", "i1", "i2")
-    scene.reports(Reason.TASKS_FAILING, "every task fails, the last with ValueError", "p1", blocking=False)
+    scene.reports(DegradedReason.QUEUE_UNREACHABLE, "SQS is unreachable", "i1", "i2")
+    scene.reports(DegradedReason.TASKS_FAILING, "every task fails, the last with ValueError", "p1", blocking=False)
     worst, others = "dev-ingest: SQS is unreachable", f"dev-token: 1 of 2 pods ready: ImagePullBackOff {IMAGE}"
     least = "dev-processor: every task fails, the last with ValueError"
     assert judged(scene)[2:] == ("QueueUnreachable", f"{worst}; and 2 more: {others}; {least}")

@@ -12,37 +12,37 @@ from prometheus_client import REGISTRY
 from k8s.operator.api.client import Json, Refused
 from k8s.operator.api.events import Events
 from k8s.operator.api.outputs_configmap import FIRST_ANNOTATION, checksum
+from k8s.operator.api.pod_state import PodState
+from k8s.operator.api.readiness import REASONS, ReadinessReport, ReportedFault, parsed
+from k8s.operator.api.reasons import DegradedReason
+from k8s.operator.api.releases import Releases
 from k8s.operator.api.stage import StageObject
-from k8s.operator.api.status import Condition, Kind, StageStatus
-from k8s.operator.health.answers import REASONS, Answer, ReportedFault, parsed
+from k8s.operator.api.status import Condition, ConditionType, StageStatus
 from k8s.operator.health.judge import COMPONENTS
 from k8s.operator.health.loop import HealthLoop
-from k8s.operator.health.pods import PodState
-from k8s.operator.health.problems import Problem, Reason
-from k8s.operator.health.releases import Releases
+from k8s.operator.health.problems import Problem
 from k8s.operator.health.stage_health import EVENT_AGAIN_SECONDS, StageHealth
-from k8s.operator.metrics import forget_stage
+from k8s.operator.metrics import remove_stage_series
 from services.common.telemetry.faults import Cause
-from tests.support.fakes.kubernetes import labels
-from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
+from tests.support.fakes.kubernetes import InMemoryKubernetes, labels
 from tests.support.helm_charts import ROOT
 from tests.support.operator.release import NOW, ReleaseScene, container, lost, starting, waiting
 
 OUTPUTS = {"TASK_QUEUE_URL": "http://sqs/tasks"}
-NOTICES = (Problem("Notices", "the pool's settings differ"),)
+WARNINGS = (Problem("Warnings", "the pool's settings differ"),)
 
 
 @pytest.fixture(autouse=True)
 def _no_series_left() -> Iterator[None]:
     yield
-    forget_stage("n", "dev")
+    remove_stage_series("n", "dev")
 
 
 def times_to_ready() -> float:
     return REGISTRY.get_sample_value("notification_api_operator_time_to_ready_seconds_count") or 0.0
 
 
-class MayNotList(KubernetesInMemory):
+class MayNotList(InMemoryKubernetes):
     """As with the RBAC rules of an older chart."""
 
     refused = ""
@@ -57,10 +57,10 @@ class Pods:
     """Answers for pods by name."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, Answer] = {}
+        self.answers: dict[str, ReadinessReport] = {}
 
-    async def all(self, pods: list[PodState]) -> dict[str, Answer]:
-        return {pod.name: self.answers.get(pod.name, Answer()) for pod in pods}
+    async def all(self, pods: list[PodState]) -> dict[str, ReadinessReport]:
+        return {pod.name: self.answers.get(pod.name, ReadinessReport()) for pod in pods}
 
 
 class Scene:
@@ -84,14 +84,14 @@ class Scene:
         self.status = StageStatus(self.stage)
         events = Events(self.kubernetes)
         self.health = StageHealth(self.status, events, clock=lambda: self.now)
-        tools = SimpleNamespace(
+        context = SimpleNamespace(
             kubernetes=self.kubernetes,
             events=events,
-            asker=self.pods,
+            readiness=self.pods,
             releases=Releases(self.kubernetes, clock=lambda: self.now),
         )
         self.loop = HealthLoop(
-            cast("Any", tools),
+            cast("Any", context),
             self.status,
             self.health,
             queue_error=lambda: self.queue_error,
@@ -123,14 +123,14 @@ class Scene:
     async def is_made(self, *problems: Problem) -> None:
         await self.health.provisioned(self.stage, problems, is_made=True)
 
-    def condition(self, kind: Kind) -> Condition:
+    def condition(self, kind: ConditionType) -> Condition:
         found = self.status.condition(kind)
         assert found is not None
         return found
 
     def said(self) -> tuple[bool | None, bool | None, str]:
-        degraded = self.condition(Kind.DEGRADED)
-        return self.condition(Kind.READY).status, degraded.status, degraded.reason
+        degraded = self.condition(ConditionType.DEGRADED)
+        return self.condition(ConditionType.READY).status, degraded.status, degraded.reason
 
 
 class TestReady:
@@ -141,11 +141,11 @@ class TestReady:
         scene.release.pods |= {"t1": starting(ready[0]), "t2": starting(ready[1])}
         scene.put()
         await scene.turn()
-        assert scene.condition(Kind.READY).message == "dev-token: 0 of 2 pods ready"
+        assert scene.condition(ConditionType.READY).message == "dev-token: 0 of 2 pods ready"
         scene.release.pods["t1"] = ready[0]
         scene.put()
         await scene.turn()
-        assert scene.condition(Kind.READY).status is True
+        assert scene.condition(ConditionType.READY).status is True
         assert times_to_ready() == before + 1
 
     async def test_an_old_stage_that_recovers_is_no_new_one(self) -> None:
@@ -162,15 +162,15 @@ class TestReady:
         scene.release.deployments["token"]["spec"]["replicas"] = 2
         scene.put()
         await scene.turn()
-        assert scene.condition(Kind.READY).status is True
+        assert scene.condition(ConditionType.READY).status is True
         assert times_to_ready() == before + 1
 
     async def test_a_stage_that_was_never_made_is_not_ready_whatever_its_pods_do(self) -> None:
         scene = Scene()
         await scene.health.provisioned(scene.stage, (Problem("Refused", "sqs: AccessDenied"),), is_made=False)
         await scene.turn()
-        assert scene.condition(Kind.READY).reason == "NotProvisioned"
-        assert scene.condition(Kind.READY).message == "sqs: AccessDenied"
+        assert scene.condition(ConditionType.READY).reason == "NotProvisioned"
+        assert scene.condition(ConditionType.READY).message == "sqs: AccessDenied"
 
     async def test_it_is_read_each_second_while_pods_start_and_seldom_once_they_may_never_come(self) -> None:
         scene = Scene()
@@ -185,14 +185,16 @@ class TestReady:
 class TestTwoWriters:
     async def test_what_provisioning_and_the_release_say_is_merged(self) -> None:
         scene = Scene()
-        await scene.is_made(*NOTICES)
+        await scene.is_made(*WARNINGS)
         scene.release.pods["t1"] = waiting(scene.release.pods["t1"], "ImagePullBackOff")
         scene.put()
         await scene.turn()
         assert scene.said() == (True, True, "ImagePullFailed")
-        assert "and 1 more: the pool's settings differ" in scene.condition(Kind.DEGRADED).message
+        assert "and 1 more: the pool's settings differ" in scene.condition(ConditionType.DEGRADED).message
         await scene.is_made()
-        assert scene.condition(Kind.DEGRADED).message.startswith("dev-token: 1 of 2 pods ready: ImagePullBackOff")
+        assert scene.condition(ConditionType.DEGRADED).message.startswith(
+            "dev-token: 1 of 2 pods ready: ImagePullBackOff"
+        )
 
     async def test_a_pass_does_not_take_back_what_the_operator_before_has_seen(self) -> None:
         old = {
@@ -204,17 +206,17 @@ class TestTwoWriters:
         }
         scene = Scene({"conditions": [old]})
         await scene.is_made()
-        assert scene.condition(Kind.DEGRADED).reason == "ImagePullFailed"
+        assert scene.condition(ConditionType.DEGRADED).reason == "ImagePullFailed"
         await scene.turn()
-        assert scene.condition(Kind.DEGRADED).reason == "NoProblem"
+        assert scene.condition(ConditionType.DEGRADED).reason == "NoProblem"
 
     async def test_a_removal_says_what_it_waits_for_and_nothing_else(self) -> None:
         scene = Scene()
-        await scene.is_made(*NOTICES)
+        await scene.is_made(*WARNINGS)
         await scene.turn()
         await scene.health.removing(scene.stage, "WaitingForProcessor", "1 processor is about to stop")
         assert scene.said() == (False, False, "NoProblem")
-        assert scene.condition(Kind.READY).reason == "WaitingForProcessor"
+        assert scene.condition(ConditionType.READY).reason == "WaitingForProcessor"
 
     async def test_a_queue_that_the_operator_alone_cannot_read_is_no_users_problem_after_a_while(self) -> None:
         scene = Scene()
@@ -246,13 +248,13 @@ class TestTwoWriters:
             await scene.turn()
         assert len(scene.woken) == 1
 
-    @pytest.mark.parametrize("reason", [Reason.QUEUE_MISSING, Reason.MOMENTO_CACHE_MISSING])
-    async def test_what_was_deleted_is_made_again_at_once(self, reason: Reason) -> None:
+    @pytest.mark.parametrize("reason", [DegradedReason.QUEUE_MISSING, DegradedReason.MOMENTO_CACHE_MISSING])
+    async def test_what_was_deleted_is_made_again_at_once(self, reason: DegradedReason) -> None:
         scene = Scene()
         await scene.is_made()
         await scene.turn()
         fault = ReportedFault(reason, "it does not exist", is_blocking=True)
-        scene.pods.answers = {name: Answer(faults=(fault,)) for name in ("i1", "i2")}
+        scene.pods.answers = {name: ReadinessReport(faults=(fault,)) for name in ("i1", "i2")}
         for _ in range(3):
             await scene.turn()
         assert len(scene.woken) == 1
@@ -269,7 +271,7 @@ class TestAReleaseThatCannotBeRead:
                 await scene.turn(seconds)
             scene.now += seconds
         assert scene.said() == (None, True, "NotObserved")
-        assert "pods is forbidden" in scene.condition(Kind.READY).message
+        assert "pods is forbidden" in scene.condition(ConditionType.READY).message
         assert scene.kubernetes.condition(scene.stage.ref, "Ready")["status"] == "Unknown"
         scene.kubernetes.refused = ""
         await scene.turn()
@@ -287,12 +289,12 @@ class TestProcessorsThatCannotBeScaled:
             del scene.release.pods["p1"]
         scene.put()
         message = "the processors cannot be scaled: Kubernetes, PATCH …/scale: forbidden"
-        scene.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=1)
+        scene.status.set(ConditionType.SCALING, "CannotScale", message, status=False, generation=1)
         await scene.turn()
         assert scene.said() == (True, False, "NoProblem")
         await scene.turn()
         assert scene.said() == (ready, True, "CannotScale")
-        assert scene.condition(Kind.DEGRADED).message == message
+        assert scene.condition(ConditionType.DEGRADED).message == message
 
 
 class TestConfirmation:
@@ -401,7 +403,9 @@ class TestEvents:
                 await scene.turn()
         patches = [call for call in scene.kubernetes.calls.made if call.endswith("/status")]
         assert len(patches) == 2
-        assert scene.condition(Kind.DEGRADED).message.startswith("dev-token: 1 of 2 pods ready: crashed: exit code 1")
+        assert scene.condition(ConditionType.DEGRADED).message.startswith(
+            "dev-token: 1 of 2 pods ready: crashed: exit code 1"
+        )
 
 
 class TestOutputs:
@@ -495,7 +499,7 @@ async def test_a_copy_of_a_deployment_is_none_of_the_release() -> None:
     assert sorted(release.deployments) == sorted(COMPONENTS)
 
 
-class Slow(KubernetesInMemory):
+class Slow(InMemoryKubernetes):
     """Each list takes a while."""
 
     seconds = 0.0
@@ -522,7 +526,7 @@ def _other(stage: StageObject, number: int) -> Any:
 
 def test_every_reason_is_in_the_documents_table() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/operator.md").read_text(), re.MULTILINE)
-    assert rows[: len(Reason)] == [reason.value for reason in Reason]
+    assert rows[: len(DegradedReason)] == [reason.value for reason in DegradedReason]
 
 
 class TestAnswers:
@@ -542,10 +546,10 @@ class TestAnswers:
         answer = parsed(body)
         assert (answer.reasons, answer.paused_because) == ({"momento": "x"}, "paused")
         [fault] = answer.faults
-        assert (fault.reason, fault.is_blocking) == (Reason.QUEUE_UNREACHABLE, False)
+        assert (fault.reason, fault.is_blocking) == (DegradedReason.QUEUE_UNREACHABLE, False)
 
     @pytest.mark.parametrize(
         "body", [b"", b"live", b"[]", b"3", b'{"faults": 1}', b'{"faults": [1]}', b'{"faults": [{"cause": "new"}]}']
     )
     def test_what_is_no_answer_says_nothing(self, body: bytes) -> None:
-        assert parsed(body) == Answer()
+        assert parsed(body) == ReadinessReport()

@@ -12,7 +12,7 @@ from k8s.operator.resources.cache import cache_exists, claim_cache, remove_cache
 from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.ownership_tags import Carrier, Ledger
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from tests.support.fakes.momento_caches import FakeCaches
 
 NAME = "notification-api-dev"
@@ -42,24 +42,24 @@ async def test_the_record_is_written_before_the_cache_is_made() -> None:
     recorded_at: dict[str, bool] = {}
     caches.after_call = lambda action: recorded_at.update({action: tags.stored == RECORD})
 
-    assert await claim_cache(caches, Ledger([tags]), Pass(IDENTITY)) == NAME
+    assert await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY)) == NAME
 
     assert recorded_at == {"ListCaches": False, "CreateCache": True}
     assert caches.names == {NAME}
 
 
 async def test_a_recorded_cache_is_ours_and_costs_no_write() -> None:
-    caches, tags, one_pass = FakeCaches(NAME), Tags(RECORD), Pass(IDENTITY)
+    caches, tags, log = FakeCaches(NAME), Tags(RECORD), ReconcileLog(IDENTITY)
 
-    await claim_cache(caches, Ledger([tags]), one_pass)
+    await claim_cache(caches, Ledger([tags]), log)
 
-    assert (tags.writes, one_pass.changes) == (0, [])
+    assert (tags.writes, log.changes) == (0, [])
 
 
 async def test_a_recorded_cache_that_is_not_there_is_made() -> None:
     caches = FakeCaches()
 
-    await claim_cache(caches, Ledger([Tags(RECORD)]), Pass(IDENTITY))
+    await claim_cache(caches, Ledger([Tags(RECORD)]), ReconcileLog(IDENTITY))
 
     assert caches.names == {NAME}
 
@@ -68,7 +68,7 @@ async def test_an_unrecorded_cache_is_foreign() -> None:
     caches, tags = FakeCaches(NAME), Tags({"notification-api.io/made-cache": "another-name"})
 
     with pytest.raises(NotOurs):
-        await claim_cache(caches, Ledger([tags]), Pass(IDENTITY))
+        await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY))
 
     assert tags.writes == 0
 
@@ -76,7 +76,7 @@ async def test_an_unrecorded_cache_is_foreign() -> None:
 async def test_adoption_records_the_cache() -> None:
     caches, tags = FakeCaches(NAME), Tags()
 
-    await claim_cache(caches, Ledger([tags]), Pass(IDENTITY, adopt=True))
+    await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY, adopt=True))
 
     assert tags.stored == RECORD
 
@@ -86,7 +86,7 @@ async def test_a_cache_made_by_somebody_in_the_gap_is_foreign_and_the_record_wit
     caches.made_elsewhere = NAME
 
     with pytest.raises(NotOurs):
-        await claim_cache(caches, Ledger([tags]), Pass(IDENTITY))
+        await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY))
 
     assert tags.stored == {}
     assert caches.names == {NAME}
@@ -96,7 +96,7 @@ async def test_a_cache_of_ours_that_the_listing_does_not_show_is_still_ours() ->
     caches, tags = FakeCaches(), Tags(RECORD)
     caches.made_elsewhere = NAME
 
-    assert await claim_cache(caches, Ledger([tags]), Pass(IDENTITY)) == NAME
+    assert await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY)) == NAME
 
     assert tags.stored == RECORD
 
@@ -104,7 +104,7 @@ async def test_a_cache_of_ours_that_the_listing_does_not_show_is_still_ours() ->
 async def test_the_record_reaches_every_carrier_that_lacks_it() -> None:
     has, lacks = Tags(RECORD), Tags()
 
-    await claim_cache(FakeCaches(NAME), Ledger([has, lacks]), Pass(IDENTITY))
+    await claim_cache(FakeCaches(NAME), Ledger([has, lacks]), ReconcileLog(IDENTITY))
 
     assert (has.writes, lacks.stored) == (0, RECORD)
 
@@ -114,7 +114,7 @@ async def test_removal_deletes_the_cache_then_the_record() -> None:
     recorded: list[bool] = []
     caches.after_call = lambda action: recorded.append(tags.stored == RECORD)
 
-    await remove_cache(caches, Ledger([tags]), Pass(IDENTITY))
+    await remove_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY))
 
     assert caches.names == {"other"}
     assert recorded == [True]
@@ -124,17 +124,17 @@ async def test_removal_deletes_the_cache_then_the_record() -> None:
 async def test_removal_leaves_an_unrecorded_cache() -> None:
     caches = FakeCaches(NAME)
 
-    await remove_cache(caches, Ledger([Tags()]), Pass(IDENTITY))
+    await remove_cache(caches, Ledger([Tags()]), ReconcileLog(IDENTITY))
 
     assert caches.names == {NAME}
 
 
 async def test_removing_a_cache_that_is_gone_is_no_error() -> None:
-    tags, one_pass = Tags(RECORD), Pass(IDENTITY)
+    tags, log = Tags(RECORD), ReconcileLog(IDENTITY)
 
-    await remove_cache(FakeCaches(), Ledger([tags]), one_pass)
+    await remove_cache(FakeCaches(), Ledger([tags]), log)
 
-    assert (tags.stored, one_pass.changes) == ({}, [])
+    assert (tags.stored, log.changes) == ({}, [])
 
 
 @pytest.mark.parametrize("code", list(MomentoErrorCode))
@@ -186,6 +186,6 @@ async def test_without_a_carrier_nothing_is_made() -> None:
     caches = FakeCaches()
 
     with pytest.raises(Permanent, match="Give the cache too"):
-        await claim_cache(caches, Ledger(), Pass(IDENTITY))
+        await claim_cache(caches, Ledger(), ReconcileLog(IDENTITY))
 
     assert caches.names == set()

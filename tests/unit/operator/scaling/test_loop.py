@@ -8,8 +8,8 @@ import pytest
 
 from k8s.operator.api.client import Refused, Unreachable
 from k8s.operator.api.scrape import Scraped, Scraper, Target
-from k8s.operator.api.status import Kind
-from k8s.operator.metrics import forget_stage
+from k8s.operator.api.status import ConditionType
+from k8s.operator.metrics import remove_stage_series
 from services.common.errors import Transient
 from tests.support.fakes.kubernetes import pod
 from tests.support.operator.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, LoopScene
@@ -18,7 +18,7 @@ from tests.support.operator.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE,
 @pytest.fixture(autouse=True)
 def _no_series_left() -> Iterator[None]:
     yield
-    forget_stage("n", "dev")
+    remove_stage_series("n", "dev")
 
 
 class TestAScaleThatCannotBeCarriedOut:
@@ -34,7 +34,7 @@ class TestAScaleThatCannotBeCarriedOut:
             with pytest.raises(Refused):
                 await scene.turn()
             scene.now += 2
-        said = scene.condition(Kind.SCALING)
+        said = scene.condition(ConditionType.SCALING)
         assert (said.status, said.reason) == (False, "CannotScale")
         assert "forbidden by a webhook" in said.message
         assert scene.events("CannotScale") == 0, "Degraded posts it once it lasts"
@@ -47,7 +47,7 @@ class TestAScaleThatCannotBeCarriedOut:
             await scene.turn()
         scene.kubernetes.refused = {}
         await scene.turn()
-        assert scene.condition(Kind.SCALING).reason == "Operating"
+        assert scene.condition(ConditionType.SCALING).reason == "Operating"
         assert scene.gauge("scaling_blocked") == 0
         assert scene.events("ScaledOut") == 1
 
@@ -58,7 +58,7 @@ class TestAScaleThatCannotBeCarriedOut:
         scene.kubernetes.error = Refused("deployments is forbidden", 403)
         with pytest.raises(Refused):
             await scene.turn()
-        assert scene.condition(Kind.SCALING).reason == "CannotScale"
+        assert scene.condition(ConditionType.SCALING).reason == "CannotScale"
         assert scene.gauge("scaling_blocked") == 1
 
     async def test_a_status_that_cannot_be_written_either_hides_nothing(self) -> None:
@@ -78,7 +78,7 @@ class TestAProcessorThatWasTakenAway:
         assert scene.gauge("scaling_blocked") == 1
         scene.kubernetes.deployments.pop()
         await scene.turn()
-        assert scene.condition(Kind.SCALING).reason == "NoProcessor"
+        assert scene.condition(ConditionType.SCALING).reason == "NoProcessor"
         assert scene.gauge("scaling_blocked") is None
         assert scene.gauge("scaling_replicas_desired") is None
 
@@ -265,7 +265,7 @@ async def test_a_hold_says_its_cause_and_changes_with_it_alone() -> None:
         scene.kubernetes.pods = [pod("p", waiting="ImagePullBackOff", image=image)]
         scene.sqs.counts[QUEUE] = (waiting, 0)
         await scene.turn()
-        condition = scene.condition(Kind.SCALING)
+        condition = scene.condition(ConditionType.SCALING)
         assert (condition.status, condition.reason) == (False, "ProcessorCannotStart")
         said.append(condition.message)
         scene.now += 2
@@ -279,14 +279,14 @@ async def test_a_hold_for_want_of_figures_names_those_that_lack_now() -> None:
     scene.deploy("processor", 1)
     scene.sqs.error = Transient("SQS is away")
     await scene.turn()
-    assert "SQS is away" in scene.condition(Kind.SCALING).message
+    assert "SQS is away" in scene.condition(ConditionType.SCALING).message
     scene.sqs.error = None
     scene.kubernetes.pods = [pod("p")]
     scene.loop.observer.scraper = NoAnswer()
     scene.sqs.counts[QUEUE] = (1, 0)
     scene.now += 2
     await scene.turn()
-    said = scene.condition(Kind.SCALING)
+    said = scene.condition(ConditionType.SCALING)
     assert said.reason == "MetricsUnreadable"
     assert "pod p" in said.message
     assert "SQS is away" not in said.message

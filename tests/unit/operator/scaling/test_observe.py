@@ -10,7 +10,7 @@ from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import Workload
 from k8s.operator.policy.types import Figure, Memory, Observed
 from k8s.operator.scaling.observe import Depth, Observer
-from tests.support.fakes.kubernetes import FakeKubernetes, pod
+from tests.support.fakes.kubernetes import StubKubernetes, pod
 
 PROCESSORS = Workload("dev-processor", "processor", 1, 1, available=True, grace_seconds=60.0, outputs_checksum=None)
 
@@ -41,7 +41,7 @@ class Scene:
     """One stage, and a clock."""
 
     def __init__(self) -> None:
-        self.kubernetes, self.pods, self.now = FakeKubernetes(), Pods(), 0.0
+        self.kubernetes, self.pods, self.now = StubKubernetes(), Pods(), 0.0
         self.observer = Observer(self.kubernetes, self.pods, StageRef("n", "dev", "u"), clock=lambda: self.now)
 
     async def look(self, depth: Depth | None = Depth(0, 0)) -> Observed:  # noqa: B008 -- frozen
