@@ -18,11 +18,12 @@ PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name dist -p
 PYTEST := .ci/pytest $(PY)
 # Besides the one of .venv. The image's own (PYTHON_IMAGE in the Dockerfile) is among them.
 PYTHONS ?= 3.12 3.13
-# Most tests wait for processes: several at once take half the time, also on two cores. A file stays in one process.
+# Many tests wait for processes, so three workers keep two cores busy. A file stays in one worker. Files start in the
+# order of tests/conftest.py: those with many slow tests first.
 WORKERS ?= 3
-AT_ONCE = --numprocesses $(WORKERS) --dist loadfile
+IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help up page-if-possible node demo frontend test test-python test-pythons test-page test-frontend test-browser test-chart \
+.PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-page test-frontend test-browser test-chart \
 	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards chart-defaults image kind-up kind-down forward clean
 
 help: ## List every target
@@ -34,6 +35,7 @@ $(READY): requirements-dev.lock
 	@echo "Setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar on -r requirements-dev.lock
+	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
 	@touch $(READY)
 
 up: $(READY) page-if-possible ## Start the whole system on this machine, no account needed
@@ -68,7 +70,10 @@ page-if-possible:
 test: test-python test-page ## Run every test that this machine can run
 
 test-python: $(READY) ## The services, the embedded stack and the charts
-	@$(PYTEST) $(AT_ONCE)
+	@$(PYTEST) $(IN_PARALLEL)
+
+test-unit: $(READY) ## The unit tests alone, without the slow ones
+	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 
 test-page: ## The page, as far as Node and Chromium are here
 	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
@@ -81,7 +86,7 @@ test-browser: WORKERS = 2
 test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
 	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && \
-		$(PYTEST) tests/browser --ignore tests/browser/test_speed.py $(AT_ONCE) --session-timeout=$(BROWSER_SECONDS) && \
+		$(PYTEST) tests/browser --ignore tests/browser/test_speed.py $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS) && \
 		$(PYTEST) tests/browser/test_speed.py; fi
 
 test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are on this machine

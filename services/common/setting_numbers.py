@@ -1,7 +1,7 @@
-"""Numbers in settings: ASCII digits, finite and within bounds. What `int` and `float` take besides is refused.
+"""Numbers in settings: ASCII digits, finite and within bounds.
 
-Refused are spaces, underscores, exponents, digits of other scripts, `nan` and `inf`, and for a whole number also a
-decimal point. The chart refuses the same (charts/notification-api/templates/_validation.tpl).
+`int` and `float` accept more: spaces, underscores, exponents, digits of other scripts, `nan` and `inf`. These are
+refused here and by the chart (charts/notification-api/templates/_validation.tpl).
 """
 
 import re
@@ -14,7 +14,7 @@ from environs import Env, ValidationError
 N = TypeVar("N", int, float)
 
 MOST = 1_000_000_000
-"""The upper bound of a setting that has no other."""
+"""The default upper bound."""
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
 
@@ -36,16 +36,16 @@ def read_float(
 ) -> float:
     """Read a number from `least` to `most`; `default` where the variable is not set.
 
-    :param above_least: `least` itself is refused.
+    :param above_least: whether `least` itself is refused.
     """
     text = env.str(name, None, validate=_checked(parse_decimal, least, most, above_least=above_least))
     return default if text is None else _or(default, parse_decimal, text)
 
 
 def parse_whole(text: str) -> int:
-    """Return a whole number.
+    """Parse a whole number.
 
-    :raises ValidationError: when it is none.
+    :raises ValidationError: when the text is not one.
     """
     if not _WHOLE.fullmatch(text):
         raise ValidationError(f"must be a whole number such as 20, in digits only{_shown(text)}")
@@ -53,9 +53,9 @@ def parse_whole(text: str) -> int:
 
 
 def parse_decimal(text: str) -> float:
-    """Return a number.
+    """Parse a number.
 
-    :raises ValidationError: when it is none.
+    :raises ValidationError: when the text is not one.
     """
     if not _DECIMAL.fullmatch(text):
         raise ValidationError(f"must be a number such as 2.5{_shown(text)}")
@@ -89,7 +89,7 @@ def _checked(
 
 
 def _or(default: N, parse: Callable[[str], N], text: str) -> N:
-    """Return the number. A value that is refused is reported by `load`, and is never used."""
+    """Return the number, or `default` for an invalid value, which `load` reports and nobody uses."""
     try:
         return parse(text)
     except ValidationError:

@@ -11,6 +11,9 @@ import yaml  # type: ignore[import-untyped]
 from services.common.version import VERSION
 from tests.support.helm_charts import CHARTS, GIVEN, LOCAL_CHART, OPERATOR_CHART, ROOT, STAGE_CHART, helm
 
+pytestmark = pytest.mark.helm
+
+
 LONGEST_VALUES_LINES = 200
 
 

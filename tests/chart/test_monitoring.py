@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
+
+pytestmark = pytest.mark.helm
+
 
 RULE_FILES = sorted((STAGE_CHART / "rules").glob("*.yaml"))
 
@@ -104,7 +106,7 @@ def test_groups_of_rules_have_names_of_the_release_s_own() -> None:
         assert len(names) == len(set(names))
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+@pytest.mark.prometheus
 @pytest.mark.parametrize("values", [{}, {"token": {"replicas": 0}}, {"podMonitor": {"enabled": False}}])
 def test_promtool_takes_what_is_rendered(tmp_path: Path, values: Object) -> None:
     files = []

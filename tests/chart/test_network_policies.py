@@ -22,6 +22,9 @@ from tests.support.helm_charts import (
     render,
 )
 
+pytestmark = pytest.mark.helm
+
+
 EMULATED: Object = {"aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:4566"}}
 HOST = "api.example.com"
 

@@ -29,6 +29,9 @@ from tests.support.helm_charts import (
     render,
 )
 
+pytestmark = pytest.mark.helm
+
+
 APIS = [option for api in (*MONITORING_APIS, GATEWAY_API, KEDA_API) for option in ("--api-versions", api)]
 EVERYTHING: Object = {
     "scaling": {"engine": "keda"},

@@ -21,6 +21,9 @@ from tests.support.helm_charts import (
     render,
 )
 
+pytestmark = pytest.mark.helm
+
+
 MADE: Object = {
     "queue": {"url": "", "deadLetterUrl": ""},
     "userPool": {"id": "", "clientId": ""},

@@ -1,7 +1,6 @@
 """Alert rules: each is checked by promtool, fires when it should and not otherwise, and has its runbook."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,6 @@ PREFIX = "NotificationApi"
 # What the chart narrows to its own release; every selector has it, so that no stage hears of another.
 SCOPE = 'namespace=~".+",stage=~".+"'
 
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"
-)
-
 
 def rules_of(path: Path) -> list[dict[str, Any]]:
     return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
@@ -36,13 +31,13 @@ def alert_of(path: Path) -> dict[str, Any]:
     return rule
 
 
-@needs_promtool
+@pytest.mark.prometheus
 def test_promtool_takes_every_file() -> None:
     ran = subprocess.run(["promtool", "check", "rules", *map(str, RULES)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@needs_promtool
+@pytest.mark.prometheus
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
 def test_it_fires_when_it_should_and_not_otherwise(path: Path) -> None:
     ran = subprocess.run(["promtool", "test", "rules", path.name], cwd=UNIT_TESTS, capture_output=True, text=True)

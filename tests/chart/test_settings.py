@@ -12,6 +12,9 @@ import services.token.settings
 from services.common.settings import SettingsError, load
 from tests.support.helm_charts import STAGE_CHART, HelmError, Object, environment, render
 
+pytestmark = pytest.mark.helm
+
+
 BOUNDS: dict[str, dict[str, float]] = yaml.safe_load((STAGE_CHART / "settings.yaml").read_text())
 READ: dict[str, Callable[..., Any]] = {
     "token": services.token.settings.read_settings,

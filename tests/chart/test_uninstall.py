@@ -11,6 +11,9 @@ import pytest
 from k8s.operator.api.stage import PRODUCTION_NAME, deletion_policy
 from tests.support.helm_charts import GIVEN, STAGE_API, STAGE_CHART, named, overlaid, refusal, render
 
+pytestmark = pytest.mark.helm
+
+
 NOT_GIVEN: dict[str, dict[str, Any]] = {
     "queue": {"queue": {"url": "", "deadLetterUrl": ""}},
     "pool": {"userPool": {"id": "", "clientId": ""}},

@@ -17,6 +17,9 @@ from tests.support.helm_charts import (
     render,
 )
 
+pytestmark = pytest.mark.helm
+
+
 URL = "https://example.com/x"
 LONG = "x" * 60
 

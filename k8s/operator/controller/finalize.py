@@ -10,7 +10,7 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
 from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Permanent, Protected, Transient
+from k8s.operator.resources.errors import Permanent, Protected, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
@@ -33,7 +33,7 @@ class RemovalPending:
 
 
 async def finalize(context: Context, stage: StageObject, reported: set[str]) -> RemovalPending | None:
-    """Remove as much as possible. Raises `Transient` or `Permanent`.
+    """Remove as much as possible. Raises `ResourceUnavailable` or `Permanent`.
 
     :param reported: messages that Events of this removal already contain; extended here, so that none is repeated.
     :returns: None once the finalizer has been removed.
@@ -108,7 +108,7 @@ async def _remove(context: Context, stage: StageObject, spec: StageSpec, reporte
     except Protected as error:
         return _protected(stage, error)
     except TimeoutError as error:
-        raise Transient(f"the stage was not removed within {REMOVAL_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not removed within {REMOVAL_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(log.changes))
         if changes := _not_reported(log.changes, reported):

@@ -9,7 +9,7 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_workloads
 from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Transient
+from k8s.operator.resources.errors import ResourceUnavailable
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.stage import make_stage
@@ -58,7 +58,7 @@ async def provision(
             set_environment(data)
             log.changes.extend(await _publish_outputs(context, stage, data))
     except TimeoutError as error:
-        raise Transient(f"the stage was not provisioned within {PROVISION_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not provisioned within {PROVISION_SECONDS:.0f} s") from error
     finally:
         # Also after a failure, since these changes were made.
         CHANGES.inc(len(log.changes))

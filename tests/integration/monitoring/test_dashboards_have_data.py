@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 
 from k8s.dashboards.picture import Source, picture
-from local.demo.api import api
-from local.demo.run import new_user
+from local.demo.sign_up import application, signed_in_user
 from tests.support.monitoring.dashboard_load import Load, Watched, until_every_panel_has_data
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, PanelQuery, variables
 from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE, NAMESPACE, RULES, STAGE, watched
 from tests.support.processes.local_stack import LocalStack
-from tests.support.processes.prometheus import needs_prometheus
 
-pytestmark = [pytest.mark.timeout(180), needs_prometheus]  # the first test also starts the stack
+pytestmark = [pytest.mark.timeout(180), pytest.mark.prometheus]  # the first test also starts the stack
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +28,9 @@ def stage(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 async def test_no_panel_is_empty_after_a_small_load(local_stack: LocalStack, stage: Watched, path: Path) -> None:
-    async with api(local_stack.page_url) as calls:
-        config = await calls.config()
-        load = Load(config.task_url, config.token_url, await new_user(calls, config))
+    async with application(local_stack.page_url) as app:
+        user = await signed_in_user(app)
+        load = Load(user.config.task_url, user.config.token_url, user.id_token)
         await until_every_panel_has_data(stage, path, load)
         await every_panel_is_drawn(stage, path, load)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotOurs, Permanent, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import ReconcileLog
@@ -249,7 +249,9 @@ async def both(aws_account: AwsAccount, specs: list[StageSpec]) -> list[StageSpe
     """Make both at once, again until one is made; which are."""
     for _ in range(5):
         done = await asyncio.gather(*(make_stage(aws_account.clients, spec) for spec in specs), return_exceptions=True)
-        assert not [each for each in done if isinstance(each, Exception) and not isinstance(each, NotOurs | Transient)]
+        assert not [
+            each for each in done if isinstance(each, Exception) and not isinstance(each, NotOurs | ResourceUnavailable)
+        ]
         made = [spec for spec, each in zip(specs, done, strict=True) if isinstance(each, StageOutputs)]
         if made:
             return made
@@ -262,7 +264,7 @@ async def both(aws_account: AwsAccount, specs: list[StageSpec]) -> list[StageSpe
 async def tried(aws_account: AwsAccount, spec: StageSpec) -> bool:
     try:
         await make_stage(aws_account.clients, spec)
-    except (NotOurs, Transient):
+    except (NotOurs, ResourceUnavailable):
         return False
     return True
 

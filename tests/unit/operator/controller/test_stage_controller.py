@@ -12,12 +12,12 @@ from k8s.operator.controller import reconciler as reconciler_module
 from k8s.operator.controller.finalize import RemovalPending
 from k8s.operator.controller.provision import Provisioned
 from k8s.operator.controller.stage_controller import StageController
-from k8s.operator.resources.errors import Permanent, Transient
+from k8s.operator.resources.errors import Permanent, ResourceUnavailable
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
 from tests.support.fakes.kubernetes import InMemoryKubernetes
 from tests.support.operator.in_memory import make_context, make_reconciler
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 OUTPUTS = StageOutputs("queue", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client", "issuer", "jwks", "cache")
 
@@ -37,7 +37,7 @@ class Cloud:
         self.begun.append(stage.ref.name)
         if stage.ref.name in self.hanging:
             await self.answer.wait()
-            raise Transient("sqs:GetQueueUrl: no answer within 30 s", 0.0)
+            raise ResourceUnavailable("sqs:GetQueueUrl: no answer within 30 s", 0.0)
         self.made.append(stage.ref.name)
         return Provisioned(OUTPUTS, (), ())
 
@@ -90,11 +90,11 @@ async def test_a_stage_is_removed_between_two_runs_of_scaling_and_never_during_o
     stage = kubernetes.put_stage()
     controller = StageController(make_context(kubernetes), stage)
     async with running(controller) as task:
-        await soon(lambda: scaling.begun == 1)
+        await wait_until(lambda: scaling.begun == 1)
         reads = kubernetes.calls.made.count(f"Get {stage.ref.path}")
         kubernetes.delete(stage.ref.path)
         controller.update(kubernetes.stage(stage.ref))
-        await soon(lambda: kubernetes.calls.made.count(f"Get {stage.ref.path}") > reads)
+        await wait_until(lambda: kubernetes.calls.made.count(f"Get {stage.ref.path}") > reads)
         assert cloud.removing == 0
 
         scaling.go_on.set()
@@ -109,13 +109,13 @@ async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, scaling: Fa
     stage = kubernetes.put_stage()
     controller = StageController(make_context(kubernetes), stage)
     async with running(controller):
-        await soon(lambda: scaling.begun > 2)
+        await wait_until(lambda: scaling.begun > 2)
         cloud.waiting = RemovalPending("WaitingForRelease", "one is left")
         kubernetes.delete(stage.ref.path)
         controller.update(kubernetes.stage(stage.ref))
-        await soon(lambda: cloud.removing == 1)
+        await wait_until(lambda: cloud.removing == 1)
         begun = scaling.begun
-        await soon(lambda: cloud.removing == 3)
+        await wait_until(lambda: cloud.removing == 3)
         assert scaling.begun == begun
         assert kubernetes.condition(stage.ref, "Ready")["reason"] == "WaitingForRelease"
 
@@ -130,7 +130,7 @@ async def test_stages_that_hang_delay_others_for_one_reconcile_at_most(cloud: Cl
         await reconciler.reconcile_once()
     cloud.answer.clear()
     hanging = [asyncio.create_task(reconciler.reconcile_once()) for reconciler in slow]
-    await soon(lambda: len(cloud.begun) == 3 + 2)
+    await wait_until(lambda: len(cloud.begun) == 3 + 2)
 
     well = kubernetes.put_stage("well")
     async with asyncio.timeout(5):

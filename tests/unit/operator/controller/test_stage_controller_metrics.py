@@ -16,7 +16,7 @@ from k8s.operator.controller.stages import Stages
 from k8s.operator.metrics import remove_stage_series
 from services.common.background import Background
 from tests.support.fakes.kubernetes import StubKubernetes
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 DELETION = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 DELETED_AT = 1_767_225_600.0
@@ -65,7 +65,7 @@ async def test_a_stage_without_a_successful_reconcile_has_the_time_of_its_first_
     before = time.time()
     async with operating(RefusingKubernetes()) as stages:
         stages.on_change(make_stage_body())
-        await soon(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
         assert before <= (metric("stage_first_seen_timestamp_seconds") or 0) <= time.time()
         assert metric("last_reconcile_timestamp_seconds") is None
         assert metric("deletion_timestamp_seconds") is None
@@ -75,27 +75,27 @@ async def test_a_deleted_stage_has_the_time_of_its_deletion() -> None:
     async with operating(RefusingKubernetes()) as stages:
         stages.on_change(make_stage_body())
         stages.on_change(make_stage_body(**DELETION))
-        await soon(lambda: metric("deletion_timestamp_seconds") == DELETED_AT)
+        await wait_until(lambda: metric("deletion_timestamp_seconds") == DELETED_AT)
 
 
 async def test_series_removed_with_an_earlier_stage_of_this_name_return() -> None:
     async with operating(RefusingKubernetes()) as stages:
         stages.on_change(make_stage_body())
-        await soon(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
         first = metric("stage_first_seen_timestamp_seconds")
         remove_stage_series("shop", "dev")
         stages.on_delete(make_stage_body())  # requests a reconcile
-        await soon(lambda: metric("stage_first_seen_timestamp_seconds") == first)
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") == first)
 
 
 async def test_a_stage_that_is_gone_leaves_no_series() -> None:
     kubernetes = RefusingKubernetes()
     async with operating(kubernetes) as stages:
         stages.on_change(make_stage_body(**DELETION))
-        await soon(lambda: metric("deletion_timestamp_seconds") is not None)
+        await wait_until(lambda: metric("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
         stages.on_delete(make_stage_body(**DELETION))
-        await soon(lambda: metric("stage_first_seen_timestamp_seconds") is None)
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") is None)
         assert metric("deletion_timestamp_seconds") is None
 
 
@@ -104,8 +104,8 @@ async def test_a_stage_of_the_same_name_does_not_inherit_a_deletion() -> None:
     async with operating(kubernetes) as stages:
         stages.on_change(make_stage_body(**DELETION))
         stages.on_change(make_stage_body(uid="next", name="next"))
-        await soon(lambda: metric("deletion_timestamp_seconds") is not None)
+        await wait_until(lambda: metric("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
         stages.on_delete(make_stage_body(**DELETION))
-        await soon(lambda: metric("deletion_timestamp_seconds") is None)
+        await wait_until(lambda: metric("deletion_timestamp_seconds") is None)
         assert metric("stage_first_seen_timestamp_seconds") is not None

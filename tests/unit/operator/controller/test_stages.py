@@ -13,10 +13,10 @@ from k8s.operator.controller import stages as module
 from k8s.operator.controller.stages import MAX_WATCH_LAG_SECONDS, Stages
 from k8s.operator.metrics import LAST_RECONCILE
 from services.common.background import Background
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.kubernetes import InMemoryKubernetes
 from tests.support.operator.in_memory import make_context, operator_settings
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class FakeController:
@@ -59,13 +59,13 @@ def body(uid: str = "a", generation: int = 1, namespace: str = "n", stage: str =
     return {"metadata": metadata, "spec": {"stageName": stage}}
 
 
-def some_stages(background: Background, clock: HandClock, *namespaces: str) -> Stages:
+def some_stages(background: Background, clock: ManualClock, *namespaces: str) -> Stages:
     settings = operator_settings(namespaces=namespaces)
     return Stages(make_context(InMemoryKubernetes(), settings=settings), background, clock)
 
 
 async def test_each_stage_has_one_controller_that_gets_what_the_watch_delivers(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     for generation in (1, 2):
         stages.on_change(body("a", generation))
     stages.on_change(body("b"))
@@ -73,7 +73,7 @@ async def test_each_stage_has_one_controller_that_gets_what_the_watch_delivers(b
 
 
 async def test_stages_of_other_namespaces_are_ignored(background: Background) -> None:
-    stages = some_stages(background, HandClock(), "n")
+    stages = some_stages(background, ManualClock(), "n")
     stages.on_change(body(namespace="other"))
     stages.compare([stage_object(body(namespace="other"))])
     assert FakeController.all == {}
@@ -81,14 +81,14 @@ async def test_stages_of_other_namespaces_are_ignored(background: Background) ->
 
 
 async def test_what_the_watch_missed_is_taken_from_a_list_at_once(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.on_change(body("a", 1))
     stages.compare([stage_object(body("a", 2)), stage_object(body("b"))])
     assert {uid: controller.generations for uid, controller in FakeController.all.items()} == {"a": [1, 2], "b": [1]}
 
 
 async def test_a_watch_that_keeps_missing_changes_is_not_live(background: Background) -> None:
-    clock = HandClock(1000.0)
+    clock = ManualClock(1000.0)
     stages = some_stages(background, clock)
     stages.compare([stage_object(body())])
     clock.advance(MAX_WATCH_LAG_SECONDS - 1)
@@ -104,7 +104,7 @@ async def test_a_watch_that_keeps_missing_changes_is_not_live(background: Backgr
 
 
 async def test_a_watch_that_delivers_late_is_live(background: Background) -> None:
-    clock = HandClock(1000.0)
+    clock = ManualClock(1000.0)
     stages = some_stages(background, clock)
     for generation in range(1, 20):
         stages.compare([stage_object(body("a", generation))])
@@ -115,17 +115,17 @@ async def test_a_watch_that_delivers_late_is_live(background: Background) -> Non
 
 
 async def test_a_deleted_stage_is_reconciled(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.on_change(body())
     stages.on_delete(body())
     assert FakeController.all["a"].requests == 1
 
 
 async def test_nothing_is_kept_of_a_stage_whose_deletion_the_watch_missed(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.on_change(body("a", 7))
     FakeController.all["a"].gone.set()
-    await soon(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 0)
+    await wait_until(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 0)
 
     stages.on_change(body("a", 1))  # as a new Stage
     assert FakeController.all["a"].generations == [1]
@@ -140,14 +140,14 @@ def last_reconcile() -> float | None:
 
 
 async def test_the_series_of_a_stage_outlive_a_second_of_its_name(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.on_change(body("a"))
     stages.on_change(body("refused"))
     LAST_RECONCILE.labels("n", "dev").set(1)
 
     FakeController.all["refused"].gone.set()
-    await soon(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 1)
+    await wait_until(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 1)
     assert last_reconcile() == 1
 
     FakeController.all["a"].gone.set()
-    await soon(lambda: last_reconcile() is None)
+    await wait_until(lambda: last_reconcile() is None)

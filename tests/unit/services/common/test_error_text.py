@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from services.common.describe import MAX_CHARACTERS, MAX_LEAVES, describe_error, describe_traceback, leaves
+from services.common.error_text import MAX_CHARACTERS, MAX_LEAVES, describe_error, describe_traceback, leaf_errors
 
 
 def test_a_description_names_the_type_and_the_message() -> None:
@@ -80,12 +80,12 @@ def test_the_leaves_of_a_group_are_found_at_any_depth() -> None:
     error: BaseException = ValueError("leaf")
     for _ in range(100):
         error = BaseExceptionGroup("nested", [error, KeyError()])
-    assert sum(isinstance(each, ValueError) for each in leaves(error)) == 1
+    assert sum(isinstance(each, ValueError) for each in leaf_errors(error)) == 1
 
 
 def test_the_leaves_of_a_group_come_first_to_last_and_their_number_is_bounded() -> None:
     members = [ValueError() for _ in range(MAX_LEAVES + 5_000)]
-    assert list(leaves(ExceptionGroup("wide", members))) == members[: MAX_LEAVES - 1]
+    assert list(leaf_errors(ExceptionGroup("wide", members))) == members[: MAX_LEAVES - 1]
 
 
 def test_a_leaf_or_group_that_is_shared_is_found_once() -> None:
@@ -93,4 +93,4 @@ def test_a_leaf_or_group_that_is_shared_is_found_once() -> None:
     error: Exception = ValueError("leaf")
     for _ in range(100):
         error = ExceptionGroup("nested", [error, error])
-    assert [str(each) for each in leaves(error)] == ["leaf"]
+    assert [str(each) for each in leaf_errors(error)] == ["leaf"]

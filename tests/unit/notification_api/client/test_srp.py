@@ -1,4 +1,4 @@
-"""The smoke test's SRP: against a verifier written from the RFC, and against the library that others use."""
+"""SRP: the answers are those of pycognito."""
 
 import base64
 import hashlib
@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycognito.aws_srp import AWSSRP
 
-from k8s.smoke.srp import GENERATOR, GROUP, SrpClient, SrpError, timestamp
+from notification_api.client.errors import SrpError
+from notification_api.client.srp import GENERATOR, GROUP, SrpClient, timestamp
 
 POOL = "eu-central-1_AbCdEfGhI"
 USER = "8f6b2c1e-1d4c-4b6e-9f55-0c8d8f0e8a01"
@@ -24,8 +25,8 @@ def challenge(**fields: str) -> dict[str, str]:
     return {"USER_ID_FOR_SRP": USER, "SECRET_BLOCK": BLOCK, "SALT": "c0ffee", "SRP_B": "abc123", **fields}
 
 
-def theirs(ours: SrpClient, password: str, asked: dict[str, str]) -> str:
-    """What pycognito answers with the same private number."""
+def pycognito_signature(ours: SrpClient, password: str, asked: dict[str, str]) -> str:
+    """Compute what pycognito answers with the same private number."""
     library: Any = AWSSRP(USER, password, POOL, "client", client=object())
     library.small_a_value = ours._private
     library.large_a_value = library.calculate_a()
@@ -36,10 +37,10 @@ def theirs(ours: SrpClient, password: str, asked: dict[str, str]) -> str:
 
 @settings(max_examples=25, deadline=None)
 @given(password=st.text(min_size=1, max_size=40), salt=st.integers(1, 2**128), server=st.integers(2, GROUP - 1))
-def test_it_answers_what_the_common_library_answers(password: str, salt: int, server: int) -> None:
+def test_it_answers_what_pycognito_answers(password: str, salt: int, server: int) -> None:
     ours = SrpClient(POOL, password)
     asked = challenge(SALT=f"{salt:x}", SRP_B=f"{server:x}")
-    assert ours.answer(asked, NOW)["PASSWORD_CLAIM_SIGNATURE"] == theirs(ours, password, asked)
+    assert ours.answer(asked, NOW)["PASSWORD_CLAIM_SIGNATURE"] == pycognito_signature(ours, password, asked)
 
 
 def test_the_public_number_is_what_is_sent() -> None:
@@ -47,7 +48,7 @@ def test_the_public_number_is_what_is_sent() -> None:
     assert int(client.public, 16) == pow(GENERATOR, client._private, GROUP)
 
 
-def test_every_sign_in_has_a_number_of_its_own() -> None:
+def test_every_sign_in_has_its_own_private_number() -> None:
     assert SrpClient(POOL, "secret").public != SrpClient(POOL, "secret").public
 
 

@@ -1,8 +1,8 @@
-"""The password's part of signing in to Cognito: SRP-6a (RFC 5054) as USER_SRP_AUTH has it, so it never leaves here.
+"""Cognito's USER_SRP_AUTH: prove that a user knows the password without sending it (SRP-6a, RFC 5054).
 
-What differs from the RFC is Cognito's: its group is number 15 of RFC 3526 with g = 2, its hash SHA-256, numbers are
-hashed as the bytes of a signed integer, and the session key signs a time stamp. The public libraries for it bring
-boto3 and requests along, for thirty lines of arithmetic.
+Cognito differs from the RFC: the group is number 15 of RFC 3526 with g = 2, the hash is SHA-256, numbers are hashed as
+the bytes of a signed integer, and the session key (HKDF, RFC 5869) signs a time stamp. The public libraries for it
+depend on boto3 and requests.
 """
 
 import base64
@@ -12,8 +12,7 @@ import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from notification_api.client.errors import SrpError
 
 GROUP = int(
     "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DDEF9519B3CD3A431B"
@@ -32,12 +31,8 @@ _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-class SrpError(Exception):
-    """Cognito's half of the exchange cannot be: going on would give the password away."""
-
-
 class SrpClient:
-    """One sign-in of one user: `public` is sent first, `answer` replies to the challenge."""
+    """One sign-in of one user: send `public`, then `answer` the challenge."""
 
     def __init__(self, pool_id: str, password: str) -> None:
         self._pool_name = pool_id.partition("_")[2]
@@ -47,11 +42,14 @@ class SrpClient:
 
     @property
     def public(self) -> str:
-        """SRP_A."""
+        """The parameter `SRP_A`, in hexadecimal."""
         return f"{self._public:x}"
 
     def answer(self, challenge: Mapping[str, str], now: datetime) -> dict[str, str]:
-        """The responses to a PASSWORD_VERIFIER challenge."""
+        """Compute the responses to a PASSWORD_VERIFIER challenge.
+
+        :raises SrpError: when the challenge is not a valid one.
+        """
         user, block = challenge["USER_ID_FOR_SRP"], base64.b64decode(challenge["SECRET_BLOCK"])
         stamp = timestamp(now)
         key = self._session_key(user, int(challenge["SALT"], 16), int(challenge["SRP_B"], 16))
@@ -63,27 +61,27 @@ class SrpClient:
             "PASSWORD_CLAIM_SIGNATURE": base64.b64encode(hmac.digest(key, signed, "sha256")).decode(),
         }
 
-    def _session_key(self, user: str, salt: int, theirs: int) -> bytes:
-        scramble = _hashed(_signed(self._public) + _signed(theirs))
-        if theirs % GROUP == 0 or scramble == 0:
-            raise SrpError("Cognito's public number is 0")
+    def _session_key(self, user: str, salt: int, server_public: int) -> bytes:
+        scramble = _hashed(_signed(self._public) + _signed(server_public))
+        if server_public % GROUP == 0 or scramble == 0:
+            raise SrpError("Cognito's public number must not be 0")
         identity = hashlib.sha256(f"{self._pool_name}{user}:{self._password}".encode()).digest()
         secret = _hashed(_signed(salt) + identity)
         multiplier = _hashed(_signed(GROUP) + _signed(GENERATOR))
-        base = theirs - multiplier * pow(GENERATOR, secret, GROUP)
+        base = server_public - multiplier * pow(GENERATOR, secret, GROUP)
         shared = pow(base, self._private + scramble * secret, GROUP)
-        hkdf = HKDF(SHA256(), KEY_BYTES, salt=_signed(scramble), info=b"Caldera Derived Key")
-        return hkdf.derive(_signed(shared))
+        pseudorandom_key = hmac.digest(_signed(scramble), _signed(shared), "sha256")
+        return hmac.digest(pseudorandom_key, b"Caldera Derived Key\x01", "sha256")[:KEY_BYTES]
 
 
 def timestamp(now: datetime) -> str:
-    """As Cognito wants it, English whatever the locale: Sun Nov 2 09:05:00 UTC 2026."""
+    """Format a time as Cognito expects it, in English whatever the locale: Sun Nov 2 09:05:00 UTC 2026."""
     utc = now.astimezone(UTC)
     return f"{_DAYS[utc.weekday()]} {_MONTHS[utc.month - 1]} {utc.day} {utc:%H:%M:%S} UTC {utc.year}"
 
 
 def _signed(number: int) -> bytes:
-    """The bytes of a signed integer: a leading zero where the first bit is set."""
+    """Return the bytes of a signed integer, with a leading zero byte where the first bit is set."""
     return number.to_bytes(number.bit_length() // 8 + 1, "big")
 
 

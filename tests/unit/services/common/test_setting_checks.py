@@ -1,8 +1,8 @@
-"""Origins in the form that browsers send; what no browser sends is none."""
+"""Origins in the form that browsers send."""
 
 import pytest
 
-from services.common.web.origin import as_browsers_send
+from services.common.setting_checks import serialize_origin
 
 
 @pytest.mark.parametrize(
@@ -23,8 +23,8 @@ from services.common.web.origin import as_browsers_send
     ],
 )
 def test_an_origin_gets_the_form_that_browsers_send(text: str, origin: str) -> None:
-    assert as_browsers_send(text) == origin
-    assert as_browsers_send(origin) == origin
+    assert serialize_origin(text) == origin
+    assert serialize_origin(origin) == origin
 
 
 @pytest.mark.parametrize(
@@ -40,4 +40,4 @@ def test_an_origin_gets_the_form_that_browsers_send(text: str, origin: str) -> N
     ],
 )
 def test_what_no_browser_sends_is_no_origin(text: str) -> None:
-    assert as_browsers_send(text) is None
+    assert serialize_origin(text) is None
