@@ -314,7 +314,7 @@ async def test_of_two_stages_of_one_name_made_at_the_same_moment_one_gets_everyt
         await make_stage(aws_account.clients, loser)
     made = await make_stage(aws_account.clients, winner)
     await remove_stage(aws_account.clients, loser)
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     assert await make_stage(aws_account.clients, winner) == made
     assert aws_account.calls.writes == []
 

@@ -1,4 +1,4 @@
-"""The operator may die after any call to Kubernetes, AWS or Momento: the next one goes on and nothing is left over."""
+"""The operator may crash after any call to Kubernetes, AWS or Momento: the next one continues, and nothing is left."""
 
 import pytest
 
@@ -20,25 +20,25 @@ OUTPUTS = "/api/v1/namespaces/n/configmaps/dev-outputs"
 
 
 def apply(operator: InMemoryOperator) -> StageRef:
-    """A Stage beside pods that have read the outputs of a release before it, so that they have to be rolled."""
+    """Create a Stage beside pods that have read outputs of an earlier release, so that they have to be rolled."""
     operator.kubernetes.put(TOKEN, deployment("token"))
     operator.kubernetes.put(POD, pod("token-1", "token"))
     return operator.kubernetes.put_stage().ref
 
 
 def uninstall(operator: InMemoryOperator, ref: StageRef) -> None:
-    """As Helm does: nothing of the release is left, and its Stage is being deleted."""
+    """Remove the release and delete its Stage, as Helm does."""
     for path in (TOKEN, POD):
         operator.kubernetes.objects.pop(path, None)
     operator.kubernetes.delete(ref.path)
 
 
 def started(operator: InMemoryOperator, ref: StageRef) -> Reconciler:
-    """The reconciler of an operator that has just started."""
+    """Return the reconciler of an operator that has just started."""
     return operator.reconciler(operator.kubernetes.stage(ref))
 
 
-async def make(operator: InMemoryOperator, ref: StageRef) -> None:
+async def provision(operator: InMemoryOperator, ref: StageRef) -> None:
     reconciler = started(operator, ref)
     await reconciler.reconcile_once()
     assert operator.kubernetes.condition(ref, "Provisioned")["status"] == "True"
@@ -51,12 +51,12 @@ async def remove(operator: InMemoryOperator, ref: StageRef) -> None:
 
 
 async def calls_of(operator: InMemoryOperator, work: Reconciler) -> int:
-    operator.aws_account.calls.forget()
+    operator.aws_account.calls.reset()
     await work.reconcile_once()
     return len(operator.aws_account.calls.made)
 
 
-async def test_killed_after_any_call_of_making_the_next_pass_ends_as_if_nothing_had_been(
+async def test_provisioning_killed_after_any_call_is_completed_by_the_next_reconcile(
     operator: InMemoryOperator,
 ) -> None:
     ref = apply(operator)
@@ -66,58 +66,58 @@ async def test_killed_after_any_call_of_making_the_next_pass_ends_as_if_nothing_
 
     for k in range(1, calls + 1):
         ref = apply(operator)
-        operator.aws_account.calls.forget(kill_after=k)
+        operator.aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
             await started(operator, ref).reconcile_once()
-        operator.aws_account.calls.forget()
-        await make(operator, ref)
+        operator.aws_account.calls.reset()
+        await provision(operator, ref)
 
         assert await operator.aws_account.everything("notification-api") == WHOLE, f"killed after {k}"
         annotations = operator.kubernetes.objects[TOKEN]["spec"]["template"]["metadata"]["annotations"]
         assert OUTPUTS_ANNOTATION in annotations, f"killed after {k}"
         data = operator.kubernetes.objects[OUTPUTS]["data"]
-        operator.aws_account.calls.forget()
-        await make(operator, ref)
+        operator.aws_account.calls.reset()
+        await provision(operator, ref)
         assert operator.aws_account.calls.writes == [], f"killed after {k}"
         assert operator.kubernetes.objects[OUTPUTS]["data"] == data
         await remove(operator, ref)
 
 
-async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(operator: InMemoryOperator) -> None:
+async def test_a_removal_killed_after_any_call_is_completed_by_the_next_reconcile(operator: InMemoryOperator) -> None:
     ref = apply(operator)
-    await make(operator, ref)
+    await provision(operator, ref)
     uninstall(operator, ref)
     calls = await calls_of(operator, started(operator, ref))
     assert calls >= 18
 
     for k in range(1, calls + 1):
         ref = apply(operator)
-        await make(operator, ref)
+        await provision(operator, ref)
         uninstall(operator, ref)
-        operator.aws_account.calls.forget(kill_after=k)
+        operator.aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
             await started(operator, ref).reconcile_once()
-        operator.aws_account.calls.forget()
-        if ref.path in operator.kubernetes.objects:  # else it died having let go
+        operator.aws_account.calls.reset()
+        if ref.path in operator.kubernetes.objects:  # otherwise it crashed after it had removed the finalizer
             await remove(operator, ref)
 
         assert not any((await operator.aws_account.everything("notification-api")).values()), f"killed after {k}"
         assert not {ref.path, OUTPUTS} & set(operator.kubernetes.objects), f"killed after {k}"
 
 
-async def test_a_stage_deleted_half_made_leaves_nothing(operator: InMemoryOperator) -> None:
+async def test_a_stage_deleted_while_half_provisioned_leaves_nothing(operator: InMemoryOperator) -> None:
     ref = apply(operator)
     calls = await calls_of(operator, started(operator, ref))
     await remove(operator, ref)
 
     for k in range(1, calls + 1):
         ref = apply(operator)
-        operator.aws_account.calls.forget(kill_after=k)
+        operator.aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
             await started(operator, ref).reconcile_once()
-        operator.aws_account.calls.forget()
+        operator.aws_account.calls.reset()
         uninstall(operator, ref)
-        if ref.path in operator.kubernetes.objects:  # else nothing had been made yet, and no finalizer held it
+        if ref.path in operator.kubernetes.objects:  # otherwise no resource existed yet, and no finalizer
             await remove(operator, ref)
 
         assert not any((await operator.aws_account.everything("notification-api")).values()), f"killed after {k}"

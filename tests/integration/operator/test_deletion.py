@@ -1,4 +1,4 @@
-"""A Stage deleted in every order: what is protected, retained or given stays, and everything else goes."""
+"""A Stage is deleted in every order: protected, retained and existing resources stay, all others are deleted."""
 
 import json
 from collections.abc import Awaitable, Callable
@@ -17,7 +17,7 @@ PROCESSOR = "/apis/apps/v1/namespaces/n/deployments/dev-processor"
 NAMES = "notification-api-dev"
 
 
-async def all_made(account: AwsAccount) -> Json:
+async def all_created(account: AwsAccount) -> Json:
     return {}
 
 
@@ -45,7 +45,7 @@ async def cache_given(account: AwsAccount) -> Json:
 
 
 SOURCES: dict[str, Callable[[AwsAccount], Awaitable[Json]]] = {
-    "made": all_made,
+    "created": all_created,
     "adopted": all_adopted,
     "queues given": queues_given,
     "pool given": pool_given,
@@ -60,7 +60,7 @@ async def protect(account: AwsAccount, protection: str) -> None:
 
 
 async def delete_by_hand(account: AwsAccount) -> None:
-    """What a person may delete without being asked: a queue and the cache."""
+    """Delete a queue and the cache, as a person might."""
     if f"{NAMES}-tasks" in await account.queue_names():
         url = (await account.sqs.get_queue_url(QueueName=f"{NAMES}-tasks"))["QueueUrl"]
         await account.sqs.delete_queue(QueueUrl=url)
@@ -73,7 +73,7 @@ async def given_of(account: AwsAccount) -> dict[str, Any]:
 
 
 async def in_order(operator: InMemoryOperator, reconciler: Reconciler, order: str) -> Reconciler:
-    """Delete Stage and release; the reconciler that goes on with it."""
+    """Delete Stage and release in this order. Returns the reconciler that continues."""
     kubernetes, path = operator.kubernetes, reconciler.ref.path
     if order != "release first":
         kubernetes.put(PROCESSOR, deployment("processor", 1))
@@ -81,7 +81,7 @@ async def in_order(operator: InMemoryOperator, reconciler: Reconciler, order: st
         await delete_by_hand(operator.aws_account)
     before = await operator.aws_account.everything("")
     kubernetes.delete(path)
-    if order == "operator down":  # nobody sees the release go
+    if order == "operator down":  # no operator sees that the release is removed
         kubernetes.delete(PROCESSOR)
         return operator.reconciler(kubernetes.stage(reconciler.ref))
     await reconcile(reconciler)
@@ -94,7 +94,7 @@ async def in_order(operator: InMemoryOperator, reconciler: Reconciler, order: st
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("source", SOURCES)
-async def test_a_deleted_stage_takes_its_own_and_leaves_what_is_given(
+async def test_a_deleted_stage_removes_only_its_own_resources(
     operator: InMemoryOperator, source: str, order: str
 ) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage(**await SOURCES[source](operator.aws_account)))
@@ -109,7 +109,9 @@ async def test_a_deleted_stage_takes_its_own_and_leaves_what_is_given(
 
 
 @pytest.mark.parametrize("way_out", ["unprotected", "retained"])
-@pytest.mark.parametrize(("source", "order"), list(product(["made", "adopted", "queues given", "cache given"], ORDERS)))
+@pytest.mark.parametrize(
+    ("source", "order"), list(product(["created", "adopted", "queues given", "cache given"], ORDERS))
+)
 async def test_a_protected_pool_stops_the_deletion_of_everything_until_a_person_decides(
     operator: InMemoryOperator, source: str, order: str, way_out: str
 ) -> None:
@@ -142,7 +144,7 @@ async def test_a_protected_pool_stops_the_deletion_of_everything_until_a_person_
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("spec", [{"deletionPolicy": "Retain"}, {"stageName": "eu-prod"}])
-async def test_a_retained_stage_leaves_everything_and_its_next_takes_it_up(
+async def test_a_retained_stage_keeps_everything_and_the_next_one_uses_it(
     operator: InMemoryOperator, source: str, spec: Json
 ) -> None:
     given = await SOURCES[source](operator.aws_account) if "deletionPolicy" in spec else {}
@@ -221,7 +223,7 @@ async def test_a_queue_protected_during_the_removal_stays(operator: InMemoryOper
     assert operator.kubernetes.condition(reconciler.ref, "Ready")["reason"] == "DeletionProtected"
 
 
-async def test_a_queue_that_another_marks_during_the_removal_stays(operator: InMemoryOperator) -> None:
+async def test_a_queue_that_another_stage_tags_during_the_removal_stays(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
     await reconciler.reconcile_once()
     operator.kubernetes.delete(reconciler.ref.path)

@@ -18,7 +18,7 @@ async def test_only_the_attribute_that_differs_is_written(aws_account: AwsAccoun
     await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"VisibilityTimeout": "1", "DelaySeconds": "7"}
     )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     log, sent = ReconcileLog(spec_of().identity), list[object]()
     aws_account.clients.sqs.meta.events.register(
         "before-parameter-build.sqs.SetQueueAttributes", lambda params, **_: sent.append(params["Attributes"])
@@ -51,7 +51,7 @@ async def test_a_queues_drift_is_mended(aws_account: AwsAccount, queue: str, att
     before = await aws_account.queue_attributes(f"notification-api-dev-{queue}")
     url = (await aws_account.sqs.get_queue_url(QueueName=f"notification-api-dev-{queue}"))["QueueUrl"]
     await aws_account.sqs.set_queue_attributes(QueueUrl=url, Attributes={attribute: value})
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, spec_of())
 
@@ -65,7 +65,7 @@ async def test_a_policy_that_says_the_same_in_other_words_is_no_drift(aws_accoun
     await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"RedrivePolicy": json.dumps(policy, indent=2)}
     )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, spec_of())
 
@@ -78,7 +78,7 @@ async def test_a_changed_spec_is_written(aws_account: AwsAccount) -> None:
         queue=QueueSettings(visibility_timeout_seconds=90, max_receive_count=6),
         user_pool=UserPoolSettings(deletion_protection=True, password_min_characters=16),
     )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, changed)
 
@@ -100,7 +100,7 @@ async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(aws_account:
         EmailVerificationMessage=message,
         AdminCreateUserConfig={"AllowAdminCreateUserOnly": True},
     )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, spec_of())
 
@@ -139,7 +139,7 @@ async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(aws_account: Aw
         PreventUserExistenceErrors="LEGACY",
         CallbackURLs=["https://example.com/back"],
     )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, spec_of())
 
@@ -158,7 +158,7 @@ async def test_flows_in_another_order_are_no_drift(aws_account: AwsAccount) -> N
         ClientId=outputs.user_pool_client_id,
         ExplicitAuthFlows=list(reversed(client["ExplicitAuthFlows"])),
     )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, spec_of())
 

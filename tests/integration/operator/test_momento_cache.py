@@ -53,7 +53,7 @@ async def test_a_cache_is_made_kept_and_removed(aws_account: AwsAccount, caches:
     outputs = await make_stage(_through(aws_account, caches), spec)
     assert outputs.cache_name in await _names(caches)
 
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     assert await make_stage(_through(aws_account, caches), spec) == outputs
     assert aws_account.calls.writes == []
 

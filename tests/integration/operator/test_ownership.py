@@ -58,7 +58,7 @@ async def test_a_stage_of_the_same_names_but_another_identity_is_foreign(
 ) -> None:
     await make_stage(aws_account.clients, StageSpec(other))
     before = await aws_account.everything("notification")
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     with pytest.raises(NotOurs):
         await make_stage(aws_account.clients, spec_of())
@@ -72,7 +72,7 @@ async def test_adoption_takes_nothing_from_another_stage(aws_account: AwsAccount
     theirs = StageSpec(Identity("notification-api", "dev", cluster="their-cluster", owner="theirs/dev"))
     await make_stage(aws_account.clients, theirs)
     before = await aws_account.everything("notification")
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     with pytest.raises(NotOurs, match=r"queue notification-api-dev-dlq .* theirs/dev of cluster their-cluster"):
         await make_stage(aws_account.clients, spec_of(adopt=True))
@@ -211,7 +211,7 @@ async def test_each_resource_may_be_given_by_itself(aws_account: AwsAccount, kin
     spec = spec_of(given=replace(Given(), **{kind: theirs[kind]}))
 
     outputs = await make_stage(aws_account.clients, spec)
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     assert await make_stage(aws_account.clients, spec) == outputs
     assert aws_account.calls.writes == []
     assert getattr(outputs, kind) == theirs[kind]
@@ -232,7 +232,7 @@ async def test_what_was_made_and_is_given_now_is_not_changed_any_more(aws_accoun
         await aws_account.sqs.untag_queue(QueueUrl=url, TagKeys=["notification-api.io/made-cache"])
     pool_arn = (await aws_account.user_pools())[0]["Arn"]
     await aws_account.idp.untag_resource(ResourceArn=pool_arn, TagKeys=["notification-api.io/made-cache"])
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     with pytest.raises(NotOurs):  # the cache: nothing says any more that it is ours
         await make_stage(aws_account.clients, spec_of(given=given))

@@ -28,7 +28,7 @@ async def update_pool(aws_account: AwsAccount, **changes: Any) -> None:
     kept = {key: pool[key] for key in ("Policies", "AutoVerifiedAttributes", "AccountRecoverySetting")}
     arguments: dict[str, Any] = {**kept, "DeletionProtection": pool["DeletionProtection"], **changes}
     await aws_account.idp.update_user_pool(UserPoolId=pool["Id"], **arguments)
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
 
 async def update_client(aws_account: AwsAccount, **changes: Any) -> None:
@@ -36,7 +36,7 @@ async def update_client(aws_account: AwsAccount, **changes: Any) -> None:
     [pool] = await aws_account.user_pools()
     [client] = await aws_account.user_pool_clients(pool["Id"])
     await aws_account.idp.update_user_pool_client(UserPoolId=pool["Id"], ClientId=client["ClientId"], **changes)
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
 
 @pytest.mark.parametrize("asked", [None, False, True])
@@ -225,7 +225,7 @@ async def test_a_queue_encrypted_with_a_persons_key_stays_so(aws_account: AwsAcc
         await aws_account.sqs.set_queue_attributes(
             QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/theirs", "SqsManagedSseEnabled": "false"}
         )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, spec_of())
 
@@ -239,7 +239,7 @@ async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(aw
         QueueUrl=outputs.queue_url,
         Attributes={"Policy": policy, "RedriveAllowPolicy": '{"redrivePermission":"denyAll"}'},
     )
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await make_stage(aws_account.clients, spec_of())
 

@@ -1,4 +1,4 @@
-"""A stage kept and removed, pass by pass, over an emulated account."""
+"""A Stage is reconciled and removed on an emulated AWS account."""
 
 import asyncio
 from dataclasses import replace
@@ -21,8 +21,8 @@ PODS = "/api/v1/namespaces/n/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/n/deployments"
 
 
-class NoKey:
-    """As `MomentoCaches` where the parameter of the key is not there."""
+class CachesWithoutKey:
+    """Behaves like `MomentoCaches` when the parameter with the key does not exist."""
 
     async def list_caches(self) -> ListCachesResponse:
         raise Permanent("The Momento API key cannot be read: ParameterNotFound")
@@ -34,7 +34,7 @@ class NoKey:
         raise Permanent("The Momento API key cannot be read: ParameterNotFound")
 
 
-async def test_a_stage_is_made_told_and_removed(operator: InMemoryOperator) -> None:
+async def test_a_stage_is_provisioned_published_and_removed(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
     await reconciler.reconcile_once()
     assert operator.kubernetes.condition(reconciler.ref, "Provisioned")["status"] == "True"
@@ -48,7 +48,7 @@ async def test_a_stage_is_made_told_and_removed(operator: InMemoryOperator) -> N
 
 
 async def test_a_stage_whose_key_cannot_be_read_can_be_removed(aws: MiniStack) -> None:
-    async with in_memory_operator(aws, NoKey()) as operator:
+    async with in_memory_operator(aws, CachesWithoutKey()) as operator:
         reconciler = operator.reconciler(operator.kubernetes.put_stage(ssmStageName="typo"))
         await reconciler.reconcile_once()
         assert "cannot be read" in operator.kubernetes.condition(reconciler.ref, "Provisioned")["message"]
@@ -61,18 +61,18 @@ async def test_a_stage_whose_key_cannot_be_read_can_be_removed(aws: MiniStack) -
         assert await operator.aws_account.queue_names() == []
 
 
-async def test_a_stage_whose_key_went_waits_for_it_or_for_its_cache_to_be_struck_off(
+async def test_a_removal_waits_for_a_missing_key_or_for_the_cache_record_to_be_deleted(
     operator: InMemoryOperator,
 ) -> None:
     ref = operator.kubernetes.put_stage().ref
     await operator.reconciler(operator.kubernetes.stage(ref)).reconcile_once()
-    without_key = replace(operator, context=replace(operator.context, caches=OneMomento(NoKey())))
+    without_key = replace(operator, context=replace(operator.context, caches=OneMomento(CachesWithoutKey())))
     operator.kubernetes.delete(ref.path)
     reconciler = without_key.reconciler(operator.kubernetes.stage(ref))
 
     await reconcile(reconciler)
-    told = operator.kubernetes.condition(ref, "Ready")
-    assert (told["reason"], "cannot be read" in told["message"]) == ("RemovalFailed", True)
+    condition = operator.kubernetes.condition(ref, "Ready")
+    assert (condition["reason"], "cannot be read" in condition["message"]) == ("RemovalFailed", True)
     assert len(await operator.aws_account.queue_names()) == 2
 
     record = ["notification-api.io/made-cache"]  # as docs/operator.md says
@@ -86,12 +86,12 @@ async def test_a_stage_whose_key_went_waits_for_it_or_for_its_cache_to_be_struck
     assert await operator.aws_account.queue_names() == []
 
 
-async def test_a_stage_that_is_retained_is_let_go_and_nothing_of_it_is_touched(operator: InMemoryOperator) -> None:
+async def test_a_retained_stage_is_released_and_its_resources_stay_untouched(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage("prod"))
     await reconciler.reconcile_once()
     before = await operator.aws_account.everything("notification-api")
     operator.kubernetes.delete(reconciler.ref.path)
-    operator.aws_account.calls.forget()
+    operator.aws_account.calls.reset()
 
     await reconciler.reconcile_once()
 
@@ -101,7 +101,7 @@ async def test_a_stage_that_is_retained_is_let_go_and_nothing_of_it_is_touched(o
     assert "Retained" in operator.kubernetes.events()
 
 
-async def test_a_stage_whose_names_cannot_be_is_told_so_and_can_be_removed(operator: InMemoryOperator) -> None:
+async def test_a_stage_with_unusable_names_reports_it_and_can_be_removed(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage("dev", serviceName="s" * 80))
     await reconciler.reconcile_once()
     assert "too long" in operator.kubernetes.condition(reconciler.ref, "Provisioned")["message"]
@@ -112,19 +112,19 @@ async def test_a_stage_whose_names_cannot_be_is_told_so_and_can_be_removed(opera
     assert reconciler.ref.path not in operator.kubernetes.objects
 
 
-async def test_while_a_deleted_queue_is_still_seen_its_removal_is_told_once(operator: InMemoryOperator) -> None:
+async def test_a_removal_is_reported_once_while_the_deleted_queue_is_still_listed(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
     await reconciler.reconcile_once()
-    # As SQS, which may show a queue for a minute after it has said that it is deleted.
+    # SQS may list a queue for a minute after its deletion.
     events = operator.aws_account.clients.sqs.meta.events
     events.register("before-call.sqs.DeleteQueue", _answered, unique_id="still there")  # type: ignore[arg-type]
     operator.kubernetes.delete(reconciler.ref.path)
 
     await reconcile(reconciler)
 
-    told = operator.kubernetes.condition(reconciler.ref, "Ready")
-    assert told["reason"] == "WaitingForRemoval"
-    assert "queue notification-api-dev-tasks" in told["message"]
+    condition = operator.kubernetes.condition(reconciler.ref, "Ready")
+    assert condition["reason"] == "WaitingForRemoval"
+    assert "queue notification-api-dev-tasks" in condition["message"]
     assert operator.kubernetes.events().count("Removed") == 1
     events.unregister("before-call.sqs.DeleteQueue", unique_id="still there")
     await reconcile(reconciler)
@@ -135,13 +135,13 @@ def _answered(**_: object) -> tuple[SimpleNamespace, Json]:
     return SimpleNamespace(status_code=200), {}
 
 
-async def test_nothing_is_removed_under_a_processor(operator: InMemoryOperator) -> None:
+async def test_nothing_is_removed_while_a_processor_exists(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
     await reconciler.reconcile_once()
     operator.kubernetes.put(f"{DEPLOYMENTS}/dev-processor", deployment("processor", 1))
     operator.kubernetes.delete(reconciler.ref.path)
 
-    await reconcile(reconciler)  # its pod is not there yet, and may be any moment
+    await reconcile(reconciler)  # its pod does not exist yet, and may be created at any moment
     assert operator.kubernetes.condition(reconciler.ref, "Ready")["reason"] == "WaitingForRelease"
     operator.kubernetes.delete(f"{DEPLOYMENTS}/dev-processor")
     operator.kubernetes.put(f"{PODS}/p", pod("p", terminating=True))
@@ -179,7 +179,7 @@ async def test_nothing_is_removed_while_a_deployment_of_the_release_exists(
     assert not any((await operator.aws_account.everything("notification-api")).values())
 
 
-async def test_a_pod_that_only_bears_the_labels_is_named_with_the_command_that_deletes_it(
+async def test_a_foreign_pod_with_the_labels_is_named_with_the_command_that_deletes_it(
     operator: InMemoryOperator,
 ) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
@@ -193,7 +193,7 @@ async def test_a_pod_that_only_bears_the_labels_is_named_with_the_command_that_d
     assert len(await operator.aws_account.queue_names()) == 2
 
 
-async def test_a_stage_that_is_deleted_says_that_it_is_not_scaled(operator: InMemoryOperator) -> None:
+async def test_a_deleted_stage_reports_that_it_is_not_scaled(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
     await reconciler.reconcile_once()
     operator.kubernetes.put(f"{DEPLOYMENTS}/dev-processor", deployment("processor", 1))
@@ -204,7 +204,7 @@ async def test_a_stage_that_is_deleted_says_that_it_is_not_scaled(operator: InMe
 
 
 async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(operator: InMemoryOperator) -> None:
-    """Deleted by mistake and made anew by `helm upgrade`: no pod is rolled, and nothing was missing meanwhile."""
+    """Deleted by mistake and created again by `helm upgrade`: no pod is rolled, and the outputs always exist."""
     outputs = "/api/v1/namespaces/n/configmaps/dev-outputs"
     reconciler = operator.reconciler(operator.kubernetes.put_stage(deletionPolicy="Retain"))
     operator.kubernetes.put(f"{DEPLOYMENTS}/dev-token", deployment("token"))
@@ -228,7 +228,7 @@ async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(oper
     assert not any((await operator.aws_account.everything("notification-api")).values())
 
 
-async def test_a_stage_that_is_retained_takes_its_outputs_along_once_its_release_is_gone(
+async def test_outputs_of_a_retained_stage_are_deleted_once_its_release_is_gone(
     operator: InMemoryOperator,
 ) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage("prod"))
@@ -238,7 +238,7 @@ async def test_a_stage_that_is_retained_takes_its_outputs_along_once_its_release
     assert "/api/v1/namespaces/n/configmaps/prod-outputs" not in operator.kubernetes.objects
 
 
-async def test_what_an_old_list_does_not_show_is_not_taken_to_be_gone(operator: InMemoryOperator) -> None:
+async def test_objects_missing_in_a_cached_list_do_not_count_as_gone(operator: InMemoryOperator) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
     await reconciler.reconcile_once()
     operator.kubernetes.stale = {}
@@ -251,7 +251,7 @@ async def test_what_an_old_list_does_not_show_is_not_taken_to_be_gone(operator: 
     assert len(await operator.aws_account.queue_names()) == 2
 
 
-async def test_a_stage_of_given_things_alone_is_let_go_beside_its_running_processor(operator: InMemoryOperator) -> None:
+async def test_a_stage_of_existing_resources_is_released_beside_a_running_processor(operator: InMemoryOperator) -> None:
     queue, dead = [
         (await operator.aws_account.sqs.create_queue(QueueName=name))["QueueUrl"] for name in ("theirs", "dead")
     ]
@@ -278,7 +278,7 @@ async def test_a_stage_of_given_things_alone_is_let_go_beside_its_running_proces
     assert "/api/v1/namespaces/n/configmaps/dev-outputs" in operator.kubernetes.objects
 
 
-async def test_a_stage_that_was_made_and_cannot_be_looked_at_keeps_its_word_of_ready(
+async def test_a_provisioned_stage_that_cannot_be_read_stays_ready(
     operator: InMemoryOperator,
 ) -> None:
     first = operator.reconciler(operator.kubernetes.put_stage())
@@ -307,7 +307,7 @@ def _unavailable(**_: object) -> None:
     raise ClientError(answer, "Any")  # type: ignore[arg-type]
 
 
-async def test_a_stage_that_was_never_made_is_neither_provisioned_nor_ready(operator: InMemoryOperator) -> None:
+async def test_a_stage_that_was_never_provisioned_is_not_ready(operator: InMemoryOperator) -> None:
     operator.aws_account.clients.sqs.meta.events.register("before-call", _unavailable)
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
 
@@ -317,7 +317,7 @@ async def test_a_stage_that_was_never_made_is_neither_provisioned_nor_ready(oper
     assert operator.kubernetes.condition(reconciler.ref, "Ready")["reason"] == "NotProvisioned"
 
 
-async def test_a_queue_that_somebody_put_in_place_of_ours_is_told_as_not_as_it_should_be(
+async def test_a_queue_that_replaced_ours_is_reported_as_not_owned(
     operator: InMemoryOperator,
 ) -> None:
     reconciler = operator.reconciler(operator.kubernetes.put_stage())
@@ -331,7 +331,7 @@ async def test_a_queue_that_somebody_put_in_place_of_ours_is_told_as_not_as_it_s
     assert (provisioned["status"], provisioned["reason"]) == ("False", "NotOwned")
 
 
-async def test_a_stage_that_aws_throttles_says_so_and_the_others_are_made(operator: InMemoryOperator) -> None:
+async def test_a_throttled_stage_reports_it_and_others_are_provisioned(operator: InMemoryOperator) -> None:
     def throttle(params: Json, **_: object) -> None:
         if "notification-api-hot" in str(params):
             answer = {"Error": {"Code": "RequestThrottled"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
@@ -344,8 +344,8 @@ async def test_a_stage_that_aws_throttles_says_so_and_the_others_are_made(operat
     await asyncio.gather(hot.reconcile_once(), well.reconcile_once())
 
     assert operator.kubernetes.condition(well.ref, "Provisioned")["status"] == "True"
-    told = operator.kubernetes.condition(hot.ref, "Degraded")
-    assert (told["reason"], "RequestThrottled" in told["message"]) == ("Unavailable", True)
+    condition = operator.kubernetes.condition(hot.ref, "Degraded")
+    assert (condition["reason"], "RequestThrottled" in condition["message"]) == ("Unavailable", True)
     events.unregister("before-call", throttle)
     await hot.reconcile_once()
     assert operator.kubernetes.condition(hot.ref, "Degraded")["status"] == "False"

@@ -21,7 +21,7 @@ async def test_a_removed_stage_leaves_nothing(aws_account: AwsAccount) -> None:
 
 async def test_the_last_record_of_the_cache_outlives_the_cache(aws_account: AwsAccount) -> None:
     await make_stage(aws_account.clients, spec_of())
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await remove_stage(aws_account.clients, spec_of())
 
@@ -37,7 +37,7 @@ async def test_the_last_record_of_the_cache_outlives_the_cache(aws_account: AwsA
 async def test_removing_twice_is_removing_once(aws_account: AwsAccount) -> None:
     await make_stage(aws_account.clients, spec_of())
     await remove_stage(aws_account.clients, spec_of())
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     await remove_stage(aws_account.clients, spec_of())
 
@@ -65,7 +65,7 @@ async def test_the_neighbouring_stage_stays(aws_account: AwsAccount) -> None:
 
     await remove_stage(aws_account.clients, spec_of(stage_name="dev"))
 
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     await make_stage(aws_account.clients, spec_of(stage_name="dev-2"))
     assert aws_account.calls.writes == []
 
@@ -99,7 +99,7 @@ async def test_a_cache_made_by_somebody_after_ours_was_deleted_stays(aws_account
 async def test_deletion_protection_stops_the_removal_before_it_starts(aws_account: AwsAccount) -> None:
     await make_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
     before = await aws_account.everything("")
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     with pytest.raises(Protected, match="protected against deletion"):
         await remove_stage(aws_account.clients, spec_of())

@@ -27,7 +27,7 @@ WHOLE = {
 
 
 async def _calls_of_making(aws_account: AwsAccount, spec: StageSpec) -> int:
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     await make_stage(aws_account.clients, spec)
     return len(aws_account.calls.made)
 
@@ -39,10 +39,10 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_
 
     for k in range(1, calls + 1):
         spec = spec_of("crash", f"{k:02}")
-        aws_account.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
             await make_stage(aws_account.clients, spec)
-        aws_account.calls.forget()
+        aws_account.calls.reset()
         outputs = await make_stage(aws_account.clients, spec)
 
         whole = {kind: [name.format(f"{k:02}") for name in names] for kind, names in WHOLE.items()}
@@ -50,7 +50,7 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_
             f"killed after {k}"
         )
         assert outputs.cache_name in aws_account.caches.names
-        aws_account.calls.forget()
+        aws_account.calls.reset()
         assert await make_stage(aws_account.clients, spec) == outputs
         assert aws_account.calls.writes == []
 
@@ -59,14 +59,14 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_
 async def test_killed_again_and_again_it_still_gets_there(aws_account: AwsAccount) -> None:
     spec = spec_of("crash", "often")
     for k in range(1, 40):
-        aws_account.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with suppress(Killed):
             await make_stage(aws_account.clients, spec)
             break
     else:
         pytest.fail("never got through")
 
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     assert await aws_account.everything("crash-often") == {
         kind: [name.format("often") for name in names] for kind, names in WHOLE.items()
     }
@@ -75,7 +75,7 @@ async def test_killed_again_and_again_it_still_gets_there(aws_account: AwsAccoun
 @pytest.mark.timeout(180)  # some thousand calls
 async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(aws_account: AwsAccount) -> None:
     await make_stage(aws_account.clients, spec_of("counted", "r"))
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     await remove_stage(aws_account.clients, spec_of("counted", "r"))
     calls = len(aws_account.calls.made)
     assert calls >= 14
@@ -83,10 +83,10 @@ async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(
     for k in range(1, calls + 1):
         spec = spec_of("gone", f"{k:02}")
         await make_stage(aws_account.clients, spec)
-        aws_account.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
             await remove_stage(aws_account.clients, spec)
-        aws_account.calls.forget()
+        aws_account.calls.reset()
         await remove_stage(aws_account.clients, spec)
 
         assert not any((await aws_account.everything(f"gone-{k:02}")).values()), f"killed after {k}"
@@ -98,10 +98,10 @@ async def test_removing_what_was_half_made_leaves_nothing(aws_account: AwsAccoun
 
     for k in range(1, calls + 1):
         spec = spec_of("half", f"{k:02}")
-        aws_account.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
             await make_stage(aws_account.clients, spec)
-        aws_account.calls.forget()
+        aws_account.calls.reset()
         await remove_stage(aws_account.clients, spec)
 
         assert not any((await aws_account.everything(f"half-{k:02}")).values()), f"killed after {k}"
@@ -116,10 +116,10 @@ async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(aws_a
 
     for k in range(1, calls + 1):
         spec = spec_of("guest", f"{k:02}", given=given)
-        aws_account.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
             await make_stage(aws_account.clients, spec)
-        aws_account.calls.forget()
+        aws_account.calls.reset()
         await make_stage(aws_account.clients, spec)
         assert len(await aws_account.user_pool_clients(pool)) == 1, f"killed after {k}"
         await remove_stage(aws_account.clients, spec)

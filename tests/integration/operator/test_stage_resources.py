@@ -129,7 +129,7 @@ async def test_the_client_signs_in_by_srp_without_a_secret(aws_account: AwsAccou
 
 async def test_an_unchanged_stage_costs_no_write(aws_account: AwsAccount) -> None:
     first = await make_stage(aws_account.clients, spec_of())
-    aws_account.calls.forget()
+    aws_account.calls.reset()
     log = ReconcileLog(spec_of().identity)
 
     assert await make_stage(aws_account.clients, spec_of(), log) == first
@@ -167,7 +167,7 @@ async def test_a_pool_beyond_the_first_page_is_found_again(aws_account: AwsAccou
     for number in range(65):
         await aws_account.idp.create_user_pool(PoolName=f"somebody-elses-{number}")
     first = await make_stage(aws_account.clients, spec_of())
-    aws_account.calls.forget()
+    aws_account.calls.reset()
 
     assert await make_stage(aws_account.clients, spec_of()) == first
 

@@ -6,12 +6,12 @@ _READS = ("Get", "List", "Describe")
 
 
 class Killed(BaseException):
-    """The process died here: nothing after this call happened."""
+    """Simulates a crash: nothing after this call has happened."""
 
 
 @dataclass
 class Calls:
-    """Every call to AWS and Momento that was answered, in order; can kill its caller after any of them."""
+    """Answered calls in order. Can kill the caller after any of them."""
 
     made: list[str] = field(default_factory=list)
     kill_after: int | None = None
@@ -25,10 +25,10 @@ class Calls:
         self.check_alive()
 
     def check_alive(self) -> None:
-        """Raise if the process has died: whatever it tries in its last gasp does not happen."""
+        """Raise if the caller has been killed, so that its later calls do not happen either."""
         if self.kill_after is not None and len(self.made) >= self.kill_after:
             raise Killed(self.made[-1])
 
-    def forget(self, kill_after: int | None = None) -> None:
+    def reset(self, kill_after: int | None = None) -> None:
         self.made.clear()
         self.kill_after = kill_after

@@ -10,7 +10,7 @@ from tests.support.fakes.calls import Calls
 
 
 class StubKubernetes(Kubernetes):
-    """Only what a unit needs; `pods` and `deployments` are what the lists answer, `objects` what single reads do."""
+    """Canned responses: lists return `pods` and `deployments`, single reads `objects`. Writes are recorded."""
 
     def __init__(self) -> None:
         self.pods: list[Json] = []
@@ -21,7 +21,7 @@ class StubKubernetes(Kubernetes):
         self.created: list[tuple[str, Json]] = []
         self.error: Exception | None = None
         self.refused: dict[str, Exception] = {}
-        """What patches of paths that end so raise."""
+        """Errors of patches, by the end of the path."""
         self.lists = 0
 
     async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
@@ -48,13 +48,16 @@ class StubKubernetes(Kubernetes):
 
 
 class InMemoryKubernetes(Kubernetes):
-    """`objects` by path; each call is on record in `calls`, which may kill its caller."""
+    """As much of an API server as the operator uses: versions, finalizers, owners, status and merge patches.
+
+    `objects` are stored by path. Each call is recorded in `calls`, which may kill the caller.
+    """
 
     def __init__(self, calls: Calls | None = None) -> None:
         self.objects: dict[str, Json] = {}
         self.calls = calls or Calls()
         self.stale: dict[str, Json] | None = None
-        """What a list answers that may be as old as it likes."""
+        """Objects that a list without `fresh` returns, if they differ from `objects`."""
         self._versions = itertools.count(1)
 
     async def get(self, path: str, **query: str) -> Json | None:
@@ -98,17 +101,17 @@ class InMemoryKubernetes(Kubernetes):
         return copy.deepcopy(merged)
 
     def put(self, path: str, body: Json) -> None:
-        """As somebody else would."""
+        """Write an object as another client would."""
         self.objects[path] = copy.deepcopy(body)
         self.objects[path]["metadata"]["resourceVersion"] = str(next(self._versions))
 
     def delete(self, path: str) -> None:
-        """As somebody else would: what has a finalizer stays until that is gone."""
+        """Delete an object as another client would. It exists until its finalizers are removed."""
         self.objects[path]["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
         self._collect(path)
 
     def put_stage(self, name: str = "dev", **spec: Any) -> StageObject:
-        """A Stage, as it would be applied."""
+        """Create a Stage."""
         ref = StageRef("n", name, f"uid-of-{name}")
         metadata = {
             "namespace": ref.namespace,
@@ -125,7 +128,7 @@ class InMemoryKubernetes(Kubernetes):
         return stage_object(copy.deepcopy(self.objects[ref.path]))
 
     def condition(self, ref: StageRef, kind: str) -> Json:
-        """A condition of a Stage as written; empty while there is none."""
+        """Return a condition of a Stage as written; empty if there is none."""
         conditions = self.objects[ref.path].get("status", {}).get("conditions", [])
         return next((each for each in conditions if each["type"] == kind), {})
 
@@ -147,7 +150,7 @@ class InMemoryKubernetes(Kubernetes):
 
 
 def _is_in(at: str, path: str) -> bool:
-    """Whether an object's path is of a list, of one namespace or of all."""
+    """Whether an object belongs to a list of one namespace or of all."""
     api, _, plural = path.rpartition("/")
     parent = at.rpartition("/")[0]
     return parent == path or (parent.startswith(f"{api}/namespaces/") and parent.endswith(f"/{plural}"))
@@ -172,8 +175,8 @@ def labels(component: str, release: str = "dev") -> dict[str, str]:
     }
 
 
-def made_by(component: str, revision: str = "5d4f") -> list[Json]:
-    """The owners of a pod that the chart's Deployment made."""
+def owners_of(component: str, revision: str = "5d4f") -> list[Json]:
+    """Return the owners of a pod that the chart's Deployment created."""
     name = f"dev-{component}-{revision}"
     return [{"kind": "ReplicaSet", "name": name, "uid": f"uid-of-{name}", "controller": True}]
 
@@ -188,7 +191,7 @@ def pod(name: str, component: str = "processor", **changes: Any) -> Json:
         "name": name,
         "labels": labels(component),
         "creationTimestamp": created,
-        "ownerReferences": made_by(component),
+        "ownerReferences": owners_of(component),
     }
     if "revision" in changes:
         metadata["labels"]["pod-template-hash"] = changes["revision"]

@@ -1,4 +1,4 @@
-"""An empty AWS account and Momento for tests of a stage's resources, with every call on record."""
+"""An empty AWS account and Momento for tests of a stage's resources. Every call is recorded."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +25,7 @@ _SESSION = get_session()
 
 @dataclass(frozen=True)
 class AwsAccount:
-    """`clients` are recorded in `calls`; `sqs` and `idp` are somebody else's view, off the record."""
+    """Calls of `clients` are recorded in `calls`; those of `sqs` and `idp`, for the test itself, are not."""
 
     clients: Clients
     caches: FakeCaches
@@ -47,13 +47,13 @@ class AwsAccount:
         return {str(key): value for key, value in answer["Attributes"].items()}
 
     async def user_pools(self, prefix: str = "") -> list[dict[str, Any]]:
-        """All user pools whose names begin so, as described, the oldest first."""
+        """Describe all user pools whose names start with the prefix, the oldest first."""
         listed = [pool async for page in self._pages("list_user_pools") for pool in page["UserPools"]]
         ids = [pool["Id"] for pool in listed if pool["Name"].startswith(prefix)]
         return [dict((await self.idp.describe_user_pool(UserPoolId=pool_id))["UserPool"]) for pool_id in ids]
 
     async def user_pool_clients(self, pool_id: str) -> list[dict[str, Any]]:
-        """All clients of a pool as described."""
+        """Describe all clients of a pool."""
         pages = self._pages("list_user_pool_clients", UserPoolId=pool_id)
         ids = [client["ClientId"] async for page in pages for client in page["UserPoolClients"]]
         described = [await self.idp.describe_user_pool_client(UserPoolId=pool_id, ClientId=i) for i in ids]
@@ -68,7 +68,7 @@ class AwsAccount:
             yield page
 
     async def everything(self, prefix: str) -> dict[str, list[str]]:
-        """The names of all that begins so, doubles included."""
+        """Return the names of all resources that start with the prefix, including duplicates."""
         pools = await self.user_pools(prefix)
         clients = [client for pool in pools for client in await self.user_pool_clients(pool["Id"])]
         return {
@@ -80,13 +80,13 @@ class AwsAccount:
 
 
 def spec_of(service_name: str = "notification-api", stage_name: str = "dev", **changes: Any) -> StageSpec:
-    """A stage of this cluster."""
+    """Return the spec of a stage of this cluster."""
     return StageSpec(Identity(service_name, stage_name, cluster="test-cluster", owner="dev/stage"), **changes)
 
 
 @asynccontextmanager
 async def open_aws_account(aws: MiniStack) -> AsyncIterator[AwsAccount]:
-    """An account of its own in a running MiniStack, and no caches."""
+    """Open a new account in a running MiniStack, without caches."""
     settings, calls, caches = aws.client_settings(new_account_id()), Calls(), FakeCaches()
     config = client_config()
     caches.after_call = calls.record

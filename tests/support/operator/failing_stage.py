@@ -1,32 +1,32 @@
-"""A stage from zero whose processor is broken, and the scaling policy: each sees what the other did."""
+"""Simulates a stage with a broken processor and the scaling policy, starting from zero replicas."""
 
 from dataclasses import dataclass, field
 
 from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.policy.types import Memory, Observed, Policy, Reason
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 START_SECONDS = 4.0
 WINDOW_SECONDS = 60.0
 ENOUGH_FAILURES = 5
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 10.0, 300.0
-"""As the kubelet backs off, doubling from the one to the other."""
+"""The kubelet doubles its back-off from the first to the second."""
 
 
 @dataclass(eq=False)
 class Pod:
-    """One processor: its container runs from `runs_from`, and dies `lives` later where it is broken so."""
+    """One processor. Its container runs from `runs_from` and, if it crashes, ends `lives` seconds later."""
 
     runs_from: float
     restarts: int = 0
     tasks: list[float] = field(default_factory=list)
-    """When those in hand end."""
+    """Times at which the tasks in process end."""
 
 
 @dataclass
-class StageInTrouble:
+class FailingStage:
     """`lives`: seconds until each process dies. `fails`: whether every task does. `cannot_start`: no process starts.
-    `is_paused`: none receives tasks. All may be mended in between."""
+    `is_paused`: none receives tasks. All can change during a test."""
 
     waiting: int = 2_000
     lives: float | None = None
@@ -36,12 +36,12 @@ class StageInTrouble:
     is_paused: bool = False
     task_seconds: float = 5.0
     comes_back_seconds: float = 120.0
-    """A task that failed is hidden for so long, longer than the window of what ended lately."""
+    """Time for which a failed task stays hidden. It is longer than the window of recent tasks."""
     policy: Policy = field(default_factory=lambda: Policy(max_replicas=20, slots_per_replica=20))
     now: float = 0.0
     pods: list[Pod] = field(default_factory=list)
     replicas: list[tuple[float, int]] = field(default_factory=list)
-    """What was asked for, look by look."""
+    """The desired replicas after each poll."""
     reasons: set[Reason] = field(default_factory=set)
     _memory: Memory = field(default_factory=Memory)
     _hidden: list[float] = field(default_factory=list)
@@ -56,7 +56,7 @@ class StageInTrouble:
             self.reasons.add(decision.reason)
             self.replicas.append((self.now, decision.replicas))
             self._scale(decision.replicas)
-            self.now += LOOK_SECONDS
+            self.now += POLL_SECONDS
 
     def _runs(self, pod: Pod) -> bool:
         return pod.runs_from <= self.now
@@ -115,6 +115,6 @@ class StageInTrouble:
         while len(self.pods) < replicas:
             self.pods.append(Pod(self.now + START_SECONDS))
         self.pods.sort(key=lambda pod: (not self._is_ready(pod), -len(pod.tasks)))
-        for pod in self.pods[replicas:]:  # drained: what it has in hand ends as it would have
+        for pod in self.pods[replicas:]:  # drained: its tasks end as they would have
             self._hidden += [at + self.comes_back_seconds for at in pod.tasks] if self.fails else []
         del self.pods[replicas:]

@@ -1,4 +1,4 @@
-"""A stage as the scaling policy sees it, for tests of the policy."""
+"""Observations of a stage for tests of the scaling policy."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from k8s.operator.policy.types import Observed, Policy
 
 
 def seen(**changes: Any) -> Observed:
-    """A stage at rest that could be read in full, with changes. Its pods tell what is in flight, evenly spread."""
+    """Return an idle stage of which everything was read, with changes. Tasks are spread evenly over the pods."""
     figures: dict[str, Any] = {
         "visible": 0,
         "in_flight": 0,
@@ -21,11 +21,11 @@ def seen(**changes: Any) -> Observed:
 
 
 def spread(tasks: int, pods: int) -> dict[str, int]:
-    """Tasks by pod, as evenly as can be."""
+    """Return tasks by pod, spread evenly."""
     return {f"pod-{number}": tasks // pods + (number < tasks % pods) for number in range(pods)}
 
 
 def packed(tasks: int, pods: int, policy: Policy) -> dict[str, int]:
-    """Tasks by pod, with as many pods idle as can be."""
+    """Return tasks by pod, with as many idle pods as possible."""
     slots = policy.slots_per_replica
     return {f"pod-{number}": min(slots, max(0, tasks - number * slots)) for number in range(pods)}

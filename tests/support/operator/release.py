@@ -12,7 +12,7 @@ from k8s.operator.api.releases import Release, deployment_state
 from k8s.operator.health.judge import find_problems, ready_state
 from k8s.operator.health.problems import degraded_state
 from k8s.operator.health.snapshot import COMPONENTS, Snapshot
-from tests.support.fakes.kubernetes import labels, made_by
+from tests.support.fakes.kubernetes import labels, owners_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 IMAGE = "localhost/notification-api:9.9.9"
@@ -36,7 +36,7 @@ def ready_pod(name: str, component: str, age: float = 3600) -> Json:
             "namespace": "n",
             "labels": labels(component),
             "creationTimestamp": ago(age),
-            "ownerReferences": made_by(component),
+            "ownerReferences": owners_of(component),
         },
         "spec": {"containers": [{"name": component, "image": IMAGE}]},
         "status": {

@@ -1,4 +1,4 @@
-"""One stage and the loop that scales it, with a clock and everything that it asks in the test's hands."""
+"""The scaling loop of one Stage, with everything that it reads in the hands of a test."""
 
 import asyncio
 from types import SimpleNamespace
@@ -32,15 +32,15 @@ OLD_STATUS: Json = {
 }
 
 
-class Silent(Scraper):
-    """Asks nobody."""
+class NoScraper(Scraper):
+    """Reads no pods."""
 
     async def read_all(self, targets: object) -> list[Scraped]:
         return []
 
 
 class FakeSqs:
-    """Counts by queue; `asked` are the queues in the order of requests."""
+    """Returns `counts` by queue. `asked` are the queues in the order of the requests."""
 
     def __init__(self) -> None:
         self.counts = {QUEUE: (0, 0), DEAD_LETTERS: (0, 0)}
@@ -60,8 +60,8 @@ class FakeSqs:
         }
 
 
-class LoopScene:
-    """Its Deployments do as they are told, at once."""
+class ScalingLoopHarness:
+    """A Stage whose Deployments reach the wanted replicas at once."""
 
     def __init__(self, status: Json | None = None, **scaling: Any) -> None:
         self.kubernetes, self.sqs, self.now = StubKubernetes(), FakeSqs(), 1_000.0
@@ -79,7 +79,7 @@ class LoopScene:
         )
         self.stage = self.with_scaling(status, **scaling)
         self.status = StageStatus(self.stage)
-        observer = Observer(self.kubernetes, Silent(), self.stage.ref, clock=lambda: self.now)
+        observer = Observer(self.kubernetes, NoScraper(), self.stage.ref, clock=lambda: self.now)
         self.loop = ScalingLoop(cast("Context", context), self.status, observer, clock=lambda: self.now)
 
     def with_scaling(self, status: Json | None = None, generation: int = 1, **scaling: Any) -> StageObject:
@@ -96,7 +96,7 @@ class LoopScene:
         return await self.loop.turn(self.stage, QUEUE)
 
     async def turns(self, seconds: float) -> list[float]:
-        """Look again and again; the pauses."""
+        """Run for this time. Returns the pauses."""
         pauses, until = [], self.now + seconds
         while self.now < until:
             pauses.append(await self.turn())
@@ -104,7 +104,7 @@ class LoopScene:
         return pauses
 
     def deploy(self, component: str, replicas: int, *, available: bool = True) -> None:
-        """Have one of its Deployments be so."""
+        """Replace one of its Deployments."""
         others = [body for body in self.kubernetes.deployments if body["metadata"]["name"] != f"dev-{component}"]
         made = deployment(component, replicas)
         made["status"]["conditions"][0]["status"] = str(available)

@@ -12,7 +12,7 @@ from tests.support.fakes.kubernetes import InMemoryKubernetes
 from tests.support.operator.health_loop import HealthLoopHarness, RestrictedKubernetes
 
 
-async def test_an_operator_that_may_not_list_services_judges_the_rest() -> None:
+async def test_an_operator_that_may_not_list_services_reads_the_rest() -> None:
     stage = HealthLoopHarness()
     restricted = RestrictedKubernetes()
     restricted.objects, restricted.forbidden_path = stage.kubernetes.objects, "/services"
@@ -21,7 +21,7 @@ async def test_an_operator_that_may_not_list_services_judges_the_rest() -> None:
     assert sorted(release.deployments) == sorted(COMPONENTS)
 
 
-async def test_a_namespace_in_which_it_may_not_list_hides_nothing_of_the_others() -> None:
+async def test_a_namespace_that_may_not_be_listed_hides_no_other() -> None:
     stage = HealthLoopHarness()
     restricted = RestrictedKubernetes()
     restricted.objects = stage.kubernetes.objects
@@ -39,7 +39,7 @@ async def test_many_stages_share_one_reading() -> None:
     assert len([call for call in stage.kubernetes.calls.made if call.startswith("List")]) == 5
 
 
-async def test_a_copy_of_a_deployment_is_none_of_the_release() -> None:
+async def test_a_copy_of_a_deployment_does_not_belong_to_the_release() -> None:
     stage = HealthLoopHarness()
     copied = {**stage.release.deployments["token"], "spec": {"replicas": 7, "template": {}}}
     copied["metadata"] = {**copied["metadata"], "name": "dev-token-copy"}
@@ -50,7 +50,7 @@ async def test_a_copy_of_a_deployment_is_none_of_the_release() -> None:
 
 
 class Slow(InMemoryKubernetes):
-    """Each list takes a while."""
+    """Lists of pods take `seconds`."""
 
     seconds = 0.0
     now = 0.0

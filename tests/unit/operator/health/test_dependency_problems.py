@@ -13,24 +13,24 @@ from tests.support.operator.release import ReleaseBuilder, starting
 KEY = "Momento refused the API key (parameter /notification-api/dev/momento-api-key)"
 
 
-def test_a_key_that_is_refused_to_every_token_pod_is_not_ready(release: ReleaseBuilder) -> None:
+def test_a_key_refused_to_every_token_pod_makes_the_stage_not_ready(release: ReleaseBuilder) -> None:
     release.reports(DegradedReason.MOMENTO_KEY_REFUSED, KEY, "t1", "t2")
     assert release.judge() == (False, "MomentoKeyRefused", "MomentoKeyRefused", f"dev-token: {KEY}")
 
 
-def test_to_one_pod_of_two_users_still_are_served(release: ReleaseBuilder) -> None:
+def test_a_key_refused_to_one_pod_of_two_leaves_users_served(release: ReleaseBuilder) -> None:
     release.reports(DegradedReason.MOMENTO_KEY_REFUSED, KEY, "t1")
     assert release.judge() == (True, "Ready", "MomentoKeyRefused", f"dev-token: {KEY}")
 
 
-def test_a_processor_that_is_paused_says_so(release: ReleaseBuilder) -> None:
+def test_a_paused_processor_is_reported(release: ReleaseBuilder) -> None:
     release.reports(DegradedReason.MOMENTO_KEY_REFUSED, KEY, "p1", paused="notifications cannot be delivered")
     assert release.judge() == (
         False, "MomentoKeyRefused", "MomentoKeyRefused", f"dev-processor: receiving is paused: {KEY}",
     )  # fmt: skip
 
 
-def test_one_that_is_paused_without_a_cause_says_what_it_knows(release: ReleaseBuilder) -> None:
+def test_a_processor_paused_without_a_fault_is_reported_with_its_warning(release: ReleaseBuilder) -> None:
     release.reported["p1"] = ReadinessReport(warnings={"receiving": "notifications cannot be delivered (publish: x)"})
     assert release.judge() == (
         False,
@@ -40,7 +40,7 @@ def test_one_that_is_paused_without_a_cause_says_what_it_knows(release: ReleaseB
     )
 
 
-def test_one_more_that_starts_beside_paused_processors_serves_nobody_yet(release: ReleaseBuilder) -> None:
+def test_a_starting_processor_beside_paused_ones_does_not_count(release: ReleaseBuilder) -> None:
     release.scale("processor", 2)
     release.pods["p2"] = starting(release.pods["p1"])
     release.pods["p2"]["metadata"]["name"] = "p2"
@@ -68,13 +68,15 @@ def test_sqs_that_only_the_operator_cannot_reach_affects_no_user_while_a_process
 @pytest.mark.parametrize(
     "report", [ReadinessReport(error="no answer in time"), ReadinessReport(warnings={"receiving": "paused"})]
 )
-def test_a_processor_that_does_not_read_it_proves_nothing(release: ReleaseBuilder, report: ReadinessReport) -> None:
+def test_a_processor_that_does_not_read_the_queue_proves_nothing(
+    release: ReleaseBuilder, report: ReadinessReport
+) -> None:
     release.queue_error, release.queue_error_seconds = "sqs:GetQueueAttributes: no answer within 3 s", 46.0
     release.reported["p1"] = report
     assert release.judge()[0] is False
 
 
-def test_sqs_that_answers_no_ingest_pod_is_not_ready(release: ReleaseBuilder) -> None:
+def test_sqs_unreachable_for_every_ingest_pod_makes_the_stage_not_ready(release: ReleaseBuilder) -> None:
     release.reports(DegradedReason.QUEUE_UNREACHABLE, "SQS is unreachable", "i1", "i2")
     release.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
     assert release.judge() == (False, "QueueUnreachable", "QueueUnreachable", "dev-ingest: SQS is unreachable")
@@ -105,7 +107,7 @@ def test_handlers_that_all_fail_leave_the_stage_ready(release: ReleaseBuilder) -
         ("sqs:GetQueueAttributes on q: ThrottlingException: Rate exceeded", True, "QueueUnreachable"),
     ],
 )
-def test_what_the_operator_itself_sees_of_the_queue_counts(
+def test_the_operators_own_reading_of_the_queue_counts(
     release: ReleaseBuilder, *, error: str, ready: bool, reason: str
 ) -> None:
     release.queue_error = error

@@ -14,7 +14,7 @@ def test_a_healthy_release_is_ready_and_has_no_problem(release: ReleaseBuilder) 
 
 
 class TestNoProblem:
-    """What merely starts, ends or is scaled is none."""
+    """Pods that start, end or are scaled are no problem."""
 
     def test_a_stage_without_processors_is_ready(self, release: ReleaseBuilder) -> None:
         release.scale("processor", 0)
@@ -37,7 +37,7 @@ class TestNoProblem:
         release.pods["t2"] = lost(going)
         assert release.judge()[:3] == (True, "Ready", "NoProblem")
 
-    def test_a_container_that_was_stopped_in_good_order_and_starts_again(self, release: ReleaseBuilder) -> None:
+    def test_a_container_that_ended_orderly_and_starts_again(self, release: ReleaseBuilder) -> None:
         release.pods["i1"] = waiting(release.pods["i1"], "ContainerCreating")
         container(release.pods["i1"])["lastState"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
         assert release.judge()[:3] == (True, "Ready", "NoProblem")
@@ -61,7 +61,7 @@ class TestNoProblem:
         assert find_problems(snapshot) == []
 
 
-class TestObjectsThatDoNotExist:
+class TestMissingObjects:
     @pytest.mark.parametrize(
         ("name", "ready"),
         [
@@ -89,13 +89,13 @@ class TestObjectsThatDoNotExist:
         assert (ready, reason, bad) == (False, "ObjectMissing", "ObjectMissing")
         assert message.startswith(f"Deployment dev-{component} does not exist; to restore: helm upgrade dev")
 
-    def test_a_service_account_that_is_given_is_not_the_charts(self, release: ReleaseBuilder) -> None:
+    def test_an_existing_service_account_is_not_the_charts(self, release: ReleaseBuilder) -> None:
         assert release.objects is not None
         release.objects -= {"ServiceAccount/dev-token"}
         release.deployments["token"]["spec"]["template"]["spec"]["serviceAccountName"] = "given"
         assert release.judge()[2] == "NoProblem"
 
-    def test_where_the_operator_may_not_list_them_nothing_is_said(self, release: ReleaseBuilder) -> None:
+    def test_objects_that_may_not_be_listed_are_not_reported(self, release: ReleaseBuilder) -> None:
         release.objects = None
         assert release.judge()[2] == "NoProblem"
 
@@ -107,7 +107,7 @@ class TestObjectsThatDoNotExist:
         assert "kubectl scale deployment dev-token -n n" in message
 
 
-def test_of_several_problems_the_one_that_users_notice_comes_first_and_the_others_are_counted(
+def test_the_problem_that_affects_users_comes_first_and_others_are_counted(
     release: ReleaseBuilder,
 ) -> None:
     release.pods["t1"] = waiting(release.pods["t1"], "ImagePullBackOff")

@@ -33,7 +33,7 @@ class TestReady:
         assert stage.condition(ConditionType.READY).status is True
         assert times_to_ready() == before + 1
 
-    async def test_an_old_stage_that_recovers_is_no_new_one(self) -> None:
+    async def test_an_old_stage_that_recovers_is_not_counted_as_new(self) -> None:
         stage, before = HealthLoopHarness(), times_to_ready()
         await stage.provisioned()
         await stage.run_once()
@@ -50,7 +50,7 @@ class TestReady:
         assert stage.condition(ConditionType.READY).status is True
         assert times_to_ready() == before + 1
 
-    async def test_a_stage_that_was_never_made_is_not_ready_whatever_its_pods_do(self) -> None:
+    async def test_a_stage_that_was_never_provisioned_is_not_ready(self) -> None:
         stage = HealthLoopHarness()
         await stage.health.report_provisioning(
             stage.object, (Problem("Refused", "sqs: AccessDenied"),), is_provisioned=False
@@ -59,7 +59,7 @@ class TestReady:
         assert stage.condition(ConditionType.READY).reason == "NotProvisioned"
         assert stage.condition(ConditionType.READY).message == "sqs: AccessDenied"
 
-    async def test_it_is_read_each_second_while_pods_start_and_seldom_once_they_may_never_come(self) -> None:
+    async def test_it_is_read_each_second_while_pods_start_and_less_often_after_two_minutes(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned()
         stage.release.pods = {name: starting(pod) for name, pod in stage.release.pods.items()}
@@ -69,8 +69,8 @@ class TestReady:
         assert await stage.run_once() > 2.0
 
 
-class TestTwoWriters:
-    async def test_what_provisioning_and_the_release_say_is_merged(self) -> None:
+class TestMerging:
+    async def test_problems_of_provisioning_and_of_the_release_are_merged(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned(*WARNINGS)
         stage.release.pods["t1"] = waiting(stage.release.pods["t1"], "ImagePullBackOff")
@@ -83,7 +83,7 @@ class TestTwoWriters:
             "dev-token: 1 of 2 pods ready: ImagePullBackOff"
         )
 
-    async def test_a_pass_does_not_take_back_what_the_operator_before_has_seen(self) -> None:
+    async def test_a_reconcile_keeps_a_problem_that_an_earlier_process_found(self) -> None:
         old = {
             "type": "Degraded",
             "status": "True",
@@ -97,15 +97,15 @@ class TestTwoWriters:
         await stage.run_once()
         assert stage.condition(ConditionType.DEGRADED).reason == "NoProblem"
 
-    async def test_a_removal_says_what_it_waits_for_and_nothing_else(self) -> None:
+    async def test_a_removal_reports_only_what_it_waits_for(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned(*WARNINGS)
         await stage.run_once()
-        await stage.health.report_removal(stage.object, "WaitingForProcessor", "1 processor is about to stop")
+        await stage.health.report_removal(stage.object, "WaitingForProcessor", "1 processor still runs")
         assert stage.states() == (False, False, "NoProblem")
         assert stage.condition(ConditionType.READY).reason == "WaitingForProcessor"
 
-    async def test_a_queue_that_the_operator_alone_cannot_read_is_no_users_problem_after_a_while(self) -> None:
+    async def test_a_queue_that_only_the_operator_cannot_read_stops_affecting_users(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned()
         stage.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
@@ -120,9 +120,9 @@ class TestTwoWriters:
         stage.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
         for _ in range(2):
             await stage.run_once()
-        assert stage.states() == (False, True, "QueueUnreachable"), "the time is counted anew"
+        assert stage.states() == (False, True, "QueueUnreachable"), "the time starts again"
 
-    async def test_a_pass_that_failed_is_tried_again_once_aws_answers(self) -> None:
+    async def test_a_failed_reconcile_is_repeated_once_aws_answers(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned(Problem("Unavailable", "sqs:GetQueueUrl: no answer"))
         stage.queue_error = "sqs:GetQueueAttributes: no answer within 3 s"
@@ -136,7 +136,7 @@ class TestTwoWriters:
         assert len(stage.requests) == 1
 
     @pytest.mark.parametrize("reason", [DegradedReason.QUEUE_MISSING, DegradedReason.MOMENTO_CACHE_MISSING])
-    async def test_what_was_deleted_is_made_again_at_once(self, reason: DegradedReason) -> None:
+    async def test_a_deleted_resource_is_provisioned_again_at_once(self, reason: DegradedReason) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned()
         await stage.run_once()
@@ -147,8 +147,8 @@ class TestTwoWriters:
         assert len(stage.requests) == 1
 
 
-class TestAReleaseThatCannotBeRead:
-    async def test_is_said_once_it_lasts_and_is_over_when_it_can(self) -> None:
+class TestUnreadableRelease:
+    async def test_is_reported_once_it_lasts_and_until_it_can_be_read(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned()
         await stage.run_once()
@@ -166,9 +166,9 @@ class TestAReleaseThatCannotBeRead:
         assert "NotReady" not in stage.kubernetes.events()
 
 
-class TestProcessorsThatCannotBeScaled:
+class TestFailedScaling:
     @pytest.mark.parametrize(("replicas", "ready"), [(0, False), (1, True)])
-    async def test_serve_nobody_where_there_are_none(self, *, replicas: int, ready: bool) -> None:
+    async def test_affects_users_only_without_processors(self, *, replicas: int, ready: bool) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned()
         stage.release.scale("processor", replicas)
@@ -185,7 +185,7 @@ class TestProcessorsThatCannotBeScaled:
 
 
 class TestConfirmation:
-    async def test_an_object_is_missing_when_two_readings_say_so(self) -> None:
+    async def test_an_object_is_missing_when_two_readings_miss_it(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned()
         await stage.run_once()
@@ -220,7 +220,7 @@ class TestConfirmation:
             await stage.run_once()
             assert stage.states() == (True, False, "NoProblem")
 
-    async def test_one_that_is_not_is_one(self) -> None:
+    async def test_a_pod_that_stays_unready_is_a_problem(self) -> None:
         stage = HealthLoopHarness()
         await stage.provisioned()
         await stage.run_once()

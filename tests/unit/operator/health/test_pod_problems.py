@@ -85,7 +85,7 @@ def test_the_last_pod_that_fails_makes_the_stage_not_ready_with_the_cause(
     assert release.judge()[2] == reason
 
 
-def test_a_pod_that_was_there_and_is_gone_is_a_problem_until_its_replacement_is_ready(release: ReleaseBuilder) -> None:
+def test_a_lost_pod_is_a_problem_until_its_replacement_is_ready(release: ReleaseBuilder) -> None:
     release.full_generations["ingest"] = 3
     release.pods["i1"] = starting(release.pods["i1"])
     [problem] = find_problems(release.snapshot())
@@ -105,7 +105,7 @@ def test_a_pod_that_starts_for_longer_than_a_minute_is_a_problem(release: Releas
     )
 
 
-def test_a_crash_of_long_ago_is_not_the_cause_of_a_pod_that_has_been_ready_since(release: ReleaseBuilder) -> None:
+def test_a_crash_before_the_pod_was_ready_is_not_the_cause(release: ReleaseBuilder) -> None:
     release.pods["i1"] = lost(release.pods["i1"])
     container(release.pods["i1"])["lastState"] = {"terminated": {"exitCode": 137, "reason": "OOMKilled"}}
     release.reported["i1"] = ReadinessReport(reasons={"queue": "The queue cannot be used."})
@@ -121,7 +121,7 @@ def test_a_pod_that_runs_again_after_a_crash_and_names_a_cause_is_quoted(release
     )
 
 
-def test_a_container_whose_start_the_kubelet_does_not_know_hides_no_other_pod(release: ReleaseBuilder) -> None:
+def test_a_container_without_a_start_time_hides_no_other_pod(release: ReleaseBuilder) -> None:
     container(release.pods["p1"])["state"] = {"running": {"startedAt": None}}
     release.pods["i1"] = waiting(release.pods["i1"], "ImagePullBackOff")
     assert release.judge()[2] == "ImagePullFailed"
@@ -130,7 +130,7 @@ def test_a_container_whose_start_the_kubelet_does_not_know_hides_no_other_pod(re
 @pytest.mark.parametrize(
     ("restarts", "ran_for", "reason"), [(3, 5, "CrashLooping"), (3, 20, "NoProblem"), (1, 5, "NoProblem")]
 )
-def test_a_pod_that_has_died_often_is_well_once_it_stays_ready(
+def test_a_pod_that_crashed_repeatedly_is_healthy_once_it_stays_ready(
     release: ReleaseBuilder, restarts: int, ran_for: float, reason: str
 ) -> None:
     container(release.pods["p1"]).update(
@@ -141,7 +141,7 @@ def test_a_pod_that_has_died_often_is_well_once_it_stays_ready(
     assert release.judge()[:3] == (True, "Ready", reason)
 
 
-def test_a_pod_that_says_why_it_is_not_ready_is_quoted(release: ReleaseBuilder) -> None:
+def test_a_pod_that_reports_why_it_is_not_ready_is_quoted(release: ReleaseBuilder) -> None:
     release.pods["p1"] = lost(release.pods["p1"])
     release.reported["p1"] = ReadinessReport(reasons={"queue": "The queue cannot be used.", "service": "starting"})
     assert release.judge() == (
@@ -149,7 +149,7 @@ def test_a_pod_that_says_why_it_is_not_ready_is_quoted(release: ReleaseBuilder) 
     )  # fmt: skip
 
 
-def test_one_that_starts_is_quoted_after_ten_seconds(release: ReleaseBuilder) -> None:
+def test_a_starting_pod_is_quoted_after_ten_seconds(release: ReleaseBuilder) -> None:
     release.reported["t1"] = ReadinessReport(
         reasons={"keys": "The keys of the issuer cannot be read: no answer.", "service": "x"}
     )
@@ -205,7 +205,7 @@ def test_a_rollout_that_stops_without_a_cause_is_named(release: ReleaseBuilder) 
         pytest.param([{"kind": "ReplicaSet", "name": "dev-token-copy-5d4f", "controller": True}], id="another's"),
     ],
 )
-def test_a_pod_that_only_bears_the_labels_is_none_of_the_release(release: ReleaseBuilder, owners: list[Json]) -> None:
+def test_a_foreign_pod_with_the_labels_does_not_count(release: ReleaseBuilder, owners: list[Json]) -> None:
     for name in ("t1", "t2"):
         release.pods[name]["metadata"]["ownerReferences"] = owners
     assert release.judge()[:2] == (False, "WaitingForPods")

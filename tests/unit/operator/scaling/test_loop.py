@@ -12,7 +12,7 @@ from k8s.operator.api.status import ConditionType
 from k8s.operator.metrics import remove_stage_series
 from services.common.errors import Transient
 from tests.support.fakes.kubernetes import pod
-from tests.support.operator.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, LoopScene
+from tests.support.operator.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, ScalingLoopHarness
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +22,8 @@ def _no_series_left() -> Iterator[None]:
 
 
 class TestAScaleThatCannotBeCarriedOut:
-    async def scene(self) -> LoopScene:
-        scene = LoopScene()
+    async def scene(self) -> ScalingLoopHarness:
+        scene = ScalingLoopHarness()
         scene.sqs.counts[QUEUE] = (50, 0)
         scene.kubernetes.refused = {"/scale": Refused("forbidden by a webhook", 403)}
         return scene
@@ -52,7 +52,7 @@ class TestAScaleThatCannotBeCarriedOut:
         assert scene.events("ScaledOut") == 1
 
     async def test_deployments_that_cannot_be_listed_are_the_same(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         await scene.turn()
         scene.sqs.counts[QUEUE] = (50, 0)
         scene.kubernetes.error = Refused("deployments is forbidden", 403)
@@ -70,7 +70,7 @@ class TestAScaleThatCannotBeCarriedOut:
 
 class TestAProcessorThatWasTakenAway:
     async def test_is_said_and_nothing_counts_as_held_any_more(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         scene.sqs.counts[QUEUE] = (50, 3)
         scene.kubernetes.refused = {"/scale": Refused("forbidden by a webhook", 403)}
         with pytest.raises(Refused):
@@ -83,7 +83,7 @@ class TestAProcessorThatWasTakenAway:
         assert scene.gauge("scaling_replicas_desired") is None
 
     async def test_its_backlog_still_is_measured(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         await scene.turn()
         scene.kubernetes.deployments.pop()
         for visible in (50, 60):
@@ -95,7 +95,7 @@ class TestAProcessorThatWasTakenAway:
 
 class TestHowOftenItLooks:
     async def test_a_stage_that_never_gets_ready_is_at_rest(self) -> None:
-        scene = LoopScene(minReplicas=1)
+        scene = ScalingLoopHarness(minReplicas=1)
         scene.deploy("token", 1, available=False)
         scene.deploy("processor", 1)
         scene.kubernetes.deployments[-1]["status"]["readyReplicas"] = 0
@@ -105,7 +105,7 @@ class TestHowOftenItLooks:
         assert scene.kubernetes.lists - lists <= 2 * 300 / 30
 
     async def test_a_stage_without_deployments_is_at_rest_at_once(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         scene.kubernetes.deployments = []
         pauses = await scene.turns(300)
         assert min(pauses[1:]) == 5.0
@@ -113,20 +113,20 @@ class TestHowOftenItLooks:
 
     @pytest.mark.parametrize("engine", ["keda", "none"])
     async def test_a_stage_that_somebody_else_scales_is_at_rest_whatever_its_size(self, engine: str) -> None:
-        scene = LoopScene(engine=engine)
+        scene = ScalingLoopHarness(engine=engine)
         scene.deploy("processor", 7)
         pauses = await scene.turns(60)
         assert min(pauses[1:]) == 5.0
         assert QUEUE not in scene.sqs.asked
 
     async def test_work_is_looked_at_every_two_seconds(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         scene.sqs.counts[QUEUE] = (3, 0)
         assert set(await scene.turns(20)) == {2.0}
 
 
 async def test_what_was_held_is_forgotten_once_somebody_else_scales() -> None:
-    scene = LoopScene()
+    scene = ScalingLoopHarness()
     scene.sqs.error = Transient("away")
     await scene.turn()
     assert scene.gauge("scaling_blocked") == 1
@@ -138,7 +138,7 @@ async def test_what_was_held_is_forgotten_once_somebody_else_scales() -> None:
 
 class TestTheQueuesForAlerts:
     async def test_the_age_of_a_backlog_counts_from_the_last_look_that_found_none(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         await scene.turn()
         assert scene.gauge("backlog_seconds") == 0
         scene.sqs.counts[QUEUE] = (5, 0)
@@ -151,7 +151,7 @@ class TestTheQueuesForAlerts:
         assert scene.gauge("backlog_seconds") == 0
 
     async def test_a_look_that_fails_lets_the_time_go_on(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         scene.sqs.counts[QUEUE] = (5, 0)
         await scene.turn()
         scene.now, scene.sqs.error = 1_100.0, Transient("away")
@@ -159,7 +159,7 @@ class TestTheQueuesForAlerts:
         assert scene.gauge("backlog_seconds") == 100
 
     async def test_the_time_in_which_somebody_else_scaled_is_none_of_ours(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         await scene.turn()
         scene.stage = scene.with_scaling(generation=2, engine="none")
         await scene.turn()
@@ -169,7 +169,7 @@ class TestTheQueuesForAlerts:
         assert scene.gauge("backlog_seconds") == 0
 
     async def test_a_queue_never_read_has_no_age(self) -> None:
-        scene = LoopScene()
+        scene = ScalingLoopHarness()
         scene.sqs.error = Transient("away")
         await scene.turn()
         assert isnan(scene.gauge("backlog_seconds") or 0.0)
@@ -178,14 +178,14 @@ class TestTheQueuesForAlerts:
     async def test_dead_letters_are_counted_every_minute_at_work_and_every_resync_at_rest(
         self, scaling: dict[str, Any], waiting: int, requests: int
     ) -> None:
-        scene = LoopScene(OLD_STATUS, **scaling)
+        scene = ScalingLoopHarness(OLD_STATUS, **scaling)
         scene.sqs.counts = {QUEUE: (waiting, 0), DEAD_LETTERS: (4, 1)}
         await scene.turns(598)
         assert scene.sqs.asked.count(DEAD_LETTERS) == requests
         assert scene.gauge("dead_letters") == 4 + 1
 
     async def test_dead_letters_that_cannot_be_counted_are_not_none(self) -> None:
-        scene = LoopScene(OLD_STATUS)
+        scene = ScalingLoopHarness(OLD_STATUS)
         scene.sqs.error = Transient("away")
         await scene.turn()
         assert isnan(scene.gauge("dead_letters") or 0.0)
@@ -212,9 +212,9 @@ class NoAnswer(Scraper):
 class TestAChangeOfConcurrency:
     """312 tasks of five seconds that begin within ten: 13 replicas of 20 slots, 3 of 100."""
 
-    async def scene(self, *, before: int, after: int) -> LoopScene:
+    async def scene(self, *, before: int, after: int) -> ScalingLoopHarness:
         """Its only processor has said how many slots it has, and went; the Stage says something else since."""
-        scene = LoopScene(slotsPerReplica=before, minReplicas=1)
+        scene = ScalingLoopHarness(slotsPerReplica=before, minReplicas=1)
         scene.deploy("processor", 1)
         scene.kubernetes.pods = [pod("old", revision="old", ready_at="2026-01-01T00:00:04Z")]
         scene.loop.observer.scraper = Answers(old=before)
@@ -222,7 +222,7 @@ class TestAChangeOfConcurrency:
         scene.stage = scene.with_scaling(generation=2, slotsPerReplica=after)
         return scene
 
-    async def replicas(self, scene: LoopScene) -> int:
+    async def replicas(self, scene: ScalingLoopHarness) -> int:
         scene.sqs.counts[QUEUE] = (312, 0)
         await scene.turn()
         decided = scene.gauge("scaling_replicas_desired")
@@ -238,7 +238,7 @@ class TestAChangeOfConcurrency:
 
     @pytest.mark.parametrize(("before", "after", "replicas"), [(20, 100, 3), (100, 20, 13)])
     async def test_counts_for_an_operator_that_has_just_started(self, before: int, after: int, replicas: int) -> None:
-        scene = LoopScene(slotsPerReplica=after)
+        scene = ScalingLoopHarness(slotsPerReplica=after)
         assert await self.replicas(scene) == replicas
 
     async def test_the_pods_of_the_current_revision_win_over_the_stage(self) -> None:
@@ -258,7 +258,7 @@ class TestAChangeOfConcurrency:
 
 
 async def test_a_hold_says_its_cause_and_changes_with_it_alone() -> None:
-    scene = LoopScene(minReplicas=1)
+    scene = ScalingLoopHarness(minReplicas=1)
     scene.deploy("processor", 1)
     said = []
     for image, waiting in (("x:1", 500), ("x:1", 900), ("x:2", 900)):
@@ -275,7 +275,7 @@ async def test_a_hold_says_its_cause_and_changes_with_it_alone() -> None:
 
 
 async def test_a_hold_for_want_of_figures_names_those_that_lack_now() -> None:
-    scene = LoopScene(minReplicas=1)
+    scene = ScalingLoopHarness(minReplicas=1)
     scene.deploy("processor", 1)
     scene.sqs.error = Transient("SQS is away")
     await scene.turn()
