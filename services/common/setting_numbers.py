@@ -7,6 +7,7 @@ refused here and by the chart (charts/notification-api/templates/_validation.tpl
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from environs import Env, ValidationError
@@ -19,15 +20,33 @@ _WHOLE = re.compile(r"-?[0-9]{1,20}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
 
 
+@dataclass(frozen=True, slots=True)
+class NumberRule:
+    """Validates a number: its notation and its bounds. `k8s.chart_files` writes the chart's bounds from these rules."""
+
+    parse: Callable[[str], int] | Callable[[str], float]
+    least: float
+    most: float
+    above_least: bool = False
+    """`least` itself is refused."""
+
+    def __call__(self, text: str) -> None:
+        """:raises ValidationError: when `text` is no such number."""
+        value = self.parse(text)
+        if value > self.most or value < self.least or (self.above_least and value == self.least):
+            lower = f"{'above' if self.above_least else 'at least'} {self.least:g}"
+            raise ValidationError(f"must be {lower} and at most {self.most}, not {text}")
+
+
 def read_int(env: Env, name: str, default: int, *, least: int, most: int = MOST) -> int:
     """Read a whole number from `least` to `most`; `default` where the variable is not set."""
-    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    text = env.str(name, None, validate=NumberRule(parse_whole, least, most))
     return default if text is None else _or(default, parse_whole, text)
 
 
 def read_optional_int(env: Env, name: str, *, least: int, most: int) -> int | None:
     """Read a whole number from `least` to `most`; None where the variable is not set."""
-    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    text = env.str(name, None, validate=NumberRule(parse_whole, least, most))
     return None if text is None else _or(least, parse_whole, text)
 
 
@@ -38,7 +57,7 @@ def read_float(
 
     :param above_least: whether `least` itself is refused.
     """
-    text = env.str(name, None, validate=_checked(parse_decimal, least, most, above_least=above_least))
+    text = env.str(name, None, validate=NumberRule(parse_decimal, least, most, above_least=above_least))
     return default if text is None else _or(default, parse_decimal, text)
 
 
@@ -67,25 +86,12 @@ def argument(parse: Callable[[str], N], least: float = 0, most: float = MOST) ->
 
     def parsed(text: str) -> N:
         try:
-            _checked(parse, least, most)(text)
+            NumberRule(parse, least, most)(text)
         except ValidationError as error:
             raise ArgumentTypeError(str(error.args[0])) from None
         return parse(text)
 
     return parsed
-
-
-def _checked(
-    parse: Callable[[str], float], least: float, most: float, *, above_least: bool = False
-) -> Callable[[str], None]:
-    def check(text: str) -> None:
-        value = parse(text)
-        if value > most or value < least or (above_least and value == least):
-            raise ValidationError(
-                f"must be {'above' if above_least else 'at least'} {least:g} and at most {most}, not {text}"
-            )
-
-    return check
 
 
 def _or(default: N, parse: Callable[[str], N], text: str) -> N:

@@ -1,4 +1,4 @@
-"""The page behind the example's nginx: it works, and keeps to the policy that nginx sends."""
+"""The page works behind the example's nginx, and within the policy that nginx sends."""
 
 from pathlib import Path
 
@@ -34,7 +34,7 @@ async def test_the_page_works_behind_nginx_within_its_policy(
         nginx(tmp_path, root, " ".join(f"http://localhost:{port}" for port in others)) as port,
         async_playwright() as playwright,
     ):
-        # The page keeps its origin, which the services allow; only the server behind the name is another.
+        # The page keeps its origin, which the services allow; only the server behind the name differs.
         rule = f"--host-resolver-rules=MAP localhost:{ports.page} 127.0.0.1:{port}"
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, rule])
         async with browser, await browser.new_context() as context:
