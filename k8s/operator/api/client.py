@@ -43,7 +43,7 @@ class Refused(PermanentError):
         self.status = status
 
 
-class Gone(Refused):
+class ObjectNotFound(Refused):
     """The object does not exist."""
 
 
@@ -92,7 +92,7 @@ class Kubernetes:
         """Return the object, or None if it does not exist."""
         try:
             return await self._call("GET", path, query=query)
-        except Gone:
+        except ObjectNotFound:
             return None
 
     async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
@@ -180,5 +180,5 @@ def _error(verb: str, path: str, status: int, message: str) -> Refused | Unreach
     if status in _RETRIED_STATUSES:
         return Unreachable(text)
     if status == 404:
-        return Gone(text, status)
+        return ObjectNotFound(text, status)
     return Conflict(text, status) if status == 409 else Refused(text, status)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from k8s.operator.api.client import Gone, Json, Kubernetes
+from k8s.operator.api.client import Json, Kubernetes, ObjectNotFound
 from k8s.operator.api.stage import StageObject
 from k8s.operator.metrics import CONDITION
 from k8s.operator.resources.outputs import StageOutputs
@@ -108,7 +108,7 @@ class StageStatus:
                 return
             try:
                 await kubernetes.patch(f"{self._stage.ref.path}/status", {"status": patch})
-            except Gone:
+            except ObjectNotFound:
                 return
             self._written = wanted
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from k8s.operator.api.client import Gone, Refused
+from k8s.operator.api.client import ObjectNotFound, Refused
 from k8s.operator.api.outputs_configmap import release_outputs
 from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
@@ -146,5 +146,5 @@ async def _remove_finalizer(context: Context, stage: StageObject) -> None:
         "finalizers": [name for name in fresh["metadata"].get("finalizers", []) if name != FINALIZER],
         "resourceVersion": fresh["metadata"]["resourceVersion"],
     }
-    with contextlib.suppress(Gone):
+    with contextlib.suppress(ObjectNotFound):
         await context.kubernetes.patch(stage.ref.path, {"metadata": metadata})

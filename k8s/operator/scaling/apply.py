@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from k8s.operator.api.client import Gone, Kubernetes
+from k8s.operator.api.client import Kubernetes, ObjectNotFound
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import PROCESSOR, Pod, Workload, read_pods
 
@@ -38,7 +38,7 @@ async def _mark_idle_first(kubernetes: Kubernetes, stage: StageRef, in_flight: M
         async with turns:
             try:
                 await kubernetes.patch(path, {"metadata": {"annotations": {DELETION_COST: cost}}})
-            except Gone:
+            except ObjectNotFound:
                 return
 
     await asyncio.gather(*(mark(pod) for pod in pods if pod.is_of_release and not pod.terminating))

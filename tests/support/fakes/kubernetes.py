@@ -4,7 +4,7 @@ import copy
 import itertools
 from typing import Any
 
-from k8s.operator.api.client import Conflict, Gone, Json, Kubernetes
+from k8s.operator.api.client import Conflict, Json, Kubernetes, ObjectNotFound
 from k8s.operator.api.stage import GROUP, VERSION, StageObject, StageRef, stage_object
 from tests.support.fakes.calls import Calls
 
@@ -90,7 +90,7 @@ class InMemoryKubernetes(Kubernetes):
         at = path.removesuffix("/status").removesuffix("/scale")
         found = self.objects.get(at)
         if found is None:
-            raise Gone(f"{at} is not there", 404)
+            raise ObjectNotFound(f"{at} is not there", 404)
         if body.get("metadata", {}).get("resourceVersion", "") not in ("", found["metadata"]["resourceVersion"]):
             raise Conflict(f"{at} has changed", 409)
         merged = merged_patch(found, body)
