@@ -10,10 +10,11 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
 from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Permanent, Protected, Transient
+from k8s.operator.resources.errors import ProtectedError, RetryLaterError
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.stage import delete_stage, remaining_resources
+from services.common.errors import PermanentError
 
 PASS_SECONDS = 120.0
 PROTECTED_SECONDS = 15.0
@@ -33,7 +34,7 @@ class Waiting:
 
 
 async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting | None:
-    """Go as far as possible. None when the Stage has been let go; raises `Transient` or `Permanent`.
+    """Go as far as possible. None when the Stage has been let go; raises `RetryLaterError` or `PermanentError`.
 
     :param told: what Events have said of this removal; a pass that finds a deleted queue once more adds nothing to it.
     """
@@ -55,7 +56,7 @@ async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting
 def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
     try:
         return stage.stage_spec(tools.settings.cluster_name)
-    except Permanent:
+    except PermanentError:
         return None  # names that cannot be: nothing of them was ever made
 
 
@@ -101,12 +102,12 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[s
     clients, log = tools.clients(stage), ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
-            await remove_stage(clients, spec, log)
-            left = await left_of_stage(clients, spec)
-    except Protected as error:
+            await delete_stage(clients, spec, log)
+            left = await remaining_resources(clients, spec)
+    except ProtectedError as error:
         return _protected(stage, error)
     except TimeoutError as error:
-        raise Transient(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
+        raise RetryLaterError(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(log.changes))
         if done := _news(log.changes, told):
@@ -118,7 +119,7 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[s
     return Waiting("WaitingForRemoval", f"deleted, but still there to be seen: {', '.join(left)}")
 
 
-def _protected(stage: StageObject, error: Protected) -> Waiting:
+def _protected(stage: StageObject, error: ProtectedError) -> Waiting:
     ref = stage.ref
     return Waiting(
         "DeletionProtected",

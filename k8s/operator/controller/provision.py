@@ -9,10 +9,10 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_workloads
 from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Transient
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.errors import RetryLaterError
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.spec import StageOutputs
+from k8s.operator.resources.stage import provision_stage
 
 PASS_SECONDS = 120.0
 """For all calls of a pass together, each of which has a deadline of its own."""
@@ -44,7 +44,7 @@ async def hold_on_to(tools: Tools, stage: StageObject) -> None:
 async def provision(
     tools: Tools, stage: StageObject, announce: Callable[[dict[str, str]], None] = lambda _: None
 ) -> Provisioned:
-    """Make, adopt, mend. Raises what `make_stage` raises, and what the Kubernetes client does.
+    """Make, adopt, mend. Raises what `provision_stage` raises, and what the Kubernetes client does.
 
     :param announce: takes what the ConfigMap with the outputs has to say, before that is written: whoever restores
         the ConfigMap meanwhile would else undo it under the pods that are rolled.
@@ -53,12 +53,12 @@ async def provision(
     log = ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(PASS_SECONDS):
-            outputs = await make_stage(tools.clients(stage), spec, log)
+            outputs = await provision_stage(tools.clients(stage), spec, log)
             data = environment(outputs, spec)
             announce(data)
             log.changes.extend(await _tell_pods(tools, stage, data))
     except TimeoutError as error:
-        raise Transient(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
+        raise RetryLaterError(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(log.changes))
         # Those of a pass that failed half-way are told too: they happened.

@@ -14,8 +14,8 @@ from k8s.operator.controller.provision import hold_on_to, provision
 from k8s.operator.health.problems import Problem
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES, forget_scaling
-from k8s.operator.resources.errors import NotOurs
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.errors import NotOwnedError
+from k8s.operator.resources.spec import StageOutputs
 from services.common.backoff import Backoff
 from services.common.errors import PermanentError, Transient
 
@@ -150,7 +150,7 @@ class Keeper:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, NotOurs):
+    if isinstance(error, NotOwnedError):
         return "NotOurs"
     if isinstance(error, Unreachable):
         return "KubernetesUnreachable"

@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotOwnedError, RetryLaterError
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import remove_stage
-from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.spec import Given, StageOutputs, StageSpec
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from services.common.errors import PermanentError
 from tests.support.operator.aws_account import World, spec_of, stage_world
 from tests.support.processes.ministack import MiniStack, ministack_process
 
@@ -70,31 +69,31 @@ def kept(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 async def test_adoption_takes_no_cache_of_a_stage_with_a_given_pool(world: World) -> None:
     theirs = StageSpec(OTHERS["namespace"], Given(user_pool_id=await foreign_pool(world)))
-    await make_stage(world.clients, theirs)
+    await provision_stage(world.clients, theirs)
     before = await state(world)
     ours = spec_of(given=Given(*await foreign_queues(world)), adopt=True)
 
     with pytest.raises(
-        NotOurs,
+        NotOwnedError,
         match=r"Momento cache notification-api-dev belongs to Stage another/stage of cluster test-cluster "
         r"\(tags of queue notification-api-dev-(dlq|tasks): .*notification-api\.io/owner=another/stage",
     ):
-        await make_stage(world.clients, ours)
-    await remove_stage(world.clients, ours)
+        await provision_stage(world.clients, ours)
+    await delete_stage(world.clients, ours)
 
     assert kept(before, await state(world))
     assert [pool["Name"] for pool in await world.user_pools()] == ["somebodys"]
 
 
 async def test_adoption_takes_no_client_in_another_stages_pool(world: World) -> None:
-    made = await make_stage(world.clients, StageSpec(OTHERS["namespace"]))
+    made = await provision_stage(world.clients, StageSpec(OTHERS["namespace"]))
     before = await state(world)
     given = Given(*await foreign_queues(world), user_pool_id=made.user_pool_id, cache_name="somebodys")
     ours = spec_of(given=given, adopt=True)
 
-    with pytest.raises(NotOurs, match=r"client .*-UserPoolClient in user pool .* belongs to Stage another/stage"):
-        await make_stage(world.clients, ours)
-    await remove_stage(world.clients, ours)
+    with pytest.raises(NotOwnedError, match=r"client .*-UserPoolClient in user pool .* belongs to Stage another/stage"):
+        await provision_stage(world.clients, ours)
+    await delete_stage(world.clients, ours)
 
     assert kept(before, await state(world))
 
@@ -111,20 +110,20 @@ async def test_nothing_of_another_stage_is_taken_or_deleted(
     pool = await foreign_pool(world) if theirs[1] == "given" else None
     their_given = Given(tasks, dead_letter, pool)
     their_spec = StageSpec(other, their_given)
-    made = await make_stage(world.clients, their_spec)
+    made = await provision_stage(world.clients, their_spec)
     before = await state(world)
     our_spec = spec_of(given=await our_given(world, ours, made), adopt=adopt)
 
-    with pytest.raises(Permanent) as refused:
-        await make_stage(world.clients, our_spec)
-    await remove_stage(world.clients, our_spec)
+    with pytest.raises(PermanentError) as refused:
+        await provision_stage(world.clients, our_spec)
+    await delete_stage(world.clients, our_spec)
 
     assert kept(before, await state(world))
     if "made" in ours:  # else it has nothing to keep a record on
-        assert isinstance(refused.value, NotOurs)
+        assert isinstance(refused.value, NotOwnedError)
         assert f"belongs to Stage {other.owner} of cluster {other.cluster}" in str(refused.value)
-    assert await make_stage(world.clients, their_spec) == made
-    await remove_stage(world.clients, their_spec)
+    assert await provision_stage(world.clients, their_spec) == made
+    await delete_stage(world.clients, their_spec)
     assert world.caches.names == set()
 
 
@@ -149,13 +148,13 @@ async def test_what_exists_is_taken_refused_or_ours(world: World, resource: str,
     before = await state(world)
 
     if owner == "us" or (owner == "nobody" and adopt):
-        await make_stage(world.clients, spec)
-        await remove_stage(world.clients, spec)
+        await provision_stage(world.clients, spec)
+        await delete_stage(world.clients, spec)
         assert (await world.queue_names(), world.caches.names) == ([], set())
         return
-    with pytest.raises(NotOurs) as refused:
-        await make_stage(world.clients, spec)
-    await remove_stage(world.clients, spec)
+    with pytest.raises(NotOwnedError) as refused:
+        await provision_stage(world.clients, spec)
+    await delete_stage(world.clients, spec)
     assert kept(before, await state(world))
     assert ("belongs to Stage" in str(refused.value)) == (owner != "nobody")
 
@@ -190,20 +189,20 @@ async def test_a_refusal_comes_before_anything_is_made(world: World) -> None:
         PoolName="notification-api-dev-UserPool", UserPoolTags=OTHERS["cluster"].tags(), UsernameAttributes=["email"]
     )
 
-    with pytest.raises(NotOurs, match="belongs to Stage"):
-        await make_stage(world.clients, spec_of(adopt=True))
+    with pytest.raises(NotOwnedError, match="belongs to Stage"):
+        await provision_stage(world.clients, spec_of(adopt=True))
 
     assert world.calls.writes == []
 
 
 async def test_a_stage_may_use_another_stages_pool_with_a_client_of_its_own_name(world: World) -> None:
-    made = await make_stage(world.clients, spec_of())
+    made = await provision_stage(world.clients, spec_of())
     guest = StageSpec(replace(US, stage_name="pr-1", owner="pr-1/pr-1"), Given(user_pool_id=made.user_pool_id))
 
-    await make_stage(world.clients, guest)
-    await remove_stage(world.clients, guest)
+    await provision_stage(world.clients, guest)
+    await delete_stage(world.clients, guest)
 
-    assert await make_stage(world.clients, spec_of()) == made
+    assert await provision_stage(world.clients, spec_of()) == made
     assert len(await world.user_pool_clients(made.user_pool_id)) == 1
 
 
@@ -215,19 +214,19 @@ async def test_unreadable_tags_of_a_given_queue_matter_only_to_who_adopts(world:
 
     world.clients.sqs.meta.events.register("before-call.sqs.ListQueueTags", deny)
 
-    await make_stage(world.clients, spec_of(given=given))
-    with pytest.raises(Permanent, match=r"sqs:ListQueueTags .*allow sqs:ListQueueTags"):
-        await make_stage(world.clients, spec_of(given=given, adopt=True))
+    await provision_stage(world.clients, spec_of(given=given))
+    with pytest.raises(PermanentError, match=r"sqs:ListQueueTags .*allow sqs:ListQueueTags"):
+        await provision_stage(world.clients, spec_of(given=given, adopt=True))
 
 
 async def test_a_removal_leaves_what_another_owner_has_marked_meanwhile(world: World) -> None:
-    made = await make_stage(world.clients, spec_of())
+    made = await provision_stage(world.clients, spec_of())
     other = OTHERS["cluster"]
     for url in (made.queue_url, made.dead_letter_queue_url):
         await world.sqs.tag_queue(QueueUrl=url, Tags=other.tags())
     log = ReconcileLog(US)
 
-    await remove_stage(world.clients, spec_of(), log)
+    await delete_stage(world.clients, spec_of(), log)
 
     assert await world.queue_names() == ["notification-api-dev-dlq", "notification-api-dev-tasks"]
     assert world.caches.names == {CACHE}  # recorded on the other's queues, too
@@ -248,18 +247,22 @@ async def test_of_two_stages_made_at_the_same_moment_none_takes_the_others(world
     assert len(made) == 1  # the other is refused: they share the cache's name
     loser = next(spec for spec in specs if spec not in made)
     before = set(world.caches.names)
-    await remove_stage(world.clients, loser)
+    await delete_stage(world.clients, loser)
     assert world.caches.names == before == {CACHE}
-    await make_stage(world.clients, made[0])
-    await remove_stage(world.clients, made[0])
+    await provision_stage(world.clients, made[0])
+    await delete_stage(world.clients, made[0])
     assert world.caches.names == set()
 
 
 async def both(world: World, specs: list[StageSpec]) -> list[StageSpec]:
     """Make both at once, again until one is made; which are."""
     for _ in range(5):
-        done = await asyncio.gather(*(make_stage(world.clients, spec) for spec in specs), return_exceptions=True)
-        assert not [each for each in done if isinstance(each, Exception) and not isinstance(each, NotOurs | Transient)]
+        done = await asyncio.gather(*(provision_stage(world.clients, spec) for spec in specs), return_exceptions=True)
+        assert not [
+            each
+            for each in done
+            if isinstance(each, Exception) and not isinstance(each, NotOwnedError | RetryLaterError)
+        ]
         made = [spec for spec, each in zip(specs, done, strict=True) if isinstance(each, StageOutputs)]
         if made:
             return made
@@ -271,8 +274,8 @@ async def both(world: World, specs: list[StageSpec]) -> list[StageSpec]:
 
 async def tried(world: World, spec: StageSpec) -> bool:
     try:
-        await make_stage(world.clients, spec)
-    except (NotOurs, Transient):
+        await provision_stage(world.clients, spec)
+    except (NotOwnedError, RetryLaterError):
         return False
     return True
 
@@ -286,8 +289,8 @@ async def test_a_mark_written_by_another_during_the_adoption_wins(world: World) 
     world.clients.sqs.meta.events.register("after-call.sqs.TagQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
     before = await state(world)
 
-    with pytest.raises(NotOurs, match="belongs to Stage another/stage"):
-        await make_stage(world.clients, spec_of(adopt=True))
+    with pytest.raises(NotOwnedError, match="belongs to Stage another/stage"):
+        await provision_stage(world.clients, spec_of(adopt=True))
 
     assert (await state(world))["caches"] == before["caches"]
     assert await world.queue_names() == ["notification-api-dev-dlq"]
@@ -303,8 +306,8 @@ async def test_a_record_written_by_another_after_ours_withdraws_ours(world: Worl
 
     world.clients.idp.meta.events.register("before-call.cognito-idp.TagResource", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
 
-    with pytest.raises(NotOurs, match="belongs to Stage another/stage"):
-        await make_stage(world.clients, spec)
+    with pytest.raises(NotOwnedError, match="belongs to Stage another/stage"):
+        await provision_stage(world.clients, spec)
 
     assert world.caches.names == set()
     assert "notification-api.io/made-cache" not in (await world.user_pools("notification-api"))[0]["UserPoolTags"]
@@ -316,12 +319,12 @@ async def test_of_two_stages_of_one_name_made_at_the_same_moment_one_gets_everyt
     [winner] = await both(world, specs)
 
     loser = next(spec for spec in specs if spec != winner)
-    with pytest.raises(NotOurs):
-        await make_stage(world.clients, loser)
-    made = await make_stage(world.clients, winner)
-    await remove_stage(world.clients, loser)
+    with pytest.raises(NotOwnedError):
+        await provision_stage(world.clients, loser)
+    made = await provision_stage(world.clients, winner)
+    await delete_stage(world.clients, loser)
     world.calls.forget()
-    assert await make_stage(world.clients, winner) == made
+    assert await provision_stage(world.clients, winner) == made
     assert world.calls.writes == []
 
 
@@ -338,7 +341,7 @@ async def test_of_two_stages_that_adopt_at_the_same_moment_none_deletes_what_the
     assert len(made) < 2
     for loser in [spec for spec in specs if spec not in made]:
         before = await state(world)
-        await remove_stage(world.clients, loser)
+        await delete_stage(world.clients, loser)
         theirs = {name for name, tags in before["queues"].items() if not loser.identity.owns(tags)}
         assert theirs <= set(await world.queue_names())
     if made:
@@ -349,7 +352,7 @@ async def test_of_two_stages_that_adopt_at_the_same_moment_none_deletes_what_the
 async def test_a_cache_that_two_stages_recorded_is_used_by_both_and_deleted_with_the_last(world: World) -> None:
     """As an older operator, which read the marks of fewer resources, may have left it."""
     theirs = StageSpec(OTHERS["namespace"], Given(user_pool_id=await foreign_pool(world)))
-    await make_stage(world.clients, theirs)
+    await provision_stage(world.clients, theirs)
     ours = spec_of(given=Given(*await foreign_queues(world)))
     record = {"notification-api.io/made-cache": CACHE}
     await world.idp.create_user_pool(
@@ -357,11 +360,11 @@ async def test_a_cache_that_two_stages_recorded_is_used_by_both_and_deleted_with
     )
     log = ReconcileLog(US)
 
-    await make_stage(world.clients, ours, log)
-    await make_stage(world.clients, theirs)
+    await provision_stage(world.clients, ours, log)
+    await provision_stage(world.clients, theirs)
     assert [notice for notice in log.notices if "also belongs to Stage another/stage" in notice]
 
-    await remove_stage(world.clients, ours)
+    await delete_stage(world.clients, ours)
     assert world.caches.names == {CACHE}
-    await remove_stage(world.clients, theirs)
+    await delete_stage(world.clients, theirs)
     assert world.caches.names == set()

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.queue_settings import QueueSettings
+from k8s.operator.resources.drift import complete_cognito_update
+from k8s.operator.resources.queue_attributes import QueueSettings
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.stage import provision_stage
+from k8s.operator.resources.user_pool import UserPoolSettings
 from tests.support.operator.aws_account import World, spec_of, stage_world
 from tests.support.processes.ministack import MiniStack, ministack_process
 
@@ -28,7 +28,7 @@ async def world(stack: MiniStack) -> AsyncIterator[World]:
 
 
 async def test_only_the_attribute_that_differs_is_written(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     await world.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"VisibilityTimeout": "1", "DelaySeconds": "7"}
     )
@@ -38,7 +38,7 @@ async def test_only_the_attribute_that_differs_is_written(world: World) -> None:
         "before-parameter-build.sqs.SetQueueAttributes", lambda params, **_: sent.append(params["Attributes"])
     )
 
-    await make_stage(world.clients, spec_of(), log)
+    await provision_stage(world.clients, spec_of(), log)
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
     assert sent == [{"VisibilityTimeout": "30"}]
@@ -61,40 +61,40 @@ async def test_only_the_attribute_that_differs_is_written(world: World) -> None:
     ],
 )
 async def test_a_queues_drift_is_mended(world: World, queue: str, attribute: Any, value: str) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     before = await world.queue_attributes(f"notification-api-dev-{queue}")
     url = (await world.sqs.get_queue_url(QueueName=f"notification-api-dev-{queue}"))["QueueUrl"]
     await world.sqs.set_queue_attributes(QueueUrl=url, Attributes={attribute: value})
     world.calls.forget()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert (await world.queue_attributes(f"notification-api-dev-{queue}"))[attribute] == before[attribute]
     assert world.calls.writes == ["SetQueueAttributes"]
 
 
 async def test_a_policy_that_says_the_same_in_other_words_is_no_drift(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     policy = {"maxReceiveCount": "10", "deadLetterTargetArn": outputs.dead_letter_queue_arn}
     await world.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"RedrivePolicy": json.dumps(policy, indent=2)}
     )
     world.calls.forget()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert world.calls.writes == []
 
 
 async def test_a_changed_spec_is_written(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     changed = spec_of(
         queue=QueueSettings(visibility_timeout_seconds=90, max_receive_count=6),
         user_pool=UserPoolSettings(deletion_protection=True, password_min_characters=16),
     )
     world.calls.forget()
 
-    await make_stage(world.clients, changed)
+    await provision_stage(world.clients, changed)
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
     [pool] = await world.user_pools()
@@ -105,7 +105,7 @@ async def test_a_changed_spec_is_written(world: World) -> None:
 
 
 async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     message = "Your code is {####}."
     await world.idp.update_user_pool(
         UserPoolId=outputs.user_pool_id,
@@ -116,7 +116,7 @@ async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(world: World
     )
     world.calls.forget()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     [pool] = await world.user_pools()
     assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] == 12
@@ -128,11 +128,13 @@ async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(world: World
 
 
 async def test_an_update_sends_all_that_cognito_would_reset_if_it_were_left_out(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     [pool] = await world.user_pools()
     pool["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 7}
 
-    sent = whole_update(world.idp, "UpdateUserPool", pool, {"Policies": {"PasswordPolicy": {"MinimumLength": 20}}})
+    sent = complete_cognito_update(
+        world.idp, "UpdateUserPool", pool, {"Policies": {"PasswordPolicy": {"MinimumLength": 20}}}
+    )
 
     assert sent["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}  # the other is refused in an update
     assert sent["UserPoolTags"] == pool["UserPoolTags"]
@@ -143,7 +145,7 @@ async def test_an_update_sends_all_that_cognito_would_reset_if_it_were_left_out(
 
 
 async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     await world.idp.update_user_pool_client(
         UserPoolId=outputs.user_pool_id,
         ClientId=outputs.user_pool_client_id,
@@ -153,7 +155,7 @@ async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(world: World) -
     )
     world.calls.forget()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     [client] = await world.user_pool_clients(outputs.user_pool_id)
     assert sorted(client["ExplicitAuthFlows"]) == ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
@@ -163,7 +165,7 @@ async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(world: World) -
 
 
 async def test_flows_in_another_order_are_no_drift(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     [client] = await world.user_pool_clients(outputs.user_pool_id)
     await world.idp.update_user_pool_client(
         UserPoolId=outputs.user_pool_id,
@@ -172,18 +174,18 @@ async def test_flows_in_another_order_are_no_drift(world: World) -> None:
     )
     world.calls.forget()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert world.calls.writes == []
 
 
 async def test_what_somebody_deleted_is_made_again(world: World) -> None:
-    first = await make_stage(world.clients, spec_of())
+    first = await provision_stage(world.clients, spec_of())
     await world.sqs.delete_queue(QueueUrl=first.dead_letter_queue_url)
     await world.idp.delete_user_pool_client(UserPoolId=first.user_pool_id, ClientId=first.user_pool_client_id)
     world.caches.names.clear()
 
-    again = await make_stage(world.clients, spec_of())
+    again = await provision_stage(world.clients, spec_of())
 
     assert again.user_pool_id == first.user_pool_id
     assert again.user_pool_client_id != first.user_pool_client_id
@@ -192,10 +194,10 @@ async def test_what_somebody_deleted_is_made_again(world: World) -> None:
 
 
 async def test_the_ledger_outlives_the_loss_of_one_carrier(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     await world.sqs.delete_queue(QueueUrl=outputs.dead_letter_queue_url)
 
-    await make_stage(world.clients, spec_of())  # would be NotOurs if the record had been there only
+    await provision_stage(world.clients, spec_of())  # would be NotOwnedError if the record had been there only
 
     tags = await world.queue_tags("notification-api-dev-dlq")
     assert tags["notification-api.io/made-cache"] == "notification-api-dev"

@@ -11,9 +11,9 @@ from momento.config import Configurations
 from momento.responses import ListCaches
 
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.errors import NotOurs, Permanent, Transient
-from k8s.operator.resources.removal import remove_stage
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.errors import NotOwnedError, RetryLaterError
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from services.common.errors import PermanentError
 from tests.support.operator.aws_account import World, spec_of, stage_world
 from tests.support.processes.ministack import MiniStack, ministack_process
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
@@ -63,38 +63,38 @@ async def _names(caches: CacheClientAsync) -> list[str]:
 async def test_a_cache_is_made_kept_and_removed(world: World, caches: CacheClientAsync) -> None:
     spec = spec_of(stage_name="whole-life")
 
-    outputs = await make_stage(_through(world, caches), spec)
+    outputs = await provision_stage(_through(world, caches), spec)
     assert outputs.cache_name in await _names(caches)
 
     world.calls.forget()
-    assert await make_stage(_through(world, caches), spec) == outputs
+    assert await provision_stage(_through(world, caches), spec) == outputs
     assert world.calls.writes == []
 
-    await remove_stage(_through(world, caches), spec)
+    await delete_stage(_through(world, caches), spec)
     assert outputs.cache_name not in await _names(caches)
-    await remove_stage(_through(world, caches), spec)
+    await delete_stage(_through(world, caches), spec)
 
 
 async def test_somebody_elses_cache_is_refused_and_stays(world: World, caches: CacheClientAsync) -> None:
     await caches.create_cache("notification-api-theirs")
 
-    with pytest.raises(NotOurs):
-        await make_stage(_through(world, caches), spec_of(stage_name="theirs"))
-    await remove_stage(_through(world, caches), spec_of(stage_name="theirs"))
+    with pytest.raises(NotOwnedError):
+        await provision_stage(_through(world, caches), spec_of(stage_name="theirs"))
+    await delete_stage(_through(world, caches), spec_of(stage_name="theirs"))
 
     assert "notification-api-theirs" in await _names(caches)
 
 
 async def test_a_cache_deleted_by_hand_is_no_obstacle(world: World, caches: CacheClientAsync) -> None:
     spec = spec_of(stage_name="by-hand")
-    outputs = await make_stage(_through(world, caches), spec)
+    outputs = await provision_stage(_through(world, caches), spec)
 
     await caches.delete_cache(outputs.cache_name)
-    assert await make_stage(_through(world, caches), spec) == outputs
+    assert await provision_stage(_through(world, caches), spec) == outputs
     assert outputs.cache_name in await _names(caches)
 
     await caches.delete_cache(outputs.cache_name)
-    await remove_stage(_through(world, caches), spec)
+    await delete_stage(_through(world, caches), spec)
     assert not any((await world.everything("notification-api-by-hand")).values())
 
 
@@ -103,8 +103,8 @@ async def test_a_revoked_key_is_for_a_person_to_mend(world: World, emulator: Mom
     emulator.revoke_key(key.key_id)
 
     async with _caches(emulator, key.v2) as revoked:
-        with pytest.raises(Permanent, match="API key must be valid"):
-            await make_stage(_through(world, revoked), spec_of(stage_name="revoked"))
+        with pytest.raises(PermanentError, match="API key must be valid"):
+            await provision_stage(_through(world, revoked), spec_of(stage_name="revoked"))
 
 
 async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stands(world: World) -> None:
@@ -112,7 +112,7 @@ async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stand
         key = stopped.make_key()
 
     async with _caches(stopped, key.v2) as caches:
-        with pytest.raises(Transient, match="Momento, list caches notification-api-down"):
-            await make_stage(_through(world, caches), spec_of(stage_name="down"))
+        with pytest.raises(RetryLaterError, match="Momento, list caches notification-api-down"):
+            await provision_stage(_through(world, caches), spec_of(stage_name="down"))
 
     assert len(await world.queue_names()) == 2

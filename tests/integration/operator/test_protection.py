@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.resources.queue_settings import QueueSettings
+from k8s.operator.resources.queue_attributes import QueueSettings
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.stage import provision_stage
+from k8s.operator.resources.user_pool import UserPoolSettings
 from tests.support.operator.aws_account import World, spec_of, stage_world
 from tests.support.processes.ministack import MiniStack, ministack_process
 
@@ -56,45 +56,45 @@ async def update_client(world: World, **changes: Any) -> None:
 @pytest.mark.parametrize("asked", [None, False, True])
 async def test_deletion_protection_that_a_person_turned_on_stays(world: World, asked: bool | None) -> None:
     spec = spec_of() if asked is None else spec_of(user_pool=UserPoolSettings(deletion_protection=asked))
-    await make_stage(world.clients, spec)
+    await provision_stage(world.clients, spec)
     await update_pool(world, DeletionProtection="ACTIVE")
 
-    await make_stage(world.clients, spec)
+    await provision_stage(world.clients, spec)
 
     assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
     assert world.calls.writes == []
 
 
 async def test_protection_that_was_asked_for_once_stays_when_it_is_not_any_more(world: World) -> None:
-    await make_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
+    await provision_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
 
-    await make_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=False)))
+    await provision_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=False)))
 
     assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
 async def test_protection_that_is_asked_for_is_set_again(world: World) -> None:
     spec = spec_of(user_pool=UserPoolSettings(deletion_protection=True))
-    await make_stage(world.clients, spec)
+    await provision_stage(world.clients, spec)
     await update_pool(world, DeletionProtection="INACTIVE")
 
-    await make_stage(world.clients, spec)
+    await provision_stage(world.clients, spec)
 
     assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
 async def test_protection_outlives_the_repair_of_another_setting(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_pool(world, DeletionProtection="ACTIVE", AutoVerifiedAttributes=[])
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     [pool] = await world.user_pools()
     assert (pool["DeletionProtection"], pool["AutoVerifiedAttributes"]) == ("ACTIVE", ["email"])
 
 
 async def test_protection_turned_on_while_another_setting_is_repaired_stays(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_pool(world, AutoVerifiedAttributes=[])
 
     async def protect(**_: object) -> None:  # after the pass has read the pool, before it writes
@@ -102,7 +102,7 @@ async def test_protection_turned_on_while_another_setting_is_repaired_stays(worl
         await world.idp.update_user_pool(UserPoolId=pool["Id"], DeletionProtection="ACTIVE")
 
     world.clients.idp.meta.events.register("before-call.cognito-idp.UpdateUserPool", protect)  # type: ignore[arg-type] # aiobotocore awaits it
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
@@ -112,7 +112,7 @@ async def test_an_adopted_pools_protection_stays(world: World) -> None:
         PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"], DeletionProtection="ACTIVE"
     )
 
-    await make_stage(world.clients, spec_of(adopt=True))
+    await provision_stage(world.clients, spec_of(adopt=True))
 
     assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
@@ -127,10 +127,10 @@ async def test_an_adopted_pools_protection_stays(world: World) -> None:
     ],
 )
 async def test_a_stricter_password_policy_stays(world: World, stricter: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_pool(world, Policies={"PasswordPolicy": POLICY | stricter})
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert (await world.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | stricter
     assert world.calls.writes == []
@@ -147,10 +147,10 @@ async def test_a_stricter_password_policy_stays(world: World, stricter: dict[str
     ],
 )
 async def test_of_a_password_policy_only_what_is_weaker_is_mended(world: World, weaker: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_pool(world, Policies={"PasswordPolicy": POLICY | {"RequireSymbols": True} | weaker})
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert (await world.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | {"RequireSymbols": True}
 
@@ -169,19 +169,19 @@ async def test_of_a_password_policy_only_what_is_weaker_is_mended(world: World, 
 async def test_other_settings_of_a_pool_stay_where_they_are_no_weaker(
     world: World, changes: dict[str, Any], stays: bool
 ) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_pool(world, **changes)
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert world.calls.writes == ([] if stays else ["UpdateUserPool"])
 
 
 async def test_a_repair_of_verified_attributes_takes_none_away(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_pool(world, AutoVerifiedAttributes=["phone_number"])
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert sorted((await world.user_pools())[0]["AutoVerifiedAttributes"]) == ["email", "phone_number"]
 
@@ -196,10 +196,10 @@ async def test_a_repair_of_verified_attributes_takes_none_away(world: World) -> 
     ],
 )
 async def test_tokens_that_a_person_made_shorter_lived_stay_so(world: World, shorter: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_client(world, **shorter)
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert world.calls.writes == []
 
@@ -216,10 +216,10 @@ async def test_tokens_that_a_person_made_shorter_lived_stay_so(world: World, sho
     ],
 )
 async def test_a_weaker_or_broken_client_is_mended(world: World, longer: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     await update_client(world, **longer)
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     [pool] = await world.user_pools()
     [client] = await world.user_pool_clients(pool["Id"])
@@ -230,20 +230,20 @@ async def test_a_weaker_or_broken_client_is_mended(world: World, longer: dict[st
 
 
 async def test_a_queue_encrypted_with_a_persons_key_stays_so(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     for url in (outputs.queue_url, outputs.dead_letter_queue_url):  # as SQS does: the one switches the other off
         await world.sqs.set_queue_attributes(
             QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/theirs", "SqsManagedSseEnabled": "false"}
         )
     world.calls.forget()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert world.calls.writes == []
 
 
 async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     policy = '{"Version":"2012-10-17","Statement":[]}'
     await world.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url,
@@ -251,18 +251,18 @@ async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(wo
     )
     world.calls.forget()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert world.calls.writes == []
 
 
 async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     await world.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"MessageRetentionPeriod": str(10 * 86_400), "VisibilityTimeout": "7"}
     )
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
     assert (attributes["MessageRetentionPeriod"], attributes["VisibilityTimeout"]) == ("864000", "30")
@@ -270,10 +270,10 @@ async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair
 
 @pytest.mark.parametrize("seconds", [3_600, 1_209_600])
 async def test_a_retention_that_the_spec_names_is_set_exactly(world: World, seconds: int) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     log = ReconcileLog(spec_of().identity)
 
-    await make_stage(world.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), log)
+    await provision_stage(world.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), log)
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
     assert attributes["MessageRetentionPeriod"] == str(seconds)

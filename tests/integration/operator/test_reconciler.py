@@ -13,7 +13,7 @@ from momento.responses.control.cache.list import ListCachesResponse
 
 from k8s.operator.api.client import Json
 from k8s.operator.controller.reconciler import Keeper
-from k8s.operator.resources.errors import Permanent
+from services.common.errors import PermanentError
 from tests.support.fakes.kubernetes import deployment, pod
 from tests.support.operator.in_memory import KeeperWorld, OneMomento, keeper_world
 from tests.support.processes.ministack import MiniStack, ministack_process
@@ -38,13 +38,13 @@ class NoKey:
     """As `MomentoCaches` where the parameter of the key is not there."""
 
     async def list_caches(self) -> ListCachesResponse:
-        raise Permanent("The Momento API key cannot be read: ParameterNotFound")
+        raise PermanentError("The Momento API key cannot be read: ParameterNotFound")
 
     async def create_cache(self, cache_name: str) -> CreateCacheResponse:
-        raise Permanent("The Momento API key cannot be read: ParameterNotFound")
+        raise PermanentError("The Momento API key cannot be read: ParameterNotFound")
 
     async def delete_cache(self, cache_name: str) -> DeleteCacheResponse:
-        raise Permanent("The Momento API key cannot be read: ParameterNotFound")
+        raise PermanentError("The Momento API key cannot be read: ParameterNotFound")
 
 
 async def passes(keeper: Keeper, count: int = 3) -> None:

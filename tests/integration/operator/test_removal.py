@@ -5,11 +5,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Protected, Transient
+from k8s.operator.resources.errors import NotOwnedError, ProtectedError, RetryLaterError
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import remove_stage
-from k8s.operator.resources.stage import make_stage
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from k8s.operator.resources.user_pool import UserPoolSettings
 from tests.support.operator.aws_account import World, spec_of, stage_world
 from tests.support.processes.ministack import MiniStack, ministack_process
 
@@ -27,18 +26,18 @@ async def world(stack: MiniStack) -> AsyncIterator[World]:
 
 
 async def test_a_removed_stage_leaves_nothing(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
-    await remove_stage(world.clients, spec_of())
+    await delete_stage(world.clients, spec_of())
 
     assert await world.everything("") == {"queues": [], "pools": [], "clients": [], "caches": []}
 
 
 async def test_the_last_record_of_the_cache_outlives_the_cache(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
     world.calls.forget()
 
-    await remove_stage(world.clients, spec_of())
+    await delete_stage(world.clients, spec_of())
 
     assert [call for call in world.calls.writes if call.startswith("Delete")] == [
         "DeleteUserPoolClient",
@@ -50,20 +49,20 @@ async def test_the_last_record_of_the_cache_outlives_the_cache(world: World) -> 
 
 
 async def test_removing_twice_is_removing_once(world: World) -> None:
-    await make_stage(world.clients, spec_of())
-    await remove_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
+    await delete_stage(world.clients, spec_of())
     world.calls.forget()
 
-    await remove_stage(world.clients, spec_of())
+    await delete_stage(world.clients, spec_of())
 
     assert world.calls.writes == []
 
 
 async def test_every_removal_is_told(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
     log = ReconcileLog(spec_of().identity)
 
-    await remove_stage(world.clients, spec_of(), log)
+    await delete_stage(world.clients, spec_of(), log)
 
     assert log.changes == [
         f"deleted client {outputs.user_pool_client_id} of user pool {outputs.user_pool_id}",
@@ -75,13 +74,13 @@ async def test_every_removal_is_told(world: World) -> None:
 
 
 async def test_the_neighbouring_stage_stays(world: World) -> None:
-    await make_stage(world.clients, spec_of(stage_name="dev"))
-    await make_stage(world.clients, spec_of(stage_name="dev-2"))
+    await provision_stage(world.clients, spec_of(stage_name="dev"))
+    await provision_stage(world.clients, spec_of(stage_name="dev-2"))
 
-    await remove_stage(world.clients, spec_of(stage_name="dev"))
+    await delete_stage(world.clients, spec_of(stage_name="dev"))
 
     world.calls.forget()
-    await make_stage(world.clients, spec_of(stage_name="dev-2"))
+    await provision_stage(world.clients, spec_of(stage_name="dev-2"))
     assert world.calls.writes == []
 
 
@@ -91,7 +90,7 @@ async def test_foreign_resources_of_our_names_stay_and_are_told(world: World) ->
     world.caches.names.add("notification-api-dev")
     log = ReconcileLog(spec_of().identity)
 
-    await remove_stage(world.clients, spec_of(), log)
+    await delete_stage(world.clients, spec_of(), log)
 
     assert world.calls.writes == []
     assert log.notices == [
@@ -102,32 +101,32 @@ async def test_foreign_resources_of_our_names_stay_and_are_told(world: World) ->
 
 
 async def test_a_cache_made_by_somebody_after_ours_was_deleted_stays(world: World) -> None:
-    await make_stage(world.clients, spec_of())
-    await remove_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
+    await delete_stage(world.clients, spec_of())
     world.caches.names.add("notification-api-dev")
 
-    await remove_stage(world.clients, spec_of())
+    await delete_stage(world.clients, spec_of())
 
     assert world.caches.names == {"notification-api-dev"}
 
 
 async def test_deletion_protection_stops_the_removal_before_it_starts(world: World) -> None:
-    await make_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
+    await provision_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
     before = await world.everything("")
     world.calls.forget()
 
-    with pytest.raises(Protected, match="protected against deletion"):
-        await remove_stage(world.clients, spec_of())
+    with pytest.raises(ProtectedError, match="protected against deletion"):
+        await delete_stage(world.clients, spec_of())
 
     assert world.calls.writes == []
     assert await world.everything("") == before
 
 
 async def test_a_stage_can_be_made_again_after_its_removal(world: World) -> None:
-    first = await make_stage(world.clients, spec_of())
-    await remove_stage(world.clients, spec_of())
+    first = await provision_stage(world.clients, spec_of())
+    await delete_stage(world.clients, spec_of())
 
-    again = await make_stage(world.clients, spec_of())
+    again = await provision_stage(world.clients, spec_of())
 
     assert again.queue_url == first.queue_url
     assert again.user_pool_id != first.user_pool_id
@@ -144,12 +143,12 @@ async def test_a_queue_name_deleted_a_moment_ago_is_a_matter_of_waiting(world: W
 
     world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", refuse)
 
-    with pytest.raises(Transient, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
-        await make_stage(world.clients, spec_of())
+    with pytest.raises(RetryLaterError, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
+        await provision_stage(world.clients, spec_of())
     assert refused.value.retry_after_seconds == 60
 
     refusing = False
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
 
 async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(world: World) -> None:
@@ -158,9 +157,9 @@ async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(w
 
     world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
 
-    with pytest.raises(Transient):  # by MiniStack's answer or by the missing tags: look again
-        await make_stage(world.clients, spec_of())
-    with pytest.raises(NotOurs):
-        await make_stage(world.clients, spec_of())
+    with pytest.raises(RetryLaterError):  # by MiniStack's answer or by the missing tags: look again
+        await provision_stage(world.clients, spec_of())
+    with pytest.raises(NotOwnedError):
+        await provision_stage(world.clients, spec_of())
 
     assert await world.queue_tags("notification-api-dev-dlq") == {}

@@ -8,12 +8,11 @@ from dataclasses import replace
 import pytest
 from aiobotocore.session import get_session
 
-from k8s.operator.resources.aws import client_config
-from k8s.operator.resources.errors import Transient
+from k8s.operator.resources.clients import client_config
+from k8s.operator.resources.errors import RetryLaterError
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.stage import delete_stage, provision_stage
 from k8s.operator.resources.user_pool import UserPool
 from tests.support.operator.aws_account import Killed, World, spec_of, stage_world
 from tests.support.processes.ministack import REGION, ClientSettings, MiniStack, ministack_process
@@ -40,7 +39,7 @@ async def world(stack: MiniStack) -> AsyncIterator[World]:
 
 async def _calls_of_making(world: World, spec: StageSpec) -> int:
     world.calls.forget()
-    await make_stage(world.clients, spec)
+    await provision_stage(world.clients, spec)
     return len(world.calls.made)
 
 
@@ -53,15 +52,15 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(worl
         spec = spec_of("crash", f"{k:02}")
         world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(world.clients, spec)
+            await provision_stage(world.clients, spec)
         world.calls.forget()
-        outputs = await make_stage(world.clients, spec)
+        outputs = await provision_stage(world.clients, spec)
 
         whole = {kind: [name.format(f"{k:02}") for name in names] for kind, names in WHOLE.items()}
         assert await world.everything(f"crash-{k:02}-") | {"caches": [outputs.cache_name]} == whole, f"killed after {k}"
         assert outputs.cache_name in world.caches.names
         world.calls.forget()
-        assert await make_stage(world.clients, spec) == outputs
+        assert await provision_stage(world.clients, spec) == outputs
         assert world.calls.writes == []
 
 
@@ -71,7 +70,7 @@ async def test_killed_again_and_again_it_still_gets_there(world: World) -> None:
     for k in range(1, 40):
         world.calls.forget(kill_after=k)
         with suppress(Killed):
-            await make_stage(world.clients, spec)
+            await provision_stage(world.clients, spec)
             break
     else:
         pytest.fail("never got through")
@@ -84,20 +83,20 @@ async def test_killed_again_and_again_it_still_gets_there(world: World) -> None:
 
 @pytest.mark.timeout(180)  # some thousand calls
 async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(world: World) -> None:
-    await make_stage(world.clients, spec_of("counted", "r"))
+    await provision_stage(world.clients, spec_of("counted", "r"))
     world.calls.forget()
-    await remove_stage(world.clients, spec_of("counted", "r"))
+    await delete_stage(world.clients, spec_of("counted", "r"))
     calls = len(world.calls.made)
     assert calls >= 14
 
     for k in range(1, calls + 1):
         spec = spec_of("gone", f"{k:02}")
-        await make_stage(world.clients, spec)
+        await provision_stage(world.clients, spec)
         world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
-            await remove_stage(world.clients, spec)
+            await delete_stage(world.clients, spec)
         world.calls.forget()
-        await remove_stage(world.clients, spec)
+        await delete_stage(world.clients, spec)
 
         assert not any((await world.everything(f"gone-{k:02}")).values()), f"killed after {k}"
 
@@ -110,9 +109,9 @@ async def test_removing_what_was_half_made_leaves_nothing(world: World) -> None:
         spec = spec_of("half", f"{k:02}")
         world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(world.clients, spec)
+            await provision_stage(world.clients, spec)
         world.calls.forget()
-        await remove_stage(world.clients, spec)
+        await delete_stage(world.clients, spec)
 
         assert not any((await world.everything(f"half-{k:02}")).values()), f"killed after {k}"
 
@@ -122,24 +121,24 @@ async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(world
     pool = (await world.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     given = Given(user_pool_id=pool)
     calls = await _calls_of_making(world, spec_of("counted", "g", given=given))
-    await remove_stage(world.clients, spec_of("counted", "g", given=given))
+    await delete_stage(world.clients, spec_of("counted", "g", given=given))
 
     for k in range(1, calls + 1):
         spec = spec_of("guest", f"{k:02}", given=given)
         world.calls.forget(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(world.clients, spec)
+            await provision_stage(world.clients, spec)
         world.calls.forget()
-        await make_stage(world.clients, spec)
+        await provision_stage(world.clients, spec)
         assert len(await world.user_pool_clients(pool)) == 1, f"killed after {k}"
-        await remove_stage(world.clients, spec)
+        await delete_stage(world.clients, spec)
         assert await world.user_pool_clients(pool) == [], f"killed after {k}"
 
 
 async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(world: World) -> None:
     pool = (await world.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     spec = spec_of("crash", "late", given=Given(user_pool_id=pool))
-    await make_stage(world.clients, spec)
+    await provision_stage(world.clients, spec)
     dying = True
 
     def die(**_: object) -> None:
@@ -148,12 +147,12 @@ async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(world: 
 
     world.clients.sqs.meta.events.register("before-call.sqs.DeleteQueue", die)
     with pytest.raises(Killed):
-        await remove_stage(world.clients, spec)
+        await delete_stage(world.clients, spec)
 
     await world.idp.create_user_pool_client(UserPoolId=pool, ClientName=spec.identity.names.user_pool_client)
     world.caches.names.add("crash-late")
     dying = False
-    await remove_stage(world.clients, spec)
+    await delete_stage(world.clients, spec)
 
     assert len(await world.user_pool_clients(pool)) == 1
     assert world.caches.names == {"crash-late"}
@@ -167,14 +166,14 @@ async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(world: Worl
         endpoint_url=nobody_listens, region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local"
     )
     async with get_session().create_client("sqs", config=client_config(), **settings) as sqs:
-        with pytest.raises(Transient, match="sqs:GetQueueUrl on crash-dev-dlq"):
-            await make_stage(replace(world.clients, sqs=sqs), spec_of("crash", "dev"))
+        with pytest.raises(RetryLaterError, match="sqs:GetQueueUrl on crash-dev-dlq"):
+            await provision_stage(replace(world.clients, sqs=sqs), spec_of("crash", "dev"))
 
 
 def test_a_pool_with_users_is_chosen_before_an_empty_older_one() -> None:
     older, newer = UserPool(_described("a", 1, users=0)), UserPool(_described("b", 2, users=3))
 
-    assert sorted([older, newer], key=UserPool.rank) == [newer, older]
+    assert sorted([older, newer], key=UserPool.preference) == [newer, older]
 
 
 def _described(pool_id: str, created: int, users: int) -> dict[str, object]:
@@ -191,11 +190,11 @@ async def test_of_two_pools_of_ours_one_is_chosen_always_the_same_and_the_other_
     ]
     log = ReconcileLog(spec.identity)
 
-    outputs = await make_stage(world.clients, spec, log)
+    outputs = await provision_stage(world.clients, spec, log)
 
     assert outputs.user_pool_id == pools[0]["UserPool"]["Id"]
     assert [notice for notice in log.notices if pools[1]["UserPool"]["Id"] in notice]
-    assert (await make_stage(world.clients, spec)).user_pool_id == outputs.user_pool_id
+    assert (await provision_stage(world.clients, spec)).user_pool_id == outputs.user_pool_id
 
-    await remove_stage(world.clients, spec)
+    await delete_stage(world.clients, spec)
     assert await world.user_pools() == []

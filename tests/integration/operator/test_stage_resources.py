@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.stage import provision_stage
 from tests.support.operator.aws_account import World, spec_of, stage_world
 from tests.support.processes.ministack import REGION, MiniStack, ministack_process
 
@@ -32,7 +32,7 @@ async def world(stack: MiniStack) -> AsyncIterator[World]:
 
 
 async def test_a_stage_is_made_whole(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     assert await world.everything("notification-api") == {
         "queues": ["notification-api-dev-dlq", "notification-api-dev-tasks"],
@@ -43,7 +43,7 @@ async def test_a_stage_is_made_whole(world: World) -> None:
 
 
 async def test_the_outputs_are_what_services_need(world: World, stack: MiniStack) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
 
     [pool] = await world.user_pools()
     [client] = await world.user_pool_clients(pool["Id"])
@@ -57,7 +57,7 @@ async def test_the_outputs_are_what_services_need(world: World, stack: MiniStack
 
 
 async def test_the_key_set_is_where_the_outputs_say(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+    outputs = await provision_stage(world.clients, spec_of())
 
     async with aiohttp.ClientSession() as http, http.get(outputs.jwks_url) as answer:
         assert answer.status == 200
@@ -65,7 +65,7 @@ async def test_the_key_set_is_where_the_outputs_say(world: World) -> None:
 
 
 async def test_everything_that_can_carries_the_stages_tags(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     [pool] = await world.user_pools()
     for tags in (
@@ -77,7 +77,7 @@ async def test_everything_that_can_carries_the_stages_tags(world: World) -> None
 
 
 async def test_the_task_queue_is_as_specified(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     attributes = await world.queue_attributes("notification-api-dev-tasks")
     dead_letter = await world.queue_attributes("notification-api-dev-dlq")
@@ -93,7 +93,7 @@ async def test_the_task_queue_is_as_specified(world: World) -> None:
 
 
 async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue_only(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     attributes = await world.queue_attributes("notification-api-dev-dlq")
     assert attributes["MessageRetentionPeriod"] == str(14 * 86_400)
@@ -108,7 +108,7 @@ async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue
 async def test_the_permission_to_redrive_comes_before_the_redrive(world: World) -> None:
     log = ReconcileLog(spec_of().identity)
 
-    await make_stage(world.clients, spec_of(), log)
+    await provision_stage(world.clients, spec_of(), log)
 
     assert [change for change in log.changes if change.startswith("set")] == [
         "set RedriveAllowPolicy of queue notification-api-dev-dlq",
@@ -117,7 +117,7 @@ async def test_the_permission_to_redrive_comes_before_the_redrive(world: World) 
 
 
 async def test_users_sign_in_with_a_verified_email(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     [pool] = await world.user_pools()
     assert pool["UsernameAttributes"] == ["email"]
@@ -128,7 +128,7 @@ async def test_users_sign_in_with_a_verified_email(world: World) -> None:
 
 
 async def test_the_client_signs_in_by_srp_without_a_secret(world: World) -> None:
-    await make_stage(world.clients, spec_of())
+    await provision_stage(world.clients, spec_of())
 
     [pool] = await world.user_pools()
     [client] = await world.user_pool_clients(pool["Id"])
@@ -142,11 +142,11 @@ async def test_the_client_signs_in_by_srp_without_a_secret(world: World) -> None
 
 
 async def test_an_unchanged_stage_costs_no_write(world: World) -> None:
-    first = await make_stage(world.clients, spec_of())
+    first = await provision_stage(world.clients, spec_of())
     world.calls.forget()
     log = ReconcileLog(spec_of().identity)
 
-    assert await make_stage(world.clients, spec_of(), log) == first
+    assert await provision_stage(world.clients, spec_of(), log) == first
 
     assert world.calls.writes == []
     assert log.changes == []
@@ -156,7 +156,7 @@ async def test_an_unchanged_stage_costs_no_write(world: World) -> None:
 async def test_every_write_is_told(world: World) -> None:
     log = ReconcileLog(spec_of().identity)
 
-    await make_stage(world.clients, spec_of(), log)
+    await provision_stage(world.clients, spec_of(), log)
 
     assert [change for change in log.changes if change.startswith("created")] == [
         "created queue notification-api-dev-dlq",
@@ -168,8 +168,8 @@ async def test_every_write_is_told(world: World) -> None:
 
 
 async def test_two_stages_are_two(world: World) -> None:
-    one = await make_stage(world.clients, spec_of(stage_name="one"))
-    other = await make_stage(world.clients, spec_of(stage_name="other"))
+    one = await provision_stage(world.clients, spec_of(stage_name="one"))
+    other = await provision_stage(world.clients, spec_of(stage_name="other"))
 
     assert one.queue_url != other.queue_url
     assert one.user_pool_id != other.user_pool_id
@@ -180,10 +180,10 @@ async def test_two_stages_are_two(world: World) -> None:
 async def test_a_pool_beyond_the_first_page_is_found_again(world: World) -> None:
     for number in range(65):
         await world.idp.create_user_pool(PoolName=f"somebody-elses-{number}")
-    first = await make_stage(world.clients, spec_of())
+    first = await provision_stage(world.clients, spec_of())
     world.calls.forget()
 
-    assert await make_stage(world.clients, spec_of()) == first
+    assert await provision_stage(world.clients, spec_of()) == first
 
     assert world.calls.made.count("ListUserPools") == 2
     assert world.calls.writes == []

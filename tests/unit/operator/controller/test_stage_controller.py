@@ -12,9 +12,10 @@ from k8s.operator.controller import reconciler as keeper_module
 from k8s.operator.controller.finalize import Waiting
 from k8s.operator.controller.provision import Provisioned
 from k8s.operator.controller.stage_controller import Worker
-from k8s.operator.resources.errors import Permanent, Transient
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.errors import RetryLaterError
+from k8s.operator.resources.spec import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
+from services.common.errors import PermanentError
 from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
 from tests.support.operator.in_memory import keeper_of, tools_of
 from tests.support.soon import soon
@@ -37,7 +38,7 @@ class Cloud:
         self.begun.append(stage.ref.name)
         if stage.ref.name in self.hanging:
             await self.answer.wait()
-            raise Transient("sqs:GetQueueUrl: no answer within 30 s", 0.0)
+            raise RetryLaterError("sqs:GetQueueUrl: no answer within 30 s", 0.0)
         self.made.append(stage.ref.name)
         return Provisioned(OUTPUTS, (), ())
 
@@ -181,7 +182,7 @@ async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.Mo
 
 async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: object) -> Provisioned:
-        raise Permanent("sqs:CreateQueue: AccessDenied")
+        raise PermanentError("sqs:CreateQueue: AccessDenied")
 
     monkeypatch.setattr(keeper_module, "provision", refused)
     kubernetes = KubernetesInMemory()

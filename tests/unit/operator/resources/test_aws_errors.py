@@ -12,9 +12,11 @@ from botocore.exceptions import (
 )
 
 from k8s.operator.resources import aws
-from k8s.operator.resources.aws import aws_call, client_config, translate
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
+from k8s.operator.resources.aws import aws_call, translate
+from k8s.operator.resources.clients import client_config
+from k8s.operator.resources.errors import NotFoundError, NotOwnedError, RetryLaterError
 from services.common import errors as common
+from services.common.errors import PermanentError
 
 
 def _client_error(code: str, status: int = 400) -> ClientError:
@@ -40,14 +42,14 @@ def _client_error(code: str, status: int = 400) -> ClientError:
     ],
 )
 def test_what_passes_is_transient(code: str, status: int) -> None:
-    assert isinstance(translate("sqs:CreateQueue on q", _client_error(code, status)), Transient)
+    assert isinstance(translate("sqs:CreateQueue on q", _client_error(code, status)), RetryLaterError)
 
 
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"])
 def test_a_name_deleted_recently_is_free_after_a_minute(code: str) -> None:
     error = translate("sqs:CreateQueue on q", _client_error(code))
 
-    assert isinstance(error, Transient)
+    assert isinstance(error, RetryLaterError)
     assert error.retry_after_seconds == 60
 
 
@@ -55,7 +57,7 @@ def test_a_name_deleted_recently_is_free_after_a_minute(code: str) -> None:
 def test_a_quota_is_asked_about_rarely(code: str) -> None:
     error = translate("cognito-idp:CreateUserPool on p", _client_error(code))
 
-    assert isinstance(error, Transient)
+    assert isinstance(error, RetryLaterError)
     assert error.retry_after_seconds >= 60
 
 
@@ -63,7 +65,7 @@ def test_a_quota_is_asked_about_rarely(code: str) -> None:
     "code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "ResourceNotFoundException"]
 )
 def test_what_is_not_there_is_not_found(code: str) -> None:
-    assert isinstance(translate("sqs:GetQueueUrl on q", _client_error(code)), NotFound)
+    assert isinstance(translate("sqs:GetQueueUrl on q", _client_error(code)), NotFoundError)
 
 
 @pytest.mark.parametrize(
@@ -73,28 +75,28 @@ def test_what_is_not_there_is_not_found(code: str) -> None:
 def test_a_denial_names_the_action_to_allow(code: str, status: int) -> None:
     error = translate("sqs:CreateQueue on q", _client_error(code, status))
 
-    assert type(error) is Permanent
+    assert type(error) is PermanentError
     assert "allow sqs:CreateQueue for the operator's AWS role" in str(error)
 
 
 def test_anything_else_is_permanent_and_tells_what_aws_said() -> None:
     error = translate("sqs:SetQueueAttributes on q", _client_error("InvalidAttributeValue"))
 
-    assert type(error) is Permanent
+    assert type(error) is PermanentError
     assert str(error) == "sqs:SetQueueAttributes on q: InvalidAttributeValue: because"
 
 
 @pytest.mark.parametrize(
     ("raised", "becomes"),
     [
-        (EndpointConnectionError(endpoint_url="http://x"), Transient),
-        (ReadTimeoutError(endpoint_url="http://x"), Transient),
-        (UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "a page in Latin-1"), Transient),
-        (AttributeError("'list' object has no attribute 'get'"), Transient),
-        (TypeError("'NoneType' object is not subscriptable"), Transient),
-        (NoCredentialsError(), Permanent),
-        (ParamValidationError(report="no"), Permanent),
-        (_client_error("AccessDenied", 403), Permanent),
+        (EndpointConnectionError(endpoint_url="http://x"), RetryLaterError),
+        (ReadTimeoutError(endpoint_url="http://x"), RetryLaterError),
+        (UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "a page in Latin-1"), RetryLaterError),
+        (AttributeError("'list' object has no attribute 'get'"), RetryLaterError),
+        (TypeError("'NoneType' object is not subscriptable"), RetryLaterError),
+        (NoCredentialsError(), PermanentError),
+        (ParamValidationError(report="no"), PermanentError),
+        (_client_error("AccessDenied", 403), PermanentError),
     ],
 )
 async def test_the_sdks_own_errors_are_translated(raised: Exception, becomes: type[Exception]) -> None:
@@ -108,7 +110,7 @@ async def test_the_sdks_own_errors_are_translated(raised: Exception, becomes: ty
 async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "CALL_SECONDS", 0.01)
 
-    with pytest.raises(Transient, match="no answer within"):
+    with pytest.raises(RetryLaterError, match="no answer within"):
         async with aws_call("sqs:GetQueueUrl", "q"):
             await asyncio.Event().wait()
 
@@ -127,7 +129,7 @@ def test_an_attempt_ends_well_before_the_whole_call() -> None:
 
 
 def test_every_error_is_one_that_the_whole_system_knows() -> None:
-    assert issubclass(Transient, common.Transient)
-    assert issubclass(Permanent, common.PermanentError)
-    assert issubclass(NotOurs, Permanent)
-    assert issubclass(NotFound, Permanent)
+    assert issubclass(RetryLaterError, common.Transient)
+    assert issubclass(PermanentError, common.PermanentError)
+    assert issubclass(NotOwnedError, PermanentError)
+    assert issubclass(NotFoundError, PermanentError)

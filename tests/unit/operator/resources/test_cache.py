@@ -8,11 +8,12 @@ import pytest
 from momento.errors import MomentoErrorCode
 
 from k8s.operator.resources import cache
-from k8s.operator.resources.cache import cache_exists, claim_cache, remove_cache
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
+from k8s.operator.resources.cache import cache_exists, delete_cache, ensure_cache
+from k8s.operator.resources.errors import NotFoundError, NotOwnedError, RetryLaterError
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.ownership_tags import Carrier, Ledger
+from k8s.operator.resources.ownership_tags import OwnershipTags, TaggedResource
 from k8s.operator.resources.reconcile_log import ReconcileLog
+from services.common.errors import PermanentError
 from tests.support.fakes.momento_caches import FakeCaches
 
 NAME = "notification-api-dev"
@@ -20,7 +21,7 @@ RECORD = {"notification-api.io/made-cache": NAME}
 IDENTITY = Identity("notification-api", "dev", "cluster", "owner")
 
 
-class Tags(Carrier):
+class Tags(TaggedResource):
     """A carrier in memory."""
 
     def __init__(self, tags: Mapping[str, str] | None = None) -> None:
@@ -42,7 +43,7 @@ async def test_the_record_is_written_before_the_cache_is_made() -> None:
     recorded_at: dict[str, bool] = {}
     caches.after_call = lambda action: recorded_at.update({action: tags.stored == RECORD})
 
-    assert await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY)) == NAME
+    assert await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY)) == NAME
 
     assert recorded_at == {"ListCaches": False, "CreateCache": True}
     assert caches.names == {NAME}
@@ -51,7 +52,7 @@ async def test_the_record_is_written_before_the_cache_is_made() -> None:
 async def test_a_recorded_cache_is_ours_and_costs_no_write() -> None:
     caches, tags, log = FakeCaches(NAME), Tags(RECORD), ReconcileLog(IDENTITY)
 
-    await claim_cache(caches, Ledger([tags]), log)
+    await ensure_cache(caches, OwnershipTags([tags]), log)
 
     assert (tags.writes, log.changes) == (0, [])
 
@@ -59,7 +60,7 @@ async def test_a_recorded_cache_is_ours_and_costs_no_write() -> None:
 async def test_a_recorded_cache_that_is_not_there_is_made() -> None:
     caches = FakeCaches()
 
-    await claim_cache(caches, Ledger([Tags(RECORD)]), ReconcileLog(IDENTITY))
+    await ensure_cache(caches, OwnershipTags([Tags(RECORD)]), ReconcileLog(IDENTITY))
 
     assert caches.names == {NAME}
 
@@ -67,8 +68,8 @@ async def test_a_recorded_cache_that_is_not_there_is_made() -> None:
 async def test_an_unrecorded_cache_is_foreign() -> None:
     caches, tags = FakeCaches(NAME), Tags({"notification-api.io/made-cache": "another-name"})
 
-    with pytest.raises(NotOurs):
-        await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY))
+    with pytest.raises(NotOwnedError):
+        await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY))
 
     assert tags.writes == 0
 
@@ -76,7 +77,7 @@ async def test_an_unrecorded_cache_is_foreign() -> None:
 async def test_adoption_records_the_cache() -> None:
     caches, tags = FakeCaches(NAME), Tags()
 
-    await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY, adopt=True))
+    await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY, adopt=True))
 
     assert tags.stored == RECORD
 
@@ -85,8 +86,8 @@ async def test_a_cache_made_by_somebody_in_the_gap_is_foreign_and_the_record_wit
     caches, tags = FakeCaches(), Tags()
     caches.made_elsewhere = NAME
 
-    with pytest.raises(NotOurs):
-        await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY))
+    with pytest.raises(NotOwnedError):
+        await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY))
 
     assert tags.stored == {}
     assert caches.names == {NAME}
@@ -96,7 +97,7 @@ async def test_a_cache_of_ours_that_the_listing_does_not_show_is_still_ours() ->
     caches, tags = FakeCaches(), Tags(RECORD)
     caches.made_elsewhere = NAME
 
-    assert await claim_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY)) == NAME
+    assert await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY)) == NAME
 
     assert tags.stored == RECORD
 
@@ -104,7 +105,7 @@ async def test_a_cache_of_ours_that_the_listing_does_not_show_is_still_ours() ->
 async def test_the_record_reaches_every_carrier_that_lacks_it() -> None:
     has, lacks = Tags(RECORD), Tags()
 
-    await claim_cache(FakeCaches(NAME), Ledger([has, lacks]), ReconcileLog(IDENTITY))
+    await ensure_cache(FakeCaches(NAME), OwnershipTags([has, lacks]), ReconcileLog(IDENTITY))
 
     assert (has.writes, lacks.stored) == (0, RECORD)
 
@@ -114,7 +115,7 @@ async def test_removal_deletes_the_cache_then_the_record() -> None:
     recorded: list[bool] = []
     caches.after_call = lambda action: recorded.append(tags.stored == RECORD)
 
-    await remove_cache(caches, Ledger([tags]), ReconcileLog(IDENTITY))
+    await delete_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY))
 
     assert caches.names == {"other"}
     assert recorded == [True]
@@ -124,7 +125,7 @@ async def test_removal_deletes_the_cache_then_the_record() -> None:
 async def test_removal_leaves_an_unrecorded_cache() -> None:
     caches = FakeCaches(NAME)
 
-    await remove_cache(caches, Ledger([Tags()]), ReconcileLog(IDENTITY))
+    await delete_cache(caches, OwnershipTags([Tags()]), ReconcileLog(IDENTITY))
 
     assert caches.names == {NAME}
 
@@ -132,7 +133,7 @@ async def test_removal_leaves_an_unrecorded_cache() -> None:
 async def test_removing_a_cache_that_is_gone_is_no_error() -> None:
     tags, log = Tags(RECORD), ReconcileLog(IDENTITY)
 
-    await remove_cache(FakeCaches(), Ledger([tags]), log)
+    await delete_cache(FakeCaches(), OwnershipTags([tags]), log)
 
     assert (tags.stored, log.changes) == ({}, [])
 
@@ -142,22 +143,22 @@ async def test_an_error_answer_is_never_taken_for_success(code: MomentoErrorCode
     caches = FakeCaches(NAME)
     caches.failing = code
 
-    with pytest.raises((Transient, Permanent), match="Momento, list caches"):
+    with pytest.raises((RetryLaterError, PermanentError), match="Momento, list caches"):
         await cache_exists(caches, NAME)
 
 
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        (MomentoErrorCode.TIMEOUT_ERROR, Transient),
-        (MomentoErrorCode.SERVER_UNAVAILABLE, Transient),
-        (MomentoErrorCode.INTERNAL_SERVER_ERROR, Transient),
-        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, Transient),
-        (MomentoErrorCode.CONNECTION_ERROR, Transient),
-        (MomentoErrorCode.AUTHENTICATION_ERROR, Permanent),
-        (MomentoErrorCode.PERMISSION_ERROR, Permanent),
-        (MomentoErrorCode.INVALID_ARGUMENT_ERROR, Permanent),
-        (MomentoErrorCode.NOT_FOUND_ERROR, NotFound),
+        (MomentoErrorCode.TIMEOUT_ERROR, RetryLaterError),
+        (MomentoErrorCode.SERVER_UNAVAILABLE, RetryLaterError),
+        (MomentoErrorCode.INTERNAL_SERVER_ERROR, RetryLaterError),
+        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, RetryLaterError),
+        (MomentoErrorCode.CONNECTION_ERROR, RetryLaterError),
+        (MomentoErrorCode.AUTHENTICATION_ERROR, PermanentError),
+        (MomentoErrorCode.PERMISSION_ERROR, PermanentError),
+        (MomentoErrorCode.INVALID_ARGUMENT_ERROR, PermanentError),
+        (MomentoErrorCode.NOT_FOUND_ERROR, NotFoundError),
     ],
 )
 async def test_each_error_says_what_to_do(code: MomentoErrorCode, error: type[Exception]) -> None:
@@ -178,14 +179,14 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest
             await asyncio.Event().wait()
             raise AssertionError
 
-    with pytest.raises(Transient, match="no answer within"):
+    with pytest.raises(RetryLaterError, match="no answer within"):
         await cache_exists(Silent(), NAME)
 
 
 async def test_without_a_carrier_nothing_is_made() -> None:
     caches = FakeCaches()
 
-    with pytest.raises(Permanent, match="Give the cache too"):
-        await claim_cache(caches, Ledger(), ReconcileLog(IDENTITY))
+    with pytest.raises(PermanentError, match="Give the cache too"):
+        await ensure_cache(caches, OwnershipTags(), ReconcileLog(IDENTITY))
 
     assert caches.names == set()

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8s.operator.resources.errors import Permanent
-from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.names import InvalidName
+from k8s.operator.resources.identity import Identity, InvalidNameError
 from k8s.operator.resources.spec import Given, StageSpec
+from services.common.errors import PermanentError
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}", fullmatch=True)
 VALUES = st.from_regex(r"[A-Za-z0-9_.:/=+@-]{1,40}", fullmatch=True)
@@ -43,19 +42,19 @@ def test_one_tag_missing_is_not_ours(identity: Identity, index: int) -> None:
 
 @pytest.mark.parametrize("value", ["", "with space", "ümlaut", "x" * 257, "a\n"])
 def test_what_cannot_be_a_tag_is_refused(value: str) -> None:
-    with pytest.raises(Permanent, match=r"cluster .* cannot be a tag"):
+    with pytest.raises(PermanentError, match=r"cluster .* cannot be a tag"):
         Identity("notification-api", "dev", value, "owner")
-    with pytest.raises(Permanent, match=r"owner .* cannot be a tag"):
+    with pytest.raises(PermanentError, match=r"owner .* cannot be a tag"):
         Identity("notification-api", "dev", "cluster", value)
 
 
 def test_an_identity_with_unusable_names_cannot_be() -> None:
-    with pytest.raises(InvalidName):
+    with pytest.raises(InvalidNameError):
         Identity("notification-api", "d ev", "cluster", "owner")
 
 
 def test_a_client_cannot_be_given_without_its_pool() -> None:
     identity = Identity("notification-api", "dev", "cluster", "owner")
 
-    with pytest.raises(Permanent, match=r"userPool\.clientId is given without userPool\.id"):
+    with pytest.raises(PermanentError, match=r"userPool\.clientId is given without userPool\.id"):
         StageSpec(identity, Given(user_pool_client_id="abc"))

@@ -10,8 +10,8 @@ from momento.responses import ListCaches
 from momento.responses.control.cache.list import ListCachesResponse
 
 from k8s.operator.resources import momento_caches as module
-from k8s.operator.resources.errors import Permanent
 from k8s.operator.resources.momento_caches import KEY_SECONDS, LISTING_SECONDS, MAX_CLIENTS, MomentoCaches
+from services.common.errors import PermanentError
 from services.common.momento.api_key import InvalidApiKey
 from tests.support.clock import HandClock
 from tests.support.fakes.momento_caches import FakeCaches
@@ -65,7 +65,7 @@ def _no_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     Client.all = []
     monkeypatch.setattr(module, "CacheClientAsync", Client)
     monkeypatch.setattr(module, "credential_provider", credentials)
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "CALL_INTERVAL_SECONDS", 0.0)
 
 
 def pool_of(parameters: Parameters, clock: HandClock | None = None) -> MomentoCaches:
@@ -74,7 +74,7 @@ def pool_of(parameters: Parameters, clock: HandClock | None = None) -> MomentoCa
 
 
 async def names(pool: MomentoCaches, parameter: str) -> list[str]:
-    answer = await pool.of(parameter).list_caches()
+    answer = await pool.with_key(parameter).list_caches()
     assert isinstance(answer, ListCaches.Success)
     return [cache.name for cache in answer.caches]
 
@@ -82,7 +82,7 @@ async def names(pool: MomentoCaches, parameter: str) -> list[str]:
 async def test_a_key_is_read_at_the_first_call_and_again_when_it_is_old() -> None:
     parameters, clock = Parameters(), HandClock()
     pool = pool_of(parameters, clock)
-    caches = pool.of("/a")
+    caches = pool.with_key("/a")
     assert parameters.reads == []
     await caches.create_cache("one")
     await caches.create_cache("two")
@@ -97,9 +97,9 @@ async def test_no_key_of_a_stage_that_is_gone_is_kept() -> None:
     parameters, clock = Parameters(), HandClock()
     pool = pool_of(parameters, clock)
     for number in range(100):
-        await pool.of(f"/gone-{number}").create_cache("c")
+        await pool.with_key(f"/gone-{number}").create_cache("c")
     clock.advance(KEY_SECONDS)
-    await pool.of("/there").create_cache("c")
+    await pool.with_key("/there").create_cache("c")
     assert list(pool._keys) == ["/there"]
 
 
@@ -127,9 +127,9 @@ async def test_stages_with_one_key_share_a_listing_that_is_moments_old() -> None
 async def test_what_was_made_and_deleted_shows_in_the_listing_at_once() -> None:
     pool = pool_of(Parameters())
     assert await names(pool, "/a") == []
-    await pool.of("/a").create_cache("mine")
+    await pool.with_key("/a").create_cache("mine")
     assert await names(pool, "/a") == ["mine"]
-    await pool.of("/a").delete_cache("mine")
+    await pool.with_key("/a").delete_cache("mine")
     assert await names(pool, "/a") == []
 
 
@@ -139,8 +139,8 @@ async def test_a_key_that_was_refused_is_read_anew() -> None:
     pool = pool_of(parameters)
     await names(pool, "/a")
     Client.all[0].failing = MomentoErrorCode.AUTHENTICATION_ERROR
-    pool.turns("/a").listed = None
-    assert isinstance(await pool.of("/a").list_caches(), ListCaches.Error)
+    pool.state("/a").cache_names = None
+    assert isinstance(await pool.with_key("/a").list_caches(), ListCaches.Error)
     parameters.values["/a"] = "new"
     assert await names(pool, "/a") == []
     assert [client.key for client in Client.all] == ["revoked", "new"]
@@ -148,12 +148,12 @@ async def test_a_key_that_was_refused_is_read_anew() -> None:
 
 async def test_clients_are_few_and_none_is_closed_under_a_call() -> None:
     pool = pool_of(Parameters())
-    await pool.of("/busy").create_cache("c")
+    await pool.with_key("/busy").create_cache("c")
     busy = Client.all[0]
     busy.listing = asyncio.Event()
     call = asyncio.create_task(names(pool, "/busy"))
     for number in range(MAX_CLIENTS + 1):
-        await pool.of(f"/{number}").create_cache("c")
+        await pool.with_key(f"/{number}").create_cache("c")
     assert sum(not client.closed for client in Client.all) == MAX_CLIENTS + 1
     assert busy.closed == 0
     busy.listing.set()
@@ -167,5 +167,5 @@ async def test_clients_are_few_and_none_is_closed_under_a_call() -> None:
 async def test_a_malformed_key_is_for_a_person_to_mend() -> None:
     parameters = Parameters()
     parameters.values["/a"] = "bad"
-    with pytest.raises(Permanent, match="malformed"):
+    with pytest.raises(PermanentError, match="malformed"):
         await names(pool_of(parameters), "/a")

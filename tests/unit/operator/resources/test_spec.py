@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8s.operator.resources.outputs import issuer, jwks_url
+from k8s.operator.resources.spec import issuer, jwks_url
 
 POOL = "eu-central-1_AbC123"
 ISSUER = f"https://cognito-idp.eu-central-1.amazonaws.com/{POOL}"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8s.operator.resources.diff import differing, same_json, satisfies
+from k8s.operator.resources.drift import differing, same_json, satisfies
 
 JSON = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=5),

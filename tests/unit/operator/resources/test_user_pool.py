@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from k8s.operator.resources.user_pool import UserPoolSettings
 from k8s.operator.resources.user_pool_client import SETTINGS, UserPoolClient
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
 
 SRP, REFRESH = "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"
 

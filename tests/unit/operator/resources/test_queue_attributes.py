@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.resources.queue_policy import denies_deletion
+from k8s.operator.resources.queue_attributes import denies_deletion
 
 DENY: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "sqs:DeleteQueue", "Resource": "*"}
 
