@@ -83,9 +83,9 @@ def _itself(dashboard: Dashboard) -> None:
         ),
         (
             "Unreadable",
-            "Looks at a stage's work of which a figure could not be read, a second.",
+            "Reads of a stage's queue and pods that failed, per second.",
             "ops",
-            {"{{figure}}": or_none(_unreadable())},
+            {"{{source}}": or_none(_unreadable())},
         ),
         (
             "Watch",
@@ -104,7 +104,7 @@ def _rate(metric: str, *by: str) -> str:
 
 def _unreadable() -> str:
     looks = f'{_name("scaling_observations_total")}{{outcome="unreadable"}}'
-    return f"sum by (figure) (rate({looks}[$__rate_interval]))"
+    return f"sum by (source) (rate({looks}[$__rate_interval]))"
 
 
 def _name(metric: str) -> str:

@@ -35,7 +35,7 @@ TIME_TO_READY = Histogram(
 )
 
 OBSERVATIONS = Counter(
-    "scaling_observations", "Looks at a stage's work, by figure and outcome.", ("figure", "outcome"), namespace=PREFIX
+    "scaling_observations", "Looks at a stage's work, by figure and outcome.", ("source", "outcome"), namespace=PREFIX
 )
 VISIBLE = Gauge("scaling_messages_visible", "Messages that wait.", STAGE, namespace=PREFIX)
 IN_FLIGHT = Gauge("scaling_messages_in_flight", "Messages received and not yet deleted.", STAGE, namespace=PREFIX)
@@ -46,7 +46,7 @@ OBJECTIVE = Gauge("scaling_wait_objective_seconds", "The wait that is to be kept
 REPLICAS_READY = Gauge("scaling_replicas_ready", "Processors that are ready.", STAGE, namespace=PREFIX)
 REPLICAS = Gauge("scaling_replicas", "Processors asked for at present.", STAGE, namespace=PREFIX)
 DECIDED = Gauge("scaling_replicas_desired", "Processors that the policy wants.", STAGE, namespace=PREFIX)
-HELD = Gauge("scaling_blocked", "1 while replicas are held for want of knowledge.", STAGE, namespace=PREFIX)
+BLOCKED = Gauge("scaling_blocked", "1 while replicas are held for want of knowledge.", STAGE, namespace=PREFIX)
 POD_READY_SECONDS = Gauge(
     "scaling_pod_ready_seconds",
     "From the creation of a processor's pod to its being ready: the mean of the last 20.",
@@ -65,7 +65,7 @@ SCALED = Counter("scaling_changes", "Changes of the replica count.", (*STAGE, "d
 
 _OF_SCALING = (
     VISIBLE, IN_FLIGHT, ARRIVALS, TASK_SECONDS, WAIT_SECONDS, OBJECTIVE,
-    REPLICAS_READY, REPLICAS, DECIDED, HELD, POD_READY_SECONDS, BACKLOG_SECONDS,
+    REPLICAS_READY, REPLICAS, DECIDED, BLOCKED, POD_READY_SECONDS, BACKLOG_SECONDS,
 )  # fmt: skip
 _OF_A_STAGE = (*_OF_SCALING, CONDITION, LAST_PASS, TAKEN_UP, DELETED, DEAD_LETTERS, DECISIONS, SCALED)
 

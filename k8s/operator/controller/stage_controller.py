@@ -81,7 +81,7 @@ class Worker:
     async def _keep(self) -> None:
         self._tell()
         while (pause := await self._keeper.reconcile_once()) is not None:
-            self._scaling.look_again()
+            self._scaling.poll_soon()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._keeper.wake.wait()
@@ -123,4 +123,4 @@ class Worker:
             queue_url = outputs.queue_url if outputs else stage.status.get("resources", {}).get("queueUrl")
             if not queue_url or stage.is_deleting or self.seen.is_deleting:
                 return NOT_YET_SECONDS
-            return await self._scaling.turn(stage, queue_url)
+            return await self._scaling.poll(stage, queue_url)

@@ -14,7 +14,7 @@ from k8s.operator.health.judge import COMPONENTS, Seen, problems, served
 from k8s.operator.health.problems import Problem, Reason
 from k8s.operator.health.releases import Release
 from k8s.operator.health.stage_health import StageHealth
-from k8s.operator.policy.poll_schedule import together
+from k8s.operator.policy.poll_schedule import seconds_until_idle_poll
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ class HealthLoop:
         now = self._clock()
         if release.deployments and not self._health.is_ready and now - self._changed_at < STARTS_FOR_SECONDS:
             return STARTING_SECONDS
-        return SOON_SECONDS if self._uncertain else together(PERIOD_SECONDS, now)
+        return SOON_SECONDS if self._uncertain else seconds_until_idle_poll(PERIOD_SECONDS, now)
 
     async def _restore_outputs(self, stage: StageObject, release: Release) -> None:
         """Write the ConfigMap again that somebody deleted or changed."""

@@ -49,7 +49,7 @@ def _serve(namespace: str, stage: str) -> None:
         metrics.REPLICAS_READY: 1,
         metrics.REPLICAS: 1,
         metrics.DECIDED: 1,
-        metrics.HELD: 0,
+        metrics.BLOCKED: 0,
         metrics.LAST_PASS: time.time(),
         metrics.TAKEN_UP: time.time(),
         metrics.BACKLOG_SECONDS: 0,

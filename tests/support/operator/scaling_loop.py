@@ -1,4 +1,4 @@
-"""One stage and the loop that scales it, with a clock and everything that it asks in the test's hands."""
+"""One stage and its scaling loop, with a clock, a queue and a Kubernetes API that the test controls."""
 
 import asyncio
 from types import SimpleNamespace
@@ -33,7 +33,7 @@ OLD_STATUS: Json = {
 
 
 class Silent(Scraper):
-    """Asks nobody."""
+    """Scrapes no pod."""
 
     async def all(self, targets: object) -> list[Scraped]:
         return []
@@ -61,7 +61,7 @@ class FakeSqs:
 
 
 class LoopScene:
-    """Its Deployments do as they are told, at once."""
+    """Its Deployments are scaled at once."""
 
     def __init__(self, status: Json | None = None, **scaling: Any) -> None:
         self.kubernetes, self.sqs, self.now = FakeKubernetes(), FakeSqs(), 1_000.0
@@ -92,19 +92,19 @@ class LoopScene:
             }
         )
 
-    async def turn(self) -> float:
-        return await self.loop.turn(self.stage, QUEUE)
+    async def poll(self) -> float:
+        return await self.loop.poll(self.stage, QUEUE)
 
-    async def turns(self, seconds: float) -> list[float]:
-        """Look again and again; the pauses."""
+    async def poll_for(self, seconds: float) -> list[float]:
+        """Poll repeatedly; returns the pauses."""
         pauses, until = [], self.now + seconds
         while self.now < until:
-            pauses.append(await self.turn())
+            pauses.append(await self.poll())
             self.now += pauses[-1]
         return pauses
 
     def deploy(self, component: str, replicas: int, *, available: bool = True) -> None:
-        """Have one of its Deployments be so."""
+        """Replace one of its Deployments."""
         others = [body for body in self.kubernetes.deployments if body["metadata"]["name"] != f"dev-{component}"]
         made = deployment(component, replicas)
         made["status"]["conditions"][0]["status"] = str(available)

@@ -72,7 +72,7 @@ class Turns:
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
     made = Turns()
-    monkeypatch.setattr(ScalingLoop, "turn", lambda _self, stage, url: made.turn(stage, url))
+    monkeypatch.setattr(ScalingLoop, "poll", lambda _self, stage, url: made.turn(stage, url))
     return made
 
 

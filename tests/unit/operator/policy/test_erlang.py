@@ -4,13 +4,13 @@ import math
 
 import pytest
 
-from k8s.operator.policy.erlang import blocking, wait_probability
+from k8s.operator.policy.erlang import blocking_probability, wait_probability
 
 
 @pytest.mark.parametrize("load", [0.1, 0.5, 0.9])
 def test_one_server_is_the_single_line(load: float) -> None:
     """M/M/1: an arrival waits with the probability that the server is busy, for more than t with rho e^-(1-rho)t."""
-    assert blocking(1, load) == pytest.approx(load / (1 + load))
+    assert blocking_probability(1, load) == pytest.approx(load / (1 + load))
     assert wait_probability(1, load) == pytest.approx(load)
     assert wait_probability(1, load, 3.0) == pytest.approx(load * math.exp(-(1 - load) * 3.0))
 
@@ -24,7 +24,7 @@ def test_many_servers_are_the_sum_of_the_states(slots: int, load: float) -> None
 
 def test_published_values() -> None:
     """Erlang B of 10 circuits at 4.4612 erlang is 1 %: any traffic table."""
-    assert blocking(10, 4.4612) == pytest.approx(0.01, abs=1e-4)
+    assert blocking_probability(10, 4.4612) == pytest.approx(0.01, abs=1e-4)
 
 
 @pytest.mark.parametrize("load", [3.0, 3.1, 1e6])

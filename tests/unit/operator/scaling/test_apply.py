@@ -2,7 +2,7 @@
 
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
-from k8s.operator.scaling.apply import scale
+from k8s.operator.scaling.apply import scale_deployment
 from tests.support.fakes.kubernetes import FakeKubernetes, deployment, pod
 
 STAGE = StageRef("n", "dev", "u")
@@ -25,7 +25,7 @@ def costs(kubernetes: FakeKubernetes) -> dict[str, str]:
 async def test_a_scale_out_marks_nothing() -> None:
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("a")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 1), 3, {"a": 5})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 1), 3, {"a": 5})
     assert kubernetes.patches == [(SCALE, {"spec": {"replicas": 3}})]
 
 
@@ -33,7 +33,7 @@ async def test_before_a_scale_in_busy_pods_cost_more_than_idle_ones() -> None:
     """kedacore/keda#1663 #6719 #2901: a scale-in kills busy pods there."""
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("busy"), pod("idle", cost="7"), pod("other", "ingest")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
     assert costs(kubernetes) == {"busy": "5", "idle": "0"}
     assert kubernetes.patches[-1] == (SCALE, {"spec": {"replicas": 1}})
 
@@ -41,14 +41,14 @@ async def test_before_a_scale_in_busy_pods_cost_more_than_idle_ones() -> None:
 async def test_a_pod_that_did_not_answer_goes_last() -> None:
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("silent"), pod("busy")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5})
     assert int(costs(kubernetes)["silent"]) > int(costs(kubernetes)["busy"])
 
 
 async def test_a_cost_that_is_right_already_is_not_written_again() -> None:
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("busy", cost="5"), pod("idle")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
     assert costs(kubernetes) == {}
 
 

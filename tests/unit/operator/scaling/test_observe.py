@@ -8,8 +8,9 @@ from k8s.operator.api.client import Json, Unreachable
 from k8s.operator.api.scrape import Sample, Scraped, Scraper, Target
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import Workload
-from k8s.operator.policy.types import Figure, Memory, Observed
-from k8s.operator.scaling.observe import Depth, Observer
+from k8s.operator.policy.types import Memory, Observed, Source
+from k8s.operator.scaling.observe import Observer
+from k8s.operator.scaling.queues import QueueDepth
 from tests.support.fakes.kubernetes import FakeKubernetes, pod
 
 PROCESSORS = Workload("dev-processor", "processor", 1, 1, available=True, grace_seconds=60.0, outputs_checksum=None)
@@ -44,7 +45,7 @@ class Scene:
         self.kubernetes, self.pods, self.now = FakeKubernetes(), Pods(), 0.0
         self.observer = Observer(self.kubernetes, self.pods, StageRef("n", "dev", "u"), clock=lambda: self.now)
 
-    async def look(self, depth: Depth | None = Depth(0, 0)) -> Observed:  # noqa: B008 -- frozen
+    async def look(self, depth: QueueDepth | None = QueueDepth(0, 0)) -> Observed:  # noqa: B008 -- frozen
         return await self.observer.observe(depth, "SQS is away", PROCESSORS, Memory())
 
 
@@ -77,20 +78,20 @@ async def test_one_pod_that_does_not_answer_makes_the_figure_unreadable() -> Non
     scene.kubernetes.pods = [pod("i1", "ingest"), pod("i2", "ingest")]
     scene.pods.answers = {"i1": ingest(1), "i2": None}
     observed = await scene.look()
-    assert observed.unreadable == {Figure.ARRIVALS: "pod i2: no answer in time"}
+    assert observed.unreadable == {Source.INGEST: "pod i2: no answer in time"}
     assert observed.arrivals_per_second is None
 
 
 async def test_a_queue_that_cannot_be_read_is_not_an_empty_one() -> None:
     observed = await Scene().look(depth=None)
-    assert observed.visible is None
-    assert observed.unreadable == {Figure.BACKLOG: "SQS is away"}
+    assert observed.backlog is None
+    assert observed.unreadable == {Source.QUEUE: "SQS is away"}
 
 
 async def test_without_kubernetes_nothing_about_pods_is_known() -> None:
     scene = Scene()
     scene.kubernetes.error = Unreachable("away")
-    assert set((await scene.look()).unreadable) == {Figure.REPLICAS, Figure.ARRIVALS, Figure.TASKS}
+    assert set((await scene.look()).unreadable) == {Source.KUBERNETES, Source.INGEST, Source.PROCESSOR}
 
 
 async def test_tasks_in_hand_are_counted_by_pod_and_slots_as_the_pods_say() -> None:
@@ -98,8 +99,8 @@ async def test_tasks_in_hand_are_counted_by_pod_and_slots_as_the_pods_say() -> N
     scene.kubernetes.pods = [pod("p1"), pod("p2")]
     scene.pods.answers = {"p1": processor(in_hand=3), "p2": processor()}
     observed = await scene.look()
-    assert observed.in_flight_by_pod == {"p1": 4, "p2": 1}
-    assert scene.observer.work.slots.of_current_revision == 8
+    assert observed.tasks_by_pod == {"p1": 4, "p2": 1}
+    assert scene.observer.history.slots.of_newest_revision == 8
 
 
 async def test_the_mean_task_time_is_of_those_that_ended_lately() -> None:
@@ -118,7 +119,7 @@ async def test_failing_is_said_of_five_failures_and_no_success() -> None:
         scene.pods.answers = {"p1": processor()}
         await scene.look()
         scene.now, scene.pods.answers = 2.0, {"p1": processor(failed=failed, finished=finished)}
-        assert (await scene.look()).failing is failing
+        assert (await scene.look()).all_tasks_failed is failing
 
 
 async def test_a_crash_loop_is_seen_in_the_pods() -> None:
@@ -142,48 +143,48 @@ class TestAPodThatIsNotReady:
     async def test_is_asked_and_its_tasks_are_counted(self) -> None:
         scene = await self.scene()
         scene.pods.answers["busy"] = processor(in_hand=4)
-        observed = await scene.look(Depth(0, 5))
-        assert observed.in_flight_by_pod == {"busy": 5, "idle": 1}
+        observed = await scene.look(QueueDepth(0, 5))
+        assert observed.tasks_by_pod == {"busy": 5, "idle": 1}
         assert observed.busy_unready == 1
         assert not observed.unreadable
 
     async def test_and_does_not_answer_may_have_what_is_in_flight(self) -> None:
-        observed = await (await self.scene()).look(Depth(0, 5))
-        assert observed.unreadable == {Figure.TASKS: "pod busy, not ready: no answer in time"}
+        observed = await (await self.scene()).look(QueueDepth(0, 5))
+        assert observed.unreadable == {Source.PROCESSOR: "pod busy, not ready: no answer in time"}
 
     async def test_and_does_not_answer_has_nothing_where_nothing_is_in_flight(self) -> None:
-        assert not (await (await self.scene()).look(Depth(3, 0))).unreadable
+        assert not (await (await self.scene()).look(QueueDepth(3, 0))).unreadable
 
     async def test_and_does_not_listen_yet_has_nothing(self) -> None:
         scene = await self.scene()
         scene.pods.closed = {"busy"}
-        assert not (await scene.look(Depth(0, 5))).unreadable
+        assert not (await scene.look(QueueDepth(0, 5))).unreadable
 
     async def test_and_began_after_the_last_look_is_given_time_to_answer(self) -> None:
-        assert not (await (await self.scene(runs_since="2999-01-01T00:00:00Z")).look(Depth(0, 5))).unreadable
+        assert not (await (await self.scene(runs_since="2999-01-01T00:00:00Z")).look(QueueDepth(0, 5))).unreadable
 
     async def test_and_whose_container_does_not_run_is_not_asked(self) -> None:
         scene = Scene()
         scene.kubernetes.pods = [pod("dead", waiting="CrashLoopBackOff")]
-        assert not (await scene.look(Depth(0, 5))).unreadable
+        assert not (await scene.look(QueueDepth(0, 5))).unreadable
 
 
 async def test_a_pod_that_goes_counts_no_more_among_those_with_tasks_in_hand() -> None:
     scene = Scene()
     scene.kubernetes.pods = [pod("going", terminating=True), pod("stays")]
     scene.pods.answers = {"going": processor(in_hand=3), "stays": processor()}
-    assert (await scene.look()).in_flight_by_pod == {"stays": 1}
+    assert (await scene.look()).tasks_by_pod == {"stays": 1}
 
 
 async def test_starts_are_measured_once_a_pod_from_its_creation_to_its_being_ready() -> None:
     scene = Scene()
     scene.pods.answers = {"a": processor(), "b": processor(), "c": processor()}
-    starts = scene.observer.work.starts
-    assert starts.seconds == 4.0
+    start_times = scene.observer.history.start_times
+    assert start_times.expected_seconds == 4.0
     scene.kubernetes.pods = [pod("a", ready_at="2026-01-01T00:00:20Z"), pod("b", ready=False)]
     scene.pods.closed = {"b"}
     await scene.look()
-    assert starts.measured == 20.0
+    assert start_times.measured_seconds == 20.0
     # Ready again after a while, or after a restart: no start to learn from.
     scene.kubernetes.pods = [
         pod("a", ready_at="2026-01-01T01:00:00Z"),
@@ -191,7 +192,7 @@ async def test_starts_are_measured_once_a_pod_from_its_creation_to_its_being_rea
         pod("c", ready_at="2026-01-01T00:40:00Z", restarts=1),
     ]
     await scene.look()
-    assert starts.measured == 25.0
+    assert start_times.measured_seconds == 25.0
 
 
 def long_tasks(ended: float, within_24_seconds: float) -> Sample:
@@ -212,8 +213,8 @@ async def test_tasks_outlast_a_drain_that_take_half_of_the_grace(
     await scene.look()
     scene.now, scene.pods.answers = 2.0, {"p1": long_tasks(ended, within)}
     observed = await scene.look()
-    assert observed.outlasting is outlasting
-    assert observed.succeeding is (ended > 0)
+    assert observed.tasks_outlast_drain is outlasting
+    assert observed.any_task_finished is (ended > 0)
 
 
 class TestAProcessorThatReceivesNothing:
@@ -227,7 +228,7 @@ class TestAProcessorThatReceivesNothing:
         scene.kubernetes.pods = [pod("p1", **changes), pod("p2")]
         scene.pods.answers = {"p1": sample, "p2": processor()}
         scene.pods.reasons = {"p1": reasons}
-        return dict((await scene.look()).cannot_receive)
+        return dict((await scene.look()).not_receiving_pods)
 
     async def test_is_named_with_the_cause_that_it_gives(self) -> None:
         cause = "Momento refuses the API key"
@@ -270,7 +271,7 @@ class TestRevisions:
             name = body["metadata"]["name"]
             scene.pods.answers[name] = {("receiving_paused", ()): float(name in paused)}
             scene.pods.reasons[name] = {"receiving": "key refused"} if name in paused else {}
-        return await scene.observer.observe(Depth(0, 0), "", workload, Memory())
+        return await scene.observer.observe(QueueDepth(0, 0), "", workload, Memory())
 
     async def test_an_image_that_cannot_be_pulled_beside_a_healthy_revision_is_no_trouble(self) -> None:
         workload = replace(PROCESSORS, max_surge="25%")
@@ -280,7 +281,7 @@ class TestRevisions:
         assert (observed.crash_looping, observed.cannot_start) == (False, "")
         assert observed.working_share == pytest.approx(2 / 3)
         assert observed.max_surge == "25%"
-        assert observed.not_working == "1 of 3 processors do not work: ImagePullBackOff localhost/x:9"
+        assert observed.fault_summary == "1 of 3 processors do not work: ImagePullBackOff localhost/x:9"
 
     async def test_a_crashing_revision_beside_a_healthy_one_is_no_trouble(self) -> None:
         crashing = [pod(name, revision="new", waiting="CrashLoopBackOff") for name in "bcd"]
@@ -290,7 +291,7 @@ class TestRevisions:
 
     async def test_a_paused_revision_beside_a_healthy_one_is_no_trouble(self) -> None:
         observed = await self.look(pod("a", revision="old"), pod("b", revision="new"), paused=("b",))
-        assert observed.receives_nothing == ""
+        assert observed.cannot_receive == ""
         assert observed.ready_not_receiving == 1
 
     async def test_alone_a_revision_that_cannot_start_is_trouble_with_its_cause(self) -> None:
@@ -302,7 +303,7 @@ class TestRevisions:
         observed = await self.look(pod("a", **self.BAD), pod("b", **self.BAD), *waiting)
         assert observed.cannot_start == "ImagePullBackOff localhost/x:9"
         observed = await self.look(pod("a", revision="new"), *waiting)
-        assert (observed.crash_looping, observed.cannot_start, observed.receives_nothing) == (False, "", "")
+        assert (observed.crash_looping, observed.cannot_start, observed.cannot_receive) == (False, "", "")
         assert (await self.look(*waiting)).cannot_start == ""
 
     async def test_two_revisions_of_which_none_works_are_trouble(self) -> None:
@@ -318,12 +319,12 @@ class TestRevisions:
     @pytest.mark.parametrize(("paused", "cause"), [("ab", ""), ("abc", "key refused"), ("abcd", "key refused")])
     async def test_receiving_is_paused_where_less_than_half_receive(self, paused: str, cause: str) -> None:
         observed = await self.look(*(pod(name) for name in "abcd"), paused=tuple(paused))
-        assert observed.receives_nothing == cause
+        assert observed.cannot_receive == cause
 
     async def test_pods_that_start_do_not_show_that_tasks_are_received(self) -> None:
         starting = [pod(name, waiting="ContainerCreating") for name in "bcd"]
         observed = await self.look(pod("a"), *starting, paused=("a",))
-        assert observed.receives_nothing == "key refused"
+        assert observed.cannot_receive == "key refused"
 
 
 class TestSlots:
@@ -334,8 +335,8 @@ class TestSlots:
 
     async def slots(self, scene: Scene, *, has_current_pods: bool = True) -> int | None:
         workload = replace(PROCESSORS, has_current_pods=has_current_pods)
-        await scene.observer.observe(Depth(0, 0), "", workload, Memory())
-        return scene.observer.work.slots.of_current_revision
+        await scene.observer.observe(QueueDepth(0, 0), "", workload, Memory())
+        return scene.observer.history.slots.of_newest_revision
 
     async def test_are_forgotten_with_the_last_pod(self) -> None:
         scene = Scene()

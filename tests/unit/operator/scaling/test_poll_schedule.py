@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8s.operator.policy.poll_schedule import EARLY_SHARE, together
+from k8s.operator.policy.poll_schedule import EARLY_SHARE, seconds_until_idle_poll
 
 moments = st.floats(min_value=0, max_value=1e7)
 periods = st.floats(min_value=0.2, max_value=300)
@@ -11,16 +11,16 @@ periods = st.floats(min_value=0.2, max_value=300)
 
 @given(periods, moments, st.floats(min_value=0, max_value=300))
 def test_stages_at_rest_are_looked_at_in_the_same_moment(period: float, now: float, later: float) -> None:
-    looks = [now + together(period, now), now + later + together(period, now + later)]
+    looks = [now + seconds_until_idle_poll(period, now), now + later + seconds_until_idle_poll(period, now + later)]
     distance = abs(looks[0] - looks[1]) / period
     assert abs(distance - round(distance)) < 1e-3
 
 
 @given(periods, moments)
 def test_a_stage_at_rest_never_waits_much_longer_than_the_period(period: float, now: float) -> None:
-    assert 0 < together(period, now) <= period * (1 + EARLY_SHARE)
+    assert 0 < seconds_until_idle_poll(period, now) <= period * (1 + EARLY_SHARE)
 
 
 @given(periods, st.integers(min_value=1, max_value=10_000), st.floats(min_value=1e-6, max_value=2e-3))
 def test_a_timer_that_fires_early_is_no_reason_to_look_twice(period: float, count: int, early: float) -> None:
-    assert together(period, period * count - early) >= period * 0.99
+    assert seconds_until_idle_poll(period, period * count - early) >= period * 0.99

@@ -1,32 +1,37 @@
-"""A stage from zero whose processor is broken, and the scaling policy: each sees what the other did."""
+"""A simulated stage with a faulty processor that the scaling policy scales from zero."""
 
 from dataclasses import dataclass, field
 
 from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.policy.types import Memory, Observed, Policy, Reason
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 START_SECONDS = 4.0
 WINDOW_SECONDS = 60.0
 ENOUGH_FAILURES = 5
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 10.0, 300.0
-"""As the kubelet backs off, doubling from the one to the other."""
+"""The kubelet's backoff doubles from the one to the other."""
 
 
 @dataclass(eq=False)
 class Pod:
-    """One processor: its container runs from `runs_from`, and dies `lives` later where it is broken so."""
+    """One pod of the processor, whose container runs from `runs_from` on."""
 
     runs_from: float
     restarts: int = 0
     tasks: list[float] = field(default_factory=list)
-    """When those in hand end."""
+    """When its running tasks end."""
 
 
 @dataclass
-class StageInTrouble:
-    """`lives`: seconds until each process dies. `fails`: whether every task does. `cannot_start`: no process starts.
-    `is_paused`: none receives tasks. All may be mended in between."""
+class FaultyStage:
+    """Its faults can be changed while it runs.
+
+    :param lives: seconds until each process crashes.
+    :param fails: every task fails.
+    :param cannot_start: no process starts.
+    :param is_paused: no process receives tasks.
+    """
 
     waiting: int = 2_000
     lives: float | None = None
@@ -35,13 +40,13 @@ class StageInTrouble:
     cannot_start: bool = False
     is_paused: bool = False
     task_seconds: float = 5.0
-    comes_back_seconds: float = 120.0
-    """A task that failed is hidden for so long, longer than the window of what ended lately."""
+    backoff_seconds: float = 120.0
+    """Backoff of a failed task, longer than the window of ended tasks."""
     policy: Policy = field(default_factory=lambda: Policy(max_replicas=20, slots_per_replica=20))
     now: float = 0.0
     pods: list[Pod] = field(default_factory=list)
     replicas: list[tuple[float, int]] = field(default_factory=list)
-    """What was asked for, look by look."""
+    """What was decided, poll by poll."""
     reasons: set[Reason] = field(default_factory=set)
     _memory: Memory = field(default_factory=Memory)
     _hidden: list[float] = field(default_factory=list)
@@ -56,7 +61,7 @@ class StageInTrouble:
             self.reasons.add(decision.reason)
             self.replicas.append((self.now, decision.replicas))
             self._scale(decision.replicas)
-            self.now += LOOK_SECONDS
+            self.now += POLL_SECONDS
 
     def _runs(self, pod: Pod) -> bool:
         return pod.runs_from <= self.now
@@ -85,29 +90,29 @@ class StageInTrouble:
         pod.tasks = [at for at in pod.tasks if at > self.now]
         self._ended += [(self.now, not self.fails)] * len(ended)
         if self.fails:
-            self._hidden += [self.now + self.comes_back_seconds] * len(ended)
+            self._hidden += [self.now + self.backoff_seconds] * len(ended)
 
     def _observed(self) -> Observed:
         lately = [well for at, well in self._ended if at > self.now - WINDOW_SECONDS]
         stuck = [pod for pod in self.pods if pod.restarts and not self._runs(pod)]
-        in_hand = [len(pod.tasks) for pod in self.pods]
+        by_pod = [len(pod.tasks) for pod in self.pods]
         paused = [pod for pod in self.pods if self.is_paused and self._is_ready(pod)]
         return Observed(
-            visible=self.waiting,
-            in_flight=sum(in_hand) + len(self._hidden),
+            backlog=self.waiting,
+            in_flight=sum(by_pod) + len(self._hidden),
             arrivals_per_second=0.0,
             task_seconds=self.task_seconds if lately else None,
             replicas_desired=len(self.pods),
             replicas_ready=sum(self._is_ready(pod) for pod in self.pods),
-            in_flight_by_pod={str(number): tasks for number, tasks in enumerate(in_hand)},
+            tasks_by_pod={str(number): tasks for number, tasks in enumerate(by_pod)},
             crash_looping=bool(self.pods) and 2 * len(stuck) >= len(self.pods),
             cannot_start="ImagePullBackOff" if self.cannot_start and self.pods else "",
-            cannot_receive={str(number): "key refused" for number in range(len(paused))},
+            not_receiving_pods={str(number): "key refused" for number in range(len(paused))},
             ready_not_receiving=len(paused),
-            receives_nothing="key refused" if 2 * len(paused) > len(self.pods) else "",
-            failing=len(lately) >= ENOUGH_FAILURES and not any(lately),
-            succeeding=any(lately),
-            outlasting=False if lately else None,
+            cannot_receive="key refused" if 2 * len(paused) > len(self.pods) else "",
+            all_tasks_failed=len(lately) >= ENOUGH_FAILURES and not any(lately),
+            any_task_finished=any(lately),
+            tasks_outlast_drain=False if lately else None,
             memory=self._memory,
         )
 
@@ -115,6 +120,6 @@ class StageInTrouble:
         while len(self.pods) < replicas:
             self.pods.append(Pod(self.now + START_SECONDS))
         self.pods.sort(key=lambda pod: (not self._is_ready(pod), -len(pod.tasks)))
-        for pod in self.pods[replicas:]:  # drained: what it has in hand ends as it would have
-            self._hidden += [at + self.comes_back_seconds for at in pod.tasks] if self.fails else []
+        for pod in self.pods[replicas:]:  # drained: its tasks end as before
+            self._hidden += [at + self.backoff_seconds for at in pod.tasks] if self.fails else []
         del self.pods[replicas:]
