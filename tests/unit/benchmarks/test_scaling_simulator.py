@@ -181,8 +181,8 @@ class TestKeda:
         assert sizes == [20] * 19 + [2]
 
     def test_from_zero_and_back(self) -> None:
-        """One task of 400 s at 31 s: polled at 60, the pod ready at 64, the task ended at 464. The poll at 450 still finds
-        it, so the poll at 780 is the first after the cooldown."""
+        """One task of 400 s at 31 s: polled at 60, the pod ready at 64, the task ended at 464. The poll at 450 still
+        finds it, so the poll at 780 is the first after the cooldown."""
         simulation = Simulation(CONFIG, workload([Arrival(31.0, 400.0)], 1_000.0), random.Random(1))
         recording = Recording()
         keda = Keda(simulation, recording, phase=0.0)
