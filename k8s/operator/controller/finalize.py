@@ -10,7 +10,7 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
 from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import ProtectedError, RetryLaterError
+from k8s.operator.resources.errors import ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.stage import delete_stage, remaining_resources
@@ -34,7 +34,7 @@ class Waiting:
 
 
 async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting | None:
-    """Go as far as possible. None when the Stage has been let go; raises `RetryLaterError` or `PermanentError`.
+    """Go as far as possible. None when the Stage has been let go; raises `ResourceUnavailable` or `PermanentError`.
 
     :param told: what Events have said of this removal; a pass that finds a deleted queue once more adds nothing to it.
     """
@@ -107,7 +107,7 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[s
     except ProtectedError as error:
         return _protected(stage, error)
     except TimeoutError as error:
-        raise RetryLaterError(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(log.changes))
         if done := _news(log.changes, told):

@@ -9,7 +9,7 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_workloads
 from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import RetryLaterError
+from k8s.operator.resources.errors import ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import StageOutputs
 from k8s.operator.resources.stage import provision_stage
@@ -58,7 +58,7 @@ async def provision(
             announce(data)
             log.changes.extend(await _tell_pods(tools, stage, data))
     except TimeoutError as error:
-        raise RetryLaterError(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(log.changes))
         # Those of a pass that failed half-way are told too: they happened.

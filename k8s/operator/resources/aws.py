@@ -13,7 +13,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from k8s.operator.resources.errors import NotFoundError, RetryLaterError
+from k8s.operator.resources.errors import NotFoundError, ResourceUnavailable
 from services.common.errors import PermanentError
 
 CALL_SECONDS = 30.0  # a call with its retries
@@ -65,7 +65,7 @@ async def aws_call(action: str, resource: str, within_seconds: float = CALL_SECO
     """Translate the errors of one call.
 
     :param action: as IAM names it (`sqs:CreateQueue`), so that a denial says what to allow.
-    :raises RetryLaterError: also after `within_seconds`.
+    :raises ResourceUnavailable: also after `within_seconds`.
     :raises NotFoundError:
     :raises PermanentError:
     """
@@ -76,27 +76,27 @@ async def aws_call(action: str, resource: str, within_seconds: float = CALL_SECO
     except ClientError as error:
         raise translate(call, error) from error
     except TimeoutError as error:
-        raise RetryLaterError(f"{call}: no answer within {within_seconds:.0f} s") from error
+        raise ResourceUnavailable(f"{call}: no answer within {within_seconds:.0f} s") from error
     except (HTTPClientError, BotoConnectionError, CredentialRetrievalError, ResponseParserError) as error:
-        raise RetryLaterError(f"{call}: {error}") from error
+        raise ResourceUnavailable(f"{call}: {error}") from error
     except BotoCoreError as error:
         raise PermanentError(f"{call}: {error}") from error
     except (ValueError, TypeError, AttributeError) as error:
         # The SDK fails so on an answer that is not AWS', such as a proxy's.
-        raise RetryLaterError(f"{call}: the answer cannot be read: {type(error).__name__}: {error}") from error
+        raise ResourceUnavailable(f"{call}: the answer cannot be read: {type(error).__name__}: {error}") from error
 
 
-def translate(call: str, error: ClientError) -> RetryLaterError | PermanentError:
+def translate(call: str, error: ClientError) -> ResourceUnavailable | PermanentError:
     """Translate AWS' error; `call` is `action on resource`."""
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     text = f"{call}: {code}: {error.response.get('Error', {}).get('Message', '')}"
     if code in _DELETED_RECENTLY:
-        return RetryLaterError(f"{text} (SQS frees a name 60 s after deletion)", _QUEUE_DELETED_RECENTLY_SECONDS)
+        return ResourceUnavailable(f"{text} (SQS frees a name 60 s after deletion)", _QUEUE_DELETED_RECENTLY_SECONDS)
     if code in _QUOTA:
-        return RetryLaterError(f"{text} (a quota of the account)", _QUOTA_SECONDS)
+        return ResourceUnavailable(f"{text} (a quota of the account)", _QUOTA_SECONDS)
     if code in _THROTTLED | _TRANSIENT or status >= 500 or status == 429:
-        return RetryLaterError(text)
+        return ResourceUnavailable(text)
     if code in _NOT_FOUND:
         return NotFoundError(text)
     if code in _DENIED or status in {401, 403}:

@@ -9,7 +9,7 @@ from momento.responses import CreateCache, DeleteCache, ListCaches
 from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.clients import CacheControl
-from k8s.operator.resources.errors import NotFoundError, NotOwnedError, RetryLaterError
+from k8s.operator.resources.errors import NotFoundError, NotOwnedError, ResourceUnavailable
 from k8s.operator.resources.ownership_tags import CACHE_KIND, OwnershipTags, UntaggableResource
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from services.common.errors import PermanentError
@@ -93,10 +93,10 @@ async def _with_deadline(action: str, name: str, call: Callable[[], Awaitable[_A
         async with asyncio.timeout(CALL_SECONDS):
             return await call()
     except TimeoutError as error:
-        raise RetryLaterError(f"Momento, {action} {name}: no answer within {CALL_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"Momento, {action} {name}: no answer within {CALL_SECONDS:.0f} s") from error
 
 
-def _translate(action: str, name: str, answer: object) -> RetryLaterError | PermanentError:
+def _translate(action: str, name: str, answer: object) -> ResourceUnavailable | PermanentError:
     """Translate an answer of the SDK that is no success."""
     if not isinstance(answer, ErrorResponseMixin):
         return PermanentError(f"Momento, {action} {name}: unknown answer {answer!r}")
@@ -108,4 +108,4 @@ def _translate(action: str, name: str, answer: object) -> RetryLaterError | Perm
     if answer.error_code in _INVALID:
         return PermanentError(text)
     is_limited = answer.error_code is MomentoErrorCode.LIMIT_EXCEEDED_ERROR
-    return RetryLaterError(text, _LIMIT_SECONDS) if is_limited else RetryLaterError(text)
+    return ResourceUnavailable(text, _LIMIT_SECONDS) if is_limited else ResourceUnavailable(text)

@@ -3,7 +3,7 @@
 from services.common.errors import PermanentError, Transient
 
 
-class RetryLaterError(Transient):
+class ResourceUnavailable(Transient):
     """The same reconcile may succeed later, but not before `retry_after_seconds`."""
 
     def __init__(self, message: str, retry_after_seconds: float = 5.0) -> None:

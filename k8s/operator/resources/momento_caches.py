@@ -26,7 +26,7 @@ from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.clients import CacheControl
-from k8s.operator.resources.errors import RetryLaterError
+from k8s.operator.resources.errors import ResourceUnavailable
 from services.common.errors import PermanentError
 from services.common.momento.api_key import InvalidApiKey, credential_provider
 
@@ -204,7 +204,7 @@ class StageCaches:
             async with self._pool.client(self._parameter) as client:
                 answer = await call(client)
         except (BotoCoreError, ClientError) as error:  # raised outside `aws_call`, such as for missing credentials
-            raise RetryLaterError(f"The Momento API key {self._parameter} cannot be read: {error}") from error
+            raise ResourceUnavailable(f"The Momento API key {self._parameter} cannot be read: {error}") from error
         if isinstance(answer, ErrorResponseMixin):
             state.cache_names = None
             if answer.error_code in _REFUSED:

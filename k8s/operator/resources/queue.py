@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.drift import same_json
-from k8s.operator.resources.errors import NotFoundError, ProtectedError, RetryLaterError
+from k8s.operator.resources.errors import NotFoundError, ProtectedError, ResourceUnavailable
 from k8s.operator.resources.queue_attributes import denies_deletion
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from services.common.errors import PermanentError
@@ -115,7 +115,7 @@ async def ensure_queue(
     if log.identity.other_owner(adopted.tags):  # another Stage adopted it at the same time
         log.must_tag(found.title, adopted.tags, setting)
     if not log.identity.owns(adopted.tags):
-        raise RetryLaterError(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
+        raise ResourceUnavailable(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
     log.changed(f"adopted queue {name}")
     return adopted
 
@@ -128,11 +128,11 @@ async def _create(sqs: "SQSClient", name: str, attributes: Mapping[str, str], lo
     try:
         created = await read_queue(sqs, url)
     except NotFoundError as error:
-        raise RetryLaterError(f"queue {name} is being created", _VISIBLE_AFTER_SECONDS) from error
+        raise ResourceUnavailable(f"queue {name} is being created", _VISIBLE_AFTER_SECONDS) from error
     if not log.identity.owns(created.tags):
         # Not visible yet, or CreateQueue returned a queue that somebody else created meanwhile: the next reconcile
         # reads its tags.
-        raise RetryLaterError(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
+        raise ResourceUnavailable(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
     return created
 
 

@@ -37,7 +37,7 @@ async def provision_stage(clients: Clients, spec: StageSpec, log: ReconcileLog |
     """Create, adopt and correct every resource of the stage that is not given. An unchanged stage costs no write.
 
     :param log: receives what was changed, even if this raises.
-    :raises RetryLaterError: run it again.
+    :raises ResourceUnavailable: run it again.
     :raises NotOwnedError:
     :raises PermanentError: a person has to change something first.
     """
@@ -124,7 +124,7 @@ async def delete_stage(clients: Clients, spec: StageSpec, log: ReconcileLog | No
     What cannot have tags is deleted before the last resource whose ownership tags say that it is the stage's. A
     resource that no longer exists is no error; one that the stage does not own is a notice.
 
-    :raises RetryLaterError:
+    :raises ResourceUnavailable:
     :raises ProtectedError: before anything is deleted, if a person protected a user pool or queue against deletion.
     :raises PermanentError:
     """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.drift import complete_cognito_update
-from k8s.operator.resources.errors import NotFoundError, ProtectedError, RetryLaterError
+from k8s.operator.resources.errors import NotFoundError, ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from services.common.errors import PermanentError
 
@@ -194,7 +194,7 @@ async def _adopt(idp: "Idp", name: str, found: list[UserPool], log: ReconcileLog
     await tag_user_pool(idp, pool.arn, log.identity.tags())
     adopted = await read_user_pool(idp, pool.pool_id)
     if log.must_tag(adopted.title, adopted.tags, USER_POOL_SETTING):  # raises if another Stage adopted it meanwhile
-        raise RetryLaterError(f"the tags of {adopted.title} are not visible yet")
+        raise ResourceUnavailable(f"the tags of {adopted.title} are not visible yet")
     log.changed(f"adopted {adopted.title}")
     return adopted
 

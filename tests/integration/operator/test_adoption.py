@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOwnedError, RetryLaterError
+from k8s.operator.resources.errors import NotOwnedError, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import Given, StageOutputs, StageSpec
@@ -261,7 +261,7 @@ async def both(world: World, specs: list[StageSpec]) -> list[StageSpec]:
         assert not [
             each
             for each in done
-            if isinstance(each, Exception) and not isinstance(each, NotOwnedError | RetryLaterError)
+            if isinstance(each, Exception) and not isinstance(each, NotOwnedError | ResourceUnavailable)
         ]
         made = [spec for spec, each in zip(specs, done, strict=True) if isinstance(each, StageOutputs)]
         if made:
@@ -275,7 +275,7 @@ async def both(world: World, specs: list[StageSpec]) -> list[StageSpec]:
 async def tried(world: World, spec: StageSpec) -> bool:
     try:
         await provision_stage(world.clients, spec)
-    except (NotOwnedError, RetryLaterError):
+    except (NotOwnedError, ResourceUnavailable):
         return False
     return True
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOwnedError, ProtectedError, RetryLaterError
+from k8s.operator.resources.errors import NotOwnedError, ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.stage import delete_stage, provision_stage
 from k8s.operator.resources.user_pool import UserPoolSettings
@@ -143,7 +143,7 @@ async def test_a_queue_name_deleted_a_moment_ago_is_a_matter_of_waiting(world: W
 
     world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", refuse)
 
-    with pytest.raises(RetryLaterError, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
+    with pytest.raises(ResourceUnavailable, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
         await provision_stage(world.clients, spec_of())
     assert refused.value.retry_after_seconds == 60
 
@@ -157,7 +157,7 @@ async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(w
 
     world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
 
-    with pytest.raises(RetryLaterError):  # by MiniStack's answer or by the missing tags: look again
+    with pytest.raises(ResourceUnavailable):  # by MiniStack's answer or by the missing tags: look again
         await provision_stage(world.clients, spec_of())
     with pytest.raises(NotOwnedError):
         await provision_stage(world.clients, spec_of())

@@ -9,7 +9,7 @@ from momento.errors import MomentoErrorCode
 
 from k8s.operator.resources import cache
 from k8s.operator.resources.cache import cache_exists, delete_cache, ensure_cache
-from k8s.operator.resources.errors import NotFoundError, NotOwnedError, RetryLaterError
+from k8s.operator.resources.errors import NotFoundError, NotOwnedError, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.ownership_tags import OwnershipTags, TaggedResource
 from k8s.operator.resources.reconcile_log import ReconcileLog
@@ -143,18 +143,18 @@ async def test_an_error_answer_is_never_taken_for_success(code: MomentoErrorCode
     caches = FakeCaches(NAME)
     caches.failing = code
 
-    with pytest.raises((RetryLaterError, PermanentError), match="Momento, list caches"):
+    with pytest.raises((ResourceUnavailable, PermanentError), match="Momento, list caches"):
         await cache_exists(caches, NAME)
 
 
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        (MomentoErrorCode.TIMEOUT_ERROR, RetryLaterError),
-        (MomentoErrorCode.SERVER_UNAVAILABLE, RetryLaterError),
-        (MomentoErrorCode.INTERNAL_SERVER_ERROR, RetryLaterError),
-        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, RetryLaterError),
-        (MomentoErrorCode.CONNECTION_ERROR, RetryLaterError),
+        (MomentoErrorCode.TIMEOUT_ERROR, ResourceUnavailable),
+        (MomentoErrorCode.SERVER_UNAVAILABLE, ResourceUnavailable),
+        (MomentoErrorCode.INTERNAL_SERVER_ERROR, ResourceUnavailable),
+        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, ResourceUnavailable),
+        (MomentoErrorCode.CONNECTION_ERROR, ResourceUnavailable),
         (MomentoErrorCode.AUTHENTICATION_ERROR, PermanentError),
         (MomentoErrorCode.PERMISSION_ERROR, PermanentError),
         (MomentoErrorCode.INVALID_ARGUMENT_ERROR, PermanentError),
@@ -179,7 +179,7 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest
             await asyncio.Event().wait()
             raise AssertionError
 
-    with pytest.raises(RetryLaterError, match="no answer within"):
+    with pytest.raises(ResourceUnavailable, match="no answer within"):
         await cache_exists(Silent(), NAME)
 
 
