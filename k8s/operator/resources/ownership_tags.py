@@ -1,21 +1,19 @@
-"""Ownership of what cannot have tags: a Momento cache, and a Cognito client in a given pool.
+"""Ownership of what cannot have tags: a Momento cache, and a Cognito client in a given pool ("untaggable").
 
-The stage writes the tag `made-<kind> = <name>` on resources that it owns (its queues, its user pool) **before** it
-creates such a thing, having just seen that none exists. A thing with such a tag belongs to the stage, one without does
-not. From this follows:
+Before the stage creates one, having just seen that none exists, it writes the tag `made-<kind> = <name>` on the
+resources that it owns (its queues and user pool). It owns exactly what it finds such a tag for:
 
-- After a crash between tag and creation, the next reconcile creates the thing.
-- After a crash behind the creation, the next reconcile finds tag and thing, and continues.
-- The tag is removed after the thing is deleted, and the tagged resources are deleted last.
-- A tagged resource that a person deletes loses nothing while another exists: each reconcile copies the tag to all.
+- Killed between tag and creation: the next reconcile creates it.
+- Killed after the creation: the next reconcile finds it with its tag, and continues.
+- At deletion the untaggable resource goes first, then its tag, then the tagged resources.
+- One tagged resource is enough: if a person deletes another one, the next reconcile copies the tag to its successor.
 
-What has such a tag of another Stage is never created, used or deleted. If two Stages write a tag at the same time, each
-reads the other's resources after it has written its own, so at least one of them sees the other's tag and removes its
-own.
+What another Stage has tagged is never created, used or deleted. If two Stages write a tag at the same time, each then
+reads the other's resources, so at least one of them sees the other's tag and removes its own.
 
-One gap remains: somebody who writes no tags creates a thing of the same name after the stage saw none and before it
-creates its own. Creation of a cache then answers "exists already", and the stage removes its tag and refuses the cache;
-only if the process is killed in between does the stage take the cache for its own. (Names of clients are not unique:
+One gap remains: somebody who writes no tags creates a cache with the same name after the stage saw none and before the
+stage creates its own. Momento then answers "exists already", and the stage removes its tag and refuses the cache. Only
+if the process is killed before that, the stage takes the cache for its own. (Clients with the same name can coexist:
 the stage creates its own beside the other, and would delete both at the end.)
 """
 
@@ -73,22 +71,22 @@ class OtherOwners:
     identity: Identity
     resources: Sequence[Queue | UserPool]
 
-    def owner_of(self, thing: UntaggableResource) -> str | None:
+    def owner_of(self, untaggable: UntaggableResource) -> str | None:
         """Which other Stage's tags say that it created this. None if no resource has such a tag.
 
         A client in a Stage's own pool needs no tag. Stages with other names have clients with other names.
         """
         for resource in self.resources:
-            is_tagged = resource.tags.get(ownership_tag(thing.kind)) == thing.name
-            if thing.kind == CLIENT_KIND:
-                is_in_it = isinstance(resource, UserPool) and resource.pool_id == thing.name
+            is_tagged = resource.tags.get(ownership_tag(untaggable.kind)) == untaggable.name
+            if untaggable.kind == CLIENT_KIND:
+                is_in_it = isinstance(resource, UserPool) and resource.pool_id == untaggable.name
                 is_tagged = (is_tagged or is_in_it) and self.identity.may_share_names_with(resource.tags)
             if is_tagged:
                 return self._owner(resource)
         return None
 
     def with_the_same_names(self) -> str | None:
-        """Which other Stage derives the same names. A thing without a tag may be that Stage's."""
+        """Which other Stage derives the same names. A cache or client without a tag may be that Stage's."""
         return next(
             (self._owner(each) for each in self.resources if self.identity.may_share_names_with(each.tags)), None
         )
@@ -114,52 +112,55 @@ class OwnershipTags:
     others: OtherOwners | None = None
     read_others: Callable[[], Awaitable[OtherOwners]] | None = None
 
-    def has(self, thing: UntaggableResource) -> bool:
+    def has(self, untaggable: UntaggableResource) -> bool:
         """Whether a tag says that this stage created, or is about to create, this."""
-        return any(each.tags.get(ownership_tag(thing.kind)) == thing.name for each in self.resources)
+        return any(each.tags.get(ownership_tag(untaggable.kind)) == untaggable.name for each in self.resources)
 
-    def other_owner(self, thing: UntaggableResource) -> str | None:
+    def other_owner(self, untaggable: UntaggableResource) -> str | None:
         """Which other Stage's tags say that it created this."""
-        return self.others.owner_of(thing) if self.others else None
+        return self.others.owner_of(untaggable) if self.others else None
 
-    async def claim(self, thing: UntaggableResource, log: ReconcileLog, *, exists: bool) -> bool:
-        """Write the tag before the thing is created or used. Returns whether it was tagged before.
+    async def claim(self, untaggable: UntaggableResource, log: ReconcileLog, *, exists: bool) -> bool:
+        """Write the tag before the resource is created or used. Returns whether it was tagged before.
 
         :raises NotOwnedError: if another Stage owns it, or if it exists without a tag and is not adopted.
         :raises PermanentError: if the stage owns no resource to tag.
         """
-        other = self.other_owner(thing)
-        if self.has(thing):
-            if other and not exists:  # both wrote a tag at the same time, and neither has created the thing
-                await self._give_up(thing, other)
+        other = self.other_owner(untaggable)
+        if self.has(untaggable):
+            if other and not exists:  # both wrote a tag at the same time, and neither has created it
+                await self._give_up(untaggable, other)
             if other:
-                log.notice(f"{thing.title} is tagged as this stage's and also belongs to {other}: it stays undeleted")
-            await self._write(thing)
+                log.notice(
+                    f"{untaggable.title} is tagged as this stage's and also belongs to {other}: it will not be deleted"
+                )
+            await self._write(untaggable)
             return True
         if exists and self.others:
             other = other or self.others.with_the_same_names()
         if other or (exists and not log.adopt):
-            raise NotOwnedError(thing.title, thing.setting, other)
-        await self._write(thing)
-        if self.read_others and (other := (await self.read_others()).owner_of(thing)):
-            await self._give_up(thing, other)
+            raise NotOwnedError(untaggable.title, untaggable.setting, other)
+        await self._write(untaggable)
+        if self.read_others and (other := (await self.read_others()).owner_of(untaggable)):
+            await self._give_up(untaggable, other)
         return False
 
-    async def _give_up(self, thing: UntaggableResource, other: str) -> NoReturn:
-        await self.remove(thing.kind)
-        raise NotOwnedError(thing.title, thing.setting, other)
+    async def _give_up(self, untaggable: UntaggableResource, other: str) -> NoReturn:
+        await self.remove(untaggable.kind)
+        raise NotOwnedError(untaggable.title, untaggable.setting, other)
 
-    async def _write(self, thing: UntaggableResource) -> None:
+    async def _write(self, untaggable: UntaggableResource) -> None:
         if not self.resources:
             raise PermanentError(
-                f"{thing.kind} {thing.name} cannot be created: it cannot have tags, and as queues and user pool are "
-                f"all given, nothing could say who owns it. Give the {thing.kind} too, or let the stage create a queue."
+                f"{untaggable.kind} {untaggable.name} cannot be created: it cannot have tags, and as queues and user pool "
+                f"are all given, nothing could say who owns it. Give the {untaggable.kind} too, or let the stage create a "
+                "queue."
             )
-        key = ownership_tag(thing.kind)
+        key = ownership_tag(untaggable.kind)
         for resource in self.resources:
-            if resource.tags.get(key) != thing.name:
-                await resource.tag({key: thing.name})
-                resource.tags = {**resource.tags, key: thing.name}
+            if resource.tags.get(key) != untaggable.name:
+                await resource.tag({key: untaggable.name})
+                resource.tags = {**resource.tags, key: untaggable.name}
 
     async def remove(self, kind: str) -> None:
         """Remove the tag from every resource."""

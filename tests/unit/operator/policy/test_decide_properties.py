@@ -108,7 +108,7 @@ def test_a_longer_wait_never_gets_fewer_replicas(observed: Observed, policy: Pol
 @settings(deadline=None, max_examples=40)
 @given(stages(), policies())
 def test_scale_in_never_goes_below_what_is_in_flight(observed: Observed, policy: Policy) -> None:
-    """kedacore/keda#1663 #6719 #2901: a scale-in kills busy pods there."""
+    """kedacore/keda#1663 #6719 #2901: there, a scale-in kills busy pods."""
     observed = replace(observed, **NO_FAULT, memory=replace(observed.memory, fault=None))
     packed = math.ceil((observed.in_flight or 0) / policy.slots_per_replica)
     current = observed.replicas_desired or 0

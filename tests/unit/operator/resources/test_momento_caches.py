@@ -1,4 +1,4 @@
-"""Momento's clients by the parameter of their key: opened late, few, never closed under a call."""
+"""Momento clients by the parameter of their key: opened when needed, bounded, never closed during a call."""
 
 import asyncio
 from types import TracebackType
@@ -18,7 +18,7 @@ from tests.support.fakes.momento_caches import FakeCaches
 
 
 class Parameters:
-    """SSM: a parameter's value is its name, unless it is said to be another."""
+    """SSM: a parameter's value is its name, unless set otherwise."""
 
     def __init__(self) -> None:
         self.reads: list[str] = []
@@ -93,7 +93,7 @@ async def test_a_key_is_read_at_the_first_call_and_again_when_it_is_old() -> Non
     assert len(Client.all) == 1
 
 
-async def test_no_key_of_a_stage_that_is_gone_is_kept() -> None:
+async def test_keys_of_deleted_stages_are_dropped() -> None:
     parameters, clock = Parameters(), ManualClock()
     pool = pool_of(parameters, clock)
     for number in range(100):
@@ -103,7 +103,7 @@ async def test_no_key_of_a_stage_that_is_gone_is_kept() -> None:
     assert list(pool._keys) == ["/there"]
 
 
-async def test_a_key_that_is_slow_to_come_holds_up_nobody_else() -> None:
+async def test_a_slow_key_does_not_delay_other_stages() -> None:
     parameters = Parameters()
     parameters.silent.add("/slow")
     pool = pool_of(parameters)
@@ -114,7 +114,7 @@ async def test_a_key_that_is_slow_to_come_holds_up_nobody_else() -> None:
     await asyncio.wait([slow])
 
 
-async def test_stages_with_one_key_share_a_listing_that_is_moments_old() -> None:
+async def test_stages_with_one_key_share_a_recent_list() -> None:
     clock = ManualClock()
     pool = pool_of(Parameters(), clock)
     assert await names(pool, "/a") == []
@@ -124,7 +124,7 @@ async def test_stages_with_one_key_share_a_listing_that_is_moments_old() -> None
     assert await names(pool, "/a") == ["new"]
 
 
-async def test_what_was_made_and_deleted_shows_in_the_listing_at_once() -> None:
+async def test_created_and_deleted_caches_show_in_the_list_at_once() -> None:
     pool = pool_of(Parameters())
     assert await names(pool, "/a") == []
     await pool.with_key("/a").create_cache("mine")
@@ -133,7 +133,7 @@ async def test_what_was_made_and_deleted_shows_in_the_listing_at_once() -> None:
     assert await names(pool, "/a") == []
 
 
-async def test_a_key_that_was_refused_is_read_anew() -> None:
+async def test_a_refused_key_is_read_again() -> None:
     parameters = Parameters()
     parameters.values["/a"] = "revoked"
     pool = pool_of(parameters)
@@ -146,7 +146,7 @@ async def test_a_key_that_was_refused_is_read_anew() -> None:
     assert [client.key for client in Client.all] == ["revoked", "new"]
 
 
-async def test_clients_are_few_and_none_is_closed_under_a_call() -> None:
+async def test_clients_are_bounded_and_none_is_closed_during_a_call() -> None:
     pool = pool_of(Parameters())
     await pool.with_key("/busy").create_cache("c")
     busy = Client.all[0]
@@ -164,7 +164,7 @@ async def test_clients_are_few_and_none_is_closed_under_a_call() -> None:
     assert [client.closed for client in Client.all] == [1] * len(Client.all)
 
 
-async def test_a_malformed_key_is_for_a_person_to_mend() -> None:
+async def test_a_malformed_key_is_a_permanent_error() -> None:
     parameters = Parameters()
     parameters.values["/a"] = "bad"
     with pytest.raises(PermanentError, match="malformed"):

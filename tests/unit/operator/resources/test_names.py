@@ -1,4 +1,4 @@
-"""The names of a stage's resources: derived purely, within every service's limits, or refused with a reason."""
+"""The names of a stage's resources: within every service's limits, or refused with a reason."""
 
 import re
 

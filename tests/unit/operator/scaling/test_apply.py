@@ -1,4 +1,4 @@
-"""Scaling a Deployment: idle pods are marked just before some go, and never otherwise."""
+"""Scaling a Deployment: deletion costs are set just before a scale-in, and never otherwise."""
 
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
@@ -22,7 +22,7 @@ def costs(kubernetes: FakeKubernetes) -> dict[str, str]:
     }
 
 
-async def test_a_scale_out_marks_nothing() -> None:
+async def test_a_scale_out_sets_no_deletion_cost() -> None:
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("a")]
     await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 1), 3, {"a": 5})
@@ -30,7 +30,7 @@ async def test_a_scale_out_marks_nothing() -> None:
 
 
 async def test_before_a_scale_in_busy_pods_cost_more_than_idle_ones() -> None:
-    """kedacore/keda#1663 #6719 #2901: a scale-in kills busy pods there."""
+    """kedacore/keda#1663 #6719 #2901: there, a scale-in kills busy pods."""
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("busy"), pod("idle", cost="7"), pod("other", "ingest")]
     await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
@@ -38,14 +38,14 @@ async def test_before_a_scale_in_busy_pods_cost_more_than_idle_ones() -> None:
     assert kubernetes.patches[-1] == (SCALE, {"spec": {"replicas": 1}})
 
 
-async def test_a_pod_that_did_not_answer_goes_last() -> None:
+async def test_a_pod_that_did_not_answer_is_removed_last() -> None:
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("silent"), pod("busy")]
     await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5})
     assert int(costs(kubernetes)["silent"]) > int(costs(kubernetes)["busy"])
 
 
-async def test_a_cost_that_is_right_already_is_not_written_again() -> None:
+async def test_an_unchanged_cost_is_not_written() -> None:
     kubernetes = FakeKubernetes()
     kubernetes.pods = [pod("busy", cost="5"), pod("idle")]
     await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})

@@ -1,4 +1,4 @@
-"""The policy as its owner wrote it, meeting a loop that looks every few seconds."""
+"""The policy as the loop uses it, which polls every few seconds."""
 
 import pytest
 
@@ -10,7 +10,7 @@ POLL_SECONDS = 2.0
 
 
 @pytest.mark.parametrize("asked", [0.0, 0.5, 1.0, 2.0, 5.0, 60.0])
-def test_an_idle_stage_gets_to_zero_whatever_time_of_stabilisation_is_asked_for(asked: float) -> None:
+def test_an_idle_stage_is_scaled_to_zero_with_any_stabilisation_time(asked: float) -> None:
     policy = effective_policy(Policy(scale_in_stabilisation_seconds=asked), None, POLL_SECONDS)
     replicas, memory, now = 2, Memory(), 0.0
     while replicas and now < 10 * max(asked, POLL_SECONDS):
@@ -23,6 +23,6 @@ def test_an_idle_stage_gets_to_zero_whatever_time_of_stabilisation_is_asked_for(
     assert replicas == 0
 
 
-def test_the_slots_are_those_that_processors_say_they_have() -> None:
+def test_the_slots_are_those_that_pods_report() -> None:
     assert effective_policy(Policy(slots_per_replica=20), 7, POLL_SECONDS).slots_per_replica == 7
     assert effective_policy(Policy(slots_per_replica=20), None, POLL_SECONDS).slots_per_replica == 20
