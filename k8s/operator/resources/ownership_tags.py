@@ -152,9 +152,9 @@ class OwnershipTags:
     async def _write(self, untaggable: UntaggableResource) -> None:
         if not self.resources:
             raise PermanentError(
-                f"{untaggable.kind} {untaggable.name} cannot be created: it cannot have tags, and as queues and user pool "
-                f"are all given, nothing could say who owns it. Give the {untaggable.kind} too, or let the stage create a "
-                "queue."
+                f"{untaggable.kind} {untaggable.name} cannot be created: it cannot have tags, and as queues and user "
+                f"pool are all given, nothing could say who owns it. Give the {untaggable.kind} too, or let the stage "
+                "create a queue."
             )
         key = ownership_tag(untaggable.kind)
         for resource in self.resources:
