@@ -24,7 +24,7 @@ _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
 class NumberRule:
     """Validates a number: its notation and its bounds. `k8s.chart_files` writes the chart's bounds from these rules."""
 
-    parse: Callable[[str], float]
+    parse: Callable[[str], int] | Callable[[str], float]
     least: float
     most: float
     above_least: bool = False
