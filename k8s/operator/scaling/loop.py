@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from k8s.operator import metrics
 from k8s.operator.api.stage import StageObject
-from k8s.operator.api.status import Kind, StageStatus
+from k8s.operator.api.status import ConditionType, StageStatus
 from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.policy.poll_schedule import seconds_until_idle_poll
 from k8s.operator.policy.types import Decision, Memory, Observed, Policy
 from k8s.operator.scaling.apply import scale_deployment
@@ -37,7 +37,7 @@ MIN_POLLS_TO_STABILISE = 3
 class ScalingLoop:
     """Scales one stage."""
 
-    tools: Tools
+    context: Context
     status: StageStatus
     observer: Observer
     clock: Callable[[], float] = time.monotonic
@@ -57,7 +57,7 @@ class ScalingLoop:
         """Why the latest poll could not read the queue; empty if it could, or did not try."""
         return self._queue_error
 
-    async def poll(self, stage: StageObject, queue_url: str) -> float:
+    async def run_once(self, stage: StageObject, queue_url: str) -> float:
         """Poll once and scale. Returns the seconds until the next poll. Raises what the Kubernetes client raises."""
         is_operated = stage.engine == "operator"
         depth, depth_error = await self._read_depth(queue_url) if is_operated else (None, "")
@@ -75,7 +75,7 @@ class ScalingLoop:
             self._backlog_age = BacklogAge()
             report_external_scaling(self.status, stage, self._workloads.get(PROCESSOR))
         self._is_idle = has_no_work and self._is_settled(now, is_operated=is_operated)
-        await self.status.flush(self.tools.kubernetes)
+        await self.status.flush(self.context.kubernetes)
         return self._poll_interval()
 
     def poll_soon(self) -> None:
@@ -83,7 +83,7 @@ class ScalingLoop:
         self._is_idle = False
 
     def _poll_interval(self) -> float:
-        settings = self.tools.settings
+        settings = self.context.settings
         if self._is_idle:
             return seconds_until_idle_poll(settings.idle_poll_seconds, self.clock())
         return settings.active_poll_seconds
@@ -99,18 +99,18 @@ class ScalingLoop:
 
     async def _read_depth(self, queue_url: str) -> tuple[QueueDepth | None, str]:
         try:
-            return await read_depth(self.tools.sqs, queue_url), ""
+            return await read_depth(self.context.sqs, queue_url), ""
         except (Transient, PermanentError) as error:
             return None, str(error)
 
     async def _count_dead_letters(self, stage: StageObject, now: float, *, has_no_work: bool) -> None:
         if url := self.status.dead_letter_queue_url:
-            every = max(DEAD_LETTERS_SECONDS, self.tools.settings.resync_seconds if has_no_work else 0.0)
-            await self._dead_letters.update(self.tools.sqs, url, stage.labels, every_seconds=every, now=now)
+            every = max(DEAD_LETTERS_SECONDS, self.context.settings.resync_seconds if has_no_work else 0.0)
+            await self._dead_letters.update(self.context.sqs, url, stage.labels, every_seconds=every, now=now)
 
     async def _read_and_scale(self, stage: StageObject, depth: QueueDepth | None, depth_error: str, now: float) -> None:
         try:
-            self._workloads = await read_workloads(self.tools.kubernetes, stage.ref)
+            self._workloads = await read_workloads(self.context.kubernetes, stage.ref)
             self._workloads_read_at = now
             if stage.engine == "operator":
                 await self._decide_and_scale(stage, depth, depth_error, now)
@@ -122,11 +122,11 @@ class ScalingLoop:
         if stage.engine != "operator":
             return
         self._is_idle = False
-        metrics.BLOCKED.labels(*stage.labels).set(1)
+        metrics.SCALING_BLOCKED.labels(*stage.labels).set(1)
         message = f"the processors cannot be scaled: {error}"
-        self.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=stage.generation)
+        self.status.set(ConditionType.SCALING, "CannotScale", message, status=False, generation=stage.generation)
         try:
-            await self.status.flush(self.tools.kubernetes)
+            await self.status.flush(self.context.kubernetes)
         except (Transient, PermanentError) as status_error:
             logger.warning("the status cannot be written", extra={"action": "status", "error": str(status_error)})
 
@@ -142,11 +142,11 @@ class ScalingLoop:
         policy = effective_policy(
             stage.policy(),
             history.slots.of_newest_revision,
-            self.tools.settings.active_poll_seconds,
+            self.context.settings.active_poll_seconds,
             history.start_times.expected_seconds,
         )
         self._policy = policy
-        decision = self.tools.decide(observed, policy, now)
+        decision = self.context.decide(observed, policy, now)
         self._memory = decision.memory
         record_metrics(stage, observed, policy, decision, history.start_times.measured_seconds)
         if decision.replicas != workload.replicas:
@@ -155,11 +155,11 @@ class ScalingLoop:
         report_decision(self.status, stage, observed, decision, workload)
 
     async def _scale(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
-        await scale_deployment(self.tools.kubernetes, stage.ref, workload, decision.replicas, observed.tasks_by_pod)
+        await scale_deployment(self.context.kubernetes, stage.ref, workload, decision.replicas, observed.tasks_by_pod)
         direction = "out" if decision.replicas > workload.replicas else "in"
-        metrics.SCALED.labels(*stage.labels, direction).inc()
+        metrics.SCALING_CHANGES.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
-        await self.tools.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
+        await self.context.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
 
 
 def effective_policy(

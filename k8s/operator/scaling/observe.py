@@ -60,7 +60,7 @@ class Observer:
         if depth is None:
             unreadable[Source.QUEUE] = depth_error
         pods = await self._read_pods(unreadable)
-        answers = await self.scraper.all(Target(pod.name, pod.ip) for pod in pods if pod.ip and _is_scraped(pod))
+        answers = await self.scraper.read_all(Target(pod.name, pod.ip) for pod in pods if pod.ip and _is_scraped(pod))
         scraped = {answer.pod: answer for answer in answers}
         self._add_arrivals([pod for pod in pods if pod.component == INGEST], scraped, unreadable)
         tasks_by_pod = self._add_tasks([pod for pod in pods if pod.component == PROCESSOR], scraped, unreadable)

@@ -4,7 +4,7 @@ import logging
 
 from k8s.operator import metrics
 from k8s.operator.api.stage import StageObject
-from k8s.operator.api.status import Kind, StageStatus, now_text
+from k8s.operator.api.status import ConditionType, StageStatus, now_text
 from k8s.operator.api.workloads import Workload
 from k8s.operator.policy.types import Decision, Observed, Policy, Reason
 from k8s.operator.scaling.queues import UNKNOWN
@@ -30,12 +30,12 @@ def report_decision(
     )
     reason = decision.reason if decision.blocked else "Operating"
     message = decision.message if decision.blocked else "the wait objective decides the number of processors"
-    old = status.condition(Kind.SCALING)
+    old = status.condition(ConditionType.SCALING)
     was_blocked = old is not None and old.status is False
     # The values in a message change with every poll. The condition changes only with its reason or cause.
     if decision.blocked and old is not None and old.reason == decision.reason and decision.cause in old.message:
         message = old.message
-    status.set(Kind.SCALING, reason, message, status=not decision.blocked, generation=stage.generation)
+    status.set(ConditionType.SCALING, reason, message, status=not decision.blocked, generation=stage.generation)
     block_begins_or_ends = (old is None or old.reason != reason) if decision.blocked else was_blocked
     if decision.replicas != workload.replicas or block_begins_or_ends:
         reported = {"replicas": decision.replicas, "reason": decision.reason.value, "message": decision.message}
@@ -45,8 +45,8 @@ def report_decision(
 def report_no_processor(status: StageStatus, stage: StageObject, observed: Observed) -> None:
     """Say that there is no Deployment to scale, and clear earlier decisions."""
     message = f"there is no Deployment {stage.ref.name}-processor to scale"
-    if status.set(Kind.SCALING, "NoProcessor", message, status=False, generation=stage.generation):
-        metrics.forget_scaling(*stage.labels)
+    if status.set(ConditionType.SCALING, "NoProcessor", message, status=False, generation=stage.generation):
+        metrics.remove_scaling_series(*stage.labels)
     metrics.VISIBLE.labels(*stage.labels).set(UNKNOWN if observed.backlog is None else observed.backlog)
     metrics.IN_FLIGHT.labels(*stage.labels).set(UNKNOWN if observed.in_flight is None else observed.in_flight)
     status.set_scaling(
@@ -57,8 +57,8 @@ def report_no_processor(status: StageStatus, stage: StageObject, observed: Obser
 def report_external_scaling(status: StageStatus, stage: StageObject, processor: Workload | None) -> None:
     """Say that the operator does not scale this stage, and clear earlier decisions."""
     message = EXTERNAL_SCALING[stage.engine]
-    if status.set(Kind.SCALING, "ExternalScaling", message, status=False, generation=stage.generation):
-        metrics.forget_scaling(*stage.labels)
+    if status.set(ConditionType.SCALING, "ExternalScaling", message, status=False, generation=stage.generation):
+        metrics.remove_scaling_series(*stage.labels)
     status.set_scaling(
         backlog=None,
         inFlight=None,
@@ -85,9 +85,9 @@ def record_metrics(
         (metrics.POD_READY_SECONDS, pod_ready_seconds),
     ):
         gauge.labels(*labels).set(UNKNOWN if value is None else value)
-    metrics.OBJECTIVE.labels(*labels).set(policy.wait_objective_seconds)
-    metrics.DECIDED.labels(*labels).set(decision.replicas)
-    metrics.BLOCKED.labels(*labels).set(1 if decision.blocked else 0)
+    metrics.WAIT_OBJECTIVE.labels(*labels).set(policy.wait_objective_seconds)
+    metrics.REPLICAS_DESIRED.labels(*labels).set(decision.replicas)
+    metrics.SCALING_BLOCKED.labels(*labels).set(1 if decision.blocked else 0)
     metrics.DECISIONS.labels(*labels, decision.reason.value).inc()
     if decision.reason is not Reason.STEADY:
         logger.debug(decision.message, extra={"action": "scale", "reason": decision.reason.value})

@@ -11,7 +11,7 @@ from k8s.operator.api.workloads import Workload
 from k8s.operator.policy.types import Memory, Observed, Source
 from k8s.operator.scaling.observe import Observer
 from k8s.operator.scaling.queues import QueueDepth
-from tests.support.fakes.kubernetes import FakeKubernetes, pod
+from tests.support.fakes.kubernetes import StubKubernetes, pod
 
 PROCESSORS = Workload("dev-processor", "processor", 1, 1, available=True, grace_seconds=60.0, outputs_checksum=None)
 
@@ -24,7 +24,7 @@ class Pods(Scraper):
         self.closed: set[str] = set()
         self.reasons: dict[str, dict[str, str]] = {}
 
-    async def all(self, targets: object) -> list[Scraped]:
+    async def read_all(self, targets: object) -> list[Scraped]:
         asked = [target for target in targets if isinstance(target, Target)]  # type: ignore[attr-defined]
         return [
             Scraped(
@@ -42,7 +42,7 @@ class Scene:
     """One stage, and a clock."""
 
     def __init__(self) -> None:
-        self.kubernetes, self.pods, self.now = FakeKubernetes(), Pods(), 0.0
+        self.kubernetes, self.pods, self.now = StubKubernetes(), Pods(), 0.0
         self.observer = Observer(self.kubernetes, self.pods, StageRef("n", "dev", "u"), clock=lambda: self.now)
 
     async def poll(self, depth: QueueDepth | None = QueueDepth(0, 0)) -> Observed:  # noqa: B008 -- frozen

@@ -1,6 +1,6 @@
-"""What exists of every release: five lists for all stages together, out of the API server's cache.
+"""The objects of every release, read with five lists for all stages together from the API server's cache.
 
-A list for each stage would cost fifty times as much with fifty stages, and a watch would keep every object in memory.
+Five lists per stage would cost fifty times as much with fifty stages. A watch would keep every object in memory.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typing import TypeVar
 
 from k8s.operator.api.client import Json, Kubernetes, Refused
 from k8s.operator.api.outputs_configmap import FIRST_ANNOTATION
+from k8s.operator.api.pod_state import PodState, pod_state
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import COMPONENT, INSTANCE, NAME, component_of
-from k8s.operator.health.pods import PodState, pod_state
 
 R = TypeVar("R")
 Key = tuple[str, str]
-"""Namespace and release."""
+"""Namespace and name of the release."""
 
 _RUNNING = "status.phase!=Succeeded,status.phase!=Failed"
 _KINDS = {"services": "Service", "serviceaccounts": "ServiceAccount", "configmaps": "ConfigMap"}
@@ -27,23 +27,23 @@ OUTPUTS = "-outputs"
 
 @dataclass(frozen=True, slots=True)
 class DeploymentState:
-    """One Deployment."""
+    """A Deployment as the health rules see it."""
 
     name: str
     component: str
     replicas: int
     generation: int
     is_observed: bool
-    """Whether the status is of this generation."""
+    """Whether the status belongs to this generation."""
     replica_failure: str
-    """Why pods cannot be created; empty where they can."""
+    """Why pods cannot be created; empty if they can."""
     deadline_exceeded: str
     service_account: str
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What exists of one release."""
+    """The objects of one release."""
 
     namespace: str
     name: str
@@ -51,15 +51,15 @@ class Release:
     """By component."""
     pods: Sequence[PodState] = ()
     objects: frozenset[str] | None = frozenset()
-    """Other objects as `Service/dev-token`; None where the operator may not list them."""
+    """Other objects, such as `Service/dev-token`; None if the operator may not list them."""
     outputs: Mapping[str, str] | None = None
-    """Data of the ConfigMap with the outputs; None where there is none."""
+    """Data of the ConfigMap with the outputs; None if it does not exist."""
     first_outputs: str = ""
-    """What that ConfigMap says the pods began with."""
+    """Checksum of the outputs with which the pods started, from that ConfigMap."""
 
 
 class Releases:
-    """One for all stages; callers at the same time share one reading."""
+    """One for all stages. Concurrent callers share one reading."""
 
     def __init__(
         self, kubernetes: Kubernetes, namespaces: Sequence[str] = (), clock: Callable[[], float] = time.monotonic
@@ -70,19 +70,21 @@ class Releases:
         self._reading = asyncio.Lock()
         self._read_at = float("-inf")
         self._releases: dict[Key, Release] = {}
-        self._unlisted: set[str] = set()
-        """Namespaces in which the operator may not list the other objects; empty string for all."""
+        self._unlistable: set[str] = set()
+        """Namespaces in which the operator may not list the other objects; an empty string stands for all."""
 
-    async def of(self, stage: StageRef, max_age_seconds: float) -> Release:
-        """The stage's release, read no longer ago than that. Raises what the Kubernetes client does."""
+    async def get(self, stage: StageRef, max_age_seconds: float) -> Release:
+        """Return the stage's release, read at most `max_age_seconds` ago. Raises what the Kubernetes client does."""
         wanted_since = self._clock() - max_age_seconds
         async with self._reading:
-            if self._read_at < wanted_since:  # by what was asked for, else a slow reading would be repeated for each
+            if (
+                self._read_at < wanted_since
+            ):  # compared with the time of the call: else a slow reading would be repeated by each waiting caller
                 read_at = self._clock()
                 self._releases = await self._read()
                 self._read_at = read_at
-        nothing = Release(stage.namespace, stage.name, objects=self._listed(stage.namespace, ()))
-        return self._releases.get((stage.namespace, stage.name), nothing)
+        empty = Release(stage.namespace, stage.name, objects=self._listable(stage.namespace, ()))
+        return self._releases.get((stage.namespace, stage.name), empty)
 
     async def _read(self) -> dict[Key, Release]:
         deployments, pods = await asyncio.gather(
@@ -99,19 +101,19 @@ class Releases:
                     if component_of(each.name, each.component, key[1]) == each.component
                 },
                 pods=tuple(pods.get(key, ())),
-                objects=self._listed(key[0], objects.get(key, ())),
+                objects=self._listable(key[0], objects.get(key, ())),
                 outputs=outputs[key].get("data") or {} if key in outputs else None,
                 first_outputs=_first(outputs.get(key, {})),
             )
             for key in {*deployments, *pods, *objects}
         }
 
-    def _listed(self, namespace: str, names: Iterable[str]) -> frozenset[str] | None:
-        return None if self._unlisted & {"", namespace} else frozenset(names)
+    def _listable(self, namespace: str, names: Iterable[str]) -> frozenset[str] | None:
+        return None if self._unlistable & {"", namespace} else frozenset(names)
 
     async def _objects(self) -> tuple[dict[Key, list[str]], dict[Key, Json]]:
-        """Names of the other objects, and the ConfigMaps with the outputs."""
-        self._unlisted.clear()
+        """List the names of the other objects, and the ConfigMaps with the outputs."""
+        self._unlistable.clear()
         names: dict[Key, list[str]] = defaultdict(list)
         outputs: dict[Key, Json] = {}
         lists = await asyncio.gather(*(self._bodies(plural) for plural in _KINDS))
@@ -131,7 +133,7 @@ class Releases:
         return found
 
     async def _bodies(self, plural: str) -> list[Json]:
-        """Where namespaces are given, the operator may list these kinds in them alone."""
+        """If namespaces are given, the operator may list these kinds in those only."""
         lists = await asyncio.gather(*(self._in(name, plural) for name in self._namespaces or [""]))
         return [body for bodies in lists for body in bodies]
 
@@ -140,8 +142,8 @@ class Releases:
         try:
             return await self._kubernetes.items(path, labelSelector=NAME)
         except Refused:
-            # An older chart does not permit it, and a namespace that is being deleted has lost its Role.
-            self._unlisted.add(namespace)
+            # The Role of an older chart does not allow it, and a namespace that is being deleted has no Role any more.
+            self._unlistable.add(namespace)
             return []
 
 

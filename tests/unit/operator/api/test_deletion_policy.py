@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8s.operator.controller.deletion_policy import deletion_policy
+from k8s.operator.api.stage import deletion_policy
 
 
 @pytest.mark.parametrize(

@@ -1,17 +1,17 @@
-"""A pod's state as Kubernetes reports it, and why it is not ready where that is known."""
+"""A pod as the health rules see it, with the reason why it is not ready if Kubernetes reports one."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from k8s.operator.api.client import Json
+from k8s.operator.api.reasons import DegradedReason
 from k8s.operator.api.workloads import COMPONENT, RESTARTS_OF_A_LOOP, USUAL_WAITS, is_of_release
-from k8s.operator.health.problems import Reason
 
-_IMAGE = {"ErrImagePull", "ImagePullBackOff"}
-"""They take turns for one and the same cause."""
-_IMAGE_OTHER = {"ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable"}
-_LATER_SECONDS = 1.0
+_IMAGE_PULL_REASONS = {"ErrImagePull", "ImagePullBackOff"}
+"""Kubernetes alternates between the two."""
+_OTHER_IMAGE_REASONS = {"ErrImageNeverPull", "InvalidImageName", "ImageInspectError", "RegistryUnavailable"}
+_CLOCK_RESOLUTION_SECONDS = 1.0
 """Kubernetes writes whole seconds."""
 MAX_DETAIL_CHARACTERS = 300
 
@@ -20,13 +20,13 @@ MAX_DETAIL_CHARACTERS = 300
 class PodFault:
     """Why a pod is not ready."""
 
-    reason: Reason
+    reason: DegradedReason
     detail: str
 
 
 @dataclass(frozen=True, slots=True)
 class PodState:
-    """One pod."""
+    """A pod."""
 
     name: str
     component: str
@@ -35,16 +35,16 @@ class PodState:
     ready: bool
     terminating: bool
     runs_since: datetime | None
-    """When its container started; None while none runs, so that it cannot be asked."""
+    """When its container started; None while none runs."""
     lost_readiness: bool
-    """It was ready, and its container has run on."""
+    """Whether it was ready, and its container has run since."""
     waits_for: str
-    """What its container waits for, such as ContainerCreating; empty where it runs."""
+    """Why its container does not run, such as ContainerCreating; empty if it runs."""
     fault: PodFault | None
     is_of_release: bool = True
-    """Whether a Deployment of the chart made it."""
-    died_often: PodFault | None = None
-    """How it ended the last time, where it did again and again."""
+    """Whether a Deployment of the chart created it."""
+    repeated_crash: PodFault | None = None
+    """Its last crash, if it has crashed repeatedly."""
 
 
 def pod_state(body: Json) -> PodState:
@@ -69,15 +69,15 @@ def pod_state(body: Json) -> PodState:
         waits_for=waiting[0] if waiting else "",
         fault=None if ready else _fault(body, containers, scheduled, lost_readiness=lost_readiness),
         is_of_release=is_of_release(body),
-        died_often=_died_often(body, status.get("containerStatuses") or []),
+        repeated_crash=_repeated_crash(body, status.get("containerStatuses") or []),
     )
 
 
-def _died_often(body: Json, containers: list[Json]) -> PodFault | None:
+def _repeated_crash(body: Json, containers: list[Json]) -> PodFault | None:
     for container in containers:
         ended = container.get("lastState", {}).get("terminated")
         if ended and int(container.get("restartCount", 0)) >= RESTARTS_OF_A_LOOP:
-            return PodFault(Reason.CRASH_LOOPING, _crash(body, container, ended))
+            return PodFault(DegradedReason.CRASH_LOOPING, _crash(body, container, ended))
     return None
 
 
@@ -87,16 +87,16 @@ def _runs_since(containers: list[Json]) -> datetime | None:
 
 
 def _lost_readiness(condition: Json, runs_since: datetime | None) -> bool:
-    """While a pod starts, its condition is older than its container."""
+    """While a pod starts, its Ready condition is older than its container."""
     since = condition.get("lastTransitionTime")
     if runs_since is None or not since:
         return False
-    return (datetime.fromisoformat(since) - runs_since).total_seconds() > _LATER_SECONDS
+    return (datetime.fromisoformat(since) - runs_since).total_seconds() > _CLOCK_RESOLUTION_SECONDS
 
 
 def _fault(body: Json, containers: list[Json], scheduled: Json, *, lost_readiness: bool) -> PodFault | None:
     if scheduled.get("status") == "False" and scheduled.get("reason") == "Unschedulable":
-        return PodFault(Reason.UNSCHEDULABLE, _cut(f"not scheduled: {scheduled.get('message', '')}"))
+        return PodFault(DegradedReason.UNSCHEDULABLE, _shortened(f"not scheduled: {scheduled.get('message', '')}"))
     for container in containers:
         if found := _container_fault(body, container, lost_readiness=lost_readiness):
             return found
@@ -106,31 +106,33 @@ def _fault(body: Json, containers: list[Json], scheduled: Json, *, lost_readines
 def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> PodFault | None:
     waiting = _waiting(container)
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    if reason in _IMAGE | _IMAGE_OTHER:
-        said = "ImagePullBackOff" if reason in _IMAGE else reason
-        return PodFault(Reason.IMAGE_PULL_FAILED, f"{said} {_image(body, container)}")
+    if reason in _IMAGE_PULL_REASONS | _OTHER_IMAGE_REASONS:
+        cause = "ImagePullBackOff" if reason in _IMAGE_PULL_REASONS else reason
+        return PodFault(DegradedReason.IMAGE_PULL_FAILED, f"{cause} {_image(body, container)}")
     if reason not in USUAL_WAITS:
-        return PodFault(Reason.CONTAINER_CANNOT_START, _cut(f"{reason}: {message}" if message else reason))
+        return PodFault(
+            DegradedReason.CONTAINER_CANNOT_START, _shortened(f"{reason}: {message}" if message else reason)
+        )
     ended = container.get("state", {}).get("terminated")
-    if not lost_readiness:  # else it has been ready since it ended the last time
+    if not lost_readiness:  # otherwise it has been ready since its last end
         ended = ended or container.get("lastState", {}).get("terminated")
-    # Exit code 0 is an orderly stop: Kubernetes asked for it, as where the image or a probe's answer changes.
+    # Exit code 0 is an orderly stop that Kubernetes asked for, such as after a change of the image.
     has_crashed = ended is not None and ended.get("exitCode") != 0
     if reason == "CrashLoopBackOff" or has_crashed:
-        return PodFault(Reason.CRASH_LOOPING, _crash(body, container, ended or {}))
+        return PodFault(DegradedReason.CRASH_LOOPING, _crash(body, container, ended or {}))
     return None
 
 
 def _crash(body: Json, container: Json, ended: Json) -> str:
-    """Without the count of restarts, which would change the message with each of them."""
+    """Describe a crash. Without the restart count, with which the message would change at each restart."""
     if ended.get("reason") == "OOMKilled":
         limit = _spec(body, container).get("resources", {}).get("limits", {}).get("memory", "")
         return f"crashed: OOMKilled (memory limit {limit})" if limit else "crashed: OOMKilled"
     if "exitCode" not in ended:
         return "crashed: see kubectl logs --previous"
     lines = (ended.get("message") or "").strip().splitlines()
-    said = lines[-1] if lines else "see kubectl logs --previous"
-    return _cut(f"crashed: exit code {ended['exitCode']}: {said}")
+    text = lines[-1] if lines else "see kubectl logs --previous"
+    return _shortened(f"crashed: exit code {ended['exitCode']}: {text}")
 
 
 def _image(body: Json, container: Json) -> str:
@@ -147,5 +149,5 @@ def _waiting(container: Json) -> Json:
     return dict(container.get("state", {}).get("waiting") or {})
 
 
-def _cut(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= MAX_DETAIL_CHARACTERS else f"{text[: MAX_DETAIL_CHARACTERS - 1]}…"
