@@ -20,10 +20,9 @@ from momento.config import Configurations
 
 from k8s.operator.resources.clients import open_clients
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.spec import StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.spec import StageOutputs, StageSpec
+from k8s.operator.resources.stage import provision_stage
 from local.aws.guard import HEALTH_PATH
 from local.outputs import Outputs
 from local.supervisor.probe import until_ready
@@ -78,7 +77,7 @@ async def make_local_stage(identity: Identity, key: str, momento_endpoint: str, 
         open_clients(caches, session) as clients,
     ):
         try:
-            return await make_stage(clients, StageSpec(identity), log)
+            return await provision_stage(clients, StageSpec(identity), log)
         finally:
             for change in [*log.changes, *log.notices]:
                 say(change)

@@ -19,7 +19,7 @@ from k8s.operator.context import Context
 from k8s.operator.controller.kopf_handlers import register
 from k8s.operator.controller.stages import Stages
 from k8s.operator.policy.decide import desired_replicas
-from k8s.operator.resources.aws import client_config
+from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
 from services.common.aws.session import aws_session

@@ -50,4 +50,4 @@ class Context:
     def clients(self, stage: StageObject) -> Clients:
         """Return clients for AWS, and for Momento with the operator's own key or else the stage's."""
         parameter = self.settings.momento_api_key_param_name or stage.key_parameter
-        return Clients(self.sqs, self.idp, self.caches.of(parameter))
+        return Clients(self.sqs, self.idp, self.caches.with_key(parameter))

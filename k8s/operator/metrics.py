@@ -45,7 +45,10 @@ TIME_TO_READY = Histogram(
 )
 
 OBSERVATIONS = Counter(
-    "scaling_observations", "Readings of a stage's load by figure and outcome.", ("figure", "outcome"), namespace=PREFIX
+    "scaling_observations",
+    "Reads of a stage's queue and pods by source and outcome.",
+    ("source", "outcome"),
+    namespace=PREFIX,
 )
 VISIBLE = Gauge("scaling_messages_visible", "Messages that wait in the task queue.", STAGE, namespace=PREFIX)
 IN_FLIGHT = Gauge("scaling_messages_in_flight", "Messages received and not yet deleted.", STAGE, namespace=PREFIX)
@@ -58,7 +61,7 @@ REPLICAS = Gauge("scaling_replicas", "Processors that the Deployment asks for.",
 REPLICAS_DESIRED = Gauge("scaling_replicas_desired", "Processors that the policy wants.", STAGE, namespace=PREFIX)
 SCALING_BLOCKED = Gauge(
     "scaling_blocked",
-    "1 while the number of processors is held: figures are unreadable, processors do not work, or scaling is refused.",
+    "1 while scaling is blocked: values are unreadable, processors do not work, or scaling is refused.",
     STAGE,
     namespace=PREFIX,
 )

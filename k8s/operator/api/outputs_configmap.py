@@ -12,8 +12,7 @@ import json
 from k8s.operator.api.client import Conflict, Json, Kubernetes
 from k8s.operator.api.stage import GROUP, OUTPUTS_ANNOTATION, VERSION, StageRef
 from k8s.operator.api.workloads import Workload, read_pods
-from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.spec import StageOutputs, StageSpec
 
 FIRST_ANNOTATION = f"{GROUP}/first-outputs"
 UNKNOWN = "unknown"

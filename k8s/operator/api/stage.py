@@ -8,9 +8,9 @@ from typing import Any, Literal
 from k8s.operator.api.client import Json
 from k8s.operator.policy.types import Policy
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.queue_settings import QueueSettings
+from k8s.operator.resources.queue_attributes import QueueSettings
 from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.user_pool import UserPoolSettings
 
 GROUP = "notification-api.io"
 VERSION = "v1alpha1"

@@ -9,7 +9,7 @@ from typing import Any
 from k8s.operator.api.client import Json, Kubernetes, ObjectNotFound
 from k8s.operator.api.stage import StageObject
 from k8s.operator.metrics import CONDITION
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.spec import StageOutputs
 
 MAX_MESSAGE_CHARACTERS = 1024
 

@@ -10,10 +10,11 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
 from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Permanent, Protected, ResourceUnavailable
+from k8s.operator.resources.errors import ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.stage import delete_stage, remaining_resources
+from services.common.errors import PermanentError
 
 REMOVAL_SECONDS = 120.0
 PROTECTED_POLL_SECONDS = 15.0
@@ -33,7 +34,7 @@ class RemovalPending:
 
 
 async def finalize(context: Context, stage: StageObject, reported: set[str]) -> RemovalPending | None:
-    """Remove as much as possible. Raises `ResourceUnavailable` or `Permanent`.
+    """Remove as much as possible. Raises `ResourceUnavailable` or `PermanentError`.
 
     :param reported: messages that Events of this removal already contain; extended here, so that none is repeated.
     :returns: None once the finalizer has been removed.
@@ -57,7 +58,7 @@ def _spec(context: Context, stage: StageObject) -> StageSpec | None:
     """Return None for names that cannot be used: no resource was ever created for them."""
     try:
         return stage.stage_spec(context.settings.cluster_name)
-    except Permanent:
+    except PermanentError:
         return None
 
 
@@ -103,9 +104,9 @@ async def _remove(context: Context, stage: StageObject, spec: StageSpec, reporte
     clients, log = context.clients(stage), ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(REMOVAL_SECONDS):
-            await remove_stage(clients, spec, log)
-            left = await left_of_stage(clients, spec)
-    except Protected as error:
+            await delete_stage(clients, spec, log)
+            left = await remaining_resources(clients, spec)
+    except ProtectedError as error:
         return _protected(stage, error)
     except TimeoutError as error:
         raise ResourceUnavailable(f"the stage was not removed within {REMOVAL_SECONDS:.0f} s") from error
@@ -120,7 +121,7 @@ async def _remove(context: Context, stage: StageObject, spec: StageSpec, reporte
     return RemovalPending("WaitingForRemoval", f"deleted, but still listed: {', '.join(left)}")
 
 
-def _protected(stage: StageObject, error: Protected) -> RemovalPending:
+def _protected(stage: StageObject, error: ProtectedError) -> RemovalPending:
     ref = stage.ref
     return RemovalPending(
         "DeletionProtected",

@@ -10,9 +10,9 @@ from k8s.operator.api.workloads import read_workloads
 from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import ResourceUnavailable
-from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.spec import StageOutputs
+from k8s.operator.resources.stage import provision_stage
 
 PROVISION_SECONDS = 120.0
 """Deadline for all calls together. Each call has a deadline of its own."""
@@ -44,7 +44,7 @@ async def add_finalizer(context: Context, stage: StageObject) -> None:
 async def provision(
     context: Context, stage: StageObject, set_environment: Callable[[dict[str, str]], None] = lambda _: None
 ) -> Provisioned:
-    """Create, adopt and correct the stage's resources. Raises what `make_stage` and the Kubernetes client raise.
+    """Create, adopt and correct the stage's resources. Raises what `provision_stage` and the Kubernetes client raise.
 
     :param set_environment: called with the wanted data of the ConfigMap before it is written. The health loop restores
         that ConfigMap; with old data it would undo the change while pods are rolled.
@@ -53,7 +53,7 @@ async def provision(
     log = ReconcileLog(spec.identity)
     try:
         async with asyncio.timeout(PROVISION_SECONDS):
-            outputs = await make_stage(context.clients(stage), spec, log)
+            outputs = await provision_stage(context.clients(stage), spec, log)
             data = environment(outputs, spec)
             set_environment(data)
             log.changes.extend(await _publish_outputs(context, stage, data))

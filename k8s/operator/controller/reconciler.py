@@ -14,8 +14,8 @@ from k8s.operator.controller.provision import add_finalizer, provision
 from k8s.operator.health.problems import Problem
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import LAST_RECONCILE, RECONCILE_SECONDS, RECONCILES, remove_scaling_series
-from k8s.operator.resources.errors import NotOurs
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.errors import NotOwnedError
+from k8s.operator.resources.spec import StageOutputs
 from services.common.backoff import Backoff
 from services.common.errors import PermanentError, Transient
 
@@ -156,7 +156,7 @@ class Reconciler:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, NotOurs):
+    if isinstance(error, NotOwnedError):
         return "NotOwned"
     if isinstance(error, Unreachable):
         return "KubernetesUnreachable"

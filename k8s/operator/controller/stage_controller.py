@@ -83,7 +83,7 @@ class StageController:
     async def _reconcile(self) -> None:
         self._set_timestamps()
         while (pause := await self._reconciler.reconcile_once()) is not None:
-            self._scaling.look_again()
+            self._scaling.poll_soon()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._reconciler.requested.wait()
@@ -123,4 +123,4 @@ class StageController:
             queue_url = outputs.queue_url if outputs else stage.status.get("resources", {}).get("queueUrl")
             if not queue_url or stage.is_deleting or self.latest.is_deleting:
                 return NOT_PROVISIONED_POLL_SECONDS
-            return await self._scaling.turn(stage, queue_url)
+            return await self._scaling.run_once(stage, queue_url)

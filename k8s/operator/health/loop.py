@@ -16,7 +16,7 @@ from k8s.operator.health.judge import find_problems, ready_state
 from k8s.operator.health.problems import Problem
 from k8s.operator.health.snapshot import COMPONENTS, Snapshot
 from k8s.operator.health.stage_health import StageHealth
-from k8s.operator.policy.poll_schedule import together
+from k8s.operator.policy.poll_schedule import seconds_until_idle_poll
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class HealthLoop:
         now = self._clock()
         if release.deployments and not self._health.is_ready and now - self._changed_at < STARTING_SECONDS:
             return STARTING_POLL_SECONDS
-        return RECHECK_SECONDS if self._uncertain else together(POLL_SECONDS, now)
+        return RECHECK_SECONDS if self._uncertain else seconds_until_idle_poll(POLL_SECONDS, now)
 
     async def _restore_outputs(self, stage: StageObject, release: Release) -> None:
         """Write the ConfigMap with the outputs again if somebody deleted or changed it."""

@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Permanent, ResourceUnavailable
+from k8s.operator.resources.errors import NotOwnedError, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import remove_stage
-from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.spec import Given, StageOutputs, StageSpec
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from services.common.errors import PermanentError
 from tests.support.operator.aws_account import AwsAccount, spec_of
 
 US = spec_of().identity
@@ -58,31 +57,31 @@ def kept(before: dict[str, Any], after: dict[str, Any]) -> bool:
 
 async def test_adoption_takes_no_cache_of_a_stage_with_a_given_pool(aws_account: AwsAccount) -> None:
     theirs = StageSpec(OTHERS["namespace"], Given(user_pool_id=await foreign_pool(aws_account)))
-    await make_stage(aws_account.clients, theirs)
+    await provision_stage(aws_account.clients, theirs)
     before = await state(aws_account)
     ours = spec_of(given=Given(*await foreign_queues(aws_account)), adopt=True)
 
     with pytest.raises(
-        NotOurs,
+        NotOwnedError,
         match=r"Momento cache notification-api-dev belongs to Stage another/stage of cluster test-cluster "
         r"\(tags of queue notification-api-dev-(dlq|tasks): .*notification-api\.io/owner=another/stage",
     ):
-        await make_stage(aws_account.clients, ours)
-    await remove_stage(aws_account.clients, ours)
+        await provision_stage(aws_account.clients, ours)
+    await delete_stage(aws_account.clients, ours)
 
     assert kept(before, await state(aws_account))
     assert [pool["Name"] for pool in await aws_account.user_pools()] == ["somebodys"]
 
 
 async def test_adoption_takes_no_client_in_another_stages_pool(aws_account: AwsAccount) -> None:
-    made = await make_stage(aws_account.clients, StageSpec(OTHERS["namespace"]))
+    made = await provision_stage(aws_account.clients, StageSpec(OTHERS["namespace"]))
     before = await state(aws_account)
     given = Given(*await foreign_queues(aws_account), user_pool_id=made.user_pool_id, cache_name="somebodys")
     ours = spec_of(given=given, adopt=True)
 
-    with pytest.raises(NotOurs, match=r"client .*-UserPoolClient in user pool .* belongs to Stage another/stage"):
-        await make_stage(aws_account.clients, ours)
-    await remove_stage(aws_account.clients, ours)
+    with pytest.raises(NotOwnedError, match=r"client .*-UserPoolClient in user pool .* belongs to Stage another/stage"):
+        await provision_stage(aws_account.clients, ours)
+    await delete_stage(aws_account.clients, ours)
 
     assert kept(before, await state(aws_account))
 
@@ -99,20 +98,20 @@ async def test_nothing_of_another_stage_is_taken_or_deleted(
     pool = await foreign_pool(aws_account) if theirs[1] == "given" else None
     their_given = Given(tasks, dead_letter, pool)
     their_spec = StageSpec(other, their_given)
-    made = await make_stage(aws_account.clients, their_spec)
+    made = await provision_stage(aws_account.clients, their_spec)
     before = await state(aws_account)
     our_spec = spec_of(given=await our_given(aws_account, ours, made), adopt=adopt)
 
-    with pytest.raises(Permanent) as refused:
-        await make_stage(aws_account.clients, our_spec)
-    await remove_stage(aws_account.clients, our_spec)
+    with pytest.raises(PermanentError) as refused:
+        await provision_stage(aws_account.clients, our_spec)
+    await delete_stage(aws_account.clients, our_spec)
 
     assert kept(before, await state(aws_account))
     if "made" in ours:  # else it has nothing to keep a record on
-        assert isinstance(refused.value, NotOurs)
+        assert isinstance(refused.value, NotOwnedError)
         assert f"belongs to Stage {other.owner} of cluster {other.cluster}" in str(refused.value)
-    assert await make_stage(aws_account.clients, their_spec) == made
-    await remove_stage(aws_account.clients, their_spec)
+    assert await provision_stage(aws_account.clients, their_spec) == made
+    await delete_stage(aws_account.clients, their_spec)
     assert aws_account.caches.names == set()
 
 
@@ -139,13 +138,13 @@ async def test_what_exists_is_taken_refused_or_ours(
     before = await state(aws_account)
 
     if owner == "us" or (owner == "nobody" and adopt):
-        await make_stage(aws_account.clients, spec)
-        await remove_stage(aws_account.clients, spec)
+        await provision_stage(aws_account.clients, spec)
+        await delete_stage(aws_account.clients, spec)
         assert (await aws_account.queue_names(), aws_account.caches.names) == ([], set())
         return
-    with pytest.raises(NotOurs) as refused:
-        await make_stage(aws_account.clients, spec)
-    await remove_stage(aws_account.clients, spec)
+    with pytest.raises(NotOwnedError) as refused:
+        await provision_stage(aws_account.clients, spec)
+    await delete_stage(aws_account.clients, spec)
     assert kept(before, await state(aws_account))
     assert ("belongs to Stage" in str(refused.value)) == (owner != "nobody")
 
@@ -180,20 +179,20 @@ async def test_a_refusal_comes_before_anything_is_made(aws_account: AwsAccount) 
         PoolName="notification-api-dev-UserPool", UserPoolTags=OTHERS["cluster"].tags(), UsernameAttributes=["email"]
     )
 
-    with pytest.raises(NotOurs, match="belongs to Stage"):
-        await make_stage(aws_account.clients, spec_of(adopt=True))
+    with pytest.raises(NotOwnedError, match="belongs to Stage"):
+        await provision_stage(aws_account.clients, spec_of(adopt=True))
 
     assert aws_account.calls.writes == []
 
 
 async def test_a_stage_may_use_another_stages_pool_with_a_client_of_its_own_name(aws_account: AwsAccount) -> None:
-    made = await make_stage(aws_account.clients, spec_of())
+    made = await provision_stage(aws_account.clients, spec_of())
     guest = StageSpec(replace(US, stage_name="pr-1", owner="pr-1/pr-1"), Given(user_pool_id=made.user_pool_id))
 
-    await make_stage(aws_account.clients, guest)
-    await remove_stage(aws_account.clients, guest)
+    await provision_stage(aws_account.clients, guest)
+    await delete_stage(aws_account.clients, guest)
 
-    assert await make_stage(aws_account.clients, spec_of()) == made
+    assert await provision_stage(aws_account.clients, spec_of()) == made
     assert len(await aws_account.user_pool_clients(made.user_pool_id)) == 1
 
 
@@ -205,19 +204,19 @@ async def test_unreadable_tags_of_a_given_queue_matter_only_to_who_adopts(aws_ac
 
     aws_account.clients.sqs.meta.events.register("before-call.sqs.ListQueueTags", deny)
 
-    await make_stage(aws_account.clients, spec_of(given=given))
-    with pytest.raises(Permanent, match=r"sqs:ListQueueTags .*allow sqs:ListQueueTags"):
-        await make_stage(aws_account.clients, spec_of(given=given, adopt=True))
+    await provision_stage(aws_account.clients, spec_of(given=given))
+    with pytest.raises(PermanentError, match=r"sqs:ListQueueTags .*allow sqs:ListQueueTags"):
+        await provision_stage(aws_account.clients, spec_of(given=given, adopt=True))
 
 
 async def test_a_removal_leaves_what_another_owner_has_marked_meanwhile(aws_account: AwsAccount) -> None:
-    made = await make_stage(aws_account.clients, spec_of())
+    made = await provision_stage(aws_account.clients, spec_of())
     other = OTHERS["cluster"]
     for url in (made.queue_url, made.dead_letter_queue_url):
         await aws_account.sqs.tag_queue(QueueUrl=url, Tags=other.tags())
     log = ReconcileLog(US)
 
-    await remove_stage(aws_account.clients, spec_of(), log)
+    await delete_stage(aws_account.clients, spec_of(), log)
 
     assert await aws_account.queue_names() == ["notification-api-dev-dlq", "notification-api-dev-tasks"]
     assert aws_account.caches.names == {CACHE}  # recorded on the other's queues, too
@@ -238,19 +237,23 @@ async def test_of_two_stages_made_at_the_same_moment_none_takes_the_others(aws_a
     assert len(made) == 1  # the other is refused: they share the cache's name
     loser = next(spec for spec in specs if spec not in made)
     before = set(aws_account.caches.names)
-    await remove_stage(aws_account.clients, loser)
+    await delete_stage(aws_account.clients, loser)
     assert aws_account.caches.names == before == {CACHE}
-    await make_stage(aws_account.clients, made[0])
-    await remove_stage(aws_account.clients, made[0])
+    await provision_stage(aws_account.clients, made[0])
+    await delete_stage(aws_account.clients, made[0])
     assert aws_account.caches.names == set()
 
 
 async def both(aws_account: AwsAccount, specs: list[StageSpec]) -> list[StageSpec]:
     """Make both at once, again until one is made; which are."""
     for _ in range(5):
-        done = await asyncio.gather(*(make_stage(aws_account.clients, spec) for spec in specs), return_exceptions=True)
+        done = await asyncio.gather(
+            *(provision_stage(aws_account.clients, spec) for spec in specs), return_exceptions=True
+        )
         assert not [
-            each for each in done if isinstance(each, Exception) and not isinstance(each, NotOurs | ResourceUnavailable)
+            each
+            for each in done
+            if isinstance(each, Exception) and not isinstance(each, NotOwnedError | ResourceUnavailable)
         ]
         made = [spec for spec, each in zip(specs, done, strict=True) if isinstance(each, StageOutputs)]
         if made:
@@ -263,8 +266,8 @@ async def both(aws_account: AwsAccount, specs: list[StageSpec]) -> list[StageSpe
 
 async def tried(aws_account: AwsAccount, spec: StageSpec) -> bool:
     try:
-        await make_stage(aws_account.clients, spec)
-    except (NotOurs, ResourceUnavailable):
+        await provision_stage(aws_account.clients, spec)
+    except (NotOwnedError, ResourceUnavailable):
         return False
     return True
 
@@ -278,8 +281,8 @@ async def test_a_mark_written_by_another_during_the_adoption_wins(aws_account: A
     aws_account.clients.sqs.meta.events.register("after-call.sqs.TagQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
     before = await state(aws_account)
 
-    with pytest.raises(NotOurs, match="belongs to Stage another/stage"):
-        await make_stage(aws_account.clients, spec_of(adopt=True))
+    with pytest.raises(NotOwnedError, match="belongs to Stage another/stage"):
+        await provision_stage(aws_account.clients, spec_of(adopt=True))
 
     assert (await state(aws_account))["caches"] == before["caches"]
     assert await aws_account.queue_names() == ["notification-api-dev-dlq"]
@@ -297,8 +300,8 @@ async def test_a_record_written_by_another_after_ours_withdraws_ours(aws_account
 
     aws_account.clients.idp.meta.events.register("before-call.cognito-idp.TagResource", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
 
-    with pytest.raises(NotOurs, match="belongs to Stage another/stage"):
-        await make_stage(aws_account.clients, spec)
+    with pytest.raises(NotOwnedError, match="belongs to Stage another/stage"):
+        await provision_stage(aws_account.clients, spec)
 
     assert aws_account.caches.names == set()
     assert "notification-api.io/made-cache" not in (await aws_account.user_pools("notification-api"))[0]["UserPoolTags"]
@@ -310,12 +313,12 @@ async def test_of_two_stages_of_one_name_made_at_the_same_moment_one_gets_everyt
     [winner] = await both(aws_account, specs)
 
     loser = next(spec for spec in specs if spec != winner)
-    with pytest.raises(NotOurs):
-        await make_stage(aws_account.clients, loser)
-    made = await make_stage(aws_account.clients, winner)
-    await remove_stage(aws_account.clients, loser)
+    with pytest.raises(NotOwnedError):
+        await provision_stage(aws_account.clients, loser)
+    made = await provision_stage(aws_account.clients, winner)
+    await delete_stage(aws_account.clients, loser)
     aws_account.calls.reset()
-    assert await make_stage(aws_account.clients, winner) == made
+    assert await provision_stage(aws_account.clients, winner) == made
     assert aws_account.calls.writes == []
 
 
@@ -334,7 +337,7 @@ async def test_of_two_stages_that_adopt_at_the_same_moment_none_deletes_what_the
     assert len(made) < 2
     for loser in [spec for spec in specs if spec not in made]:
         before = await state(aws_account)
-        await remove_stage(aws_account.clients, loser)
+        await delete_stage(aws_account.clients, loser)
         theirs = {name for name, tags in before["queues"].items() if not loser.identity.owns(tags)}
         assert theirs <= set(await aws_account.queue_names())
     if made:
@@ -347,7 +350,7 @@ async def test_a_cache_that_two_stages_recorded_is_used_by_both_and_deleted_with
 ) -> None:
     """As an older operator, which read the marks of fewer resources, may have left it."""
     theirs = StageSpec(OTHERS["namespace"], Given(user_pool_id=await foreign_pool(aws_account)))
-    await make_stage(aws_account.clients, theirs)
+    await provision_stage(aws_account.clients, theirs)
     ours = spec_of(given=Given(*await foreign_queues(aws_account)))
     record = {"notification-api.io/made-cache": CACHE}
     await aws_account.idp.create_user_pool(
@@ -355,11 +358,11 @@ async def test_a_cache_that_two_stages_recorded_is_used_by_both_and_deleted_with
     )
     log = ReconcileLog(US)
 
-    await make_stage(aws_account.clients, ours, log)
-    await make_stage(aws_account.clients, theirs)
+    await provision_stage(aws_account.clients, ours, log)
+    await provision_stage(aws_account.clients, theirs)
     assert [notice for notice in log.notices if "also belongs to Stage another/stage" in notice]
 
-    await remove_stage(aws_account.clients, ours)
+    await delete_stage(aws_account.clients, ours)
     assert aws_account.caches.names == {CACHE}
-    await remove_stage(aws_account.clients, theirs)
+    await delete_stage(aws_account.clients, theirs)
     assert aws_account.caches.names == set()

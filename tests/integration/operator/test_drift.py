@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.queue_settings import QueueSettings
+from k8s.operator.resources.drift import complete_cognito_update
+from k8s.operator.resources.queue_attributes import QueueSettings
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.stage import provision_stage
+from k8s.operator.resources.user_pool import UserPoolSettings
 from tests.support.operator.aws_account import AwsAccount, spec_of
 
 
 async def test_only_the_attribute_that_differs_is_written(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"VisibilityTimeout": "1", "DelaySeconds": "7"}
     )
@@ -24,7 +24,7 @@ async def test_only_the_attribute_that_differs_is_written(aws_account: AwsAccoun
         "before-parameter-build.sqs.SetQueueAttributes", lambda params, **_: sent.append(params["Attributes"])
     )
 
-    await make_stage(aws_account.clients, spec_of(), log)
+    await provision_stage(aws_account.clients, spec_of(), log)
 
     attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     assert sent == [{"VisibilityTimeout": "30"}]
@@ -47,40 +47,40 @@ async def test_only_the_attribute_that_differs_is_written(aws_account: AwsAccoun
     ],
 )
 async def test_a_queues_drift_is_mended(aws_account: AwsAccount, queue: str, attribute: Any, value: str) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     before = await aws_account.queue_attributes(f"notification-api-dev-{queue}")
     url = (await aws_account.sqs.get_queue_url(QueueName=f"notification-api-dev-{queue}"))["QueueUrl"]
     await aws_account.sqs.set_queue_attributes(QueueUrl=url, Attributes={attribute: value})
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert (await aws_account.queue_attributes(f"notification-api-dev-{queue}"))[attribute] == before[attribute]
     assert aws_account.calls.writes == ["SetQueueAttributes"]
 
 
 async def test_a_policy_that_says_the_same_in_other_words_is_no_drift(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     policy = {"maxReceiveCount": "10", "deadLetterTargetArn": outputs.dead_letter_queue_arn}
     await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"RedrivePolicy": json.dumps(policy, indent=2)}
     )
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
 
 
 async def test_a_changed_spec_is_written(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     changed = spec_of(
         queue=QueueSettings(visibility_timeout_seconds=90, max_receive_count=6),
         user_pool=UserPoolSettings(deletion_protection=True, password_min_characters=16),
     )
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, changed)
+    await provision_stage(aws_account.clients, changed)
 
     attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     [pool] = await aws_account.user_pools()
@@ -91,7 +91,7 @@ async def test_a_changed_spec_is_written(aws_account: AwsAccount) -> None:
 
 
 async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     message = "Your code is {####}."
     await aws_account.idp.update_user_pool(
         UserPoolId=outputs.user_pool_id,
@@ -102,7 +102,7 @@ async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(aws_account:
     )
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
     assert pool["Policies"]["PasswordPolicy"]["MinimumLength"] == 12
@@ -114,11 +114,11 @@ async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(aws_account:
 
 
 async def test_an_update_sends_all_that_cognito_would_reset_if_it_were_left_out(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     [pool] = await aws_account.user_pools()
     pool["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 7}
 
-    sent = whole_update(
+    sent = complete_cognito_update(
         aws_account.idp, "UpdateUserPool", pool, {"Policies": {"PasswordPolicy": {"MinimumLength": 20}}}
     )
 
@@ -131,7 +131,7 @@ async def test_an_update_sends_all_that_cognito_would_reset_if_it_were_left_out(
 
 
 async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.idp.update_user_pool_client(
         UserPoolId=outputs.user_pool_id,
         ClientId=outputs.user_pool_client_id,
@@ -141,7 +141,7 @@ async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(aws_account: Aw
     )
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     [client] = await aws_account.user_pool_clients(outputs.user_pool_id)
     assert sorted(client["ExplicitAuthFlows"]) == ["ALLOW_REFRESH_TOKEN_AUTH", "ALLOW_USER_SRP_AUTH"]
@@ -151,7 +151,7 @@ async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(aws_account: Aw
 
 
 async def test_flows_in_another_order_are_no_drift(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     [client] = await aws_account.user_pool_clients(outputs.user_pool_id)
     await aws_account.idp.update_user_pool_client(
         UserPoolId=outputs.user_pool_id,
@@ -160,18 +160,18 @@ async def test_flows_in_another_order_are_no_drift(aws_account: AwsAccount) -> N
     )
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
 
 
 async def test_what_somebody_deleted_is_made_again(aws_account: AwsAccount) -> None:
-    first = await make_stage(aws_account.clients, spec_of())
+    first = await provision_stage(aws_account.clients, spec_of())
     await aws_account.sqs.delete_queue(QueueUrl=first.dead_letter_queue_url)
     await aws_account.idp.delete_user_pool_client(UserPoolId=first.user_pool_id, ClientId=first.user_pool_client_id)
     aws_account.caches.names.clear()
 
-    again = await make_stage(aws_account.clients, spec_of())
+    again = await provision_stage(aws_account.clients, spec_of())
 
     assert again.user_pool_id == first.user_pool_id
     assert again.user_pool_client_id != first.user_pool_client_id
@@ -180,10 +180,10 @@ async def test_what_somebody_deleted_is_made_again(aws_account: AwsAccount) -> N
 
 
 async def test_the_ledger_outlives_the_loss_of_one_carrier(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.sqs.delete_queue(QueueUrl=outputs.dead_letter_queue_url)
 
-    await make_stage(aws_account.clients, spec_of())  # would be NotOurs if the record had been there only
+    await provision_stage(aws_account.clients, spec_of())  # would be NotOwnedError if the record had been there only
 
     tags = await aws_account.queue_tags("notification-api-dev-dlq")
     assert tags["notification-api.io/made-cache"] == "notification-api-dev"

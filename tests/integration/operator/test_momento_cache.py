@@ -11,9 +11,9 @@ from momento.config import Configurations
 from momento.responses import ListCaches
 
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.errors import NotOurs, Permanent, ResourceUnavailable
-from k8s.operator.resources.removal import remove_stage
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.errors import NotOwnedError, ResourceUnavailable
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from services.common.errors import PermanentError
 from tests.support.operator.aws_account import AwsAccount, spec_of
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
 
@@ -50,38 +50,38 @@ async def _names(caches: CacheClientAsync) -> list[str]:
 async def test_a_cache_is_made_kept_and_removed(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
     spec = spec_of(stage_name="whole-life")
 
-    outputs = await make_stage(_through(aws_account, caches), spec)
+    outputs = await provision_stage(_through(aws_account, caches), spec)
     assert outputs.cache_name in await _names(caches)
 
     aws_account.calls.reset()
-    assert await make_stage(_through(aws_account, caches), spec) == outputs
+    assert await provision_stage(_through(aws_account, caches), spec) == outputs
     assert aws_account.calls.writes == []
 
-    await remove_stage(_through(aws_account, caches), spec)
+    await delete_stage(_through(aws_account, caches), spec)
     assert outputs.cache_name not in await _names(caches)
-    await remove_stage(_through(aws_account, caches), spec)
+    await delete_stage(_through(aws_account, caches), spec)
 
 
 async def test_somebody_elses_cache_is_refused_and_stays(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
     await caches.create_cache("notification-api-theirs")
 
-    with pytest.raises(NotOurs):
-        await make_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
-    await remove_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
+    with pytest.raises(NotOwnedError):
+        await provision_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
+    await delete_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
 
     assert "notification-api-theirs" in await _names(caches)
 
 
 async def test_a_cache_deleted_by_hand_is_no_obstacle(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
     spec = spec_of(stage_name="by-hand")
-    outputs = await make_stage(_through(aws_account, caches), spec)
+    outputs = await provision_stage(_through(aws_account, caches), spec)
 
     await caches.delete_cache(outputs.cache_name)
-    assert await make_stage(_through(aws_account, caches), spec) == outputs
+    assert await provision_stage(_through(aws_account, caches), spec) == outputs
     assert outputs.cache_name in await _names(caches)
 
     await caches.delete_cache(outputs.cache_name)
-    await remove_stage(_through(aws_account, caches), spec)
+    await delete_stage(_through(aws_account, caches), spec)
     assert not any((await aws_account.everything("notification-api-by-hand")).values())
 
 
@@ -90,8 +90,8 @@ async def test_a_revoked_key_is_for_a_person_to_mend(aws_account: AwsAccount, em
     emulator.revoke_key(key.key_id)
 
     async with _caches(emulator, key.v2) as revoked:
-        with pytest.raises(Permanent, match="API key must be valid"):
-            await make_stage(_through(aws_account, revoked), spec_of(stage_name="revoked"))
+        with pytest.raises(PermanentError, match="API key must be valid"):
+            await provision_stage(_through(aws_account, revoked), spec_of(stage_name="revoked"))
 
 
 async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stands(aws_account: AwsAccount) -> None:
@@ -100,6 +100,6 @@ async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stand
 
     async with _caches(stopped, key.v2) as caches:
         with pytest.raises(ResourceUnavailable, match="Momento, list caches notification-api-down"):
-            await make_stage(_through(aws_account, caches), spec_of(stage_name="down"))
+            await provision_stage(_through(aws_account, caches), spec_of(stage_name="down"))
 
     assert len(await aws_account.queue_names()) == 2

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent
+from k8s.operator.resources.errors import NotFoundError, NotOwnedError
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from services.common.errors import PermanentError
 from tests.support.operator.aws_account import AwsAccount, spec_of
 
 
@@ -18,8 +18,8 @@ async def test_a_foreign_queue_is_refused_and_untouched(aws_account: AwsAccount,
     await aws_account.sqs.create_queue(QueueName=f"notification-api-dev-{name}", tags={"team": "other"})
     before = await aws_account.queue_attributes(f"notification-api-dev-{name}")
 
-    with pytest.raises(NotOurs, match=f"queue notification-api-dev-{name} .*adopt: true.*{give}"):
-        await make_stage(aws_account.clients, spec_of())
+    with pytest.raises(NotOwnedError, match=f"queue notification-api-dev-{name} .*adopt: true.*{give}"):
+        await provision_stage(aws_account.clients, spec_of())
 
     assert await aws_account.queue_attributes(f"notification-api-dev-{name}") == before
     assert await aws_account.queue_tags(f"notification-api-dev-{name}") == {"team": "other"}
@@ -29,8 +29,8 @@ async def test_a_foreign_user_pool_is_refused_and_untouched(aws_account: AwsAcco
     await aws_account.idp.create_user_pool(PoolName="notification-api-dev-UserPool")
     before = await aws_account.user_pools()
 
-    with pytest.raises(NotOurs, match=r"user pool notification-api-dev-UserPool .*userPool\.id"):
-        await make_stage(aws_account.clients, spec_of())
+    with pytest.raises(NotOwnedError, match=r"user pool notification-api-dev-UserPool .*userPool\.id"):
+        await provision_stage(aws_account.clients, spec_of())
 
     assert await aws_account.user_pools() == before
 
@@ -38,8 +38,8 @@ async def test_a_foreign_user_pool_is_refused_and_untouched(aws_account: AwsAcco
 async def test_a_foreign_cache_is_refused_and_untouched(aws_account: AwsAccount) -> None:
     aws_account.caches.names.add("notification-api-dev")
 
-    with pytest.raises(NotOurs, match=r"Momento cache notification-api-dev .*momento\.cacheName"):
-        await make_stage(aws_account.clients, spec_of())
+    with pytest.raises(NotOwnedError, match=r"Momento cache notification-api-dev .*momento\.cacheName"):
+        await provision_stage(aws_account.clients, spec_of())
 
     assert not {"CreateCache", "DeleteCache"} & set(aws_account.calls.made)
     assert "notification-api.io/made-cache" not in await aws_account.queue_tags("notification-api-dev-tasks")
@@ -56,13 +56,13 @@ async def test_a_foreign_cache_is_refused_and_untouched(aws_account: AwsAccount)
 async def test_a_stage_of_the_same_names_but_another_identity_is_foreign(
     aws_account: AwsAccount, other: Identity
 ) -> None:
-    await make_stage(aws_account.clients, StageSpec(other))
+    await provision_stage(aws_account.clients, StageSpec(other))
     before = await aws_account.everything("notification")
     aws_account.calls.reset()
 
-    with pytest.raises(NotOurs):
-        await make_stage(aws_account.clients, spec_of())
-    await remove_stage(aws_account.clients, spec_of())
+    with pytest.raises(NotOwnedError):
+        await provision_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
     assert await aws_account.everything("notification") == before
@@ -70,36 +70,36 @@ async def test_a_stage_of_the_same_names_but_another_identity_is_foreign(
 
 async def test_adoption_takes_nothing_from_another_stage(aws_account: AwsAccount) -> None:
     theirs = StageSpec(Identity("notification-api", "dev", cluster="their-cluster", owner="theirs/dev"))
-    await make_stage(aws_account.clients, theirs)
+    await provision_stage(aws_account.clients, theirs)
     before = await aws_account.everything("notification")
     aws_account.calls.reset()
 
-    with pytest.raises(NotOurs, match=r"queue notification-api-dev-dlq .* theirs/dev of cluster their-cluster"):
-        await make_stage(aws_account.clients, spec_of(adopt=True))
-    await remove_stage(aws_account.clients, spec_of(adopt=True))
+    with pytest.raises(NotOwnedError, match=r"queue notification-api-dev-dlq .* theirs/dev of cluster their-cluster"):
+        await provision_stage(aws_account.clients, spec_of(adopt=True))
+    await delete_stage(aws_account.clients, spec_of(adopt=True))
 
     assert aws_account.calls.writes == []
     assert await aws_account.everything("notification") == before
 
 
 async def test_adoption_takes_no_pool_from_another_stage(aws_account: AwsAccount) -> None:
-    await make_stage(
+    await provision_stage(
         aws_account.clients, StageSpec(Identity("notification-api", "dev", "their-cluster", owner="theirs/dev"))
     )
     for name in await aws_account.queue_names():
         await aws_account.sqs.delete_queue(QueueUrl=(await aws_account.sqs.get_queue_url(QueueName=name))["QueueUrl"])
     before = await aws_account.user_pools()
 
-    with pytest.raises(NotOurs, match=r"user pool .* theirs/dev of cluster their-cluster"):
-        await make_stage(aws_account.clients, spec_of(adopt=True))
-    await remove_stage(aws_account.clients, spec_of(adopt=True))
+    with pytest.raises(NotOwnedError, match=r"user pool .* theirs/dev of cluster their-cluster"):
+        await provision_stage(aws_account.clients, spec_of(adopt=True))
+    await delete_stage(aws_account.clients, spec_of(adopt=True))
 
     assert await aws_account.user_pools() == before
     assert aws_account.caches.names == {"notification-api-dev"}
 
 
 async def test_what_a_stage_left_can_be_adopted_once_its_marks_are_taken_away(aws_account: AwsAccount) -> None:
-    left = await make_stage(
+    left = await provision_stage(
         aws_account.clients, StageSpec(Identity("notification-api", "dev", "gone", owner="gone/dev"))
     )
     marks = list(spec_of().identity.tags())
@@ -108,8 +108,8 @@ async def test_what_a_stage_left_can_be_adopted_once_its_marks_are_taken_away(aw
     pool_arn = (await aws_account.user_pools())[0]["Arn"]
     await aws_account.idp.untag_resource(ResourceArn=pool_arn, TagKeys=marks)
 
-    assert await make_stage(aws_account.clients, spec_of(adopt=True)) == left
-    await remove_stage(aws_account.clients, spec_of())
+    assert await provision_stage(aws_account.clients, spec_of(adopt=True)) == left
+    await delete_stage(aws_account.clients, spec_of())
 
     assert not any((await aws_account.everything("notification-api")).values())
 
@@ -124,7 +124,7 @@ async def test_adoption_takes_over_what_is_there_and_mends_it(aws_account: AwsAc
     aws_account.caches.names.add("notification-api-dev")
     log = ReconcileLog(spec_of().identity)
 
-    outputs = await make_stage(aws_account.clients, spec_of(adopt=True), log)
+    outputs = await provision_stage(aws_account.clients, spec_of(adopt=True), log)
 
     assert (outputs.queue_url, outputs.user_pool_id) == (url, pool["UserPool"]["Id"])
     tags = await aws_account.queue_tags("notification-api-dev-tasks")
@@ -138,15 +138,15 @@ async def test_adoption_takes_over_what_is_there_and_mends_it(aws_account: AwsAc
     ]
     for queue in ("notification-api-dev-tasks", "notification-api-dev-dlq"):
         assert (await aws_account.queue_tags(queue))["notification-api.io/made-cache"] == "notification-api-dev"
-    assert await make_stage(aws_account.clients, spec_of()) == outputs  # from now on it is ours without asking
+    assert await provision_stage(aws_account.clients, spec_of()) == outputs  # from now on it is ours without asking
 
 
 async def test_what_was_adopted_goes_with_the_stage(aws_account: AwsAccount) -> None:
     await aws_account.sqs.create_queue(QueueName="notification-api-dev-tasks")
     aws_account.caches.names.add("notification-api-dev")
-    await make_stage(aws_account.clients, spec_of(adopt=True))
+    await provision_stage(aws_account.clients, spec_of(adopt=True))
 
-    await remove_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
 
     assert not any((await aws_account.everything("notification-api")).values())
 
@@ -155,8 +155,8 @@ async def test_of_several_pools_none_is_adopted_by_guess(aws_account: AwsAccount
     for _ in range(2):
         await aws_account.idp.create_user_pool(PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"])
 
-    with pytest.raises(Permanent, match=r"which to adopt is not clear, give one \(userPool\.id\)"):
-        await make_stage(aws_account.clients, spec_of(adopt=True))
+    with pytest.raises(PermanentError, match=r"name the one to use in userPool\.id"):
+        await provision_stage(aws_account.clients, spec_of(adopt=True))
 
     assert [pool["UserPoolTags"] for pool in await aws_account.user_pools()] == [{}, {}]
 
@@ -164,21 +164,21 @@ async def test_of_several_pools_none_is_adopted_by_guess(aws_account: AwsAccount
 async def test_a_pool_without_email_sign_in_cannot_be_adopted(aws_account: AwsAccount) -> None:
     await aws_account.idp.create_user_pool(PoolName="notification-api-dev-UserPool")
 
-    with pytest.raises(Permanent, match="sign in by e-mail"):
-        await make_stage(aws_account.clients, spec_of(adopt=True))
+    with pytest.raises(PermanentError, match="sign in by e-mail"):
+        await provision_stage(aws_account.clients, spec_of(adopt=True))
 
     assert (await aws_account.user_pools())[0]["UserPoolTags"] == {}
 
 
 async def test_a_client_with_a_secret_is_not_used(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.idp.delete_user_pool_client(UserPoolId=outputs.user_pool_id, ClientId=outputs.user_pool_client_id)
     await aws_account.idp.create_user_pool_client(
         UserPoolId=outputs.user_pool_id, ClientName="notification-api-dev-UserPoolClient", GenerateSecret=True
     )
 
-    with pytest.raises(Permanent, match="has a secret"):
-        await make_stage(aws_account.clients, spec_of())
+    with pytest.raises(PermanentError, match="has a secret"):
+        await provision_stage(aws_account.clients, spec_of())
 
 
 async def test_given_resources_are_used_and_never_changed(aws_account: AwsAccount) -> None:
@@ -190,8 +190,8 @@ async def test_given_resources_are_used_and_never_changed(aws_account: AwsAccoun
     ]
     spec = spec_of(given=Given(queue, dead_letter, pool, client, "their-cache"))
 
-    outputs = await make_stage(aws_account.clients, spec)
-    await remove_stage(aws_account.clients, spec)
+    outputs = await provision_stage(aws_account.clients, spec)
+    await delete_stage(aws_account.clients, spec)
 
     assert (outputs.queue_url, outputs.dead_letter_queue_url) == (queue, dead_letter)
     assert outputs.queue_arn.endswith(":theirs")
@@ -210,13 +210,13 @@ async def test_each_resource_may_be_given_by_itself(aws_account: AwsAccount, kin
     aws_account.caches.names.add("theirs")
     spec = spec_of(given=replace(Given(), **{kind: theirs[kind]}))
 
-    outputs = await make_stage(aws_account.clients, spec)
+    outputs = await provision_stage(aws_account.clients, spec)
     aws_account.calls.reset()
-    assert await make_stage(aws_account.clients, spec) == outputs
+    assert await provision_stage(aws_account.clients, spec) == outputs
     assert aws_account.calls.writes == []
     assert getattr(outputs, kind) == theirs[kind]
 
-    await remove_stage(aws_account.clients, spec)
+    await delete_stage(aws_account.clients, spec)
 
     assert not any((await aws_account.everything("notification-api")).values())
     assert await aws_account.queue_names() == ["theirs", "theirs-dead"]
@@ -226,7 +226,7 @@ async def test_each_resource_may_be_given_by_itself(aws_account: AwsAccount, kin
 
 
 async def test_what_was_made_and_is_given_now_is_not_changed_any_more(aws_account: AwsAccount) -> None:
-    made = await make_stage(aws_account.clients, spec_of())
+    made = await provision_stage(aws_account.clients, spec_of())
     given = Given(made.queue_url, made.dead_letter_queue_url, made.user_pool_id, made.user_pool_client_id)
     for url in (made.queue_url, made.dead_letter_queue_url):
         await aws_account.sqs.untag_queue(QueueUrl=url, TagKeys=["notification-api.io/made-cache"])
@@ -234,11 +234,11 @@ async def test_what_was_made_and_is_given_now_is_not_changed_any_more(aws_accoun
     await aws_account.idp.untag_resource(ResourceArn=pool_arn, TagKeys=["notification-api.io/made-cache"])
     aws_account.calls.reset()
 
-    with pytest.raises(NotOurs):  # the cache: nothing says any more that it is ours
-        await make_stage(aws_account.clients, spec_of(given=given))
-    with pytest.raises(Permanent):
-        await make_stage(aws_account.clients, spec_of(given=given, adopt=True))
-    await remove_stage(aws_account.clients, spec_of(given=given))
+    with pytest.raises(NotOwnedError):  # the cache: nothing says any more that it is ours
+        await provision_stage(aws_account.clients, spec_of(given=given))
+    with pytest.raises(PermanentError):
+        await provision_stage(aws_account.clients, spec_of(given=given, adopt=True))
+    await delete_stage(aws_account.clients, spec_of(given=given))
 
     assert aws_account.calls.writes == []
     assert len((await aws_account.everything("notification-api"))["queues"]) == 2
@@ -249,9 +249,9 @@ async def test_a_given_pools_other_clients_are_left_alone(aws_account: AwsAccoun
     await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="notification-api-dev-UserPoolClient")
     spec = spec_of(given=Given(user_pool_id=pool))
 
-    with pytest.raises(NotOurs, match=r"client .*userPool\.clientId"):
-        await make_stage(aws_account.clients, spec)
-    await remove_stage(aws_account.clients, spec)
+    with pytest.raises(NotOwnedError, match=r"client .*userPool\.clientId"):
+        await provision_stage(aws_account.clients, spec)
+    await delete_stage(aws_account.clients, spec)
 
     assert len(await aws_account.user_pool_clients(pool)) == 1
 
@@ -263,8 +263,8 @@ async def test_without_anything_to_record_it_on_a_cache_is_not_made(aws_account:
         "ClientId"
     ]
 
-    with pytest.raises(Permanent, match="Give the cache too"):
-        await make_stage(aws_account.clients, spec_of(given=Given(queue, queue, pool, client)))
+    with pytest.raises(PermanentError, match="Give the cache too"):
+        await provision_stage(aws_account.clients, spec_of(given=Given(queue, queue, pool, client)))
 
     assert aws_account.caches.names == set()
 
@@ -272,7 +272,7 @@ async def test_without_anything_to_record_it_on_a_cache_is_not_made(aws_account:
 async def test_a_given_resource_that_is_not_there_is_named(aws_account: AwsAccount) -> None:
     missing = (await aws_account.sqs.create_queue(QueueName="theirs"))["QueueUrl"].replace("theirs", "missing")
 
-    with pytest.raises(NotFound, match="missing"):
-        await make_stage(aws_account.clients, spec_of(given=Given(queue_url=missing)))
-    with pytest.raises(NotFound, match="us-east-1_missing"):
-        await make_stage(aws_account.clients, spec_of(given=Given(user_pool_id="us-east-1_missing")))
+    with pytest.raises(NotFoundError, match="missing"):
+        await provision_stage(aws_account.clients, spec_of(given=Given(queue_url=missing)))
+    with pytest.raises(NotFoundError, match="us-east-1_missing"):
+        await provision_stage(aws_account.clients, spec_of(given=Given(user_pool_id="us-east-1_missing")))

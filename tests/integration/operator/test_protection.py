@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.resources.queue_settings import QueueSettings
+from k8s.operator.resources.queue_attributes import QueueSettings
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.stage import provision_stage
+from k8s.operator.resources.user_pool import UserPoolSettings
 from tests.support.operator.aws_account import AwsAccount, spec_of
 
 POLICY: dict[str, Any] = {
@@ -42,45 +42,45 @@ async def update_client(aws_account: AwsAccount, **changes: Any) -> None:
 @pytest.mark.parametrize("asked", [None, False, True])
 async def test_deletion_protection_that_a_person_turned_on_stays(aws_account: AwsAccount, asked: bool | None) -> None:
     spec = spec_of() if asked is None else spec_of(user_pool=UserPoolSettings(deletion_protection=asked))
-    await make_stage(aws_account.clients, spec)
+    await provision_stage(aws_account.clients, spec)
     await update_pool(aws_account, DeletionProtection="ACTIVE")
 
-    await make_stage(aws_account.clients, spec)
+    await provision_stage(aws_account.clients, spec)
 
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
     assert aws_account.calls.writes == []
 
 
 async def test_protection_that_was_asked_for_once_stays_when_it_is_not_any_more(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
+    await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
 
-    await make_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=False)))
+    await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=False)))
 
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
 async def test_protection_that_is_asked_for_is_set_again(aws_account: AwsAccount) -> None:
     spec = spec_of(user_pool=UserPoolSettings(deletion_protection=True))
-    await make_stage(aws_account.clients, spec)
+    await provision_stage(aws_account.clients, spec)
     await update_pool(aws_account, DeletionProtection="INACTIVE")
 
-    await make_stage(aws_account.clients, spec)
+    await provision_stage(aws_account.clients, spec)
 
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
 async def test_protection_outlives_the_repair_of_another_setting(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, DeletionProtection="ACTIVE", AutoVerifiedAttributes=[])
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
     assert (pool["DeletionProtection"], pool["AutoVerifiedAttributes"]) == ("ACTIVE", ["email"])
 
 
 async def test_protection_turned_on_while_another_setting_is_repaired_stays(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, AutoVerifiedAttributes=[])
 
     async def protect(**_: object) -> None:  # after the pass has read the pool, before it writes
@@ -88,7 +88,7 @@ async def test_protection_turned_on_while_another_setting_is_repaired_stays(aws_
         await aws_account.idp.update_user_pool(UserPoolId=pool["Id"], DeletionProtection="ACTIVE")
 
     aws_account.clients.idp.meta.events.register("before-call.cognito-idp.UpdateUserPool", protect)  # type: ignore[arg-type] # aiobotocore awaits it
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
@@ -98,7 +98,7 @@ async def test_an_adopted_pools_protection_stays(aws_account: AwsAccount) -> Non
         PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"], DeletionProtection="ACTIVE"
     )
 
-    await make_stage(aws_account.clients, spec_of(adopt=True))
+    await provision_stage(aws_account.clients, spec_of(adopt=True))
 
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
@@ -113,10 +113,10 @@ async def test_an_adopted_pools_protection_stays(aws_account: AwsAccount) -> Non
     ],
 )
 async def test_a_stricter_password_policy_stays(aws_account: AwsAccount, stricter: dict[str, Any]) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, Policies={"PasswordPolicy": POLICY | stricter})
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert (await aws_account.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | stricter
     assert aws_account.calls.writes == []
@@ -135,10 +135,10 @@ async def test_a_stricter_password_policy_stays(aws_account: AwsAccount, stricte
 async def test_of_a_password_policy_only_what_is_weaker_is_mended(
     aws_account: AwsAccount, weaker: dict[str, Any]
 ) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, Policies={"PasswordPolicy": POLICY | {"RequireSymbols": True} | weaker})
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert (await aws_account.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | {"RequireSymbols": True}
 
@@ -157,19 +157,19 @@ async def test_of_a_password_policy_only_what_is_weaker_is_mended(
 async def test_other_settings_of_a_pool_stay_where_they_are_no_weaker(
     aws_account: AwsAccount, changes: dict[str, Any], stays: bool
 ) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, **changes)
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == ([] if stays else ["UpdateUserPool"])
 
 
 async def test_a_repair_of_verified_attributes_takes_none_away(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, AutoVerifiedAttributes=["phone_number"])
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert sorted((await aws_account.user_pools())[0]["AutoVerifiedAttributes"]) == ["email", "phone_number"]
 
@@ -186,10 +186,10 @@ async def test_a_repair_of_verified_attributes_takes_none_away(aws_account: AwsA
 async def test_tokens_that_a_person_made_shorter_lived_stay_so(
     aws_account: AwsAccount, shorter: dict[str, Any]
 ) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_client(aws_account, **shorter)
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
 
@@ -206,10 +206,10 @@ async def test_tokens_that_a_person_made_shorter_lived_stay_so(
     ],
 )
 async def test_a_weaker_or_broken_client_is_mended(aws_account: AwsAccount, longer: dict[str, Any]) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     await update_client(aws_account, **longer)
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
     [client] = await aws_account.user_pool_clients(pool["Id"])
@@ -220,20 +220,20 @@ async def test_a_weaker_or_broken_client_is_mended(aws_account: AwsAccount, long
 
 
 async def test_a_queue_encrypted_with_a_persons_key_stays_so(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     for url in (outputs.queue_url, outputs.dead_letter_queue_url):  # as SQS does: the one switches the other off
         await aws_account.sqs.set_queue_attributes(
             QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/theirs", "SqsManagedSseEnabled": "false"}
         )
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
 
 
 async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     policy = '{"Version":"2012-10-17","Statement":[]}'
     await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url,
@@ -241,18 +241,18 @@ async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(aw
     )
     aws_account.calls.reset()
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
 
 
 async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"MessageRetentionPeriod": str(10 * 86_400), "VisibilityTimeout": "7"}
     )
 
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     assert (attributes["MessageRetentionPeriod"], attributes["VisibilityTimeout"]) == ("864000", "30")
@@ -260,10 +260,10 @@ async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair
 
 @pytest.mark.parametrize("seconds", [3_600, 1_209_600])
 async def test_a_retention_that_the_spec_names_is_set_exactly(aws_account: AwsAccount, seconds: int) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     log = ReconcileLog(spec_of().identity)
 
-    await make_stage(aws_account.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), log)
+    await provision_stage(aws_account.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), log)
 
     attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     assert attributes["MessageRetentionPeriod"] == str(seconds)

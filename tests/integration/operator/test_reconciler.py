@@ -12,7 +12,7 @@ from momento.responses.control.cache.list import ListCachesResponse
 
 from k8s.operator.api.client import Json
 from k8s.operator.controller.reconciler import Reconciler
-from k8s.operator.resources.errors import Permanent
+from services.common.errors import PermanentError
 from tests.support.fakes.kubernetes import deployment, pod
 from tests.support.operator.in_memory import InMemoryOperator, OneMomento, in_memory_operator, reconcile
 from tests.support.processes.ministack import MiniStack
@@ -25,13 +25,13 @@ class CachesWithoutKey:
     """Behaves like `MomentoCaches` when the parameter with the key does not exist."""
 
     async def list_caches(self) -> ListCachesResponse:
-        raise Permanent("The Momento API key cannot be read: ParameterNotFound")
+        raise PermanentError("The Momento API key cannot be read: ParameterNotFound")
 
     async def create_cache(self, cache_name: str) -> CreateCacheResponse:
-        raise Permanent("The Momento API key cannot be read: ParameterNotFound")
+        raise PermanentError("The Momento API key cannot be read: ParameterNotFound")
 
     async def delete_cache(self, cache_name: str) -> DeleteCacheResponse:
-        raise Permanent("The Momento API key cannot be read: ParameterNotFound")
+        raise PermanentError("The Momento API key cannot be read: ParameterNotFound")
 
 
 async def test_a_stage_is_provisioned_published_and_removed(operator: InMemoryOperator) -> None:

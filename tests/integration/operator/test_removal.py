@@ -3,27 +3,26 @@
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Protected, ResourceUnavailable
+from k8s.operator.resources.errors import NotOwnedError, ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import remove_stage
-from k8s.operator.resources.stage import make_stage
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from k8s.operator.resources.user_pool import UserPoolSettings
 from tests.support.operator.aws_account import AwsAccount, spec_of
 
 
 async def test_a_removed_stage_leaves_nothing(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    await remove_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
 
     assert await aws_account.everything("") == {"queues": [], "pools": [], "clients": [], "caches": []}
 
 
 async def test_the_last_record_of_the_cache_outlives_the_cache(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
     aws_account.calls.reset()
 
-    await remove_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
 
     assert [call for call in aws_account.calls.writes if call.startswith("Delete")] == [
         "DeleteUserPoolClient",
@@ -35,20 +34,20 @@ async def test_the_last_record_of_the_cache_outlives_the_cache(aws_account: AwsA
 
 
 async def test_removing_twice_is_removing_once(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
-    await remove_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
     aws_account.calls.reset()
 
-    await remove_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
 
 
 async def test_every_removal_is_told(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
     log = ReconcileLog(spec_of().identity)
 
-    await remove_stage(aws_account.clients, spec_of(), log)
+    await delete_stage(aws_account.clients, spec_of(), log)
 
     assert log.changes == [
         f"deleted client {outputs.user_pool_client_id} of user pool {outputs.user_pool_id}",
@@ -60,13 +59,13 @@ async def test_every_removal_is_told(aws_account: AwsAccount) -> None:
 
 
 async def test_the_neighbouring_stage_stays(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of(stage_name="dev"))
-    await make_stage(aws_account.clients, spec_of(stage_name="dev-2"))
+    await provision_stage(aws_account.clients, spec_of(stage_name="dev"))
+    await provision_stage(aws_account.clients, spec_of(stage_name="dev-2"))
 
-    await remove_stage(aws_account.clients, spec_of(stage_name="dev"))
+    await delete_stage(aws_account.clients, spec_of(stage_name="dev"))
 
     aws_account.calls.reset()
-    await make_stage(aws_account.clients, spec_of(stage_name="dev-2"))
+    await provision_stage(aws_account.clients, spec_of(stage_name="dev-2"))
     assert aws_account.calls.writes == []
 
 
@@ -76,7 +75,7 @@ async def test_foreign_resources_of_our_names_stay_and_are_told(aws_account: Aws
     aws_account.caches.names.add("notification-api-dev")
     log = ReconcileLog(spec_of().identity)
 
-    await remove_stage(aws_account.clients, spec_of(), log)
+    await delete_stage(aws_account.clients, spec_of(), log)
 
     assert aws_account.calls.writes == []
     assert log.notices == [
@@ -87,32 +86,32 @@ async def test_foreign_resources_of_our_names_stay_and_are_told(aws_account: Aws
 
 
 async def test_a_cache_made_by_somebody_after_ours_was_deleted_stays(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
-    await remove_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
     aws_account.caches.names.add("notification-api-dev")
 
-    await remove_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
 
     assert aws_account.caches.names == {"notification-api-dev"}
 
 
 async def test_deletion_protection_stops_the_removal_before_it_starts(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
+    await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
     before = await aws_account.everything("")
     aws_account.calls.reset()
 
-    with pytest.raises(Protected, match="protected against deletion"):
-        await remove_stage(aws_account.clients, spec_of())
+    with pytest.raises(ProtectedError, match="protected against deletion"):
+        await delete_stage(aws_account.clients, spec_of())
 
     assert aws_account.calls.writes == []
     assert await aws_account.everything("") == before
 
 
 async def test_a_stage_can_be_made_again_after_its_removal(aws_account: AwsAccount) -> None:
-    first = await make_stage(aws_account.clients, spec_of())
-    await remove_stage(aws_account.clients, spec_of())
+    first = await provision_stage(aws_account.clients, spec_of())
+    await delete_stage(aws_account.clients, spec_of())
 
-    again = await make_stage(aws_account.clients, spec_of())
+    again = await provision_stage(aws_account.clients, spec_of())
 
     assert again.queue_url == first.queue_url
     assert again.user_pool_id != first.user_pool_id
@@ -130,11 +129,11 @@ async def test_a_queue_name_deleted_a_moment_ago_is_a_matter_of_waiting(aws_acco
     aws_account.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", refuse)
 
     with pytest.raises(ResourceUnavailable, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
-        await make_stage(aws_account.clients, spec_of())
+        await provision_stage(aws_account.clients, spec_of())
     assert refused.value.retry_after_seconds == 60
 
     refusing = False
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
 
 async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(aws_account: AwsAccount) -> None:
@@ -144,8 +143,8 @@ async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(a
     aws_account.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
 
     with pytest.raises(ResourceUnavailable):  # by MiniStack's answer or by the missing tags: look again
-        await make_stage(aws_account.clients, spec_of())
-    with pytest.raises(NotOurs):
-        await make_stage(aws_account.clients, spec_of())
+        await provision_stage(aws_account.clients, spec_of())
+    with pytest.raises(NotOwnedError):
+        await provision_stage(aws_account.clients, spec_of())
 
     assert await aws_account.queue_tags("notification-api-dev-dlq") == {}

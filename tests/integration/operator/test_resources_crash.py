@@ -7,12 +7,11 @@ from dataclasses import replace
 import pytest
 from aiobotocore.session import get_session
 
-from k8s.operator.resources.aws import client_config
+from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.errors import ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.stage import delete_stage, provision_stage
 from k8s.operator.resources.user_pool import UserPool
 from tests.support.fakes.calls import Killed
 from tests.support.operator.aws_account import AwsAccount, spec_of
@@ -28,7 +27,7 @@ WHOLE = {
 
 async def _calls_of_making(aws_account: AwsAccount, spec: StageSpec) -> int:
     aws_account.calls.reset()
-    await make_stage(aws_account.clients, spec)
+    await provision_stage(aws_account.clients, spec)
     return len(aws_account.calls.made)
 
 
@@ -41,9 +40,9 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_
         spec = spec_of("crash", f"{k:02}")
         aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(aws_account.clients, spec)
+            await provision_stage(aws_account.clients, spec)
         aws_account.calls.reset()
-        outputs = await make_stage(aws_account.clients, spec)
+        outputs = await provision_stage(aws_account.clients, spec)
 
         whole = {kind: [name.format(f"{k:02}") for name in names] for kind, names in WHOLE.items()}
         assert await aws_account.everything(f"crash-{k:02}-") | {"caches": [outputs.cache_name]} == whole, (
@@ -51,7 +50,7 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_
         )
         assert outputs.cache_name in aws_account.caches.names
         aws_account.calls.reset()
-        assert await make_stage(aws_account.clients, spec) == outputs
+        assert await provision_stage(aws_account.clients, spec) == outputs
         assert aws_account.calls.writes == []
 
 
@@ -61,7 +60,7 @@ async def test_killed_again_and_again_it_still_gets_there(aws_account: AwsAccoun
     for k in range(1, 40):
         aws_account.calls.reset(kill_after=k)
         with suppress(Killed):
-            await make_stage(aws_account.clients, spec)
+            await provision_stage(aws_account.clients, spec)
             break
     else:
         pytest.fail("never got through")
@@ -74,20 +73,20 @@ async def test_killed_again_and_again_it_still_gets_there(aws_account: AwsAccoun
 
 @pytest.mark.timeout(180)  # some thousand calls
 async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of("counted", "r"))
+    await provision_stage(aws_account.clients, spec_of("counted", "r"))
     aws_account.calls.reset()
-    await remove_stage(aws_account.clients, spec_of("counted", "r"))
+    await delete_stage(aws_account.clients, spec_of("counted", "r"))
     calls = len(aws_account.calls.made)
     assert calls >= 14
 
     for k in range(1, calls + 1):
         spec = spec_of("gone", f"{k:02}")
-        await make_stage(aws_account.clients, spec)
+        await provision_stage(aws_account.clients, spec)
         aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await remove_stage(aws_account.clients, spec)
+            await delete_stage(aws_account.clients, spec)
         aws_account.calls.reset()
-        await remove_stage(aws_account.clients, spec)
+        await delete_stage(aws_account.clients, spec)
 
         assert not any((await aws_account.everything(f"gone-{k:02}")).values()), f"killed after {k}"
 
@@ -100,9 +99,9 @@ async def test_removing_what_was_half_made_leaves_nothing(aws_account: AwsAccoun
         spec = spec_of("half", f"{k:02}")
         aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(aws_account.clients, spec)
+            await provision_stage(aws_account.clients, spec)
         aws_account.calls.reset()
-        await remove_stage(aws_account.clients, spec)
+        await delete_stage(aws_account.clients, spec)
 
         assert not any((await aws_account.everything(f"half-{k:02}")).values()), f"killed after {k}"
 
@@ -112,24 +111,24 @@ async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(aws_a
     pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     given = Given(user_pool_id=pool)
     calls = await _calls_of_making(aws_account, spec_of("counted", "g", given=given))
-    await remove_stage(aws_account.clients, spec_of("counted", "g", given=given))
+    await delete_stage(aws_account.clients, spec_of("counted", "g", given=given))
 
     for k in range(1, calls + 1):
         spec = spec_of("guest", f"{k:02}", given=given)
         aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(aws_account.clients, spec)
+            await provision_stage(aws_account.clients, spec)
         aws_account.calls.reset()
-        await make_stage(aws_account.clients, spec)
+        await provision_stage(aws_account.clients, spec)
         assert len(await aws_account.user_pool_clients(pool)) == 1, f"killed after {k}"
-        await remove_stage(aws_account.clients, spec)
+        await delete_stage(aws_account.clients, spec)
         assert await aws_account.user_pool_clients(pool) == [], f"killed after {k}"
 
 
 async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(aws_account: AwsAccount) -> None:
     pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     spec = spec_of("crash", "late", given=Given(user_pool_id=pool))
-    await make_stage(aws_account.clients, spec)
+    await provision_stage(aws_account.clients, spec)
     dying = True
 
     def die(**_: object) -> None:
@@ -138,12 +137,12 @@ async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(aws_acc
 
     aws_account.clients.sqs.meta.events.register("before-call.sqs.DeleteQueue", die)
     with pytest.raises(Killed):
-        await remove_stage(aws_account.clients, spec)
+        await delete_stage(aws_account.clients, spec)
 
     await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName=spec.identity.names.user_pool_client)
     aws_account.caches.names.add("crash-late")
     dying = False
-    await remove_stage(aws_account.clients, spec)
+    await delete_stage(aws_account.clients, spec)
 
     assert len(await aws_account.user_pool_clients(pool)) == 1
     assert aws_account.caches.names == {"crash-late"}
@@ -158,13 +157,13 @@ async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(aws_account
     )
     async with get_session().create_client("sqs", config=client_config(), **settings) as sqs:
         with pytest.raises(ResourceUnavailable, match="sqs:GetQueueUrl on crash-dev-dlq"):
-            await make_stage(replace(aws_account.clients, sqs=sqs), spec_of("crash", "dev"))
+            await provision_stage(replace(aws_account.clients, sqs=sqs), spec_of("crash", "dev"))
 
 
 def test_a_pool_with_users_is_chosen_before_an_empty_older_one() -> None:
     older, newer = UserPool(_described("a", 1, users=0)), UserPool(_described("b", 2, users=3))
 
-    assert sorted([older, newer], key=UserPool.rank) == [newer, older]
+    assert sorted([older, newer], key=UserPool.preference) == [newer, older]
 
 
 def _described(pool_id: str, created: int, users: int) -> dict[str, object]:
@@ -181,11 +180,11 @@ async def test_of_two_pools_of_ours_one_is_chosen_always_the_same_and_the_other_
     ]
     log = ReconcileLog(spec.identity)
 
-    outputs = await make_stage(aws_account.clients, spec, log)
+    outputs = await provision_stage(aws_account.clients, spec, log)
 
     assert outputs.user_pool_id == pools[0]["UserPool"]["Id"]
     assert [notice for notice in log.notices if pools[1]["UserPool"]["Id"] in notice]
-    assert (await make_stage(aws_account.clients, spec)).user_pool_id == outputs.user_pool_id
+    assert (await provision_stage(aws_account.clients, spec)).user_pool_id == outputs.user_pool_id
 
-    await remove_stage(aws_account.clients, spec)
+    await delete_stage(aws_account.clients, spec)
     assert await aws_account.user_pools() == []

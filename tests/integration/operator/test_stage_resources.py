@@ -5,7 +5,7 @@ import json
 import aiohttp
 
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.stage import provision_stage
 from tests.support.operator.aws_account import AwsAccount, spec_of
 from tests.support.processes.ministack import REGION, MiniStack
 
@@ -18,7 +18,7 @@ TAGS = {
 
 
 async def test_a_stage_is_made_whole(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     assert await aws_account.everything("notification-api") == {
         "queues": ["notification-api-dev-dlq", "notification-api-dev-tasks"],
@@ -29,7 +29,7 @@ async def test_a_stage_is_made_whole(aws_account: AwsAccount) -> None:
 
 
 async def test_the_outputs_are_what_services_need(aws_account: AwsAccount, aws: MiniStack) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
     [client] = await aws_account.user_pool_clients(pool["Id"])
@@ -43,7 +43,7 @@ async def test_the_outputs_are_what_services_need(aws_account: AwsAccount, aws: 
 
 
 async def test_the_key_set_is_where_the_outputs_say(aws_account: AwsAccount) -> None:
-    outputs = await make_stage(aws_account.clients, spec_of())
+    outputs = await provision_stage(aws_account.clients, spec_of())
 
     async with aiohttp.ClientSession() as http, http.get(outputs.jwks_url) as answer:
         assert answer.status == 200
@@ -51,7 +51,7 @@ async def test_the_key_set_is_where_the_outputs_say(aws_account: AwsAccount) -> 
 
 
 async def test_everything_that_can_carries_the_stages_tags(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
     for tags in (
@@ -63,7 +63,7 @@ async def test_everything_that_can_carries_the_stages_tags(aws_account: AwsAccou
 
 
 async def test_the_task_queue_is_as_specified(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     dead_letter = await aws_account.queue_attributes("notification-api-dev-dlq")
@@ -79,7 +79,7 @@ async def test_the_task_queue_is_as_specified(aws_account: AwsAccount) -> None:
 
 
 async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue_only(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     attributes = await aws_account.queue_attributes("notification-api-dev-dlq")
     assert attributes["MessageRetentionPeriod"] == str(14 * 86_400)
@@ -94,7 +94,7 @@ async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue
 async def test_the_permission_to_redrive_comes_before_the_redrive(aws_account: AwsAccount) -> None:
     log = ReconcileLog(spec_of().identity)
 
-    await make_stage(aws_account.clients, spec_of(), log)
+    await provision_stage(aws_account.clients, spec_of(), log)
 
     assert [change for change in log.changes if change.startswith("set")] == [
         "set RedriveAllowPolicy of queue notification-api-dev-dlq",
@@ -103,7 +103,7 @@ async def test_the_permission_to_redrive_comes_before_the_redrive(aws_account: A
 
 
 async def test_users_sign_in_with_a_verified_email(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
     assert pool["UsernameAttributes"] == ["email"]
@@ -114,7 +114,7 @@ async def test_users_sign_in_with_a_verified_email(aws_account: AwsAccount) -> N
 
 
 async def test_the_client_signs_in_by_srp_without_a_secret(aws_account: AwsAccount) -> None:
-    await make_stage(aws_account.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
     [client] = await aws_account.user_pool_clients(pool["Id"])
@@ -128,11 +128,11 @@ async def test_the_client_signs_in_by_srp_without_a_secret(aws_account: AwsAccou
 
 
 async def test_an_unchanged_stage_costs_no_write(aws_account: AwsAccount) -> None:
-    first = await make_stage(aws_account.clients, spec_of())
+    first = await provision_stage(aws_account.clients, spec_of())
     aws_account.calls.reset()
     log = ReconcileLog(spec_of().identity)
 
-    assert await make_stage(aws_account.clients, spec_of(), log) == first
+    assert await provision_stage(aws_account.clients, spec_of(), log) == first
 
     assert aws_account.calls.writes == []
     assert log.changes == []
@@ -142,7 +142,7 @@ async def test_an_unchanged_stage_costs_no_write(aws_account: AwsAccount) -> Non
 async def test_every_write_is_told(aws_account: AwsAccount) -> None:
     log = ReconcileLog(spec_of().identity)
 
-    await make_stage(aws_account.clients, spec_of(), log)
+    await provision_stage(aws_account.clients, spec_of(), log)
 
     assert [change for change in log.changes if change.startswith("created")] == [
         "created queue notification-api-dev-dlq",
@@ -154,8 +154,8 @@ async def test_every_write_is_told(aws_account: AwsAccount) -> None:
 
 
 async def test_two_stages_are_two(aws_account: AwsAccount) -> None:
-    one = await make_stage(aws_account.clients, spec_of(stage_name="one"))
-    other = await make_stage(aws_account.clients, spec_of(stage_name="other"))
+    one = await provision_stage(aws_account.clients, spec_of(stage_name="one"))
+    other = await provision_stage(aws_account.clients, spec_of(stage_name="other"))
 
     assert one.queue_url != other.queue_url
     assert one.user_pool_id != other.user_pool_id
@@ -166,10 +166,10 @@ async def test_two_stages_are_two(aws_account: AwsAccount) -> None:
 async def test_a_pool_beyond_the_first_page_is_found_again(aws_account: AwsAccount) -> None:
     for number in range(65):
         await aws_account.idp.create_user_pool(PoolName=f"somebody-elses-{number}")
-    first = await make_stage(aws_account.clients, spec_of())
+    first = await provision_stage(aws_account.clients, spec_of())
     aws_account.calls.reset()
 
-    assert await make_stage(aws_account.clients, spec_of()) == first
+    assert await provision_stage(aws_account.clients, spec_of()) == first
 
     assert aws_account.calls.made.count("ListUserPools") == 2
     assert aws_account.calls.writes == []

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import get_session
 
-from k8s.operator.resources.aws import client_config
-from k8s.operator.resources.clients import Clients
+from k8s.operator.resources.clients import Clients, client_config
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.spec import StageSpec
 from tests.support.fakes.calls import Calls

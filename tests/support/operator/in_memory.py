@@ -15,7 +15,7 @@ from k8s.operator.context import Context
 from k8s.operator.controller.reconciler import Reconciler
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.policy.decide import desired_replicas
-from k8s.operator.resources.cache import CacheControl
+from k8s.operator.resources.clients import CacheControl
 from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import OperatorSettings
 from services.common.settings import ServiceSettings
@@ -30,7 +30,7 @@ class OneMomento(MomentoCaches):
     def __init__(self, caches: CacheControl) -> None:
         self._caches = caches
 
-    def of(self, parameter: str) -> CacheControl:
+    def with_key(self, parameter: str) -> CacheControl:
         return self._caches
 
 

@@ -92,14 +92,14 @@ class ScalingLoopHarness:
             }
         )
 
-    async def turn(self) -> float:
-        return await self.loop.turn(self.stage, QUEUE)
+    async def run_once(self) -> float:
+        return await self.loop.run_once(self.stage, QUEUE)
 
-    async def turns(self, seconds: float) -> list[float]:
+    async def run_for(self, seconds: float) -> list[float]:
         """Run for this time. Returns the pauses."""
         pauses, until = [], self.now + seconds
         while self.now < until:
-            pauses.append(await self.turn())
+            pauses.append(await self.run_once())
             self.now += pauses[-1]
         return pauses
 

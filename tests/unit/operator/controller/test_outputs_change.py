@@ -14,7 +14,7 @@ from k8s.operator.controller import provision as provision_module
 from k8s.operator.controller.reconciler import Reconciler
 from k8s.operator.health.loop import HealthLoop
 from k8s.operator.health.stage_health import StageHealth
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.spec import StageOutputs
 from tests.support.fakes.kubernetes import InMemoryKubernetes, deployment, pod
 from tests.support.operator.in_memory import OneMomento, make_context
 
@@ -43,7 +43,7 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
     async def made(*_: object) -> StageOutputs:
         return outputs
 
-    monkeypatch.setattr(provision_module, "make_stage", made)
+    monkeypatch.setattr(provision_module, "provision_stage", made)
     kubernetes = Interrupted()
     stage = kubernetes.put_stage()
     body = deployment("processor")

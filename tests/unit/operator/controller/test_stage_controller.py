@@ -12,9 +12,10 @@ from k8s.operator.controller import reconciler as reconciler_module
 from k8s.operator.controller.finalize import RemovalPending
 from k8s.operator.controller.provision import Provisioned
 from k8s.operator.controller.stage_controller import StageController
-from k8s.operator.resources.errors import Permanent, ResourceUnavailable
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.errors import ResourceUnavailable
+from k8s.operator.resources.spec import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
+from services.common.errors import PermanentError
 from tests.support.fakes.kubernetes import InMemoryKubernetes
 from tests.support.operator.in_memory import make_context, make_reconciler
 from tests.support.waiting import wait_until
@@ -71,7 +72,7 @@ class FakeScaling:
 @pytest.fixture
 def scaling(monkeypatch: pytest.MonkeyPatch) -> FakeScaling:
     made = FakeScaling()
-    monkeypatch.setattr(ScalingLoop, "turn", lambda _self, stage, url: made.turn(stage, url))
+    monkeypatch.setattr(ScalingLoop, "run_once", lambda _self, stage, url: made.turn(stage, url))
     return made
 
 
@@ -183,7 +184,7 @@ async def test_an_unexpected_error_is_reported_and_retried(monkeypatch: pytest.M
 
 async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: object) -> Provisioned:
-        raise Permanent("sqs:CreateQueue: AccessDenied")
+        raise PermanentError("sqs:CreateQueue: AccessDenied")
 
     monkeypatch.setattr(reconciler_module, "provision", refused)
     kubernetes = InMemoryKubernetes()

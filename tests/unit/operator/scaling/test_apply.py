@@ -1,8 +1,8 @@
-"""Scaling a Deployment: idle pods are marked just before some go, and never otherwise."""
+"""Scaling a Deployment: deletion costs are set just before a scale-in, and never otherwise."""
 
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
-from k8s.operator.scaling.apply import scale
+from k8s.operator.scaling.apply import scale_deployment
 from tests.support.fakes.kubernetes import StubKubernetes, deployment, pod
 
 STAGE = StageRef("n", "dev", "u")
@@ -22,33 +22,33 @@ def costs(kubernetes: StubKubernetes) -> dict[str, str]:
     }
 
 
-async def test_a_scale_out_marks_nothing() -> None:
+async def test_a_scale_out_sets_no_deletion_cost() -> None:
     kubernetes = StubKubernetes()
     kubernetes.pods = [pod("a")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 1), 3, {"a": 5})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 1), 3, {"a": 5})
     assert kubernetes.patches == [(SCALE, {"spec": {"replicas": 3}})]
 
 
 async def test_before_a_scale_in_busy_pods_cost_more_than_idle_ones() -> None:
-    """kedacore/keda#1663 #6719 #2901: a scale-in kills busy pods there."""
+    """kedacore/keda#1663 #6719 #2901: there, a scale-in kills busy pods."""
     kubernetes = StubKubernetes()
     kubernetes.pods = [pod("busy"), pod("idle", cost="7"), pod("other", "ingest")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
     assert costs(kubernetes) == {"busy": "5", "idle": "0"}
     assert kubernetes.patches[-1] == (SCALE, {"spec": {"replicas": 1}})
 
 
-async def test_a_pod_that_did_not_answer_goes_last() -> None:
+async def test_a_pod_that_did_not_answer_is_removed_last() -> None:
     kubernetes = StubKubernetes()
     kubernetes.pods = [pod("silent"), pod("busy")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5})
     assert int(costs(kubernetes)["silent"]) > int(costs(kubernetes)["busy"])
 
 
-async def test_a_cost_that_is_right_already_is_not_written_again() -> None:
+async def test_an_unchanged_cost_is_not_written() -> None:
     kubernetes = StubKubernetes()
     kubernetes.pods = [pod("busy", cost="5"), pod("idle")]
-    await scale(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
+    await scale_deployment(kubernetes, STAGE, await processors(kubernetes, 2), 1, {"busy": 5, "idle": 0})
     assert costs(kubernetes) == {}
 
 

@@ -1,4 +1,4 @@
-"""What a replay is judged by."""
+"""What is recorded of a replay, and the summary of several replays."""
 
 import math
 from collections.abc import Sequence
@@ -8,34 +8,35 @@ from benchmarks.scaling.simulator.engine import Task
 
 
 @dataclass(slots=True)
-class Account:
-    """What is counted while it runs."""
+class Recording:
+    """What a replay records while it runs."""
 
     pod_seconds: float = 0.0
-    """From asking for a pod until it is gone; for Lambda the time its invocations run."""
+    """From the request for a pod until it has terminated; for Lambda the time of its invocations."""
     changes: int = 0
     interrupted: int = 0
-    """Tasks that were cut off at the end of a drain, and began anew."""
+    """Tasks that were interrupted at the end of a drain and started anew."""
     replicas: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)])
-    """What was asked for, from when."""
+    """(time, replicas asked for) of each change."""
     backlog: list[tuple[float, int]] = field(default_factory=list)
+    """(time, waiting tasks) of each sample."""
 
-    def changed(self, now: float, replicas: int) -> None:
+    def change_replicas(self, now: float, replicas: int) -> None:
         self.changes += 1
         self.replicas.append((now, replicas))
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """One replay: its tasks and what it took."""
+    """One replay."""
 
     tasks: Sequence[Task]
-    account: Account
+    recording: Recording
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Several replays of one workload, which differ in seed and phase: waits pooled, the rest a mean."""
+class Summary:
+    """Several replays of one workload with different seeds and phases. Waits are pooled, other values are means."""
 
     p50_wait_s: float
     p95_wait_s: float
@@ -47,20 +48,20 @@ class Figures:
     interrupted: float
 
     @classmethod
-    def of(cls, replays: Sequence[Replay], objective_seconds: float) -> "Figures":
+    def of(cls, replays: Sequence[Replay], objective_seconds: float) -> "Summary":
         waits = sorted(task.wait for replay in replays for task in replay.tasks)
-        rounds = len(replays)
+        count = len(replays)
         return cls(
             p50_wait_s=quantile(waits, 0.5),
             p95_wait_s=quantile(waits, 0.95),
             max_wait_s=waits[-1],
             objective_kept=sum(wait <= objective_seconds for wait in waits) / len(waits),
-            pod_seconds=sum(replay.account.pod_seconds for replay in replays) / rounds,
-            changes=sum(replay.account.changes for replay in replays) / rounds,
-            interrupted=sum(replay.account.interrupted for replay in replays) / rounds,
+            pod_seconds=sum(replay.recording.pod_seconds for replay in replays) / count,
+            changes=sum(replay.recording.changes for replay in replays) / count,
+            interrupted=sum(replay.recording.interrupted for replay in replays) / count,
         )
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that so large a share does not exceed."""
+    """The smallest value that at least this share of the values does not exceed."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]

@@ -1,4 +1,4 @@
-"""Comparing what is wanted with what is there."""
+"""Comparing wanted settings with actual ones."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8s.operator.resources.diff import differing, same_json, satisfies
+from k8s.operator.resources.drift import differing, same_json, satisfies
 
 JSON = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=5),
@@ -18,17 +18,17 @@ SETTINGS = st.dictionaries(st.text(max_size=3), JSON, max_size=4)
 
 
 @given(SETTINGS)
-def test_what_is_as_wanted_does_not_differ(settings: dict[str, Any]) -> None:
+def test_wanted_settings_do_not_differ(settings: dict[str, Any]) -> None:
     assert differing(settings, settings) == {}
 
 
 @given(SETTINGS, SETTINGS)
-def test_what_was_not_asked_for_does_not_count(wanted: dict[str, Any], more: dict[str, Any]) -> None:
+def test_other_settings_are_ignored(wanted: dict[str, Any], more: dict[str, Any]) -> None:
     assert differing(wanted, more | wanted) == {}
 
 
 @given(SETTINGS, SETTINGS)
-def test_writing_what_differs_settles_it(wanted: dict[str, Any], actual: dict[str, Any]) -> None:
+def test_writing_the_difference_removes_it(wanted: dict[str, Any], actual: dict[str, Any]) -> None:
     assert differing(wanted, actual | differing(wanted, actual)) == {}
 
 
@@ -44,17 +44,17 @@ def test_writing_what_differs_settles_it(wanted: dict[str, Any], actual: dict[st
         ({"a": True}, {"a": False}),
     ],
 )
-def test_what_differs_is_seen(wanted: dict[str, Any], actual: dict[str, Any]) -> None:
+def test_differing_settings_are_found(wanted: dict[str, Any], actual: dict[str, Any]) -> None:
     assert differing(wanted, actual) == wanted
 
 
 @given(st.lists(JSON, max_size=4).flatmap(lambda items: st.tuples(st.just(items), st.permutations(items))))
-def test_the_order_of_a_list_does_not_count(lists: tuple[list[Any], list[Any]]) -> None:
+def test_the_order_of_a_list_is_ignored(lists: tuple[list[Any], list[Any]]) -> None:
     assert satisfies(lists[0], lists[1])
 
 
 @given(SETTINGS)
-def test_json_is_compared_by_what_it_says(settings: dict[str, Any]) -> None:
+def test_json_is_compared_by_value(settings: dict[str, Any]) -> None:
     assert same_json(json.dumps(settings), json.dumps(settings, indent=3, sort_keys=True))
 
 
@@ -69,5 +69,5 @@ def test_json_is_compared_by_what_it_says(settings: dict[str, Any]) -> None:
         ('{"a": 1}', "not json", False),
     ],
 )
-def test_a_policy_in_other_words(one: str, other: str, same: bool) -> None:
+def test_policies_in_different_notation(one: str, other: str, same: bool) -> None:
     assert same_json(one, other) is same

@@ -1,14 +1,14 @@
-"""What a stage is known by."""
+"""The outputs of a stage."""
 
 import pytest
 
-from k8s.operator.resources.outputs import issuer, jwks_url
+from k8s.operator.resources.spec import issuer, jwks_url
 
 POOL = "eu-central-1_AbC123"
 ISSUER = f"https://cognito-idp.eu-central-1.amazonaws.com/{POOL}"
 
 
-def test_the_issuer_is_named_by_the_pools_own_region() -> None:
+def test_the_issuer_has_the_pools_region() -> None:
     assert issuer(POOL) == ISSUER
 
 

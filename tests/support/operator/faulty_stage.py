@@ -1,4 +1,4 @@
-"""Simulates a stage with a broken processor and the scaling policy, starting from zero replicas."""
+"""A simulated stage with a faulty processor that the scaling policy scales from zero."""
 
 from dataclasses import dataclass, field
 
@@ -10,23 +10,28 @@ START_SECONDS = 4.0
 WINDOW_SECONDS = 60.0
 ENOUGH_FAILURES = 5
 FIRST_RESTART_SECONDS, LONGEST_RESTART_SECONDS = 10.0, 300.0
-"""The kubelet doubles its back-off from the first to the second."""
+"""The kubelet's backoff doubles from the one to the other."""
 
 
 @dataclass(eq=False)
 class Pod:
-    """One processor. Its container runs from `runs_from` and, if it crashes, ends `lives` seconds later."""
+    """One pod of the processor, whose container runs from `runs_from` on."""
 
     runs_from: float
     restarts: int = 0
     tasks: list[float] = field(default_factory=list)
-    """Times at which the tasks in process end."""
+    """When its running tasks end."""
 
 
 @dataclass
-class FailingStage:
-    """`lives`: seconds until each process dies. `fails`: whether every task does. `cannot_start`: no process starts.
-    `is_paused`: none receives tasks. All can change during a test."""
+class FaultyStage:
+    """Its faults can be changed while it runs.
+
+    :param lives: seconds until each process crashes.
+    :param fails: every task fails.
+    :param cannot_start: no process starts.
+    :param is_paused: no process receives tasks.
+    """
 
     waiting: int = 2_000
     lives: float | None = None
@@ -35,13 +40,13 @@ class FailingStage:
     cannot_start: bool = False
     is_paused: bool = False
     task_seconds: float = 5.0
-    comes_back_seconds: float = 120.0
-    """Time for which a failed task stays hidden. It is longer than the window of recent tasks."""
+    backoff_seconds: float = 120.0
+    """Backoff of a failed task, longer than the window of ended tasks."""
     policy: Policy = field(default_factory=lambda: Policy(max_replicas=20, slots_per_replica=20))
     now: float = 0.0
     pods: list[Pod] = field(default_factory=list)
     replicas: list[tuple[float, int]] = field(default_factory=list)
-    """The desired replicas after each poll."""
+    """What was decided, poll by poll."""
     reasons: set[Reason] = field(default_factory=set)
     _memory: Memory = field(default_factory=Memory)
     _hidden: list[float] = field(default_factory=list)
@@ -85,29 +90,29 @@ class FailingStage:
         pod.tasks = [at for at in pod.tasks if at > self.now]
         self._ended += [(self.now, not self.fails)] * len(ended)
         if self.fails:
-            self._hidden += [self.now + self.comes_back_seconds] * len(ended)
+            self._hidden += [self.now + self.backoff_seconds] * len(ended)
 
     def _observed(self) -> Observed:
         lately = [well for at, well in self._ended if at > self.now - WINDOW_SECONDS]
         stuck = [pod for pod in self.pods if pod.restarts and not self._runs(pod)]
-        in_hand = [len(pod.tasks) for pod in self.pods]
+        by_pod = [len(pod.tasks) for pod in self.pods]
         paused = [pod for pod in self.pods if self.is_paused and self._is_ready(pod)]
         return Observed(
-            visible=self.waiting,
-            in_flight=sum(in_hand) + len(self._hidden),
+            backlog=self.waiting,
+            in_flight=sum(by_pod) + len(self._hidden),
             arrivals_per_second=0.0,
             task_seconds=self.task_seconds if lately else None,
             replicas_desired=len(self.pods),
             replicas_ready=sum(self._is_ready(pod) for pod in self.pods),
-            in_flight_by_pod={str(number): tasks for number, tasks in enumerate(in_hand)},
+            tasks_by_pod={str(number): tasks for number, tasks in enumerate(by_pod)},
             crash_looping=bool(self.pods) and 2 * len(stuck) >= len(self.pods),
             cannot_start="ImagePullBackOff" if self.cannot_start and self.pods else "",
-            cannot_receive={str(number): "key refused" for number in range(len(paused))},
+            not_receiving_pods={str(number): "key refused" for number in range(len(paused))},
             ready_not_receiving=len(paused),
-            receives_nothing="key refused" if 2 * len(paused) > len(self.pods) else "",
-            failing=len(lately) >= ENOUGH_FAILURES and not any(lately),
-            succeeding=any(lately),
-            outlasting=False if lately else None,
+            cannot_receive="key refused" if 2 * len(paused) > len(self.pods) else "",
+            all_tasks_failed=len(lately) >= ENOUGH_FAILURES and not any(lately),
+            any_task_finished=any(lately),
+            tasks_outlast_drain=False if lately else None,
             memory=self._memory,
         )
 
@@ -115,6 +120,6 @@ class FailingStage:
         while len(self.pods) < replicas:
             self.pods.append(Pod(self.now + START_SECONDS))
         self.pods.sort(key=lambda pod: (not self._is_ready(pod), -len(pod.tasks)))
-        for pod in self.pods[replicas:]:  # drained: its tasks end as they would have
-            self._hidden += [at + self.comes_back_seconds for at in pod.tasks] if self.fails else []
+        for pod in self.pods[replicas:]:  # drained: its tasks end as before
+            self._hidden += [at + self.backoff_seconds for at in pod.tasks] if self.fails else []
         del self.pods[replicas:]

@@ -1,11 +1,11 @@
-"""Which settings of a client and a pool are set back, where AWS reports what an emulator does not."""
+"""Which settings of a client and a pool are corrected, for values that AWS reports and an emulator does not."""
 
 from typing import Any
 
 import pytest
 
+from k8s.operator.resources.user_pool import UserPoolSettings
 from k8s.operator.resources.user_pool_client import SETTINGS, UserPoolClient
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
 
 SRP, REFRESH = "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"
 
@@ -14,7 +14,7 @@ def client(**changes: Any) -> UserPoolClient:
     return UserPoolClient({**SETTINGS, **changes})
 
 
-def test_a_client_as_we_make_it_has_no_drift() -> None:
+def test_a_created_client_has_no_drift() -> None:
     assert client().drift() == {}
 
 
@@ -43,7 +43,7 @@ def test_validities_are_compared_in_their_units(changes: dict[str, Any], drift: 
     assert client(**changes).drift() == drift
 
 
-def test_a_pool_as_we_make_it_has_no_drift_and_an_empty_one_gets_everything() -> None:
+def test_a_created_pool_has_no_drift_and_an_empty_one_gets_every_setting() -> None:
     settings = UserPoolSettings(deletion_protection=True)
     never_changed = {"UsernameAttributes", "UsernameConfiguration"}
 

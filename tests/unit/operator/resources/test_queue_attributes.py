@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.resources.queue_policy import denies_deletion
+from k8s.operator.resources.queue_attributes import denies_deletion
 
 DENY: dict[str, Any] = {"Effect": "Deny", "Principal": "*", "Action": "sqs:DeleteQueue", "Resource": "*"}
 
@@ -27,13 +27,13 @@ def policy(*statements: Any) -> str:
         {"Principal": {"AWS": ["123456789012"]}},
     ],
 )
-def test_a_denial_to_everybody_protects(changes: dict[str, Any]) -> None:
+def test_a_denial_for_everybody_protects(changes: dict[str, Any]) -> None:
     assert denies_deletion(policy({**DENY, **changes}))
     assert denies_deletion(policy({"Effect": "Allow"}, {**DENY, **changes}))
     assert denies_deletion(json.dumps({"Statement": {**DENY, **changes}}))
 
 
-def test_a_denial_to_all_but_some_protects() -> None:
+def test_a_denial_for_all_but_some_protects() -> None:
     others = {key: value for key, value in DENY.items() if key != "Principal"}
 
     assert denies_deletion(policy({**others, "NotPrincipal": {"AWS": "arn:aws:iam::123456789012:role/admin"}}))
@@ -56,10 +56,10 @@ def test_a_denial_of_all_but_some_actions_protects_unless_deletion_is_one_of_the
         {"Principal": {"Service": "sns.amazonaws.com"}},
     ],
 )
-def test_another_statement_does_not(changes: dict[str, Any]) -> None:
+def test_other_statements_do_not_protect(changes: dict[str, Any]) -> None:
     assert not denies_deletion(policy({**DENY, **changes}))
 
 
 @pytest.mark.parametrize("text", ["", "{}", "no JSON", "[]", '{"Statement": null}', '{"Statement": ["odd"]}'])
-def test_no_policy_and_an_unreadable_one_do_not(text: str) -> None:
+def test_no_policy_and_an_unreadable_one_do_not_protect(text: str) -> None:
     assert not denies_deletion(text)
