@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.controller.deletion_policy import PRODUCTION_NAME, deletion_policy
+from k8s.operator.api.stage import PRODUCTION_NAME, deletion_policy
 from tests.support.helm_charts import EXISTING, STAGE_API, STAGE_CHART, merged_values, named, refusal, render
 
 pytestmark = pytest.mark.helm
