@@ -19,12 +19,13 @@ PAGE_SOURCES := package.json tsconfig.base.json \
 PYTEST := .ci/pytest $(PY)
 # Besides the one of .venv. The image's own (PYTHON_IMAGE in the Dockerfile) is among them.
 PYTHONS ?= 3.12 3.13
-# Most tests wait for processes: several at once take half the time, also on two cores. A file stays in one process.
+# Many tests wait for processes, so three workers keep two cores busy. A file stays in one worker. Files start in the
+# order of tests/conftest.py: those with many slow tests first.
 WORKERS ?= 3
-AT_ONCE = --numprocesses $(WORKERS) --dist loadfile
+IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-.PHONY: help up page-if-possible node demo frontend test test-python test-pythons test-page test-frontend test-browser test-chart \
-	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-smoke bench-page dead-letters dashboards chart-defaults image kind-up kind-down forward clean
+.PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-page test-frontend test-browser test-chart \
+	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-smoke bench-page dead-letters generate image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -35,6 +36,7 @@ $(READY): requirements-dev.lock
 	@echo "Setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar on -r requirements-dev.lock
+	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
 	@touch $(READY)
 
 up: $(READY) page-if-possible ## Start the whole system on this machine, no account needed
@@ -69,7 +71,10 @@ page-if-possible:
 test: test-python test-page ## Run every test that this machine can run
 
 test-python: $(READY) ## The services, the embedded stack and the charts
-	@$(PYTEST) $(AT_ONCE)
+	@$(PYTEST) $(IN_PARALLEL)
+
+test-unit: $(READY) ## The unit tests alone, without the slow ones
+	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 
 test-page: ## The page, as far as Node and Chromium are here
 	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
@@ -82,7 +87,7 @@ test-browser: WORKERS = 2
 test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
 	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
-		$(PYTEST) tests/browser $(AT_ONCE) --session-timeout=$(BROWSER_SECONDS); fi
+		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
 
 test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are on this machine
 	@WORKERS=$(WORKERS) .ci/test-pythons $(PYTHONS)
@@ -117,9 +122,10 @@ lint: $(READY) ## Formatting, lint, types and import contracts
 lint-frontend: $(NODE_MODULES)
 	@npm run --silent lint
 
-fmt: $(READY) ## Format and fix what can be fixed
+fmt: $(READY) ## Format, fix what can be fixed, copy the charts' shared templates
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
+	@$(PY) -m k8s.chart_files
 	@if $(MAKE) --silent node 2>/dev/null; then $(MAKE) --no-print-directory fmt-frontend; fi
 
 fmt-frontend: $(NODE_MODULES)
@@ -133,11 +139,10 @@ lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-dashboards: $(READY) ## Write the charts' Grafana dashboards anew from k8s/dashboards
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, docs/metrics.md
+	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
-
-chart-defaults: $(READY) ## Write the charts' defaults.json anew from their values.yaml
-	@$(PY) -m k8s.chart_defaults
+	@$(PY) -m k8s.metrics_page
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)

@@ -12,11 +12,12 @@ from playwright.async_api import expect
 
 from benchmarks.support.figures import Figure, table
 from local.plan import ROOT
-from tests.support.browser.chromium import faulty_browser, missing
+from tests.support.browser.chromium import faulty_browser
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.performance import LISTED, Publish, memory, notification, publish_many
 from tests.support.browser.stack import BrowserStack
 from tests.support.processes.local_stack import LocalStack
+from tests.support.requirements import missing_requirement
 
 SINGLE = 100
 MANY = 500
@@ -95,7 +96,7 @@ async def run(folder: Path) -> list[Figure]:
 
 
 def main() -> None:
-    if reason := missing():
+    if reason := missing_requirement("chromium"):
         raise SystemExit(reason)
     with tempfile.TemporaryDirectory() as folder:
         print(table(asyncio.run(run(Path(folder)))))

@@ -8,14 +8,15 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, StorageState, async_playwright
 
-from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser.chromium import ARGUMENTS, CHROMIUM, FaultyBrowser, Network, faulty_browser, missing
+from notification_api.client.sign_in import Credentials
+from tests.support.browser.chromium import ARGUMENTS, FaultyBrowser, Network, faulty_browser
 from tests.support.browser.network import disconnect_while_tasks_finish
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.stack import BrowserStack, PersistentPlan
 from tests.support.browser.tokens import put_storage
 from tests.support.processes.local_stack import LocalStack
+from tests.support.requirements import CHROMIUM
 
 HANDLER = {"TASK_HANDLER": "tests.support.browser.handler:handle"}
 OpenPage = Callable[[BrowserContext], Awaitable[TaskPage]]
@@ -31,8 +32,6 @@ async def press_try_now(page: TaskPage) -> None:
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
-    if reason := missing():
-        pytest.skip(reason)
     folder = tmp_path_factory.mktemp("stack")
     (folder / "frontend").symlink_to(ROOT / "frontend")
     local_stack = LocalStack(folder, {"processor": HANDLER})

@@ -7,8 +7,9 @@ from typing import Literal
 import pytest
 from playwright.async_api import expect
 
-from local.demo.identity import Credentials, fresh_credentials
+from local.demo.sign_up import random_credentials
 from local.plan import ROOT
+from notification_api.client.sign_in import Credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.network import answering_posts
 from tests.support.browser.page import TaskPage
@@ -81,7 +82,7 @@ async def test_the_sign_in_screens(
 async def test_the_screens_for_a_code(
     new_context: NewContext, open_page: OpenPage, user: Credentials, scheme: Literal["light", "dark"]
 ) -> None:
-    page, newcomer = await open_page(await new_context()), fresh_credentials()
+    page, newcomer = await open_page(await new_context()), random_credentials()
     await set_appearance(page, "phone", scheme)
     await page.page.get_by_role("button", name="Forgot your password?").click()
     await assert_accessible(page, "username", f"reset-{scheme}")

@@ -9,10 +9,10 @@ import pytest
 from aiohttp import ClientSession, web
 from playwright.async_api import Browser, Page, Request
 
-from local.demo.identity import Credentials
-from tests.support.browser.chromium import BUNDLE
+from notification_api.client.sign_in import Credentials
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
+from tests.support.requirements import PAGE
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
 
@@ -82,12 +82,12 @@ def developers_page(config_url: str) -> web.Application:
             return web.json_response(await answer.json())
 
     async def index(_: web.Request) -> web.FileResponse:
-        return web.FileResponse(BUNDLE)
+        return web.FileResponse(PAGE)
 
     app = web.Application()
     app.router.add_get("/config.json", config)
     app.router.add_get("/", index)
-    app.router.add_static("/", BUNDLE.parent)
+    app.router.add_static("/", PAGE.parent)
     return app
 
 

@@ -6,16 +6,17 @@ import aiohttp
 import pytest
 from playwright.async_api import async_playwright
 
-from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
+from notification_api.client.sign_in import Credentials
+from tests.support.browser.chromium import ARGUMENTS
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
-from tests.support.processes.nginx import MISSING, nginx, nginx_path
+from tests.support.processes.nginx import nginx
+from tests.support.requirements import CHROMIUM
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.skipif(nginx_path() is None, reason=MISSING),
+    pytest.mark.nginx,
 ]
 
 

@@ -11,7 +11,7 @@ from tests.support.browser.chromium import Network
 from tests.support.browser.network import disconnect_while_tasks_finish, disconnected, wait_for_history
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,7 +47,7 @@ async def test_a_new_page_continues_from_the_cursor_of_the_page_before(
     await page.page.close()
     again = await open_page(context)
     await again.expect_live()
-    await eventually(lambda: bool(requests))
+    await wait_until(lambda: bool(requests))
     assert re.search(r"/notifications\?after=[A-Za-z][A-Za-z0-9_.~-]*$", requests[0])
     assert not await again.toasts()
 

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from playwright.async_api import Request, expect
 
-from local.demo.identity import Credentials, fresh_credentials
+from local.demo.sign_up import random_credentials
+from notification_api.client.sign_in import Credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.chromium import Network
 from tests.support.browser.network import disconnected, wait_for_history
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def test_a_user_signs_up_with_the_mailed_code(new_context: NewContext, open_page: OpenPage) -> None:
-    user, tab = fresh_credentials(), await open_page(await new_context())
+    user, tab = random_credentials(), await open_page(await new_context())
     await tab.page.get_by_role("tab", name="Create Account").click()
     await tab.page.locator("input[name=email]").fill(user.email)
     await tab.page.locator("input[name=password]").fill(user.password)

@@ -8,7 +8,7 @@ from tests.support.browser.chromium import Network
 from tests.support.browser.network import answering_posts
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -65,7 +65,7 @@ async def test_a_task_that_a_gateway_fails_delays_no_other_and_is_sent_automatic
         await page.send("the bad one", "a good one", "another good one")
         await page.expect_task("a good one")
         await page.expect_task("another good one")
-        await eventually(lambda: len(keys) > TRIES, seconds=30)
+        await wait_until(lambda: len(keys) > TRIES, timeout_seconds=30)
         await page.expect_task("the bad one", "pending")
     await page.expect_task("the bad one", within_ms=UNSENT_WITHIN_MS)
     await expect(page.page.get_by_text("were not sent")).to_have_count(0)
@@ -117,7 +117,7 @@ async def test_a_gateway_that_fails_every_task_for_a_while_is_reported_and_all_a
         await page.send(*texts)
         await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
         await page.page.evaluate(RETRY_WITHOUT_PAUSE)
-        await eventually(lambda: len(posts) > TRIES * len(texts), seconds=30)
+        await wait_until(lambda: len(posts) > TRIES * len(texts), timeout_seconds=30)
         for text in texts:
             await page.expect_task(text, "pending")
         await expect(page.page.get_by_text("were not sent")).to_have_count(0)

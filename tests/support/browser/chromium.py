@@ -1,7 +1,5 @@
 """Debian's Chromium, driven by Playwright, with a fault proxy before each server."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,13 +7,11 @@ from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
-from local.plan import ROOT
 from local.ports import Ports
 from tests.support.browser.fault_proxy import FaultProxy, fault_proxy
+from tests.support.requirements import CHROMIUM
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 """Path of the browser: a setting."""
-BUNDLE = ROOT / "frontend" / "dist" / "index.html"
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -26,15 +22,6 @@ ARGUMENTS = (
     "--disable-sync",
     "--js-flags=--expose-gc",
 )
-
-
-def missing() -> str | None:
-    """Why the browser tests cannot run here and how to fix it; None where they can."""
-    if shutil.which(CHROMIUM) is None:
-        return "Browser tests left out: no Chromium. Install it (apt-get install chromium) or set CHROMIUM to its path."
-    if not BUNDLE.is_file():
-        return "Browser tests left out: the page is not built. Run `make frontend` (Node 20.19 or newer)."
-    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ The tasks of the screenshot in the README have no such prefix.
 
 import asyncio
 
-from services.common.errors import PermanentError
-from services.processor.handlers.task import Task
+from notification_api import PermanentError, Task
 
 STEP_SECONDS = 1.1
 """Above the processor's minimum interval between progress notifications."""

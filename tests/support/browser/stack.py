@@ -12,11 +12,12 @@ from momento import TopicClientAsync, TopicConfigurations
 from momento.responses import TopicPublish
 from playwright.async_api import StorageState
 
-from local.demo.api import Api, api
-from local.demo.config import ClientConfig
-from local.demo.identity import Credentials, fresh_credentials, identity
+from local.demo.sign_up import Application, application, confirmed_user
 from local.environment import momento_grpc_url
 from local.plan import Plan, Program
+from notification_api.client.config import StageConfig
+from notification_api.client.http import StageClient
+from notification_api.client.sign_in import Credentials
 from services.common.momento.api_key import credential_provider
 from tests.support.browser.tokens import signed_in_storage
 from tests.support.processes.local_stack import LocalStack
@@ -54,30 +55,27 @@ class BrowserStack:
 
     async def sign_up(self) -> Credentials:
         """A new user, confirmed."""
-        user = fresh_credentials()
-        async with self._api() as (calls, config), identity(config) as cognito:
-            await cognito.sign_up(user)
-            await cognito.confirm(user, await calls.mailed_code(user.email))
-        return user
+        async with self._application() as (app, config):
+            return await confirmed_user(app, config)
 
     async def signed_in(self, user: Credentials) -> StorageState:
         """A browser's storage after signing in."""
-        async with self._api() as (_, config):
-            return await signed_in_storage(config, user, self.local.page_url)
+        async with self._application() as (app, config):
+            return await signed_in_storage(app.http, config, user, self.local.page_url)
 
     async def mailed_code(self, email: str) -> str:
-        async with self._api() as (calls, _):
-            return await calls.mailed_code(email)
+        async with self._application() as (app, _):
+            return await app.mailed_code(email)
 
     async def post(self, id_token: str, *texts: str) -> None:
         """Send a user's tasks without the page."""
-        async with self._api() as (calls, config):
+        async with self._application() as (app, config):
             for text in texts:
-                await calls.post_task(config, id_token, text)
+                await StageClient(app.http, config, id_token).submit_task(text)
 
     async def notifications(self, id_token: str) -> list[dict[str, Any]]:
         """The user's notification history."""
-        async with self._api() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
+        async with self._application() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
             headers = {"Authorization": f"Bearer {id_token}"}
             async with session.get(f"{config.token_url}/notifications?after=0", headers=headers) as answer:
                 found: list[dict[str, Any]] = (await answer.json())["notifications"]
@@ -95,8 +93,8 @@ class BrowserStack:
         return {user["Username"] for user in users}
 
     async def topic(self, id_token: str) -> str:
-        async with self._api() as (calls, config):
-            return (await calls.access(config, id_token)).topic
+        async with self._application() as (app, config):
+            return (await StageClient(app.http, config, id_token).get_token()).topic
 
     async def streams_of(self, id_token: str) -> int:
         """Live streams of the user's topic."""
@@ -138,9 +136,9 @@ class BrowserStack:
             yield Publisher(topics, outputs.cache_name)
 
     @asynccontextmanager
-    async def _api(self) -> AsyncIterator[tuple[Api, ClientConfig]]:
-        async with api(self.local.page_url) as calls:
-            yield calls, await calls.config()
+    async def _application(self) -> AsyncIterator[tuple[Application, StageConfig]]:
+        async with application(self.local.page_url) as app:
+            yield app, await app.config()
 
     async def _admin(self, method: str, path: str, body: Any = None) -> Any:
         async with (

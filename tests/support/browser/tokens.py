@@ -3,44 +3,32 @@
 Stores in the browser what Amplify would have stored; `test_sign_in.py` uses the screens instead.
 """
 
-import asyncio
 import json
 import time
-from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import jwt
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
-from botocore import UNSIGNED
 from jwt.utils import base64url_encode
 from playwright.async_api import BrowserContext, Page, StorageState
-from pycognito.aws_srp import AWSSRP
 
-from local.demo.config import ClientConfig
-from local.demo.identity import Credentials
-
-if TYPE_CHECKING:
-    from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient
+from notification_api.client.config import StageConfig
+from notification_api.client.sign_in import Credentials, sign_in
 
 PUT_ENTRIES = "(entries) => { for (const { name, value } of entries) localStorage.setItem(name, value); }"
 
 
-async def signed_in_storage(config: ClientConfig, user: Credentials, page_url: str) -> StorageState:
+async def signed_in_storage(
+    http: aiohttp.ClientSession, config: StageConfig, user: Credentials, page_url: str
+) -> StorageState:
     """A browser's storage after signing in."""
-    async with get_session().create_client(
-        "cognito-idp",
-        region_name=config.region,
-        endpoint_url=config.cognito_endpoint,
-        config=AioConfig(signature_version=UNSIGNED),
-    ) as cognito:
-        tokens = await _tokens(cognito, config, user)
-    name = jwt.decode(tokens["AccessToken"], options={"verify_signature": False})["username"]
+    tokens = await sign_in(http, config, user)
+    name = jwt.decode(tokens.access_token, options={"verify_signature": False})["username"]
     prefix = f"CognitoIdentityServiceProvider.{config.user_pool_client_id}"
     entries = {
         f"{prefix}.LastAuthUser": name,
-        f"{prefix}.{name}.idToken": tokens["IdToken"],
-        f"{prefix}.{name}.accessToken": tokens["AccessToken"],
-        f"{prefix}.{name}.refreshToken": tokens["RefreshToken"],
+        f"{prefix}.{name}.idToken": tokens.id_token,
+        f"{prefix}.{name}.accessToken": tokens.access_token,
+        f"{prefix}.{name}.refreshToken": tokens.refresh_token,
         f"{prefix}.{name}.clockDrift": "0",
     }
     stored = [{"name": key, "value": value} for key, value in entries.items()]
@@ -76,16 +64,3 @@ def _expired(name: str, value: str) -> str:
     head, _, signature = value.split(".")
     claims = jwt.decode(value, options={"verify_signature": False}) | {"exp": int(time.time()) - 60}
     return f"{head}.{base64url_encode(json.dumps(claims).encode()).decode()}.{signature}"
-
-
-async def _tokens(cognito: "CognitoIdentityProviderClient", config: ClientConfig, user: Credentials) -> Any:
-    srp = AWSSRP(user.email, user.password, config.user_pool_id, config.user_pool_client_id, client=object())
-    asked: dict[str, str] = await asyncio.to_thread(srp.get_auth_params)
-    challenge = await cognito.initiate_auth(
-        ClientId=config.user_pool_client_id, AuthFlow="USER_SRP_AUTH", AuthParameters=asked
-    )
-    proof = await asyncio.to_thread(srp.process_challenge, challenge["ChallengeParameters"], asked)
-    answer = await cognito.respond_to_auth_challenge(
-        ClientId=config.user_pool_client_id, ChallengeName="PASSWORD_VERIFIER", ChallengeResponses=proof
-    )
-    return answer["AuthenticationResult"]
