@@ -40,9 +40,9 @@ async def measure(page: TaskPage, publish: Publish) -> list[Figure]:
     delays = await publish_one_by_one(page, publish)
     await publish_many(page, publish, LISTED)
     before = await memory(page)
-    await page.page.evaluate("window.watched.longTasks.length = 0")
+    await page.page.evaluate("window.recorded.longTasks.length = 0")
     await publish_many(page, publish, MANY, MANY_PER_SECOND)
-    longest = float(max(await page.watched("longTasks"), default=0))
+    longest = float(max(await page.recorded("longTasks"), default=0))
     after = await memory(page)
     return [
         Figure("signed-in load to interactive", interactive, "ms", 1_500),
@@ -60,7 +60,7 @@ async def load(page: TaskPage) -> tuple[float, float]:
     await page.page.reload(wait_until="commit")
     await page.page.locator("#task").wait_for()
     interactive: float = await page.page.evaluate("performance.now()")
-    await page.live()
+    await page.expect_live()
     return interactive, await page.page.evaluate("performance.now()")
 
 
@@ -86,7 +86,7 @@ async def run(folder: Path) -> list[Figure]:
             stack.publisher() as publisher,
         ):
             page = await new_page(context, local.page_url)
-            await page.live()
+            await page.expect_live()
             topic = await stack.topic(await page.id_token())
 
             async def publish(text: str) -> None:
