@@ -12,6 +12,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs/metrics.md"
 MODULES = (
     "services.common.telemetry.metrics",
     "services.common.momento.app_context",
+    "services.common.momento.history",
     "services.ingest.metrics",
     "services.token.metrics",
     "services.processor.metrics",

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 
 import kopf
 import uvloop
-from aiohttp import web
 from botocore.exceptions import NoRegionError
 
 from k8s.operator.api.client import Kubernetes
@@ -22,7 +21,7 @@ from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
-from services.common.aws.session import aws_session
+from services.common.aws.clients import aws_session
 from services.common.errors import PermanentError, Transient
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.run import EXIT_SETTINGS
@@ -30,8 +29,7 @@ from services.common.settings import SettingsError, load
 from services.common.telemetry.logs import configure_logging
 from services.common.telemetry.metrics import BUILD
 from services.common.version import VERSION
-from services.common.web.connections import ApiSite
-from services.common.web.operations import create_operations_app
+from services.common.web.operations import operations_port
 
 logger = logging.getLogger("k8s.operator")
 
@@ -60,7 +58,7 @@ async def run(settings: OperatorSettings) -> int:
     """Open the clients, manage the Stages until a signal, and close in order."""
     lifecycle = Lifecycle()
     BUILD.info({"version": VERSION, "service": settings.service.service_name, "stage": "-"})
-    async with _operations_port(settings, lifecycle), _open_context(settings) as context:
+    async with operations_port(settings.service, lifecycle), _open_context(settings) as context:
         stages = Stages(context, lifecycle.background)
         try:
             async with lifecycle.background.running("watch-check", stages.check_watch()):
@@ -71,18 +69,6 @@ async def run(settings: OperatorSettings) -> int:
             await lifecycle.background.close()
     logger.info("stopped", extra={"action": "stop", "exit_status": lifecycle.exit_status})
     return lifecycle.exit_status
-
-
-@contextlib.asynccontextmanager
-async def _operations_port(settings: OperatorSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
-    """Serve metrics and readiness. kopf serves liveness on another port."""
-    runner = web.AppRunner(create_operations_app(lifecycle), shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        await ApiSite(runner, settings.service.host, settings.service.ops_port).start()
-        yield
-    finally:
-        await runner.cleanup()
 
 
 @contextlib.asynccontextmanager

@@ -59,8 +59,8 @@ class MemoryBudget:
         finally:
             reservation.release()
 
-    def _has_room(self, held: int, more: int, owner: str | None) -> bool:
-        share = LARGE_SHARE if held + more > SMALL_BYTES else 1.0
+    def _has_room(self, reserved: int, more: int, owner: str | None) -> bool:
+        share = LARGE_SHARE if reserved + more > SMALL_BYTES else 1.0
         if self.used_bytes + more > self.total_bytes * share:
             return False
         return owner is None or self._used_by[owner] + more <= self.total_bytes * OWNER_SHARE
@@ -78,7 +78,7 @@ class Reservation:
     """The bytes that one request has reserved. Create it with `MemoryBudget.reservation`."""
 
     def __init__(self, budget: MemoryBudget, owner: str | None) -> None:
-        self.held_bytes = 0
+        self.reserved_bytes = 0
         self._budget = budget
         self._owner = owner
 
@@ -89,7 +89,7 @@ class Reservation:
         :raises MemoryFull: when there is no room.
         """
         budget = self._budget
-        if not budget._has_room(self.held_bytes, total_bytes - self.held_bytes, self._owner):
+        if not budget._has_room(self.reserved_bytes, total_bytes - self.reserved_bytes, self._owner):
             MEMORY_REFUSED.labels(budget.name).inc()
             used = f"{budget.used_bytes} of {budget.total_bytes} in use"
             raise MemoryFull(f"{budget.name}: {total_bytes} bytes requested, {used}")
@@ -100,20 +100,20 @@ class Reservation:
         :raises MemoryFull: when there is no room. The reservation is then released, so that of several requests that
             grow at the same time some succeed.
         """
-        if total_bytes <= self.held_bytes:
+        if total_bytes <= self.reserved_bytes:
             return
         try:
             self.check(total_bytes)
         except MemoryFull:
             self.release()
             raise
-        self._budget._add(self._owner, total_bytes - self.held_bytes)
-        self.held_bytes = total_bytes
+        self._budget._add(self._owner, total_bytes - self.reserved_bytes)
+        self.reserved_bytes = total_bytes
 
     def release(self) -> None:
         """Return all bytes to the budget."""
-        self._budget._add(self._owner, -self.held_bytes)
-        self.held_bytes = 0
+        self._budget._add(self._owner, -self.reserved_bytes)
+        self.reserved_bytes = 0
 
 
 def share_of_memory(limit_bytes: int | None, share: float, *, least_bytes: int) -> int:

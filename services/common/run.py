@@ -1,15 +1,14 @@
-"""Running a service: start in order, wait, drop readiness before the listener closes, stop in reverse order."""
+"""Runs a service: start in order, wait for a stop, fail readiness before the listener closes, stop in reverse order."""
 
 import asyncio
 import contextlib
-import errno
 import gc
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import NoReturn, Protocol, TypeVar
 
 import uvloop
@@ -23,24 +22,21 @@ from services.common.telemetry.logs import configure_logging, flush_logs
 from services.common.telemetry.metrics import BUILD
 from services.common.telemetry.tracing import tracing
 from services.common.version import VERSION
-from services.common.web.connections import ApiSite
-from services.common.web.open_connections import raise_file_limit
-from services.common.web.operations import create_operations_app
+from services.common.web.listener import CannotListenError, listen, raise_file_limit
+from services.common.web.operations import operations_port
 
 logger = logging.getLogger(__name__)
 
 EXIT_SETTINGS = 2
-OPERATIONS_SHUTDOWN_SECONDS = 1.0
 GARBAGE_THRESHOLDS = (5_000, 10, 10)
-"""How many new objects the garbage collector waits for. At the 700 of Python 3.11 it takes a seventh of the
-CPU time under load: what is in flight is looked at again and again. Reference counts free nearly everything; what
-is in a cycle waits longer."""
-LEAVE_SECONDS = 2.0
-"""How long what was given up already, such as a handler that never returns, may hold up the end of the process."""
+"""For the garbage collector. With the default of Python 3.11 (700 new objects) it uses a seventh of the CPU time under
+load. Reference counts free nearly everything; objects in cycles are freed later."""
+EXIT_SECONDS = 2.0
+"""How long an abandoned task or thread, such as a handler that never returns, may delay the end of the process."""
 
 
 class HasService(Protocol):
-    """Settings of a service, whatever else they hold."""
+    """The settings of any service."""
 
     @property
     def service(self) -> ServiceSettings: ...
@@ -49,19 +45,15 @@ class HasService(Protocol):
 S = TypeVar("S", bound=HasService)
 
 
-class CannotListen(Exception):
-    """A port cannot be listened on; the message says which and what to do."""
-
-
 def main(
     read_settings: Callable[[Env], S],
     create_app: Callable[[S, Lifecycle], web.Application],
     *,
     listens: bool = True,
 ) -> None:
-    """Run a service until it is told to stop; ends the process with its exit status.
+    """Run a service until a signal stops it, and exit with its status.
 
-    :param listens: whether the application takes requests on ``PORT`` (the processor does not).
+    :param listens: whether the application serves requests on ``PORT`` (the processor does not).
     """
     try:
         settings = load(read_settings)
@@ -73,37 +65,37 @@ def main(
     lifecycle = Lifecycle()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
-            status = runner.run(_run_and_leave(settings, lifecycle, create_app, listens=listens))
-        except SettingsError as error:  # found while the application was built, such as a handler that does not exist
+            status = runner.run(_run_and_exit(settings, lifecycle, create_app, listens=listens))
+        except SettingsError as error:  # found by `create_app`, such as a handler that does not exist
             sys.stderr.write(f"{error}\n")
             status = EXIT_SETTINGS
         except BaseException as error:
             if lifecycle.stopping.is_set():
                 raise
-            _end_at_once(error)
+            _abort(error)
     sys.exit(status)
 
 
-def _end_at_once(error: BaseException) -> NoReturn:
-    """End the process because code of others has ended the event loop or cancelled the service's own task.
+def _abort(error: BaseException) -> NoReturn:
+    """End the process because a handler or library has stopped the event loop or cancelled the service's task.
 
-    Without a cleanup: a task that is cancelled reports that it ended in good order, and the processor would never find
-    out which one ends its process.
+    There is no cleanup: it would cancel tasks, which would then be recorded as ended normally, and the processor could
+    not find the poison pill.
     """
     logger.critical(
-        "the service has failed, the process ends at once",
+        "the service has failed, aborting",
         extra={"action": "stop", "exception": describe_traceback(error)},
     )
     flush_logs()
     os._exit(EXIT_FAILED)
 
 
-async def _run_and_leave(
+async def _run_and_exit(
     settings: S, lifecycle: Lifecycle, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool
 ) -> int:
-    """Run, and leave for certain: loop and interpreter would wait for ever for a task or thread that never ends."""
+    """Run, then exit in any case: loop and interpreter would wait for ever for a task or thread that never ends."""
     status = await _run(settings, lifecycle, create_app, listens=listens)
-    last_resort = threading.Timer(LEAVE_SECONDS, _exit_at_once, (status,))
+    last_resort = threading.Timer(EXIT_SECONDS, _exit_at_once, (status,))
     last_resort.daemon = True
     last_resort.start()
     return status
@@ -121,9 +113,9 @@ async def _run(
     BUILD.info({"version": VERSION, "service": service.service_name, "stage": service.stage_name})
     with _signals(lifecycle):
         try:
-            async with _operations(service, lifecycle), tracing(service, _component(create_app)):
+            async with operations_port(service, lifecycle), tracing(service, _component(create_app)):
                 await _serve(service, lifecycle, create_app(settings, lifecycle), listens=listens)
-        except CannotListen as error:
+        except CannotListenError as error:
             logger.critical(str(error), extra={"action": "start"})
             return EXIT_FAILED
     logger.info("stopped", extra={"action": "stop", "exit_status": lifecycle.exit_status})
@@ -131,7 +123,7 @@ async def _run(
 
 
 def _component(create_app: Callable[..., web.Application]) -> str:
-    """Name the service by its package: `ingest` for services.ingest.app."""
+    """Return the name of the service's package: `ingest` for services.ingest.app."""
     return create_app.__module__.split(".")[-2]
 
 
@@ -147,40 +139,27 @@ def _signals(lifecycle: Lifecycle) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-@contextlib.asynccontextmanager
-async def _operations(service: ServiceSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
-    runner = web.AppRunner(create_operations_app(lifecycle), shutdown_timeout=OPERATIONS_SHUTDOWN_SECONDS)
-    await runner.setup()
-    try:
-        with _named(service.host, service.ops_port, "OPS_PORT"):
-            await ApiSite(runner, service.host, service.ops_port, service.allowed_hosts).start()
-        yield
-    finally:
-        await runner.cleanup()
-
-
 async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Application, *, listens: bool) -> None:
     runner = web.AppRunner(app, shutdown_timeout=service.shutdown_grace_seconds)
     try:
         await runner.setup()
         if listens:
-            with _named(service.host, service.port, "PORT"):
-                await ApiSite(runner, service.host, service.port, service.allowed_hosts).start()
-        _spare_garbage_collector()
+            await listen(runner, service.host, service.port, service.allowed_hosts)
+        _tune_garbage_collector()
         lifecycle.mark_started()
         logger.info("started", extra={"action": "start", "port": service.port if listens else None})
         try:
             await lifecycle.stopping.wait()
         except asyncio.CancelledError as error:
-            _end_at_once(error)
+            _abort(error)
         await _wait_for_load_balancers(service, lifecycle)
     finally:
         await runner.cleanup()
         await lifecycle.background.close()
 
 
-def _spare_garbage_collector() -> None:
-    """Leave what was loaded at start, the SDKs' models above all, out of every collection to come."""
+def _tune_garbage_collector() -> None:
+    """Exclude what was loaded at start, mainly the SDKs' models, from all later collections."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
@@ -190,17 +169,3 @@ async def _wait_for_load_balancers(service: ServiceSettings, lifecycle: Lifecycl
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.shutdown_delay_seconds):
             await lifecycle.force_stop.wait()
-
-
-@contextlib.contextmanager
-def _named(host: str, port: int, setting: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CannotListen(
-                f"Port {port} on {host} is taken by another process. Free it, or set {setting}."
-            ) from None
-        raise CannotListen(f"Port {port} on {host} cannot be listened on: {error}. Set HOST or {setting}.") from None
-    except UnicodeError:  # Python's word for a part of a host name that is empty or too long
-        raise CannotListen(f"Port {port} cannot be listened on: {host} is no host name. Set HOST.") from None

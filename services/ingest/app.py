@@ -1,4 +1,4 @@
-"""The ingest service: POST /task puts a task on the queue and answers 202 once SQS has acknowledged it."""
+"""The route: POST /task sends a task to the queue and returns 202 once SQS has acknowledged it."""
 
 import asyncio
 import logging
@@ -14,14 +14,15 @@ import orjson
 from aiohttp import web
 
 from services.common.auth.authentication import USER, require_user
-from services.common.aws.clients import missing_credentials, sqs_client
+from services.common.aws.clients import credentials_problem, sqs_client
 from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.task_message import TaskMessage
 from services.common.refresh import refresh_periodically
 from services.common.telemetry.logs import log_context
-from services.common.telemetry.tracing import SpanKind, is_traceparent, span
+from services.common.telemetry.spans import SpanKind, is_traceparent
+from services.common.telemetry.tracing import span
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
 from services.ingest.body import read_payload
@@ -29,7 +30,7 @@ from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempot
 from services.ingest.metrics import ACCEPTED, REFUSED
 from services.ingest.probe import probe
 from services.ingest.rate_limit import RateLimit
-from services.ingest.sending import Sending, refuse_too_large, send_batch, sent_again, too_large
+from services.ingest.sending import Sending, check_size, mark_idempotent, send_batch, too_large_problem
 from services.ingest.settings import IngestSettings
 from services.ingest.task_id import task_id_for
 
@@ -43,11 +44,11 @@ KEYS = web.AppKey("keys", IdempotencyKeys)
 
 CALLS_IN_FLIGHT = 8
 READ_LIMIT_SECONDS = 300.0
-"""Between two readings of the queue's MaximumMessageSize."""
+"""Between two reads of the queue's MaximumMessageSize."""
 
 
 def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Application:
-    """Build the service."""
+    """Create the application."""
     app = create_web_app(settings.http, lifecycle)
     app[SETTINGS] = settings
     app[LIMIT] = RateLimit(settings.tasks_per_minute)
@@ -61,19 +62,19 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
 async def _sender(app: web.Application) -> AsyncIterator[None]:
     async with sqs_client(max_connections=CALLS_IN_FLIGHT) as client:
         queue = app[QUEUE] = TaskQueue(client, app[SETTINGS].task_queue_url)
-        # Readiness asks for nothing that needs another permission than to send: reading the limit is optional.
-        missing = await missing_credentials()
+        # Readiness only requires credentials: every call but sending needs a permission that is optional.
+        problem = await credentials_problem()
         app[LIFECYCLE].add_faults(queue.faults.current)
-        app[LIFECYCLE].add_check("queue", lambda: f"The task queue cannot be used: {missing}." if missing else None)
+        app[LIFECYCLE].add_check("queue", lambda: f"The task queue cannot be used: {problem}." if problem else None)
         app[SENDER] = Batcher(
             partial(send_batch, queue),
             BatchPolicy(max_in_flight=CALLS_IN_FLIGHT),
-            before_retry=sent_again,
+            before_retry=mark_idempotent,
             max_bytes=lambda: queue.limit.batch_bytes,
         )
-        reading = refresh_periodically(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
+        limit_reads = refresh_periodically(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
         background = app[LIFECYCLE].background
-        async with background.running("queue-limit", reading), background.running("queue-probe", probe(queue)):
+        async with background.running("queue-limit", limit_reads), background.running("queue-probe", probe(queue)):
             yield
             await app[SENDER].close()
 
@@ -82,7 +83,7 @@ async def post_task(request: web.Request) -> web.Response:
     """Accept a task."""
     started = time.perf_counter()
     user_id = request[USER].sub
-    _limit(request.app[LIMIT], user_id)
+    _check_rate(request.app[LIMIT], user_id)
     key = idempotency_key(request.headers)
     task_id = task_id_for(user_id, key)
     payload = await read_payload(request)
@@ -97,7 +98,7 @@ async def post_task(request: web.Request) -> web.Response:
         sent.set({"messaging.system": "aws_sqs", "messaging.operation.type": "send", "task.id": task.task_id})
         with log_context(taskId=task.task_id):
             await _send(request.app, task)
-            _accepted(started)
+            _log_accepted(started)
     return web.Response(
         status=HTTPStatus.ACCEPTED,
         body=orjson.dumps({"taskId": task.task_id}),
@@ -109,15 +110,15 @@ async def _send(app: web.Application, task: TaskMessage) -> None:
     message = OutgoingMessage(body=task.encoded_body(), attributes=task.attributes(), group_id=task.user_id)
     sending = Sending(message)
     try:
-        refuse_too_large(message, app[QUEUE].limit.message_bytes)
+        check_size(message, app[QUEUE].limit.message_bytes)
         with app[KEYS].reserved(task, sending) if task.idempotent else nullcontext():
             await app[SENDER].submit(sending, message.size())
-    except asyncio.CancelledError:  # by the time limit; what was not in flight by then is never sent
+    except asyncio.CancelledError:  # by the time limit; a message that is not in flight is not sent any more
         _refused("timeout", sending)
         raise
     except MessageTooLarge as error:
         _refused("too_large", sending)
-        raise too_large(message, error.limit_bytes) from error
+        raise too_large_problem(message, error.limit_bytes) from error
     except KeyReusedError:
         _refused("key_reused", sending)
         raise
@@ -128,30 +129,30 @@ async def _send(app: web.Application, task: TaskMessage) -> None:
 
 
 def _refused(reason: str, sending: Sending) -> None:
-    """Count and log a task that is not accepted. After a lost answer of SQS it may be on the queue all the same."""
+    """Count and log a refused task. If a response of SQS was lost, it may be on the queue nevertheless."""
     REFUSED.labels(reason).inc()
-    about = {"action": "accept", "outcome": "refused", "reason": reason, "mayBeQueued": sending.may_be_queued}
-    logger.warning("task not accepted", extra=about)
+    fields = {"action": "accept", "outcome": "refused", "reason": reason, "mayBeQueued": sending.may_be_queued}
+    logger.warning("task refused", extra=fields)
 
 
-def _accepted(started: float) -> None:
+def _log_accepted(started: float) -> None:
     seconds = round(time.perf_counter() - started, 5)
     logger.info("task accepted", extra={"action": "accept", "outcome": "accepted", "seconds": seconds})
 
 
-def _limit(limit: RateLimit, user_id: str) -> None:
+def _check_rate(limit: RateLimit, user_id: str) -> None:
     wait_seconds = limit.retry_after(user_id)
     if wait_seconds:
         REFUSED.labels("rate").inc()
         raise Problem(
             HTTPStatus.TOO_MANY_REQUESTS,
-            "You have sent as many tasks as a minute allows. Try again when Retry-After says.",
+            "You have sent too many tasks in a minute. Try again after the time in Retry-After.",
             headers={"Retry-After": str(math.ceil(wait_seconds))},
         )
 
 
-def _traceparent(given: str) -> str:
-    """Keep the caller's trace (W3C Trace Context), or begin one."""
-    if is_traceparent(given):
-        return given
+def _traceparent(header: str) -> str:
+    """Return the caller's traceparent (W3C Trace Context), or a new one."""
+    if is_traceparent(header):
+        return header
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"

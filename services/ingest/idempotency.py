@@ -1,7 +1,7 @@
-"""Idempotency keys: which body each was used with, so that another one does not vanish behind the first one's id.
+"""Idempotency-Keys: a key that is used again with another body is refused. Its task would be taken for a duplicate.
 
-The bodies are compared byte by byte: the same JSON, written in another way, is another body. Each replica knows only
-what it has sent itself; the processor compares the bodies of all tasks with the same id.
+Bodies are compared byte by byte. Each replica only knows the tasks that it has sent; the processor compares the bodies
+of all tasks with the same id.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ from services.common.web.problem import Problem
 from services.ingest.sending import Sending
 
 HEADER = "Idempotency-Key"
-REMEMBERED_SECONDS = 24 * 3_600
+RETENTION_SECONDS = 24 * 3_600
 MAX_KEYS = 50_000
-"""About 360 bytes each, so 18 MB. With more than that in a day the oldest are forgotten."""
+"""About 360 bytes each, so 18 MB. With more keys in a day the oldest are dropped."""
 
 
 class KeyReusedError(Problem):
@@ -36,9 +36,9 @@ class KeyReusedError(Problem):
 
 
 def idempotency_key(headers: MultiMapping[str]) -> str | None:
-    """Return the request's key, if it has one.
+    """Return the request's key, if there is one.
 
-    :raises Problem: 400 when there are several.
+    :raises Problem: 400 for several keys.
     """
     keys = headers.getall(HEADER, [])
     if len(keys) > 1:
@@ -47,25 +47,25 @@ def idempotency_key(headers: MultiMapping[str]) -> str | None:
 
 
 class IdempotencyKeys:
-    """Remembers the digest of the body that each task id was used with, once it is being sent."""
+    """The body's digest of each task that was sent with a key."""
 
     def __init__(self, *, max_keys: int = MAX_KEYS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._sent: TTLCache[bytes, bytes] = TTLCache(max_keys, ttl=REMEMBERED_SECONDS, timer=clock)
+        self._sent: TTLCache[bytes, bytes] = TTLCache(max_keys, ttl=RETENTION_SECONDS, timer=clock)
         self._in_flight: dict[bytes, tuple[bytes, int]] = {}
-        """Digest, and how many requests send it right now."""
+        """The digest, and the number of requests that send it now."""
 
     @contextmanager
     def reserved(self, task: TaskMessage, sending: Sending) -> Iterator[None]:
-        """Reserve the task's id for its body during the block, and keep it if the message may be on the queue.
+        """Reserve the task's id for its body during the block; keep it afterwards if the message may be on the queue.
 
-        A body that is certainly not on the queue does not block a corrected one.
+        Otherwise the client may send a corrected body with the same key.
 
         :raises KeyReusedError: when the id belongs to another body.
         """
         task_id = uuid.UUID(task.task_id).bytes
         digest = hashlib.sha256(task.payload_bytes()).digest()
-        flying, count = self._in_flight.get(task_id, (self._sent.get(task_id, digest), 0))
-        if flying != digest:
+        known, count = self._in_flight.get(task_id, (self._sent.get(task_id, digest), 0))
+        if known != digest:
             raise KeyReusedError
         self._in_flight[task_id] = digest, count + 1
         try:

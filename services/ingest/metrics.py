@@ -1,4 +1,4 @@
-"""What the ingest service measures besides requests."""
+"""Metrics of the ingest service."""
 
 from prometheus_client import Counter
 
@@ -7,7 +7,7 @@ from services.common.telemetry.metrics import PREFIX
 ACCEPTED = Counter("tasks_accepted", "Tasks that SQS has acknowledged.", namespace=PREFIX)
 REFUSED = Counter(
     "tasks_refused",
-    "Tasks that were not accepted, by reason: rate, too_large, key_reused, queue, timeout.",
+    "Tasks that were refused, by reason: rate, too_large, key_reused, queue, timeout.",
     ("reason",),
     namespace=PREFIX,
 )

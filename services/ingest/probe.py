@@ -1,4 +1,4 @@
-"""While sends fail: whether SQS answers again, so that the fault is over without waiting for a user's next task."""
+"""While sending fails: finds out when SQS responds again, without waiting for the next task."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ PROBE_SECONDS = 2.0
 
 
 async def probe(queue: TaskQueue) -> None:
-    """Ask for an attribute for as long as there is a fault; until cancelled. Costs nothing while all is well."""
+    """Read an attribute of the queue every few seconds while there is a fault, until cancelled."""
     while True:
         await asyncio.sleep(PROBE_SECONDS)
         if queue.faults.current():

@@ -1,4 +1,4 @@
-"""Tasks a user a minute: a token bucket a user, in each replica by itself (so N replicas let N times as many by)."""
+"""Limits the tasks per user and minute: a token bucket per user and replica (N replicas permit N times as many)."""
 
 import time
 from collections.abc import Callable
@@ -10,18 +10,18 @@ SECONDS = 60.0
 
 
 class RateLimit:
-    """Allows `per_minute` tasks to each user, all at once or spread out."""
+    """Permits each user `per_minute` tasks, also all at once."""
 
     def __init__(self, per_minute: float, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._interval = SECONDS / per_minute if per_minute else 0.0
-        # A bucket holds a minute's worth of tasks, and one task at least.
+        # A full bucket is the tasks of a minute, at least one.
         self._fill_seconds = max(SECONDS, self._interval)
-        # One that nobody has touched for so long is full again, which is what an absent one means.
+        # A bucket that was not used for this time is full again, like a missing one.
         self._full_at: TTLCache[str, float] = TTLCache(MAX_USERS, ttl=self._fill_seconds, timer=clock)
 
     def retry_after(self, user_id: str) -> float:
-        """Take one task from the user's bucket; answer 0, or the seconds until there is one to take."""
+        """Count a task and return 0, or return the seconds until the next one is permitted."""
         if not self._interval:
             return 0.0
         now = self._clock()

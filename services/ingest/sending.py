@@ -1,4 +1,4 @@
-"""Sending of one task: what becomes of its message, and whether it may be on the queue."""
+"""Sends the message of a task, and tracks whether it may be on the queue."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,68 +15,67 @@ from services.common.batcher import BatchRefusedError
 from services.common.messages.task_message import IDEMPOTENT
 from services.common.web.problem import Problem
 
-_MARK = {IDEMPOTENT: "true"}
-ROOM_BYTES = 1_536
-"""What a message may grow by: the mark of one that is sent again, and the attributes of a dead letter. The dead-letter
-queue mostly takes no larger messages than the task queue. Of a queue for small messages it is a quarter at most: a dead
-letter that is too large is shortened."""
+RESERVED_BYTES = 1_536
+"""For attributes that are added later: `idempotent` of a retry, and those of a dead letter. The DLQ mostly has the
+same limit as the task queue. At most a quarter of the limit is reserved, and a dead letter that is too large
+is shortened."""
 
 
 @dataclass(slots=True, eq=False)
 class Sending:
-    """A message on its way."""
+    """A message that is being sent."""
 
     message: OutgoingMessage
     may_be_queued: bool = False
-    """Whether SQS has taken it, or may have: a call is in flight, or the answer of one was lost."""
+    """Whether SQS has accepted it or may have: a call is in progress, or its response was lost."""
 
 
 async def send_batch(queue: TaskQueue, sendings: Sequence[Sending]) -> list[Exception | None]:
-    """Send a batch; keeps `may_be_queued` of each entry up to date."""
+    """Send a batch and update `may_be_queued` of each message."""
     before = [sending.may_be_queued for sending in sendings]
     for sending in sendings:
-        sending.may_be_queued = True  # until SQS says otherwise, also where this call is cancelled
+        sending.may_be_queued = True  # until SQS has responded, also if this call is cancelled
     try:
         outcomes = await queue.send([sending.message for sending in sendings])
     except (QueueUnavailable, BatchRefusedError) as error:
-        _note(sendings, before, [error] * len(sendings))
+        _update(sendings, before, [error] * len(sendings))
         raise
-    _note(sendings, before, outcomes)
+    _update(sendings, before, outcomes)
     return outcomes
 
 
-def _note(sendings: Sequence[Sending], before: Sequence[bool], outcomes: Sequence[Exception | None]) -> None:
+def _update(sendings: Sequence[Sending], before: Sequence[bool], outcomes: Sequence[Exception | None]) -> None:
     for sending, was_queued, outcome in zip(sendings, before, outcomes, strict=True):
         sending.may_be_queued = was_queued or outcome is None or isinstance(outcome, QueueAnswerLost)
 
 
-def sent_again(sending: Sending, error: Exception) -> Sending:
-    """Mark what may be on the queue already, so that the processor looks whether the task was done."""
+def mark_idempotent(sending: Sending, error: Exception) -> Sending:
+    """Mark a message that may be on the queue already, so that the processor checks for a duplicate."""
     if isinstance(error, QueueAnswerLost):
-        sending.message = replace(sending.message, attributes={**sending.message.attributes, **_MARK})
+        sending.message = replace(sending.message, attributes={**sending.message.attributes, IDEMPOTENT: "true"})
     return sending
 
 
-def refuse_too_large(message: OutgoingMessage, limit_bytes: int | None) -> None:
-    """Refuse what the queues would not take, with room for the attributes that are added later.
+def check_size(message: OutgoingMessage, limit_bytes: int | None) -> None:
+    """Check that the message fits into the queue with the attributes that may be added later.
 
-    :raises MessageTooLarge: when it is larger.
+    :raises MessageTooLarge: when it is too large.
     """
-    if limit_bytes is not None and message.size() + _room(limit_bytes) > limit_bytes:
+    if limit_bytes is not None and message.size() + _reserved(limit_bytes) > limit_bytes:
         raise MessageTooLarge("larger than the queue's MaximumMessageSize", limit_bytes)
 
 
-def too_large(message: OutgoingMessage, limit_bytes: int | None) -> Problem:
-    """Say to the client what the queue takes."""
+def too_large_problem(message: OutgoingMessage, limit_bytes: int | None) -> Problem:
+    """Return the response for a task that is too large."""
     limit = "less"
     if limit_bytes is not None:
-        limit = f"at most {limit_bytes}, {_room(limit_bytes)} of them for what is added later"
+        limit = f"at most {limit_bytes}, of which {_reserved(limit_bytes)} are reserved"
     return Problem(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-        f"The task needs {message.size()} bytes on the queue, which takes {limit}. Send less data, or store it"
-        " elsewhere and send a reference. Each quote, backslash and line break of the body counts twice there.",
+        f"The task needs {message.size()} bytes on the queue, which accepts {limit}. Send less data, or store it"
+        " elsewhere and send a reference. Each quote, backslash and line break of the body counts twice.",
     )
 
 
-def _room(limit_bytes: int) -> int:
-    return min(ROOM_BYTES, limit_bytes // 4)
+def _reserved(limit_bytes: int) -> int:
+    return min(RESERVED_BYTES, limit_bytes // 4)

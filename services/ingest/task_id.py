@@ -1,4 +1,4 @@
-"""Task ids: new ones, and the same again for the same Idempotency-Key of the same user."""
+"""Task ids: random, or derived from the user and the Idempotency-Key."""
 
 import re
 import uuid
@@ -11,9 +11,9 @@ _NAMESPACE = uuid.UUID("c66bd904-5f32-5bd0-8a5c-6ecf6b9a1d9b")
 
 
 def task_id_for(user_id: str, idempotency_key: str | None) -> str:
-    """Return the id of the task.
+    """Return the id of a task.
 
-    :raises Problem: 400 when the key cannot be one.
+    :raises Problem: 400 for an invalid key.
     """
     if idempotency_key is None:
         return str(uuid.uuid4())

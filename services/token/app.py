@@ -1,4 +1,4 @@
-"""The token service: GET /token vends access to one's own topic, GET /notifications answers the history."""
+"""The routes: GET /token vends a token for the user's own topic, GET /notifications returns the user's history."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -9,8 +9,7 @@ from aiohttp import web
 
 from services.common.auth.authentication import USER, require_user
 from services.common.lifecycle import Lifecycle
-from services.common.messages.notification import Format
-from services.common.messages.user_topic import user_topic
+from services.common.messages.notification import Format, user_topic
 from services.common.momento.app_context import MOMENTO, setup_momento
 from services.common.momento.history import NotificationHistory
 from services.common.momento.history_cursor import Cursor, NotACursorError
@@ -30,18 +29,18 @@ HISTORY = web.AppKey("history", HistoryReader)
 
 
 def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application:
-    """Build the service."""
+    """Create the application."""
     app = create_web_app(settings.http, lifecycle)
     app[SETTINGS] = settings
     require_user(app, settings.oidc)
     setup_momento(app, settings.momento, lifecycle)
-    app.cleanup_ctx.append(_vendor)
+    app.cleanup_ctx.append(_open)
     app.router.add_get("/token", get_token)
     app.router.add_get("/notifications", get_notifications)
     return app
 
 
-async def _vendor(app: web.Application) -> AsyncIterator[None]:
+async def _open(app: web.Application) -> AsyncIterator[None]:
     settings, momento = app[SETTINGS], app[MOMENTO]
     app[VENDOR] = TokenVendor(
         momento,
@@ -62,11 +61,11 @@ async def _vendor(app: web.Application) -> AsyncIterator[None]:
 
 
 async def get_token(request: web.Request) -> web.Response:
-    """Answer a disposable token for the user's own topic."""
+    """Return a disposable token for the user's own topic."""
     settings = request.app[SETTINGS]
     user = request[USER]
     token = await request.app[VENDOR].token_for(user.sub)
-    answer: dict[str, Any] = {
+    body: dict[str, Any] = {
         "token": token.auth_token,
         "endpoint": token.endpoint,
         "cacheName": settings.momento.cache_name,
@@ -75,12 +74,12 @@ async def get_token(request: web.Request) -> web.Response:
     }
     if settings.momento_web_endpoint:
         kinds = ("cacheEndpoint", "controlEndpoint", "tokenEndpoint")
-        answer["endpointOverrides"] = dict.fromkeys(kinds, settings.momento_web_endpoint)
-    return _json(answer)
+        body["endpointOverrides"] = dict.fromkeys(kinds, settings.momento_web_endpoint)
+    return _json(body)
 
 
 async def get_notifications(request: web.Request) -> web.Response:
-    """Answer the user's own final notifications that the cursor does not name, oldest first."""
+    """Return the user's own final notifications that the cursor does not contain, oldest first."""
     cursor = _cursor(request.query.getall("after", [""]))
     if not request.app[SETTINGS].history_retention_seconds:
         return _json({"notifications": [], "cursor": str(Cursor())})
@@ -96,7 +95,8 @@ def _cursor(values: list[str]) -> Cursor:
     except NotACursorError:
         pass
     raise Problem(
-        HTTPStatus.BAD_REQUEST, "`after` must be one `cursor` of an earlier answer; leave it out to read all."
+        HTTPStatus.BAD_REQUEST,
+        "`after` must be one `cursor` of an earlier response. Leave it out to read all.",
     )
 
 

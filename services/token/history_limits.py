@@ -1,6 +1,6 @@
-"""What reading histories may cost: the processor's writes need the same quota of cache operations.
+"""Limits for reading histories, since the processor's writes need the same quota of cache operations.
 
-Both limits are kept in memory, by each replica for itself.
+Both limits are in memory, per replica.
 """
 
 import asyncio
@@ -15,33 +15,33 @@ from services.common.errors import Transient
 from services.common.momento.history import ELEMENTS_PER_OPERATION, MAX_ENTRIES
 
 WAIT_SECONDS = 5.0
-"""How long a request waits for cache operations to be available."""
+"""How long a request waits for cache operations."""
 LONGEST_RETRY_SECONDS = 120.0
 FULL_READ_OPERATIONS = MAX_ENTRIES / ELEMENTS_PER_OPERATION
-"""What is reserved for a read until its cost is known."""
+"""Reserved for a read until its cost is known."""
 USER_SHARE = 0.25
-"""The part of a replica's operations that one user may use in the long run."""
+"""The part of a replica's operations that one user may use on average."""
 MAX_DEFERRED_OPERATIONS = 800
-"""About what the largest history costs beyond that: 1 MB."""
+"""About the cost of the largest history (1 MB) beyond `FULL_READ_OPERATIONS`."""
 BURST_SECONDS = 20.0
-"""How far a user may be ahead of the rate: ten reads at once, at the default rate."""
+"""The burst of a user: ten reads at once, at the default rate."""
 MAX_USERS = 100_000
 
 
 class HistoryBusyError(Transient):
     """The cache operations for reading histories are used up."""
 
-    public_detail = "Many users are reading their notifications right now. Try again when Retry-After says."
+    public_detail = "Many users are reading their notifications right now. Try again after the time in Retry-After."
 
     def __init__(self, retry_after_seconds: float) -> None:
         self.retry_after_seconds = retry_after_seconds
-        super().__init__(f"no cache operations for another read; free in about {retry_after_seconds:.1f} s")
+        super().__init__(f"no cache operations for another read; available in about {retry_after_seconds:.1f} s")
 
 
 class UserLimit:
-    """A token bucket a user, measured in seconds: each request, and each read by its cost, uses some of them.
+    """A token bucket per user, in seconds. Requests use it, and reads by their cost.
 
-    :param operations_per_second: what all users together may use on this replica.
+    :param operations_per_second: for all users together, on this replica.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class UserLimit:
         self._burst_seconds = max(BURST_SECONDS, self._interval)
         self._user_operations = USER_SHARE * operations_per_second
         self._clock = clock
-        # Until when the user's reads so far would take at the permitted rate.
+        # When the user's reads so far would end at the permitted rate.
         self._used_until: TLRUCache[str, float] = TLRUCache(
             MAX_USERS, ttu=lambda _user, until, _now: until, timer=clock
         )
 
     def retry_after(self, user_id: str) -> float:
-        """Count a request and answer 0; where there were too many, answer the seconds until the next may come."""
+        """Count a request and return 0, or return the seconds until the next request if there were too many."""
         now = self._clock()
         used_until = max(now, self._used_until.get(user_id, now)) + self._interval
         wait_seconds = used_until - now - self._burst_seconds
@@ -67,25 +67,25 @@ class UserLimit:
         return 0.0
 
     def charge(self, user_id: str, operations: float) -> None:
-        """Count what a read cost beyond what its request counted for."""
+        """Count the cost of a read beyond that of its request."""
         now, more = self._clock(), operations / self._user_operations - self._interval
         if more > 0:
             self._used_until[user_id] = max(now, self._used_until.get(user_id, now)) + more
 
 
 @dataclass(slots=True)
-class Turn:
-    """A read that may begin; `operations` is what it turned out to cost."""
+class ReadCost:
+    """The cost of a read, set when it is known."""
 
     operations: float = 1.0
 
 
 class ReadBudget:
-    """Permits reads in order of arrival, as far as `per_second` cache operations a second go.
+    """Permits reads in order of arrival, within `per_second` cache operations per second.
 
-    A read's cost is known afterwards only. So each reserves that of a full history of short texts, and debts delay
-    those after it. What a history of long texts costs beyond that is paid off at `USER_SHARE` of the rate, so that the
-    reads of other users go on beside it.
+    The cost of a read is only known afterwards. So each read reserves the cost of a full history of short messages. The
+    cost of long messages beyond that is deferred and paid at `USER_SHARE` of the rate, so that it does not block the
+    reads of other users.
     """
 
     def __init__(
@@ -95,42 +95,42 @@ class ReadBudget:
         self._wait_seconds = wait_seconds
         self._clock = clock
         self._capacity = max(per_second, FULL_READ_OPERATIONS)
-        self._left = self._capacity
+        self._available_operations = self._capacity
         self._deferred = 0.0
-        """What is paid off little by little."""
+        """Operations that are paid later."""
         self._refilled_at = clock()
         self._usual_operations = 1.0
         self._waiting = 0
         self._reading = 0
-        self._retry_slots_until = float("-inf")
-        self._first_in_order = asyncio.Lock()
+        self._next_retry_at = float("-inf")
+        self._queue = asyncio.Lock()
         self._read_ended = asyncio.Event()
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
-        """Wait until a read may begin; the block says on the turn what the read cost.
+    async def read(self) -> AsyncIterator[ReadCost]:
+        """Wait until a read is permitted. The block makes the read and sets its cost.
 
-        :raises HistoryBusyError: when it would take longer than a request may wait.
+        :raises HistoryBusyError: when the wait would be too long.
         """
         if self._expected_wait() > self._wait_seconds:
             raise self._busy()
-        await self._permitted()
+        await self._wait_for_permission()
         self._reading += 1
-        turn = Turn()
+        cost = ReadCost()
         try:
-            yield turn
+            yield cost
         finally:
             self._reading -= 1
             self._refill()
-            operations = turn.operations - self._defer(turn.operations)
-            self._left -= operations
+            operations = cost.operations - self._defer(cost.operations)
+            self._available_operations -= operations
             self._usual_operations += (operations - self._usual_operations) / 10
             self._read_ended.set()
 
-    async def _permitted(self) -> None:
+    async def _wait_for_permission(self) -> None:
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._wait_seconds), self._first_in_order:
+            async with asyncio.timeout(self._wait_seconds), self._queue:
                 while (available := self._available()) < 1:
                     self._read_ended.clear()
                     with suppress(TimeoutError):
@@ -143,18 +143,18 @@ class ReadBudget:
 
     def _available(self) -> float:
         self._refill()
-        return self._left - self._reading * FULL_READ_OPERATIONS
+        return self._available_operations - self._reading * FULL_READ_OPERATIONS
 
     def _refill(self) -> None:
         now = self._clock()
         new = (now - self._refilled_at) * self._per_second
-        paid_off = min(self._deferred, new * USER_SHARE)
-        self._deferred -= paid_off
-        self._left = min(self._capacity, self._left + new - paid_off)
+        paid = min(self._deferred, new * USER_SHARE)
+        self._deferred -= paid
+        self._available_operations = min(self._capacity, self._available_operations + new - paid)
         self._refilled_at = now
 
     def _defer(self, operations: float) -> float:
-        """Return how much of a read's cost is paid off later."""
+        """Return how much of a read's cost is deferred."""
         deferred = max(0.0, min(operations - FULL_READ_OPERATIONS, MAX_DEFERRED_OPERATIONS - self._deferred))
         self._deferred += deferred
         return deferred
@@ -162,12 +162,12 @@ class ReadBudget:
     def _expected_wait(self) -> float:
         self._refill()
         ahead = (self._waiting + self._reading) * self._usual_operations
-        return max(0.0, ahead - self._left) / self._per_second
+        return max(0.0, ahead - self._available_operations) / self._per_second
 
     def _busy(self) -> HistoryBusyError:
-        """Spread those who are refused over the time to come, so that they do not all return at once."""
+        """Return an error whose retry time differs for each request, so that clients do not all retry at once."""
         now = self._clock()
-        at = max(now + self._expected_wait(), self._retry_slots_until)
+        at = max(now + self._expected_wait(), self._next_retry_at)
         at = min(at, now + LONGEST_RETRY_SECONDS)
-        self._retry_slots_until = at + self._usual_operations / self._per_second
+        self._next_retry_at = at + self._usual_operations / self._per_second
         return HistoryBusyError(at - now)

@@ -1,27 +1,32 @@
-"""What the token service measures besides requests."""
+"""Metrics of the token service."""
 
 from prometheus_client import Counter, Gauge
 
 from services.common.telemetry.metrics import PREFIX
 
 VENDED = Counter("tokens_vended", "Disposable tokens vended by Momento.", namespace=PREFIX)
-CACHED = Counter("tokens_cached", "Tokens answered without vending, by where they were.", ("where",), namespace=PREFIX)
-REFUSED = Counter("tokens_refused", "Requests for a token that got none, by reason.", ("reason",), namespace=PREFIX)
-WAITING = Gauge("vending_queue_length", "Users in line for a token.", namespace=PREFIX)
+CACHED = Counter(
+    "tokens_cached",
+    "Tokens returned from a cache, by cache (memory of the replica, or shared).",
+    ("where",),
+    namespace=PREFIX,
+)
+REFUSED = Counter("tokens_refused", "Requests for a token that were refused, by reason.", ("reason",), namespace=PREFIX)
+WAITING = Gauge("vending_queue_length", "Users that wait for a token in a request.", namespace=PREFIX)
 SHARED_UNAVAILABLE = Counter(
     "shared_tokens_unavailable",
-    "Times that the tokens of other replicas could not be used.",
+    "Failures to read or write the tokens that replicas share.",
     ("operation",),
     namespace=PREFIX,
 )
 HISTORY_REFUSED = Counter(
     "history_reads_refused",
-    "Requests for the history that got none; user: one user asked too often, replica: all users together did.",
+    "Reads of the history that were refused; user: one user read too often, replica: all users together did.",
     ("reason",),
     namespace=PREFIX,
 )
 HISTORY_OPERATIONS = Counter(
     "history_read_operations",
-    "Cache operations that reading histories used, estimated from their size.",
+    "Cache operations used by reading histories, estimated from their size.",
     namespace=PREFIX,
 )

@@ -1,4 +1,4 @@
-"""Whether Momento takes the API key, also while no user asks for anything."""
+"""Finds out whether Momento accepts the API key, also without requests."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ DEADLINE_SECONDS = 3.0
 
 
 async def probe(momento: Momento) -> None:
-    """Read an item that does not exist, every few seconds; until cancelled. `momento.faults` says what came of it."""
+    """Read a missing item every few seconds until cancelled. The result is in `momento.faults`."""
     while True:
         await asyncio.sleep(PROBE_SECONDS)
         if momento.readiness_problem() is None:

@@ -20,42 +20,42 @@ from services.common.settings import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSettings:
-    """What the token service needs."""
+    """The settings of the token service."""
 
     service: ServiceSettings
     http: HttpSettings
     oidc: OidcSettings
     momento: MomentoSettings
     momento_web_endpoint: str | None
-    """Where browsers reach Momento, if it is not the public service."""
+    """Momento's endpoint for browsers, if it is not the public service."""
     token_valid_seconds: int
     vending_per_second: float
-    """Momento's quota for the whole account (5 a second by default)."""
+    """Momento's quota for the whole account (5 per second by default)."""
     vending_replicas: int
-    """Replicas of this service that share the quotas. One more during a rollout does no harm: what Momento then refuses
-    takes another turn."""
+    """Replicas of this service that share the quotas. One more during a rollout does no harm, since calls that Momento
+    refuses are queued again."""
     vending_wait_seconds: float
-    """How long a request waits for its turn; whoever would wait longer is told when to come back."""
+    """The longest wait of a request. Beyond that it gets 503 with Retry-After."""
     history_retention_seconds: float
-    """How long notifications can be caught up on; 0 switches the record off."""
+    """How long notifications are retained; 0 switches the history off."""
     history_operations_per_second: float
-    """Cache operations that reading histories may use, on all replicas together. Momento's quota is 100 a second by
-    default, and the processor's writes need the rest."""
+    """Cache operations for reading histories, on all replicas together. Momento's quota is 100 per second by default;
+    the processor's writes need the rest."""
     history_reads_per_minute: float
-    """Reads of the own history that a user may ask for, on each replica by itself."""
+    """Reads of the history per user, on each replica."""
     token_lookups_per_second: float
-    """Users whose token may be looked up in the cache, on all replicas together; others have theirs vended."""
+    """Lookups of users' tokens in the cache, on all replicas together. Beyond that tokens are vended."""
 
 
 def read_settings(env: Env) -> TokenSettings:
-    """Read them from the environment."""
+    """Read the settings from the environment."""
     return TokenSettings(
         service=read_service(env),
         http=read_http(env, default_max_body_bytes=1_024),
         oidc=read_oidc(env),
         momento=read_momento(env),
         momento_web_endpoint=env.str("MOMENTO_WEB_ENDPOINT", None, validate=optional(check_http_url)) or None,
-        # Momento takes up to 25 hours; the longer, the longer a leaked token lives.
+        # Momento accepts up to 25 hours, but a leaked token is valid as long.
         token_valid_seconds=read_int(env, "TOKEN_VALID_SECONDS", 1_800, least=2, most=86_400),
         vending_per_second=read_float(env, "VENDING_PER_SECOND", 5.0, least=0.01),
         vending_replicas=read_int(env, "VENDING_REPLICAS", 1, least=1),

@@ -1,7 +1,7 @@
-"""Tokens shared by replicas through the Momento cache: a reload or another replica costs no vending.
+"""Tokens that replicas share through the Momento cache, so that a request to another replica needs no vending.
 
-They are encrypted with a key derived from the Momento API key, which every replica has already, so there is nothing
-more to manage; who can read the cache but has no API key learns nothing.
+They are encrypted with a key derived from the Momento API key, which every replica has. Access to the cache without the
+API key does not reveal them.
 """
 
 import logging
@@ -23,10 +23,10 @@ from services.token.metrics import SHARED_UNAVAILABLE
 
 logger = logging.getLogger(__name__)
 
-# A user waits meanwhile, and a token can be had without it.
 DEADLINE_SECONDS = 1.0
+"""Short, since a user waits and a token can be vended instead."""
 MISS_SECONDS = 2.0
-"""How long a user without a token is not looked up again: requests that are told to come back cost no cache calls."""
+"""How long a user without a token is not looked up again, so that retries after a 503 cost no cache calls."""
 MAX_MISSES = 10_000
 BURST_SECONDS = 5.0
 _NONCE_BYTES = 12
@@ -34,10 +34,9 @@ _INFO = b"notification-api shared disposable tokens v1"
 
 
 class SharedTokens:
-    """Reads and writes tokens; when the cache is out it has none, and says so in a metric.
+    """Reads and writes shared tokens. While the cache is unavailable it finds none.
 
-    :param lookups_per_second: how many users are looked up; for others it has none, since the cache's quota is needed
-        for notifications.
+    :param lookups_per_second: beyond this rate it finds none, since notifications need the cache's quota.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class SharedTokens:
         self._missed: TTLCache[str, None] = TTLCache(MAX_MISSES, ttl=MISS_SECONDS, timer=clock)
 
     async def find(self, user_id: str) -> DisposableToken | None:
-        """Return the user's token if another replica has put one there and it may be looked up now."""
+        """Return the user's token if another replica has stored one and a lookup is permitted now."""
         if user_id in self._missed or not self._may_look_up():
             return None
         token = await self._look_up(user_id)
@@ -70,31 +69,33 @@ class SharedTokens:
 
     async def _look_up(self, user_id: str) -> DisposableToken | None:
         try:
-            sealed = await self._momento.get(_name(user_id), deadline_seconds=DEADLINE_SECONDS)
+            encrypted = await self._momento.get(_name(user_id), deadline_seconds=DEADLINE_SECONDS)
         except (Transient, PermanentError) as error:
             _unavailable("get", error)
             return None
-        return None if sealed is None else self._open(user_id, sealed)
+        return None if encrypted is None else self._decrypt(user_id, encrypted)
 
     async def put(self, user_id: str, token: DisposableToken, *, ttl_seconds: float) -> None:
-        """Let other replicas use `token` for `ttl_seconds`."""
+        """Share `token` with other replicas for `ttl_seconds`."""
         self._missed.pop(user_id, None)
         try:
-            sealed = self._seal(user_id, token)
-            await self._momento.set(_name(user_id), sealed, ttl_seconds=ttl_seconds, deadline_seconds=DEADLINE_SECONDS)
+            encrypted = self._encrypt(user_id, token)
+            await self._momento.set(
+                _name(user_id), encrypted, ttl_seconds=ttl_seconds, deadline_seconds=DEADLINE_SECONDS
+            )
         except (Transient, PermanentError) as error:
             _unavailable("set", error)
 
-    def _seal(self, user_id: str, token: DisposableToken) -> bytes:
+    def _encrypt(self, user_id: str, token: DisposableToken) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
         plain = orjson.dumps([token.auth_token, token.endpoint, token.expires_at])
         return nonce + self._cipher().encrypt(nonce, plain, user_id.encode())
 
-    def _open(self, user_id: str, sealed: bytes) -> DisposableToken | None:
+    def _decrypt(self, user_id: str, encrypted: bytes) -> DisposableToken | None:
         try:
-            plain = self._cipher().decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], user_id.encode())
+            plain = self._cipher().decrypt(encrypted[:_NONCE_BYTES], encrypted[_NONCE_BYTES:], user_id.encode())
         except (InvalidTag, ValueError):
-            return None  # sealed before the API key was changed, or not by us
+            return None  # encrypted with an earlier API key, or not by this service
         return DisposableToken(*orjson.loads(plain))
 
     def _cipher(self) -> AESGCM:

@@ -14,7 +14,8 @@ from aiohttp import web
 from services.common.aws import clients as aws
 from services.common.lifecycle import Lifecycle
 from services.common.telemetry.logs import _ContextFormatter
-from services.common.web.connections import MAX_HEADER_BYTES, ApiSite
+from services.common.web.listener import listen
+from services.common.web.request_parser import MAX_HEADER_BYTES
 from tests.support.waiting import wait_until
 
 
@@ -63,7 +64,7 @@ async def served_app(
     runner = web.AppRunner(app, shutdown_timeout=0.5)
     await runner.setup()
     try:
-        await ApiSite(runner, "127.0.0.1", 0, allowed_hosts).start()
+        await listen(runner, "127.0.0.1", 0, allowed_hosts)
         lifecycle.mark_started()
         async with aiohttp.ClientSession(max_field_size=MAX_HEADER_BYTES) as session:
             yield Served(app, lifecycle, f"http://127.0.0.1:{runner.addresses[0][1]}", session)

@@ -1,4 +1,4 @@
-"""Who asks: every route behind this middleware has a verified user, or the request is answered 401."""
+"""The middleware that authenticates users: a request without a valid id token gets 401."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -9,8 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from services.common.auth.bearer_token import id_token_of
-from services.common.auth.id_token import IdTokenVerifier, User
-from services.common.auth.id_token_error import InvalidIdToken
+from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, User
 from services.common.auth.key_set import KeySet
 from services.common.settings import OidcSettings
 from services.common.telemetry.metrics import REFUSED_TOKENS
@@ -24,7 +23,7 @@ VERIFIER = web.AppKey("verifier", IdTokenVerifier)
 
 
 def require_user(app: web.Application, oidc: OidcSettings) -> None:
-    """Let only verified users through to the routes of `app`."""
+    """Require a valid id token on every route of `app`."""
 
     async def verifier(app: web.Application) -> AsyncIterator[None]:
         lifecycle = app[LIFECYCLE]
@@ -36,12 +35,12 @@ def require_user(app: web.Application, oidc: OidcSettings) -> None:
                 yield
 
     app.cleanup_ctx.append(verifier)
-    app.middlewares.insert(len(app.middlewares) - 1, _authenticated)  # bodies are admitted last, for known users
+    app.middlewares.insert(len(app.middlewares) - 1, _authenticate)  # before the body is admitted
 
 
 @web.middleware
-async def _authenticated(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if request.match_info.http_exception is None:  # an unknown path is 404 for everybody
+async def _authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
+    if request.match_info.http_exception is None:  # an unknown path is 404 without authentication
         try:
             user = await request.app[VERIFIER].verify(id_token_of(request.headers))
         except InvalidIdToken as error:

@@ -8,13 +8,13 @@ SCHEME = "bearer"
 
 
 def id_token_of(headers: MultiMapping[str]) -> str:
-    """The token of `Authorization: Bearer <token>`, or of the bare header, which API Gateway took too.
+    """Return the token of `Authorization: Bearer <token>` or `Authorization: <token>`, which API Gateway accepts too.
 
-    Only finds it: the verifier looks at what it is. Raises InvalidIdToken (missing, malformed).
+    :raises InvalidIdToken: when there is no token or several. The token itself is not checked.
     """
     values = headers.getall("Authorization", [])
     if len(values) > 1:
-        # Two parties that each read another one of two headers would see two users.
+        # A proxy could read the first header and this service the second.
         raise InvalidIdToken(Reason.MALFORMED)
     words = values[0].split() if values else []
     if words and words[0].lower() == SCHEME:

@@ -1,10 +1,11 @@
-"""Who is asking: the verified id token of a Cognito user."""
+"""Verification of the id tokens of Cognito users."""
 
 import hashlib
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import jwt
@@ -12,22 +13,64 @@ from cachetools import LRUCache
 from jwt import PyJWK
 
 from services.common.auth import jwt_segments
-from services.common.auth.id_token_error import InvalidIdToken, Reason
 from services.common.auth.jwks import ALGORITHM
 from services.common.auth.key_set import KeySet, UnknownKey
+from services.common.errors import PermanentError
 
-# Clocks differ by seconds. Only for times in the past: an expired token stays expired.
 LEEWAY_SECONDS = 5
-# Tokens that were verified, by their SHA-256: 4 MB at most, and no token stays in memory.
-MAX_REMEMBERED = 10_000
-# Cognito issues id tokens for 5 minutes to 1 day.
+"""Clocks differ by seconds. Applies to `iat` and `nbf`, not to `exp`."""
+MAX_CACHED_TOKENS = 10_000
+"""Verified tokens, stored as SHA-256 digests: 4 MB at most."""
 MAX_LIFETIME_SECONDS = 24 * 3600
+"""Cognito issues id tokens for 5 minutes to 1 day."""
 # The subject becomes a topic name and an SQS MessageGroupId (at most 128 characters); Cognito's are UUIDs.
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Cognito's key ids are base64 with its padding.
 _KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
-__all__ = ["IdTokenVerifier", "InvalidIdToken", "Reason", "User"]
+_SIGN_IN_AGAIN = "Sign in again and send the new id token."
+
+
+class Reason(StrEnum):
+    """Why a token was refused; a metric label."""
+
+    MISSING = "missing"
+    MALFORMED = "malformed"
+    ALGORITHM = "algorithm"
+    KEY = "key"
+    SIGNATURE = "signature"
+    EXPIRED = "expired"
+    TIME = "time"
+    ISSUER = "issuer"
+    AUDIENCE = "audience"
+    TOKEN_USE = "token_use"  # noqa: S105 — the name of a claim
+    SUBJECT = "subject"
+
+
+_DETAILS = {
+    Reason.MISSING: "Send the id token as 'Authorization: Bearer <id token>'.",
+    Reason.MALFORMED: "The Authorization header is malformed. Send 'Bearer <id token>'.",
+    Reason.ALGORITHM: "The token is signed with an algorithm that this service does not accept. " + _SIGN_IN_AGAIN,
+    Reason.KEY: "The token is signed with an unknown key. " + _SIGN_IN_AGAIN,
+    Reason.SIGNATURE: "The token's signature is invalid. " + _SIGN_IN_AGAIN,
+    Reason.EXPIRED: "The token has expired. Refresh it or sign in again.",
+    Reason.TIME: "The token's times are invalid. Check the clock and sign in again.",
+    Reason.ISSUER: "The token was issued by another user pool. Sign in to the user pool of this service.",
+    Reason.AUDIENCE: "The token was issued for another application. Sign in through this application.",
+    Reason.TOKEN_USE: "This is not an id token. Send the id token, not the access token.",
+    Reason.SUBJECT: "The token has no valid subject. " + _SIGN_IN_AGAIN,
+}
+
+
+class InvalidIdToken(PermanentError):
+    """The request has no valid id token (401).
+
+    `reason` is a metric label, the message is for the client. Neither contains parts of the token.
+    """
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(_DETAILS[reason])
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,39 +89,40 @@ class IdTokenVerifier:
         self._audience = audience
         self._keys = keys
         self._clock = clock
-        self._verified: LRUCache[bytes, tuple[PyJWK, User]] = LRUCache(MAX_REMEMBERED)
+        self._verified: LRUCache[bytes, tuple[PyJWK, User]] = LRUCache(MAX_CACHED_TOKENS)
 
     async def verify(self, token: str) -> User:
-        """The user that the token stands for.
+        """Return the user of the token.
 
-        Raises InvalidIdToken when it is refused, KeySetUnavailable when that cannot be told now.
+        :raises InvalidIdToken: when the token is refused.
+        :raises KeySetUnavailable: when it cannot be verified now.
         """
-        # A browser sends its token with every request for an hour, and checking it costs more than all the rest.
+        # A browser sends the same token for an hour, and verifying it costs more than the rest of a request.
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
-        remembered = self._remembered(digest)
-        if remembered is not None:
-            return remembered
-        key, user = await self._checked(token)
+        cached = self._cached(digest)
+        if cached is not None:
+            return cached
+        key, user = await self._verify(token)
         self._verified[digest] = key, user
         return user
 
-    def _remembered(self, digest: bytes) -> User | None:
-        """The user of a token that was verified before, unless it has expired or its key has left the key set."""
+    def _cached(self, digest: bytes) -> User | None:
+        """Return the user of a token that was verified before and has not expired, if its key is still valid."""
         key, user = self._verified.get(digest, (None, None))
         if key is None or user is None:
             return None
-        if user.expires_at > self._clock() and self._keys.holds(key):
+        if user.expires_at > self._clock() and self._keys.contains(key):
             return user
         del self._verified[digest]
         return None
 
-    async def _checked(self, token: str) -> tuple[PyJWK, User]:
+    async def _verify(self, token: str) -> tuple[PyJWK, User]:
         try:
             header, payload, _ = jwt_segments.split(token)
             kid = _key_id(jwt_segments.json_object(header))
             key = await self._keys.key(kid)
             self._check_signature(token, key)
-            # Read anew: PyJWT takes the last of two equal claims, and NaN for a number.
+            # Parsed again: PyJWT accepts duplicate claims and NaN.
             claims = jwt_segments.json_object(payload)
         except jwt_segments.SegmentError as error:
             raise InvalidIdToken(Reason.MALFORMED) from error
@@ -87,7 +131,7 @@ class IdTokenVerifier:
         return key, self._user(claims)
 
     def _check_signature(self, token: str, key: PyJWK) -> None:
-        """Signature, issuer and audience, and that nothing is missing; what PyJWT does well."""
+        """Check the signature, the issuer, the audience, and that no claim is missing."""
         try:
             jwt.decode(
                 token,
@@ -97,10 +141,10 @@ class IdTokenVerifier:
                 issuer=self._issuer,
                 options={
                     "require": ["exp", "iss", "aud", "sub", "token_use"],
-                    # A list of audiences is refused even if ours is in it: Cognito never issues one,
-                    # and a token that was meant for others too may be replayed by them.
+                    # A list of audiences is refused: Cognito never issues one, and the other audiences could
+                    # replay the token.
                     "strict_aud": True,
-                    # Times are checked below: PyJWT takes exp as text and any far future.
+                    # Times are checked below: PyJWT accepts `exp` as text and any lifetime.
                     "verify_exp": False,
                     "verify_iat": False,
                     "verify_nbf": False,
@@ -108,11 +152,11 @@ class IdTokenVerifier:
             )
         except jwt.PyJWTError as error:
             raise InvalidIdToken(_reason(error)) from error
-        except RecursionError as error:  # how many levels PyJWT's parser takes differs from Python to Python
+        except RecursionError as error:  # the parser's limit of levels depends on the Python version
             raise InvalidIdToken(Reason.MALFORMED) from error
 
     def _user(self, claims: Mapping[str, Any]) -> User:
-        if claims["token_use"] != "id":  # noqa: S105 - no password
+        if claims["token_use"] != "id":  # noqa: S105 — not a password
             raise InvalidIdToken(Reason.TOKEN_USE)
         if not isinstance(claims["sub"], str) or not _SUBJECT.fullmatch(claims["sub"]):
             raise InvalidIdToken(Reason.SUBJECT)
@@ -124,7 +168,7 @@ class IdTokenVerifier:
 def _key_id(header: Mapping[str, Any]) -> str:
     if header.get("alg") != ALGORITHM:
         raise InvalidIdToken(Reason.ALGORITHM)
-    # crit demands extensions that we lack, b64 changes what is signed. jku, jwk and x5u are never looked at.
+    # `crit` requires unsupported extensions, `b64` changes the signed bytes. `jku`, `jwk` and `x5u` are ignored.
     if "crit" in header or "b64" in header:
         raise InvalidIdToken(Reason.MALFORMED)
     kid = header.get("kid")
@@ -154,7 +198,7 @@ def _is_number(value: Any) -> bool:
 
 def _reason(error: jwt.PyJWTError) -> Reason:
     if isinstance(error, jwt.MissingRequiredClaimError) and error.claim in ("aud", "token_use"):
-        # Cognito's access token, the usual mistake, has a client_id where the id token has its audience.
+        # Cognito's access token, the usual mistake, has a client_id instead of an audience.
         return Reason.TOKEN_USE
     return _REASONS.get(type(error), Reason.MALFORMED)
 

@@ -1,4 +1,4 @@
-"""Which entries of a JSON Web Key Set (RFC 7517) may verify an id token."""
+"""Parses a JSON Web Key Set (RFC 7517): which of its keys may verify an id token."""
 
 import logging
 from typing import Any
@@ -10,26 +10,29 @@ from jwt.exceptions import PyJWTError
 
 logger = logging.getLogger(__name__)
 
-ALGORITHM = "RS256"  # the only one that Cognito signs with
+ALGORITHM = "RS256"  # the only algorithm of Cognito
 MIN_MODULUS_BITS = 2048  # RFC 7518, section 3.3
 
 
 class KeySetError(Exception):
-    """The answer, or an entry of it, cannot be used; says why."""
+    """The response or one of its entries is invalid. The message says why."""
 
 
-def usable_keys(body: bytes) -> dict[str, PyJWK]:
-    """The usable keys by key id; others are logged and passed over. Raises KeySetError if none is left."""
+def valid_keys(body: bytes) -> dict[str, PyJWK]:
+    """Return the valid keys by key id. Others are logged and ignored.
+
+    :raises KeySetError: when there is none.
+    """
     keys: dict[str, PyJWK] = {}
     for entry in _entries(body):
         try:
-            kid, key = _usable_key(entry)
-            _refuse_twice(kid, keys)
+            kid, key = _valid_key(entry)
+            _refuse_duplicate(kid, keys)
             keys[kid] = key
         except KeySetError as error:
-            logger.warning("Key set entry passed over", extra={"action": "key_set", "error": str(error)})
+            logger.warning("key set entry ignored", extra={"action": "key_set", "error": str(error)})
     if not keys:
-        raise KeySetError("its answer has no usable key")
+        raise KeySetError("its response has no valid key")
     return keys
 
 
@@ -39,18 +42,18 @@ def _entries(body: bytes) -> list[Any]:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         entries = None
     if not isinstance(entries, list):
-        raise KeySetError("its answer is no JSON Web Key Set")
+        raise KeySetError("its response is not a JSON Web Key Set")
     return entries
 
 
-def _refuse_twice(kid: str, keys: dict[str, PyJWK]) -> None:
+def _refuse_duplicate(kid: str, keys: dict[str, PyJWK]) -> None:
     if kid in keys:
-        raise KeySetError("its key id is taken by an earlier entry")
+        raise KeySetError("an earlier entry has the same key id")
 
 
-def _usable_key(entry: Any) -> tuple[str, PyJWK]:
+def _valid_key(entry: Any) -> tuple[str, PyJWK]:
     if not isinstance(entry, dict):
-        raise KeySetError("it is no JSON object")
+        raise KeySetError("it is not a JSON object")
     kid = entry.get("kid")
     if not isinstance(kid, str) or not kid:
         raise KeySetError("it has no key id")
@@ -60,8 +63,8 @@ def _usable_key(entry: Any) -> tuple[str, PyJWK]:
     try:
         key = PyJWK.from_dict(entry, ALGORITHM)
     except (PyJWTError, ValueError, TypeError, KeyError) as error:
-        raise KeySetError(f"it is no RSA key ({type(error).__name__})") from error
-    # A private key would verify as well, but whoever publishes one no longer owns it.
+        raise KeySetError(f"it is not an RSA key ({type(error).__name__})") from error
+    # A private key would verify as well, but a published one is compromised.
     if not isinstance(key.key, RSAPublicKey) or key.key.key_size < MIN_MODULUS_BITS:
-        raise KeySetError(f"it is no public key of {MIN_MODULUS_BITS} bits or more")
+        raise KeySetError(f"it is not a public key of at least {MIN_MODULUS_BITS} bits")
     return kid, key

@@ -1,4 +1,4 @@
-"""The segments of a compact JWT, read more strictly than libraries do."""
+"""The segments of a compact JWT, parsed more strictly than libraries do."""
 
 import base64
 import json
@@ -10,16 +10,19 @@ from services.common.messages.exact_json import has_more_levels
 # Cognito's id tokens are about 1 KB; groups and custom attributes may make them a few KB.
 MAX_TOKEN_CHARS = 8192
 MAX_LEVELS = 32
-"""Of objects and arrays in a segment. Cognito's tokens have two; how many a JSON parser takes differs."""
+"""Of objects and arrays in a segment. Cognito's tokens have two; the limits of JSON parsers differ."""
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class SegmentError(ValueError):
-    """The text is no compact JWT."""
+    """The text is not a compact JWT."""
 
 
 def split(token: str) -> tuple[str, str, str]:
-    """Header, payload and signature, still encoded. Raises SegmentError; costs little for any input."""
+    """Return header, payload and signature, still encoded. Cheap for any input.
+
+    :raises SegmentError: when the text is not a compact JWT.
+    """
     if len(token) > MAX_TOKEN_CHARS:
         raise SegmentError("too long")
     if not _COMPACT.fullmatch(token):
@@ -29,12 +32,14 @@ def split(token: str) -> tuple[str, str, str]:
 
 
 def json_object(segment: str) -> dict[str, Any]:
-    """The JSON object in a segment: UTF-8, no name twice on any level, no NaN or Infinity.
+    """Return the JSON object in a segment: UTF-8, without duplicate names, NaN and Infinity.
 
-    That the base64url is canonical is checked by PyJWT, together with the signature.
+    PyJWT checks that the base64url is canonical, together with the signature.
+
+    :raises SegmentError: when it is not such an object.
     """
     try:
-        # orjson takes the last of two equal names without a word, so the standard parser is needed here.
+        # orjson accepts duplicate names, so the standard parser is needed.
         value = json.loads(
             base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4)).decode("utf-8"),
             object_pairs_hook=_without_duplicates,
@@ -52,9 +57,9 @@ def json_object(segment: str) -> dict[str, Any]:
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     names = dict(pairs)
     if len(names) != len(pairs):
-        raise SegmentError("a name appears twice")
+        raise SegmentError("duplicate name")
     return names
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise SegmentError(f"{name} is no JSON number")
+    raise SegmentError(f"{name} is not a JSON number")

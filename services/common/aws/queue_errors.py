@@ -1,4 +1,4 @@
-"""What can go wrong with a call on a queue, and what SQS' error codes mean."""
+"""Errors of calls to a queue, and their translation from SQS' error codes."""
 
 import re
 from collections.abc import Mapping
@@ -13,35 +13,35 @@ from services.common.telemetry.faults import Cause, Fault
 
 
 class QueueUnavailable(Transient):
-    """SQS did not do it this time."""
+    """The call to SQS failed."""
 
     public_detail = "The task queue is briefly unavailable. Try again."
 
 
 class QueueAnswerLost(QueueUnavailable):
-    """Nobody knows whether SQS did it: no answer came, or none that says so. Tried again, it may be done twice."""
+    """It is unknown whether the call had an effect, since there was no valid response. A retry may repeat it."""
 
 
 class QueueAccessDenied(QueueUnavailable):
-    """We are not permitted to make this call."""
+    """The service has no permission for this call."""
 
 
 class QueueCredentialsRefused(QueueUnavailable):
-    """AWS does not accept our credentials, whatever the call."""
+    """AWS does not accept the credentials, for any call."""
 
 
 class QueueNotFound(QueueUnavailable):
-    """There is no such queue."""
+    """The queue does not exist."""
 
 
 class QueueRefused(PermanentError):
-    """SQS will never take this entry."""
+    """SQS will never accept this entry."""
 
 
 class MessageTooLarge(QueueRefused):
-    """SQS will never take this message since it is larger than the queue's MaximumMessageSize.
+    """The message is larger than the queue's MaximumMessageSize.
 
-    `limit_bytes` is that size where SQS has said it.
+    `limit_bytes` is that size if SQS has reported it.
     """
 
     def __init__(self, message: str, limit_bytes: int | None = None) -> None:
@@ -81,7 +81,7 @@ _CREDENTIALS_CODES = frozenset(
 )
 _MISSING_CODES = frozenset({"NonExistentQueue", "QueueDoesNotExist"})
 _TOO_LONG_CODES = frozenset({"BatchRequestTooLong", "RequestEntityTooLarge"})
-# Of a whole SendMessageBatch call: what one message's contents can cause, and no retry changes.
+# Errors of a whole SendMessageBatch call that the content of one message causes. A retry cannot succeed.
 _CONTENT_CODES = frozenset(
     {
         "InvalidAttributeName",
@@ -100,7 +100,7 @@ _LIMIT = re.compile(r"(?:shorter|longer) than ([0-9]{4,7}) bytes")
 
 
 def call_error(operation: str, error: ClientError) -> Exception:
-    """Say what an error that SQS answered means for the whole call."""
+    """Translate an error response of SQS for the whole call."""
     details: Mapping[str, Any] = error.response.get("Error", {})
     code = _without_namespace(details.get("Code", ""))
     message = f"{operation}: {details.get('Code')}: {details.get('Message')}"
@@ -114,13 +114,13 @@ def call_error(operation: str, error: ClientError) -> Exception:
         return QueueCredentialsRefused(message)
     if code in _MISSING_CODES:
         return QueueNotFound(message)
-    # What SQS refuses it has not done; what broke inside it, or in a gateway before it, it may have.
+    # A call that SQS refused had no effect; one that failed inside SQS or a gateway may have had.
     is_refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return QueueUnavailable(message) if is_refusal else QueueAnswerLost(message)
 
 
 def entry_error(entry: Mapping[str, Any], receipt_codes: frozenset[str]) -> Exception:
-    """Say what the error of one entry of a batch means."""
+    """Translate the error of one entry of a batch."""
     code = entry.get("Code", "")
     message = f"{entry.get('Code')}: {entry.get('Message', '')}"
     if code in receipt_codes:
@@ -131,7 +131,7 @@ def entry_error(entry: Mapping[str, Any], receipt_codes: frozenset[str]) -> Exce
 
 
 def fault_of(error: QueueUnavailable, queue_name: str) -> Fault:
-    """Say what a failed call shows to be wrong."""
+    """Return the fault that a failed call shows."""
     if isinstance(error, QueueAccessDenied):
         return Fault(Cause.QUEUE_DENIED, f"SQS denies the use of queue {queue_name} ({error})")
     if isinstance(error, QueueCredentialsRefused):

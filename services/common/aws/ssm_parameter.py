@@ -1,4 +1,4 @@
-"""A secret in SSM Parameter Store, cached and refreshed in the background."""
+"""A secret in SSM SsmParameter Store, cached and refreshed in the background."""
 
 import asyncio
 import logging
@@ -20,23 +20,23 @@ logger = logging.getLogger(__name__)
 
 REFRESH_SECONDS = 300.0
 DEADLINE_SECONDS = 5.0
-# How often callers who were told that the value is wrong may have it read again.
 FORCED_REFRESH_SECONDS = 5.0
+"""The shortest time between two forced reads."""
 
 
 class ParameterUnavailable(Transient):
-    """The parameter was never read; the message names it and the cause, never its value."""
+    """The parameter was never read. The message contains its name and the cause, never a value."""
 
     retry_after_seconds = 5.0
 
 
-class Parameter:
-    """A SecureString parameter.
+class SsmParameter:
+    """A SecureString parameter. The owner has to run `run()`.
 
-    Somebody has to run `run()`. Once read, the last good value is served for as long as SSM cannot give another.
+    While SSM is unavailable, the last valid value is used.
 
-    :param check: raises `PermanentError`, whose words never quote the value, for one that cannot be used: it then
-        counts as not read, replaces no good one, and is read again soon.
+    :param check: raises `PermanentError` for an invalid value, without quoting it. The value then counts as not read:
+        it does not replace a valid one, and the parameter is read again soon.
     """
 
     def __init__(
@@ -56,34 +56,37 @@ class Parameter:
         self._value: str | None = None
         self._modified_at = math.nan
         self._changes = 0
-        self._cause = "it was not read yet"
+        self._cause = "it has not been read yet"
         self._error: Exception | None = None
         self._reading = asyncio.Lock()
         self._forced_at = float("-inf")
 
     def __repr__(self) -> str:
-        return f"Parameter({self.name!r}, {'loaded' if self._value else 'not loaded'})"
+        return f"SsmParameter({self.name!r}, {'loaded' if self._value else 'not loaded'})"
 
     async def run(self) -> None:
-        """Load the value, then read it again every 5 minutes, until cancelled; no answer of SSM ends it."""
+        """Read the value now and every 5 minutes, until cancelled."""
         await refresh_periodically(self._refresh, every_seconds=REFRESH_SECONDS, sleep=self._sleep)
 
     def value(self) -> str:
-        """The value as last read. Raises ParameterUnavailable when there is none yet."""
+        """Return the last valid value.
+
+        :raises ParameterUnavailable: when there is none yet.
+        """
         if self._value is None:
             raise ParameterUnavailable(f"The parameter {self.name} cannot be read: {self._cause}")
         return self._value
 
     def age_seconds(self) -> float:
-        """How long ago the value was put into SSM, by SSM's own word; NaN when it is not known."""
+        """Return the age of the value in SSM; NaN if it is unknown."""
         return time.time() - self._modified_at
 
     def readiness_problem(self) -> str | None:
-        """None when there is a value, else a sentence that says why not and what to do."""
+        """Return None if there is a value, else the reason and what to do."""
         return None if self._value else f"The parameter {self.name} cannot be read: {self._cause}."
 
     def faults(self) -> list[Fault]:
-        """The last reading's failure, if it failed; blocking while there is no value at all."""
+        """Return the failure of the last read, if it failed; blocking while there is no value."""
         if self._error is None:
             return []
         stale = "" if self._value is None else "; the last value read is used"
@@ -91,11 +94,11 @@ class Parameter:
         return [Fault(fault_cause(self._error), message, is_blocking=self._value is None)]
 
     async def refresh_now(self) -> bool:
-        """Read the value again, since somebody was told that it is wrong.
+        """Read the value again, because it was rejected.
 
-        Reads at most once in 5 s; concurrent callers share one reading. Returns whether the value changed
-        while the caller waited; compare `value()` with the one that failed to see an earlier change.
-        Fails silently: the old value stays.
+        It is read at most once in 5 s; concurrent callers share one read. On a failure the old value stays.
+
+        :return: whether the value changed during the call.
         """
         seen = self._changes
         async with self._reading:
@@ -120,14 +123,14 @@ class Parameter:
         if value != self._value:
             self._value = value
             self._changes += 1
-            logger.info("Parameter has a new value", extra={"action": "parameter", "parameter": self.name})
+            logger.info("the parameter has a new value", extra={"action": "parameter", "parameter": self.name})
         return True
 
     def _failed(self, error: Exception) -> None:
         self._cause, self._error = cause(error), error
         PARAMETER_READS.labels(outcome(error)).inc()
         logger.warning(
-            "Parameter could not be read",
+            "the parameter could not be read",
             extra={
                 "action": "parameter",
                 "parameter": self.name,
@@ -137,12 +140,12 @@ class Parameter:
         )
 
     async def _fetch(self) -> tuple[str, float]:
-        """Return the value and when it was put into SSM, in epoch seconds."""
-        # The client's own timeouts and retries may add up to minutes.
+        """Return the value and the time of its change in SSM, in epoch seconds."""
+        # The client's timeouts and retries may add up to minutes.
         async with asyncio.timeout(DEADLINE_SECONDS):
             answer = await self._ssm.get_parameter(Name=self.name, WithDecryption=True)
         parameter = answer["Parameter"]
-        # A newline at the end is what `echo` adds to a value that is piped into a file.
+        # `echo` adds a newline to a value that is piped into a file.
         value = parameter["Value"].strip()
         if not value:
             raise EmptyParameterError

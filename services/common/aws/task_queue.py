@@ -1,4 +1,4 @@
-"""The task queue: SQS calls in batches, each entry with its own outcome, errors translated once."""
+"""The task queue: batch calls to SQS, with an outcome for each entry and translated errors."""
 
 import asyncio
 import logging
@@ -23,7 +23,8 @@ from services.common.batcher import BatchRefusedError
 from services.common.messages.task_message import TRACEPARENT
 from services.common.telemetry.faults import CallFaults
 from services.common.telemetry.metrics import SQS_CALLS
-from services.common.telemetry.tracing import SpanKind, span
+from services.common.telemetry.spans import SpanKind
+from services.common.telemetry.tracing import span
 
 if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_sqs import SQSClient
@@ -34,12 +35,12 @@ logger = logging.getLogger(__name__)
 
 MAXIMUM_MESSAGE_SIZE = "MaximumMessageSize"
 CALL_SECONDS = 5.0
-"""A call that takes longer has failed; a long poll gets this on top of its wait."""
+"""The deadline of a call. For a long poll it is added to the wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedMessage:
-    """A message as it came from the queue."""
+    """A message received from a queue."""
 
     message_id: str
     receipt_handle: str
@@ -47,7 +48,7 @@ class ReceivedMessage:
     attributes: Mapping[str, str]
     receive_count: int
     sent_ms: int
-    """When it was sent, epoch milliseconds."""
+    """When it was sent; epoch milliseconds."""
     group_id: str | None
 
 
@@ -56,12 +57,12 @@ class OutgoingMessage:
     """A message to send."""
 
     body: str | bytes
-    """Bytes are UTF-8. They become text, of up to four bytes a character, only for the call."""
+    """Bytes are UTF-8. They become text, of up to four bytes per character, only during the call."""
     attributes: Mapping[str, str]
     group_id: str | None = None
 
     def size(self) -> int:
-        """Bytes that count toward SQS's limits: the body, and each attribute's name, type and value."""
+        """Return the size by SQS's rules: the body, and each attribute's name, type and value."""
         attributes = sum(len(name) + len("String") + len(value.encode()) for name, value in self.attributes.items())
         return len(self.body if isinstance(self.body, bytes) else self.body.encode()) + attributes
 
@@ -75,35 +76,34 @@ class Visibility:
 
 
 class TaskQueue:
-    """Calls on one queue. Batches hold 1 to 10 entries; outcomes come in the entries' order."""
+    """Calls to one queue. A batch has 1 to 10 entries; the outcomes are in the order of the entries."""
 
     def __init__(self, client: "SQSClient", url: str) -> None:
         self.url = url
         self.limit = QueueLimit()
-        """How large its messages may be: read with `read_limit`, and learned from refusals."""
+        """The largest message: from `read_limit`, and from refusals."""
         self.faults = CallFaults()
-        """What is wrong with the calls."""
         self._client = client
         self._may_read_limit = True
 
     async def send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
         """Send a batch.
 
-        :raises BatchRefusedError: when SQS refused several messages for their size or for what is in one of them.
+        :raises BatchRefusedError: when SQS refused several messages because of their size or the content of one.
         :raises QueueUnavailable: when the call failed.
         """
         try:
             outcomes = await self._send(messages)
         except BatchRefusedError as refused:
-            self._learn(refused.error)
+            self._learn_limit(refused.error)
             if len(messages) > 1:
                 raise
             return [refused.error]
         for outcome in outcomes:
-            self._learn(outcome)
+            self._learn_limit(outcome)
         return outcomes
 
-    def _learn(self, error: Exception | None) -> None:
+    def _learn_limit(self, error: Exception | None) -> None:
         if isinstance(error, MessageTooLarge) and error.limit_bytes is not None:
             self.limit.lower(error.limit_bytes)
 
@@ -111,20 +111,20 @@ class TaskQueue:
         entries = [_send_entry(index, message) for index, message in enumerate(messages)]
         traces = [message.attributes.get(TRACEPARENT) for message in messages]
         with span("send batch", SpanKind.CLIENT, parent=traces[0], links=traces) as sent:
-            sent.set(self._about("send", len(messages)))
-            answer = await self._called(
+            sent.set(self._span_attributes("send", len(messages)))
+            answer = await self._call(
                 "send",
                 self._client.send_message_batch(QueueUrl=self.url, Entries=entries),  # type: ignore[arg-type]
             )
         return _outcomes(len(messages), answer, receipt_codes=frozenset())
 
     async def receive(self, count: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        """Wait up to `wait_seconds` for up to `count` messages, hidden from others for `visibility_seconds`.
+        """Wait up to `wait_seconds` for up to `count` messages, which are then hidden for `visibility_seconds`.
 
-        :raises QueueUnavailable: when SQS could not be asked.
+        :raises QueueUnavailable: when the call failed.
         """
         started_ns = time.time_ns()
-        answer = await self._called(
+        answer = await self._call(
             "receive",
             self._client.receive_message(
                 QueueUrl=self.url,
@@ -137,47 +137,47 @@ class TaskQueue:
             wait_seconds + CALL_SECONDS,
         )
         messages = [_received(message) for message in answer.get("Messages", [])]
-        if messages:  # an empty poll is no part of anybody's trace
+        if messages:  # an empty poll belongs to no trace
             traces = [message.attributes.get(TRACEPARENT) for message in messages]
             with span("receive batch", SpanKind.CLIENT, links=traces, started_ns=started_ns) as received:
-                received.set(self._about("receive", len(messages)))
+                received.set(self._span_attributes("receive", len(messages)))
         return messages
 
     async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
-        """Delete a batch; that a delete "succeeded" proves nothing about a handle that is out of date."""
+        """Delete a batch. SQS reports success for expired receipt handles as well."""
         entries: list[Any] = [
             {"Id": str(index), "ReceiptHandle": handle} for index, handle in enumerate(receipt_handles)
         ]
-        answer = await self._called("delete", self._client.delete_message_batch(QueueUrl=self.url, Entries=entries))
+        answer = await self._call("delete", self._client.delete_message_batch(QueueUrl=self.url, Entries=entries))
         return _outcomes(len(entries), answer)
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[Exception | None]:
-        """Extend leases, or give messages back."""
+        """Extend leases, or return messages to the queue (0 s)."""
         entries: list[Any] = [
             {"Id": str(index), "ReceiptHandle": change.receipt_handle, "VisibilityTimeout": change.seconds}
             for index, change in enumerate(changes)
         ]
-        answer = await self._called(
+        answer = await self._call(
             "change-visibility",
             self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries),
         )
         return _outcomes(len(entries), answer)
 
     async def attributes(self, *names: str) -> Mapping[str, str]:
-        """Return queue attributes by name."""
-        answer = await self._called(
+        """Return attributes of the queue."""
+        answer = await self._call(
             "attributes",
             self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=list(names)),  # type: ignore[arg-type]
         )
         return dict(answer.get("Attributes", {}))
 
     async def read_limit(self) -> bool:
-        """Read the queue's MaximumMessageSize into `limit`; answers False where it is worth trying again soon."""
+        """Read the queue's MaximumMessageSize into `limit`; return False if it should be tried again soon."""
         if not self._may_read_limit:
             return True
         try:
             attributes = await self.attributes(MAXIMUM_MESSAGE_SIZE)
-        except QueueAccessDenied as error:  # optional: what a queue takes is learned from its refusals as well
+        except QueueAccessDenied as error:  # optional, since refusals tell the limit as well
             self._may_read_limit = False
             logger.info("the queue's MaximumMessageSize cannot be read: %s", error, extra={"action": "queue-limit"})
             return True
@@ -188,26 +188,26 @@ class TaskQueue:
             self.limit.set(int(size))
         return True
 
-    async def _called(self, operation: str, call: Awaitable[R], *limit_seconds: float) -> Any:
+    async def _call(self, operation: str, call: Awaitable[R], *limit_seconds: float) -> Any:
         try:
-            answer = await _called(operation, call, *limit_seconds)
+            answer = await _call(operation, call, *limit_seconds)
         except QueueUnavailable as error:
             if operation == "attributes" and isinstance(error, QueueAccessDenied):
-                self.faults.worked(operation)  # optional: it answered
+                self.faults.record_success(operation)  # optional, and SQS has responded
             else:
-                self.faults.failed(operation, fault_of(error, self._name))
+                self.faults.record_failure(operation, fault_of(error, self._name))
             raise
         except BatchRefusedError:
-            self.faults.worked(operation)
+            self.faults.record_success(operation)
             raise
-        self.faults.worked(operation)
+        self.faults.record_success(operation)
         return answer
 
     @property
     def _name(self) -> str:
         return self.url.rpartition("/")[2]
 
-    def _about(self, operation: str, count: int) -> dict[str, str | int]:
+    def _span_attributes(self, operation: str, count: int) -> dict[str, str | int]:
         return {
             "messaging.system": "aws_sqs",
             "messaging.destination.name": self._name,
@@ -216,7 +216,7 @@ class TaskQueue:
         }
 
 
-async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CALL_SECONDS) -> Any:
+async def _call(operation: str, call: Awaitable[R], limit_seconds: float = CALL_SECONDS) -> Any:
     outcome = "error"
     try:
         async with asyncio.timeout(limit_seconds):
@@ -224,7 +224,7 @@ async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CAL
         outcome = "ok"
         return answer
     except TimeoutError:
-        raise QueueAnswerLost(f"{operation}: no answer within {limit_seconds:g} s") from None
+        raise QueueAnswerLost(f"{operation}: no response within {limit_seconds:g} s") from None
     except ClientError as error:
         translated = call_error(operation, error)
         outcome = "refused" if isinstance(translated, BatchRefusedError) else "error"
@@ -232,8 +232,8 @@ async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CAL
     except (BotoCoreError, ResponseParserError, HttpClientError, OSError) as error:
         raise QueueAnswerLost(f"{operation}: {type(error).__name__}: {error}") from error
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        # What the SDK stumbles over in an answer that is none, such as that of a proxy on the way.
-        raise QueueAnswerLost(f"{operation}: the answer cannot be read: {type(error).__name__}: {error}") from error
+        # The SDK's errors for an invalid response, such as that of a proxy.
+        raise QueueAnswerLost(f"{operation}: the response cannot be read: {type(error).__name__}: {error}") from error
     finally:
         SQS_CALLS.labels(operation, outcome).inc()
 
@@ -241,8 +241,8 @@ async def _called(operation: str, call: Awaitable[R], limit_seconds: float = CAL
 def _outcomes(
     count: int, answer: Mapping[str, Any], *, receipt_codes: frozenset[str] = RECEIPT_CODES
 ) -> list[Exception | None]:
-    """Read a batch answer. An entry that is named neither way counts as failed: silence is no acknowledgement."""
-    outcomes: list[Exception | None] = [QueueAnswerLost("the answer does not name this entry")] * count
+    """Read the response to a batch. An entry that is in neither list counts as failed."""
+    outcomes: list[Exception | None] = [QueueAnswerLost("the response does not contain this entry")] * count
     for entry in answer.get("Successful", []):
         outcomes[int(entry["Id"])] = None
     for entry in answer.get("Failed", []):

@@ -1,7 +1,7 @@
-"""JSON parsed without a change of value.
+"""Parses JSON without changing numbers.
 
-orjson is fast and strict, but it turns an integer beyond 64 bits into a float, which is another number. A cheap check
-finds the documents in which that could have happened; only those are parsed again, by the standard library.
+orjson is fast and strict, but converts integers beyond 64 bits to floats. A cheap check finds the documents in which
+this may have happened; only those are parsed again, with the standard library.
 """
 
 import json
@@ -12,24 +12,23 @@ from typing import Any, NoReturn
 import orjson
 
 _MAX_DIGITS = 4_300
-"""CPython converts no longer integer by default, since the time grows with the square of the digits."""
+"""CPython's default limit, since the time grows with the square of the digits."""
 _SHOWN_CHARACTERS = 40
 _MAX_LEVELS = 500
-"""Of a document that the standard library parses. How many that takes differs from Python to Python."""
-# orjson has an exact type for each of these; only a float, or a container of one, can have been an integer.
+"""Of a document that the standard library parses. Its own limit depends on the Python version."""
+# Only a float, or a container with one, can have been an integer; these types cannot.
 _EXACT_TYPES = frozenset({str, int, bool, type(None)})
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
-# An integer beyond 64 bits has at least 19 digits. Translating the text and searching it is ten times as fast as
-# a regular expression.
+# An integer beyond 64 bits has at least 19 digits. `translate` and `in` are ten times as fast as a regular expression.
 _DIGITS_ALONE = bytes(ord("0") if character in b"0123456789" else ord(" ") for character in range(256))
 _LONG_RUN = b"0" * 19
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 
 class NumberNotExactError(ValueError):
-    """A number that would become another one; `number` is its text, shortened where it is long.
+    """A number cannot be represented exactly. `number` is its text, shortened.
 
-    The message does not repeat the number, so that no part of a payload gets into a log.
+    The message does not contain it, so that no part of a payload is logged.
     """
 
     def __init__(self, number: str) -> None:
@@ -39,17 +38,17 @@ class NumberNotExactError(ValueError):
 
 
 class NestedTooDeeplyError(ValueError):
-    """The document has more levels than are parsed."""
+    """The document has too many levels."""
 
     def __init__(self) -> None:
         super().__init__("it is nested too deeply")
 
 
 def loads_64_bit(raw: bytes) -> Any:
-    """Parse as orjson does, and refuse integers beyond 64 bits and numbers that no float holds.
+    """Parse like orjson, but refuse integers beyond 64 bits and numbers beyond the range of floats.
 
     :raises NumberNotExactError, NestedTooDeeplyError:
-    :raises orjson.JSONDecodeError: when it is not JSON.
+    :raises orjson.JSONDecodeError: when the text is not JSON.
     """
     try:
         value = orjson.loads(raw)
@@ -62,9 +61,9 @@ def loads_64_bit(raw: bytes) -> Any:
 
 
 def loads_exact(text: str) -> Any:
-    """Parse as orjson does, but with integers of up to 4,300 digits as they are.
+    """Parse like orjson, but keep integers of up to 4,300 digits.
 
-    :raises ValueError: when it is not JSON, or holds a number that no float or no such integer holds.
+    :raises ValueError: when the text is not JSON, or has a number that cannot be represented.
     """
     try:
         value = orjson.loads(text)
@@ -73,10 +72,10 @@ def loads_exact(text: str) -> Any:
     return _parse(text, _exact_integer) if _may_be_inexact(value, text.encode()) else value
 
 
-def has_more_levels(value: Any, most: int) -> bool:
-    """Return whether a parsed document has containers within containers on more than `most` levels."""
+def has_more_levels(value: Any, max_levels: int) -> bool:
+    """Return whether a parsed document is nested more than `max_levels` deep."""
     level = [value]
-    for _ in range(most + 1):
+    for _ in range(max_levels + 1):
         containers = [each for each in level if isinstance(each, dict | list)]
         if not containers:
             return False
@@ -91,19 +90,19 @@ def _may_be_inexact(value: Any, raw: bytes) -> bool:
 
 
 def _refuse_number(error: orjson.JSONDecodeError) -> None:
-    """Raise for the number that orjson stopped at, if it stopped at one that is too large for a float."""
+    """Raise if orjson stopped at a number that is too large for a float."""
     number = _NUMBER.match(error.doc, error.pos)
     if number and math.isinf(float(number[0])):
         raise NumberNotExactError(number[0]) from None
 
 
 def _with_an_integer_beyond_floats(error: orjson.JSONDecodeError, text: str) -> Any:
-    """Parse what orjson refuses because of an integer that not even a float holds."""
+    """Parse a document that orjson refuses because of an integer beyond the range of floats."""
     number = _NUMBER.match(error.doc, error.pos)
     if not number or not number[0].lstrip("-").isdigit() or not math.isinf(float(number[0])):
         raise error
     value = _parse(text, _exact_integer)
-    # orjson has not seen the rest. It refuses lone surrogates, which the standard library accepts.
+    # orjson has not checked the rest. It refuses lone surrogates, which the standard library accepts.
     json.dumps(value, ensure_ascii=False).encode()
     return value
 

@@ -1,26 +1,22 @@
-"""The notification as it is published: at most 4,096 UTF-8 bytes, cut at a character, never empty."""
+"""The notification on a user's topic: at most 4,096 UTF-8 bytes, cut between characters, never empty."""
 
-import re
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 import orjson
+import regex
 
 MAX_BYTES = 4_096
-"""Momento's hard limit on a topic message (research: public-dev-docs, topic limits)."""
+"""Momento's limit for a topic message (momentohq/public-dev-docs, topic limits)."""
 CUT = "… (cut)"
-"""What a message that was too long ends with."""
+"""The end of a message that was too long."""
 
 _JOINER = "\u200d"
-# What belongs to the character before it, besides marks: joiners, variation selectors, vowels and finals of Hangul,
-# skin tones, tags of flags (Unicode 16, UAX #29, Extend and V/T).
-_CONTINUING = re.compile("[\u200c\u200d\ufe00-\ufe0f\u1160-\u11ff\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]")
 
 
 class Status(StrEnum):
-    """What became of a task."""
+    """The task status in a notification."""
 
     FINISHED = "finished"
     FAILED = "failed"
@@ -28,7 +24,7 @@ class Status(StrEnum):
 
 
 class Format(StrEnum):
-    """How a notification is written."""
+    """How a notification is encoded."""
 
     JSON = "json"
     TEXT = "text"
@@ -37,7 +33,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """News of one task for its user."""
+    """A message about one task for its user."""
 
     task_id: str
     status: Status
@@ -46,7 +42,7 @@ class Notification:
     """Epoch milliseconds."""
 
     def encode(self, form: Format) -> str:
-        """Write it in `form`, cut to what a topic takes."""
+        """Return the text for the topic, cut to `MAX_BYTES`."""
         if form is Format.TEXT:
             return _fit(self.message or self.status.value, lambda message: message)
         return _fit(self.message, self._json)
@@ -61,23 +57,28 @@ class Notification:
         return orjson.dumps(fields).decode()
 
 
+def user_topic(user_id: str) -> str:
+    """Return the name of a user's topic: the verified `sub`, so no user can choose another one's."""
+    return user_id
+
+
 def finished(task_id: str, text: str, time_ms: int) -> Notification:
-    """News that a task is done."""
+    """Return the notification of a finished task."""
     return Notification(task_id=task_id, status=Status.FINISHED, message=f"Finished task: {text}", time_ms=time_ms)
 
 
 def failed(task_id: str, text: str, time_ms: int) -> Notification:
-    """News that a task will never be done; why is for the operators' logs, not for the user."""
+    """Return the notification of a failed task. The reason is logged, not sent to the user."""
     return Notification(task_id=task_id, status=Status.FAILED, message=f"Failed task: {text}", time_ms=time_ms)
 
 
 def progress(task_id: str, text: str, time_ms: int) -> Notification:
-    """News on the way; an empty text gets words, since the web SDK takes an empty message for an error."""
+    """Return a progress notification. It is never empty, since the web SDK treats an empty message as an error."""
     return Notification(task_id=task_id, status=Status.PROGRESS, message=text or "Working", time_ms=time_ms)
 
 
 def _fit(message: str, write: Callable[[str], str]) -> str:
-    """Write the longest start of `message` that fits, by bisection: escapes make the length unpredictable."""
+    """Encode the longest start of `message` that fits. It is found by bisection, since escapes change the length."""
     message = _without_surrogates(message)
     text = write(message)
     if len(text.encode()) <= MAX_BYTES:
@@ -89,34 +90,16 @@ def _fit(message: str, write: Callable[[str], str]) -> str:
             fits = middle
         else:
             too_long = middle
-    return write(message[: _character_start(message, fits)] + CUT)
+    return write(_whole_characters(message, fits) + CUT)
 
 
-def _character_start(message: str, end: int) -> int:
-    """Move `end` back so that no mark is cut from its letter, and no joined emoji and no flag in two."""
-    while end > 0 and _continues(message, end):
-        end -= 1
-    return end
-
-
-def _continues(message: str, index: int) -> bool:
-    after, before = message[index], message[index - 1]
-    if before == _JOINER or _CONTINUING.match(after) or unicodedata.category(after).startswith("M"):
-        return True
-    return _is_flag_letter(after) and _flag_letters_before(message, index) % 2 == 1
-
-
-def _is_flag_letter(character: str) -> bool:
-    return "\U0001f1e6" <= character <= "\U0001f1ff"
-
-
-def _flag_letters_before(message: str, index: int) -> int:
-    start = index
-    while start > 0 and _is_flag_letter(message[start - 1]):
-        start -= 1
-    return index - start
+def _whole_characters(message: str, end: int) -> str:
+    """Return the first `end` code points without an incomplete character (grapheme cluster) at the end."""
+    # One code point more shows whether a character continues after `end`.
+    *_, last = regex.finditer(r"\X", message[: end + 1])
+    return message[: last.start()].rstrip(_JOINER)
 
 
 def _without_surrogates(message: str) -> str:
-    """Replace lone surrogates, which no UTF-8 text can hold."""
+    """Replace lone surrogates, which UTF-8 cannot encode."""
     return message.encode("utf-8", "replace").decode()

@@ -1,4 +1,4 @@
-"""The task on the queue: the body that the serverless original uses too, and our message attributes.
+"""The task on the queue: a body as in the serverless original, and message attributes.
 
 Body: ``{"userId": "<sub>", "payload": "<raw request body>"}``.
 """
@@ -13,15 +13,15 @@ import orjson
 from services.common.errors import PermanentError
 from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_exact
 
-# SQS refuses these two although JSON allows them raw (SendMessage, "Message characters").
+# SQS refuses these two, which JSON allows unescaped (SendMessage, "Message characters").
 _REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
-# What has to be escaped in a JSON string, out of what can be in a JSON text, and what SQS refuses; the backslash first.
+# What may be in a JSON text and has to be escaped in a JSON string or for SQS; the backslash first.
 _ESCAPES = (
     *((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t")),
     *((chr(code).encode(), escape.encode()) for code, escape in _REFUSED_BY_SQS.items()),
 )
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
-# Ours are UUIDs. The id goes into every notification, which has to stay below the limit of a topic message.
+# Ingest creates UUIDs. The id is in every notification, whose size is limited.
 _TASK_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 TASK_ID = "taskId"
@@ -30,7 +30,7 @@ IDEMPOTENT = "idempotent"
 
 
 class MalformedTask(PermanentError):
-    """A message on the queue is no task; `user_id` is known where at least that could be read."""
+    """A message on the queue is not a task. `user_id` is set if it could be read."""
 
     def __init__(self, message: str, user_id: str | None = None) -> None:
         self.user_id = user_id
@@ -39,23 +39,23 @@ class MalformedTask(PermanentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskMessage:
-    """What ingest sends and the processor receives."""
+    """A task as ingest sends it and the processor receives it."""
 
     task_id: str
     user_id: str
     payload: str | bytes
-    """The request's body as it came, JSON text; in ingest as bytes, since a text may use four bytes a character."""
+    """The unchanged request body, JSON. Ingest uses bytes, since text may use four bytes per character."""
     traceparent: str | None = None
     idempotent: bool = False
-    """Whether another message may carry the same task id: the client sent an Idempotency-Key, or ingest sent again
-    what it does not know to have arrived."""
+    """Whether another message may have the same task id: the client sent an Idempotency-Key, or ingest repeated a call
+    whose response was lost."""
 
     def payload_bytes(self) -> bytes:
         """Return the payload in UTF-8."""
         return self.payload.encode() if isinstance(self.payload, str) else self.payload
 
     def encoded_body(self) -> bytes:
-        """Return the message body in UTF-8, made without any text of the payload where that is bytes."""
+        """Return the message body in UTF-8. A payload in bytes is not decoded."""
         if isinstance(self.payload, str):
             return self.body().encode()
         payload = self.payload
@@ -70,7 +70,7 @@ class TaskMessage:
         return orjson.dumps({"userId": self.user_id, "payload": self.payload}).decode().translate(_REFUSED_BY_SQS)
 
     def attributes(self) -> dict[str, str]:
-        """Return the message attributes, all of them strings."""
+        """Return the message attributes; all are strings."""
         attributes = {TASK_ID: self.task_id}
         if self.traceparent:
             attributes[TRACEPARENT] = self.traceparent
@@ -80,17 +80,16 @@ class TaskMessage:
 
 
 def parse_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[TaskMessage, dict[str, Any]]:
-    """Return the task and its payload's fields.
+    """Return the task and the fields of its payload.
 
-    The serverless original sends no attributes: the message id then serves as the task id, as it does where another
-    producer's id could not be one.
+    Without a valid `taskId` attribute (the serverless original sends none) the message id is the task id.
 
-    :raises MalformedTask: when the message is no task.
+    :raises MalformedTask: when the message is not a task.
     """
     envelope = _object(body, "body")
     user_id = envelope.get("userId")
     if not isinstance(user_id, str) or not _USER_ID.fullmatch(user_id):
-        raise MalformedTask("the body has no userId that could be a user's")
+        raise MalformedTask("the body has no valid userId")
     payload = envelope.get("payload")
     if not isinstance(payload, str):
         raise MalformedTask("the body has no payload text", user_id)
@@ -108,7 +107,7 @@ def parse_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[
 
 
 def task_id_of(attributes: Mapping[str, str], message_id: str) -> str:
-    """Return the message's own task id where it has one that could be."""
+    """Return the task id of a message, or the message id if it has no valid one."""
     task_id = attributes.get(TASK_ID, "")
     return task_id if _TASK_ID.fullmatch(task_id) else message_id
 

@@ -1,4 +1,4 @@
-"""The Momento gateway as a part of an application: opened at start, closed at stop."""
+"""The Momento gateway of an application: opened at its start, closed at its end."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import Gauge
 
 from services.common.aws.clients import ssm_client
-from services.common.aws.ssm_parameter import Parameter
+from services.common.aws.ssm_parameter import SsmParameter
 from services.common.lifecycle import Lifecycle
 from services.common.momento.api_key import credential_provider
 from services.common.momento.gateway import Momento
@@ -18,19 +18,17 @@ if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_ssm import SSMClient
 
 MOMENTO = web.AppKey("momento", Momento)
-# Here and not in metrics.py, since ingest has no key and would tell of one that is 0 s old.
-KEY_AGE = Gauge(
-    "momento_key_age_seconds", "Since the Momento API key was put into SSM; NaN: unknown.", namespace=PREFIX
-)
+# Not in metrics.py, since ingest has no key and would report an age of 0 s.
+KEY_AGE = Gauge("momento_key_age_seconds", "Age of the Momento API key in SSM; NaN: unknown.", namespace=PREFIX)
 
 
-def api_key_parameter(ssm: "SSMClient", settings: MomentoSettings) -> Parameter:
-    """Return the parameter with the API key; what can be no key, such as a typing error, never replaces a good one."""
-    return Parameter(ssm, settings.api_key_param_name, check=lambda key: credential_provider(key, settings.endpoint))
+def api_key_parameter(ssm: "SSMClient", settings: MomentoSettings) -> SsmParameter:
+    """Return the parameter with the API key. An invalid value, such as a typing error, does not replace a valid one."""
+    return SsmParameter(ssm, settings.api_key_param_name, check=lambda key: credential_provider(key, settings.endpoint))
 
 
 def setup_momento(app: web.Application, settings: MomentoSettings, lifecycle: Lifecycle) -> None:
-    """Give `app` a gateway whose API key comes from SSM and is kept fresh."""
+    """Add a gateway to `app`; its API key is read from SSM and refreshed."""
 
     async def momento(app: web.Application) -> AsyncIterator[None]:
         async with ssm_client() as ssm:

@@ -1,7 +1,7 @@
-"""The SDK's clients for one API key, and the change to the clients of the next without a lost call.
+"""The SDK's clients for an API key, and the change to another key without a failed call.
 
-The SDK fixes the key in a client for ever (momento 1.29.1), so a new key means new clients; the old ones close
-when their last call has ended.
+A client of the SDK (momento 1.29.1) keeps its key, so a new key needs new clients. The old ones are closed when their
+last call has ended.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from services.common.telemetry.metrics import MOMENTO_CLIENT_SWAPS
 logger = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 30.0
-# Ours is the only retry: two layers of them multiply.
+# `MomentoCalls` retries: retries in two layers multiply.
 _NO_RETRY = FixedCountRetryStrategy(max_attempts=0)
 
 
 class Clients:
-    """Topic, token and cache client of one key. Use within `in_use`."""
+    """The topic, token and cache clients of one key. Call them within `in_use`."""
 
     def __init__(self, credentials: CredentialProvider, call_seconds: float) -> None:
         deadline = timedelta(seconds=call_seconds)
@@ -41,7 +41,7 @@ class Clients:
 
     @asynccontextmanager
     async def in_use(self) -> AsyncIterator["Clients"]:
-        """Keep the clients open for the length of a call."""
+        """Keep the clients open during a call."""
         self._calls += 1
         self._idle.clear()
         try:
@@ -52,10 +52,10 @@ class Clients:
                 self._idle.set()
 
     async def close(self, drain_seconds: float) -> None:
-        """Wait for the calls under way, for `drain_seconds` at most, and close."""
+        """Wait for the calls in progress, for `drain_seconds` at most, and close."""
         async with AsyncExitStack() as stack:
             for client in (self.topics, self.tokens, self.cache):
-                await stack.enter_async_context(client)  # leaving it is the SDK's way to close
+                await stack.enter_async_context(client)  # the SDK closes a client at the end of its context
             try:
                 async with asyncio.timeout(drain_seconds):
                     await self._idle.wait()
@@ -64,7 +64,7 @@ class Clients:
 
 
 class ClientSwitch:
-    """Holds the clients of the key in force."""
+    """Owns the clients of the current key."""
 
     def __init__(self, make: Callable[[str], Clients], retire: Callable[[Clients], object]) -> None:
         self._make = make
@@ -73,7 +73,7 @@ class ClientSwitch:
         self._clients: Clients | None = None
 
     def clients(self, key: str) -> Clients:
-        """Return the clients for `key`; the clients of another key are retired."""
+        """Return the clients for `key`, and retire those of the key before."""
         if self._clients is not None and key == self._key:
             return self._clients
         fresh = self._make(key)
@@ -85,7 +85,7 @@ class ClientSwitch:
         return fresh
 
     async def close(self) -> None:
-        """Close the clients in force."""
+        """Close the current clients."""
         if self._clients is not None:
             await self._clients.close(drain_seconds=1.0)
             self._clients = None

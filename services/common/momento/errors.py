@@ -1,6 +1,6 @@
-"""What can go wrong with Momento, said as what to do about it.
+"""Errors of calls to Momento, translated from the SDK's.
 
-The SDK never raises: it answers ``…Error`` objects, and one that nobody looks at is a lost notification.
+The SDK does not raise errors but returns ``…Error`` objects. An unchecked one would be a lost notification.
 """
 
 from momento.errors import MomentoErrorCode, SdkException
@@ -10,30 +10,27 @@ from services.common.telemetry.faults import Cause, Fault
 
 
 class MomentoUnavailable(Transient):
-    """Momento did not do it this time."""
+    """The call to Momento failed."""
 
     public_detail = "The notification service is briefly unavailable. Try again."
 
 
 class MomentoQuotaExceeded(MomentoUnavailable):
-    """The account's quota for this kind of call is used up for the moment."""
+    """The account's quota for this kind of call is exceeded."""
 
     public_detail = "The notification service is busy. Try again in a moment."
 
 
 class MomentoKeyRefused(MomentoUnavailable):
-    """The API key is not accepted or may not do this: it was revoked, or another has to be put into SSM.
-
-    Nothing that is asked for is at fault, so it succeeds once a good key is there.
-    """
+    """The API key is revoked or has no permission for the call. It succeeds once SSM has a valid key."""
 
 
 class MomentoCacheNotFound(MomentoUnavailable):
-    """There is no cache of this name."""
+    """The cache does not exist."""
 
 
 class MomentoRefused(PermanentError):
-    """Momento will never do this as asked: an argument is wrong."""
+    """Momento refuses an argument; the call can never succeed."""
 
 
 _TRANSIENT: dict[MomentoErrorCode, type[MomentoUnavailable]] = {
@@ -43,7 +40,7 @@ _TRANSIENT: dict[MomentoErrorCode, type[MomentoUnavailable]] = {
     MomentoErrorCode.LIMIT_EXCEEDED_ERROR: MomentoQuotaExceeded,
     MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED: MomentoQuotaExceeded,
 }
-_NEEDED = frozenset({"vend", "publish"})
+_ESSENTIAL = frozenset({"vend", "publish"})
 _PERMANENT = frozenset(
     {
         MomentoErrorCode.INVALID_ARGUMENT_ERROR,
@@ -54,7 +51,7 @@ _PERMANENT = frozenset(
 
 
 def from_sdk(operation: str, error: SdkException) -> MomentoUnavailable | MomentoRefused:
-    """Translate the SDK's error; a missing cache counts as transient, since the operator is about to make it."""
+    """Translate the SDK's error. A missing cache is transient, since the operator creates it."""
     message = f"{operation}: {error.error_code.name}: {error.message}"
     if error.error_code in _PERMANENT:
         return MomentoRefused(message)
@@ -62,17 +59,17 @@ def from_sdk(operation: str, error: SdkException) -> MomentoUnavailable | Moment
 
 
 def fault_of(operation: str, error: MomentoUnavailable, parameter: str, cache_name: str) -> Fault:
-    """Say what a failed call shows to be wrong.
+    """Return the fault that a failed call shows.
 
     :param parameter: the name of the SSM parameter that holds the API key.
     """
     if isinstance(error, MomentoKeyRefused):
         return Fault(Cause.MOMENTO_KEY_REFUSED, f"Momento refused the API key (parameter {parameter})")
     if isinstance(error, MomentoQuotaExceeded):
-        # Each kind of call has a quota of its own, and what is kept in the cache can be done without.
-        is_blocking = operation in _NEEDED
+        # Each kind of call has its own quota, and the services work without the cache.
+        is_blocking = operation in _ESSENTIAL
         return Fault(
-            Cause.MOMENTO_QUOTA, f"a quota of the Momento account is used up ({error})", is_blocking=is_blocking
+            Cause.MOMENTO_QUOTA, f"a quota of the Momento account is exceeded ({error})", is_blocking=is_blocking
         )
     if isinstance(error, MomentoCacheNotFound):
         return Fault(Cause.MOMENTO_CACHE_MISSING, f"the Momento cache {cache_name} does not exist")

@@ -1,16 +1,9 @@
-"""The gateway to Momento: every call has a deadline, a jittered retry (but vending) and a checked result.
+"""The gateway to Momento: publish, vend disposable tokens, and use the cache."""
 
-The SDK alone has none of these: ``generate_disposable_token`` hangs for ever, a publish to a dead port fails once,
-and a rotated key is never noticed.
-"""
-
-import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
 
 from momento.auth.access_control.disposable_token_scope import DisposableTokenProps
 from momento.auth.access_control.disposable_token_scopes import DisposableTokenScopes
@@ -27,43 +20,17 @@ from momento.responses import (
     TopicPublish,
 )
 from momento.responses.auth.generate_disposable_token import GenerateDisposableToken
-from momento.responses.mixins import ErrorResponseMixin
 from momento.utilities import ExpiresIn
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_random_exponential,
-)
 
-from services.common.aws.ssm_parameter import Parameter
+from services.common.aws.ssm_parameter import SsmParameter
 from services.common.background import Background
-from services.common.momento.api_key import credential_provider
-from services.common.momento.clients import DRAIN_SECONDS, Clients, ClientSwitch
-from services.common.momento.errors import (
-    MomentoKeyRefused,
-    MomentoRefused,
-    MomentoUnavailable,
-    fault_of,
-    from_sdk,
-)
+from services.common.momento.calls import DEADLINE_SECONDS, MomentoCalls
 from services.common.settings import MomentoSettings
-from services.common.telemetry.faults import CallFaults
-from services.common.telemetry.metrics import MOMENTO_CALL_SECONDS, MOMENTO_CALLS
-from services.common.telemetry.tracing import SpanKind, exemplar, span
-
-R = TypeVar("R")
-
-ATTEMPT_SECONDS = 2.0
-DEADLINE_SECONDS = 5.0
-RETRY_BASE_SECONDS = 0.05
-RETRY_CAP_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class DisposableToken:
-    """A token for a browser; `repr` shows no secret."""
+    """A token for a browser. `repr` does not contain it."""
 
     auth_token: str
     endpoint: str
@@ -75,21 +42,16 @@ class DisposableToken:
 
 
 class Momento:
-    """Calls to one Momento cache and its topics, with whatever API key is in force.
+    """Calls to one Momento cache and its topics, with the current API key. Use within `running`.
 
-    :param api_key: one that takes no value which can be no key.
+    :param api_key: a parameter that refuses invalid keys.
     """
 
-    def __init__(self, settings: MomentoSettings, api_key: Parameter, background: Background) -> None:
+    def __init__(self, settings: MomentoSettings, api_key: SsmParameter, background: Background) -> None:
         self.cache_name = settings.cache_name
-        self.faults = CallFaults()
-        """What is wrong with the calls."""
         self._api_key = api_key
-        self._background = background
-        self._switch = ClientSwitch(
-            lambda key: Clients(credential_provider(key, settings.endpoint), ATTEMPT_SECONDS),
-            lambda old: background.spawn("momento-drain", old.close(DRAIN_SECONDS)),
-        )
+        self._calls = MomentoCalls(settings, api_key, background)
+        self.faults = self._calls.faults
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Momento"]:
@@ -97,14 +59,14 @@ class Momento:
         try:
             yield self
         finally:
-            await self._switch.close()
+            await self._calls.close()
 
     def readiness_problem(self) -> str | None:
-        """Say why no call can be made, for /readyz."""
+        """Return why calls are impossible, for /readyz."""
         return self._api_key.readiness_problem()
 
     def api_key(self) -> str:
-        """Return the key in force, for deriving others from it.
+        """Return the current API key.
 
         :raises ParameterUnavailable: when it was never read.
         """
@@ -113,10 +75,10 @@ class Momento:
     async def publish(self, topic: str, text: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> None:
         """Publish `text` to `topic`.
 
-        :raises MomentoUnavailable: when it could not be done before the deadline.
-        :raises MomentoRefused: when it never can.
+        :raises MomentoUnavailable: when it failed until the deadline.
+        :raises MomentoRefused: when it can never succeed.
         """
-        await self._call(
+        await self._calls.call(
             "publish",
             lambda clients: clients.topics.publish(self.cache_name, topic, text),
             TopicPublish.Success,
@@ -124,25 +86,25 @@ class Momento:
         )
 
     async def vend_subscriber_token(self, topic: str, *, valid_for_seconds: int, token_id: str) -> DisposableToken:
-        """Vend a token that may subscribe to `topic` and nothing else; tried once, since the quota is the caller's.
+        """Vend a token that may only subscribe to `topic`. There is one attempt: the caller observes the quota.
 
-        :raises MomentoUnavailable: when it could not be done this time.
-        :raises MomentoRefused: when it never can.
+        :raises MomentoUnavailable: when it failed.
+        :raises MomentoRefused: when it can never succeed.
         """
         scope = DisposableTokenScopes.topic_subscribe_only(self.cache_name, topic)
-        answer = await self._call(
+        answer = await self._calls.call(
             "vend",
             lambda clients: clients.tokens.generate_disposable_token(
                 scope, ExpiresIn.seconds(valid_for_seconds), DisposableTokenProps(token_id=token_id)
             ),
             GenerateDisposableToken.Success,
-            once=True,
+            retry=False,
         )
         return DisposableToken(answer.auth_token, answer.endpoint, int(answer.expires_at.epoch()))
 
     async def get(self, key: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> bytes | None:
         """Return the item at `key`, or None."""
-        answer = await self._call(
+        answer = await self._calls.call(
             "get",
             lambda clients: clients.cache.get(self.cache_name, key),
             (CacheGet.Hit, CacheGet.Miss),
@@ -155,7 +117,7 @@ class Momento:
     ) -> None:
         """Store `value` at `key`."""
         ttl = timedelta(seconds=ttl_seconds)
-        await self._call(
+        await self._calls.call(
             "set",
             lambda clients: clients.cache.set(self.cache_name, key, value, ttl),
             CacheSet.Success,
@@ -163,9 +125,9 @@ class Momento:
         )
 
     async def set_if_absent(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
-        """Store `value` at `key` unless something is there; say whether it was stored."""
+        """Store `value` at `key` unless the key exists; return whether it was stored."""
         ttl = timedelta(seconds=ttl_seconds)
-        answer = await self._call(
+        answer = await self._calls.call(
             "set-if-absent",
             lambda clients: clients.cache.set_if_not_exists(self.cache_name, key, value, ttl),
             (CacheSetIfNotExists.Stored, CacheSetIfNotExists.NotStored),
@@ -173,8 +135,10 @@ class Momento:
         return isinstance(answer, CacheSetIfNotExists.Stored)
 
     async def delete(self, key: str) -> None:
-        """Remove the item at `key`, if it is there."""
-        await self._call("delete", lambda clients: clients.cache.delete(self.cache_name, key), CacheDelete.Success)
+        """Remove the item at `key`, if it exists."""
+        await self._calls.call(
+            "delete", lambda clients: clients.cache.delete(self.cache_name, key), CacheDelete.Success
+        )
 
     async def dictionary_set(
         self,
@@ -185,9 +149,9 @@ class Momento:
         ttl_seconds: float,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        """Set one field; the whole dictionary then lives `ttl_seconds` from now."""
+        """Set one field; the whole dictionary then expires in `ttl_seconds`."""
         ttl = CollectionTtl(timedelta(seconds=ttl_seconds), refresh_ttl=True)
-        await self._call(
+        await self._calls.call(
             "dictionary-set",
             lambda clients: clients.cache.dictionary_set_fields(self.cache_name, name, {field: value}, ttl=ttl),
             CacheDictionarySetFields.Success,
@@ -198,7 +162,7 @@ class Momento:
         self, name: str, field: str, *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> bytes | None:
         """Return one field, or None."""
-        answer = await self._call(
+        answer = await self._calls.call(
             "dictionary-get",
             lambda clients: clients.cache.dictionary_get_fields(self.cache_name, name, [field]),
             (CacheDictionaryGetFields.Hit, CacheDictionaryGetFields.Miss),
@@ -209,8 +173,8 @@ class Momento:
         return answer.value_dictionary_string_bytes.get(field)
 
     async def dictionary_fetch(self, name: str, *, deadline_seconds: float = DEADLINE_SECONDS) -> Mapping[str, bytes]:
-        """Return all fields; an absent dictionary is an empty one."""
-        answer = await self._call(
+        """Return all fields; none for a missing dictionary."""
+        answer = await self._calls.call(
             "dictionary-fetch",
             lambda clients: clients.cache.dictionary_fetch(self.cache_name, name),
             (CacheDictionaryFetch.Hit, CacheDictionaryFetch.Miss),
@@ -221,83 +185,10 @@ class Momento:
     async def dictionary_remove(
         self, name: str, fields: list[str], *, deadline_seconds: float = DEADLINE_SECONDS
     ) -> None:
-        """Remove fields; absent ones are no error."""
-        await self._call(
+        """Remove fields; missing ones are ignored."""
+        await self._calls.call(
             "dictionary-remove",
             lambda clients: clients.cache.dictionary_remove_fields(self.cache_name, name, fields),
             CacheDictionaryRemoveFields.Success,
             deadline_seconds,
         )
-
-    async def _call(
-        self,
-        operation: str,
-        invoke: Callable[[Clients], Awaitable[object]],
-        expected: type[R] | tuple[type[R], ...],
-        deadline_seconds: float = DEADLINE_SECONDS,
-        *,
-        once: bool = False,
-    ) -> R:
-        """Call with retries until `deadline_seconds` have passed, or once."""
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(1) if once else stop_before_delay(deadline_seconds),
-            wait=wait_random_exponential(multiplier=RETRY_BASE_SECONDS, max=RETRY_CAP_SECONDS),
-            retry=retry_if_exception_type(MomentoUnavailable),
-            reraise=True,
-        )
-        with span(operation, SpanKind.PRODUCER if operation == "publish" else SpanKind.CLIENT) as called:
-            called.set({"peer.service": "momento", "momento.cache": self.cache_name})
-            try:
-                async with asyncio.timeout(deadline_seconds):
-                    return await retrying(self._attempt, operation, invoke, expected)
-            except TimeoutError:
-                raise MomentoUnavailable(f"{operation}: not done within {deadline_seconds:g} s") from None
-
-    async def _attempt(
-        self,
-        operation: str,
-        invoke: Callable[[Clients], Awaitable[object]],
-        expected: type[R] | tuple[type[R], ...],
-    ) -> R:
-        started = time.perf_counter()
-        outcome = "error"
-        try:
-            answer = await self._invoke(operation, invoke, expected)
-            outcome = "ok"
-            self.faults.worked(operation)
-            return answer
-        except MomentoRefused:
-            self.faults.worked(operation)  # it answered
-            raise
-        except MomentoUnavailable as error:
-            self.faults.failed(operation, fault_of(operation, error, self._api_key.name, self.cache_name))
-            if not isinstance(error, MomentoKeyRefused):
-                raise
-            # Callers share the reading, and it is limited in rate: it must outlast the deadline of any one of them.
-            await asyncio.shield(
-                self._background.spawn("momento-key-reread", self._api_key.refresh_now(), may_fail=True)
-            )
-            raise
-        finally:
-            MOMENTO_CALLS.labels(operation, outcome).inc()
-            MOMENTO_CALL_SECONDS.labels(operation).observe(time.perf_counter() - started, exemplar())
-
-    async def _invoke(
-        self,
-        operation: str,
-        invoke: Callable[[Clients], Awaitable[object]],
-        expected: type[R] | tuple[type[R], ...],
-    ) -> R:
-        clients = self._switch.clients(self._api_key.value())
-        try:
-            async with clients.in_use(), asyncio.timeout(ATTEMPT_SECONDS):
-                answer = await invoke(clients)
-        except TimeoutError:
-            raise MomentoUnavailable(f"{operation}: no answer within {ATTEMPT_SECONDS:g} s") from None
-        except Exception as error:  # the SDK answers errors instead of raising them, so this is a fault of its own
-            raise MomentoUnavailable(f"{operation}: {type(error).__name__}: {error}") from error
-        if isinstance(answer, ErrorResponseMixin):
-            raise from_sdk(operation, answer.inner_exception)
-        if not isinstance(answer, expected):
-            raise MomentoRefused(f"{operation}: the SDK answered with a {type(answer).__name__}")
-        return answer

@@ -1,7 +1,7 @@
-"""The notification history: it makes a redelivery harmless and lets a client catch up.
+"""The notification history: final notifications by user, for clients that catch up and to detect redeliveries.
 
-A dictionary a user in the Momento cache, ``history:<userId>``. Its fields are task ids, as a rule; the value is the
-notification as JSON, with ``storedAt`` (epoch ms of the write), ``messageId`` and ``bodyHash`` where they are known.
+Each user has a dictionary in the Momento cache, ``history:<userId>``. Its fields are mostly task ids. A value is the
+notification as JSON with ``storedAt`` (epoch milliseconds) and optionally ``messageId`` and ``bodyHash``.
 """
 
 import logging
@@ -15,42 +15,45 @@ from prometheus_client import Counter
 
 from services.common.errors import PermanentError, Transient
 from services.common.messages.notification import Format, Notification, Status
-from services.common.momento.gateway import DEADLINE_SECONDS, Momento
+from services.common.momento.calls import DEADLINE_SECONDS
+from services.common.momento.gateway import Momento
 from services.common.momento.history_cursor import Cursor, digest
 from services.common.telemetry.metrics import PREFIX
 
 logger = logging.getLogger(__name__)
 
 NEWEST = 200
-"""Entries retained for a user, whenever they were stored within the retention."""
+"""Entries retained per user, of any age within the retention."""
 RECENT_SECONDS = 900.0
-"""Entries beyond the newest are retained for so long. A redelivery finds its task concluded, since it comes within
-minutes, and a pod whose clock is behind by less than this loses no entry."""
+"""Entries beyond the newest are retained for this time. A redelivery comes within minutes, so it finds its task; and a
+pod whose clock is less than this behind loses no entry."""
 MAX_ENTRIES = 500
-"""Entries retained for a user, recent ones included: a cursor that names all of them fits a URL."""
+"""Entries retained per user, recent ones included. A cursor with all of them fits into a URL."""
 MAX_RECENT_BYTES = 1_000_000
-"""Recent entries are retained while the history is no larger: reading it uses the quota of the writes."""
+"""Recent entries are retained up to this size, since reading uses the same quota as writing."""
 
 ELEMENTS_PER_OPERATION = 2
-"""Two elements of a dictionary count as one cache operation, as does each kB (docs.momentohq.com/cache/limits)."""
+"""Momento counts two elements of a dictionary, or 1 kB, as one operation (docs.momentohq.com/cache/limits)."""
 
-TRIMMED = Counter("record_trimmed", "Records removed because a user had more than are kept.", namespace=PREFIX)
+TRIMMED = Counter(
+    "history_entries_trimmed", "History entries removed because a user had more than are retained.", namespace=PREFIX
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryEntry:
-    """A final notification as it is stored."""
+    """A final notification in the history."""
 
     notification: Notification
     message_id: str | None = None
-    """The SQS message id of the delivery that was dead-lettered; only where the task failed."""
+    """Of a failed task: the SQS message id of the delivery that was dead-lettered."""
     body_hash: str | None = None
-    """Hex digest of the task's first body; only for an idempotent task."""
+    """Of an idempotent task: the hex digest of its first body."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What a client has not been given yet, and the cursor to ask with the next time."""
+    """The notifications that a client has not read yet, and the cursor for its next read."""
 
     notifications: list[Notification]
     cursor: str
@@ -58,16 +61,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A user's retained notifications at one moment."""
+    """A user's retained notifications at the time of a read."""
 
     by_digest: Mapping[bytes, Notification]
     operations: int
-    """Cache operations that the read cost, by our estimate."""
+    """Cache operations that the read used, estimated."""
 
     def page(self, cursor: Cursor | None) -> Page:
-        """Return the notifications that `cursor` does not name, oldest first."""
-        given = cursor.digests if cursor is not None else frozenset[bytes]()
-        new = [one for key, one in self.by_digest.items() if key not in given]
+        """Return the notifications that `cursor` does not contain, oldest first."""
+        known = cursor.digests if cursor is not None else frozenset[bytes]()
+        new = [one for key, one in self.by_digest.items() if key not in known]
         new.sort(key=lambda one: (one.time_ms, one.task_id))
         return Page(new, str(Cursor(frozenset(self.by_digest))))
 
@@ -82,7 +85,7 @@ class _Stored:
 
 @dataclass(frozen=True, slots=True)
 class NotificationHistory:
-    """Reads and writes users' histories. Errors are `Momento`'s."""
+    """Reads and writes the histories of users. Raises the errors of `Momento`."""
 
     momento: Momento
     retention_seconds: float
@@ -98,7 +101,7 @@ class NotificationHistory:
     ) -> None:
         """Store `entry`.
 
-        :param field: where an entry does not take the place of its task's own, what it is stored under.
+        :param field: the dictionary field; by default the task id, which replaces an earlier entry of the task.
         """
         await self.momento.dictionary_set(
             _name(user_id),
@@ -109,9 +112,9 @@ class NotificationHistory:
         )
 
     async def find(self, user_id: str, task_id: str, now_ms: int) -> HistoryEntry | None:
-        """Return a task's entry, or None, also where this version cannot read it.
+        """Return a task's entry, or None if there is none that this version can read.
 
-        An expired entry may still exist: each write renews the whole dictionary.
+        Expired entries may still be stored, since each write renews the whole dictionary. They are ignored.
         """
         value = await self.momento.dictionary_get(_name(user_id), task_id)
         if value is None:
@@ -123,22 +126,21 @@ class NotificationHistory:
         return stored.entry if stored.stored_ms > self._oldest_ms(now_ms) else None
 
     async def page(self, user_id: str, cursor: Cursor | None, now_ms: int) -> Page:
-        """Return the notifications that `cursor` does not name, oldest first, and the next cursor."""
+        """Return the notifications that `cursor` does not contain, oldest first, and the next cursor."""
         return (await self.read(user_id, now_ms)).page(cursor)
 
     async def read(self, user_id: str, now_ms: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> History:
         """Return the user's history, and remove the entries that are not retained.
 
-        Entries are removed on reading so that the common path of a task stays one write. An entry that is written again
-        while it is being removed, such as that of an old task that was redriven, is lost: Momento removes fields
-        whatever their values.
+        Entries are removed here so that a task needs one write only. An entry that is written again during the removal,
+        such as that of an old task that was redriven, is lost: Momento removes fields whatever their values.
 
-        :param deadline_seconds: of each of the two calls.
+        :param deadline_seconds: for each of the two calls.
         """
         fields = await self.momento.dictionary_fetch(_name(user_id), deadline_seconds=deadline_seconds)
         readable = [one for field, value in fields.items() if (one := _decode(field, value)) is not None]
-        # An entry that cannot be read is left alone: it may be a newer version's, which reads and trims it itself.
-        # So there is no need for a bound here, and deleting would lose notifications during a rollout.
+        # Unreadable entries are not removed: they may be from a newer version, which trims them itself. Removing them
+        # would lose notifications during a rollout.
         if unreadable := len(fields) - len(readable):
             _log_unreadable(unreadable)
         retained = _retained(readable, self._oldest_ms(now_ms), now_ms)
@@ -152,7 +154,7 @@ class NotificationHistory:
         )
 
     async def trim(self, user_id: str, now_ms: int) -> None:
-        """Remove the entries that are not retained, for a user who never reads."""
+        """Remove the entries that are not retained, for a user who never reads the history."""
         await self.read(user_id, now_ms)
 
     def _oldest_ms(self, now_ms: int) -> int:
@@ -163,15 +165,14 @@ class NotificationHistory:
         try:
             await self.momento.dictionary_remove(_name(user_id), fields, deadline_seconds=deadline_seconds)
         except (Transient, PermanentError):
-            return  # they are not shown either way, and the next reader removes them
+            return  # they are not returned in any case, and the next read removes them
 
 
 def _retained(entries: list[_Stored], oldest_ms: int, now_ms: int) -> list[_Stored]:
-    """Return the newest entries, and all recent ones up to a bound, in the order of writing: a late write bears an old
-    time.
+    """Return the newest entries, and all recent ones up to a limit, in the order of writing.
 
-    Entries that are in the future by this pod's clock are counted by themselves. Otherwise a pod whose clock is ahead
-    would push out whatever the other pods write, until their clocks have reached the times it wrote.
+    Entries in the future, by this pod's clock, have a limit of their own. Otherwise the entries of a pod whose clock is
+    ahead would displace those of all other pods.
     """
     entries = sorted((one for one in entries if one.stored_ms > oldest_ms), key=lambda one: (one.stored_ms, one.field))
     past = [one for one in entries if one.stored_ms <= now_ms]
@@ -179,7 +180,7 @@ def _retained(entries: list[_Stored], oldest_ms: int, now_ms: int) -> list[_Stor
 
 
 def _recent(past: list[_Stored], now_ms: int) -> int:
-    """Return how many of the last entries are recent, up to the bounds."""
+    """Return how many of the last entries are recent, up to the limits."""
     count = size_bytes = 0
     for one in reversed(past[-MAX_ENTRIES:]):
         size_bytes += one.size_bytes
@@ -200,12 +201,12 @@ def _encode(entry: HistoryEntry, now_ms: int) -> bytes:
         more["messageId"] = entry.message_id
     if entry.body_hash is not None:
         more["bodyHash"] = entry.body_hash
-    # Joined as text: parsing what was just written would cost every task.
+    # Joined as text, since parsing the JSON again would cost time for every task.
     return entry.notification.encode(Format.JSON)[:-1].encode() + b"," + orjson.dumps(more)[1:]
 
 
 def _decode(field: str, value: bytes) -> _Stored | None:
-    """Read an entry; None if this version cannot. Fields that it does not know are ignored."""
+    """Parse an entry; None if it is invalid. Unknown fields are ignored."""
     try:
         fields = orjson.loads(value)
         notification = Notification(
@@ -241,7 +242,7 @@ def _whole(value: object) -> int:
 
 
 def _log_unreadable(count: int) -> None:
-    logger.warning("history entries that cannot be read are left alone", extra={"action": "record", "entries": count})
+    logger.warning("history entries cannot be read", extra={"action": "history", "entries": count})
 
 
 def _name(user_id: str) -> str:

@@ -1,7 +1,6 @@
-"""The cursor of `GET /notifications`: it names the entries that existed when it was handed out.
+"""The cursor of `GET /notifications`: the set of the entries that the client has read.
 
-A cursor that held a moment or a position would skip an entry that is written late, or with a clock that is behind.
-A set skips nothing, whatever the clocks of the pods say.
+A time or a position would skip an entry that is written late or by a pod whose clock is behind. A set skips nothing.
 """
 
 import re
@@ -14,10 +13,10 @@ import orjson
 from services.common.messages.notification import Notification
 
 MAX_CURSOR_CHARACTERS = 6_000
-"""Proxies take URLs of 8 kB."""
+"""Proxies accept URLs of 8 kB."""
 DIGEST_BYTES = 6
-"""200 entries make 1,603 characters, 700 make 5,603. A new entry is taken for one of 200 known ones with a chance of
-1 in 10^12."""
+"""200 entries need 1,603 characters, 700 need 5,603. The chance that a new entry collides with one of 200 is 1 in
+10^12."""
 
 _PREFIX = "c1."
 _EPOCH_MS = re.compile(r"[0-9]{1,15}")
@@ -25,21 +24,21 @@ _OTHER_VERSION = re.compile(r"c[0-9]{1,3}\.[A-Za-z0-9_.~-]*")
 
 
 class NotACursorError(ValueError):
-    """The text is no cursor that this service has handed out."""
+    """The text is not a cursor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The digests of the entries that a client has been given."""
+    """The digests of the entries that a client has read."""
 
     digests: frozenset[bytes] = frozenset()
 
     @classmethod
     def parse(cls, text: str) -> "Cursor":
-        """Read a cursor from a request.
+        """Parse a cursor from a request.
 
-        An empty text, the epoch milliseconds that clients of earlier versions send, and the cursor of another version
-        all mean "from the beginning": a client drops the notifications that it has seen.
+        An empty text, epoch milliseconds (sent by clients of earlier versions) and the cursor of another version mean
+        "from the beginning"; clients drop the notifications that they have seen.
 
         :raises NotACursorError: for any other text.
         """
@@ -56,7 +55,7 @@ class Cursor:
 
 
 def digest(notification: Notification) -> bytes:
-    """Return what identifies a history entry; the same notification written again is the same entry."""
+    """Return the identity of a history entry. The same notification, written again, is the same entry."""
     parts = [notification.task_id, notification.status.value, notification.message, notification.time_ms]
     return blake2b(orjson.dumps(parts), digest_size=DIGEST_BYTES).digest()
 

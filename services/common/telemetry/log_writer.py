@@ -1,7 +1,7 @@
-"""The handler that writes log lines to standard output from a thread, so that a slow reader does not stop the service.
+"""The logging handler that writes to standard output from a thread, so that a slow reader does not block the service.
 
-A line is formatted where it is logged, and queued. A thread writes what is queued, many lines with one call. The queue
-is bounded: while standard output takes nothing, further lines are dropped and counted, and a line says so afterwards.
+A line is formatted where it is logged, and queued. The thread writes queued lines, many with one call. The queue is
+bounded: while standard output is blocked, further lines are dropped and counted, and a later line reports their number.
 """
 
 import contextlib
@@ -17,23 +17,23 @@ from services.common.telemetry.metrics import LOG_LINES_DROPPED
 
 MAX_QUEUED_BYTES = 4 * 1024 * 1024
 LINGER_SECONDS = 0.01
-"""Between two writes, so that a busy service writes many lines with one call. The first line after a pause waits for
-nothing."""
+"""Between two writes, so that a busy service writes many lines with one call. The first line after a pause is written
+at once."""
 FLUSH_SECONDS = 1.0
-"""How long the end of the process waits for the last lines. A service that has ended must not hang on its logs."""
+"""How long the end of the process waits for the last lines. It must not hang on its logs."""
 FLUSH_POLL_SECONDS = 0.002
 
 
 class LogWriter(logging.Handler):
     """Writes to a file descriptor.
 
-    The garbage collector may run a finalizer anywhere in here, in both threads, and the finalizer may log ("Task was
-    destroyed but it is pending!"). So `emit` may be called within itself and within the writing thread's code: the only
-    lock is the handler's own, which is reentrant and which the writing thread never takes, and each counter is changed
-    by one side alone.
+    The garbage collector may run a finalizer at any point of this code, in both threads, and the finalizer may log
+    ("Task was destroyed but it is pending!"). So `emit` may be called within itself and within the writing thread. The
+    only lock is the handler's own, which is reentrant and which the writing thread does not use. Each counter is
+    changed by one thread only.
 
-    :param descriptor: the one of standard output.
-    :param max_queued_bytes: lines beyond that are dropped.
+    :param descriptor: of standard output.
+    :param max_queued_bytes: further lines are dropped.
     """
 
     def __init__(self, descriptor: int, max_queued_bytes: int = MAX_QUEUED_BYTES) -> None:
@@ -41,30 +41,30 @@ class LogWriter(logging.Handler):
         self._descriptor = descriptor
         self._max_queued_bytes = max_queued_bytes
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-        # By `emit`:
+        # Changed by `emit`:
         self._queued_bytes = 0
         self._dropped = 0
-        # By the writing thread:
+        # Changed by the writing thread:
         self._written_bytes = 0
-        """Including those that standard output did not take."""
+        """Including failed writes."""
         self._lost = 0
-        """Lines that standard output did not take."""
+        """Lines of failed writes."""
         self._reported = 0
-        """Lines dropped or lost that a line has reported."""
+        """Dropped and lost lines that have been reported."""
         self._counting = threading.Lock()
         self._counted = 0
-        """The same that the metric has."""
+        """Dropped and lost lines in the metric."""
         self._process = os.getpid()
         threading.Thread(target=self._run, name="log-writer", daemon=True).start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue the line of a record, or drop it where too many wait. A line of any length is taken if none waits."""
+        """Queue the line of a record, or drop it if the queue is full. An empty queue accepts any length."""
         try:
             line = self.format(record).encode(errors="backslashreplace") + b"\n"
-        except Exception:  # noqa: BLE001 — logging's way: report it on standard error and go on
+        except Exception:  # noqa: BLE001 — reported on standard error, as logging does
             self.handleError(record)
             return
-        if os.getpid() != self._process:  # a fork of a handler's own has no writing thread
+        if os.getpid() != self._process:  # a process that a task handler forked has no writing thread
             self._write(line)
             return
         size, waiting = len(line), self._queued_bytes - self._written_bytes
@@ -76,7 +76,7 @@ class LogWriter(logging.Handler):
         self._lines.put(line)
 
     def flush(self) -> None:
-        """Wait until what is queued now is written, for `FLUSH_SECONDS` at most."""
+        """Wait until the lines queued so far are written, for `FLUSH_SECONDS` at most."""
         if os.getpid() != self._process:
             return
         until, ends_at = self._queued_bytes, time.monotonic() + FLUSH_SECONDS
@@ -105,7 +105,7 @@ class LogWriter(logging.Handler):
             self._reported = missing
 
     def _count(self) -> None:
-        """Bring the metric up to date, unless a caller is at it: the metric's own lock is not reentrant."""
+        """Update the metric, unless another call does: the metric's lock is not reentrant."""
         if self._counting.acquire(blocking=False):
             try:
                 while more := self._dropped + self._lost - self._counted:
@@ -119,19 +119,19 @@ class LogWriter(logging.Handler):
             "name": __name__,
             "levelno": logging.WARNING,
             "levelname": "WARNING",
-            "msg": "log lines were dropped because standard output did not take them",
+            "msg": "log lines were dropped because standard output was blocked",
             "action": "log",
             "lines": dropped,
         }
         return self.format(logging.makeLogRecord(fields)).encode(errors="backslashreplace") + b"\n"
 
     def _write(self, data: bytes) -> bool:
-        """Write all of it; returns False where standard output is closed."""
+        """Write all data; return False if standard output is closed."""
         left = memoryview(data)
         while left:
             try:
                 left = left[os.write(self._descriptor, left) :]
-            except BlockingIOError:  # whoever shares the descriptor has made it non-blocking
+            except BlockingIOError:  # another process that shares the descriptor made it non-blocking
                 select.select([], [self._descriptor], [])
             except OSError:
                 return False
@@ -139,7 +139,7 @@ class LogWriter(logging.Handler):
 
 
 def _chunks(lines: list[bytes]) -> Iterator[list[bytes]]:
-    """Group lines up to the length that a pipe takes whole, or what others print could get into one of them."""
+    """Group lines up to the length that a pipe writes atomically, so that no other output gets into a line."""
     chunk: list[bytes] = []
     size = 0
     for line in lines:

@@ -1,6 +1,6 @@
-"""Logs: one JSON object a line on standard output, with the ids of the request or task it belongs to.
+"""Logs: one JSON object per line on standard output, with the ids of the request or task.
 
-What is never logged: a token, a key, a payload. Code logs names, ids, counts and reasons only.
+Tokens, keys and payloads are never logged; only names, ids, counts and reasons.
 """
 
 import io
@@ -22,14 +22,14 @@ from services.common.telemetry.tracing import trace_id
 
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default={})  # noqa: B039 — never mutated
 
-# Libraries that tell of every call at INFO or DEBUG, payloads and headers included.
+# Libraries that log every call at INFO or DEBUG, payloads and headers included.
 _QUIET = ("aiobotocore", "botocore", "aiohttp", "asyncio", "grpc", "urllib3")
-# The SDK warns of each failed call before we know whether a retry mends it; our own log says what came of it.
+# The SDK logs a warning for each failed call, even if a retry succeeds. We log the outcome.
 _SILENT = ("momentosdk",)
 
 
-class log_context:  # noqa: N801 — read as the verb of a ``with`` statement; a generator would cost twice as much
-    """Add `ids` (such as ``requestId``) to every line that is logged within."""
+class log_context:  # noqa: N801 — used like a function in ``with``; a generator would cost twice as much
+    """Add `ids` (such as ``requestId``) to every line that is logged within the block."""
 
     __slots__ = ("_ids", "_token")
 
@@ -47,7 +47,7 @@ class _ContextFormatter(OrjsonFormatter):
     def format(self, record: logging.LogRecord) -> str:
         try:
             return super().format(record)
-        except Exception as error:  # noqa: BLE001 — an argument's own method raised; the line must not be lost
+        except Exception as error:  # noqa: BLE001 — an argument's method raised; the line must not be lost
             record = logging.makeLogRecord({**record.__dict__, "msg": _unformatted(record, error), "args": None})
             return super().format(record)
 
@@ -63,7 +63,7 @@ class _ContextFormatter(OrjsonFormatter):
     def jsonify_log_record(self, log_data: dict[str, Any]) -> str:
         try:
             return super().jsonify_log_record(log_data)
-        except TypeError:  # orjson refuses lone surrogates, which headers and file names of others may hold
+        except TypeError:  # orjson refuses lone surrogates, which headers and file names may contain
             return json.dumps(log_data, default=str)
 
 
@@ -72,14 +72,14 @@ def _unformatted(record: logging.LogRecord, error: Exception) -> str:
 
 
 def configure_logging(settings: ServiceSettings) -> None:
-    """Send this process's logs to standard output as JSON; to standard error where standard output is closed."""
+    """Log to standard output as JSON, or to standard error if standard output is closed."""
     formatter = _ContextFormatter(
         ("levelname", "name", "message"),
         timestamp="time",
         rename_fields={"levelname": "level", "name": "logger", "exc_info": "exception"},
         static_fields={"service": settings.service_name, "stage": settings.stage_name},
     )
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a handler's `print` writes whole lines, never amid one of ours
+    if isinstance(sys.stdout, io.TextIOWrapper):  # so that a task handler's `print` does not write into a log line
         sys.stdout.reconfigure(line_buffering=True, write_through=False)
     handler = LogWriter(_open_output())
     handler.setFormatter(formatter)
@@ -89,7 +89,7 @@ def configure_logging(settings: ServiceSettings) -> None:
 
 
 def _open_output() -> int:
-    """Return a descriptor that is open. A closed one has no stream, and its number may become that of a connection."""
+    """Return an open descriptor. The number of a closed one could be reused by a connection."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             return stream.fileno()
@@ -97,13 +97,13 @@ def _open_output() -> int:
 
 
 def flush_logs() -> None:
-    """Write what is queued, before the process ends at once. Waits for a second at most."""
+    """Write the queued lines before the process exits. Waits for a second at most."""
     for handler in logging.getLogger().handlers:
         handler.flush()
 
 
 def quiet_libraries() -> None:
-    """Keep out of our logs what libraries would tell."""
+    """Keep the log lines of libraries out of our logs."""
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _SILENT:
@@ -112,5 +112,5 @@ def quiet_libraries() -> None:
 
 
 def _is_no_bad_request(record: logging.LogRecord) -> bool:
-    """Pass over requests that are no HTTP: aiohttp quotes them, tokens included, and anybody can send any number."""
+    """Filter out invalid HTTP: aiohttp quotes it, tokens included, and any client can send any amount."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))

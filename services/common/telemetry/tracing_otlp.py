@@ -1,7 +1,8 @@
-"""Traces by the OpenTelemetry SDK, sent in batches over OTLP/gRPC. Imported only where tracing is switched on.
+"""Tracing with the OpenTelemetry SDK: spans are sent in batches over OTLP/gRPC. Imported only while tracing is on.
 
-The SDK's own variables hold (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_MAX_QUEUE_SIZE of 2,048 spans,
-OTEL_RESOURCE_ATTRIBUTES …). A collector that is away costs spans, never a request: the queue is bounded, and drops.
+The SDK's environment variables apply (OTEL_TRACES_SAMPLER, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_MAX_QUEUE_SIZE of 2,048
+spans, OTEL_RESOURCE_ATTRIBUTES …). While the collector is unavailable, spans are dropped from a bounded queue; requests
+are not affected.
 """
 
 import asyncio
@@ -22,19 +23,19 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from services.common.error_text import type_name
 from services.common.settings import ServiceSettings
-from services.common.telemetry.tracing import Span, SpanKind, is_traceparent
+from services.common.telemetry.spans import Span, SpanKind, is_traceparent
 from services.common.version import VERSION
 
 logger = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
-"""How long the last spans may take; a pod's grace leaves five seconds after the service's own."""
+"""For the last spans. The pod's grace period is five seconds longer than the service's."""
 
 _KINDS = {kind: trace.SpanKind[kind.name] for kind in SpanKind}
 
 
 def start(settings: ServiceSettings, component: str) -> "OtlpTracer":
-    """Begin to trace; a task handler's own OpenTelemetry calls join in."""
+    """Start tracing. A task handler's OpenTelemetry calls use the same provider."""
     ours = {
         "service.namespace": settings.service_name,
         "service.name": component,
@@ -50,7 +51,7 @@ def start(settings: ServiceSettings, component: str) -> "OtlpTracer":
 
 
 class OtlpTracer:
-    """Makes spans."""
+    """Creates spans."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._provider = provider
@@ -59,13 +60,13 @@ class OtlpTracer:
     def span(
         self, name: str, kind: SpanKind, parent: str | None, links: Iterable[str | None], started_ns: int | None
     ) -> Span:
-        """Return a span that begins now, or did at `started_ns`."""
-        above = _remote(parent)
+        """Return a span that starts now or started at `started_ns`."""
+        remote_parent = _remote(parent)
         linked = [trace.Link(one) for one in map(_remote, links) if one is not None]
         return _OtlpSpan(
             self._tracer.start_span(
                 name,
-                None if above is None else trace.set_span_in_context(trace.NonRecordingSpan(above)),
+                None if remote_parent is None else trace.set_span_in_context(trace.NonRecordingSpan(remote_parent)),
                 _KINDS[kind],
                 links=linked,
                 start_time=started_ns,
@@ -73,17 +74,17 @@ class OtlpTracer:
         )
 
     def trace_id(self) -> str | None:
-        """Return the id of the trace that we are in."""
+        """Return the id of the current trace."""
         current = trace.get_current_span().get_span_context()
         return trace.format_trace_id(current.trace_id) if current.is_valid else None
 
     def exemplar(self) -> dict[str, str] | None:
-        """Name the trace, if it is one that is kept."""
+        """Return the trace as an exemplar if it is sampled."""
         current = trace.get_current_span().get_span_context()
         return {"trace_id": trace.format_trace_id(current.trace_id)} if current.trace_flags.sampled else None
 
     async def close(self) -> None:
-        """Send what waits, for a moment at most. A thread that hangs in the exporter must not hold up the end."""
+        """Send the remaining spans, for `CLOSE_SECONDS` at most, in a thread since the exporter may hang."""
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def shut_down() -> None:
@@ -107,8 +108,8 @@ class _OtlpSpan(Span):
 
     @property
     def traceparent(self) -> str:
-        here = self._span.get_span_context()
-        return f"00-{here.trace_id:032x}-{here.span_id:016x}-{here.trace_flags:02x}"
+        current = self._span.get_span_context()
+        return f"00-{current.trace_id:032x}-{current.span_id:016x}-{current.trace_flags:02x}"
 
     def set(self, attributes: Mapping[str, str | int]) -> None:
         self._span.set_attributes(attributes)
@@ -127,13 +128,13 @@ class _OtlpSpan(Span):
             if self._token is not None:
                 context.detach(self._token)
             if kind is not None and issubclass(kind, Exception):
-                self.fail(type_name(error))  # not its text, which may quote what a user sent
+                self.fail(type_name(error))  # not the message, which may quote user data
         finally:
             self._span.end()
 
 
 def _remote(traceparent: str | None) -> trace.SpanContext | None:
-    """Read a traceparent; None for one that cannot be read."""
+    """Parse a traceparent; None if it is invalid."""
     if traceparent is None or not is_traceparent(traceparent):
         return None
     _, trace_id, span_id, flags = traceparent.split("-")

@@ -1,6 +1,6 @@
-"""Cross-origin answers: an allowed origin may read every answer, errors included; no credentials mode.
+"""CORS: pages of an allowed origin may read every response, errors included.
 
-Bearer tokens travel in a header that only our own page's code sets, so cookies and their mode are never needed.
+Credentials mode is off: bearer tokens are sent in a header, so cookies are not used.
 """
 
 from collections.abc import Iterable
@@ -10,21 +10,21 @@ from aiohttp import hdrs, web
 ALLOWED_METHODS = "GET, POST"
 ALLOWED_HEADERS = (
     *("authorization", "content-type", "idempotency-key", "x-request-id"),
-    *("baggage", "sentry-trace", "traceparent", "tracestate"),  # what tracing adds in browsers by itself
+    *("baggage", "sentry-trace", "traceparent", "tracestate"),  # added by tracing in browsers
 )
-EXPOSED_HEADERS = "Date, Retry-After, X-Request-Id"  # the date, as a browser's own clock may be wrong
-PREFLIGHT_SECONDS = "7200"  # the longest that Chromium keeps one
+EXPOSED_HEADERS = "Date, Retry-After, X-Request-Id"  # Date, since a browser's clock may be wrong
+PREFLIGHT_SECONDS = "7200"  # the longest that Chromium caches
 
 
 def is_preflight(request: web.Request) -> bool:
-    """Tell whether a browser asks what it may send."""
+    """Return whether the request is a CORS preflight."""
     return request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
 
 
 def preflight_response(more_headers: Iterable[str] = ()) -> web.Response:
-    """Answer a preflight; `allow_origin` adds what makes it count.
+    """Respond to a preflight; `allow_origin` adds the origin.
 
-    :param more_headers: names of request headers that are allowed besides ours.
+    :param more_headers: further request headers to allow.
     """
     return web.Response(
         status=204,
@@ -37,7 +37,7 @@ def preflight_response(more_headers: Iterable[str] = ()) -> web.Response:
 
 
 def allow_origin(origin: str | None, response: web.StreamResponse, allowed: frozenset[str]) -> None:
-    """Let the page that asked read `response`, if its origin is one of ours."""
+    """Let the page read `response` if its origin is allowed."""
     response.headers[hdrs.VARY] = hdrs.ORIGIN
     if origin in allowed:
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin

@@ -1,4 +1,7 @@
-"""The operations port: /livez, /readyz and /metrics, apart from the API and never reached from outside."""
+"""The operations port: /livez, /readyz and /metrics. It is separate from the API and not reachable from outside."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import orjson
 from aiohttp import web
@@ -7,31 +10,49 @@ from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
 from services.common.lifecycle import Lifecycle
+from services.common.settings import ServiceSettings
+from services.common.web.app import LIFECYCLE
+from services.common.web.listener import listen
 from services.common.web.problem import from_http_exception, new_request_id, problem_response
 
-LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
+SHUTDOWN_SECONDS = 1.0
+
+
+@asynccontextmanager
+async def operations_port(service: ServiceSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
+    """Serve the operations port during the block.
+
+    :raises CannotListenError: when the port cannot be listened on.
+    """
+    runner = web.AppRunner(create_operations_app(lifecycle), shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await listen(runner, service.host, service.ops_port, service.allowed_hosts, setting="OPS_PORT")
+        yield
+    finally:
+        await runner.cleanup()
 
 
 def create_operations_app(lifecycle: Lifecycle) -> web.Application:
-    """Build the application of the operations port."""
-    app = web.Application(middlewares=[_answered])
+    """Create the application of the operations port."""
+    app = web.Application(middlewares=[_respond])
     app[LIFECYCLE] = lifecycle
-    app.on_response_prepare.append(_keep_to_origin)
+    app.on_response_prepare.append(_forbid_other_origins)
     app.router.add_get("/livez", get_livez)
     app.router.add_get("/readyz", get_readyz)
     app.router.add_get("/metrics", get_metrics)
     return app
 
 
-async def _keep_to_origin(_request: web.Request, response: web.StreamResponse) -> None:
-    """Let no page of another origin include an answer, for example as a script."""
+async def _forbid_other_origins(_request: web.Request, response: web.StreamResponse) -> None:
+    """Keep pages of other origins from including a response, for example as a script."""
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
 
 
 @web.middleware
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give refusals (404, 405) the form that they have on the API's port."""
+async def _respond(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Send errors (404, 405) as problem+json, like the API."""
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -39,12 +60,12 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 async def get_livez(_request: web.Request) -> web.Response:
-    """Answer as long as the event loop turns; also while draining."""
+    """Respond while the event loop runs, also while draining."""
     return web.Response(text="live\n")
 
 
 async def get_readyz(request: web.Request) -> web.Response:
-    """Answer 200, or 503 with the reasons by component. Warnings and faults are added where there are any."""
+    """Respond 200, or 503 with the reasons by component; add warnings and faults if there are any."""
     lifecycle = request.app[LIFECYCLE]
     reasons, warnings = lifecycle.readiness_problems(), lifecycle.warnings()
     answer = {"ready": not reasons, "reasons": reasons, **({"warnings": warnings} if warnings else {})}
@@ -60,7 +81,7 @@ async def get_readyz(request: web.Request) -> web.Response:
 
 
 async def get_metrics(request: web.Request) -> web.Response:
-    """Answer in the exposition format that the scraper asked for (OpenMetrics carries exemplars)."""
-    request.app[LIFECYCLE].readiness_problems()  # brings the ready gauge up to date
+    """Respond in the exposition format that the scraper accepts (OpenMetrics has exemplars)."""
+    request.app[LIFECYCLE].readiness_problems()  # updates the ready gauge
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})

@@ -1,7 +1,7 @@
-"""aiohttp's request parser with limits of ours: header bytes in all, pipelined requests, trailers.
+"""aiohttp's request parser with further limits: total header bytes, pipelined requests, trailers.
 
-aiohttp (3.14) limits each header field, but not their sum, and does not tell how much of a request has come. So the
-bytes go to its parser in pieces that end where the headers of a request, or its body, end.
+aiohttp (3.14) limits each header field but not their sum, and does not report how much of a request has arrived. So
+its parser gets the bytes in pieces that end where the headers or the body of a request end.
 """
 
 import asyncio
@@ -19,30 +19,30 @@ from aiohttp.web import RequestPayloadError
 from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from services.common.web.problem import Problem, from_unreadable
+from services.common.web.problem import Problem, from_parse_error
 from services.common.web.request_memory import RequestMemory, drop_unread
 
 logger = logging.getLogger(__name__)
 
-# An id token of 200 kB must reach our own check and get our own answer, CORS headers included.
+# An id token of 200 kB must still get our response with CORS headers.
 MAX_HEADER_BYTES = 256 * 1024
-"""Of one request: its first line and all its headers together."""
+"""Of one request: the first line and all headers."""
 MAX_LINE_BYTES = 16 * 1024
-"""Of the request's target. yarl keeps the last few hundred targets of all connections in memory."""
+"""Of the request's target. yarl caches the last few hundred targets in memory."""
 MAX_HEADERS = 128
 MAX_QUEUED = 2
-"""Requests that were parsed while another one of the same connection is in work."""
+"""Requests that are parsed while another one of the same connection is in progress."""
 _MAX_SLASHES = 64
-"""In the target's path: aiohttp's search for a route takes time by their number times the length of the path."""
+"""In the path: the time of aiohttp's route lookup grows with their number times the length of the path."""
 _MAX_AUTHORITY = 255
-"""Of a target with a host; decoding it (IDNA) takes time by the square of its length."""
+"""Of a target with a host: the time to decode it (IDNA) grows with the square of its length."""
 _MAX_LENGTH_DIGITS = 20
 _MAX_EMPTY_BYTES = 1024
-"""Of empty lines before a request."""
+"""Empty lines before a request."""
 _BODY_PIECE_BYTES = 64 * 1024
 _CHUNKED_PIECE_BYTES = 16 * 1024
 _MAX_WITHOUT_DATA_BYTES = 32 * 1024
-"""Of a chunked body: how much may come in a row that is no data, such as trailers."""
+"""Of a chunked body: successive bytes that are not data, such as trailers."""
 _END = b"\r\n\r\n"
 _ORIGIN = re.compile(rb"\r\nOrigin:[ \t]*([\x21-\x7e]{1,256})[ \t]*\r\n", re.IGNORECASE)
 
@@ -50,10 +50,10 @@ Message = tuple[RawRequestMessage | _ErrInfo, StreamReader]
 
 
 class RequestParser:
-    """Takes the place of aiohttp's parser in a connection.
+    """Replaces aiohttp's parser in a connection.
 
-    After a request that cannot be parsed it takes nothing more: where the next one begins is unknown. What still comes
-    is discarded, so that the client can read the answer before the connection is closed.
+    After a request that cannot be parsed, the rest of the input is discarded: where the next request begins is unknown.
+    It is still received, so that the client can read the response before the connection is closed.
     """
 
     def __init__(self, connection: BaseProtocol, loop: asyncio.AbstractEventLoop, read_bytes: int) -> None:
@@ -67,13 +67,13 @@ class RequestParser:
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
             payload_exception=RequestPayloadError,
-            auto_decompress=False,  # no encoding is taken, so nothing may be inflated
+            auto_decompress=False,  # encodings are refused, so nothing may be inflated
             max_msg_queue_size=0,  # ours is `MAX_QUEUED`
         )
         self._unfed = b""
         self._payload: StreamReader = EMPTY_PAYLOAD
         self._body_left: int | None = 0
-        """Bytes of the current body that were not fed yet; None where it comes in chunks."""
+        """Bytes of the current body that have not been fed yet; None for a chunked body."""
         self._without_data = 0
         self._is_upgrade = False
         self._is_answered = False
@@ -85,105 +85,105 @@ class RequestParser:
         self.is_broken = False
         self.origin: str | None = None
         """The Origin header of a request that could not be parsed, if it is known."""
-        self.unasked: StreamReader | None = None
-        """The body that a client sends only when it is asked to (Expect: 100-continue)."""
+        self.awaiting_continue: StreamReader | None = None
+        """The body that the client sends only after `100 Continue`."""
 
     @property
     def has_started(self) -> bool:
-        """Whether a part of a request's headers has come."""
+        """Whether a part of a request's headers has arrived."""
         return self._header_bytes > 0
 
     @property
     def has_unparsed(self) -> bool:
-        """Whether something has come that is not parsed yet."""
+        """Whether some input has not been parsed yet."""
         return bool(self._unfed)
 
     @property
-    def is_body_whole(self) -> bool:
-        """Whether nothing is missing of the last request that was parsed."""
+    def is_body_complete(self) -> bool:
+        """Whether the last parsed request has its whole body."""
         return self._is_in_headers()
 
     @property
-    def held_bytes(self) -> int:
-        """About how much memory is used by headers, by what is not parsed yet, and by bodies that are not admitted."""
-        return self._memory.held_bytes + len(self._unfed)
+    def used_bytes(self) -> int:
+        """An estimate of the memory for headers, unparsed input and bodies that are not admitted."""
+        return self._memory.used_bytes + len(self._unfed)
 
     @property
     def admitted_bytes(self) -> int:
-        """How much has arrived of the admitted body."""
+        """How many bytes of the admitted body have arrived."""
         return 0 if self._memory.admitted is None else self._memory.admitted.total_bytes
 
     def feed_data(self, data: bytes) -> tuple[list[Message], bool, bytes]:
-        """Parse, as aiohttp's parser does; called without data to go on after a pause."""
+        """Parse, like aiohttp's parser; called without data to continue after a pause."""
         if self.is_broken:
             self._discard(data)
             return [], False, b""
         if not data and not self._unfed and self._is_in_headers():
-            return [], False, b""  # called to go on, but nothing waits
-        return self._fed_pieces(data), False, b""
+            return [], False, b""  # called to continue, but no input is left
+        return self._feed_pieces(data), False, b""
 
     def admit_body(self, payload: StreamReader) -> bool:
-        """Note that `payload` is about to be read; answers whether the client waits to be asked for it."""
+        """Note that `payload` is about to be read; return whether `100 Continue` has to be sent for it."""
         self._memory.admitted = payload
-        is_unasked = payload is self.unasked
-        self.unasked = None if is_unasked else self.unasked
-        return is_unasked
+        needs_continue = payload is self.awaiting_continue
+        self.awaiting_continue = None if needs_continue else self.awaiting_continue
+        return needs_continue
 
     def release_body(self) -> None:
-        """Note that the admitted body is not read any longer."""
+        """Note that the admitted body is no longer read."""
         self._memory.admitted = None
 
-    def give_up_body(self, error: Exception) -> None:
-        """Discard the current body; whoever reads it gets `error`, unless its request is answered already."""
+    def discard_body(self, error: Exception) -> None:
+        """Discard the current body. Its reader gets `error`, unless the request has been answered."""
         self.is_broken = True
         if not self._is_answered:
             self._payload.set_exception(error)
         self._discard(self._unfed)
         self._unfed = b""
         if self._payload is not EMPTY_PAYLOAD:
-            self._loop.call_soon(self._drop, self._payload)  # not now: it may be in the middle of a read
+            self._loop.call_soon(self._drop, self._payload)  # later: a read may be in progress
 
-    def refuse_all(self) -> StreamReader:
-        """Like `refuse`, where no request is in work, and those that wait are not answered either."""
+    def reject_all(self) -> StreamReader:
+        """Like `reject`, and drop the queued requests; for a connection without a request in progress."""
         self._memory.keep_newest(0)
         self._queued = 0
-        return self.refuse()
+        return self.reject()
 
-    def refuse(self) -> StreamReader:
-        """Take no more requests; returns what is still to be discarded, in place of a body."""
+    def reject(self) -> StreamReader:
+        """Accept no more requests; return a stream in place of a body, which ends when the input is discarded."""
         self.is_broken = True
         self._unfed = b""
         self._header_bytes = 0
-        self._memory.forget_started()
-        self._parser = HttpRequestParser(self._connection, self._loop, 0)  # frees what the old one holds
+        self._memory.drop_incomplete()
+        self._parser = HttpRequestParser(self._connection, self._loop, 0)  # frees the memory of the old one
         self._body_left = None
         self._payload = StreamReader(self._connection, _BODY_PIECE_BYTES, loop=self._loop)
         return self._payload
 
     def answered(self) -> None:
-        """Note that nobody reads the current body any longer, so that what is left of it can be discarded."""
+        """Note that the request was answered, so that the rest of its body can be discarded."""
         self._is_answered = not self._queued
         if self.is_broken and self._payload is not EMPTY_PAYLOAD:
             self._payload._exception = None
 
     def ended(self) -> None:
-        """Note that the client sends nothing more, so that a body that is not whole never will be."""
+        """Note that the client has closed its side: an incomplete body stays incomplete."""
         self.is_broken = True
         if not self._is_in_headers():
-            self.give_up_body(RequestPayloadError("the client sent only a part of the body"))
+            self.discard_body(RequestPayloadError("the client sent only a part of the body"))
             self._payload.feed_eof()
 
     def lost(self) -> None:
-        """Note the end of the connection."""
+        """Note that the connection has ended."""
         if self.is_broken and not self._payload.is_eof():
             self._payload.feed_eof()
 
     def pause_reading(self) -> None:
-        """Pause within a body; aiohttp resumes by feeding no data."""
+        """Pause within a body. aiohttp resumes with `feed_data(b"")`."""
         self._parser.pause_reading()
 
     def message_consumed(self) -> None:
-        """Note that a request is taken into work: the one before it is done."""
+        """Note that the next request is in progress; the one before it has finished."""
         self._queued = max(0, self._queued - 1)
         self._memory.keep_newest(self._queued + 1)
 
@@ -207,19 +207,19 @@ class RequestParser:
         end = data.find(_END, position)
         return len(data) if end < 0 else end + len(_END)
 
-    def _fed_pieces(self, data: bytes) -> list[Message]:
+    def _feed_pieces(self, data: bytes) -> list[Message]:
         messages: list[Message] = []
         data, self._unfed, position = self._unfed + data, b"", 0
         while True:
             piece = self._piece(data, position)
             position += len(piece)
             try:
-                found = self._fed(piece)
-            except Exception as error:  # noqa: BLE001 — whatever fails, the client gets an answer
+                found = self._feed(piece)
+            except Exception as error:  # noqa: BLE001 — the client gets a response to any failure
                 if not isinstance(error, HttpProcessingError | Problem):
                     name = type(error).__name__
-                    logger.error("a request could not be parsed: %s", name)  # noqa: TRY400 — it may quote the request
-                self._break(error, piece, messages)
+                    logger.error("a request could not be parsed: %s", name)  # noqa: TRY400 — a traceback may quote the request
+                self._fail(error, piece, messages)
                 return messages
             messages += found
             if self.is_broken:
@@ -228,39 +228,39 @@ class RequestParser:
                 self._unfed = data[position:]
                 return messages
 
-    def _fed(self, piece: bytes) -> list[Message]:
+    def _feed(self, piece: bytes) -> list[Message]:
         if self._is_in_headers():
-            return self._fed_headers(piece)
+            return self._feed_headers(piece)
         if self._body_left is None:
-            return self._fed_chunks(piece)
+            return self._feed_chunks(piece)
         self._body_left = max(0, self._body_left - len(piece))
-        return [self._began(message, payload) for message, payload in self._parsed(piece)]
+        return [self._begin(message, payload) for message, payload in self._parse(piece)]
 
-    def _parsed(self, piece: bytes) -> Sequence[tuple[RawRequestMessage, StreamReader]]:
+    def _parse(self, piece: bytes) -> Sequence[tuple[RawRequestMessage, StreamReader]]:
         found, is_upgraded, _ = self._parser.feed_data(piece)
-        if is_upgraded:  # no other protocol is spoken here; no request follows in the piece (see `_fed_chunks`)
+        if is_upgraded:  # other protocols are not supported; no request follows in the piece (see `_feed_chunks`)
             self._parser.set_upgraded(False)
         return found
 
-    def _fed_headers(self, piece: bytes) -> list[Message]:
+    def _feed_headers(self, piece: bytes) -> list[Message]:
         self._count_headers(piece)
-        found = self._parsed(piece)
+        found = self._parse(piece)
         if not found:
             self._last_bytes = (self._last_bytes + piece)[1 - len(_END) :]
             self._note_origin(piece)
-        return [self._began(message, payload) for message, payload in found]
+        return [self._begin(message, payload) for message, payload in found]
 
-    def _fed_chunks(self, piece: bytes) -> list[Message]:
+    def _feed_chunks(self, piece: bytes) -> list[Message]:
         data_before = self._payload.total_bytes
-        found = self._parsed(piece)
+        found = self._parse(piece)
         self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
         if self._without_data > _MAX_WITHOUT_DATA_BYTES:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too much that is no data.")
+            raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too many bytes that are not data.")
         last_bytes = (self._last_bytes + piece)[-len(_END) :]
         messages = []
         for message, payload in found:
             self._memory.add_headers(b"".join(name + value + b"\n" for name, value in message.raw_headers))
-            messages.append(self._began(message, payload))
+            messages.append(self._begin(message, payload))
         self._last_bytes = last_bytes if self._body_left is None else b""
         if self._is_in_headers():
             self._after_chunks(last_bytes)
@@ -272,18 +272,18 @@ class RequestParser:
         if size > MAX_HEADER_BYTES:
             raise Problem(
                 HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-                f"The headers are larger than {MAX_HEADER_BYTES} bytes in all. Send fewer or smaller ones.",
+                f"All headers together are larger than {MAX_HEADER_BYTES} bytes. Send fewer or smaller ones.",
             )
         is_empty = not piece.strip(b"\r\n")
-        if is_empty:  # each costs about as much as a large piece does
+        if is_empty:  # each costs about as much time as a large piece
             self._empty_bytes += len(piece)
             if self._empty_bytes > _MAX_EMPTY_BYTES:
-                raise Problem(HTTPStatus.BAD_REQUEST, "There are too many empty lines before the request.")
-        if size > len(piece) or not is_empty:  # empty lines before a request are none of it
+                raise Problem(HTTPStatus.BAD_REQUEST, "The request follows too many empty lines.")
+        if size > len(piece) or not is_empty:  # empty lines before a request are not part of it
             self._header_bytes = size
             self._memory.add_headers(piece)
 
-    def _began(self, message: RawRequestMessage, payload: StreamReader) -> Message:
+    def _begin(self, message: RawRequestMessage, payload: StreamReader) -> Message:
         if message.version not in (HttpVersion10, HttpVersion11):
             raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
         _check_target(message)
@@ -297,54 +297,54 @@ class RequestParser:
         self._is_upgrade = message.upgrade
         self._is_answered = False
         self._body_left = None if message.chunked else max(0, length - payload.total_bytes)
-        return self._without_expectation(message, payload), payload
+        return self._handle_expect(message, payload), payload
 
-    def _without_expectation(self, message: RawRequestMessage, payload: StreamReader) -> RawRequestMessage:
-        """Take out the Expect header, which RFC 9110 (10.1.1) allows to pass over, and note who waits to be asked.
+    def _handle_expect(self, message: RawRequestMessage, payload: StreamReader) -> RawRequestMessage:
+        """Remove the Expect header, which RFC 9110 (10.1.1) allows to ignore; note that the client waits for 100.
 
-        aiohttp answers an unknown expectation, and any on a route that it does not know, before the application.
+        Otherwise aiohttp responds to unknown expectations, and to any on an unknown route, before the application.
         """
         expected = message.headers.getall(hdrs.EXPECT, [])
         if not expected:
             return message
         if message.version >= (1, 1) and payload is not EMPTY_PAYLOAD and expected[0].lower() == "100-continue":
-            self.unasked = payload
+            self.awaiting_continue = payload
         headers = CIMultiDict(message.headers)
         del headers[hdrs.EXPECT]
         return message._replace(headers=CIMultiDictProxy(headers))
 
     def _after_chunks(self, last_bytes: bytes) -> None:
-        """Tell whether the piece that ended a body has the beginning of the next request as well.
+        """Note whether the piece that ended a body also has the start of the next request.
 
-        Chunks and headers end with an empty line. Where a whole request with a body followed in the same piece, nobody
-        can tell: it then counts as begun, so that the connection is closed sooner if nothing else comes.
+        Chunks and headers end with an empty line. If a whole request with a body followed in the same piece, this is
+        unknown: another request then counts as started, which closes the connection sooner if nothing follows.
         """
         ends_with_body = self._body_left is not None and self._payload.total_bytes > 0
         is_end = last_bytes == _END and not ends_with_body
         self._header_bytes = 0 if is_end else 1
         self._last_bytes = b"" if is_end else last_bytes[1:]
 
-    def _break(self, error: Exception, piece: bytes, messages: list[Message]) -> None:
-        """Have the error answered, by whoever reads the body where the request was handed out before."""
+    def _fail(self, error: Exception, piece: bytes, messages: list[Message]) -> None:
+        """Respond with the error. A request that is in progress gets it from its body instead."""
         if not self._is_in_headers():
             if not messages:
-                self.give_up_body(RequestPayloadError("the body cannot be parsed"))
+                self.discard_body(RequestPayloadError("the body cannot be parsed"))
                 return
             request, _ = messages.pop()
             self.origin = None if isinstance(request, _ErrInfo) else request.headers.get(hdrs.ORIGIN)
         else:
             self._note_origin(piece)
-        # Not the error itself: its text, and the frames of its traceback, hold what was sent.
+        # A new error, since the text and traceback of the original contain parts of the request.
         is_target = isinstance(error, LineTooLong) and error.args[1] == MAX_LINE_BYTES
-        problem = _uri_too_long() if is_target else from_unreadable(HTTPStatus.BAD_REQUEST, error)
-        messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, problem.with_traceback(None), ""), self.refuse()))
+        problem = _uri_too_long() if is_target else from_parse_error(HTTPStatus.BAD_REQUEST, error)
+        messages.append((_ErrInfo(HTTPStatus.BAD_REQUEST, problem.with_traceback(None), ""), self.reject()))
 
     def _note_origin(self, piece: bytes) -> None:
         origin = _ORIGIN.search(piece)
         self.origin = origin[1].decode() if origin else self.origin
 
     def _drop(self, payload: StreamReader) -> None:
-        """Free what nobody reads of a body, and go on to receive the rest, which is discarded."""
+        """Free the unread part of a body, and receive and discard the rest."""
         drop_unread(payload)
         if self._connection.transport is not None:
             self._connection.resume_reading()

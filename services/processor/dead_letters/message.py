@@ -53,7 +53,7 @@ def dead_letter(
         "deadLetterReason": reason.value,
         "deadLetterDetail": _printable(detail[:MAX_DETAIL]) or "none",
         "deadLetteredAt": datetime.now(UTC).isoformat(timespec="milliseconds"),
-        "deadLetterAttempts": str(message.receive_count),
+        "deadLetterReceiveCount": str(message.receive_count),
         "deadLetterVersion": VERSION,
         "deadLetterMessageId": message.message_id,
     }

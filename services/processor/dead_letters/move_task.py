@@ -1,4 +1,4 @@
-"""StartMessageMoveTask: SQS moves a whole dead-letter queue by itself, where the server has it."""
+"""StartMessageMoveTask: lets SQS move a whole dead-letter queue."""
 
 import asyncio
 import math
@@ -9,38 +9,38 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from services.common.errors import PermanentError, Transient
 from services.processor.dead_letters.inventory import Inventory
-from services.processor.dead_letters.reader import UNSTATED, ended
+from services.processor.dead_letters.reader import MOVED_BY_SQS, wait_uninterrupted
 
 if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_sqs import SQSClient
 
-LOOK_SECONDS = 2.0
+POLL_SECONDS = 2.0
 MOST_PER_SECOND = 500
-"""What SQS takes for MaxNumberOfMessagesPerSecond."""
+"""The maximum of MaxNumberOfMessagesPerSecond in SQS."""
 CALL_SECONDS = 10.0
 
 
-class NoMoveTask(PermanentError):
-    """The server cannot do it for this queue, or we may not ask it to; the message says which."""
+class MoveTaskRefused(PermanentError):
+    """SQS cannot move this queue, or the permission is missing. The message says which."""
 
 
 class MoveTaskFailed(Transient):
-    """The move began and did not end well; what is left stays on the dead-letter queue."""
+    """The move started and failed. The remaining messages stay in the dead-letter queue."""
 
 
 def reason_to_copy(inventory: Inventory, counted: int) -> str | None:
-    """Return why SQS must not move the queue by itself; None if it may.
+    """Return why SQS must not move the queue, or None if it may.
 
-    SQS moves every message as a new one with the attributes that it has. An unstated one has no attribute that makes
-    the processor read the history, so a finished task would run again; and each duplicate would be moved.
+    SQS moves every message with its attributes as a new message. A message that SQS had dead-lettered has no attribute
+    that makes the processor check the history, so a finished task would run again. Duplicates would be moved as well.
 
-    :param counted: how many messages SQS counted before the reading, those in flight included.
+    :param counted: the messages that SQS had counted before they were read, those in flight included.
     """
     if inventory.cut_short or inventory.is_partial or len(inventory.entries) < counted:
         return "not all messages could be read"
-    if any(letter.reason == UNSTATED for letter in inventory.letters):
-        return "there are messages without a reason"
-    return "there are duplicates" if inventory.duplicates() else None
+    if any(dead_letter.reason == MOVED_BY_SQS for dead_letter in inventory.dead_letters):
+        return "SQS itself dead-lettered some messages"
+    return "some messages are duplicates" if inventory.duplicates() else None
 
 
 class MoveTask:
@@ -52,14 +52,14 @@ class MoveTask:
         self._destination_arn = destination_arn
 
     async def run(self, per_second: float, on_progress: Callable[[int], None]) -> int:
-        """Start the move and wait for its end; answers how many messages went. Cancelled, it cancels the move.
+        """Start the move and wait for its end; return the number of moved messages. A cancellation cancels the move.
 
-        :raises NoMoveTask: when it could not be started; nothing has moved then.
-        :raises MoveTaskFailed: when it ended without having moved everything, or nobody knows whether it goes on.
+        :raises MoveTaskRefused: when it was not started.
+        :raises MoveTaskFailed: when it failed, or its state is unknown.
         """
         starting = asyncio.ensure_future(self._start(per_second))
         try:
-            await ended(starting)  # cut off, nobody would cancel what it starts
+            await wait_uninterrupted(starting)  # if it were interrupted, the started move could not be cancelled
             starting.result()
             return await self._until_ended(on_progress)
         except asyncio.CancelledError:
@@ -75,17 +75,17 @@ class MoveTask:
                 )
         except (ClientError, BotoCoreError, TimeoutError) as error:
             if _is_refusal(error):
-                raise NoMoveTask(_reason(error)) from error
-            # To move the messages by ourselves as well would move some of them twice.
-            raise MoveTaskFailed(f"nobody knows whether SQS moves the queue: {_reason(error)}") from error
+                raise MoveTaskRefused(_reason(error)) from error
+            # The messages are not copied then, since SQS may be moving them as well.
+            raise MoveTaskFailed(f"it is unknown whether SQS moves the queue: {_reason(error)}") from error
         return answer["TaskHandle"]
 
     async def _cancel(self, starting: "asyncio.Future[str]") -> None:
         """Cancel the move if it was started."""
-        if isinstance(starting.exception(), NoMoveTask):
+        if isinstance(starting.exception(), MoveTaskRefused):
             return
         cancelling = asyncio.ensure_future(self._cancel_move(starting.result()))
-        await ended(cancelling)
+        await wait_uninterrupted(cancelling)
         cancelling.result()
 
     async def _cancel_move(self, handle: str) -> None:
@@ -93,26 +93,26 @@ class MoveTask:
             async with asyncio.timeout(CALL_SECONDS):
                 await self._client.cancel_message_move_task(TaskHandle=handle)
         except (ClientError, BotoCoreError, TimeoutError) as error:
-            raise MoveTaskFailed(f"it goes on, but cannot be cancelled: {_reason(error)}") from error
+            raise MoveTaskFailed(f"the move continues, but cannot be cancelled: {_reason(error)}") from error
 
     async def _until_ended(self, on_progress: Callable[[int], None]) -> int:
         while True:
-            task = await self._look()
+            task = await self._poll()
             moved = int(task.get("ApproximateNumberOfMessagesMoved", 0))
             on_progress(moved)
             if task.get("Status") == "COMPLETED":
                 return moved
             if task.get("Status") in {"FAILED", "CANCELLED"}:
                 raise MoveTaskFailed(f"it {task['Status'].lower()} after {moved}: {task.get('FailureReason', '')}")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
 
-    async def _look(self) -> dict[str, Any]:
-        """Return the newest move of this queue, which is ours: SQS runs one a queue."""
+    async def _poll(self) -> dict[str, Any]:
+        """Return the newest move of this queue. SQS runs one move per queue."""
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 answer = await self._client.list_message_move_tasks(SourceArn=self._source_arn, MaxResults=1)
         except (ClientError, BotoCoreError, TimeoutError) as error:
-            raise MoveTaskFailed(f"it goes on, but cannot be followed: {_reason(error)}") from error
+            raise MoveTaskFailed(f"the move continues, but its progress cannot be read: {_reason(error)}") from error
         return dict(answer["Results"][0]) if answer.get("Results") else {}
 
 
@@ -121,7 +121,7 @@ def _whole(per_second: float) -> int:
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Tell whether SQS has answered that it does not do it."""
+    """Return whether SQS has refused the call."""
     if not isinstance(error, ClientError):
         return False
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)) < 500

@@ -1,4 +1,4 @@
-"""What the dead-letter command prints: results on standard output, progress on standard error."""
+"""Output of the command: results on standard output, progress on standard error."""
 
 import sys
 import time
@@ -8,31 +8,31 @@ from typing import Any, TextIO
 
 import orjson
 
-from services.processor.dead_letters.reader import Letter
+from services.processor.dead_letters.reader import DeadLetter
 
-_COLUMNS = ("messageId", "taskId", "reason", "attempts", "at", "detail")
+_COLUMNS = ("messageId", "taskId", "reason", "receiveCount", "deadLetteredAt", "detail")
 _WIDEST_DETAIL = 60
 _LINE_SECONDS = 5.0
 _BAR_SECONDS = 0.1
 _BAR_WIDTH = 30
 
 
-def reasons(letters: Iterable[Letter]) -> dict[str, int]:
-    """Count letters by reason, the most frequent first."""
-    return dict(Counter(letter.reason for letter in letters).most_common())
+def reasons(dead_letters: Iterable[DeadLetter]) -> dict[str, int]:
+    """Count dead letters by reason, the most frequent first."""
+    return dict(Counter(dead_letter.reason for dead_letter in dead_letters).most_common())
 
 
-def table(letters: Sequence[Letter]) -> str:
-    """Write one line a letter, and the counts by reason below."""
-    rows = [_COLUMNS, *(_row(letter) for letter in letters)]
+def table(dead_letters: Sequence[DeadLetter]) -> str:
+    """Return one line per dead letter, and the counts by reason below."""
+    rows = [_COLUMNS, *(_row(dead_letter) for dead_letter in dead_letters)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_COLUMNS))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", *(f"{count:>6}  {reason}" for reason, count in reasons(letters).items())])
+    return "\n".join([*lines, "", *(f"{count:>6}  {reason}" for reason, count in reasons(dead_letters).items())])
 
 
-def text_of(letter: Letter) -> str:
-    """Write everything there is of a letter, the body last."""
-    fields = {**letter.everything()}
+def text_of(dead_letter: DeadLetter) -> str:
+    """Return all fields of a dead letter, the body last."""
+    fields = {**dead_letter.details()}
     body, attributes = fields.pop("body"), fields.pop("attributes")
     named = [*fields.items(), *((f"attribute {name}", value) for name, value in sorted(attributes.items()))]
     return "\n".join([*(f"{name}: {_plain(value)}" for name, value in named), "body:", body])
@@ -44,10 +44,10 @@ def print_json(value: Any) -> None:
 
 
 class Progress:
-    """How far it is: a bar on a terminal, a line every few seconds elsewhere.
+    """Shows progress: a bar on a terminal, else a line every few seconds.
 
-    :param total: about how many there are; SQS knows no better.
-    :param verb: what is done to them, where that has to be said.
+    :param total: the approximate number of messages.
+    :param verb: a prefix for the count.
     """
 
     def __init__(
@@ -58,22 +58,22 @@ class Progress:
         self._stream = stream
         self._clock = clock
         self._is_terminal = stream.isatty()
-        self._told_at = clock() if not self._is_terminal else float("-inf")
-        self._told = False
+        self._printed_at = clock() if not self._is_terminal else float("-inf")
+        self._has_printed = False
 
     def __call__(self, done: int) -> None:
-        """Tell that `done` are done, unless something was told a moment ago."""
+        """Print that `done` messages are done, unless something was printed a moment ago."""
         interval = _BAR_SECONDS if self._is_terminal else _LINE_SECONDS
-        if self._clock() - self._told_at < interval:
+        if self._clock() - self._printed_at < interval:
             return
-        self._told_at = self._clock()
-        self._told = True
+        self._printed_at = self._clock()
+        self._has_printed = True
         self._stream.write(self._bar(done) if self._is_terminal else f"{self._count(done)}\n")
         self._stream.flush()
 
     def end(self) -> None:
-        """Leave the line of the bar."""
-        if self._is_terminal and self._told:
+        """End the line of the bar."""
+        if self._is_terminal and self._has_printed:
             self._stream.write("\n")
 
     def _bar(self, done: int) -> str:
@@ -84,11 +84,11 @@ class Progress:
         return f"{self._verb}{done} of about {self._total}"
 
 
-def _row(letter: Letter) -> tuple[str, ...]:
-    return tuple(_plain(letter.summary()[column])[:_WIDEST_DETAIL] for column in _COLUMNS)
+def _row(dead_letter: DeadLetter) -> tuple[str, ...]:
+    return tuple(_plain(dead_letter.summary()[column])[:_WIDEST_DETAIL] for column in _COLUMNS)
 
 
 def _plain(value: object) -> str:
-    """Write a value without control characters: whoever sent the message must not write to this terminal."""
+    """Return a value without control characters, which the sender of a message could use on the terminal."""
     text = "" if value is None else str(value)
     return "".join(character if character.isprintable() else " " for character in text)

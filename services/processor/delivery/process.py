@@ -11,7 +11,8 @@ from services.common.error_text import describe_error, describe_traceback
 from services.common.errors import PermanentError, Transient
 from services.common.messages.notification import finished
 from services.common.messages.task_message import TRACEPARENT, MalformedTask, parse_task, task_id_of
-from services.common.telemetry.tracing import Span, SpanKind, exemplar, span
+from services.common.telemetry.spans import Span, SpanKind
+from services.common.telemetry.tracing import exemplar, span
 from services.processor.dead_letters.message import Reason
 from services.processor.delivery.attempts import Attempts, Last, Past
 from services.processor.delivery.conclusion import Conclusion

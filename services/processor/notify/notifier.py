@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 
 from services.common.errors import PermanentError, Transient
-from services.common.messages.notification import MAX_BYTES, Format, progress
-from services.common.messages.user_topic import user_topic
+from services.common.messages.notification import MAX_BYTES, Format, progress, user_topic
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import Momento
 from services.processor.metrics import PROGRESS_DROPPED, REFUSED, REPUBLISHED, published

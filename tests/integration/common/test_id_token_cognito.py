@@ -78,7 +78,7 @@ def verifier(user: SignedIn, session: aiohttp.ClientSession) -> IdTokenVerifier:
     return IdTokenVerifier(user.issuer, user.client_id, KeySet(user.jwks_url, session))
 
 
-async def test_an_id_token_stands_for_its_user(user: SignedIn, session: aiohttp.ClientSession) -> None:
+async def test_an_id_token_identifies_its_user(user: SignedIn, session: aiohttp.ClientSession) -> None:
     assert (await verifier(user, session).verify(user.id_token)).sub == user.sub
 
 

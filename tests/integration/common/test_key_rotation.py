@@ -38,7 +38,7 @@ async def heard(news: Subscriber, count: int) -> list[str]:
     return [str((await asyncio.to_thread(news.next))["taskId"]) for _ in range(count)]
 
 
-async def test_a_new_key_takes_effect_without_a_restart_and_no_news_is_lost(
+async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_lost(
     local_stack: LocalStack, app: Application
 ) -> None:
     user, *newcomers = await asyncio.gather(*(signed_in_user(app) for _ in range(1 + NEWCOMERS)))
@@ -49,14 +49,14 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_news_is_lost(
 
     with subscriber(token, local_stack.environment("processor")) as news:
         posting = asyncio.gather(*(user.submit_task(f"task {number}") for number in range(TASKS)))
-        told = await heard(news, 2)  # the load is on
+        received = await heard(news, 2)  # the load is on
         await rotate_momento_key(local_stack, "v1")
         # Tokens that were never vended before, by the service whose key is revoked at this moment.
         tokens = await asyncio.gather(*(newcomer.get_token() for newcomer in newcomers))
         more = asyncio.gather(*(user.submit_task(f"more {number}") for number in range(TASKS)))
         ids = [*await posting, *await more]
-        told += await heard(news, len(ids) - 2)
-        assert sorted(told) == sorted(ids)
+        received += await heard(news, len(ids) - 2)
+        assert sorted(received) == sorted(ids)
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
 
     with subscriber(tokens[0], local_stack.environment("processor")) as news:
@@ -67,4 +67,4 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_news_is_lost(
         name: count + 1 for name, count in before.items()
     }
     for name in SERVICES:
-        assert '"answered 503' not in local_stack.output(name)[said[name] :]
+        assert '"responded 503' not in local_stack.output(name)[said[name] :]

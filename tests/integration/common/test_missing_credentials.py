@@ -40,7 +40,9 @@ def ingest(extra: Mapping[str, str]) -> Iterator[tuple[int, "subprocess.Popen[by
         [sys.executable, "-m", "services.ingest"], cwd=ROOT, env=variables, stdout=subprocess.DEVNULL
     )
     try:
-        wait_until_sync(lambda: "starting" not in (told := readiness(ports.ingest_ops)) and bool(told), "readiness")
+        wait_until_sync(
+            lambda: "starting" not in (reasons := readiness(ports.ingest_ops)) and bool(reasons), "readiness"
+        )
         yield ports.ingest_ops, process
     finally:
         process.terminate()
@@ -48,7 +50,7 @@ def ingest(extra: Mapping[str, str]) -> Iterator[tuple[int, "subprocess.Popen[by
 
 
 def readiness(port: int) -> str:
-    """The answer's text; empty where nobody listens yet."""
+    """The text of the response; empty before the port is open."""
     try:
         with OPENER.open(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
             return str(answer.read().decode())
@@ -63,7 +65,7 @@ def readiness(port: int) -> str:
 def test_ingest_is_ready_only_where_it_has_credentials(given: bool) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"} if given else {}
     with ingest(keys) as (port, process):
-        told = readiness(port)
-        assert ("NoCredentialsError" in told) is not given
-        assert ("IRSA or Pod Identity" in told) is not given
+        reasons = readiness(port)
+        assert ("NoCredentialsError" in reasons) is not given
+        assert ("IRSA or Pod Identity" in reasons) is not given
         assert process.poll() is None

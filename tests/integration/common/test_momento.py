@@ -10,10 +10,10 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
-from services.common.aws.ssm_parameter import Parameter
+from services.common.aws.ssm_parameter import SsmParameter
 from services.common.background import Background
 from services.common.errors import Transient
-from services.common.momento import gateway as momento_module
+from services.common.momento import calls as momento_calls
 from services.common.momento.app_context import api_key_parameter
 from services.common.momento.errors import (
     MomentoKeyRefused,
@@ -78,7 +78,7 @@ class FakeSsm:
 class Gateway:
     momento: Momento
     ssm: FakeSsm
-    parameter: Parameter
+    parameter: SsmParameter
     stops: list[str]
 
 
@@ -106,7 +106,7 @@ async def gateway(emulator: MomentoEmulator, cache: str, key: MomentoApiKey) -> 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deadlines of a test's length."""
-    monkeypatch.setattr(momento_module, "ATTEMPT_SECONDS", 0.2)
+    monkeypatch.setattr(momento_calls, "ATTEMPT_SECONDS", 0.2)
 
 
 CALLS: dict[str, tuple[str, Callable[[Momento], Awaitable[object]]]] = {
@@ -198,9 +198,7 @@ async def test_a_call_that_hangs_is_given_up_and_tried_again(
         await call(gateway.momento)
 
 
-async def test_vending_is_tried_once_since_another_try_takes_another_turn_in_line(
-    emulator: MomentoEmulator, gateway: Gateway
-) -> None:
+async def test_vending_has_one_attempt_since_retries_are_queued(emulator: MomentoEmulator, gateway: Gateway) -> None:
     method, vend = CALLS["vend"]
     errors = counted("vend", "error")
     emulator.change(faults=[{"method": method, "status": "RESOURCE_EXHAUSTED", **ONCE}])
@@ -220,7 +218,7 @@ async def test_a_vending_that_hangs_is_given_up(emulator: MomentoEmulator, gatew
 
 
 @pytest.mark.usefixtures("short")
-async def test_a_deadline_holds_whatever_happens(emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_a_call_ends_at_its_deadline_in_any_case(emulator: MomentoEmulator, gateway: Gateway) -> None:
     emulator.change(faults=[{"method": "Publish", "neverAnswer": True}])
     started = time.perf_counter()
     with pytest.raises(MomentoUnavailable):
@@ -247,7 +245,7 @@ async def test_a_short_outage_within_the_deadline_is_not_noticed(emulator: Momen
     await gateway.momento.publish("alice", "x")
 
 
-async def test_a_quota_that_is_used_up_is_told_apart(emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_an_exceeded_quota_has_its_own_error(emulator: MomentoEmulator, gateway: Gateway) -> None:
     emulator.change(
         faults=[{"method": "Publish", "status": "RESOURCE_EXHAUSTED", "err": "operations_rate_limit_exceeded"}]
     )
@@ -278,7 +276,7 @@ async def test_both_kinds_of_key_work(emulator: MomentoEmulator, cache: str, key
         await gateway.momento.vend_subscriber_token("alice", valid_for_seconds=60, token_id="alice")
 
 
-async def test_a_key_that_cannot_be_one_says_so_and_is_not_quoted() -> None:
+async def test_an_invalid_key_is_reported_and_not_quoted() -> None:
     settings = MomentoSettings(api_key_param_name=NAME, cache_name="c", endpoint=None)
     parameter = api_key_parameter(cast("Any", FakeSsm("s3cr3t-but-no-key")), settings)
     momento = Momento(settings, parameter, Background(lambda: None))
@@ -301,7 +299,7 @@ async def test_a_typing_error_in_the_parameter_leaves_the_key_in_use(gateway: Ga
     assert gateway.momento.readiness_problem() is None
 
 
-async def test_a_corrected_key_is_taken_up_by_the_first_call_that_the_old_one_fails(
+async def test_a_corrected_key_is_read_after_the_first_call_that_fails_with_the_old_one(
     emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
     gateway.ssm.value = "s3cr3t-but-no-key"

@@ -7,7 +7,7 @@ import pytest
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-from services.common.aws.ssm_parameter import Parameter
+from services.common.aws.ssm_parameter import SsmParameter
 from tests.support.clock import ManualClock
 from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
 
@@ -33,7 +33,7 @@ async def ssm(stack: MiniStack) -> AsyncIterator["SSMClient"]:
 
 async def test_a_secure_string_is_read_decrypted_and_its_rotation_noticed(ssm: "SSMClient") -> None:
     clock = ManualClock()
-    parameter = Parameter(ssm, NAME, clock=clock)
+    parameter = SsmParameter(ssm, NAME, clock=clock)
     await ssm.put_parameter(Name=NAME, Value="first\n", Type="SecureString")
     assert await parameter.refresh_now()
     assert parameter.value() == "first"
@@ -47,7 +47,7 @@ async def test_a_secure_string_is_read_decrypted_and_its_rotation_noticed(ssm: "
 
 async def test_a_parameter_that_is_not_there_is_named_and_found_once_it_is(ssm: "SSMClient") -> None:
     clock = ManualClock()
-    parameter = Parameter(ssm, NAME, clock=clock)
+    parameter = SsmParameter(ssm, NAME, clock=clock)
     assert not await parameter.refresh_now()
     assert f"{NAME} cannot be read: ParameterNotFound" in str(parameter.readiness_problem())
     await ssm.put_parameter(Name=NAME, Value="late", Type="SecureString")
@@ -58,7 +58,7 @@ async def test_a_parameter_that_is_not_there_is_named_and_found_once_it_is(ssm: 
 
 async def test_a_deleted_parameter_is_served_stale(ssm: "SSMClient") -> None:
     clock = ManualClock()
-    parameter = Parameter(ssm, NAME, clock=clock)
+    parameter = SsmParameter(ssm, NAME, clock=clock)
     await ssm.put_parameter(Name=NAME, Value="kept", Type="SecureString")
     await parameter.refresh_now()
     await ssm.delete_parameter(Name=NAME)

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from local.supervisor.port_check import is_taken
-from services.common.web.open_connections import MAX_FILES
+from services.common.web.listener import MAX_FILES
 from tests.support.processes.small_service import SmallProcess, free_ports, small_process
 
 SMALL = "tests.support.processes.small_service_program"
@@ -120,7 +120,7 @@ async def test_where_code_of_others_ends_the_event_loop_the_process_ends_without
 
 
 @pytest.mark.parametrize("taken", ["PORT", "OPS_PORT"])
-async def test_a_port_that_is_taken_is_named_without_a_traceback(taken: str) -> None:
+async def test_a_port_in_use_is_reported_without_a_traceback(taken: str) -> None:
     port, ops_port = free_ports()
     blocked = port if taken == "PORT" else ops_port
     blocker = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", blocked)
@@ -133,7 +133,7 @@ async def test_a_port_that_is_taken_is_named_without_a_traceback(taken: str) -> 
     assert "Traceback" not in service.output
 
 
-@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "a" * 64])  # the first is nobody's (RFC 5737)
+@pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "a" * 64])  # the first is a documentation address (RFC 5737)
 async def test_an_address_that_is_not_ours_is_named_without_a_traceback(host: str) -> None:
     with small_process(SMALL, {"HOST": host}) as service:
         assert await asyncio.to_thread(service.ends) == 1
@@ -156,7 +156,7 @@ async def test_a_missing_setting_of_the_sdk_is_named_as_ours_are(environment: di
     assert "Traceback" not in service.output
 
 
-async def test_without_key_set_and_queue_it_starts_and_says_what_lacks() -> None:
+async def test_without_key_set_and_queue_it_starts_and_reports_what_is_missing() -> None:
     with small_process("services.ingest", {**COMPLETE, "AWS_DEFAULT_REGION": "us-east-1"}) as service:
         service.wait_for_output('"started"')
         status, body = await answer(service.ops_url + "/readyz")

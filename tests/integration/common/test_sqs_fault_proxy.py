@@ -64,7 +64,9 @@ async def test_without_faults_it_passes_everything_on_and_counts(
     assert proxy.batch_sizes == {"SendMessageBatch": [3]}
 
 
-async def test_an_error_holds_for_so_many_calls_of_its_action(sqs: "SQSClient", url: str, proxy: SqsFaultProxy) -> None:
+async def test_an_error_applies_to_a_number_of_calls_of_its_action(
+    sqs: "SQSClient", url: str, proxy: SqsFaultProxy
+) -> None:
     fault = proxy.fault(action="SendMessageBatch", status=503, code="ServiceUnavailable", calls=1)
     with pytest.raises(ClientError, match="ServiceUnavailable") as caught:
         await sqs.send_message_batch(QueueUrl=url, Entries=entries(1))
@@ -119,9 +121,7 @@ async def test_every_entry_fails_without_a_call(sqs: "SQSClient", url: str, prox
     assert await waiting(sqs, url) == 0
 
 
-async def test_the_server_goes_away_and_comes_back_on_the_same_port(
-    sqs: "SQSClient", url: str, proxy: SqsFaultProxy
-) -> None:
+async def test_the_server_stops_and_starts_on_the_same_port(sqs: "SQSClient", url: str, proxy: SqsFaultProxy) -> None:
     await proxy.stop()
     with pytest.raises(BotoCoreError):
         await sqs.receive_message(QueueUrl=url)

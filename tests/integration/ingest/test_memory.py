@@ -1,4 +1,4 @@
-"""What a crowd of clients can make the ingest service hold, measured in a process of its own."""
+"""The memory of the ingest service with many clients, measured in its own process."""
 
 import asyncio
 import gzip
@@ -115,7 +115,7 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-async def test_users_who_announce_bodies_and_never_send_them_lock_nobody_out(ingest: Ingest, body: bytes) -> None:
+async def test_announced_bodies_that_are_never_sent_do_not_block_others(ingest: Ingest, body: bytes) -> None:
     async with AsyncExitStack() as opened, aiohttp.ClientSession() as session:
         for number in range(400):
             await ingest.begin(opened, f"user-{number % 2}", body)

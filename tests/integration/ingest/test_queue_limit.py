@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from services.ingest.app import QUEUE, create_app
-from services.ingest.sending import ROOM_BYTES
+from services.ingest.sending import RESERVED_BYTES
 from services.ingest.settings import read_settings
 from tests.support.identity import JwksServer, jwks_server
 from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
@@ -148,8 +148,8 @@ async def test_a_limit_that_was_learned_from_a_refusal_saves_the_next_call(
     assert await payloads(sqs, queue_url) == ["x"]
 
 
-async def test_a_body_that_fits_just_so_is_taken(service: Served, sqs: "SQSClient", queue_url: str) -> None:
-    data = "x" * (LIMIT - ROOM_BYTES - 300)
+async def test_a_body_that_just_fits_is_accepted(service: Served, sqs: "SQSClient", queue_url: str) -> None:
+    data = "x" * (LIMIT - RESERVED_BYTES - 300)
     assert (await post(service, data)).status == 202
     assert await payloads(sqs, queue_url) == [data]
 
@@ -166,7 +166,7 @@ REFUSED_WHOLE = [
 
 
 @pytest.mark.parametrize("error", REFUSED_WHOLE)
-async def test_a_batch_that_is_too_large_as_a_whole_fails_nobody(
+async def test_a_batch_that_is_too_large_as_a_whole_fails_no_task(
     unaware: Served, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str, error: dict[str, str]
 ) -> None:
     """MiniStack has no limit for a batch but 1 MiB: the proxy answers as SQS does."""
@@ -179,7 +179,7 @@ async def test_a_batch_that_is_too_large_as_a_whole_fails_nobody(
     assert max(proxy.batch_sizes[SEND]) > 2
 
 
-async def test_one_that_is_too_large_fails_none_that_goes_with_it(
+async def test_a_task_that_is_too_large_does_not_fail_others_of_its_batch(
     unaware: Served, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str
 ) -> None:
     proxy.fault(action=SEND, delay_seconds=0.2, calls=1)
@@ -202,7 +202,7 @@ async def test_batches_stay_below_a_limit_that_is_known(
     assert refusals.hits == 0
 
 
-async def test_a_refused_body_does_not_hold_its_key(unaware: Served) -> None:
+async def test_a_refused_body_does_not_reserve_its_key(unaware: Served) -> None:
     assert is_refused(await post(unaware, '"' * 100_000, Idempotency_Key="key-1"))
     assert (await post(unaware, "less", Idempotency_Key="key-1")).status == 202
 

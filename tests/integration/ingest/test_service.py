@@ -116,7 +116,7 @@ def counter(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"notification_api_tasks_{name}_total", labels) or 0.0
 
 
-async def test_an_accepted_task_is_on_the_queue_as_it_came(service: Served, sqs: "SQSClient", queue_url: str) -> None:
+async def test_an_accepted_task_is_on_the_queue_unchanged(service: Served, sqs: "SQSClient", queue_url: str) -> None:
     before = counter("accepted")
     body = '{ "data": "größer 👍🏽\\uffff\uffff", "more": [1, 2] }'
     answer = await post(service, body.encode())
@@ -153,13 +153,13 @@ BAD_BODIES = [
     pytest.param(b"null", {}, 400, "not a JSON object", id="null"),
     pytest.param(b'["data"]', {}, 400, "not a JSON object", id="a list"),
     pytest.param(b'"data"', {}, 400, "not a JSON object", id="a text"),
-    pytest.param(b"{}", {}, 400, "`data` must be a text", id="no data"),
-    pytest.param(b'{"Data": "x"}', {}, 400, "`data` must be a text", id="data in capitals"),
-    pytest.param(b'{"data": null}', {}, 400, "`data` must be a text", id="null data"),
-    pytest.param(b'{"data": 7}', {}, 400, "`data` must be a text", id="number for data"),
-    pytest.param(b'{"data": {"x": 1}}', {}, 400, "`data` must be a text", id="object for data"),
-    pytest.param(b'{"data": " \\n"}', {}, 400, "`data` must be a text", id="blank data"),
-    pytest.param(b'{"data":"' + b"x" * 262_144 + b'"}', {}, 413, "larger than this service takes", id="too large"),
+    pytest.param(b"{}", {}, 400, "`data` must be a string", id="no data"),
+    pytest.param(b'{"Data": "x"}', {}, 400, "`data` must be a string", id="data in capitals"),
+    pytest.param(b'{"data": null}', {}, 400, "`data` must be a string", id="null data"),
+    pytest.param(b'{"data": 7}', {}, 400, "`data` must be a string", id="number for data"),
+    pytest.param(b'{"data": {"x": 1}}', {}, 400, "`data` must be a string", id="object for data"),
+    pytest.param(b'{"data": " \\n"}', {}, 400, "`data` must be a string", id="blank data"),
+    pytest.param(b'{"data":"' + b"x" * 262_144 + b'"}', {}, 413, "larger than this service accepts", id="too large"),
     pytest.param(b'{"data": "x"}', {"Content_Type": "text/plain"}, 415, "application/json", id="text/plain"),
     pytest.param(b'{"data": "x"}', {"Content_Type": None}, 415, "application/json", id="no content type"),
     pytest.param(
@@ -187,7 +187,7 @@ async def test_a_body_that_is_no_task_is_refused_with_what_to_do(
     assert proxy.calls[SEND] == 0
 
 
-async def test_numbers_that_arrive_as_they_were_sent_are_taken(
+async def test_numbers_that_are_represented_exactly_are_accepted(
     service: Served, sqs: "SQSClient", queue_url: str
 ) -> None:
     numbers = "[18446744073709551615, -9223372036854775808, -0, 1e22, 0.12345678901234567890123]"
@@ -199,12 +199,14 @@ async def test_numbers_that_arrive_as_they_were_sent_are_taken(
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "application/json; charset=UTF-8", "Application/JSON"])
-async def test_json_in_utf8_is_taken(service: Served, content_type: str) -> None:
+async def test_json_in_utf8_is_accepted(service: Served, content_type: str) -> None:
     assert (await post(service, Content_Type=content_type)).status == 202
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")  # aiohttp's, above 1 MiB
-async def test_a_body_of_just_the_permitted_size_is_taken(service: Served, sqs: "SQSClient", queue_url: str) -> None:
+async def test_a_body_of_exactly_the_permitted_size_is_accepted(
+    service: Served, sqs: "SQSClient", queue_url: str
+) -> None:
     body = b'{"data":"' + b'\\"' * 131_066 + b'"}'  # every character of it is quoted once more on the queue
     assert 262_140 <= len(body) <= 262_144
     assert (await post(service, body)).status == 202
@@ -272,7 +274,7 @@ async def test_what_is_not_http_is_refused_before_it_is_a_request(service: Serve
     assert proxy.calls[SEND] == 0
 
 
-async def test_the_same_key_gives_the_same_id_and_says_so_on_the_queue(
+async def test_the_same_key_gives_the_same_id_and_marks_the_message(
     service: Served, sqs: "SQSClient", queue_url: str
 ) -> None:
     first, again = [await post(service, Idempotency_Key="key-1") for _ in range(2)]
@@ -310,7 +312,7 @@ async def test_a_key_with_another_body_is_refused_and_nothing_of_it_is_sent(
     assert counter("refused", reason="key_reused") == before + 1
 
 
-async def test_a_key_is_taken_while_its_first_body_is_under_way(service: Served, proxy: SqsFaultProxy) -> None:
+async def test_a_key_is_reserved_while_its_first_body_is_being_sent(service: Served, proxy: SqsFaultProxy) -> None:
     fault = proxy.fault(action=SEND, delay_seconds=0.3, calls=1)
     first = asyncio.create_task(post(service, b'{"data": "x"}', Idempotency_Key="key-1"))
     await wait_until(lambda: fault.hits == 1)
@@ -401,7 +403,7 @@ FOR_NOW = [
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls fail after a test's time."""
     monkeypatch.setattr(task_queue, "CALL_SECONDS", 0.3)
-    monkeypatch.setattr(task_queue._called, "__defaults__", (0.3,))
+    monkeypatch.setattr(task_queue._call, "__defaults__", (0.3,))
 
 
 @pytest.mark.parametrize("fault", FOR_NOW)
@@ -432,7 +434,7 @@ def marks(message: Any) -> tuple[str, str | None]:
 
 @pytest.mark.parametrize("fault", LOST_ANSWERS)
 @pytest.mark.usefixtures("impatient")
-async def test_a_task_that_is_sent_again_as_its_acknowledgement_was_lost_says_so(
+async def test_a_task_that_is_sent_again_after_a_lost_answer_is_marked(
     service: Served, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str, fault: dict[str, Any]
 ) -> None:
     proxy.fault(action=SEND, calls=1, after_effect=True, **fault)
@@ -535,7 +537,7 @@ async def test_more_than_may_wait_is_503_at_once(service: Served, proxy: SqsFaul
     answers = await asyncio.gather(*posting)
     assert sorted(answer.status for answer in answers) == [202] * 4 + [503] * 6
     (detail,) = {answer.json["detail"] for answer in answers if answer.status == 503}
-    assert detail == "Too much is being sent right now. Try again in a moment."
+    assert detail == "Too many tasks are being sent right now. Try again in a moment."
     assert {answer.headers.get("Retry-After") for answer in answers if answer.status == 503} == {"1"}
 
 
@@ -628,15 +630,13 @@ async def test_an_accepted_task_has_one_line_with_the_ids_of_task_and_request(se
     assert 0 < line["seconds"] < 15
 
 
-async def test_a_task_that_the_queue_does_not_take_has_one_line_that_says_so(
-    service: Served, proxy: SqsFaultProxy
-) -> None:
+async def test_a_task_that_the_queue_refuses_has_one_log_line(service: Served, proxy: SqsFaultProxy) -> None:
     proxy.fault(action=SEND, status=403, code="RequestThrottled")
     with task_lines() as lines:
         answer = await post(service, X_Request_Id="request-2")
     assert answer.status == 503
     (line,) = [one for text in lines.texts if (one := json.loads(text)).get("outcome")]
-    assert (line["level"], line["message"]) == ("WARNING", "task not accepted")
+    assert (line["level"], line["message"]) == ("WARNING", "task refused")
     assert (line["outcome"], line["reason"], line["mayBeQueued"]) == ("refused", "queue", False)
     assert line["requestId"] == "request-2"
     assert line["taskId"]

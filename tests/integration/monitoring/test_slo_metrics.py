@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from aiobotocore.session import get_session
 
 from notification_api import Task
-from services.common.aws.ssm_parameter import Parameter
+from services.common.aws.ssm_parameter import SsmParameter
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import PARAMETER, ProcessorServers, ProcessorStage
 
@@ -31,7 +31,7 @@ async def test_a_task_that_is_submitted_twice_counts_as_notified_twice(stage: Pr
 
 async def test_the_age_of_the_key_is_that_of_the_parameter(processor_servers: ProcessorServers) -> None:
     async with get_session().create_client("ssm", **processor_servers.aws.client_settings()) as ssm:
-        parameter = Parameter(ssm, PARAMETER)
+        parameter = SsmParameter(ssm, PARAMETER)
         assert math.isnan(parameter.age_seconds())
         await parameter.refresh_now()
         first = parameter.age_seconds()
@@ -45,6 +45,6 @@ async def test_an_age_that_ssm_does_not_return_is_unknown() -> None:
         async def get_parameter(self, **_: object) -> dict[str, dict[str, str]]:
             return {"Parameter": {"Value": "key"}}
 
-    parameter = Parameter(cast("SSMClient", Silent()), "name")
+    parameter = SsmParameter(cast("SSMClient", Silent()), "name")
     assert await parameter.refresh_now()
     assert math.isnan(parameter.age_seconds())

@@ -13,9 +13,15 @@ from notification_api import Task
 from services.common.aws.task_queue import QueueUnavailable, TaskQueue
 from services.common.errors import PermanentError
 from services.processor.dead_letters.inventory import take_inventory
-from services.processor.dead_letters.reader import opened
-from services.processor.dead_letters.redrive import Pace, Redrive, carry_out
-from tests.support.processor.dead_letters_cli import command_with, dead_letters_command, interrupted, set_aside, waiting
+from services.processor.dead_letters.reader import open_reader
+from services.processor.dead_letters.redrive import RateLimiter, Redrive, apply
+from tests.support.processor.dead_letters_cli import (
+    add_dead_letter,
+    command_with,
+    dead_letters_command,
+    interrupted,
+    waiting,
+)
 from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
@@ -24,42 +30,42 @@ from tests.support.waiting import wait_until
 BOTH_SIGNALS = pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 
 
-async def test_list_counts_reasons_and_gives_everything_back(stage: ProcessorStage) -> None:
+async def test_list_counts_reasons_and_makes_all_messages_visible_again(stage: ProcessorStage) -> None:
     for number in range(12):
-        await set_aside(stage, f"task-{number}", "attempts" if number < 4 else "permanent")
+        await add_dead_letter(stage, f"task-{number}", "max_attempts" if number < 4 else "permanent")
     said = await dead_letters_command(stage, "list", "--json")
     assert said.status == 0, said.err
-    assert said.json["reasons"] == {"permanent": 8, "attempts": 4}
+    assert said.json["reasons"] == {"permanent": 8, "max_attempts": 4}
     assert {one["taskId"] for one in said.json["messages"]} == {f"task-{number}" for number in range(12)}
     assert await waiting(stage) == (0, 12)
 
 
-async def test_list_looks_at_no_more_than_its_limit(stage: ProcessorStage) -> None:
+async def test_list_reads_no_more_than_its_limit(stage: ProcessorStage) -> None:
     for number in range(5):
-        await set_aside(stage, f"task-{number}")
+        await add_dead_letter(stage, f"task-{number}")
     said = await dead_letters_command(stage, "list", "--limit", "3")
     assert said.status == 0
     assert "These are 3 of about 5; --limit shows more." in said.out
     assert await waiting(stage) == (0, 5)
 
 
-async def test_a_list_tells_no_payload_and_lets_no_message_write_to_the_terminal(stage: ProcessorStage) -> None:
-    await set_aside(stage, "task", body="the payload", deadLetterDetail="red \u009b31m")
+async def test_a_list_has_no_payload_and_no_control_characters(stage: ProcessorStage) -> None:
+    await add_dead_letter(stage, "task", body="the payload", deadLetterDetail="red \u009b31m")
     said = await dead_letters_command(stage, "list")
     assert "the payload" not in said.out
     assert "\u009b" not in said.out
     assert "1  permanent" in said.out
 
 
-async def test_an_empty_queue_is_said_to_be_empty(stage: ProcessorStage) -> None:
+async def test_an_empty_queue_is_reported_as_empty(stage: ProcessorStage) -> None:
     said = await dead_letters_command(stage, "list")
     assert (said.status, said.out) == (0, "The dead-letter queue is empty.\n")
 
 
 @pytest.mark.parametrize("by", ["message", "task"])
-async def test_show_tells_everything_of_one_message(stage: ProcessorStage, by: str) -> None:
-    await set_aside(stage, "another")
-    message_id = await set_aside(stage, "wanted", body='{"the": "payload"}')
+async def test_show_prints_one_message(stage: ProcessorStage, by: str) -> None:
+    await add_dead_letter(stage, "another")
+    message_id = await add_dead_letter(stage, "wanted", body='{"the": "payload"}')
     said = await dead_letters_command(stage, "show", message_id if by == "message" else "wanted", "--json")
     assert said.status == 0, said.err
     assert said.json["messageId"] == message_id
@@ -68,16 +74,16 @@ async def test_show_tells_everything_of_one_message(stage: ProcessorStage, by: s
     assert await waiting(stage) == (0, 2)
 
 
-async def test_show_of_an_unknown_message_says_so(stage: ProcessorStage) -> None:
-    await set_aside(stage, "task")
+async def test_show_reports_an_unknown_id(stage: ProcessorStage) -> None:
+    await add_dead_letter(stage, "task")
     said = await dead_letters_command(stage, "show", "unknown")
     assert (said.status, said.out) == (3, "")
-    assert said.err == "No message of the dead-letter queue is called unknown.\n"
+    assert said.err == "No message of the dead-letter queue has the id unknown.\n"
 
 
 async def test_a_redriven_task_is_the_task_it_was_and_marked(stage: ProcessorStage) -> None:
-    message_id = await set_aside(stage, "wanted", body="the body", idempotent="true", traceparent="00-1-2-00")
-    await set_aside(stage, "another")
+    message_id = await add_dead_letter(stage, "wanted", body="the body", idempotent="true", traceparent="00-1-2-00")
+    await add_dead_letter(stage, "another")
     said = await dead_letters_command(stage, "redrive", "wanted", "--json")
     assert (said.status, said.json["done"], said.json["by"]) == (0, 1, "copy"), said.err
     assert await waiting(stage) == (1, 1)
@@ -95,30 +101,30 @@ async def test_a_redriven_task_is_the_task_it_was_and_marked(stage: ProcessorSta
     }
 
 
-async def test_redrive_all_is_a_dry_run_until_it_is_said_to_do_it(stage: ProcessorStage) -> None:
+async def test_redrive_all_is_a_dry_run_without_yes(stage: ProcessorStage) -> None:
     for number in range(15):
-        await set_aside(stage, f"task-{number}")
+        await add_dead_letter(stage, f"task-{number}")
     dry = await dead_letters_command(stage, "redrive", "--all")
     assert dry.status == 0
-    assert "15 would be put back.\nNothing was done; --yes does it." in dry.out
+    assert "15 would be redriven.\nNothing was changed; --yes does it." in dry.out
     assert await waiting(stage) == (0, 15)
     wet = await dead_letters_command(stage, "redrive", "--all", "--yes", "--per-second", "0")
     assert wet.status == 0, wet.err
-    assert "15 put back." in wet.out
+    assert "15 redriven." in wet.out
     assert "SQS does not move this queue by itself" in wet.err
     assert await waiting(stage) == (15, 0)
 
 
-async def test_what_is_not_there_is_named_and_the_rest_is_put_back(stage: ProcessorStage) -> None:
-    await set_aside(stage, "there")
+async def test_missing_ids_are_reported_and_the_others_are_redriven(stage: ProcessorStage) -> None:
+    await add_dead_letter(stage, "there")
     said = await dead_letters_command(stage, "redrive", "there", "gone", "--json")
     assert (said.status, said.json["done"], said.json["notFound"]) == (3, 1, ["gone"])
     assert await waiting(stage) == (1, 0)
 
 
-async def test_purge_deletes_only_when_it_is_said_to(stage: ProcessorStage) -> None:
+async def test_purge_deletes_only_with_yes(stage: ProcessorStage) -> None:
     for name in ("first", "second", "third"):
-        await set_aside(stage, name)
+        await add_dead_letter(stage, name)
     dry = await dead_letters_command(stage, "purge", "first", "--json")
     assert (dry.status, dry.json["dryRun"], dry.json["done"]) == (0, True, 1)
     assert await waiting(stage) == (0, 3)
@@ -131,24 +137,24 @@ async def test_purge_deletes_only_when_it_is_said_to(stage: ProcessorStage) -> N
 
 
 async def test_nothing_is_deleted_when_the_task_queue_does_not_take_it(stage: ProcessorStage) -> None:
-    await set_aside(stage, "task")
+    await add_dead_letter(stage, "task")
     gone = f"{stage.queue_url}-gone"
     said = await dead_letters_command(stage, "redrive", "task", "--task-queue-url", gone)
     assert said.status == 1
-    assert "was left: send: " in said.err
+    assert " failed: send: " in said.err
     assert "Traceback" not in said.err
     assert await waiting(stage) == (0, 1)
 
 
-async def test_a_missing_queue_is_told_in_a_sentence(stage: ProcessorStage) -> None:
+async def test_a_missing_queue_is_reported_in_a_sentence(stage: ProcessorStage) -> None:
     gone = f"{stage.dead_letter_queue_url}-gone"
     said = await dead_letters_command(stage, "list", DEAD_LETTER_QUEUE_URL=gone)
     assert said.status == 1
-    assert said.err.startswith(f"The queue does not exist: look at {gone}")
+    assert said.err.startswith(f"The queue does not exist: check {gone}")
     assert said.err.count("\n") == 1
 
 
-async def test_a_server_that_is_not_there_is_told_in_a_sentence(stage: ProcessorStage) -> None:
+async def test_a_missing_server_is_reported_in_a_sentence(stage: ProcessorStage) -> None:
     said = await dead_letters_command(stage, "list", AWS_ENDPOINT_URL="http://127.0.0.1:9")
     assert said.status == 1
     assert said.err.startswith("The queue cannot be used: ")
@@ -156,11 +162,11 @@ async def test_a_server_that_is_not_there_is_told_in_a_sentence(stage: Processor
 
 
 @BOTH_SIGNALS
-async def test_an_interrupted_command_gives_back_what_it_holds(
+async def test_an_interrupted_command_makes_its_messages_visible_again(
     stage: ProcessorStage, signal_number: signal.Signals
 ) -> None:
     for number in range(3):
-        await set_aside(stage, f"task-{number}")
+        await add_dead_letter(stage, f"task-{number}")
 
     async def holds_them() -> bool:
         return (await stage.depth(stage.dead_letter_queue_url)) == (0, 3)
@@ -170,14 +176,14 @@ async def test_an_interrupted_command_gives_back_what_it_holds(
         proxy.fault(action="ReceiveMessage", delay_seconds=3)
         said = await interrupted(stage, holds_them, signal_number, "show", "unknown", AWS_ENDPOINT_URL=proxy.url)
     assert said.status == 130
-    assert said.err == "Interrupted; what was looked at is given back.\n"
+    assert said.err == "Interrupted. The messages that were read are visible again.\n"
     assert await waiting(stage) == (0, 3)
 
 
 @BOTH_SIGNALS
-async def test_an_interrupted_redrive_says_what_it_did(stage: ProcessorStage, signal_number: signal.Signals) -> None:
+async def test_an_interrupted_redrive_reports_what_it_did(stage: ProcessorStage, signal_number: signal.Signals) -> None:
     for number in range(25):
-        await set_aside(stage, f"task-{number}")
+        await add_dead_letter(stage, f"task-{number}")
 
     async def has_begun() -> bool:
         return (await stage.depth())[0] > 0
@@ -185,7 +191,7 @@ async def test_an_interrupted_redrive_says_what_it_did(stage: ProcessorStage, si
     options = ("redrive", "--all", "--yes", "--per-second", "1", "--json")
     said = await interrupted(stage, has_begun, signal_number, *options)
     assert said.status == 130
-    assert said.err.endswith("Interrupted; what was looked at is given back.\n")
+    assert said.err.endswith("Interrupted. The messages that were read are visible again.\n")
     assert (said.json["done"], said.json["failed"], said.json["cutShort"]) == (10, [], "it was interrupted")
     assert await waiting(stage) == (10, 15)
 
@@ -221,7 +227,7 @@ class Undeletable(TaskQueue):
         return [QueueUnavailable("not now")] * len(receipt_handles)
 
 
-async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(stage: ProcessorStage) -> None:
+async def test_a_task_that_was_redriven_twice_because_its_dead_letter_stayed_runs_once(stage: ProcessorStage) -> None:
     runs: list[bool] = []
 
     async def handle(task: Task) -> str:
@@ -238,12 +244,12 @@ async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(
         broken = False
         letters = Undeletable(stage.sqs, stage.dead_letter_queue_url)
         act = Redrive(TaskQueue(stage.sqs, stage.queue_url), letters)
-        async with opened(letters) as reader:
+        async with open_reader(letters) as reader:
             inventory = await take_inventory(reader, 1, 10)
-        async with opened(letters) as reader:
-            outcome = await carry_out(reader, inventory, inventory.named({task_id}), act, Pace(0), lambda _: None)
+        async with open_reader(letters) as reader:
+            outcome = await apply(reader, inventory, inventory.named({task_id}), act, RateLimiter(0), lambda _: None)
         ((_, reason),) = outcome.failed
-        assert reason == "it is on the task queue, but could not be deleted here: not now"
+        assert reason == "it is in the task queue, but could not be deleted from the dead-letter queue: not now"
         await notifications.wait(2)
         said = await dead_letters_command(stage, "redrive", task_id, "--json")
         assert (said.status, said.json["done"]) == (0, 1), said.err
@@ -254,7 +260,7 @@ async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(
 
 
 async def test_two_options_and_aws_are_all_that_the_command_needs(stage: ProcessorStage) -> None:
-    await set_aside(stage, "task")
+    await add_dead_letter(stage, "task")
     aws = {name: value for name, value in stage.environment().items() if name.startswith("AWS_")}
     options = ("--dead-letter-queue-url", stage.dead_letter_queue_url, "--task-queue-url", stage.queue_url)
     for command in (("list",), ("show", "task"), ("redrive", "task"), ("purge", "--all", "--yes")):
@@ -263,22 +269,22 @@ async def test_two_options_and_aws_are_all_that_the_command_needs(stage: Process
     assert await waiting(stage) == (1, 0)
 
 
-async def test_a_run_of_duplicates_moves_one_and_says_so(stage: ProcessorStage) -> None:
+async def test_of_several_duplicates_one_is_redriven_and_reported(stage: ProcessorStage) -> None:
     for _ in range(3):
-        await set_aside(stage, "task", deadLetterMessageId="delivery")
-    await set_aside(stage, "another")
+        await add_dead_letter(stage, "task", deadLetterMessageId="delivery")
+    await add_dead_letter(stage, "another")
     listed = await dead_letters_command(stage, "list", "--json")
     assert (len(listed.json["messages"]), listed.json["duplicates"]) == (4, 2)
     dry = await dead_letters_command(stage, "redrive", "--all")
-    assert "2 would be put back.\n2 duplicates of these would be deleted, not redriven.\n" in dry.out
+    assert "2 would be redriven.\n2 duplicates of these would be deleted, not redriven.\n" in dry.out
     said = await dead_letters_command(stage, "redrive", "task", "--json")
     assert (said.status, said.json["done"], said.json["duplicates"]) == (0, 1, 2)
     assert await waiting(stage) == (1, 1)
 
 
 @pytest.mark.parametrize("per_second", ["0", "20"])
-async def test_what_fails_again_at_once_is_put_back_once(stage: ProcessorStage, per_second: str) -> None:
-    """Also while other tasks keep failing, and at a pace at which much fails meanwhile."""
+async def test_a_task_that_fails_again_at_once_is_redriven_once(stage: ProcessorStage, per_second: str) -> None:
+    """Also while other tasks keep failing, and at a rate_limiter at which much fails meanwhile."""
     runs: Counter[str] = Counter()
     failed = asyncio.Event()
 
@@ -323,7 +329,7 @@ async def failing_meanwhile(stage: ProcessorStage, failed: asyncio.Event) -> Asy
         await sending
 
 
-async def test_what_sqs_itself_moves_back_is_put_back_once(stage: ProcessorStage) -> None:
+async def test_a_task_that_sqs_moves_again_is_redriven_once(stage: ProcessorStage) -> None:
     """Tasks whose processes die at once: SQS moves each at its second receive, with its message id and attributes."""
     arn = (await TaskQueue(stage.sqs, stage.dead_letter_queue_url).attributes("QueueArn"))["QueueArn"]
     policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "1"})

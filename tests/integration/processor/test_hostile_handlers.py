@@ -364,7 +364,7 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
     (letter,) = await stage.dead_letters(1)
     assert notifications.statuses() == [(task_id, "failed")]
     # What cannot be noted is not counted, for as many deliveries as there are attempts.
-    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == (reason, "6" if method == "note" else "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == (reason, "6" if method == "note" else "3")
     # Of a first delivery nothing is looked up, so that its attempt is the handler's own failure.
     by_itself = 2 if method == "past" else 3
     assert internal() == (by_itself if reason == "internal" else 0)
@@ -397,7 +397,7 @@ async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens
         await stage.until_empty()
     (letter,) = await stage.dead_letters(1)
     assert notifications.statuses() == [(task_id, "failed")]
-    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("internal", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("internal", "3")
 
 
 async def test_an_error_after_a_handler_has_finished_does_not_run_it_again(

@@ -21,7 +21,7 @@ from momento.responses import CacheGet, CacheSet, TopicSubscribe, TopicSubscript
 
 from services.common.messages.notification import Format, finished
 from services.common.momento.app_context import MOMENTO
-from services.common.momento.gateway import Momento
+from services.common.momento.calls import MomentoCalls
 from services.common.momento.history import MAX_ENTRIES, NEWEST, HistoryEntry, NotificationHistory
 from services.token import vendor
 from services.token.app import create_app
@@ -135,7 +135,7 @@ def vended(world: World) -> int:
     return int(world.emulator.stats()["vendedTokens"])
 
 
-async def test_the_answer_holds_all_that_a_client_needs(service: Served, world: World) -> None:
+async def test_the_response_has_all_that_a_client_needs(service: Served, world: World) -> None:
     before = time.time()
     answer = await get(service)
     assert answer.status == 200
@@ -148,7 +148,7 @@ async def test_the_answer_holds_all_that_a_client_needs(service: Served, world: 
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
 
 
-async def test_another_address_of_momento_is_told_where_it_is_set(world: World) -> None:
+async def test_a_configured_momento_endpoint_is_in_the_response(world: World) -> None:
     async with world.service(MOMENTO_WEB_ENDPOINT="http://localhost:8085") as service:
         overrides = (await get(service)).json["endpointOverrides"]
     assert overrides == dict.fromkeys(("cacheEndpoint", "controlEndpoint", "tokenEndpoint"), "http://localhost:8085")
@@ -236,7 +236,7 @@ async def test_a_v2_key_vends_as_well(world: World) -> None:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls to Momento are given up after a test's time."""
-    monkeypatch.setattr(Momento._call, "__defaults__", (0.4,))
+    monkeypatch.setattr(MomentoCalls.call, "__defaults__", (0.4,))
     monkeypatch.setattr(vendor, "VEND_SECONDS", 0.4)
 
 
@@ -252,7 +252,7 @@ async def test_a_momento_that_is_down_is_503_and_back_is_back(service: Served, w
     assert (await get(service)).status == 200
 
 
-async def test_a_cache_that_hangs_keeps_nobody_from_a_token(service: Served, world: World) -> None:
+async def test_a_hanging_cache_does_not_prevent_tokens(service: Served, world: World) -> None:
     world.emulator.change(faults=[{"method": "Get", "neverAnswer": True}, {"method": "Set", "status": "UNAVAILABLE"}])
     started = time.perf_counter()
     assert (await get(service)).status == 200
@@ -287,7 +287,7 @@ async def test_while_the_quota_is_used_up_no_more_is_asked_for_than_ever(
         assert (await get(service, user_id=users[0])).status == 200
 
 
-async def test_a_crowd_is_served_by_two_replicas_in_line_and_momento_refuses_nobody(world: World) -> None:
+async def test_many_users_are_served_by_two_replicas_within_the_quota(world: World) -> None:
     def replica() -> AbstractAsyncContextManager[Served]:
         return world.service(VENDING_PER_SECOND="40", VENDING_REPLICAS="2", VENDING_WAIT_SECONDS="1")
 
@@ -305,16 +305,16 @@ async def test_a_crowd_is_served_by_two_replicas_in_line_and_momento_refuses_nob
 
 
 async def one_of_the_crowd(services: Sequence[Served], user: str, seen: Counter[int]) -> None:
-    """Come back, to whichever replica, until served; half of the crowd comes sooner than told, which does no harm."""
+    """Retry on any replica until served; half of the users retry too early, which does no harm."""
     while True:
         answer = await get(random.choice(services), user_id=user)
         seen[answer.status] += 1
         if answer.status == 200:
             return
         assert "Many users are signing in" in answer.json["detail"]
-        told = int(answer.headers["Retry-After"])
-        assert told >= 1
-        await asyncio.sleep(random.choice([0.5, told]))
+        retry_after = int(answer.headers["Retry-After"])
+        assert retry_after >= 1
+        await asyncio.sleep(random.choice([0.5, retry_after]))
 
 
 async def test_without_ssm_the_service_says_why_it_is_not_ready_and_answers_503(world: World) -> None:
@@ -337,7 +337,7 @@ async def test_ssm_may_go_away_once_the_key_was_read(service: Served, world: Wor
 
 
 def attacks() -> dict[str, Callable[[dict[str, Any]], str | None]]:
-    """Tokens that look like alice's and are not; each gets the times of an id token of now."""
+    """Forged tokens for alice, each with the times of a current id token."""
     stranger: rsa.RSAPrivateKey = rsa_key("stranger")
     return {
         "none": lambda _: None,
@@ -384,7 +384,7 @@ async def world_service(service: Served) -> Served:
     return service
 
 
-async def test_a_typing_error_in_the_key_is_503_says_so_and_is_corrected_without_a_restart(world: World) -> None:
+async def test_a_typing_error_in_the_key_is_503_and_is_corrected_without_a_restart(world: World) -> None:
     await world.store_key("s3cr3t-but-no-key")
     async with world.service(ready=False) as service:
         await wait_until(lambda: "neither a v1 nor a v2" in service.lifecycle.readiness_problems().get("momento", ""))
@@ -407,11 +407,11 @@ async def test_sign_ins_that_cannot_be_checked_are_503(world: World) -> None:
 
 async def tell(service: Served, *news: tuple[str, str, int]) -> None:
     """Write entries of (user, task, age in milliseconds), as the processor does."""
-    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
+    history = NotificationHistory(service.app[MOMENTO], 86_400.0)
     now_ms = int(time.time() * 1000)
     await asyncio.gather(
         *(
-            record.write(user, HistoryEntry(notification=finished(task, "x", now_ms - age)), now_ms - age)
+            history.write(user, HistoryEntry(notification=finished(task, "x", now_ms - age)), now_ms - age)
             for user, task, age in news
         )
     )
@@ -430,11 +430,11 @@ async def test_a_user_reads_the_own_news_in_order(service: Served) -> None:
     assert await ids_of(service, "/notifications", "carol") == []
 
 
-async def test_news_are_told_as_they_were_published(service: Served) -> None:
+async def test_notifications_are_returned_as_they_were_published(service: Served) -> None:
     now_ms = int(time.time() * 1000)
     published = finished("t-1", "größer 👍🏽" + "x" * 5_000, now_ms)
-    record = NotificationHistory(service.app[MOMENTO], 86_400.0)
-    await record.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
+    history = NotificationHistory(service.app[MOMENTO], 86_400.0)
+    await history.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
     answer = await get(service, "/notifications")
     cursor = answer.json["cursor"]
     assert answer.body.decode() == f'{{"notifications":[{published.encode(Format.JSON)}],"cursor":"{cursor}"}}'
@@ -457,7 +457,7 @@ async def test_a_page_of_the_version_before_asks_with_a_time_and_gets_all(servic
         assert await ids_of(service, f"/notifications?after={after}") == ["old", "new"]
 
 
-async def test_a_cursor_that_names_the_largest_history_is_taken(world: World) -> None:
+async def test_a_cursor_with_the_largest_history_is_accepted(world: World) -> None:
     async with world.service(HISTORY_OPERATIONS_PER_SECOND="1000") as service:
         await tell(service, *(("alice", f"ahead-{number}", -600_000) for number in range(NEWEST)))
         await tell(service, *(("alice", f"t{number}", 60_000) for number in range(MAX_ENTRIES)))
@@ -466,7 +466,7 @@ async def test_a_cursor_that_names_the_largest_history_is_taken(world: World) ->
         assert await ids_of(service, f"/notifications?after={answer.json['cursor']}") == []
 
 
-async def test_the_newest_of_the_last_day_are_told(service: Served) -> None:
+async def test_the_newest_of_the_last_day_are_returned(service: Served) -> None:
     too_old = 86_400_001
     await tell(
         service,
@@ -504,7 +504,7 @@ async def test_without_a_record_there_are_no_news_and_no_call(world: World) -> N
         assert (await get(service, "/notifications?after=x")).status == 400
 
 
-async def test_a_user_who_reads_too_often_is_told_when_to_come_back_and_others_are_not(service: Served) -> None:
+async def test_a_user_who_reads_too_often_gets_a_retry_time_and_others_are_not_affected(service: Served) -> None:
     await tell(service, ("alice", "a1", 0), ("bob", "b1", 0))
     answers = await asyncio.gather(*(get(service, "/notifications") for _ in range(40)))
     assert Counter(answer.status for answer in answers) == {200: 10, 429: 30}
@@ -532,10 +532,10 @@ async def test_a_flood_of_reads_leaves_others_their_writes(world: World, users: 
         with world.emulator.changed(cacheOperationsPerSecond=100):
             floods = [asyncio.create_task(flood(service, flooders[number:], statuses)) for number in range(users)]
             floods += [asyncio.create_task(flood(service, flooders, statuses)) for _ in range(10)]
-            record, now_ms = NotificationHistory(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
+            history, now_ms = NotificationHistory(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
             for number in range(40):
                 entry = HistoryEntry(notification=finished(f"t{number}", "x", now_ms))
-                await record.write(f"other-{number % 5}", entry, now_ms)
+                await history.write(f"other-{number % 5}", entry, now_ms)
             if users == 1:
                 assert await ids_of(service, "/notifications", "other-0") == sorted(f"t{n}" for n in range(0, 40, 5))
             for task in floods:

@@ -347,7 +347,7 @@ FAULTS = (
         momento_quota_again,
         ("False", "MomentoQuotaExceeded"),
         "MomentoQuotaExceeded",
-        "a quota of the Momento account is used up",
+        "a quota of the Momento account is exceeded",
     ),
     Fault(
         "ResourceQuota used up",

@@ -52,13 +52,13 @@ async def interrupted(
     *arguments: str,
     **environment: str,
 ) -> Said:
-    """Run it, and send it a signal once a condition holds."""
+    """Run the command, and send it a signal once a condition is true."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
         env={**stage.environment(), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Whoever runs the tests in the background of a shell has it ignored.
+        # A shell ignores the signal for tests that run in the background.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     await wait_until(when, timeout_seconds=20)
@@ -69,7 +69,7 @@ async def interrupted(
     return Said(process.returncode, out.decode(), err.decode())
 
 
-async def set_aside(
+async def add_dead_letter(
     stage: ProcessorStage, task_id: str, reason: str = "permanent", body: str = "{}", **attributes: str
 ) -> str:
     """Put a message on the dead-letter queue as the processor does; returns its message id."""
@@ -78,7 +78,7 @@ async def set_aside(
         "deadLetterReason": reason,
         "deadLetterDetail": "why",
         "deadLetteredAt": "2026-11-22T10:00:00.000+00:00",
-        "deadLetterAttempts": "3",
+        "deadLetterReceiveCount": "3",
         "deadLetterVersion": "0.1.0",
         **attributes,
     }

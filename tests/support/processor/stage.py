@@ -15,8 +15,8 @@ import pytest
 from aiobotocore.session import get_session
 from aiohttp import ClientSession
 
+from services.common.messages.notification import user_topic
 from services.common.messages.task_message import TaskMessage
-from services.common.messages.user_topic import user_topic
 from tests.support.momento.clients import momento_sdk
 from tests.support.momento.stream import MomentoStream, momento_stream
 from tests.support.processes.ministack import MiniStack, ministack_process

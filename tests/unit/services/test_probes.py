@@ -9,7 +9,7 @@ import pytest
 
 from services.common.aws.task_queue import QueueUnavailable
 from services.common.momento.errors import MomentoKeyRefused
-from services.common.telemetry.faults import HOLD_SECONDS, CallFaults, Cause, Fault
+from services.common.telemetry.faults import MIN_FAILING_SECONDS, CallFaults, Cause, Fault
 from services.ingest import probe as queue_probe
 from services.token import probe as momento_probe
 from tests.support.clock import ManualClock
@@ -38,9 +38,9 @@ class Dependency:
     async def _called(self, operation: str) -> None:
         self.calls += 1
         if self.error is None:
-            self.faults.worked(operation)
+            self.faults.record_success(operation)
             return
-        self.faults.failed(operation, Fault(Cause.MOMENTO_KEY_REFUSED, "refused"))
+        self.faults.record_failure(operation, Fault(Cause.MOMENTO_KEY_REFUSED, "refused"))
         raise self.error
 
 
@@ -65,7 +65,7 @@ async def test_token_finds_a_revoked_key_and_its_mend_without_a_request() -> Non
         momento.error = MomentoKeyRefused("get")
         calls = momento.calls
         await wait_until(lambda: momento.calls > calls + 1)
-        momento.clock.advance(HOLD_SECONDS)
+        momento.clock.advance(MIN_FAILING_SECONDS)
         assert [fault.cause for fault in momento.faults.current()] == [Cause.MOMENTO_KEY_REFUSED]
         momento.error = None
         await wait_until(lambda: not momento.faults.current())
@@ -87,8 +87,8 @@ async def test_ingest_asks_sqs_only_while_sends_fail() -> None:
         await asyncio.sleep(0.1)
         assert queue.calls == 0
         queue.error = QueueUnavailable("attributes")
-        queue.faults.failed("send", Fault(Cause.QUEUE_UNREACHABLE, "SQS is unreachable"))
-        queue.clock.advance(HOLD_SECONDS)
+        queue.faults.record_failure("send", Fault(Cause.QUEUE_UNREACHABLE, "SQS is unreachable"))
+        queue.clock.advance(MIN_FAILING_SECONDS)
         await wait_until(lambda: queue.calls > 1)
         queue.error = None
         queue.clock.advance(60)

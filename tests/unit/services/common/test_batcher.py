@@ -49,7 +49,7 @@ def policy(**fields: float) -> BatchPolicy:
     return BatchPolicy(**{"busy_linger_seconds": NEVER, **FAST, **fields})  # type: ignore[arg-type]
 
 
-async def test_an_idle_entry_goes_at_once(sender: BatchSender) -> None:
+async def test_an_entry_is_sent_at_once_while_idle(sender: BatchSender) -> None:
     batcher = Batcher(sender, policy())
     caller = asyncio.create_task(batcher.submit("a"))
     await asyncio.sleep(0)  # the caller's first step alone starts the call
@@ -59,7 +59,7 @@ async def test_an_idle_entry_goes_at_once(sender: BatchSender) -> None:
     await caller
 
 
-async def test_what_comes_while_a_call_is_in_flight_goes_together_when_it_ends(
+async def test_entries_that_arrive_during_a_call_are_sent_together_when_it_ends(
     sender: BatchSender, callers: Callers
 ) -> None:
     batcher = Batcher(sender, policy())
@@ -70,7 +70,7 @@ async def test_what_comes_while_a_call_is_in_flight_goes_together_when_it_ends(
     assert await sender.called(2) == ["b", "c", "d"]
 
 
-async def test_a_full_batch_goes_beside_a_call_in_flight(sender: BatchSender, callers: Callers) -> None:
+async def test_a_full_batch_is_sent_in_parallel_to_a_call(sender: BatchSender, callers: Callers) -> None:
     batcher = Batcher(sender, policy())
     await callers.submit(batcher, "a")
     await callers.submit(batcher, "0123456789x")
@@ -107,7 +107,7 @@ async def test_a_batch_keeps_below_the_size_that_is_permitted(sender: BatchSende
     assert await sender.called(3) == ["d", "e"]
 
 
-async def test_an_entry_above_the_size_goes_alone(sender: BatchSender, callers: Callers) -> None:
+async def test_an_entry_above_the_size_is_sent_alone(sender: BatchSender, callers: Callers) -> None:
     batcher = Batcher(sender, policy(max_bytes=100))
     await callers.submit(batcher, "a")
     await callers.submit(batcher, "b", size=101)
@@ -157,7 +157,7 @@ async def test_what_is_sent_again_may_be_changed_for_the_error_that_it_failed_wi
     await caller
 
 
-async def test_an_entry_that_keeps_failing_is_told_after_its_attempts(sender: BatchSender, callers: Callers) -> None:
+async def test_an_entry_that_keeps_failing_fails_after_its_attempts(sender: BatchSender, callers: Callers) -> None:
     batcher = Batcher(sender, policy(attempts=3))
     (caller,) = await callers.submit(batcher, "a")
     for number in (1, 2, 3):
@@ -244,7 +244,7 @@ async def test_a_caller_that_gave_up_is_not_sent_in_a_half(sender: BatchSender, 
     await other
 
 
-async def test_a_batch_keeps_below_the_size_that_became_known(sender: BatchSender, callers: Callers) -> None:
+async def test_a_batch_stays_below_the_known_limit(sender: BatchSender, callers: Callers) -> None:
     known: list[int | None] = [None]
     batcher = Batcher(sender, policy(max_bytes=100), max_bytes=lambda: known[0])
     await callers.submit(batcher, "a")
@@ -287,7 +287,7 @@ async def test_no_more_bytes_wait_than_permitted(sender: BatchSender, callers: C
     await callers.submit(batcher, "e", size=100)  # what is in flight waits no more
 
 
-async def test_one_entry_above_all_that_may_wait_is_still_taken(sender: BatchSender, callers: Callers) -> None:
+async def test_a_single_entry_above_the_waiting_limit_is_accepted(sender: BatchSender, callers: Callers) -> None:
     batcher = Batcher(sender, policy(max_in_flight=1, max_waiting_bytes=100))
     await callers.submit(batcher, "a")
     await callers.submit(batcher, "b", size=500)
@@ -319,7 +319,9 @@ async def test_callers_that_gave_up_keep_no_place(sender: BatchSender, callers: 
     assert await sender.called(2) == ["d"]
 
 
-async def test_a_caller_that_gives_up_during_its_call_disturbs_nobody(sender: BatchSender, callers: Callers) -> None:
+async def test_a_caller_that_is_cancelled_during_its_call_does_not_affect_others(
+    sender: BatchSender, callers: Callers
+) -> None:
     batcher = Batcher(sender, policy())
     await callers.submit(batcher, "a")
     given_up, other = await callers.submit(batcher, "bc")
@@ -329,12 +331,12 @@ async def test_a_caller_that_gives_up_during_its_call_disturbs_nobody(sender: Ba
     with suppress(asyncio.CancelledError):
         await given_up
     sender.answer(2, [Transient("busy"), Transient("busy")])
-    assert await sender.called(3) == ["c"]  # nobody waits for the other one any more
+    assert await sender.called(3) == ["c"]  # the caller of the other one was cancelled
     sender.answer(3)
     await other
 
 
-async def test_closing_sends_what_waits_and_ends_when_all_is_told(sender: BatchSender, callers: Callers) -> None:
+async def test_closing_sends_waiting_entries_and_waits_for_all_outcomes(sender: BatchSender, callers: Callers) -> None:
     batcher = Batcher(sender, policy(max_in_flight=1, idle_linger_seconds=NEVER))
     tasks = await callers.submit(batcher, map(str, range(BATCH_ENTRIES + 5)))
     closing = asyncio.create_task(batcher.close())
@@ -347,7 +349,7 @@ async def test_closing_sends_what_waits_and_ends_when_all_is_told(sender: BatchS
     await asyncio.gather(*tasks)
 
 
-async def test_after_closing_nothing_is_taken(sender: BatchSender) -> None:
+async def test_after_closing_entries_are_refused(sender: BatchSender) -> None:
     batcher = Batcher(sender, policy())
     await batcher.close()
     with pytest.raises(BatcherFull):

@@ -50,7 +50,7 @@ class Server:
     """Answers as the submissions say, some event loop turns later; remembers what it was asked."""
 
     def __init__(self, plan: Sequence[Submission], policy: BatchPolicy, turns: int, fails: bool) -> None:
-        self.told: Counter[int] = Counter()
+        self.calls_of: Counter[int] = Counter()
         self.last: dict[int, str] = {}
         self._plan = plan
         self._policy = policy
@@ -73,8 +73,8 @@ class Server:
         return outcomes
 
     def _outcome(self, number: int) -> Exception | None:
-        outcome = self._plan[number].outcomes[self.told[number]]
-        self.told[number] += 1
+        outcome = self._plan[number].outcomes[self.calls_of[number]]
+        self.calls_of[number] += 1
         self.last[number] = outcome
         return {"ok": None, "transient": Transient("busy"), "permanent": PermanentError("no")}[outcome]
 
@@ -109,10 +109,10 @@ async def run(plan: list[Submission], policy: BatchPolicy, turns: int, fails: bo
         await batcher.close()
     for number, outcome in enumerate(outcomes):
         if outcome == "full":
-            assert number not in server.told
+            assert number not in server.calls_of
         elif outcome != "given up":
             assert outcome == server.last[number]
-            assert server.told[number] == expected_calls(plan[number], policy)
+            assert server.calls_of[number] == expected_calls(plan[number], policy)
 
 
 def expected_calls(submission: Submission, policy: BatchPolicy) -> int:
@@ -200,7 +200,7 @@ async def send_all(plan: list[Message], limit: int, knows_the_limit: bool) -> No
 
 @settings(max_examples=200, deadline=None)
 @given(messages, st.integers(1, 250), st.booleans())
-def test_an_entry_fails_for_what_is_in_itself_only_and_is_never_sent_again_once_taken(
+def test_an_entry_fails_only_for_its_own_content_and_is_never_sent_again_after_success(
     plan: list[Message], limit: int, knows_the_limit: bool
 ) -> None:
     asyncio.run(send_all(plan, limit, knows_the_limit))

@@ -83,13 +83,13 @@ def test_the_leaves_of_a_group_are_found_at_any_depth() -> None:
     assert sum(isinstance(each, ValueError) for each in leaf_errors(error)) == 1
 
 
-def test_the_leaves_of_a_group_come_first_to_last_and_their_number_is_bounded() -> None:
+def test_the_leaves_of_a_group_are_in_order_and_bounded() -> None:
     members = [ValueError() for _ in range(MAX_LEAVES + 5_000)]
     assert list(leaf_errors(ExceptionGroup("wide", members))) == members[: MAX_LEAVES - 1]
 
 
 def test_a_leaf_or_group_that_is_shared_is_found_once() -> None:
-    """Each level holds the one below twice, so that there are more ways to the leaf than can be gone."""
+    """Each level contains the one below twice, so that the number of paths to the leaf is exponential."""
     error: Exception = ValueError("leaf")
     for _ in range(100):
         error = ExceptionGroup("nested", [error, error])

@@ -100,7 +100,7 @@ def test_the_token_service_has_momentos_quota_and_half_an_hour() -> None:
     assert settings.token_lookups_per_second == 10.0
 
 
-def test_the_ingest_service_takes_256_kib_and_600_tasks_a_minute() -> None:
+def test_the_ingest_service_accepts_256_kib_and_600_tasks_a_minute() -> None:
     settings = load(read_ingest)
     assert isinstance(settings, IngestSettings)
     assert settings.http.max_body_bytes == 262_144
@@ -118,7 +118,7 @@ def test_the_ingest_service_takes_256_kib_and_600_tasks_a_minute() -> None:
         ("dev", "ERROR", "ERROR"),
     ],
 )
-def test_production_is_quieter_unless_told_otherwise(
+def test_production_logs_less_unless_configured(
     monkeypatch: pytest.MonkeyPatch, stage: str, given: str | None, level: str
 ) -> None:
     monkeypatch.setenv("STAGE_NAME", stage)
@@ -168,7 +168,7 @@ def test_header_names_that_pages_may_send_are_read_in_small_letters(monkeypatch:
     assert load(read_ingest).http.cors_allowed_headers == {"x-tenant", "x-session-id"}
 
 
-def test_a_memory_limit_of_our_own_goes_before_the_containers(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_memory_limit_overrides_the_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(read_ingest).http.memory_limit_bytes is None
     monkeypatch.setenv("MEMORY_LIMIT_BYTES", "268435456")
     assert load(read_ingest).http.memory_limit_bytes == 268_435_456
@@ -261,7 +261,7 @@ def test_the_default_grace_is_the_services_own_affair(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("service", ["token", "ingest"])
-def test_a_service_without_settings_says_so_and_ends_with_status_2(service: str) -> None:
+def test_a_service_without_settings_exits_with_status_2(service: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", f"services.{service}"],
         cwd=ROOT,

@@ -15,7 +15,7 @@ from services.common.messages.task_message import TaskMessage
 from services.common.web.problem import Problem
 from services.ingest.idempotency import (
     MAX_KEYS,
-    REMEMBERED_SECONDS,
+    RETENTION_SECONDS,
     IdempotencyKeys,
     KeyReusedError,
     idempotency_key,
@@ -47,7 +47,7 @@ def is_refused(keys: IdempotencyKeys, sent: TaskMessage) -> bool:
 
 
 @pytest.mark.parametrize("body", ['{"data":"y"}', '{"data": "x"}', '{"data":"x"}\n', '{"data":"\\u0078"}'])
-def test_a_key_that_was_used_takes_the_same_bytes_only(body: str) -> None:
+def test_a_used_key_accepts_the_same_bytes_only(body: str) -> None:
     keys = IdempotencyKeys()
     send(keys, task("k", '{"data":"x"}'))
     assert not is_refused(keys, task("k", '{"data":"x"}'))
@@ -73,7 +73,7 @@ def test_a_body_that_failed_does_not_free_the_key_of_one_that_arrived() -> None:
     assert is_refused(keys, task("k", "other"))
 
 
-def test_the_key_is_taken_while_its_body_is_being_sent() -> None:
+def test_the_key_is_reserved_while_its_body_is_being_sent() -> None:
     keys = IdempotencyKeys()
     with ExitStack() as first, ExitStack() as second:
         first.enter_context(keys.reserved(task("k", "body"), sending()))
@@ -97,7 +97,7 @@ def test_a_key_is_free_again_after_24_hours() -> None:
     clock = ManualClock()
     keys = IdempotencyKeys(clock=clock)
     send(keys, task("k", "body"))
-    clock.now += REMEMBERED_SECONDS - 1
+    clock.now += RETENTION_SECONDS - 1
     assert is_refused(keys, task("k", "other"))
     clock.now += 1
     assert not is_refused(keys, task("k", "other"))

@@ -18,7 +18,7 @@ def clock() -> ManualClock:
     return ManualClock(1_000_000.0)
 
 
-def test_a_minutes_worth_may_come_at_once(clock: ManualClock) -> None:
+def test_the_tasks_of_a_minute_may_arrive_at_once(clock: ManualClock) -> None:
     assert taken(RateLimit(600, clock=clock), 1_000) == 600
 
 
@@ -31,7 +31,7 @@ def test_one_more_is_let_through_each_interval(clock: ManualClock) -> None:
         assert taken(limit, 2) == 1
 
 
-def test_it_says_when_the_next_is_let_through(clock: ManualClock) -> None:
+def test_a_refusal_has_a_retry_time(clock: ManualClock) -> None:
     limit = RateLimit(6, clock=clock)
     assert taken(limit, 6) == 6
     assert limit.retry_after("alice") == pytest.approx(10.0)
@@ -91,7 +91,7 @@ def test_never_more_than_a_full_bucket_and_what_time_refilled(per_minute: float,
 
 
 @given(st.floats(0.1, 1_000, allow_nan=False), st.integers(1, 50))
-def test_whoever_waits_as_told_is_let_through(per_minute: float, tries: int) -> None:
+def test_a_user_who_waits_for_the_retry_time_is_accepted(per_minute: float, tries: int) -> None:
     clock = ManualClock(1_000_000.0)
     limit = RateLimit(per_minute, clock=clock)
     for _ in range(tries):

@@ -18,7 +18,7 @@ from services.common.aws.task_queue import (
 )
 from services.common.batcher import BatchRefusedError
 from services.common.errors import PermanentError
-from services.ingest.sending import ROOM_BYTES, Sending, refuse_too_large, send_batch, sent_again, too_large
+from services.ingest.sending import RESERVED_BYTES, Sending, check_size, mark_idempotent, send_batch, too_large_problem
 from services.processor.dead_letters.message import Reason, dead_letter
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 
@@ -86,39 +86,39 @@ async def test_an_error_of_an_unknown_kind_leaves_open_whether_it_is_queued() ->
 
 def test_only_a_copy_of_what_may_be_queued_is_marked() -> None:
     sending = Sending(MESSAGE)
-    assert sent_again(sending, QueueUnavailable("throttled")).message == MESSAGE
-    assert sent_again(sending, UNKNOWN) is sending
+    assert mark_idempotent(sending, QueueUnavailable("throttled")).message == MESSAGE
+    assert mark_idempotent(sending, UNKNOWN) is sending
     assert sending.message.attributes == {"taskId": "t", "idempotent": "true"}
 
 
 def test_a_message_is_refused_where_its_dead_letter_would_not_fit() -> None:
     message = OutgoingMessage(body="x" * 6_000, attributes={})
-    fits = message.size() + ROOM_BYTES
+    fits = message.size() + RESERVED_BYTES
     for limit in (None, fits):
-        refuse_too_large(message, limit)
+        check_size(message, limit)
     with pytest.raises(MessageTooLarge) as caught:
-        refuse_too_large(message, fits - 1)
+        check_size(message, fits - 1)
     assert caught.value.limit_bytes == fits - 1
 
 
 @pytest.mark.parametrize("limit", [1_024, 2_048])
-def test_a_queue_for_small_messages_takes_tasks_too(limit: int) -> None:
+def test_a_queue_for_small_messages_accepts_tasks(limit: int) -> None:
     fits = limit * 3 // 4
-    refuse_too_large(OutgoingMessage(body="x" * fits, attributes={}), limit)
+    check_size(OutgoingMessage(body="x" * fits, attributes={}), limit)
     with pytest.raises(MessageTooLarge):
-        refuse_too_large(OutgoingMessage(body="x" * (fits + 1), attributes={}), limit)
+        check_size(OutgoingMessage(body="x" * (fits + 1), attributes={}), limit)
 
 
 def test_there_is_room_for_all_that_the_processor_adds() -> None:
     message = received(attributes={}, message_id="x" * 36, receive_count=1_000)
     letter = dead_letter(message, Reason.UNREADABLE, "\U0001f600" * 1_000)
     mark = OutgoingMessage(body="", attributes={"idempotent": "true"})
-    assert letter.size() - len(message.body) + mark.size() <= ROOM_BYTES
+    assert letter.size() - len(message.body) + mark.size() <= RESERVED_BYTES
 
 
-def test_the_refusal_says_how_much_it_is_and_how_much_the_queue_takes() -> None:
-    problem = too_large(MESSAGE, 2_048)
+def test_the_refusal_has_the_size_and_the_limit() -> None:
+    problem = too_large_problem(MESSAGE, 2_048)
     assert problem.status == 413
-    assert "needs 14 bytes on the queue, which takes at most 2048, 512 of them for" in problem.detail
-    assert "at most 262144, 1536 of them for" in too_large(MESSAGE, 262_144).detail
-    assert "which takes less" in too_large(MESSAGE, None).detail
+    assert "needs 14 bytes on the queue, which accepts at most 2048, of which 512 are" in problem.detail
+    assert "at most 262144, of which 1536 are" in too_large_problem(MESSAGE, 262_144).detail
+    assert "which accepts less" in too_large_problem(MESSAGE, None).detail

@@ -33,7 +33,7 @@ def test_another_key_or_another_user_gives_another_id(user: str, key: str, other
 
 
 def test_the_id_outlives_a_release() -> None:
-    # A retry after an update of the service must find the record of the first.
+    # A retry after an update of the service must find the history entry of the first.
     assert task_id_for("alice", "key-1") == "0d7f09a7-ed5e-58f8-97af-7258af398445"
 
 

@@ -43,13 +43,13 @@ class World:
     def __init__(self, *, reads_per_minute: float = 6_000, budget: ReadBudget | None = None) -> None:
         self.momento = SlowMomento()
         self.background = Background(lambda: None)
-        self.record = NotificationHistory(self.momento.as_momento(), 1e12)
+        self.history = NotificationHistory(self.momento.as_momento(), 1e12)
         self.reader = HistoryReader(
-            self.record, UserLimit(reads_per_minute, 1e6), budget or ReadBudget(1e6), self.background
+            self.history, UserLimit(reads_per_minute, 1e6), budget or ReadBudget(1e6), self.background
         )
 
     async def store(self, task_id: str, user_id: str = "alice") -> None:
-        await self.record.write(user_id, HistoryEntry(notification=finished(task_id, "x", NOW_MS)), NOW_MS)
+        await self.history.write(user_id, HistoryEntry(notification=finished(task_id, "x", NOW_MS)), NOW_MS)
 
     def asks(self, user_id: str = "alice") -> asyncio.Task[list[str]]:
         return asyncio.create_task(self.read(user_id))
@@ -125,7 +125,7 @@ async def test_a_failed_read_fails_those_who_share_it_and_no_later_one(world: Wo
 
 
 async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(world: World) -> None:
-    world.reader = HistoryReader(world.record, UserLimit(30, 1e6), ReadBudget(1e6), world.background)
+    world.reader = HistoryReader(world.history, UserLimit(30, 1e6), ReadBudget(1e6), world.background)
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "user"}) or 0.0
     answers = await asyncio.gather(*(world.read() for _ in range(30)), return_exceptions=True)
     refused = [one for one in answers if isinstance(one, Problem)]
@@ -135,9 +135,9 @@ async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(world: Wo
     assert await world.read("bob") == []
 
 
-async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: World) -> None:
+async def test_reads_pause_while_momentos_quota_is_exceeded(world: World) -> None:
     """The writes of the processor need what there is."""
-    world.reader = HistoryReader(world.record, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), world.background)
+    world.reader = HistoryReader(world.history, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), world.background)
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) or 0.0
     world.momento.error = MomentoQuotaExceeded("limit exceeded")
     with pytest.raises(MomentoQuotaExceeded):
@@ -153,7 +153,7 @@ async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: W
 
 async def test_nothing_is_kept_of_users_who_have_their_answers(world: World) -> None:
     await asyncio.gather(*(world.read(f"user-{number}") for number in range(100)))
-    await wait_until(lambda: not world.reader._latest and not world.reader._not_begun)
+    await wait_until(lambda: not world.reader._latest and not world.reader._pending)
 
 
 @given(st.lists(st.sampled_from(["store", "ask", "answer", "turn"]), max_size=60))

@@ -30,7 +30,7 @@ def test_a_user_may_read_ten_times_at_once_and_then_once_in_two_seconds(clock: M
     limit = UserLimit(30, 40, clock=clock)
     assert [limit.retry_after("alice") for _ in range(10)] == [0.0] * 10
     assert limit.retry_after("alice") == pytest.approx(2.0)
-    assert limit.retry_after("alice") == pytest.approx(2.0)  # whoever is refused loses nothing by it
+    assert limit.retry_after("alice") == pytest.approx(2.0)  # a refused request does not count
     assert limit.retry_after("bob") == 0.0
     clock.advance(2.0)
     assert limit.retry_after("alice") == 0.0
@@ -58,7 +58,7 @@ def test_a_user_never_uses_more_than_a_share_for_long(steps: list[tuple[float, i
 
 
 @given(st.integers(1, 200), st.integers(1, 20))
-def test_a_user_who_is_refused_may_come_when_told(operations: int, count: int) -> None:
+def test_a_refused_user_may_read_after_the_retry_time(operations: int, count: int) -> None:
     clock = ManualClock()
     limit = UserLimit(30, 40, clock=clock)
     for _ in range(count):
@@ -73,7 +73,7 @@ async def test_one_read_at_a_time_until_its_cost_is_known_and_then_as_many_as_th
     begun = []
 
     async def read(number: int, until: asyncio.Event, operations: float) -> None:
-        async with budget.turn() as turn:
+        async with budget.read() as turn:
             begun.append(number)
             await until.wait()
             turn.operations = operations
@@ -94,37 +94,37 @@ async def test_a_larger_quota_permits_more_reads_at_once(clock: ManualClock) -> 
     budget = ReadBudget(5 * FULL_READ_OPERATIONS, clock=clock)
     async with AsyncExitStack() as reads, asyncio.timeout(10):
         for _ in range(5):
-            await reads.enter_async_context(budget.turn())
+            await reads.enter_async_context(budget.read())
 
 
-async def test_what_a_read_cost_delays_those_after_it_and_beyond_the_wait_they_are_told_when(
+async def test_the_cost_of_a_read_delays_later_ones_and_beyond_the_wait_they_get_a_retry_time(
     clock: ManualClock,
 ) -> None:
     budget = ReadBudget(10, wait_seconds=5, clock=clock)
     for _ in range(2):
-        async with budget.turn() as turn:
+        async with budget.read() as turn:
             turn.operations = FULL_READ_OPERATIONS / 2 + 50
         clock.advance(0.2)
     refused = []
     for _ in range(3):
         with pytest.raises(HistoryBusyError) as caught:
-            async with budget.turn():
+            async with budget.read():
                 pass
         refused.append(caught.value.retry_after_seconds)
     assert refused[0] == pytest.approx(9.7, abs=0.5)
     assert refused == sorted(set(refused)), "they are spread"
     clock.advance(refused[0] + 0.2)
-    async with asyncio.timeout(10), budget.turn():
+    async with asyncio.timeout(10), budget.read():
         pass
 
 
-async def test_the_history_of_one_user_who_has_long_texts_delays_nobody_else(clock: ManualClock) -> None:
+async def test_one_users_history_of_long_messages_does_not_delay_others(clock: ManualClock) -> None:
     budget = ReadBudget(40, wait_seconds=5, clock=clock)
-    async with budget.turn() as turn:
+    async with budget.read() as turn:
         turn.operations = MAX_DEFERRED_OPERATIONS
     for _ in range(200):  # reads of others, ten a second
         clock.advance(0.1)
-        async with asyncio.timeout(10), budget.turn() as turn:
+        async with asyncio.timeout(10), budget.read() as turn:
             turn.operations = 2
 
 
@@ -132,20 +132,20 @@ async def test_histories_of_many_users_with_long_texts_are_limited_to_the_rate(c
     budget, used = ReadBudget(40, wait_seconds=0, clock=clock), 0
     for _ in range(1_000):
         with suppress(HistoryBusyError):
-            async with asyncio.timeout(10), budget.turn() as turn:
+            async with asyncio.timeout(10), budget.read() as turn:
                 turn.operations = 800
                 used += 800
         clock.advance(0.1)
     assert 4_000 <= used <= 40 * clock.now + FULL_READ_OPERATIONS + MAX_DEFERRED_OPERATIONS + 800
 
 
-async def test_nobody_is_told_to_come_back_later_than_in_two_minutes(clock: ManualClock) -> None:
+async def test_retry_times_are_at_most_two_minutes(clock: ManualClock) -> None:
     budget = ReadBudget(1, wait_seconds=5, clock=clock)
-    async with budget.turn() as turn:
+    async with budget.read() as turn:
         turn.operations = 10_000
     for _ in range(1_000):
         with pytest.raises(HistoryBusyError) as caught:
-            async with budget.turn():
+            async with budget.read():
                 pass
         assert caught.value.retry_after_seconds <= LONGEST_RETRY_SECONDS
 
@@ -154,7 +154,7 @@ async def test_a_read_that_is_cancelled_while_it_waits_or_reads_leaves_its_turn_
     budget, begun = ReadBudget(40, clock=clock), []
 
     async def read(number: int) -> None:
-        async with budget.turn():
+        async with budget.read():
             begun.append(number)
             await asyncio.Event().wait()
 
@@ -175,7 +175,7 @@ async def test_all_reads_together_keep_to_the_rate(costs: list[int], seconds: fl
     budget = ReadBudget(per_second, wait_seconds=0, clock=clock)
     for cost in costs:
         try:
-            async with asyncio.timeout(10), budget.turn() as turn:
+            async with asyncio.timeout(10), budget.read() as turn:
                 turn.operations = cost
                 used += cost
         except HistoryBusyError:

@@ -30,7 +30,7 @@ async def test_another_replica_finds_the_token(shared: SharedTokens, momento: Fa
     assert momento.ttls == {"token:alice": 900}
 
 
-async def test_nobody_elses_is_found(shared: SharedTokens) -> None:
+async def test_another_users_token_is_not_found(shared: SharedTokens) -> None:
     await shared.put("alice", TOKEN, ttl_seconds=900)
     assert await shared.find("bob") is None
 
@@ -67,7 +67,7 @@ async def test_after_a_change_of_the_api_key_old_entries_cannot_be_opened(
 
 
 @given(st.binary(max_size=200))
-async def test_whatever_else_is_in_the_cache_is_no_token(junk: bytes) -> None:
+async def test_other_cache_contents_are_no_token(junk: bytes) -> None:
     momento = FakeMomento()
     momento.items["token:alice"] = junk
     assert await SharedTokens(momento.as_momento()).find("alice") is None
@@ -117,7 +117,7 @@ async def test_a_user_who_was_not_found_is_not_looked_up_again_at_once(momento: 
     assert await shared.find("alice") == TOKEN
 
 
-async def test_while_the_cache_is_out_a_user_is_not_looked_up_again_at_once(momento: FakeMomento) -> None:
+async def test_while_the_cache_is_unavailable_a_user_is_not_looked_up_again_at_once(momento: FakeMomento) -> None:
     shared = SharedTokens(momento.as_momento(), clock=ManualClock())
     momento.error = Transient("down")
     for _ in range(1_000):
@@ -133,7 +133,7 @@ async def test_the_users_own_token_is_found_after_a_miss(momento: FakeMomento) -
 
 
 @pytest.mark.parametrize(("per_second", "at_once"), [(10.0, 50), (0.1, 1)])
-async def test_a_crowd_is_looked_up_at_the_rate_and_the_others_have_theirs_vended(
+async def test_lookups_are_limited_and_other_tokens_are_vended(
     momento: FakeMomento, per_second: float, at_once: int
 ) -> None:
     clock = ManualClock()

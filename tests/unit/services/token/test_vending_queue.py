@@ -1,4 +1,4 @@
-"""The waiting line: in order, never over the quota, and a turn is kept for whoever is told to come back."""
+"""The vending queue: in order, never above the quota, and users who have to retry keep their place."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.token.vending_queue import LONGEST_LINE_SECONDS, PLACE_KEPT_SECONDS, LineTooLong, VendingQueue
+from services.token.vending_queue import MAX_QUEUE_SECONDS, PLACE_EXPIRY_SECONDS, VendingQueue, VendingQuotaExceeded
 from tests.support.clock import ManualClock
 
 START = 1_000.0
@@ -20,14 +20,14 @@ START = 1_000.0
 class Users:
     """Who was served when."""
 
-    def __init__(self, line: VendingQueue, clock: ManualClock) -> None:
-        self.line = line
+    def __init__(self, queue: VendingQueue, clock: ManualClock) -> None:
+        self.queue = queue
         self.clock = clock
         self.served: list[tuple[str, float]] = []
-        self.told: dict[str, float] = {}
-        """When each of those who were sent away shall come back."""
+        self.retry_at: dict[str, float] = {}
+        """When each refused user should retry."""
         self.overtaken: set[str] = set()
-        """Who was present when somebody who had come later was served."""
+        """Users who were waiting when a later one was served."""
         self._came: dict[str, int] = {}
         self._present: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -45,13 +45,13 @@ class Users:
         await settled()
 
     async def _come(self, user: str) -> None:
-        self.told.pop(user, None)
+        self.retry_at.pop(user, None)
         self._present.add(user)
         own = self._came.setdefault(user, len(self._came))
         try:
-            await use(self.line, user)
-        except LineTooLong as error:
-            self.told[user] = self.clock() + error.retry_after_seconds
+            await use(self.queue, user)
+        except VendingQuotaExceeded as error:
+            self.retry_at[user] = self.clock() + error.retry_after_seconds
             return
         finally:
             self._present.discard(user)
@@ -70,8 +70,8 @@ class Users:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def use(line: VendingQueue, user: str) -> None:
-    async with line.turn(user):
+async def use(queue: VendingQueue, user: str) -> None:
+    async with queue.turn(user):
         pass
 
 
@@ -124,13 +124,13 @@ async def test_a_pause_saves_up_no_burst() -> None:
         assert users.order == ["alice"]
 
 
-async def test_whoever_would_wait_too_long_is_told_when_to_come_back() -> None:
+async def test_a_user_who_would_wait_too_long_gets_a_retry_time() -> None:
     async with users_of(1, 2) as users:
         await users.come("a", "b", "c", "d")
-        assert users.told == {"d": pytest.approx(START + 3)}
+        assert users.retry_at == {"d": pytest.approx(START + 3)}
 
 
-async def test_the_turn_is_kept_for_whoever_comes_back() -> None:
+async def test_a_user_who_retries_keeps_the_place() -> None:
     async with users_of(1, 2) as users:
         await users.come("a", "b", "c", "d")
         await users.pass_time(2)
@@ -142,33 +142,33 @@ async def test_the_turn_is_kept_for_whoever_comes_back() -> None:
         assert users.order[-1] == "late"
 
 
-async def test_coming_back_too_early_neither_costs_nor_gains_a_place() -> None:
+async def test_retrying_too_early_does_not_change_the_place() -> None:
     async with users_of(1, 0.5) as users:
         await users.come("a", "b", "c")
         for _ in range(5):
             await users.come("c")
-        assert users.told["c"] == pytest.approx(START + 2)
+        assert users.retry_at["c"] == pytest.approx(START + 2)
         await users.come("d")
-        assert users.told["d"] == pytest.approx(START + 3)
+        assert users.retry_at["d"] == pytest.approx(START + 3)
 
 
-async def test_an_old_turn_is_not_kept_for_ever() -> None:
+async def test_a_place_expires() -> None:
     async with users_of(1, 0.5) as users:
         await users.come("a", "b")
-        await users.pass_time(PLACE_KEPT_SECONDS + 2, step=1)
-        await users.come("x", "b")  # b's turn has gone: it stands behind x
+        await users.pass_time(PLACE_EXPIRY_SECONDS + 2, step=1)
+        await users.come("x", "b")  # b's place has expired: it is behind x
         await users.pass_time(0.5)
         assert users.order == ["a", "x"]
-        assert "b" in users.told
+        assert "b" in users.retry_at
 
 
-async def test_those_who_come_back_late_do_not_come_all_at_once() -> None:
+async def test_late_retries_do_not_exceed_the_rate() -> None:
     async with users_of(1, 2) as users:
         await users.come(*"abcdefg")
         await users.pass_time(10, step=0.5)
         assert users.order == ["a", "b", "c"]
         await users.come(*"defg")
-        assert users.told == {"g": users.clock() + 3}
+        assert users.retry_at == {"g": users.clock() + 3}
         await users.pass_time(3, step=0.5)
         assert users.order == list("abcdef")
         await users.come("g")
@@ -177,18 +177,18 @@ async def test_those_who_come_back_late_do_not_come_all_at_once() -> None:
         assert all(later - earlier >= 1 - 1e-9 for earlier, later in pairwise(times))
 
 
-async def test_a_line_without_end_is_refused_without_a_place() -> None:
+async def test_a_user_beyond_the_longest_queue_gets_no_place() -> None:
     async with users_of(0.01, 0) as users:
         await users.come(*map(str, range(7)))
-        assert len(users.told) == 6
-        await users.come("hopeless")
-        assert users.told["hopeless"] - START > LONGEST_LINE_SECONDS
+        assert len(users.retry_at) == 6
+        await users.come("refused")
+        assert users.retry_at["refused"] - START > MAX_QUEUE_SECONDS
         await users.pass_time(100, step=10)
         await users.come("1")
         assert users.order == ["0", "1"]
 
 
-async def test_a_turn_is_not_wasted_on_who_is_away() -> None:
+async def test_a_turn_is_not_reserved_for_an_absent_user() -> None:
     async with users_of(1, 0.5) as users:
         await users.come("a", "b", "c")
         await users.pass_time(1)
@@ -196,7 +196,7 @@ async def test_a_turn_is_not_wasted_on_who_is_away() -> None:
         assert users.order == ["a", "late"]
 
 
-async def test_whoever_is_crowded_out_by_those_placed_before_is_told_so_and_stands_next() -> None:
+async def test_a_user_displaced_by_earlier_places_gets_a_retry_time_and_is_next() -> None:
     async with users_of(1, 3) as users:
         await users.come(*"abcdefgh")
         await users.pass_time(3, step=0.5)
@@ -206,20 +206,20 @@ async def test_whoever_is_crowded_out_by_those_placed_before_is_told_so_and_stan
         await users.come("h")
         await users.pass_time(3, step=0.5)
         assert users.order == list("abcdefgh")
-        assert users.told == {"x": users.clock() + 1}
+        assert users.retry_at == {"x": users.clock() + 1}
         await users.pass_time(0.5)
         await users.come("y", "x")
         await users.pass_time(1.5, step=0.5)
         assert users.order == list("abcdefghxy")
 
 
-async def test_whose_turn_came_to_nothing_keeps_the_place() -> None:
+async def test_a_failed_turn_keeps_the_place() -> None:
     clock = ManualClock(START)
-    line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
+    queue = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     with pytest.raises(RuntimeError):
-        async with line.turn("a"):
+        async with queue.turn("a"):
             raise RuntimeError("Momento is away")
-    behind, again = asyncio.create_task(use(line, "b")), asyncio.create_task(use(line, "a"))
+    behind, again = asyncio.create_task(use(queue, "b")), asyncio.create_task(use(queue, "a"))
     await settled()
     clock.advance(1)
     await settled()
@@ -237,11 +237,11 @@ async def test_a_turn_that_was_used_is_over() -> None:
         assert users.order == ["a", "a"]
 
 
-async def test_whoever_leaves_the_line_blocks_nobody() -> None:
+async def test_a_cancelled_user_blocks_nobody() -> None:
     clock = ManualClock(START)
-    line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
-    await use(line, "a")
-    leaves, stays = asyncio.create_task(use(line, "b")), asyncio.create_task(use(line, "c"))
+    queue = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
+    await use(queue, "a")
+    leaves, stays = asyncio.create_task(use(queue, "b")), asyncio.create_task(use(queue, "c"))
     await settled()
     leaves.cancel()
     for _ in range(2):
@@ -254,10 +254,10 @@ async def test_a_thousand_users_at_once_are_all_served_in_order_and_never_above_
     names = [f"user {number}" for number in range(1_000)]
     async with users_of(5, 10) as users:
         await users.come(*names)
-        assert len(users.told) > 900
+        assert len(users.retry_at) > 900
         for _ in range(1_100):
             await users.pass_time(0.2, step=0.2)
-            await users.come(*[user for user, at in users.told.items() if at <= users.clock() + 1e-9])
+            await users.come(*[user for user, at in users.retry_at.items() if at <= users.clock() + 1e-9])
             if len(users.served) == len(names):
                 break
         assert users.order == names
@@ -267,23 +267,25 @@ async def test_a_thousand_users_at_once_are_all_served_in_order_and_never_above_
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 3])
-async def test_a_thousand_users_are_all_served_in_time_though_the_balancer_sends_them_anywhere(replicas: int) -> None:
-    """Each replica has its part of 4 a second, and a user who comes back may meet another one's line."""
+async def test_a_thousand_users_on_random_replicas_are_all_served_in_time(replicas: int) -> None:
+    """Each replica has its part of 4 a second, and a user who retries may reach another replica."""
     dice, clock, count = random.Random(1), ManualClock(START), 1_000
-    lines = [Users(VendingQueue(4 / replicas, 10, clock=clock, sleep=clock.sleep), clock) for _ in range(replicas)]
+    replica_users = [
+        Users(VendingQueue(4 / replicas, 10, clock=clock, sleep=clock.sleep), clock) for _ in range(replicas)
+    ]
     for number in range(count):
-        await dice.choice(lines).come(f"user {number}")
-    while sum(len(line.served) for line in lines) < count:
+        await dice.choice(replica_users).come(f"user {number}")
+    while sum(len(users.served) for users in replica_users) < count:
         clock.advance(0.25)
         await settled()
         assert clock() - START <= 1.15 * count / 4
-        for line in lines:
-            for user in [user for user, at in line.told.items() if START + ceil(at - START) <= clock()]:
-                del line.told[user]  # Retry-After is in whole seconds
-                await dice.choice(lines).come(user)
-    for line in lines:
-        assert line.overtaken == set()
-        times = [at for _, at in line.served]
+        for users in replica_users:
+            for user in [user for user, at in users.retry_at.items() if START + ceil(at - START) <= clock()]:
+                del users.retry_at[user]  # Retry-After is in whole seconds
+                await dice.choice(replica_users).come(user)
+    for users in replica_users:
+        assert users.overtaken == set()
+        times = [at for _, at in users.served]
         assert all(later - earlier >= replicas / 4 for earlier, later in pairwise(times))
 
 
@@ -292,7 +294,7 @@ visits = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from([0.0, 0
 
 @settings(max_examples=60, deadline=None)
 @given(visits, st.sampled_from([0.5, 1.0, 5.0]), st.sampled_from([0.0, 1.0, 10.0]))
-async def test_whoever_comes_whenever_the_rate_is_kept(
+async def test_the_rate_is_kept_for_any_arrivals(
     visits: list[tuple[str, float]], per_second: float, wait_seconds: float
 ) -> None:
     async with users_of(per_second, wait_seconds) as users:

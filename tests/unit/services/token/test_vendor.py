@@ -12,7 +12,7 @@ from services.common.momento.errors import MomentoQuotaExceeded, MomentoRefused,
 from services.common.momento.gateway import DisposableToken
 from services.token import vendor
 from services.token.shared_tokens import SharedTokens
-from services.token.vending_queue import LineTooLong, VendingQueue
+from services.token.vending_queue import VendingQueue, VendingQuotaExceeded
 from services.token.vendor import TokenVendor
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
@@ -160,18 +160,18 @@ async def test_a_refusal_for_good_is_counted_too(world: World) -> None:
     assert count("refused", reason="momento") == before + 1
 
 
-async def test_a_full_line_is_told_apart(world: World) -> None:
+async def test_an_exceeded_vending_quota_has_its_own_reason(world: World) -> None:
     replica = world.replica(wait_seconds=0.0, per_second=0.1)
     await replica.token_for("alice")
-    before = count("refused", reason="line")
-    with pytest.raises(LineTooLong) as caught:
+    before = count("refused", reason="vending_quota")
+    with pytest.raises(VendingQuotaExceeded) as caught:
         await replica.token_for("bob")
     assert 9 < caught.value.retry_after_seconds <= 10
-    assert count("refused", reason="line") == before + 1
+    assert count("refused", reason="vending_quota") == before + 1
 
 
 @pytest.mark.parametrize(("length", "kept"), [(1, True), (64, True), (65, False), (128, False)])
-async def test_the_token_says_whose_it_is_in_64_characters(world: World, length: int, kept: bool) -> None:
+async def test_the_token_id_is_the_user_in_64_characters(world: World, length: int, kept: bool) -> None:
     user_id = "a" * length
     await world.vendor.token_for(user_id)
     ((topic, _, token_id),) = world.momento.vended

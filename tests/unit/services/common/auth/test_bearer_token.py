@@ -26,7 +26,7 @@ def test_a_header_without_a_token_counts_as_missing(value: str) -> None:
     assert refused.value.reason == Reason.MISSING
 
 
-def test_no_header_counts_as_missing_and_the_client_is_told_what_to_send() -> None:
+def test_a_missing_header_is_refused_with_what_to_send() -> None:
     with pytest.raises(InvalidIdToken, match="Authorization: Bearer") as refused:
         id_token_of(CIMultiDict())
     assert refused.value.reason == Reason.MISSING

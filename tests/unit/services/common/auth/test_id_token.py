@@ -144,16 +144,16 @@ async def test_a_token_that_is_refused_for_its_shape_never_reaches_the_key_set(
 
 
 @pytest.mark.parametrize("why", Reason)
-def test_every_refusal_tells_what_to_do_and_ends_as_a_sentence(why: Reason) -> None:
+def test_every_refusal_says_what_to_do_in_a_sentence(why: Reason) -> None:
     text = str(InvalidIdToken(why))
     assert any(word in text for word in ("Send", "Sign in", "sign in"))
     assert text.endswith(".")
     assert InvalidIdToken(why).reason.value == why
 
 
-async def test_a_refusal_holds_nothing_of_the_token(verifier: IdTokenVerifier) -> None:
+async def test_a_refusal_does_not_quote_the_token(verifier: IdTokenVerifier) -> None:
     text = token(payload=claims(aud="another-client"))
     with pytest.raises(InvalidIdToken) as refused:
         await verifier.verify(text)
-    told = str(refused.value) + repr(refused.value)
-    assert not any(part in told for part in (*text.split("."), SUBJECT, "another-client"))
+    text_of_error = str(refused.value) + repr(refused.value)
+    assert not any(part in text_of_error for part in (*text.split("."), SUBJECT, "another-client"))

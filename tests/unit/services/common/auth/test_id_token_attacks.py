@@ -271,9 +271,7 @@ async def test_a_well_signed_token_with_such_claims_is_refused(
 
 
 @pytest.mark.parametrize(("payload", "_"), CLAIMS.values(), ids=CLAIMS.keys())
-async def test_claims_are_not_looked_at_before_the_signature(
-    verifier: IdTokenVerifier, payload: Any, _: Reason
-) -> None:
+async def test_claims_are_not_checked_before_the_signature(verifier: IdTokenVerifier, payload: Any, _: Reason) -> None:
     forged = token(payload=payload, key=ATTACKER)
     assert await refusal(verifier, forged) == Reason.SIGNATURE
 

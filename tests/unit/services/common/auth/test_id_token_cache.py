@@ -35,7 +35,7 @@ class World:
 
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(id_token, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(id_token, "MAX_CACHED_TOKENS", 2)
     clock = ManualClock(NOW)
     async with jwks_server() as server, aiohttp.ClientSession() as session:
         keys = KeySet(server.url, session, clock=clock)
@@ -158,7 +158,7 @@ async def test_another_key_of_the_same_id_is_not_trusted_for_remembered_tokens(w
     assert await world.refused(text) is Reason.SIGNATURE
 
 
-async def test_a_key_that_comes_back_has_its_tokens_checked_again(world: World) -> None:
+async def test_tokens_of_a_key_that_returns_are_verified_again(world: World) -> None:
     text, keys = token(), world.server.keys
     await world.verifier.verify(text)
     world.server.keys = [jwk("another", rsa_key("other"))]

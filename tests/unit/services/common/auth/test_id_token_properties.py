@@ -1,4 +1,4 @@
-"""Rules that hold for every token, not only for the ones somebody thought of."""
+"""Rules for every token, not only for chosen examples."""
 
 import asyncio
 from collections.abc import Iterator
@@ -79,7 +79,7 @@ def test_a_token_with_a_piece_cut_out_or_put_in_is_never_accepted(
 
 @few
 @given(text=st.text(max_size=300) | st.from_regex(r"[\w-]{0,60}\.[\w-]{0,60}\.[\w-]{0,60}"))
-def test_text_that_nobody_signed_is_refused_and_never_breaks_the_verifier(asked: Asked, text: str) -> None:
+def test_unsigned_text_is_refused_and_never_breaks_the_verifier(asked: Asked, text: str) -> None:
     assert not asked.accepts(text)
 
 

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from services.common.auth.jwks import KeySetError, usable_keys
+from services.common.auth.jwks import KeySetError, valid_keys
 from tests.support.identity import ABSENT, KID, encode, jwk, rsa_key
 
 
@@ -53,18 +53,18 @@ JUNK: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK.keys())
-def test_junk_is_passed_over_logged_and_spoils_nothing(junk: Any, caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_entries_are_logged_and_ignored(junk: Any, caplog: pytest.LogCaptureFixture) -> None:
     good = jwk("good", rsa_key("second"))
     with caplog.at_level(logging.WARNING):
-        assert list(usable_keys(key_set(junk, good))) == ["good"]
+        assert list(valid_keys(key_set(junk, good))) == ["good"]
     assert [record.__dict__["action"] for record in caplog.records] == ["key_set"]
     assert caplog.records[0].__dict__["error"]
 
 
 @pytest.mark.parametrize("junk", JUNK.values(), ids=JUNK.keys())
-def test_a_set_of_nothing_but_junk_is_refused(junk: Any) -> None:
-    with pytest.raises(KeySetError, match="no usable key"):
-        usable_keys(key_set(junk))
+def test_a_set_without_valid_entries_is_refused(junk: Any) -> None:
+    with pytest.raises(KeySetError, match="no valid key"):
+        valid_keys(key_set(junk))
 
 
 @pytest.mark.parametrize(
@@ -84,17 +84,17 @@ def test_a_set_of_nothing_but_junk_is_refused(junk: Any) -> None:
     ],
 )
 def test_what_is_no_key_set_is_refused(body: bytes) -> None:
-    with pytest.raises(KeySetError, match="no JSON Web Key Set"):
-        usable_keys(body)
+    with pytest.raises(KeySetError, match="not a JSON Web Key Set"):
+        valid_keys(body)
 
 
 def test_use_and_alg_may_be_left_out() -> None:
-    [key] = usable_keys(key_set(jwk(use=ABSENT, alg=ABSENT))).values()
+    [key] = valid_keys(key_set(jwk(use=ABSENT, alg=ABSENT))).values()
     assert key.algorithm_name == "RS256"
 
 
-def test_the_first_of_two_entries_with_one_key_id_stands() -> None:
-    [key] = usable_keys(key_set(jwk(), jwk(key=rsa_key("second")))).values()
+def test_the_first_of_two_entries_with_one_key_id_is_used() -> None:
+    [key] = valid_keys(key_set(jwk(), jwk(key=rsa_key("second")))).values()
     assert key.key.public_numbers() == rsa_key().public_key().public_numbers()
 
 
@@ -105,10 +105,10 @@ def test_the_first_of_two_entries_with_one_key_id_stands() -> None:
         ("an elliptic curve", "its kty is not RSA"),
         ("an encryption key", "its use is not sig"),
         ("PSS", "its alg is not RS256"),
-        ("a short modulus", "it is no public key of 2048 bits or more"),
+        ("a short modulus", "it is not a public key of at least 2048 bits"),
     ],
 )
-def test_the_log_says_what_is_wrong_with_an_entry(name: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_invalid_entry_is_logged_with_the_reason(name: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(KeySetError):
-        usable_keys(key_set(JUNK[name]))
+        valid_keys(key_set(JUNK[name]))
     assert [record.__dict__["error"] for record in caplog.records] == [said]

@@ -217,7 +217,7 @@ async def _cut_off(request: web.Request) -> web.StreamResponse:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (_redirect, "it answered 302"),
+        (_redirect, "it responded 302"),
         (_endless, "larger than 65536 bytes"),
         (_gzip_bomb, "larger than 65536 bytes"),
         (_cut_off, "payload"),
@@ -264,7 +264,7 @@ async def test_a_slow_server_is_an_outage(
 ) -> None:
     monkeypatch.setattr(key_set, "FETCH_TIMEOUT", limits)
     server.answer = answer
-    with pytest.raises(KeySetUnavailable, match="did not answer in time"):
+    with pytest.raises(KeySetUnavailable, match="did not respond in time"):
         await keys.key(KID)
 
 
@@ -292,18 +292,18 @@ async def test_an_unusable_address_is_an_outage_that_names_it(session: aiohttp.C
 async def test_the_reason_for_not_being_ready_names_the_url_and_the_last_error(
     keys: KeySet, server: JwksServer
 ) -> None:
-    assert "not fetched yet" in str(keys.readiness_problem())
+    assert "not been fetched yet" in str(keys.readiness_problem())
     server.fail(404)
     with pytest.raises(KeySetUnavailable):
         await keys.key(KID)
-    assert keys.readiness_problem() == f"No signing keys from {server.url}: it answered 404."
+    assert keys.readiness_problem() == f"No signing keys from {server.url}: it responded 404."
 
 
 async def test_an_empty_set_never_replaces_a_good_one(keys: KeySet, server: JwksServer, clock: ManualClock) -> None:
     await keys.key(KID)
     server.keys = []
     clock.advance(10)
-    with pytest.raises(KeySetUnavailable, match="no usable key"):
+    with pytest.raises(KeySetUnavailable, match="no valid key"):
         await keys.key("next")
     await keys.key(KID)
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from prometheus_client import REGISTRY
 
 from services.common.aws import ssm_parameter as parameter_module
-from services.common.aws.ssm_parameter import Parameter, ParameterUnavailable
+from services.common.aws.ssm_parameter import ParameterUnavailable, SsmParameter
 from services.common.errors import PermanentError
 from tests.support.clock import ManualClock
 
@@ -53,8 +53,8 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def parameter(ssm: FakeSsm, clock: ManualClock) -> Parameter:
-    return Parameter(cast("SSMClient", ssm), NAME, clock=clock, sleep=clock.sleep)
+def parameter(ssm: FakeSsm, clock: ManualClock) -> SsmParameter:
+    return SsmParameter(cast("SSMClient", ssm), NAME, clock=clock, sleep=clock.sleep)
 
 
 @asynccontextmanager
@@ -70,7 +70,9 @@ def failure(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": f"no {SECRET}"}}, "GetParameter")
 
 
-async def test_the_value_is_loaded_decrypted_at_start(parameter: Parameter, ssm: FakeSsm, clock: ManualClock) -> None:
+async def test_the_value_is_loaded_decrypted_at_start(
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
+) -> None:
     async with running(parameter.run()):
         await clock.wait_for_sleep(1)
         assert parameter.value() == SECRET
@@ -78,14 +80,14 @@ async def test_the_value_is_loaded_decrypted_at_start(parameter: Parameter, ssm:
     assert ssm.calls == [{"Name": NAME, "WithDecryption": True}]
 
 
-def test_before_it_was_read_there_is_no_value_and_no_readiness(parameter: Parameter) -> None:
+def test_before_it_was_read_there_is_no_value_and_no_readiness(parameter: SsmParameter) -> None:
     with pytest.raises(ParameterUnavailable, match=NAME):
         parameter.value()
-    assert parameter.readiness_problem() == f"The parameter {NAME} cannot be read: it was not read yet."
+    assert parameter.readiness_problem() == f"The parameter {NAME} cannot be read: it has not been read yet."
 
 
 async def test_the_value_is_read_again_about_every_five_minutes(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     async with running(parameter.run()):
         assert 270 <= await clock.wait_for_sleep(1) <= 330
@@ -97,7 +99,7 @@ async def test_the_value_is_read_again_about_every_five_minutes(
 
 
 async def test_loading_is_retried_with_growing_pauses_until_it_works(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     ssm.error = failure("ParameterNotFound")
     async with running(parameter.run()):
@@ -116,7 +118,7 @@ async def test_loading_is_retried_with_growing_pauses_until_it_works(
     "error", [failure("InternalServerError"), failure("ParameterNotFound"), OSError("reset")], ids=str
 )
 async def test_the_stale_value_is_served_while_ssm_fails(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock, error: Exception
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock, error: Exception
 ) -> None:
     async with running(parameter.run()):
         await clock.wait_for_sleep(1)
@@ -129,7 +131,7 @@ async def test_the_stale_value_is_served_while_ssm_fails(
 
 @pytest.mark.parametrize("stored", ["", " ", "\n\t"])
 async def test_an_empty_value_never_replaces_a_good_one(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock, stored: str
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock, stored: str
 ) -> None:
     assert await parameter.refresh_now()
     ssm.stored = stored
@@ -138,20 +140,20 @@ async def test_an_empty_value_never_replaces_a_good_one(
     assert parameter.value() == SECRET
 
 
-async def test_an_empty_value_is_named_as_the_cause(parameter: Parameter, ssm: FakeSsm) -> None:
+async def test_an_empty_value_is_named_as_the_cause(parameter: SsmParameter, ssm: FakeSsm) -> None:
     ssm.stored = ""
     await parameter.refresh_now()
     assert "it is empty" in str(parameter.readiness_problem())
 
 
-async def test_white_space_around_the_value_is_dropped(parameter: Parameter, ssm: FakeSsm) -> None:
+async def test_white_space_around_the_value_is_dropped(parameter: SsmParameter, ssm: FakeSsm) -> None:
     ssm.stored = f" {SECRET}\n"
     await parameter.refresh_now()
     assert parameter.value() == SECRET
 
 
-async def test_a_forced_refresh_tells_whether_the_value_changed(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+async def test_a_forced_refresh_returns_whether_the_value_changed(
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     await parameter.refresh_now()
     clock.advance(10)
@@ -163,7 +165,7 @@ async def test_a_forced_refresh_tells_whether_the_value_changed(
 
 
 async def test_forced_refreshes_read_once_in_five_seconds(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     await parameter.refresh_now()
     ssm.stored = "rotated"
@@ -175,7 +177,7 @@ async def test_forced_refreshes_read_once_in_five_seconds(
 
 
 async def test_a_forced_refresh_that_failed_counts_as_well(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     ssm.error = failure("ThrottlingException")
     for _ in range(20):
@@ -184,7 +186,7 @@ async def test_a_forced_refresh_that_failed_counts_as_well(
 
 
 async def test_concurrent_forced_refreshes_share_one_reading_and_its_outcome(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     await parameter.refresh_now()
     clock.advance(10)
@@ -199,7 +201,7 @@ async def test_concurrent_forced_refreshes_share_one_reading_and_its_outcome(
 
 
 async def test_a_forced_refresh_does_not_rely_on_a_reading_that_began_before_it(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     ssm.gate = asyncio.Event()
     async with running(parameter.run()):
@@ -212,16 +214,16 @@ async def test_a_forced_refresh_does_not_rely_on_a_reading_that_began_before_it(
 
 
 async def test_a_reading_that_hangs_ends_at_its_deadline(
-    parameter: Parameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch
+    parameter: SsmParameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(parameter_module, "DEADLINE_SECONDS", 0.02)
     ssm.gate = asyncio.Event()
     assert not await parameter.refresh_now()
-    assert "did not answer in time" in str(parameter.readiness_problem())
+    assert "did not respond in time" in str(parameter.readiness_problem())
 
 
 async def test_a_cancelled_reading_leaves_no_lock_behind(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     ssm.gate = asyncio.Event()
     caller = asyncio.create_task(parameter.refresh_now())
@@ -235,21 +237,19 @@ async def test_a_cancelled_reading_leaves_no_lock_behind(
 
 
 @pytest.mark.parametrize("answer", [{}, {"Parameter": {}}, {"Parameter": []}, [], None, {"Parameter": {"Value": 5}}])
-async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
-    parameter: Parameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch, answer: Any
+async def test_a_response_without_a_value_is_not_an_empty_value(
+    parameter: SsmParameter, ssm: FakeSsm, monkeypatch: pytest.MonkeyPatch, answer: Any
 ) -> None:
     async def strange(**_: Any) -> Any:
         return answer
 
     monkeypatch.setattr(ssm, "get_parameter", strange)
     assert not await parameter.refresh_now()
-    assert "the answer is not one of SSM" in str(parameter.readiness_problem())
+    assert "the response is not valid" in str(parameter.readiness_problem())
     assert "empty" not in str(parameter.readiness_problem())
 
 
-async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outage(
-    parameter: Parameter, ssm: FakeSsm
-) -> None:
+async def test_a_bug_is_not_treated_as_an_outage(parameter: SsmParameter, ssm: FakeSsm) -> None:
     ssm.error = AssertionError("a bug")
     with pytest.raises(AssertionError):
         await parameter.refresh_now()
@@ -257,12 +257,12 @@ async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outa
 
 def only_secrets(value: str) -> None:
     if not value.startswith("s3cr3t"):
-        raise PermanentError("It is no secret: make a new one.")
+        raise PermanentError("It is no secret: create a new key.")
 
 
 @pytest.fixture
-def checked(ssm: FakeSsm, clock: ManualClock) -> Parameter:
-    return Parameter(cast("SSMClient", ssm), NAME, check=only_secrets, clock=clock, sleep=clock.sleep)
+def checked(ssm: FakeSsm, clock: ManualClock) -> SsmParameter:
+    return SsmParameter(cast("SSMClient", ssm), NAME, check=only_secrets, clock=clock, sleep=clock.sleep)
 
 
 def reads(outcome: str) -> float:
@@ -270,7 +270,7 @@ def reads(outcome: str) -> float:
 
 
 async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read_again_soon(
-    checked: Parameter, ssm: FakeSsm, clock: ManualClock, caplog: pytest.LogCaptureFixture
+    checked: SsmParameter, ssm: FakeSsm, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     unusable = reads("unusable")
     async with running(checked.run()):
@@ -279,7 +279,7 @@ async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read
         clock.advance(330)
         assert await clock.wait_for_sleep(2) <= 0.25
         assert (checked.value(), checked.readiness_problem()) == (SECRET, None)
-        assert "its value cannot be used (It is no secret: make a new one)" in caplog.records[-1].__dict__["error"]
+        assert "its value cannot be used (It is no secret: create a new key)" in caplog.records[-1].__dict__["error"]
         assert reads("unusable") == unusable + 1
         ssm.stored = "s3cr3t-corrected"
         clock.advance(1)
@@ -288,7 +288,7 @@ async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read
 
 
 async def test_a_first_value_that_cannot_be_used_is_a_transient_failure_that_names_the_parameter(
-    checked: Parameter, ssm: FakeSsm
+    checked: SsmParameter, ssm: FakeSsm
 ) -> None:
     ssm.stored = "a typing error"
     assert not await checked.refresh_now()
@@ -298,7 +298,7 @@ async def test_a_first_value_that_cannot_be_used_is_a_transient_failure_that_nam
 
 
 async def test_the_value_is_shown_nowhere(
-    parameter: Parameter, ssm: FakeSsm, clock: ManualClock, caplog: pytest.LogCaptureFixture
+    parameter: SsmParameter, ssm: FakeSsm, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         await parameter.refresh_now()

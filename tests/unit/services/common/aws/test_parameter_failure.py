@@ -1,4 +1,4 @@
-"""What an operator is told when a parameter cannot be read; the failures are made by a real client."""
+"""What is reported when a parameter cannot be read, with failures of a real client."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from aiobotocore.session import get_session
 from aiohttp import web
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
-from services.common.aws.ssm_parameter import Parameter, ParameterUnavailable
+from services.common.aws.ssm_parameter import ParameterUnavailable, SsmParameter
 from services.common.aws.ssm_parameter_error import cause
 from tests.support.clock import ManualClock
 
@@ -33,16 +33,16 @@ CLIENT: dict[str, Any] = {
         ("ExpiredTokenException", "renew"),
         ("UnrecognizedClientException", "credentials"),
         ("InvalidSignatureException", "clock"),
-        ("ThrottlingException", "too often"),
-        ("SomethingNew", "SSM answered"),
+        ("ThrottlingException", "throttles"),
+        ("SomethingNew", "error of SSM"),
     ],
 )
 def test_an_error_that_ssm_answers_is_called_by_its_name_with_what_to_do(code: str, advice: str) -> None:
     message = "User: arn:aws:sts::123456789012:assumed-role/r is not authorized"
-    told = cause(ClientError({"Error": {"Code": code, "Message": message}}, "GetParameter"))
-    assert code in told
-    assert advice in told
-    assert "123456789012" not in told
+    text = cause(ClientError({"Error": {"Code": code, "Message": message}}, "GetParameter"))
+    assert code in text
+    assert advice in text
+    assert "123456789012" not in text
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_an_answer_without_a_code_still_has_a_cause() -> None:
 
 async def reason(**client: Any) -> str:
     async with get_session().create_client("ssm", **{**CLIENT, **client}) as ssm:
-        parameter = Parameter(ssm, NAME)
+        parameter = SsmParameter(ssm, NAME)
         assert not await parameter.refresh_now()
         with pytest.raises(ParameterUnavailable, match=NAME):
             parameter.value()
@@ -90,22 +90,22 @@ async def answered(status: int, body: bytes, content_type: str) -> str:
         return await reason(**client)
 
 
-async def test_nobody_at_the_address(unused_tcp_port: int) -> None:
-    told = await reason(endpoint_url=f"http://127.0.0.1:{unused_tcp_port}")
-    assert "EndpointConnectionError" in told
-    assert "AWS_ENDPOINT_URL" in told
+async def test_an_address_without_a_server(unused_tcp_port: int) -> None:
+    text = await reason(endpoint_url=f"http://127.0.0.1:{unused_tcp_port}")
+    assert "EndpointConnectionError" in text
+    assert "AWS_ENDPOINT_URL" in text
 
 
 async def test_an_error_of_ssm_itself() -> None:
-    told = await answered(400, b'{"__type": "AccessDeniedException", "message": "no"}', JSON)
-    assert "AccessDeniedException (allow" in told
+    text = await answered(400, b'{"__type": "AccessDeniedException", "message": "no"}', JSON)
+    assert "AccessDeniedException (allow" in text
 
 
 @pytest.mark.parametrize("status", [200, 404, 502])
 async def test_a_proxy_that_answers_with_a_page(status: int) -> None:
-    told = await answered(status, b"<html>sign in</html>", "text/html")
-    assert NAME in told
-    assert "empty" not in told
+    text = await answered(status, b"<html>sign in</html>", "text/html")
+    assert NAME in text
+    assert "empty" not in text
 
 
 GARBLED = [
@@ -137,12 +137,12 @@ async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
         ssm_that_answers(chain([good], repeat((status, body, content_type)))) as client,
         get_session().create_client("ssm", **{**CLIENT, **client}) as ssm,
     ):
-        parameter = Parameter(ssm, NAME, clock=clock)
+        parameter = SsmParameter(ssm, NAME, clock=clock)
         assert await parameter.refresh_now()
         clock.advance(10)
         assert not await parameter.refresh_now()
         assert parameter.value() == "good"
-        fresh = Parameter(ssm, NAME)
+        fresh = SsmParameter(ssm, NAME)
         assert not await fresh.refresh_now()
         assert "it is empty" not in str(fresh.readiness_problem())
 
@@ -154,5 +154,5 @@ async def test_no_credentials_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    told = await reason(aws_access_key_id=None, aws_secret_access_key=None)
-    assert "NoCredentialsError (give the pod a role" in told
+    text = await reason(aws_access_key_id=None, aws_secret_access_key=None)
+    assert "NoCredentialsError (give the pod a role" in text

@@ -64,7 +64,7 @@ def failed(entry_id: str, code: str, *, sender_fault: bool) -> dict[str, Any]:
     return {"Id": entry_id, "Code": code, "SenderFault": sender_fault, "Message": "m"}
 
 
-async def test_outcomes_come_in_the_order_of_the_entries(queue: TaskQueue, sqs: FakeSqs) -> None:
+async def test_outcomes_are_in_the_order_of_the_entries(queue: TaskQueue, sqs: FakeSqs) -> None:
     sqs.answer = {
         "Successful": [{"Id": "2"}, {"Id": "0"}],
         "Failed": [failed("1", "InternalError", sender_fault=False)],
@@ -91,7 +91,7 @@ async def test_an_entry_that_is_named_neither_way_has_failed(queue: TaskQueue, s
         ("InvalidParameterValue", True, QueueRefused),
     ],
 )
-async def test_a_message_that_sqs_will_never_take_is_told_from_one_that_failed_for_now(
+async def test_permanent_and_transient_failures_of_a_message_differ(
     queue: TaskQueue, sqs: FakeSqs, code: str, sender_fault: bool, kind: type[Exception]
 ) -> None:
     sqs.answer = {"Failed": [failed("0", code, sender_fault=sender_fault)]}
@@ -187,9 +187,7 @@ async def test_a_call_that_is_refused_for_its_contents_is_refused_for_good(
             await call
 
 
-async def test_a_message_above_the_queues_limit_is_told_from_others_that_are_refused(
-    queue: TaskQueue, sqs: FakeSqs
-) -> None:
+async def test_a_message_above_the_queues_limit_has_its_own_error(queue: TaskQueue, sqs: FakeSqs) -> None:
     entries = [failed(str(number), "InvalidParameterValue", sender_fault=True) for number in range(2)]
     entries[1]["Message"] = TOO_LARGE
     sqs.answer = {"Failed": entries, "Successful": [{"Id": "2"}]}
@@ -274,7 +272,7 @@ def answered(status: int) -> ClientError:
     ],
     ids=lambda value: str(value)[:30],
 )
-async def test_what_sqs_may_have_done_is_told_from_what_it_refused(
+async def test_a_lost_answer_differs_from_a_refusal(
     queue: TaskQueue, sqs: FakeSqs, error: Exception, kind: type[Exception]
 ) -> None:
     sqs.error = error
@@ -288,7 +286,7 @@ async def test_a_call_that_is_never_answered_ends_at_its_deadline(
 ) -> None:
     monkeypatch.setattr(task_queue, "CALL_SECONDS", 0.01)
     sqs.hangs = True
-    with pytest.raises(QueueUnavailable, match="no answer within"):
+    with pytest.raises(QueueUnavailable, match="no response within"):
         await queue.receive(1, 0, 30)
 
 

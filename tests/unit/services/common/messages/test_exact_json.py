@@ -113,7 +113,7 @@ def test_an_integer_of_4300_digits_is_exact_and_a_longer_one_is_refused() -> Non
 
 
 @pytest.mark.parametrize("rest", ["NaN", "-Infinity", "1e400", '"\\ud800"', '{"\\udc00": 1}', "01", "'x'"])
-def test_beside_an_integer_that_no_float_holds_the_rest_is_read_as_strictly(rest: str) -> None:
+def test_a_document_with_an_integer_beyond_floats_is_parsed_as_strictly(rest: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         loads_exact(f"[{BEYOND_FLOATS}, {rest}]")
 
@@ -137,7 +137,7 @@ def test_500_levels_beside_a_long_number_are_read(number: str) -> None:
     assert value == int(number)
 
 
-def test_a_deep_document_is_told_from_one_that_is_no_json() -> None:
+def test_a_deeply_nested_document_has_its_own_error() -> None:
     with pytest.raises((NestedTooDeeplyError, NumberNotExactError)):  # a newer Python has more levels
         loads_64_bit(b'{"a": ' + b"[" * 1_000 + b"9" * 20 + b"]" * 1_000 + b"}")
     with pytest.raises(orjson.JSONDecodeError):

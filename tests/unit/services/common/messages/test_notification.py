@@ -74,7 +74,7 @@ def test_any_text_becomes_text_that_fits_and_is_not_empty(message: str) -> None:
 
 
 @given(long_texts)
-def test_a_message_is_whole_or_says_that_it_was_cut(message: str) -> None:
+def test_a_message_is_whole_or_marked_as_cut(message: str) -> None:
     valid = message.encode("utf-8", "replace").decode()
     fields = json.loads(finished(TASK_ID, message, TIME_MS).encode(Format.JSON))
     whole = f"Finished task: {valid}"
@@ -84,7 +84,7 @@ def test_a_message_is_whole_or_says_that_it_was_cut(message: str) -> None:
 
 
 @given(long_texts)
-def test_what_is_cut_does_not_tear_a_mark_from_its_letter(message: str) -> None:
+def test_a_cut_does_not_separate_a_mark_from_its_letter(message: str) -> None:
     valid = message.encode("utf-8", "replace").decode()
     text = text_of(message)
     if text not in (valid, Status.FINISHED.value):
@@ -151,7 +151,7 @@ def test_the_wording_is_the_originals() -> None:
 
 
 @given(long_texts)
-def test_what_was_recorded_is_told_again_in_the_same_words(message: str) -> None:
+def test_a_stored_notification_is_encoded_the_same_again(message: str) -> None:
     first = finished(TASK_ID, message, TIME_MS).encode(Format.JSON)
     fields = json.loads(first)
     again = Notification(task_id=TASK_ID, status=Status.FINISHED, message=fields["message"], time_ms=TIME_MS)

@@ -23,7 +23,9 @@ def body(**fields: object) -> str:
 
 @given(user_ids, texts, texts, st.booleans(), st.booleans())
 @example("alice", "\ufffe\uffff", "\\\ufffe\\\\\uffff", True, True)
-def test_a_task_comes_back_as_it_went(user_id: str, data: str, other: str, idempotent: bool, escaped: bool) -> None:
+def test_a_task_is_parsed_as_it_was_encoded(
+    user_id: str, data: str, other: str, idempotent: bool, escaped: bool
+) -> None:
     payload = json.dumps({"data": data, "other": other}, ensure_ascii=escaped)
     sent = TaskMessage(task_id="t-1", user_id=user_id, payload=payload, traceparent="00-a", idempotent=idempotent)
     received, fields = parse_task(sent.body(), sent.attributes(), MESSAGE_ID)
@@ -32,7 +34,7 @@ def test_a_task_comes_back_as_it_went(user_id: str, data: str, other: str, idemp
 
 
 @given(texts)
-def test_sqs_takes_every_character_of_the_body(data: str) -> None:
+def test_sqs_accepts_every_character_of_the_body(data: str) -> None:
     sent = TaskMessage(task_id="t-1", user_id="alice", payload=json.dumps({"data": data}, ensure_ascii=False))
     assert TAKEN_BY_SQS.fullmatch(sent.body())
 
@@ -48,7 +50,7 @@ def test_the_body_is_the_serverless_originals() -> None:
     assert json.loads(sent.body()) == {"userId": "alice", "payload": '{"data":"ü"}'}
 
 
-def test_only_what_is_there_becomes_an_attribute() -> None:
+def test_only_set_fields_become_attributes() -> None:
     assert TaskMessage(task_id="t-1", user_id="a", payload="{}").attributes() == {"taskId": "t-1"}
     full = TaskMessage(task_id="t-1", user_id="a", payload="{}", traceparent="00-x", idempotent=True)
     assert full.attributes() == {"taskId": "t-1", "traceparent": "00-x", "idempotent": "true"}
@@ -66,7 +68,7 @@ def test_an_id_that_could_not_go_into_a_notification_is_replaced_by_the_message_
 
 
 @pytest.mark.parametrize("value", ["", "false", "True", "1"])
-def test_only_our_own_word_says_that_another_copy_may_come(value: str) -> None:
+def test_only_the_exact_value_marks_a_task_as_idempotent(value: str) -> None:
     task, _ = parse_task(body(), {"idempotent": value}, MESSAGE_ID)
     assert not task.idempotent
 
@@ -80,13 +82,13 @@ NOBODYS = [
     pytest.param('{"userId": NaN}', "body is not JSON", id="NaN"),
     pytest.param("null", "body is not a JSON object", id="null"),
     pytest.param('["alice"]', "body is not a JSON object", id="list"),
-    pytest.param("{}", "no userId", id="no user"),
-    pytest.param(body(userId=None), "no userId", id="null user"),
-    pytest.param(body(userId=7), "no userId", id="number for a user"),
-    pytest.param(body(userId=""), "no userId", id="empty user"),
-    pytest.param(body(userId="a" * 129), "no userId", id="long user"),
-    pytest.param(body(userId="history:bob"), "no userId", id="user that would be another key"),
-    pytest.param(body(userId="alice\n"), "no userId", id="user with a newline"),
+    pytest.param("{}", "no valid userId", id="no user"),
+    pytest.param(body(userId=None), "no valid userId", id="null user"),
+    pytest.param(body(userId=7), "no valid userId", id="number for a user"),
+    pytest.param(body(userId=""), "no valid userId", id="empty user"),
+    pytest.param(body(userId="a" * 129), "no valid userId", id="long user"),
+    pytest.param(body(userId="history:bob"), "no valid userId", id="user that would be another key"),
+    pytest.param(body(userId="alice\n"), "no valid userId", id="user with a newline"),
 ]
 ALICES = [
     pytest.param(json.dumps({"userId": "alice"}), "no payload text", id="no payload"),
@@ -105,7 +107,7 @@ ALICES = [
 
 
 @pytest.mark.parametrize(("text", "reason"), NOBODYS)
-def test_a_message_of_nobodys_is_unreadable(text: str, reason: str) -> None:
+def test_a_message_without_a_valid_user_is_malformed(text: str, reason: str) -> None:
     with pytest.raises(MalformedTask, match=reason) as caught:
         parse_task(text, {}, MESSAGE_ID)
     assert caught.value.user_id is None

@@ -42,7 +42,7 @@ def test_a_v1_key_carries_its_endpoint() -> None:
     assert provider.port == 443
 
 
-def test_a_v1_keys_own_endpoint_stands_above_the_setting() -> None:
+def test_a_v1_keys_own_endpoint_overrides_the_setting() -> None:
     assert credential_provider(v1_key(), "other.example.com").cache_endpoint == "cache.cell-1.example.com"
 
 
@@ -52,7 +52,7 @@ def test_a_v2_key_connects_to_the_setting() -> None:
     assert provider.cache_endpoint == "cache.cell-1.example.com"
 
 
-def test_a_v2_key_without_an_endpoint_says_which_setting_lacks() -> None:
+def test_a_v2_key_without_an_endpoint_names_the_missing_setting() -> None:
     with pytest.raises(InvalidApiKey, match="MOMENTO_ENDPOINT"):
         credential_provider(v2_key(), None)
 

@@ -20,7 +20,7 @@ from services.common.momento.errors import (
 from services.common.telemetry.faults import (
     FORGET_DENIED_SECONDS,
     FORGET_SECONDS,
-    HOLD_SECONDS,
+    MIN_FAILING_SECONDS,
     CallFaults,
     Cause,
     Fault,
@@ -47,29 +47,29 @@ def faults(clock: ManualClock) -> CallFaults:
 
 
 def test_a_call_that_fails_once_and_then_works_is_no_fault(faults: CallFaults, clock: ManualClock) -> None:
-    faults.failed("get", REFUSED)
+    faults.record_failure("get", REFUSED)
     assert faults.current() == []
-    faults.worked("get")
-    clock.advance(HOLD_SECONDS)
+    faults.record_success("get")
+    clock.advance(MIN_FAILING_SECONDS)
     assert faults.current() == []
 
 
 def test_a_call_that_keeps_failing_is_one_until_it_works(faults: CallFaults, clock: ManualClock) -> None:
-    faults.failed("get", REFUSED)
-    clock.advance(HOLD_SECONDS)
+    faults.record_failure("get", REFUSED)
+    clock.advance(MIN_FAILING_SECONDS)
     assert faults.current() == [REFUSED]
     clock.advance(600)
     assert faults.current() == [REFUSED]
-    faults.worked("get")
+    faults.record_success("get")
     assert faults.current() == []
 
 
-def test_an_operation_that_nobody_tries_again_is_forgotten_once_others_work(
+def test_a_failed_operation_that_is_not_called_again_expires_once_others_succeed(
     faults: CallFaults, clock: ManualClock
 ) -> None:
-    faults.failed("vend", UNREACHABLE)
-    clock.advance(HOLD_SECONDS)
-    faults.worked("get")
+    faults.record_failure("vend", UNREACHABLE)
+    clock.advance(MIN_FAILING_SECONDS)
+    faults.record_success("get")
     assert faults.current() == [UNREACHABLE]
     clock.advance(FORGET_SECONDS)
     assert faults.current() == []
@@ -82,9 +82,9 @@ def test_an_operation_that_is_denied_stays_a_fault_while_others_are_permitted(
     """A user every 20 seconds is refused: the stage is not well in between."""
     denied = Fault(cause, "denied")
     for _ in range(5):
-        faults.failed("send", denied)
+        faults.record_failure("send", denied)
         clock.advance(FORGET_SECONDS)
-        faults.worked("attributes")
+        faults.record_success("attributes")
         clock.advance(20 - FORGET_SECONDS)
         assert faults.current() == [denied]
     clock.advance(FORGET_DENIED_SECONDS)
@@ -94,29 +94,29 @@ def test_an_operation_that_is_denied_stays_a_fault_while_others_are_permitted(
 def test_what_was_denied_altogether_and_works_again_is_over_for_all_operations(
     faults: CallFaults, clock: ManualClock
 ) -> None:
-    faults.failed("get", REFUSED)
-    faults.failed("vend", REFUSED)
-    clock.advance(HOLD_SECONDS)
-    faults.worked("get")
+    faults.record_failure("get", REFUSED)
+    faults.record_failure("vend", REFUSED)
+    clock.advance(MIN_FAILING_SECONDS)
+    faults.record_success("get")
     clock.advance(FORGET_SECONDS)
     assert faults.current() == []
 
 
 def test_a_quota_that_refuses_some_calls_is_a_fault_that_blocks_not_all(faults: CallFaults, clock: ManualClock) -> None:
     for _ in range(3):
-        faults.failed("publish", QUOTA)
-        clock.advance(HOLD_SECONDS)
-        faults.worked("publish")
+        faults.record_failure("publish", QUOTA)
+        clock.advance(MIN_FAILING_SECONDS)
+        faults.record_success("publish")
     assert faults.current() == [Fault(Cause.MOMENTO_QUOTA, "used up", is_blocking=False)]
     clock.advance(FORGET_SECONDS)
     assert faults.current() == []
 
 
 def test_one_cause_is_reported_once_and_as_the_worse(faults: CallFaults, clock: ManualClock) -> None:
-    faults.failed("get", QUOTA)
-    faults.worked("get")
-    faults.failed("publish", QUOTA)
-    clock.advance(HOLD_SECONDS)
+    faults.record_failure("get", QUOTA)
+    faults.record_success("get")
+    faults.record_failure("publish", QUOTA)
+    clock.advance(MIN_FAILING_SECONDS)
     assert faults.current() == [QUOTA]
 
 

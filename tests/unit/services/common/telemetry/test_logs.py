@@ -50,16 +50,16 @@ def line_of(message: str, *args: object, **extra: object) -> dict[str, Any]:
     return line
 
 
-def test_a_line_says_who_when_and_what() -> None:
-    (line,) = run("log.info('told %s', 'it', extra={'action': 'tell', 'seconds': 0.5})")
+def test_a_line_has_service_time_and_message() -> None:
+    (line,) = run("log.info('logged %s', 'it', extra={'action': 'log', 'seconds': 0.5})")
     assert line.pop("time").startswith("20")
     assert line == {
         "level": "INFO",
         "logger": "services.x",
-        "message": "told it",
+        "message": "logged it",
         "service": "notification-api",
         "stage": "dev",
-        "action": "tell",
+        "action": "log",
         "seconds": 0.5,
     }
 
@@ -76,12 +76,12 @@ def test_levels_below_the_setting_are_left_out() -> None:
     assert "d" in lines[1]["message"]
 
 
-def test_libraries_that_tell_every_call_are_kept_quiet() -> None:
+def test_libraries_that_log_every_call_are_silenced() -> None:
     names = ["botocore.endpoint", "aiobotocore", "aiohttp.access", "asyncio", "grpc._cython"]
     calls = [f"logging.getLogger({name!r}).info('payload')" for name in names]
     calls.append("logging.getLogger('momentosdk.x').warning('it is tried again')")
-    calls.append("logging.getLogger('botocore').warning('told')")
-    assert [line["message"] for line in run("\n".join(calls))] == ["told"]
+    calls.append("logging.getLogger('botocore').warning('logged')")
+    assert [line["message"] for line in run("\n".join(calls))] == ["logged"]
 
 
 def test_ids_are_on_every_line_within_and_on_none_after() -> None:
@@ -114,8 +114,8 @@ async def test_tasks_at_the_same_time_keep_their_ids_apart() -> None:
 
 @pytest.mark.parametrize("text", ["\udcff", "a\ud800b"])
 def test_text_that_is_no_utf8_loses_no_line(text: str) -> None:
-    assert line_of("told", header=text)["header"] == text
-    assert line_of("told %s", text)["message"] == f"told {text}"
+    assert line_of("logged", header=text)["header"] == text
+    assert line_of("logged %s", text)["message"] == f"logged {text}"
 
 
 UNPRINTABLE = """
@@ -124,22 +124,22 @@ class Nameless(type):
 class Unprintable:
     def __str__(self):
         raise Nameless("Error", (Exception,), {})
-log.info("told %s", Unprintable())
+log.info("logged %s", Unprintable())
 """
 
 
 def test_an_argument_whose_error_has_no_name_loses_no_line() -> None:
     (line,) = run(UNPRINTABLE)
-    assert line["message"] == "told %s (its values cannot be formatted: an object without a name)"
+    assert line["message"] == "logged %s (its values cannot be formatted: an object without a name)"
 
 
 PIPE_BYTES = 1_048_576
-"""More than a pipe holds."""
+"""More than the buffer of a pipe."""
 
 
 @contextmanager
 def full_pipe() -> Iterator[tuple[int, int]]:
-    """A pipe that takes nothing more until somebody reads from it: its two ends."""
+    """The two ends of a full pipe, which blocks until it is read."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     try:
@@ -206,7 +206,7 @@ def test_a_finalizer_that_logs_while_a_dropped_line_is_counted_stops_nothing(mon
         log = writer_to(writing, max_queued_bytes=100)
         for number in range(20):
             log.info("line %d", number)
-    log.handlers[0].flush()  # nobody reads, so that what was queued is lost and counted as well
+    log.handlers[0].flush()  # the pipe is not read, so that queued lines are lost and counted as well
     assert 20 <= sum(counted) <= 25
 
 
@@ -314,13 +314,13 @@ def test_a_line_longer_than_the_queue_is_written() -> None:
 
 @pytest.mark.parametrize(("closed", "written"), [(">&-", 1), (">&- 2>&-", 0)])
 def test_a_process_without_standard_output_logs_to_standard_error(closed: str, written: int) -> None:
-    program = PROGRAM.format(level="INFO", body="log.info('told')")
+    program = PROGRAM.format(level="INFO", body="log.info('logged')")
     command = f'exec "$0" -c "$1" {closed}'
     ended = subprocess.run(
         ["sh", "-c", command, sys.executable, program], cwd=ROOT, capture_output=True, text=True, timeout=30
     )
     assert (ended.returncode, ended.stdout) == (0, "")
-    assert [json.loads(line)["message"] for line in ended.stderr.splitlines()] == ["told"] * written
+    assert [json.loads(line)["message"] for line in ended.stderr.splitlines()] == ["logged"] * written
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -15,7 +15,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.common.telemetry import tracing
-from services.common.telemetry.tracing import Span, SpanKind, exemplar, is_traceparent, span, trace_id
+from services.common.telemetry.spans import Span, SpanKind, is_traceparent
+from services.common.telemetry.tracing import exemplar, span, trace_id
 from services.common.telemetry.tracing_otlp import OtlpTracer
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -115,5 +116,5 @@ def test_what_is_no_traceparent_of_version_00_is_refused(text: str) -> None:
 
 
 @given(trace=st.integers(1, 2**128 - 1), parent=st.integers(1, 2**64 - 1), flags=st.integers(0, 255))
-def test_every_traceparent_of_version_00_is_taken(trace: int, parent: int, flags: int) -> None:
+def test_every_traceparent_of_version_00_is_accepted(trace: int, parent: int, flags: int) -> None:
     assert is_traceparent(f"00-{trace:032x}-{parent:016x}-{flags:02x}")

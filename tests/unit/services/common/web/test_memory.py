@@ -66,7 +66,7 @@ def test_a_share_is_of_what_is_left_for_requests() -> None:
 
 
 @given(st.lists(st.integers(0, 60), max_size=20))
-def test_no_more_than_the_budget_is_taken_and_all_is_given_back(sizes: list[int]) -> None:
+def test_no_more_than_the_budget_is_reserved_and_all_is_released(sizes: list[int]) -> None:
     budget = MemoryBudget("bodies", 100)
     taken = []
     for size in sizes:
@@ -118,7 +118,7 @@ def test_a_request_that_cannot_grow_makes_room_for_others_that_do() -> None:
         with pytest.raises(MemoryFull):
             first.grow_to(60)
         second.grow_to(100)
-        assert (first.held_bytes, second.held_bytes) == (0, 100)
+        assert (first.reserved_bytes, second.reserved_bytes) == (0, 100)
     assert budget.used_bytes == 0
 
 
@@ -142,7 +142,7 @@ def test_however_requests_grow_every_limit_is_kept(steps: list[tuple[int, str, i
         for number, user, size in steps:
             with contextlib.suppress(MemoryFull):
                 held[number, user].grow_to(size)
-            sizes = {key: one.held_bytes for key, one in held.items()}
+            sizes = {key: one.reserved_bytes for key, one in held.items()}
             assert budget.used_bytes == sum(sizes.values()) <= total
             assert sum(size for (_, owner), size in sizes.items() if owner == user) <= total * OWNER_SHARE
             assert sum(size for size in sizes.values() if size > SMALL_BYTES) <= total * LARGE_SHARE

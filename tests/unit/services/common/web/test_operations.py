@@ -1,4 +1,4 @@
-"""The operations port answers as the API does, and is as hard to hold up."""
+"""The operations port responds like the API, with the same limits for connections."""
 
 import asyncio
 from collections.abc import AsyncIterator

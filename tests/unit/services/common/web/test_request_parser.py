@@ -64,7 +64,7 @@ def pieces(whole: bytes, cuts: list[int]) -> list[bytes]:
 
 @settings(max_examples=300, deadline=None)
 @given(REQUESTS, st.lists(st.integers(0, 600), max_size=12))
-def test_however_the_bytes_are_cut_the_same_requests_come(requests: list[bytes], cuts: list[int]) -> None:
+def test_any_split_of_the_bytes_gives_the_same_requests(requests: list[bytes], cuts: list[int]) -> None:
     async def parse() -> Connection:
         connection = Connection()
         for piece in pieces(b"".join(requests), cuts):
@@ -132,7 +132,7 @@ async def test_empty_lines_are_limited(begun: bytes, size: int) -> None:
     assert connection.paths[-1] == "error"
 
 
-async def test_a_few_empty_lines_before_each_request_are_taken() -> None:
+async def test_a_few_empty_lines_before_each_request_are_accepted() -> None:
     connection = Connection()
     for _ in range(5):
         connection.data_received(b"\r\n" * 200 + PLAIN)
@@ -159,10 +159,10 @@ async def test_a_long_target_is_414(target: bytes, size: int) -> None:
     error = connection.error()
     assert isinstance(error, Problem)
     assert error.status == 414
-    assert connection.requests.held_bytes == 0
+    assert connection.requests.used_bytes == 0
 
 
-async def test_a_target_just_within_the_limit_is_taken() -> None:
+async def test_a_target_just_within_the_limit_is_accepted() -> None:
     connection = Connection()
     target = "/" + "a" * (MAX_LINE_BYTES - 1)
     connection.data_received(PLAIN.replace(b"/plain", target.encode()))
@@ -182,14 +182,14 @@ async def test_whatever_fails_in_parsing_is_answered(monkeypatch: pytest.MonkeyP
     def fail(_self: object, *_args: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(RequestParser, "_without_expectation", fail)
+    monkeypatch.setattr(RequestParser, "_handle_expect", fail)
     connection = Connection()
     connection.data_received(PLAIN)
     assert isinstance(connection.error(), Problem)
 
 
 @pytest.mark.parametrize("sent", [b"x" * 50_000, b"GET / HTTP/1.1\r\n" + b" x" * 50_000, b"GET /" + b"x" * 50_000])
-async def test_what_could_not_be_parsed_is_not_held(sent: bytes) -> None:
+async def test_input_that_cannot_be_parsed_uses_no_memory(sent: bytes) -> None:
     connection = Connection()
     connection.data_received(sent)
     error = connection.error()
@@ -216,10 +216,10 @@ async def test_headers_are_limited_in_all(size: int, sizes: tuple[int, ...]) -> 
     assert isinstance(error, Problem)
     assert error.status == 431
     assert connection.paths == ["error"]
-    assert connection.requests.held_bytes < MAX_HEADER_BYTES
+    assert connection.requests.used_bytes < MAX_HEADER_BYTES
 
 
-async def test_headers_just_within_the_limit_are_taken() -> None:
+async def test_headers_just_within_the_limit_are_accepted() -> None:
     connection = Connection()
     connection.data_received(head(200_000, 50_000))
     assert connection.paths == ["/large"]
@@ -230,7 +230,7 @@ async def test_each_request_of_a_connection_may_have_as_many_header_bytes() -> N
     for _ in range(3):
         connection.data_received(head(100_000, 100_000))
     assert connection.paths == ["/large"] * 3
-    assert connection.requests.held_bytes < 3 * 200_000  # those of the last one
+    assert connection.requests.used_bytes < 3 * 200_000  # those of the last one
 
 
 @pytest.mark.parametrize("is_ended", [True, False], ids=["ended", "without an end"])
@@ -239,7 +239,7 @@ async def test_what_a_field_costs_beyond_its_text_counts(is_ended: bool) -> None
     fields = b"".join(b"%x:a\r\n" % number for number in range(MAX_HEADERS - 2))
     connection.data_received(b"GET /plain HTTP/1.1\r\nHost: x\r\n" + fields + b"\r\n" * is_ended)
     assert len(connection.messages) == is_ended
-    assert connection.requests.held_bytes > 200 * MAX_HEADERS
+    assert connection.requests.used_bytes > 200 * MAX_HEADERS
 
 
 def chunks(*sizes: int) -> bytes:
@@ -254,19 +254,19 @@ UNREAD = [
 
 
 @pytest.mark.parametrize(("sent", "least"), UNREAD)
-async def test_a_body_that_nobody_reads_counts_until_it_is_admitted(sent: bytes, least: int) -> None:
+async def test_an_unread_body_counts_until_it_is_admitted(sent: bytes, least: int) -> None:
     connection = Connection()
     connection.data_received(sent)
     payload = connection.messages[0][1]
-    unread = connection.requests.held_bytes
+    unread = connection.requests.used_bytes
     assert unread > least
     connection.requests.admit_body(payload)
-    assert connection.requests.held_bytes == unread - payload.total_bytes
+    assert connection.requests.used_bytes == unread - payload.total_bytes
     assert connection.requests.admitted_bytes == payload.total_bytes
     connection.requests.release_body()
-    assert connection.requests.held_bytes == unread
+    assert connection.requests.used_bytes == unread
     await payload.readany()
-    assert connection.requests.held_bytes < 3_000
+    assert connection.requests.used_bytes < 3_000
 
 
 async def test_unread_bodies_of_requests_that_wait_count_as_well() -> None:
@@ -274,22 +274,22 @@ async def test_unread_bodies_of_requests_that_wait_count_as_well() -> None:
     post = LENGTH.replace(b": 8", b": 30000").partition(b"bo")[0] + b"x" * 30_000
     found, _, _ = connection.requests.feed_data(post * 2)
     assert len(found) == 2
-    assert connection.requests.held_bytes > 60_000
-    connection.requests.refuse_all()
-    assert connection.requests.held_bytes == 0
+    assert connection.requests.used_bytes > 60_000
+    connection.requests.reject_all()
+    assert connection.requests.used_bytes == 0
 
 
 async def test_a_body_that_is_given_up_is_freed() -> None:
     connection = Connection()
     connection.data_received(chunks(*[30_000] * 5))
     payload = connection.messages[0][1]
-    connection.requests.give_up_body(RequestPayloadError("enough"))
+    connection.requests.discard_body(RequestPayloadError("enough"))
     await asyncio.sleep(0)
-    assert connection.requests.held_bytes < 3_000
+    assert connection.requests.used_bytes < 3_000
     with pytest.raises(RequestPayloadError):
         await payload.read()
     connection.data_received(b"7530\r\n" + b"x" * 30_000)
-    assert connection.requests.held_bytes < 3_000
+    assert connection.requests.used_bytes < 3_000
 
 
 async def test_too_many_headers_are_an_error_with_the_origin_that_is_known() -> None:
@@ -316,9 +316,7 @@ async def test_trailers_are_limited(trailers: bytes) -> None:
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
 @pytest.mark.parametrize("request_", [PLAIN, LENGTH, CHUNKED], ids=["no body", "a body", "a chunked body"])
 @pytest.mark.parametrize("size", [1, 2**30])
-async def test_an_upgrade_is_passed_over_except_that_nothing_is_taken_after_chunks(
-    upgrade: str, request_: bytes, size: int
-) -> None:
+async def test_an_upgrade_is_ignored_but_ends_the_input_after_chunks(upgrade: str, request_: bytes, size: int) -> None:
     connection = Connection()
     upgrades = b"\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n" % upgrade.encode()
     whole = request_.replace(b"\r\n\r\n", upgrades, 1) + LENGTH * 3
@@ -336,21 +334,21 @@ async def test_bytes_behind_an_upgrade_count() -> None:
     upgrade = PLAIN.replace(b"Host", b"Connection: Upgrade\r\nUpgrade: websocket\r\nHost")
     found, is_upgraded, _ = connection.requests.feed_data(upgrade + PLAIN * 100)
     assert (len(found), is_upgraded) == (2, False)
-    assert connection.requests.held_bytes > 90 * len(PLAIN)
+    assert connection.requests.used_bytes > 90 * len(PLAIN)
 
 
-async def test_headers_that_come_in_one_piece_with_chunks_count() -> None:
+async def test_headers_in_one_piece_with_chunks_count() -> None:
     connection = Connection()
     fields = b"".join(b"%x:a\r\n" % number for number in range(100))
     connection.requests.feed_data(CHUNKED + PLAIN.replace(b"Host", fields + b"Host") * 10)
-    assert connection.requests.held_bytes > 1_000 * 200
+    assert connection.requests.used_bytes > 1_000 * 200
 
 
 async def test_requests_beyond_the_queue_wait_unparsed() -> None:
     connection = Connection()
     found, _, _ = connection.requests.feed_data(PLAIN * 10)
     assert len(found) == 2
-    assert connection.requests.held_bytes >= 8 * len(PLAIN)
+    assert connection.requests.used_bytes >= 8 * len(PLAIN)
     connection.requests.message_consumed()
     found, _, _ = connection.requests.feed_data(b"")
     assert len(found) == 1
@@ -364,7 +362,7 @@ async def test_nothing_is_inflated(coding: str) -> None:
 
 
 @pytest.mark.parametrize("expect", ["100-continue", "100-Continue", "foo", "", "foo, bar"])
-async def test_expectations_are_taken_out(expect: str) -> None:
+async def test_the_expect_header_is_removed(expect: str) -> None:
     connection = Connection()
     connection.data_received(LENGTH.replace(b"Host", b"Expect: %s\r\nHost" % expect.encode()))
     message, payload = connection.messages[0]

@@ -122,13 +122,13 @@ def assert_problem(answer: Answer, status: int, detail: str) -> None:
 
 
 ERRORS = [
-    pytest.param("GET", "/nothing", 404, "nothing at this path", id="no such path"),
-    pytest.param("PUT", "/busy", 405, "see the Allow header", id="no such method"),
-    pytest.param("GET", "/bug", 500, "Tell us the requestId", id="our own mistake"),
-    pytest.param("GET", "/permanent", 500, "Tell us the requestId", id="what can never succeed"),
+    pytest.param("GET", "/nothing", 404, "path does not exist", id="no such path"),
+    pytest.param("PUT", "/busy", 405, "See the Allow header", id="no such method"),
+    pytest.param("GET", "/bug", 500, "Report the requestId", id="our own mistake"),
+    pytest.param("GET", "/permanent", 500, "Report the requestId", id="what can never succeed"),
     pytest.param("GET", "/busy", 503, "Come back later.", id="transient"),
     pytest.param("GET", "/refused", 422, "Say it otherwise.", id="refused"),
-    pytest.param("GET", "/slow-inside", 503, "longer than it may", id="a deadline within"),
+    pytest.param("GET", "/slow-inside", 503, "took too long", id="a deadline within"),
 ]
 
 
@@ -144,7 +144,7 @@ async def test_every_error_is_a_problem_that_the_page_may_read(
 
 async def test_a_body_above_the_limit_is_413(served: Served) -> None:
     answer = await served.ask("POST", "/echo/a", data=b"x" * 1_001, headers={"Origin": PAGE})
-    assert_problem(answer, 413, "larger than this service takes")
+    assert_problem(answer, 413, "larger than this service accepts")
     assert (await served.ask("POST", "/echo/a", data=b"x" * 1_000)).body == b"x" * 1_000
 
 
@@ -156,13 +156,13 @@ async def test_a_chunked_body_above_the_limit_is_413(served: Served) -> None:
     assert_problem(await served.ask("POST", "/echo/a", data=chunks(), headers={"Origin": PAGE}), 413, "larger")
 
 
-async def test_a_method_that_is_not_taken_names_those_that_are(served: Served) -> None:
+async def test_an_unsupported_method_gets_the_supported_ones(served: Served) -> None:
     answer = await served.ask("DELETE", "/echo/a")
     assert answer.status == 405
     assert answer.headers["Allow"] == "POST"
 
 
-async def test_a_transient_error_says_when_to_come_back(served: Served) -> None:
+async def test_a_transient_error_has_retry_after(served: Served) -> None:
     assert (await served.ask("GET", "/busy")).headers["Retry-After"] == "8"
 
 
@@ -173,7 +173,7 @@ async def test_a_refusals_own_headers_are_sent(served: Served) -> None:
 @pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
 async def test_a_request_that_takes_too_long_is_503(served: Served) -> None:
     answer = await served.ask("GET", "/hang", headers={"Origin": PAGE})
-    assert_problem(answer, 503, "longer than it may")
+    assert_problem(answer, 503, "took too long")
     assert answer.headers["Retry-After"] == "1"
 
 
@@ -207,7 +207,7 @@ async def test_an_encoded_body_is_415_on_every_route(served: Served, coding: str
 
 
 @pytest.mark.parametrize("coding", ["identity", "Identity", "", "identity, identity"])
-async def test_a_body_that_is_said_not_to_be_encoded_is_taken(served: Served, coding: str) -> None:
+async def test_the_identity_encoding_is_accepted(served: Served, coding: str) -> None:
     answer = await served.ask("POST", "/echo/a", data=b"plain", headers={"Content-Encoding": coding})
     assert answer.body == b"plain"
 
@@ -293,7 +293,7 @@ async def test_a_body_for_which_there_is_no_memory_is_503_before_it_is_read(
 
 
 @pytest.mark.parametrize(("count", "status"), [(1, 200), (9, 200), (10, 503), (11, 503)])
-async def test_a_chunked_body_takes_what_has_come_of_it(
+async def test_a_chunked_body_reserves_what_has_arrived(
     served: Served, monkeypatch: pytest.MonkeyPatch, count: int, status: int
 ) -> None:
     budget, before = served.app[BODIES], budget_refused()
@@ -377,7 +377,7 @@ async def test_the_share_of_a_user_is_bounded(served: Served, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
-async def test_memory_is_given_back_when_a_request_fails(served: Served) -> None:
+async def test_memory_is_released_when_a_request_fails(served: Served) -> None:
     budget = served.app[BODIES]
     for path in ("/hang", "/bug", "/busy", "/nothing"):
         for method in ("GET", "POST"):
@@ -385,7 +385,7 @@ async def test_memory_is_given_back_when_a_request_fails(served: Served) -> None
             assert budget.used_bytes == 0
 
 
-async def test_a_client_that_waits_for_it_is_told_to_send_its_body(served: Served) -> None:
+async def test_a_client_that_expects_100_continue_gets_it(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n")
     async with asyncio.timeout(10):
@@ -513,7 +513,7 @@ async def test_a_request_is_logged_without_its_content(served: Served, caplog: p
     assert SECRET not in log_lines(ours)
 
 
-async def test_nobody_waits_for_the_log_line_of_a_request(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_response_does_not_wait_for_the_log_line(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     happened = served.app[HAPPENED]
     monkeypatch.setattr(
         logging.getLogger("services.common.web.app"), "info", lambda *_, **__: happened.append("logged")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from services.processor.dead_letters.__main__ import main
-from services.processor.dead_letters.reader import Letter
+from services.processor.dead_letters.reader import DeadLetter
 from services.processor.dead_letters.report import Progress, table, text_of
 from tests.support.clock import ManualClock
 from tests.support.fakes.task_queue import received
@@ -21,8 +21,8 @@ QUEUES = ("--dead-letter-queue-url", "http://127.0.0.1:9/dlq", "--task-queue-url
         ([], "arguments are required"),
         (["list"], "set DEAD_LETTER_QUEUE_URL or --dead-letter-queue-url: it must be a URL"),
         (["redrive", "1", *QUEUES[:2]], "set TASK_QUEUE_URL or --task-queue-url: it must be a URL"),
-        (["redrive", *QUEUES], "name messages, or say --all"),
-        (["purge", "1", "--all", *QUEUES], "name messages, or say --all"),
+        (["redrive", *QUEUES], "give message ids, or --all"),
+        (["purge", "1", "--all", *QUEUES], "give message ids, or --all"),
         (["show", *QUEUES], "required: ID"),
         (["list", "--limit", "0", *QUEUES], "--limit: must be at least 1 and at most 100000, not 0"),
         (["list", "--limit", "1_0", *QUEUES], "--limit: must be a whole number such as 20"),
@@ -41,7 +41,7 @@ def test_a_wrong_command_line_is_refused_with_what_to_do(
     assert sentence in capsys.readouterr().err
 
 
-def test_without_a_region_it_says_which_variable_is_missing(
+def test_a_missing_region_is_reported_with_its_variable(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
@@ -53,14 +53,14 @@ def test_without_a_region_it_says_which_variable_is_missing(
 
 def test_a_table_counts_reasons_and_cuts_long_details() -> None:
     attributes = {"deadLetterReason": "permanent", "deadLetterDetail": "x" * 200, "taskId": "task"}
-    text = table([Letter(received(attributes=attributes)), Letter(received(message_id="moved-by-sqs"))])
+    text = table([DeadLetter(received(attributes=attributes)), DeadLetter(received(message_id="moved-by-sqs"))])
     assert "x" * 60 in text
     assert "x" * 61 not in text
-    assert text.endswith("     1  permanent\n     1  unstated")
+    assert text.endswith("     1  permanent\n     1  moved_by_sqs")
 
 
 def test_the_text_of_a_message_ends_with_its_body() -> None:
-    text = text_of(Letter(received(body="line\nline", attributes={"taskId": "task", "odd": "a\x1b[31m"})))
+    text = text_of(DeadLetter(received(body="line\nline", attributes={"taskId": "task", "odd": "a\x1b[31m"})))
     assert "attribute odd: a [31m\n" in text
     assert text.endswith("body:\nline\nline")
 
@@ -80,7 +80,7 @@ def test_progress_is_a_bar_on_a_terminal_and_quiet_elsewhere_at_first(
     assert bool(stream.getvalue()) is bool(said)
 
 
-def test_progress_tells_a_line_every_few_seconds_elsewhere() -> None:
+def test_progress_prints_a_line_every_few_seconds_elsewhere() -> None:
     clock, stream = ManualClock(), io.StringIO()
     progress = Progress(100, stream, clock=clock)
     for done in range(10, 50, 10):
@@ -90,7 +90,7 @@ def test_progress_tells_a_line_every_few_seconds_elsewhere() -> None:
     assert stream.getvalue() == "20 of about 100\n40 of about 100\n"
 
 
-def test_progress_says_what_is_done_where_there_are_two_steps() -> None:
+def test_progress_has_a_prefix_for_the_first_of_two_steps() -> None:
     clock, stream = ManualClock(), io.StringIO()
     progress = Progress(100, stream, "read ", clock=clock)
     clock.advance(6)

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from services.common.aws.task_queue import QueueAnswerLost, QueueRefused, ReceivedMessage
-from services.processor.dead_letters.commands import Desk, list_letters, purge
+from services.processor.dead_letters.commands import CommandContext, list_dead_letters, purge
 from services.processor.dead_letters.redrive import Redrive
 from tests.support.fakes.dead_letter_queue import ModelQueue
 from tests.support.fakes.task_queue import received
@@ -64,15 +64,15 @@ async def test_duplicates_stay_while_none_of_them_is_acknowledged(error: Excepti
 
 async def test_a_list_counts_duplicates(capsys: pytest.CaptureFixture[str]) -> None:
     letters = ModelQueue(*copies(3), received())
-    desk = Desk(cast("Any", None), letters.as_queue(), None)
-    assert await list_letters(desk, Namespace(limit=100, json=False)) == 0
-    assert "\n2 of them are duplicates: another letter is about the same failure.\n" in capsys.readouterr().out
+    context = CommandContext(cast("Any", None), letters.as_queue(), None)
+    assert await list_dead_letters(context, Namespace(limit=100, json=False)) == 0
+    assert "\n2 of them are duplicates of another message of the same failure.\n" in capsys.readouterr().out
 
 
 async def test_purge_by_task_deletes_all_copies(capsys: pytest.CaptureFixture[str]) -> None:
     letters = ModelQueue(*copies(2), *(received() for _ in range(12)), *copies(1))
-    desk = Desk(cast("Any", None), letters.as_queue(), None)
-    assert await purge(desk, Namespace(ids=["task"], all=False, yes=True, limit=None, json=False)) == 0
+    context = CommandContext(cast("Any", None), letters.as_queue(), None)
+    assert await purge(context, Namespace(ids=["task"], all=False, yes=True, limit=None, json=False)) == 0
     assert "3 deleted." in capsys.readouterr().out
     assert len(letters.names) == 12
 
@@ -80,17 +80,17 @@ async def test_purge_by_task_deletes_all_copies(capsys: pytest.CaptureFixture[st
 async def test_purge_deletes_only_the_copy_that_is_named() -> None:
     first, second = copies(2)
     letters = ModelQueue(first, second)
-    desk = Desk(cast("Any", None), letters.as_queue(), None)
+    context = CommandContext(cast("Any", None), letters.as_queue(), None)
     options = Namespace(ids=[first.message_id], all=False, yes=True, limit=None, json=True)
-    assert await purge(desk, options) == 0
+    assert await purge(context, options) == 0
     assert letters.names == {second.message_id}
 
 
-async def test_purge_all_leaves_what_comes_meanwhile() -> None:
+async def test_purge_all_does_not_delete_later_messages() -> None:
     letters = ModelQueue(*(received() for _ in range(12)))
     start = letters.names
     letters.before = lambda call: letters.add(received()) if call == "delete" else None
-    desk = Desk(cast("Any", None), letters.as_queue(), None)
-    assert await purge(desk, Namespace(ids=[], all=True, yes=True, limit=None, json=True)) == 0
+    context = CommandContext(cast("Any", None), letters.as_queue(), None)
+    assert await purge(context, Namespace(ids=[], all=True, yes=True, limit=None, json=True)) == 0
     assert letters.names
     assert not letters.names & start

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 import pytest
 
-from services.processor.dead_letters.commands import Desk, list_letters, show
-from services.processor.dead_letters.inventory import MOST_BARREN, take_inventory
-from services.processor.dead_letters.reader import hold_seconds, opened
+from services.processor.dead_letters.commands import CommandContext, list_dead_letters, show
+from services.processor.dead_letters.inventory import MAX_FRUITLESS_RECEIVES, take_inventory
+from services.processor.dead_letters.reader import open_reader, visibility_seconds
 from services.processor.dead_letters.redrive import Redrive
 from tests.support.fakes.dead_letter_queue import ModelQueue
 from tests.support.fakes.task_queue import received
@@ -15,7 +15,7 @@ from tests.support.processor.dead_letter_steps import redrive_all, run, show_all
 
 
 @pytest.mark.parametrize("first", ["new", "old"])
-async def test_what_comes_meanwhile_is_left_for_the_next_time(first: str) -> None:
+async def test_messages_that_arrive_meanwhile_are_not_included(first: str) -> None:
     """Whatever is handed out first, and although each that is sent comes back at once, twice as many with it."""
     letters, tasks = ModelQueue(*(received() for _ in range(45))), ModelQueue()
     start = letters.names
@@ -44,7 +44,7 @@ async def test_a_stream_of_new_letters_does_not_keep_it_going(capsys: pytest.Cap
     assert await redrive_all(letters, tasks) == 0
     assert start <= {message.attributes["redriven"] for message in tasks.sent}
     assert len(tasks.sent) < 150
-    assert "Dead letters kept arriving" in capsys.readouterr().err
+    assert "Messages kept arriving" in capsys.readouterr().err
 
 
 async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.Ca
     assert await redrive_all(letters, tasks) == 0
     assert start <= {message.attributes["redriven"] for message in tasks.sent}
     assert len(tasks.sent) < 60
-    assert "Dead letters kept arriving" in capsys.readouterr().err
+    assert "Messages kept arriving" in capsys.readouterr().err
 
 
 async def test_letters_are_found_behind_receives_of_new_ones_alone() -> None:
@@ -71,7 +71,9 @@ async def test_letters_are_found_behind_receives_of_new_ones_alone() -> None:
     assert {message.attributes["redriven"] for message in tasks.sent} == start
 
 
-async def test_what_another_reader_took_meanwhile_is_said_to_be_missing(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_messages_that_another_reader_received_are_reported_as_missing(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     letters, tasks = ModelQueue(received(message_id="taken"), received()), ModelQueue()
 
     def take(call: str) -> None:
@@ -81,26 +83,26 @@ async def test_what_another_reader_took_meanwhile_is_said_to_be_missing(capsys: 
     letters.after = take
     assert await redrive_all(letters, tasks) == 1
     assert len(tasks.sent) == 1
-    assert "1 that were there at the beginning did not come again, such as taken." in capsys.readouterr().err
+    assert "1 messages of the inventory were not received again, such as taken." in capsys.readouterr().err
 
 
-async def test_a_search_that_is_given_up_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_search_that_ends_early_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     letters = ModelQueue(received())
     letters.after = lambda _: show_all(letters)
-    desk = Desk(cast("Any", None), letters.as_queue(), None)
-    assert await show(desk, Namespace(ids=["wanted"], limit=None, json=False)) == 1
-    assert "seen already" in capsys.readouterr().err
-    assert letters.calls.count("receive") == MOST_BARREN + 1
+    context = CommandContext(cast("Any", None), letters.as_queue(), None)
+    assert await show(context, Namespace(ids=["wanted"], limit=None, json=False)) == 1
+    assert "already read" in capsys.readouterr().err
+    assert letters.calls.count("receive") == MAX_FRUITLESS_RECEIVES + 1
 
 
-async def test_a_list_that_ended_early_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_list_that_ended_early_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     letters = ModelQueue(received(message_id="seen"))
     letters.after = lambda _: show_all(letters)
-    desk = Desk(cast("Any", None), letters.as_queue(), None)
-    assert await list_letters(desk, Namespace(limit=100, json=False)) == 1
-    told = capsys.readouterr()
-    assert "seen" in told.out
-    assert "It ended early" in told.err
+    context = CommandContext(cast("Any", None), letters.as_queue(), None)
+    assert await list_dead_letters(context, Namespace(limit=100, json=False)) == 1
+    output = capsys.readouterr()
+    assert "seen" in output.out
+    assert "ended early" in output.err
 
 
 async def test_show_ends_when_the_message_is_found() -> None:
@@ -108,14 +110,14 @@ async def test_show_ends_when_the_message_is_found() -> None:
     letters.add(received())
     wanted = next(name for name, one in letters.stored.items() if one.message.attributes)
     letters.order = lambda names: sorted(names, key=lambda name: name != wanted)
-    desk = Desk(cast("Any", None), letters.as_queue(), None)
-    assert await show(desk, Namespace(ids=["wanted"], limit=None, json=True)) == 0
+    context = CommandContext(cast("Any", None), letters.as_queue(), None)
+    assert await show(context, Namespace(ids=["wanted"], limit=None, json=True)) == 0
     assert letters.calls.count("receive") == 1
     assert not letters.hidden
 
 
 @pytest.mark.parametrize("sent_ms", [0, 2**50])
-async def test_no_clock_says_what_was_there_at_the_beginning(sent_ms: int) -> None:
+async def test_the_inventory_does_not_depend_on_clocks(sent_ms: int) -> None:
     letters, tasks = ModelQueue(received(body="old", sent_ms=sent_ms)), ModelQueue()
     tasks.after = lambda _: letters.add(received(body="new", sent_ms=2**50 - sent_ms))
     assert await redrive_all(letters, tasks) == 0
@@ -132,7 +134,7 @@ async def test_the_limit_bounds_what_is_asked_for() -> None:
 
 @pytest.mark.parametrize(("messages", "seconds"), [(1, 300), (15_000, 300), (100_000, 2_000)])
 def test_messages_are_hidden_for_longer_where_more_are_read(messages: int, seconds: int) -> None:
-    assert hold_seconds(messages) == seconds
+    assert visibility_seconds(messages) == seconds
 
 
 async def test_bodies_are_not_kept() -> None:
@@ -140,9 +142,9 @@ async def test_bodies_are_not_kept() -> None:
         ModelQueue(received(body="x" * 1_000, attributes={"taskId": "1", "own": "y" * 1_000})),
         ModelQueue(),
     )
-    async with opened(letters.as_queue()) as reader:
+    async with open_reader(letters.as_queue()) as reader:
         inventory = await take_inventory(reader, 1, 10)
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))
-    for letter in (*inventory.letters, *outcome.done):
+    for letter in (*inventory.dead_letters, *outcome.done):
         assert (letter.message.body, letter.message.attributes) == ("", {"taskId": "1"})
     assert tasks.sent[0].body == "x" * 1_000

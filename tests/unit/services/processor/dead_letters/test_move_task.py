@@ -7,11 +7,11 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from services.processor.dead_letters import move_task as dead_letter_task
-from services.processor.dead_letters.move_task import MoveTask, MoveTaskFailed, NoMoveTask
+from services.processor.dead_letters.move_task import MoveTask, MoveTaskFailed, MoveTaskRefused
 
 
 class Server:
-    """Answers `looks` one after another."""
+    """Returns `looks` one after another."""
 
     def __init__(self, *looks: dict[str, Any], refuses: str | None = None) -> None:
         self.looks = list(looks)
@@ -51,7 +51,7 @@ def task(server: Server) -> MoveTask:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dead_letter_task, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(dead_letter_task, "POLL_SECONDS", 0.01)
 
 
 async def test_a_move_is_followed_to_its_end() -> None:
@@ -59,9 +59,9 @@ async def test_a_move_is_followed_to_its_end() -> None:
         {"Status": "RUNNING", "ApproximateNumberOfMessagesMoved": 3},
         {"Status": "COMPLETED", "ApproximateNumberOfMessagesMoved": 7},
     )
-    told: list[int] = []
-    assert await task(server).run(20.5, told.append) == 7
-    assert told == [3, 7]
+    progress: list[int] = []
+    assert await task(server).run(20.5, progress.append) == 7
+    assert progress == [3, 7]
     assert server.started == {
         "SourceArn": "source",
         "DestinationArn": "destination",
@@ -70,20 +70,20 @@ async def test_a_move_is_followed_to_its_end() -> None:
 
 
 @pytest.mark.parametrize(("given", "sent"), [(0.2, 1), (10_000.0, 500)])
-async def test_the_rate_is_within_what_sqs_takes(given: float, sent: int) -> None:
+async def test_the_rate_is_within_the_limit_of_sqs(given: float, sent: int) -> None:
     server = Server({"Status": "COMPLETED"})
     await task(server).run(given, lambda _: None)
     assert server.started["MaxNumberOfMessagesPerSecond"] == sent
 
 
-async def test_without_a_rate_sqs_takes_its_own() -> None:
+async def test_without_a_rate_sqs_uses_its_default() -> None:
     server = Server({"Status": "COMPLETED"})
     await task(server).run(0, lambda _: None)
     assert "MaxNumberOfMessagesPerSecond" not in server.started
 
 
-async def test_a_server_without_it_says_so_before_anything_moved() -> None:
-    with pytest.raises(NoMoveTask, match="InvalidAction"):
+async def test_an_unsupported_move_is_refused_before_anything_moved() -> None:
+    with pytest.raises(MoveTaskRefused, match="InvalidAction"):
         await task(Server(refuses="InvalidAction")).run(1, lambda _: None)
 
 
@@ -116,18 +116,18 @@ async def test_a_command_that_is_interrupted_while_the_move_starts_cancels_the_m
     assert server.cancelled == ["handle"]
 
 
-async def test_a_move_that_cannot_be_cancelled_is_said_to_go_on() -> None:
+async def test_a_move_that_cannot_be_cancelled_is_reported_as_continuing() -> None:
     server = Server({"Status": "RUNNING"})
     server.error = answered(500)
     running = asyncio.create_task(task(server).run(1, lambda _: None))
     await server.looked.wait()
     running.cancel()
-    with pytest.raises(MoveTaskFailed, match="it goes on, but cannot be cancelled: Code"):
+    with pytest.raises(MoveTaskFailed, match="the move continues, but cannot be cancelled: Code"):
         await running
 
 
 @pytest.mark.parametrize("lost", ["timeout", "connection", "server"])
-async def test_where_nobody_knows_whether_sqs_moves_the_queue_it_is_not_moved_by_hand(
+async def test_messages_are_not_copied_while_it_is_unknown_whether_sqs_moves_them(
     lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = Server()
@@ -136,7 +136,7 @@ async def test_where_nobody_knows_whether_sqs_moves_the_queue_it_is_not_moved_by
     if lost == "timeout":
         monkeypatch.setattr(dead_letter_task, "CALL_SECONDS", 0.01)
         server.may_start.clear()
-    with pytest.raises(MoveTaskFailed, match="nobody knows whether SQS moves the queue"):
+    with pytest.raises(MoveTaskFailed, match="it is unknown whether SQS moves the queue"):
         await task(server).run(1, lambda _: None)
 
 

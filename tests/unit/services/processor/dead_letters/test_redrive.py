@@ -6,8 +6,8 @@ import pytest
 
 from services.common.aws.task_queue import QueueAnswerLost, QueueRefused, QueueUnavailable
 from services.common.errors import Transient
-from services.processor.dead_letters.reader import HOLD_SECONDS, Letter
-from services.processor.dead_letters.redrive import MOVE_SECONDS, Pace, Purge, Redrive, Result
+from services.processor.dead_letters.reader import MIN_VISIBILITY_SECONDS, DeadLetter
+from services.processor.dead_letters.redrive import MOVE_SECONDS, Purge, RateLimiter, Redrive, Result
 from tests.support.clock import ManualClock
 from tests.support.fakes.dead_letter_queue import ModelQueue
 from tests.support.fakes.task_queue import received
@@ -25,7 +25,7 @@ async def test_a_letter_is_deleted_only_after_the_task_queue_has_it() -> None:
     assert not letters.names
 
 
-async def test_a_letter_that_is_not_taken_stays_and_its_neighbours_go() -> None:
+async def test_a_refused_dead_letter_stays_and_its_neighbours_are_redriven() -> None:
     letters, tasks = ModelQueue(*(received(body=body) for body in ("good", "bad", "good too"))), ModelQueue()
     bad = next(name for name, one in letters.stored.items() if one.message.body == "bad")
     tasks.refuses = lambda _, body: QueueRefused("not this") if body == "bad" else None
@@ -40,7 +40,7 @@ async def test_a_letter_that_was_sent_but_not_deleted_is_reported_as_being_in_bo
     letters.refuses = lambda _call, _body: QueueRefused("no")
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))
     ((_, reason),) = outcome.failed
-    assert reason == "it is on the task queue, but could not be deleted here: no"
+    assert reason == "it is in the task queue, but could not be deleted from the dead-letter queue: no"
 
 
 async def test_a_send_whose_answer_is_lost_is_not_repeated_and_the_letter_stays() -> None:
@@ -51,9 +51,9 @@ async def test_a_send_whose_answer_is_lost_is_not_repeated_and_the_letter_stays(
 
     tasks.after = lose
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))
-    assert {reason for _, reason in outcome.failed} == {"it may be on the task queue as well: no answer"}
+    assert {reason for _, reason in outcome.failed} == {"it may be in the task queue as well: no answer"}
     assert len(tasks.sent) == len(outcome.failed) == 10  # after that it ends: the others are in one queue only
-    assert outcome.cut_short == "it may be on the task queue as well: no answer"
+    assert outcome.cut_short == "it may be in the task queue as well: no answer"
     assert len(letters.names) == 25
 
 
@@ -79,7 +79,7 @@ async def test_only_what_is_named_is_touched() -> None:
     assert not letters.hidden
 
 
-async def test_a_message_that_comes_again_is_handled_once() -> None:
+async def test_a_message_that_is_received_again_is_handled_once() -> None:
     letters = ModelQueue(*(received() for _ in range(3)))
     # They never stay hidden.
     letters.after = lambda _: show_all(letters)
@@ -88,7 +88,7 @@ async def test_a_message_that_comes_again_is_handled_once() -> None:
     assert (len(outcome.done), len(tasks.sent), letters.names) == (3, 3, set())
 
 
-async def test_what_was_sent_and_comes_again_is_deleted_without_being_sent_again() -> None:
+async def test_a_sent_message_that_is_received_again_is_only_deleted() -> None:
     letters, tasks = ModelQueue(*(received() for _ in range(15))), ModelQueue()
     errors: list[Exception] = [QueueRefused("not now")]
     letters.refuses = lambda _call, _body: errors.pop() if errors else None
@@ -100,7 +100,7 @@ async def test_what_was_sent_and_comes_again_is_deleted_without_being_sent_again
 async def test_an_outage_in_the_middle_reports_what_was_done() -> None:
     letters = ModelQueue(*(received() for _ in range(11)))
 
-    async def act(chosen: Sequence[Letter]) -> list[Result]:
+    async def act(chosen: Sequence[DeadLetter]) -> list[Result]:
         letters.before = fail
         return await succeed(chosen)
 
@@ -127,7 +127,7 @@ async def test_an_outage_of_the_task_queue_ends_the_run_at_its_first_batch() -> 
 async def test_everything_is_visible_again_when_the_work_itself_fails() -> None:
     letters = ModelQueue(received())
 
-    async def act(_: Sequence[Letter]) -> list[Result]:
+    async def act(_: Sequence[DeadLetter]) -> list[Result]:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -137,14 +137,14 @@ async def test_everything_is_visible_again_when_the_work_itself_fails() -> None:
 
 
 async def test_a_letter_whose_time_is_nearly_up_is_not_sent() -> None:
-    """As after a laptop was shut between the receive and the send: somebody else may have moved it by then."""
+    """Like a laptop that was suspended between receive and send: another command may have moved it meanwhile."""
     letters, tasks, clock = ModelQueue(received()), ModelQueue(), ManualClock()
     calls: list[str] = []
 
     def be_late(call: str) -> None:
         calls.append(call)
         if calls.count("receive") == 3:  # the first of the redrive itself
-            clock.advance(HOLD_SECONDS - MOVE_SECONDS + 1)
+            clock.advance(MIN_VISIBILITY_SECONDS - MOVE_SECONDS + 1)
             show_all(letters)
 
     letters.after = be_late
@@ -155,16 +155,16 @@ async def test_a_letter_whose_time_is_nearly_up_is_not_sent() -> None:
 
 async def test_a_letter_that_was_deleted_too_late_to_be_sure_is_reported() -> None:
     letters, tasks, clock = ModelQueue(received()), ModelQueue(), ManualClock()
-    tasks.after = lambda _: clock.advance(HOLD_SECONDS)
+    tasks.after = lambda _: clock.advance(MIN_VISIBILITY_SECONDS)
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()), clock=clock)
     ((_, reason),) = outcome.failed
-    assert reason == "it was visible again before it was deleted, so it may still be here"
+    assert reason == "it became visible before it was deleted, so it may still be in the dead-letter queue"
 
 
 async def test_progress_counts_what_is_done() -> None:
-    told: list[int] = []
-    await run(ModelQueue(*(received() for _ in range(11))), succeed, told=told)
-    assert told == [10, 11]
+    progress: list[int] = []
+    await run(ModelQueue(*(received() for _ in range(11))), succeed, progress=progress)
+    assert progress == [10, 11]
 
 
 async def test_a_queue_that_does_not_answer_at_all_is_the_error() -> None:
@@ -182,10 +182,10 @@ async def test_the_pace_spreads_messages_over_time() -> None:
         pauses.append(seconds)
         clock.now += seconds
 
-    pace = Pace(5, clock=clock, sleep=sleep)
+    rate_limiter = RateLimiter(5, clock=clock, sleep=sleep)
     for _ in range(3):
-        await pace.keep()
-        pace.spent(10)
+        await rate_limiter.wait()
+        rate_limiter.record(10)
     assert pauses == [0, 2, 2]
 
 
@@ -196,8 +196,8 @@ async def test_no_pace_is_no_pause() -> None:
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    pace = Pace(0, clock=clock, sleep=sleep)
+    rate_limiter = RateLimiter(0, clock=clock, sleep=sleep)
     for _ in range(2):
-        await pace.keep()
-        pace.spent(10)
+        await rate_limiter.wait()
+        rate_limiter.record(10)
     assert pauses == [0, 0]

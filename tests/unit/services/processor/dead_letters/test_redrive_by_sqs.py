@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from services.common.aws.task_queue import OutgoingMessage, QueueUnavailable, ReceivedMessage
-from services.processor.dead_letters.commands import Desk, redrive
+from services.processor.dead_letters.commands import CommandContext, redrive
 from tests.support.fakes.dead_letter_queue import ModelQueue
 from tests.support.fakes.task_queue import received
 
@@ -40,18 +40,18 @@ def _as_it_is(message: ReceivedMessage) -> OutgoingMessage:
 
 
 async def redrive_all(letters: ModelQueue, tasks: ModelQueue, sqs: Sqs, *, is_json: bool = True) -> int:
-    desk = Desk(cast("Any", sqs), letters.as_queue(), tasks.as_queue())
+    context = CommandContext(cast("Any", sqs), letters.as_queue(), tasks.as_queue())
     options = {"ids": [], "all": True, "yes": True, "no_move_task": False, "limit": None, "per_second": 0}
-    return await redrive(desk, Namespace(**options, json=is_json))
+    return await redrive(context, Namespace(**options, json=is_json))
 
 
 def ours(task_id: str, delivery: str = "") -> ReceivedMessage:
     """A dead letter that the processor sent."""
-    attributes = {"taskId": task_id, "deadLetterReason": "attempts"}
+    attributes = {"taskId": task_id, "deadLetterReason": "max_attempts"}
     return received(attributes={**attributes, "deadLetterMessageId": delivery or f"delivery-{task_id}"})
 
 
-def unstated(task_id: str) -> ReceivedMessage:
+def moved_by_sqs(task_id: str) -> ReceivedMessage:
     """A task that SQS moved: with its first message id, and without attributes of ours."""
     return received(message_id=f"delivery-{task_id}", attributes={"taskId": task_id})
 
@@ -70,10 +70,10 @@ async def test_a_move_by_sqs_lists_each_task_in_a_line(capsys: pytest.CaptureFix
     await redrive_all(letters, tasks, Sqs(letters, tasks), is_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert [sum(task_id in line for line in lines) for task_id in ("task-a", "task-b")] == [1, 1]
-    assert lines[-1] == "2 of 2 put back, by SQS itself."
+    assert lines[-1] == "2 of 2 redriven by SQS."
 
 
-async def test_the_result_says_how_many_of_those_that_were_read_sqs_has_moved(
+async def test_the_result_has_the_number_of_messages_that_sqs_has_moved(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     letters, tasks = ModelQueue(*(ours(str(number)) for number in range(12))), ModelQueue()
@@ -84,25 +84,28 @@ async def test_the_result_says_how_many_of_those_that_were_read_sqs_has_moved(
 
     letters.before = refuse
     await redrive_all(letters, tasks, Sqs(letters, tasks), is_json=False)
-    assert capsys.readouterr().out == "2 of 12 put back, by SQS itself.\n"
+    assert capsys.readouterr().out == "2 of 12 redriven by SQS.\n"
 
 
 async def test_a_task_that_sqs_gave_up_is_marked_so_that_the_history_answers_for_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    letters, tasks = ModelQueue(*(ours(str(number)) for number in range(25)), unstated("finished")), ModelQueue()
+    letters, tasks = ModelQueue(*(ours(str(number)) for number in range(25)), moved_by_sqs("finished")), ModelQueue()
     sqs = Sqs(letters, tasks)
     assert await redrive_all(letters, tasks, sqs) == 0
-    told = capsys.readouterr()
-    assert "SQS's own move is not used (there are messages without a reason): moving message by message." in told.err
-    assert (json.loads(told.out)["by"], sqs.moved, letters.names) == ("copy", 0, set())
+    output = capsys.readouterr()
+    assert (
+        "SQS does not move the queue, since SQS itself dead-lettered some messages: moving message by message."
+        in output.err
+    )
+    assert (json.loads(output.out)["by"], sqs.moved, letters.names) == ("copy", 0, set())
     assert len(tasks.sent) == 26
     (finished,) = (one.attributes for one in tasks.sent if one.attributes["taskId"] == "finished")
     assert finished == {"taskId": "finished", "idempotent": "true", "redriven": "delivery-finished"}
 
 
 @pytest.mark.parametrize(
-    "copy", [unstated("failed"), ours("failed", "delivery-failed")], ids=["moved by SQS", "of a crash"]
+    "copy", [moved_by_sqs("failed"), ours("failed", "delivery-failed")], ids=["moved by SQS", "of a crash"]
 )
 async def test_a_failed_task_is_redriven_once_where_a_copy_is_beside_its_dead_letter(copy: ReceivedMessage) -> None:
     letters, tasks = ModelQueue(ours("failed"), ours("other"), copy), ModelQueue()
@@ -124,13 +127,13 @@ async def test_what_may_not_be_read_whole_is_not_moved_by_sqs(unread: str, capsy
 
     letters.before = before
     if unread == "hidden":  # by another command, which may end at any time
-        letters.add(unstated("hidden"))
+        letters.add(moved_by_sqs("hidden"))
         letters.stored["delivery-hidden"].is_visible = False
     if unread == "kept back":
         letters.counted = 13
     sqs = Sqs(letters, tasks)
     await redrive_all(letters, tasks, sqs)
-    assert "(not all messages could be read)" in capsys.readouterr().err
+    assert "since not all messages could be read:" in capsys.readouterr().err
     assert sqs.moved == 0
     assert {one.attributes["redriven"] for one in tasks.sent}
     assert unread == "failing" or not start & letters.names
@@ -141,8 +144,6 @@ async def test_where_sqs_cannot_move_the_queue_it_is_read_once_before_it_is_copi
 ) -> None:
     letters, tasks = ModelQueue(ours("first"), ours("second")), ModelQueue()
     assert await redrive_all(letters, tasks, Sqs(letters, tasks, refuses=True)) == 0
-    assert (
-        "SQS does not move this queue by itself (InvalidAction): moving message by message." in capsys.readouterr().err
-    )
+    assert "SQS does not move the queue (InvalidAction): moving message by message." in capsys.readouterr().err
     assert len(tasks.sent) == 2
     assert letters.calls.count("receive") == 3

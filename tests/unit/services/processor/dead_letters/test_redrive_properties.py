@@ -14,8 +14,8 @@ from services.common.aws.task_queue import QueueAnswerLost, QueueUnavailable, Re
 from services.common.errors import Transient
 from services.processor.dead_letters import commands as dead_letter_commands
 from services.processor.dead_letters import redrive as dead_letter_move
-from services.processor.dead_letters.commands import Desk, redrive
-from services.processor.dead_letters.reader import Letter
+from services.processor.dead_letters.commands import CommandContext, redrive
+from services.processor.dead_letters.reader import DeadLetter
 from tests.support.fakes.dead_letter_queue import ModelQueue
 from tests.support.fakes.task_queue import received
 
@@ -66,7 +66,7 @@ class Run:
         self.came_back: set[str] = set()
         self.tasks = ModelQueue()
         self.letters = ModelQueue(*_letters(plan.failures))
-        self.start = {name: Letter(one.message) for name, one in self.letters.stored.items()}
+        self.start = {name: DeadLetter(one.message) for name, one in self.letters.stored.items()}
         shuffled = random.Random(plan.seed)
         self.letters.order = lambda names: shuffled.sample(names, len(names))
         self.letters.counted = int(plan.counted * len(self.start))
@@ -76,10 +76,10 @@ class Run:
         self._new = self._moments = 0
 
     async def run(self) -> None:
-        desk = Desk(cast("Any", None), self.letters.as_queue(), self.tasks.as_queue())
+        context = CommandContext(cast("Any", None), self.letters.as_queue(), self.tasks.as_queue())
         options = {"ids": list(self.plan.ids), "all": not self.plan.ids, "yes": True, "no_move_task": True}
         self._command = asyncio.create_task(
-            redrive(desk, Namespace(**options, limit=None, json=True, per_second=0)), name="redrive"
+            redrive(context, Namespace(**options, limit=None, json=True, per_second=0)), name="redrive"
         )
         async with asyncio.timeout(20):
             await asyncio.wait({self._command})
@@ -153,7 +153,7 @@ def test_nothing_is_lost_and_each_failure_is_redriven_at_most_once(plan: Plan) -
 
 @settings(deadline=None, max_examples=200)
 @given(plans)
-def test_the_report_says_what_is_in_both_queues(plan: Plan) -> None:
+def test_messages_in_both_queues_are_reported(plan: Plan) -> None:
     assert_the_report_is_true(run_of(plan))
 
 
@@ -172,13 +172,13 @@ def assert_the_report_is_true(run: Run) -> None:
         assert not run.sent
         return
     assert not run.reported("messages") & run.letters.names
-    told = {
+    reported = {
         run.start[name].failure_id for name in run.reported("messages") | run.reported("failed") if name in run.start
     }
     for name in run.letters.names & run.start.keys() - run.reported("failed"):
         # Only a duplicate that was not reached any more; the one of it that was sent is reported.
         assert run.start[name].failure_id not in run.sent or (
-            run.report["cutShort"] and run.start[name].failure_id in told
+            run.report["cutShort"] and run.start[name].failure_id in reported
         )
 
 
@@ -192,10 +192,10 @@ def test_everything_that_stays_is_visible_unless_sqs_failed(plan: Plan) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(plans)
-def test_where_nothing_fails_each_letter_goes_once_whatever_comes_meanwhile(plan: Plan) -> None:
+def test_without_failures_each_dead_letter_is_redriven_once_despite_arrivals(plan: Plan) -> None:
     run = run_of(replace(plan, fates=(), interrupted_at=None))
     assert run.report is not None
-    chosen = {name for name, one in run.start.items() if not plan.ids or one.is_named(plan.ids)}
+    chosen = {name for name, one in run.start.items() if not plan.ids or one.matching_ids(plan.ids)}
     failures = {run.start[name].failure_id for name in chosen}
     assert failures == {failure for failure in run.sent if not failure.startswith("new-")}
     assert not {name for name, one in run.start.items() if one.failure_id in failures} & run.letters.names

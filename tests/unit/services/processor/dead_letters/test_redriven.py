@@ -1,4 +1,4 @@
-"""Which failures a redrive overrules, and what a redriven message looks like."""
+"""Which failures a redrive overrules, and the attributes of a redriven message."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from services.common.messages.notification import failed, finished
 from services.common.momento.history import HistoryEntry
 from services.processor.dead_letters.message import MAX_ATTRIBUTES, is_overruled
-from services.processor.dead_letters.reader import Letter
+from services.processor.dead_letters.reader import DeadLetter
 from services.processor.dead_letters.redrive import redriven
 from tests.support.fakes.task_queue import received
 
@@ -43,8 +43,8 @@ def test_a_finished_task_is_not_run_again_whatever_is_redriven(attributes: dict[
     assert not is_overruled(HistoryEntry(notification=finished("task", "text", 1)), received(attributes=attributes))
 
 
-def letter(**fields: Any) -> Letter:
-    return Letter(received(**fields))
+def letter(**fields: Any) -> DeadLetter:
+    return DeadLetter(received(**fields))
 
 
 def test_a_redriven_message_has_its_own_attributes_and_the_mark() -> None:

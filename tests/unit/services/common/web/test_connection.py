@@ -18,9 +18,9 @@ from prometheus_client import REGISTRY
 
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
-from services.common.web import connections
+from services.common.web import connection, listener
 from services.common.web.app import create_web_app
-from services.common.web.connections import CONNECTIONS
+from services.common.web.connection import CONNECTIONS
 from services.common.web.open_connections import OpenConnections
 from tests.support.served_app import Served, served_app
 from tests.support.waiting import wait_until
@@ -29,14 +29,14 @@ PAGE = "https://app.example.com"
 HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset({PAGE}), max_body_bytes=1_000, request_timeout_seconds=5.0)
 WHOLE = b"GET /there HTTP/1.1\r\nHost: x\r\n\r\n"
 LARGE = b"x" * 20_000_000
-"""More than all buffers on the way to a client hold."""
+"""More than all buffers between server and client."""
 SOON_SECONDS = 0.1
 LONG_SECONDS = 30.0
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEADERS_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "HEADERS_SECONDS", SOON_SECONDS)
 
 
 async def there(_request: web.Request) -> web.Response:
@@ -167,7 +167,7 @@ async def test_a_connection_without_a_whole_request_is_closed(served: Served, se
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_headers_that_trickle_in_do_not_hold_a_connection(served: Served) -> None:
+async def test_slow_headers_do_not_keep_a_connection_open(served: Served) -> None:
     async with connected(served) as client:
         client.send(b"GET /there HTTP/1.1\r\n")
 
@@ -182,7 +182,7 @@ async def test_headers_that_trickle_in_do_not_hold_a_connection(served: Served) 
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_half_a_header_after_a_whole_request_does_not_hold_a_connection_either(served: Served) -> None:
+async def test_half_a_header_after_a_whole_request_does_not_keep_a_connection_open(served: Served) -> None:
     async with connected(served) as client:
         client.send(WHOLE)
         assert await client.answer() == (200, b"here")
@@ -222,7 +222,7 @@ PARTS_IN_ONE_PACKET = [
 
 @pytest.mark.parametrize(("sent", "answers"), PARTS_IN_ONE_PACKET)
 @pytest.mark.usefixtures("impatient")
-async def test_a_part_of_a_request_in_one_packet_with_whole_ones_does_not_hold_a_connection(
+async def test_a_part_of_a_request_in_one_packet_with_whole_ones_does_not_keep_a_connection_open(
     served: Served, sent: bytes, answers: int
 ) -> None:
     before = closed("slow")
@@ -248,7 +248,7 @@ async def test_a_part_of_a_request_waits_while_the_one_before_it_is_in_work(serv
 
 
 async def test_an_idle_connection_is_closed(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "IDLE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "IDLE_SECONDS", SOON_SECONDS)
     before = closed("idle")
     async with connected(served) as client:
         client.send(WHOLE)
@@ -258,14 +258,14 @@ async def test_an_idle_connection_is_closed(served: Served, monkeypatch: pytest.
 
 
 def test_a_load_balancer_closes_idle_connections_before_we_do() -> None:
-    assert 60 < connections.IDLE_SECONDS <= 90
+    assert 60 < connection.IDLE_SECONDS <= 90
 
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one answer", "and another request"])
-async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
+async def test_a_response_that_is_never_read_does_not_keep_a_connection_open(
     served: Served, monkeypatch: pytest.MonkeyPatch, count: int
 ) -> None:
-    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
     before = closed("unread")
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * count)
@@ -273,10 +273,10 @@ async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
         await wait_until(lambda: not open_connections())
 
 
-async def test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either(
+async def test_a_closing_response_that_is_never_read_does_not_keep_a_connection_open(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.0\r\n\r\n")
         await wait_until(lambda: bool(open_connections()))
@@ -293,7 +293,7 @@ async def test_an_answer_that_is_read_slowly_but_in_time_is_whole(served: Served
 def open_connections() -> list[object]:
     """Connections of this process that a site of ours has not seen the end of."""
     gc.collect()
-    return [one for one in gc.get_objects() if type(one) is connections._Connection and one._socket is not None]
+    return [one for one in gc.get_objects() if type(one) is connection.Connection and one._socket is not None]
 
 
 async def refused(served: Served, sent: bytes, size: int = 2**30) -> tuple[int, dict[str, str], dict[str, object]]:
@@ -415,7 +415,7 @@ async def test_headers_of_all_connections_together_are_limited(served: Served, m
     await wait_until(lambda: budget.used_bytes == 0)
 
 
-async def test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work(
+async def test_headers_of_disconnected_clients_count_while_their_requests_are_in_progress(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whether the client closes, or is closed to make room for another."""
@@ -427,7 +427,7 @@ async def test_headers_of_clients_that_have_left_count_while_their_requests_are_
         client.reset()
     await wait_until(lambda: not open_connections())
     gate.began.clear()
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
     async with connected(served) as client:
         client.send(sent + b"\r\nContent-Length: 10\r\n\r\nx")
         await gate.began.wait()
@@ -497,7 +497,7 @@ async def test_bodies_of_requests_in_work_that_read_none_count_too(
 
 
 def unread_bytes() -> list[int]:
-    """What each body holds that somebody could still read."""
+    """The unread bytes of each body."""
     return [one._size for one in gc.get_objects() if type(one) is StreamReader]
 
 
@@ -512,7 +512,7 @@ async def test_a_refusal_for_lack_of_memory_is_no_error_of_ours(
 async def test_the_longest_idle_connection_makes_room_for_a_new_one(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 2)
     before = closed("full")
     async with connected(served) as first, connected(served) as second:
         for client in (first, second, first):
@@ -527,8 +527,10 @@ async def test_the_longest_idle_connection_makes_room_for_a_new_one(
     assert closed("full") == before + 1
 
 
-async def test_connections_that_send_nothing_lock_nobody_out(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+async def test_connections_that_send_nothing_do_not_block_others(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
     async with AsyncExitStack() as opened:
         for _ in range(10):
             silent = await opened.enter_async_context(connected(served))
@@ -559,7 +561,7 @@ WAITING = {
 
 
 async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes = BODY_BEGUN) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 3)
     gate = served.app[GATE]
     async with AsyncExitStack() as opened:
         working = await opened.enter_async_context(connected(served))
@@ -580,14 +582,14 @@ async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes =
 
 
 def the_site() -> OpenConnections:
-    """The connections of the only site that has any. To look for it takes long where many tests have run before."""
+    """The connections of the only listener that has any. The search is slow after many tests."""
     gc.collect()
-    (site,) = (one for one in gc.get_objects() if type(one) is OpenConnections and one._held)
+    (site,) = (one for one in gc.get_objects() if type(one) is OpenConnections and one._bytes)
     return site
 
 
 @pytest.mark.parametrize("sent", WAITING.values(), ids=WAITING)
-async def test_requests_that_lack_something_of_their_clients_lock_nobody_out(
+async def test_requests_that_wait_for_their_clients_do_not_block_others(
     served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     """The one gives way that has waited for the longest; a whole request in work never does."""
@@ -626,10 +628,10 @@ async def test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served
     await wait_until(lambda: not open_connections())
 
 
-async def test_a_client_that_ends_its_side_and_never_reads_does_not_hold_a_connection(
+async def test_a_client_that_closes_its_side_and_never_reads_does_not_keep_a_connection_open(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(connection, "WRITE_SECONDS", SOON_SECONDS)
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         client.shutdown(socket.SHUT_WR)
@@ -645,7 +647,7 @@ async def half_closed(served: Served, _monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
     before = closed("full")
     gate = served.app[GATE]
     async with connected(served) as client:
@@ -665,13 +667,13 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
     "scenario",
     [
         test_an_idle_connection_is_closed,
-        test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either,
+        test_a_closing_response_that_is_never_read_does_not_keep_a_connection_open,
         test_headers_of_all_connections_together_are_limited,
-        test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work,
+        test_headers_of_disconnected_clients_count_while_their_requests_are_in_progress,
         test_headers_beyond_the_budget_are_503,
         test_bodies_of_requests_in_work_that_read_none_count_too,
         test_the_longest_idle_connection_makes_room_for_a_new_one,
-        test_connections_that_send_nothing_lock_nobody_out,
+        test_connections_that_send_nothing_do_not_block_others,
         crowded,
         half_closed,
         test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,

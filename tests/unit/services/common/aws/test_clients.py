@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession, get_session
 
-from services.common.aws.session import SERVICES, aws_session
+from services.common.aws.clients import SERVICES, aws_session
 
 REGIONS = ["us-east-1", "eu-central-1", "us-gov-west-1", "cn-north-1"]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from services.common.deadline import Deadline
+from services.common.web.deadline import Deadline
 
 
 async def test_it_expires_once_after_the_time_it_was_first_set_for_and_can_be_set_again() -> None:
