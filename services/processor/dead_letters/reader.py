@@ -32,7 +32,7 @@ _SUMMARY_ATTRIBUTES = (
     _FAILURE_ID,
     "deadLetterReason",
     "deadLetterDetail",
-    "deadLetterAttempts",
+    "deadLetterReceiveCount",
     "deadLetteredAt",
     "deadLetterVersion",
 )
@@ -114,7 +114,9 @@ class Letter:
             "userId": self.message.group_id,
             "reason": self.reason,
             "detail": given.get("deadLetterDetail", ""),
-            "attempts": int(given["deadLetterAttempts"]) if given.get("deadLetterAttempts", "").isdigit() else None,
+            "attempts": int(given["deadLetterReceiveCount"])
+            if given.get("deadLetterReceiveCount", "").isdigit()
+            else None,
             "at": given.get("deadLetteredAt"),
             "version": given.get("deadLetterVersion"),
         }

@@ -122,7 +122,7 @@ async def test_without_the_record_the_deliveries_are_counted(stage: ProcessorSta
         async with started_again(process) as ends:
             await news.wait(1, seconds=20)
             (letter,) = await stage.dead_letters(1)
-    assert (letter["taskId"], letter["deadLetterAttempts"]) == (killer, "3")
+    assert (letter["taskId"], letter["deadLetterReceiveCount"]) == (killer, "3")
     assert ends == [9, 9]
 
 

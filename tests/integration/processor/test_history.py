@@ -34,7 +34,7 @@ class Handler:
 
 
 async def send_redelivered(stage: ProcessorStage, user_id: str, task_id: str | None = None) -> str:
-    """Send a task whose first delivery is over already, without a verdict."""
+    """Send a task whose first delivery is over already, without a outcome."""
     task_id = await stage.send(user_id, task_id=task_id)
     answer = await stage.sqs.receive_message(QueueUrl=stage.queue_url, VisibilityTimeout=0)
     assert len(answer["Messages"]) == 1

@@ -14,12 +14,12 @@ import pytest
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.errors import PermanentError, Transient
 from services.processor.delivery import process as worker
-from services.processor.delivery.attempts import Attempts, Last, Past
-from services.processor.delivery.conclusion import Conclusion
-from services.processor.delivery.process import Worker
-from services.processor.delivery.task_lock import Claims
+from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
+from services.processor.delivery.conclude import Concluder
+from services.processor.delivery.process import DeliveryProcessor
+from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.task import Task
-from services.processor.notify.notifier import Teller
+from services.processor.notify.notifier import Notifier
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, processor_here
 from tests.support.processor.stage import ProcessorStage
@@ -215,11 +215,11 @@ def isolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every task run isolated, as if no end of an earlier attempt were known."""
     past_of = Attempts.past
 
-    async def without_end(attempts: Attempts, message: ReceivedMessage) -> Past:
-        return replace(await past_of(attempts, message), last=Last.BESIDE)
+    async def without_end(attempts: Attempts, message: ReceivedMessage) -> PastAttempts:
+        return replace(await past_of(attempts, message), last=LastAttempt.STARTED)
 
     monkeypatch.setattr(Attempts, "past", without_end)
-    monkeypatch.setattr("services.processor.delivery.process.is_suspect", lambda *_: True)
+    monkeypatch.setattr("services.processor.delivery.process.needs_isolation", lambda *_: True)
 
 
 @pytest.mark.timeout(120)
@@ -339,10 +339,10 @@ async def by_name(task: Task) -> str:
     ("owner", "method", "reason"),
     [
         (Attempts, "past", "internal"),
-        (Claims, "held", "internal"),
-        (Conclusion, "find", "internal"),
+        (TaskLock, "held", "internal"),
+        (Concluder, "find", "internal"),
         (Attempts, "note", "attempts"),  # at the end of an attempt that failed
-        (Teller, "progress_of", "attempts"),  # as part of the attempt
+        (Notifier, "progress_of", "attempts"),  # as part of the attempt
     ],
 )
 async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in_the_dead_letter_queue(
@@ -360,7 +360,7 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
     (letter,) = await stage.dead_letters(1)
     assert news.statuses() == [(task_id, "failed")]
     # What cannot be noted is not counted, for as many deliveries as there are attempts.
-    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == (reason, "6" if method == "note" else "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == (reason, "6" if method == "note" else "3")
     # Of a first delivery nothing is looked up, so that its attempt is the handler's own failure.
     by_itself = 2 if method == "past" else 3
     assert internal() == (by_itself if reason == "internal" else 0)
@@ -370,10 +370,10 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
     ("owner", "name"),
     [
         (worker, "read_task"),
-        (Conclusion, "kept"),
-        (Conclusion, "dead_letter"),
-        (Conclusion, "unreadable"),
-        (Worker, "work"),
+        (Concluder, "kept"),
+        (Concluder, "dead_letter"),
+        (Concluder, "unreadable"),
+        (DeliveryProcessor, "work"),
     ],
 )
 async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens_ends_there_too(
@@ -393,7 +393,7 @@ async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens
         await stage.until_empty()
     (letter,) = await stage.dead_letters(1)
     assert news.statuses() == [(task_id, "failed")]
-    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("internal", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("internal", "3")
 
 
 async def test_an_error_after_a_handler_has_finished_does_not_run_it_again(
@@ -405,7 +405,7 @@ async def test_an_error_after_a_handler_has_finished_does_not_run_it_again(
         runs.append(task.id)
         return "done"
 
-    monkeypatch.setattr(Conclusion, "finished", fail)
+    monkeypatch.setattr(Concluder, "finished", fail)
     async with stage.news("user") as news, processor_here(stage, handle):
         task_id = await stage.send("user")
         await news.wait(1)

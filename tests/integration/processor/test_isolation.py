@@ -211,4 +211,4 @@ async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poiso
         (letter,) = await stage.dead_letters(1)
         await stage.until_empty()
     assert [status for _, status in news.statuses()] == ["failed"]
-    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("died", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("died", "3")

@@ -145,7 +145,7 @@ async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_l
         good = await stage.send("user")
         await news.wait(2)
     assert news.statuses() == [(killer, "failed"), (good, "finished")]
-    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("died", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("died", "3")
     assert (news.told[0]["message"]) == "Failed task: deadly"
 
 

@@ -73,7 +73,7 @@ async def test_a_permanent_failure_is_set_aside_at_once_with_all_that_one_needs_
         (letter,) = await stage.dead_letters(1)
     assert letter["deadLetterReason"] == "permanent"
     assert letter["deadLetterDetail"] == "PermanentError: the secret reason"
-    assert letter["deadLetterAttempts"] == "1"
+    assert letter["deadLetterReceiveCount"] == "1"
     assert letter["deadLetterVersion"] == VERSION
     assert letter["taskId"] == task_id
     assert abs((datetime.fromisoformat(letter["deadLetteredAt"]) - before).total_seconds()) < 60
@@ -106,7 +106,7 @@ async def test_after_the_last_permitted_attempt_a_task_is_set_aside(stage: Proce
         (letter,) = await stage.dead_letters(1)
     assert attempts == [1, 2, 3]
     assert news.statuses() == [(task_id, "failed")]
-    assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("attempts", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("attempts", "3")
     assert letter["deadLetterDetail"] == "Transient: never works"
 
 

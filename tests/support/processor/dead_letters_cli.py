@@ -78,7 +78,7 @@ async def set_aside(
         "deadLetterReason": reason,
         "deadLetterDetail": "why",
         "deadLetteredAt": "2026-11-22T10:00:00.000+00:00",
-        "deadLetterAttempts": "3",
+        "deadLetterReceiveCount": "3",
         "deadLetterVersion": "0.1.0",
         **attributes,
     }

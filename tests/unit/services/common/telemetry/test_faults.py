@@ -175,7 +175,7 @@ async def test_three_tasks_that_fail_one_after_the_other_are_a_fault_until_one_f
             raise ValueError("a user's secret")
         return "done"
 
-    runner = Runner(handler, limit=5, too_many=lambda: None)
+    runner = Runner(handler, limit=5, on_limit=lambda: None)
     for count in range(3):
         assert runner.faults() == [], count
         with pytest.raises(ValueError, match="secret"):

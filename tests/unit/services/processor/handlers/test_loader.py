@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from services.common.settings import SettingsError
-from services.processor.handlers.loader import NotText, find_handler, is_asynchronous, runnable
+from services.processor.handlers.loader import NotTextError, find_handler, is_asynchronous, runnable
 from services.processor.handlers.task import Task
 from tests.support.processor.make_task import a_task
 from tests.support.soon import soon
@@ -57,7 +57,7 @@ def test_only_functions_that_await_run_in_the_loop() -> None:
 
 
 async def test_what_is_no_text_is_refused() -> None:
-    with runnable(lambda _: 5, 1) as handler, pytest.raises(NotText, match="int, not text"):
+    with runnable(lambda _: 5, 1) as handler, pytest.raises(NotTextError, match="int, not text"):
         await handler(a_task())
 
 
@@ -83,7 +83,10 @@ async def test_what_is_no_text_is_refused_whatever_its_class_is(kind: Any, in_th
     async def answer(task: Task) -> Any:
         return kind()
 
-    with runnable((lambda _: kind()) if in_thread else answer, 1) as handler, pytest.raises(NotText, match="not text"):
+    with (
+        runnable((lambda _: kind()) if in_thread else answer, 1) as handler,
+        pytest.raises(NotTextError, match="not text"),
+    ):
         await handler(a_task())
 
 
@@ -174,18 +177,18 @@ async def test_a_plain_function_that_has_not_begun_is_never_called() -> None:
     assert calls == ["first"]
 
 
-async def test_a_cancelled_task_tells_no_progress() -> None:
-    told: list[str] = []
+async def test_a_cancelled_task_publishes_no_progress() -> None:
+    published: list[str] = []
 
-    async def tell(text: str) -> bool:
-        told.append(text)
+    async def publish(text: str) -> bool:
+        published.append(text)
         return True
 
-    task = a_task(tell=tell)
+    task = a_task(publish_progress=publish)
     assert await task.progress("half")
     task.cancel()
     assert not await task.progress("more")
-    assert told == ["half"]
+    assert published == ["half"]
 
 
 @pytest.mark.parametrize(
