@@ -87,8 +87,11 @@ class Frozen(PermanentError):
 
 async def test_an_error_leaves_the_block_as_it_is(runs: Runs) -> None:
     with pytest.raises(Frozen):
-        async with runs.isolation.alone(crashed_isolated=False):
+        await runs.isolation.acquire(crashed_isolated=False)
+        try:
             raise Frozen
+        finally:
+            await runs.isolation.release()
     assert not runs.isolation.is_full
     task = runs.start("next")
     await settled()
