@@ -90,7 +90,7 @@ class DeliveryProcessor:
                 async with self.task_lock.hold(delivery):
                     known = None if delivery.is_new else await self.concluder.find(delivery)
                     if known is None:
-                        delivery = delivery.with_past(await self.attempts.read(delivery.message))
+                        delivery = await self._with_past(delivery)
                         return await self._attempt(delivery)
             return await self.concluder.conclude_duplicate(delivery, known)
         except (Transient, PermanentError):
@@ -135,8 +135,8 @@ class DeliveryProcessor:
     async def _attempt(self, delivery: Delivery) -> Outcome:
         """Run the handler, unless earlier attempts forbid it, and conclude the task by what it returns or raises."""
         if delivery.message.receive_count > 1:
-            delivery = await self._with_readable_past(delivery)
-            if (outcome := await self._outcome_without_run(delivery)) is not None:
+            outcome = await self._outcome_without_run(delivery)
+            if outcome is not None:
                 return outcome
         failed = delivery.past.failed
         try:
@@ -170,14 +170,19 @@ class DeliveryProcessor:
             return Requeue(self.isolation.requeue_seconds(past.skipped), "isolated")  # other replicas may be idle
         return None
 
-    async def _with_readable_past(self, delivery: Delivery) -> Delivery:
-        """Wait for the end of an outage of Momento where the task would be taken for a poison pill only because of it.
+    async def _with_past(self, delivery: Delivery) -> Delivery:
+        """Read what is known of earlier attempts.
+
+        Waits for the end of an outage of Momento if the task would be taken for a poison pill only because of it.
 
         :raises PermanentError: when the cache refuses to answer.
         """
-        message, past = delivery.message, delivery.past
-        if past.last is not LastAttempt.UNAVAILABLE or not self.policy.is_poison_pill(past, message.receive_count):
+        message = delivery.message
+        if message.receive_count == 1:
             return delivery
+        past = await self.attempts.read(message)
+        if past.last is not LastAttempt.UNAVAILABLE or not self.policy.is_poison_pill(past, message.receive_count):
+            return delivery.with_past(past)
         while True:
             await self.breaker.wait_until_available()
             try:

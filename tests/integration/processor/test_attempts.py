@@ -1,4 +1,4 @@
-"""What counts as an attempt: tasks that kill their process are buried, and nobody beside them."""
+"""What counts as an attempt: tasks that kill their process are dead-lettered, and no other task is."""
 
 import asyncio
 import json
@@ -29,14 +29,14 @@ async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
 ) -> None:
     async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
         neighbours = {await stage.send("user", do="wait", seconds=1) for _ in range(5)}
-        killer = await stage.send("user", "deadly", do="die")
+        pill = await stage.send("user", "deadly", do="die")
         async with started_again(process) as ends:
             await soon(lambda: len(set(news.statuses())) == 6, seconds=40)
             await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
         assert await stage.depth(stage.dead_letter_queue_url) == (0, 1)
-    assert set(news.statuses()) == {(killer, "failed"), *((one, "finished") for one in neighbours)}
-    assert (letter["deadLetterReason"], letter["taskId"]) == ("died", killer)
+    assert set(news.statuses()) == {(pill, "failed"), *((one, "finished") for one in neighbours)}
+    assert (letter["deadLetterReason"], letter["taskId"]) == ("poison_pill", pill)
     assert set(ends) == {9}
 
 
@@ -45,12 +45,12 @@ async def test_two_that_kill_their_process_are_told_from_their_neighbours(
 ) -> None:
     async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
         neighbours = {await stage.send("user", do="wait", seconds=0.5) for _ in range(2)}
-        killers = {await stage.send("user", do="die") for _ in range(2)}
+        pills = {await stage.send("user", do="die") for _ in range(2)}
         async with started_again(process):
             await soon(lambda: len(set(news.statuses())) == 4, seconds=50)
             await stage.until_empty()
         letters = await stage.dead_letters(2)
-    assert {letter["taskId"] for letter in letters} == killers
+    assert {letter["taskId"] for letter in letters} == pills
     assert {task_id for task_id, status in news.statuses() if status == "finished"} == neighbours
 
 
@@ -64,7 +64,7 @@ async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: Proc
             await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
     assert set(news.statuses()) == {(leak, "failed"), *((one, "finished") for one in neighbours)}
-    assert (letter["deadLetterReason"], letter["taskId"]) == ("died", leak)
+    assert (letter["deadLetterReason"], letter["taskId"]) == ("poison_pill", leak)
     assert set(ends) == {-signal.SIGKILL}
 
 
@@ -115,14 +115,14 @@ async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: Proc
     assert {status for _, status in news.statuses()} == {"finished"}
 
 
-async def test_without_the_record_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_without_the_history_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
     settings = {**TWO_ATTEMPTS, "HISTORY_RETENTION_SECONDS": "0"}
     async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
-        killer = await stage.send("user", do="die")
+        pill = await stage.send("user", do="die")
         async with started_again(process) as ends:
             await news.wait(1, seconds=20)
             (letter,) = await stage.dead_letters(1)
-    assert (letter["taskId"], letter["deadLetterReceiveCount"]) == (killer, "3")
+    assert (letter["taskId"], letter["deadLetterReceiveCount"]) == (pill, "3")
     assert ends == [9, 9]
 
 
@@ -134,12 +134,12 @@ async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_th
             raise Transient("not now")
         return task.data
 
-    returned = Counted("messages_requeued_total", reason="transient")
+    requeued = Counted("messages_requeued_total", reason="transient")
     async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
         async with processor_here(stage, fail, BACKOFF_BASE_SECONDS="600"):
             good, bad = [await send_raw(stage, data) for data in ("good", "bad")]
             await news.wait(1)
-            await soon(lambda: returned() == 1)
+            await soon(lambda: requeued() == 1)
         noted = await sdk.caches.get(stage.cache_name, f"attempts:{bad}")
         assert isinstance(noted, CacheGet.Hit)
         assert noted.value_string == "1 ended"

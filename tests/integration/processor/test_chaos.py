@@ -39,9 +39,9 @@ SETTINGS: dict[str, Any] = {
 RETRIES = (
     'outcome="error"',
     "redelivered_total",
-    "repeated_total",
+    "duplicate_deliveries_total",
     "republished_total",
-    "returned_total",
+    "messages_requeued_total",
     "leases_lost_total",
     "unavailable_total",
     "acknowledge_errors_total",
@@ -164,11 +164,11 @@ async def stored_ids(sdk: MomentoSdk, stage: ProcessorStage) -> set[str]:
 
 
 def assert_run_once(runs: Runs, proxy: SqsFaultProxy, retried: Counter[str], killed: Killed) -> None:
-    """Each message runs once, but for what was cut off by the kill, or came again and could not be put on record."""
+    """Each message runs once, except where the kill interrupted it or its notification could not be stored."""
     cut_off = {task_id for task_id in runs.cut_off(killed) if proxy.sent[task_id] == 1}
     assert len(cut_off - killed.told) <= SLOTS  # without a slot are those of whom their user is told
-    not_on_record = sum(count for name, count in retried.items() if name.startswith("history_unavailable_total"))
-    assert len(cut_off & killed.told - killed.unstored) <= not_on_record
+    not_stored = sum(count for name, count in retried.items() if name.startswith("history_unavailable_total"))
+    assert len(cut_off & killed.told - killed.unstored) <= not_stored
     again = {task_id: count for task_id, count in runs.beyond(proxy.sent).items() if task_id not in cut_off}
     assert sum(again.values()) <= retried["leases_lost_total"] + retried["acknowledge_errors_total"], again
 

@@ -26,10 +26,10 @@ BOTH_SIGNALS = pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.S
 
 async def test_list_counts_reasons_and_gives_everything_back(stage: ProcessorStage) -> None:
     for number in range(12):
-        await set_aside(stage, f"task-{number}", "attempts" if number < 4 else "permanent")
+        await set_aside(stage, f"task-{number}", "max_attempts" if number < 4 else "permanent")
     said = await dead_letters_command(stage, "list", "--json")
     assert said.status == 0, said.err
-    assert said.json["reasons"] == {"permanent": 8, "attempts": 4}
+    assert said.json["reasons"] == {"permanent": 8, "max_attempts": 4}
     assert {one["taskId"] for one in said.json["messages"]} == {f"task-{number}" for number in range(12)}
     assert await waiting(stage) == (0, 12)
 
@@ -191,7 +191,7 @@ async def test_an_interrupted_redrive_says_what_it_did(stage: ProcessorStage, si
 
 
 @pytest.mark.parametrize("idempotent", [False, True])
-async def test_a_redriven_task_is_run_again_although_its_failure_is_on_record(
+async def test_a_redriven_task_is_run_again_although_its_failure_is_in_the_history(
     stage: ProcessorStage, idempotent: bool
 ) -> None:
     broken = True

@@ -85,13 +85,17 @@ class Frozen(PermanentError):
     code: int = 1
 
 
-async def test_an_error_leaves_the_block_as_it_is(runs: Runs) -> None:
+async def raise_isolated(isolation: Isolation) -> None:
+    await isolation.acquire(crashed_isolated=False)
+    try:
+        raise Frozen
+    finally:
+        await isolation.release()
+
+
+async def test_a_turn_ends_with_an_error_that_stays_as_it_is(runs: Runs) -> None:
     with pytest.raises(Frozen):
-        await runs.isolation.acquire(crashed_isolated=False)
-        try:
-            raise Frozen
-        finally:
-            await runs.isolation.release()
+        await raise_isolated(runs.isolation)
     assert not runs.isolation.is_full
     task = runs.start("next")
     await settled()
