@@ -153,7 +153,7 @@ class Processor:
         self._capacity_changed.set()
 
     async def _drain(self) -> None:
-        force_stop = self._lifecycle.hurried
+        force_stop = self._lifecycle.force_stop
         ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
@@ -162,7 +162,7 @@ class Processor:
         await self._pool.wait_until_acknowledged(LAST_POLL_SECONDS)
         is_clean = await self._flush() and is_clean
         if not is_clean or self._runner.abandoned:
-            self._lifecycle.forced()
+            self._lifecycle.mark_forced()
 
     async def _flush(self) -> bool:
         try:

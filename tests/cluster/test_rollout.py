@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.support.cluster.stages import World
-from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, until
-from tests.support.cluster.user import client, signed_in
+from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, wait_until_sync
+from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import Object
 from tests.support.momento.subscriber import Subscriber, subscriber
 
@@ -55,12 +55,12 @@ def load_objects(id_token: str) -> list[Object]:
 
 def start_load(namespace: Namespace, id_token: str) -> None:
     namespace.apply(*load_objects(id_token))
-    until(lambda: ready(namespace.get("pod", "load")), "the load's pod")
+    wait_until_sync(lambda: ready(namespace.get("pod", "load")), "the load's pod")
 
 
 def stop_load(namespace: Namespace) -> Any:
     namespace.python("load", "open('/control/stop', 'w').close()")
-    until(lambda: namespace.get("pod", "load")["status"]["phase"] != "Running", "the load's end")
+    wait_until_sync(lambda: namespace.get("pod", "load")["status"]["phase"] != "Running", "the load's end")
     summary = json.loads(namespace.kubectl("logs", "load"))
     namespace.kubectl("delete", "pod/load", "secret/load", "configmap/load")
     return summary
@@ -89,11 +89,11 @@ async def heard(news: Subscriber, count: int) -> list[str]:
 @pytest.mark.timeout(240)
 async def test_an_upgrade_and_a_rollback_lose_nothing_and_turn_nobody_away(world: World) -> None:
     namespace = world.namespace
-    async with client(world) as calls:
-        user = await signed_in(calls, await calls.config())
-        access = await calls.access(user.config, user.id_token)
+    async with application_of(world) as app:
+        user = await new_user(app, await app.config())
+        token = await user.stage.get_token()
     before = await asyncio.to_thread(pods_of, namespace)
-    with subscriber(access, dict(os.environ)) as news:
+    with subscriber(token, dict(os.environ)) as news:
         await asyncio.to_thread(start_load, namespace, user.id_token)
         chart, waited = "charts/notification-api", ("--wait", "--timeout", "120s")
         options = ("--reuse-values", "--set", "logLevel=INFO")

@@ -17,7 +17,7 @@ from services.common.backoff import Backoff
 from services.common.batcher import Batcher
 from services.common.errors import Transient
 from services.common.messages.notification import MAX_BYTES, failed, finished
-from services.common.messages.task_message import UnreadableTask, read_task, task_id_of
+from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
 from services.common.telemetry.tracing import exemplar
 from services.processor.dead_letters.message import Reason, is_overruled, send_to_dead_letter_queue
@@ -143,7 +143,7 @@ class Concluder:
             self.pending.add(pending)
         return await self._deliver(delivery.lease, pending, "failed")
 
-    async def conclude_malformed(self, lease: Lease, error: UnreadableTask) -> Outcome:
+    async def conclude_malformed(self, lease: Lease, error: MalformedTask) -> Outcome:
         """Dead-letter a message that is no task, and notify the user if at least the user could be read."""
         message = lease.message
         logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
@@ -169,7 +169,7 @@ class Concluder:
         message = lease.message
         task_id, user_id, data = task_id_of(message.attributes, message.message_id), message.group_id, ""
         with suppress(Exception):
-            task, fields = read_task(message.body, dict(message.attributes), message.message_id)
+            task, fields = parse_task(message.body, dict(message.attributes), message.message_id)
             task_id, user_id, data = task.task_id, task.user_id, fields["data"]
         if user_id is None:
             return await self._conclude_without_user(lease, reason, detail)

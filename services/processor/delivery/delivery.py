@@ -7,7 +7,7 @@ from typing import Any
 
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.messages.notification import Notification
-from services.common.messages.task_message import TaskMessage, read_task
+from services.common.messages.task_message import TaskMessage, parse_task
 from services.common.momento.history import HistoryEntry
 from services.processor.dead_letters.message import Reason, is_redriven
 from services.processor.delivery.attempts import NO_ATTEMPTS, PastAttempts
@@ -29,10 +29,10 @@ class Delivery:
     def parse(cls, lease: Lease) -> "Delivery":
         """Parse the message of a lease.
 
-        :raises UnreadableTask: when the message is no task.
+        :raises MalformedTask: when the message is no task.
         """
         message = lease.message
-        return cls(lease, *read_task(message.body, dict(message.attributes), message.message_id))
+        return cls(lease, *parse_task(message.body, dict(message.attributes), message.message_id))
 
     def with_past(self, past: PastAttempts) -> "Delivery":
         """Return this delivery with what is known of earlier attempts."""

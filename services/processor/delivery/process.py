@@ -6,11 +6,12 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
+from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.describe import describe_error, describe_traceback
+from services.common.error_text import describe_error, describe_traceback
 from services.common.errors import PermanentError, Transient
-from services.common.messages.task_message import TRACEPARENT, UnreadableTask, task_id_of
-from services.common.telemetry.tracing import Kind, Span, exemplar, span
+from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
+from services.common.telemetry.tracing import Span, SpanKind, exemplar, span
 from services.processor.dead_letters.message import Reason
 from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
 from services.processor.delivery.conclude import Concluder
@@ -19,7 +20,6 @@ from services.processor.delivery.isolation import Isolation
 from services.processor.delivery.retry_policy import Failure, RetryPolicy, failure_of
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.metrics import HANDLER_ERRORS, ISOLATIONS, QUEUE_WAIT_SECONDS, task_seconds
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.notifier import Notifier
@@ -58,7 +58,7 @@ class DeliveryProcessor:
         if message.receive_count > 1 and message.message_id in self.concluder.concluded:
             return Acknowledge("already_acknowledged")
         parent, is_last_attempt = message.attributes.get(TRACEPARENT), False
-        with task_context(message), span("process task", Kind.CONSUMER, parent=parent) as processed:
+        with task_context(message), span("process task", SpanKind.CONSUMER, parent=parent) as processed:
             try:
                 outcome = await self.process(lease)
             except (Transient, PermanentError) as error:
@@ -82,7 +82,7 @@ class DeliveryProcessor:
         """
         try:
             delivery = Delivery.parse(lease)
-        except UnreadableTask as error:
+        except MalformedTask as error:
             return await self.concluder.conclude_malformed(lease, error)
         try:
             known = await self.concluder.find(delivery)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.common.backoff import backoff_seconds
-from services.common.describe import leaves
+from services.common.error_text import leaf_errors
 from services.common.errors import PermanentError, Transient
 from services.processor.delivery.attempts import LastAttempt, PastAttempts
 from services.processor.handlers.loader import HandlerAborted
@@ -37,7 +37,7 @@ def failure_of(error: Exception) -> Failure:
     """
     cause = error.__cause__ if type(error) is HandlerAborted else None
     kinds: set[Failure] = set()
-    for each in leaves(error if cause is None else cause):
+    for each in leaf_errors(error if cause is None else cause):
         kinds.add(_kind(each))
         if Failure.PERMANENT in kinds:
             break

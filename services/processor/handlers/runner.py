@@ -5,10 +5,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from services.common.describe import describe_error, type_name
+from notification_api import Task
+from services.common.error_text import describe_error, type_name
 from services.common.telemetry.faults import Cause, Fault
 from services.processor.handlers.loader import Handler, HandlerAborted
-from services.processor.handlers.task import Task
 from services.processor.metrics import ABANDONED
 
 logger = logging.getLogger(__name__)

@@ -118,7 +118,7 @@ class CircuitBreaker:
 
     async def run(self) -> None:
         """Probe while it is open, until cancelled."""
-        while self._momento.not_ready() is not None:  # noqa: ASYNC110 — it has no event
+        while self._momento.readiness_problem() is not None:  # noqa: ASYNC110 — it has no event
             await asyncio.sleep(KEY_CHECK_SECONDS)
         while True:
             await self._opened.wait()

@@ -10,9 +10,9 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
-from local.demo.config import ClientConfig
 from local.ports import Ports
-from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, until
+from notification_api.client.config import StageConfig
+from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, wait_until_sync
 from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, overlaid
 from tests.support.processes.supervised import answers_200, free_port_base
 
@@ -37,13 +37,12 @@ class World:
     def page_url(self) -> str:
         return f"http://localhost:{self.ports.page}"
 
-    def config(self, stage: str, token_port: int, task_port: int) -> ClientConfig:
+    def config(self, stage: str, token_port: int, task_port: int) -> StageConfig:
         """What a client of a stage has to know, behind the given ports."""
         pool = self.values[stage]["userPool"]
-        return ClientConfig(
+        return StageConfig(
             token_url=f"http://localhost:{token_port}",
             task_url=f"http://localhost:{task_port}",
-            region="us-east-1",
             user_pool_id=pool["id"],
             user_pool_client_id=pool["clientId"],
             cognito_endpoint=f"http://localhost:{self.ports.aws}",
@@ -80,7 +79,7 @@ def forwarded(namespace: str, stage: str, ports: Ports) -> Iterator[subprocess.P
         text=True,
     )
     try:
-        until(
+        wait_until_sync(
             lambda: process.poll() is not None or answers_200(f"http://localhost:{ports.page}/healthz"),
             "the page behind the port-forward",
         )

@@ -16,7 +16,7 @@ from services.processor.receiver.outcome import Acknowledge, Outcome
 from tests.support.fakes.delivery_processor import FakeDeliveryProcessor
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 from tests.support.log_lines import task_lines
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class Slow(FakeDeliveryProcessor):
@@ -72,7 +72,7 @@ USERS = [f"user-{number}" for number in range(10)]
 async def test_a_message_beyond_the_slots_starts_when_one_becomes_free(world: World) -> None:
     world.admit(*USERS, "late", "later")
     world.slow.open.set()
-    await soon(lambda: len(world.slow.begun) == 12)
+    await wait_until(lambda: len(world.slow.begun) == 12)
     await asyncio.sleep(0.1)
     assert world.requeued == []
 
@@ -99,7 +99,7 @@ async def test_a_lease_that_is_lost_before_its_task_starts_is_logged_with_its_ou
         lease.is_lost = lease.message.attributes.get("taskId") == "late"
     with task_lines() as lines:
         world.slow.open.set()
-        await soon(lambda: bool(lines.ends("late")))
+        await wait_until(lambda: bool(lines.ends("late")))
     (line,) = lines.ends("late")
     assert (line["outcome"], "attempt" in line) == ("lease_lost", False)
     assert world.requeued == []
@@ -136,10 +136,10 @@ def unstored(world: World) -> World:
 
 async def test_a_message_that_waits_for_the_history_has_no_slot(unstored: World) -> None:
     handles = unstored.admit(*[f"user-{number}" for number in range(30)])
-    await soon(lambda: unstored.slow.begun == handles)
+    await wait_until(lambda: unstored.slow.begun == handles)
     assert (unstored.slots.running, unstored.pool.without_slot) == (0, 30)
     unstored.slow.open.set()
-    await soon(lambda: unstored.pool.without_slot == 0)
+    await wait_until(lambda: unstored.pool.without_slot == 0)
     assert (unstored.slots.running, unstored.pool.without_slot_characters) == (0, 0)
 
 
@@ -149,7 +149,7 @@ async def test_messages_that_wait_for_the_history_are_bounded(
 ) -> None:
     monkeypatch.setattr(pool_module, bound, value)
     unstored.admit(*[f"user-{number}" for number in range(30)])
-    await soon(lambda: len(unstored.slow.begun) == 15)
+    await wait_until(lambda: len(unstored.slow.begun) == 15)
     assert (unstored.slots.running, unstored.pool.without_slot) == (10, 5)
     unstored.slow.open.set()
-    await soon(lambda: len(unstored.slow.begun) == 30)
+    await wait_until(lambda: len(unstored.slow.begun) == 30)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from notification_api import Task
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
@@ -17,16 +18,15 @@ from services.processor.delivery.process import DeliveryProcessor
 from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
 from services.processor.receiver.lease import Lease
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.fakes.task_queue import FakeTaskQueue, received
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class SlowAnswers(FakeMomento):
@@ -45,8 +45,8 @@ async def test_an_attempt_that_is_interrupted_while_its_start_is_noted_has_an_en
     momento = SlowAnswers()
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
-    working = asyncio.create_task(deliveries(momento).process_message(Lease(message, HandClock(), 1_000.0, 1_000.0)))
-    await soon(lambda: starts(momento) == ["0 started"])
+    working = asyncio.create_task(deliveries(momento).process_message(Lease(message, ManualClock(), 1_000.0, 1_000.0)))
+    await wait_until(lambda: starts(momento) == ["0 started"])
     working.cancel()
     momento.answering.set()
     await asyncio.wait({working})
@@ -72,9 +72,9 @@ async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> N
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
     working = asyncio.create_task(
-        deliveries(momento, at_once).process_message(Lease(message, HandClock(), 1_000.0, 1_000.0))
+        deliveries(momento, at_once).process_message(Lease(message, ManualClock(), 1_000.0, 1_000.0))
     )
-    await soon(lambda: "1" in momento.dictionaries.get("history:user", {}))
+    await wait_until(lambda: "1" in momento.dictionaries.get("history:user", {}))
     assert not working.done()
     working.cancel()
     await asyncio.wait({working})

@@ -8,7 +8,7 @@ import pytest
 from services.common.momento.errors import MomentoKeyRefused, MomentoRefused, MomentoUnavailable
 from services.processor.notify.circuit_breaker import PROBE_PAUSE_CAP_SECONDS, PROBE_TOPIC, CircuitBreaker
 from tests.support.processor.in_process import Counted
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class Topics:
@@ -80,12 +80,12 @@ async def test_a_delivered_notification_does_not_close_a_closed_breaker_again(wo
 
 async def test_it_probes_ever_less_often_until_a_probe_succeeds(world: World) -> None:
     running = asyncio.create_task(world.breaker.run())
-    await soon(lambda: not world.breaker.is_open)
+    await wait_until(lambda: not world.breaker.is_open)
     assert (world.topics.published, world.pauses) == ([PROBE_TOPIC], [])  # the first at once
     assert await world.confirm_outage(MomentoRefused("may not"))
-    await soon(lambda: len(world.pauses) > 7)
+    await wait_until(lambda: len(world.pauses) > 7)
     world.topics.error = None
-    await soon(lambda: not world.breaker.is_open)
+    await wait_until(lambda: not world.breaker.is_open)
     running.cancel()
     assert world.pauses[:6] == [
         1.0,
@@ -105,7 +105,7 @@ async def test_it_waits_for_the_api_key_before_the_first_probe(world: World) -> 
     await asyncio.sleep(0.25)
     assert world.topics.published == []
     world.topics.reason = None
-    await soon(lambda: not world.breaker.is_open)
+    await wait_until(lambda: not world.breaker.is_open)
     running.cancel()
 
 

@@ -16,10 +16,10 @@ from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotification, PendingNotifications
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.processor.in_process import Counted
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class Topic:
@@ -55,7 +55,7 @@ def done(task_id: str = "1", text: str = "done") -> PendingNotification:
     return PendingNotification("user", HistoryEntry(notification=finished(task_id, text, 0)))
 
 
-def history_in(cache: FakeMomento, clock: HandClock, chance: Callable[[], float] = random.random) -> History:
+def history_in(cache: FakeMomento, clock: ManualClock, chance: Callable[[], float] = random.random) -> History:
     entries = NotificationHistory(cache.as_momento(), 86_400)
     return History(entries, CacheGuard(clock=clock), clock=clock, chance=chance)
 
@@ -70,8 +70,8 @@ def topic() -> Topic:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(100.0)
+def clock() -> ManualClock:
+    return ManualClock(100.0)
 
 
 class Answers:
@@ -90,7 +90,7 @@ class Answers:
 
 def notifier(
     topic: Topic,
-    clock: HandClock,
+    clock: ManualClock,
     history: History | None = None,
     per_second: float = 2.0,
     notify_seconds: float = 5,
@@ -111,7 +111,7 @@ def notifier(
     )
 
 
-async def test_a_task_publishes_its_progress_once_a_second(topic: Topic, clock: HandClock) -> None:
+async def test_a_task_publishes_its_progress_once_a_second(topic: Topic, clock: ManualClock) -> None:
     publish = notifier(topic, clock, per_second=100).progress_publisher("user", "1")
     answers = []
     for _ in range(21):
@@ -126,7 +126,7 @@ class TextOfAHandler(str):
 
 
 async def test_progress_is_cut_before_it_is_encoded(
-    topic: Topic, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    topic: Topic, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To encode all of a text of many megabytes would block the event loop."""
     given: list[str] = []
@@ -141,7 +141,7 @@ async def test_progress_is_cut_before_it_is_encoded(
 
 
 async def test_all_tasks_together_keep_within_the_progress_publisher_the_process(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     each = notifier(topic, clock, per_second=2)
     for number in range(10):
@@ -150,20 +150,20 @@ async def test_all_tasks_together_keep_within_the_progress_publisher_the_process
     assert len(topic.published) == 2
 
 
-async def test_a_rate_of_zero_publishes_none(topic: Topic, clock: HandClock) -> None:
+async def test_a_rate_of_zero_publishes_none(topic: Topic, clock: ManualClock) -> None:
     assert not await notifier(topic, clock, per_second=0).progress_publisher("user", "1")("going on")
     assert topic.published == []
 
 
 @pytest.mark.parametrize("error", [MomentoUnavailable("busy"), MomentoRefused("never")])
 async def test_progress_that_cannot_be_published_does_not_fail_the_task(
-    topic: Topic, clock: HandClock, error: Exception
+    topic: Topic, clock: ManualClock, error: Exception
 ) -> None:
     topic.error = error
     assert not await notifier(topic, clock).progress_publisher("user", "1")("going on")
 
 
-async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: HandClock) -> None:
+async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: ManualClock) -> None:
     pending, result = PendingNotifications(), done()
     notifying = notifier(topic, clock, pending=pending, breaker=Answers())
     topic.error = OUT
@@ -176,38 +176,38 @@ async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: T
     assert topic.published == ["user Finished task: done"]
 
 
-async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: HandClock) -> None:
+async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: ManualClock) -> None:
     """By a lost lease, or a drain."""
     cache, pending = Cache(), PendingNotifications()
     history = history_in(cache, clock)
     topic.answers.clear()
     delivering = asyncio.create_task(notifier(topic, clock, history, pending=pending).deliver(done(), nothing))
-    await soon(lambda: topic.tries == 1)
+    await wait_until(lambda: topic.tries == 1)
     delivering.cancel()
     await asyncio.wait({delivering})
     assert pending.get("user", "1") is not None
     assert cache.stored == ["1"]
 
 
-async def test_it_is_stored_before_it_is_published(topic: Topic, clock: HandClock) -> None:
+async def test_it_is_stored_before_it_is_published(topic: Topic, clock: ManualClock) -> None:
     cache = Cache()
     history = history_in(cache, clock)
     topic.answers.clear()
     delivering = asyncio.create_task(notifier(topic, clock, history).deliver(done(), nothing))
-    await soon(lambda: topic.tries == 1)
+    await wait_until(lambda: topic.tries == 1)
     assert cache.stored == ["1"]
     topic.answers.set()
     await delivering
 
 
 async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_free(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     cache, freed = Cache(), asyncio.Event()
     cache.error = OUT
     history, pending, result = history_in(cache, clock), PendingNotifications(), done()
     delivering = asyncio.create_task(notifier(topic, clock, history, pending=pending).deliver(result, freed.set))
-    await soon(freed.is_set)
+    await wait_until(freed.is_set)
     assert topic.published == ["user Finished task: done"]
     assert pending.get("user", "1") is result
     assert not delivering.done()
@@ -218,14 +218,14 @@ async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_f
 
 @pytest.mark.parametrize(("form", "copies"), [(Format.JSON, 2), (Format.TEXT, 1)])
 async def test_what_was_stored_late_is_published_again_where_clients_can_drop_the_copy(
-    topic: Topic, clock: HandClock, form: Format, copies: int
+    topic: Topic, clock: ManualClock, form: Format, copies: int
 ) -> None:
     """A page that asked for its history between the publishing and the storing has missed both."""
     cache, freed, republished = Cache(), asyncio.Event(), Counted("notifications_republished_total")
     cache.error = OUT
     history = history_in(cache, clock)
     delivering = asyncio.create_task(notifier(topic, clock, history, form=form).deliver(done(), freed.set))
-    await soon(freed.is_set)
+    await wait_until(freed.is_set)
     cache.error = None
     await delivering
     assert (len(topic.published), republished()) == (copies, copies - 1)
@@ -233,7 +233,7 @@ async def test_what_was_stored_late_is_published_again_where_clients_can_drop_th
 
 
 async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stored_only(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     cache = Cache()
     cache.error = OUT
@@ -249,16 +249,16 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
     assert (len(topic.published), cache.stored, pending.get("user", "1")) == (1, ["1"], None)
 
 
-async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: HandClock) -> None:
+async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: ManualClock) -> None:
     cache, pending = Cache(), PendingNotifications()
     cache.error = OUT
     history = history_in(cache, clock)
     notifying = notifier(topic, clock, history, pending=pending, form=Format.JSON)
     earlier, later = (done(text=text) for text in ("earlier", "later"))
     delivering = [asyncio.create_task(notifying.deliver(earlier, nothing))]
-    await soon(lambda: topic.tries == 1)
+    await wait_until(lambda: topic.tries == 1)
     delivering.append(asyncio.create_task(notifying.deliver(later, nothing)))
-    await soon(lambda: topic.tries == 2)
+    await wait_until(lambda: topic.tries == 2)
     cache.error = None
     await asyncio.gather(*delivering)
     (stored,) = cache.dictionaries["history:user"].values()
@@ -267,7 +267,7 @@ async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: 
 
 
 async def test_a_notification_that_was_superseded_while_it_waited_is_not_delivered(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     """Its dead letter could not be sent for a while."""
     cache, pending = Cache(), PendingNotifications()
@@ -284,7 +284,7 @@ async def test_a_notification_that_was_superseded_while_it_waited_is_not_deliver
 
 
 async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_message_is_requeued(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     topic.error = OUT
     notifying = notifier(topic, clock, breaker=Answers(True, True, False))
@@ -293,16 +293,16 @@ async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_messa
     assert topic.tries == 3
 
 
-async def test_while_the_cache_is_down_one_caller_tries_for_all(topic: Topic, clock: HandClock) -> None:
+async def test_while_the_cache_is_down_one_caller_tries_for_all(topic: Topic, clock: ManualClock) -> None:
     """Otherwise a thousand that wait would call it a thousand times a second."""
     cache = Cache()
     cache.error = OUT
     history = history_in(cache, clock)
     notifying = notifier(topic, clock, history, notify_seconds=30)
     delivering = [asyncio.create_task(notifying.deliver(done(str(number)), nothing)) for number in range(100)]
-    await soon(lambda: len(topic.published) == 100)
+    await wait_until(lambda: len(topic.published) == 100)
     so_far = len(cache.calls)
-    await soon(lambda: len(cache.calls) >= so_far + 2)
+    await wait_until(lambda: len(cache.calls) >= so_far + 2)
     assert len(cache.calls) <= 103
     cache.error = None
     await asyncio.gather(*delivering)
@@ -311,7 +311,7 @@ async def test_while_the_cache_is_down_one_caller_tries_for_all(topic: Topic, cl
 
 @pytest.mark.parametrize("form", list(Format))
 async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
-    topic: Topic, clock: HandClock, form: Format
+    topic: Topic, clock: ManualClock, form: Format
 ) -> None:
     """A key that may not publish is no such case: `Momento` tries for as long as it is refused."""
     refused, pending = Counted("notifications_refused_total"), PendingNotifications()
@@ -321,7 +321,7 @@ async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
     assert (topic.tries, refused(), pending.get("user", "1")) == (1, 1, None)
 
 
-async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: HandClock) -> None:
+async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: ManualClock) -> None:
     cache, refused = Cache(), Counted("history_unavailable_total", operation="refused")
     cache.error = MomentoRefused("no such thing")
     history = history_in(cache, clock)
@@ -330,7 +330,7 @@ async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, 
     assert (len(topic.published), refused()) == (1, 1)
 
 
-async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Topic, clock: HandClock) -> None:
+async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Topic, clock: ManualClock) -> None:
     """No count is kept of users, of whom there may be any number, nor of writes, which other replicas share."""
     momento = FakeMomento()
     chances = itertools.cycle(number / 100 for number in range(100))

@@ -3,7 +3,7 @@
 from services.common.messages.notification import finished
 from services.common.momento.history import HistoryEntry
 from services.processor.notify.pending import MAX_AGE_SECONDS, MAX_PENDING, PendingNotification, PendingNotifications
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 
 def done(task_id: str) -> PendingNotification:
@@ -27,7 +27,7 @@ def test_a_later_notification_of_a_task_is_not_removed_with_an_earlier_one() -> 
 
 
 def test_notifications_are_bounded_in_number_and_in_age() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     pending = PendingNotifications(clock)
     for number in range(MAX_PENDING + 10):
         pending.add(done(str(number)))

@@ -17,10 +17,10 @@ from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
 from services.processor.receiver.outcome import Acknowledge, LeaseLost, Outcome, Requeue
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.delivery_processor import FakeDeliveryProcessor
 from tests.support.fakes.task_queue import FakeTaskQueue, received
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 VISIBILITY = 30
 
@@ -50,7 +50,7 @@ class World:
     """One received message."""
 
     def __init__(self) -> None:
-        self.clock = HandClock(1_000.0)
+        self.clock = ManualClock(1_000.0)
         self.queue = HangingQueue()
         self.keeper = LeaseKeeper(self.queue.as_queue(), visibility_seconds=VISIBILITY, clock=self.clock)
         self.acknowledger = Acknowledger(self.queue.as_queue(), self.keeper)
@@ -89,7 +89,7 @@ async def test_a_heartbeat_ends_before_the_message_is_changed(way: str, monkeypa
     world.queue.gate.clear()
     world.clock.advance(VISIBILITY / 3)
     beating = asyncio.create_task(world.keeper.extend_due())
-    await soon(lambda: world.queue.happened == ["heartbeat"])
+    await wait_until(lambda: world.queue.happened == ["heartbeat"])
     changing = asyncio.ensure_future(make_change(world))
     for _ in range(20):  # turns of the loop: without the wait for the heartbeat it would be asked for by now
         await asyncio.sleep(0)
