@@ -14,7 +14,7 @@ WAIT_BUCKETS = (0.025, 0.1, 0.25, 0.6, 1.1, 1.6, 2.3, 3.4, 5.2, 7.5, 10, 15, 20,
 
 RECEIVED = Counter("messages_received", "Messages received from the task queue.", namespace=PREFIX)
 REDELIVERED = Counter("messages_redelivered", "Messages received that had been received before.", namespace=PREFIX)
-IN_PROCESS = Gauge("tasks_in_process", "Tasks that hold a slot.", namespace=PREFIX)
+IN_PROCESS = Gauge("tasks_in_process", "Tasks that have a slot.", namespace=PREFIX)
 WAITING = Gauge(
     "tasks_waiting",
     "Messages that wait for a slot, beyond their user's share.",
