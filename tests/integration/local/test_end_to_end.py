@@ -117,14 +117,14 @@ async def test_a_repeated_post_with_the_same_key_runs_once_and_its_news_say_the_
         assert told[0]["taskId"] == ids[0]
         assert told[0] == told[1]  # which a client takes for one
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
-    assert await processed(local_stack) - before == Counter(run=1, finished=1, repeated=1)
+    assert await processed(local_stack) - before == Counter(run=1, finished=1, duplicate=1)
 
 
 async def processed(stack: LocalStack) -> Counter[str]:
     """How many handlers have run to their end, and what became of messages."""
     found = await metrics_at(f"http://127.0.0.1:{stack.environment('processor')['OPS_PORT']}")
     runs = found.get('notification_api_task_duration_seconds_count{outcome="finished"}', 0)
-    outcomes = ("finished", "repeated", "failed", "returned")
+    outcomes = ("finished", "duplicate", "failed", "requeued")
     counts = {one: found.get(f'notification_api_tasks_processed_total{{outcome="{one}"}}', 0) for one in outcomes}
     return Counter(run=int(runs), **{one: int(count) for one, count in counts.items()})
 

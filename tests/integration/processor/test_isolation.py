@@ -69,7 +69,7 @@ async def slow_process(stage: ProcessorStage, folder: Path) -> AsyncIterator[Slo
     ):
         proxy.fault(action="ChangeMessageVisibilityBatch", status=503)
         notes = Notes(sdk, stage.cache_name, [await send(stage, do="wait", seconds=600) for _ in range(TASKS)])
-        await wait_until(lambda: has_noted(notes, "beside"), timeout_seconds=20)
+        await wait_until(lambda: has_noted(notes, "started"), timeout_seconds=20)
         proxy.fault(action="ReceiveMessage", status=503)
         yield SlowProcess(process, proxy, notes)
 
@@ -184,7 +184,7 @@ async def send_possible_pills(stage: ProcessorStage, count: int) -> None:
     for _ in range(2):
         await receive_at_once_visible(stage, count)
     async with momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
-        await Notes(sdk, stage.cache_name, message_ids).write("0 beside")
+        await Notes(sdk, stage.cache_name, message_ids).write("0 started")
 
 
 async def receive_at_once_visible(stage: ProcessorStage, count: int) -> None:
@@ -214,4 +214,4 @@ async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poiso
         (letter,) = await stage.dead_letters(1)
         await stage.until_empty()
     assert [status for _, status in notifications.statuses()] == ["failed"]
-    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("died", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("poison_pill", "3")

@@ -12,17 +12,18 @@ from services.common.telemetry.logs import log_context
 from services.common.telemetry.spans import is_traceparent
 from services.processor.dead_letters.message import is_redriven
 from services.processor.receiver.lease import Lease
-from services.processor.receiver.outcome import Back
+from services.processor.receiver.outcome import Requeue
 
 logger = logging.getLogger(__name__)
 
-_EXPECTED = frozenset({"finished", "repeated", "duplicate"})
-_PLANNED = frozenset({"drain", "early", "isolated"})
+EXPECTED_RESULTS = frozenset({"finished", "duplicate", "already_acknowledged"})
+"""What `Acknowledge` says of a task that has not failed."""
+_EXPECTED_REASONS = frozenset({"drain", "isolated"})
 """Reasons of a requeue that are no failures."""
 
 
 def task_context(message: ReceivedMessage) -> log_context:
-    """Add the ids of the task to every line that is logged within."""
+    """Add the ids of the task to every line that is logged within the block."""
     ids = {"taskId": task_id_of(message.attributes, message.message_id)}
     traceparent = message.attributes.get(TRACEPARENT)
     if traceparent and is_traceparent(traceparent):
@@ -30,24 +31,26 @@ def task_context(message: ReceivedMessage) -> log_context:
     return log_context(**ids)
 
 
-def log_concluded(lease: Lease, outcome: str) -> None:
-    """Log the final outcome of a task. A redelivery of a concluded task is `repeated` or `duplicate`."""
-    level = logging.INFO if outcome in _EXPECTED else logging.WARNING
-    logger.log(level, "task concluded", extra={"action": "conclude", "outcome": outcome, **about(lease)})
+def log_concluded(lease: Lease, result: str) -> None:
+    """Log the final outcome of a task; that of a redelivery whose task is concluded is a duplicate."""
+    level = logging.INFO if result in EXPECTED_RESULTS else logging.WARNING
+    logger.log(level, "task concluded", extra={"action": "conclude", "outcome": result, **about(lease)})
 
 
-def log_requeued(lease: Lease, verdict: Back) -> None:
-    """Log that the task is on the queue again, hidden for `delaySeconds`."""
-    level = logging.INFO if verdict.reason in _PLANNED else logging.WARNING
-    fields = {"outcome": "requeued", "reason": verdict.reason, "delaySeconds": verdict.seconds, **about(lease)}
+def log_requeued(lease: Lease, outcome: Requeue) -> None:
+    """Log that the message is on the queue again, hidden for `delaySeconds`."""
+    level = logging.INFO if outcome.reason in _EXPECTED_REASONS else logging.WARNING
+    fields = {"outcome": "requeued", "reason": outcome.reason, "delaySeconds": outcome.delay_seconds, **about(lease)}
     logger.log(level, "task requeued", extra={"action": "requeue", **fields})
 
 
-def log_not_requeued(lease: Lease, verdict: Back, error: str) -> None:
-    """Log that the queue has not taken the return: the task is visible again when its lease ends."""
-    fields = {"outcome": "not_requeued", "reason": verdict.reason, **about(lease)}
+def log_not_requeued(lease: Lease, outcome: Requeue, error: str) -> None:
+    """Log that the queue has not taken the message back: it is visible again when its lease expires."""
+    fields = {"outcome": "not_requeued", "reason": outcome.reason, **about(lease)}
     logger.warning(
-        "task not requeued, it is visible again when its lease ends: %s", error, extra={"action": "requeue", **fields}
+        "task not requeued, it is visible again when its lease expires: %s",
+        error,
+        extra={"action": "requeue", **fields},
     )
 
 
