@@ -14,7 +14,7 @@ from benchmarks.local_stack.start import starts
 from benchmarks.local_stack.together import in_a_process_of_its_own
 from benchmarks.local_stack.user import user_of
 from benchmarks.support.figures import Figure, as_json, table
-from local.environment import shielded
+from local.environment import base_environment
 
 READY_GOAL_SECONDS = 5.0
 
@@ -39,7 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.local_stack", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
     options = parser.parse_args()
-    kept = shielded(os.environ)
+    kept = base_environment(os.environ)
     os.environ.clear()
     os.environ.update(kept)
     figures = asyncio.run(measure())

@@ -10,7 +10,7 @@ from dataclasses import replace
 from benchmarks.local_stack.stack import Stack, free_ports
 from benchmarks.support.figures import Figure
 from local.plan import ROOT, Plan, Program
-from local.supervisor.probe import until_ready
+from local.supervisor.readiness import wait_until_ready
 
 ROUNDS = 3
 GOAL_SECONDS = 1.5
@@ -50,7 +50,7 @@ async def time_to_ready(program: Program) -> float:
     )
     try:
         async with asyncio.timeout(READY_WITHIN_SECONDS):
-            await until_ready(program.ready_url or "")
+            await wait_until_ready(program.ready_url or "")
         return time.monotonic() - began
     finally:
         with suppress(ProcessLookupError):

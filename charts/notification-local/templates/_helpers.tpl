@@ -42,21 +42,21 @@ one, and it is no secret: only pods and port-forwards reach the emulators, and t
 - {name: STAGE_AWS_URL, value: "http://{{ include "local.host" . }}:{{ include "local.awsPort" . }}"}
 - {name: STAGE_MOMENTO_URL, value: "http://{{ include "local.host" . }}:{{ add .Values.portBase 4 }}"}
 - {name: STAGE_MOMENTO_WEB_URL, value: "http://localhost:{{ add .Values.portBase 5 }}"}
-- {name: STAGE_ORIGINS, value: {{ include "local.origins" . | quote }}}
+- {name: STAGE_ORIGINS, value: {{ include "local.web_access.origins" . | quote }}}
 {{- end }}
 
 {{/* The pages that may use the stages: their own, behind a port-forward, and those that the values name. */}}
-{{- define "local.origins" -}}
+{{- define "local.web_access.origins" -}}
 {{- $own := list (printf "http://localhost:%v" .Values.portBase) (printf "http://127.0.0.1:%v" .Values.portBase) -}}
 {{ concat $own (.Values.allowedOrigins | default list) | uniq | join "," }}
 {{- end }}
 
-{{/* Which requests of web browsers are served (local/web_access.py): of these pages, and by these names. */}}
+{{/* Which requests of web browsers are served (local/web_access): of these pages, and by these names. */}}
 {{- define "local.webAccessEnv" -}}
 {{- $name := include "local.name" . -}}
 {{- $inNamespace := printf "%s.%s" $name .Release.Namespace -}}
 {{- $host := include "local.host" . -}}
-- {name: ALLOWED_ORIGINS, value: {{ include "local.origins" . | quote }}}
+- {name: ALLOWED_ORIGINS, value: {{ include "local.web_access.origins" . | quote }}}
 - {name: ALLOWED_HOSTS, value: {{ list "localhost" "127.0.0.1" $name $inNamespace $host (printf "%s.cluster.local" $host) | join "," | quote }}}
 {{- end }}
 

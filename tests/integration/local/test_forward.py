@@ -1,4 +1,4 @@
-"""`make forward` as a process, over a stand-in for kubectl: rollouts, lost pods, ports that are taken."""
+"""`make forward` as a process, over a stand-in for kubectl: rollouts, lost pods, ports in use."""
 
 import contextlib
 import json
@@ -152,14 +152,14 @@ def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None, log: 
         )
     running = Forward(process, ports, file)
     try:
-        until(lambda: process.poll() is not None or "Ctrl-C ends it" in running.said, lambda: running.said)
+        until(lambda: process.poll() is not None or "Stop with Ctrl-C" in running.said, lambda: running.said)
         yield running
     finally:
         process.terminate()
         process.wait(15)
 
 
-def test_the_addresses_are_said_and_lead_to_the_pods(cluster: Cluster) -> None:
+def test_the_addresses_are_printed_and_lead_to_the_pods(cluster: Cluster) -> None:
     with forward(cluster) as running:
         assert f"http://localhost:{running.ports.token}/token" in running.said
         assert running.answers(running.ports.token) == "token-1"
@@ -174,7 +174,7 @@ def test_a_rollout_is_followed_before_the_old_pod_ends(cluster: Cluster) -> None
         until(lambda: running.answers(port) == "token-2", "the new pod")
         cluster.end("token-1")
         assert [running.answers(port) for _ in range(5)] == ["token-2"] * 5
-        assert "token: now from pod token-2" in running.said
+        assert "token: now to pod token-2" in running.said
 
 
 def test_a_pod_that_is_ready_keeps_its_connections_while_others_come(cluster: Cluster) -> None:
@@ -239,11 +239,11 @@ def environment_of(process: Path) -> bytes:
         return b""
 
 
-def test_a_port_that_is_taken_is_told(cluster: Cluster) -> None:
+def test_a_port_in_use_is_reported(cluster: Cluster) -> None:
     ports = Ports(free_port_base())
     with socket.create_server(("127.0.0.1", ports.token)), forward(cluster, ports=ports) as running:
         assert running.process.wait(15) == 2
-        assert f"Port {ports.token} (token) is taken" in running.said
+        assert f"Port {ports.token} (token) is in use" in running.said
 
 
 def test_a_second_stage_is_forwarded_beside_the_first(cluster: Cluster) -> None:
@@ -257,8 +257,11 @@ def test_a_second_stage_is_forwarded_beside_the_first(cluster: Cluster) -> None:
         assert two.answers(second.token) == "two-token"
         assert two.answers(second.ingest) == "two-ingest"
         assert {two.answers(port) for port in addresses - {second.token, second.ingest}} == {"emulators"}
-        assert "Left out: the page belongs to the stage dev" in two.said
-        assert f"Port {first.momento_web} (Momento (web) for tokens) is taken. Tokens of this stage name it" in two.said
+        assert "Left out: the application, which is configured for the stage dev" in two.said
+        assert (
+            f"Port {first.momento_web} (Momento (web) for tokens) is in use. Tokens of this stage contain this port"
+            in two.said
+        )
 
 
 def test_a_second_stage_on_the_ports_of_the_first_is_told_how_to_move(cluster: Cluster) -> None:
@@ -266,11 +269,11 @@ def test_a_second_stage_on_the_ports_of_the_first_is_told_how_to_move(cluster: C
     cluster.add_second_stage(ports.base)
     with forward(cluster, ports=ports), forward(cluster, "two", ports=ports, log="second") as two:
         assert two.process.wait(15) == 2
-        assert f"Port {ports.token} (token) is taken" in two.said
+        assert f"Port {ports.token} (token) is in use" in two.said
         assert "LOCAL_PORT_BASE=9000 make forward" in two.said
 
 
-def test_a_port_of_grafana_s_that_is_taken_stops_nothing(cluster: Cluster) -> None:
+def test_grafanas_port_in_use_stops_nothing(cluster: Cluster) -> None:
     cluster.add_grafana()
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -278,14 +281,14 @@ def test_a_port_of_grafana_s_that_is_taken_stops_nothing(cluster: Cluster) -> No
             holder.bind(("127.0.0.1", GRAFANA_PORT))
             holder.listen()
         with forward(cluster) as running:
-            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is taken." in running.said
+            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is in use." in running.said
             assert running.answers(running.ports.token) == "token-1"
 
 
 def test_a_stage_that_is_not_there_is_told(cluster: Cluster) -> None:
     with forward(cluster, "prod") as running:
         assert running.process.wait(15) == 2
-        assert "There is no stage prod in this cluster. There are: dev." in running.said
+        assert "There is no stage prod in this cluster. Its stages: dev." in running.said
 
 
 def test_no_stage_is_told(cluster: Cluster) -> None:

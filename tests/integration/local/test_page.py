@@ -13,9 +13,9 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from local.page.__main__ import loopback_sockets
-from local.page.app import WATCH, create_app
+from local.page.app import POLLING, create_app
 from local.page.settings import Settings
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 
 SCRIPT_TYPES = {"text/javascript", "application/javascript"}
 """Python's own table changed from the one to the other; browsers take both."""
@@ -275,8 +275,8 @@ async def test_a_link_that_leads_out_of_the_bundle_is_not_followed(page: Client,
 async def test_it_is_not_healthy_when_nobody_watches_for_mails(settings: Settings) -> None:
     app = create_app(settings)
     async with TestClient(TestServer(app)) as page:
-        app[WATCH].cancel()
-        await asyncio.wait([app[WATCH]])
+        app[POLLING].cancel()
+        await asyncio.wait([app[POLLING]])
         async with page.get("/healthz") as answer:
             assert answer.status == 503
 

@@ -230,12 +230,12 @@ def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
     assert gone(pids)
 
 
-def test_a_taken_port_is_named_with_its_purpose_and_holder_before_anything_starts(start: Starter, base: int) -> None:
+def test_a_port_in_use_is_named_with_its_purpose_and_owner_before_anything_starts(start: Starter, base: int) -> None:
     with closing(socket.create_server(("127.0.0.1", base + 2))):
         supervisor = start(**FOUR)
         assert supervisor.ends() == 2
-    assert f"Port {base + 2} is taken, and is needed for the ingest service" in supervisor.output
-    assert f"(pid {os.getpid()})" in supervisor.output
+    owner = rf"\S+ \(pid {os.getpid()}\)"
+    assert re.search(f"Port {base + 2} is in use by {owner}, and is needed for the ingest service", supervisor.output)
     assert "LOCAL_PORT_BASE=18080 make up" in supervisor.output
     assert not supervisor.pids()
 
@@ -245,7 +245,7 @@ def test_a_second_instance_is_recognised_and_the_first_goes_on(start: Starter, b
     pids = started(first)
     second = start(**FOUR)
     assert second.ends() == 2
-    assert f"already runs here (process {first.process.pid}): http://localhost:{base}" in second.output
+    assert f"is already running (process {first.process.pid}): http://localhost:{base}" in second.output
     assert all(alive(pids[name]) for name in ("aws", "token", "page"))
 
 

@@ -122,7 +122,7 @@ def test_no_secret_is_in_the_output_or_in_what_is_kept(stack: Supervised, ports:
 def test_a_second_make_up_is_told_and_changes_nothing(stack: Supervised, ports: Ports) -> None:
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as second:
         assert second.ends() == 2
-        assert "already runs here" in second.output
+        assert "already running" in second.output
     assert answers_200(f"http://localhost:{ports.page}/healthz")
 
 
@@ -151,7 +151,9 @@ def test_quotas_that_are_none_are_told_in_a_sentence() -> None:
 def test_origins_that_are_none_are_told_in_a_sentence() -> None:
     with supervised("local.up", extra={"LOCAL_ORIGINS": "http://localhost:5173,*"}) as running:
         assert running.ends() == 2
-        assert running.output.startswith("LOCAL_ORIGINS must be origins such as http://localhost:5173, ")
+        assert running.output.startswith(
+            "LOCAL_ORIGINS must be comma-separated origins such as http://localhost:5173, "
+        )
         assert "not '*'" in running.output
         assert running.output.count("\n") == 1
 

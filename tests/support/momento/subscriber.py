@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local.environment import shielded
+from local.environment import base_environment
 from local.plan import ROOT
 from notification_api.client.http import DisposableToken
 from notification_api.client.subscription import credential_provider, listen
@@ -58,7 +58,7 @@ def subscriber(token: DisposableToken, environment: dict[str, str]) -> Iterator[
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.momento.subscriber"],
         cwd=ROOT,
-        env=shielded(environment),
+        env=base_environment(environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

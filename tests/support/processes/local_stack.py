@@ -19,7 +19,7 @@ from local.environment import REGION
 from local.outputs import Outputs
 from local.plan import ROOT, Plan, Program
 from local.ports import Ports
-from local.supervisor.child import command, ending
+from local.supervisor.child import command, describe_exit
 from tests.support.processes.ministack import ClientSettings
 from tests.support.processes.supervised import WaitedTooLongError, answers_200, free_port_base, until
 
@@ -147,7 +147,7 @@ class LocalStack:
 
         until(settled, lambda: f"{name} ready: {self.output(name)[-3000:]}", START_SECONDS)
         if process.returncode is not None and (url or process.returncode):
-            raise AssertionError(f"{name} {ending(process.returncode)}: {self.output(name)[-3000:]}")
+            raise AssertionError(f"{name} {describe_exit(process.returncode)}: {self.output(name)[-3000:]}")
 
     def close(self) -> None:
         """Stop everything in reverse order of start."""

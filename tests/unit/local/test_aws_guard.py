@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.aws.guard import Guard, Message
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 
 SECRET = "the-secret-of-this-run"
 KEY_SET = "/us-east-1_pool/.well-known/jwks.json"

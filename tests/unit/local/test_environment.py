@@ -7,7 +7,7 @@ import pytest
 
 from local import environment
 from local.aws.key_pair import KeyPair
-from local.environment import BadPassError, Environment
+from local.environment import Environment, InvalidLocalPassError
 from local.outputs import Outputs
 from local.plan import Plan
 from local.ports import Ports
@@ -174,11 +174,11 @@ def test_nothing_named_is_nothing_passed(names: str) -> None:
         ("AWS_X", "is a setting of AWS"),
         ("AWS_PROFILE", "is a setting of AWS"),
         ("aws_profile", "is a setting of AWS"),
-        ("PATH", "passes without LOCAL_PASS"),
-        ("ECHO_SECONDS", "passes without LOCAL_PASS"),
-        ("TASK_QUEUE_URL", "is set by the stack itself"),
-        ("PORT", "is set by the stack itself"),
-        ("LOCAL_PASS", "is set by the stack itself"),
+        ("PATH", "is passed without LOCAL_PASS"),
+        ("ECHO_SECONDS", "is passed without LOCAL_PASS"),
+        ("TASK_QUEUE_URL", "is set by the stack"),
+        ("PORT", "is set by the stack"),
+        ("LOCAL_PASS", "is set by the stack"),
         ("DB URL", "is not the name of a variable"),
         ("OTHER=the-secret", "is not the name of a variable"),
         ("$DB_URL", "is not the name of a variable"),
@@ -188,20 +188,20 @@ def test_nothing_named_is_nothing_passed(names: str) -> None:
     ],
 )
 def test_what_cannot_be_passed_to_the_handler_is_refused(name: str, problem: str) -> None:
-    with pytest.raises(BadPassError) as refused:
+    with pytest.raises(InvalidLocalPassError) as refused:
         Plan(PORTS, SHELL | {"LOCAL_PASS": f"DB_URL,{name}"})
     assert str(refused.value).startswith(f"LOCAL_PASS cannot be used: {name.partition('=')[0]!r} {problem}")
     assert not re.search("postgres://|the-secret", str(refused.value))
 
 
 def test_every_mistake_of_local_pass_is_named_at_once() -> None:
-    with pytest.raises(BadPassError, match=r"'AWS_X'.*'NOPE'.*'PATH'"):
+    with pytest.raises(InvalidLocalPassError, match=r"'AWS_X'.*'NOPE'.*'PATH'"):
         Plan(PORTS, SHELL | {"LOCAL_PASS": "NOPE,AWS_X,DB_URL,PATH"})
 
 
 @pytest.mark.parametrize("name", sorted(environments(SHELL)["processor"]))
 def test_no_variable_that_the_processor_gets_anyway_can_be_passed(name: str) -> None:
-    with pytest.raises(BadPassError):
+    with pytest.raises(InvalidLocalPassError):
         Plan(PORTS, SHELL | {name: "of the shell", "LOCAL_PASS": name})
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from local.errors import LocalError
-from local.origins import allowed_origins, origins_from
 from local.ports import Ports
-from local.web_access import Facts, WebAccess
+from local.web_access.access import RequestFacts, WebAccess
+from local.web_access.origins import allowed_origins, origins_from
 
 PORT = 4566
 PAGE = "http://localhost:8080"
@@ -15,7 +15,7 @@ HERE = ("Host", f"localhost:{PORT}")
 
 
 def status(*headers: tuple[str, str], access: WebAccess = ACCESS, target: str = "/", navigable: bool = False) -> int:
-    refused = access.refusal(Facts.of("GET", target, PORT, headers), navigable=navigable)
+    refused = access.refusal(RequestFacts.of("GET", target, PORT, headers), navigable=navigable)
     return refused.status if refused else 200
 
 
@@ -109,7 +109,7 @@ def test_a_link_leads_only_to_where_people_read() -> None:
     assert status(*link, navigable=True) == 200
     assert status(*link) == 403
     assert status(*frame, navigable=True) == 403
-    refused = ACCESS.refusal(Facts.of("POST", "/", PORT, link), navigable=True)
+    refused = ACCESS.refusal(RequestFacts.of("POST", "/", PORT, link), navigable=True)
     assert refused is not None
     assert refused.status == 403
 
@@ -156,7 +156,9 @@ BAD_ORIGINS = [
 
 @pytest.mark.parametrize("given", BAD_ORIGINS)
 def test_what_is_no_origin_is_named(given: str) -> None:
-    with pytest.raises(LocalError, match=r"LOCAL_ORIGINS must be origins such as http://localhost:5173, .* not '"):
+    with pytest.raises(
+        LocalError, match=r"LOCAL_ORIGINS must be comma-separated origins such as http://localhost:5173, not '"
+    ):
         origins_from({"LOCAL_ORIGINS": given})
 
 
@@ -167,11 +169,11 @@ def test_an_origin_that_is_named_twice_counts_once() -> None:
 
 @pytest.mark.parametrize("given", ["*", "http://localhost:8080/", "http://localhost:80", "http://a,localhost:3000"])
 def test_an_emulator_refuses_origins_that_no_page_has(given: str) -> None:
-    with pytest.raises(LocalError, match="ALLOWED_ORIGINS must be origins such as"):
+    with pytest.raises(LocalError, match="ALLOWED_ORIGINS must be comma-separated origins such as"):
         WebAccess.from_environment({"ALLOWED_ORIGINS": given})
 
 
 @pytest.mark.parametrize("given", ["*", "http://localhost", "localhost:", "a b", "localhost/", "::1"])
 def test_an_emulator_refuses_hosts_that_no_request_names(given: str) -> None:
-    with pytest.raises(LocalError, match="ALLOWED_HOSTS must be host names such as"):
+    with pytest.raises(LocalError, match="ALLOWED_HOSTS must be comma-separated host names such as"):
         WebAccess.from_environment({"ALLOWED_HOSTS": f"a.svc:4566,[::1]:80,{given}"})

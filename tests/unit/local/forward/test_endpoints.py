@@ -67,12 +67,12 @@ def test_slices_of_a_service_add_up_and_each_is_replaced_by_itself() -> None:
 
 async def test_whoever_waits_hears_of_each_change_once() -> None:
     endpoints = Endpoints("apps")
-    waiting = asyncio.create_task(endpoints.change())
+    waiting = asyncio.create_task(endpoints.wait_for_change())
     await asyncio.sleep(0)
     assert not waiting.done()
     endpoints.apply(Change("s", "one", {}, ()))
     await waiting
-    again = asyncio.create_task(endpoints.change())
+    again = asyncio.create_task(endpoints.wait_for_change())
     await asyncio.sleep(0)
     assert not again.done()
     again.cancel()

@@ -4,7 +4,7 @@ import pytest
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import common_pb2 as common
 
-from local.momento.calls.values import condition_of
+from local.momento.calls.cache import condition_of
 from local.momento.errors import CallError
 
 A = b"a"

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from momento import CredentialProvider
 from momento_wire_types import permissionmessages_pb2 as pb
 
-from local.momento.credentials import Credentials
+from local.momento.credentials import Credentials, sign, verify
 from local.momento.errors import CallError
 from local.momento.permissions import Action
 from local.momento.settings import Settings
-from local.momento.signing import sign, verify
 from local.momento.store.persistence import State
 from tests.support.clock import HandClock
 
@@ -73,7 +72,7 @@ def test_a_token_with_one_other_character_is_refused(position: int, character: i
 
 
 def test_a_key_of_either_form_is_known_until_it_is_revoked(credentials: Credentials) -> None:
-    key = credentials.make_key()
+    key = credentials.create_key()
     inner = json.loads(base64.b64decode(key.v1))["api_key"]
     assert CredentialProvider.from_api_key_v2(key.v2, "host").auth_token == key.v2
     assert credentials.authenticate(inner).access.everything
@@ -84,7 +83,7 @@ def test_a_key_of_either_form_is_known_until_it_is_revoked(credentials: Credenti
 
 
 def test_a_v1_key_is_not_taken_for_v2_and_its_wrapping_is_no_credential(credentials: Credentials) -> None:
-    key = credentials.make_key()
+    key = credentials.create_key()
     assert CredentialProvider.from_disposable_token(key.v1).auth_token != key.v2
     assert refused(credentials, key.v1) is StatusCode.UNAUTHENTICATED
 
@@ -109,7 +108,7 @@ def test_a_token_is_good_until_the_second_it_names(credentials: Credentials, clo
 
 def test_only_an_api_key_counts_as_one(credentials: Credentials) -> None:
     token, _ = credentials.vend(SUBSCRIBER, 60, "")
-    credentials.authenticate_key(credentials.make_key().v2)
+    credentials.authenticate_key(credentials.create_key().v2)
     with pytest.raises(CallError) as error:
         credentials.authenticate_key(token)
     assert error.value.status is StatusCode.UNAUTHENTICATED
@@ -126,6 +125,6 @@ def test_a_token_beyond_the_bounds_is_refused(credentials: Credentials, seconds:
 
 def test_no_other_emulators_credential_is_good(credentials: Credentials) -> None:
     other = Credentials(Settings(), State())
-    assert refused(credentials, other.make_key().v2) is StatusCode.UNAUTHENTICATED
+    assert refused(credentials, other.create_key().v2) is StatusCode.UNAUTHENTICATED
     assert refused(credentials, other.vend(SUBSCRIBER, 60, "")[0]) is StatusCode.UNAUTHENTICATED
     assert refused(credentials, "") is StatusCode.UNAUTHENTICATED

@@ -48,12 +48,12 @@ def test_a_claim_that_is_refused_does_not_prolong(items: Items, clock: HandClock
     assert items.get(b"k") is None
 
 
-def test_the_sweep_removes_what_nobody_asks_for(items: Items, clock: HandClock) -> None:
+def test_expired_items_are_removed_without_a_read(items: Items, clock: HandClock) -> None:
     items.set(b"short", b"v", 1)
     items.set(b"long", b"v", 100)
     items.set_fields(b"dictionary", {b"f": b"v"}, 1, refresh_ttl=True)
     clock.advance(1)
-    items.sweep()
+    items.remove_expired()
     assert (len(items), items.used_bytes) == (1, len(b"longv"))
 
 

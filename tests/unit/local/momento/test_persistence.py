@@ -36,7 +36,7 @@ def test_without_a_path_nothing_is_written() -> None:
 def test_a_file_that_is_no_state_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "state"
     path.write_text(text)
-    with pytest.raises(StateFileError, match="no state file"):
+    with pytest.raises(StateFileError, match="not a state file"):
         load_state(path)
     assert path.read_text() == text
 

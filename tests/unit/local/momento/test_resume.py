@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.momento.store.resume import Start, start_of
+from local.momento.store.topics import Start, start_of
 
 PAGE = 100
 # The topic has kept messages 5 to 9.

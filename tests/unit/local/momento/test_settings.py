@@ -5,7 +5,7 @@ from dataclasses import fields
 import pytest
 
 from local.momento.__main__ import main
-from local.momento.fault_input import MAX_FAULTS, parse_faults
+from local.momento.faults import MAX_FAULTS, parse_faults
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
 
 METHODS = frozenset({"Get", "Publish"})
@@ -88,12 +88,12 @@ def test_faults_are_bounded_in_number() -> None:
 
 def test_a_fault_hits_its_method_as_often_as_it_says() -> None:
     (fault,) = parse_faults([{"method": "Get", "calls": 2}], METHODS)
-    assert not fault.hit("Publish", after_effect=False)
-    assert not fault.hit("Get", after_effect=True)
-    assert [fault.hit("Get", after_effect=False) for _ in range(3)] == [True, True, False]
+    assert not fault.matches("Publish", after_effect=False)
+    assert not fault.matches("Get", after_effect=True)
+    assert [fault.matches("Get", after_effect=False) for _ in range(3)] == [True, True, False]
     assert fault.hits == 2
 
 
 def test_a_ratio_of_nothing_never_hits() -> None:
     (fault,) = parse_faults([{"ratio": 0}], METHODS)
-    assert not any(fault.hit("Get", after_effect=False) for _ in range(100))
+    assert not any(fault.matches("Get", after_effect=False) for _ in range(100))

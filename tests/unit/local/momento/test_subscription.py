@@ -10,12 +10,11 @@ from momento_wire_types import cachepubsub_pb2 as pb
 
 from local.momento.errors import CallError, StreamAborted
 from local.momento.settings import Settings
-from local.momento.store import events
-from local.momento.store.subscription import Subscription
+from local.momento.store.subscription import HEARTBEAT, Subscription, discontinuity_event, item_event
 
 
 def item(sequence: int) -> bytes:
-    return events.item(sequence, 1, pb._TopicValue(text=str(sequence)), "")
+    return item_event(sequence, 1, pb._TopicValue(text=str(sequence)), "")
 
 
 def new(settings: Settings | None = None) -> Subscription:
@@ -40,17 +39,17 @@ async def test_all_that_waits_comes_in_one_batch_after_the_first_heartbeat() -> 
     subscription = new()
     assert subscription.offer(1, item(1))
     assert subscription.offer(2, item(2))
-    assert await one_batch(subscription) == [events.HEARTBEAT, item(1), item(2)]
+    assert await one_batch(subscription) == [HEARTBEAT, item(1), item(2)]
 
 
 async def test_heartbeats_do_not_pile_up() -> None:
     subscription = new()
     for _ in range(3):
         subscription.heartbeat()
-    assert await one_batch(subscription) == [events.HEARTBEAT]
+    assert await one_batch(subscription) == [HEARTBEAT]
     subscription.heartbeat()
     subscription.heartbeat()
-    assert await one_batch(subscription) == [events.HEARTBEAT]
+    assert await one_batch(subscription) == [HEARTBEAT]
 
 
 async def test_the_queue_is_bounded_and_the_gap_is_told() -> None:
@@ -59,7 +58,7 @@ async def test_the_queue_is_bounded_and_the_gap_is_told() -> None:
     assert kinds(await one_batch(subscription)) == ["heartbeat", "item", "item"]
     subscription.offer(6, item(6))
     gap, after = await one_batch(subscription)
-    assert gap == events.discontinuity(last_sequence=2, new_sequence=5, page=1)
+    assert gap == discontinuity_event(last_sequence=2, new_sequence=5, page=1)
     assert after == item(6)
 
 
@@ -77,7 +76,7 @@ async def test_what_waits_is_written_before_the_end() -> None:
     subscription.offer(1, item(1))
     subscription.end()
     assert not subscription.offer(2, item(2))
-    assert await all_batches(subscription.batches()) == [events.HEARTBEAT, item(1)]
+    assert await all_batches(subscription.batches()) == [HEARTBEAT, item(1)]
 
 
 async def test_an_error_ends_the_stream_and_the_first_one_counts() -> None:
@@ -99,7 +98,7 @@ async def test_breaking_off_drops_what_waits() -> None:
 async def test_a_waiting_front_is_woken() -> None:
     subscription = new()
     async with aclosing(subscription.batches()) as batches:
-        assert await anext(batches) == [events.HEARTBEAT]
+        assert await anext(batches) == [HEARTBEAT]
         waiting = asyncio.ensure_future(anext(batches))
         await asyncio.sleep(0)
         subscription.offer(1, item(1))

@@ -4,14 +4,14 @@ import asyncio
 
 from momento_wire_types import cachepubsub_pb2 as pb
 
-from local.momento.rate_limit import Rate
+from local.momento.rate_limit import RateLimiter
 from local.momento.settings import Settings
 from local.momento.store.subscription import Subscription
 from local.momento.store.topics import Topics
 
 
 def topics(settings: Settings | None = None) -> Topics:
-    return Topics(settings or Settings(), Rate(lambda: 1e9))
+    return Topics(settings or Settings(), RateLimiter(lambda: 1e9))
 
 
 def publish(topics: Topics, name: str, text: str = "text") -> int:
@@ -81,14 +81,14 @@ async def test_a_topic_that_comes_back_is_on_another_page() -> None:
 async def test_nothing_is_left_of_a_topic_that_was_only_listened_to() -> None:
     held = topics()
     subscription = held.subscribe("a", 0, 0)
-    held.release("a", subscription)
+    held.unsubscribe("a", subscription)
     assert list(held) == []
 
 
 async def test_replayed_messages_count_against_the_quota() -> None:
-    rate = Rate(lambda: 10)
-    held = Topics(Settings(), rate)
+    limiter = RateLimiter(lambda: 10)
+    held = Topics(Settings(), limiter)
     for number in range(8):
         publish(held, "a", str(number))
     held.subscribe("a", 1, 0)
-    assert not rate.take(4)
+    assert not limiter.try_acquire(4)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.page.html import mail_page, start_page
-from local.page.mail import KEPT, Mail, parse, printable
+from local.page.mail import MAX_MAILS, Mail, parse, printable
 
 
 def record(number: int, **changes: Any) -> dict[str, Any]:
@@ -35,9 +35,9 @@ def test_no_mail_is_no_mistake() -> None:
 
 
 def test_only_the_newest_are_kept() -> None:
-    mails = parse(listed(*(record(number) for number in range(KEPT + 50))))
-    assert len(mails) == KEPT
-    assert mails[0].id == f"id-{KEPT + 49}"
+    mails = parse(listed(*(record(number) for number in range(MAX_MAILS + 50))))
+    assert len(mails) == MAX_MAILS
+    assert mails[0].id == f"id-{MAX_MAILS + 49}"
 
 
 @pytest.mark.parametrize(
