@@ -1,7 +1,44 @@
-"""What all tests share."""
+"""What all tests share: the Hypothesis profile, the markers, and the order of the files."""
 
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
 from hypothesis import HealthCheck, settings
 
-# A busy machine makes no property false: how long an example took is not what these tests are about.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("unhurried")
+from tests.support.requirements import REQUIREMENTS, missing_requirement
+
+# How long an example takes says nothing on a busy machine, so it fails no property test.
+settings.register_profile("without_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("without_deadline")
+
+MARKERS_BY_FOLDER = {"browser": "chromium", "cluster": "cluster"}
+"""Every test in these folders of tests/ has the marker."""
+MARKERS_BY_FIXTURE = {"local_stack": "stack"}
+REQUIRED = frozenset(os.environ.get("REQUIRED_TEST_MARKERS", "").split())
+"""Markers whose tests fail instead of being skipped where their requirement is missing."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in MARKERS_BY_FOLDER:
+        item.add_marker(MARKERS_BY_FOLDER[folder])
+    for fixture in MARKERS_BY_FIXTURE.keys() & getattr(item, "fixturenames", ()):
+        item.add_marker(MARKERS_BY_FIXTURE[fixture])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put files with many slow tests first, so that no worker starts one when the others are nearly done."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose marker names a requirement that this machine does not have."""
+    for marker in REQUIREMENTS:
+        if item.get_closest_marker(marker) and (reason := missing_requirement(marker)):
+            if marker in REQUIRED:
+                pytest.fail(f"{reason} (REQUIRED_TEST_MARKERS names {marker!r})", pytrace=False)
+            pytest.skip(reason)

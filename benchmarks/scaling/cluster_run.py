@@ -11,7 +11,7 @@ from typing import Any
 
 from benchmarks.scaling.simulator.figures import Figures, quantile
 from tests.support.cluster.operator_on_cluster import OperatorWorld
-from tests.support.cluster.tools import ClusterError, Namespace, until
+from tests.support.cluster.tools import ClusterError, Namespace, wait_until_sync
 
 OBJECTIVE_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 1.0
@@ -82,7 +82,7 @@ def run_burst(world: OperatorWorld, place: Namespace, release: str, burst: Burst
     """Begin with no pods at all, send the burst, watch."""
     deployment = f"{release}-processor"
     place.kubectl("scale", "deployment", deployment, "--replicas=0")
-    until(lambda: not place.of_component(release, "processor"), "no processor left", 180)
+    wait_until_sync(lambda: not place.of_component(release, "processor"), "no processor left", timeout_seconds=180)
     queue = place.get("configmap", f"{release}-outputs")["data"]["TASK_QUEUE_URL"]
     code = _SENDER.format(queue=queue, tasks=burst.tasks, longest=LONGEST_SECONDS)
     with subprocess.Popen(_in_cluster(world.home, code), stdout=subprocess.PIPE, text=True) as sender:

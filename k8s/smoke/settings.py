@@ -7,8 +7,8 @@ from environs import Env
 
 from notification_api.client.config import StageConfig
 from notification_api.client.sign_in import Credentials
+from services.common.setting_checks import check_http_url, check_momento_endpoint, check_visible_ascii, optional
 from services.common.setting_numbers import read_float
-from services.common.settings import is_http_url, is_momento_endpoint, is_visible, unless_empty
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,15 +27,15 @@ def read_settings(env: Env) -> SmokeSettings:
     folder = env.str("USER_FOLDER", "")
     return SmokeSettings(
         stage=StageConfig(
-            token_url=env.str("TOKEN_URL", validate=is_http_url),
-            task_url=env.str("TASK_URL", validate=is_http_url),
-            user_pool_id=env.str("USER_POOL_ID", validate=is_visible) if folder else "",
-            user_pool_client_id=env.str("OIDC_AUDIENCE", validate=is_visible) if folder else "",
-            cognito_endpoint=env.str("AWS_ENDPOINT_URL", None, validate=unless_empty(is_http_url)) or None,
+            token_url=env.str("TOKEN_URL", validate=check_http_url),
+            task_url=env.str("TASK_URL", validate=check_http_url),
+            user_pool_id=env.str("USER_POOL_ID", validate=check_visible_ascii) if folder else "",
+            user_pool_client_id=env.str("OIDC_AUDIENCE", validate=check_visible_ascii) if folder else "",
+            cognito_endpoint=env.str("AWS_ENDPOINT_URL", None, validate=optional(check_http_url)) or None,
         ),
         timeout_seconds=read_float(env, "TIMEOUT_SECONDS", 60.0, least=1, most=3_600),
         user=_read_user(Path(folder)) if folder else None,
-        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
+        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=optional(check_momento_endpoint)) or None,
     )
 
 

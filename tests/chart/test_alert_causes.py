@@ -1,7 +1,6 @@
 """What fires for one cause: exactly this, for the broken stage alone, and at most two alerts that page."""
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,11 @@ from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHA
 from tests.support.monitoring.alert_causes import broken, causes, promtool_test, promtool_test_beside
 from tests.support.monitoring.metric_definitions import TARGET, labels_by_sample
 
+pytestmark = pytest.mark.helm
+
+
 CAUSES = causes(Path(__file__).parent / "causes")
 each_cause = pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
-
-
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus"
-)
 
 
 def written_rules(rendered: list[Object], folder: Path) -> list[str]:
@@ -53,13 +50,13 @@ def assert_passes(test: str, file: Path) -> None:
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-@needs_promtool
+@pytest.mark.prometheus
 @each_cause
 def test_these_alerts_fire_and_no_other(cause: dict[str, Any], rule_files: list[str], tmp_path: Path) -> None:
     assert_passes(promtool_test(cause, rule_files), tmp_path / "cause.yaml")
 
 
-@needs_promtool
+@pytest.mark.prometheus
 def test_no_cause_fires_an_alert_of_a_stage_that_is_well(tmp_path: Path) -> None:
     prod = render({"stageName": "prod"}, namespace="blog", release="prod", apis=MONITORING_APIS)
     assert_passes(promtool_test_beside(CAUSES, written_rules(prod, tmp_path)), tmp_path / "causes.yaml")

@@ -14,6 +14,9 @@ from local.ports import MAX_BASE, MIN_BASE, Ports
 from local.web_access.access import RequestFacts, WebAccess
 from tests.support.helm_charts import LOCAL_CHART, HelmError, Object, containers, named, of_kind, render
 
+pytestmark = pytest.mark.helm
+
+
 OUTPUTS = Outputs(
     queue_url="http://local-emulators.stages.svc:4566/000000000000/notification-api-dev-tasks",
     dead_letter_queue_url="http://local-emulators.stages.svc:4566/000000000000/notification-api-dev-dlq",

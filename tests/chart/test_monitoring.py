@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -10,6 +9,9 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
+
+pytestmark = pytest.mark.helm
+
 
 RULE_FILES = sorted((STAGE_CHART / "rules").glob("*.yaml"))
 
@@ -57,7 +59,7 @@ def test_every_rule_file_becomes_an_object_that_looks_at_this_stage_only() -> No
 
 def test_runbooks_are_told_by_where_they_are_served() -> None:
     served = "https://git.example.com/notification-api/blob/main/"
-    rules = of_kind(render({"prometheusRules": {"runbooks": served}}, apis=MONITORING_APIS), "PrometheusRule")
+    rules = of_kind(render({"prometheusRules": {"runbookBaseUrl": served}}, apis=MONITORING_APIS), "PrometheusRule")
     for each in rules:
         for rule in each["spec"]["groups"][0]["rules"]:
             if "alert" in rule:
@@ -104,7 +106,7 @@ def test_groups_of_rules_have_names_of_the_release_s_own() -> None:
         assert len(names) == len(set(names))
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is missing: apt-get install prometheus")
+@pytest.mark.prometheus
 @pytest.mark.parametrize("values", [{}, {"token": {"replicas": 0}}, {"podMonitor": {"enabled": False}}])
 def test_promtool_takes_what_is_rendered(tmp_path: Path, values: Object) -> None:
     files = []

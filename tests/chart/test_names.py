@@ -7,6 +7,9 @@ import pytest
 
 from tests.support.helm_charts import GATEWAY_API, LOCAL_CHART, MONITORING_APIS, Object, of_kind, pod_specs, render
 
+pytestmark = pytest.mark.helm
+
+
 EVERYTHING: Object = {
     "ingress": {"enabled": True, "host": "a.example.com"},
     "httpRoute": {"enabled": True, "host": "a.example.com", "parentRefs": [{"name": "gateway"}]},

@@ -6,6 +6,9 @@ import pytest
 
 from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, containers, of_kind, pod_specs, render
 
+pytestmark = pytest.mark.helm
+
+
 EMULATED: Object = {"aws": {"emulated": True, "endpointUrl": "http://local-emulators.stages.svc:4566"}}
 RENDERINGS: list[Any] = [
     pytest.param((STAGE_CHART, {}), id="bare"),

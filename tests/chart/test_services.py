@@ -11,6 +11,9 @@ import pytest
 from services.common.settings import load
 from tests.support.helm_charts import MONITORING_APIS, ROOT, STAGE_CHART, Object, environment, named, of_kind, render
 
+pytestmark = pytest.mark.helm
+
+
 SERVICES = ("token", "ingest", "processor")
 SET_BY_THE_CHART = {
     *("SERVICE_NAME", "STAGE_NAME", "LOG_LEVEL", "HOST", "PORT", "OPS_PORT", "ALLOWED_ORIGINS"),

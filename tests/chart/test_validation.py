@@ -17,6 +17,9 @@ from tests.support.helm_charts import (
     render,
 )
 
+pytestmark = pytest.mark.helm
+
+
 URL = "https://example.com/x"
 LONG = "x" * 60
 
@@ -42,35 +45,35 @@ REFUSED: list[tuple[str, Object, str]] = [
         'token.serviceAccount and ingest.serviceAccount would both create "shared"',
     ),
     ("no stage name", {"stageName": ""}, "stageName is not set"),
-    ("URL as stage name", {"stageName": URL}, f'stageName is the URL "{URL}" where a name is wanted'),
-    ("stage name with a dot", {"stageName": "pr.7"}, 'stageName "pr.7" may have letters, digits, - and _ only'),
-    ("stage name that no label takes", {"stageName": "dev-"}, "begins and ends with a letter or digit"),
+    ("URL as stage name", {"stageName": URL}, f'stageName is the URL "{URL}"; it must be a name'),
+    ("stage name with a dot", {"stageName": "pr.7"}, 'stageName "pr.7" may contain letters, digits, - and _ only'),
+    ("stage name that no label takes", {"stageName": "dev-"}, "must begin and end with a letter or digit"),
     (
         "stage name too long for the queue",
         {"stageName": LONG, "queue": {"url": "", "deadLetterUrl": ""}},
         f'queue\'s name "notification-api-{LONG}-tasks" has 83',
     ),
     ("stage name too long for a label", {"stageName": "x" * 64}, "too long for the label notification-api.io/stage"),
-    ("URL as parameter's stage", {"ssmStageName": URL}, f'ssmStageName is the URL "{URL}" where a name is wanted'),
+    ("URL as parameter's stage", {"ssmStageName": URL}, f'ssmStageName is the URL "{URL}"; it must be a name'),
     ("no service name", {"serviceName": ""}, "serviceName is empty"),
-    ("queue by name", {"queue": {"url": "tasks"}}, 'queue.url "tasks" is not a queue\'s URL'),
+    ("queue by name", {"queue": {"url": "tasks"}}, 'queue.url "tasks" is not the URL of a queue'),
     ("queue by ARN", {"queue": {"deadLetterUrl": "arn:aws:sqs:x:1:q"}}, "queue.deadLetterUrl"),
     ("one queue for both", {"queue": {"deadLetterUrl": GIVEN["queue"]["url"]}}, "are the same queue"),
-    ("queue without dead letters", {"queue": {"deadLetterUrl": ""}}, "queue.deadLetterUrl is not given"),
-    ("pool by URL", {"userPool": {"id": URL}}, f'userPool.id "{URL}" is not a user pool\'s id'),
-    ("pool by name", {"userPool": {"id": "my pool"}}, "is not a user pool's id"),
-    ("client without pool", {"userPool": {"id": ""}}, "userPool.id is not given"),
+    ("queue without dead letters", {"queue": {"deadLetterUrl": ""}}, "queue.deadLetterUrl is not set"),
+    ("pool by URL", {"userPool": {"id": URL}}, f'userPool.id "{URL}" is not the id of a user pool'),
+    ("pool by name", {"userPool": {"id": "my pool"}}, "is not the id of a user pool"),
+    ("client without pool", {"userPool": {"id": ""}}, "userPool.id is not set"),
     ("client by URL", {"userPool": {"clientId": URL}}, "userPool.clientId is the URL"),
     ("cache by URL", {"momento": {"cacheName": URL}}, "momento.cacheName is the URL"),
-    ("no cache", {"momento": {"cacheName": ""}}, "momento.cacheName is not given"),
+    ("no cache", {"momento": {"cacheName": ""}}, "momento.cacheName is not set"),
     (
         "Momento by URL",
         {"momento": {"endpoint": "https://cell.momentohq.com"}},
-        "give the bare host name, cell.momento",
+        "use the bare host name, cell.momento",
     ),
-    ("queue created and given", {"queue": {"create": True}}, "queue.create asks for a new one, but queue.url and"),
+    ("queue created and given", {"queue": {"create": True}}, "queue.create requires a new resource, but queue.url and"),
     ("pool created and given", {"userPool": {"create": True}}, "set userPool.create=false, or leave userPool.id"),
-    ("cache created and given", {"momento": {"create": True}}, "momento.create asks for a new one"),
+    ("cache created and given", {"momento": {"create": True}}, "momento.create requires a new resource"),
     (
         "creation without an operator",
         {"queue": {"create": True, "url": "", "deadLetterUrl": ""}},
@@ -85,7 +88,7 @@ REFUSED: list[tuple[str, Object, str]] = [
     (
         "two kinds of credentials",
         {"aws": {"emulated": True, "endpointUrl": "http://aws:4566", "credentialsSecret": "keys"}},
-        "an emulator takes its own key pair only",
+        "an emulator accepts its own key pair only",
     ),
     (
         "production on an emulator",
@@ -93,12 +96,16 @@ REFUSED: list[tuple[str, Object, str]] = [
         "the stage prod cannot run on emulators",
     ),
     ("origin with a path", {"allowedOrigins": ["https://app.example.com/"]}, "which is not an origin"),
-    ("origin in capitals", {"allowedOrigins": ["https://App.example.com"]}, "small letters only, https://app.example"),
+    (
+        "origin in capitals",
+        {"allowedOrigins": ["https://App.example.com"]},
+        "lower-case letters only, https://app.example",
+    ),
     ("origins by wildcard", {"allowedOrigins": ["https://*.example.com"]}, "which is not an origin"),
     (
         "origin with the usual port",
         {"allowedOrigins": ["https://a.example:443"]},
-        "the usual port out, https://a.example",
+        "the default port out, https://a.example",
     ),
     ("any origin", {"allowedOrigins": ["*"]}, 'allowedOrigins has "*", which is not an origin'),
     ("ingress without host", {"ingress": {"enabled": True}}, "ingress.host is not set"),
@@ -130,8 +137,16 @@ REFUSED: list[tuple[str, Object, str]] = [
         'tracing.otlpEndpoint "otel:4317" is not',
     ),
     ("emulator without a scheme", {"aws": {"endpointUrl": "localhost:4566"}}, "aws.endpointUrl"),
-    ("image by URL", {"image": {"repository": "https://r.example.com/x"}}, "give the image's name, r.example.com/x"),
-    ("image with a tag", {"image": {"repository": "r.example.com:5000/x:1.2"}}, "image.tag and image.digest say those"),
+    (
+        "image by URL",
+        {"image": {"repository": "https://r.example.com/x"}},
+        "use the name of the image, r.example.com/x",
+    ),
+    (
+        "image with a tag",
+        {"image": {"repository": "r.example.com:5000/x:1.2"}},
+        "set image.tag or image.digest instead",
+    ),
     ("fewest above most", {"scaling": {"minReplicas": 9, "maxReplicas": 3}}, "minReplicas is 9, above scaling.maxRep"),
     (
         "too many slots",
@@ -158,7 +173,7 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("a large number", {"scaling": {"maxReplicas": 1_000_000}}, "want 1,000"),
     ("number in the environment", {"processor": {"extraEnv": [{"name": "A", "value": 5}]}}, "got number, want string"),
     ("share as number", {"token": {"podDisruptionBudget": {"maxUnavailable": "1"}}}, "does not match pattern"),
-    ("stage name with a line's end", {"stageName": "dev\n"}, "may have letters, digits, - and _ only"),
+    ("stage name with a line's end", {"stageName": "dev\n"}, "may contain letters, digits, - and _ only"),
     ("secret with a line's end", {"aws": {"credentialsSecret": "keys\n"}}, "does not match pattern"),
     ("tag with a line's end", {"image": {"tag": "1.0\n"}}, "does not match pattern"),
     ("queue with a line's end", {"queue": {"url": "https://sqs/1/q\n"}}, "does not match pattern"),
@@ -167,9 +182,13 @@ REFUSED: list[tuple[str, Object, str]] = [
     (
         "replicas left to an autoscaler, whose most is not said",
         {"token": {"replicas": None}},
-        "set token.maxReplicas to the maximum of the HorizontalPodAutoscaler that decides",
+        "set token.maxReplicas to the maximum of your HorizontalPodAutoscaler",
     ),
-    ("two kinds of budget", {"token": {"podDisruptionBudget": {"minAvailable": 1}}}, "Kubernetes takes one of the two"),
+    (
+        "two kinds of budget",
+        {"token": {"podDisruptionBudget": {"minAvailable": 1}}},
+        "Kubernetes accepts only one of them",
+    ),
 ]
 
 
@@ -219,13 +238,13 @@ def test_what_is_right_is_taken(values: Object) -> None:
     ("values", "sentence"),
     [
         ({"stages": []}, "minItems"),
-        ({"stages": ["pr.7"]}, 'stages has "pr.7": a name may have letters, digits, - and _ only'),
-        ({"stages": ["dev-"]}, "begins and ends with a letter or digit"),
-        ({"stages": ["dev\n"]}, "may have letters, digits, - and _ only"),
-        ({"stages": ["x" * 64]}, "give it 63 at most"),
-        ({"stages": ["x" * 60]}, "has 83 characters, and SQS takes 80"),
-        ({"stages": ["prod"]}, "stages has prod, which cannot run on emulators"),
-        ({"serviceName": "my service"}, 'serviceName "my service" may have letters'),
+        ({"stages": ["pr.7"]}, 'stages has "pr.7": a name may contain letters, digits, - and _ only'),
+        ({"stages": ["dev-"]}, "must begin and end with a letter or digit"),
+        ({"stages": ["dev\n"]}, "may contain letters, digits, - and _ only"),
+        ({"stages": ["x" * 64]}, "use 63 at most"),
+        ({"stages": ["x" * 60]}, "has 83 characters, but SQS permits 80"),
+        ({"stages": ["prod"]}, "stages has prod, but production cannot run on emulators"),
+        ({"serviceName": "my service"}, 'serviceName "my service" may contain letters'),
         ({"portBase": 80}, "minimum"),
         ({"persistence": True}, "additional properties 'persistence' not allowed"),
     ],

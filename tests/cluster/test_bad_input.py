@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from tests.support.cluster.stages import World, install_stage, stage_values
-from tests.support.cluster.tools import Namespace, until
+from tests.support.cluster.tools import Namespace, wait_until_sync
 from tests.support.helm_charts import Object
 
 READYZ = (
@@ -24,7 +24,7 @@ def running(namespace: Namespace, release: str, component: str) -> Object | None
 
 
 def reasons(namespace: Namespace, release: str, component: str) -> str:
-    pod = until(lambda: running(namespace, release, component), f"a running pod of {release}-{component}")
+    pod = wait_until_sync(lambda: running(namespace, release, component), f"a running pod of {release}-{component}")
     answer = json.loads(namespace.python(pod["metadata"]["name"], READYZ))
     return json.dumps(answer["reasons"])
 
@@ -33,7 +33,7 @@ def until_told(namespace: Namespace, release: str, component: str, word: str) ->
     def told() -> str:
         return reasons(namespace, release, component)
 
-    until(lambda: word in told(), told, 40)
+    wait_until_sync(lambda: word in told(), told, timeout_seconds=40)
 
 
 def restarts(namespace: Namespace, release: str) -> int:
@@ -86,7 +86,7 @@ def test_an_image_that_cannot_be_had_is_looked_for_as_the_notes_say(world: World
             reason: str = statuses[0]["state"].get("waiting", {}).get("reason", "")
             return reason if reason in {"ErrImagePull", "ImagePullBackOff"} else ""
 
-        assert until(waiting, "the failed pull")
+        assert wait_until_sync(waiting, "the failed pull")
         assert "no-such" in namespace.kubectl("get", "events", "--field-selector", "reason=Failed")
     finally:
         namespace.helm("uninstall", release)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.cluster.operator_on_cluster import condition, conditions, operator_world, wait_ready
 from tests.support.cluster.stage_faults import FAULTS, RELEASE, REPLICAS, Broken, Fault, events
-from tests.support.cluster.tools import until
+from tests.support.cluster.tools import wait_until_sync
 from tests.support.helm_charts import Object
 
 pytestmark = pytest.mark.timeout(240)
@@ -26,7 +26,7 @@ def broken() -> Iterator[Broken]:
         world.install(world.place, RELEASE, **SIZES)
         wait_ready(world.place, RELEASE)
         stage = Broken(world)
-        until(stage.is_whole, "all pods")
+        wait_until_sync(stage.is_whole, "all pods")
         yield stage
 
 
@@ -61,28 +61,32 @@ def _conditions(broken: Broken) -> list[Object]:
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_fault_is_told_with_its_cause_and_taken_back(broken: Broken, fault: Fault) -> None:
-    until(lambda: is_well(broken), lambda: f"all well before {fault.name}: {seen(broken)}", 60)
+    wait_until_sync(
+        lambda: is_well(broken), lambda: f"all well before {fault.name}: {seen(broken)}", timeout_seconds=60
+    )
     fault.begins(broken)
     began = time.monotonic()
     try:
-        until(lambda: is_told(broken, fault), lambda: f"{fault.name}: {seen(broken)}", SECONDS)
+        wait_until_sync(
+            lambda: is_told(broken, fault), lambda: f"{fault.name}: {seen(broken)}", timeout_seconds=SECONDS
+        )
         after = time.monotonic() - began
         shown = broken.place.kubectl("get", "stage", RELEASE, "-o", "wide")
         described = broken.place.kubectl("describe", "stage", RELEASE).partition("Status:")[2]
     finally:
         fault.ends(broken)
     ended = time.monotonic()
-    until(lambda: is_well(broken), lambda: f"{fault.name}, mended: {seen(broken)}", SECONDS)
+    wait_until_sync(lambda: is_well(broken), lambda: f"{fault.name}, mended: {seen(broken)}", timeout_seconds=SECONDS)
     over = time.monotonic() - ended
     sys.stdout.write(f"{fault.name}: told after {after:.1f} s, over after {over:.1f} s\n{shown}{described}")
 
 
 def test_a_rolling_update_of_a_healthy_release_is_no_problem(broken: Broken) -> None:
-    until(lambda: is_well(broken), lambda: f"all well: {seen(broken)}", 60)
+    wait_until_sync(lambda: is_well(broken), lambda: f"all well: {seen(broken)}", timeout_seconds=60)
     before = len(events(broken.place))
     for component in REPLICAS:
         broken.place.kubectl("rollout", "restart", broken.deploy(component))
-    until(broken.is_whole, "all pods new")
+    wait_until_sync(broken.is_whole, "all pods new")
     assert is_well(broken), seen(broken)
     added = [each for each in events(broken.place)[before:] if each[0] not in ("ScaledOut", "ScaledIn")]
     assert added == []

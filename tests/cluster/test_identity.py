@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.support.cluster.stages import World
-from tests.support.cluster.tools import IMAGE, IMAGE_TAG, until
+from tests.support.cluster.tools import IMAGE, IMAGE_TAG, wait_until_sync
 from tests.support.helm_charts import Object
 
 CODE = """
@@ -88,7 +88,9 @@ def test_a_pod_gets_a_role_by_its_service_account(world: World) -> None:
     }
     namespace.apply(pod)
     try:
-        until(lambda: namespace.get("pod", "role")["status"]["phase"] in {"Succeeded", "Failed"}, "the pod's end")
+        wait_until_sync(
+            lambda: namespace.get("pod", "role")["status"]["phase"] in {"Succeeded", "Failed"}, "the pod's end"
+        )
         said = namespace.kubectl("logs", "role")
         subject = f"system:serviceaccount:{namespace.name}:one-token"
         told = json.loads(said.splitlines()[-1])

@@ -18,7 +18,7 @@ from tests.support.cluster.tools import (
     image_values,
     read_text,
     run,
-    until,
+    wait_until_sync,
 )
 from tests.support.helm_charts import (
     GATEWAY_API,
@@ -191,7 +191,9 @@ def test_an_uninstall_leaves_nothing_behind() -> None:
         namespace.helm("install", "dev", str(STAGE_CHART), values=quick)
         assert len(left_in(namespace.name)) > 20
         namespace.helm("uninstall", "dev", "local")
-        until(lambda: not left_in(namespace.name), lambda: f"gone: {left_in(namespace.name)}", 60)
+        wait_until_sync(
+            lambda: not left_in(namespace.name), lambda: f"gone: {left_in(namespace.name)}", timeout_seconds=60
+        )
 
 
 def test_a_program_that_is_still_importing_heeds_sigterm(world: World) -> None:
@@ -210,9 +212,9 @@ def test_a_program_that_is_still_importing_heeds_sigterm(world: World) -> None:
     }
     namespace = world.namespace
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "slow"}, "spec": spec})
-    until(lambda: namespace.get("pod", "slow")["status"]["phase"] == "Running", "the pod")
+    wait_until_sync(lambda: namespace.get("pod", "slow")["status"]["phase"] == "Running", "the pod")
     # Python itself takes a moment to start.
-    until(lambda: "slow" in namespace.python("slow", "print('slow')"), "a process in it")
+    wait_until_sync(lambda: "slow" in namespace.python("slow", "print('slow')"), "a process in it")
     begun = time.monotonic()
     namespace.kubectl("delete", "pod", "slow")
     assert time.monotonic() - begun < grace_seconds / 2

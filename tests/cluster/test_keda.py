@@ -7,7 +7,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
-from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, run, until
+from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, run, wait_until_sync
 from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, overlaid
 from tests.support.processes.supervised import free_port_base
 
@@ -88,11 +88,11 @@ def test_keda_reads_the_queue_with_an_emulator_s_key_pair_and_with_that_of_a_sec
     home.helm("install", "emulated", str(STAGE_CHART), values=values)
     home.helm("install", "secret", str(STAGE_CHART), values=overlaid(values, by_secret))
     names = [f"{release}-processor" for release in ("emulated", "secret")]
-    until(lambda: all(is_ready(home, name) for name in names), lambda: seen(home))
-    until(lambda: not any(replicas(home, name) for name in names), lambda: f"no processors: {seen(home)}")
+    wait_until_sync(lambda: all(is_ready(home, name) for name in names), lambda: seen(home))
+    wait_until_sync(lambda: not any(replicas(home, name) for name in names), lambda: f"no processors: {seen(home)}")
     code = SEND.format(count=8, url=printed["queue"]["url"])
     home.kubectl("exec", "deployment/local-emulators", "-c", "page", "--", "python", "-c", code)
-    until(lambda: all(replicas(home, name) for name in names), lambda: f"processors: {seen(home)}")
+    wait_until_sync(lambda: all(replicas(home, name) for name in names), lambda: f"processors: {seen(home)}")
 
 
 def seen(home: Namespace) -> str:

@@ -15,9 +15,9 @@ from tests.support.monitoring.dashboard_load import Load, Watched, until_every_p
 from tests.support.monitoring.dashboard_queries import DASHBOARDS
 from tests.support.monitoring.operator_series import operator_series
 from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE
-from tests.support.processes.prometheus import Prometheus, Target, needs_prometheus, prometheus
+from tests.support.processes.prometheus import Prometheus, Target, prometheus
 
-pytestmark = [pytest.mark.timeout(300), needs_prometheus]  # the first test may also install the stages
+pytestmark = [pytest.mark.timeout(300), pytest.mark.prometheus]  # the first test may also install the stages
 
 RELEASE = STAGE = "one"
 

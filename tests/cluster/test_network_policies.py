@@ -14,7 +14,7 @@ from tests.support.cluster.tools import (
     Namespace,
     fresh_namespace,
     read_text,
-    until,
+    wait_until_sync,
 )
 from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, Object, named, of_kind, render
 
@@ -238,7 +238,9 @@ def link_local(place: Place) -> Iterator[Place]:
         gateway = namespace.get("pod", "metadata")["status"]["podIP"]
         stack.callback(namespace.kubectl, "delete", "pod", "routes", "--ignore-not-found")
         namespace.apply(administrator("routes", "via", gateway, *addresses, host_network=True))
-        until(lambda: "ready" in namespace.kubectl("logs", "routes", "--ignore-errors"), "routes to the stand-in")
+        wait_until_sync(
+            lambda: "ready" in namespace.kubectl("logs", "routes", "--ignore-errors"), "routes to the stand-in"
+        )
         place.put()
         sources = (*SERVICES, "operator")
         place.pods.note_what_is_open(

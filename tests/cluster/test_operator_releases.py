@@ -21,7 +21,7 @@ from tests.support.cluster.operator_on_cluster import (
     wait_gone,
     wait_ready,
 )
-from tests.support.cluster.tools import ClusterError, Namespace, run, until
+from tests.support.cluster.tools import ClusterError, Namespace, run, wait_until_sync
 from tests.support.helm_charts import STAGE_CHART, Object
 
 pytestmark = pytest.mark.timeout(500)
@@ -107,16 +107,16 @@ def test_a_stage_deleted_first_waits_for_its_release_and_says_so(world: Operator
     place = world.place
     world.install(place, "first", scaling={"minReplicas": 1})
     wait_ready(place, "first")
-    until(lambda: place.of_component("first", "processor"), "a processor")
+    wait_until_sync(lambda: place.of_component("first", "processor"), "a processor")
     place.kubectl("delete", "stage", "first", "--wait=false")
-    until(
+    wait_until_sync(
         lambda: condition(place, "first", "Ready").get("reason") == "WaitingForRelease",
         lambda: str(conditions(place, "first")),
     )
     assert f"helm uninstall first -n {place.name}" in condition(place, "first", "Ready")["message"]
     # Not its processors alone: token and ingest use the user pool and the queue.
     place.kubectl("delete", "deployment", "first-processor")
-    until(
+    wait_until_sync(
         lambda: "(Deployments first-ingest, first-token)" in condition(place, "first", "Ready")["message"],
         lambda: str(conditions(place, "first")),
     )
@@ -141,7 +141,7 @@ def test_a_retained_stage_deleted_by_mistake_is_made_anew_under_its_release(worl
     assert place.get("configmap", "anew-outputs")["data"] == before
     assert place.get("deployment", "anew-token")["metadata"]["generation"] == 1
     uninstall(world, place, "anew")
-    until(lambda: not place.kubectl("get", "configmap", "anew-outputs", "--ignore-not-found"), "outputs gone")
+    wait_until_sync(lambda: not place.kubectl("get", "configmap", "anew-outputs", "--ignore-not-found"), "outputs gone")
 
 
 def test_outputs_that_change_roll_the_pods_and_the_first_do_not(world: OperatorWorld) -> None:
@@ -151,11 +151,11 @@ def test_outputs_that_change_roll_the_pods_and_the_first_do_not(world: OperatorW
     assert place.get("deployment", "rolled-token")["metadata"]["generation"] == 1
     pool = place.get("stage", "rolled")["status"]["resources"]["userPoolId"]
     world.aws(f"await idp.delete_user_pool(UserPoolId={pool!r})")
-    until(
+    wait_until_sync(
         lambda: place.get("configmap", "rolled-outputs")["data"]["USER_POOL_ID"] != pool,
         lambda: str(conditions(place, "rolled")),
     )
-    until(lambda: place.get("deployment", "rolled-token")["metadata"]["generation"] == 2, "the roll")
+    wait_until_sync(lambda: place.get("deployment", "rolled-token")["metadata"]["generation"] == 2, "the roll")
     place.kubectl("rollout", "status", "deployment/rolled-ingest", "--timeout=90s")
     uninstall(world, place, "rolled")
 
@@ -166,7 +166,7 @@ def test_from_zero_to_many_and_back_with_nothing_lost_and_nobody_told_twice(worl
     scaling = {"maxReplicas": 4, "scaleInStabilisationSeconds": 5}
     world.install(place, "burst", processor=processor, scaling=scaling)
     wait_ready(place, "burst")
-    until(lambda: replicas(place, "burst") == 0, lambda: f"at rest: {conditions(place, 'burst')}")
+    wait_until_sync(lambda: replicas(place, "burst") == 0, lambda: f"at rest: {conditions(place, 'burst')}")
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(world.burst, place, "burst", 200)
         most = 0
@@ -178,7 +178,11 @@ def test_from_zero_to_many_and_back_with_nothing_lost_and_nobody_told_twice(worl
     say(f"burst of 200: {told}, at most {most} replicas")
     assert (told["lost"], told["twice"]) == (0, 0)
     assert most > 1
-    until(lambda: replicas(place, "burst") == 0, lambda: f"to zero: {place.get('stage', 'burst')['status']}", 240)
+    wait_until_sync(
+        lambda: replicas(place, "burst") == 0,
+        lambda: f"to zero: {place.get('stage', 'burst')['status']}",
+        timeout_seconds=240,
+    )
     out, back = events(place, "burst", "ScaledOut"), events(place, "burst", "ScaledIn")
     assert out
     assert back
@@ -222,10 +226,10 @@ def test_processors_that_crash_go_down_to_one_until_they_are_mended(world: Opera
     broken = {"settings": {**settings, "TASK_HANDLER": "nowhere:handle"}}
     world.install(place, "crash", processor=broken, scaling=scaling)
     wait_ready(place, "crash")
-    until(lambda: replicas(place, "crash") == 0, lambda: f"at rest: {conditions(place, 'crash')}")
+    wait_until_sync(lambda: replicas(place, "crash") == 0, lambda: f"at rest: {conditions(place, 'crash')}")
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(world.burst, place, "crash", 60, 300)
-        until(
+        wait_until_sync(
             lambda: (
                 replicas(place, "crash") == 1
                 and condition(place, "crash", "Scaling").get("reason") == "ProcessorCrashLooping"
@@ -259,11 +263,11 @@ def test_replicas_are_held_while_the_queue_cannot_be_read(world: OperatorWorld) 
     place = world.place
     world.install(place, "held", scaling={"minReplicas": 2, "maxReplicas": 3, "scaleInStabilisationSeconds": 1})
     wait_ready(place, "held")
-    until(lambda: replicas(place, "held") == 2, "two processors")
+    wait_until_sync(lambda: replicas(place, "held") == 2, "two processors")
     world.unplug_aws()
     try:
         place.kubectl("patch", "stage", "held", "--type=merge", "-p", '{"spec":{"scaling":{"minReplicas":0}}}')
-        until(
+        wait_until_sync(
             lambda: condition(place, "held", "Scaling").get("reason") == "MetricsUnreadable",
             lambda: str(conditions(place, "held")),
         )
@@ -271,8 +275,12 @@ def test_replicas_are_held_while_the_queue_cannot_be_read(world: OperatorWorld) 
         assert replicas(place, "held") == 2
     finally:
         world.plug_in_aws()
-    until(lambda: condition(place, "held", "Scaling").get("status") == "True", lambda: str(conditions(place, "held")))
-    until(lambda: replicas(place, "held") == 0, lambda: str(place.get("stage", "held")["status"]), 240)
+    wait_until_sync(
+        lambda: condition(place, "held", "Scaling").get("status") == "True", lambda: str(conditions(place, "held"))
+    )
+    wait_until_sync(
+        lambda: replicas(place, "held") == 0, lambda: str(place.get("stage", "held")["status"]), timeout_seconds=240
+    )
     uninstall(world, place, "held")
 
 
@@ -284,15 +292,19 @@ def test_keda_scales_from_zero_and_back_and_the_operator_keeps_its_hands_off(wor
     world.install(place, "keda", scaling={"engine": "keda", "maxReplicas": 2, "keda": keda})
     wait_ready(place, "keda")
     assert condition(place, "keda", "Scaling")["reason"] == "HandsOff"
-    until(
+    wait_until_sync(
         lambda: replicas(place, "keda") == 0,
         lambda: str(place.get("scaledobject", "keda-processor").get("status")),
-        180,
+        timeout_seconds=180,
     )
     told = world.burst(place, "keda", 40, 120)
     say(f"burst of 40 under KEDA: {told}")
     assert (told["lost"], told["twice"]) == (0, 0)
-    until(lambda: replicas(place, "keda") == 0, lambda: str(place.get("scaledobject", "keda-processor")["status"]), 180)
+    wait_until_sync(
+        lambda: replicas(place, "keda") == 0,
+        lambda: str(place.get("scaledobject", "keda-processor")["status"]),
+        timeout_seconds=180,
+    )
     assert events(place, "keda", "ScaledOut") == []
     uninstall(world, place, "keda")
 
@@ -302,6 +314,6 @@ def test_a_namespace_deleted_with_a_release_in_it_goes_with_all_that_was_made(wo
     world.install(place, "space")
     wait_ready(place, "space")
     place.kubectl("delete", "namespace", place.name, "--wait=false")
-    until(lambda: is_gone(place, "space"), "the Stage gone")
+    wait_until_sync(lambda: is_gone(place, "space"), "the Stage gone")
     assert world.account("notification-api-space") == NOTHING
-    until(lambda: place.name not in run("kubectl", "get", "namespaces", "-o", "name"), "the namespace gone")
+    wait_until_sync(lambda: place.name not in run("kubectl", "get", "namespaces", "-o", "name"), "the namespace gone")

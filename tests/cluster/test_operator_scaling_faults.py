@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster.operator_on_cluster import OperatorWorld, condition, conditions, operator_world, wait_ready
-from tests.support.cluster.tools import Namespace, until
+from tests.support.cluster.tools import Namespace, wait_until_sync
 from tests.support.helm_charts import STAGE_CHART, Object
 
 pytestmark = pytest.mark.timeout(500)
@@ -46,9 +46,11 @@ def test_the_healthy_revision_is_scaled_beside_one_whose_image_cannot_be_pulled(
     place, scaling = world.place, {"minReplicas": 1, "maxReplicas": 6, "scaleInStabilisationSeconds": 5}
     world.install(place, "bad", processor=PROCESSOR, scaling=scaling)
     wait_ready(place, "bad")
-    until(lambda: ready_processors(place, "bad") == 1, "a processor")
+    wait_until_sync(lambda: ready_processors(place, "bad") == 1, "a processor")
     upgrade(world, "bad", processor=PROCESSOR, scaling=scaling, image={"tag": MISSING, "pullPolicy": "Never"})
-    until(lambda: MISSING in place.kubectl("get", "pods", "-o", "wide") or _waits(place, "bad"), "a pod without image")
+    wait_until_sync(
+        lambda: MISSING in place.kubectl("get", "pods", "-o", "wide") or _waits(place, "bad"), "a pod without image"
+    )
     most, reasons = 0, set()
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(world.burst, place, "bad", 120)
@@ -77,16 +79,16 @@ def test_from_zero_a_revision_whose_image_cannot_be_pulled_gets_one_replica_and_
     place, scaling = world.places[1], {"maxReplicas": 6, "scaleInStabilisationSeconds": 5}
     world.install(place, "none", processor=PROCESSOR, scaling=scaling)
     wait_ready(place, "none")
-    until(lambda: replicas(place, "none") == 0, lambda: str(conditions(place, "none")))
+    wait_until_sync(lambda: replicas(place, "none") == 0, lambda: str(conditions(place, "none")))
     broken = world.stage_values("none", processor=PROCESSOR, scaling=scaling, image={"tag": MISSING})
     place.helm("upgrade", "none", str(STAGE_CHART), values=broken)
     with ThreadPoolExecutor(1) as pool:
         outcome = pool.submit(world.burst, place, "none", 60)
-        until(
+        wait_until_sync(
             lambda: condition(place, "none", "Scaling").get("reason") == "ProcessorCannotStart",
             lambda: str(conditions(place, "none")),
         )
-        until(lambda: replicas(place, "none") == 1, lambda: str(conditions(place, "none")))
+        wait_until_sync(lambda: replicas(place, "none") == 1, lambda: str(conditions(place, "none")))
         message = condition(place, "none", "Scaling")["message"]
         sys.stdout.write(f"{message}\n")
         assert MISSING in message
@@ -111,19 +113,19 @@ def test_a_refused_key_is_no_reason_for_more_processors_and_its_end_is(world: Op
     place, scaling = world.places[2], {"minReplicas": 1, "maxReplicas": 5, "scaleInStabilisationSeconds": 40}
     world.install(place, "key", processor=PROCESSOR, scaling=scaling)
     wait_ready(place, "key")
-    until(lambda: ready_processors(place, "key") == 1, "a processor")
+    wait_until_sync(lambda: ready_processors(place, "key") == 1, "a processor")
     with ThreadPoolExecutor(1) as pool:
         momento_faults(world, {"method": "Publish", "status": "UNAUTHENTICATED"})
         try:
             outcome = pool.submit(world.burst, place, "key", 80)
-            until(
+            wait_until_sync(
                 lambda: condition(place, "key", "Scaling").get("reason") == "ReceivingPaused",
                 lambda: str(conditions(place, "key")),
             )
             message = condition(place, "key", "Scaling")["message"]
             sys.stdout.write(f"{message}\n")
             assert "Momento refuses the API key" in message
-            until(lambda: replicas(place, "key") == 1, lambda: str(conditions(place, "key")))
+            wait_until_sync(lambda: replicas(place, "key") == 1, lambda: str(conditions(place, "key")))
             time.sleep(10)  # five decisions
             assert replicas(place, "key") == 1, place.kubectl("get", "events", "--sort-by=.lastTimestamp")
         finally:

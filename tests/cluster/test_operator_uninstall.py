@@ -13,7 +13,7 @@ from tests.support.cluster.operator_on_cluster import (
     wait_gone,
     wait_made,
 )
-from tests.support.cluster.tools import ClusterError, until
+from tests.support.cluster.tools import ClusterError, wait_until_sync
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -39,7 +39,7 @@ def test_an_uninstall_is_refused_while_there_are_stages_and_done_once_there_are_
     place.kubectl("delete", "stage", "left", "--wait=false")
     wait_gone(place, "left")
     home.helm("uninstall", "operator", "--wait", "--timeout", "120s")
-    until(lambda: not home.pods(OPERATOR_PODS), "the operator gone")
+    wait_until_sync(lambda: not home.pods(OPERATOR_PODS), "the operator gone")
     kinds = "jobs,serviceaccounts,networkpolicies,clusterroles,clusterrolebindings"
     left = home.kubectl("get", kinds, "-l", "app.kubernetes.io/instance=operator", "-o", "name").split()
     assert [each for each in left if home.name in each or not each.startswith("clusterrole")] == []

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster.stages import World
-from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, until
+from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, wait_until_sync
 from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import Object
 from tests.support.momento.subscriber import Subscriber, subscriber
@@ -55,12 +55,12 @@ def load_objects(id_token: str) -> list[Object]:
 
 def start_load(namespace: Namespace, id_token: str) -> None:
     namespace.apply(*load_objects(id_token))
-    until(lambda: ready(namespace.get("pod", "load")), "the load's pod")
+    wait_until_sync(lambda: ready(namespace.get("pod", "load")), "the load's pod")
 
 
 def stop_load(namespace: Namespace) -> Any:
     namespace.python("load", "open('/control/stop', 'w').close()")
-    until(lambda: namespace.get("pod", "load")["status"]["phase"] != "Running", "the load's end")
+    wait_until_sync(lambda: namespace.get("pod", "load")["status"]["phase"] != "Running", "the load's end")
     summary = json.loads(namespace.kubectl("logs", "load"))
     namespace.kubectl("delete", "pod/load", "secret/load", "configmap/load")
     return summary

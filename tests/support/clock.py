@@ -1,14 +1,15 @@
-"""A clock that only moves when a test moves it."""
+"""A clock that moves only when a test moves it."""
 
 import asyncio
 
 
-class HandClock:
-    """Stands in for `time.monotonic`/`time.time` (call it) and for `asyncio.sleep` (its `sleep`)."""
+class ManualClock:
+    """Replaces `time.monotonic` and `time.time` (call it) and `asyncio.sleep` (its `sleep`)."""
 
     def __init__(self, now: float = 0.0) -> None:
         self.now = now
-        self.pauses: list[float] = []
+        self.sleeps: list[float] = []
+        """Seconds of every sleep so far."""
         self._sleepers: list[tuple[float, asyncio.Event]] = []
         self._slept = asyncio.Condition()
 
@@ -16,24 +17,24 @@ class HandClock:
         return self.now
 
     async def sleep(self, seconds: float) -> None:
-        """Wait until the clock was moved on by so much."""
+        """Return when the clock has moved by `seconds`."""
         woken = asyncio.Event()
         self._sleepers.append((self.now + seconds, woken))
         async with self._slept:
-            self.pauses.append(seconds)
+            self.sleeps.append(seconds)
             self._slept.notify_all()
         await woken.wait()
 
     def advance(self, seconds: float) -> None:
-        """Move on, and wake whoever is due."""
+        """Move the clock and wake the sleepers that are due."""
         self.now += seconds
         for due, woken in self._sleepers:
             if due <= self.now:
                 woken.set()
         self._sleepers = [(due, woken) for due, woken in self._sleepers if due > self.now]
 
-    async def nap(self, number: int) -> float:
-        """Wait until somebody has gone to sleep for the `number`th time; for how long."""
+    async def wait_for_sleep(self, number: int) -> float:
+        """Wait until something sleeps for the `number`th time; return its seconds."""
         async with asyncio.timeout(10), self._slept:
-            await self._slept.wait_for(lambda: len(self.pauses) >= number)
-            return self.pauses[number - 1]
+            await self._slept.wait_for(lambda: len(self.sleeps) >= number)
+            return self.sleeps[number - 1]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
@@ -16,7 +15,6 @@ CHARTS = ROOT / "charts"
 STAGE_CHART = CHARTS / "notification-api"
 LOCAL_CHART = CHARTS / "notification-local"
 OPERATOR_CHART = CHARTS / "notification-operator"
-NO_HELM = "helm is not on PATH: the charts' tests need it (https://helm.sh)"
 MONITORING_APIS = ("monitoring.coreos.com/v1/PodMonitor", "monitoring.coreos.com/v1/PrometheusRule")
 GATEWAY_API = "gateway.networking.k8s.io/v1/HTTPRoute"
 STAGE_API = "notification-api.io/v1alpha1/Stage"
@@ -40,10 +38,6 @@ GIVEN: Object = {
 
 class HelmError(Exception):
     """Helm refused; the text is what it says."""
-
-
-def has_helm() -> bool:
-    return shutil.which("helm") is not None
 
 
 def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> str:

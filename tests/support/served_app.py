@@ -1,9 +1,8 @@
 """An application of ours served on a free port of 127.0.0.1, in this process and on this event loop."""
 
-import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from services.common.aws import clients as aws
 from services.common.lifecycle import Lifecycle
 from services.common.telemetry.logs import _ContextFormatter
 from services.common.web.connections import MAX_HEADER_BYTES, ApiSite
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -51,14 +51,8 @@ class Served:
 
     async def ready(self) -> Self:
         """Return once nothing that it needs is missing."""
-        await self.until(lambda: not self.lifecycle.not_ready())
+        await wait_until(lambda: not self.lifecycle.readiness_problems())
         return self
-
-    async def until(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-        """Return once `condition()` holds, asked on this event loop, where the application's parts live."""
-        async with asyncio.timeout(seconds):
-            while not condition():  # noqa: ASYNC110 -- readiness is asked for, it signals nothing
-                await asyncio.sleep(0.01)
 
 
 @contextlib.asynccontextmanager
@@ -70,7 +64,7 @@ async def served_app(
     await runner.setup()
     try:
         await ApiSite(runner, "127.0.0.1", 0, allowed_hosts).start()
-        lifecycle.started()
+        lifecycle.mark_started()
         async with aiohttp.ClientSession(max_field_size=MAX_HEADER_BYTES) as session:
             yield Served(app, lifecycle, f"http://127.0.0.1:{runner.addresses[0][1]}", session)
     finally:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 from notification_api import Task
-from services.common.describe import describe_error, describe_traceback, type_name
+from services.common.error_text import describe_error, describe_traceback, type_name
 from services.common.errors import PermanentError
 from services.common.messages.notification import MAX_BYTES
 from services.common.settings import SettingsError

@@ -12,7 +12,8 @@ import pytest
 
 from local.plan import ROOT
 from local.ports import Ports
-from tests.support.processes.supervised import free_port_base, until
+from tests.support.processes.supervised import free_port_base
+from tests.support.waiting import wait_until_sync
 
 BARE = {
     "PATH": os.environ["PATH"],
@@ -39,7 +40,7 @@ def ingest(extra: Mapping[str, str]) -> Iterator[tuple[int, "subprocess.Popen[by
         [sys.executable, "-m", "services.ingest"], cwd=ROOT, env=variables, stdout=subprocess.DEVNULL
     )
     try:
-        until(lambda: "starting" not in (told := readiness(ports.ingest_ops)) and bool(told), "readiness")
+        wait_until_sync(lambda: "starting" not in (told := readiness(ports.ingest_ops)) and bool(told), "readiness")
         yield ports.ingest_ops, process
     finally:
         process.terminate()

@@ -8,7 +8,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
 from services.common.aws.ssm_parameter import Parameter
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ async def ssm(stack: MiniStack) -> AsyncIterator["SSMClient"]:
 
 
 async def test_a_secure_string_is_read_decrypted_and_its_rotation_noticed(ssm: "SSMClient") -> None:
-    clock = HandClock()
+    clock = ManualClock()
     parameter = Parameter(ssm, NAME, clock=clock)
     await ssm.put_parameter(Name=NAME, Value="first\n", Type="SecureString")
     assert await parameter.refresh_now()
@@ -46,18 +46,18 @@ async def test_a_secure_string_is_read_decrypted_and_its_rotation_noticed(ssm: "
 
 
 async def test_a_parameter_that_is_not_there_is_named_and_found_once_it_is(ssm: "SSMClient") -> None:
-    clock = HandClock()
+    clock = ManualClock()
     parameter = Parameter(ssm, NAME, clock=clock)
     assert not await parameter.refresh_now()
-    assert f"{NAME} cannot be read: ParameterNotFound" in str(parameter.ready_reason())
+    assert f"{NAME} cannot be read: ParameterNotFound" in str(parameter.readiness_problem())
     await ssm.put_parameter(Name=NAME, Value="late", Type="SecureString")
     clock.advance(10)
     assert await parameter.refresh_now()
-    assert parameter.ready_reason() is None
+    assert parameter.readiness_problem() is None
 
 
 async def test_a_deleted_parameter_is_served_stale(ssm: "SSMClient") -> None:
-    clock = HandClock()
+    clock = ManualClock()
     parameter = Parameter(ssm, NAME, clock=clock)
     await ssm.put_parameter(Name=NAME, Value="kept", Type="SecureString")
     await parameter.refresh_now()

@@ -28,7 +28,7 @@ COMPLETE = {
 @contextmanager
 def started(**environment: str) -> Iterator[SmallProcess]:
     with small_process(SMALL, environment) as service:
-        service.says('"started"')
+        service.wait_for_output('"started"')
         yield service
 
 
@@ -70,7 +70,7 @@ async def test_readiness_names_what_lacks() -> None:
 async def test_readiness_drops_before_the_listener_closes() -> None:
     with started(SHUTDOWN_DELAY_SECONDS="1") as service:
         service.signal()
-        service.says("draining")
+        service.wait_for_output("draining")
         status, body = await answer(service.ops_url + "/readyz")
         assert status == 503
         assert "draining" in body
@@ -82,7 +82,7 @@ async def test_readiness_drops_before_the_listener_closes() -> None:
 async def test_a_second_signal_does_not_wait_for_load_balancers() -> None:
     with started(SHUTDOWN_DELAY_SECONDS="60") as service:
         service.signal()
-        service.says("draining")
+        service.wait_for_output("draining")
         began = time.monotonic()
         service.signal()
         assert await asyncio.to_thread(service.ends) == 0
@@ -158,7 +158,7 @@ async def test_a_missing_setting_of_the_sdk_is_named_as_ours_are(environment: di
 
 async def test_without_key_set_and_queue_it_starts_and_says_what_lacks() -> None:
     with small_process("services.ingest", {**COMPLETE, "AWS_DEFAULT_REGION": "us-east-1"}) as service:
-        service.says('"started"')
+        service.wait_for_output('"started"')
         status, body = await answer(service.ops_url + "/readyz")
         assert status == 503
         assert "No signing keys from http://127.0.0.1:9/jwks.json" in body

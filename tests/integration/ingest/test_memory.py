@@ -19,8 +19,8 @@ from tests.support.identity import jwks_server
 from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
 from tests.support.processes.service import ServiceProcess, free_port, service_process
 from tests.support.served_service import id_token, service_environment
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")  # the proxy's
 
@@ -130,7 +130,7 @@ async def test_slow_uploads_of_large_bodies_leave_room_for_small_ones(ingest: In
         for number in range(100):
             rest = b"Content-Length: %d\r\n\r\n" % len(EMOJI_BODY) + EMOJI_BODY[:-1]
             await ingest.begin(opened, f"user-{number % 5}", rest)
-        await soon(lambda: refused_bodies(ingest), seconds=5)
+        await wait_until(lambda: refused_bodies(ingest), timeout_seconds=5)
         assert await ingest.post(session, b'{"data": "hello"}') == (202, None)
 
 

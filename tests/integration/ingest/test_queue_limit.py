@@ -18,6 +18,7 @@ from tests.support.processes.ministack import MiniStack, ministack_process, new_
 from tests.support.served_app import Answer, Served
 from tests.support.served_service import PAGE, id_token, served_service
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -75,7 +76,7 @@ def start(stack: MiniStack, account_id: str, jwks: JwksServer, queue_url: str, p
 async def service(start: Start) -> AsyncIterator[Served]:
     """One that has read the queue's limit."""
     async with start() as service:
-        await service.until(lambda: service.app[QUEUE].limit.message_bytes == LIMIT)
+        await wait_until(lambda: service.app[QUEUE].limit.message_bytes == LIMIT)
         yield service
 
 
@@ -84,7 +85,7 @@ async def unaware(start: Start, proxy: SqsFaultProxy) -> AsyncIterator[Served]:
     """One that may not read the queue's limit."""
     fault = proxy.fault(action=READ, status=403, code="AccessDenied")
     async with start() as service:
-        await service.until(lambda: fault.hits == 1)
+        await wait_until(lambda: fault.hits == 1)
         yield service
 
 
@@ -212,5 +213,5 @@ async def test_a_service_whose_limit_cannot_be_read_for_now_is_ready_and_reads_i
     fault = proxy.fault(action=READ, status=503, code="ServiceUnavailable", calls=2)
     async with start() as service:
         assert (await post(service, "x")).status == 202
-        await service.until(lambda: service.app[QUEUE].limit.message_bytes == LIMIT)
+        await wait_until(lambda: service.app[QUEUE].limit.message_bytes == LIMIT)
     assert fault.hits == 2

@@ -23,7 +23,7 @@ from tests.support.processes.ministack import MiniStack, ministack_process, new_
 from tests.support.served_app import Answer, Served, log_lines
 from tests.support.served_service import PAGE, id_token, served_service
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -225,7 +225,7 @@ async def test_an_upload_that_breaks_off_is_no_failure_of_ours(
     await writer.drain()
     writer.close()
     await writer.wait_closed()
-    await eventually(lambda: any(record.message == "request" for record in caplog.records))
+    await wait_until(lambda: any(record.message == "request" for record in caplog.records))
     (line,) = [record for record in caplog.records if record.message == "request"]
     assert line.status == 400  # type: ignore[attr-defined]
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
@@ -313,7 +313,7 @@ async def test_a_key_with_another_body_is_refused_and_nothing_of_it_is_sent(
 async def test_a_key_is_taken_while_its_first_body_is_under_way(service: Served, proxy: SqsFaultProxy) -> None:
     fault = proxy.fault(action=SEND, delay_seconds=0.3, calls=1)
     first = asyncio.create_task(post(service, b'{"data": "x"}', Idempotency_Key="key-1"))
-    await eventually(lambda: fault.hits == 1)
+    await wait_until(lambda: fault.hits == 1)
     assert (await post(service, b'{"data": "y"}', Idempotency_Key="key-1")).status == 422
     same = await post(service, b'{"data": "x"}', Idempotency_Key="key-1")
     assert (same.status, same.json) == (202, (await first).json)
@@ -382,7 +382,7 @@ async def test_a_callers_trace_is_kept_or_one_begun(
 async def test_202_waits_for_the_queues_acknowledgement(service: Served, proxy: SqsFaultProxy) -> None:
     fault = proxy.fault(action=SEND, delay_seconds=0.3)
     posting = asyncio.create_task(post(service))
-    await eventually(lambda: fault.hits == 1)
+    await wait_until(lambda: fault.hits == 1)
     assert not posting.done()
     assert (await posting).status == 202
 
@@ -491,7 +491,7 @@ async def test_throttling_under_load_loses_nothing_that_was_accepted(
 async def test_a_refused_entry_fails_its_own_post_alone(service: Served, proxy: SqsFaultProxy) -> None:
     proxy.fault(action=SEND, delay_seconds=0.2, calls=1)
     first = asyncio.create_task(post(service))
-    await eventually(lambda: proxy.calls[SEND] == 1)
+    await wait_until(lambda: proxy.calls[SEND] == 1)
     proxy.fault(
         action=SEND,
         fails=lambda entry: "poison" in entry["MessageBody"],
@@ -545,11 +545,11 @@ async def test_a_client_that_hangs_up_loses_no_task(
     before = counter("accepted")
     fault = proxy.fault(action=SEND, delay_seconds=0.1)
     posting = asyncio.create_task(post(service))
-    await eventually(lambda: fault.hits == 1)
+    await wait_until(lambda: fault.hits == 1)
     posting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await posting
-    await eventually(lambda: counter("accepted") == before + 1)
+    await wait_until(lambda: counter("accepted") == before + 1)
     assert len(await messages(sqs, queue_url)) == 1
 
 
@@ -572,9 +572,9 @@ async def test_a_drain_answers_what_is_under_way(start: Start, proxy: SqsFaultPr
         service = await opened.enter_async_context(start())
         fault = proxy.fault(action=SEND, delay_seconds=0.2)
         posting = asyncio.create_task(post(service))
-        await eventually(lambda: fault.hits == 1)
+        await wait_until(lambda: fault.hits == 1)
         service.lifecycle.stop()
-        assert "draining" in service.lifecycle.not_ready()["service"]
+        assert "draining" in service.lifecycle.readiness_problems()["service"]
         answer = await posting
         assert (answer.status, answer.headers["Connection"]) == (202, "close")
 

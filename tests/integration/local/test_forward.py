@@ -18,7 +18,8 @@ import pytest
 from local.forward.targets import GRAFANA_PORT
 from local.plan import ROOT
 from local.ports import Ports
-from tests.support.processes.supervised import free_port_base, until
+from tests.support.processes.supervised import free_port_base
+from tests.support.waiting import wait_until_sync
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -152,7 +153,7 @@ def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None, log: 
         )
     running = Forward(process, ports, file)
     try:
-        until(lambda: process.poll() is not None or "Stop with Ctrl-C" in running.said, lambda: running.said)
+        wait_until_sync(lambda: process.poll() is not None or "Stop with Ctrl-C" in running.said, lambda: running.said)
         yield running
     finally:
         process.terminate()
@@ -171,7 +172,7 @@ def test_a_rollout_is_followed_before_the_old_pod_ends(cluster: Cluster) -> None
         port = running.ports.token
         assert running.answers(port) == "token-1"
         cluster.ready("token", "token-2")  # token-1 is told to stop: it still answers, and is not ready any more
-        until(lambda: running.answers(port) == "token-2", "the new pod")
+        wait_until_sync(lambda: running.answers(port) == "token-2", "the new pod")
         cluster.end("token-1")
         assert [running.answers(port) for _ in range(5)] == ["token-2"] * 5
         assert "token: now to pod token-2" in running.said
@@ -187,23 +188,23 @@ def test_a_pod_that_dies_without_a_word_is_replaced(cluster: Cluster) -> None:
     with forward(cluster) as running:
         cluster.end("token-1")
         cluster.ready("token", "token-2")
-        until(lambda: running.may_answer(running.ports.token) == "token-2", "the new pod")
+        wait_until_sync(lambda: running.may_answer(running.ports.token) == "token-2", "the new pod")
 
 
 def test_a_port_forward_that_breaks_is_opened_again(cluster: Cluster) -> None:
     with forward(cluster) as running:
         assert running.answers(running.ports.token) == "token-1"
         cluster.end("token-1")
-        until(lambda: running.process.poll() is None, "still running")
+        wait_until_sync(lambda: running.process.poll() is None, "still running")
         cluster.ready("token", "token-1")
-        until(lambda: running.may_answer(running.ports.token) == "token-1", "the same pod again")
+        wait_until_sync(lambda: running.may_answer(running.ports.token) == "token-1", "the same pod again")
 
 
 def test_a_connection_waits_for_a_pod_to_be_ready(cluster: Cluster) -> None:
     with forward(cluster) as running:
         cluster.ready("token")
         cluster.end("token-1")
-        until(lambda: held(running.ports.token), "the end of the only tunnel")
+        wait_until_sync(lambda: held(running.ports.token), "the end of the only tunnel")
         with socket.create_connection(("127.0.0.1", running.ports.token), timeout=15) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             cluster.ready("token", "token-9")

@@ -9,9 +9,9 @@ import aiohttp
 import pytest
 
 from local.page.security import FIXED_HEADERS, content_security_policy
-from tests.support.processes.nginx import MISSING, TEMPLATE, nginx, nginx_path
+from tests.support.processes.nginx import TEMPLATE, nginx
 
-pytestmark = pytest.mark.skipif(nginx_path() is None, reason=MISSING)
+pytestmark = pytest.mark.nginx
 
 CONNECT_SRC = ("https://api.example.com", "https://cognito-idp.us-east-1.amazonaws.com")
 SCRIPT = b"console.log('page');" * 100

@@ -21,8 +21,8 @@ from tests.support.processes.supervised import (
     free_port_base,
     get,
     supervised,
-    until,
 )
+from tests.support.waiting import wait_until_sync
 
 Starter = Callable[..., Supervised]
 
@@ -51,7 +51,7 @@ def start(tmp_path: Path, base: int) -> Iterator[Starter]:
 
 
 def started(supervisor: Supervised) -> dict[str, int]:
-    supervisor.says(r"ready in \d")
+    supervisor.wait_for_output(r"ready in \d")
     return supervisor.pids()
 
 
@@ -74,7 +74,7 @@ def test_starts_in_order_and_says_when_everything_is_ready(start: Starter, base:
 def test_every_line_carries_the_name_of_the_process_that_said_it(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="chatty")
     started(supervisor)
-    supervisor.says("end of chat")
+    supervisor.wait_for_output("end of chat")
     said = [line for line in supervisor.output.split("\n") if " x" in line or "started" in line or "after" in line]
     assert all(re.match(r"(aws|bootstrap|token) +\| ", line) for line in said)
     assert sum(line.count("xx") * 2 for line in said) == 40_000
@@ -159,8 +159,8 @@ def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(tmp_path: Path, base:
 
 def test_a_signal_while_starting_stops_what_has_started(start: Starter) -> None:
     supervisor = start(aws="not-ready", bootstrap="once", token="")
-    supervisor.says("aws started")
-    supervisor.says("bootstrap started")
+    supervisor.wait_for_output("aws started")
+    supervisor.wait_for_output("bootstrap started")
     supervisor.signal(signal.SIGINT)
     assert supervisor.ends() == 0
     assert "token started" not in supervisor.output
@@ -171,7 +171,7 @@ def test_who_does_not_stop_in_time_is_killed(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "0.5"})
     pids = started(supervisor)
     supervisor.signal(signal.SIGINT)
-    supervisor.says("token got SIGTERM")
+    supervisor.wait_for_output("token got SIGTERM")
     assert supervisor.ends() == 0
     assert gone(pids)
 
@@ -180,7 +180,7 @@ def test_a_second_signal_kills_at_once(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "60"})
     pids = started(supervisor)
     supervisor.signal(signal.SIGINT)
-    supervisor.says("token got SIGTERM")
+    supervisor.wait_for_output("token got SIGTERM")
     supervisor.signal(signal.SIGINT)
     assert supervisor.ends() == 0
     assert gone(pids)
@@ -204,7 +204,7 @@ def test_more_signals_than_two_change_nothing(start: Starter) -> None:
     )
     pids = started(supervisor)
     supervisor.signal(signal.SIGINT)
-    supervisor.says("token got SIGTERM")
+    supervisor.wait_for_output("token got SIGTERM")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT) * 5:
         supervisor.signal(number)
     assert supervisor.ends() == 0
@@ -218,7 +218,7 @@ def test_sigkill_of_the_supervisor_leaves_no_orphan(start: Starter) -> None:
     pids = started(supervisor)
     supervisor.signal(signal.SIGKILL)
     supervisor.process.wait()
-    until(lambda: gone(pids), "no orphans")
+    wait_until_sync(lambda: gone(pids), "no orphans")
 
 
 def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
@@ -254,7 +254,7 @@ def test_after_a_sigkill_the_next_start_needs_no_cleaning_up(start: Starter) -> 
     pids = started(first)
     first.signal(signal.SIGKILL)
     first.process.wait()
-    until(lambda: gone(pids), "no orphans")
+    wait_until_sync(lambda: gone(pids), "no orphans")
     assert started(start(**FOUR))
 
 

@@ -16,7 +16,8 @@ import pytest
 from local.plan import ROOT
 from local.ports import Ports
 from local.supervisor.port_check import is_taken
-from tests.support.processes.supervised import Supervised, alive, answers_200, free_port_base, supervised, until
+from tests.support.processes.supervised import Supervised, alive, answers_200, free_port_base, supervised
+from tests.support.waiting import wait_until_sync
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -54,7 +55,7 @@ def ports(new_ports: Callable[[], Ports]) -> Ports:
 def stack(ports: Ports) -> Iterator[Supervised]:
     environment = {"LOCAL_PORT_BASE": str(ports.base), **DEVELOPERS_OWN}
     with supervised("local.up", extra=environment) as running:
-        running.says(r"ready in \d", 60)
+        running.wait_for_output(r"ready in \d", 60)
         yield running
         running.signal(signal.SIGINT)
         running.ends()
@@ -97,7 +98,7 @@ def test_the_demonstration_prints_each_notification_and_a_summary(stack: Supervi
 def test_the_mailed_code_is_a_line_of_the_output(stack: Supervised, ports: Ports) -> None:
     email = re.search(r"signed up as (\S+),", demo(ports, {"N": "1"}).stdout)
     assert email
-    stack.says(rf"page +\| mail to {re.escape(email[1])}: code \d{{6}}\n")
+    stack.wait_for_output(rf"page +\| mail to {re.escape(email[1])}: code \d{{6}}\n")
 
 
 def test_the_services_do_not_see_the_developers_own_credentials(stack: Supervised) -> None:
@@ -130,7 +131,7 @@ def test_the_quotas_of_a_new_account_can_be_had(new_ports: Callable[[], Ports]) 
     ports = new_ports()
     extra = {"LOCAL_PORT_BASE": str(ports.base), "MOMENTO_QUOTAS": "default", "ECHO_SECONDS": "0.2"}
     with supervised("local.up", extra=extra) as running:
-        running.says(r"ready in \d", 60)
+        running.wait_for_output(r"ready in \d", 60)
         url = f"http://127.0.0.1:{ports.momento_web}/_emulator/settings"
         asked = urllib.request.Request(url, headers={"x-emulator-admin": "1"})
         with urllib.request.urlopen(asked, timeout=5) as answer:  # noqa: S310 -- http
@@ -176,9 +177,9 @@ def test_a_stop_during_the_start_says_nothing_but_that(
     ports = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
         if moment == "aws":  # which says nothing by itself
-            until(lambda: "local.aws" in children(running.process.pid), "the first process")
+            wait_until_sync(lambda: "local.aws" in children(running.process.pid), "the first process")
         else:
-            running.says(moment, 60)
+            running.wait_for_output(moment, 60)
         processes = children(running.process.pid)
         running.signal(number)
         assert running.ends() == 0
@@ -205,7 +206,7 @@ def test_ctrl_c_during_the_imports_says_nothing() -> None:
 def test_a_service_that_is_killed_stops_the_stack_and_the_demonstration_says_so(new_ports: Callable[[], Ports]) -> None:
     ports = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
-        running.says(r"ready in \d", 60)
+        running.wait_for_output(r"ready in \d", 60)
         processes = children(running.process.pid)
         os.kill(processes["services.ingest"], signal.SIGKILL)
         assert running.ends() == 1
@@ -219,9 +220,9 @@ def test_a_service_that_is_killed_stops_the_stack_and_the_demonstration_says_so(
 def test_sigkill_of_the_supervisor_leaves_no_process_and_no_port(new_ports: Callable[[], Ports]) -> None:
     own = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(own.base)}) as running:
-        running.says(r"ready in \d", 60)
+        running.wait_for_output(r"ready in \d", 60)
         processes = children(running.process.pid)
         running.signal(signal.SIGKILL)
         running.process.wait()
-        until(lambda: not any(alive(pid) for pid in processes.values()), "no orphans")
+        wait_until_sync(lambda: not any(alive(pid) for pid in processes.values()), "no orphans")
     assert not [port for port in own.purposes() if is_taken(port)]

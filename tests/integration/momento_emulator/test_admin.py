@@ -9,7 +9,7 @@ import pytest
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.momento.stream import momento_stream
 from tests.support.processes.momento import PAGE_ORIGIN, MomentoEmulator, MomentoEmulatorError, momento_emulator_process
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -134,4 +134,4 @@ async def test_statistics_tell_what_was_done(emulator: MomentoEmulator, sdk: Mom
     assert after["calls"]["Publish"] == {"OK": 1, "NOT_FOUND": 1}
     assert after["calls"]["Subscribe"] == {"OK": 1}
     assert after["caches"][cache] == {"items": 1, "bytes": 8}
-    await eventually(lambda: emulator.stats()["liveStreams"] == 0)
+    await wait_until(lambda: emulator.stats()["liveStreams"] == 0)

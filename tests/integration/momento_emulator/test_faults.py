@@ -15,7 +15,7 @@ from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.momento.errors import error_code, trailer
 from tests.support.momento.stream import momento_stream
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ async def test_a_call_that_is_never_answered_ends_with_its_deadline(emulator: Mo
     with emulator.changed(faults=[{"method": "Get", "neverAnswer": True}]):
         async with momento_sdk(emulator, key, timeout_seconds=0.2) as hasty:
             assert error_code(await hasty.caches.get(cache, "key")) is Code.TIMEOUT_ERROR
-    await eventually(lambda: emulator.stats()["calls"]["Get"].get("CANCELLED", 0) >= 1)
+    await wait_until(lambda: emulator.stats()["calls"]["Get"].get("CANCELLED", 0) >= 1)
 
 
 async def test_vending_has_no_deadline_of_its_own(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
@@ -103,7 +103,7 @@ async def test_vending_has_no_deadline_of_its_own(emulator: MomentoEmulator, sdk
     scope = DisposableTokenScopes.topic_subscribe_only("c", "t")
     with emulator.changed(faults=[{"method": "GenerateDisposableToken", "neverAnswer": True}]):
         vending = asyncio.create_task(sdk.auth.generate_disposable_token(scope, ExpiresIn.minutes(1)))
-        await eventually(lambda: emulator.admin("GET", "settings")["faults"][0]["hits"] == 1)
+        await wait_until(lambda: emulator.admin("GET", "settings")["faults"][0]["hits"] == 1)
         assert not vending.done()
         vending.cancel()
         await asyncio.wait({vending})

@@ -13,7 +13,7 @@ from momento_wire_types import token_pb2 as token_pb
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.momento.grpc_web import FrameReader, MomentoWeb, encode, momento_web, read_answer
 from tests.support.processes.momento import PAGE_ORIGIN, MomentoEmulator, momento_emulator_process
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 PUBLISH = "/cache_client.pubsub.Pubsub/Publish"
 GET = "/cache_client.Scs/Get"
@@ -88,7 +88,7 @@ async def test_an_unsubscribed_browser_leaves_no_stream(
         async with browser.subscribe(cache, "news") as stream:
             assert await stream.next_kind() == "heartbeat"
             assert emulator.stats()["liveStreamsByTopic"][cache] == {"news": 1}
-        await eventually(lambda: not emulator.stats()["liveStreamsByTopic"][cache])
+        await wait_until(lambda: not emulator.stats()["liveStreamsByTopic"][cache])
 
 
 async def test_heartbeats_come_as_frames_of_their_own(

@@ -22,7 +22,7 @@ from tests.support.momento.errors import error_code
 from tests.support.momento.grpc_web import momento_web
 from tests.support.momento.stream import momento_stream
 from tests.support.processes.momento import ROOT, MomentoEmulator, momento_emulator, momento_emulator_process
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 
 def run(*options: str) -> subprocess.CompletedProcess[str]:
@@ -109,7 +109,7 @@ async def test_it_stops_within_a_second_with_streams_and_hanging_calls(number: s
             hanging = asyncio.create_task(sdk.caches.get(cache, "key"))
             async with momento_stream(emulator, key, cache, "t") as stream, browser.subscribe(cache, "t") as web_stream:
                 assert await stream.next_kind() == await web_stream.next_kind() == "heartbeat"
-                await eventually(lambda: emulator.admin("GET", "settings")["faults"][0]["hits"] == 1)
+                await wait_until(lambda: emulator.admin("GET", "settings")["faults"][0]["hits"] == 1)
                 asked_at = time.monotonic()
                 process.send_signal(number)
                 status = await asyncio.to_thread(process.wait, 10)

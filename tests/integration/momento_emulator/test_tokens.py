@@ -20,7 +20,7 @@ from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.momento.errors import error_code
 from tests.support.momento.stream import momento_stream
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -158,4 +158,4 @@ async def test_a_disposable_token_neither_vends_nor_manages_caches(emulator: Mom
 async def test_vended_tokens_are_counted(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     before = emulator.stats()["vendedTokens"]
     await sdk.vend(Scopes.topic_subscribe_only("c", "t"))
-    await eventually(lambda: emulator.stats()["vendedTokens"] == before + 1)
+    await wait_until(lambda: emulator.stats()["vendedTokens"] == before + 1)

@@ -12,7 +12,7 @@ from momento.responses import TopicPublish, TopicSubscribe, TopicSubscriptionIte
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.momento.stream import EndOfStreamError, momento_stream
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -188,7 +188,7 @@ async def test_nothing_is_left_of_a_subscriber_that_went_away(
     async with momento_stream(emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
         assert live_streams(emulator, cache) == 1
-    await eventually(lambda: live_streams(emulator, cache) == 0)
+    await wait_until(lambda: live_streams(emulator, cache) == 0)
 
 
 async def test_deleting_the_cache_ends_its_streams_and_drops_its_topics(

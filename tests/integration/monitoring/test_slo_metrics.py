@@ -8,7 +8,7 @@ from aiobotocore.session import get_session
 
 from notification_api import Task
 from services.common.aws.ssm_parameter import Parameter
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import PARAMETER, ProcessorServers, ProcessorStage
 
 if TYPE_CHECKING:
@@ -21,10 +21,10 @@ async def echo(task: Task) -> str:
 
 async def test_a_repeated_post_of_a_task_counts_as_told_each_time(stage: ProcessorStage) -> None:
     told = Counted("end_to_end_seconds_count")
-    async with stage.news("user") as news, processor_here(stage, echo):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, echo):
         for number in range(2):
             await stage.send("user", task_id="same", idempotent=True)
-            await news.wait(number + 1)
+            await notifications.wait(number + 1)
         await stage.until_empty()
     assert told() == 2
 

@@ -13,7 +13,7 @@ from local.demo.sign_up import Application, application, signed_in_user
 from tests.support.momento.subscriber import subscriber
 from tests.support.monitoring.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.support.processes.local_stack import LocalStack
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.timeout(150)  # the first test also starts the stack
 
@@ -46,11 +46,11 @@ def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalSta
 async def posted(app: Application, stack: LocalStack, *traceparents: str) -> None:
     """Post one task for each traceparent, all at once, and wait for their news."""
     user = await signed_in_user(app)
-    with subscriber(await user.get_token(), stack.environment("processor")) as news:
+    with subscriber(await user.get_token(), stack.environment("processor")) as notifications:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {user.id_token}"}) as session:
             await asyncio.gather(*(_post(session, user.config.task_url, one) for one in traceparents))
         for _ in traceparents:
-            await asyncio.to_thread(news.next, 30.0)
+            await asyncio.to_thread(notifications.next, 30.0)
 
 
 async def _post(session: aiohttp.ClientSession, url: str, traceparent: str) -> None:
@@ -105,7 +105,7 @@ async def test_calls_for_a_batch_are_linked_to_the_trace_of_each_message(
     def linked(name: str) -> bool:
         return sent <= {link for span in receiver.named(name) for link in span.links}
 
-    await soon(lambda: linked("send batch") and linked("receive batch"), seconds=15)
+    await wait_until(lambda: linked("send batch") and linked("receive batch"), timeout_seconds=15)
     counts = [span.attributes["messaging.batch.message_count"] for span in receiver.named("send batch")]
     assert any(int(count) > 1 for count in counts)
 

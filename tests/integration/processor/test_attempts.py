@@ -16,9 +16,9 @@ from services.common.errors import Transient
 from services.common.messages.task_message import TaskMessage
 from tests.support.momento.clients import momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 TWO_ATTEMPTS: dict[str, Any] = {"MAX_ATTEMPTS": "2", "VISIBILITY_TIMEOUT_SECONDS": "3"}
 MEMORY_LIMIT_MIB = 400
@@ -27,15 +27,18 @@ MEMORY_LIMIT_MIB = 400
 async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
+    async with (
+        stage.notifications("user") as notifications,
+        processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
+    ):
         neighbours = {await stage.send("user", do="wait", seconds=1) for _ in range(5)}
         killer = await stage.send("user", "deadly", do="die")
         async with started_again(process) as ends:
-            await soon(lambda: len(set(news.statuses())) == 6, seconds=40)
+            await wait_until(lambda: len(set(notifications.statuses())) == 6, timeout_seconds=40)
             await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
         assert await stage.depth(stage.dead_letter_queue_url) == (0, 1)
-    assert set(news.statuses()) == {(killer, "failed"), *((one, "finished") for one in neighbours)}
+    assert set(notifications.statuses()) == {(killer, "failed"), *((one, "finished") for one in neighbours)}
     assert (letter["deadLetterReason"], letter["taskId"]) == ("died", killer)
     assert set(ends) == {9}
 
@@ -43,27 +46,33 @@ async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
 async def test_two_that_kill_their_process_are_told_from_their_neighbours(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
+    async with (
+        stage.notifications("user") as notifications,
+        processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
+    ):
         neighbours = {await stage.send("user", do="wait", seconds=0.5) for _ in range(2)}
         killers = {await stage.send("user", do="die") for _ in range(2)}
         async with started_again(process):
-            await soon(lambda: len(set(news.statuses())) == 4, seconds=50)
+            await wait_until(lambda: len(set(notifications.statuses())) == 4, timeout_seconds=50)
             await stage.until_empty()
         letters = await stage.dead_letters(2)
     assert {letter["taskId"] for letter in letters} == killers
-    assert {task_id for task_id, status in news.statuses() if status == "finished"} == neighbours
+    assert {task_id for task_id, status in notifications.statuses() if status == "finished"} == neighbours
 
 
 async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: ProcessorStage, tmp_path: Path) -> None:
     """Its process is killed for its memory, as the kernel does with a container's; it ends as a dead letter."""
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process:
+    async with (
+        stage.notifications("user") as notifications,
+        processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
+    ):
         neighbours = {await stage.send("user", do="wait", seconds=1) for _ in range(3)}
         leak = await stage.send("user", do="leak")
         async with started_again(process) as ends, limited_in_memory(process):
-            await soon(lambda: len(set(news.statuses())) == 4, seconds=50)
+            await wait_until(lambda: len(set(notifications.statuses())) == 4, timeout_seconds=50)
             await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
-    assert set(news.statuses()) == {(leak, "failed"), *((one, "finished") for one in neighbours)}
+    assert set(notifications.statuses()) == {(leak, "failed"), *((one, "finished") for one in neighbours)}
     assert (letter["deadLetterReason"], letter["taskId"]) == ("died", leak)
     assert set(ends) == {-signal.SIGKILL}
 
@@ -81,15 +90,15 @@ async def test_a_task_that_is_handed_back_again_and_again_is_not_buried_for_it(s
         return task.data
 
     settings: dict[str, Any] = {"MAX_ATTEMPTS": "3", "SHUTDOWN_GRACE_SECONDS": "6.5"}
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         task_id = await stage.send("user")
         for restart in range(1, 5):
-            async with processor_here(stage, wait_fail_finish, hurry=False, **settings):
-                await soon(lambda number=restart: len(runs) == number)  # type: ignore[misc]
-        async with processor_here(stage, wait_fail_finish, **settings):
-            await news.wait(1)
+            async with processor_in_process(stage, wait_fail_finish, force_stop=False, **settings):
+                await wait_until(lambda number=restart: len(runs) == number)  # type: ignore[misc]
+        async with processor_in_process(stage, wait_fail_finish, **settings):
+            await notifications.wait(1)
             await stage.until_empty()
-    assert news.statuses() == [(task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "finished")]
     assert runs == [1, 1, 1, 1, 2, 3]  # of deliveries that were no attempts, as many as MAX_ATTEMPTS are left out
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
@@ -108,19 +117,22 @@ async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: Proc
         await together.wait()
         return task.data
 
-    async with stage.news("user") as news, processor_here(stage, fail_then_meet, MAX_ATTEMPTS="2"):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, fail_then_meet, MAX_ATTEMPTS="2"),
+    ):
         for _ in range(4):
             await stage.send("user")
-        await news.wait(4)
-    assert {status for _, status in news.statuses()} == {"finished"}
+        await notifications.wait(4)
+    assert {status for _, status in notifications.statuses()} == {"finished"}
 
 
 async def test_without_the_record_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
     settings = {**TWO_ATTEMPTS, "HISTORY_RETENTION_SECONDS": "0"}
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         killer = await stage.send("user", do="die")
         async with started_again(process) as ends:
-            await news.wait(1, seconds=20)
+            await notifications.wait(1, seconds=20)
             (letter,) = await stage.dead_letters(1)
     assert (letter["taskId"], letter["deadLetterAttempts"]) == (killer, "3")
     assert ends == [9, 9]
@@ -135,11 +147,14 @@ async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_th
         return task.data
 
     returned = Counted("messages_requeued_total", reason="transient")
-    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
-        async with processor_here(stage, fail, BACKOFF_BASE_SECONDS="600"):
+    async with (
+        stage.notifications("user") as notifications,
+        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+    ):
+        async with processor_in_process(stage, fail, BACKOFF_BASE_SECONDS="600"):
             good, bad = [await send_raw(stage, data) for data in ("good", "bad")]
-            await news.wait(1)
-            await soon(lambda: returned() == 1)
+            await notifications.wait(1)
+            await wait_until(lambda: returned() == 1)
         noted = await sdk.caches.get(stage.cache_name, f"attempts:{bad}")
         assert isinstance(noted, CacheGet.Hit)
         assert noted.value_string == "1 ended"

@@ -20,10 +20,10 @@ from tests.support.identity import AUDIENCE, ISSUER, jwks_server
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.processes.service import ServiceProcess, free_port, processor_process, service_process
 from tests.support.processor.chaos import Killed, Runs, Tally, momento_faults, sqs_faults
-from tests.support.processor.stage import News, ProcessorStage
+from tests.support.processor.stage import Notifications, ProcessorStage
 from tests.support.served_service import id_token
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 TASKS = int(os.environ.get("CHAOS_TASKS", "2000"))
 USERS = 20
@@ -39,24 +39,24 @@ SETTINGS: dict[str, Any] = {
 RETRIES = (
     'outcome="error"',
     "redelivered_total",
-    "repeated_total",
+    "duplicate_deliveries_total",
     "republished_total",
-    "returned_total",
+    "requeued_total",
     "leases_lost_total",
     "unavailable_total",
     "acknowledge_errors_total",
 )
-"""Metrics that tell what was retried."""
+"""Metrics of retries, by a part of the name."""
 
 
 @pytest.mark.timeout(180)
-async def test_under_faults_everywhere_nothing_is_lost_and_nothing_told_twice(
+async def test_under_faults_everywhere_no_task_is_lost_and_none_is_notified_twice(
     stage: ProcessorStage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tally, started, runs_file = Tally(), time.monotonic(), tmp_path / "runs"
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(sqs_fault_proxy(stage.servers.aws.endpoint_url))
-        news = [await stack.enter_async_context(stage.news(user(number))) for number in range(USERS)]
+        notifications = [await stack.enter_async_context(stage.notifications(user(number))) for number in range(USERS)]
         ingest_url = await stack.enter_async_context(ingest(stage, proxy, tmp_path))
         settings = {**SETTINGS, "AWS_ENDPOINT_URL": proxy.url, "RUNS_FILE": str(runs_file)}
         processors = await asyncio.gather(
@@ -66,28 +66,28 @@ async def test_under_faults_everywhere_nothing_is_lost_and_nothing_told_twice(
         proxy.faults.extend(faults := sqs_faults())
         sdk = await stack.enter_async_context(momento_sdk(stage.servers.momento, stage.servers.key))
         _, killed = await asyncio.gather(
-            post_all(ingest_url, tally), kill_one(processors[0], news, lambda: stored_ids(sdk, stage))
+            post_all(ingest_url, tally), kill_one(processors[0], notifications, lambda: stored_ids(sdk, stage))
         )
-        await soon(lambda: all_told(tally, news), seconds=60)
+        await wait_until(lambda: all_received(tally, notifications), timeout_seconds=60)
         await stage.until_empty(seconds=30)
         hits = stage.servers.momento.admin("GET", "settings")["faults"]
-        retried = killed.retried + await what_was_retried(processors)
+        retried = killed.retried + await retries(processors)
         statuses = await stopped(processors)
         letters = await stage.depth(stage.dead_letter_queue_url)
-    for one in news:
-        tally.add(one.told)
+    for one in notifications:
+        tally.add(one.received)
     runs = Runs.read(runs_file)
-    explained = doubles_explained(proxy, hits, retried, runs)
+    allowed = allowed_duplicates(proxy, hits, retried, runs)
     with capsys.disabled():
-        of_sqs = met((one.action, one.hits) for one in faults)
-        of_momento = met((one["method"], one["hits"]) for one in hits)
-        report(tally, time.monotonic() - started, retried, [of_sqs, of_momento], explained)
+        of_sqs = hits_by_name((one.action, one.hits) for one in faults)
+        of_momento = hits_by_name((one["method"], one["hits"]) for one in hits)
+        report(tally, time.monotonic() - started, retried, [of_sqs, of_momento], allowed)
     assert len(tally.accepted) == TASKS
     assert tally.lost == set()
-    assert tally.doubles_told == []
+    assert tally.notified_twice == []
     assert_run_once(runs, proxy, retried, killed)
-    assert tally.doubles_before_dedupe <= explained.total(), explained
-    assert {status for _, status in tally.told} == {"finished"}
+    assert tally.duplicates <= allowed.total(), allowed
+    assert {status for _, status in tally.received} == {"finished"}
     assert letters == (0, 0)
     assert set(statuses) <= {0, 3}
 
@@ -116,7 +116,7 @@ async def ingest(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> A
 
 
 async def post_all(url: str, tally: Tally) -> None:
-    """Every task until it is accepted; every fifth with an Idempotency-Key, as a careful client sends it."""
+    """Post every task until it is accepted; every fifth with an Idempotency-Key."""
     numbers = iter(range(TASKS))
     tokens = [id_token(user(number), now=time.time()) for number in range(USERS)]
     async with aiohttp.ClientSession(url) as session:
@@ -143,14 +143,16 @@ async def post(session: aiohttp.ClientSession, headers: dict[str, str], number: 
             assert answer.status == 503, await answer.text()
 
 
-async def kill_one(process: ServiceProcess, news: Sequence[News], stored: Callable[[], Awaitable[set[str]]]) -> Killed:
-    """The node dies under one processor, in the middle of the work; another takes its place."""
-    await soon(lambda: sum(len(one.texts) for one in news) > TASKS / 4, seconds=60)
-    pid, retried = process.pid, await what_was_retried([process])
+async def kill_one(
+    process: ServiceProcess, notifications: Sequence[Notifications], stored: Callable[[], Awaitable[set[str]]]
+) -> Killed:
+    """Kill one processor in the middle of the work and start another in its place."""
+    await wait_until(lambda: sum(len(one.texts) for one in notifications) > TASKS / 4, timeout_seconds=60)
+    pid, retried = process.pid, await retries([process])
     process.signal(signal.SIGKILL)
     await process.ended()
-    told = set(told_ids(news))
-    killed = Killed(pid, retried, told, told - await stored())
+    received = set(received_ids(notifications))
+    killed = Killed(pid, retried, received, received - await stored())
     process.start()
     return killed
 
@@ -164,40 +166,40 @@ async def stored_ids(sdk: MomentoSdk, stage: ProcessorStage) -> set[str]:
 
 
 def assert_run_once(runs: Runs, proxy: SqsFaultProxy, retried: Counter[str], killed: Killed) -> None:
-    """Each message runs once, but for what was cut off by the kill, or came again and could not be put on record."""
-    cut_off = {task_id for task_id in runs.cut_off(killed) if proxy.sent[task_id] == 1}
-    assert len(cut_off - killed.told) <= SLOTS  # without a slot are those of whom their user is told
-    not_on_record = sum(count for name, count in retried.items() if name.startswith("history_unavailable_total"))
-    assert len(cut_off & killed.told - killed.unstored) <= not_on_record
-    again = {task_id: count for task_id, count in runs.beyond(proxy.sent).items() if task_id not in cut_off}
+    """Each message runs once, except those that the kill interrupted and those whose result could not be stored."""
+    interrupted = {task_id for task_id in runs.interrupted(killed) if proxy.sent[task_id] == 1}
+    assert len(interrupted - killed.received) <= SLOTS  # the others had no slot: their users are notified
+    not_stored = sum(count for name, count in retried.items() if name.startswith("history_unavailable_total"))
+    assert len(interrupted & killed.received - killed.unstored) <= not_stored
+    again = {task_id: count for task_id, count in runs.beyond(proxy.sent).items() if task_id not in interrupted}
     assert sum(again.values()) <= retried["leases_lost_total"] + retried["acknowledge_errors_total"], again
 
 
-def doubles_explained(
+def allowed_duplicates(
     proxy: SqsFaultProxy, hits: Sequence[dict[str, Any]], retried: Counter[str], runs: Runs
 ) -> Counter[str]:
-    """Why the topics may carry a piece of news twice, and how often at most."""
+    """The most duplicates that the topics may carry, by cause."""
     published = sum(one["hits"] for one in hits if one["method"] == "Publish" and one.get("afterEffect"))
     return Counter(
         {
             "messages sent twice since the answer was lost": (proxy.sent - Counter(set(proxy.sent))).total(),
             "published, and the answer was lost": published,
             "published again after a late store": retried["notifications_republished_total"],
-            "told again, not run": retried["duplicate_deliveries_total"],
+            "published again, not run": retried["duplicate_deliveries_total"],
             "run again": runs.beyond(proxy.sent).total(),
-            "in the hands of the process that was killed": SLOTS,
+            "held by the process that was killed": SLOTS,
         }
     )
 
 
-def all_told(tally: Tally, news: Sequence[News]) -> bool:
-    if sum(len(one.texts) for one in news) < TASKS:
+def all_received(tally: Tally, notifications: Sequence[Notifications]) -> bool:
+    if sum(len(one.texts) for one in notifications) < TASKS:
         return False
-    return tally.accepted <= set(told_ids(news))
+    return tally.accepted <= set(received_ids(notifications))
 
 
-def told_ids(news: Sequence[News]) -> Iterator[str]:
-    return (json.loads(text)["taskId"] for one in news for text in one.texts)
+def received_ids(notifications: Sequence[Notifications]) -> Iterator[str]:
+    return (json.loads(text)["taskId"] for one in notifications for text in one.texts)
 
 
 async def stopped(processors: Sequence[ServiceProcess]) -> list[int]:
@@ -207,7 +209,7 @@ async def stopped(processors: Sequence[ServiceProcess]) -> list[int]:
     return [await process.ended(40) for process in processors]
 
 
-async def what_was_retried(processors: Sequence[ServiceProcess]) -> Counter[str]:
+async def retries(processors: Sequence[ServiceProcess]) -> Counter[str]:
     retried: Counter[str] = Counter()
     for process in processors:
         for name, value in (await process.metrics()).items():
@@ -216,7 +218,7 @@ async def what_was_retried(processors: Sequence[ServiceProcess]) -> Counter[str]
     return retried
 
 
-def met(hits: Iterable[tuple[str, int]]) -> dict[str, int]:
+def hits_by_name(hits: Iterable[tuple[str, int]]) -> dict[str, int]:
     counted: Counter[str] = Counter()
     for name, count in hits:
         counted[name] += count
@@ -228,15 +230,15 @@ def report(
     seconds: float,
     retried: Counter[str],
     faults: Sequence[dict[str, int]],
-    explained: Counter[str],
+    allowed: Counter[str],
 ) -> None:
     lines = [
-        f"\n{len(tally.accepted)} tasks accepted with {tally.posts} POSTs and told in {seconds:.0f} s",
-        f"  lost: {len(tally.lost)}, told twice: {len(tally.doubles_told)}",
-        f"  doubles that clients drop: {tally.doubles_before_dedupe}, explained up to {explained.total()}:",
-        *(f"    {count} {why}" for why, count in explained.items()),
-        f"  told though their POST was answered with an error: {tally.told_though_not_accepted}",
-        *(f"  faults met: {one}" for one in faults),
+        f"\n{len(tally.accepted)} tasks accepted with {tally.posts} POSTs and notified in {seconds:.0f} s",
+        f"  lost: {len(tally.lost)}, notified twice: {len(tally.notified_twice)}",
+        f"  duplicates that clients drop: {tally.duplicates}, allowed {allowed.total()}:",
+        *(f"    {count} {why}" for why, count in allowed.items()),
+        f"  notified although their POST was answered with an error: {tally.notified_without_acceptance}",
+        *(f"  faults: {one}" for one in faults),
         "  retried by the processors:",
         *(f"    {count} {name}" for name, count in sorted(retried.items())),
     ]

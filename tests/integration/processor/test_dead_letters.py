@@ -16,10 +16,10 @@ from services.processor.dead_letters.inventory import take_inventory
 from services.processor.dead_letters.reader import opened
 from services.processor.dead_letters.redrive import Pace, Redrive, carry_out
 from tests.support.processor.dead_letters_cli import command_with, dead_letters_command, interrupted, set_aside, waiting
-from tests.support.processor.in_process import processor_here
+from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 BOTH_SIGNALS = pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 
@@ -201,17 +201,17 @@ async def test_a_redriven_task_is_run_again_although_its_failure_is_on_record(
             raise PermanentError("broken")
         return task.data
 
-    async with stage.news("user") as news, processor_here(stage, handle):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, handle):
         task_id = await stage.send("user", "text", idempotent=idempotent)
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
         broken = False
         said = await dead_letters_command(stage, "redrive", task_id, "--json")
         assert said.status == 0, said.err
-        await news.wait(2)
+        await notifications.wait(2)
         await stage.until_empty()
-    assert news.statuses() == [(task_id, "failed"), (task_id, "finished")]
-    assert json.loads(news.texts[1])["message"] == "Finished task: text"
+    assert notifications.statuses() == [(task_id, "failed"), (task_id, "finished")]
+    assert json.loads(notifications.texts[1])["message"] == "Finished task: text"
 
 
 class Undeletable(TaskQueue):
@@ -231,9 +231,9 @@ async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(
         return task.data
 
     broken = True
-    async with stage.news("user") as news, processor_here(stage, handle):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, handle):
         task_id = await stage.send("user", "text")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
         broken = False
         letters = Undeletable(stage.sqs, stage.dead_letter_queue_url)
@@ -244,13 +244,13 @@ async def test_a_task_that_was_put_back_twice_since_its_letter_stayed_runs_once(
             outcome = await carry_out(reader, inventory, inventory.named({task_id}), act, Pace(0), lambda _: None)
         ((_, reason),) = outcome.failed
         assert reason == "it is on the task queue, but could not be deleted here: not now"
-        await news.wait(2)
+        await notifications.wait(2)
         said = await dead_letters_command(stage, "redrive", task_id, "--json")
         assert (said.status, said.json["done"]) == (0, 1), said.err
-        await news.wait(3)
+        await notifications.wait(3)
         await stage.until_empty()
     assert runs == [True, False]
-    assert set(news.statuses()[1:]) == {(task_id, "finished")}
+    assert set(notifications.statuses()[1:]) == {(task_id, "finished")}
 
 
 async def test_two_options_and_aws_are_all_that_the_command_needs(stage: ProcessorStage) -> None:
@@ -287,7 +287,7 @@ async def test_what_fails_again_at_once_is_put_back_once(stage: ProcessorStage, 
         failed.set()
         raise PermanentError("broken")
 
-    async with processor_here(stage, handle):
+    async with processor_in_process(stage, handle):
         first = [await stage.send("user", "text") for _ in range(12)]
         await stage.until_empty()
         async with failing_meanwhile(stage, failed) as new:
@@ -348,10 +348,10 @@ async def test_what_sqs_itself_moves_back_is_put_back_once(stage: ProcessorStage
         async def all_moved() -> bool:
             return await waiting(stage) == (0, 3)
 
-        await soon(all_moved)
+        await wait_until(all_moved)
         said = await dead_letters_command(stage, "redrive", "--all", "--yes", "--per-second", "0", "--json")
         assert (said.status, said.json["done"]) == (0, 3), said.err
-        await soon(all_moved)
+        await wait_until(all_moved)
     finally:
         dying.cancel()
         await asyncio.wait({dying})

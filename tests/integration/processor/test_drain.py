@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 LONG_VISIBILITY: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "600"}
 """A message that is stranded stays away for longer than any test."""
@@ -17,18 +17,21 @@ async def until_in_process(process: ServiceProcess, count: int) -> None:
     async def holds() -> bool:
         return (await process.metrics())["notification_api_tasks_in_process"] == count
 
-    await soon(holds)
+    await wait_until(holds)
 
 
 async def test_running_tasks_are_finished_and_told_and_the_end_is_clean(stage: ProcessorStage, tmp_path: Path) -> None:
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **LONG_VISIBILITY) as process:
+    async with (
+        stage.notifications("user") as notifications,
+        processor_process(stage, tmp_path, **LONG_VISIBILITY) as process,
+    ):
         ids = [await stage.send("user", do="wait", seconds=1) for _ in range(3)]
         await until_in_process(process, 3)
         process.signal()
         assert await process.ended() == 0
-        await news.wait(3)
+        await notifications.wait(3)
         assert await stage.depth() == (0, 0)
-    assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
+    assert sorted(notifications.statuses()) == sorted((one, "finished") for one in ids)
 
 
 async def test_tasks_that_outlast_the_grace_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:
@@ -52,9 +55,9 @@ async def test_messages_that_have_not_started_go_back_at_once(stage: ProcessorSt
     async with processor_process(stage, tmp_path, **settings) as process:
         for _ in range(8):
             await stage.send("flood", do="wait", seconds=2)
-        await soon(lambda: _waiting(process))
+        await wait_until(lambda: _waiting(process))
         process.signal()
-        await soon(lambda: _visible(stage), seconds=1.5)
+        await wait_until(lambda: _visible(stage), timeout_seconds=1.5)
         assert await process.ended() == 0
 
 
@@ -72,14 +75,14 @@ async def test_the_open_poll_is_awaited_and_what_it_brings_goes_back(stage: Proc
     ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049
     """
     settings: dict[str, Any] = {**LONG_VISIBILITY, "RECEIVE_WAIT_SECONDS": "2"}
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
-        await soon(lambda: _polled(process))
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
+        await wait_until(lambda: _polled(process))
         process.signal()
-        await soon(lambda: bool(process.logged(message="told to stop: draining")))
+        await wait_until(lambda: bool(process.logged(message="stop signal: draining")))
         await stage.send("user")
         assert await process.ended() == 0
         assert await stage.depth() == (1, 0)
-        assert news.told == []
+        assert notifications.received == []
 
 
 async def _polled(process: ServiceProcess) -> bool:
@@ -89,14 +92,14 @@ async def _polled(process: ServiceProcess) -> bool:
 
 async def test_heartbeats_go_on_while_it_drains(stage: ProcessorStage, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "SHUTDOWN_GRACE_SECONDS": "15"}
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         task_id = await stage.send("user", do="wait", seconds=4.5)
         await until_in_process(process, 1)
         process.signal()
         assert await process.ended() == 0
-        await news.wait(1)
+        await notifications.wait(1)
         assert await stage.depth() == (0, 0)
-    assert news.statuses() == [(task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "finished")]
     assert not process.logged(logger="services.processor.receiver.lease_keeper", level="ERROR")
 
 
@@ -105,7 +108,7 @@ async def test_readiness_drops_while_it_drains_and_liveness_does_not(stage: Proc
         await stage.send("user", do="wait", seconds=1)
         await until_in_process(process, 1)
         process.signal()
-        await soon(lambda: _not_ready(process))
+        await wait_until(lambda: _not_ready(process))
         assert await process.ended() == 0
 
 
@@ -123,7 +126,7 @@ async def test_a_second_signal_hurries_hands_back_and_is_told_by_the_exit_status
         await until_in_process(process, 3)
         started = time.monotonic()
         process.signal()
-        await soon(lambda: bool(process.logged(message="told to stop: draining")))
+        await wait_until(lambda: bool(process.logged(message="stop signal: draining")))
         process.signal(signal.SIGINT)
         assert await process.ended() == 3
         assert time.monotonic() - started < 10

@@ -28,10 +28,10 @@ async def test_two_lines_of_code_and_the_setting_of_their_image_are_a_handler(
     (tmp_path / "app" / source).write_text(code)
     setting, _, handler = instruction("ENV").partition("=")
     settings: dict[str, Any] = {setting: handler, "PYTHONPATH": str(tmp_path / "app")}
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings):
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings):
         await stage.send("user", "Ada")
-        await news.wait(1)
-    assert news.told[0]["message"] == "Finished task: Hello, Ada!"
+        await notifications.wait(1)
+    assert notifications.received[0]["message"] == "Finished task: Hello, Ada!"
 
 
 def test_the_image_is_from_the_one_that_our_own_dockerfile_makes() -> None:

@@ -14,10 +14,10 @@ from notification_api import Task
 from services.common.errors import PermanentError, Transient
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.processes.service import processor_process
-from tests.support.processor.in_process import Counted, is_paused, processor_here
+from tests.support.processor.in_process import Counted, is_paused, processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 
 class Handler:
@@ -47,17 +47,17 @@ def momento_calls(stage: ProcessorStage) -> Counter[str]:
 
 async def test_a_redelivered_task_that_was_done_is_not_run_again_only_told_and_deleted(stage: ProcessorStage) -> None:
     handler, repeated = Handler(), Counted("duplicate_deliveries_total")
-    async with stage.news("user") as news:
-        async with processor_here(stage, handler, hurry=False):
+    async with stage.notifications("user") as notifications:
+        async with processor_in_process(stage, handler, force_stop=False):
             task_id = await stage.send("user")
-            await news.wait(1)
+            await notifications.wait(1)
             await stage.until_empty()
         await send_redelivered(stage, "user", task_id)
-        async with processor_here(stage, handler):
-            await news.wait(2)
+        async with processor_in_process(stage, handler):
+            await notifications.wait(2)
             await stage.until_empty()
     assert handler.runs == [task_id]
-    assert news.told[0] == news.told[1]
+    assert notifications.received[0] == notifications.received[1]
     assert repeated() == 1
 
 
@@ -65,39 +65,39 @@ async def test_a_failed_task_that_comes_again_is_told_failed_again_and_buried_on
     async def refuse(task: Task) -> str:
         raise PermanentError("no")
 
-    async with stage.news("user") as news:
-        async with processor_here(stage, refuse, hurry=False):
+    async with stage.notifications("user") as notifications:
+        async with processor_in_process(stage, refuse, force_stop=False):
             task_id = await stage.send("user")
-            await news.wait(1)
+            await notifications.wait(1)
             await stage.until_empty()
         await send_redelivered(stage, "user", task_id)
-        async with processor_here(stage, refuse):
-            await news.wait(2)
+        async with processor_in_process(stage, refuse):
+            await notifications.wait(2)
             await stage.until_empty()
-    assert news.statuses() == [(task_id, "failed")] * 2
+    assert notifications.statuses() == [(task_id, "failed")] * 2
     assert await stage.depth(stage.dead_letter_queue_url) == (1, 0)
 
 
 async def test_a_task_whose_deletion_failed_is_neither_run_nor_published_again(stage: ProcessorStage) -> None:
     handler, errors = Handler(), Counted("acknowledge_errors_total")
     duplicates = Counted("tasks_processed_total", outcome="duplicate")
-    async with stage.news("user") as news, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
+    async with stage.notifications("user") as notifications, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
         proxy.fault(action="DeleteMessageBatch", status=500, calls=5)
-        async with processor_here(stage, handler, AWS_ENDPOINT_URL=proxy.url):
+        async with processor_in_process(stage, handler, AWS_ENDPOINT_URL=proxy.url):
             task_id = await stage.send("user")
-            await news.wait(1)
+            await notifications.wait(1)
             await stage.until_empty()
     assert handler.runs == [task_id]
-    assert news.statuses() == [(task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "finished")]
     assert (errors(), duplicates()) == (1, 1)
 
 
 async def test_a_redelivered_task_that_was_not_done_is_run(stage: ProcessorStage) -> None:
     handler, redelivered = Handler(), Counted("messages_redelivered_total")
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         task_id = await send_redelivered(stage, "user")
-        async with processor_here(stage, handler, hurry=False):
-            await news.wait(1)
+        async with processor_in_process(stage, handler, force_stop=False):
+            await notifications.wait(1)
             await stage.until_empty()
     assert handler.runs == [task_id]
     assert redelivered() == 1
@@ -107,16 +107,16 @@ async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage
     """In two processors, as the copies of a POST that was sent twice with one Idempotency-Key."""
     handler = Handler(seconds=0.5)
     async with (
-        stage.news("user") as news,
-        processor_here(stage, handler, CONCURRENCY="1"),
-        processor_here(stage, handler, CONCURRENCY="1"),
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, handler, CONCURRENCY="1"),
+        processor_in_process(stage, handler, CONCURRENCY="1"),
     ):
         task_id = await stage.send("user", idempotent=True)
         await stage.send("user", idempotent=True, task_id=task_id)
-        await news.wait(2)
+        await notifications.wait(2)
         await stage.until_empty()
     assert handler.runs == [task_id]
-    assert news.told[0] == news.told[1]
+    assert notifications.received[0] == notifications.received[1]
 
 
 async def test_a_claim_lasts_as_long_as_its_task_however_long_that_is(stage: ProcessorStage) -> None:
@@ -124,16 +124,16 @@ async def test_a_claim_lasts_as_long_as_its_task_however_long_that_is(stage: Pro
     handler = Handler(seconds=4.5)
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "CONCURRENCY": "1"}
     async with (
-        stage.news("user") as news,
-        processor_here(stage, handler, **settings),
-        processor_here(stage, handler, **settings),
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, handler, **settings),
+        processor_in_process(stage, handler, **settings),
     ):
         task_id = await stage.send("user", idempotent=True)
         await stage.send("user", idempotent=True, task_id=task_id)
-        await news.wait(2)
+        await notifications.wait(2)
         await stage.until_empty()
     assert handler.runs == [task_id]
-    assert news.told[0] == news.told[1]
+    assert notifications.received[0] == notifications.received[1]
 
 
 async def test_the_copy_that_waited_runs_when_the_first_could_not(stage: ProcessorStage) -> None:
@@ -146,53 +146,62 @@ async def test_the_copy_that_waited_runs_when_the_first_could_not(stage: Process
             raise Transient("not now")
         return task.data
 
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         task_id = await stage.send("user", idempotent=True)
         await stage.send("user", idempotent=True, task_id=task_id)
-        async with processor_here(stage, fail_first):
-            await news.wait(2)
+        async with processor_in_process(stage, fail_first):
+            await notifications.wait(2)
             await stage.until_empty()
     assert len(runs) == 2
-    assert news.statuses() == [(task_id, "finished")] * 2
+    assert notifications.statuses() == [(task_id, "finished")] * 2
 
 
 async def test_the_claim_of_a_process_that_died_runs_out(stage: ProcessorStage) -> None:
     handler = Handler()
-    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+    async with (
+        stage.notifications("user") as notifications,
+        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+    ):
         task_id = await send_redelivered(stage, "user")
         await sdk.caches.set(stage.cache_name, f"claim:user {task_id}", b"somebody else")
-        async with processor_here(stage, handler):
+        async with processor_in_process(stage, handler):
             await asyncio.sleep(0.5)
             assert handler.runs == []
             await sdk.caches.delete(stage.cache_name, f"claim:user {task_id}")
-            await news.wait(1)
+            await notifications.wait(1)
     assert handler.runs == [task_id]
 
 
 async def test_the_claim_of_a_process_that_was_killed_runs_out_by_itself(stage: ProcessorStage, tmp_path: Path) -> None:
     handler = Handler()
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3"}
-    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+    async with (
+        stage.notifications("user") as notifications,
+        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+    ):
         async with processor_process(stage, tmp_path, **settings) as process:
             task_id = await stage.send("user", idempotent=True, do="wait", seconds=60)
-            await soon(lambda: is_claimed(sdk, stage, task_id))
+            await wait_until(lambda: is_claimed(sdk, stage, task_id))
             process.signal(signal.SIGKILL)
             await process.ended()
         assert await is_claimed(sdk, stage, task_id)
         await stage.send("user", idempotent=True, task_id=task_id)
-        async with processor_here(stage, handler, **settings):
+        async with processor_in_process(stage, handler, **settings):
             assert handler.runs == []
-            await news.wait(2)
+            await notifications.wait(2)
     assert handler.runs == [task_id]
 
 
 async def test_users_whose_tasks_have_one_id_do_not_wait_for_each_other(stage: ProcessorStage) -> None:
     handler = Handler()
-    async with stage.news("user") as news, momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+    async with (
+        stage.notifications("user") as notifications,
+        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+    ):
         task_id = await stage.send("user", idempotent=True)
         await sdk.caches.set(stage.cache_name, f"claim:another {task_id}", b"somebody else")
-        async with processor_here(stage, handler):
-            await news.wait(1)
+        async with processor_in_process(stage, handler):
+            await notifications.wait(1)
     assert handler.runs == [task_id]
 
 
@@ -203,24 +212,24 @@ async def is_claimed(sdk: MomentoSdk, stage: ProcessorStage, task_id: str) -> bo
 async def test_a_claim_whose_answer_was_lost_is_known_for_our_own(stage: ProcessorStage) -> None:
     handler = Handler()
     lost = {"method": "SetIfNotExists", "status": "UNAVAILABLE", "afterEffect": True, "calls": 1}
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         with stage.servers.momento.changed(faults=[lost]):
-            async with processor_here(stage, handler, VISIBILITY_TIMEOUT_SECONDS="30"):
+            async with processor_in_process(stage, handler, VISIBILITY_TIMEOUT_SECONDS="30"):
                 started = time.monotonic()
                 await stage.send("user", idempotent=True)
-                await news.wait(1)
+                await notifications.wait(1)
             assert stage.servers.momento.admin("GET", "settings")["faults"][0]["hits"] == 1
     assert time.monotonic() - started < 5
 
 
 async def test_claims_are_gone_once_their_tasks_are_done(stage: ProcessorStage) -> None:
     async with (
-        stage.news("user") as news,
+        stage.notifications("user") as notifications,
         momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
-        processor_here(stage, Handler()),
+        processor_in_process(stage, Handler()),
     ):
         task_id = await stage.send("user", idempotent=True)
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
         got = await sdk.caches.get(stage.cache_name, f"claim:user {task_id}")
     assert type(got).__name__ == "Miss"
@@ -230,11 +239,11 @@ async def test_the_common_path_costs_one_cache_write_and_no_read(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.processor.notify.history.TRIM_SHARE", 0.0)
-    async with stage.news("user") as news, processor_here(stage, Handler()):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, Handler()):
         before = momento_calls(stage)  # after the breaker's probe
         for _ in range(10):
             await stage.send("user")
-        await news.wait(10)
+        await notifications.wait(10)
         await stage.until_empty()
     assert momento_calls(stage) - before == {"DictionarySet": 10, "Publish": 10}
 
@@ -249,30 +258,30 @@ async def test_with_the_cache_out_users_are_notified_at_once_and_the_messages_st
         {"method": one, "status": status}
         for one in ("DictionarySet", "DictionaryGet", "SetIfNotExists", "Get", "Set", "Delete")
     ]
-    async with stage.news("user") as news, processor_here(stage, handler, CONCURRENCY="2"):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, handler, CONCURRENCY="2"):
         with stage.servers.momento.changed(faults=out):
             ids = [await stage.send("user") for _ in range(5)]
             ids.append(await stage.send("user", idempotent=True))
-            await news.wait(6)
+            await notifications.wait(6)
             assert await stage.depth() == (0, 6)
         await stage.until_empty()
     assert sorted(handler.runs) == sorted(ids)
-    assert {status for _, status in news.statuses()} == {"finished"}
-    assert {one for one, _ in news.statuses()} == set(ids)
+    assert {status for _, status in notifications.statuses()} == {"finished"}
+    assert {one for one, _ in notifications.statuses()} == set(ids)
     assert unwritten() >= 1
     assert unread() >= 1
 
 
 async def test_a_retention_of_zero_switches_the_record_off(stage: ProcessorStage) -> None:
     handler = Handler()
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         before = momento_calls(stage)
         await send_redelivered(stage, "user")
-        async with processor_here(stage, handler, HISTORY_RETENTION_SECONDS="0"):
-            await news.wait(1)
+        async with processor_in_process(stage, handler, HISTORY_RETENTION_SECONDS="0"):
+            await notifications.wait(1)
             await stage.until_empty()
             await stage.send("user", idempotent=True)
-            await news.wait(2)
+            await notifications.wait(2)
             await stage.until_empty()
     assert momento_calls(stage) - before == {"Publish": 3}  # one is the breaker's probe
     assert len(handler.runs) == 2
@@ -280,28 +289,31 @@ async def test_a_retention_of_zero_switches_the_record_off(stage: ProcessorStage
 
 async def test_news_that_cannot_be_told_at_first_is_told_within_the_lease(stage: ProcessorStage) -> None:
     handler = Handler()
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         with stage.servers.momento.changed(faults=[{"method": "Publish", "status": "UNAVAILABLE", "calls": 5}]):
-            async with processor_here(stage, handler):
+            async with processor_in_process(stage, handler):
                 task_id = await stage.send("user")
-                await news.wait(1)
+                await notifications.wait(1)
                 await stage.until_empty()
-    assert (handler.runs, news.statuses()) == ([task_id], [(task_id, "finished")])
+    assert (handler.runs, notifications.statuses()) == ([task_id], [(task_id, "finished")])
 
 
 async def test_while_momento_is_down_a_finished_task_is_neither_lost_nor_computed_twice(stage: ProcessorStage) -> None:
     """Topics and cache are down together, for longer than telling is tried."""
     handler = Handler()
     down = [{"method": one, "status": "UNAVAILABLE"} for one in ("Publish", "DictionarySet", "DictionaryGet")]
-    async with stage.news("user") as news, processor_here(stage, handler, NOTIFY_SECONDS="1", MAX_ATTEMPTS="2"):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, handler, NOTIFY_SECONDS="1", MAX_ATTEMPTS="2"),
+    ):
         with stage.servers.momento.changed(faults=down):
             task_id = await stage.send("user")
-            await soon(is_paused, seconds=25)
+            await wait_until(is_paused, timeout_seconds=25)
             await asyncio.sleep(4)
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
-    assert (handler.runs, set(news.statuses())) == ([task_id], {(task_id, "finished")})
-    assert news.told[0] == news.told[-1]
+    assert (handler.runs, set(notifications.statuses())) == ([task_id], {(task_id, "finished")})
+    assert notifications.received[0] == notifications.received[-1]
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
@@ -309,9 +321,9 @@ async def test_no_work_is_taken_before_its_news_could_be_told(stage: ProcessorSt
     handler = Handler()
     missing = f"/notification-api/test/{stage.cache_name}"
     await stage.send("user")
-    async with processor_here(stage, handler, ready=False, MOMENTO_API_KEY_PARAM_NAME=missing) as lifecycle:
-        await soon(lambda: "queue" not in lifecycle.not_ready())
+    async with processor_in_process(stage, handler, ready=False, MOMENTO_API_KEY_PARAM_NAME=missing) as lifecycle:
+        await wait_until(lambda: "queue" not in lifecycle.readiness_problems())
         await asyncio.sleep(0.3)  # three looks at whether it may begin
-        assert "momento" in lifecycle.not_ready()
+        assert "momento" in lifecycle.readiness_problems()
         assert await stage.depth() == (1, 0)
     assert handler.runs == []

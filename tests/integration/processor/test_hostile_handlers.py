@@ -21,7 +21,7 @@ from services.processor.delivery.process import Worker
 from services.processor.delivery.task_lock import Claims
 from services.processor.notify.notifier import Teller
 from tests.support.processes.service import processor_process
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 
 
@@ -237,13 +237,17 @@ async def test_whatever_a_handler_raises_is_counted_dead_lettered_and_notified(
         raise errors[task.data]
 
     ran = Counted("isolations_total", outcome="ran")
-    async with stage.news("user") as news, processor_here(stage, raise_it, MAX_ATTEMPTS="2"), nothing_blocks():
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, raise_it, MAX_ATTEMPTS="2"),
+        nothing_blocks(),
+    ):
         ids = {await stage.send("user", data): data for data in errors}
-        await news.wait(len(errors), seconds=60)
+        await notifications.wait(len(errors), seconds=60)
         await stage.until_empty()
     assert bool(ran()) == isolated
     letters = {letter["taskId"]: letter for letter in await stage.dead_letters(len(errors))}
-    assert sorted(news.statuses()) == sorted((task_id, "failed") for task_id in ids)
+    assert sorted(notifications.statuses()) == sorted((task_id, "failed") for task_id in ids)
     permanent = {str(number) for number in range(len(ORDINARY), len(errors))}
     for task_id, data in ids.items():
         is_permanent = data in permanent
@@ -284,15 +288,15 @@ async def test_whatever_a_handler_returns_there_is_a_notification(stage: Process
     async def answer(task: Task) -> Any:
         return results[int(task.data)]
 
-    async with stage.news("user") as news, processor_here(stage, answer), nothing_blocks():
+    async with stage.notifications("user") as notifications, processor_in_process(stage, answer), nothing_blocks():
         ids = [await stage.send("user", str(number)) for number in range(len(results))]
-        await news.wait(len(results), seconds=30)
+        await notifications.wait(len(results), seconds=30)
         await stage.until_empty()
-    messages = {one["taskId"]: one["message"] for one in news.told}
+    messages = {one["taskId"]: one["message"] for one in notifications.received}
     for task_id, (_, message) in zip(ids, RESULTS, strict=False):
         assert message is None or messages[task_id] == message
     assert messages[ids[1]].startswith("Finished task: xxx")
-    failed = {task_id for task_id, status in news.statuses() if status == "failed"}
+    failed = {task_id for task_id, status in notifications.statuses() if status == "failed"}
     assert failed == set(ids[len(RESULTS) :])
 
 
@@ -301,12 +305,12 @@ def plain(task: Task) -> str:
 
 
 async def test_a_plain_functions_errors_are_no_different(stage: ProcessorStage) -> None:
-    async with stage.news("user") as news, processor_here(stage, plain, MAX_ATTEMPTS="1"):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, plain, MAX_ATTEMPTS="1"):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
     (letter,) = await stage.dead_letters(1)
-    assert news.statuses() == [(task_id, "failed")]
+    assert notifications.statuses() == [(task_id, "failed")]
     assert letter["deadLetterDetail"] == "StrRaises: (its message cannot be read)"
 
 
@@ -315,12 +319,12 @@ async def test_the_log_explains_an_error_that_cannot_be_printed_and_stays_short(
 ) -> None:
     handler = "tests.integration.processor.test_hostile_handlers:by_name"
     async with (
-        stage.news("user") as news,
+        stage.notifications("user") as notifications,
         processor_process(stage, tmp_path, TASK_HANDLER=handler, MAX_ATTEMPTS="1") as process,
     ):
         for name in ("StrRaises", "long", "StrAndReprRaise"):
             await stage.send("user", name)
-        await news.wait(3)
+        await notifications.wait(3)
         lines = process.logged(action="handle")
     assert len(lines) == 3
     exceptions = sorted(line["exception"] for line in lines)
@@ -353,12 +357,12 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
 
     monkeypatch.setattr(owner, method, fail)
     internal = Counted("handler_errors_total", kind="internal")
-    async with stage.news("user") as news, processor_here(stage, refuse, MAX_ATTEMPTS="3"):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, refuse, MAX_ATTEMPTS="3"):
         task_id = await stage.send("user", idempotent=True)
-        await news.wait(1, seconds=30)
+        await notifications.wait(1, seconds=30)
         await stage.until_empty()
     (letter,) = await stage.dead_letters(1)
-    assert news.statuses() == [(task_id, "failed")]
+    assert notifications.statuses() == [(task_id, "failed")]
     # What cannot be noted is not counted, for as many deliveries as there are attempts.
     assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == (reason, "6" if method == "note" else "3")
     # Of a first delivery nothing is looked up, so that its attempt is the handler's own failure.
@@ -369,7 +373,7 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (worker, "read_task"),
+        (worker, "parse_task"),
         (Conclusion, "kept"),
         (Conclusion, "dead_letter"),
         (Conclusion, "unreadable"),
@@ -383,16 +387,16 @@ async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens
         raise ValueError("as asked")
 
     monkeypatch.setattr(owner, name, fail)
-    async with stage.news("user") as news, processor_here(stage, refuse, MAX_ATTEMPTS="3"):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, refuse, MAX_ATTEMPTS="3"):
         if name == "unreadable":
             task_id = "no-task"
             await stage.send_raw("{}", {"taskId": task_id}, group_id="user")
         else:
             task_id = await stage.send("user")
-        await news.wait(1, seconds=30)
+        await notifications.wait(1, seconds=30)
         await stage.until_empty()
     (letter,) = await stage.dead_letters(1)
-    assert news.statuses() == [(task_id, "failed")]
+    assert notifications.statuses() == [(task_id, "failed")]
     assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("internal", "3")
 
 
@@ -406,8 +410,8 @@ async def test_an_error_after_a_handler_has_finished_does_not_run_it_again(
         return "done"
 
     monkeypatch.setattr(Conclusion, "finished", fail)
-    async with stage.news("user") as news, processor_here(stage, handle):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, handle):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
-    assert (runs, news.statuses()) == ([task_id], [(task_id, "finished")])
+    assert (runs, notifications.statuses()) == ([task_id], [(task_id, "finished")])

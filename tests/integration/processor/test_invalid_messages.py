@@ -6,7 +6,7 @@ import string
 import pytest
 
 from notification_api import Task
-from tests.support.processor.in_process import processor_here
+from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
 
 USER = "user"
@@ -53,48 +53,51 @@ async def poisoned(stage: ProcessorStage) -> ProcessorStage:
 
 
 async def test_junk_stops_no_neighbour_and_is_set_aside_as_it_came(poisoned: ProcessorStage) -> None:
-    async with poisoned.news("neighbour") as news, processor_here(poisoned, echo, CONCURRENCY="5"):
+    async with (
+        poisoned.notifications("neighbour") as notifications,
+        processor_in_process(poisoned, echo, CONCURRENCY="5"),
+    ):
         ids = [await poisoned.send("neighbour") for _ in range(10)]
-        await news.wait(10)
+        await notifications.wait(10)
         await poisoned.until_empty()
         letters = await poisoned.dead_letters(len(JUNK) + len(JUNK_OF_A_USER))
-    assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
+    assert sorted(notifications.statuses()) == sorted((one, "finished") for one in ids)
     assert {letter["body"] for letter in letters} == {*JUNK.values(), *JUNK_OF_A_USER.values()}
     assert {letter["deadLetterReason"] for letter in letters} == {"unreadable"}
     assert all(letter["deadLetterDetail"] != "none" for letter in letters)
 
 
 async def test_a_user_who_can_be_read_is_told_of_a_task_that_cannot(poisoned: ProcessorStage) -> None:
-    async with poisoned.news(USER) as news, processor_here(poisoned, echo):
-        await news.wait(len(JUNK_OF_A_USER))
+    async with poisoned.notifications(USER) as notifications, processor_in_process(poisoned, echo):
+        await notifications.wait(len(JUNK_OF_A_USER))
         await poisoned.until_empty()
-    assert {status for _, status in news.statuses()} == {"failed"}
-    assert {told["message"] for told in news.told} == {"Failed task: it could not be read"}
+    assert {status for _, status in notifications.statuses()} == {"failed"}
+    assert {told["message"] for told in notifications.received} == {"Failed task: it could not be read"}
 
 
 async def test_junk_that_comes_again_is_set_aside_once(stage: ProcessorStage) -> None:
     """The telling failed after the burial, so that the message came back."""
     down = [{"method": "Publish", "status": "UNAVAILABLE"}]
-    async with stage.news(USER) as news, processor_here(stage, echo, NOTIFY_SECONDS="1"):
+    async with stage.notifications(USER) as notifications, processor_in_process(stage, echo, NOTIFY_SECONDS="1"):
         with stage.servers.momento.changed(faults=down):
             await stage.send_raw(task_body(""))
             await stage.dead_letters(1)
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
         assert sum(await stage.depth(stage.dead_letter_queue_url)) == 1
 
 
 async def test_binary_attributes_are_no_reason_to_fail(stage: ProcessorStage) -> None:
-    async with stage.news(USER) as news, processor_here(stage, echo):
+    async with stage.notifications(USER) as notifications, processor_in_process(stage, echo):
         await stage.send_raw(task_body('{"data": "x"}'), {"blob": b"\x00\xff", "taskId": b"\x00"})
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
-    assert news.statuses()[0][1] == "finished"
+    assert notifications.statuses()[0][1] == "finished"
 
 
 async def test_ten_attributes_of_its_own_leave_room_for_the_reason(stage: ProcessorStage) -> None:
     own = {f"attribute{number}": "x" for number in range(9)} | {"taskId": "the-id"}
-    async with processor_here(stage, echo):
+    async with processor_in_process(stage, echo):
         await stage.send_raw("junk", own)
         (letter,) = await stage.dead_letters(1)
     assert letter["deadLetterReason"] == "unreadable"
@@ -103,7 +106,7 @@ async def test_ten_attributes_of_its_own_leave_room_for_the_reason(stage: Proces
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
 async def test_a_message_as_large_as_sqs_takes_is_set_aside_too(stage: ProcessorStage) -> None:
-    async with processor_here(stage, echo):
+    async with processor_in_process(stage, echo):
         await stage.send_raw("x" * 1_048_576)
         (letter,) = await stage.dead_letters(1)
         await stage.until_empty()
@@ -112,8 +115,8 @@ async def test_a_message_as_large_as_sqs_takes_is_set_aside_too(stage: Processor
 
 
 async def test_a_foreign_task_id_that_could_not_be_told_gives_way_to_the_message_id(stage: ProcessorStage) -> None:
-    async with stage.news(USER) as news, processor_here(stage, echo):
+    async with stage.notifications(USER) as notifications, processor_in_process(stage, echo):
         message_id = await stage.send_raw(task_body('{"data": "x"}'), {"taskId": "i" * 5000})
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
-    assert news.statuses() == [(message_id, "finished")]
+    assert notifications.statuses() == [(message_id, "finished")]

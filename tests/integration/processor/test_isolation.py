@@ -18,10 +18,10 @@ from notification_api import Task
 from services.common.messages.task_message import TaskMessage
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 TASKS = 4
 CACHE_IS_OUT = {"faults": [{"method": "Set", "status": "UNAVAILABLE"}]}
@@ -69,7 +69,7 @@ async def slow_process(stage: ProcessorStage, folder: Path) -> AsyncIterator[Slo
     ):
         proxy.fault(action="ChangeMessageVisibilityBatch", status=503)
         notes = Notes(sdk, stage.cache_name, [await send(stage, do="wait", seconds=600) for _ in range(TASKS)])
-        await soon(lambda: has_noted(notes, "beside"), seconds=20)
+        await wait_until(lambda: has_noted(notes, "beside"), timeout_seconds=20)
         proxy.fault(action="ReceiveMessage", status=503)
         yield SlowProcess(process, proxy, notes)
 
@@ -106,12 +106,12 @@ class Meeting:
 async def test_leases_that_a_living_process_lost_isolate_nobody(stage: ProcessorStage, tmp_path: Path) -> None:
     """It cannot note the ends of its attempts at first, as in an outage of the cache, but it does not stop trying."""
     isolations = Counted("isolations_total", outcome="ran")
-    async with stage.news("user") as news, slow_process(stage, tmp_path) as slow:
+    async with stage.notifications("user") as notifications, slow_process(stage, tmp_path) as slow:
         with stage.servers.momento.changed(**CACHE_IS_OUT):
-            await soon(slow.could_not_note_the_ends, seconds=20)
-        await soon(lambda: has_noted(slow.notes, "ended"))
-        async with processor_here(stage, Meeting(TASKS)):
-            await news.wait(TASKS)
+            await wait_until(slow.could_not_note_the_ends, timeout_seconds=20)
+        await wait_until(lambda: has_noted(slow.notes, "ended"))
+        async with processor_in_process(stage, Meeting(TASKS)):
+            await notifications.wait(TASKS)
     assert isolations() == 0
 
 
@@ -124,19 +124,19 @@ async def test_a_process_that_was_frozen_clears_its_tasks_when_it_goes_on(
     begun: list[str] = []
     meeting = Meeting(TASKS - 1)
 
-    async with stage.news("user") as news, slow_process(stage, tmp_path) as slow:
+    async with stage.notifications("user") as notifications, slow_process(stage, tmp_path) as slow:
 
         async def thaw_then_meet(task: Task) -> str:
             begun.append(task.id)
             if len(begun) > 1:
                 return await meeting(task)
             slow.process.signal(signal.SIGCONT)
-            await soon(lambda: noted_all_but_one(slow.notes))
+            await wait_until(lambda: noted_all_but_one(slow.notes))
             return task.data
 
         slow.process.signal(signal.SIGSTOP)
-        async with processor_here(stage, thaw_then_meet):
-            await news.wait(TASKS, seconds=30)
+        async with processor_in_process(stage, thaw_then_meet):
+            await notifications.wait(TASKS, seconds=30)
     assert isolated() == 1
     assert cleared() >= 1
     assert len(begun) == TASKS
@@ -162,18 +162,18 @@ async def test_tasks_that_wait_to_run_isolated_leave_the_slots_to_others_and_go_
         return task.data
 
     settings: dict[str, Any] = {"CONCURRENCY": "4", "USER_SHARE": "1", "MAX_ATTEMPTS": "50"}
-    async with stage.news("other") as news, stage.news("user") as isolated_news:
+    async with stage.notifications("other") as notifications, stage.notifications("user") as isolated_notifications:
         await send_possible_pills(stage, 6)
-        async with processor_here(stage, hold, **settings):
+        async with processor_in_process(stage, hold, **settings):
             await running.wait()
-            await soon(lambda: requeued() >= 2)
+            await wait_until(lambda: requeued() >= 2)
             assert held() == 2
             await stage.send("other")
-            await news.wait(1)
-            async with processor_here(stage, Meeting(1), **settings):
-                await isolated_news.wait(2)
+            await notifications.wait(1)
+            async with processor_in_process(stage, Meeting(1), **settings):
+                await isolated_notifications.wait(2)
             end.set()
-            await isolated_news.wait(6)
+            await isolated_notifications.wait(6)
             await stage.until_empty()
     assert [line.levelname for line in caplog.records if getattr(line, "action", None) == "isolation"]
 
@@ -202,13 +202,16 @@ async def receive_at_once_visible(stage: ProcessorStage, count: int) -> None:
 async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poison_pill(
     stage: ProcessorStage, tmp_path: Path, way: str
 ) -> None:
-    async with stage.news("user") as news, processor_process(stage, tmp_path, MAX_ATTEMPTS="2") as process:
+    async with (
+        stage.notifications("user") as notifications,
+        processor_process(stage, tmp_path, MAX_ATTEMPTS="2") as process,
+    ):
         await send(stage, do=way, seconds=60)
         for _ in range(2):
             assert await process.ended() == 1
             process.start()
-        await news.wait(1, seconds=20)
+        await notifications.wait(1, seconds=20)
         (letter,) = await stage.dead_letters(1)
         await stage.until_empty()
-    assert [status for _, status in news.statuses()] == ["failed"]
+    assert [status for _, status in notifications.statuses()] == ["failed"]
     assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("died", "3")

@@ -21,11 +21,11 @@ from tests.integration.processor.test_chaos import ingest, user
 from tests.support.momento.clients import MomentoSdk, momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.chaos import MOMENTO_METHODS, Runs
-from tests.support.processor.in_process import is_paused, processor_here
-from tests.support.processor.stage import News, ProcessorStage
+from tests.support.processor.in_process import is_paused, processor_in_process
+from tests.support.processor.stage import Notifications, ProcessorStage
 from tests.support.served_service import id_token
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import SqsFault, SqsFaultProxy, sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 USERS = 4
 OUTAGE_SECONDS = 7.0
@@ -65,17 +65,17 @@ async def test_an_outage_longer_than_every_timeout_loses_nothing_and_runs_nothin
 
     settings: dict[str, Any] = {"NOTIFY_SECONDS": "1", "CONCURRENCY": "2", "MAX_ATTEMPTS": "1"}
     async with (
-        stage.news("user") as news,
+        stage.notifications("user") as notifications,
         momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
-        processor_here(stage, handle, **settings),
+        processor_in_process(stage, handle, **settings),
     ):
         with stage.servers.momento.changed(faults=out(methods, **how)):
             ids = [await stage.send("user") for _ in range(6)]
-            await soon(is_paused, seconds=40)
+            await wait_until(is_paused, timeout_seconds=40)
             await asyncio.sleep(4)  # several times NOTIFY_SECONDS, and longer than a lease
             if "Publish" not in methods:
-                await news.wait(2)  # at once, though the history cannot be written
-        await soon(lambda: {one for one, _ in news.statuses()} == set(ids), seconds=30)
+                await notifications.wait(2)  # at once, though the history cannot be written
+        await wait_until(lambda: {one for one, _ in notifications.statuses()} == set(ids), timeout_seconds=30)
         await stage.until_empty(30)
         assert await history(sdk, stage, "user") == Counter((one, "finished") for one in ids)
         repeated = await stage.send("user", task_id=ids[0], idempotent=True)
@@ -93,7 +93,7 @@ async def test_outages_one_after_another_under_a_flow_of_tasks_lose_nothing(
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(sqs_fault_proxy(stage.servers.aws.endpoint_url))
         sdk = await stack.enter_async_context(momento_sdk(stage.servers.momento, stage.servers.key))
-        news = [await stack.enter_async_context(stage.news(user(number))) for number in range(USERS)]
+        notifications = [await stack.enter_async_context(stage.notifications(user(number))) for number in range(USERS)]
         url = await stack.enter_async_context(ingest(stage, proxy, tmp_path))
         settings = {**SETTINGS, "AWS_ENDPOINT_URL": proxy.url, "RUNS_FILE": str(runs_file)}
         for _ in range(2):
@@ -104,12 +104,12 @@ async def test_outages_one_after_another_under_a_flow_of_tasks_lose_nothing(
             await momento_out(stage, (*CACHE, *TOPICS))
             await momento_out(stage, (*CACHE, *TOPICS), neverAnswer=True)
             await queue_silent(proxy)
-        await soon(lambda: accepted <= told(news), seconds=60)
+        await wait_until(lambda: accepted <= told(notifications), timeout_seconds=60)
         await stage.until_empty(60)
         stored = [await history(sdk, stage, user(number)) for number in range(USERS)]
         letters = await stage.depth(stage.dead_letter_queue_url)
     assert len(accepted) > 100
-    assert accepted <= told(news)
+    assert accepted <= told(notifications)
     kept = sum(stored, Counter[tuple[str, str]]())
     assert {(task_id, "finished") for task_id in accepted} <= set(kept)
     assert set(kept.values()) == {1}
@@ -174,5 +174,5 @@ async def queue_silent(proxy: SqsFaultProxy) -> None:
     proxy.faults.clear()
 
 
-def told(news: Sequence[News]) -> set[str]:
-    return {one["taskId"] for each in news for one in each.told}
+def told(notifications: Sequence[Notifications]) -> set[str]:
+    return {one["taskId"] for each in notifications for one in each.received}

@@ -10,9 +10,9 @@ import pytest
 
 from notification_api import Task
 from tests.support.processes.service import ServiceProcess, processor_process
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
@@ -23,13 +23,13 @@ async def test_whatever_a_handler_raises_only_its_own_task_fails(stage: Processo
         await asyncio.sleep(0.2)
         return task.data
 
-    async with stage.news("user") as news, processor_here(stage, fail, MAX_ATTEMPTS="2"):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, fail, MAX_ATTEMPTS="2"):
         good = [await stage.send("user", "good") for _ in range(3)]
         bad = await stage.send("user", "bad")
-        await news.wait(4)
+        await notifications.wait(4)
         await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
-    assert sorted(news.statuses()) == sorted([*((one, "finished") for one in good), (bad, "failed")])
+    assert sorted(notifications.statuses()) == sorted([*((one, "finished") for one in good), (bad, "failed")])
     assert letter["deadLetterReason"] == "attempts"
 
 
@@ -48,12 +48,12 @@ async def test_a_handler_that_ignores_cancellation_gives_its_slot_back(
         return task.data
 
     settings: dict[str, Any] = {"CONCURRENCY": "1", "MAX_TASK_SECONDS": "0.2", "MAX_ATTEMPTS": "1"}
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         bad, good = await stage.send("user", "bad"), await stage.send("user", "good")
-        async with processor_here(stage, ignore, **{**settings, "CONCURRENCY": "2"}):
-            await news.wait(2)
+        async with processor_in_process(stage, ignore, **{**settings, "CONCURRENCY": "2"}):
+            await notifications.wait(2)
             may_end.set()
-    assert sorted(news.statuses()) == sorted([(bad, "failed"), (good, "finished")])
+    assert sorted(notifications.statuses()) == sorted([(bad, "failed"), (good, "finished")])
 
 
 async def test_a_blocked_loop_is_named_with_its_stack(
@@ -66,9 +66,9 @@ async def test_a_blocked_loop_is_named_with_its_stack(
         time.sleep(0.6)  # noqa: ASYNC251 — the misbehaviour
         return task.data
 
-    async with stage.news("user") as news, processor_here(stage, block_the_loop):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, block_the_loop):
         await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
     (line,) = [record for record in caplog.records if getattr(record, "action", "") == "watchdog"]
     assert "block_the_loop" in line.stack  # type: ignore[attr-defined]
     assert counted() == 1
@@ -85,12 +85,12 @@ async def test_a_task_whose_lease_ran_out_while_the_loop_was_blocked_is_not_run_
         return task.data
 
     lost = Counted("tasks_processed_total", outcome="lost")
-    async with stage.news("user") as news, processor_here(stage, block_once):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, block_once):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
     assert attempts == [1]
-    assert news.statuses() == [(task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "finished")]
     assert lost() == 1
 
 
@@ -103,11 +103,11 @@ async def test_a_plain_function_that_never_returns_is_given_up_and_the_others_go
         "MAX_TASK_SECONDS": "0.2",
         "MAX_ATTEMPTS": "1",
     }
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         bad = await stage.send("user", do="hang")
         good = [await stage.send("user") for _ in range(5)]
-        await news.wait(6)
-        assert sorted(news.statuses()) == sorted([*((one, "finished") for one in good), (bad, "failed")])
+        await notifications.wait(6)
+        assert sorted(notifications.statuses()) == sorted([*((one, "finished") for one in good), (bad, "failed")])
         metrics = await process.metrics()
         assert metrics["notification_api_slots"] == 3
         assert metrics["notification_api_handlers_abandoned"] == 1
@@ -122,10 +122,10 @@ async def test_when_too_many_never_return_the_service_ends_so_that_another_start
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"CONCURRENCY": "2", "MAX_TASK_SECONDS": "0.2", "MAX_ATTEMPTS": "1"}
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         for _ in range(2):
             await stage.send("user", do="ignore")
-        await news.wait(2)
+        await notifications.wait(2)
         assert await process.ended() == 1
     assert process.logged(level="CRITICAL", action="handler")
 
@@ -134,19 +134,19 @@ async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_l
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {"MAX_ATTEMPTS": "2", "VISIBILITY_TIMEOUT_SECONDS": "3"}
-    async with stage.news("user") as news, processor_process(stage, tmp_path, **settings) as process:
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         killer = await stage.send("user", "deadly", do="die")
         for _ in range(2):
             assert await process.ended() == 9
             process.start()
-        await news.wait(1, seconds=20)
+        await notifications.wait(1, seconds=20)
         (letter,) = await stage.dead_letters(1)
         await stage.until_empty()
         good = await stage.send("user")
-        await news.wait(2)
-    assert news.statuses() == [(killer, "failed"), (good, "finished")]
+        await notifications.wait(2)
+    assert notifications.statuses() == [(killer, "failed"), (good, "finished")]
     assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("died", "3")
-    assert (news.told[0]["message"]) == "Failed task: deadly"
+    assert (notifications.received[0]["message"]) == "Failed task: deadly"
 
 
 async def killed(process: ServiceProcess) -> None:
@@ -155,14 +155,14 @@ async def killed(process: ServiceProcess) -> None:
 
 
 async def test_what_a_killed_process_held_is_done_by_the_next(stage: ProcessorStage, tmp_path: Path) -> None:
-    async with stage.news("user") as news, processor_process(stage, tmp_path) as process:
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path) as process:
         ids = [await stage.send("user", do="wait", seconds=1) for _ in range(5)]
-        await soon(lambda: _in_process(process, 5))
+        await wait_until(lambda: _in_process(process, 5))
         await killed(process)
         process.start()
-        await news.wait(5, seconds=20)
+        await notifications.wait(5, seconds=20)
         await stage.until_empty()
-    assert sorted(news.statuses()) == sorted((one, "finished") for one in ids)
+    assert sorted(notifications.statuses()) == sorted((one, "finished") for one in ids)
 
 
 async def _in_process(process: ServiceProcess, count: int) -> bool:

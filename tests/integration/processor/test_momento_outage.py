@@ -10,9 +10,9 @@ import pytest
 
 from notification_api import Task
 from tests.support.processes.service import processor_process
-from tests.support.processor.in_process import Counted, is_paused, processor_here
+from tests.support.processor.in_process import Counted, is_paused, processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 CACHE = ("DictionarySet", "DictionaryGet", "SetIfNotExists", "Get", "Set", "Delete")
 SETTINGS: dict[str, Any] = {"NOTIFY_SECONDS": "1", "MAX_ATTEMPTS": "1", "CONCURRENCY": "4"}
@@ -38,19 +38,22 @@ async def test_an_outage_longer_than_several_deliveries_buries_nothing_and_runs_
     """The whole of Momento is out, or the key may do nothing; one attempt is permitted."""
     handler = Handler()
     received = Counted("messages_received_total")
-    async with stage.news("user") as news, processor_here(stage, handler, **SETTINGS) as lifecycle:
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, handler, **SETTINGS) as lifecycle,
+    ):
         with stage.servers.momento.changed(faults=out(status)):
             ids = [await stage.send("user") for _ in range(8)]
-            await soon(is_paused, seconds=20)
+            await wait_until(is_paused, timeout_seconds=20)
             before, probes = received(), Counted("momento_calls_total", operation="publish", outcome="error")
-            await soon(lambda: probes() >= 20, seconds=20)
+            await wait_until(lambda: probes() >= 20, timeout_seconds=20)
             assert received() == before
             assert await stage.depth() == (8 - before, before)  # what is held stays held
-            assert not lifecycle.not_ready()
-        await news.wait(8, seconds=30)
+            assert not lifecycle.readiness_problems()
+        await notifications.wait(8, seconds=30)
         await stage.until_empty()
     assert sorted(handler.runs) == sorted(ids)
-    assert set(news.statuses()) == {(one, "finished") for one in ids}
+    assert set(notifications.statuses()) == {(one, "finished") for one in ids}
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
     assert not is_paused()
 
@@ -58,15 +61,15 @@ async def test_an_outage_longer_than_several_deliveries_buries_nothing_and_runs_
 async def test_one_task_alone_is_delivered_once_in_an_outage(stage: ProcessorStage) -> None:
     handler, received = Handler(), Counted("messages_received_total")
     refused = Counted("momento_calls_total", operation="publish", outcome="error")
-    async with stage.news("user") as news, processor_here(stage, handler, **SETTINGS):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, handler, **SETTINGS):
         with stage.servers.momento.changed(faults=out("PERMISSION_DENIED")):
             task_id = await stage.send("user")
-            await soon(is_paused, seconds=20)
+            await wait_until(is_paused, timeout_seconds=20)
             so_far = refused()
-            await soon(lambda: refused() >= so_far + 20, seconds=20)
-        await news.wait(1, seconds=30)
+            await wait_until(lambda: refused() >= so_far + 20, timeout_seconds=20)
+        await notifications.wait(1, seconds=30)
         await stage.until_empty()
-    assert (handler.runs, set(news.statuses())) == ([task_id], {(task_id, "finished")})
+    assert (handler.runs, set(notifications.statuses())) == ([task_id], {(task_id, "finished")})
     assert received() == 1
 
 
@@ -76,50 +79,50 @@ async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_r
     """The key may use the cache and not publish. Who starts meanwhile receives nothing."""
     monkeypatch.setattr("services.processor.pool.OUTAGE_RETURN_SECONDS", 5)
     handler, received = Handler(), Counted("messages_received_total")
-    async with AsyncExitStack() as outage, stage.news("user") as news:
-        async with processor_here(stage, handler, **SETTINGS):
+    async with AsyncExitStack() as outage, stage.notifications("user") as notifications:
+        async with processor_in_process(stage, handler, **SETTINGS):
             outage.enter_context(stage.servers.momento.changed(faults=out("PERMISSION_DENIED", ["Publish"])))
             task_id = await stage.send("user")
-            await soon(is_paused, seconds=20)
+            await wait_until(is_paused, timeout_seconds=20)
         for _ in range(3):
-            async with processor_here(stage, handler, **SETTINGS):
+            async with processor_in_process(stage, handler, **SETTINGS):
                 await asyncio.sleep(1)
         assert received() == 1
         await outage.aclose()
-        async with processor_here(stage, handler, **SETTINGS):
-            await news.wait(1, seconds=90)
+        async with processor_in_process(stage, handler, **SETTINGS):
+            await notifications.wait(1, seconds=90)
             await stage.until_empty()
-    assert (handler.runs, news.statuses()) == ([task_id], [(task_id, "finished")])
+    assert (handler.runs, notifications.statuses()) == ([task_id], [(task_id, "finished")])
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
 @pytest.mark.timeout(120)
 async def test_restarts_in_an_outage_bury_nothing_as_died(stage: ProcessorStage, tmp_path: Path) -> None:
     """Neither told nor on record, and more restarts than attempts are permitted: it may run again, that is all."""
-    async with AsyncExitStack() as outage, stage.news("user") as news:
+    async with AsyncExitStack() as outage, stage.notifications("user") as notifications:
         async with processor_process(stage, tmp_path, **SETTINGS) as process:
             outage.enter_context(stage.servers.momento.changed(faults=out("PERMISSION_DENIED")))
             task_id = await stage.send("user")
-            await soon(lambda: bool(process.logged(action="breaker")), seconds=20)
+            await wait_until(lambda: bool(process.logged(action="breaker")), timeout_seconds=20)
         for _ in range(3):
             async with processor_process(stage, tmp_path, **SETTINGS) as process:
-                await soon(lambda started=process: bool(started.logged(action="breaker")), seconds=20)  # type: ignore[misc]
+                await wait_until(lambda started=process: bool(started.logged(action="breaker")), timeout_seconds=20)  # type: ignore[misc]
         await outage.aclose()
         async with processor_process(stage, tmp_path, **SETTINGS):
-            await news.wait(1, seconds=90)
+            await notifications.wait(1, seconds=90)
             await stage.until_empty()
-    assert set(news.statuses()) == {(task_id, "finished")}
+    assert set(notifications.statuses()) == {(task_id, "finished")}
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
 async def test_news_that_is_refused_is_held_as_in_an_outage(stage: ProcessorStage) -> None:
     handler, received = Handler(), Counted("messages_received_total")
     refused = [{"method": "Publish", "status": "PERMISSION_DENIED", "calls": 4}]
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         with stage.servers.momento.changed(faults=refused):
-            async with processor_here(stage, handler, MAX_ATTEMPTS="1"):
+            async with processor_in_process(stage, handler, MAX_ATTEMPTS="1"):
                 task_id = await stage.send("user")
-                await news.wait(1)
+                await notifications.wait(1)
                 await stage.until_empty()
-    assert (handler.runs, news.statuses()) == ([task_id], [(task_id, "finished")])
+    assert (handler.runs, notifications.statuses()) == ([task_id], [(task_id, "finished")])
     assert received() == 1

@@ -12,10 +12,10 @@ from notification_api import Task
 from services.common.errors import PermanentError
 from tests.support.momento.clients import momento_sdk
 from tests.support.processor.dead_letters_cli import dead_letters_command
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
+from tests.support.waiting import wait_until
 
 
 class Handler:
@@ -36,16 +36,16 @@ async def test_a_queue_that_hangs_when_tasks_end_puts_no_copy_on_the_topic(stage
     """The deletions have no answer, the leases run out, and every message comes again."""
     handler, redelivered = Handler(), Counted("messages_redelivered_total")
     duplicates = Counted("tasks_processed_total", outcome="duplicate")
-    async with stage.news("user") as news, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
+    async with stage.notifications("user") as notifications, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
         for action in ("DeleteMessageBatch", "ChangeMessageVisibilityBatch"):
             proxy.fault(action=action, never_answer=True)
-        async with processor_here(stage, handler, AWS_ENDPOINT_URL=proxy.url, CONCURRENCY="40"):
+        async with processor_in_process(stage, handler, AWS_ENDPOINT_URL=proxy.url, CONCURRENCY="40"):
             ids = [await stage.send("user") for _ in range(40)]
-            await news.wait(40)
-            await soon(lambda: redelivered() >= 20, seconds=40)
+            await notifications.wait(40)
+            await wait_until(lambda: redelivered() >= 20, timeout_seconds=40)
             proxy.faults.clear()
             await stage.until_empty(60)
-    assert Counter(news.statuses()) == Counter((one, "finished") for one in ids)
+    assert Counter(notifications.statuses()) == Counter((one, "finished") for one in ids)
     assert sorted(handler.runs) == sorted(ids)
     assert duplicates() >= 20
 
@@ -54,23 +54,23 @@ async def test_a_key_with_another_body_is_notified_as_failed_and_the_first_resul
     """Ingest knows only what its own replica took, so that both can reach the queue."""
     handler, conflicts = Handler(), Counted("tasks_processed_total", outcome="conflict")
     async with (
-        stage.news("user") as news,
+        stage.notifications("user") as notifications,
         momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
-        processor_here(stage, handler),
+        processor_in_process(stage, handler),
     ):
         task_id = await stage.send("user", "first", idempotent=True)
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.send("user", "second", idempotent=True, task_id=task_id)
-        await news.wait(2)
+        await notifications.wait(2)
         await stage.send("user", "first", idempotent=True, task_id=task_id)
-        await news.wait(3)
+        await notifications.wait(3)
         await stage.until_empty()
         stored = await sdk.caches.dictionary_fetch(stage.cache_name, "history:user")
     assert handler.runs == [task_id]
-    messages = [one["message"] for one in news.told]
+    messages = [one["message"] for one in notifications.received]
     assert messages[0] == messages[2] == "Finished task: first"
     assert "the Idempotency-Key was used before with another body" in messages[1]
-    assert news.statuses() == [(task_id, "finished"), (task_id, "failed"), (task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "finished"), (task_id, "failed"), (task_id, "finished")]
     assert conflicts() == 1
     assert isinstance(stored, CacheDictionaryFetch.Hit)
     assert len(stored.value_dictionary_string_string) == 2
@@ -81,14 +81,14 @@ async def test_of_two_bodies_with_one_key_at_the_same_time_one_runs_and_the_othe
     stage: ProcessorStage,
 ) -> None:
     handler = Handler()
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         task_id = await stage.send("user", "one", idempotent=True)
         await stage.send("user", "two", idempotent=True, task_id=task_id)
-        async with processor_here(stage, handler):
-            await news.wait(2)
+        async with processor_in_process(stage, handler):
+            await notifications.wait(2)
             await stage.until_empty()
     assert handler.runs == [task_id]
-    assert sorted(news.statuses()) == [(task_id, "failed"), (task_id, "finished")]
+    assert sorted(notifications.statuses()) == [(task_id, "failed"), (task_id, "finished")]
 
 
 @pytest.mark.parametrize("ahead_seconds", [30, 3_000])
@@ -98,9 +98,9 @@ async def test_a_redriven_task_runs_whatever_the_clock_of_its_pod_says(
 ) -> None:
     handler, real = Handler(fails=True), time.time
     monkeypatch.setattr(time, "time", lambda: real() + ahead_seconds)
-    async with stage.news("user") as news, processor_here(stage, handler):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, handler):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
         handler.fails = False
         monkeypatch.setattr(time, "time", real)  # the command runs elsewhere
@@ -108,10 +108,10 @@ async def test_a_redriven_task_runs_whatever_the_clock_of_its_pod_says(
         redriving = asyncio.create_task(dead_letters_command(stage, *command))
         monkeypatch.setattr(time, "time", lambda: real() + ahead_seconds)
         assert (await redriving).status == 0
-        await news.wait(2)
+        await notifications.wait(2)
         await stage.until_empty()
     assert handler.runs == [task_id, task_id]
-    assert news.statuses() == [(task_id, "failed"), (task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "failed"), (task_id, "finished")]
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
@@ -119,12 +119,12 @@ async def test_a_result_is_kept_when_a_drain_comes_while_it_is_being_stored(stag
     """The write has no answer; the drain cuts the task off, and the next process finds what was written."""
     handler = Handler()
     slow: list[dict[str, Any]] = [{"method": "DictionarySet", "delayMs": 700}]
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         with stage.servers.momento.changed(faults=slow):
-            async with processor_here(stage, handler):
+            async with processor_in_process(stage, handler):
                 task_id = await stage.send("user")
-                await soon(lambda: handler.runs == [task_id])
-        async with processor_here(stage, handler):
-            await news.wait(1)
+                await wait_until(lambda: handler.runs == [task_id])
+        async with processor_in_process(stage, handler):
+            await notifications.wait(1)
             await stage.until_empty()
-    assert (handler.runs, set(news.statuses())) == ([task_id], {(task_id, "finished")})
+    assert (handler.runs, set(notifications.statuses())) == ([task_id], {(task_id, "finished")})

@@ -8,7 +8,7 @@ import pytest
 from notification_api import Task
 from services.common.errors import PermanentError, Transient
 from services.common.version import VERSION
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 
 
@@ -17,11 +17,11 @@ async def echo(task: Task) -> str:
 
 
 async def test_a_finished_task_is_told_once_and_leaves_the_queue(stage: ProcessorStage) -> None:
-    async with stage.news("user") as news, processor_here(stage, echo):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, echo):
         task_id = await stage.send("user", "größer")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
-    (told,) = news.told
+    (told,) = notifications.received
     assert (told["taskId"], told["status"], told["message"]) == (task_id, "finished", "Finished task: größer")
 
 
@@ -32,9 +32,9 @@ async def test_a_handler_sees_the_whole_task(stage: ProcessorStage) -> None:
         seen.append(task)
         return ""
 
-    async with stage.news("user") as news, processor_here(stage, look, MAX_TASK_SECONDS="60"):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, look, MAX_TASK_SECONDS="60"):
         task_id = await stage.send("user", "text", priority=5)
-        await news.wait(1)
+        await notifications.wait(1)
     (task,) = seen
     assert (task.id, task.user_id, task.data, task.attempt) == (task_id, "user", "text", 1)
     assert task.fields == {"data": "text", "priority": 5}
@@ -52,12 +52,12 @@ async def test_a_task_that_failed_for_now_is_tried_again_and_told_once(stage: Pr
             raise error
         return task.data
 
-    async with stage.news("user") as news, processor_here(stage, fails_twice):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, fails_twice):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
     assert attempts == [1, 2, 3]
-    assert news.statuses() == [(task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "finished")]
 
 
 async def test_a_permanent_failure_is_set_aside_at_once_with_all_that_one_needs_to_know(stage: ProcessorStage) -> None:
@@ -66,9 +66,9 @@ async def test_a_permanent_failure_is_set_aside_at_once_with_all_that_one_needs_
 
     counted = Counted("tasks_dead_lettered_total", reason="permanent")
     before = datetime.now(UTC)
-    async with stage.news("user") as news, processor_here(stage, refuse):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, refuse):
         task_id = await stage.send("user", "the data")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
     assert letter["deadLetterReason"] == "permanent"
@@ -85,10 +85,10 @@ async def test_the_failed_notification_leaks_nothing_internal(stage: ProcessorSt
     async def refuse(task: Task) -> str:
         raise PermanentError("password=hunter2 at db-7.internal")
 
-    async with stage.news("user") as news, processor_here(stage, refuse):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, refuse):
         task_id = await stage.send("user", "the data")
-        await news.wait(1)
-    (told,) = news.told
+        await notifications.wait(1)
+    (told,) = notifications.received
     assert (told["taskId"], told["status"], told["message"]) == (task_id, "failed", "Failed task: the data")
 
 
@@ -99,13 +99,13 @@ async def test_after_the_last_permitted_attempt_a_task_is_set_aside(stage: Proce
         attempts.append(task.attempt)
         raise Transient("never works")
 
-    async with stage.news("user") as news, processor_here(stage, fail, MAX_ATTEMPTS="3"):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, fail, MAX_ATTEMPTS="3"):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
     assert attempts == [1, 2, 3]
-    assert news.statuses() == [(task_id, "failed")]
+    assert notifications.statuses() == [(task_id, "failed")]
     assert (letter["deadLetterReason"], letter["deadLetterAttempts"]) == ("attempts", "3")
     assert letter["deadLetterDetail"] == "Transient: never works"
 
@@ -122,11 +122,14 @@ async def test_a_task_beyond_its_time_limit_is_cancelled_and_counts_as_failed_fo
         return task.data
 
     timeouts = Counted("handler_errors_total", kind="timeout")
-    async with stage.news("user") as news, processor_here(stage, dawdle, MAX_TASK_SECONDS="0.2", MAX_ATTEMPTS="2"):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, dawdle, MAX_TASK_SECONDS="0.2", MAX_ATTEMPTS="2"),
+    ):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         (letter,) = await stage.dead_letters(1)
-    assert news.statuses() == [(task_id, "failed")]
+    assert notifications.statuses() == [(task_id, "failed")]
     assert cancelled == [True, True]
     assert timeouts() == 2
     assert letter["deadLetterDetail"] == "TimeoutError: the handler took more than 0.2 s"
@@ -137,11 +140,11 @@ async def test_an_answer_that_is_no_text_is_a_permanent_failure(stage: Processor
     async def wrong(task: Task) -> object:
         return answer
 
-    async with stage.news("user") as news, processor_here(stage, wrong):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, wrong):
         task_id = await stage.send("user")
-        await news.wait(1)
+        await notifications.wait(1)
         (letter,) = await stage.dead_letters(1)
-    assert news.statuses() == [(task_id, "failed")]
+    assert notifications.statuses() == [(task_id, "failed")]
     assert "not text" in letter["deadLetterDetail"]
 
 
@@ -151,13 +154,13 @@ async def test_one_bad_task_does_not_touch_its_neighbours(stage: ProcessorStage)
             raise PermanentError("bad")
         return task.data
 
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         ids = {await stage.send("user", "bad" if number == 4 else "good"): number for number in range(10)}
-        async with processor_here(stage, pick):
-            await news.wait(10)
+        async with processor_in_process(stage, pick):
+            await notifications.wait(10)
             await stage.until_empty()
             await stage.dead_letters(1)
-    assert {ids[task_id]: status for task_id, status in news.statuses()} == {
+    assert {ids[task_id]: status for task_id, status in notifications.statuses()} == {
         number: "failed" if number == 4 else "finished" for number in range(10)
     }
 
@@ -166,16 +169,19 @@ async def test_text_beyond_the_topics_limit_is_cut_and_says_so(stage: ProcessorS
     async def long(task: Task) -> str:
         return "👍🏽" * 3000
 
-    async with stage.news("user") as news, processor_here(stage, long):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, long):
         await stage.send("user")
-        await news.wait(1)
-    assert news.told[0]["message"].endswith("👍🏽… (cut)")
+        await notifications.wait(1)
+    assert notifications.received[0]["message"].endswith("👍🏽… (cut)")
 
 
 async def test_a_message_of_the_serverless_original_is_a_task_and_may_be_told_in_its_format(
     stage: ProcessorStage,
 ) -> None:
-    async with stage.news("user") as news, processor_here(stage, echo, NOTIFICATION_FORMAT="text"):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, echo, NOTIFICATION_FORMAT="text"),
+    ):
         await stage.send_raw('{"userId": "user", "payload": "{\\"data\\": \\"plain\\"}"}')
-        await news.wait(1)
-    assert news.texts == ["Finished task: plain"]
+        await notifications.wait(1)
+    assert notifications.texts == ["Finished task: plain"]

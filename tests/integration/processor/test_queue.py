@@ -15,10 +15,10 @@ from aiobotocore.session import AioSession
 
 from notification_api import Task
 from services.common.errors import Transient
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
@@ -60,37 +60,40 @@ async def test_a_queue_that_moves_tasks_before_their_attempts_are_used_up_is_war
     await stage.sqs.set_queue_attributes(QueueUrl=stage.queue_url, Attributes={"RedrivePolicy": json.dumps(policy)})
     for max_attempts, warnings in (("4", 0), ("5", 1)):
         caplog.clear()
-        async with processor_here(stage, Gate(), MAX_ATTEMPTS=max_attempts):
+        async with processor_in_process(stage, Gate(), MAX_ATTEMPTS=max_attempts):
             assert sum("maxReceiveCount" in record.getMessage() for record in caplog.records) == warnings
 
 
 async def test_one_slow_task_stalls_nobody(stage: ProcessorStage) -> None:
     """bbc/sqs-consumer#96 #229 #271, awspring/spring-cloud-aws#23: it stalls its batch of ten there."""
     gate = Gate()
-    async with stage.news("user") as news, processor_here(stage, gate, CONCURRENCY="2", USER_SHARE="1"):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, gate, CONCURRENCY="2", USER_SHARE="1"),
+    ):
         slow = await stage.send("user", "slow")
         quick = [await stage.send("user", "quick") for _ in range(12)]
-        await news.wait(12)
-        assert sorted(one for one, _ in news.statuses()) == sorted(quick)
+        await notifications.wait(12)
+        assert sorted(one for one, _ in notifications.statuses()) == sorted(quick)
         gate.open.set()
-        await news.wait(13)
-    assert news.statuses()[-1] == (slow, "finished")
+        await notifications.wait(13)
+    assert notifications.statuses()[-1] == (slow, "finished")
 
 
 async def test_more_than_a_batch_of_ten_at_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """bbc/sqs-consumer#229: concurrency above ten. Hundreds of slots fill, with more pollers than one."""
     gate = Gate()
     settings: dict[str, Any] = {"CONCURRENCY": "300", "USER_SHARE": "1", "AWS_ENDPOINT_URL": proxy.url}
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         await asyncio.gather(*(stage.send("user") for _ in range(300)))
-        async with processor_here(stage, gate, **settings):
-            await soon(lambda: len(gate.begun) == 300, seconds=20)
+        async with processor_in_process(stage, gate, **settings):
+            await wait_until(lambda: len(gate.begun) == 300, timeout_seconds=20)
             gate.open.set()
-            await news.wait(300, seconds=20)
+            await notifications.wait(300, seconds=20)
             await stage.until_empty()
     assert sorted(proxy.batch_sizes["DeleteMessageBatch"])[-1] == 10
     assert proxy.calls["DeleteMessageBatch"] <= 60
-    assert len(news.told) == 300
+    assert len(notifications.received) == 300
 
 
 async def test_no_more_is_taken_than_there_are_slots(stage: ProcessorStage) -> None:
@@ -98,8 +101,8 @@ async def test_no_more_is_taken_than_there_are_slots(stage: ProcessorStage) -> N
     gate = Gate()
     for number in range(30):
         await stage.send(f"user-{number % 6}")
-    async with processor_here(stage, gate, CONCURRENCY="12"):
-        await soon(lambda: len(gate.begun) == 12)
+    async with processor_in_process(stage, gate, CONCURRENCY="12"):
+        await wait_until(lambda: len(gate.begun) == 12)
         await asyncio.sleep(0.3)  # time enough for a poll that should not be
         assert await stage.depth() == (18, 12)
         gate.open.set()
@@ -108,12 +111,12 @@ async def test_no_more_is_taken_than_there_are_slots(stage: ProcessorStage) -> N
 
 async def test_an_idle_processor_has_one_poll_open(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     settings: dict[str, Any] = {"CONCURRENCY": "300", "AWS_ENDPOINT_URL": proxy.url}
-    async with stage.news("user") as news, processor_here(stage, Gate(), **settings):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, Gate(), **settings):
         for _ in range(40):
             await stage.send("user", "quick")
-        await news.wait(40)
+        await notifications.wait(40)
         await stage.until_empty()
-        await soon(lambda: proxy.calls["ReceiveMessage"] > 0)
+        await wait_until(lambda: proxy.calls["ReceiveMessage"] > 0)
         before = proxy.calls["ReceiveMessage"]
         await asyncio.sleep(2.2)
         assert proxy.calls["ReceiveMessage"] - before <= 4
@@ -126,8 +129,8 @@ async def test_a_flood_of_one_user_leaves_slots_to_the_others(stage: ProcessorSt
         await stage.send("flood")
     for number in range(6):
         await stage.send(f"quiet-{number}")
-    async with processor_here(stage, gate, CONCURRENCY="16", USER_SHARE="0.5"):
-        await soon(lambda: len(gate.together) == 7)
+    async with processor_in_process(stage, gate, CONCURRENCY="16", USER_SHARE="0.5"):
+        await wait_until(lambda: len(gate.together) == 7)
         assert gate.most["flood"] == 8
         gate.open.set()
         await stage.until_empty()
@@ -150,12 +153,12 @@ async def test_of_a_flood_that_cannot_all_be_held_a_newcomer_overtakes_what_is(s
 
     for _ in range(60):
         await stage.send("flood")
-    async with processor_here(stage, handle, CONCURRENCY="16", USER_SHARE="0.5"):
-        await soon(lambda: len(begun) == 16)
+    async with processor_in_process(stage, handle, CONCURRENCY="16", USER_SHARE="0.5"):
+        await wait_until(lambda: len(begun) == 16)
         await stage.send("quiet")  # behind 28 of the flood or so: as many as there are slots run, and as many are held
         for count in range(17, 62):
             ends.release()
-            await soon(partial(_have_begun, begun, count))
+            await wait_until(partial(_have_begun, begun, count))
         for _ in range(16):
             ends.release()
         await stage.until_empty()
@@ -166,8 +169,8 @@ async def test_a_flood_alone_gets_every_slot(stage: ProcessorStage) -> None:
     gate = Gate()
     for _ in range(12):
         await stage.send("flood")
-    async with processor_here(stage, gate, CONCURRENCY="12", USER_SHARE="0.25"):
-        await soon(lambda: gate.together["flood"] == 12)
+    async with processor_in_process(stage, gate, CONCURRENCY="12", USER_SHARE="0.25"):
+        await wait_until(lambda: gate.together["flood"] == 12)
         gate.open.set()
         await stage.until_empty()
 
@@ -175,15 +178,15 @@ async def test_a_flood_alone_gets_every_slot(stage: ProcessorStage) -> None:
 async def test_a_task_longer_than_the_visibility_timeout_runs_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """celery/celery#5935: duplicates past the visibility timeout. Heartbeats keep twelve tasks in two calls a round."""
     gate = Gate()
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         for _ in range(12):
             await stage.send("user")
-        async with processor_here(stage, gate, USER_SHARE="1", AWS_ENDPOINT_URL=proxy.url):
-            await soon(lambda: len(gate.begun) == 12)
+        async with processor_in_process(stage, gate, USER_SHARE="1", AWS_ENDPOINT_URL=proxy.url):
+            await wait_until(lambda: len(gate.begun) == 12)
             await asyncio.sleep(3.5)
             assert await stage.depth() == (0, 12)
             gate.open.set()
-            await news.wait(12)
+            await notifications.wait(12)
             await stage.until_empty()
     assert len(gate.begun) == 12
     assert proxy.calls["ChangeMessageVisibilityBatch"] < 24
@@ -204,10 +207,13 @@ async def test_no_heartbeat_comes_after_its_message_was_deleted_or_returned(
             raise Transient("not yet")
         return task.data
 
-    async with stage.news("user") as news, processor_here(stage, fails_at_first, AWS_ENDPOINT_URL=proxy.url):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, fails_at_first, AWS_ENDPOINT_URL=proxy.url),
+    ):
         for _ in range(5):
             await stage.send("user", "quick")
-        await news.wait(5)
+        await notifications.wait(5)
         await stage.until_empty()
         assert proxy.calls["ChangeMessageVisibilityBatch"] > 0
         proxy.forget()
@@ -221,7 +227,10 @@ async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_told(
 ) -> None:
     """justeattakeaway/JustSaying#1584: deleting with a stale receipt "succeeds" there."""
     gate, lost = Gate(), Counted("leases_lost_total")
-    async with stage.news("user") as news, processor_here(stage, gate, AWS_ENDPOINT_URL=proxy.url):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, gate, AWS_ENDPOINT_URL=proxy.url),
+    ):
         gone = proxy.fault(
             action="ChangeMessageVisibilityBatch",
             fails=lambda _: True,
@@ -230,26 +239,26 @@ async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_told(
             calls=1,
         )
         task_id = await stage.send("user")
-        await soon(lambda: gate.cancelled == 1)
-        assert (lost(), gone.hits, news.told) == (1, 1, [])
+        await wait_until(lambda: gate.cancelled == 1)
+        assert (lost(), gone.hits, notifications.received) == (1, 1, [])
         assert proxy.calls["DeleteMessageBatch"] == 0
         assert await stage.depth() == (0, 1)  # it comes again when its time is over, and is done then
         gate.open.set()
-        await news.wait(1)
+        await notifications.wait(1)
         await stage.until_empty()
     assert gate.begun == [task_id, task_id]
-    assert news.statuses() == [(task_id, "finished")]
+    assert notifications.statuses() == [(task_id, "finished")]
 
 
 async def test_when_heartbeats_hang_the_lease_is_lost_before_others_get_the_message(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
     gate = Gate()
-    async with processor_here(stage, gate, AWS_ENDPOINT_URL=proxy.url):
+    async with processor_in_process(stage, gate, AWS_ENDPOINT_URL=proxy.url):
         proxy.fault(action="ChangeMessageVisibilityBatch", never_answer=True)
         await stage.send("user")
-        await soon(lambda: len(gate.begun) == 1)
-        await soon(lambda: gate.cancelled == 1, seconds=3.3)
+        await wait_until(lambda: len(gate.begun) == 1)
+        await wait_until(lambda: gate.cancelled == 1, timeout_seconds=3.3)
 
 
 async def test_only_the_entries_that_failed_are_deleted_again(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
@@ -262,25 +271,25 @@ async def test_only_the_entries_that_failed_are_deleted_again(stage: ProcessorSt
             return True
         return False
 
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         for _ in range(10):
             await stage.send("user", "quick")
-        async with processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+        async with processor_in_process(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
             proxy.fault(action="DeleteMessageBatch", fails=first_three, calls=1)
-            await news.wait(10)
+            await notifications.wait(10)
             await stage.until_empty()
     assert sum(proxy.batch_sizes["DeleteMessageBatch"]) == 10 + len(spoilt)
-    assert len(news.told) == 10
+    assert len(notifications.received) == 10
 
 
 async def test_acknowledgements_that_wait_at_the_stop_are_sent(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """awspring/spring-cloud-aws#925 #1661: buffered acknowledgements are lost at the stop there."""
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         for _ in range(7):
             await stage.send("user", "quick")
         proxy.fault(action="DeleteMessageBatch", status=500, calls=3)
-        async with processor_here(stage, Gate(), hurry=False, AWS_ENDPOINT_URL=proxy.url):
-            await news.wait(7)
+        async with processor_in_process(stage, Gate(), force_stop=False, AWS_ENDPOINT_URL=proxy.url):
+            await notifications.wait(7)
         assert await stage.depth() == (0, 0)
 
 
@@ -291,30 +300,33 @@ async def test_acknowledgements_under_way_when_the_time_is_up_are_awaited(
     monkeypatch.setattr("services.processor.pool.STOP_SECONDS", 0.05)
     monkeypatch.setattr("services.processor.processor.LAST_POLL_SECONDS", 0.05)
     monkeypatch.setattr("services.processor.processor.FLUSH_SECONDS", 10.0)
-    async with stage.news("user") as news:
+    async with stage.notifications("user") as notifications:
         for _ in range(7):
             await stage.send("user", "quick")
         late = proxy.fault(action="DeleteMessageBatch", delay_seconds=1.0, status=500, calls=3)
-        async with processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
-            await news.wait(7)
-            await soon(lambda: late.hits > 0)
+        async with processor_in_process(stage, Gate(), AWS_ENDPOINT_URL=proxy.url):
+            await notifications.wait(7)
+            await wait_until(lambda: late.hits > 0)
         assert await stage.depth() == (0, 0)
 
 
 async def test_while_the_queue_refuses_nothing_spins_and_work_goes_on_afterwards(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
-    async with stage.news("user") as news, processor_here(stage, Gate(), AWS_ENDPOINT_URL=proxy.url) as lifecycle:
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, Gate(), AWS_ENDPOINT_URL=proxy.url) as lifecycle,
+    ):
         proxy.faults.append(throttled("ReceiveMessage"))
-        await soon(lambda: "queue" in lifecycle.not_ready())
-        assert "RequestThrottled" in lifecycle.not_ready()["queue"]
+        await wait_until(lambda: "queue" in lifecycle.readiness_problems())
+        assert "RequestThrottled" in lifecycle.readiness_problems()["queue"]
         proxy.forget()
         await asyncio.sleep(1)
         assert proxy.calls["ReceiveMessage"] < 20
         proxy.heal()
         await stage.send("user", "quick")
-        await news.wait(1)
-        assert lifecycle.not_ready() == {}
+        await notifications.wait(1)
+        assert lifecycle.readiness_problems() == {}
 
 
 async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStage) -> None:
@@ -325,11 +337,11 @@ async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStag
         return task.data
 
     dropped = Counted("progress_dropped_total")
-    async with stage.news("user") as news, processor_here(stage, chatty):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, chatty):
         task_id = await stage.send("user")
         await stage.until_empty()
-        await news.wait(2)
-    assert news.statuses() == [(task_id, "progress"), (task_id, "finished")]
+        await notifications.wait(2)
+    assert notifications.statuses() == [(task_id, "progress"), (task_id, "finished")]
     assert answers == [True] + [False] * 49
     assert dropped() == 49
 
@@ -337,8 +349,8 @@ async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStag
 async def test_the_drain_in_this_process_waits_for_its_poll(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """A long poll abandoned at shutdown strands messages (ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049)."""
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "600", "AWS_ENDPOINT_URL": proxy.url}
-    async with processor_here(stage, Gate(), hurry=False, **settings) as lifecycle:
-        await soon(lambda: proxy.calls["ReceiveMessage"] > 0)
+    async with processor_in_process(stage, Gate(), force_stop=False, **settings) as lifecycle:
+        await wait_until(lambda: proxy.calls["ReceiveMessage"] > 0)
         lifecycle.stopping.set()
         await stage.send("user")
     assert await stage.depth() in {(1, 0), (0, 0)}
@@ -351,8 +363,8 @@ async def test_under_load_a_message_costs_a_third_of_a_call_at_most(
     tasks = 400
     await asyncio.gather(*(stage.send(f"user-{number % 20}") for number in range(tasks)))
     finished = Counted("tasks_processed_total", outcome="finished")
-    async with processor_here(stage, echo, CONCURRENCY="100", AWS_ENDPOINT_URL=proxy.url):
-        await soon(lambda: finished() == tasks, seconds=30)
+    async with processor_in_process(stage, echo, CONCURRENCY="100", AWS_ENDPOINT_URL=proxy.url):
+        await wait_until(lambda: finished() == tasks, timeout_seconds=30)
         await stage.until_empty()
     calls = proxy.calls
     assert calls["DeleteMessageBatch"] >= tasks / 10
@@ -371,10 +383,10 @@ async def test_clients_of_the_sdk_are_made_at_the_start_and_for_no_task(
         return create(self, service, *arguments, **options)
 
     monkeypatch.setattr(AioSession, "create_client", counted)
-    async with stage.news("user") as news, processor_here(stage, echo):
+    async with stage.notifications("user") as notifications, processor_in_process(stage, echo):
         assert sorted(made) == ["sqs", "ssm"]
         await asyncio.gather(*(stage.send("user") for _ in range(30)))
-        await news.wait(30)
+        await notifications.wait(30)
         await stage.until_empty()
     assert sorted(made) == ["sqs", "ssm"]
 

@@ -9,7 +9,7 @@ from notification_api import Task
 from services.ingest.app import create_app
 from services.ingest.settings import read_settings
 from tests.support.identity import jwks_server
-from tests.support.processor.in_process import Counted, processor_here
+from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.served_service import id_token, served_service
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
@@ -37,9 +37,9 @@ async def test_a_task_whose_acknowledgement_was_lost_runs_once_and_its_repeat_sa
                 headers={"Authorization": f"Bearer {id_token('alice', now=time.time())}"},
             )
     assert (answer.status, await stage.depth()) == (202, (2, 0))
-    async with stage.news("alice") as news, processor_here(stage, echo, CONCURRENCY="1"):
-        await news.wait(2)
+    async with stage.notifications("alice") as notifications, processor_in_process(stage, echo, CONCURRENCY="1"):
+        await notifications.wait(2)
         await stage.until_empty()
     assert runs == [answer.json["taskId"]]
-    assert news.told[0] == news.told[1]  # which a client takes for one
+    assert notifications.received[0] == notifications.received[1]  # which a client takes for one
     assert repeated() == 1

@@ -8,9 +8,9 @@ import pytest
 from notification_api import Task
 from services.common.errors import PermanentError, Transient
 from tests.support.log_lines import TaskLines, task_lines
-from tests.support.processor.in_process import processor_here
+from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 PAYLOAD = "the payload"
 
@@ -31,9 +31,9 @@ async def test_a_finished_task_has_one_line(stage: ProcessorStage, lines: TaskLi
         await asyncio.sleep(0.05)
         return task.data
 
-    async with processor_here(stage, sleep):
+    async with processor_in_process(stage, sleep):
         task_id = await stage.send("user", PAYLOAD)
-        await soon(lambda: bool(lines.ends(task_id)))
+        await wait_until(lambda: bool(lines.ends(task_id)))
         await stage.until_empty()
     (line,) = lines.ends(task_id)
     assert (line["level"], line["message"], line["outcome"]) == ("INFO", "task concluded", "finished")
@@ -47,9 +47,9 @@ async def test_a_dead_lettered_task_has_one_line_with_the_reason(stage: Processo
     async def refuse(task: Task) -> str:
         raise PermanentError("as asked")
 
-    async with processor_here(stage, refuse):
+    async with processor_in_process(stage, refuse):
         task_id = await stage.send("user", PAYLOAD)
-        await soon(lambda: bool(lines.ends(task_id)))
+        await wait_until(lambda: bool(lines.ends(task_id)))
     (line,) = lines.ends(task_id)
     assert (line["level"], line["outcome"], line["deadLetterReason"]) == ("WARNING", "failed", "permanent")
     assert (line["attempt"], line["delivery"]) == (1, 1)
@@ -62,9 +62,9 @@ async def test_each_requeue_has_one_line_with_its_delay(stage: ProcessorStage, l
             raise Transient("not now")
         return task.data
 
-    async with processor_here(stage, fail_twice):
+    async with processor_in_process(stage, fail_twice):
         task_id = await stage.send("user", PAYLOAD)
-        await soon(lambda: len(lines.ends(task_id)) == 3)
+        await wait_until(lambda: len(lines.ends(task_id)) == 3)
     first, second, last = lines.ends(task_id)
     for number, line in enumerate((first, second), 1):
         assert (line["level"], line["message"], line["outcome"]) == ("WARNING", "task requeued", "requeued")
@@ -73,11 +73,11 @@ async def test_each_requeue_has_one_line_with_its_delay(stage: ProcessorStage, l
 
 
 async def test_a_duplicate_has_one_line(stage: ProcessorStage, lines: TaskLines) -> None:
-    async with processor_here(stage, echo):
+    async with processor_in_process(stage, echo):
         task_id = await stage.send("user", PAYLOAD)
-        await soon(lambda: len(lines.ends(task_id)) == 1)
+        await wait_until(lambda: len(lines.ends(task_id)) == 1)
         await stage.send("user", PAYLOAD, task_id=task_id, idempotent=True)
-        await soon(lambda: len(lines.ends(task_id)) == 2)
+        await wait_until(lambda: len(lines.ends(task_id)) == 2)
     _, line = lines.ends(task_id)
     assert (line["level"], line["outcome"]) == ("INFO", "repeated")
     assert "attempt" not in line
@@ -85,9 +85,9 @@ async def test_a_duplicate_has_one_line(stage: ProcessorStage, lines: TaskLines)
 
 
 async def test_a_message_that_is_no_task_has_one_line(stage: ProcessorStage, lines: TaskLines) -> None:
-    async with processor_here(stage, echo):
+    async with processor_in_process(stage, echo):
         message_id = await stage.send_raw(PAYLOAD)
-        await soon(lambda: bool(lines.ends(message_id)))
+        await wait_until(lambda: bool(lines.ends(message_id)))
     (line,) = lines.ends(message_id)
     assert (line["level"], line["outcome"], line["deadLetterReason"]) == ("WARNING", "unreadable", "unreadable")
 
@@ -100,9 +100,9 @@ async def test_a_drain_has_one_line_for_each_task_started_or_not(stage: Processo
         await asyncio.Event().wait()
         return ""
 
-    async with processor_here(stage, hang, CONCURRENCY="2", VISIBILITY_TIMEOUT_SECONDS="600"):
+    async with processor_in_process(stage, hang, CONCURRENCY="2", VISIBILITY_TIMEOUT_SECONDS="600"):
         ids = [await stage.send("user", PAYLOAD) for _ in range(2)]
-        await soon(lambda: len(started) == 2)
+        await wait_until(lambda: len(started) == 2)
     for task_id in ids:
         (line,) = lines.ends(task_id)
         assert (line["level"], line["outcome"], line["reason"]) == ("INFO", "requeued", "drain")
@@ -119,9 +119,9 @@ async def test_a_lost_lease_has_one_line(
         return task.data
 
     monkeypatch.setattr("services.processor.processor._longest_hold_seconds", lambda _: 0.1)
-    async with processor_here(stage, wait, VISIBILITY_TIMEOUT_SECONDS="600"):
+    async with processor_in_process(stage, wait, VISIBILITY_TIMEOUT_SECONDS="600"):
         task_id = await stage.send("user", PAYLOAD)
-        await soon(lambda: bool(lines.ends(task_id)), seconds=45)
+        await wait_until(lambda: bool(lines.ends(task_id)), timeout_seconds=45)
         ended.set()
     (line,) = lines.ends(task_id)
     assert (line["level"], line["outcome"], line["attempt"]) == ("WARNING", "lease_lost", 1)

@@ -1,7 +1,5 @@
-"""Debian's Chromium, driven by Playwright, with a faulty network of its own."""
+"""Debian's Chromium, driven by Playwright, with a fault proxy before each server."""
 
-import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -9,13 +7,11 @@ from pathlib import Path
 
 from playwright.async_api import Browser, async_playwright
 
-from local.plan import ROOT
 from local.ports import Ports
 from tests.support.browser.fault_proxy import FaultProxy, fault_proxy
+from tests.support.requirements import CHROMIUM
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 """Path of the browser: a setting."""
-BUNDLE = ROOT / "frontend" / "dist" / "index.html"
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -28,18 +24,9 @@ ARGUMENTS = (
 )
 
 
-def missing() -> str | None:
-    """Why the browser tests cannot run here, and what to do about it; None when they can."""
-    if shutil.which(CHROMIUM) is None:
-        return "Browser tests left out: no Chromium. Install it (apt-get install chromium) or set CHROMIUM to its path."
-    if not BUNDLE.is_file():
-        return "Browser tests left out: the page is not built. Run `make frontend` (Node 20.19 or newer)."
-    return None
-
-
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What lies between the browser and each server."""
+    """The fault proxy between the browser and each server."""
 
     token: FaultProxy
     ingest: FaultProxy
@@ -59,7 +46,7 @@ class FaultyBrowser:
 
 @asynccontextmanager
 async def faulty_browser(ports: Ports) -> AsyncIterator[FaultyBrowser]:
-    """Chromium finds the proxies under the servers' own addresses, so the page and its policy stay as they are."""
+    """Chromium resolves the servers' own addresses to the proxies, so that the page and its policy are unchanged."""
     async with AsyncExitStack() as stack:
         targets = (ports.token, ports.ingest, ports.momento_web, ports.aws)
         proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]

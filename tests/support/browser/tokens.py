@@ -1,6 +1,6 @@
-"""Signs in without the sign-in screens, as fast as the password's maths allows.
+"""Signs in without the sign-in screens, with SRP.
 
-What Amplify would have kept in the browser is put there; `test_signing_in.py` does without this.
+Stores in the browser what Amplify would have stored; `test_sign_in.py` uses the screens instead.
 """
 
 import json
@@ -36,7 +36,7 @@ async def signed_in_storage(
 
 
 async def put_storage(context: BrowserContext, storage: StorageState) -> None:
-    """Make it the whole storage of a browser that has been used before."""
+    """Replace the browser's local storage."""
     (origin,) = storage["origins"]
     page = await context.new_page()
     await page.goto(f"{origin['origin']}/icon.svg")
@@ -46,19 +46,19 @@ async def put_storage(context: BrowserContext, storage: StorageState) -> None:
 
 
 def expire_tokens(storage: StorageState) -> StorageState:
-    """The same storage when the id token and the access token have run out, as far as the page can tell."""
+    """The same storage with an id token and access token that look expired to the page."""
     (origin,) = storage["origins"]
-    aged = [{**each, "value": _run_out(each["name"], each["value"])} for each in origin["localStorage"]]
+    aged = [{**each, "value": _expired(each["name"], each["value"])} for each in origin["localStorage"]]
     return {**storage, "origins": [{**origin, "localStorage": aged}]}  # type: ignore[typeddict-item]
 
 
-async def expire_tokens_under(page: Page) -> None:
-    """While the page is open, as time would."""
+async def expire_tokens_of(page: Page) -> None:
+    """Expire the tokens of an open page."""
     (origin,) = expire_tokens(await page.context.storage_state())["origins"]
     await page.evaluate(PUT_ENTRIES, origin["localStorage"])
 
 
-def _run_out(name: str, value: str) -> str:
+def _expired(name: str, value: str) -> str:
     if not name.endswith((".idToken", ".accessToken")):
         return value
     head, _, signature = value.split(".")

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
-from tests.support.cluster.tools import Namespace, fresh_namespace, image_values, read_text, ready, run, until
+from tests.support.cluster.tools import Namespace, fresh_namespace, image_values, read_text, ready, run, wait_until_sync
 from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, overlaid
 from tests.support.processes.supervised import free_port_base
 
@@ -94,7 +94,7 @@ class OperatorWorld:
 
     def scale_operator(self, replicas: int) -> None:
         self.home.kubectl("scale", "deployment/operator", f"--replicas={replicas}")
-        until(
+        wait_until_sync(
             lambda: len(self.home.pods(OPERATOR_PODS)) == replicas,
             f"{replicas} operators",
         )
@@ -164,7 +164,11 @@ def wait_ready(place: Namespace, *names: str, seconds: float = 240) -> None:
     def late() -> list[str]:
         return [name for name in names if not is_ready(place, name)]
 
-    until(lambda: not late(), lambda: f"ready: {[(name, conditions(place, name)) for name in late()]}", seconds)
+    wait_until_sync(
+        lambda: not late(),
+        lambda: f"ready: {[(name, conditions(place, name)) for name in late()]}",
+        timeout_seconds=seconds,
+    )
 
 
 def is_made(place: Namespace, name: str) -> bool:
@@ -177,7 +181,11 @@ def wait_made(place: Namespace, *names: str, seconds: float = 240) -> None:
     def late() -> list[str]:
         return [name for name in names if not is_made(place, name)]
 
-    until(lambda: not late(), lambda: f"made: {[(name, conditions(place, name)) for name in late()]}", seconds)
+    wait_until_sync(
+        lambda: not late(),
+        lambda: f"made: {[(name, conditions(place, name)) for name in late()]}",
+        timeout_seconds=seconds,
+    )
 
 
 def is_gone(place: Namespace, name: str) -> bool:
@@ -185,7 +193,9 @@ def is_gone(place: Namespace, name: str) -> bool:
 
 
 def wait_gone(place: Namespace, name: str, seconds: float = 180) -> None:
-    until(lambda: is_gone(place, name), lambda: f"stage {name} gone: {conditions(place, name)}", seconds)
+    wait_until_sync(
+        lambda: is_gone(place, name), lambda: f"stage {name} gone: {conditions(place, name)}", timeout_seconds=seconds
+    )
 
 
 def names_of(stage_name: str, service: str = "notification-api") -> dict[str, list[str]]:
@@ -237,12 +247,12 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground", "--no-hooks"
         )
         home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
-        until(
+        wait_until_sync(
             lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),
             lambda: (
                 f"operator ready: {home.kubectl('describe', 'pods', '-l', OPERATOR_PODS)}"
                 + home.kubectl("logs", "deployment/operator")
             ),
-            60,
+            timeout_seconds=60,
         )
         yield OperatorWorld(home, places, ports, printed)

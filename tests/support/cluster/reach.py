@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, until
+from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, wait_until_sync
 from tests.support.helm_charts import Object
 
 PORTS = ("tcp:53", "udp:53", *(f"tcp:{port}" for port in (80, 443, 4566, 5432, 8080, 8084, 8085, 9090, 9091)))
@@ -94,7 +94,9 @@ class Pods:
             missing.difference_update(self.reached(missing))
             return not missing
 
-        until(is_all_open, lambda: f"reached without policies: {sorted(missing)}", SETTLED_SECONDS)
+        wait_until_sync(
+            is_all_open, lambda: f"reached without policies: {sorted(missing)}", timeout_seconds=SETTLED_SECONDS
+        )
         self.open_without_policies |= set(attempts)
 
     def expect(self, passes: Sequence[Attempt], refused: Sequence[Attempt]) -> None:
@@ -110,7 +112,7 @@ class Pods:
         def what() -> str:
             return "\n".join(f"{'not ' if each in passes else ''}reached: {each}" for each in sorted(wrong))
 
-        until(is_right, what, SETTLED_SECONDS)
+        wait_until_sync(is_right, what, timeout_seconds=SETTLED_SECONDS)
 
 
 def put_policies(namespace: Namespace, policies: Sequence[Object]) -> None:

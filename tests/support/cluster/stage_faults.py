@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.support.cluster.operator_on_cluster import KEY_PARAMETER, SERVICE, OperatorWorld
-from tests.support.cluster.tools import Namespace, ready, run, until
+from tests.support.cluster.tools import Namespace, ready, run, wait_until_sync
 from tests.support.helm_charts import STAGE_CHART, Object
 
 RELEASE = "sick"
@@ -124,14 +124,14 @@ def one_pod_of_two(broken: Broken) -> None:
     broken.kept["pod"] = name
     broken.place.kubectl("set", "image", f"pod/{name}", f"ingest={NO_IMAGE}")
     # Until then it alternates with CrashLoopBackOff: Kubernetes counts the end of the old container as a crash.
-    until(
+    wait_until_sync(
         lambda: "ImagePullBackOff" in broken.place.kubectl("get", "pod", name), "Kubernetes has tried the image twice"
     )
 
 
 def replace_the_pod(broken: Broken) -> None:
     broken.place.kubectl("delete", "pod", broken.kept["pod"], "--grace-period=1")
-    until(broken.is_whole, "the pod replaced")
+    wait_until_sync(broken.is_whole, "the pod replaced")
 
 
 def no_image(broken: Broken) -> None:
@@ -140,14 +140,16 @@ def no_image(broken: Broken) -> None:
 
 def image_again(broken: Broken) -> None:
     broken.place.kubectl("rollout", "undo", broken.deploy("token"))
-    until(broken.is_whole, "the old image again")
+    wait_until_sync(broken.is_whole, "the old image again")
 
 
 def no_parameter(broken: Broken) -> None:
     broken.kept["key"] = broken.parameter(None)
     for pod in broken.place.of_component(RELEASE, "token"):
         broken.place.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=1", "--wait=false")
-    until(lambda: all(_runs(pod) for pod in broken.place.of_component(RELEASE, "token")), "new pods of token run")
+    wait_until_sync(
+        lambda: all(_runs(pod) for pod in broken.place.of_component(RELEASE, "token")), "new pods of token run"
+    )
 
 
 def _runs(pod: Object) -> bool:
@@ -208,14 +210,14 @@ def _end_aws_connections(broken: Broken) -> None:
 def every_handler_fails(broken: Broken) -> None:
     broken.place.kubectl("set", "env", broken.deploy("processor"), "TASK_HANDLER=json:loads")
     broken.place.kubectl("rollout", "status", broken.deploy("processor"), "--timeout=90s")
-    until(broken.is_whole, "the processor that fails alone")
+    wait_until_sync(broken.is_whole, "the processor that fails alone")
     broken.send_tasks(5)
 
 
 def handlers_work(broken: Broken) -> None:
     broken.purge()
     broken.place.kubectl("set", "env", broken.deploy("processor"), "TASK_HANDLER-")
-    until(broken.is_whole, "the processor that works alone")
+    wait_until_sync(broken.is_whole, "the processor that works alone")
 
 
 def no_momento_quota(broken: Broken) -> None:
@@ -242,7 +244,7 @@ def pod_quota_again(broken: Broken) -> None:
     broken.place.kubectl("delete", "resourcequota", "small")
     # Kubernetes tries again after a while that doubles; a change of the Deployment is tried at once.
     broken.place.kubectl("rollout", "restart", broken.deploy("token"))
-    until(broken.is_whole, "both pods of token")
+    wait_until_sync(broken.is_whole, "both pods of token")
 
 
 def deleted(what: str) -> Step:
@@ -254,22 +256,22 @@ def deleted(what: str) -> Step:
 
 def upgraded(broken: Broken) -> None:
     broken.upgrade()
-    until(broken.is_whole, "all pods of the release")
+    wait_until_sync(broken.is_whole, "all pods of the release")
 
 
 def outputs_are_there(broken: Broken) -> None:
-    until(
+    wait_until_sync(
         lambda: broken.place.kubectl("get", "configmap", f"{RELEASE}-outputs", "--ignore-not-found"),
         "the outputs",
-        15,
+        timeout_seconds=15,
     )
 
 
 def outputs_are_right(broken: Broken) -> None:
-    until(
+    wait_until_sync(
         lambda: "sick-tasks" in broken.place.get("configmap", f"{RELEASE}-outputs")["data"]["TASK_QUEUE_URL"],
         "the outputs",
-        15,
+        timeout_seconds=15,
     )
 
 

@@ -12,7 +12,7 @@ import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
 from notification_api.client.config import StageConfig
-from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, until
+from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, wait_until_sync
 from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, overlaid
 from tests.support.processes.supervised import answers_200, free_port_base
 
@@ -79,7 +79,7 @@ def forwarded(namespace: str, stage: str, ports: Ports) -> Iterator[subprocess.P
         text=True,
     )
     try:
-        until(
+        wait_until_sync(
             lambda: process.poll() is not None or answers_200(f"http://localhost:{ports.page}/healthz"),
             "the page behind the port-forward",
         )

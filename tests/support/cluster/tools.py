@@ -5,29 +5,30 @@ import os
 import secrets
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from tests.support import waiting
 from tests.support.helm_charts import Object
 
 IMAGE = os.environ.get("IMAGE", "localhost/notification-api")
 IMAGE_TAG = os.environ.get("IMAGE_TAG", "0.1.0")
 PATIENCE_SECONDS = 120.0
-POLL_SECONDS = 0.3
+wait_until_sync = partial(waiting.wait_until_sync, timeout_seconds=PATIENCE_SECONDS)
 
 
 class ClusterError(AssertionError):
-    """A command failed, or a condition did not hold in time; the text says what was seen."""
+    """A command failed; the text is its output."""
 
 
 def why_no_cluster() -> str | None:
-    """One line, where there is no cluster to test on."""
+    """Return why there is no cluster to test on, None when there is one."""
     for tool in ("kubectl", "helm"):
         if shutil.which(tool) is None:
-            return f"{tool} is not on PATH: the cluster's tests need it"
+            return f"missing: {tool}"
     done = subprocess.run(
         ["kubectl", "get", "--raw", "/readyz", "--request-timeout=5s"], capture_output=True, text=True
     )
@@ -40,16 +41,6 @@ def run(*command: str, given: str | None = None, seconds: float = PATIENCE_SECON
     if done.returncode:
         raise ClusterError(f"{' '.join(command)}: {done.stderr}{done.stdout}")
     return done.stdout
-
-
-def until(condition: Callable[[], Any], what: Callable[[], str] | str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """Ask until the answer is true, and give it."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        if time.monotonic() > deadline:
-            raise ClusterError(f"not within {seconds:g} s: {what if isinstance(what, str) else what()}")
-        time.sleep(POLL_SECONDS)
-    return answer
 
 
 class Namespace:

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
 
     async def one(self, name: str, trace_id: str | None = None, seconds: float = 15.0) -> SeenSpan:
         """Wait for the first span of that name."""
-        await soon(lambda: bool(self.named(name, trace_id)), seconds=seconds)
+        await wait_until(lambda: bool(self.named(name, trace_id)), timeout_seconds=seconds)
         return self.named(name, trace_id)[0]
 
 

@@ -9,7 +9,7 @@ from tests.support.monitoring.dashboard_queries import ROOT
 from tests.support.monitoring.operator_series import operator_series
 from tests.support.processes.local_stack import LocalStack
 from tests.support.processes.prometheus import Target, prometheus
-from tests.support.processes.supervised import until
+from tests.support.waiting import wait_until_sync
 
 NAMESPACE, STAGE = "laptop", "local"
 SCRAPED_SECONDS = 30.0
@@ -29,5 +29,9 @@ def watched(stack: LocalStack, folder: Path) -> Iterator[Watched]:
         ]
         with prometheus(folder, targets, RULES) as server:
             scraped = "up == 1"
-            until(lambda: len(server.series(scraped)) == len(targets), "all targets are scraped", SCRAPED_SECONDS)
+            wait_until_sync(
+                lambda: len(server.series(scraped)) == len(targets),
+                "all targets are scraped",
+                timeout_seconds=SCRAPED_SECONDS,
+            )
             yield Watched(server, NAMESPACE, STAGE)

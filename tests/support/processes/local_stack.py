@@ -21,7 +21,8 @@ from local.plan import ROOT, Plan, Program
 from local.ports import Ports
 from local.supervisor.child import command, describe_exit
 from tests.support.processes.ministack import ClientSettings
-from tests.support.processes.supervised import WaitedTooLongError, answers_200, free_port_base, until
+from tests.support.processes.supervised import answers_200, free_port_base
+from tests.support.waiting import wait_until_sync
 
 START_SECONDS = 45.0
 SHELL = {"ECHO_SECONDS": "0.2", "RECEIVE_WAIT_SECONDS": "1", "LOG_LEVEL": "DEBUG"}
@@ -112,7 +113,7 @@ class LocalStack:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise WaitedTooLongError(f"{name} did not stop: {self.output(name)[-3000:]}") from None
+            raise AssertionError(f"{name} did not stop: {self.output(name)[-3000:]}") from None
 
     def start(self, name: str, extra: Mapping[str, str] | None = None, *, wait: bool = True) -> None:
         """Start a program that was stopped, with the same environment and `extra`."""
@@ -145,7 +146,7 @@ class LocalStack:
         def settled() -> bool:
             return process.poll() is not None or (url is not None and answers_200(url))
 
-        until(settled, lambda: f"{name} ready: {self.output(name)[-3000:]}", START_SECONDS)
+        wait_until_sync(settled, lambda: f"{name} ready: {self.output(name)[-3000:]}", timeout_seconds=START_SECONDS)
         if process.returncode is not None and (url or process.returncode):
             raise AssertionError(f"{name} {describe_exit(process.returncode)}: {self.output(name)[-3000:]}")
 

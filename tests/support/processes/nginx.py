@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,10 +10,10 @@ import aiohttp
 
 from local.plan import ROOT
 from tests.support.processes.service import free_port
-from tests.support.soon import soon
+from tests.support.requirements import nginx_path
+from tests.support.waiting import wait_until
 
 TEMPLATE = ROOT / "examples" / "page-nginx" / "default.conf.template"
-MISSING = "Tests of the page behind nginx left out: no nginx. Install it: apt-get install nginx-light"
 MAIN = """daemon off;
 {user}
 worker_processes 1;
@@ -33,11 +32,6 @@ http {{
     include {folder}/default.conf;
 }}
 """
-
-
-def nginx_path() -> str | None:
-    """Return where nginx is; Debian puts it where a user's PATH may not look."""
-    return shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 
 
 def filled_in(settings: dict[str, str]) -> str:
@@ -69,7 +63,7 @@ async def nginx(folder: Path, root: Path, connect_src: str) -> AsyncIterator[int
                 except aiohttp.ClientError:
                     return False
 
-            await soon(answers)
+            await wait_until(answers)
         yield port
     finally:
         process.terminate()

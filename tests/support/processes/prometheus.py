@@ -1,7 +1,6 @@
 """A real Prometheus (Debian's package) for tests, on 127.0.0.1 with a data directory of its own."""
 
 import json
-import shutil
 import socket
 import subprocess
 import time
@@ -14,16 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
-from tests.support.processes.supervised import until
+from tests.support.waiting import wait_until_sync
 
 START_SECONDS = 30.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-needs_prometheus = pytest.mark.skipif(
-    shutil.which("prometheus") is None, reason="prometheus is missing: apt-get install prometheus"
-)
 
 
 @dataclass(frozen=True)
@@ -99,7 +94,9 @@ def prometheus(
         )
     server = Prometheus(f"http://127.0.0.1:{port}")
     try:
-        until(lambda: _is_ready(server.url, process), (folder / "prometheus.log").read_text, START_SECONDS)
+        wait_until_sync(
+            lambda: _is_ready(server.url, process), (folder / "prometheus.log").read_text, timeout_seconds=START_SECONDS
+        )
         yield server
     finally:
         process.terminate()

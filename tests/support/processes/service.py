@@ -17,7 +17,7 @@ from aiohttp import ClientError, ClientSession
 from local.environment import base_environment
 from local.plan import ROOT
 from tests.support.processor.stage import ProcessorStage, metrics_at
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 HANDLER = "tests.support.processor.handlers:handle"
 START_SECONDS = 20.0
@@ -53,7 +53,7 @@ class ServiceProcess:
             )
 
     async def ready(self) -> None:
-        await soon(self._is_ready, seconds=START_SECONDS)
+        await wait_until(self._is_ready, timeout_seconds=START_SECONDS)
 
     def resident_mib(self) -> float:
         """Its memory at the moment; 0 once it has ended. Linux only."""

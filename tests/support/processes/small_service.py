@@ -15,7 +15,8 @@ from urllib.error import HTTPError
 from local.environment import base_environment
 from local.plan import ROOT
 from local.supervisor.port_check import is_taken
-from tests.support.processes.supervised import get, until
+from tests.support.processes.supervised import get
+from tests.support.waiting import wait_until_sync
 
 STOP_SECONDS = 20.0
 
@@ -48,9 +49,9 @@ class SmallProcess:
         """Its log; anything else in its output fails the test."""
         return [json.loads(line) for line in self.output.splitlines()]
 
-    def says(self, text: str) -> None:
+    def wait_for_output(self, text: str) -> None:
         """Wait until it has said this; its end is waited for no longer."""
-        until(lambda: text in self.output or not self._reader.is_alive(), lambda: self.output[-3_000:])
+        wait_until_sync(lambda: text in self.output or not self._reader.is_alive(), lambda: self.output[-3_000:])
         assert text in self.output, self.output[-3_000:]
 
     def listens(self) -> bool:

@@ -9,31 +9,19 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from local.plan import ROOT
 from local.ports import Ports
 from local.supervisor.port_check import is_taken
+from tests.support.waiting import wait_until_sync
 
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.02
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-class WaitedTooLongError(AssertionError):
-    """A condition did not come true in time."""
-
-
-def until(condition: Callable[[], object], what: str | Callable[[], str], seconds: float = WAIT_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise WaitedTooLongError(what() if callable(what) else what)
-        time.sleep(POLL_SECONDS)
 
 
 def free_port_base() -> int:
@@ -103,12 +91,14 @@ class Supervised:
         """Of the stand-ins that said theirs."""
         return {name: int(pid) for name, pid in re.findall(r"\b(\w{1,20}) started as (\d+)", self.output)}
 
-    def says(self, pattern: str, seconds: float = WAIT_SECONDS) -> re.Match[str]:
+    def wait_for_output(self, pattern: str, seconds: float = WAIT_SECONDS) -> re.Match[str]:
         """Wait for the pattern in the output."""
-        until(lambda: re.search(pattern, self.output) or not self._reader.is_alive(), pattern, seconds)
+        wait_until_sync(
+            lambda: re.search(pattern, self.output) or not self._reader.is_alive(), pattern, timeout_seconds=seconds
+        )
         if match := re.search(pattern, self.output):
             return match
-        raise WaitedTooLongError(f"the output ended without {pattern!r}: {self.output[-5000:]}")
+        raise AssertionError(f"the output ended without {pattern!r}: {self.output[-5000:]}")
 
     def ends(self, seconds: float = WAIT_SECONDS) -> int:
         """Wait for the end; the exit status."""

@@ -1,4 +1,4 @@
-"""Faults on everything between the services and what they lean on, and a bookkeeping of what came of a load."""
+"""Faults on every call to SQS and Momento, and a tally of what became of a load of tasks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def sqs_faults() -> list[SqsFault]:
 
 
 def momento_faults() -> list[dict[str, Any]]:
-    """The like for Momento; `afterEffect` is a call that was carried out and whose answer was lost."""
+    """The same for Momento; `afterEffect` is a call that was carried out and whose answer was lost."""
     faults: list[dict[str, Any]] = []
     for method in MOMENTO_METHODS:
         faults += [
@@ -45,35 +45,36 @@ def momento_faults() -> list[dict[str, Any]]:
 
 @dataclass
 class Tally:
-    """What was accepted, and what was told."""
+    """Which tasks were accepted, and which notifications were received."""
 
     accepted: set[str] = field(default_factory=set)
     posts: int = 0
     """Requests made, retries among them."""
-    told: Counter[tuple[str, str]] = field(default_factory=Counter)
+    received: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Notifications by task id and status."""
 
-    def add(self, news: Sequence[dict[str, Any]]) -> None:
-        self.told.update((one["taskId"], one["status"]) for one in news)
+    def add(self, notifications: Sequence[dict[str, Any]]) -> None:
+        self.received.update((one["taskId"], one["status"]) for one in notifications)
 
     @property
     def lost(self) -> set[str]:
-        return self.accepted - {task_id for task_id, _ in self.told}
+        return self.accepted - {task_id for task_id, _ in self.received}
 
     @property
-    def doubles_before_dedupe(self) -> int:
-        """News that a client drops because it has seen the same task with the same status."""
-        return self.told.total() - len(self.told)
+    def duplicates(self) -> int:
+        """Notifications that a client drops because it has seen the same task with the same status."""
+        return self.received.total() - len(self.received)
 
     @property
-    def doubles_told(self) -> list[str]:
-        """Tasks of which a user who drops doubles is told more than once."""
-        final = Counter(task_id for task_id, status in self.told if status != "progress")
+    def notified_twice(self) -> list[str]:
+        """Tasks with more than one final status, which a client cannot drop."""
+        final = Counter(task_id for task_id, status in self.received if status != "progress")
         return [task_id for task_id, count in final.items() if count > 1]
 
     @property
-    def told_though_not_accepted(self) -> int:
+    def notified_without_acceptance(self) -> int:
         """Tasks whose POST was answered with an error although SQS had them."""
-        return len({task_id for task_id, _ in self.told} - self.accepted)
+        return len({task_id for task_id, _ in self.received} - self.accepted)
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ class Runs:
         """Runs of a task beyond one for each of its messages."""
         return Counter(task_id for _, task_id in self.lines) - messages
 
-    def cut_off(self, killed: "Killed") -> set[str]:
+    def interrupted(self, killed: "Killed") -> set[str]:
         """Tasks that the killed process ran and another one after it."""
         others = {task_id for pid, task_id in self.lines if pid != killed.pid}
         return {task_id for pid, task_id in self.lines if pid == killed.pid} & others
@@ -99,12 +100,12 @@ class Runs:
 
 @dataclass(frozen=True)
 class Killed:
-    """A process that was killed, and how things stood at that moment."""
+    """A process that was killed, and the state at that moment."""
 
     pid: int
     retried: Counter[str]
-    """What it had retried, by metric."""
-    told: set[str]
-    """Tasks that were told."""
+    """Its retries, by metric."""
+    received: set[str]
+    """Tasks whose notification had been received."""
     unstored: set[str]
     """Those of them that were not in the history."""

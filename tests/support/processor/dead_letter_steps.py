@@ -9,7 +9,7 @@ from services.processor.dead_letters.commands import Desk, redrive
 from services.processor.dead_letters.inventory import take_inventory
 from services.processor.dead_letters.reader import Letter, opened
 from services.processor.dead_letters.redrive import Act, Outcome, Pace, Result, carry_out
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.dead_letter_queue import ModelQueue
 
 
@@ -20,9 +20,9 @@ async def run(
     *,
     limit: int = 1_000,
     told: list[int] | None = None,
-    clock: HandClock | None = None,
+    clock: ManualClock | None = None,
 ) -> Outcome:
-    clock = clock or HandClock()
+    clock = clock or ManualClock()
     async with opened(letters.as_queue(), clock=clock) as reader:
         inventory = await take_inventory(reader, len(letters.names), limit)
     names = inventory.with_duplicates(inventory.named(ids))

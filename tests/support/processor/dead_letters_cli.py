@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ async def interrupted(
         # Whoever runs the tests in the background of a shell has it ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    await soon(when, seconds=20)
+    await wait_until(when, timeout_seconds=20)
     process.send_signal(signal_number)
     async with asyncio.timeout(20):
         out, err = await process.communicate()

@@ -15,22 +15,22 @@ from services.common.settings import load
 from services.processor.app import create_app
 from services.processor.settings import read_settings
 from tests.support.processor.stage import ProcessorStage
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 @asynccontextmanager
-async def processor_here(
+async def processor_in_process(
     stage: ProcessorStage,
     function: Callable[[Task], Any],
     *,
     ready: bool = True,
-    hurry: bool = True,
+    force_stop: bool = True,
     **environment: Any,
 ) -> AsyncIterator[Lifecycle]:
-    """Run the real service but for its signals and its operations port; it drains at the end of the block.
+    """Run the real service without its signal handlers and its operations port; it stops at the end of the block.
 
-    `environment` changes settings; with AWS_ENDPOINT_URL it goes through a proxy. With `hurry` the drain waits for
-    nothing, which saves a test that is not about it the length of a long poll.
+    :param force_stop: stop without waiting for the open poll or for running tasks.
+    :param environment: changed settings, such as AWS_ENDPOINT_URL of a proxy.
     """
     lifecycle = Lifecycle()
     settings = {**stage.environment(), **environment}
@@ -38,14 +38,14 @@ async def processor_here(
         runner = web.AppRunner(create_app(load(read_settings), lifecycle), access_log=None)
         await runner.setup()
     try:
-        lifecycle.started()
+        lifecycle.mark_started()
         if ready:
-            await soon(lambda: not lifecycle.not_ready())
+            await wait_until(lambda: not lifecycle.readiness_problems())
         yield lifecycle
     finally:
         lifecycle.stopping.set()
-        if hurry:
-            lifecycle.hurried.set()
+        if force_stop:
+            lifecycle.force_stop.set()
         await runner.cleanup()
         await lifecycle.background.close()
 

@@ -1,6 +1,6 @@
-"""A stage for tests of the processor: queues on a real queue server, a cache on the Momento emulator, live news.
+"""A stage for tests of the processor: queues on a real queue server and a cache on the Momento emulator.
 
-The servers are shared by the session; every test has queues and a cache of its own.
+The servers are shared by the session; every test has its own queues and cache.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from tests.support.momento.clients import momento_sdk
 from tests.support.momento.stream import MomentoStream, momento_stream
 from tests.support.processes.ministack import MiniStack, ministack_process
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -52,35 +52,35 @@ async def _put_key(aws: MiniStack, key: str) -> None:
         await ssm.put_parameter(Name=PARAMETER, Value=key, Type="SecureString", Overwrite=True)
 
 
-class News:
-    """What a user's topic carries, in order."""
+class Notifications:
+    """Notifications received on a user's topic, in order."""
 
     def __init__(self, stream: MomentoStream) -> None:
         self.texts: list[str] = []
         self._stream = stream
-        self._came = asyncio.Condition()
+        self._arrived = asyncio.Condition()
 
     async def collect(self) -> None:
         while True:
             text = (await self._stream.item()).value.text
-            async with self._came:
+            async with self._arrived:
                 self.texts.append(text)
-                self._came.notify_all()
+                self._arrived.notify_all()
 
     async def wait(self, count: int, seconds: float = 15.0) -> None:
-        """Wait for `count` pieces of news; fails when they do not come in time."""
+        """Wait for `count` notifications; fails when they do not come in time."""
         try:
-            async with asyncio.timeout(seconds), self._came:
-                await self._came.wait_for(lambda: len(self.texts) >= count)
+            async with asyncio.timeout(seconds), self._arrived:
+                await self._arrived.wait_for(lambda: len(self.texts) >= count)
         except TimeoutError:
-            raise AssertionError(f"{len(self.texts)} of {count} pieces of news within {seconds} s") from None
+            raise AssertionError(f"{len(self.texts)} of {count} notifications within {seconds} s") from None
 
     @property
-    def told(self) -> list[dict[str, Any]]:
+    def received(self) -> list[dict[str, Any]]:
         return [json.loads(text) for text in self.texts]
 
     def statuses(self) -> list[tuple[str, str]]:
-        return [(one["taskId"], one["status"]) for one in self.told]
+        return [(one["taskId"], one["status"]) for one in self.received]
 
 
 @dataclass
@@ -162,7 +162,7 @@ class ProcessorStage:
             return seen[0] == depth
 
         try:
-            await soon(reached, seconds=seconds)
+            await wait_until(reached, timeout_seconds=seconds)
         except AssertionError:
             raise AssertionError(f"the queue holds {seen}, not {depth}") from None
 
@@ -184,16 +184,16 @@ class ProcessorStage:
         return letters
 
     @asynccontextmanager
-    async def news(self, user_id: str) -> AsyncIterator[News]:
+    async def notifications(self, user_id: str) -> AsyncIterator[Notifications]:
         """Subscribe to a user's topic."""
         momento = self.servers.momento
         topic = user_topic(user_id)
         async with momento_stream(momento, self.servers.key, self.cache_name, topic) as stream:
             assert await stream.next_kind() == "heartbeat"
-            news = News(stream)
-            collecting = asyncio.create_task(news.collect())
+            notifications = Notifications(stream)
+            collecting = asyncio.create_task(notifications.collect())
             try:
-                yield news
+                yield notifications
             finally:
                 collecting.cancel()
                 await asyncio.wait({collecting})

@@ -9,7 +9,7 @@ import pytest
 from local.plan import ROOT
 from notification_api import PermanentError, Task, Transient
 from services.processor.handlers.loader import runnable
-from tests.support.processor.make_task import a_task
+from tests.support.processor.make_task import make_task
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "handlers.md").read_text(), re.DOTALL)
 
@@ -32,20 +32,20 @@ async def answer(word: str, task: Task) -> str:
     [("upper()", "quiet", "QUIET"), ("isdigit", "8", "half of it is 4"), ("cancelled", "5", "10"), ("timed", "x", "x")],
 )
 async def test_the_handlers_in_the_documentation_do_what_it_says(word: str, data: str, text: str) -> None:
-    assert await answer(word, a_task(data)) == text
+    assert await answer(word, make_task(data)) == text
 
 
 @pytest.mark.parametrize(("data", "error"), [("word", PermanentError), ("503", Transient)])
 async def test_its_errors_are_those_of_the_table(data: str, error: type[Exception]) -> None:
     with pytest.raises(error):
-        await answer("isdigit", a_task(data))
+        await answer("isdigit", make_task(data))
 
 
 async def test_the_one_that_bears_repetition_does() -> None:
     names = module("invoices")
     with runnable(names["handle"], 1) as handler:
-        assert await handler(a_task(fields={"month": "May"})) == "invoice for May"
-        assert await handler(a_task(fields={"month": "June"})) == "invoice for May"
+        assert await handler(make_task(fields={"month": "May"})) == "invoice for May"
+        assert await handler(make_task(fields={"month": "June"})) == "invoice for May"
 
 
 async def test_progress_is_published() -> None:
@@ -55,12 +55,12 @@ async def test_progress_is_published() -> None:
         published.append(text)
         return True
 
-    assert await answer("page {page", a_task(publish_progress=publish)) == "3 pages"
+    assert await answer("page {page", make_task(publish_progress=publish)) == "3 pages"
     assert published == ["page 1 of 3", "page 2 of 3", "page 3 of 3"]
 
 
 async def test_middleware_is_seen_through() -> None:
     names = module("timed")
     assert names["handle"].__name__ == "handle"
-    await functools.partial(names["handle"])(a_task())
+    await functools.partial(names["handle"])(make_task())
     assert len(names["seconds"]) == 1

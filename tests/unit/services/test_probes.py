@@ -12,21 +12,21 @@ from services.common.momento.errors import MomentoKeyRefused
 from services.common.telemetry.faults import HOLD_SECONDS, CallFaults, Cause, Fault
 from services.ingest import probe as queue_probe
 from services.token import probe as momento_probe
-from tests.support.clock import HandClock
-from tests.support.soon import soon
+from tests.support.clock import ManualClock
+from tests.support.waiting import wait_until
 
 
 class Dependency:
     """Momento or a queue that works or not, as a test says."""
 
     def __init__(self) -> None:
-        self.clock = HandClock()
+        self.clock = ManualClock()
         self.faults = CallFaults(self.clock)
         self.error: Exception | None = None
         self.reason: str | None = None
         self.calls = 0
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         return self.reason
 
     async def get(self, _key: str, **_options: float) -> None:
@@ -61,14 +61,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_token_finds_a_revoked_key_and_its_mend_without_a_request() -> None:
     momento = Dependency()
     async with running(momento_probe.probe(cast("Any", momento))):
-        await soon(lambda: momento.calls > 1)
+        await wait_until(lambda: momento.calls > 1)
         momento.error = MomentoKeyRefused("get")
         calls = momento.calls
-        await soon(lambda: momento.calls > calls + 1)
+        await wait_until(lambda: momento.calls > calls + 1)
         momento.clock.advance(HOLD_SECONDS)
         assert [fault.cause for fault in momento.faults.current()] == [Cause.MOMENTO_KEY_REFUSED]
         momento.error = None
-        await soon(lambda: not momento.faults.current())
+        await wait_until(lambda: not momento.faults.current())
 
 
 async def test_token_does_not_probe_before_it_has_a_key() -> None:
@@ -78,7 +78,7 @@ async def test_token_does_not_probe_before_it_has_a_key() -> None:
         await asyncio.sleep(0.1)
         assert momento.calls == 0
         momento.reason = None
-        await soon(lambda: momento.calls > 0)
+        await wait_until(lambda: momento.calls > 0)
 
 
 async def test_ingest_asks_sqs_only_while_sends_fail() -> None:
@@ -89,10 +89,10 @@ async def test_ingest_asks_sqs_only_while_sends_fail() -> None:
         queue.error = QueueUnavailable("attributes")
         queue.faults.failed("send", Fault(Cause.QUEUE_UNREACHABLE, "SQS is unreachable"))
         queue.clock.advance(HOLD_SECONDS)
-        await soon(lambda: queue.calls > 1)
+        await wait_until(lambda: queue.calls > 1)
         queue.error = None
         queue.clock.advance(60)
-        await soon(lambda: not queue.faults.current())
+        await wait_until(lambda: not queue.faults.current())
         calls = queue.calls
         await asyncio.sleep(0.1)
         assert queue.calls <= calls + 1

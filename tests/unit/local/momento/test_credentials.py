@@ -16,7 +16,7 @@ from local.momento.errors import CallError
 from local.momento.permissions import Action
 from local.momento.settings import Settings
 from local.momento.store.persistence import State
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 SUBSCRIBER = pb.Permissions(
     explicit=pb.ExplicitPermissions(
@@ -34,12 +34,12 @@ SUBSCRIBER = pb.Permissions(
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(1_000_000.5)
+def clock() -> ManualClock:
+    return ManualClock(1_000_000.5)
 
 
 @pytest.fixture
-def credentials(clock: HandClock) -> Credentials:
+def credentials(clock: ManualClock) -> Credentials:
     return Credentials(Settings(), State(), clock)
 
 
@@ -97,7 +97,7 @@ def test_a_token_carries_its_access_and_its_id(credentials: Credentials) -> None
     assert not credential.access.everything
 
 
-def test_a_token_is_good_until_the_second_it_names(credentials: Credentials, clock: HandClock) -> None:
+def test_a_token_is_good_until_the_second_it_names(credentials: Credentials, clock: ManualClock) -> None:
     token, valid_until = credentials.vend(SUBSCRIBER, 60, "")
     assert valid_until == 1_000_060
     clock.now = valid_until - 0.001

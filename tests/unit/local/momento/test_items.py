@@ -6,7 +6,7 @@ from grpc import StatusCode
 from local.momento.errors import CallError
 from local.momento.settings import Settings
 from local.momento.store.items import Items
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 
 def absent(current: bytes | None) -> bool:
@@ -14,16 +14,16 @@ def absent(current: bytes | None) -> bool:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(1000.0)
+def clock() -> ManualClock:
+    return ManualClock(1000.0)
 
 
 @pytest.fixture
-def items(clock: HandClock) -> Items:
+def items(clock: ManualClock) -> Items:
     return Items(Settings(max_cache_bytes=100), clock)
 
 
-def test_a_value_lives_until_its_time_and_not_longer(items: Items, clock: HandClock) -> None:
+def test_a_value_lives_until_its_time_and_not_longer(items: Items, clock: ManualClock) -> None:
     items.set(b"k", b"v", 10)
     clock.advance(9.99)
     assert items.get(b"k") == b"v"
@@ -32,7 +32,7 @@ def test_a_value_lives_until_its_time_and_not_longer(items: Items, clock: HandCl
     assert items.used_bytes == 0
 
 
-def test_what_has_expired_may_be_claimed_again(items: Items, clock: HandClock) -> None:
+def test_what_has_expired_may_be_claimed_again(items: Items, clock: ManualClock) -> None:
     assert items.set_if(b"k", b"1", 10, absent)
     assert not items.set_if(b"k", b"2", 10, absent)
     clock.advance(10)
@@ -40,7 +40,7 @@ def test_what_has_expired_may_be_claimed_again(items: Items, clock: HandClock) -
     assert items.get(b"k") == b"3"
 
 
-def test_a_claim_that_is_refused_does_not_prolong(items: Items, clock: HandClock) -> None:
+def test_a_claim_that_is_refused_does_not_prolong(items: Items, clock: ManualClock) -> None:
     items.set_if(b"k", b"1", 10, absent)
     clock.advance(9)
     assert not items.set_if(b"k", b"2", 10, absent)
@@ -48,7 +48,7 @@ def test_a_claim_that_is_refused_does_not_prolong(items: Items, clock: HandClock
     assert items.get(b"k") is None
 
 
-def test_expired_items_are_removed_without_a_read(items: Items, clock: HandClock) -> None:
+def test_expired_items_are_removed_without_a_read(items: Items, clock: ManualClock) -> None:
     items.set(b"short", b"v", 1)
     items.set(b"long", b"v", 100)
     items.set_fields(b"dictionary", {b"f": b"v"}, 1, refresh_ttl=True)
@@ -59,7 +59,7 @@ def test_expired_items_are_removed_without_a_read(items: Items, clock: HandClock
 
 @pytest.mark.parametrize(("refresh_ttl", "lives"), [(True, True), (False, False)])
 def test_a_dictionary_is_prolonged_only_on_request(
-    items: Items, clock: HandClock, refresh_ttl: bool, lives: bool
+    items: Items, clock: ManualClock, refresh_ttl: bool, lives: bool
 ) -> None:
     items.set_fields(b"d", {b"a": b"1"}, 10, refresh_ttl=False)
     clock.advance(5)
@@ -69,7 +69,7 @@ def test_a_dictionary_is_prolonged_only_on_request(
     assert (items.dictionary(b"d") is not None) is lives
 
 
-def test_a_removal_leaves_the_time_to_live(items: Items, clock: HandClock) -> None:
+def test_a_removal_leaves_the_time_to_live(items: Items, clock: ManualClock) -> None:
     items.set_fields(b"d", {b"a": b"1", b"b": b"2"}, 10, refresh_ttl=True)
     clock.advance(5)
     items.remove_fields(b"d", [b"a"])

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.momento.rate_limit import RateLimiter, operations_of
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 
 @pytest.mark.parametrize(("size_bytes", "operations"), [(0, 1), (1, 1), (1024, 1), (1025, 2), (1434, 2), (4096, 4)])
@@ -14,7 +14,7 @@ def test_a_message_counts_once_for_each_started_kilobyte(size_bytes: int, operat
 
 
 def test_a_second_holds_as_many_as_the_rate_and_then_refills() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     limiter = RateLimiter(lambda: 5, clock)
     assert [limiter.try_acquire() for _ in range(6)] == [True] * 5 + [False]
     clock.advance(0.2)
@@ -24,7 +24,7 @@ def test_a_second_holds_as_many_as_the_rate_and_then_refills() -> None:
 
 
 def test_more_than_a_seconds_worth_is_admitted_once_and_paid_for_later() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     limiter = RateLimiter(lambda: 1, clock)
     assert limiter.try_acquire(4)
     clock.advance(3.5)
@@ -34,7 +34,7 @@ def test_more_than_a_seconds_worth_is_admitted_once_and_paid_for_later() -> None
 
 
 def test_a_charge_is_paid_by_those_who_come_after() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     limiter = RateLimiter(lambda: 10, clock)
     limiter.consume(20)
     assert not limiter.try_acquire()
@@ -44,7 +44,7 @@ def test_a_charge_is_paid_by_those_who_come_after() -> None:
 
 def test_a_change_of_the_rate_holds_at_once() -> None:
     allowed = 1.0
-    limiter = RateLimiter(lambda: allowed, HandClock())
+    limiter = RateLimiter(lambda: allowed, ManualClock())
     assert [limiter.try_acquire(), limiter.try_acquire()] == [True, False]
     allowed = 3.0
     assert [limiter.try_acquire() for _ in range(4)] == [True, True, True, False]
@@ -55,7 +55,7 @@ def test_a_change_of_the_rate_holds_at_once() -> None:
     steps=st.lists(st.tuples(st.floats(0, 2), st.integers(1, 4)), max_size=60),
 )
 def test_never_more_than_the_rate_and_one_burst(per_second: float, steps: list[tuple[float, int]]) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     limiter = RateLimiter(lambda: per_second, clock)
     taken = 0
     for pause, operations in steps:

@@ -12,12 +12,12 @@ from k8s.operator.controller import reconciler as keeper_module
 from k8s.operator.controller.finalize import Waiting
 from k8s.operator.controller.provision import Provisioned
 from k8s.operator.controller.stage_controller import Worker
-from k8s.operator.resources.errors import Permanent, Transient
+from k8s.operator.resources.errors import Permanent, ResourceUnavailable
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
 from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
 from tests.support.operator.in_memory import keeper_of, tools_of
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 OUTPUTS = StageOutputs("queue", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client", "issuer", "jwks", "cache")
 
@@ -37,7 +37,7 @@ class Cloud:
         self.begun.append(stage.ref.name)
         if stage.ref.name in self.hanging:
             await self.answer.wait()
-            raise Transient("sqs:GetQueueUrl: no answer within 30 s", 0.0)
+            raise ResourceUnavailable("sqs:GetQueueUrl: no answer within 30 s", 0.0)
         self.made.append(stage.ref.name)
         return Provisioned(OUTPUTS, (), ())
 
@@ -88,11 +88,11 @@ async def test_a_stage_is_removed_between_two_turns_of_scaling_and_never_during_
     stage = kubernetes.put_stage()
     worker = Worker(tools_of(kubernetes), stage)
     async with running(worker) as task:
-        await soon(lambda: turns.begun == 1)
+        await wait_until(lambda: turns.begun == 1)
         reads = kubernetes.calls.made.count(f"Get {stage.ref.path}")
         kubernetes.delete(stage.ref.path)
         worker.see(kubernetes.stage(stage.ref))
-        await soon(lambda: kubernetes.calls.made.count(f"Get {stage.ref.path}") > reads)
+        await wait_until(lambda: kubernetes.calls.made.count(f"Get {stage.ref.path}") > reads)
         assert cloud.removing == 0
 
         turns.go_on.set()
@@ -107,13 +107,13 @@ async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, turns: Turn
     stage = kubernetes.put_stage()
     worker = Worker(tools_of(kubernetes), stage)
     async with running(worker):
-        await soon(lambda: turns.begun > 2)
+        await wait_until(lambda: turns.begun > 2)
         cloud.waiting = Waiting("WaitingForRelease", "one is left")
         kubernetes.delete(stage.ref.path)
         worker.see(kubernetes.stage(stage.ref))
-        await soon(lambda: cloud.removing == 1)
+        await wait_until(lambda: cloud.removing == 1)
         begun = turns.begun
-        await soon(lambda: cloud.removing == 3)
+        await wait_until(lambda: cloud.removing == 3)
         assert turns.begun == begun
         assert kubernetes.condition(stage.ref, "Ready")["reason"] == "WaitingForRelease"
 
@@ -128,7 +128,7 @@ async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud
         await keeper.one_pass()
     cloud.answer.clear()
     hanging = [asyncio.create_task(keeper.one_pass()) for keeper in slow]
-    await soon(lambda: len(cloud.begun) == 3 + 2)
+    await wait_until(lambda: len(cloud.begun) == 3 + 2)
 
     well = kubernetes.put_stage("well")
     async with asyncio.timeout(5):

@@ -16,7 +16,7 @@ from k8s.operator.health.releases import Releases
 from k8s.operator.metrics import forget_stage
 from services.common.background import Background
 from tests.support.fakes.kubernetes import FakeKubernetes
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 DELETION = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 DELETED_AT = 1_767_225_600.0
@@ -65,7 +65,7 @@ async def test_a_stage_without_a_good_pass_is_known_since_it_was_taken_up() -> N
     before = time.time()
     async with operating(RefusingKubernetes()) as stages:
         stages.watched(a_stage())
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") is not None)
+        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") is not None)
         assert before <= (told("stage_first_seen_timestamp_seconds") or 0) <= time.time()
         assert told("last_reconcile_timestamp_seconds") is None
         assert told("deletion_timestamp_seconds") is None
@@ -75,27 +75,27 @@ async def test_a_deletion_is_known_since_it_was_asked_for() -> None:
     async with operating(RefusingKubernetes()) as stages:
         stages.watched(a_stage())
         stages.watched(a_stage(**DELETION))
-        await soon(lambda: told("deletion_timestamp_seconds") == DELETED_AT)
+        await wait_until(lambda: told("deletion_timestamp_seconds") == DELETED_AT)
 
 
 async def test_the_end_of_an_earlier_stage_of_this_name_takes_nothing_away_for_long() -> None:
     async with operating(RefusingKubernetes()) as stages:
         stages.watched(a_stage())
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") is not None)
+        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") is not None)
         first = told("stage_first_seen_timestamp_seconds")
         forget_stage("shop", "dev")
         stages.forgotten(a_stage())  # has the worker look again
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") == first)
+        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") == first)
 
 
 async def test_a_stage_that_is_gone_leaves_nothing_behind() -> None:
     kubernetes = RefusingKubernetes()
     async with operating(kubernetes) as stages:
         stages.watched(a_stage(**DELETION))
-        await soon(lambda: told("deletion_timestamp_seconds") is not None)
+        await wait_until(lambda: told("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
         stages.forgotten(a_stage(**DELETION))
-        await soon(lambda: told("stage_first_seen_timestamp_seconds") is None)
+        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") is None)
         assert told("deletion_timestamp_seconds") is None
 
 
@@ -104,8 +104,8 @@ async def test_a_stage_of_the_same_name_does_not_inherit_a_deletion() -> None:
     async with operating(kubernetes) as stages:
         stages.watched(a_stage(**DELETION))
         stages.watched(a_stage(uid="next", name="next"))
-        await soon(lambda: told("deletion_timestamp_seconds") is not None)
+        await wait_until(lambda: told("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
         stages.forgotten(a_stage(**DELETION))
-        await soon(lambda: told("deletion_timestamp_seconds") is None)
+        await wait_until(lambda: told("deletion_timestamp_seconds") is None)
         assert told("stage_first_seen_timestamp_seconds") is not None

@@ -13,10 +13,10 @@ from k8s.operator.controller import stages as module
 from k8s.operator.controller.stages import BEHIND_SECONDS, Stages
 from k8s.operator.metrics import LAST_PASS
 from services.common.background import Background
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
 from tests.support.operator.in_memory import operator_settings, tools_of
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class StandIn:
@@ -59,13 +59,13 @@ def body(uid: str = "a", generation: int = 1, namespace: str = "n", stage: str =
     return {"metadata": metadata, "spec": {"stageName": stage}}
 
 
-def some_stages(background: Background, clock: HandClock, *namespaces: str) -> Stages:
+def some_stages(background: Background, clock: ManualClock, *namespaces: str) -> Stages:
     settings = operator_settings(namespaces=namespaces)
     return Stages(tools_of(KubernetesInMemory(), settings=settings), background, clock)
 
 
 async def test_each_stage_has_one_worker_that_sees_what_the_watch_delivers(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     for generation in (1, 2):
         stages.watched(body("a", generation))
     stages.watched(body("b"))
@@ -73,7 +73,7 @@ async def test_each_stage_has_one_worker_that_sees_what_the_watch_delivers(backg
 
 
 async def test_stages_of_other_namespaces_are_left_alone(background: Background) -> None:
-    stages = some_stages(background, HandClock(), "n")
+    stages = some_stages(background, ManualClock(), "n")
     stages.watched(body(namespace="other"))
     stages.compare([stage_object(body(namespace="other"))])
     assert StandIn.all == {}
@@ -81,14 +81,14 @@ async def test_stages_of_other_namespaces_are_left_alone(background: Background)
 
 
 async def test_what_the_watch_missed_is_taken_from_a_list_at_once(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.watched(body("a", 1))
     stages.compare([stage_object(body("a", 2)), stage_object(body("b"))])
     assert {uid: worker.seen for uid, worker in StandIn.all.items()} == {"a": [1, 2], "b": [1]}
 
 
 async def test_a_watch_that_goes_on_missing_changes_is_not_live(background: Background) -> None:
-    clock = HandClock(1000.0)
+    clock = ManualClock(1000.0)
     stages = some_stages(background, clock)
     stages.compare([stage_object(body())])
     clock.advance(BEHIND_SECONDS - 1)
@@ -104,7 +104,7 @@ async def test_a_watch_that_goes_on_missing_changes_is_not_live(background: Back
 
 
 async def test_a_watch_that_delivers_late_is_live(background: Background) -> None:
-    clock = HandClock(1000.0)
+    clock = ManualClock(1000.0)
     stages = some_stages(background, clock)
     for generation in range(1, 20):
         stages.compare([stage_object(body("a", generation))])
@@ -115,17 +115,17 @@ async def test_a_watch_that_delivers_late_is_live(background: Background) -> Non
 
 
 async def test_one_that_is_said_to_be_gone_looks_for_itself(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.watched(body())
     stages.forgotten(body())
     assert StandIn.all["a"].woken == 1
 
 
 async def test_nothing_is_kept_of_a_stage_that_went_unseen(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.watched(body("a", 7))
     StandIn.all["a"].gone.set()
-    await soon(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 0)
+    await wait_until(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 0)
 
     stages.watched(body("a", 1))  # as if it had never been
     assert StandIn.all["a"].seen == [1]
@@ -140,14 +140,14 @@ def last_pass() -> float | None:
 
 
 async def test_the_series_of_a_stage_outlive_a_second_of_its_name(background: Background) -> None:
-    stages = some_stages(background, HandClock())
+    stages = some_stages(background, ManualClock())
     stages.watched(body("a"))
     stages.watched(body("refused"))
     LAST_PASS.labels("n", "dev").set(1)
 
     StandIn.all["refused"].gone.set()
-    await soon(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 1)
+    await wait_until(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 1)
     assert last_pass() == 1
 
     StandIn.all["a"].gone.set()
-    await soon(lambda: last_pass() is None)
+    await wait_until(lambda: last_pass() is None)

@@ -13,7 +13,7 @@ from k8s.operator.resources import momento_caches as module
 from k8s.operator.resources.errors import Permanent
 from k8s.operator.resources.momento_caches import KEY_SECONDS, LISTING_SECONDS, MAX_CLIENTS, MomentoCaches
 from services.common.momento.api_key import InvalidApiKey
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento_caches import FakeCaches
 
 
@@ -68,9 +68,9 @@ def _no_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
 
 
-def pool_of(parameters: Parameters, clock: HandClock | None = None) -> MomentoCaches:
+def pool_of(parameters: Parameters, clock: ManualClock | None = None) -> MomentoCaches:
     ssm: Any = parameters
-    return MomentoCaches(ssm, None, clock or HandClock())
+    return MomentoCaches(ssm, None, clock or ManualClock())
 
 
 async def names(pool: MomentoCaches, parameter: str) -> list[str]:
@@ -80,7 +80,7 @@ async def names(pool: MomentoCaches, parameter: str) -> list[str]:
 
 
 async def test_a_key_is_read_at_the_first_call_and_again_when_it_is_old() -> None:
-    parameters, clock = Parameters(), HandClock()
+    parameters, clock = Parameters(), ManualClock()
     pool = pool_of(parameters, clock)
     caches = pool.of("/a")
     assert parameters.reads == []
@@ -94,7 +94,7 @@ async def test_a_key_is_read_at_the_first_call_and_again_when_it_is_old() -> Non
 
 
 async def test_no_key_of_a_stage_that_is_gone_is_kept() -> None:
-    parameters, clock = Parameters(), HandClock()
+    parameters, clock = Parameters(), ManualClock()
     pool = pool_of(parameters, clock)
     for number in range(100):
         await pool.of(f"/gone-{number}").create_cache("c")
@@ -115,7 +115,7 @@ async def test_a_key_that_is_slow_to_come_holds_up_nobody_else() -> None:
 
 
 async def test_stages_with_one_key_share_a_listing_that_is_moments_old() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     pool = pool_of(Parameters(), clock)
     assert await names(pool, "/a") == []
     Client.all[0].names.add("new")

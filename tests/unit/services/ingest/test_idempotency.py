@@ -22,7 +22,7 @@ from services.ingest.idempotency import (
 )
 from services.ingest.sending import Sending
 from services.ingest.task_id import task_id_for
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 
 def task(key: str, payload: str, user_id: str = "alice") -> TaskMessage:
@@ -94,7 +94,7 @@ def test_an_error_of_the_sending_frees_the_key_unless_it_may_be_queued() -> None
 
 
 def test_a_key_is_free_again_after_24_hours() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     keys = IdempotencyKeys(clock=clock)
     send(keys, task("k", "body"))
     clock.now += REMEMBERED_SECONDS - 1

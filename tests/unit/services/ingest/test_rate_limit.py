@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.rate_limit import RateLimit
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 
 def taken(limit: RateLimit, count: int, user_id: str = "alice") -> int:
@@ -14,15 +14,15 @@ def taken(limit: RateLimit, count: int, user_id: str = "alice") -> int:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(1_000_000.0)
+def clock() -> ManualClock:
+    return ManualClock(1_000_000.0)
 
 
-def test_a_minutes_worth_may_come_at_once(clock: HandClock) -> None:
+def test_a_minutes_worth_may_come_at_once(clock: ManualClock) -> None:
     assert taken(RateLimit(600, clock=clock), 1_000) == 600
 
 
-def test_one_more_is_let_through_each_interval(clock: HandClock) -> None:
+def test_one_more_is_let_through_each_interval(clock: ManualClock) -> None:
     limit = RateLimit(60, clock=clock)
     assert taken(limit, 60) == 60
     for _ in range(5):
@@ -31,7 +31,7 @@ def test_one_more_is_let_through_each_interval(clock: HandClock) -> None:
         assert taken(limit, 2) == 1
 
 
-def test_it_says_when_the_next_is_let_through(clock: HandClock) -> None:
+def test_it_says_when_the_next_is_let_through(clock: ManualClock) -> None:
     limit = RateLimit(6, clock=clock)
     assert taken(limit, 6) == 6
     assert limit.retry_after("alice") == pytest.approx(10.0)
@@ -41,27 +41,27 @@ def test_it_says_when_the_next_is_let_through(clock: HandClock) -> None:
     assert limit.retry_after("alice") == 0
 
 
-def test_a_refused_task_costs_nothing(clock: HandClock) -> None:
+def test_a_refused_task_costs_nothing(clock: ManualClock) -> None:
     limit = RateLimit(6, clock=clock)
     taken(limit, 100)
     clock.advance(10.0)
     assert limit.retry_after("alice") == 0
 
 
-def test_after_a_quiet_minute_the_bucket_is_full(clock: HandClock) -> None:
+def test_after_a_quiet_minute_the_bucket_is_full(clock: ManualClock) -> None:
     limit = RateLimit(60, clock=clock)
     taken(limit, 60)
     clock.advance(60.0)
     assert taken(limit, 100) == 60
 
 
-def test_users_do_not_share(clock: HandClock) -> None:
+def test_users_do_not_share(clock: ManualClock) -> None:
     limit = RateLimit(2, clock=clock)
     assert taken(limit, 5, "alice") == 2
     assert taken(limit, 5, "bob") == 2
 
 
-def test_less_than_one_a_minute_is_kept_too(clock: HandClock) -> None:
+def test_less_than_one_a_minute_is_kept_too(clock: ManualClock) -> None:
     limit = RateLimit(0.5, clock=clock)
     assert taken(limit, 2) == 1
     assert limit.retry_after("alice") == pytest.approx(120.0)
@@ -71,7 +71,7 @@ def test_less_than_one_a_minute_is_kept_too(clock: HandClock) -> None:
     assert taken(limit, 2) == 1
 
 
-def test_zero_lifts_the_limit(clock: HandClock) -> None:
+def test_zero_lifts_the_limit(clock: ManualClock) -> None:
     assert taken(RateLimit(0, clock=clock), 5_000) == 5_000
 
 
@@ -80,7 +80,7 @@ def test_zero_lifts_the_limit(clock: HandClock) -> None:
     st.lists(st.floats(0, 90, allow_nan=False), min_size=1, max_size=60),
 )
 def test_never_more_than_a_full_bucket_and_what_time_refilled(per_minute: float, pauses: list[float]) -> None:
-    clock = HandClock(1_000_000.0)
+    clock = ManualClock(1_000_000.0)
     limit = RateLimit(per_minute, clock=clock)
     passed, total = 0.0, 0
     for pause in pauses:
@@ -92,7 +92,7 @@ def test_never_more_than_a_full_bucket_and_what_time_refilled(per_minute: float,
 
 @given(st.floats(0.1, 1_000, allow_nan=False), st.integers(1, 50))
 def test_whoever_waits_as_told_is_let_through(per_minute: float, tries: int) -> None:
-    clock = HandClock(1_000_000.0)
+    clock = ManualClock(1_000_000.0)
     limit = RateLimit(per_minute, clock=clock)
     for _ in range(tries):
         wait_seconds = limit.retry_after("alice")

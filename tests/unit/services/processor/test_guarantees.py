@@ -130,7 +130,7 @@ class Process:
     async def kill(self) -> None:
         for gate in self._gates:
             gate.closed = True
-        self.lifecycle.hurried.set()
+        self.lifecycle.force_stop.set()
         await self.drain()
 
 

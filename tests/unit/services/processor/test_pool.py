@@ -16,7 +16,7 @@ from services.processor.receiver.outcome import Done, Verdict
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 from tests.support.fakes.worker import FakeWorker
 from tests.support.log_lines import task_lines
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class Slow(FakeWorker):
@@ -73,7 +73,7 @@ USERS = [f"user-{number}" for number in range(10)]
 async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_take_long(world: World) -> None:
     world.accept(*USERS)
     late = world.accept("late", "later")
-    await soon(lambda: len(world.returned) == 2)
+    await wait_until(lambda: len(world.returned) == 2)
     assert world.returned == [Visibility(handle, 0) for handle in late]
     assert len(world.slow.begun) == 10
     assert world.slots.waiting == 0
@@ -83,7 +83,7 @@ async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_ta
 async def test_it_stays_where_slots_become_free(world: World) -> None:
     world.accept(*USERS, "late", "later")
     world.slow.open.set()
-    await soon(lambda: len(world.slow.begun) == 12)
+    await wait_until(lambda: len(world.slow.begun) == 12)
     await asyncio.sleep(0.1)
     assert world.returned == []
 
@@ -110,7 +110,7 @@ async def test_a_lease_that_is_lost_before_its_task_starts_has_a_line_with_the_o
         lease.lost = lease.message.attributes.get("taskId") == "late"
     with task_lines() as lines:
         world.slow.open.set()
-        await soon(lambda: bool(lines.ends("late")))
+        await wait_until(lambda: bool(lines.ends("late")))
     (line,) = lines.ends("late")
     assert (line["outcome"], "attempt" in line) == ("lease_lost", False)
     assert world.returned == []
@@ -147,10 +147,10 @@ def unstored(world: World) -> World:
 
 async def test_what_waits_for_the_history_alone_holds_no_slot(unstored: World) -> None:
     handles = unstored.accept(*[f"user-{number}" for number in range(30)], ahead=False)
-    await soon(lambda: unstored.slow.begun == handles)
+    await wait_until(lambda: unstored.slow.begun == handles)
     assert (unstored.slots.running, unstored.pool.without_slot) == (0, 30)
     unstored.slow.open.set()
-    await soon(lambda: unstored.pool.without_slot == 0)
+    await wait_until(lambda: unstored.pool.without_slot == 0)
     assert (unstored.slots.running, unstored.pool.without_slot_characters) == (0, 0)
 
 
@@ -160,7 +160,7 @@ async def test_what_waits_for_the_history_is_bounded(
 ) -> None:
     monkeypatch.setattr(pool_module, bound, value)
     unstored.accept(*[f"user-{number}" for number in range(30)], ahead=False)
-    await soon(lambda: len(unstored.slow.begun) == 15)
+    await wait_until(lambda: len(unstored.slow.begun) == 15)
     assert (unstored.slots.running, unstored.pool.without_slot) == (10, 5)
     unstored.slow.open.set()
-    await soon(lambda: len(unstored.slow.begun) == 30)
+    await wait_until(lambda: len(unstored.slow.begun) == 30)

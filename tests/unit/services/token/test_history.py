@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from services.common.background import Background
 from services.common.messages.notification import finished
-from services.common.momento.errors import MomentoQuotaUsedUp, MomentoUnavailable
+from services.common.momento.errors import MomentoQuotaExceeded, MomentoUnavailable
 from services.common.momento.history import HistoryEntry, NotificationHistory
 from services.common.momento.history_cursor import Cursor
 from services.common.web.problem import Problem
@@ -18,7 +18,7 @@ from services.token import history
 from services.token.history import HistoryReader
 from services.token.history_limits import HistoryBusyError, ReadBudget, UserLimit
 from tests.support.fakes.momento import FakeMomento
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 NOW_MS = 1_767_225_600_000
 
@@ -70,7 +70,7 @@ async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
 async def test_requests_during_a_read_share_the_next_one_and_see_what_was_stored_before_them(world: World) -> None:
     world.momento.answers.clear()
     first = world.asks()
-    await soon(lambda: world.momento.begun == 1)
+    await wait_until(lambda: world.momento.begun == 1)
     await world.store("t-1")  # while the first read is under way: not in its answer
     others = [world.asks() for _ in range(50)]
     await asyncio.sleep(0)
@@ -85,7 +85,7 @@ async def test_users_do_not_wait_for_each_other_and_do_not_share(world: World) -
     await world.store("b-1", "bob")
     world.momento.answers.clear()
     alice, bob = world.asks(), world.asks("bob")
-    await soon(lambda: world.momento.begun == 2)
+    await wait_until(lambda: world.momento.begun == 2)
     world.momento.answers.set()
     assert (await alice, await bob) == (["a-1"], ["b-1"])
 
@@ -107,7 +107,7 @@ async def test_a_request_that_is_given_up_leaves_the_others_their_read(world: Wo
     await world.store("t-1")
     world.momento.answers.clear()
     impatient, patient = world.asks(), world.asks()
-    await soon(lambda: world.momento.begun == 1)
+    await wait_until(lambda: world.momento.begun == 1)
     impatient.cancel()
     await asyncio.wait({impatient})
     world.momento.answers.set()
@@ -139,8 +139,8 @@ async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: W
     """The writes of the processor need what there is."""
     world.reader = HistoryReader(world.record, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), world.background)
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) or 0.0
-    world.momento.error = MomentoQuotaUsedUp("limit exceeded")
-    with pytest.raises(MomentoQuotaUsedUp):
+    world.momento.error = MomentoQuotaExceeded("limit exceeded")
+    with pytest.raises(MomentoQuotaExceeded):
         await world.read()
     world.momento.error = None
     with pytest.raises(HistoryBusyError):
@@ -153,7 +153,7 @@ async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: W
 
 async def test_nothing_is_kept_of_users_who_have_their_answers(world: World) -> None:
     await asyncio.gather(*(world.read(f"user-{number}") for number in range(100)))
-    await soon(lambda: not world.reader._latest and not world.reader._not_begun)
+    await wait_until(lambda: not world.reader._latest and not world.reader._not_begun)
 
 
 @given(st.lists(st.sampled_from(["store", "ask", "answer", "turn"]), max_size=60))

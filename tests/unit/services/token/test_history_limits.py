@@ -17,16 +17,16 @@ from services.token.history_limits import (
     ReadBudget,
     UserLimit,
 )
-from tests.support.clock import HandClock
-from tests.support.soon import soon
+from tests.support.clock import ManualClock
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(100.0)
+def clock() -> ManualClock:
+    return ManualClock(100.0)
 
 
-def test_a_user_may_read_ten_times_at_once_and_then_once_in_two_seconds(clock: HandClock) -> None:
+def test_a_user_may_read_ten_times_at_once_and_then_once_in_two_seconds(clock: ManualClock) -> None:
     limit = UserLimit(30, 40, clock=clock)
     assert [limit.retry_after("alice") for _ in range(10)] == [0.0] * 10
     assert limit.retry_after("alice") == pytest.approx(2.0)
@@ -37,7 +37,7 @@ def test_a_user_may_read_ten_times_at_once_and_then_once_in_two_seconds(clock: H
     assert limit.retry_after("alice") == pytest.approx(2.0)
 
 
-def test_a_rate_below_one_in_the_burst_still_permits_one(clock: HandClock) -> None:
+def test_a_rate_below_one_in_the_burst_still_permits_one(clock: ManualClock) -> None:
     limit = UserLimit(1, 40, clock=clock)
     assert limit.retry_after("alice") == 0.0
     assert limit.retry_after("alice") == pytest.approx(60.0)
@@ -47,7 +47,7 @@ def test_a_rate_below_one_in_the_burst_still_permits_one(clock: HandClock) -> No
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.integers(1, 200)), max_size=100))
 def test_a_user_never_uses_more_than_a_share_for_long(steps: list[tuple[float, int]]) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     limit, used = UserLimit(30, 40, clock=clock), 0
     for pause, operations in steps:
         clock.advance(pause)
@@ -59,7 +59,7 @@ def test_a_user_never_uses_more_than_a_share_for_long(steps: list[tuple[float, i
 
 @given(st.integers(1, 200), st.integers(1, 20))
 def test_a_user_who_is_refused_may_come_when_told(operations: int, count: int) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     limit = UserLimit(30, 40, clock=clock)
     for _ in range(count):
         if wait_seconds := limit.retry_after("alice"):
@@ -68,7 +68,7 @@ def test_a_user_who_is_refused_may_come_when_told(operations: int, count: int) -
         limit.charge("alice", operations)
 
 
-async def test_one_read_at_a_time_until_its_cost_is_known_and_then_as_many_as_that_permits(clock: HandClock) -> None:
+async def test_one_read_at_a_time_until_its_cost_is_known_and_then_as_many_as_that_permits(clock: ManualClock) -> None:
     budget = ReadBudget(40, clock=clock)
     begun = []
 
@@ -83,14 +83,14 @@ async def test_one_read_at_a_time_until_its_cost_is_known_and_then_as_many_as_th
         tasks.create_task(read(1, first, 3))
         tasks.create_task(read(2, others, 3))
         tasks.create_task(read(3, others, 3))
-        await soon(lambda: begun == [1])
+        await wait_until(lambda: begun == [1])
         first.set()
-        await soon(lambda: begun == [1, 2])
+        await wait_until(lambda: begun == [1, 2])
         others.set()
     assert begun == [1, 2, 3]
 
 
-async def test_a_larger_quota_permits_more_reads_at_once(clock: HandClock) -> None:
+async def test_a_larger_quota_permits_more_reads_at_once(clock: ManualClock) -> None:
     budget = ReadBudget(5 * FULL_READ_OPERATIONS, clock=clock)
     async with AsyncExitStack() as reads, asyncio.timeout(10):
         for _ in range(5):
@@ -98,7 +98,7 @@ async def test_a_larger_quota_permits_more_reads_at_once(clock: HandClock) -> No
 
 
 async def test_what_a_read_cost_delays_those_after_it_and_beyond_the_wait_they_are_told_when(
-    clock: HandClock,
+    clock: ManualClock,
 ) -> None:
     budget = ReadBudget(10, wait_seconds=5, clock=clock)
     for _ in range(2):
@@ -118,7 +118,7 @@ async def test_what_a_read_cost_delays_those_after_it_and_beyond_the_wait_they_a
         pass
 
 
-async def test_the_history_of_one_user_who_has_long_texts_delays_nobody_else(clock: HandClock) -> None:
+async def test_the_history_of_one_user_who_has_long_texts_delays_nobody_else(clock: ManualClock) -> None:
     budget = ReadBudget(40, wait_seconds=5, clock=clock)
     async with budget.turn() as turn:
         turn.operations = MAX_DEFERRED_OPERATIONS
@@ -128,7 +128,7 @@ async def test_the_history_of_one_user_who_has_long_texts_delays_nobody_else(clo
             turn.operations = 2
 
 
-async def test_histories_of_many_users_with_long_texts_are_limited_to_the_rate(clock: HandClock) -> None:
+async def test_histories_of_many_users_with_long_texts_are_limited_to_the_rate(clock: ManualClock) -> None:
     budget, used = ReadBudget(40, wait_seconds=0, clock=clock), 0
     for _ in range(1_000):
         with suppress(HistoryBusyError):
@@ -139,7 +139,7 @@ async def test_histories_of_many_users_with_long_texts_are_limited_to_the_rate(c
     assert 4_000 <= used <= 40 * clock.now + FULL_READ_OPERATIONS + MAX_DEFERRED_OPERATIONS + 800
 
 
-async def test_nobody_is_told_to_come_back_later_than_in_two_minutes(clock: HandClock) -> None:
+async def test_nobody_is_told_to_come_back_later_than_in_two_minutes(clock: ManualClock) -> None:
     budget = ReadBudget(1, wait_seconds=5, clock=clock)
     async with budget.turn() as turn:
         turn.operations = 10_000
@@ -150,7 +150,7 @@ async def test_nobody_is_told_to_come_back_later_than_in_two_minutes(clock: Hand
         assert caught.value.retry_after_seconds <= LONGEST_RETRY_SECONDS
 
 
-async def test_a_read_that_is_cancelled_while_it_waits_or_reads_leaves_its_turn_to_the_next(clock: HandClock) -> None:
+async def test_a_read_that_is_cancelled_while_it_waits_or_reads_leaves_its_turn_to_the_next(clock: ManualClock) -> None:
     budget, begun = ReadBudget(40, clock=clock), []
 
     async def read(number: int) -> None:
@@ -160,7 +160,7 @@ async def test_a_read_that_is_cancelled_while_it_waits_or_reads_leaves_its_turn_
 
     for number in range(3):
         reading, waiting = asyncio.create_task(read(number)), asyncio.create_task(read(99))
-        await soon(lambda: begun[-1:] == [number])  # noqa: B023 — it is asked in this round alone
+        await wait_until(lambda: begun[-1:] == [number])  # noqa: B023 — it is asked in this round alone
         waiting.cancel()
         await asyncio.wait({waiting})
         reading.cancel()
@@ -170,7 +170,7 @@ async def test_a_read_that_is_cancelled_while_it_waits_or_reads_leaves_its_turn_
 
 @given(costs=st.lists(st.integers(1, 800), min_size=1, max_size=40), seconds=st.floats(0, 3))
 async def test_all_reads_together_keep_to_the_rate(costs: list[int], seconds: float) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     per_second, used = 40.0, 0
     budget = ReadBudget(per_second, wait_seconds=0, clock=clock)
     for cost in costs:

@@ -8,7 +8,7 @@ from prometheus_client import REGISTRY
 from services.common.errors import PermanentError, Transient
 from services.common.momento.gateway import DisposableToken
 from services.token.shared_tokens import MISS_SECONDS, SharedTokens
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 
 TOKEN = DisposableToken("eyJ-a-disposable-token", "cache.cell-1.example.com", 1_800_001_800)
@@ -107,7 +107,7 @@ def test_a_token_does_not_show_itself() -> None:
 
 async def test_a_user_who_was_not_found_is_not_looked_up_again_at_once(momento: FakeMomento) -> None:
     """A user who waits for the vending quota, and asks again and again, must not use up the cache's quota."""
-    clock = HandClock()
+    clock = ManualClock()
     shared, other = SharedTokens(momento.as_momento(), clock=clock), SharedTokens(momento.as_momento())
     for _ in range(1_000):
         assert await shared.find("alice") is None
@@ -118,7 +118,7 @@ async def test_a_user_who_was_not_found_is_not_looked_up_again_at_once(momento: 
 
 
 async def test_while_the_cache_is_out_a_user_is_not_looked_up_again_at_once(momento: FakeMomento) -> None:
-    shared = SharedTokens(momento.as_momento(), clock=HandClock())
+    shared = SharedTokens(momento.as_momento(), clock=ManualClock())
     momento.error = Transient("down")
     for _ in range(1_000):
         assert await shared.find("alice") is None
@@ -126,7 +126,7 @@ async def test_while_the_cache_is_out_a_user_is_not_looked_up_again_at_once(mome
 
 
 async def test_the_users_own_token_is_found_after_a_miss(momento: FakeMomento) -> None:
-    shared = SharedTokens(momento.as_momento(), clock=HandClock())
+    shared = SharedTokens(momento.as_momento(), clock=ManualClock())
     assert await shared.find("alice") is None
     await shared.put("alice", TOKEN, ttl_seconds=900)
     assert await shared.find("alice") == TOKEN
@@ -136,7 +136,7 @@ async def test_the_users_own_token_is_found_after_a_miss(momento: FakeMomento) -
 async def test_a_crowd_is_looked_up_at_the_rate_and_the_others_have_theirs_vended(
     momento: FakeMomento, per_second: float, at_once: int
 ) -> None:
-    clock = HandClock()
+    clock = ManualClock()
     shared = SharedTokens(momento.as_momento(), per_second, clock=clock)
     for number in range(1_000):
         await shared.find(f"user-{number}")

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.token.vending_queue import LONGEST_LINE_SECONDS, PLACE_KEPT_SECONDS, LineTooLong, VendingQueue
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 START = 1_000.0
 
@@ -20,7 +20,7 @@ START = 1_000.0
 class Users:
     """Who was served when."""
 
-    def __init__(self, line: VendingQueue, clock: HandClock) -> None:
+    def __init__(self, line: VendingQueue, clock: ManualClock) -> None:
         self.line = line
         self.clock = clock
         self.served: list[tuple[str, float]] = []
@@ -83,7 +83,7 @@ async def settled() -> None:
 
 @asynccontextmanager
 async def users_of(per_second: float, wait_seconds: float) -> AsyncIterator[Users]:
-    clock = HandClock(START)
+    clock = ManualClock(START)
     users = Users(VendingQueue(per_second, wait_seconds, clock=clock, sleep=clock.sleep), clock)
     yield users
     await users.leave()
@@ -214,7 +214,7 @@ async def test_whoever_is_crowded_out_by_those_placed_before_is_told_so_and_stan
 
 
 async def test_whose_turn_came_to_nothing_keeps_the_place() -> None:
-    clock = HandClock(START)
+    clock = ManualClock(START)
     line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     with pytest.raises(RuntimeError):
         async with line.turn("a"):
@@ -238,7 +238,7 @@ async def test_a_turn_that_was_used_is_over() -> None:
 
 
 async def test_whoever_leaves_the_line_blocks_nobody() -> None:
-    clock = HandClock(START)
+    clock = ManualClock(START)
     line = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     await use(line, "a")
     leaves, stays = asyncio.create_task(use(line, "b")), asyncio.create_task(use(line, "c"))
@@ -269,7 +269,7 @@ async def test_a_thousand_users_at_once_are_all_served_in_order_and_never_above_
 @pytest.mark.parametrize("replicas", [1, 2, 3])
 async def test_a_thousand_users_are_all_served_in_time_though_the_balancer_sends_them_anywhere(replicas: int) -> None:
     """Each replica has its part of 4 a second, and a user who comes back may meet another one's line."""
-    dice, clock, count = random.Random(1), HandClock(START), 1_000
+    dice, clock, count = random.Random(1), ManualClock(START), 1_000
     lines = [Users(VendingQueue(4 / replicas, 10, clock=clock, sleep=clock.sleep), clock) for _ in range(replicas)]
     for number in range(count):
         await dice.choice(lines).come(f"user {number}")

@@ -8,15 +8,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.common.background import Background
-from services.common.momento.errors import MomentoQuotaUsedUp, MomentoRefused, MomentoUnavailable
+from services.common.momento.errors import MomentoQuotaExceeded, MomentoRefused, MomentoUnavailable
 from services.common.momento.gateway import DisposableToken
 from services.token import vendor
 from services.token.shared_tokens import SharedTokens
 from services.token.vending_queue import LineTooLong, VendingQueue
 from services.token.vendor import TokenVendor
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 NOW = 1_800_000_000.0
 VALID_SECONDS = 1_800
@@ -27,7 +27,7 @@ class World:
 
     def __init__(self) -> None:
         self.momento = FakeMomento(now=NOW)
-        self.clock = HandClock(NOW)
+        self.clock = ManualClock(NOW)
         self.stopped = 0
         self.background = Background(self._stop)
         self.vendor = self.replica()
@@ -142,10 +142,10 @@ async def test_an_error_is_every_callers_and_is_not_kept(world: World, monkeypat
 
 async def test_every_attempt_takes_a_turn_and_the_user_keeps_the_place(world: World) -> None:
     replica = world.replica(per_second=5.0)
-    world.momento.error = MomentoQuotaUsedUp("not now")
+    world.momento.error = MomentoQuotaExceeded("not now")
     started = time.monotonic()
     asking = asyncio.create_task(replica.token_for("alice"))
-    await soon(lambda: world.momento.calls.count("vend") == 3)
+    await wait_until(lambda: world.momento.calls.count("vend") == 3)
     took = time.monotonic() - started
     world.momento.error = None
     assert (await asking).auth_token == "token 1"

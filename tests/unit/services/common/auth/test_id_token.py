@@ -8,7 +8,7 @@ import pytest
 
 from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason, User
 from services.common.auth.key_set import KeySet, KeySetUnavailable
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.identity import (
     ABSENT,
     AUDIENCE,
@@ -34,12 +34,12 @@ async def server() -> AsyncIterator[JwksServer]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(NOW)
+def clock() -> ManualClock:
+    return ManualClock(NOW)
 
 
 @pytest.fixture
-async def verifier(server: JwksServer, clock: HandClock) -> AsyncIterator[IdTokenVerifier]:
+async def verifier(server: JwksServer, clock: ManualClock) -> AsyncIterator[IdTokenVerifier]:
     async with aiohttp.ClientSession() as session:
         yield IdTokenVerifier(ISSUER, AUDIENCE, KeySet(server.url, session, clock=clock), clock=clock)
 
@@ -78,7 +78,7 @@ async def test_times_within_their_bounds(verifier: IdTokenVerifier, times: dict[
     assert (await verifier.verify(token(payload=claims(**times)))).sub == SUBJECT
 
 
-async def test_a_token_expires_to_the_second_without_leeway(verifier: IdTokenVerifier, clock: HandClock) -> None:
+async def test_a_token_expires_to_the_second_without_leeway(verifier: IdTokenVerifier, clock: ManualClock) -> None:
     text = token(payload=claims(exp=NOW + 60))
     clock.advance(59.99)
     await verifier.verify(text)
@@ -87,7 +87,7 @@ async def test_a_token_expires_to_the_second_without_leeway(verifier: IdTokenVer
 
 
 async def test_a_token_signed_with_a_rotated_key_is_accepted_at_once(
-    verifier: IdTokenVerifier, server: JwksServer, clock: HandClock
+    verifier: IdTokenVerifier, server: JwksServer, clock: ManualClock
 ) -> None:
     await verifier.verify(token())
     server.keys = [jwk("second", rsa_key("second"))]
@@ -106,7 +106,7 @@ async def test_no_token_is_judged_while_the_key_set_cannot_be_read(
 
 
 async def test_known_keys_still_verify_while_the_key_set_cannot_be_read(
-    verifier: IdTokenVerifier, server: JwksServer, clock: HandClock
+    verifier: IdTokenVerifier, server: JwksServer, clock: ManualClock
 ) -> None:
     await verifier.verify(token())
     server.fail()

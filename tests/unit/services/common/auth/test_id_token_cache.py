@@ -11,7 +11,7 @@ import pytest
 from services.common.auth import id_token
 from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason
 from services.common.auth.key_set import KeySet
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.identity import AUDIENCE, ISSUER, KID, NOW, JwksServer, claims, jwk, jwks_server, rsa_key, token
 
 
@@ -20,7 +20,7 @@ class World:
     server: JwksServer
     keys: KeySet
     verifier: IdTokenVerifier
-    clock: HandClock
+    clock: ManualClock
     checked: list[str] = field(default_factory=list)
     """Tokens whose signature was checked."""
 
@@ -36,7 +36,7 @@ class World:
 @pytest.fixture
 async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.setattr(id_token, "MAX_REMEMBERED", 2)
-    clock = HandClock(NOW)
+    clock = ManualClock(NOW)
     async with jwks_server() as server, aiohttp.ClientSession() as session:
         keys = KeySet(server.url, session, clock=clock)
         world = World(server, keys, IdTokenVerifier(ISSUER, AUDIENCE, keys, clock=clock), clock)

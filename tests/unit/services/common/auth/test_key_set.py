@@ -12,7 +12,7 @@ from aiohttp import web
 
 from services.common.auth import key_set
 from services.common.auth.key_set import KeySet, KeySetUnavailable, UnknownKey
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.identity import KID, JwksServer, jwk, jwks_server, rsa_key
 
 
@@ -29,12 +29,12 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def keys(server: JwksServer, session: aiohttp.ClientSession, clock: HandClock) -> KeySet:
+def keys(server: JwksServer, session: aiohttp.ClientSession, clock: ManualClock) -> KeySet:
     return KeySet(server.url, session, clock=clock, sleep=clock.sleep)
 
 
@@ -56,43 +56,43 @@ async def test_a_key_is_fetched_when_it_is_needed_and_then_kept(keys: KeySet, se
     assert server.requests == 1
 
 
-async def test_keys_are_loaded_ahead_of_need(keys: KeySet, server: JwksServer, clock: HandClock) -> None:
+async def test_keys_are_loaded_ahead_of_need(keys: KeySet, server: JwksServer, clock: ManualClock) -> None:
     async with running(keys.run()):
-        await clock.nap(1)
+        await clock.wait_for_sleep(1)
         assert server.requests == 1
         await keys.key(KID)
     assert server.requests == 1
 
 
 async def test_the_background_task_refreshes_about_every_hour(
-    keys: KeySet, server: JwksServer, clock: HandClock
+    keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     async with running(keys.run()):
-        assert 3200 < await clock.nap(1) < 4000
+        assert 3200 < await clock.wait_for_sleep(1) < 4000
         server.keys = [jwk("next", rsa_key("second"))]
         clock.advance(4000)
-        await clock.nap(2)
+        await clock.wait_for_sleep(2)
         await keys.key("next")
         assert server.requests == 2
 
 
 async def test_loading_is_retried_with_growing_pauses_until_it_works(
-    keys: KeySet, server: JwksServer, clock: HandClock
+    keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     server.fail(503)
     async with running(keys.run()):
         for number in range(1, 15):
-            clock.advance(await clock.nap(number))
-        assert clock.pauses[0] <= 0.25
-        assert 2.5 <= clock.pauses[10] <= 5
+            clock.advance(await clock.wait_for_sleep(number))
+        assert clock.sleeps[0] <= 0.25
+        assert 2.5 <= clock.sleeps[10] <= 5
         server.heal()
-        clock.advance(await clock.nap(15))
-        assert await clock.nap(16) > 3000
-    assert keys.ready_reason() is None
+        clock.advance(await clock.wait_for_sleep(15))
+        assert await clock.wait_for_sleep(16) > 3000
+    assert keys.readiness_problem() is None
 
 
 async def test_a_rotated_key_is_found_with_the_first_token_that_needs_it(
-    keys: KeySet, server: JwksServer, clock: HandClock
+    keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     await keys.key(KID)
     server.keys = [jwk("next", rsa_key("second"))]
@@ -104,7 +104,7 @@ async def test_a_rotated_key_is_found_with_the_first_token_that_needs_it(
 
 
 async def test_unknown_key_ids_cost_one_fetch_in_ten_seconds(
-    keys: KeySet, server: JwksServer, clock: HandClock
+    keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     for number in range(50):
         with pytest.raises(UnknownKey):
@@ -132,7 +132,7 @@ async def test_concurrent_callers_share_one_fetch(keys: KeySet, server: JwksServ
     assert server.requests == 1
 
 
-async def test_known_keys_are_served_while_a_fetch_hangs(keys: KeySet, server: JwksServer, clock: HandClock) -> None:
+async def test_known_keys_are_served_while_a_fetch_hangs(keys: KeySet, server: JwksServer, clock: ManualClock) -> None:
     await keys.key(KID)
     server.hold()
     server.asked.clear()
@@ -143,19 +143,19 @@ async def test_known_keys_are_served_while_a_fetch_hangs(keys: KeySet, server: J
             await keys.key(KID)
 
 
-async def test_stale_keys_are_kept_when_a_refresh_fails(keys: KeySet, server: JwksServer, clock: HandClock) -> None:
+async def test_stale_keys_are_kept_when_a_refresh_fails(keys: KeySet, server: JwksServer, clock: ManualClock) -> None:
     async with running(keys.run()):
-        await clock.nap(1)
+        await clock.wait_for_sleep(1)
         server.fail()
         clock.advance(4000)
-        assert await clock.nap(2) <= 0.25
+        assert await clock.wait_for_sleep(2) <= 0.25
         await keys.key(KID)
-    assert keys.ready_reason() is None
+    assert keys.readiness_problem() is None
     assert server.requests == 2
 
 
 async def test_an_unknown_key_is_no_verdict_while_the_key_set_cannot_be_read(
-    keys: KeySet, server: JwksServer, clock: HandClock
+    keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     await keys.key(KID)
     server.fail()
@@ -167,7 +167,7 @@ async def test_an_unknown_key_is_no_verdict_while_the_key_set_cannot_be_read(
 
 
 async def test_a_fetch_that_is_cancelled_leaves_no_verdict_and_no_lock(
-    keys: KeySet, server: JwksServer, clock: HandClock
+    keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     await keys.key(KID)
     server.keys.append(jwk("next", rsa_key("second")))
@@ -279,27 +279,27 @@ async def test_a_server_that_is_not_there_is_an_outage(session: aiohttp.ClientSe
     keys = KeySet(url, session)
     with pytest.raises(KeySetUnavailable, match="Cannot connect"):
         await keys.key(KID)
-    assert url in str(keys.ready_reason())
+    assert url in str(keys.readiness_problem())
 
 
 async def test_an_unusable_address_is_an_outage_that_names_it(session: aiohttp.ClientSession) -> None:
     keys = KeySet("not a url", session)
     with pytest.raises(KeySetUnavailable):
         await keys.key(KID)
-    assert "not a url" in str(keys.ready_reason())
+    assert "not a url" in str(keys.readiness_problem())
 
 
 async def test_the_reason_for_not_being_ready_names_the_url_and_the_last_error(
     keys: KeySet, server: JwksServer
 ) -> None:
-    assert "not fetched yet" in str(keys.ready_reason())
+    assert "not fetched yet" in str(keys.readiness_problem())
     server.fail(404)
     with pytest.raises(KeySetUnavailable):
         await keys.key(KID)
-    assert keys.ready_reason() == f"No signing keys from {server.url}: it answered 404."
+    assert keys.readiness_problem() == f"No signing keys from {server.url}: it answered 404."
 
 
-async def test_an_empty_set_never_replaces_a_good_one(keys: KeySet, server: JwksServer, clock: HandClock) -> None:
+async def test_an_empty_set_never_replaces_a_good_one(keys: KeySet, server: JwksServer, clock: ManualClock) -> None:
     await keys.key(KID)
     server.keys = []
     clock.advance(10)

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from services.common.aws import ssm_parameter as parameter_module
 from services.common.aws.ssm_parameter import Parameter, ParameterUnavailable
 from services.common.errors import PermanentError
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 if TYPE_CHECKING:
     from types_aiobotocore_ssm.client import SSMClient
@@ -48,12 +48,12 @@ def ssm() -> FakeSsm:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def parameter(ssm: FakeSsm, clock: HandClock) -> Parameter:
+def parameter(ssm: FakeSsm, clock: ManualClock) -> Parameter:
     return Parameter(cast("SSMClient", ssm), NAME, clock=clock, sleep=clock.sleep)
 
 
@@ -70,45 +70,45 @@ def failure(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": f"no {SECRET}"}}, "GetParameter")
 
 
-async def test_the_value_is_loaded_decrypted_at_start(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
+async def test_the_value_is_loaded_decrypted_at_start(parameter: Parameter, ssm: FakeSsm, clock: ManualClock) -> None:
     async with running(parameter.run()):
-        await clock.nap(1)
+        await clock.wait_for_sleep(1)
         assert parameter.value() == SECRET
-        assert parameter.ready_reason() is None
+        assert parameter.readiness_problem() is None
     assert ssm.calls == [{"Name": NAME, "WithDecryption": True}]
 
 
 def test_before_it_was_read_there_is_no_value_and_no_readiness(parameter: Parameter) -> None:
     with pytest.raises(ParameterUnavailable, match=NAME):
         parameter.value()
-    assert parameter.ready_reason() == f"The parameter {NAME} cannot be read: it was not read yet."
+    assert parameter.readiness_problem() == f"The parameter {NAME} cannot be read: it was not read yet."
 
 
 async def test_the_value_is_read_again_about_every_five_minutes(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     async with running(parameter.run()):
-        assert 270 <= await clock.nap(1) <= 330
+        assert 270 <= await clock.wait_for_sleep(1) <= 330
         ssm.stored = "rotated"
         clock.advance(330)
-        await clock.nap(2)
+        await clock.wait_for_sleep(2)
         assert parameter.value() == "rotated"
     assert len(ssm.calls) == 2
 
 
 async def test_loading_is_retried_with_growing_pauses_until_it_works(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     ssm.error = failure("ParameterNotFound")
     async with running(parameter.run()):
         for number in range(1, 12):
-            clock.advance(await clock.nap(number))
-        assert clock.pauses[0] <= 0.25
-        assert 2.5 <= clock.pauses[10] <= 5
-        assert "ParameterNotFound" in str(parameter.ready_reason())
+            clock.advance(await clock.wait_for_sleep(number))
+        assert clock.sleeps[0] <= 0.25
+        assert 2.5 <= clock.sleeps[10] <= 5
+        assert "ParameterNotFound" in str(parameter.readiness_problem())
         ssm.error = None
-        clock.advance(await clock.nap(12))
-        assert await clock.nap(13) >= 270
+        clock.advance(await clock.wait_for_sleep(12))
+        assert await clock.wait_for_sleep(13) >= 270
     assert parameter.value() == SECRET
 
 
@@ -116,20 +116,20 @@ async def test_loading_is_retried_with_growing_pauses_until_it_works(
     "error", [failure("InternalServerError"), failure("ParameterNotFound"), OSError("reset")], ids=str
 )
 async def test_the_stale_value_is_served_while_ssm_fails(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock, error: Exception
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock, error: Exception
 ) -> None:
     async with running(parameter.run()):
-        await clock.nap(1)
+        await clock.wait_for_sleep(1)
         ssm.error = error
         clock.advance(330)
-        assert await clock.nap(2) <= 0.25
+        assert await clock.wait_for_sleep(2) <= 0.25
         assert parameter.value() == SECRET
-        assert parameter.ready_reason() is None
+        assert parameter.readiness_problem() is None
 
 
 @pytest.mark.parametrize("stored", ["", " ", "\n\t"])
 async def test_an_empty_value_never_replaces_a_good_one(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock, stored: str
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock, stored: str
 ) -> None:
     assert await parameter.refresh_now()
     ssm.stored = stored
@@ -141,7 +141,7 @@ async def test_an_empty_value_never_replaces_a_good_one(
 async def test_an_empty_value_is_named_as_the_cause(parameter: Parameter, ssm: FakeSsm) -> None:
     ssm.stored = ""
     await parameter.refresh_now()
-    assert "it is empty" in str(parameter.ready_reason())
+    assert "it is empty" in str(parameter.readiness_problem())
 
 
 async def test_white_space_around_the_value_is_dropped(parameter: Parameter, ssm: FakeSsm) -> None:
@@ -151,7 +151,7 @@ async def test_white_space_around_the_value_is_dropped(parameter: Parameter, ssm
 
 
 async def test_a_forced_refresh_tells_whether_the_value_changed(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     await parameter.refresh_now()
     clock.advance(10)
@@ -162,7 +162,9 @@ async def test_a_forced_refresh_tells_whether_the_value_changed(
     assert parameter.value() == "rotated"
 
 
-async def test_forced_refreshes_read_once_in_five_seconds(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
+async def test_forced_refreshes_read_once_in_five_seconds(
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+) -> None:
     await parameter.refresh_now()
     ssm.stored = "rotated"
     clock.advance(4.9)
@@ -173,7 +175,7 @@ async def test_forced_refreshes_read_once_in_five_seconds(parameter: Parameter, 
 
 
 async def test_a_forced_refresh_that_failed_counts_as_well(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     ssm.error = failure("ThrottlingException")
     for _ in range(20):
@@ -182,7 +184,7 @@ async def test_a_forced_refresh_that_failed_counts_as_well(
 
 
 async def test_concurrent_forced_refreshes_share_one_reading_and_its_outcome(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     await parameter.refresh_now()
     clock.advance(10)
@@ -197,7 +199,7 @@ async def test_concurrent_forced_refreshes_share_one_reading_and_its_outcome(
 
 
 async def test_a_forced_refresh_does_not_rely_on_a_reading_that_began_before_it(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
 ) -> None:
     ssm.gate = asyncio.Event()
     async with running(parameter.run()):
@@ -215,10 +217,12 @@ async def test_a_reading_that_hangs_ends_at_its_deadline(
     monkeypatch.setattr(parameter_module, "DEADLINE_SECONDS", 0.02)
     ssm.gate = asyncio.Event()
     assert not await parameter.refresh_now()
-    assert "did not answer in time" in str(parameter.ready_reason())
+    assert "did not answer in time" in str(parameter.readiness_problem())
 
 
-async def test_a_cancelled_reading_leaves_no_lock_behind(parameter: Parameter, ssm: FakeSsm, clock: HandClock) -> None:
+async def test_a_cancelled_reading_leaves_no_lock_behind(
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock
+) -> None:
     ssm.gate = asyncio.Event()
     caller = asyncio.create_task(parameter.refresh_now())
     await ssm.asked.wait()
@@ -239,8 +243,8 @@ async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
 
     monkeypatch.setattr(ssm, "get_parameter", strange)
     assert not await parameter.refresh_now()
-    assert "the answer is not one of SSM" in str(parameter.ready_reason())
-    assert "empty" not in str(parameter.ready_reason())
+    assert "the answer is not one of SSM" in str(parameter.readiness_problem())
+    assert "empty" not in str(parameter.readiness_problem())
 
 
 async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outage(
@@ -257,7 +261,7 @@ def only_secrets(value: str) -> None:
 
 
 @pytest.fixture
-def checked(ssm: FakeSsm, clock: HandClock) -> Parameter:
+def checked(ssm: FakeSsm, clock: ManualClock) -> Parameter:
     return Parameter(cast("SSMClient", ssm), NAME, check=only_secrets, clock=clock, sleep=clock.sleep)
 
 
@@ -266,20 +270,20 @@ def reads(outcome: str) -> float:
 
 
 async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read_again_soon(
-    checked: Parameter, ssm: FakeSsm, clock: HandClock, caplog: pytest.LogCaptureFixture
+    checked: Parameter, ssm: FakeSsm, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     unusable = reads("unusable")
     async with running(checked.run()):
-        await clock.nap(1)
+        await clock.wait_for_sleep(1)
         ssm.stored = "a typing error"
         clock.advance(330)
-        assert await clock.nap(2) <= 0.25
-        assert (checked.value(), checked.ready_reason()) == (SECRET, None)
+        assert await clock.wait_for_sleep(2) <= 0.25
+        assert (checked.value(), checked.readiness_problem()) == (SECRET, None)
         assert "its value cannot be used (It is no secret: make a new one)" in caplog.records[-1].__dict__["error"]
         assert reads("unusable") == unusable + 1
         ssm.stored = "s3cr3t-corrected"
         clock.advance(1)
-        assert await clock.nap(3) >= 270
+        assert await clock.wait_for_sleep(3) >= 270
         assert checked.value() == "s3cr3t-corrected"
 
 
@@ -290,11 +294,11 @@ async def test_a_first_value_that_cannot_be_used_is_a_transient_failure_that_nam
     assert not await checked.refresh_now()
     with pytest.raises(ParameterUnavailable, match=f"{NAME} cannot be read: its value cannot be used") as caught:
         checked.value()
-    assert "typing error" not in f"{caught.value}{checked.ready_reason()}"
+    assert "typing error" not in f"{caught.value}{checked.readiness_problem()}"
 
 
 async def test_the_value_is_shown_nowhere(
-    parameter: Parameter, ssm: FakeSsm, clock: HandClock, caplog: pytest.LogCaptureFixture
+    parameter: Parameter, ssm: FakeSsm, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         await parameter.refresh_now()

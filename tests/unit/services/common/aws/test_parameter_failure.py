@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, NoCredentialsError, PartialCredenti
 
 from services.common.aws.ssm_parameter import Parameter, ParameterUnavailable
 from services.common.aws.ssm_parameter_error import cause
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 NAME = "/notification-api/test/momento-api-key"
 JSON = "application/x-amz-json-1.1"
@@ -63,7 +63,7 @@ async def reason(**client: Any) -> str:
         assert not await parameter.refresh_now()
         with pytest.raises(ParameterUnavailable, match=NAME):
             parameter.value()
-        return str(parameter.ready_reason())
+        return str(parameter.readiness_problem())
 
 
 @asynccontextmanager
@@ -132,7 +132,7 @@ async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
     status: int, body: bytes, content_type: str
 ) -> None:
     good = (200, b'{"Parameter": {"Value": "good", "LastModifiedDate": 1767225600}}', JSON)
-    clock = HandClock()
+    clock = ManualClock()
     async with (
         ssm_that_answers(chain([good], repeat((status, body, content_type)))) as client,
         get_session().create_client("ssm", **{**CLIENT, **client}) as ssm,
@@ -144,7 +144,7 @@ async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
         assert parameter.value() == "good"
         fresh = Parameter(ssm, NAME)
         assert not await fresh.refresh_now()
-        assert "it is empty" not in str(fresh.ready_reason())
+        assert "it is empty" not in str(fresh.readiness_problem())
 
 
 async def test_no_credentials_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

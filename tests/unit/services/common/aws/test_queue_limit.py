@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.aws.queue_limit import VALID_SECONDS, QueueLimit
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 
 def is_unknown(limit: QueueLimit) -> bool:
@@ -28,7 +28,7 @@ def test_a_refusal_lowers_the_limit_and_a_reading_replaces_it() -> None:
 
 
 def test_what_is_not_confirmed_is_forgotten_as_the_queue_may_have_changed() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     limit = QueueLimit(clock=clock)
     limit.lower(2_048)
     clock.now += VALID_SECONDS - 1

@@ -11,9 +11,9 @@ from services.common.aws import queue_errors
 from services.common.aws.queue_errors import QueueUnavailable, call_error
 from services.common.lifecycle import Lifecycle
 from services.common.momento.errors import (
-    MomentoCacheMissing,
+    MomentoCacheNotFound,
     MomentoKeyRefused,
-    MomentoQuotaUsedUp,
+    MomentoQuotaExceeded,
     MomentoUnavailable,
     fault_of,
 )
@@ -25,10 +25,10 @@ from services.common.telemetry.faults import (
     Cause,
     Fault,
 )
-from services.common.web.operations import operations_app
+from services.common.web.operations import create_operations_app
 from services.processor.handlers.runner import Runner
-from tests.support.clock import HandClock
-from tests.support.processor.make_task import a_task
+from tests.support.clock import ManualClock
+from tests.support.processor.make_task import make_task
 from tests.support.served_app import served_app
 
 REFUSED = Fault(Cause.MOMENTO_KEY_REFUSED, "Momento refused the API key (parameter /a/b/momento-api-key)")
@@ -37,16 +37,16 @@ QUOTA = Fault(Cause.MOMENTO_QUOTA, "used up")
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock()
+def clock() -> ManualClock:
+    return ManualClock()
 
 
 @pytest.fixture
-def faults(clock: HandClock) -> CallFaults:
+def faults(clock: ManualClock) -> CallFaults:
     return CallFaults(clock)
 
 
-def test_a_call_that_fails_once_and_then_works_is_no_fault(faults: CallFaults, clock: HandClock) -> None:
+def test_a_call_that_fails_once_and_then_works_is_no_fault(faults: CallFaults, clock: ManualClock) -> None:
     faults.failed("get", REFUSED)
     assert faults.current() == []
     faults.worked("get")
@@ -54,7 +54,7 @@ def test_a_call_that_fails_once_and_then_works_is_no_fault(faults: CallFaults, c
     assert faults.current() == []
 
 
-def test_a_call_that_keeps_failing_is_one_until_it_works(faults: CallFaults, clock: HandClock) -> None:
+def test_a_call_that_keeps_failing_is_one_until_it_works(faults: CallFaults, clock: ManualClock) -> None:
     faults.failed("get", REFUSED)
     clock.advance(HOLD_SECONDS)
     assert faults.current() == [REFUSED]
@@ -65,7 +65,7 @@ def test_a_call_that_keeps_failing_is_one_until_it_works(faults: CallFaults, clo
 
 
 def test_an_operation_that_nobody_tries_again_is_forgotten_once_others_work(
-    faults: CallFaults, clock: HandClock
+    faults: CallFaults, clock: ManualClock
 ) -> None:
     faults.failed("vend", UNREACHABLE)
     clock.advance(HOLD_SECONDS)
@@ -77,7 +77,7 @@ def test_an_operation_that_nobody_tries_again_is_forgotten_once_others_work(
 
 @pytest.mark.parametrize("cause", [Cause.MOMENTO_KEY_REFUSED, Cause.QUEUE_DENIED])
 def test_an_operation_that_is_denied_stays_a_fault_while_others_are_permitted(
-    cause: Cause, faults: CallFaults, clock: HandClock
+    cause: Cause, faults: CallFaults, clock: ManualClock
 ) -> None:
     """A user every 20 seconds is refused: the stage is not well in between."""
     denied = Fault(cause, "denied")
@@ -92,7 +92,7 @@ def test_an_operation_that_is_denied_stays_a_fault_while_others_are_permitted(
 
 
 def test_what_was_denied_altogether_and_works_again_is_over_for_all_operations(
-    faults: CallFaults, clock: HandClock
+    faults: CallFaults, clock: ManualClock
 ) -> None:
     faults.failed("get", REFUSED)
     faults.failed("vend", REFUSED)
@@ -102,7 +102,7 @@ def test_what_was_denied_altogether_and_works_again_is_over_for_all_operations(
     assert faults.current() == []
 
 
-def test_a_quota_that_refuses_some_calls_is_a_fault_that_blocks_not_all(faults: CallFaults, clock: HandClock) -> None:
+def test_a_quota_that_refuses_some_calls_is_a_fault_that_blocks_not_all(faults: CallFaults, clock: ManualClock) -> None:
     for _ in range(3):
         faults.failed("publish", QUOTA)
         clock.advance(HOLD_SECONDS)
@@ -112,7 +112,7 @@ def test_a_quota_that_refuses_some_calls_is_a_fault_that_blocks_not_all(faults: 
     assert faults.current() == []
 
 
-def test_one_cause_is_reported_once_and_as_the_worse(faults: CallFaults, clock: HandClock) -> None:
+def test_one_cause_is_reported_once_and_as_the_worse(faults: CallFaults, clock: ManualClock) -> None:
     faults.failed("get", QUOTA)
     faults.worked("get")
     faults.failed("publish", QUOTA)
@@ -124,8 +124,8 @@ def test_one_cause_is_reported_once_and_as_the_worse(faults: CallFaults, clock: 
     ("error", "cause", "part"),
     [
         (MomentoKeyRefused("vend"), Cause.MOMENTO_KEY_REFUSED, "(parameter /a/b/momento-api-key)"),
-        (MomentoQuotaUsedUp("vend"), Cause.MOMENTO_QUOTA, "quota"),
-        (MomentoCacheMissing("vend"), Cause.MOMENTO_CACHE_MISSING, "the Momento cache dev does not exist"),
+        (MomentoQuotaExceeded("vend"), Cause.MOMENTO_QUOTA, "quota"),
+        (MomentoCacheNotFound("vend"), Cause.MOMENTO_CACHE_MISSING, "the Momento cache dev does not exist"),
         (MomentoUnavailable("vend: no answer"), Cause.MOMENTO_UNREACHABLE, "Momento is unreachable (vend: no answer)"),
     ],
 )
@@ -158,8 +158,8 @@ def test_an_error_of_sqs_names_its_cause(code: str, cause: Cause, part: str) -> 
 async def test_readyz_reports_faults_and_stays_ready() -> None:
     lifecycle = Lifecycle()
     lifecycle.add_faults(lambda: [REFUSED])
-    lifecycle.started()
-    async with served_app(operations_app(lifecycle), lifecycle) as served:
+    lifecycle.mark_started()
+    async with served_app(create_operations_app(lifecycle), lifecycle) as served:
         answer = await served.ask("GET", "/readyz")
     assert answer.status == 200
     assert answer.json["faults"] == [
@@ -175,13 +175,13 @@ async def test_three_tasks_that_fail_one_after_the_other_are_a_fault_until_one_f
             raise ValueError("a user's secret")
         return "done"
 
-    runner = Runner(handler, limit=5, too_many=lambda: None)
+    runner = Runner(handler, limit=5, on_limit=lambda: None)
     for count in range(3):
         assert runner.faults() == [], count
         with pytest.raises(ValueError, match="secret"):
-            await runner.run(a_task(), 5)
+            await runner.run(make_task(), 5)
     [fault] = runner.faults()
     assert (fault.cause, fault.message) == (Cause.TASKS_FAILING, "every task fails, the last with ValueError")
     fails = False
-    await asyncio.wait_for(runner.run(a_task(), 5), 5)
+    await asyncio.wait_for(runner.run(make_task(), 5), 5)
     assert runner.faults() == []

@@ -17,7 +17,7 @@ import pytest
 from services.common.telemetry.log_writer import LogWriter
 from services.common.telemetry.logs import _ContextFormatter, log_context
 from services.common.telemetry.metrics import LOG_LINES_DROPPED
-from tests.support.waiting import eventually
+from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).resolve().parents[5]
 PROGRAM = """
@@ -182,7 +182,7 @@ async def test_logging_does_not_wait_for_a_blocked_output_and_lines_that_are_dro
             text += os.read(reading, PIPE_BYTES).decode()
             return "were dropped" in text
 
-        await eventually(read)
+        await wait_until(lambda: asyncio.to_thread(read))
     lines = [json.loads(line) for line in text.splitlines() if line]
     assert [line["message"] for line in lines[:-1]] == [f"line {number}" for number in range(100 - int(lost))]
     assert (lines[-1]["levelname"], lines[-1]["lines"]) == ("WARNING", lost)
@@ -216,7 +216,7 @@ async def test_lines_that_a_closed_output_does_not_take_are_counted() -> None:
     os.close(reading)
     log = writer_to(writing, max_queued_bytes=1_000)
     log.info("line")
-    await eventually(lambda: dropped() == before + 1)
+    await wait_until(lambda: dropped() == before + 1)
     os.close(writing)
 
 
@@ -286,7 +286,7 @@ async def test_lines_that_are_lost_while_nothing_reads_are_reported_afterwards()
     log = writer_to(standing_in, max_queued_bytes=1_000)
     before = dropped()
     log.info("lost")
-    await eventually(lambda: dropped() == before + 1)
+    await wait_until(lambda: dropped() == before + 1)
     os.close(writing)
     reading, writing = os.pipe()
     os.dup2(writing, standing_in)
@@ -302,7 +302,7 @@ async def test_lines_that_are_lost_while_nothing_reads_are_reported_afterwards()
             text += os.read(reading, PIPE_BYTES).decode()
         return "were dropped" in text
 
-    await eventually(read)
+    await wait_until(lambda: asyncio.to_thread(read))
     lines = [json.loads(line) for line in text.splitlines()]
     assert [line.get("lines") for line in lines] == [None, 1]
 

@@ -19,10 +19,11 @@ from prometheus_client import REGISTRY
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.web import connections
-from services.common.web.app import web_app
+from services.common.web.app import create_web_app
 from services.common.web.connections import CONNECTIONS
 from services.common.web.open_connections import OpenConnections
 from tests.support.served_app import Served, served_app
+from tests.support.waiting import wait_until
 
 PAGE = "https://app.example.com"
 HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset({PAGE}), max_body_bytes=1_000, request_timeout_seconds=5.0)
@@ -80,7 +81,7 @@ GATE = web.AppKey("gate", Gate)
 @asynccontextmanager
 async def serving() -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
-    app = web_app(HTTP_SETTINGS, lifecycle)
+    app = create_web_app(HTTP_SETTINGS, lifecycle)
     app.router.add_get("/there", there)
     app.middlewares.insert(1, held_up)
     app.router.add_post("/slow", slow)
@@ -268,8 +269,8 @@ async def test_an_answer_that_is_never_read_does_not_hold_a_connection(
     before = closed("unread")
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n" * count)
-        await served.until(lambda: closed("unread") == before + 1)
-        await served.until(lambda: not open_connections())
+        await wait_until(lambda: closed("unread") == before + 1)
+        await wait_until(lambda: not open_connections())
 
 
 async def test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connection_either(
@@ -278,8 +279,8 @@ async def test_an_answer_that_is_closed_and_never_read_does_not_hold_a_connectio
     monkeypatch.setattr(connections, "WRITE_SECONDS", SOON_SECONDS)
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.0\r\n\r\n")
-        await served.until(lambda: bool(open_connections()))
-        await served.until(lambda: not open_connections())
+        await wait_until(lambda: bool(open_connections()))
+        await wait_until(lambda: not open_connections())
 
 
 async def test_an_answer_that_is_read_slowly_but_in_time_is_whole(served: Served) -> None:
@@ -404,14 +405,14 @@ async def test_headers_of_all_connections_together_are_limited(served: Served, m
         for _ in range(20):
             client = await opened.enter_async_context(connected(served))
             client.send(b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000)
-            await served.until(lambda: budget.used_bytes > 200_000)
+            await wait_until(lambda: budget.used_bytes > 200_000)
             assert budget.used_bytes <= budget.total_bytes
         late = await opened.enter_async_context(connected(served))
         late.send(WHOLE)
         assert await late.answer() == (200, b"here")
         gate.opened.set()
         assert await working.answer() == (200, b"passed")
-    await served.until(lambda: budget.used_bytes == 0)
+    await wait_until(lambda: budget.used_bytes == 0)
 
 
 async def test_headers_of_clients_that_have_left_count_while_their_requests_are_in_work(
@@ -424,7 +425,7 @@ async def test_headers_of_clients_that_have_left_count_while_their_requests_are_
         client.send(sent + b"\r\n\r\n")
         await gate.began.wait()
         client.reset()
-    await served.until(lambda: not open_connections())
+    await wait_until(lambda: not open_connections())
     gate.began.clear()
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 1)
     async with connected(served) as client:
@@ -433,10 +434,10 @@ async def test_headers_of_clients_that_have_left_count_while_their_requests_are_
         async with connected(served) as other:
             other.send(WHOLE)
             assert await other.answer() == (200, b"here")
-    await served.until(lambda: not open_connections())
+    await wait_until(lambda: not open_connections())
     assert budget.used_bytes >= 400_000
     gate.opened.set()
-    await served.until(lambda: budget.used_bytes == 0)
+    await wait_until(lambda: budget.used_bytes == 0)
 
 
 async def test_headers_beyond_the_budget_are_503(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -455,7 +456,7 @@ async def test_an_idle_connection_does_not_keep_large_headers(served: Served) ->
         client.send(b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000 + b"\r\n\r\n")
         assert await client.answer() == (200, b"here")
         assert await client.is_closed()
-    await served.until(lambda: served.app[CONNECTIONS].used_bytes == 0)
+    await wait_until(lambda: served.app[CONNECTIONS].used_bytes == 0)
 
 
 async def test_bodies_that_are_not_admitted_count_as_well(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -466,7 +467,7 @@ async def test_bodies_that_are_not_admitted_count_as_well(served: Served, monkey
         for _ in range(10):
             client = await opened.enter_async_context(connected(served))
             client.send(b"GET /held-up HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 900_000)
-        await served.until(lambda: served.app[GATE].count + refused_for_memory() >= before + 10)
+        await wait_until(lambda: served.app[GATE].count + refused_for_memory() >= before + 10)
         assert budget.used_bytes <= budget.total_bytes
         served.app[GATE].opened.set()
 
@@ -484,15 +485,15 @@ async def test_bodies_of_requests_in_work_that_read_none_count_too(
         for count in range(1, 11):
             client = await opened.enter_async_context(connected(served))
             client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
-            await served.until(lambda count=count: gate.count == count)  # type: ignore[misc]
+            await wait_until(lambda count=count: gate.count == count)  # type: ignore[misc]
             client.send(CHUNKS * 6)
-            await served.until(client.is_sent)
+            await wait_until(client.is_sent)
         assert refused_for_memory() >= before + 6
         assert budget.used_bytes <= budget.total_bytes
         assert sum(unread_bytes()) <= budget.total_bytes
         gate.opened.set()
         assert await client.answer() == (200, b"passed")  # what was thrown away was not needed
-    await served.until(lambda: budget.used_bytes == 0)
+    await wait_until(lambda: budget.used_bytes == 0)
 
 
 def unread_bytes() -> list[int]:
@@ -568,12 +569,12 @@ async def crowded(served: Served, monkeypatch: pytest.MonkeyPatch, sent: bytes =
         for _ in range(10):
             waiting = await opened.enter_async_context(connected(served))
             waiting.send(sent)
-            await served.until(lambda: bool(site._waiting))
+            await wait_until(lambda: bool(site._waiting))
             client = await opened.enter_async_context(connected(served))
             client.send(WHOLE)
             assert await client.answer() == (200, b"here")
             client.send(BODY_BEGUN)
-            await served.until(lambda: not site._idle)
+            await wait_until(lambda: not site._idle)
         gate.opened.set()
         assert await working.answer() == (200, b"passed")
 
@@ -610,19 +611,19 @@ async def test_a_client_that_ends_its_side_gets_its_answers(served: Served, sent
         for status in statuses:
             assert (await client.answer())[0] == status
         assert await client.is_closed()
-    await served.until(lambda: not open_connections())
+    await wait_until(lambda: not open_connections())
 
 
 async def test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served: Served) -> None:
     async with connected(served) as client:
         client.send(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-        await served.until(lambda: bool(open_connections()))
+        await wait_until(lambda: bool(open_connections()))
         site = the_site()
-        await served.until(lambda: bool(site._waiting))
+        await wait_until(lambda: bool(site._waiting))
         client.end()
         assert await client.answer() == (200, LARGE)
         assert await client.is_closed()
-    await served.until(lambda: not open_connections())
+    await wait_until(lambda: not open_connections())
 
 
 async def test_a_client_that_ends_its_side_and_never_reads_does_not_hold_a_connection(
@@ -632,8 +633,8 @@ async def test_a_client_that_ends_its_side_and_never_reads_does_not_hold_a_conne
     with socket.create_connection(("127.0.0.1", served.port)) as client:
         client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
         client.shutdown(socket.SHUT_WR)
-        await served.until(lambda: bool(open_connections()))
-        await served.until(lambda: not open_connections())
+        await wait_until(lambda: bool(open_connections()))
+        await wait_until(lambda: not open_connections())
 
 
 async def half_closed(served: Served, _monkeypatch: pytest.MonkeyPatch) -> None:

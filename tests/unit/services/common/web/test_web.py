@@ -17,9 +17,10 @@ from services.common.errors import PermanentError, Transient
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.telemetry.logs import quiet_libraries
-from services.common.web.app import BODIES, OWNER, web_app
+from services.common.web.app import BODIES, OWNER, create_web_app
 from services.common.web.problem import Problem
 from tests.support.served_app import Answer, Served, log_lines, served_app
+from tests.support.waiting import wait_until
 
 PAGE = "https://app.example.com"
 HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset({PAGE}), max_body_bytes=1_000, request_timeout_seconds=5.0)
@@ -91,7 +92,7 @@ async def hang(_request: web.Request) -> web.Response:
 @pytest.fixture
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
-    app = web_app(replace(HTTP_SETTINGS, **getattr(request, "param", {})), lifecycle)
+    app = create_web_app(replace(HTTP_SETTINGS, **getattr(request, "param", {})), lifecycle)
     app.router.add_post("/echo/{name}", echo)
     app.middlewares.insert(1, owned)
     app.router.add_route("*", "/hang", hang)
@@ -279,7 +280,7 @@ async def test_a_body_for_which_there_is_no_memory_is_503_before_it_is_read(
     gate = served.app[GATE]
     async with asyncio.TaskGroup() as group:
         waiting = [group.create_task(served.ask("POST", "/gate", data=b"x" * 1_000)) for _ in range(3)]
-        await served.until(lambda: budget.used_bytes == budget.total_bytes)
+        await wait_until(lambda: budget.used_bytes == budget.total_bytes)
         answer = await served.ask("POST", "/echo/a", data=b"x", headers={"Origin": PAGE})
         assert_problem(answer, 503, "Too many requests are being received")
         assert answer.headers["Retry-After"] == "1"
@@ -326,9 +327,9 @@ async def test_bodies_that_are_announced_and_not_sent_cost_nothing(
             _, writer = await asyncio.open_connection("127.0.0.1", served.port)
             opened.callback(writer.close)
             writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\n" + framing + b"x")
-            await served.until(lambda count=count: budget.used_bytes == 4 * count)  # type: ignore[misc]
+            await wait_until(lambda count=count: budget.used_bytes == 4 * count)  # type: ignore[misc]
         assert (await served.ask("POST", "/echo/a", data=b"x" * 1_000)).status == 200
-    await served.until(lambda: budget.used_bytes == 0)
+    await wait_until(lambda: budget.used_bytes == 0)
 
 
 @pytest.mark.parametrize("framing", [KNOWN_LENGTH, CHUNKED], ids=["known length", "chunked"])
@@ -338,7 +339,7 @@ async def test_a_body_in_the_middle_of_which_the_memory_is_full_is_503_that_can_
     budget = served.app[BODIES]
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(b"POST /echo/a HTTP/1.1\r\nHost: x\r\n" + framing + b"x" * 10)
-    await served.until(lambda: budget.used_bytes == 40)
+    await wait_until(lambda: budget.used_bytes == 40)
     monkeypatch.setattr(budget, "total_bytes", 79)
     writer.write(b"x" * 10)
     async with asyncio.timeout(10):
@@ -368,7 +369,7 @@ async def test_the_share_of_a_user_is_bounded(served: Served, monkeypatch: pytes
     monkeypatch.setattr(budget, "total_bytes", 4 * 4 * 1_000)
     gate = served.app[GATE]
     asking = asyncio.create_task(served.ask("POST", "/gate", data=b"x" * 1_000, headers={"X-User": "alice"}))
-    await served.until(lambda: budget.used_bytes == 4_000)
+    await wait_until(lambda: budget.used_bytes == 4_000)
     for user, status in (("alice", 503), ("bob", 200)):
         assert (await served.ask("POST", "/echo/a", data=b"x", headers={"X-User": user})).status == status
     gate.opened.set()

@@ -9,7 +9,7 @@ import pytest
 from services.processor.dead_letters.__main__ import main
 from services.processor.dead_letters.reader import Letter
 from services.processor.dead_letters.report import Progress, table, text_of
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.task_queue import received
 
 QUEUES = ("--dead-letter-queue-url", "http://127.0.0.1:9/dlq", "--task-queue-url", "http://127.0.0.1:9/tasks")
@@ -75,13 +75,13 @@ def test_progress_is_a_bar_on_a_terminal_and_quiet_elsewhere_at_first(
     make: Callable[[], io.StringIO], said: str
 ) -> None:
     stream = make()
-    Progress(100, stream, clock=HandClock())(15)
+    Progress(100, stream, clock=ManualClock())(15)
     assert stream.getvalue().startswith(said)
     assert bool(stream.getvalue()) is bool(said)
 
 
 def test_progress_tells_a_line_every_few_seconds_elsewhere() -> None:
-    clock, stream = HandClock(), io.StringIO()
+    clock, stream = ManualClock(), io.StringIO()
     progress = Progress(100, stream, clock=clock)
     for done in range(10, 50, 10):
         clock.advance(3)
@@ -91,7 +91,7 @@ def test_progress_tells_a_line_every_few_seconds_elsewhere() -> None:
 
 
 def test_progress_says_what_is_done_where_there_are_two_steps() -> None:
-    clock, stream = HandClock(), io.StringIO()
+    clock, stream = ManualClock(), io.StringIO()
     progress = Progress(100, stream, "read ", clock=clock)
     clock.advance(6)
     progress(10)
@@ -100,7 +100,7 @@ def test_progress_says_what_is_done_where_there_are_two_steps() -> None:
 
 def test_a_bar_never_overflows_when_sqs_counted_too_few() -> None:
     stream = Terminal()
-    progress = Progress(2, stream, clock=HandClock())
+    progress = Progress(2, stream, clock=ManualClock())
     progress(5)
     progress.end()
     assert stream.getvalue() == f"\r[{'#' * 30}] 5 of about 2\n"

@@ -8,7 +8,7 @@ from services.common.aws.task_queue import QueueAnswerLost, QueueRefused, QueueU
 from services.common.errors import Transient
 from services.processor.dead_letters.reader import HOLD_SECONDS, Letter
 from services.processor.dead_letters.redrive import MOVE_SECONDS, Pace, Purge, Redrive, Result
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.dead_letter_queue import ModelQueue
 from tests.support.fakes.task_queue import received
 from tests.support.processor.dead_letter_steps import fail, redrive_all, run, show_all, succeed
@@ -138,7 +138,7 @@ async def test_everything_is_visible_again_when_the_work_itself_fails() -> None:
 
 async def test_a_letter_whose_time_is_nearly_up_is_not_sent() -> None:
     """As after a laptop was shut between the receive and the send: somebody else may have moved it by then."""
-    letters, tasks, clock = ModelQueue(received()), ModelQueue(), HandClock()
+    letters, tasks, clock = ModelQueue(received()), ModelQueue(), ManualClock()
     calls: list[str] = []
 
     def be_late(call: str) -> None:
@@ -154,7 +154,7 @@ async def test_a_letter_whose_time_is_nearly_up_is_not_sent() -> None:
 
 
 async def test_a_letter_that_was_deleted_too_late_to_be_sure_is_reported() -> None:
-    letters, tasks, clock = ModelQueue(received()), ModelQueue(), HandClock()
+    letters, tasks, clock = ModelQueue(received()), ModelQueue(), ManualClock()
     tasks.after = lambda _: clock.advance(HOLD_SECONDS)
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()), clock=clock)
     ((_, reason),) = outcome.failed
@@ -175,7 +175,7 @@ async def test_a_queue_that_does_not_answer_at_all_is_the_error() -> None:
 
 
 async def test_the_pace_spreads_messages_over_time() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:
@@ -190,7 +190,7 @@ async def test_the_pace_spreads_messages_over_time() -> None:
 
 
 async def test_no_pace_is_no_pause() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     pauses: list[float] = []
 
     async def sleep(seconds: float) -> None:

@@ -22,10 +22,10 @@ from services.processor.notify.notifier import Teller
 from services.processor.notify.results import Results
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.outcome import RetryPolicy
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.fakes.task_queue import FakeTaskQueue, received
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class SlowAnswers(FakeMomento):
@@ -44,8 +44,8 @@ async def test_an_attempt_that_is_cut_off_while_its_beginning_is_noted_has_an_en
     momento = SlowAnswers()
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
-    working = asyncio.create_task(worker(momento).work(Lease(message, HandClock(), 1_000.0, 1_000.0)))
-    await soon(lambda: starts(momento) == ["0 beside"])
+    working = asyncio.create_task(worker(momento).work(Lease(message, ManualClock(), 1_000.0, 1_000.0)))
+    await wait_until(lambda: starts(momento) == ["0 beside"])
     working.cancel()
     momento.answering.set()
     await asyncio.wait({working})
@@ -70,8 +70,8 @@ async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> N
     momento = Mute()
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
-    working = asyncio.create_task(worker(momento, at_once).work(Lease(message, HandClock(), 1_000.0, 1_000.0)))
-    await soon(lambda: "1" in momento.dictionaries.get("history:user", {}))
+    working = asyncio.create_task(worker(momento, at_once).work(Lease(message, ManualClock(), 1_000.0, 1_000.0)))
+    await wait_until(lambda: "1" in momento.dictionaries.get("history:user", {}))
     assert not working.done()
     working.cancel()
     await asyncio.wait({working})
@@ -83,7 +83,7 @@ def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None
     breaker = Breaker(gateway, on_closed=lambda: None, stores=True)
     teller = Teller(gateway, record, results, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
     return Worker(
-        runner=Runner(handle or never, limit=1, too_many=lambda: None),
+        runner=Runner(handle or never, limit=1, on_limit=lambda: None),
         teller=teller,
         breaker=breaker,
         conclusion=Conclusion(

@@ -16,7 +16,7 @@ from services.processor.notify.history import Record
 from services.processor.receiver.outcome import RetryPolicy, can_be_requeued, is_killer, is_suspect
 from tests.support.fakes.momento import FakeMomento
 from tests.support.fakes.task_queue import received
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 POLICY = RetryPolicy(max_attempts=5, base_seconds=2, cap_seconds=900)
 
@@ -96,7 +96,7 @@ async def test_an_end_that_cannot_be_noted_at_first_is_noted_once_the_cache_is_b
     momento.error = Transient("down")
     await attempts.note(message, 0, Last.ENDED)
     momento.error = None
-    await soon(lambda: momento.items[f"attempts:{message.message_id}"] == b"0 ended")
+    await wait_until(lambda: momento.items[f"attempts:{message.message_id}"] == b"0 ended")
     assert await other.past(replace(message, receive_count=3)) == NO_PAST
 
 
@@ -118,11 +118,11 @@ async def test_an_end_is_noted_though_its_message_is_cut_off_meanwhile(
     message = received(receive_count=2)
     momento.error = Transient("down")
     noting = asyncio.create_task(attempts.note(message, 0, Last.ENDED))
-    await soon(lambda: "set" in momento.calls)
+    await wait_until(lambda: "set" in momento.calls)
     noting.cancel()
     await asyncio.wait({noting})
     momento.error = None
-    await soon(lambda: momento.items.get(f"attempts:{message.message_id}") == b"0 ended")
+    await wait_until(lambda: momento.items.get(f"attempts:{message.message_id}") == b"0 ended")
 
 
 async def test_a_late_end_does_not_hide_a_later_start(
@@ -164,7 +164,7 @@ async def test_ends_that_cannot_be_noted_are_bounded(
     for _ in range(2):
         await attempts.note(received(receive_count=2), 0, Last.ENDED)
     momento.error = None
-    await soon(lambda: bool(momento.items))
+    await wait_until(lambda: bool(momento.items))
     assert len(momento.items) == 1
 
 

@@ -11,8 +11,8 @@ import pytest
 from notification_api import Task
 from services.common.settings import SettingsError
 from services.processor.handlers.loader import NotText, find_handler, is_asynchronous, runnable
-from tests.support.processor.make_task import a_task
-from tests.support.soon import soon
+from tests.support.processor.make_task import make_task
+from tests.support.waiting import wait_until
 
 
 async def asynchronous(task: Task) -> str:
@@ -44,7 +44,7 @@ class Callable:
 )
 async def test_every_kind_of_function_can_be_a_handler(function: Any, answer: str) -> None:
     with runnable(function, 1) as handler:
-        assert await handler(a_task()) == answer
+        assert await handler(make_task()) == answer
 
 
 def test_only_functions_that_await_run_in_the_loop() -> None:
@@ -58,7 +58,7 @@ def test_only_functions_that_await_run_in_the_loop() -> None:
 
 async def test_what_is_no_text_is_refused() -> None:
     with runnable(lambda _: 5, 1) as handler, pytest.raises(NotText, match="int, not text"):
-        await handler(a_task())
+        await handler(make_task())
 
 
 def hostile(*_: Any) -> NoReturn:
@@ -84,7 +84,7 @@ async def test_what_is_no_text_is_refused_whatever_its_class_is(kind: Any, in_th
         return kind()
 
     with runnable((lambda _: kind()) if in_thread else answer, 1) as handler, pytest.raises(NotText, match="not text"):
-        await handler(a_task())
+        await handler(make_task())
 
 
 async def test_plain_functions_run_beside_each_other_up_to_the_number_of_threads() -> None:
@@ -94,7 +94,7 @@ async def test_plain_functions_run_beside_each_other_up_to_the_number_of_threads
         return str(together.wait() >= 0)
 
     with runnable(meet, 4) as handler:
-        assert await asyncio.gather(*(handler(a_task()) for _ in range(4))) == ["True"] * 4
+        assert await asyncio.gather(*(handler(make_task()) for _ in range(4))) == ["True"] * 4
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), SystemExit(3)])
@@ -103,7 +103,7 @@ async def test_what_a_plain_function_raises_comes_through(error: BaseException) 
         raise error
 
     with runnable(fail, 1) as handler, pytest.raises(type(error)) as raised:
-        await handler(a_task())
+        await handler(make_task())
     assert raised.value is error
 
 
@@ -114,7 +114,7 @@ async def test_stop_iteration_in_a_thread_does_not_hang_the_task() -> None:
     with runnable(fail, 1) as handler:
         async with asyncio.timeout(5):
             with pytest.raises(RuntimeError, match="StopIteration"):
-                await handler(a_task())
+                await handler(make_task())
 
 
 async def test_a_cancelled_plain_function_is_waited_for_since_its_thread_runs_on() -> None:
@@ -126,8 +126,8 @@ async def test_a_cancelled_plain_function_is_waited_for_since_its_thread_runs_on
         return "too late"
 
     with runnable(stubborn, 1) as handler:
-        work = asyncio.ensure_future(handler(a_task()))
-        await soon(running.is_set)
+        work = asyncio.ensure_future(handler(make_task()))
+        await wait_until(running.is_set)
         work.cancel()
         done, _ = await asyncio.wait({work}, timeout=0.1)
         assert not done
@@ -136,7 +136,7 @@ async def test_a_cancelled_plain_function_is_waited_for_since_its_thread_runs_on
 
 
 async def test_what_a_plain_function_returns_once_it_has_seen_that_it_is_cancelled_does_not_count() -> None:
-    go_on, running, task = threading.Event(), threading.Event(), a_task()
+    go_on, running, task = threading.Event(), threading.Event(), make_task()
 
     def polite(task: Task) -> str:
         running.set()
@@ -145,7 +145,7 @@ async def test_what_a_plain_function_returns_once_it_has_seen_that_it_is_cancell
 
     with runnable(polite, 1) as handler:
         work = asyncio.ensure_future(handler(task))
-        await soon(running.is_set)
+        await wait_until(running.is_set)
         task.cancel()
         work.cancel()
         go_on.set()
@@ -162,9 +162,9 @@ async def test_a_plain_function_that_has_not_begun_is_never_called() -> None:
         return ""
 
     with runnable(first_waits, 1) as handler:
-        first = asyncio.ensure_future(handler(a_task("first")))
-        await soon(lambda: calls == ["first"])
-        second = asyncio.ensure_future(handler(a_task("second")))
+        first = asyncio.ensure_future(handler(make_task("first")))
+        await wait_until(lambda: calls == ["first"])
+        second = asyncio.ensure_future(handler(make_task("second")))
         await asyncio.sleep(0)
         second.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -181,7 +181,7 @@ async def test_a_cancelled_task_publishes_no_progress() -> None:
         published.append(text)
         return True
 
-    task = a_task(publish_progress=publish)
+    task = make_task(publish_progress=publish)
     assert await task.progress("half")
     task.cancel()
     assert not await task.progress("more")

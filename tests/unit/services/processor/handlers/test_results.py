@@ -4,7 +4,7 @@ from services.common.messages.notification import finished
 from services.common.momento.history import HistoryEntry
 from services.processor.notify import results as results_module
 from services.processor.notify.results import CONCLUDED_SECONDS, KEPT_SECONDS, Result, Results
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 
 
 def done(task_id: str) -> Result:
@@ -28,7 +28,7 @@ def test_a_later_result_of_a_task_is_not_forgotten_with_an_earlier_one() -> None
 
 
 def test_results_are_bounded_in_number_and_in_age() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     results = Results(clock)
     for number in range(results_module.MAX_KEPT + 10):
         results.keep(done(str(number)))
@@ -39,7 +39,7 @@ def test_results_are_bounded_in_number_and_in_age() -> None:
 
 
 def test_a_concluded_message_is_remembered_for_minutes_and_not_for_ever() -> None:
-    clock = HandClock()
+    clock = ManualClock()
     results = Results(clock)
     results.conclude("m")
     clock.advance(CONCLUDED_SECONDS)
@@ -52,14 +52,14 @@ def test_a_concluded_message_is_remembered_for_minutes_and_not_for_ever() -> Non
 
 
 def test_a_message_that_is_deleted_is_not_remembered() -> None:
-    results = Results(HandClock())
+    results = Results(ManualClock())
     results.conclude("m")
     results.acknowledged("m")
     assert not results.is_concluded("m")
 
 
 def test_concluded_messages_are_bounded_in_number() -> None:
-    results = Results(HandClock())
+    results = Results(ManualClock())
     for number in range(2 * results_module.MAX_CONCLUDED + 1):
         results.conclude(str(number))
     remembered = sum(results.is_concluded(str(number)) for number in range(2 * results_module.MAX_CONCLUDED + 1))

@@ -15,8 +15,8 @@ from services.common.errors import PermanentError
 from services.processor.handlers.loader import HandlerAborted, runnable
 from services.processor.handlers.runner import Runner
 from services.processor.receiver.outcome import Failure, failure_of
-from tests.support.processor.make_task import a_task
-from tests.support.soon import soon
+from tests.support.processor.make_task import make_task
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ async def stubborn() -> AsyncIterator[Stubborn]:
 
 def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
     stopped: list[bool] = []
-    return Runner(handler, limit=limit, too_many=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
+    return Runner(handler, limit=limit, on_limit=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
 
 
 class Unreachable(Exception):
@@ -71,7 +71,7 @@ async def test_a_failed_task_is_freed_at_once_and_not_by_a_later_collection() ->
     gc.disable()
     try:
         with suppress(Unreachable):
-            await running.run(a_task(), 1)
+            await running.run(make_task(), 1)
         await asyncio.sleep(0)
         assert made[0]() is None
     finally:
@@ -94,7 +94,7 @@ async def test_an_error_whose_class_has_no_name_stays_what_it_is() -> None:
     running, _ = runner(fail)
     for _ in range(3):
         with pytest.raises(Nameless):
-            await running.run(a_task(), 1)
+            await running.run(make_task(), 1)
     assert [fault.message for fault in running.faults()] == ["every task fails, the last with an object without a name"]
 
 
@@ -107,7 +107,7 @@ async def test_the_fault_of_failing_tasks_is_short_whatever_the_name() -> None:
     running, _ = runner(fail)
     for _ in range(3):
         with pytest.raises(kind):
-            await running.run(a_task(), 1)
+            await running.run(make_task(), 1)
     assert len(orjson.dumps([fault.message for fault in running.faults()])) < 300
 
 
@@ -115,7 +115,7 @@ async def test_the_handlers_text_is_the_answer() -> None:
     async def echo(task: Task) -> str:
         return task.data
 
-    assert await runner(echo)[0].run(a_task("hello"), 5) == "hello"
+    assert await runner(echo)[0].run(make_task("hello"), 5) == "hello"
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), BaseExceptionGroup("many", [SystemExit()])])
@@ -124,7 +124,7 @@ async def test_no_exception_of_a_handler_ends_more_than_its_task(error: BaseExce
         raise error
 
     with pytest.raises(RuntimeError, match=type(error).__name__):
-        await runner(fail)[0].run(a_task(), 5)
+        await runner(fail)[0].run(make_task(), 5)
 
 
 class FailsAndExits(RuntimeError, SystemExit):
@@ -166,7 +166,7 @@ async def test_an_exception_of_two_kinds_is_an_ordinary_failure(
         runnable(fail_in_thread if in_thread else fail, 1) as handler,
         pytest.raises(HandlerAborted, match=kind.__name__) as raised,
     ):
-        await runner(handler)[0].run(a_task(), 5)
+        await runner(handler)[0].run(make_task(), 5)
     assert failure_of(raised.value) is failure
 
 
@@ -175,7 +175,7 @@ async def test_a_handler_that_cancels_itself_has_failed() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(RuntimeError, match="cancelled itself"):
-        await runner(fail)[0].run(a_task(), 5)
+        await runner(fail)[0].run(make_task(), 5)
 
 
 async def test_a_handler_is_cancelled_at_its_time_limit_and_told_so() -> None:
@@ -189,7 +189,7 @@ async def test_a_handler_is_cancelled_at_its_time_limit_and_told_so() -> None:
         return ""
 
     with pytest.raises(TimeoutError, match=r"more than 0\.05 s"):
-        await runner(slow)[0].run(a_task(), 0.05)
+        await runner(slow)[0].run(make_task(), 0.05)
     assert seen == [True]
 
 
@@ -201,16 +201,16 @@ async def test_what_a_handler_raises_while_it_is_stopped_does_not_matter() -> No
             raise ValueError("in the way")
 
     with pytest.raises(TimeoutError):
-        await runner(bad_end)[0].run(a_task(), 0.05)
+        await runner(bad_end)[0].run(make_task(), 0.05)
 
 
 async def test_a_handler_that_ignores_cancellation_is_given_up_and_counted(stubborn: Stubborn) -> None:
     running, stopped = runner(stubborn)
     with pytest.raises(TimeoutError):
-        await running.run(a_task(), 0.01)
+        await running.run(make_task(), 0.01)
     assert running.abandoned == 1
     stubborn.may_end.set()
-    await soon(lambda: running.abandoned == 0)
+    await wait_until(lambda: running.abandoned == 0)
     assert not stopped
 
 
@@ -219,7 +219,7 @@ async def test_too_many_handlers_that_do_not_stop_end_the_service(stubborn: Stub
     for _ in range(2):
         assert not stopped
         with pytest.raises(TimeoutError):
-            await running.run(a_task(), 0.01)
+            await running.run(make_task(), 0.01)
     assert stopped
 
 
@@ -235,11 +235,11 @@ async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> 
         running, stopped = runner(handler, limit=2)
         for _ in range(2):
             with pytest.raises(TimeoutError):
-                await running.run(a_task(), 0.01)
+                await running.run(make_task(), 0.01)
         assert running.abandoned == 2
         assert stopped
         may_end.set()
-        await soon(lambda: running.abandoned == 0)
+        await wait_until(lambda: running.abandoned == 0)
 
 
 @pytest.mark.parametrize(("looks", "kept"), [(False, ["done"]), (True, [])])
@@ -255,7 +255,7 @@ async def test_a_result_that_comes_although_its_task_is_cut_off_is_kept_unless_i
             assert not looks or task.cancelled
         return "done"
 
-    work = asyncio.create_task(runner(finishes)[0].run(a_task(), 60, late.append))
+    work = asyncio.create_task(runner(finishes)[0].run(make_task(), 60, late.append))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     work.cancel()
@@ -267,7 +267,7 @@ async def test_a_result_that_comes_although_its_task_is_cut_off_is_kept_unless_i
 async def test_a_handler_is_not_forgotten_when_its_end_is_cut_short_too(stubborn: Stubborn) -> None:
     """First its lease is lost, then the drain cuts off: it still runs, and that must be known."""
     running, _ = runner(stubborn)
-    work = asyncio.create_task(running.run(a_task(), 60))
+    work = asyncio.create_task(running.run(make_task(), 60))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     work.cancel()

@@ -8,7 +8,7 @@ import pytest
 from services.common.momento.errors import MomentoKeyRefused, MomentoRefused, MomentoUnavailable
 from services.processor.notify.circuit_breaker import PROBE_PAUSE_CAP_SECONDS, PROBE_TOPIC, Breaker
 from tests.support.processor.in_process import Counted
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class Topics:
@@ -17,7 +17,7 @@ class Topics:
         self.error: Exception | None = None
         self.reason: str | None = None
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         return self.reason
 
     async def publish(self, topic: str, text: str) -> None:
@@ -83,12 +83,12 @@ async def test_it_publishes_to_nobody_ever_less_often_until_that_works(
 
     monkeypatch.setattr("services.processor.notify.circuit_breaker.random.uniform", longest)
     running = asyncio.create_task(world.breaker.run())
-    await soon(lambda: not world.breaker.is_open)
+    await wait_until(lambda: not world.breaker.is_open)
     assert (world.topics.published, pauses) == ([PROBE_TOPIC], [])  # the first at once
     assert await world.is_outage(MomentoRefused("may not"))
-    await soon(lambda: len(pauses) > 7)
+    await wait_until(lambda: len(pauses) > 7)
     world.topics.error = None
-    await soon(lambda: not world.breaker.is_open)
+    await wait_until(lambda: not world.breaker.is_open)
     running.cancel()
     assert pauses[:6] == [1.0, 2.0, 4.0, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS]
     assert set(world.topics.published) == {PROBE_TOPIC}
@@ -101,7 +101,7 @@ async def test_it_waits_for_the_api_key_before_the_first_probe(world: World) -> 
     await asyncio.sleep(0.25)
     assert world.topics.published == []
     world.topics.reason = None
-    await soon(lambda: not world.breaker.is_open)
+    await wait_until(lambda: not world.breaker.is_open)
     running.cancel()
 
 

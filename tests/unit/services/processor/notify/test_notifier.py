@@ -13,10 +13,10 @@ from services.processor.notify.circuit_breaker import Breaker
 from services.processor.notify.history import PAUSE_SECONDS, Record
 from services.processor.notify.notifier import Teller
 from services.processor.notify.results import Result, Results
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.processor.in_process import Counted
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class Topic:
@@ -62,8 +62,8 @@ def topic() -> Topic:
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(100.0)
+def clock() -> ManualClock:
+    return ManualClock(100.0)
 
 
 class Answers:
@@ -82,7 +82,7 @@ class Answers:
 
 def teller(
     topic: Topic,
-    clock: HandClock,
+    clock: ManualClock,
     record: Record | None = None,
     per_second: float = 2.0,
     notify_seconds: float = 5,
@@ -103,7 +103,7 @@ def teller(
     )
 
 
-async def test_a_task_tells_its_progress_once_a_second(topic: Topic, clock: HandClock) -> None:
+async def test_a_task_tells_its_progress_once_a_second(topic: Topic, clock: ManualClock) -> None:
     tell = teller(topic, clock, per_second=100).progress_of("user", "1")
     answers = []
     for _ in range(21):
@@ -118,7 +118,7 @@ class TextOfAHandler(str):
 
 
 async def test_progress_is_cut_before_it_is_encoded(
-    topic: Topic, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    topic: Topic, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To encode all of a text of many megabytes would block the event loop."""
     given: list[str] = []
@@ -132,7 +132,7 @@ async def test_progress_is_cut_before_it_is_encoded(
     assert [(type(text), len(text)) for text in given] == [(str, MAX_BYTES + 1)]
 
 
-async def test_all_tasks_together_keep_within_what_the_process_may_tell(topic: Topic, clock: HandClock) -> None:
+async def test_all_tasks_together_keep_within_what_the_process_may_tell(topic: Topic, clock: ManualClock) -> None:
     each = teller(topic, clock, per_second=2)
     for number in range(10):
         await each.progress_of("user", str(number))("going on")
@@ -140,20 +140,20 @@ async def test_all_tasks_together_keep_within_what_the_process_may_tell(topic: T
     assert len(topic.told) == 2
 
 
-async def test_a_rate_of_zero_tells_none(topic: Topic, clock: HandClock) -> None:
+async def test_a_rate_of_zero_tells_none(topic: Topic, clock: ManualClock) -> None:
     assert not await teller(topic, clock, per_second=0).progress_of("user", "1")("going on")
     assert topic.told == []
 
 
 @pytest.mark.parametrize("error", [MomentoUnavailable("busy"), MomentoRefused("never")])
 async def test_progress_that_cannot_be_told_does_not_fail_the_task(
-    topic: Topic, clock: HandClock, error: Exception
+    topic: Topic, clock: ManualClock, error: Exception
 ) -> None:
     topic.error = error
     assert not await teller(topic, clock).progress_of("user", "1")("going on")
 
 
-async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: HandClock) -> None:
+async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: ManualClock) -> None:
     results, result = Results(), done()
     tells = teller(topic, clock, results=results, breaker=Answers())
     topic.error = OUT
@@ -166,38 +166,38 @@ async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: T
     assert topic.told == ["user Finished task: done"]
 
 
-async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: HandClock) -> None:
+async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: ManualClock) -> None:
     """By a lost lease, or a drain."""
     cache, results = Cache(), Results()
     record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     topic.answers.clear()
     delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(done(), nothing))
-    await soon(lambda: topic.tries == 1)
+    await wait_until(lambda: topic.tries == 1)
     delivering.cancel()
     await asyncio.wait({delivering})
     assert results.get("user", "1") is not None
     assert cache.stored == ["1"]
 
 
-async def test_it_is_stored_before_it_is_published(topic: Topic, clock: HandClock) -> None:
+async def test_it_is_stored_before_it_is_published(topic: Topic, clock: ManualClock) -> None:
     cache = Cache()
     record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     topic.answers.clear()
     delivering = asyncio.create_task(teller(topic, clock, record).deliver(done(), nothing))
-    await soon(lambda: topic.tries == 1)
+    await wait_until(lambda: topic.tries == 1)
     assert cache.stored == ["1"]
     topic.answers.set()
     await delivering
 
 
 async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_free(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     cache, freed = Cache(), asyncio.Event()
     cache.error = OUT
     record, results, result = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock), Results(), done()
     delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(result, freed.set))
-    await soon(freed.is_set)
+    await wait_until(freed.is_set)
     assert topic.told == ["user Finished task: done"]
     assert results.get("user", "1") is result
     assert not delivering.done()
@@ -208,14 +208,14 @@ async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_f
 
 @pytest.mark.parametrize(("form", "copies"), [(Format.JSON, 2), (Format.TEXT, 1)])
 async def test_what_was_stored_late_is_published_again_where_clients_can_drop_the_copy(
-    topic: Topic, clock: HandClock, form: Format, copies: int
+    topic: Topic, clock: ManualClock, form: Format, copies: int
 ) -> None:
     """A page that asked for its history between the publishing and the storing has missed both."""
     cache, freed, republished = Cache(), asyncio.Event(), Counted("notifications_republished_total")
     cache.error = OUT
     record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     delivering = asyncio.create_task(teller(topic, clock, record, form=form).deliver(done(), freed.set))
-    await soon(freed.is_set)
+    await wait_until(freed.is_set)
     cache.error = None
     await delivering
     assert (len(topic.told), republished()) == (copies, copies - 1)
@@ -223,7 +223,7 @@ async def test_what_was_stored_late_is_published_again_where_clients_can_drop_th
 
 
 async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stored_only(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     cache = Cache()
     cache.error = OUT
@@ -239,16 +239,16 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
     assert (len(topic.told), cache.stored, results.get("user", "1")) == (1, ["1"], None)
 
 
-async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: HandClock) -> None:
+async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: ManualClock) -> None:
     cache, results = Cache(), Results()
     cache.error = OUT
     record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     tells = teller(topic, clock, record, results=results, form=Format.JSON)
     earlier, later = (done(text=text) for text in ("earlier", "later"))
     delivering = [asyncio.create_task(tells.deliver(earlier, nothing))]
-    await soon(lambda: topic.tries == 1)
+    await wait_until(lambda: topic.tries == 1)
     delivering.append(asyncio.create_task(tells.deliver(later, nothing)))
-    await soon(lambda: topic.tries == 2)
+    await wait_until(lambda: topic.tries == 2)
     cache.error = None
     await asyncio.gather(*delivering)
     (stored,) = cache.dictionaries["history:user"].values()
@@ -256,7 +256,7 @@ async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: 
     assert ["later" in text for text in topic.told] == [False, True, True]
 
 
-async def test_what_was_replaced_while_it_waited_is_not_delivered(topic: Topic, clock: HandClock) -> None:
+async def test_what_was_replaced_while_it_waited_is_not_delivered(topic: Topic, clock: ManualClock) -> None:
     """Its dead letter could not be sent for a while."""
     cache, results = Cache(), Results()
     record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
@@ -272,7 +272,7 @@ async def test_what_was_replaced_while_it_waited_is_not_delivered(topic: Topic, 
 
 
 async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_message_is_requeued(
-    topic: Topic, clock: HandClock
+    topic: Topic, clock: ManualClock
 ) -> None:
     topic.error = OUT
     tells = teller(topic, clock, breaker=Answers(True, True, False))
@@ -281,16 +281,16 @@ async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_messa
     assert topic.tries == 3
 
 
-async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: HandClock) -> None:
+async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: ManualClock) -> None:
     """Else a thousand that wait would ask a thousand times a second."""
     cache = Cache()
     cache.error = OUT
     record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
     tells = teller(topic, clock, record, notify_seconds=30)
     delivering = [asyncio.create_task(tells.deliver(done(str(number)), nothing)) for number in range(100)]
-    await soon(lambda: len(topic.told) == 100)
+    await wait_until(lambda: len(topic.told) == 100)
     so_far = len(cache.calls)
-    await soon(lambda: len(cache.calls) >= so_far + 2)
+    await wait_until(lambda: len(cache.calls) >= so_far + 2)
     assert len(cache.calls) <= 103
     cache.error = None
     await asyncio.gather(*delivering)
@@ -299,7 +299,7 @@ async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: Hand
 
 @pytest.mark.parametrize("form", list(Format))
 async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
-    topic: Topic, clock: HandClock, form: Format
+    topic: Topic, clock: ManualClock, form: Format
 ) -> None:
     """A key that may not publish is no such case: `Momento` tries for as long as it is refused."""
     refused, results = Counted("notifications_refused_total"), Results()
@@ -309,7 +309,7 @@ async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
     assert (topic.tries, refused(), results.get("user", "1")) == (1, 1, None)
 
 
-async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: HandClock) -> None:
+async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: ManualClock) -> None:
     cache, refused = Cache(), Counted("history_unavailable_total", operation="refused")
     cache.error = MomentoRefused("no such thing")
     record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
@@ -318,7 +318,7 @@ async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, 
     assert (len(topic.told), refused()) == (1, 1)
 
 
-async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Topic, clock: HandClock) -> None:
+async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Topic, clock: ManualClock) -> None:
     """No count is kept of users, of whom there may be any number, nor of writes, which other replicas share."""
     momento = FakeMomento()
     chances = itertools.cycle(number / 100 for number in range(100))

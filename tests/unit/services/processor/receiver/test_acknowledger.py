@@ -17,10 +17,10 @@ from services.processor.receiver.fair_slots import Slots
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
 from services.processor.receiver.outcome import Back, Done, Lost, Verdict
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 from tests.support.fakes.worker import FakeWorker
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 VISIBILITY = 30
 
@@ -50,7 +50,7 @@ class World:
     """One held message whose heartbeat is under way."""
 
     def __init__(self) -> None:
-        self.clock = HandClock(1_000.0)
+        self.clock = ManualClock(1_000.0)
         self.queue = HangingQueue()
         self.keeper = LeaseKeeper(self.queue.as_queue(), visibility_seconds=VISIBILITY, clock=self.clock)
         self.settlement = Settlement(self.queue.as_queue(), self.keeper)
@@ -82,7 +82,7 @@ async def test_the_heartbeat_ends_before_the_message_is(way: str, monkeypatch: p
     world.queue.gate.clear()
     world.clock.advance(VISIBILITY / 3)
     beating = asyncio.create_task(world.keeper.beat())
-    await soon(lambda: world.queue.happened == ["heartbeat"])
+    await wait_until(lambda: world.queue.happened == ["heartbeat"])
     settling = asyncio.ensure_future(settle(world))
     for _ in range(20):  # turns of the loop: without the wait for the heartbeat it would be asked for by now
         await asyncio.sleep(0)

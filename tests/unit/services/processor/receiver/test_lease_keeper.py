@@ -8,17 +8,17 @@ import pytest
 from services.common.aws.task_queue import QueueUnavailable, ReceiptExpired
 from services.processor.receiver.lease_keeper import LeaseKeeper
 from services.processor.settings import SQS_LONGEST_HOLD_SECONDS
-from tests.support.clock import HandClock
+from tests.support.clock import ManualClock
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 from tests.support.processor.in_process import Counted
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 VISIBILITY = 30
 
 
 @pytest.fixture
-def clock() -> HandClock:
-    return HandClock(1_000.0)
+def clock() -> ManualClock:
+    return ManualClock(1_000.0)
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def queue() -> FakeTaskQueue:
 
 
 @pytest.fixture
-def keeper(queue: FakeTaskQueue, clock: HandClock) -> LeaseKeeper:
+def keeper(queue: FakeTaskQueue, clock: ManualClock) -> LeaseKeeper:
     return LeaseKeeper(queue.as_queue(), visibility_seconds=VISIBILITY, clock=clock)
 
 
 async def test_nothing_is_extended_before_it_is_due(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     keeper.hold(received())
     clock.advance(VISIBILITY / 3 * 0.8 - 0.01)
@@ -41,7 +41,7 @@ async def test_nothing_is_extended_before_it_is_due(
 
 
 async def test_all_held_messages_are_extended_in_batches_of_ten_by_a_third_of_the_time(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     leases = [keeper.hold(received()) for _ in range(25)]
     clock.advance(VISIBILITY / 3)
@@ -51,14 +51,14 @@ async def test_all_held_messages_are_extended_in_batches_of_ten_by_a_third_of_th
     assert all(lease.expires_at == clock.now + VISIBILITY for lease in leases)
 
 
-def test_heartbeats_of_messages_that_came_together_are_spread(keeper: LeaseKeeper, clock: HandClock) -> None:
+def test_heartbeats_of_messages_that_came_together_are_spread(keeper: LeaseKeeper, clock: ManualClock) -> None:
     due = [keeper.hold(received()).due_at - clock.now for _ in range(200)]
     assert VISIBILITY / 3 * 0.8 <= min(due) < VISIBILITY / 3 * 0.85
     assert VISIBILITY / 3 * 0.95 < max(due) <= VISIBILITY / 3
 
 
 async def test_a_lease_whose_receipt_is_refused_is_lost_alone(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     counted = Counted("leases_lost_total")
     bad, good = keeper.hold(received()), keeper.hold(received())
@@ -73,7 +73,7 @@ async def test_a_lease_whose_receipt_is_refused_is_lost_alone(
 
 
 async def test_a_heartbeat_that_fails_for_now_is_tried_again_while_there_is_time(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     lease = keeper.hold(received())
     queue.error = QueueUnavailable("briefly")
@@ -88,7 +88,7 @@ async def test_a_heartbeat_that_fails_for_now_is_tried_again_while_there_is_time
 
 
 async def test_a_lease_that_could_not_be_extended_in_time_is_lost(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     lease = keeper.hold(received())
     queue.error = QueueUnavailable("for good")
@@ -100,13 +100,13 @@ async def test_a_lease_that_could_not_be_extended_in_time_is_lost(
 
 
 async def test_a_lease_is_lost_in_time_even_while_a_heartbeat_hangs(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     lease = keeper.hold(received())
     queue.gate.clear()
     clock.advance(VISIBILITY / 3)
     beating = asyncio.create_task(keeper.beat())
-    await soon(lambda: bool(queue.changed))
+    await wait_until(lambda: bool(queue.changed))
     clock.advance(VISIBILITY)
     keeper.give_up()
     assert lease.lost
@@ -124,7 +124,9 @@ async def test_a_heartbeat_that_hangs_leaves_time_for_another(queue: FakeTaskQue
     assert lease.due_at < lease.expires_at
 
 
-def test_a_lease_is_over_by_the_clock_though_the_keeper_has_not_noticed(keeper: LeaseKeeper, clock: HandClock) -> None:
+def test_a_lease_is_over_by_the_clock_though_the_keeper_has_not_noticed(
+    keeper: LeaseKeeper, clock: ManualClock
+) -> None:
     """A handler that blocked the loop keeps the keeper from its work, too."""
     lease = keeper.hold(received())
     before = lease.over
@@ -133,7 +135,7 @@ def test_a_lease_is_over_by_the_clock_though_the_keeper_has_not_noticed(keeper: 
 
 
 async def test_no_heartbeat_follows_once_a_lease_was_let_go(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     await keeper.let_go(keeper.hold(received()))
     clock.advance(VISIBILITY / 3)
@@ -142,14 +144,14 @@ async def test_no_heartbeat_follows_once_a_lease_was_let_go(
 
 
 async def test_letting_go_waits_for_the_heartbeat_under_way(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     """Else the deletion could overtake the heartbeat (novuhq/novu#12437)."""
     lease = keeper.hold(received())
     queue.gate.clear()
     clock.advance(VISIBILITY / 3)
     beating = asyncio.create_task(keeper.beat())
-    await soon(lambda: bool(queue.changed))
+    await wait_until(lambda: bool(queue.changed))
     letting_go = asyncio.create_task(keeper.let_go(lease))
     await asyncio.sleep(0)
     assert not letting_go.done()
@@ -159,13 +161,13 @@ async def test_letting_go_waits_for_the_heartbeat_under_way(
 
 
 async def test_a_lease_let_go_while_its_batch_waits_for_its_turn_is_left_out(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     leases = [keeper.hold(received()) for _ in range(50)]
     queue.gate.clear()
     clock.advance(VISIBILITY / 3)
     beating = asyncio.create_task(keeper.beat())
-    await soon(lambda: len(queue.changed) == 4)
+    await wait_until(lambda: len(queue.changed) == 4)
     under_way = {change.receipt_handle for batch in queue.changed for change in batch}
     waiting = [lease for lease in leases if lease.message.receipt_handle not in under_way]
     for lease in waiting:
@@ -177,7 +179,7 @@ async def test_a_lease_let_go_while_its_batch_waits_for_its_turn_is_left_out(
 
 
 async def test_a_lease_is_extended_up_to_its_cap_and_no_longer(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     lease = keeper.hold(received())
     lease.begin(100)
@@ -191,7 +193,7 @@ async def test_a_lease_is_extended_up_to_its_cap_and_no_longer(
 
 
 async def test_the_time_in_line_for_a_slot_does_not_count_toward_the_cap(
-    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: HandClock
+    keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     lease = keeper.hold(received())
     for _ in range(500):
@@ -204,7 +206,7 @@ async def test_the_time_in_line_for_a_slot_does_not_count_toward_the_cap(
     assert not lease.lost
 
 
-def test_no_lease_is_held_beyond_what_sqs_allows(keeper: LeaseKeeper, clock: HandClock) -> None:
+def test_no_lease_is_held_beyond_what_sqs_allows(keeper: LeaseKeeper, clock: ManualClock) -> None:
     lease = keeper.hold(received())
     clock.advance(SQS_LONGEST_HOLD_SECONDS - 10)
     lease.begin(100)
@@ -215,7 +217,7 @@ async def test_the_loop_keeps_leases_by_itself(queue: FakeTaskQueue) -> None:
     keeper = LeaseKeeper(queue.as_queue(), visibility_seconds=1)
     running = asyncio.create_task(keeper.run())
     lease = keeper.hold(received())
-    await soon(lambda: len(queue.changed) >= 3)
+    await wait_until(lambda: len(queue.changed) >= 3)
     assert not lease.over
     await keeper.let_go(lease)
     running.cancel()

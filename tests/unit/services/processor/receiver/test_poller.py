@@ -10,7 +10,7 @@ from services.common.aws.task_queue import QueueUnavailable, ReceivedMessage
 from services.processor.receiver.fair_slots import Slots
 from services.processor.receiver.poller import Poller
 from tests.support.fakes.task_queue import FakeTaskQueue, received
-from tests.support.soon import soon
+from tests.support.waiting import wait_until
 
 
 class Polling:
@@ -28,7 +28,7 @@ class Polling:
             visibility_seconds=30,
             is_paused=lambda: self.is_paused,
         )
-        self.hurried = asyncio.Event()
+        self.force_stop = asyncio.Event()
         self.ahead: list[bool] = []
         """Of each answer, whether it was asked for ahead of free slots."""
 
@@ -57,7 +57,7 @@ async def polling(capacity: int, share: float = 1.0) -> AsyncIterator[Polling]:
     try:
         yield world
     finally:
-        await world.poller.stop(0, world.hurried)
+        await world.poller.stop(0, world.force_stop)
         await world.poller.cut_off(0)
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -67,60 +67,60 @@ async def polling(capacity: int, share: float = 1.0) -> AsyncIterator[Polling]:
 
 async def test_an_idle_queue_has_one_long_poll_for_ten() -> None:
     async with polling(100) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
+        await wait_until(lambda: len(world.queue.asked) == 1)
         await world.give(0, 0)
-        await soon(lambda: len(world.queue.asked) == 3)
+        await wait_until(lambda: len(world.queue.asked) == 3)
     assert world.queue.asked == [(10, 20)] * 3
 
 
 async def test_a_poll_asks_for_no_more_than_the_free_slots_and_none_is_made_without() -> None:
     async with polling(3) as world:
-        await soon(lambda: world.queue.asked == [(3, 20)])
+        await wait_until(lambda: world.queue.asked == [(3, 20)])
         await world.give(3)
-        await soon(lambda: world.slots.running == 3)
+        await wait_until(lambda: world.slots.running == 3)
         assert len(world.queue.asked) == 1
         world.finish(2)
-        await soon(lambda: len(world.queue.asked) == 2)
+        await wait_until(lambda: len(world.queue.asked) == 2)
     assert world.queue.asked[1] == (2, 20)
 
 
 async def test_slots_that_end_while_a_poll_is_under_way_are_counted_in_by_the_next() -> None:
     async with polling(100) as world:
         await world.give(*[10] * 10)
-        await soon(lambda: world.slots.running == 100)
+        await wait_until(lambda: world.slots.running == 100)
         assert not world.poller._polls
         for _ in range(10):
             world.finish(10)
-            await soon(lambda: bool(world.poller._polls))
+            await wait_until(lambda: bool(world.poller._polls))
             world.finish(10)
             await world.give(10, 10)
-            await soon(world.queue.ready.empty)
-        await soon(lambda: world.slots.running == 100 and bool(world.poller._polls))
+            await wait_until(world.queue.ready.empty)
+        await wait_until(lambda: world.slots.running == 100 and bool(world.poller._polls))
         assert world.queue.asked[-1][1] == 1  # a slot that is not free yet is promised for a second at most
         world.ahead.clear()
         await world.give(1)
-        await soon(lambda: world.ahead == [True])
+        await wait_until(lambda: world.ahead == [True])
 
 
 async def test_under_load_polls_ask_for_ten_or_wait_for_slots_to_gather() -> None:
     async with polling(100) as world:
         await world.give(*[10] * 10)
-        await soon(lambda: world.slots.running == 100)
+        await wait_until(lambda: world.slots.running == 100)
         asked = len(world.queue.asked)
         world.finish(7)
         await asyncio.sleep(0)
         assert len(world.queue.asked) == asked
         world.finish(3)
-        await soon(lambda: len(world.queue.asked) == asked + 1)
+        await wait_until(lambda: len(world.queue.asked) == asked + 1)
         world.finish(4)
-        await soon(lambda: len(world.queue.asked) == asked + 2)
+        await wait_until(lambda: len(world.queue.asked) == asked + 2)
     assert world.queue.asked[asked:] == [(10, 20), (4, 20)]
 
 
 async def test_free_slots_are_asked_for_after_a_short_answer_that_follows_full_ones() -> None:
     async with polling(20) as world:
         await world.give(10, 5)
-        await soon(lambda: len(world.queue.asked) == 3)
+        await wait_until(lambda: len(world.queue.asked) == 3)
     assert world.queue.asked == [(10, 20), (10, 20), (5, 20)]
 
 
@@ -128,11 +128,11 @@ async def test_a_poll_that_waited_long_and_came_back_full_tells_no_pace(monkeypa
     monkeypatch.setattr("services.processor.receiver.poller.HAD_TO_WAIT_SECONDS", 0.0)
     async with polling(20) as world:
         await world.give(10)
-        await soon(lambda: world.slots.running == 10)
+        await wait_until(lambda: world.slots.running == 10)
         for _ in range(20):
             world.finish(4)
             await world.give(4)
-            await soon(world.queue.ready.empty)
+            await wait_until(world.queue.ready.empty)
         assert world.slots._ahead.count == 0
 
 
@@ -140,10 +140,10 @@ async def test_nothing_is_looked_for_again_and_again_while_no_poll_may_go(monkey
     launched: list[int] = []
     async with polling(100) as world:
         await world.give(10)
-        await soon(lambda: len(world.poller._polls) == 2)
+        await wait_until(lambda: len(world.poller._polls) == 2)
         world.is_paused = True
         await world.give(10, 10)
-        await soon(lambda: not world.poller._polls)
+        await wait_until(lambda: not world.poller._polls)
         monkeypatch.setattr(world.poller, "_launch", launched.append)
         world.finish(5)
         await asyncio.sleep(0.2)
@@ -153,13 +153,13 @@ async def test_nothing_is_looked_for_again_and_again_while_no_poll_may_go(monkey
 async def test_who_waits_for_the_share_waits_until_a_poll_of_a_second_finds_the_queue_empty() -> None:
     async with polling(20, share=0.1) as world:
         await world.give(7)
-        await soon(lambda: len(world.queue.asked) == 2)
+        await wait_until(lambda: len(world.queue.asked) == 2)
         assert (world.slots.running, world.slots.waiting, world.queue.asked[-1]) == (2, 5, (10, 1))
         await world.give(3)  # fewer than asked for, and at once
-        await soon(lambda: len(world.queue.asked) == 3)
+        await wait_until(lambda: len(world.queue.asked) == 3)
         assert world.slots.running == 2
         await world.give(0)
-        await soon(lambda: world.slots.running == 10)
+        await wait_until(lambda: world.slots.running == 10)
 
 
 async def test_a_message_that_a_poll_had_to_wait_for_was_not_preceded_by_others(
@@ -168,31 +168,31 @@ async def test_a_message_that_a_poll_had_to_wait_for_was_not_preceded_by_others(
     monkeypatch.setattr("services.processor.receiver.poller.HAD_TO_WAIT_SECONDS", 0.0)
     async with polling(20, share=0.1) as world:
         await world.give(7)
-        await soon(lambda: world.slots.running == 7)
+        await wait_until(lambda: world.slots.running == 7)
 
 
 async def test_whether_others_wait_is_asked_even_while_a_long_poll_is_open() -> None:
     async with polling(40, share=0.1) as world:
         await world.give(10)
-        await soon(lambda: len(world.queue.asked) == 3)
+        await wait_until(lambda: len(world.queue.asked) == 3)
         await world.give(10)
-        await soon(lambda: len(world.queue.asked) >= 4)
+        await wait_until(lambda: len(world.queue.asked) >= 4)
         world.poller._wanted = 1
         opened = len(world.queue.asked)
         await world.give(3)
-        await soon(lambda: len(world.queue.asked) == opened + 1)
+        await wait_until(lambda: len(world.queue.asked) == opened + 1)
         assert world.queue.asked[-1][1] == 1
 
 
 async def test_pollers_rise_while_polls_come_back_full_up_to_a_bound_and_fall_afterwards() -> None:
     async with polling(2_000) as world:
         await world.give(*[10] * 60)
-        await soon(world.queue.ready.empty)
-        await soon(lambda: len(world.poller._polls) == 10)
+        await wait_until(world.queue.ready.empty)
+        await wait_until(lambda: len(world.poller._polls) == 10)
         await asyncio.sleep(0.05)
         assert len(world.poller._polls) == 10
         await world.give(*[0] * 10)
-        await soon(lambda: world.queue.ready.empty() and len(world.poller._polls) == 1)
+        await wait_until(lambda: world.queue.ready.empty() and len(world.poller._polls) == 1)
 
 
 async def test_a_queue_that_fails_is_asked_ever_less_often_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,16 +204,16 @@ async def test_a_queue_that_fails_is_asked_ever_less_often_and_told_of(monkeypat
 
     monkeypatch.setattr("services.processor.receiver.poller.random.uniform", longest)
     async with polling(10) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
-        assert world.poller.not_ready() is None
+        await wait_until(lambda: len(world.queue.asked) == 1)
+        assert world.poller.readiness_problem() is None
         world.queue.error = QueueUnavailable("out of order")
         await world.give(0)
-        await soon(lambda: len(pauses) > 12)
-        assert "out of order" in (world.poller.not_ready() or "")
+        await wait_until(lambda: len(pauses) > 12)
+        assert "out of order" in (world.poller.readiness_problem() or "")
         world.queue.error = None
-        await soon(lambda: world.queue.asked[-1] == (10, 20))
+        await wait_until(lambda: world.queue.asked[-1] == (10, 20))
         await world.give(1)
-        await soon(lambda: world.poller.not_ready() is None)
+        await wait_until(lambda: world.poller.readiness_problem() is None)
     assert pauses[:6] == [0.4, 0.8, 1.6, 3.2, 4.0, 4.0]
     assert max(pauses) == 4.0
 
@@ -223,7 +223,7 @@ async def test_an_answer_that_cannot_be_understood_is_no_reason_to_spin_or_to_st
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with polling(10) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
+        await wait_until(lambda: len(world.queue.asked) == 1)
         monkeypatch.setattr("services.processor.receiver.poller.random.uniform", lambda low, high: 0.05)
         world.queue.error = error
         await world.give(0)
@@ -231,50 +231,50 @@ async def test_an_answer_that_cannot_be_understood_is_no_reason_to_spin_or_to_st
         assert 2 <= len(world.queue.asked) <= 6
         world.queue.error = None
         await world.give(1)
-        await soon(lambda: world.slots.running == 1)
-        await soon(lambda: world.queue.asked[-1] == (9, 20))  # no reservation was left behind
+        await wait_until(lambda: world.slots.running == 1)
+        await wait_until(lambda: world.queue.asked[-1] == (9, 20))  # no reservation was left behind
 
 
 async def test_no_poll_is_made_while_its_news_could_not_be_told() -> None:
     async with polling(10) as world:
         world.is_paused = True  # before its first step
-        await soon(lambda: world.poller.not_ready() is None)
+        await wait_until(lambda: world.poller.readiness_problem() is None)
         await asyncio.sleep(0.15)
         assert world.queue.asked == []
         world.is_paused = False
         world.poller.wake()
-        await soon(lambda: len(world.queue.asked) == 1)
+        await wait_until(lambda: len(world.queue.asked) == 1)
 
 
 async def test_no_poll_is_made_during_a_pause_and_what_an_open_one_brings_is_accepted() -> None:
     async with polling(10) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
+        await wait_until(lambda: len(world.queue.asked) == 1)
         world.is_paused = True
         await world.give(1)
-        await soon(lambda: world.slots.running == 1)
+        await wait_until(lambda: world.slots.running == 1)
         world.finish(1)
         await asyncio.sleep(0.05)
         assert len(world.queue.asked) == 1
-        assert world.poller.not_ready() is None
+        assert world.poller.readiness_problem() is None
         world.is_paused = False
         world.poller.wake()
-        await soon(lambda: len(world.queue.asked) == 2)
+        await wait_until(lambda: len(world.queue.asked) == 2)
 
 
 async def test_a_pause_does_not_hold_up_the_stop() -> None:
     async with polling(10) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
+        await wait_until(lambda: len(world.queue.asked) == 1)
         world.is_paused = True
         await world.give(0)
-        await soon(lambda: not world.poller._polls)
+        await wait_until(lambda: not world.poller._polls)
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.hurried)
+            await world.poller.stop(60, world.force_stop)
 
 
 async def test_the_stop_awaits_the_open_poll_and_what_it_brings_is_accepted() -> None:
     async with polling(10) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
-        stopping = asyncio.create_task(world.poller.stop(10, world.hurried))
+        await wait_until(lambda: len(world.queue.asked) == 1)
+        stopping = asyncio.create_task(world.poller.stop(10, world.force_stop))
         await asyncio.sleep(0)
         assert not stopping.done()
         await world.give(2)
@@ -286,23 +286,23 @@ async def test_the_stop_awaits_the_open_poll_and_what_it_brings_is_accepted() ->
 async def test_the_stop_does_not_await_a_pause_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("services.processor.receiver.poller.random.uniform", lambda low, high: 60.0)
     async with polling(10) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
+        await wait_until(lambda: len(world.queue.asked) == 1)
         world.queue.error = QueueUnavailable("out of order")
         await world.give(0)
         world.queue.gate.set()
-        await soon(lambda: world.poller.not_ready() is None)
+        await wait_until(lambda: world.poller.readiness_problem() is None)
         await world.give(0)
-        await soon(lambda: world.poller.not_ready() is not None)
+        await wait_until(lambda: world.poller.readiness_problem() is not None)
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.hurried)
+            await world.poller.stop(60, world.force_stop)
 
 
 async def test_a_hurried_stop_awaits_nothing() -> None:
     async with polling(10) as world:
-        await soon(lambda: len(world.queue.asked) == 1)
-        world.hurried.set()
+        await wait_until(lambda: len(world.queue.asked) == 1)
+        world.force_stop.set()
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.hurried)
+            await world.poller.stop(60, world.force_stop)
 
 
 async def test_a_stop_before_the_first_poll_ends_at_once() -> None:
@@ -311,7 +311,7 @@ async def test_a_stop_before_the_first_poll_ends_at_once() -> None:
     world.is_paused = True
     running = asyncio.create_task(world.poller.run())
     await asyncio.sleep(0.03)  # it is paused
-    await world.poller.stop(0, world.hurried)
+    await world.poller.stop(0, world.force_stop)
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=2)
     assert done == {running}
