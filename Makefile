@@ -25,7 +25,7 @@ WORKERS ?= 3
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-page test-frontend test-browser test-chart \
-	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-smoke bench-page dead-letters generate image kind-up kind-down forward clean
+	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -98,7 +98,7 @@ test-chart: $(READY) ## Test the charts (needs helm)
 test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there, and NetworkPolicies enforced)
 	@$(PYTEST) tests/cluster
 
-bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
+bench-local: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.local_stack
 
 bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)
@@ -107,7 +107,7 @@ bench-page: $(READY) frontend ## Measure the page: size, loading time, publish t
 dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
 	@$(PY) -m services.processor.dead_letters $(ARGS)
 
-bench: $(READY) ## Measure intake and worker beside the plain way (ElasticMQ where Java and Maven are)
+bench: $(READY) ## Measure ingest and processor beside plain implementations (ElasticMQ if Java and Maven are installed)
 	@$(PY) -m benchmarks.ingest
 	@$(PY) -m benchmarks.processor
 
