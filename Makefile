@@ -84,7 +84,7 @@ test-frontend: $(NODE_MODULES) ## The page's unit tests
 	@npm test --silent
 
 test-browser: WORKERS = 2
-test-browser: $(READY) ## The page in a real Chromium against the real local stack
+test-browser: $(READY) ## The page in a real Chromium against the real embedded stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
 	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
 		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
@@ -98,7 +98,7 @@ test-chart: $(READY) ## Test the charts (needs helm)
 test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there, and NetworkPolicies enforced)
 	@$(PYTEST) tests/cluster
 
-bench-local: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
+bench-local: $(READY) ## Measure the embedded stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.local_stack
 
 bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)

@@ -13,7 +13,7 @@ def test_a_message_counts_once_for_each_started_kilobyte(size_bytes: int, operat
     assert operations_of(size_bytes) == operations
 
 
-def test_a_second_holds_as_many_as_the_rate_and_then_refills() -> None:
+def test_a_second_admits_the_rate_and_then_refills() -> None:
     clock = ManualClock()
     limiter = RateLimiter(lambda: 5, clock)
     assert [limiter.try_acquire() for _ in range(6)] == [True] * 5 + [False]
@@ -23,7 +23,7 @@ def test_a_second_holds_as_many_as_the_rate_and_then_refills() -> None:
     assert [limiter.try_acquire() for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_more_than_a_seconds_worth_is_admitted_once_and_paid_for_later() -> None:
+def test_more_than_a_seconds_capacity_is_admitted_once_and_delays_later_operations() -> None:
     clock = ManualClock()
     limiter = RateLimiter(lambda: 1, clock)
     assert limiter.try_acquire(4)
@@ -33,7 +33,7 @@ def test_more_than_a_seconds_worth_is_admitted_once_and_paid_for_later() -> None
     assert limiter.try_acquire()
 
 
-def test_a_charge_is_paid_by_those_who_come_after() -> None:
+def test_consumed_operations_delay_later_ones() -> None:
     clock = ManualClock()
     limiter = RateLimiter(lambda: 10, clock)
     limiter.consume(20)
@@ -42,7 +42,7 @@ def test_a_charge_is_paid_by_those_who_come_after() -> None:
     assert limiter.try_acquire()
 
 
-def test_a_change_of_the_rate_holds_at_once() -> None:
+def test_a_change_of_the_rate_takes_effect_at_once() -> None:
     allowed = 1.0
     limiter = RateLimiter(lambda: allowed, ManualClock())
     assert [limiter.try_acquire(), limiter.try_acquire()] == [True, False]

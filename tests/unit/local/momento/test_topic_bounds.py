@@ -58,7 +58,7 @@ async def test_all_histories_together_are_bounded() -> None:
     assert await texts(held.subscribe("topic-99", 1, 0)) == ["x" * 1000]
 
 
-async def test_topics_that_nobody_listens_to_are_bounded_in_number() -> None:
+async def test_topics_without_subscribers_are_bounded_in_number() -> None:
     held = topics(Settings(max_topics=10))
     listened = held.subscribe("listened", 0, 0)
     for number in range(100):
@@ -68,7 +68,7 @@ async def test_topics_that_nobody_listens_to_are_bounded_in_number() -> None:
     assert await texts(listened) == ["still here"]
 
 
-async def test_a_topic_that_comes_back_is_on_another_page() -> None:
+async def test_a_recreated_topic_has_another_page() -> None:
     held = topics(Settings(max_topics=1))
     publish(held, "a")
     before = next(topic.page for _, topic in held)
@@ -78,7 +78,7 @@ async def test_a_topic_that_comes_back_is_on_another_page() -> None:
     assert pages["a"] > before
 
 
-async def test_nothing_is_left_of_a_topic_that_was_only_listened_to() -> None:
+async def test_a_topic_without_messages_is_removed_with_its_last_subscriber() -> None:
     held = topics()
     subscription = held.subscribe("a", 0, 0)
     held.unsubscribe("a", subscription)
