@@ -39,7 +39,7 @@ $(READY): requirements-dev.lock
 	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
 	@touch $(READY)
 
-up: $(READY) page-if-possible ## Start the whole system on this machine, no account needed
+up: $(READY) page-if-possible ## Run the whole system on this machine, no account needed
 	@exec $(PY) -m local.up
 
 demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the notifications; needs a running `make up`
@@ -153,7 +153,7 @@ kind-up: image ## A cluster on this machine with Docker and kind, the embedded s
 kind-down: ## Remove that cluster
 	@kind delete cluster --name notification-api
 
-forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
+forward: $(READY) ## Forward a stage of a cluster to this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
 	@exec $(PY) -m local.forward '$(STAGE)'
 
 clean: ## Remove the virtual environment and caches
