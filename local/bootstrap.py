@@ -19,10 +19,9 @@ from momento.config import Configurations
 
 from k8s.operator.resources.clients import open_clients
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.resources.reconcile_log import Pass
-from k8s.operator.resources.spec import StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from k8s.operator.resources.spec import StageOutputs, StageSpec
+from k8s.operator.resources.stage import provision_stage
 from local.aws.guard import HEALTH_PATH
 from local.outputs import Outputs
 from local.supervisor.readiness import wait_until_ready
@@ -71,15 +70,15 @@ async def create_local_stage(identity: Identity, key: str, momento_endpoint: str
     """Create the resources as the operator does, and print each change."""
     credentials = credential_provider(key, momento_endpoint)
     configuration = Configurations.Laptop.v1()
-    one_pass = Pass(identity)
+    log = ReconcileLog(identity)
     async with (
         CacheClientAsync(configuration, credentials, default_ttl=timedelta(hours=1)) as caches,
         open_clients(caches, session) as clients,
     ):
         try:
-            return await make_stage(clients, StageSpec(identity), one_pass)
+            return await provision_stage(clients, StageSpec(identity), log)
         finally:
-            for change in [*one_pass.changes, *one_pass.notices]:
+            for change in [*log.changes, *log.notices]:
                 info(change)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.controller.deletion_policy import PRODUCTION_NAME, deletion_policy
+from k8s.operator.api.stage import PRODUCTION_NAME, deletion_policy
 from tests.support.helm_charts import GIVEN, STAGE_API, STAGE_CHART, named, overlaid, refusal, render
 
 pytestmark = pytest.mark.helm

@@ -45,13 +45,13 @@ def _serve(namespace: str, stage: str) -> None:
         metrics.ARRIVALS: 1.5,
         metrics.TASK_SECONDS: 0.2,
         metrics.WAIT_SECONDS: 0.3,
-        metrics.OBJECTIVE: 10,
+        metrics.WAIT_OBJECTIVE: 10,
         metrics.REPLICAS_READY: 1,
         metrics.REPLICAS: 1,
-        metrics.DECIDED: 1,
-        metrics.HELD: 0,
-        metrics.LAST_PASS: time.time(),
-        metrics.TAKEN_UP: time.time(),
+        metrics.REPLICAS_DESIRED: 1,
+        metrics.SCALING_BLOCKED: 0,
+        metrics.LAST_RECONCILE: time.time(),
+        metrics.FIRST_SEEN: time.time(),
         metrics.BACKLOG_SECONDS: 0,
         metrics.DEAD_LETTERS: 0,
     }
@@ -64,8 +64,8 @@ def _serve(namespace: str, stage: str) -> None:
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     while not select.select([sys.stdin], [], [], BEAT_SECONDS)[0]:
-        metrics.PASSES.labels("make", "ok").inc()
-        metrics.PASS_SECONDS.labels("make").observe(0.3)
+        metrics.RECONCILES.labels("make", "ok").inc()
+        metrics.RECONCILE_SECONDS.labels("make").observe(0.3)
         metrics.KUBERNETES_CALLS.labels("get", "ok").inc()
 
 
