@@ -10,8 +10,8 @@ import yaml  # type: ignore[import-untyped]
 
 from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
-from local.ports import HIGHEST_BASE, LOWEST_BASE, Ports
-from local.web_access import Facts, WebAccess
+from local.ports import MAX_BASE, MIN_BASE, Ports
+from local.web_access.access import RequestFacts, WebAccess
 from tests.support.helm_charts import LOCAL_CHART, HelmError, Object, containers, named, of_kind, render
 
 pytestmark = pytest.mark.helm
@@ -70,12 +70,12 @@ def test_the_release_in_the_notes_has_a_name_that_is_valid_for_services(tmp_path
         assert render(release=release)
 
 
-@pytest.mark.parametrize("base", [LOWEST_BASE, 8_080, HIGHEST_BASE])
+@pytest.mark.parametrize("base", [MIN_BASE, 8_080, MAX_BASE])
 def test_the_notes_use_different_ports_for_each_stage(base: int, tmp_path: Path) -> None:
     said = notes({"stages": [f"s{number}" for number in range(20)], "portBase": base}, tmp_path)
     bases = [int(each) for each in re.findall(r"LOCAL_PORT_BASE=(\d+) make forward", said)]
     assert len(bases) == 19
-    assert all(LOWEST_BASE <= each <= HIGHEST_BASE for each in bases)
+    assert all(MIN_BASE <= each <= MAX_BASE for each in bases)
     ports = [port for each in (base, *bases) for port in Ports(each).purposes()]
     assert len(ports) == len(set(ports))
 
@@ -119,9 +119,9 @@ def test_browser_requests_are_served_under_the_names_of_pods_and_port_forwards()
         access = WebAccess.from_environment(variables(container))
         assert access.origins == {"http://localhost:8080", "http://127.0.0.1:8080", "http://localhost:5173"}
         for host in ("localhost:18080", "127.0.0.1", "local-emulators.stages.svc:4566", "local-emulators.stages:4566"):
-            assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is None, host
+            assert access.refusal(RequestFacts.of("GET", "/", 4566, [("Host", host)])) is None, host
         for host in ("evil.example:4566", "local-emulators.stages.svc.evil.example:4566"):
-            assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is not None, host
+            assert access.refusal(RequestFacts.of("GET", "/", 4566, [("Host", host)])) is not None, host
 
 
 @pytest.mark.parametrize(

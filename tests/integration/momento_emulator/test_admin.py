@@ -50,7 +50,7 @@ GUARDED = [
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-def test_a_web_page_does_not_reach_the_admin_calls(emulator: MomentoEmulator, method: str, path: str) -> None:
+def test_a_web_page_cannot_make_admin_calls(emulator: MomentoEmulator, method: str, path: str) -> None:
     rebound = {"x-emulator-admin": "1", "host": f"attacker.example:{emulator.web_port}"}
     preflight = {"origin": "http://attacker.example", "access-control-request-headers": "x-emulator-admin"}
     assert status_of(emulator, method, path, {}) == 403
@@ -61,7 +61,7 @@ def test_a_web_page_does_not_reach_the_admin_calls(emulator: MomentoEmulator, me
     assert status_of(emulator, "OPTIONS", path, preflight | {"x-emulator-admin": "1"}) == 403
 
 
-def test_each_key_is_another(emulator: MomentoEmulator) -> None:
+def test_each_key_is_different(emulator: MomentoEmulator) -> None:
     first, second = emulator.make_key(), emulator.make_key()
     assert len({first.key_id, second.key_id}) == len({first.v1, second.v1, first.v2, second.v2}) / 2 == 2
 
@@ -96,7 +96,7 @@ BAD_SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("settings", "problems"), BAD_SETTINGS)
-def test_bad_settings_are_refused_with_every_problem_named(
+def test_invalid_settings_are_rejected_with_all_problems(
     emulator: MomentoEmulator, settings: dict[str, Any], problems: list[str]
 ) -> None:
     before = emulator.admin("GET", "settings")
@@ -107,7 +107,7 @@ def test_bad_settings_are_refused_with_every_problem_named(
     assert emulator.admin("GET", "settings") == before
 
 
-def test_of_good_and_bad_settings_none_is_taken(emulator: MomentoEmulator) -> None:
+def test_one_invalid_setting_rejects_all(emulator: MomentoEmulator) -> None:
     before = emulator.admin("GET", "settings")
     with pytest.raises(MomentoEmulatorError):
         emulator.change(subscriptions=7, faults=[{"method": "Get", "delayMs": 1}], down="yes")
@@ -115,11 +115,11 @@ def test_of_good_and_bad_settings_none_is_taken(emulator: MomentoEmulator) -> No
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"\xff"])
-def test_a_body_that_is_no_object_is_refused(emulator: MomentoEmulator, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_rejected(emulator: MomentoEmulator, body: bytes) -> None:
     assert status_of(emulator, "PATCH", "/_emulator/settings", {"x-emulator-admin": "1"}, body) == 400
 
 
-async def test_statistics_tell_what_was_done(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_statistics_count_calls_and_deliveries(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     before = emulator.stats()
     async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:

@@ -60,7 +60,7 @@ async def gone(look: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_caches_are_made_once_listed_and_deleted(sdk: MomentoSdk, cache: str) -> None:
+async def test_caches_are_created_once_listed_and_deleted(sdk: MomentoSdk, cache: str) -> None:
     assert isinstance(await sdk.caches.create_cache(cache), CreateCache.CacheAlreadyExists)
     listed = await sdk.caches.list_caches()
     assert isinstance(listed, ListCaches.Success)
@@ -70,7 +70,7 @@ async def test_caches_are_made_once_listed_and_deleted(sdk: MomentoSdk, cache: s
     assert error_code(await sdk.caches.get(cache, "key")) is MomentoErrorCode.NOT_FOUND_ERROR
 
 
-async def test_a_deleted_cache_comes_back_empty(sdk: MomentoSdk, cache: str) -> None:
+async def test_a_recreated_cache_is_empty(sdk: MomentoSdk, cache: str) -> None:
     await sdk.caches.set(cache, "key", "value")
     await sdk.caches.delete_cache(cache)
     await sdk.caches.create_cache(cache)
@@ -93,7 +93,7 @@ async def test_a_value_expires(sdk: MomentoSdk, cache: str) -> None:
     assert await value(sdk, cache, "long") == "value"
 
 
-async def test_of_two_claims_one_wins_until_it_expires(sdk: MomentoSdk, cache: str) -> None:
+async def test_one_of_two_conditional_sets_wins_until_it_expires(sdk: MomentoSdk, cache: str) -> None:
     claims = await asyncio.gather(*(sdk.caches.set_if_not_exists(cache, "k", str(n), SHORT) for n in range(10)))
     assert [type(claim) for claim in claims].count(CacheSetIfNotExists.Stored) == 1
     await gone(lambda: value(sdk, cache, "k"))
@@ -112,20 +112,20 @@ async def test_fields_are_set_read_and_removed(sdk: MomentoSdk, cache: str) -> N
     assert await fields(sdk, cache, "d") == {"b": "2", "c": "3"}
 
 
-async def test_a_dictionary_without_fields_is_none(sdk: MomentoSdk, cache: str) -> None:
+async def test_a_dictionary_without_fields_is_missing(sdk: MomentoSdk, cache: str) -> None:
     await sdk.caches.dictionary_set_field(cache, "d", "only", "1")
     await sdk.caches.dictionary_remove_field(cache, "d", "only")
     assert await fields(sdk, cache, "d") is None
     assert isinstance(await sdk.caches.dictionary_get_field(cache, "d", "only"), CacheDictionaryGetField.Miss)
 
 
-async def test_a_dictionary_is_deleted_whole(sdk: MomentoSdk, cache: str) -> None:
+async def test_a_whole_dictionary_is_deleted(sdk: MomentoSdk, cache: str) -> None:
     await sdk.caches.dictionary_set_field(cache, "d", "field", "1")
     await sdk.caches.delete(cache, "d")
     assert await fields(sdk, cache, "d") is None
 
 
-async def test_a_write_prolongs_a_dictionary_where_it_says_so(sdk: MomentoSdk, cache: str) -> None:
+async def test_a_write_with_refresh_extends_the_time_to_live(sdk: MomentoSdk, cache: str) -> None:
     await sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
     await sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=CollectionTtl.of(timedelta(hours=1)))
     await sdk.caches.set(cache, "witness", "", SHORT)
@@ -133,7 +133,7 @@ async def test_a_write_prolongs_a_dictionary_where_it_says_so(sdk: MomentoSdk, c
     assert await fields(sdk, cache, "d") == {"first": "1", "second": "2"}
 
 
-async def test_a_write_without_refresh_leaves_the_time_to_live(sdk: MomentoSdk, cache: str) -> None:
+async def test_a_write_without_refresh_keeps_the_time_to_live(sdk: MomentoSdk, cache: str) -> None:
     await sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
     kept = CollectionTtl.of(timedelta(hours=1)).with_no_refresh_ttl_on_updates()
     await sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=kept)
@@ -147,7 +147,7 @@ async def test_a_new_dictionary_gets_its_time_to_live_without_refresh_too(sdk: M
     await gone(lambda: fields(sdk, cache, "d"))
 
 
-async def test_a_call_on_another_type_is_refused(sdk: MomentoSdk, cache: str) -> None:
+async def test_a_call_on_another_type_is_rejected(sdk: MomentoSdk, cache: str) -> None:
     await sdk.caches.set(cache, "value", "1")
     await sdk.caches.dictionary_set_field(cache, "dictionary", "field", "1")
     wrong = [
@@ -164,5 +164,5 @@ async def test_a_day_is_the_longest_time_to_live(sdk: MomentoSdk, cache: str) ->
     assert error_code(too_long) is MomentoErrorCode.INVALID_ARGUMENT_ERROR
 
 
-async def test_what_the_emulator_does_not_have_is_said_so(sdk: MomentoSdk, cache: str) -> None:
+async def test_other_methods_are_unimplemented(sdk: MomentoSdk, cache: str) -> None:
     assert error_code(await sdk.caches.list_fetch(cache, "list")) is MomentoErrorCode.BAD_REQUEST_ERROR

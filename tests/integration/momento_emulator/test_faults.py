@@ -56,7 +56,7 @@ async def test_a_share_of_all_calls_fails(emulator: MomentoEmulator, sdk: Moment
     assert 20 <= codes.count(None) <= 80
 
 
-async def test_a_fault_has_the_status_text_and_trailer_that_were_asked_for(
+async def test_a_fault_has_the_configured_status_text_and_trailer(
     emulator: MomentoEmulator, sdk: MomentoSdk, cache: str
 ) -> None:
     fault = {
@@ -72,7 +72,7 @@ async def test_a_fault_has_the_status_text_and_trailer_that_were_asked_for(
     assert "as asked" in str(refused)
 
 
-async def test_a_late_answer_is_late_and_right(emulator: MomentoEmulator, sdk: MomentoSdk, cache: str) -> None:
+async def test_a_delayed_answer_is_correct(emulator: MomentoEmulator, sdk: MomentoSdk, cache: str) -> None:
     await sdk.caches.set(cache, "key", "value")
     with emulator.changed(faults=[{"method": "Get", "delayMs": 200}]):
         asked_at = time.monotonic()
@@ -119,12 +119,12 @@ async def test_an_answer_may_be_lost_after_the_effect(emulator: MomentoEmulator,
         assert (await stream.item()).value.text == "text"
 
 
-async def test_a_subscription_can_be_refused(emulator: MomentoEmulator, sdk: MomentoSdk, cache: str) -> None:
+async def test_a_subscription_can_be_rejected(emulator: MomentoEmulator, sdk: MomentoSdk, cache: str) -> None:
     with emulator.changed(faults=[{"method": "Subscribe", "status": "UNAUTHENTICATED"}]):
         assert error_code(await sdk.subscriber.subscribe(cache, "t")) is Code.AUTHENTICATION_ERROR
 
 
-async def test_down_refuses_everything_and_breaks_streams_off_until_it_is_up_again(
+async def test_down_rejects_calls_and_aborts_streams_until_it_is_up_again(
     emulator: MomentoEmulator, sdk: MomentoSdk, cache: str
 ) -> None:
     key = emulator.make_key().v2
@@ -142,7 +142,7 @@ async def test_down_refuses_everything_and_breaks_streams_off_until_it_is_up_aga
     assert error_code(await sdk.topics.publish(cache, "t", "text")) is None
 
 
-async def test_a_fault_says_how_often_it_hit(emulator: MomentoEmulator, sdk: MomentoSdk, cache: str) -> None:
+async def test_a_fault_counts_its_hits(emulator: MomentoEmulator, sdk: MomentoSdk, cache: str) -> None:
     with emulator.changed(faults=[{"method": "Publish", "status": "UNAVAILABLE", "calls": 5}]):
         for _ in range(3):
             await sdk.topics.publish(cache, "t", "text")

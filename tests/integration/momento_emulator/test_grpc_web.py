@@ -63,7 +63,7 @@ async def test_a_unary_answer_is_one_message_and_the_trailers(sdk: MomentoSdk, b
     assert answer.trailers == {"grpc-status": "0"}
 
 
-async def test_a_conditional_write_of_the_web_sdk_is_done_once(sdk: MomentoSdk, browser: MomentoWeb) -> None:
+async def test_a_conditional_write_of_the_web_sdk_happens_once(sdk: MomentoSdk, browser: MomentoWeb) -> None:
     cache = await sdk.new_cache()
     claim = cache_pb._SetIfRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=60_000, absent=common_pb2.Absent())
     answers = [await browser.call("/cache_client.Scs/SetIf", claim, {"cache": cache}) for _ in range(2)]
@@ -71,7 +71,7 @@ async def test_a_conditional_write_of_the_web_sdk_is_done_once(sdk: MomentoSdk, 
     assert results == ["stored", "not_stored"]
 
 
-async def test_a_browser_gets_tokens_vended(browser: MomentoWeb) -> None:
+async def test_a_browser_can_vend_tokens(browser: MomentoWeb) -> None:
     """The web SDK has an AuthClient, too; the key travels in the body."""
     answer = await browser.call(
         "/token.Token/GenerateDisposableToken", token_pb._GenerateDisposableTokenRequest(auth_token=browser.token)
@@ -115,7 +115,7 @@ async def test_a_preflight_allows_what_the_sdk_sends(emulator: MomentoEmulator, 
 
 
 @pytest.mark.parametrize("path", [PUBLISH, "/cache_client.pubsub.Pubsub/Subscribe", "/no.Such/Method"])
-async def test_every_answer_may_be_read_by_the_page(browser: MomentoWeb, path: str) -> None:
+async def test_web_pages_can_read_every_answer(browser: MomentoWeb, path: str) -> None:
     origin = {"origin": PAGE_ORIGIN}
     for headers in (browser.headers(origin), browser.headers({"content-type": "text/plain", **origin})):
         async with browser.session.post(browser.url(path), data=b"junk", headers=headers) as response:
@@ -128,13 +128,13 @@ async def test_an_error_is_http_200_with_its_status_in_the_trailers(browser: Mom
     assert answer.trailers["grpc-message"] == "Cache with name: no-such-cache does not exist"
 
 
-async def test_the_error_trailer_says_which_quota_it_was(sdk: MomentoSdk, browser: MomentoWeb) -> None:
+async def test_the_error_trailer_names_the_quota(sdk: MomentoSdk, browser: MomentoWeb) -> None:
     cache = await sdk.new_cache()
     answer = await browser.call(PUBLISH, message(cache, "x" * 4097))
     assert (answer.status, answer.trailers["err"]) == (RESOURCE_EXHAUSTED, "request_size_limit_exceeded")
 
 
-async def test_a_bad_credential_is_unauthenticated(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_an_invalid_credential_is_unauthenticated(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     async with momento_web(emulator, "nonsense") as stranger:
         assert (await stranger.call(PUBLISH, message(cache))).status == UNAUTHENTICATED
@@ -150,7 +150,7 @@ async def test_a_subscribers_token_may_not_publish(emulator: MomentoEmulator, sd
         assert (await user.call(PUBLISH, message(cache))).status == PERMISSION_DENIED
 
 
-async def test_a_stream_that_the_server_ends_tells_why_in_its_trailers(
+async def test_a_stream_that_the_server_ends_has_its_reason_in_the_trailers(
     emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
     cache = await sdk.new_cache()
@@ -163,7 +163,7 @@ async def test_a_stream_that_the_server_ends_tells_why_in_its_trailers(
         assert await stream.trailers() == {"grpc-status": "0"}
 
 
-async def test_a_stream_broken_off_has_no_trailers(
+async def test_an_aborted_stream_has_no_trailers(
     emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
     cache = await sdk.new_cache()
@@ -175,16 +175,16 @@ async def test_a_stream_broken_off_has_no_trailers(
             await stream.next()
 
 
-async def test_a_call_past_its_grpc_timeout_is_given_up(
-    emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
-) -> None:
+async def test_a_call_ends_at_its_grpc_timeout(emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb) -> None:
     cache = await sdk.new_cache()
     with emulator.changed(faults=[{"method": "Publish", "neverAnswer": True}]):
         answer = await browser.call(PUBLISH, message(cache), {"grpc-timeout": "50m"})
     assert answer.status == DEADLINE_EXCEEDED
 
 
-async def test_a_proxys_http_error_can_be_had(emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb) -> None:
+async def test_a_proxys_http_error_can_be_injected(
+    emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
+) -> None:
     cache = await sdk.new_cache()
     for method, path in (("Publish", PUBLISH), ("Subscribe", "/cache_client.pubsub.Pubsub/Subscribe")):
         with emulator.changed(faults=[{"method": method, "httpStatus": 503}]):
@@ -220,7 +220,7 @@ async def test_an_unknown_method_is_unimplemented(browser: MomentoWeb) -> None:
     assert (await browser.call("/cache_client.Scs/ListFetch", cache_pb._GetRequest())).status == UNIMPLEMENTED
 
 
-async def test_another_content_type_is_refused(browser: MomentoWeb) -> None:
+async def test_another_content_type_is_rejected(browser: MomentoWeb) -> None:
     headers = browser.headers({"content-type": "application/grpc-web+proto"})
     async with browser.session.post(browser.url(PUBLISH), data=b"", headers=headers) as response:
         assert response.status == 415

@@ -103,7 +103,7 @@ async def test_cache_permissions(
         assert error_code(answer) is (None if permitted else Code.PERMISSION_ERROR), answer
 
 
-async def test_a_foreigner_does_not_learn_which_caches_there_are(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_stranger_does_not_learn_which_caches_exist(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     async with momento_sdk(emulator, await sdk.vend(Scopes.topic_subscribe_only("other", "t"))) as user:
         there = await user.topics.publish(cache, "t", "text")

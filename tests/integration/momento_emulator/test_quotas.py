@@ -57,7 +57,7 @@ def test_a_new_account_has_the_documented_quotas() -> None:
     }
 
 
-async def test_a_message_of_4096_bytes_passes_and_one_more_does_not(sdk: MomentoSdk) -> None:
+async def test_a_message_of_4096_bytes_is_accepted_and_one_more_is_not(sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     fits = "é" * 2048
     assert error_code(await sdk.topics.publish(cache, "t", fits)) is None
@@ -65,7 +65,7 @@ async def test_a_message_of_4096_bytes_passes_and_one_more_does_not(sdk: Momento
     assert refused_for(await sdk.topics.publish(cache, "t", b"x" * 4097)) == "request_size_limit_exceeded"
 
 
-async def test_the_sixth_token_within_a_second_is_refused(sdk: MomentoSdk) -> None:
+async def test_the_sixth_token_within_a_second_is_rejected(sdk: MomentoSdk) -> None:
     scope = DisposableTokenScopes.topic_subscribe_only("c", "t")
     answers = await asyncio.gather(
         *(sdk.auth.generate_disposable_token(scope, ExpiresIn.minutes(1)) for _ in range(12))
@@ -76,7 +76,7 @@ async def test_the_sixth_token_within_a_second_is_refused(sdk: MomentoSdk) -> No
     assert set(refusals) == {None, "operations_rate_limit_exceeded"}
 
 
-async def test_a_revoked_key_does_not_use_the_quota_up(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_revoked_key_does_not_use_the_quota(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     revoked = emulator.make_key()
     emulator.revoke_key(revoked.key_id)
     scope = DisposableTokenScopes.topic_subscribe_only("c", "t")
@@ -87,7 +87,7 @@ async def test_a_revoked_key_does_not_use_the_quota_up(emulator: MomentoEmulator
                 assert error_code(refused) is MomentoErrorCode.AUTHENTICATION_ERROR
 
 
-async def test_a_publish_over_the_rate_is_refused(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_publish_over_the_rate_is_rejected(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     with emulator.changed(topicOperationsPerSecond=10):
         refusals = [refused_for(await sdk.topics.publish(cache, "t", "text")) for _ in range(30)]
@@ -103,7 +103,7 @@ async def test_each_started_kilobyte_counts(emulator: MomentoEmulator, sdk: Mome
     assert 2 <= [refused_for(answer) for answer in answers].count(None) < 8
 
 
-async def test_a_delivery_over_the_rate_is_skipped_and_told(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_delivery_over_the_rate_is_skipped_and_reported(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     key = emulator.make_key().v2
     async with momento_stream(emulator, key, cache, "t") as first, momento_stream(emulator, key, cache, "t") as second:
@@ -118,7 +118,7 @@ async def test_a_delivery_over_the_rate_is_skipped_and_told(emulator: MomentoEmu
             assert (await stream.item()).value.text == "kept"
 
 
-async def test_the_subscription_over_the_quota_is_refused_until_another_ends(
+async def test_a_subscription_over_the_quota_is_rejected_until_another_ends(
     emulator: MomentoEmulator, sdk: MomentoSdk
 ) -> None:
     cache = await sdk.new_cache()
@@ -133,7 +133,7 @@ async def test_the_subscription_over_the_quota_is_refused_until_another_ends(
                 pass
 
 
-async def test_a_cache_call_over_the_rate_is_refused(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_cache_call_over_the_rate_is_rejected(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     with emulator.changed(cacheOperationsPerSecond=10):
         refusals = [refused_for(await sdk.caches.set(cache, "key", "value")) for _ in range(40)]
@@ -150,7 +150,7 @@ async def test_two_fields_of_a_dictionary_count_as_one_operation(emulator: Momen
     assert refused_for(refused) == "operations_rate_limit_exceeded"
 
 
-async def test_an_item_or_element_too_big_is_refused(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_an_item_or_element_that_is_too_big_is_rejected(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     with emulator.changed(maxItemBytes=1000):
         assert refused_for(await sdk.caches.set(cache, "key", b"x" * 1000)) == "item_size_limit_exceeded"
@@ -158,7 +158,7 @@ async def test_an_item_or_element_too_big_is_refused(emulator: MomentoEmulator, 
     assert refused_for(too_big) == "element_size_limit_exceeded"
 
 
-async def test_caches_beyond_the_quota_are_refused(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_caches_over_the_quota_are_rejected(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     with emulator.changed(maxCaches=0):
         refused = await sdk.caches.create_cache("one-too-many")
     assert error_code(refused) is MomentoErrorCode.LIMIT_EXCEEDED_ERROR

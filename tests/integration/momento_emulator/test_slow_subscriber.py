@@ -40,7 +40,9 @@ async def kinds_until_a_gap(stream: MomentoStream | WebStream) -> list[str | Non
     return kinds
 
 
-async def test_a_slow_grpc_subscriber_misses_messages_and_is_told(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_slow_grpc_subscriber_misses_messages_and_receives_a_discontinuity(
+    emulator: MomentoEmulator, sdk: MomentoSdk
+) -> None:
     cache = await sdk.new_cache()
     with emulator.changed(heartbeatSeconds=0.05):
         async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:
@@ -49,7 +51,9 @@ async def test_a_slow_grpc_subscriber_misses_messages_and_is_told(emulator: Mome
             assert len(await kinds_until_a_gap(stream)) < MESSAGES
 
 
-async def test_a_slow_browser_misses_messages_and_is_told(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_slow_browser_misses_messages_and_receives_a_discontinuity(
+    emulator: MomentoEmulator, sdk: MomentoSdk
+) -> None:
     cache = await sdk.new_cache()
     key = emulator.make_key().v2
     with emulator.changed(heartbeatSeconds=0.05):
@@ -59,7 +63,7 @@ async def test_a_slow_browser_misses_messages_and_is_told(emulator: MomentoEmula
             assert len(await kinds_until_a_gap(stream)) < MESSAGES
 
 
-async def test_a_slow_subscriber_does_not_hold_up_another(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_slow_subscriber_does_not_delay_another(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     key = emulator.make_key().v2
     async with momento_stream(emulator, key, cache, "t") as slow, momento_stream(emulator, key, cache, "t") as quick:
@@ -69,9 +73,7 @@ async def test_a_slow_subscriber_does_not_hold_up_another(emulator: MomentoEmula
             assert (await quick.item()).topic_sequence_number == number + 1
 
 
-async def test_the_stream_of_a_slow_subscriber_ends_where_the_switch_says_so(
-    emulator: MomentoEmulator, sdk: MomentoSdk
-) -> None:
+async def test_the_stream_of_a_slow_subscriber_ends_if_configured(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     with emulator.changed(endSlowStreams=True):
         async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:

@@ -41,7 +41,7 @@ async def sdk(emulator: MomentoEmulator, key: str) -> AsyncIterator[MomentoSdk]:
         yield clients
 
 
-async def test_the_answer_says_where_and_until_when(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_the_answer_has_the_endpoint_and_the_expiry(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     asked_at = time.time()
     vended = await sdk.auth.generate_disposable_token(Scopes.topic_subscribe_only("c", "t"), ExpiresIn.minutes(30))
     assert isinstance(vended, GenerateDisposableToken.Success)
@@ -61,12 +61,12 @@ async def test_both_forms_of_a_key_work(emulator: MomentoEmulator) -> None:
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "..", "eyJhbGciOiJub25lIn0.e30."])
-async def test_a_credential_that_is_none_is_unauthenticated(emulator: MomentoEmulator, token: str) -> None:
+async def test_a_missing_or_malformed_credential_is_unauthenticated(emulator: MomentoEmulator, token: str) -> None:
     async with momento_stream(emulator, token, "c", "t") as stream:
         assert (await stream.refusal()).code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_a_token_that_was_tampered_with_is_unauthenticated(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_tampered_token_is_unauthenticated(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     header, claims, signature = (await sdk.vend(Scopes.topic_subscribe_only("c", "t"))).split(".")
     decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
     forged = base64.urlsafe_b64encode(json.dumps(decoded | {"kind": "key"}).encode()).rstrip(b"=").decode()
@@ -80,7 +80,7 @@ async def test_another_emulators_key_is_unauthenticated(key: str) -> None:
             assert error_code(await stranger.caches.list_caches()) is Code.AUTHENTICATION_ERROR
 
 
-async def test_a_revoked_key_is_refused_at_once_everywhere(emulator: MomentoEmulator) -> None:
+async def test_a_revoked_key_is_rejected_at_once_by_every_call(emulator: MomentoEmulator) -> None:
     key = emulator.make_key()
     async with momento_sdk(emulator, key.v2) as sdk:
         cache = await sdk.new_cache()
@@ -107,7 +107,7 @@ async def test_an_expired_token_is_unauthenticated_and_its_stream_ends(
         assert error_code(await user.topics.publish(cache, "t", "late")) is Code.AUTHENTICATION_ERROR
 
 
-async def test_a_stream_outlives_its_token_where_the_switch_says_so(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_a_stream_outlives_its_token_if_configured(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     token = await sdk.vend(Scopes.topic_publish_subscribe(cache, "t"), seconds=1)
     with emulator.changed(endStreamsAtExpiry=False):

@@ -42,7 +42,7 @@ async def publish(sdk: MomentoSdk, cache: str, topic: str, *texts: str | bytes) 
         assert isinstance(published, TopicPublish.Success), published
 
 
-async def test_a_subscriber_gets_what_is_published_in_order(sdk: MomentoSdk) -> None:
+async def test_a_subscriber_receives_messages_in_order(sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     subscription = await sdk.subscriber.subscribe(cache, "news")
     assert isinstance(subscription, TopicSubscribe.SubscriptionAsync), subscription
@@ -56,7 +56,7 @@ async def test_a_subscriber_gets_what_is_published_in_order(sdk: MomentoSdk) -> 
     assert (items[0].value, items[1].value, items[2].value) == ("one", "two ✓", b"\x00\xff")
 
 
-async def test_every_subscriber_of_the_topic_gets_it_and_no_other(
+async def test_only_subscribers_of_the_topic_receive_a_message(
     emulator: MomentoEmulator, key: str, sdk: MomentoSdk
 ) -> None:
     cache = await sdk.new_cache()
@@ -107,7 +107,7 @@ async def test_silenced_heartbeats_stop_but_items_do_not(emulator: MomentoEmulat
             assert await stream.next_kind() == "item"
 
 
-async def test_a_frozen_stream_stays_open_and_carries_nothing(
+async def test_a_frozen_stream_stays_open_and_transmits_nothing(
     emulator: MomentoEmulator, key: str, sdk: MomentoSdk
 ) -> None:
     cache = await sdk.new_cache()
@@ -132,7 +132,7 @@ async def test_the_publisher_id_is_the_token_id_of_the_publishing_token(
         assert [(await stream.item()).publisher_id for _ in range(2)] == ["user-7", ""]
 
 
-async def test_a_stream_resumes_where_it_was_cut(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
+async def test_a_stream_resumes_where_it_was_interrupted(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     async with momento_stream(emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
@@ -149,7 +149,7 @@ async def test_a_stream_resumes_where_it_was_cut(emulator: MomentoEmulator, key:
         assert (await stream.item()).value.text == "five"
 
 
-async def test_messages_that_are_gone_are_told_by_a_discontinuity(
+async def test_dropped_messages_are_reported_by_a_discontinuity(
     emulator: MomentoEmulator, key: str, sdk: MomentoSdk
 ) -> None:
     cache = await sdk.new_cache()
@@ -162,7 +162,9 @@ async def test_messages_that_are_gone_are_told_by_a_discontinuity(
             assert (item.value.text, item.sequence_page) == ("3", gap.new_sequence_page)
 
 
-async def test_another_page_is_told_by_a_discontinuity(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
+async def test_another_page_is_reported_by_a_discontinuity(
+    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+) -> None:
     cache = await sdk.new_cache()
     await publish(sdk, cache, "news", "new life")
     async with momento_stream(emulator, key, cache, "news", resume_at=1, page=17) as stream:
@@ -181,9 +183,7 @@ async def test_the_first_discontinuity_is_a_switch(emulator: MomentoEmulator, ke
             assert (await stream.item()).topic_sequence_number == 2
 
 
-async def test_nothing_is_left_of_a_subscriber_that_went_away(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
-) -> None:
+async def test_a_disconnected_subscriber_is_removed(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     async with momento_stream(emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
@@ -220,7 +220,7 @@ async def test_a_missing_cache_is_not_found(sdk: MomentoSdk) -> None:
     assert published.error_code is subscribed.error_code is MomentoErrorCode.NOT_FOUND_ERROR
 
 
-async def test_live_streams_can_be_broken_off(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
+async def test_live_streams_can_be_aborted(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
     cache = await sdk.new_cache()
     async with momento_stream(emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"

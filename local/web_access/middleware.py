@@ -1,24 +1,24 @@
-"""`local.web_access` for aiohttp's servers."""
+"""Web access for aiohttp servers."""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from local.web_access import Facts, WebAccess
+from local.web_access.access import RequestFacts, WebAccess
 
 
-def facts_of(request: web.Request) -> Facts:
-    """The facts of an aiohttp request."""
+def facts_of(request: web.Request) -> RequestFacts:
+    """Read the facts of an aiohttp request."""
     address = request.transport.get_extra_info("sockname") if request.transport else None
     headers = ((name, value) for name, value in request.headers.items())
-    return Facts.of(request.method, request.raw_path, address[1] if address else 0, headers)
+    return RequestFacts.of(request.method, request.raw_path, address[1] if address else 0, headers)
 
 
 def middleware(access: WebAccess, is_navigable: Callable[[str], bool] = lambda _: False) -> Middleware:
-    """Refuse what `access` refuses, before any handler.
+    """Reject what `access` rejects, before any handler.
 
-    :param is_navigable: whether the page at a path may be opened by a link on any page.
+    :param is_navigable: whether a link on any web page may open the page at a path.
     """
 
     @web.middleware
@@ -33,10 +33,10 @@ def middleware(access: WebAccess, is_navigable: Callable[[str], bool] = lambda _
 def cors(
     access: WebAccess, exposed: str = "", applies: Callable[[str], bool] = lambda _: True
 ) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """For `app.on_response_prepare`: let pages of allowed origins read answers, and none include them.
+    """For `app.on_response_prepare`: allow web pages of allowed origins to read responses, and none to embed them.
 
-    :param exposed: response headers that they may read besides the usual ones.
-    :param applies: whether they may read what is at a path.
+    :param exposed: additional response headers that they may read.
+    :param applies: whether they may read the resource at a path.
     """
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:

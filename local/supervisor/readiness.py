@@ -1,25 +1,25 @@
-"""Whether an HTTP address answers 200; no HTTP library, for the supervisor is to stay small."""
+"""Check whether an HTTP address answers 200, without an HTTP library: the supervisor uses little memory."""
 
 import asyncio
 from urllib.parse import urlsplit
 
-ANSWER_WITHIN_SECONDS = 2.0
-FIRST_PAUSE_SECONDS = 0.02
-LONGEST_PAUSE_SECONDS = 0.1
+ANSWER_TIMEOUT_SECONDS = 2.0
+MIN_PAUSE_SECONDS = 0.02
+MAX_PAUSE_SECONDS = 0.1
 
 
-async def until_ready(url: str) -> None:
+async def wait_until_ready(url: str) -> None:
     """Return once `url` answers 200; the caller sets the deadline."""
-    pause = FIRST_PAUSE_SECONDS
-    while not await answers_ok(url):
+    pause = MIN_PAUSE_SECONDS
+    while not await is_ready(url):
         await asyncio.sleep(pause)
-        pause = min(pause * 1.5, LONGEST_PAUSE_SECONDS)
+        pause = min(pause * 1.5, MAX_PAUSE_SECONDS)
 
 
-async def answers_ok(url: str) -> bool:
-    """One GET; False for another status, no listener, no answer in time, or no HTTP."""
+async def is_ready(url: str) -> bool:
+    """Send one GET; return False for another status, no listener, no answer in time, or another protocol."""
     try:
-        async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
+        async with asyncio.timeout(ANSWER_TIMEOUT_SECONDS):
             return await _status(url) == 200
     except (OSError, TimeoutError, ValueError, IndexError):
         return False
