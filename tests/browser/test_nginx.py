@@ -8,10 +8,11 @@ from playwright.async_api import async_playwright
 
 from local.demo.identity import Credentials
 from local.plan import ROOT
-from tests.support.browser.chromium import ARGUMENTS, CHROMIUM
+from tests.support.browser.chromium import ARGUMENTS
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
 from tests.support.processes.nginx import nginx
+from tests.support.requirements import CHROMIUM
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
