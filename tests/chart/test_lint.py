@@ -6,10 +6,10 @@ import tomllib
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from services.common.version import VERSION
 from tests.support.helm_charts import CHARTS, GIVEN, LOCAL_CHART, OPERATOR_CHART, ROOT, STAGE_CHART, helm
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -27,14 +27,14 @@ def test_helm_lint_strict_has_nothing_to_say(chart: Any, values: dict[str, Any])
 
 @pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART, OPERATOR_CHART])
 def test_a_chart_installs_the_version_that_it_is_part_of(chart: Any) -> None:
-    described = yaml.safe_load((chart / "Chart.yaml").read_text())
+    described = load_yaml((chart / "Chart.yaml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert described["appVersion"] == described["version"] == project["version"] == VERSION
 
 
 @pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART, OPERATOR_CHART])
 def test_every_value_has_a_schema_and_every_schema_a_default(chart: Any) -> None:
-    values = yaml.safe_load((chart / "values.yaml").read_text())
+    values = load_yaml((chart / "values.yaml").read_text())
     schema = json.loads((chart / "values.schema.json").read_text())
     assert paths(values, schema) == []
     assert sorted(values) == sorted(set(schema["properties"]) - {"global"})
