@@ -20,10 +20,12 @@ RUN cd /venv/lib/python3*/site-packages/botocore/data && \
     find /venv -depth -type d \( -name tests -o -name test \) -exec rm -r {} +
 COPY k8s/image/first_process.py ./
 RUN site=$(/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
-    mv first_process.py "$site" && echo "import first_process" > "$site/first_process.pth"
+    mv first_process.py "$site" && echo "import first_process" > "$site/first_process.pth" && \
+    echo /app/sdk/python > "$site/notification_api.pth"
 COPY LICENSE ./
 COPY services services
 COPY k8s k8s
+COPY sdk/python sdk/python
 # Bytecode is checked against nothing at start: the file system is read-only, and 2.5 s of compiling are saved.
 RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
 

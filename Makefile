@@ -12,9 +12,10 @@ BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
 # The browser tests end by then, whatever hangs; CI's machines are shared and may take twice as long.
 BROWSER_SECONDS ?= $(if $(CI),900,600)
-NODE_MODULES := frontend/node_modules/.package-lock.json
+NODE_MODULES := node_modules/.package-lock.json
 PAGE := frontend/dist/index.html
-PAGE_SOURCES := $(shell find frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
+PAGE_SOURCES := package.json tsconfig.base.json \
+	$(shell find sdk/javascript frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
 PYTEST := .ci/pytest $(PY)
 # Besides the one of .venv. The image's own (PYTHON_IMAGE in the Dockerfile) is among them.
 PYTHONS ?= 3.12 3.13
@@ -24,7 +25,7 @@ WORKERS ?= 3
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-page test-frontend test-browser test-chart \
-	test-cluster lint fmt lock bench bench-smoke bench-page dead-letters dashboards chart-defaults image kind-up kind-down forward clean
+	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-smoke bench-page dead-letters generate image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -35,24 +36,25 @@ $(READY): requirements-dev.lock
 	@echo "Setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(PY) -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar on -r requirements-dev.lock
+	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
 	@touch $(READY)
 
 up: $(READY) page-if-possible ## Start the whole system on this machine, no account needed
 	@exec $(PY) -m local.up
 
-demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the news; needs a running `make up`
+demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the notifications; needs a running `make up`
 	@$(PY) -m local.demo
 
 frontend: $(NODE_MODULES) ## Build the page (Node 20.19 or newer)
-	@cd frontend && npm run --silent build
+	@npm run --silent build
 
 $(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
 	@echo "Building the page (once, and when its sources change)"
-	@cd frontend && npm run --silent build
+	@npm run --silent build
 
-$(NODE_MODULES): frontend/package-lock.json
+$(NODE_MODULES): package-lock.json
 	@$(MAKE) --no-print-directory node
-	@cd frontend && npm ci --no-fund --no-audit
+	@npm ci
 	@touch $(NODE_MODULES)
 
 node:
@@ -78,15 +80,14 @@ test-page: ## The page, as far as Node and Chromium are here
 	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
 	else $(MAKE) --no-print-directory test-frontend && $(MAKE) --no-print-directory test-browser; fi
 
-test-frontend: $(NODE_MODULES) ## The page's own checks and unit tests
-	@cd frontend && npm run --silent lint && npm test --silent
+test-frontend: $(NODE_MODULES) ## The page's unit tests
+	@npm test --silent
 
 test-browser: WORKERS = 2
 test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory frontend && export CHROMIUM=$(CHROMIUM) && \
-		$(PYTEST) tests/browser --ignore tests/browser/test_speed.py $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS) && \
-		$(PYTEST) tests/browser/test_speed.py; fi
+	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
+		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
 
 test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are on this machine
 	@WORKERS=$(WORKERS) .ci/test-pythons $(PYTHONS)
@@ -100,8 +101,8 @@ test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the i
 bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.local_stack
 
-bench-page: $(READY) frontend ## Measure the page: weight, time to interactive, publish to screen, a flood of news (needs Chromium)
-	@CHROMIUM=$(CHROMIUM) $(PY) -m pytest tests/browser/test_speed.py -q -s
+bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)
+	@CHROMIUM=$(CHROMIUM) $(PY) -m benchmarks.page
 
 dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
 	@$(PY) -m services.processor.dead_letters $(ARGS)
@@ -115,10 +116,20 @@ lint: $(READY) ## Formatting, lint, types and import contracts
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's lint. It needs Node 20.19 or newer."; \
+	else $(MAKE) --no-print-directory lint-frontend; fi
 
-fmt: $(READY) ## Format and fix what can be fixed
+lint-frontend: $(NODE_MODULES)
+	@npm run --silent lint
+
+fmt: $(READY) ## Format, fix what can be fixed, copy the charts' shared templates
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix .
+	@$(PY) -m k8s.chart_files
+	@if $(MAKE) --silent node 2>/dev/null; then $(MAKE) --no-print-directory fmt-frontend; fi
+
+fmt-frontend: $(NODE_MODULES)
+	@npm run --silent fmt
 
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
@@ -128,11 +139,10 @@ lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-dashboards: $(READY) ## Write the charts' Grafana dashboards anew from k8s/dashboards
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, docs/metrics.md
+	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
-
-chart-defaults: $(READY) ## Write the charts' defaults.json anew from their values.yaml
-	@$(PY) -m k8s.chart_defaults
+	@$(PY) -m k8s.metrics_page
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)

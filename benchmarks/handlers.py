@@ -5,7 +5,7 @@ import os
 import time
 from pathlib import Path
 
-from services.processor.handlers.task import Task
+from notification_api import Task
 
 NAP_SECONDS = 0.05
 

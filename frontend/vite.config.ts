@@ -1,20 +1,31 @@
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
-import { compress } from "./build/compress.ts";
+import { compression, defineAlgorithm } from "vite-plugin-compression2";
+
+/** A `.br` and a `.gz` beside each file, from which a server picks one. */
+const compressed = compression({
+  include: /\.(js|css|html|svg)$/,
+  algorithms: ["brotliCompress", defineAlgorithm("gzip", { level: 9 })],
+  skipIfLargerOrEqual: false,
+  logLevel: "silent",
+});
 
 export default defineConfig({
-  plugins: [vue(), compress()],
+  plugins: [vue(), compressed],
   build: {
     target: ["chrome123", "firefox120", "safari17.5"], // light-dark() in the style sheet
-    // Inlined files would need data: in the Content-Security-Policy.
+    // Inlined files would need data: in the page's Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     manifest: true,
-    chunkSizeWarningLimit: 1_600, // the Momento SDK; `npm run size` holds the budget
+    chunkSizeWarningLimit: 1_600, // the Momento SDK; size-limit in package.json holds the limits
     rolldownOptions: {
-      checks: { eval: false }, // in google-protobuf, never reached; the page's policy forbids it anyway
-      output: { chunkFileNames: ({ name }) => `assets/${name === "src" ? "momento" : name}-[hash].js` },
+      checks: { eval: false }, // in google-protobuf, never called; the page's policy forbids it anyway
+      output: {
+        chunkFileNames: ({ name, facadeModuleId }) =>
+          `assets/${facadeModuleId?.includes("/@gomomento/") ? "momento" : name}-[hash].js`,
+      },
     },
   },
 });

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from local.errors import LocalError
 from local.ports import Ports
 from local.web_access import LOOPBACK_NAMES
-from services.common.web.origin import as_browsers_send
+from services.common.setting_checks import serialize_origin
 
 
 class BadOriginsError(LocalError):
@@ -29,7 +29,7 @@ def origins_from(shell: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _origin(entry: str) -> str:
-    origin = as_browsers_send(entry)
+    origin = serialize_origin(entry)
     if origin is None:
         raise BadOriginsError(
             f"LOCAL_ORIGINS must be origins such as http://localhost:5173, with commas between, not {entry!r}: "

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from local.errors import LocalError
-from services.common.web.origin import as_browsers_send
+from services.common.setting_checks import serialize_origin
 
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _OWN_SITES = frozenset({"same-origin", "none"})
@@ -72,7 +72,7 @@ class WebAccess:
         """Read ALLOWED_ORIGINS and ALLOWED_HOSTS, each a list with commas; BadWebAccessError names what is wrong."""
         origins, hosts = _listed(environ.get("ALLOWED_ORIGINS", "")), _listed(environ.get("ALLOWED_HOSTS", ""))
         for origin in sorted(origins):
-            if origin != as_browsers_send(origin):
+            if origin != serialize_origin(origin):
                 raise BadWebAccessError(
                     f"ALLOWED_ORIGINS must be origins such as http://localhost:8080, with commas, not {origin!r}"
                 )

@@ -19,16 +19,16 @@ async def costs(stack: Stack, user: User) -> list[Figure]:
     pids = children(stack.pid)
 
     async def get_token() -> None:
-        await user.calls.access(user.config, user.id_token)
+        await user.stage.get_token()
 
     posted: set[str] = set()
 
     async def post_task() -> None:
-        posted.add((await user.post())[0])
+        posted.add((await user.submit())[0])
 
     token = await _cost(pids["token"], get_token)
     ingest = await _cost(pids["ingest"], post_task)
-    await user.heard(posted)
+    await user.notified(posted)
     note = f"mean of {REQUESTS}, one at a time, idle work of the service included"
     return [
         Figure("CPU of GET /token, cached", token, "ms", GOAL_MS, note),

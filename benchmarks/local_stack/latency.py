@@ -47,8 +47,8 @@ async def latency(stack: Stack, user: User) -> list[Figure]:
 
 async def _post_to_news(user: User) -> float:
     await _pause()
-    task_id, began = await user.post()
-    return (await user.heard({task_id}))[task_id] - began
+    task_id, began = await user.submit()
+    return (await user.notified({task_id}))[task_id] - began
 
 
 async def _send_to_receive(sqs: "SQSClient", url: str) -> float:

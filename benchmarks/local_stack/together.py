@@ -21,11 +21,11 @@ GOAL_SECONDS = 5.5
 
 
 async def together(user: User) -> list[Figure]:
-    warm, _ = await user.post()
-    await user.heard({warm})
+    warm, _ = await user.submit()
+    await user.notified({warm})
     began = time.monotonic()
-    posted = await asyncio.gather(*(user.post() for _ in range(TASKS)))
-    heard = await user.heard({task_id for task_id, _ in posted})
+    posted = await asyncio.gather(*(user.submit() for _ in range(TASKS)))
+    heard = await user.notified({task_id for task_id, _ in posted})
     name = f"{TASKS} tasks of {TASK_SECONDS} s together, all told"
     return [Figure(name, max(heard.values()) - began, "s", GOAL_SECONDS, "from the first POST to the last news")]
 

@@ -1,4 +1,4 @@
-"""Somebody who uses the stack: signed in and subscribed, through the demonstration's own client."""
+"""A user of the stack: signed in and subscribed."""
 
 import asyncio
 import time
@@ -9,48 +9,39 @@ from dataclasses import dataclass
 import orjson
 
 from benchmarks.local_stack.stack import Stack
-from local.demo.api import Api, api
-from local.demo.config import ClientConfig
-from local.demo.identity import fresh_credentials, identity
-from local.demo.news import News
-from local.demo.run import subscribed
+from local.demo.sign_up import application, signed_in_user
+from notification_api.client.http import StageClient
+from notification_api.client.subscription import Notification, subscribe
 
-NEWS_WITHIN_SECONDS = 60.0
+NOTIFIED_WITHIN_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """Posts tasks and hears of them."""
+    """Submits tasks and receives their notifications."""
 
-    calls: Api
-    config: ClientConfig
-    id_token: str
-    news: asyncio.Queue[News]
+    stage: StageClient
+    notifications: asyncio.Queue[Notification]
 
-    async def post(self) -> tuple[str, float]:
-        """The task's id, and when its POST began on the monotonic clock."""
-        began = time.monotonic()
-        return await self.calls.post_task(self.config, self.id_token, "benchmark"), began
+    async def submit(self) -> tuple[str, float]:
+        """Submit a task; return its id, and when its POST began on the monotonic clock."""
+        began_at = time.monotonic()
+        return await self.stage.submit_task("benchmark"), began_at
 
-    async def heard(self, task_ids: set[str]) -> dict[str, float]:
-        """When the final news of each of these tasks came."""
+    async def notified(self, task_ids: set[str]) -> dict[str, float]:
+        """Wait for the final notification of each of these tasks; return when it arrived."""
         found: dict[str, float] = {}
-        async with asyncio.timeout(NEWS_WITHIN_SECONDS):
+        async with asyncio.timeout(NOTIFIED_WITHIN_SECONDS):
             while task_ids - set(found):
-                one = await self.news.get()
-                fields = orjson.loads(one.text)
+                notification = await self.notifications.get()
+                fields = orjson.loads(notification.text)
                 if fields["status"] == "finished":
-                    found.setdefault(fields["taskId"], one.at)
+                    found.setdefault(fields["taskId"], notification.received_at)
         return found
 
 
 @asynccontextmanager
 async def user_of(stack: Stack) -> AsyncIterator[User]:
-    async with api(stack.page_url) as calls:
-        config = await calls.config()
-        person = fresh_credentials()
-        async with identity(config) as cognito:
-            await cognito.sign_up(person)
-            await cognito.confirm(person, await calls.mailed_code(person.email))
-            id_token = await cognito.sign_in(person)
-        yield User(calls, config, id_token, await subscribed(await calls.access(config, id_token)))
+    async with application(stack.page_url) as app:
+        client = await signed_in_user(app)
+        yield User(client, await subscribe(await client.get_token()))

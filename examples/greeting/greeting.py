@@ -1,2 +1,5 @@
-async def handle(task):
+from notification_api import Task
+
+
+async def handle(task: Task) -> str:
     return f"Hello, {task.data}!"

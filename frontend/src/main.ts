@@ -1,9 +1,9 @@
 import { createApp } from "vue";
-import { reloadAfterDeploy } from "./app/redeploy";
-import App from "./components/App.vue";
+import { reloadAfterDeploy } from "./platform/reload-after-deploy";
+import App from "./App.vue";
 import "./styles/base.css";
 
-// A page from the browser's back/forward cache has closed its stream: it starts anew.
+// A page from the browser's back/forward cache has closed its stream.
 addEventListener("pageshow", ({ persisted }) => persisted && location.reload());
 
 reloadAfterDeploy();

@@ -1,7 +1,7 @@
-"""Write the dashboards: ``python -m k8s.dashboards`` (``make dashboards``)."""
+"""Write the dashboards and recording rules: ``python -m k8s.dashboards`` (``make generate``)."""
 
-from k8s.dashboards.files import dashboards
+from k8s.dashboards.files import generated_files
 
-for path, text in dashboards().items():
+for path, text in generated_files().items():
     path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")

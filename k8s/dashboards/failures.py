@@ -1,72 +1,78 @@
-"""What goes wrong in a stage, one panel a kind."""
+"""What fails in a stage, a panel a kind."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from k8s.dashboards.panels import lines
-from k8s.dashboards.queries import HERE, errors, or_none
+from k8s.dashboards.panels import graph
+from k8s.dashboards.queries import ONE_STAGE, or_zero
 
 
-def failing(dashboard: Dashboard) -> None:
-    """Failures, a second, by reason."""
+def failures(dashboard: Dashboard) -> None:
+    """Add the row: failures a second by reason."""
     dashboard.with_row(Row("What fails?"))
     for title, description, queries in (
         (
             "Handler errors",
-            "Attempts that did not finish, by kind: transient ones are tried again.",
-            {"{{kind}}": or_none(HERE.seldom("handler_errors_total", "kind"))},
+            "Failed attempts by kind. Transient ones are tried again.",
+            {"{{kind}}": or_zero(ONE_STAGE.rare_rate("handler_errors_total", "kind"))},
         ),
         (
-            "Set aside",
-            "Tasks that went to the dead-letter queue, by reason.",
-            {"{{reason}}": or_none(HERE.seldom("tasks_dead_lettered_total", "reason"))},
+            "Dead-lettered",
+            "Tasks sent to the dead-letter queue, by reason.",
+            {"{{reason}}": or_zero(ONE_STAGE.rare_rate("tasks_dead_lettered_total", "reason"))},
         ),
         (
-            "Given back",
-            "Messages returned to the queue, by reason; `drain` is a rollout or a scale-in.",
-            {"{{reason}}": or_none(HERE.seldom("messages_requeued_total", "reason"))},
+            "Requeued",
+            "Messages returned to the queue, by reason. `drain` is a rollout or a scale-in.",
+            {"{{reason}}": or_zero(ONE_STAGE.rare_rate("messages_requeued_total", "reason"))},
         ),
         (
-            "Done twice, or nearly",
-            "Deliveries of what had been delivered before, leases lost, deletions that failed, copies on the topic.",
+            "Duplicate deliveries",
+            "Redelivered messages, lost leases, failed deletions, tasks processed already, republished notifications.",
             {
-                "redelivered": HERE.seldom("messages_redelivered_total"),
-                "leases lost": HERE.seldom("leases_lost_total"),
-                "not deleted": HERE.seldom("acknowledge_errors_total"),
-                "told again": HERE.seldom("duplicate_deliveries_total"),
-                "published again": HERE.seldom("notifications_republished_total"),
+                "redelivered": ONE_STAGE.rare_rate("messages_redelivered_total"),
+                "leases lost": ONE_STAGE.rare_rate("leases_lost_total"),
+                "not deleted": ONE_STAGE.rare_rate("acknowledge_errors_total"),
+                "processed already": ONE_STAGE.rare_rate("duplicate_deliveries_total"),
+                "republished": ONE_STAGE.rare_rate("notifications_republished_total"),
             },
         ),
         (
-            "Momento",
-            "Attempts that failed, by operation.",
-            {"{{operation}}": errors(HERE, "momento_calls_total", "operation")},
+            "Momento errors",
+            "Failed attempts, by operation.",
+            {"{{operation}}": ONE_STAGE.error_rate("momento_calls_total", "operation")},
         ),
-        ("SQS", "Calls that failed, by operation.", {"{{operation}}": errors(HERE, "sqs_calls_total", "operation")}),
+        (
+            "SQS errors",
+            "Failed calls, by operation.",
+            {"{{operation}}": ONE_STAGE.error_rate("sqs_calls_total", "operation")},
+        ),
         (
             "Refused",
-            "Posts, disposable tokens and id tokens refused, by reason.",
+            "Refused tasks, disposable tokens and id tokens, by reason.",
             {
-                "post: {{reason}}": or_none(HERE.seldom("tasks_refused_total", "reason")),
-                "token: {{reason}}": or_none(HERE.seldom("tokens_refused_total", "reason")),
-                "id token: {{reason}}": or_none(HERE.seldom("id_tokens_refused_total", "reason")),
+                "task: {{reason}}": or_zero(ONE_STAGE.rare_rate("tasks_refused_total", "reason")),
+                "token: {{reason}}": or_zero(ONE_STAGE.rare_rate("tokens_refused_total", "reason")),
+                "id token: {{reason}}": or_zero(ONE_STAGE.rare_rate("id_tokens_refused_total", "reason")),
             },
         ),
         (
-            "Guarantees weakened",
-            "Times that the record or the shared tokens could not be used, and that a handler blocked its processor.",
+            "Degraded guarantees",
+            "Failed calls to the notification history and the shared tokens, and event loops blocked by a handler.",
             {
-                "record: {{operation}}": or_none(HERE.seldom("history_unavailable_total", "operation")),
-                "shared tokens: {{operation}}": or_none(HERE.seldom("shared_tokens_unavailable_total", "operation")),
-                "loop blocked": HERE.seldom("event_loop_blocked_total"),
+                "history: {{operation}}": or_zero(ONE_STAGE.rare_rate("history_unavailable_total", "operation")),
+                "shared tokens: {{operation}}": or_zero(
+                    ONE_STAGE.rare_rate("shared_tokens_unavailable_total", "operation")
+                ),
+                "event loop blocked": ONE_STAGE.rare_rate("event_loop_blocked_total"),
             },
         ),
     ):
-        dashboard.with_panel(lines(title, description, "ops", queries))
+        dashboard.with_panel(graph(title, description, "ops", queries))
     dashboard.with_panel(
-        lines(
-            "In the dead-letter queue",
-            "Messages there, as the operator sees it, also those that SQS moved by itself; nothing without it.",
+        graph(
+            "Messages in the dead-letter queue",
+            "As the operator reads them, with those that SQS moved by itself; without the operator there is no data.",
             "short",
-            {"messages": f"max({HERE.select('operator_dead_letters')})"},
+            {"messages": f"max({ONE_STAGE.select('operator_dead_letters')})"},
         )
     )

@@ -1,100 +1,103 @@
-"""The operator: does it keep the stages in order, and what does that cost?"""
+"""The dashboard of the operator: are the stages reconciled and scaled, and what does the operator do?"""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from k8s.dashboards.panels import lines, listing
-from k8s.dashboards.queries import Scope, or_none
-from k8s.dashboards.variables import board
+from k8s.dashboards.panels import dashboard_of, graph, table_of_stages
+from k8s.dashboards.queries import ALL_STAGES, or_zero
 
-STAGES = Scope('namespace=~"$namespace",stage=~"$stage"', by=("namespace", "stage"))
 NAME = "{{namespace}}/{{stage}}"
 
 
 def operator() -> Dashboard:
     """Build the dashboard."""
-    dashboard = board(
+    dashboard = dashboard_of(
         "notification-operator",
-        "notification-api: the operator",
-        "Are the stages in order, is their scaling decided upon knowledge, and what does the operator itself do?",
+        "notification-api: operator",
+        "Are the stages reconciled, can the operator decide on their scaling, and what does it do itself?",
         many=True,
-        among='notification_api_operator_stage_first_seen_timestamp_seconds{stage!=""}',
+        series='notification_api_operator_stage_first_seen_timestamp_seconds{stage!=""}',
     )
     _stages(dashboard)
-    _itself(dashboard)
+    _operator(dashboard)
     return dashboard
 
 
 def _stages(dashboard: Dashboard) -> None:
-    figures = {
-        "Last pass": ("s", f"time() - {_largest('operator_last_reconcile_timestamp_seconds')}"),
-        "Looked after": ("s", f"time() - {_largest('operator_stage_first_seen_timestamp_seconds')}"),
+    columns = {
+        "Since last reconcile": ("s", f"time() - {_largest('operator_last_reconcile_timestamp_seconds')}"),
+        "Managed since": ("s", f"time() - {_largest('operator_stage_first_seen_timestamp_seconds')}"),
         "Wait": ("s", _largest("operator_scaling_wait_seconds")),
-        "Objective": ("s", _largest("operator_scaling_wait_objective_seconds")),
-        "Messages waiting": ("short", _largest("operator_scaling_messages_visible")),
-        "Processors ready": ("short", _largest("operator_scaling_replicas_ready")),
-        "Wanted": ("short", _largest("operator_scaling_replicas_desired")),
+        "Wait objective": ("s", _largest("operator_scaling_wait_objective_seconds")),
+        "Backlog": ("short", _largest("operator_scaling_messages_visible")),
+        "Ready processor pods": ("short", _largest("operator_scaling_replicas_ready")),
+        "Desired": ("short", _largest("operator_scaling_replicas_desired")),
         "Dead letters": ("short", _largest("operator_dead_letters")),
-        "Held": ("bool", _largest("operator_scaling_blocked")),
+        "Scaling blocked": ("bool", _largest("operator_scaling_blocked")),
     }
     dashboard.with_row(Row("Stages"))
     dashboard.with_panel(
-        listing("Stages", "As the operator sees them: a good pass over each every five minutes.", figures)
+        table_of_stages("Stages", "As the operator sees them. Each is reconciled every five minutes.", columns)
     )
     for title, description, unit, query in (
         (
-            "Processors wanted",
-            "What the scaling policy decided.",
+            "Desired processor pods",
+            "Replicas that the scaling policy calculated.",
             "short",
             _largest("operator_scaling_replicas_desired"),
         ),
-        ("Messages waiting", "Visible on the queue.", "short", _largest("operator_scaling_messages_visible")),
+        ("Backlog", "Visible messages in the queue.", "short", _largest("operator_scaling_messages_visible")),
         ("Arrivals", "Tasks accepted a second, as measured.", "ops", _largest("operator_scaling_arrivals_per_second")),
         ("Task time", "Mean time in the handler, as measured.", "s", _largest("operator_scaling_task_seconds")),
     ):
-        dashboard.with_panel(lines(title, description, unit, {NAME: query}))
+        dashboard.with_panel(graph(title, description, unit, {NAME: query}))
 
 
 def _largest(metric: str) -> str:
-    return f"max by (namespace, stage) ({STAGES.select(metric)})"
+    return f"max by (namespace, stage) ({ALL_STAGES.select(metric)})"
 
 
-def _itself(dashboard: Dashboard) -> None:
+def _operator(dashboard: Dashboard) -> None:
     """Series of the operator as a whole, which belong to no stage."""
-    dashboard.with_row(Row("The operator itself"))
+    dashboard.with_row(Row("Operator"))
     for title, description, unit, queries in (
         (
-            "Passes",
-            "A second, by outcome; anything but `ok` is tried again with backoff.",
+            "Reconciles",
+            "A second, by kind and outcome. Any outcome but `ok` is tried again with backoff.",
             "ops",
             {"{{kind}} {{outcome}}": _rate("reconciles_total", "kind", "outcome")},
         ),
         (
-            "Time of a pass",
-            "95 % took less.",
+            "Reconcile duration",
+            "95th percentile.",
             "s",
             {"{{kind}}": f"histogram_quantile(0.95, {_rate('reconcile_duration_seconds_bucket', 'kind', 'le')})"},
         ),
-        ("Writes", "To AWS and Momento; none while nothing changes.", "ops", {"writes": _rate("changes_total")}),
+        (
+            "Changes",
+            "Writes to AWS and Momento a second; none while nothing changes.",
+            "ops",
+            {"changes": _rate("changes_total")},
+        ),
         (
             "Kubernetes API",
             "Calls a second.",
             "ops",
-            {"{{verb}} {{outcome}}": or_none(_rate("kubernetes_calls_total", "verb", "outcome"))},
+            {"{{verb}} {{outcome}}": or_zero(_rate("kubernetes_calls_total", "verb", "outcome"))},
         ),
         (
-            "Unreadable",
-            "Looks at a stage's work of which a figure could not be read, a second.",
+            "Unreadable figures",
+            "Figures that the operator could not read of a stage, a second.",
             "ops",
-            {"{{figure}}": or_none(_unreadable())},
+            {"{{figure}}": or_zero(_unreadable())},
         ),
         (
-            "Watch",
-            "Since when it has not delivered something that a list shows.",
+            "Watch lag",
+            "Time for which the watch has not delivered something that a list returns.",
             "s",
-            {"behind": f"max({_name('watch_lag_seconds')})"},
+            {"lag": f"max({_name('watch_lag_seconds')})"},
         ),
     ):
-        dashboard.with_panel(lines(title, description, unit, queries))
+        dashboard.with_panel(graph(title, description, unit, queries))
 
 
 def _rate(metric: str, *by: str) -> str:
@@ -103,8 +106,8 @@ def _rate(metric: str, *by: str) -> str:
 
 
 def _unreadable() -> str:
-    looks = f'{_name("scaling_observations_total")}{{outcome="unreadable"}}'
-    return f"sum by (figure) (rate({looks}[$__rate_interval]))"
+    observations = f'{_name("scaling_observations_total")}{{outcome="unreadable"}}'
+    return f"sum by (figure) (rate({observations}[$__rate_interval]))"
 
 
 def _name(metric: str) -> str:

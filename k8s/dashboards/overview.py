@@ -1,65 +1,71 @@
-"""All stages beside each other: which one needs a look?"""
+"""The dashboard of all stages: which one needs attention?"""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.builders.table import Panel
 
-from k8s.dashboards.panels import lines, listing
-from k8s.dashboards.queries import Scope, errors
-from k8s.dashboards.variables import board
+from k8s.dashboards.panels import dashboard_of, graph, table_of_stages
+from k8s.dashboards.queries import ALL_STAGES
 
-ALL = Scope('namespace=~"$namespace",stage=~"$stage"', by=("namespace", "stage"))
 NAME = "{{namespace}}/{{stage}}"
 
 
-def across() -> Dashboard:
+def overview() -> Dashboard:
     """Build the dashboard."""
-    dashboard = board(
+    dashboard = dashboard_of(
         "notification-api-stages",
         "notification-api: all stages",
-        "Which stage needs a look? The dashboard of a stage has the rest.",
+        "Which stage needs attention? Its own dashboard has the details.",
         many=True,
     )
-    dashboard.with_panel(_overview())
+    dashboard.with_panel(_stages())
     for title, description, unit, query in (
         (
-            "Told late",
-            "Share of the tasks of an hour told later than 30 s after they were accepted.",
+            "Late notifications",
+            "Share of the tasks of the last hour whose user was notified more than 30 s after acceptance.",
             "percentunit",
-            ALL.select("notification_api:tasks_late:ratio_rate1h"),
+            ALL_STAGES.select("notification_api:tasks_late:ratio_rate1h"),
         ),
-        ("From accepted to told", "95 % of the tasks were told faster.", "s", ALL.quantile(0.95, "end_to_end_seconds")),
-        ("Wait in the queue", "95 % of the tasks waited less.", "s", ALL.quantile(0.95, "queue_wait_seconds")),
-        ("Tasks accepted", "Posts answered 202, a second.", "ops", ALL.rate("tasks_accepted_total")),
         (
-            "Processors",
-            "Pods that say that they are ready.",
-            "short",
-            ALL.total(ALL.select("ready", 'service="processor"')),
+            "Time to notification",
+            "From acceptance to the final notification, 95th percentile.",
+            "s",
+            ALL_STAGES.quantile(0.95, "end_to_end_seconds"),
         ),
-        ("Requests failing", "Answered 5xx, a second.", "reqps", _failing_requests()),
-        ("Momento failing", "Attempts that failed, a second.", "ops", errors(ALL, "momento_calls_total")),
-        ("SQS failing", "Calls that failed, a second.", "ops", errors(ALL, "sqs_calls_total")),
+        ("Wait in the queue", "95th percentile.", "s", ALL_STAGES.quantile(0.95, "queue_wait_seconds")),
+        ("Tasks accepted", "POST /task answered 202, a second.", "ops", ALL_STAGES.rate("tasks_accepted_total")),
+        (
+            "Processor pods",
+            "Pods that report that they are ready.",
+            "short",
+            ALL_STAGES.total(ALL_STAGES.select("ready", 'service="processor"')),
+        ),
+        ("Failed requests", "Answered 5xx, a second.", "reqps", _failed_requests()),
+        ("Momento errors", "Failed attempts a second.", "ops", ALL_STAGES.error_rate("momento_calls_total")),
+        ("SQS errors", "Failed calls a second.", "ops", ALL_STAGES.error_rate("sqs_calls_total")),
     ):
-        dashboard.with_panel(lines(title, description, unit, {NAME: query}))
+        dashboard.with_panel(graph(title, description, unit, {NAME: query}))
     return dashboard
 
 
-def _overview() -> Panel:
-    return listing(
+def _stages() -> Panel:
+    return table_of_stages(
         "Stages",
-        "What happened in the time range, one stage a line. The promise: 99.9 % told within 30 s.",
+        "Totals of the time range, a row a stage. The SLO: 99.9 % notified within 30 s.",
         {
-            "Told in time": ("percentunit", ALL.in_time("$__range")),
-            "Accepted": ("short", ALL.growth("tasks_accepted_total", window="$__range")),
-            "Told": ("short", ALL.growth("end_to_end_seconds_count", window="$__range")),
-            "Leases lost": ("short", ALL.growth("leases_lost_total", window="$__range")),
-            "Processors": ("short", ALL.total(ALL.select("ready", 'service="processor"'))),
-            "Pods": ("short", ALL.total(ALL.select("ready"))),
-            "Age of the Momento key": ("s", f"max by (namespace, stage) ({ALL.select('momento_key_age_seconds')})"),
+            "Notified within 30 s": ("percentunit", ALL_STAGES.share_on_time("$__range")),
+            "Accepted": ("short", ALL_STAGES.increase("tasks_accepted_total", window="$__range")),
+            "Notified": ("short", ALL_STAGES.increase("end_to_end_seconds_count", window="$__range")),
+            "Leases lost": ("short", ALL_STAGES.increase("leases_lost_total", window="$__range")),
+            "Processor pods": ("short", ALL_STAGES.total(ALL_STAGES.select("ready", 'service="processor"'))),
+            "Pods": ("short", ALL_STAGES.total(ALL_STAGES.select("ready"))),
+            "Age of the Momento key": (
+                "s",
+                f"max by (namespace, stage) ({ALL_STAGES.select('momento_key_age_seconds')})",
+            ),
         },
     )
 
 
-def _failing_requests() -> str:
-    failing = ALL.seldom("http_requests_total", where=('status=~"5.."',))
-    return f"{failing} or 0 * {ALL.rate('http_requests_total')}"
+def _failed_requests() -> str:
+    failed = ALL_STAGES.rare_rate("http_requests_total", where=('status=~"5.."',))
+    return f"{failed} or 0 * {ALL_STAGES.rate('http_requests_total')}"

@@ -1,94 +1,95 @@
-"""A stage's promise, as its users feel it."""
+"""Whether a stage meets its service-level objective."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from k8s.dashboards.panels import figure, lines
-from k8s.dashboards.queries import HERE, SHARES, or_none
+from k8s.dashboards.panels import graph, number
+from k8s.dashboards.queries import ONE_STAGE, QUANTILES, or_zero
 
-POSTS = ('method="POST"', 'route="/task"')
+SUBMISSIONS = ('method="POST"', 'route="/task"')
+DAY = 86_400
 
 
-def promise(dashboard: Dashboard) -> None:
-    """Told in time, and answered in time."""
-    good = ((0.0, "red"), (0.99, "orange"), (0.999, "green"))
-    dashboard.with_row(Row("Is the promise kept?"))
+def slo(dashboard: Dashboard) -> None:
+    """Add the row: notified on time, and answered on time."""
+    dashboard.with_row(Row("Is the SLO met?"))
     dashboard.with_panel(
-        figure(
-            "Told in time",
-            "Of the tasks told in this time range, those told within 30 s. The promise is 99.9 %.",
+        number(
+            "Notified within 30 s",
+            "Share of the tasks of this time range whose user was notified within 30 s. The SLO is 99.9 %.",
             "percentunit",
-            HERE.in_time("$__range"),
-            good,
+            ONE_STAGE.share_on_time("$__range"),
+            ((0.0, "red"), (0.99, "orange"), (0.999, "green")),
         )
     )
     for title, description, query in (
         (
             "Tasks accepted",
-            "Posts that were answered 202 in this time range.",
-            HERE.growth("tasks_accepted_total", window="$__range"),
+            "POST /task answered 202 in this time range.",
+            ONE_STAGE.increase("tasks_accepted_total", window="$__range"),
         ),
         (
-            "Tasks told",
-            "Tasks whose user was told that they are finished, or failed for good.",
-            HERE.growth("end_to_end_seconds_count", window="$__range"),
+            "Tasks notified",
+            "Tasks whose user was notified that they are finished, or failed for good.",
+            ONE_STAGE.increase("end_to_end_seconds_count", window="$__range"),
         ),
         (
-            "Set aside",
-            "Tasks that went to the dead-letter queue in this time range.",
-            or_none(HERE.growth("tasks_dead_lettered_total", window="$__range")),
+            "Dead-lettered",
+            "Tasks sent to the dead-letter queue in this time range.",
+            or_zero(ONE_STAGE.increase("tasks_dead_lettered_total", window="$__range")),
         ),
         (
             "Leases lost",
-            "Messages that another processor may have begun too.",
-            HERE.growth("leases_lost_total", window="$__range"),
+            "Messages that another processor may have received too.",
+            ONE_STAGE.increase("leases_lost_total", window="$__range"),
         ),
     ):
-        dashboard.with_panel(figure(title, description, "short", query))
+        dashboard.with_panel(number(title, description, "short", query))
     dashboard.with_panel(
-        figure(
+        number(
             "Age of the Momento key",
-            "Since the value of the SSM parameter was changed. Keys are replaced within 90 days.",
+            "Time since the SSM parameter was written. Replace the key within 90 days.",
             "s",
-            f"max({HERE.select('momento_key_age_seconds')})",
-            ((0, "green"), (80 * 86_400, "orange"), (90 * 86_400, "red")),
+            f"max({ONE_STAGE.select('momento_key_age_seconds')})",
+            ((0, "green"), (80 * DAY, "orange"), (90 * DAY, "red")),
         )
     )
     dashboard.with_panel(
-        lines(
-            "Told late",
-            "Later than 30 s after they were accepted. The promise is 0.1 %; 1.44 % for an hour is 2 % of the budget.",
+        graph(
+            "Late notifications",
+            "Share notified more than 30 s after acceptance. The SLO permits 0.1 %; 1.44 % for an hour uses 2 % of the"
+            " error budget of 30 days.",
             "percentunit",
             {
-                "5 minutes": HERE.select("notification_api:tasks_late:ratio_rate5m"),
-                "1 hour": HERE.select("notification_api:tasks_late:ratio_rate1h"),
+                "5 minutes": ONE_STAGE.select("notification_api:tasks_late:ratio_rate5m"),
+                "1 hour": ONE_STAGE.select("notification_api:tasks_late:ratio_rate1h"),
             },
         )
     )
     dashboard.with_panel(
-        lines(
-            "From accepted to told",
-            "What a user waits for: from SQS's acknowledgement to the publishing of the final notification.",
+        graph(
+            "Time to notification",
+            "From SQS' acknowledgement of the task to the publishing of its final notification.",
             "s",
-            {legend: HERE.quantile(share, "end_to_end_seconds") for legend, share in SHARES.items()},
+            {name: ONE_STAGE.quantile(share, "end_to_end_seconds") for name, share in QUANTILES.items()},
         )
     )
     dashboard.with_panel(
-        lines(
-            "Posts",
-            "Time to answer POST /task, SQS's acknowledgement included. The objective is 100 ms.",
+        graph(
+            "Time to accept a task",
+            "Time to answer POST /task, with SQS' acknowledgement. The objective is 100 ms.",
             "s",
             {
-                legend: HERE.quantile(share, "http_request_duration_seconds", where=POSTS)
-                for legend, share in SHARES.items()
+                name: ONE_STAGE.quantile(share, "http_request_duration_seconds", where=SUBMISSIONS)
+                for name, share in QUANTILES.items()
             },
         )
     )
     dashboard.with_panel(
-        lines(
-            "Answers",
-            "Requests answered a second. 5xx are ours, 4xx the clients'.",
+        graph(
+            "Responses",
+            "Requests answered a second, by service and status. 5xx are faults of the service, 4xx of the client.",
             "reqps",
-            {"{{service}} {{status}}": HERE.rate("http_requests_total", "service", "status")},
+            {"{{service}} {{status}}": ONE_STAGE.rate("http_requests_total", "service", "status")},
             stacked=True,
         )
     )

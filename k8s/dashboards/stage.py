@@ -1,22 +1,23 @@
-"""One stage, from the user's view down: is the promise kept, where is the time spent, is it scaling, what fails?"""
+"""The dashboard of one stage, from what users notice to what runs."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
-from k8s.dashboards.failures import failing
-from k8s.dashboards.scaling import running, scaling
-from k8s.dashboards.slo import promise
-from k8s.dashboards.timing import time_spent, waiting
-from k8s.dashboards.variables import board
+from k8s.dashboards.failures import failures
+from k8s.dashboards.panels import dashboard_of
+from k8s.dashboards.runtime import runtime
+from k8s.dashboards.scaling import scaling
+from k8s.dashboards.slo import slo
+from k8s.dashboards.timing import task_time, waiting
 
 
 def stage() -> Dashboard:
     """Build the dashboard."""
-    dashboard = board(
+    dashboard = dashboard_of(
         "notification-api-stage",
-        "notification-api: a stage",
-        "Is the promise kept, how long do tasks wait, where is the time spent, is it scaling, what fails?",
+        "notification-api: stage",
+        "Is the SLO met? How long do tasks wait, where is their time spent, is the processor scaled, and what fails?",
         many=False,
     )
-    for part in (promise, waiting, time_spent, scaling, failing, running):
-        part(dashboard)
+    for row in (slo, waiting, task_time, scaling, failures, runtime):
+        row(dashboard)
     return dashboard

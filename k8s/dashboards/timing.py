@@ -1,99 +1,106 @@
-"""Where a task spends its time: waiting, in the handler, with Momento and SQS."""
+"""Where the time of a task is spent: waiting, in the handler, in calls to Momento and SQS."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
-from k8s.dashboards.panels import heat, lines
-from k8s.dashboards.queries import HERE, SHARES
+from k8s.dashboards.panels import graph, heatmap_of
+from k8s.dashboards.queries import ONE_STAGE, QUANTILES
 
-TELLING = 'operation=~"publish|dictionary-set"'
+NOTIFYING = 'operation=~"publish|dictionary-set"'
+"""Storing and publishing a notification."""
 
 
 def waiting(dashboard: Dashboard) -> None:
-    """How long tasks wait, and where."""
+    """Add the row on waits."""
     dashboard.with_row(Row("How long do tasks wait?"))
     dashboard.with_panel(
-        lines(
+        graph(
             "Wait in the queue",
-            "From acknowledgement to the start of the handler, first deliveries only.",
+            "From SQS' acknowledgement to the start of the handler, first deliveries only.",
             "s",
-            {legend: HERE.quantile(share, "queue_wait_seconds") for legend, share in SHARES.items()},
+            {name: ONE_STAGE.quantile(share, "queue_wait_seconds") for name, share in QUANTILES.items()},
         )
     )
     dashboard.with_panel(
-        heat("Waits", "How many tasks waited how long.", "s", HERE.growth("queue_wait_seconds_bucket", "le"))
+        heatmap_of(
+            "Distribution of waits",
+            "Number of tasks by their wait in the queue.",
+            "s",
+            ONE_STAGE.increase("queue_wait_seconds_bucket", "le"),
+        )
     )
     dashboard.with_panel(
-        lines(
-            "On the queue",
-            "What SQS says, as the operator sees it; nothing without it.",
+        graph(
+            "Messages in the queue",
+            "SQS' counts as the operator reads them; without the operator there is no data.",
             "short",
             {
-                "wait": f"max({HERE.select('operator_scaling_messages_visible')})",
-                "with a processor": f"max({HERE.select('operator_scaling_messages_in_flight')})",
+                "waiting": f"max({ONE_STAGE.select('operator_scaling_messages_visible')})",
+                "received by a processor": f"max({ONE_STAGE.select('operator_scaling_messages_in_flight')})",
             },
         )
     )
     dashboard.with_panel(
-        lines(
-            "Backlog",
-            "Since when the operator has not seen the queue without waiting tasks: none has waited for longer.",
+        graph(
+            "Time since the queue was empty",
+            "As the operator reads it. No message has waited for longer.",
             "s",
-            {"at most": f"max({HERE.select('operator_backlog_seconds')})"},
+            {"upper bound of the wait": f"max({ONE_STAGE.select('operator_backlog_seconds')})"},
         )
     )
     dashboard.with_panel(
-        lines(
-            "In the processors",
-            "Tasks in a slot, and messages held without one: beyond their user's share, or just ahead of a free slot.",
+        graph(
+            "Messages in the processors",
+            "Running tasks, and messages that wait for a slot: their user has its share of the slots, or they were"
+            " received shortly before a slot becomes free.",
             "short",
             {
-                "in a slot": HERE.total(HERE.select("tasks_in_process")),
-                "waiting for a slot": HERE.total(HERE.select("tasks_waiting")),
+                "running": ONE_STAGE.total(ONE_STAGE.select("tasks_in_process")),
+                "waiting for a slot": ONE_STAGE.total(ONE_STAGE.select("tasks_waiting")),
             },
         )
     )
 
 
-def time_spent(dashboard: Dashboard) -> None:
-    """What a task's time is made of."""
+def task_time(dashboard: Dashboard) -> None:
+    """Add the row on the parts of a task's time."""
     dashboard.with_row(Row("Where is the time spent?"))
     dashboard.with_panel(
-        lines(
-            "A task's time by part",
-            "Means, one upon the other: waiting, the handler, writing the record and publishing (each call by itself).",
+        graph(
+            "Mean time of a task by part",
+            "Stacked: the wait, the handler, storing and publishing the notification (a call each).",
             "s",
             {
-                "wait": HERE.mean("queue_wait_seconds"),
-                "handler": HERE.mean("task_duration_seconds"),
-                "{{operation}}": HERE.mean("momento_call_duration_seconds", "operation", where=(TELLING,)),
+                "wait": ONE_STAGE.mean("queue_wait_seconds"),
+                "handler": ONE_STAGE.mean("task_duration_seconds"),
+                "{{operation}}": ONE_STAGE.mean("momento_call_duration_seconds", "operation", where=(NOTIFYING,)),
             },
             stacked=True,
         )
     )
     dashboard.with_panel(
-        lines(
+        graph(
             "Handler",
-            "Time in the task handler, by how it ended.",
+            "Time in the task handler, by outcome.",
             "s",
             {
-                "{{outcome}}, half below": HERE.quantile(0.5, "task_duration_seconds", "outcome"),
-                "{{outcome}}, 95 % below": HERE.quantile(0.95, "task_duration_seconds", "outcome"),
+                "{{outcome}} p50": ONE_STAGE.quantile(0.5, "task_duration_seconds", "outcome"),
+                "{{outcome}} p95": ONE_STAGE.quantile(0.95, "task_duration_seconds", "outcome"),
             },
         )
     )
     dashboard.with_panel(
-        lines(
-            "Calls to Momento",
-            "95 % of the attempts took less.",
+        graph(
+            "Momento calls",
+            "Time of an attempt, 95th percentile by operation.",
             "s",
-            {"{{operation}}": HERE.quantile(0.95, "momento_call_duration_seconds", "operation")},
+            {"{{operation}}": ONE_STAGE.quantile(0.95, "momento_call_duration_seconds", "operation")},
         )
     )
     dashboard.with_panel(
-        lines(
-            "Calls to SQS",
-            "Calls a second; under load one carries up to ten messages.",
+        graph(
+            "SQS calls",
+            "Calls a second by operation. Under load one call carries up to ten messages.",
             "ops",
-            {"{{operation}}": HERE.rate("sqs_calls_total", "operation")},
+            {"{{operation}}": ONE_STAGE.rate("sqs_calls_total", "operation")},
         )
     )

@@ -31,7 +31,7 @@ from services.common.telemetry.logs import configure_logging
 from services.common.telemetry.metrics import BUILD
 from services.common.version import VERSION
 from services.common.web.connections import ApiSite
-from services.common.web.operations import operations_app
+from services.common.web.operations import create_operations_app
 
 logger = logging.getLogger("k8s.operator")
 
@@ -64,7 +64,7 @@ async def run(settings: OperatorSettings) -> int:
         stages = Stages(tools, lifecycle.background)
         try:
             async with lifecycle.background.running("audit", stages.audit()):
-                lifecycle.started()
+                lifecycle.mark_started()
                 logger.info("started", extra={"action": "start", "cluster": settings.cluster_name})
                 await _watch(settings, stages, lifecycle)
         finally:
@@ -76,7 +76,7 @@ async def run(settings: OperatorSettings) -> int:
 @contextlib.asynccontextmanager
 async def _operations(settings: OperatorSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
     """Metrics and readiness; liveness is kopf's, on a port of its own."""
-    runner = web.AppRunner(operations_app(lifecycle), shutdown_timeout=1.0)
+    runner = web.AppRunner(create_operations_app(lifecycle), shutdown_timeout=1.0)
     await runner.setup()
     try:
         await ApiSite(runner, settings.service.host, settings.service.ops_port).start()

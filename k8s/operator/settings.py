@@ -5,16 +5,9 @@ from dataclasses import dataclass
 from environs import Env
 from marshmallow.validate import OneOf, Regexp
 
+from services.common.setting_checks import check_momento_endpoint, check_name, check_visible_ascii, optional
 from services.common.setting_numbers import read_float, read_int
-from services.common.settings import (
-    LOG_LEVELS,
-    PORT_RANGE,
-    ServiceSettings,
-    is_momento_endpoint,
-    is_name,
-    is_visible,
-    unless_empty,
-)
+from services.common.settings import LOG_LEVELS, PORT_RANGE, ServiceSettings
 
 SERVICE_NAME = "notification-operator"
 _NAMESPACE = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
@@ -57,10 +50,10 @@ def read_settings(env: Env) -> OperatorSettings:
         momento_api_key_param_name=env.str(
             "MOMENTO_API_KEY_PARAM_NAME",
             None,
-            validate=unless_empty(_is_parameter),
+            validate=optional(_is_parameter),
         )
         or None,
-        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
+        momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=optional(check_momento_endpoint)) or None,
         liveness_port=read_int(env, "LIVENESS_PORT", 9091, **PORT_RANGE),
         resync_seconds=read_float(env, "RESYNC_SECONDS", 300.0, least=1, most=86_400),
         active_poll_seconds=read_float(env, "ACTIVE_POLL_SECONDS", 2.0, least=0.2, most=60),
@@ -86,10 +79,10 @@ def _all_namespaces(values: list[str]) -> None:
 
 def _read_service(env: Env) -> ServiceSettings:
     return ServiceSettings(
-        service_name=env.str("SERVICE_NAME", SERVICE_NAME, validate=is_name),
+        service_name=env.str("SERVICE_NAME", SERVICE_NAME, validate=check_name),
         stage_name="-",  # it serves all of them; each line says which
         log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS, error="must be one of {choices}")),
-        host=env.str("HOST", "0.0.0.0", validate=is_visible),  # noqa: S104 -- a pod is reached from outside it
+        host=env.str("HOST", "0.0.0.0", validate=check_visible_ascii),  # noqa: S104 -- a pod is reached from outside it
         port=0,
         ops_port=read_int(env, "OPS_PORT", 9090, **PORT_RANGE),
         shutdown_delay_seconds=0.0,

@@ -1,4 +1,5 @@
-"""What `helm test` runs in a stage: a client that does what a user's browser does, or at least knocks at the doors.
+"""`helm test` of a stage: a client that does what a user does, or at least checks that the services answer.
 
-It is here and in the image, but not in `services`, since it is a client of all three and may import none of them.
+It is part of the image, but not of `services`, since it is a client of all services and imports none of them but their
+common settings. The client itself is `notification_api.client`.
 """

@@ -1,34 +1,29 @@
-"""Run with ``python -m k8s.smoke``. Exit status: 0 all is well, 1 it is not, 2 it cannot start as asked."""
+"""Run with ``python -m k8s.smoke``. Exit status: 0 all checks passed, 1 one failed, 2 a setting is invalid."""
 
 import asyncio
 import os
 import sys
 
 import aiohttp
-from botocore.exceptions import BotoCoreError, ClientError
 
-from k8s.smoke.checks import reachable, whole_job
-from k8s.smoke.errors import SmokeError
+from k8s.smoke.checks import SmokeError, check_notification, check_reachability
 from k8s.smoke.settings import SmokeSettings, read_settings
-from k8s.smoke.srp import SrpError
-from services.common.momento.api_key import InvalidApiKey
+from notification_api.client.errors import NotificationApiError
 from services.common.settings import SettingsError, load
 
-FAILURES = (SmokeError, SrpError, InvalidApiKey, TimeoutError, aiohttp.ClientError, BotoCoreError, ClientError)
-CALL_WITHIN_SECONDS = 15.0
+FAILURES = (SmokeError, NotificationApiError, TimeoutError, aiohttp.ClientError)
+CALL_TIMEOUT_SECONDS = 15.0
 
 
 async def run(settings: SmokeSettings) -> None:
-    """Do all that can be done; raises one of FAILURES."""
-    async with (
-        asyncio.timeout(settings.timeout_seconds),
-        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_WITHIN_SECONDS)) as http,
-    ):
-        await reachable(http, settings, say)
-        if settings.user_pool is None:
-            say("no user was given (tests.userSecret), so no task was posted")
+    """Run the checks that the settings allow; raises one of FAILURES."""
+    timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_SECONDS)
+    async with asyncio.timeout(settings.timeout_seconds), aiohttp.ClientSession(timeout=timeout) as http:
+        await check_reachability(http, settings, info)
+        if settings.user is None:
+            info("no user is configured (tests.userSecret), so no task was submitted")
         else:
-            await whole_job(http, settings, settings.user_pool, say)
+            await check_notification(http, settings, settings.user, info)
 
 
 def main() -> int:
@@ -38,22 +33,22 @@ def main() -> int:
     except FAILURES as error:
         return fail(error)
     except (SettingsError, OSError) as error:  # the files of the Secret among them
-        say(str(error))
+        info(str(error))
         return 2
-    say("all is well")
+    info("all checks passed")
     return 0
 
 
 def fail(error: Exception) -> int:
-    say(f"FAILED: {str(error) or 'it took too long: see TIMEOUT_SECONDS, and whether the processor is ready'}")
+    info(f"FAILED: {str(error) or 'it took too long: see TIMEOUT_SECONDS, and whether the processor is ready'}")
     return 1
 
 
-def say(text: str) -> None:
+def info(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    # The thread that reads the news never ends by itself.
+    # The thread that reads the notifications never ends by itself.
     os._exit(main())

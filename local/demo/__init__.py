@@ -1,1 +1,5 @@
-"""A client of the running stack that does what a user's browser does, over the same protocols."""
+"""`make demo`: a new user who signs up, submits tasks and reports the notifications.
+
+The client itself is `notification_api.client`. This package owns what only a local stack has (a sign-up whose mailed
+code can be read) and the report.
+"""

@@ -1,12 +1,12 @@
-"""`python -m local.demo`: sign up, sign in, subscribe, post N tasks (default 3) and print their news.
+"""`python -m local.demo`: sign up, sign in, subscribe, submit N tasks (default 3) and print their notifications.
 
-Exit status: 0 when every task has finished and was told exactly once, 1 when not, 2 when it cannot start as asked.
+Exit status: 0 when every task finished and was notified exactly once, 1 when not, 2 when a setting is invalid.
 """
 
 import signal
 
 if __name__ == "__main__":
-    # During the imports Ctrl-C ends the process: Python would print where they were interrupted.
+    # During the imports Ctrl-C ends the process at once: Python would print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import asyncio
@@ -17,16 +17,17 @@ import sys
 from collections.abc import Mapping
 
 import aiohttp
-from botocore.exceptions import BotoCoreError, ClientError
 
-from local.demo.errors import DemoError
-from local.demo.run import demonstrate
+from local.demo.run import DemoError, run_demo
+from local.demo.sign_up import NotRunningError
 from local.environment import shielded
 from local.errors import LocalError
 from local.ports import BadPortBaseError, ports_from
+from notification_api.client.errors import NotificationApiError
 
 DEFAULT_COUNT = 3
-HIGHEST_COUNT = 10_000
+MAX_COUNT = 10_000
+FAILURES = (DemoError, NotRunningError, NotificationApiError, aiohttp.ClientError)
 
 
 class BadCountError(LocalError):
@@ -35,53 +36,53 @@ class BadCountError(LocalError):
 
 def main(environ: Mapping[str, str]) -> int:
     try:
-        count, page_url = count_from(environ), f"http://localhost:{ports_from(environ).page}"
+        count, url = count_from(environ), f"http://localhost:{ports_from(environ).page}"
     except (BadCountError, BadPortBaseError) as error:
-        return complain(error, 2)
-    keep_to_this_machine()
+        return fail(error, 2)
+    remove_developers_settings()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
     try:
-        asyncio.run(demonstrate(page_url, count))
+        asyncio.run(run_demo(url, count))
     except KeyboardInterrupt:
-        return complain("Interrupted.", 1)
+        return fail("Interrupted.", 1)
     except BrokenPipeError:
-        return 1  # nobody reads on, as behind `| head`
+        return 1  # the reader has gone, as with `| head`
     except TimeoutError:
-        return complain("The stack took too long to answer.", 1)
-    except (DemoError, aiohttp.ClientError, BotoCoreError, ClientError) as error:
-        return complain(error, 1)
+        return fail("The stack took too long to answer.", 1)
+    except FAILURES as error:
+        return fail(error, 1)
     except ExceptionGroup as group:
-        return complain(first(group), 1)
+        return fail(first_failure(group), 1)
     return 0
 
 
 def count_from(environ: Mapping[str, str]) -> int:
     raw = environ.get("N", "").strip() or str(DEFAULT_COUNT)
-    if raw.isascii() and raw.isdigit() and 1 <= int(raw[: len(str(HIGHEST_COUNT)) + 1]) <= HIGHEST_COUNT:
+    if raw.isascii() and raw.isdigit() and 1 <= int(raw[: len(str(MAX_COUNT)) + 1]) <= MAX_COUNT:
         return int(raw)
-    raise BadCountError(f"N must be a whole number from 1 to {HIGHEST_COUNT}, not {raw!r}: N=20 make demo")
+    raise BadCountError(f"N must be a whole number from 1 to {MAX_COUNT}, not {raw!r}: N=20 make demo")
 
 
-def keep_to_this_machine() -> None:
-    """Take the developer's proxies and AWS profile out of the SDKs' sight."""
+def remove_developers_settings() -> None:
+    """Remove proxies, AWS profiles and the like from the environment, so that calls stay on this machine."""
     kept = shielded(os.environ)
     os.environ.clear()
     os.environ.update(kept)
 
 
-def first(group: ExceptionGroup[Exception]) -> Exception:
-    """What went wrong first; a bug of ours is raised on, with its traceback."""
+def first_failure(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the first failure. Any other error is a bug and is raised, with its traceback."""
     error = group.exceptions[0]
     if isinstance(error, ExceptionGroup):
-        return first(error)
-    if isinstance(error, DemoError | aiohttp.ClientError | TimeoutError | BrokenPipeError):
+        return first_failure(error)
+    if isinstance(error, (*FAILURES, TimeoutError, BrokenPipeError)):
         return error
     raise group
 
 
-def complain(what: object, status: int) -> int:
-    print(what, file=sys.stderr)  # noqa: T201
+def fail(reason: object, status: int) -> int:
+    print(reason, file=sys.stderr)  # noqa: T201
     return status
 
 
@@ -91,5 +92,5 @@ if __name__ == "__main__":
     with contextlib.suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
-    # The thread that reads the news never ends; the interpreter's own end would tear the SDK down around it.
+    # The thread that reads the notifications never ends. A normal exit would tear down the SDK while it runs.
     os._exit(exit_status)

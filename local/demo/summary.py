@@ -1,92 +1,90 @@
-"""What was posted and what was told: each task's news must come exactly once. No I/O."""
+"""Pairs the submitted tasks with their notifications: each task must be notified exactly once. No I/O."""
 
 import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from local.demo.news import News
+from notification_api.client.subscription import Notification
 
-FINAL = frozenset({"finished", "failed"})
+FINAL_STATUSES = frozenset({"finished", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """News that belongs to a task, and how long after its POST it came."""
+class Delivered:
+    """The final notification of a submitted task, and how long after its POST it arrived."""
 
-    data: str
     status: str
     message: str
     seconds: float
 
 
 @dataclass
-class Tally:
-    """Pairs tasks with their news, in whichever order the two become known."""
+class Summary:
+    """What was submitted and received. A notification may arrive before the answer to its POST."""
 
     expected: int
-    told: list[Told] = field(default_factory=list)
-    _posted: dict[str, tuple[str, float]] = field(default_factory=dict)
-    _waiting: list[tuple[str, str, News]] = field(default_factory=list)
+    delivered: list[Delivered] = field(default_factory=list)
+    _posted_at: dict[str, float] = field(default_factory=dict)
+    _unmatched: list[tuple[str, Delivered]] = field(default_factory=list)
+    """`seconds` of these is the time of arrival."""
     _counts: dict[str, int] = field(default_factory=dict)
 
-    def posted(self, task_id: str, data: str, at: float) -> list[Told]:
-        """A task was accepted whose POST began `at`; gives what had been told of it before that was known."""
-        self._posted[task_id] = (data, at)
-        return self._pair()
+    def submitted(self, task_id: str, posted_at: float) -> list[Delivered]:
+        """Note an accepted task; return the notifications that arrived before it was known."""
+        self._posted_at[task_id] = posted_at
+        return self._match()
 
-    def heard(self, news: News) -> list[Told]:
-        """A message came; gives the final news that this makes known. Progress and strangers' messages do not count."""
+    def received(self, notification: Notification) -> list[Delivered]:
+        """Note a message; return the final notifications that can now be matched. Progress does not count."""
         try:
-            fields = json.loads(news.text)
-            task_id, status = fields["taskId"], fields["status"]
-            message = str(fields["message"])
+            fields = json.loads(notification.text)
+            task_id, status, message = fields["taskId"], fields["status"], str(fields["message"])
         except (ValueError, KeyError, TypeError):
             return []
-        if status in FINAL:
-            self._waiting.append((task_id, f"{status}: {message}", news))
-        return self._pair()
+        if status in FINAL_STATUSES:
+            self._unmatched.append((task_id, Delivered(status, message, notification.received_at)))
+        return self._match()
 
-    def _pair(self) -> list[Told]:
-        known = [one for one in self._waiting if one[0] in self._posted]
-        self._waiting = [one for one in self._waiting if one[0] not in self._posted]
-        paired = [self._told(*one) for one in known]
-        self.told.extend(paired)
-        return paired
+    def _match(self) -> list[Delivered]:
+        matched = [self._delivered(task_id, each) for task_id, each in self._unmatched if task_id in self._posted_at]
+        self._unmatched = [each for each in self._unmatched if each[0] not in self._posted_at]
+        self.delivered.extend(matched)
+        return matched
 
-    def _told(self, task_id: str, text: str, news: News) -> Told:
+    def _delivered(self, task_id: str, arrived: Delivered) -> Delivered:
         self._counts[task_id] = self._counts.get(task_id, 0) + 1
-        data, posted_at = self._posted[task_id]
-        status, _, message = text.partition(": ")
-        return Told(data, status, message, news.at - posted_at)
+        return Delivered(arrived.status, arrived.message, arrived.seconds - self._posted_at[task_id])
 
     @property
-    def complete(self) -> bool:
+    def is_complete(self) -> bool:
+        """Whether every task was notified."""
         return len(self._counts) == self.expected
 
     def problems(self) -> list[str]:
-        """Why this was not as it should be; empty when every task was told once, as finished."""
+        """Say what went wrong; empty when every task finished and was notified exactly once."""
         missing = self.expected - len(self._counts)
-        doubled = sum(1 for count in self._counts.values() if count > 1)
-        failed = sum(1 for told in self.told if told.status != "finished")
+        duplicates = sum(1 for count in self._counts.values() if count > 1)
+        failed = sum(1 for each in self.delivered if each.status != "finished")
         return [
-            *([f"{missing} of {self.expected} tasks had no news"] if missing else []),
-            *([f"{doubled} of {self.expected} tasks were told more than once"] if doubled else []),
+            *([f"{missing} of {self.expected} tasks were not notified"] if missing else []),
+            *([f"{duplicates} of {self.expected} tasks were notified more than once"] if duplicates else []),
             *([f"{failed} failed"] if failed else []),
-            *([f"{len(self._waiting)} pieces of news were of unknown tasks"] if self._waiting else []),
+            *([f"{len(self._unmatched)} notifications were of unknown tasks"] if self._unmatched else []),
         ]
 
-    def summary(self) -> str:
-        times = [told.seconds for told in self.told]
+    def text(self) -> str:
+        """Summarise counts and times in one line."""
+        times = [each.seconds for each in self.delivered]
         if not times:
-            return f"{self.expected} tasks, no news"
+            return f"{self.expected} tasks, no notifications"
         return (
-            f"{self.expected} tasks, {len(times)} pieces of news; from POST to news: "
+            f"{self.expected} tasks, {len(times)} notifications; from POST to notification: "
             f"p50 {percentile(times, 50):.2f} s, p95 {percentile(times, 95):.2f} s, max {max(times):.2f} s"
         )
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that at least `percent` of all are not above (nearest rank); `values` not empty."""
+    """Return the smallest value that at least `percent` of all are not above (nearest rank); `values` not empty."""
     ranked = sorted(values)
     return ranked[max(math.ceil(len(ranked) * percent / 100), 1) - 1]

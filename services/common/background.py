@@ -1,4 +1,4 @@
-"""Background tasks with an owner: none is forgotten, and one that ends unexpectedly stops the service."""
+"""Background tasks with an owner. One that ends unexpectedly stops the service."""
 
 import asyncio
 import logging
@@ -16,9 +16,9 @@ CLOSE_SECONDS = 5.0
 
 
 class Background:
-    """Owns tasks that run beside the requests.
+    """Owns tasks that run in parallel with requests.
 
-    :param on_failure: called once for each task that raised or ended too early; it stops the service.
+    :param on_failure: called for each task that raised or ended too early; it stops the service.
     """
 
     def __init__(self, on_failure: Callable[[], None]) -> None:
@@ -26,31 +26,32 @@ class Background:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def spawn(self, name: str, work: Coroutine[Any, Any, R], *, may_fail: bool = False) -> asyncio.Task[R]:
-        """Start `work`; `name` is a short bounded word for logs and metrics.
+        """Start `work`.
 
-        :param may_fail: somebody awaits the task and gets its error, so that the service need not stop for it.
+        :param name: for logs and metrics; from a bounded set.
+        :param may_fail: the task's error goes to its awaiter and does not stop the service.
         """
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
-        task.add_done_callback(self._forget if may_fail else self._ended)
+        task.add_done_callback(self._discard if may_fail else self._on_end)
         return task
 
     @asynccontextmanager
     async def running(self, name: str, work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
-        """Run `work` beside the block and end it with the block; its end before that stops the service."""
+        """Run `work` during the block and cancel it at the end. If it ends earlier, the service stops."""
         task = self.spawn(name, work)
-        task.add_done_callback(self._ended_early)
+        task.add_done_callback(self._on_early_end)
         try:
             yield
         finally:
-            task.remove_done_callback(self._ended_early)
-            await self._end([task])
+            task.remove_done_callback(self._on_early_end)
+            await self._cancel([task])
 
     async def close(self) -> None:
-        """Cancel what still runs and wait until it is gone."""
-        await self._end(list(self._tasks))
+        """Cancel all tasks and wait for their end, for `CLOSE_SECONDS` at most."""
+        await self._cancel(list(self._tasks))
 
-    async def _end(self, tasks: list[asyncio.Task[Any]]) -> None:
+    async def _cancel(self, tasks: list[asyncio.Task[Any]]) -> None:
         for task in tasks:
             task.cancel()
         if not tasks:
@@ -59,19 +60,19 @@ class Background:
         for task in stuck:
             logger.error("background task does not stop", extra={"action": "background", "task": task.get_name()})
 
-    def _forget(self, task: asyncio.Task[Any]) -> None:
+    def _discard(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
-            task.exception()  # told to whoever awaited it; nobody may be left
+            task.exception()  # marks it as retrieved, in case the awaiter was cancelled
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _on_end(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             self._failed(task, "failed")
 
-    def _ended_early(self, task: asyncio.Task[Any]) -> None:
+    def _on_early_end(self, task: asyncio.Task[Any]) -> None:
         if task.cancelled():
-            self._failed(task, "was cancelled from within")
+            self._failed(task, "cancelled itself")
         elif task.exception() is None:
             self._failed(task, "returned")
 

@@ -1,17 +1,17 @@
-"""Coalescing of single entries into batch calls, as SQS wants them: at most 10 entries and a total size.
+"""Sends single entries in batches, within the limits of SQS: at most 10 entries and a total size.
 
-Nothing waits that need not: with no linger an entry goes at once while nothing is in flight, and what arrives
-while a call is in flight goes together when it ends. Each caller gets the outcome of its own entry. A batch that is
-refused as a whole is split, so that an entry fails for what is in itself only.
+Without a linger time an entry is sent at once while no call is in flight; entries that arrive during a call are sent
+together when it ends. Each caller gets the outcome of its own entry. A batch that is refused as a whole is split, so
+that an entry fails only because of its own content.
 """
 
 import asyncio
-import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from services.common.backoff import backoff_seconds
 from services.common.errors import Transient
 
 E = TypeVar("E")
@@ -20,15 +20,15 @@ BATCH_ENTRIES = 10
 
 
 class BatcherFull(Transient):
-    """Too many entries wait already."""
+    """Too many entries are waiting."""
 
-    public_detail = "Too much is being sent right now. Try again in a moment."
+    public_detail = "Too many tasks are being sent right now. Try again in a moment."
 
 
 class BatchRefusedError(Exception):
-    """A call was refused for its total size or for what is in one of its entries; none of them was taken.
+    """A call was refused because of its total size or the content of an entry; no entry was accepted.
 
-    `error` is the outcome of an entry that is refused like this alone.
+    `error` is the outcome of an entry that is refused alone.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -38,23 +38,23 @@ class BatchRefusedError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchPolicy:
-    """How entries are put together."""
+    """Limits of batches, calls and retries."""
 
     max_bytes: int = 1_000_000
-    """Total of the entries' sizes in one call; SQS takes 1 MiB."""
+    """Total size of the entries of one call; SQS accepts 1 MiB."""
     max_in_flight: int = 4
     """Calls at the same time."""
     max_waiting: int = 2_000
-    """Entries that wait for a call; one more is refused."""
+    """Entries that may wait for a call; one more is refused."""
     max_waiting_bytes: int = 64_000_000
-    """Total of their sizes, since memory is what a long line costs."""
+    """Total size of the entries that may wait, which bounds the memory."""
     idle_linger_seconds: float = 0.0
     """How long an incomplete batch waits while no call is in flight."""
     busy_linger_seconds: float = 0.02
-    """How long an incomplete batch waits for a call in flight before it goes beside it."""
+    """How long an incomplete batch waits while a call is in flight, before it is sent in parallel."""
     attempts: int = 3
-    """Calls that one entry takes part in before its failure is told."""
-    retry_base_seconds: float = 0.05
+    """Calls per entry before its caller gets the error."""
+    retry_base_seconds: float = 0.1
     retry_cap_seconds: float = 1.0
 
 
@@ -69,12 +69,11 @@ class _Entry(Generic[E]):
 class Batcher(Generic[E]):
     """Turns `submit` of single entries into few calls of `send`.
 
-    :param send: makes one call; answers an outcome for each entry in order: None, or the error of that entry.
-        An error that it raises is the outcome of every entry, but for `BatchRefusedError`, after which each half is
-        sent by itself. `Transient` outcomes are tried again.
-    :param max_bytes: answers the total of the entries' sizes that one call may have at present, where it is known
-        to be below the policy's.
-    :param again: answers what to send in place of an entry that failed with an error, for whoever must tell a copy.
+    :param send: makes one call and returns the outcome of each entry, in order: None or an error. An error that it
+        raises is the outcome of every entry; after `BatchRefusedError` each half is sent by itself. Entries with a
+        `Transient` outcome are sent again.
+    :param max_bytes: returns the total size that one call may have now, if that is known to be below the policy's.
+    :param before_retry: returns what to send in place of an entry that failed with an error.
     """
 
     def __init__(
@@ -82,12 +81,12 @@ class Batcher(Generic[E]):
         send: Callable[[Sequence[E]], Awaitable[Sequence[Exception | None]]],
         policy: BatchPolicy,
         *,
-        again: Callable[[E, Exception], E] = lambda value, _error: value,
+        before_retry: Callable[[E, Exception], E] = lambda value, _error: value,
         max_bytes: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._send = send
         self._policy = policy
-        self._again = again
+        self._before_retry = before_retry
         self._max_bytes = max_bytes
         self._waiting: deque[_Entry[E]] = deque()
         self._waiting_bytes = 0
@@ -96,14 +95,14 @@ class Batcher(Generic[E]):
         self._closing = False
 
     async def submit(self, value: E, size: int = 0) -> None:
-        """Send `value` in some batch; returns when its own entry was acknowledged.
+        """Send `value` in a batch; return when it was acknowledged.
 
-        :raises BatcherFull: when too many wait already.
+        :raises BatcherFull: when too many entries are waiting.
         :raises Exception: the error of this entry.
         """
-        self._forget_given_up()
+        self._drop_cancelled()
         if self._is_full(size):
-            raise BatcherFull(f"{len(self._waiting)} entries of {self._waiting_bytes} bytes wait already")
+            raise BatcherFull(f"{len(self._waiting)} entries of {self._waiting_bytes} bytes are waiting")
         entry = _Entry(value, size, asyncio.get_running_loop().create_future())
         self._waiting.append(entry)
         self._waiting_bytes += size
@@ -111,7 +110,7 @@ class Batcher(Generic[E]):
         await entry.done
 
     async def close(self) -> None:
-        """Send everything that waits, without lingering, and wait for every call."""
+        """Send all waiting entries at once and wait for every call."""
         self._closing = True
         self._pump()
         while self._in_flight:
@@ -124,9 +123,9 @@ class Batcher(Generic[E]):
 
     def _pump(self) -> None:
         """Start the calls that are due, and a timer for the rest."""
-        self._forget_given_up()
+        self._drop_cancelled()
         while self._waiting and len(self._in_flight) < self._policy.max_in_flight and self._is_due():
-            self._start(self._take())
+            self._start(self._next_batch())
         if self._waiting and self._timer is None and len(self._in_flight) < self._policy.max_in_flight:
             linger = self._policy.busy_linger_seconds if self._in_flight else self._policy.idle_linger_seconds
             self._timer = asyncio.get_running_loop().call_later(linger, self._timer_fired)
@@ -138,13 +137,13 @@ class Batcher(Generic[E]):
 
     def _timer_fired(self) -> None:
         self._timer = None
-        self._forget_given_up()
+        self._drop_cancelled()
         if self._waiting and len(self._in_flight) < self._policy.max_in_flight:
-            self._start(self._take())
+            self._start(self._next_batch())
         self._pump()
 
-    def _forget_given_up(self) -> None:
-        """Drop entries whose callers were cancelled before their call began: they count as never sent."""
+    def _drop_cancelled(self) -> None:
+        """Drop the first entries whose callers were cancelled; they were never sent."""
         while self._waiting and self._waiting[0].done.cancelled():
             self._pop()
 
@@ -153,7 +152,7 @@ class Batcher(Generic[E]):
         self._waiting_bytes -= entry.size
         return entry
 
-    def _take(self) -> list[_Entry[E]]:
+    def _next_batch(self) -> list[_Entry[E]]:
         batch: list[_Entry[E]] = []
         size = 0
         max_bytes = min(self._policy.max_bytes, self._max_bytes() or self._policy.max_bytes)
@@ -175,16 +174,16 @@ class Batcher(Generic[E]):
             return
         task = asyncio.get_running_loop().create_task(self._call(batch), name="batch")
         self._in_flight.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_end)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _on_end(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
         if self._waiting and self._policy.idle_linger_seconds == 0:
-            self._start(self._take())
+            self._start(self._next_batch())
         self._pump()
 
     async def _call(self, batch: list[_Entry[E]]) -> None:
-        """Send `batch` until each of its entries has its outcome; only what failed is sent again."""
+        """Send `batch` until each entry has its outcome; only entries that failed are sent again."""
         while batch:
             try:
                 outcomes = await self._outcomes(batch)
@@ -192,15 +191,15 @@ class Batcher(Generic[E]):
                 for half in _halves(batch):
                     await self._call([entry for entry in half if not entry.done.cancelled()])
                 return
-            again = self._settle(outcomes)
-            if again:
-                await asyncio.sleep(self._pause(again[0].attempts))
-            batch = [entry for entry in again if not entry.done.cancelled()]
+            retries = self._resolve(outcomes)
+            if retries:
+                await asyncio.sleep(self._pause_seconds(retries[0].attempts))
+            batch = [entry for entry in retries if not entry.done.cancelled()]
 
     async def _outcomes(self, batch: list[_Entry[E]]) -> list[tuple[_Entry[E], Exception | None]]:
         """Make one call.
 
-        :raises BatchRefusedError: when it was refused as a whole and can be split.
+        :raises BatchRefusedError: when it was refused as a whole and has several entries.
         """
         try:
             return list(zip(batch, await self._send([entry.value for entry in batch]), strict=True))
@@ -208,12 +207,12 @@ class Batcher(Generic[E]):
             if len(batch) > 1:
                 raise
             return [(batch[0], refused.error)]
-        except Exception as error:  # noqa: BLE001 — it becomes the outcome of every entry
+        except Exception as error:  # noqa: BLE001 — becomes the outcome of every entry
             return [(entry, error) for entry in batch]
 
-    def _settle(self, outcomes: list[tuple[_Entry[E], Exception | None]]) -> list[_Entry[E]]:
-        """Tell the callers; return the entries to send again."""
-        again: list[_Entry[E]] = []
+    def _resolve(self, outcomes: list[tuple[_Entry[E], Exception | None]]) -> list[_Entry[E]]:
+        """Return the outcomes to the callers; return the entries to send again."""
+        retries: list[_Entry[E]] = []
         for entry, error in outcomes:
             entry.attempts += 1
             if entry.done.done():
@@ -221,15 +220,17 @@ class Batcher(Generic[E]):
             if error is None:
                 entry.done.set_result(None)
             elif isinstance(error, Transient) and entry.attempts < self._policy.attempts:
-                entry.value = self._again(entry.value, error)
-                again.append(entry)
+                entry.value = self._before_retry(entry.value, error)
+                retries.append(entry)
             else:
                 entry.done.set_exception(error)
-        return again
+        return retries
 
-    def _pause(self, attempts: int) -> float:
-        cap = min(self._policy.retry_cap_seconds, self._policy.retry_base_seconds * 2**attempts)
-        return random.uniform(0, cap)
+    def _pause_seconds(self, attempts: int) -> float:
+        policy = self._policy
+        return backoff_seconds(
+            attempts, base_seconds=policy.retry_base_seconds, cap_seconds=policy.retry_cap_seconds, least_share=0
+        )
 
 
 def _halves(batch: list[_Entry[E]]) -> tuple[list[_Entry[E]], list[_Entry[E]]]:

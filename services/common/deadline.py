@@ -1,27 +1,27 @@
-"""A deadline that can be set and cancelled again and again."""
+"""A deadline that can be set and cancelled repeatedly."""
 
 import asyncio
 from collections.abc import Callable
 
 
 class Deadline:
-    """Calls `expired` once, when it has been set for as long as was said."""
+    """Calls a function when the time it was set for has passed."""
 
-    def __init__(self, expired: Callable[[], None]) -> None:
-        self._expired = expired
+    def __init__(self, on_expired: Callable[[], None]) -> None:
+        self._on_expired = on_expired
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, seconds: float) -> None:
-        """Begin to wait, unless it waits already."""
+        """Start the timer, unless it runs."""
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(seconds, self._expire)
 
     def cancel(self) -> None:
-        """Wait no longer."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _expire(self) -> None:
         self._timer = None
-        self._expired()
+        self._on_expired()

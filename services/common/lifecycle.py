@@ -1,4 +1,4 @@
-"""Whether the service is ready, draining or to stop, and why: what /readyz tells and shutdown waits on."""
+"""The state of the process: starting, ready or draining. /readyz reports it, and the shutdown waits for it."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ from services.common.telemetry.metrics import READY
 
 logger = logging.getLogger(__name__)
 
-ReadyCheck = Callable[[], str | None]
-"""Answers None when all is well, else a sentence that names what is missing and what to do."""
+ReadinessCheck = Callable[[], str | None]
+"""Returns None when ready, else a sentence that says what is missing and what to do."""
 
 EXIT_CLEAN = 0
 EXIT_FAILED = 1
@@ -19,67 +19,68 @@ EXIT_FORCED = 3
 
 
 class Lifecycle:
-    """One a process. Components add checks at start; signals and failed background tasks ask for the stop."""
+    """One a process. Components add checks at start; signals and failed background tasks stop it."""
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
-        self.hurried = asyncio.Event()
+        self.force_stop = asyncio.Event()
+        """Set by a second signal: end what runs at once."""
         self.exit_status = EXIT_CLEAN
         self.background = Background(self.fail)
         self._started = False
-        self._checks: dict[str, ReadyCheck] = {}
-        self._warnings: dict[str, ReadyCheck] = {}
+        self._checks: dict[str, ReadinessCheck] = {}
+        self._warnings: dict[str, ReadinessCheck] = {}
         self._fault_sources: list[FaultSource] = []
 
-    def add_check(self, name: str, check: ReadyCheck) -> None:
-        """Have /readyz ask `check`."""
+    def add_check(self, name: str, check: ReadinessCheck) -> None:
+        """Make the service unready while `check` returns a problem."""
         self._checks[name] = check
 
-    def add_warning(self, name: str, check: ReadyCheck) -> None:
-        """Have /readyz report what `check` answers without making the service unready."""
+    def add_warning(self, name: str, check: ReadinessCheck) -> None:
+        """Report the problem that `check` returns on /readyz, without making the service unready."""
         self._warnings[name] = check
 
     def add_faults(self, source: FaultSource) -> None:
-        """Have /readyz report the faults that `source` answers without making the service unready."""
+        """Report the faults that `source` returns on /readyz, without making the service unready."""
         self._fault_sources.append(source)
 
-    def started(self) -> None:
-        """Say that every part is up and the listener is open."""
+    def mark_started(self) -> None:
+        """Note that every component runs and the listener is open."""
         self._started = True
 
-    def not_ready(self) -> dict[str, str]:
-        """Reasons why no work should come, by component; empty when ready."""
+    def readiness_problems(self) -> dict[str, str]:
+        """Return why the service is not ready, by component; empty when it is. Updates the metric."""
         reasons = {name: reason for name, check in self._checks.items() if (reason := check())}
         if self.stopping.is_set():
-            reasons["service"] = "draining: it was told to stop"
+            reasons["service"] = "draining: the service is stopping"
         elif not self._started:
             reasons["service"] = "starting"
         READY.set(0 if reasons else 1)
         return reasons
 
     def warnings(self) -> dict[str, str]:
-        """What does not work although the service is ready, by component."""
+        """Return the problems that do not make the service unready, by component."""
         return {name: reason for name, check in self._warnings.items() if (reason := check())}
 
     def faults(self) -> list[Fault]:
-        """What is wrong with the calls that the service makes."""
+        """Return the faults of the service's outgoing calls."""
         return [fault for source in self._fault_sources for fault in source()]
 
     def stop(self) -> None:
-        """Ask for an orderly stop; asked again, it hurries."""
+        """Start the drain; the second call forces the stop."""
         if self.stopping.is_set():
-            logger.warning("told to stop again: hurrying", extra={"action": "stop"})
-            self.hurried.set()
+            logger.warning("second stop signal: forcing the stop", extra={"action": "stop"})
+            self.force_stop.set()
             return
-        logger.info("told to stop: draining", extra={"action": "stop"})
+        logger.info("stop signal: draining", extra={"action": "stop"})
         self.stopping.set()
 
     def fail(self) -> None:
-        """Stop because something that the service cannot do without has ended."""
+        """Stop, with a failure as exit status, because an essential part has ended."""
         self.exit_status = EXIT_FAILED
         self.stopping.set()
 
-    def forced(self) -> None:
-        """Record that the drain did not end in good order."""
+    def mark_forced(self) -> None:
+        """Note that the drain cut work off, for the exit status."""
         if self.exit_status == EXIT_CLEAN:
             self.exit_status = EXIT_FORCED

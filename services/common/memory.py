@@ -1,4 +1,4 @@
-"""How much memory the process may use, and budgets of bytes that are taken before the bytes are held."""
+"""The memory limit of the process, and budgets from which requests reserve bytes before they use them."""
 
 import contextlib
 from collections import Counter
@@ -10,16 +10,16 @@ from services.common.telemetry.metrics import MEMORY_REFUSED
 
 MIB = 1024 * 1024
 DEFAULT_LIMIT_BYTES = 256 * MIB
-"""Where neither a setting nor a control group limits the process: what the chart gives to a pod."""
+"""Used where neither a setting nor a control group sets a limit. The chart gives a pod the same."""
 BASE_BYTES = 96 * MIB
-"""What a service uses without requests, with room for what the allocator does not give back."""
+"""What a service uses without requests, with room for memory that the allocator does not return."""
 OWNER_SHARE = 0.25
-"""Of a budget, for one user, so that one user's uploads leave room for others."""
+"""The part of a budget that one user may use."""
 LARGE_SHARE = 0.8
-"""Of a budget, for requests that hold more than `SMALL_BYTES`. The rest is for small ones, which are the most."""
+"""The part of a budget for requests larger than `SMALL_BYTES`. The rest is for small ones, which are the majority."""
 SMALL_BYTES = 64 * 1024
 _UNLIMITED_BYTES = 1 << 60
-"""Control groups of version 1 answer about 2**63 where there is no limit."""
+"""Control groups of version 1 contain about 2**63 where there is no limit."""
 
 
 class MemoryFull(Transient):
@@ -29,9 +29,9 @@ class MemoryFull(Transient):
 
 
 class MemoryBudget:
-    """Bytes that may be held at the same time.
+    """Bytes that may be in use at the same time.
 
-    :param name: a short bounded word for the metric.
+    :param name: the metric's label.
     """
 
     def __init__(self, name: str, total_bytes: int) -> None:
@@ -41,7 +41,7 @@ class MemoryBudget:
         self._used_by: Counter[str] = Counter()
 
     def take(self, size: int) -> bool:
-        """Take `size` bytes, or nothing; answers whether they could be taken. A negative size gives back."""
+        """Reserve `size` bytes and return whether there was room; a negative size releases bytes."""
         if size > 0 and self.used_bytes + size > self.total_bytes:
             return False
         self.used_bytes += size
@@ -49,7 +49,7 @@ class MemoryBudget:
 
     @contextlib.contextmanager
     def reservation(self, owner: str | None = None) -> Iterator["Reservation"]:
-        """Return an empty reservation; what it holds is released at the end of the block.
+        """Return an empty reservation, which is released at the end of the block.
 
         :param owner: the user whose request it is, if known.
         """
@@ -75,7 +75,7 @@ class MemoryBudget:
 
 
 class Reservation:
-    """What one request holds of a budget; `MemoryBudget.reservation` makes and releases it."""
+    """The bytes that one request has reserved. Create it with `MemoryBudget.reservation`."""
 
     def __init__(self, budget: MemoryBudget, owner: str | None) -> None:
         self.held_bytes = 0
@@ -83,22 +83,22 @@ class Reservation:
         self._owner = owner
 
     def check(self, total_bytes: int) -> None:
-        """Take nothing, but refuse what could not be held now.
+        """Reserve nothing, but raise if `total_bytes` could not be reserved now.
 
-        :param total_bytes: what the request would hold in all.
-        :raises MemoryFull: when there is no room for it.
+        :param total_bytes: of the whole request.
+        :raises MemoryFull: when there is no room.
         """
         budget = self._budget
         if not budget._has_room(self.held_bytes, total_bytes - self.held_bytes, self._owner):
             MEMORY_REFUSED.labels(budget.name).inc()
             used = f"{budget.used_bytes} of {budget.total_bytes} in use"
-            raise MemoryFull(f"{budget.name}: {total_bytes} bytes wanted for one request, {used}")
+            raise MemoryFull(f"{budget.name}: {total_bytes} bytes requested, {used}")
 
     def grow_to(self, total_bytes: int) -> None:
-        """Hold as many bytes in all; never shrinks.
+        """Reserve up to `total_bytes` in all; never shrinks.
 
-        :raises MemoryFull: when there is no room for them. Nothing is held then: others that grow get the room, where
-            else all that grow at the same time would be refused.
+        :raises MemoryFull: when there is no room. The reservation is then released, so that of several requests that
+            grow at the same time some succeed.
         """
         if total_bytes <= self.held_bytes:
             return
@@ -111,15 +111,15 @@ class Reservation:
         self.held_bytes = total_bytes
 
     def release(self) -> None:
-        """Hold nothing any longer."""
+        """Return all bytes to the budget."""
         self._budget._add(self._owner, -self.held_bytes)
         self.held_bytes = 0
 
 
 def share_of_memory(limit_bytes: int | None, share: float, *, least_bytes: int) -> int:
-    """Return a share of what the process may use beyond `BASE_BYTES`.
+    """Return a share of the memory that the process may use beyond `BASE_BYTES`.
 
-    :param limit_bytes: the limit by setting; None for the one of the container.
+    :param limit_bytes: the limit from the settings; None for the container's.
     """
     limit = limit_bytes or container_limit_bytes() or DEFAULT_LIMIT_BYTES
     return max(least_bytes, int((limit - BASE_BYTES) * share))
@@ -128,9 +128,9 @@ def share_of_memory(limit_bytes: int | None, share: float, *, least_bytes: int) 
 def container_limit_bytes(
     root: Path = Path("/sys/fs/cgroup"), membership: Path = Path("/proc/self/cgroup")
 ) -> int | None:
-    """Return the memory limit of the control group of this process, versions 2 and 1; None where there is none.
+    """Return the memory limit of this process's control group (version 2 or 1), or None.
 
-    A group is limited by its ancestors as well. In a container the own group usually is the root of what can be seen.
+    The limits of its ancestors apply as well. In a container the own group usually is the visible root.
     """
     limits = [limit for folder, file in _groups(root, membership) if (limit := _limit(folder, file, root))]
     return min(limits, default=None)

@@ -16,7 +16,7 @@ import uvloop
 from aiohttp import web
 from environs import Env
 
-from services.common.describe import describe_traceback
+from services.common.error_text import describe_traceback
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.settings import ServiceSettings, SettingsError, load
 from services.common.telemetry.logs import configure_logging, flush_logs
@@ -25,7 +25,7 @@ from services.common.telemetry.tracing import tracing
 from services.common.version import VERSION
 from services.common.web.connections import ApiSite
 from services.common.web.open_connections import raise_file_limit
-from services.common.web.operations import operations_app
+from services.common.web.operations import create_operations_app
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def _signals(lifecycle: Lifecycle) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def _operations(service: ServiceSettings, lifecycle: Lifecycle) -> AsyncIterator[None]:
-    runner = web.AppRunner(operations_app(lifecycle), shutdown_timeout=OPERATIONS_SHUTDOWN_SECONDS)
+    runner = web.AppRunner(create_operations_app(lifecycle), shutdown_timeout=OPERATIONS_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         with _named(service.host, service.ops_port, "OPS_PORT"):
@@ -167,7 +167,7 @@ async def _serve(service: ServiceSettings, lifecycle: Lifecycle, app: web.Applic
             with _named(service.host, service.port, "PORT"):
                 await ApiSite(runner, service.host, service.port, service.allowed_hosts).start()
         _spare_garbage_collector()
-        lifecycle.started()
+        lifecycle.mark_started()
         logger.info("started", extra={"action": "start", "port": service.port if listens else None})
         try:
             await lifecycle.stopping.wait()
@@ -189,7 +189,7 @@ def _spare_garbage_collector() -> None:
 async def _wait_for_load_balancers(service: ServiceSettings, lifecycle: Lifecycle) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(service.shutdown_delay_seconds):
-            await lifecycle.hurried.wait()
+            await lifecycle.force_stop.wait()
 
 
 @contextlib.contextmanager

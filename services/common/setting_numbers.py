@@ -1,12 +1,13 @@
-"""Numbers in settings: ASCII digits, finite and within bounds. What `int` and `float` take besides is refused.
+"""Numbers in settings: ASCII digits, finite and within bounds.
 
-Refused are spaces, underscores, exponents, digits of other scripts, `nan` and `inf`, and for a whole number also a
-decimal point. The chart refuses the same (charts/notification-api/templates/_validation.tpl).
+`int` and `float` accept more: spaces, underscores, exponents, digits of other scripts, `nan` and `inf`. These are
+refused here and by the chart (charts/notification-api/templates/_validation.tpl).
 """
 
 import re
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from environs import Env, ValidationError
@@ -14,20 +15,38 @@ from environs import Env, ValidationError
 N = TypeVar("N", int, float)
 
 MOST = 1_000_000_000
-"""The upper bound of a setting that has no other."""
+"""The default upper bound."""
 _WHOLE = re.compile(r"-?[0-9]{1,20}")
 _DECIMAL = re.compile(r"-?[0-9]{1,20}(\.[0-9]{1,30})?")
 
 
+@dataclass(frozen=True, slots=True)
+class NumberRule:
+    """Validates a number: its notation and its bounds. `k8s.chart_files` writes the chart's bounds from these rules."""
+
+    parse: Callable[[str], int] | Callable[[str], float]
+    least: float
+    most: float
+    above_least: bool = False
+    """`least` itself is refused."""
+
+    def __call__(self, text: str) -> None:
+        """:raises ValidationError: when `text` is no such number."""
+        value = self.parse(text)
+        if value > self.most or value < self.least or (self.above_least and value == self.least):
+            lower = f"{'above' if self.above_least else 'at least'} {self.least:g}"
+            raise ValidationError(f"must be {lower} and at most {self.most}, not {text}")
+
+
 def read_int(env: Env, name: str, default: int, *, least: int, most: int = MOST) -> int:
     """Read a whole number from `least` to `most`; `default` where the variable is not set."""
-    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    text = env.str(name, None, validate=NumberRule(parse_whole, least, most))
     return default if text is None else _or(default, parse_whole, text)
 
 
 def read_optional_int(env: Env, name: str, *, least: int, most: int) -> int | None:
     """Read a whole number from `least` to `most`; None where the variable is not set."""
-    text = env.str(name, None, validate=_checked(parse_whole, least, most))
+    text = env.str(name, None, validate=NumberRule(parse_whole, least, most))
     return None if text is None else _or(least, parse_whole, text)
 
 
@@ -36,16 +55,16 @@ def read_float(
 ) -> float:
     """Read a number from `least` to `most`; `default` where the variable is not set.
 
-    :param above_least: `least` itself is refused.
+    :param above_least: whether `least` itself is refused.
     """
-    text = env.str(name, None, validate=_checked(parse_decimal, least, most, above_least=above_least))
+    text = env.str(name, None, validate=NumberRule(parse_decimal, least, most, above_least=above_least))
     return default if text is None else _or(default, parse_decimal, text)
 
 
 def parse_whole(text: str) -> int:
-    """Return a whole number.
+    """Parse a whole number.
 
-    :raises ValidationError: when it is none.
+    :raises ValidationError: when the text is not one.
     """
     if not _WHOLE.fullmatch(text):
         raise ValidationError(f"must be a whole number such as 20, in digits only{_shown(text)}")
@@ -53,9 +72,9 @@ def parse_whole(text: str) -> int:
 
 
 def parse_decimal(text: str) -> float:
-    """Return a number.
+    """Parse a number.
 
-    :raises ValidationError: when it is none.
+    :raises ValidationError: when the text is not one.
     """
     if not _DECIMAL.fullmatch(text):
         raise ValidationError(f"must be a number such as 2.5{_shown(text)}")
@@ -67,7 +86,7 @@ def argument(parse: Callable[[str], N], least: float = 0, most: float = MOST) ->
 
     def parsed(text: str) -> N:
         try:
-            _checked(parse, least, most)(text)
+            NumberRule(parse, least, most)(text)
         except ValidationError as error:
             raise ArgumentTypeError(str(error.args[0])) from None
         return parse(text)
@@ -75,21 +94,8 @@ def argument(parse: Callable[[str], N], least: float = 0, most: float = MOST) ->
     return parsed
 
 
-def _checked(
-    parse: Callable[[str], float], least: float, most: float, *, above_least: bool = False
-) -> Callable[[str], None]:
-    def check(text: str) -> None:
-        value = parse(text)
-        if value > most or value < least or (above_least and value == least):
-            raise ValidationError(
-                f"must be {'above' if above_least else 'at least'} {least:g} and at most {most}, not {text}"
-            )
-
-    return check
-
-
 def _or(default: N, parse: Callable[[str], N], text: str) -> N:
-    """Return the number. A value that is refused is reported by `load`, and is never used."""
+    """Return the number, or `default` for an invalid value, which `load` reports and nobody uses."""
     try:
         return parse(text)
     except ValidationError:

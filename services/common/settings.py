@@ -1,6 +1,6 @@
-"""Settings: read from the environment once, at start, with every mistake named at once.
+"""Settings: read from the environment once, at start. An error names every wrong variable.
 
-A service composes the groups below in its own ``settings.py``::
+Each service composes its settings from the groups below in its own ``settings.py``::
 
     def read_settings(env: Env) -> TokenSettings:
         return TokenSettings(service=read_service(env), oidc=read_oidc(env))
@@ -8,35 +8,39 @@ A service composes the groups below in its own ``settings.py``::
     settings = load(read_settings)
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
 
-from environs import Env, EnvValidationError, ValidationError
+from environs import Env, EnvValidationError
 from marshmallow.validate import OneOf, Regexp
 
+from services.common.setting_checks import (
+    check_header_names,
+    check_hosts,
+    check_http_url,
+    check_issuer,
+    check_momento_endpoint,
+    check_name,
+    check_origins,
+    check_visible_ascii,
+    optional,
+)
 from services.common.setting_numbers import read_float, read_int, read_optional_int
-from services.common.web.origin import as_browsers_send
 
 S = TypeVar("S")
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 PRODUCTION_STAGE = "prod"
 MIN_MEMORY_BYTES = 128 * 1024 * 1024
-"""A service needs nearly 100 MiB before its first request."""
+"""A service uses nearly 100 MiB before its first request."""
 MAX_MEMORY_BYTES = 1024**4
 
-is_name = Regexp(r"[A-Za-z0-9][A-Za-z0-9_-]*\Z", error="must be letters, digits, - and _")
-is_visible = Regexp(
-    r"[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?\Z", error="must be visible ASCII, without spaces at its ends"
-)
 PORT_RANGE = {"least": 1, "most": 65_535}
 
 
 class SettingsError(Exception):
-    """Settings are missing or malformed; ``problems`` maps each variable to what is wrong with it."""
+    """Settings are missing or malformed. ``problems`` maps each variable to what is wrong with it."""
 
     def __init__(self, problems: dict[str, list[str]]) -> None:
         self.problems = problems
@@ -46,7 +50,7 @@ class SettingsError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceSettings:
-    """What every service needs, whatever it does."""
+    """The settings of every service."""
 
     service_name: str
     stage_name: str
@@ -55,31 +59,31 @@ class ServiceSettings:
     port: int
     ops_port: int
     shutdown_delay_seconds: float
-    """How long readiness is down before the listener closes, so that load balancers have seen it."""
+    """How long /readyz fails before the listener closes, so that load balancers stop sending requests."""
     shutdown_grace_seconds: float
-    """How long a stop may take after that; below the pod's termination grace period."""
+    """How long the stop may take after that. Must be below the pod's termination grace period."""
     otlp_endpoint: str | None = None
-    """Where traces go, by OTLP over gRPC; None for nowhere."""
+    """Where traces are sent, by OTLP over gRPC; None switches tracing off."""
     allowed_hosts: frozenset[str] = frozenset()
-    """The values of the Host header that both ports serve; empty for all of them."""
+    """The values of the Host header that both ports accept; empty accepts all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """What a service with a public HTTP API needs besides."""
+    """The settings of a public HTTP API."""
 
     allowed_origins: frozenset[str]
     max_body_bytes: int
     request_timeout_seconds: float
     cors_allowed_headers: frozenset[str] = frozenset()
-    """Request headers that pages may send besides those that are allowed anyway; small letters."""
+    """Request headers that pages may send besides the built-in ones; lower case."""
     memory_limit_bytes: int | None = None
-    """What the process may use; None for the limit of its container."""
+    """None for the limit of the container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OidcSettings:
-    """Whose id tokens are trusted."""
+    """Which id tokens are accepted."""
 
     issuer: str
     audience: str
@@ -88,12 +92,12 @@ class OidcSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MomentoSettings:
-    """Where the Momento API key is kept and which cache holds the topics."""
+    """Where the Momento API key is stored, and which cache is used."""
 
     api_key_param_name: str
     cache_name: str
     endpoint: str | None
-    """A bare host name of the real service (needed by v2 keys), or ``http://host:port`` in plaintext."""
+    """A host name of the real service (required by v2 keys), or ``http://host:port`` for plaintext."""
 
 
 def load(read: Callable[[Env], S]) -> S:
@@ -121,64 +125,14 @@ def _sentences(messages: object) -> list[str]:
     return [str(messages)]
 
 
-def unless_empty(check: Callable[[str], None]) -> Callable[[str], None]:
-    """Let an empty value pass: a ConfigMap has no other way to leave an optional setting out."""
-    return lambda value: check(value) if value else None
-
-
-def is_http_url(value: str) -> None:
-    """Validate an absolute http(s) URL without user, query or fragment."""
-    if not re.fullmatch(r"[\x21-\x7e]*", value):
-        raise ValidationError("must be a URL, without spaces")
-    try:
-        url = urlsplit(value)
-        _ = url.port
-    except ValueError as error:
-        raise ValidationError(f"must be a URL: {error}") from None
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise ValidationError("must be a URL that starts with http:// or https://")
-    if "@" in url.netloc or url.query or url.fragment:
-        raise ValidationError("must be a URL without user, query and fragment")
-
-
-def is_issuer(value: str) -> None:
-    """Validate an issuer as id tokens name it: compared letter by letter, so a slash at the end would refuse all."""
-    is_http_url(value)
-    if value.endswith("/"):
-        raise ValidationError("must not end with a slash: id tokens name their issuer without")
-
-
-def is_origin(value: str) -> None:
-    """Validate one origin in the form that browsers send: another one would be compared in vain."""
-    sent = as_browsers_send(value)
-    if sent is None:
-        raise ValidationError(
-            f"{value!r} must be an origin like https://app.example.com: scheme, host and perhaps a port, nothing else"
-        )
-    if sent != value:
-        raise ValidationError(f"{value!r} must be written as browsers send it: {sent}")
-
-
-def is_momento_endpoint(value: str) -> None:
-    """Validate a bare host name, or an http:// URL with a port."""
-    if "://" not in value:
-        if not re.fullmatch(r"[A-Za-z0-9.-]+", value):
-            raise ValidationError("must be a host name like cell-1-us-east-1-1.prod.a.momentohq.com")
-        return
-    is_http_url(value)
-    url = urlsplit(value)
-    if url.scheme != "http" or url.port is None or url.path:
-        raise ValidationError("must be a host name (TLS), or http://host:port (plaintext, for an emulator)")
-
-
 def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSettings:
-    """Read the settings that every service has."""
-    stage_name = env.str("STAGE_NAME", validate=is_name)
+    """Read the settings of every service."""
+    stage_name = env.str("STAGE_NAME", validate=check_name)
     return ServiceSettings(
         service_name=env.str(
             "SERVICE_NAME",
             "notification-api",
-            validate=is_name,
+            validate=check_name,
         ),
         stage_name=stage_name,
         log_level=env.str(
@@ -186,72 +140,57 @@ def read_service(env: Env, *, default_grace_seconds: float = 25.0) -> ServiceSet
             "INFO" if stage_name == PRODUCTION_STAGE else "DEBUG",
             validate=OneOf(LOG_LEVELS, error="must be one of {choices}"),
         ),
-        host=env.str("HOST", "0.0.0.0", validate=is_visible),  # noqa: S104 — a pod is reached from outside it
+        host=env.str("HOST", "0.0.0.0", validate=check_visible_ascii),  # noqa: S104 — a pod is reached from outside
         port=read_int(env, "PORT", 8080, **PORT_RANGE),
         ops_port=read_int(env, "OPS_PORT", 9090, **PORT_RANGE),
         shutdown_delay_seconds=read_float(env, "SHUTDOWN_DELAY_SECONDS", 0.0, most=300),
         shutdown_grace_seconds=read_float(env, "SHUTDOWN_GRACE_SECONDS", default_grace_seconds, least=1, most=43_200),
-        otlp_endpoint=env.str("OTEL_EXPORTER_OTLP_ENDPOINT", None, validate=unless_empty(is_http_url)) or None,
-        allowed_hosts=frozenset(env.list("ALLOWED_HOSTS", [], subcast=str.strip, validate=_all_hosts) or ()),
+        otlp_endpoint=env.str("OTEL_EXPORTER_OTLP_ENDPOINT", None, validate=optional(check_http_url)) or None,
+        allowed_hosts=frozenset(env.list("ALLOWED_HOSTS", [], subcast=str.strip, validate=check_hosts) or ()),
     )
 
 
 def read_http(env: Env, *, default_max_body_bytes: int) -> HttpSettings:
     """Read the settings of a public HTTP API."""
-    origins = env.list("ALLOWED_ORIGINS", [], subcast=str.strip, validate=_all_origins)
+    origins = env.list("ALLOWED_ORIGINS", [], subcast=str.strip, validate=check_origins)
     return HttpSettings(
         allowed_origins=frozenset(origins or ()),
         max_body_bytes=read_int(env, "MAX_BODY_BYTES", default_max_body_bytes, least=1, most=400_000),
         request_timeout_seconds=read_float(env, "REQUEST_TIMEOUT_SECONDS", 15.0, least=0.1, most=300),
         cors_allowed_headers=frozenset(
-            env.list("CORS_ALLOWED_HEADERS", [], subcast=_header_name, validate=_all_header_names) or ()
+            env.list("CORS_ALLOWED_HEADERS", [], subcast=_lower_case, validate=check_header_names) or ()
         ),
         memory_limit_bytes=read_memory_limit(env),
     )
 
 
 def read_memory_limit(env: Env) -> int | None:
-    """Read what the process may use, where that is not the limit of its container."""
+    """Read the memory limit of the process; None where it is the container's."""
     return read_optional_int(env, "MEMORY_LIMIT_BYTES", least=MIN_MEMORY_BYTES, most=MAX_MEMORY_BYTES)
 
 
-def _header_name(value: str) -> str:
+def _lower_case(value: str) -> str:
     return value.strip().lower()
 
 
-def _all_header_names(values: list[str]) -> None:
-    for value in values:
-        if not re.fullmatch(r"[a-z0-9._-]{1,128}", value):  # no *: that would not cover authorization
-            raise ValidationError(f"{value!r} must be the name of an HTTP header, like x-tenant")
-
-
-def _all_hosts(values: list[str]) -> None:
-    for value in values:
-        if not re.fullmatch(r"(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?", value):
-            raise ValidationError(f"{value!r} must be a Host header like localhost:8081, in small letters")
-
-
-def _all_origins(values: list[str]) -> None:
-    for value in values:
-        is_origin(value)
-
-
 def read_oidc(env: Env) -> OidcSettings:
-    """Read whose id tokens are trusted."""
+    """Read which id tokens are accepted."""
     return OidcSettings(
-        issuer=env.str("OIDC_ISSUER", validate=is_issuer),
-        audience=env.str("OIDC_AUDIENCE", validate=Regexp(r"[\x21-\x7e]+\Z", error="must be a client's id, no spaces")),
-        jwks_url=env.str("OIDC_JWKS_URL", validate=is_http_url),
+        issuer=env.str("OIDC_ISSUER", validate=check_issuer),
+        audience=env.str(
+            "OIDC_AUDIENCE", validate=Regexp(r"[\x21-\x7e]+\Z", error="must be an app client id, without spaces")
+        ),
+        jwks_url=env.str("OIDC_JWKS_URL", validate=check_http_url),
     )
 
 
 def read_momento(env: Env) -> MomentoSettings:
-    """Read where the Momento key and cache are."""
+    """Read where the Momento API key and cache are."""
     return MomentoSettings(
         api_key_param_name=env.str(
             "MOMENTO_API_KEY_PARAM_NAME",
             validate=Regexp(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*\Z", error="must be the name of an SSM parameter"),
         ),
-        cache_name=env.str("MOMENTO_CACHE_NAME", validate=is_visible),
-        endpoint=env.str("MOMENTO_ENDPOINT", None, validate=unless_empty(is_momento_endpoint)) or None,
+        cache_name=env.str("MOMENTO_CACHE_NAME", validate=check_visible_ascii),
+        endpoint=env.str("MOMENTO_ENDPOINT", None, validate=optional(check_momento_endpoint)) or None,
     )

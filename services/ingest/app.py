@@ -19,10 +19,10 @@ from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage, Tas
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.task_message import TaskMessage
-from services.common.refresh import keep_fresh
+from services.common.refresh import refresh_periodically
 from services.common.telemetry.logs import log_context
-from services.common.telemetry.tracing import Kind, is_traceparent, span
-from services.common.web.app import LIFECYCLE, web_app
+from services.common.telemetry.tracing import SpanKind, is_traceparent, span
+from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
 from services.ingest.body import read_payload
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
@@ -48,7 +48,7 @@ READ_LIMIT_SECONDS = 300.0
 
 def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Application:
     """Build the service."""
-    app = web_app(settings.http, lifecycle)
+    app = create_web_app(settings.http, lifecycle)
     app[SETTINGS] = settings
     app[LIMIT] = RateLimit(settings.tasks_per_minute)
     app[KEYS] = IdempotencyKeys()
@@ -68,10 +68,10 @@ async def _sender(app: web.Application) -> AsyncIterator[None]:
         app[SENDER] = Batcher(
             partial(send_batch, queue),
             BatchPolicy(max_in_flight=CALLS_IN_FLIGHT),
-            again=sent_again,
+            before_retry=sent_again,
             max_bytes=lambda: queue.limit.batch_bytes,
         )
-        reading = keep_fresh(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
+        reading = refresh_periodically(queue.read_limit, every_seconds=READ_LIMIT_SECONDS)
         background = app[LIFECYCLE].background
         async with background.running("queue-limit", reading), background.running("queue-probe", probe(queue)):
             yield
@@ -86,7 +86,7 @@ async def post_task(request: web.Request) -> web.Response:
     key = idempotency_key(request.headers)
     task_id = task_id_for(user_id, key)
     payload = await read_payload(request)
-    with span("send task", Kind.PRODUCER) as sent:
+    with span("send task", SpanKind.PRODUCER) as sent:
         task = TaskMessage(
             task_id=task_id,
             user_id=user_id,

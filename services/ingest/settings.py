@@ -4,16 +4,9 @@ from dataclasses import dataclass
 
 from environs import Env
 
+from services.common.setting_checks import check_http_url
 from services.common.setting_numbers import read_float
-from services.common.settings import (
-    HttpSettings,
-    OidcSettings,
-    ServiceSettings,
-    is_http_url,
-    read_http,
-    read_oidc,
-    read_service,
-)
+from services.common.settings import HttpSettings, OidcSettings, ServiceSettings, read_http, read_oidc, read_service
 
 # SQS takes 1 MiB; quoting the body inside the message can double it.
 DEFAULT_MAX_BODY_BYTES = 262_144
@@ -37,6 +30,6 @@ def read_settings(env: Env) -> IngestSettings:
         service=read_service(env),
         http=read_http(env, default_max_body_bytes=DEFAULT_MAX_BODY_BYTES),
         oidc=read_oidc(env),
-        task_queue_url=env.str("TASK_QUEUE_URL", validate=is_http_url),
+        task_queue_url=env.str("TASK_QUEUE_URL", validate=check_http_url),
         tasks_per_minute=read_float(env, "TASKS_PER_MINUTE", 600.0),
     )

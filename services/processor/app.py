@@ -10,7 +10,7 @@ from services.common.aws.clients import sqs_client
 from services.common.aws.task_queue import TaskQueue
 from services.common.lifecycle import Lifecycle
 from services.common.memory import BASE_BYTES, MIB, container_limit_bytes
-from services.common.momento.app_context import MOMENTO, use_momento
+from services.common.momento.app_context import MOMENTO, setup_momento
 from services.common.settings import SettingsError
 from services.processor.handlers.loader import find_handler, is_asynchronous, runnable
 from services.processor.handlers.watchdog import watched_loop
@@ -38,7 +38,7 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
         settings = replace(settings, concurrency=min(settings.concurrency, settings.handler_threads))
     _warn_of_memory(settings)
     app = web.Application()
-    use_momento(app, settings.momento, lifecycle)
+    setup_momento(app, settings.momento, lifecycle)
 
     async def processor(app: web.Application) -> AsyncIterator[None]:
         async with sqs_client(wait_seconds=settings.receive_wait_seconds, max_connections=SQS_CONNECTIONS) as client:

@@ -2,8 +2,8 @@
 
 import asyncio
 
+from notification_api import Task
 from services.common.settings import load
-from services.processor.handlers.task import Task
 from services.processor.settings import read_echo_seconds
 
 

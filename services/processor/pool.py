@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Coroutine, Sequence
 
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.describe import describe_traceback
+from services.common.error_text import describe_traceback
 from services.processor.delivery.process import BUG, Worker
 from services.processor.handlers.seat import spawn_with_seat
 from services.processor.metrics import RECEIVED, REDELIVERED
@@ -100,19 +100,19 @@ class Pool:
         for lease in self._slots.give_up_waiting():
             self._spawn(self._hand_back(lease, "drain"))
 
-    async def drain(self, seconds: float, hurried: asyncio.Event) -> bool:
+    async def drain(self, seconds: float, force_stop: asyncio.Event) -> bool:
         """Let what runs finish for `seconds`, hand back what is left; call `begin_drain` before.
 
         Answers whether everything ended in good order.
         """
         await asyncio.sleep(0)  # every task has begun, so that its cancellation reaches its own code
-        await self._until_done(seconds, hurried)
+        await self._until_done(seconds, force_stop)
         cut_off = list(self._working)
         for task in cut_off:
             task.cancel()
         await self.until_settled(STOP_SECONDS)
         logger.info("drained", extra={"action": "drain", "returned_running": len(cut_off), "stuck": len(self._tasks)})
-        return not self._tasks and not self._drained_badly and not hurried.is_set()
+        return not self._tasks and not self._drained_badly and not force_stop.is_set()
 
     async def until_settled(self, seconds: float) -> None:
         """Wait for what is being settled, for `seconds` at most."""
@@ -216,10 +216,10 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _until_done(self, seconds: float, hurried: asyncio.Event) -> None:
+    async def _until_done(self, seconds: float, force_stop: asyncio.Event) -> None:
         """Wait for the tasks until all are done, time is up, or a second signal hurries."""
         ends_at = time.monotonic() + seconds
-        hurry = asyncio.get_running_loop().create_task(hurried.wait(), name="hurry")
+        hurry = asyncio.get_running_loop().create_task(force_stop.wait(), name="hurry")
         try:
             while self._tasks and not hurry.done() and (left := ends_at - time.monotonic()) > 0:
                 await asyncio.wait({*self._tasks, hurry}, timeout=left, return_when=asyncio.FIRST_COMPLETED)

@@ -64,7 +64,7 @@ class Processor:
         )
         slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
         # More than half of the slots would be empty ones.
-        self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, too_many=lifecycle.fail)
+        self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
         stores = settings.history_retention_seconds > 0
         self._record = Record(NotificationHistory(momento, settings.history_retention_seconds) if stores else None)
         self._breaker = Breaker(momento, on_closed=self._resume, stores=stores)
@@ -88,8 +88,8 @@ class Processor:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Work for the length of the block, then drain. Leases are kept until the very end."""
-        self._lifecycle.add_check("queue", self._poller.not_ready)
-        self._lifecycle.add_check("breaker", self._breaker.not_ready)
+        self._lifecycle.add_check("queue", self._poller.readiness_problem)
+        self._lifecycle.add_check("breaker", self._breaker.readiness_problem)
         self._lifecycle.add_warning("receiving", self._breaker.paused_because)
         for source in (self._queue.faults.current, self._letters.faults.current, self._runner.faults):
             self._lifecycle.add_faults(source)
@@ -116,16 +116,16 @@ class Processor:
         self._poller.wake()
 
     async def _drain(self) -> None:
-        hurried = self._lifecycle.hurried
+        force_stop = self._lifecycle.force_stop
         ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
         self._pool.begin_drain()
-        await self._poller.stop(ends_at - time.monotonic(), hurried)
-        clean = await self._pool.drain(ends_at - time.monotonic(), hurried)
-        await self._poller.cut_off(0 if hurried.is_set() else LAST_POLL_SECONDS)
+        await self._poller.stop(ends_at - time.monotonic(), force_stop)
+        clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
+        await self._poller.cut_off(0 if force_stop.is_set() else LAST_POLL_SECONDS)
         await self._pool.until_settled(LAST_POLL_SECONDS)
         clean = await self._flushed() and clean
         if not clean or self._runner.abandoned:
-            self._lifecycle.forced()
+            self._lifecycle.mark_forced()
 
     async def _flushed(self) -> bool:
         try:

@@ -6,15 +6,9 @@ from environs import Env
 from marshmallow.validate import OneOf, Regexp
 
 from services.common.messages.notification import Format
+from services.common.setting_checks import check_http_url
 from services.common.setting_numbers import read_float, read_int
-from services.common.settings import (
-    MomentoSettings,
-    ServiceSettings,
-    is_http_url,
-    read_memory_limit,
-    read_momento,
-    read_service,
-)
+from services.common.settings import MomentoSettings, ServiceSettings, read_memory_limit, read_momento, read_service
 
 SQS_LONGEST_HOLD_SECONDS = 43_200
 """SQS hides a message for 12 hours at most, counted from its receipt."""
@@ -69,8 +63,8 @@ def read_settings(env: Env) -> ProcessorSettings:
         # Above the long poll, which is awaited, and the time that cancelled tasks get.
         service=read_service(env, default_grace_seconds=50.0),
         momento=read_momento(env),
-        task_queue_url=env.str("TASK_QUEUE_URL", validate=is_http_url),
-        dead_letter_queue_url=env.str("DEAD_LETTER_QUEUE_URL", validate=is_http_url),
+        task_queue_url=env.str("TASK_QUEUE_URL", validate=check_http_url),
+        dead_letter_queue_url=env.str("DEAD_LETTER_QUEUE_URL", validate=check_http_url),
         handler=env.str(
             "TASK_HANDLER",
             "services.processor.echo:handle",

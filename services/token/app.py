@@ -11,10 +11,10 @@ from services.common.auth.authentication import USER, require_user
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
 from services.common.messages.user_topic import user_topic
-from services.common.momento.app_context import MOMENTO, use_momento
+from services.common.momento.app_context import MOMENTO, setup_momento
 from services.common.momento.history import NotificationHistory
 from services.common.momento.history_cursor import Cursor, NotACursorError
-from services.common.web.app import LIFECYCLE, web_app
+from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
 from services.token.history import HistoryReader
 from services.token.history_limits import ReadBudget, UserLimit
@@ -31,10 +31,10 @@ HISTORY = web.AppKey("history", HistoryReader)
 
 def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application:
     """Build the service."""
-    app = web_app(settings.http, lifecycle)
+    app = create_web_app(settings.http, lifecycle)
     app[SETTINGS] = settings
     require_user(app, settings.oidc)
-    use_momento(app, settings.momento, lifecycle)
+    setup_momento(app, settings.momento, lifecycle)
     app.cleanup_ctx.append(_vendor)
     app.router.add_get("/token", get_token)
     app.router.add_get("/notifications", get_notifications)

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from cachetools import TTLCache
 
 from services.common.background import Background
-from services.common.momento.errors import MomentoQuotaUsedUp
+from services.common.momento.errors import MomentoQuotaExceeded
 from services.common.momento.history import History, NotificationHistory, Page
 from services.common.momento.history_cursor import Cursor
 from services.common.web.problem import Problem
@@ -94,7 +94,7 @@ class HistoryReader:
             self._next_at[user_id] = self._clock() + INTERVAL_SECONDS
             try:
                 history = await self._record.read(user_id, int(time.time() * 1000), deadline_seconds=READ_SECONDS)
-            except MomentoQuotaUsedUp:
+            except MomentoQuotaExceeded:
                 turn.operations = FULL_READ_OPERATIONS  # leave to the writes what there is
                 raise
             turn.operations = history.operations

@@ -15,6 +15,6 @@ async def probe(momento: Momento) -> None:
     """Read an item that does not exist, every few seconds; until cancelled. `momento.faults` says what came of it."""
     while True:
         await asyncio.sleep(PROBE_SECONDS)
-        if momento.not_ready() is None:
+        if momento.readiness_problem() is None:
             with contextlib.suppress(Transient, PermanentError):
                 await momento.get(PROBE_KEY, deadline_seconds=DEADLINE_SECONDS)

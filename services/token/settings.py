@@ -4,18 +4,17 @@ from dataclasses import dataclass
 
 from environs import Env
 
+from services.common.setting_checks import check_http_url, optional
 from services.common.setting_numbers import read_float, read_int
 from services.common.settings import (
     HttpSettings,
     MomentoSettings,
     OidcSettings,
     ServiceSettings,
-    is_http_url,
     read_http,
     read_momento,
     read_oidc,
     read_service,
-    unless_empty,
 )
 
 
@@ -55,7 +54,7 @@ def read_settings(env: Env) -> TokenSettings:
         http=read_http(env, default_max_body_bytes=1_024),
         oidc=read_oidc(env),
         momento=read_momento(env),
-        momento_web_endpoint=env.str("MOMENTO_WEB_ENDPOINT", None, validate=unless_empty(is_http_url)) or None,
+        momento_web_endpoint=env.str("MOMENTO_WEB_ENDPOINT", None, validate=optional(check_http_url)) or None,
         # Momento takes up to 25 hours; the longer, the longer a leaked token lives.
         token_valid_seconds=read_int(env, "TOKEN_VALID_SECONDS", 1_800, least=2, most=86_400),
         vending_per_second=read_float(env, "VENDING_PER_SECOND", 5.0, least=0.01),

@@ -1,4 +1,4 @@
-"""The real stack, a real browser, and a signed-in person."""
+"""Fixtures: the local stack, Chromium behind fault proxies, and a signed-in user."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -8,12 +8,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, StorageState, async_playwright
 
-from local.demo.identity import Credentials
 from local.plan import ROOT
+from notification_api.client.sign_in import Credentials
 from tests.support.browser.chromium import ARGUMENTS, FaultyBrowser, Network, faulty_browser
-from tests.support.browser.network import cut_while_tasks_finish
+from tests.support.browser.network import disconnect_while_tasks_finish
 from tests.support.browser.page import TaskPage, new_page
-from tests.support.browser.stack import BrowserStack, LastingPlan
+from tests.support.browser.stack import BrowserStack, PersistentPlan
 from tests.support.browser.tokens import put_storage
 from tests.support.processes.local_stack import LocalStack
 from tests.support.requirements import CHROMIUM
@@ -24,8 +24,10 @@ NewContext = Callable[..., Awaitable[BrowserContext]]
 
 
 async def press_try_now(page: TaskPage) -> None:
-    """Press the button if it is still there: the page may have tried by itself in the same moment."""
-    await page.page.get_by_role("button", name="Try now").evaluate_all("found => found.forEach(one => one.click())")
+    """Press the button, if it is still shown: the page may have retried in the same moment."""
+    await page.page.get_by_role("button", name="Try now").evaluate_all(
+        "buttons => buttons.forEach(button => button.click())"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "frontend").symlink_to(ROOT / "frontend")
     local_stack = LocalStack(folder, {"processor": HANDLER})
-    local_stack.plan = LastingPlan(local_stack.plan.ports, local_stack.plan.shell, folder)
+    local_stack.plan = PersistentPlan(local_stack.plan.ports, local_stack.plan.shell, folder)
     with local_stack:
         yield BrowserStack(local_stack)
 
@@ -44,32 +46,29 @@ async def chromium(stack: BrowserStack) -> AsyncIterator[FaultyBrowser]:
         yield browser
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What goes on beside the other tests is looked at last."""
-    items.sort(key=lambda item: "minute_away" in item.name)
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
-async def minute_away(request: pytest.FixtureRequest, stack: BrowserStack) -> AsyncIterator[asyncio.Task[None] | None]:
-    """A browser of its own, away from the network for a minute while the other tests run."""
-    if not any("minute_away" in item.name for item in request.session.items):
+async def minute_offline(
+    request: pytest.FixtureRequest, stack: BrowserStack
+) -> AsyncIterator[asyncio.Task[None] | None]:
+    """Another browser, offline for a minute while the other tests run; only where its test is selected."""
+    if not any("after_a_minute_offline" in item.name for item in request.session.items):
         yield None
         return
     async with faulty_browser(stack.local.ports) as own, await own.browser.new_context() as context:
         await put_storage(context, await stack.signed_in(await stack.sign_up()))
         page = await new_page(context, stack.local.page_url)
         await page.live(within_ms=30_000)
-        away = asyncio.create_task(cut_while_tasks_finish(page, own.network, stack, seconds=60))
-        yield away
-        away.cancel()
-        await asyncio.gather(away, return_exceptions=True)
+        offline = asyncio.create_task(disconnect_while_tasks_finish(page, own.network, stack, seconds=60))
+        yield offline
+        offline.cancel()
+        await asyncio.gather(offline, return_exceptions=True)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium_alone(stack: BrowserStack) -> AsyncIterator[Browser]:
-    """Without proxies; a web site's name leads to this machine."""
+    """Without proxies. A foreign name resolves to this machine."""
     async with async_playwright() as playwright:
-        arguments = [*ARGUMENTS, "--host-resolver-rules=MAP stranger.test 127.0.0.1"]
+        arguments = [*ARGUMENTS, "--host-resolver-rules=MAP foreign.test 127.0.0.1"]
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         await browser.close()
@@ -82,25 +81,25 @@ def network(chromium: FaultyBrowser) -> Network:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def user(stack: BrowserStack) -> Credentials:
-    """Somebody who has signed up and confirmed."""
+    """A user who has signed up and confirmed."""
     return await stack.sign_up()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def new_context(chromium: FaultyBrowser) -> AsyncIterator[NewContext]:
-    """Browsers of one person or more, each with a storage of its own."""
+    """Creates browser contexts, each with a storage of its own."""
     async with AsyncExitStack() as contexts:
 
         async def new(storage: StorageState | None = None) -> BrowserContext:
-            made = await chromium.browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=storage)
-            return await contexts.enter_async_context(made)
+            context = await chromium.browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=storage)
+            return await contexts.enter_async_context(context)
 
         yield new
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
-    """Opens tabs; in the end each must have kept to the page's policy, and said nothing unexpected."""
+    """Opens tabs. Afterwards none may have violated the page's policy or written to the console."""
     pages: list[TaskPage] = []
 
     async def open_one(context: BrowserContext) -> TaskPage:
@@ -116,7 +115,7 @@ async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def warm_context(chromium: FaultyBrowser) -> AsyncIterator[BrowserContext]:
-    """One for all tests: a new one would fetch and compile the whole page anew, two seconds of work each time."""
+    """One context for all tests: a new one would fetch and compile the whole page, which takes two seconds."""
     async with await chromium.browser.new_context(viewport={"width": 1280, "height": 800}) as context:
         yield context
 
@@ -125,7 +124,7 @@ async def warm_context(chromium: FaultyBrowser) -> AsyncIterator[BrowserContext]
 async def context(
     warm_context: BrowserContext, stack: BrowserStack, user: Credentials
 ) -> AsyncIterator[BrowserContext]:
-    """The browser of a person who is signed in, without a trace of whoever had it before."""
+    """The browser of a signed-in user, without what another test has stored."""
     await put_storage(warm_context, await stack.signed_in(user))
     yield warm_context
     await warm_context.set_offline(False)
@@ -135,7 +134,7 @@ async def context(
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(context: BrowserContext, open_page: OpenPage) -> TaskPage:
-    """A tab of a person who is signed in, with a live connection."""
+    """A tab of a signed-in user, with a live connection."""
     page = await open_page(context)
     await page.live()
     return page

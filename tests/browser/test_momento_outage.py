@@ -1,11 +1,11 @@
-"""Momento is away while tasks finish: an open page shows every one of them afterwards, once, without a reload."""
+"""Tasks finish while Momento is down: an open page shows each of them once afterwards, without a page load."""
 
 import asyncio
 from typing import Any
 
 import pytest
 
-from tests.support.browser.network import until_recorded
+from tests.support.browser.network import wait_for_history
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 
@@ -17,36 +17,38 @@ CACHE = (
     *("Get", "Set", "SetIfNotExists", "SetIf", "Delete"),
 )
 OUTAGE_SECONDS = 8.0
-"""Longer than any single write is waited for."""
+"""Longer than the timeout of a single write."""
 SHOWN_WITHIN_MS = 150_000
-"""Of the end: the longest pauses of processor and page, one after the other."""
+"""After the outage: the longest backoffs of processor and page in sequence."""
 
 
-def away(*methods: str) -> list[dict[str, Any]]:
+def unavailable(*methods: str) -> list[dict[str, Any]]:
     return [{"method": method, "status": "UNAVAILABLE"} for method in methods]
 
 
 @pytest.mark.parametrize(
-    "then_away", [TOPICS, CACHE, ()], ids=["the cache back first", "the topics back first", "both back at once"]
+    "still_down",
+    [TOPICS, CACHE, ()],
+    ids=["the cache recovers first", "the topics recover first", "both recover at once"],
 )
-async def test_what_finished_while_momento_was_away_is_shown_once(
-    page: TaskPage, stack: BrowserStack, then_away: tuple[str, ...]
+async def test_what_finished_during_an_outage_is_shown_once(
+    page: TaskPage, stack: BrowserStack, still_down: tuple[str, ...]
 ) -> None:
     await page.send("before the outage")
     await page.shows("before the outage")
     id_token, texts = await page.id_token(), [f"in the outage {number}" for number in range(3)]
-    async with stack.emulating(faults=away(*TOPICS, *CACHE)):
+    async with stack.emulating(faults=unavailable(*TOPICS, *CACHE)):
         over = asyncio.get_running_loop().time() + OUTAGE_SECONDS
         await stack.end_streams("abort")
         await page.state("reconnecting")
         await stack.post(id_token, *texts)
-        await stack.until_failed(len(texts), "Publish", "DictionarySet")
+        await stack.wait_for_failures(len(texts), "Publish", "DictionarySet")
         await asyncio.sleep(max(0, over - asyncio.get_running_loop().time()))  # the length of the outage
-        async with stack.emulating(faults=away(*then_away)):
-            if then_away == CACHE:
+        async with stack.emulating(faults=unavailable(*still_down)):
+            if still_down == CACHE:
                 await page.live(within_ms=45_000)
-            elif then_away == TOPICS:
-                await until_recorded(stack, id_token, 1 + len(texts), within_seconds=60)
+            elif still_down == TOPICS:
+                await wait_for_history(stack, id_token, 1 + len(texts), within_seconds=60)
     for text in texts:
         await page.shows(text, within_ms=SHOWN_WITHIN_MS)
     await page.live(within_ms=45_000)
@@ -55,18 +57,16 @@ async def test_what_finished_while_momento_was_away_is_shown_once(
     assert set((await page.toasts()).values()) == {1}
 
 
-async def test_a_history_that_cannot_be_read_while_the_stream_is_live_is_asked_until_it_can(
-    page: TaskPage, stack: BrowserStack
-) -> None:
+async def test_an_unavailable_history_is_retried_while_the_stream_is_live(page: TaskPage, stack: BrowserStack) -> None:
     id_token = await page.id_token()
-    async with stack.emulating(faults=away("Subscribe")):
+    async with stack.emulating(faults=unavailable("Subscribe")):
         await stack.end_streams("abort")
         await page.state("reconnecting")
-        await stack.post(id_token, "published unheard")
-        await until_recorded(stack, id_token, 1)
-        async with stack.emulating(faults=away("DictionaryFetch")):
+        await stack.post(id_token, "published without a stream")
+        await wait_for_history(stack, id_token, 1)
+        async with stack.emulating(faults=unavailable("DictionaryFetch")):
             await page.live(within_ms=45_000)
-            await stack.until_failed(2, "DictionaryFetch")
+            await stack.wait_for_failures(2, "DictionaryFetch")
             await page.live()
-    await page.shows("published unheard", within_ms=45_000)
-    await page.toasted("Finished task: published unheard")
+    await page.shows("published without a stream", within_ms=45_000)
+    await page.toasted("Finished task: published without a stream")

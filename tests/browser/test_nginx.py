@@ -1,4 +1,4 @@
-"""The page behind the example's nginx: it works, and keeps to the policy that nginx sends."""
+"""The page works behind the example's nginx, and within the policy that nginx sends."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import aiohttp
 import pytest
 from playwright.async_api import async_playwright
 
-from local.demo.identity import Credentials
 from local.plan import ROOT
+from notification_api.client.sign_in import Credentials
 from tests.support.browser.chromium import ARGUMENTS
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
@@ -34,7 +34,7 @@ async def test_the_page_works_behind_nginx_within_its_policy(
         nginx(tmp_path, root, " ".join(f"http://localhost:{port}" for port in others)) as port,
         async_playwright() as playwright,
     ):
-        # The page keeps its origin, which the services allow; only the server behind the name is another.
+        # The page keeps its origin, which the services allow; only the server behind the name differs.
         rule = f"--host-resolver-rules=MAP localhost:{ports.page} 127.0.0.1:{port}"
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, rule])
         async with browser, await browser.new_context() as context:

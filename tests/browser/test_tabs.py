@@ -1,4 +1,4 @@
-"""Several tabs are one page: one stream, the same news, one toast."""
+"""Several tabs of a user: one stream, the same list, one toast."""
 
 import asyncio
 
@@ -18,7 +18,7 @@ async def toasts_of(*pages: TaskPage) -> list[str]:
     return sorted([text for page in pages for text in (await page.toasts()).elements()])
 
 
-async def test_news_shows_in_all_tabs_with_one_toast_and_one_stream(
+async def test_all_tabs_list_a_task_with_one_toast_and_one_stream(
     page: TaskPage, open_page: OpenPage, stack: BrowserStack
 ) -> None:
     others = [await open_page(page.page.context) for _ in range(2)]
@@ -27,12 +27,14 @@ async def test_news_shows_in_all_tabs_with_one_toast_and_one_stream(
     await page.send("for all tabs")
     for tab in (page, *others):
         await tab.shows("for all tabs")
-    await asyncio.sleep(0.5)  # for a toast too many
-    assert await toasts_of(page, *others) == ["Finished task: for all tabs"]
+    await page.send("one more")  # by its end, a repeated toast of the first task would have been shown
+    for tab in (page, *others):
+        await tab.shows("one more")
+    assert await toasts_of(page, *others) == ["Finished task: for all tabs", "Finished task: one more"]
     assert await stack.streams_of(await page.id_token()) == 1
 
 
-async def test_the_toast_is_where_the_person_is(page: TaskPage, open_page: OpenPage) -> None:
+async def test_the_toast_is_shown_in_the_active_tab(page: TaskPage, open_page: OpenPage) -> None:
     other = await open_page(page.page.context)
     await other.live()
     await page.page.bring_to_front()
@@ -44,7 +46,7 @@ async def test_the_toast_is_where_the_person_is(page: TaskPage, open_page: OpenP
     assert not await other.toasts()
 
 
-async def test_a_tab_that_opens_later_shows_what_is_there(page: TaskPage, open_page: OpenPage) -> None:
+async def test_a_tab_that_opens_later_shows_the_list(page: TaskPage, open_page: OpenPage) -> None:
     await page.send("already there", "wait 2: under way")
     await page.shows("already there")
     other = await open_page(page.page.context)
@@ -52,7 +54,7 @@ async def test_a_tab_that_opens_later_shows_what_is_there(page: TaskPage, open_p
     await other.shows("under way", "finished")
 
 
-async def test_when_the_leading_tab_closes_another_takes_over_without_loss(
+async def test_another_tab_takes_over_without_loss_when_the_leader_closes(
     page: TaskPage, open_page: OpenPage, stack: BrowserStack
 ) -> None:
     other = await open_page(page.page.context)
@@ -67,14 +69,14 @@ async def test_when_the_leading_tab_closes_another_takes_over_without_loss(
     assert set((await other.toasts()).values()) == {1}
 
 
-async def test_a_task_can_be_sent_from_a_tab_that_does_not_lead(page: TaskPage, open_page: OpenPage) -> None:
+async def test_a_task_can_be_sent_from_a_tab_that_is_not_the_leader(page: TaskPage, open_page: OpenPage) -> None:
     other = await open_page(page.page.context)
     await other.send("from the second tab")
     for tab in (page, other):
         await tab.shows("from the second tab")
 
 
-async def test_every_tab_says_why_no_news_comes(page: TaskPage, open_page: OpenPage, network: Network) -> None:
+async def test_every_tab_reports_a_lost_connection(page: TaskPage, open_page: OpenPage, network: Network) -> None:
     other = await open_page(page.page.context)
     await other.live()
     with network.momento.cut():
@@ -86,7 +88,7 @@ async def test_every_tab_says_why_no_news_comes(page: TaskPage, open_page: OpenP
         await tab.live()
 
 
-async def test_two_users_see_only_their_own(
+async def test_two_users_see_only_their_own_tasks(
     page: TaskPage, stack: BrowserStack, new_context: NewContext, open_page: OpenPage
 ) -> None:
     bob = await open_page(await new_context(await stack.signed_in(await stack.sign_up())))
@@ -98,24 +100,22 @@ async def test_two_users_see_only_their_own(
     await expect(bob.page.locator(".task")).to_have_count(1)
 
 
-async def test_the_page_of_a_user_never_acts_for_another_who_signed_in_meanwhile(
-    page: TaskPage, stack: BrowserStack
-) -> None:
+async def test_a_page_never_acts_for_another_user_who_signed_in_meanwhile(page: TaskPage, stack: BrowserStack) -> None:
     bob = await stack.signed_in(await stack.sign_up())
     await put_storage(page.page.context, bob)
     await page.send("of the first")
     await expect(page.page.get_by_text("of the first")).to_have_count(0)
-    await page.live()  # as the second, whose browser it is now
+    await page.live()  # as the second user
     assert await stack.notifications(await page.id_token()) == []
 
 
-async def test_a_tab_takes_over_though_the_files_of_its_page_are_gone(
+async def test_a_tab_takes_over_after_its_files_were_removed(
     page: TaskPage, open_page: OpenPage, stack: BrowserStack
 ) -> None:
-    """As after a deploy, which brings files of other names."""
+    """As after a deploy, which replaces the files by others."""
     other = await open_page(page.page.context)
     await other.live()
-    await until_sdk_is_loaded(other)
+    await wait_for_sdk(other)
     await other.page.route("**/assets/*", lambda route: route.fulfill(status=404))
     id_token = await page.id_token()
     await page.page.close()
@@ -124,19 +124,15 @@ async def test_a_tab_takes_over_though_the_files_of_its_page_are_gone(
     await other.live()
 
 
-async def until_sdk_is_loaded(page: TaskPage) -> None:
-    async with asyncio.timeout(10):
-        while not await page.page.evaluate(  # noqa: ASYNC110 - the page's state
-            "performance.getEntriesByType('resource').some(({ name }) => name.includes('/momento-'))"
-        ):
-            await asyncio.sleep(0.1)
+async def wait_for_sdk(page: TaskPage) -> None:
+    await page.wait_for("performance.getEntriesByType('resource').some(({ name }) => name.includes('/momento-'))")
 
 
-async def test_a_tab_from_before_a_deploy_goes_on_with_the_newer_page(page: TaskPage) -> None:
+async def test_a_tab_from_before_a_deploy_reloads_the_newer_page(page: TaskPage) -> None:
     documents: list[str] = []
 
     async def newer(route: Route) -> None:
-        """The same page under another name; from the moment that a tab has it, its files are there."""
+        """The same page with another file name. Once a tab has loaded it, its files can be loaded."""
         if route.request.resource_type == "document":
             documents.append(route.request.url)
         answer = await route.fetch()
@@ -149,19 +145,19 @@ async def test_a_tab_from_before_a_deploy_goes_on_with_the_newer_page(page: Task
     await page.page.route("**/assets/*", file)
     await page.sign_out()
     assert len(documents) == 1
-    forget_what_could_not_be_loaded(page)
+    ignore_load_errors(page)
 
 
-def forget_what_could_not_be_loaded(page: TaskPage) -> None:
-    """Vue writes it to the console, besides."""
-    page.console[:] = [said for said in page.console if "/assets/SignInScreen" not in said]
+def ignore_load_errors(page: TaskPage) -> None:
+    """Vue logs it to the console too."""
+    page.console[:] = [line for line in page.console if "/assets/SignInScreen" not in line]
 
 
-async def test_a_sign_in_screen_that_cannot_be_loaded_says_so_with_a_retry(page: TaskPage) -> None:
+async def test_a_sign_in_screen_that_cannot_be_loaded_is_reported_with_a_retry(page: TaskPage) -> None:
     await page.page.route("**/assets/SignInScreen*", lambda route: route.fulfill(status=404))
     await page.page.get_by_role("button", name="Sign out").click()
     await expect(page.page.get_by_role("alert")).to_contain_text("Check your network")
     await page.page.unroute("**/assets/SignInScreen*")
     await page.page.get_by_role("button", name="Try again").click()
     await expect(page.page.locator("input[name=username]")).to_be_visible()
-    forget_what_could_not_be_loaded(page)
+    ignore_load_errors(page)

@@ -1,4 +1,4 @@
-"""The dashboards: what is checked in is what the code makes, and every panel can be read by a stranger."""
+"""The generated dashboards and rules are current, and panels are complete, bound to the chosen stages and bounded."""
 
 import json
 import re
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-import k8s.operator.metrics
-from k8s.dashboards.files import dashboards
+from k8s.dashboards.files import generated_files
+from k8s.metrics_page import metrics_of
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, panels, queries
-from tests.support.monitoring.metric_definitions import labels_by_sample, metrics_of, samples_of, unknown_labels
+from tests.support.monitoring.metric_definitions import OPERATOR, labels_by_sample, samples_of, unknown_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a series may be split by: none of them grows with users or tasks.
@@ -20,11 +20,11 @@ BOUNDED = {
 every_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 
 
-def test_what_is_checked_in_is_what_the_code_makes() -> None:
-    made = dashboards()
-    assert {path for path in DASHBOARDS if path.parent in {one.parent for one in made}} == set(made)
-    for path, text in made.items():
-        assert path.read_text() == text, f"{path.name} is out of date: make dashboards"
+def test_the_generated_files_are_current() -> None:
+    files = generated_files()
+    assert set(DASHBOARDS) == {path for path in files if path.suffix == ".json"}
+    for path, text in files.items():
+        assert path.read_text() == text, f"{path.name} is out of date: make generate"
 
 
 @every_dashboard
@@ -37,7 +37,7 @@ def test_every_panel_has_title_description_and_unit(path: Path) -> None:
 
 
 @every_dashboard
-def test_panels_have_ids_of_their_own_and_do_not_lie_over_each_other(path: Path) -> None:
+def test_panels_have_unique_ids_and_do_not_overlap(path: Path) -> None:
     board = json.loads(path.read_text())
     ids = [panel["id"] for panel in board["panels"]]
     assert len(ids) == len(set(ids))
@@ -51,7 +51,7 @@ def test_panels_have_ids_of_their_own_and_do_not_lie_over_each_other(path: Path)
 
 
 @every_dashboard
-def test_data_source_namespace_and_stage_are_the_readers_choice(path: Path) -> None:
+def test_the_reader_chooses_data_source_namespace_and_stage(path: Path) -> None:
     board = json.loads(path.read_text())
     variables = {one["name"]: one["type"] for one in board["templating"]["list"]}
     assert variables == {"datasource": "datasource", "namespace": "query", "stage": "query"}
@@ -97,5 +97,5 @@ def test_a_label_that_no_series_has_is_found() -> None:
 
 def _of_the_operator_itself() -> set[str]:
     """Samples that belong to no stage."""
-    metrics = [one for one in metrics_of(k8s.operator.metrics) if "stage" not in one._labelnames]
+    metrics = [one for one in metrics_of(OPERATOR) if "stage" not in one._labelnames]
     return {name for metric in metrics for name in samples_of(metric)}

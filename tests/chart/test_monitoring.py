@@ -60,7 +60,7 @@ def test_every_rule_file_becomes_an_object_that_looks_at_this_stage_only() -> No
 
 def test_runbooks_are_told_by_where_they_are_served() -> None:
     served = "https://git.example.com/notification-api/blob/main/"
-    rules = of_kind(render({"prometheusRules": {"runbooks": served}}, apis=MONITORING_APIS), "PrometheusRule")
+    rules = of_kind(render({"prometheusRules": {"runbookBaseUrl": served}}, apis=MONITORING_APIS), "PrometheusRule")
     for each in rules:
         for rule in each["spec"]["groups"][0]["rules"]:
             if "alert" in rule:

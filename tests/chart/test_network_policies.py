@@ -132,7 +132,7 @@ def test_every_port_in_a_policy_is_a_number(chart: Path, values: Object) -> None
 def test_a_way_out_to_a_port_by_name_is_refused(chart: Path, port: str) -> None:
     values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
     rule = {"ports": [{"protocol": "TCP", "port": port}]}
-    sentence = f'networkPolicy.egress has the port "{port}": give its number'
+    sentence = f'networkPolicy.egress has the port "{port}": use its number'
     assert sentence in refusal({**values, "networkPolicy": {"egress": [rule]}}, chart=chart)
 
 
@@ -154,7 +154,7 @@ def test_a_way_out_of_another_shape_is_refused(chart: Path, rule: Any, sentence:
 @pytest.mark.parametrize("url", ["http://aws:", "http://aws:http", "http://aws:0", "http://aws:65536", "http://:4566"])
 def test_a_url_whose_port_is_none_is_refused(chart: Path, url: str) -> None:
     values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
-    sentence = f'aws.endpointUrl "{url}" needs a host, and a port from 1 to 65535 where it names one'
+    sentence = f'aws.endpointUrl "{url}" needs a host and, if it names a port, one from 1 to 65535'
     assert sentence in refusal({**values, "aws": {"emulated": True, "endpointUrl": url}}, chart=chart)
 
 

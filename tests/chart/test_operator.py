@@ -177,7 +177,7 @@ def alerts(**values: Any) -> dict[str, Object]:
 
 def test_runbooks_are_told_by_where_they_are_served_and_are_no_link_where_nobody_has_said() -> None:
     served = "https://git.example.com/notification-api/blob/main/"
-    for name, rule in alerts(prometheusRules={"runbooks": served}).items():
+    for name, rule in alerts(prometheusRules={"runbookBaseUrl": served}).items():
         assert rule["annotations"]["runbook_url"] == f"{served}docs/runbooks/{name}.md"
     for name, rule in alerts().items():
         assert "runbook_url" not in rule["annotations"]
@@ -250,7 +250,7 @@ def test_without_the_operator_a_stage_that_lacks_something_is_refused_in_a_sente
 
 
 def test_a_queue_without_its_dead_letter_queue_is_refused() -> None:
-    with pytest.raises(HelmError, match="give both, or neither"):
+    with pytest.raises(HelmError, match="set both, or neither"):
         stage({"queue": {"url": GIVEN["queue"]["url"], "deadLetterUrl": ""}}, STAGE_API)
 
 
@@ -293,7 +293,7 @@ def test_keda_gets_the_identity_that_the_processor_has() -> None:
 
 def test_keda_is_not_given_a_guessed_region() -> None:
     values = {**MADE, "aws": {"region": ""}, "userPool": {"id": "", "clientId": ""}, "scaling": {"engine": "keda"}}
-    with pytest.raises(HelmError, match=r"aws\.region is not set, and KEDA cannot take it from a user pool"):
+    with pytest.raises(HelmError, match=r"aws\.region is not set, and KEDA cannot read it from a user pool"):
         stage(values, STAGE_API, KEDA_API)
 
 

@@ -1,4 +1,4 @@
-"""Alert rules: each is checked by promtool, fires when it should and not otherwise, and has its runbook."""
+"""Alert rules: promtool accepts each, each fires when it should and not otherwise, and has a runbook."""
 
 import re
 import subprocess
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from k8s.dashboards.queries import increase_since_start
 from tests.support.monitoring.alert_causes import causes
 from tests.support.monitoring.metric_definitions import labels_by_sample, unknown_labels
 from tests.support.yaml_text import load_yaml
@@ -18,7 +19,7 @@ RULES = [*STAGE_RULES, *OPERATOR_RULES]
 ALERTS = [path for path in RULES if path.name != "slo.yaml"]
 UNIT_TESTS = ROOT / "tests/chart/rules"
 PREFIX = "NotificationApi"
-# What the chart narrows to its own release; every selector has it, so that no stage hears of another.
+# Every selector has it, and the chart replaces it by the matchers of its own stage.
 SCOPE = 'namespace=~".+",stage=~".+"'
 
 
@@ -137,3 +138,14 @@ def test_every_metric_and_label_is_one_that_the_code_has(path: Path) -> None:
             r"unless on \(namespace, stage\)(?: ALERTS\{.*)?", expression
         ):  # matched by these two labels alone
             assert unknown_labels(part) == []
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_counters_that_started_within_the_window_count_by_their_value(path: Path) -> None:
+    """Each such expression is that of the dashboards, and no counter of rare events is read otherwise."""
+    for rule in rules_of(path):
+        expression = re.sub(r"\s+", " ", rule["expr"])
+        for counter, window in re.findall(r"max_over_time\((\w+\{[^}]*\})\[(\w+)\]\) unless last", expression):
+            assert increase_since_start(counter, window) in expression
+        for counter in re.findall(r"or increase\((\w+\{[^}]*\})", expression):
+            assert f"max_over_time({counter}" in expression

@@ -24,7 +24,7 @@ MADE = overlaid(overlaid(NOT_GIVEN["queue"], NOT_GIVEN["pool"]), NOT_GIVEN["cach
 OWN = {
     "queue": "queues notification-api-dev-tasks and notification-api-dev-dlq, with the messages in them",
     "pool": "user pool notification-api-dev-UserPool and its client, with all users",
-    "client": "client notification-api-dev-UserPoolClient of the given user pool eu-central-1_AbCdEfGhI",
+    "client": "client notification-api-dev-UserPoolClient of the existing user pool eu-central-1_AbCdEfGhI",
     "cache": "Momento cache notification-api-dev, with the notification history",
 }
 
@@ -62,7 +62,7 @@ def test_the_notes_say_what_an_uninstall_deletes_and_keeps(
 
     notes = uninstall_notes(chart, values)
 
-    own, _, kept = notes.partition("because it is given:")
+    own, _, kept = notes.partition("these existing resources:")
     assert [part for part, text in OWN.items() if text in own] == [part for part in OWN if part in made]
     given = {"queue": "notification-api-dev-tasks", "pool": "_AbCdEfGhI", "cache": "Momento cache notification-api-dev"}
     assert {part for part, text in given.items() if text in kept} == set(given) - set(made)
@@ -76,7 +76,7 @@ def test_without_the_operator_an_uninstall_deletes_nothing(chart: Path) -> None:
     notes = uninstall_notes(chart, {}, apis=())
 
     assert "It deletes none of it." in notes
-    assert "It keeps, because it is given:" in notes
+    assert "It keeps these existing resources:" in notes
 
 
 @pytest.mark.parametrize("name", ["prod", "PROD2", "eu-prod", "production-1", "live", "dev", "pr-12", "product"])
@@ -102,7 +102,7 @@ def test_the_protection_of_the_pool_is_asked_for_in_the_stage(value: bool | None
 
 
 def test_the_protection_of_a_given_pool_is_not_the_charts_to_set() -> None:
-    assert "a given pool is never changed" in refusal({"userPool": {"deletionProtection": True}})
+    assert "an existing pool is never changed" in refusal({"userPool": {"deletionProtection": True}})
 
 
 def test_a_protection_that_is_no_boolean_is_refused() -> None:

@@ -5,19 +5,26 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
 
-from local.demo.config import ClientConfig
+import pytest
+
+from local.demo.sign_up import Application
 from local.plan import ROOT
+from notification_api.client.errors import SubscriptionRefusedError
+from notification_api.client.subscription import subscribe
 from tests.support.cluster.stages import World, port_forward
 from tests.support.cluster.tools import run
-from tests.support.cluster.user import User, client, signed_in, status_of, subscription_refusal
+from tests.support.cluster.user import application_of, new_user, status_of
 from tests.support.helm_charts import Object
 from tests.support.momento.subscriber import subscriber
 
 
-async def user_of(world: World, config: ClientConfig | None = None) -> User:
-    async with client(world) as calls:
-        return await signed_in(calls, config or await calls.config())
+@pytest.fixture
+async def app(world: World) -> AsyncIterator[Application]:
+    async with application_of(world) as app:
+        yield app
 
 
 def test_the_demonstration_of_the_laptop_runs_against_the_cluster(world: World) -> None:
@@ -30,11 +37,11 @@ def test_the_demonstration_of_the_laptop_runs_against_the_cluster(world: World) 
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "5 tasks, 5 pieces of news" in done.stdout
+    assert "5 tasks, 5 notifications" in done.stdout
 
 
-async def test_helm_test_does_the_whole_job_for_a_user(world: World) -> None:
-    user = await user_of(world)
+async def test_helm_test_checks_a_users_notification(world: World, app: Application) -> None:
+    user = await new_user(app, await app.config())
     secret: Object = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -48,15 +55,15 @@ async def test_helm_test_does_the_whole_job_for_a_user(world: World) -> None:
         namespace.helm, "upgrade", "one", "charts/notification-api", "--reuse-values", values=values
     )
     said = await asyncio.to_thread(helm_test, world, "one")
-    for line in ("signed in", "subscribed", "told: finished", "all is well"):
+    for line in ("signed in", "subscribed", "notified: finished", "all checks passed"):
         assert line in said
     assert "Phase:          Succeeded" in said
 
 
 def test_helm_test_checks_reachability_without_a_user(world: World) -> None:
     said = helm_test(world, "two")
-    assert "no user was given" in said
-    assert "all is well" in said
+    assert "no user is configured" in said
+    assert "all checks passed" in said
 
 
 def helm_test(world: World, release: str) -> str:
@@ -66,36 +73,35 @@ def helm_test(world: World, release: str) -> str:
     return done.stdout + done.stderr
 
 
-async def test_stages_side_by_side_do_not_let_each_others_users_in(world: World) -> None:
+async def test_stages_side_by_side_do_not_let_each_others_users_in(world: World, app: Application) -> None:
     with (
         port_forward(world.namespace, "svc/two-token", 80) as token,
         port_forward(world.namespace, "svc/two-ingest", 80) as ingest,
     ):
         config_two = world.config("two", token, ingest)
-        one, two = await user_of(world), await user_of(world, config_two)
+        one, two = await new_user(app, await app.config()), await new_user(app, config_two)
         assert await status_of(f"{one.config.token_url}/token", one.id_token) == 200
         assert await status_of(f"{config_two.token_url}/token", two.id_token) == 200
         assert await status_of(f"{config_two.token_url}/token", one.id_token) == 401
         assert await status_of(f"{one.config.token_url}/token", two.id_token) == 401
 
 
-async def test_stages_side_by_side_cannot_read_each_others_news(world: World) -> None:
+async def test_stages_side_by_side_cannot_read_each_others_notifications(world: World, app: Application) -> None:
     with (
         port_forward(world.namespace, "svc/two-token", 80) as token,
         port_forward(world.namespace, "svc/two-ingest", 80) as ingest,
     ):
         config_two = world.config("two", token, ingest)
-        one, two = await user_of(world), await user_of(world, config_two)
-        async with client(world) as calls:
-            access_one, access_two = [await calls.access(each.config, each.id_token) for each in (one, two)]
-            assert access_one.cache_name != access_two.cache_name
-            for token_of, place in ((access_one, access_two), (access_two, access_one)):
-                borrowed = type(place)(token_of.token, place.cache_name, place.topic)
-                assert "refused" in await asyncio.to_thread(subscription_refusal, borrowed)
-            with subscriber(access_one, dict(os.environ)) as at_one, subscriber(access_two, dict(os.environ)) as at_two:
-                posted = await calls.post_task(config_two, two.id_token, "for two alone")
-                assert (await asyncio.to_thread(at_two.next, 30))["taskId"] == posted
-                assert await asyncio.to_thread(at_one.nothing_for, 1.0)
+        one, two = await new_user(app, await app.config()), await new_user(app, config_two)
+        token_one, token_two = [await each.stage.get_token() for each in (one, two)]
+        assert token_one.cache_name != token_two.cache_name
+        for own, other in ((token_one, token_two), (token_two, token_one)):
+            with pytest.raises(SubscriptionRefusedError, match="refused"):
+                await subscribe(replace(other, token=own.token))
+        with subscriber(token_one, dict(os.environ)) as at_one, subscriber(token_two, dict(os.environ)) as at_two:
+            posted = await two.stage.submit_task("for two alone")
+            assert (await asyncio.to_thread(at_two.next, 30))["taskId"] == posted
+            assert await asyncio.to_thread(at_one.nothing_for, 1.0)
 
 
 async def test_forwarded_ports_answer_through_a_rollout(world: World) -> None:

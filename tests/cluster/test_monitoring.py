@@ -9,7 +9,7 @@ import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
 from tests.support.cluster.pod_monitor import api_proxy, targets_of
 from tests.support.cluster.stages import World, stage_values
-from tests.support.cluster.user import client, signed_in
+from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import MONITORING_APIS, Object, of_kind, render
 from tests.support.monitoring.dashboard_load import Load, Watched, until_every_panel_has_data
 from tests.support.monitoring.dashboard_queries import DASHBOARDS
@@ -53,8 +53,8 @@ def _rule_files(rendered: list[Object], folder: Path) -> list[Path]:
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 async def test_no_panel_is_empty_after_a_small_load(world: World, server: Prometheus, path: Path) -> None:
-    async with client(world) as calls:
-        user = await signed_in(calls, await calls.config())
+    async with application_of(world) as app:
+        user = await new_user(app, await app.config())
     load = Load(user.config.task_url, user.config.token_url, user.id_token)
     await until_every_panel_has_data(Watched(server, world.namespace.name, STAGE), path, load, seconds=120)
 

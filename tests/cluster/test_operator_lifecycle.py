@@ -260,10 +260,10 @@ def test_the_definition_itself_refuses_what_cannot_be(world: OperatorWorld, spec
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"stageName": "other"}, "never changes"),
-        ({"serviceName": "other"}, "never changes"),
-        ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/c"}}, "either given or made"),
-        ({"momento": {"cacheName": "other"}}, "either given or made"),
+        ({"stageName": "other"}, "cannot change"),
+        ({"serviceName": "other"}, "cannot change"),
+        ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/c"}}, "either existing or created"),
+        ({"momento": {"cacheName": "other"}}, "either existing or created"),
     ],
 )
 def test_what_names_a_stage_never_changes(world: OperatorWorld, change: dict[str, object], said: str) -> None:
@@ -278,7 +278,7 @@ def test_a_given_pool_is_exchanged_only_where_the_client_is_given_too(world: Ope
     place.apply(
         stage("guest", userPool={"id": "us-east-1_one"}), stage("both", userPool={"id": "a_1", "clientId": "c"})
     )
-    with pytest.raises(AssertionError, match=r"userPool\.id never changes"):
+    with pytest.raises(AssertionError, match=r"userPool\.id cannot change"):
         place.kubectl("patch", "stage", "guest", "--type=merge", "--dry-run=server", "-p", json.dumps({"spec": other}))
     place.kubectl("patch", "stage", "both", "--type=merge", "--dry-run=server", "-p", json.dumps({"spec": other}))
     place.kubectl("delete", "stage", "guest", "both", seconds=60)

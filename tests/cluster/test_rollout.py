@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.cluster.stages import World
 from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, wait_until_sync
-from tests.support.cluster.user import client, signed_in
+from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import Object
 from tests.support.momento.subscriber import Subscriber, subscriber
 
@@ -89,11 +89,11 @@ async def heard(news: Subscriber, count: int) -> list[str]:
 @pytest.mark.timeout(240)
 async def test_an_upgrade_and_a_rollback_lose_nothing_and_turn_nobody_away(world: World) -> None:
     namespace = world.namespace
-    async with client(world) as calls:
-        user = await signed_in(calls, await calls.config())
-        access = await calls.access(user.config, user.id_token)
+    async with application_of(world) as app:
+        user = await new_user(app, await app.config())
+        token = await user.stage.get_token()
     before = await asyncio.to_thread(pods_of, namespace)
-    with subscriber(access, dict(os.environ)) as news:
+    with subscriber(token, dict(os.environ)) as news:
         await asyncio.to_thread(start_load, namespace, user.id_token)
         chart, waited = "charts/notification-api", ("--wait", "--timeout", "120s")
         options = ("--reuse-values", "--set", "logLevel=INFO")

@@ -51,7 +51,7 @@ class Served:
 
     async def ready(self) -> Self:
         """Return once nothing that it needs is missing."""
-        await wait_until(lambda: not self.lifecycle.not_ready())
+        await wait_until(lambda: not self.lifecycle.readiness_problems())
         return self
 
 
@@ -64,7 +64,7 @@ async def served_app(
     await runner.setup()
     try:
         await ApiSite(runner, "127.0.0.1", 0, allowed_hosts).start()
-        lifecycle.started()
+        lifecycle.mark_started()
         async with aiohttp.ClientSession(max_field_size=MAX_HEADER_BYTES) as session:
             yield Served(app, lifecycle, f"http://127.0.0.1:{runner.addresses[0][1]}", session)
     finally:

@@ -1,43 +1,12 @@
-{{/* The restricted pod security profile, and a user whom the image knows by number alone. */}}
-{{- define "notification-api.podSecurity" -}}
-runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
-seccompProfile:
-  type: RuntimeDefault
-{{- end }}
-
-{{- define "notification-api.containerSecurity" -}}
-allowPrivilegeEscalation: false
-readOnlyRootFilesystem: true
-capabilities:
-  drop: [ALL]
-{{- end }}
-
-{{/* What pods of a service and of a helm test share. */}}
-{{- define "notification-api.podBasics" -}}
-# The services do not speak to Kubernetes; IRSA and Pod Identity bring a token of their own.
+{{/* What the pods of the services and of `helm test` have in common. */}}
+{{- define "notification-api.podSpec" -}}
+# The services do not call Kubernetes; IRSA and Pod Identity mount a token of their own.
 automountServiceAccountToken: false
-# A Service called x would set X_PORT in every pod of the namespace.
-enableServiceLinks: false
-securityContext: {{- include "notification-api.podSecurity" . | nindent 2 }}
-{{- with .Values.image.pullSecrets }}
-imagePullSecrets: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.priorityClassName }}
-priorityClassName: {{ . | quote }}
-{{- end }}
-{{- with .Values.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
-{{- end }}
+{{ include "notification-common.podSpec" . }}
 {{- end }}
 
-{{/* (list $ "token"): replicas apart from each other, as far as there is room. */}}
-{{- define "notification-api.spread" -}}
+{{/* (list $ "token"): spread replicas over zones and nodes as far as possible. */}}
+{{- define "notification-api.topologySpread" -}}
 {{- $root := index . 0 -}}
 {{- if $root.Values.topologySpreadConstraints }}
 {{- toYaml $root.Values.topologySpreadConstraints }}
@@ -46,15 +15,15 @@ tolerations: {{- toYaml . | nindent 2 }}
 - maxSkew: 1
   topologyKey: {{ . }}
   whenUnsatisfiable: ScheduleAnyway
-  # Each revision by itself: during a rollout the old pods do not count.
+  # Each revision is spread separately: during a rollout the old pods do not count.
   matchLabelKeys: [pod-template-hash]
   labelSelector:
-    matchLabels: {{- include "notification-api.selector" $ | nindent 6 }}
+    matchLabels: {{- include "notification-api.selectorLabels" $ | nindent 6 }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* Probes ask the operations port, so that a flood of requests cannot make a healthy pod look dead. */}}
+{{/* Probes use the operations port, so that a pod with many requests does not fail them. */}}
 {{- define "notification-api.probes" -}}
 startupProbe:
   httpGet: {path: /livez, port: ops}

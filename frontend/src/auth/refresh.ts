@@ -4,13 +4,13 @@ const { tokenOrchestrator } = cognitoUserPoolsTokenProvider;
 
 type Refresh = typeof refreshAuthTokensWithoutDedupe;
 
-/** Amplify itself waits for as long as the browser does: minutes, where a connection is dead and nobody says so. */
-const DEADLINE_MS = 10_000;
+/** Amplify has no timeout of its own, and a browser waits for minutes on a dead connection. */
+const TIMEOUT_MS = 10_000;
 
-/** Puts `refresher` in the place of Amplify's own. */
-export function refreshWithDeadline(): void {
+/** Replaces Amplify's own token refresher. */
+export function refreshWithTimeout(): void {
   tokenOrchestrator.setTokenRefresher(
-    refresher(refreshAuthTokensWithoutDedupe, async () => {
+    createRefresher(refreshAuthTokensWithoutDedupe, async () => {
       const stored = await tokenOrchestrator.getTokenStore().loadTokens();
       return stored?.refreshToken;
     }),
@@ -18,23 +18,23 @@ export function refreshWithDeadline(): void {
 }
 
 /**
- * Asks for fresh tokens, once for all who ask at a time. They are refused where the stored refresh token is
- * another by the time they come: to write them down would undo a sign-out, or somebody else's sign-in.
+ * Requests new tokens, once for all concurrent callers. They are discarded where the stored refresh token has changed
+ * meanwhile: storing them would undo a sign-out, or another user's sign-in.
  */
-export function refresher(refresh: Refresh, storedRefreshToken: () => Promise<string | undefined>): Refresh {
+export function createRefresher(refresh: Refresh, storedRefreshToken: () => Promise<string | undefined>): Refresh {
   let current: ReturnType<Refresh> | undefined;
   const once: Refresh = async (input) => {
-    const fresh = await withDeadline(refresh(input));
+    const fresh = await withTimeout(refresh(input));
     if ((await storedRefreshToken()) === input.tokens.refreshToken) return fresh;
     throw new DOMException("The session has changed meanwhile.", "AbortError");
   };
   return (input) => (current ??= once(input).finally(() => (current = undefined)));
 }
 
-function withDeadline<T>(promise: Promise<T>): Promise<T> {
+function withTimeout<T>(promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const late = (): void => reject(new DOMException("The sign-in service does not answer.", "TimeoutError"));
-    const timer = setTimeout(late, DEADLINE_MS);
+    const timer = setTimeout(late, TIMEOUT_MS);
     void promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
 }

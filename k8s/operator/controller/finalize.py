@@ -10,7 +10,7 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
 from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Permanent, Protected, Transient
+from k8s.operator.resources.errors import Permanent, Protected, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.removal import left_of_stage, remove_stage
 from k8s.operator.resources.spec import StageSpec
@@ -33,7 +33,7 @@ class Waiting:
 
 
 async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting | None:
-    """Go as far as possible. None when the Stage has been let go; raises `Transient` or `Permanent`.
+    """Go as far as possible. None when the Stage has been let go; raises `ResourceUnavailable` or `Permanent`.
 
     :param told: what Events have said of this removal; a pass that finds a deleted queue once more adds nothing to it.
     """
@@ -106,7 +106,7 @@ async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[s
     except Protected as error:
         return _protected(stage, error)
     except TimeoutError as error:
-        raise Transient(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(one_pass.changes))
         if done := _news(one_pass.changes, told):

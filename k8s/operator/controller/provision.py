@@ -9,7 +9,7 @@ from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_workloads
 from k8s.operator.context import Tools
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Transient
+from k8s.operator.resources.errors import ResourceUnavailable
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.stage import make_stage
@@ -58,7 +58,7 @@ async def provision(
             announce(data)
             one_pass.changes.extend(await _tell_pods(tools, stage, data))
     except TimeoutError as error:
-        raise Transient(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
     finally:
         CHANGES.inc(len(one_pass.changes))
         # Those of a pass that failed half-way are told too: they happened.

@@ -14,7 +14,7 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from k8s.operator.resources.errors import NotFound, Permanent, Transient
+from k8s.operator.resources.errors import NotFound, Permanent, ResourceUnavailable
 from services.common.aws.clients import USER_AGENT
 
 CALL_SECONDS = 30.0  # one call with all its retries
@@ -75,7 +75,8 @@ def client_config() -> AioConfig:
 async def aws_call(action: str, resource: str, within_seconds: float = CALL_SECONDS) -> AsyncIterator[None]:
     """Wrap one call: `action` in IAM's words (`sqs:CreateQueue`), so that a denial says what to allow.
 
-    Raises `Transient`, `NotFound` or `Permanent`, each naming action and resource; `Transient` after `within_seconds`.
+    Raises `ResourceUnavailable`, `NotFound` or `Permanent`, each naming action and resource. Not answered within
+    `within_seconds` is `ResourceUnavailable`.
     """
     what = f"{action} on {resource}"
     try:
@@ -84,27 +85,27 @@ async def aws_call(action: str, resource: str, within_seconds: float = CALL_SECO
     except ClientError as error:
         raise translate(what, error) from error
     except TimeoutError as error:
-        raise Transient(f"{what}: no answer within {within_seconds:.0f} s") from error
+        raise ResourceUnavailable(f"{what}: no answer within {within_seconds:.0f} s") from error
     except (HTTPClientError, BotoConnectionError, CredentialRetrievalError, ResponseParserError) as error:
-        raise Transient(f"{what}: {error}") from error
+        raise ResourceUnavailable(f"{what}: {error}") from error
     except BotoCoreError as error:
         raise Permanent(f"{what}: {error}") from error
     except (ValueError, TypeError, AttributeError) as error:
         # What the SDK stumbles over in an answer that is none, such as that of a proxy on the way.
-        raise Transient(f"{what}: the answer cannot be read: {type(error).__name__}: {error}") from error
+        raise ResourceUnavailable(f"{what}: the answer cannot be read: {type(error).__name__}: {error}") from error
 
 
-def translate(what: str, error: ClientError) -> Transient | Permanent:
+def translate(what: str, error: ClientError) -> ResourceUnavailable | Permanent:
     """AWS' error as ours; `what` is `action on resource`."""
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     text = f"{what}: {code}: {error.response.get('Error', {}).get('Message', '')}"
     if code in _DELETED_RECENTLY:
-        return Transient(f"{text} (SQS frees a name 60 s after deletion)", _QUEUE_DELETED_RECENTLY_SECONDS)
+        return ResourceUnavailable(f"{text} (SQS frees a name 60 s after deletion)", _QUEUE_DELETED_RECENTLY_SECONDS)
     if code in _QUOTA:
-        return Transient(f"{text} (a quota of the account)", _QUOTA_SECONDS)
+        return ResourceUnavailable(f"{text} (a quota of the account)", _QUOTA_SECONDS)
     if code in _THROTTLED | _PASSING or status >= 500 or status == 429:
-        return Transient(text)
+        return ResourceUnavailable(text)
     if code in _NOT_FOUND:
         return NotFound(text)
     if code in _DENIED or status in {401, 403}:

@@ -11,7 +11,7 @@ from momento.responses.control.cache.delete import DeleteCacheResponse
 from momento.responses.control.cache.list import ListCachesResponse
 from momento.responses.mixins import ErrorResponseMixin
 
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, ResourceUnavailable
 from k8s.operator.resources.other_owners import CACHE_KIND
 from k8s.operator.resources.ownership_tags import Ledger, Thing
 from k8s.operator.resources.reconcile_log import Pass
@@ -100,10 +100,10 @@ async def _within_deadline(action: str, name: str, call: Callable[[], Awaitable[
         async with asyncio.timeout(CALL_SECONDS):
             return await call()
     except TimeoutError as error:
-        raise Transient(f"Momento, {action} {name}: no answer within {CALL_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"Momento, {action} {name}: no answer within {CALL_SECONDS:.0f} s") from error
 
 
-def _translated(action: str, name: str, answer: object) -> Transient | Permanent:
+def _translated(action: str, name: str, answer: object) -> ResourceUnavailable | Permanent:
     """An SDK answer that is no success, as an error of ours."""
     if not isinstance(answer, ErrorResponseMixin):
         return Permanent(f"Momento, {action} {name}: unknown answer {answer!r}")
@@ -115,4 +115,4 @@ def _translated(action: str, name: str, answer: object) -> Transient | Permanent
     if answer.error_code in _INVALID:
         return Permanent(text)
     limited = answer.error_code is MomentoErrorCode.LIMIT_EXCEEDED_ERROR
-    return Transient(text, _LIMIT_SECONDS) if limited else Transient(text)
+    return ResourceUnavailable(text, _LIMIT_SECONDS) if limited else ResourceUnavailable(text)

@@ -3,8 +3,8 @@
 from services.common import errors as common
 
 
-class Transient(common.Transient):
-    """It may work later: run the same pass again, not before `retry_after_seconds`."""
+class ResourceUnavailable(common.Transient):
+    """A resource cannot be read or changed now: reconcile again, not before `retry_after_seconds`."""
 
     def __init__(self, message: str, retry_after_seconds: float = 5.0) -> None:
         super().__init__(message)

@@ -25,7 +25,7 @@ from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cache import CacheControl
-from k8s.operator.resources.errors import NotFound, Permanent, Transient
+from k8s.operator.resources.errors import NotFound, Permanent, ResourceUnavailable
 from services.common.momento.api_key import InvalidApiKey, credential_provider
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ class StageCaches:
             async with self._pool.client(self._parameter) as client:
                 answer = await call(client)
         except (BotoCoreError, ClientError) as error:  # from outside a wrapped call: credentials, say
-            raise Transient(f"The Momento API key {self._parameter} cannot be read: {error}") from error
+            raise ResourceUnavailable(f"The Momento API key {self._parameter} cannot be read: {error}") from error
         if isinstance(answer, ErrorResponseMixin):
             turns.listed = None
             if answer.error_code in _REFUSED:

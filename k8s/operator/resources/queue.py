@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.diff import same_json
-from k8s.operator.resources.errors import NotFound, Permanent, Protected, Transient
+from k8s.operator.resources.errors import NotFound, Permanent, Protected, ResourceUnavailable
 from k8s.operator.resources.queue_policy import denies_deletion
 from k8s.operator.resources.reconcile_log import Pass
 
@@ -110,7 +110,7 @@ async def claim_queue(
     if one_pass.identity.other_owner(adopted.tags):  # another Stage adopted it at the same moment
         one_pass.must_tag(found.title, adopted.tags, give)
     if not one_pass.identity.owns(adopted.tags):
-        raise Transient(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
+        raise ResourceUnavailable(f"the tags of queue {name} are not visible yet", _VISIBLE_AFTER_SECONDS)
     one_pass.changed(f"adopted queue {name}")
     return adopted
 
@@ -123,11 +123,11 @@ async def _create(sqs: "SQSClient", name: str, attributes: Mapping[str, str], on
     try:
         made = await read_queue(sqs, url)
     except NotFound as error:
-        raise Transient(f"queue {name} is being created", _VISIBLE_AFTER_SECONDS) from error
+        raise ResourceUnavailable(f"queue {name} is being created", _VISIBLE_AFTER_SECONDS) from error
     if not one_pass.identity.owns(made.tags):
         # Not readable yet, or CreateQueue answered with a queue that somebody made meanwhile: the next pass
         # sees which.
-        raise Transient(f"the tags of queue {name} are not there yet", _VISIBLE_AFTER_SECONDS)
+        raise ResourceUnavailable(f"the tags of queue {name} are not there yet", _VISIBLE_AFTER_SECONDS)
     return made
 
 

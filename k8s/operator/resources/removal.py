@@ -15,7 +15,7 @@ async def remove_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None 
     """Delete client, cache, user pool, task queue and dead-letter queue, as far as they are ours.
 
     The order: what carries no tags goes before the last resource whose tags say that it is ours. Safe to
-    repeat from any point; what is gone is no error, what is foreign is a notice. Raises `Transient` or
+    repeat from any point; what is gone is no error, what is foreign is a notice. Raises `ResourceUnavailable` or
     `Permanent`; `Protected`, before anything is deleted, where a person protected
     a user pool or a queue against deletion.
     """

@@ -23,7 +23,7 @@ TASKS_GIVE, DEAD_LETTER_GIVE = "queue.url", "queue.deadLetterUrl"
 async def make_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None = None) -> StageOutputs:
     """Make, adopt and mend whatever of the stage is not given; an unchanged stage costs no write.
 
-    Pass an own `Pass` to learn what was changed, even when this raises. Raises `Transient` (run it again),
+    Pass an own `Pass` to learn what was changed, even when this raises. Raises `ResourceUnavailable` (run it again),
     `NotOurs` or another `Permanent` (somebody has to change something first).
     """
     # The caller's lists, the spec's rules.

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.errors import Permanent, Transient
+from k8s.operator.resources.errors import Permanent, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.user_pool import GIVE, UserPool, read_user_pool, tag_user_pool
 from k8s.operator.resources.user_pool_settings import UserPoolSettings
@@ -50,7 +50,7 @@ async def _adopt(idp: "Idp", name: str, found: list[UserPool], one_pass: Pass) -
     await tag_user_pool(idp, pool.arn, one_pass.identity.tags())
     adopted = await read_user_pool(idp, pool.pool_id)
     if one_pass.must_tag(adopted.title, adopted.tags, GIVE):  # raises where another Stage adopted it meanwhile
-        raise Transient(f"the tags of {adopted.title} are not visible yet")
+        raise ResourceUnavailable(f"the tags of {adopted.title} are not visible yet")
     one_pass.changed(f"adopted {adopted.title}")
     return adopted
 

@@ -30,7 +30,7 @@ def require_user(app: web.Application, oidc: OidcSettings) -> None:
         lifecycle = app[LIFECYCLE]
         async with aiohttp.ClientSession() as session:
             keys = KeySet(oidc.jwks_url, session)
-            lifecycle.add_check("keys", keys.ready_reason)
+            lifecycle.add_check("keys", keys.readiness_problem)
             app[VERIFIER] = IdTokenVerifier(oidc.issuer, oidc.audience, keys)
             async with lifecycle.background.running("key-set", keys.run()):
                 yield

@@ -10,7 +10,7 @@ from jwt import PyJWK
 
 from services.common.auth.jwks import KeySetError, usable_keys
 from services.common.errors import Transient
-from services.common.refresh import keep_fresh
+from services.common.refresh import refresh_periodically
 
 logger = logging.getLogger(__name__)
 
@@ -58,9 +58,9 @@ class KeySet:
 
     async def run(self) -> None:
         """Load the keys, then refresh them every hour, until cancelled. Never fails for the server's sake."""
-        await keep_fresh(self._refresh, every_seconds=REFRESH_SECONDS, sleep=self._sleep)
+        await refresh_periodically(self._refresh, every_seconds=REFRESH_SECONDS, sleep=self._sleep)
 
-    def ready_reason(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """None when there are keys, else a sentence that says why not."""
         if self._keys:
             return None

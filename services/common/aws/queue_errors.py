@@ -30,7 +30,7 @@ class QueueCredentialsRefused(QueueUnavailable):
     """AWS does not accept our credentials, whatever the call."""
 
 
-class QueueMissing(QueueUnavailable):
+class QueueNotFound(QueueUnavailable):
     """There is no such queue."""
 
 
@@ -113,7 +113,7 @@ def call_error(operation: str, error: ClientError) -> Exception:
     if code in _CREDENTIALS_CODES:
         return QueueCredentialsRefused(message)
     if code in _MISSING_CODES:
-        return QueueMissing(message)
+        return QueueNotFound(message)
     # What SQS refuses it has not done; what broke inside it, or in a gateway before it, it may have.
     is_refusal = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return QueueUnavailable(message) if is_refusal else QueueAnswerLost(message)
@@ -136,7 +136,7 @@ def fault_of(error: QueueUnavailable, queue_name: str) -> Fault:
         return Fault(Cause.QUEUE_DENIED, f"SQS denies the use of queue {queue_name} ({error})")
     if isinstance(error, QueueCredentialsRefused):
         return Fault(Cause.QUEUE_DENIED, f"AWS refuses the credentials for queue {queue_name} ({error})")
-    if isinstance(error, QueueMissing):
+    if isinstance(error, QueueNotFound):
         return Fault(Cause.QUEUE_MISSING, f"the queue {queue_name} does not exist")
     return Fault(Cause.QUEUE_UNREACHABLE, f"SQS is unreachable ({error})")
 

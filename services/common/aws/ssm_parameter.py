@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from services.common.aws.ssm_parameter_error import FAILURES, EmptyParameterError, cause, fault_cause, outcome
 from services.common.errors import Transient
-from services.common.refresh import keep_fresh
+from services.common.refresh import refresh_periodically
 from services.common.telemetry.faults import Fault
 from services.common.telemetry.metrics import PARAMETER_READS
 
@@ -66,7 +66,7 @@ class Parameter:
 
     async def run(self) -> None:
         """Load the value, then read it again every 5 minutes, until cancelled; no answer of SSM ends it."""
-        await keep_fresh(self._refresh, every_seconds=REFRESH_SECONDS, sleep=self._sleep)
+        await refresh_periodically(self._refresh, every_seconds=REFRESH_SECONDS, sleep=self._sleep)
 
     def value(self) -> str:
         """The value as last read. Raises ParameterUnavailable when there is none yet."""
@@ -78,7 +78,7 @@ class Parameter:
         """How long ago the value was put into SSM, by SSM's own word; NaN when it is not known."""
         return time.time() - self._modified_at
 
-    def ready_reason(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """None when there is a value, else a sentence that says why not and what to do."""
         return None if self._value else f"The parameter {self.name} cannot be read: {self._cause}."
 

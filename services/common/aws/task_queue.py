@@ -23,7 +23,7 @@ from services.common.batcher import BatchRefusedError
 from services.common.messages.task_message import TRACEPARENT
 from services.common.telemetry.faults import CallFaults
 from services.common.telemetry.metrics import SQS_CALLS
-from services.common.telemetry.tracing import Kind, span
+from services.common.telemetry.tracing import SpanKind, span
 
 if TYPE_CHECKING:  # stubs, which production does not have
     from types_aiobotocore_sqs import SQSClient
@@ -110,7 +110,7 @@ class TaskQueue:
     async def _send(self, messages: Sequence[OutgoingMessage]) -> list[Exception | None]:
         entries = [_send_entry(index, message) for index, message in enumerate(messages)]
         traces = [message.attributes.get(TRACEPARENT) for message in messages]
-        with span("send batch", Kind.CLIENT, parent=traces[0], links=traces) as sent:
+        with span("send batch", SpanKind.CLIENT, parent=traces[0], links=traces) as sent:
             sent.set(self._about("send", len(messages)))
             answer = await self._called(
                 "send",
@@ -139,7 +139,7 @@ class TaskQueue:
         messages = [_received(message) for message in answer.get("Messages", [])]
         if messages:  # an empty poll is no part of anybody's trace
             traces = [message.attributes.get(TRACEPARENT) for message in messages]
-            with span("receive batch", Kind.CLIENT, links=traces, started_ns=started_ns) as received:
+            with span("receive batch", SpanKind.CLIENT, links=traces, started_ns=started_ns) as received:
                 received.set(self._about("receive", len(messages)))
         return messages
 

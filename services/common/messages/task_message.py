@@ -29,7 +29,7 @@ TRACEPARENT = "traceparent"
 IDEMPOTENT = "idempotent"
 
 
-class UnreadableTask(PermanentError):
+class MalformedTask(PermanentError):
     """A message on the queue is no task; `user_id` is known where at least that could be read."""
 
     def __init__(self, message: str, user_id: str | None = None) -> None:
@@ -79,24 +79,24 @@ class TaskMessage:
         return attributes
 
 
-def read_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[TaskMessage, dict[str, Any]]:
+def parse_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[TaskMessage, dict[str, Any]]:
     """Return the task and its payload's fields.
 
     The serverless original sends no attributes: the message id then serves as the task id, as it does where another
     producer's id could not be one.
 
-    :raises UnreadableTask: when the message is no task.
+    :raises MalformedTask: when the message is no task.
     """
     envelope = _object(body, "body")
     user_id = envelope.get("userId")
     if not isinstance(user_id, str) or not _USER_ID.fullmatch(user_id):
-        raise UnreadableTask("the body has no userId that could be a user's")
+        raise MalformedTask("the body has no userId that could be a user's")
     payload = envelope.get("payload")
     if not isinstance(payload, str):
-        raise UnreadableTask("the body has no payload text", user_id)
+        raise MalformedTask("the body has no payload text", user_id)
     fields = _object(payload, "payload", user_id)
     if not isinstance(fields.get("data"), str):
-        raise UnreadableTask("the payload has no data text", user_id)
+        raise MalformedTask("the payload has no data text", user_id)
     task = TaskMessage(
         task_id=task_id_of(attributes, message_id),
         user_id=user_id,
@@ -117,9 +117,9 @@ def _object(text: str, what: str, user_id: str | None = None) -> dict[str, Any]:
     try:
         value = loads_exact(text)
     except (NumberNotExactError, NestedTooDeeplyError) as error:
-        raise UnreadableTask(f"the {what} cannot be read: {error}", user_id) from None
+        raise MalformedTask(f"the {what} cannot be read: {error}", user_id) from None
     except ValueError as error:
-        raise UnreadableTask(f"the {what} is not JSON: {error}", user_id) from None
+        raise MalformedTask(f"the {what} is not JSON: {error}", user_id) from None
     if not isinstance(value, dict):
-        raise UnreadableTask(f"the {what} is not a JSON object", user_id)
+        raise MalformedTask(f"the {what} is not a JSON object", user_id)
     return value

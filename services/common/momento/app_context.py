@@ -29,14 +29,14 @@ def api_key_parameter(ssm: "SSMClient", settings: MomentoSettings) -> Parameter:
     return Parameter(ssm, settings.api_key_param_name, check=lambda key: credential_provider(key, settings.endpoint))
 
 
-def use_momento(app: web.Application, settings: MomentoSettings, lifecycle: Lifecycle) -> None:
+def setup_momento(app: web.Application, settings: MomentoSettings, lifecycle: Lifecycle) -> None:
     """Give `app` a gateway whose API key comes from SSM and is kept fresh."""
 
     async def momento(app: web.Application) -> AsyncIterator[None]:
         async with ssm_client() as ssm:
             api_key = api_key_parameter(ssm, settings)
             gateway = Momento(settings, api_key, lifecycle.background)
-            lifecycle.add_check("momento", gateway.not_ready)
+            lifecycle.add_check("momento", gateway.readiness_problem)
             lifecycle.add_faults(gateway.faults.current)
             lifecycle.add_faults(api_key.faults)
             app[MOMENTO] = gateway

@@ -15,7 +15,7 @@ class MomentoUnavailable(Transient):
     public_detail = "The notification service is briefly unavailable. Try again."
 
 
-class MomentoQuotaUsedUp(MomentoUnavailable):
+class MomentoQuotaExceeded(MomentoUnavailable):
     """The account's quota for this kind of call is used up for the moment."""
 
     public_detail = "The notification service is busy. Try again in a moment."
@@ -28,7 +28,7 @@ class MomentoKeyRefused(MomentoUnavailable):
     """
 
 
-class MomentoCacheMissing(MomentoUnavailable):
+class MomentoCacheNotFound(MomentoUnavailable):
     """There is no cache of this name."""
 
 
@@ -39,9 +39,9 @@ class MomentoRefused(PermanentError):
 _TRANSIENT: dict[MomentoErrorCode, type[MomentoUnavailable]] = {
     MomentoErrorCode.AUTHENTICATION_ERROR: MomentoKeyRefused,
     MomentoErrorCode.PERMISSION_ERROR: MomentoKeyRefused,
-    MomentoErrorCode.NOT_FOUND_ERROR: MomentoCacheMissing,
-    MomentoErrorCode.LIMIT_EXCEEDED_ERROR: MomentoQuotaUsedUp,
-    MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED: MomentoQuotaUsedUp,
+    MomentoErrorCode.NOT_FOUND_ERROR: MomentoCacheNotFound,
+    MomentoErrorCode.LIMIT_EXCEEDED_ERROR: MomentoQuotaExceeded,
+    MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED: MomentoQuotaExceeded,
 }
 _NEEDED = frozenset({"vend", "publish"})
 _PERMANENT = frozenset(
@@ -68,12 +68,12 @@ def fault_of(operation: str, error: MomentoUnavailable, parameter: str, cache_na
     """
     if isinstance(error, MomentoKeyRefused):
         return Fault(Cause.MOMENTO_KEY_REFUSED, f"Momento refused the API key (parameter {parameter})")
-    if isinstance(error, MomentoQuotaUsedUp):
+    if isinstance(error, MomentoQuotaExceeded):
         # Each kind of call has a quota of its own, and what is kept in the cache can be done without.
         is_blocking = operation in _NEEDED
         return Fault(
             Cause.MOMENTO_QUOTA, f"a quota of the Momento account is used up ({error})", is_blocking=is_blocking
         )
-    if isinstance(error, MomentoCacheMissing):
+    if isinstance(error, MomentoCacheNotFound):
         return Fault(Cause.MOMENTO_CACHE_MISSING, f"the Momento cache {cache_name} does not exist")
     return Fault(Cause.MOMENTO_UNREACHABLE, f"Momento is unreachable ({error})")

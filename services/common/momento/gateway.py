@@ -51,7 +51,7 @@ from services.common.momento.errors import (
 from services.common.settings import MomentoSettings
 from services.common.telemetry.faults import CallFaults
 from services.common.telemetry.metrics import MOMENTO_CALL_SECONDS, MOMENTO_CALLS
-from services.common.telemetry.tracing import Kind, exemplar, span
+from services.common.telemetry.tracing import SpanKind, exemplar, span
 
 R = TypeVar("R")
 
@@ -99,9 +99,9 @@ class Momento:
         finally:
             await self._switch.close()
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """Say why no call can be made, for /readyz."""
-        return self._api_key.ready_reason()
+        return self._api_key.readiness_problem()
 
     def api_key(self) -> str:
         """Return the key in force, for deriving others from it.
@@ -245,7 +245,7 @@ class Momento:
             retry=retry_if_exception_type(MomentoUnavailable),
             reraise=True,
         )
-        with span(operation, Kind.PRODUCER if operation == "publish" else Kind.CLIENT) as called:
+        with span(operation, SpanKind.PRODUCER if operation == "publish" else SpanKind.CLIENT) as called:
             called.set({"peer.service": "momento", "momento.cache": self.cache_name})
             try:
                 async with asyncio.timeout(deadline_seconds):

@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp.http_exceptions import HttpProcessingError
 from pythonjsonlogger.orjson import OrjsonFormatter
 
-from services.common.describe import describe_traceback, type_name
+from services.common.error_text import describe_traceback, type_name
 from services.common.settings import ServiceSettings
 from services.common.telemetry.log_writer import LogWriter
 from services.common.telemetry.tracing import trace_id

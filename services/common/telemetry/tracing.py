@@ -16,7 +16,7 @@ from services.common.settings import ServiceSettings
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
 
-class Kind(Enum):
+class SpanKind(Enum):
     """Which side of a call a span is; OpenTelemetry's span kinds."""
 
     INTERNAL = auto()
@@ -55,7 +55,7 @@ class Tracer(Protocol):
     """What makes real spans."""
 
     def span(
-        self, name: str, kind: Kind, parent: str | None, links: Iterable[str | None], started_ns: int | None
+        self, name: str, kind: SpanKind, parent: str | None, links: Iterable[str | None], started_ns: int | None
     ) -> Span: ...
 
     def trace_id(self) -> str | None: ...
@@ -71,7 +71,7 @@ _tracer: Tracer | None = None
 
 def span(
     name: str,
-    kind: Kind = Kind.INTERNAL,
+    kind: SpanKind = SpanKind.INTERNAL,
     *,
     parent: str | None = None,
     links: Iterable[str | None] = (),

@@ -20,9 +20,9 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from services.common.describe import type_name
+from services.common.error_text import type_name
 from services.common.settings import ServiceSettings
-from services.common.telemetry.tracing import Kind, Span, is_traceparent
+from services.common.telemetry.tracing import Span, SpanKind, is_traceparent
 from services.common.version import VERSION
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 CLOSE_SECONDS = 2.0
 """How long the last spans may take; a pod's grace leaves five seconds after the service's own."""
 
-_KINDS = {kind: trace.SpanKind[kind.name] for kind in Kind}
+_KINDS = {kind: trace.SpanKind[kind.name] for kind in SpanKind}
 
 
 def start(settings: ServiceSettings, component: str) -> "OtlpTracer":
@@ -57,7 +57,7 @@ class OtlpTracer:
         self._tracer = provider.get_tracer("notification-api", VERSION)
 
     def span(
-        self, name: str, kind: Kind, parent: str | None, links: Iterable[str | None], started_ns: int | None
+        self, name: str, kind: SpanKind, parent: str | None, links: Iterable[str | None], started_ns: int | None
     ) -> Span:
         """Return a span that begins now, or did at `started_ns`."""
         above = _remote(parent)

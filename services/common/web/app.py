@@ -16,7 +16,7 @@ from services.common.memory import MIB, MemoryBudget, share_of_memory
 from services.common.settings import HttpSettings
 from services.common.telemetry.logs import log_context
 from services.common.telemetry.metrics import REQUEST_SECONDS, REQUESTS
-from services.common.telemetry.tracing import Kind, Span, exemplar, span
+from services.common.telemetry.tracing import Span, SpanKind, exemplar, span
 from services.common.web.connections import CONNECTIONS, admitted_body, is_body_unasked
 from services.common.web.cors import allow_origin, is_preflight, preflight_response
 from services.common.web.problem import (
@@ -59,7 +59,7 @@ class _TookTooLong(Transient):
     public_detail = "This took longer than it may. Try again."
 
 
-def web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
+def create_web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
     """Build an application with everything that our HTTP services have in common."""
     app = web.Application(middlewares=[_answered, _admitted], client_max_size=http.max_body_bytes)
     app[HTTP] = http
@@ -91,7 +91,7 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
     request[REQUEST_ID] = request_id
     method, route = _method(request), _route(request)
     traceparent = request.headers.get("traceparent")
-    with log_context(requestId=request_id), span(f"{method} {route}", Kind.SERVER, parent=traceparent) as spanned:
+    with log_context(requestId=request_id), span(f"{method} {route}", SpanKind.SERVER, parent=traceparent) as spanned:
         response = await _response(request, handler, request_id)
         _finish(request, response, request_id)
         seconds = time.perf_counter() - started

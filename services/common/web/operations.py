@@ -12,7 +12,7 @@ from services.common.web.problem import from_http_exception, new_request_id, pro
 LIFECYCLE = web.AppKey("lifecycle", Lifecycle)
 
 
-def operations_app(lifecycle: Lifecycle) -> web.Application:
+def create_operations_app(lifecycle: Lifecycle) -> web.Application:
     """Build the application of the operations port."""
     app = web.Application(middlewares=[_answered])
     app[LIFECYCLE] = lifecycle
@@ -46,7 +46,7 @@ async def get_livez(_request: web.Request) -> web.Response:
 async def get_readyz(request: web.Request) -> web.Response:
     """Answer 200, or 503 with the reasons by component. Warnings and faults are added where there are any."""
     lifecycle = request.app[LIFECYCLE]
-    reasons, warnings = lifecycle.not_ready(), lifecycle.warnings()
+    reasons, warnings = lifecycle.readiness_problems(), lifecycle.warnings()
     answer = {"ready": not reasons, "reasons": reasons, **({"warnings": warnings} if warnings else {})}
     if faults := lifecycle.faults():
         answer["faults"] = [
@@ -61,6 +61,6 @@ async def get_readyz(request: web.Request) -> web.Response:
 
 async def get_metrics(request: web.Request) -> web.Response:
     """Answer in the exposition format that the scraper asked for (OpenMetrics carries exemplars)."""
-    request.app[LIFECYCLE].not_ready()  # brings the ready gauge up to date
+    request.app[LIFECYCLE].readiness_problems()  # brings the ready gauge up to date
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return web.Response(body=encode(REGISTRY), headers={"Content-Type": content_type})

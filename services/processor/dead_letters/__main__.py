@@ -22,8 +22,9 @@ from environs import ValidationError
 from services.common.aws.clients import sqs_client
 from services.common.aws.task_queue import TaskQueue
 from services.common.errors import Transient
+from services.common.setting_checks import check_http_url
 from services.common.setting_numbers import argument, parse_decimal, parse_whole
-from services.common.settings import SettingsError, is_http_url
+from services.common.settings import SettingsError
 from services.processor.dead_letters import commands as commands
 from services.processor.dead_letters.commands import EXIT_FAILED, EXIT_INTERRUPTED, MOST_HIDDEN, SELECT_LIMIT, Desk
 from services.processor.dead_letters.reader import WAIT_SECONDS
@@ -118,7 +119,7 @@ def _check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None
     needed = ["dead_letter_queue_url", *(["task_queue_url"] if options.name == "redrive" else [])]
     for name in needed:
         try:
-            is_http_url(getattr(options, name) or "")
+            check_http_url(getattr(options, name) or "")
         except ValidationError as error:
             parser.error(f"set {name.upper()} or --{name.replace('_', '-')}: it {error}")
 

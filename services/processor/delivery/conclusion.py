@@ -17,7 +17,7 @@ from services.common.background import Background
 from services.common.batcher import Batcher
 from services.common.errors import Transient
 from services.common.messages.notification import MAX_BYTES, failed
-from services.common.messages.task_message import UnreadableTask, read_task, task_id_of
+from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
 from services.common.telemetry.tracing import exemplar
 from services.processor.dead_letters.message import Reason, is_overruled, send_dead_letter
@@ -113,7 +113,7 @@ class Conclusion:
             self.results.keep(result)
         return await self._deliver(delivery.lease, result, "failed")
 
-    async def unreadable(self, lease: Lease, error: UnreadableTask) -> Verdict:
+    async def unreadable(self, lease: Lease, error: MalformedTask) -> Verdict:
         """Dead-letter what is no task, and notify the user if at least that could be read."""
         message = lease.message
         logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
@@ -194,7 +194,7 @@ class Conclusion:
         message = lease.message
         task_id, user_id, data = task_id_of(message.attributes, message.message_id), message.group_id, ""
         with suppress(Exception):
-            task, fields = read_task(message.body, dict(message.attributes), message.message_id)
+            task, fields = parse_task(message.body, dict(message.attributes), message.message_id)
             task_id, user_id, data = task.task_id, task.user_id, fields["data"]
         if user_id is None:
             await self._send_dead_letter(lease, reason, detail, lambda: self.results.conclude(message.message_id))

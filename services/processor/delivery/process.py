@@ -5,12 +5,13 @@ import logging
 import time
 from dataclasses import dataclass
 
+from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.describe import describe_error, describe_traceback
+from services.common.error_text import describe_error, describe_traceback
 from services.common.errors import PermanentError, Transient
 from services.common.messages.notification import finished
-from services.common.messages.task_message import TRACEPARENT, UnreadableTask, read_task, task_id_of
-from services.common.telemetry.tracing import Kind, Span, exemplar, span
+from services.common.messages.task_message import TRACEPARENT, MalformedTask, parse_task, task_id_of
+from services.common.telemetry.tracing import Span, SpanKind, exemplar, span
 from services.processor.dead_letters.message import Reason
 from services.processor.delivery.attempts import Attempts, Last, Past
 from services.processor.delivery.conclusion import Conclusion
@@ -19,7 +20,6 @@ from services.processor.delivery.isolation import Quarantine
 from services.processor.delivery.task_lock import Claims
 from services.processor.delivery.task_log import task_context
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.metrics import HANDLER_ERRORS, ISOLATIONS, QUEUE_WAIT_SECONDS, task_seconds
 from services.processor.notify.circuit_breaker import Breaker
 from services.processor.notify.notifier import Teller
@@ -68,7 +68,7 @@ class Worker:
         if message.receive_count > 1 and self.concluded(message) is not None:
             return Done("duplicate")
         task_id, sent = task_id_of(message.attributes, message.message_id), message.attributes.get(TRACEPARENT)
-        with task_context(message), span("process task", Kind.CONSUMER, parent=sent) as processed:
+        with task_context(message), span("process task", SpanKind.CONSUMER, parent=sent) as processed:
             verdict = await self._verdict(lease)
             _describe(processed, task_id, message, verdict)
         return verdict
@@ -121,8 +121,8 @@ class Worker:
     async def _read(self, lease: Lease) -> Verdict:
         message = lease.message
         try:
-            task, fields = read_task(message.body, dict(message.attributes), message.message_id)
-        except UnreadableTask as error:
+            task, fields = parse_task(message.body, dict(message.attributes), message.message_id)
+        except MalformedTask as error:
             return await self.conclusion.unreadable(lease, error)
         delivery = Delivery(lease, task, fields["data"], fields)
         try:
@@ -248,7 +248,7 @@ class Worker:
             fields=delivery.fields,
             attempt=self.policy.attempt(delivery.past, lease.message.receive_count),
             deadline=time.time() + self.max_task_seconds,
-            tell=self.teller.progress_of(task.user_id, task.task_id),
+            publish_progress=self.teller.progress_of(task.user_id, task.task_id),
         )
 
         def keep(text: str) -> None:

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
-from services.common.describe import describe_error, describe_traceback, type_name
+from notification_api import Task
+from services.common.error_text import describe_error, describe_traceback, type_name
 from services.common.errors import PermanentError
 from services.common.messages.notification import MAX_BYTES
 from services.common.settings import SettingsError
-from services.processor.handlers.task import Task
 
 logger = logging.getLogger(__name__)
 

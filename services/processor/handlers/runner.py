@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from services.common.describe import describe_error, type_name
+from notification_api import Task
+from services.common.error_text import describe_error, type_name
 from services.common.telemetry.faults import Cause, Fault
 from services.processor.handlers.loader import Handler, HandlerAborted
 from services.processor.handlers.seat import call_beside
-from services.processor.handlers.task import Task
 from services.processor.metrics import ABANDONED
 
 logger = logging.getLogger(__name__)
@@ -24,13 +24,13 @@ FAILURES_FORGOTTEN_SECONDS = 600.0
 class Runner:
     """Runs handlers; those that do not stop are given up, and too many of them stop the service.
 
-    :param too_many: called when `limit` handlers were given up and still run, since their slots would be empty ones.
+    :param on_limit: called when `limit` handlers were given up and still run, since their slots would be empty ones.
     """
 
-    def __init__(self, handler: Handler, *, limit: int, too_many: Callable[[], None]) -> None:
+    def __init__(self, handler: Handler, *, limit: int, on_limit: Callable[[], None]) -> None:
         self._handler = handler
         self._limit = limit
-        self._too_many = too_many
+        self._on_limit = on_limit
         self._abandoned: set[asyncio.Task[str]] = set()
         self._failures = 0
         self._failed_with = ""
@@ -122,7 +122,7 @@ class Runner:
         ABANDONED.set(len(self._abandoned))
         if len(self._abandoned) >= self._limit:
             logger.critical("too many handlers do not stop: the service does", extra={"action": "handler"})
-            self._too_many()
+            self._on_limit()
 
     def _came_back(self, work: "asyncio.Task[str]") -> None:
         self._abandoned.discard(work)

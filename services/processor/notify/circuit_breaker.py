@@ -48,7 +48,7 @@ class Breaker:
         """Whether no task should be received: before the first probe, and in an outage."""
         return self._opened.is_set()
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """Say for /readyz that the first probe has not ended. An outage does not make a processor unready."""
         return "No notification was tried yet." if self.is_open and not self._is_outage else None
 
@@ -105,7 +105,7 @@ class Breaker:
 
     async def run(self) -> None:
         """Look, while it is open, whether it may close; until cancelled."""
-        while self._momento.not_ready() is not None:  # noqa: ASYNC110 — it has no event
+        while self._momento.readiness_problem() is not None:  # noqa: ASYNC110 — it has no event
             await asyncio.sleep(NOT_YET_SECONDS)
         while True:
             await self._opened.wait()

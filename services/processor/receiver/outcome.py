@@ -4,7 +4,7 @@ import random
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.common.describe import leaves
+from services.common.error_text import leaf_errors
 from services.common.errors import PermanentError, Transient
 from services.processor.delivery.attempts import Last, Past
 from services.processor.handlers.loader import HandlerAborted
@@ -35,7 +35,7 @@ def failure_of(error: Exception) -> Failure:
     """
     cause = error.__cause__ if type(error) is HandlerAborted else None
     kinds: set[Failure] = set()
-    for each in leaves(error if cause is None else cause):
+    for each in leaf_errors(error if cause is None else cause):
         kinds.add(_kind(each))
         if Failure.PERMANENT in kinds:
             break

@@ -69,7 +69,7 @@ class Poller:
         self._calls_ahead = 0
         self._problem: str | None = "the queue was not reached yet"
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         """Say what is wrong with the queue, for /readyz."""
         return self._problem and f"The task queue {self._queue.url} cannot be used: {self._problem}."
 
@@ -88,14 +88,14 @@ class Poller:
             least = await self._next()
         await asyncio.Event().wait()  # an end of its own would be taken for a failure
 
-    async def stop(self, seconds: float, hurried: asyncio.Event) -> None:
+    async def stop(self, seconds: float, force_stop: asyncio.Event) -> None:
         """Poll no more, and wait for the open polls: a poll that is cut off strands what it was about to bring.
 
-        Ends early when hurried; `cut_off` then ends what is still open.
+        Ends early when force_stop; `cut_off` then ends what is still open.
         """
         self._stopping.set()
         self._wake.set()
-        hurry = asyncio.get_running_loop().create_task(hurried.wait(), name="hurry")
+        hurry = asyncio.get_running_loop().create_task(force_stop.wait(), name="hurry")
         try:
             ends_at = time.monotonic() + seconds
             while self._polls and not hurry.done() and (left := ends_at - time.monotonic()) > 0:

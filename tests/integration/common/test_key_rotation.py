@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
-from local.demo.api import Api, api
-from local.demo.run import new_user
+from local.demo.sign_up import Application, application, signed_in_user
 from tests.support.momento.key_rotation import rotate_momento_key
 from tests.support.momento.subscriber import Subscriber, subscriber
 from tests.support.processes.local_stack import LocalStack
@@ -21,9 +20,9 @@ A_MOMENT_SECONDS = 1.0
 
 
 @pytest.fixture
-async def calls(local_stack: LocalStack) -> AsyncIterator[Api]:
-    async with api(local_stack.page_url) as calls:
-        yield calls
+async def app(local_stack: LocalStack) -> AsyncIterator[Application]:
+    async with application(local_stack.page_url) as app:
+        yield app
 
 
 async def swaps(stack: LocalStack, name: str) -> float:
@@ -40,29 +39,28 @@ async def heard(news: Subscriber, count: int) -> list[str]:
 
 
 async def test_a_new_key_takes_effect_without_a_restart_and_no_news_is_lost(
-    local_stack: LocalStack, calls: Api
+    local_stack: LocalStack, app: Application
 ) -> None:
-    config = await calls.config()
-    user, *newcomers = await asyncio.gather(*(new_user(calls, config) for _ in range(1 + NEWCOMERS)))
-    access = await calls.access(config, user)
+    user, *newcomers = await asyncio.gather(*(signed_in_user(app) for _ in range(1 + NEWCOMERS)))
+    token = await user.get_token()
     pids = {name: local_stack.pid(name) for name in SERVICES}
     before = {name: await swaps(local_stack, name) for name in SERVICES}
     said = {name: len(local_stack.output(name)) for name in SERVICES}
 
-    with subscriber(access, local_stack.environment("processor")) as news:
-        posting = asyncio.gather(*(calls.post_task(config, user, f"task {number}") for number in range(TASKS)))
+    with subscriber(token, local_stack.environment("processor")) as news:
+        posting = asyncio.gather(*(user.submit_task(f"task {number}") for number in range(TASKS)))
         told = await heard(news, 2)  # the load is on
         await rotate_momento_key(local_stack, "v1")
         # Tokens that were never vended before, by the service whose key is revoked at this moment.
-        accesses = await asyncio.gather(*(calls.access(config, newcomer) for newcomer in newcomers))
-        more = asyncio.gather(*(calls.post_task(config, user, f"more {number}") for number in range(TASKS)))
+        tokens = await asyncio.gather(*(newcomer.get_token() for newcomer in newcomers))
+        more = asyncio.gather(*(user.submit_task(f"more {number}") for number in range(TASKS)))
         ids = [*await posting, *await more]
         told += await heard(news, len(ids) - 2)
         assert sorted(told) == sorted(ids)
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
 
-    with subscriber(accesses[0], local_stack.environment("processor")) as news:
-        task_id = await calls.post_task(config, newcomers[0], "with the new key")
+    with subscriber(tokens[0], local_stack.environment("processor")) as news:
+        task_id = await newcomers[0].submit_task("with the new key")
         assert await heard(news, 1) == [task_id]
     assert {name: local_stack.pid(name) for name in SERVICES} == pids
     assert {name: await swaps(local_stack, name) for name in SERVICES} == {

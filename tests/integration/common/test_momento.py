@@ -17,7 +17,7 @@ from services.common.momento import gateway as momento_module
 from services.common.momento.app_context import api_key_parameter
 from services.common.momento.errors import (
     MomentoKeyRefused,
-    MomentoQuotaUsedUp,
+    MomentoQuotaExceeded,
     MomentoRefused,
     MomentoUnavailable,
 )
@@ -202,7 +202,7 @@ async def test_vending_is_tried_once_since_another_try_takes_another_turn_in_lin
     method, vend = CALLS["vend"]
     errors = counted("vend", "error")
     momento_emulator.change(faults=[{"method": method, "status": "RESOURCE_EXHAUSTED", **ONCE}])
-    with pytest.raises(MomentoQuotaUsedUp):
+    with pytest.raises(MomentoQuotaExceeded):
         await vend(gateway.momento)
     assert counted("vend", "error") == errors + 1
     await vend(gateway.momento)
@@ -251,7 +251,7 @@ async def test_a_quota_that_is_used_up_is_told_apart(momento_emulator: MomentoEm
     momento_emulator.change(
         faults=[{"method": "Publish", "status": "RESOURCE_EXHAUSTED", "err": "operations_rate_limit_exceeded"}]
     )
-    with pytest.raises(MomentoQuotaUsedUp):
+    with pytest.raises(MomentoQuotaExceeded):
         await gateway.momento.publish("alice", "x", deadline_seconds=0.3)
 
 
@@ -276,7 +276,7 @@ async def test_both_kinds_of_key_work(
     momento_emulator: MomentoEmulator, cache: str, key: MomentoApiKey, kind: str
 ) -> None:
     async with gateway_of(momento_emulator, cache, getattr(key, kind)) as gateway:
-        assert gateway.momento.not_ready() is None
+        assert gateway.momento.readiness_problem() is None
         assert gateway.momento.api_key() == getattr(key, kind)
         await gateway.momento.publish("alice", "x")
         await gateway.momento.vend_subscriber_token("alice", valid_for_seconds=60, token_id="alice")
@@ -286,11 +286,11 @@ async def test_a_key_that_cannot_be_one_says_so_and_is_not_quoted() -> None:
     settings = MomentoSettings(api_key_param_name=NAME, cache_name="c", endpoint=None)
     parameter = api_key_parameter(cast("Any", FakeSsm("s3cr3t-but-no-key")), settings)
     momento = Momento(settings, parameter, Background(lambda: None))
-    assert "cannot be read" in str(momento.not_ready())
+    assert "cannot be read" in str(momento.readiness_problem())
     await parameter._refresh()
     with pytest.raises(Transient) as caught:
         await momento.publish("alice", "x", deadline_seconds=0.2)
-    for said in (str(momento.not_ready()), str(caught.value)):
+    for said in (str(momento.readiness_problem()), str(caught.value)):
         assert NAME in said
         assert "neither a v1 nor a v2" in said
         assert "s3cr3t" not in said
@@ -302,7 +302,7 @@ async def test_a_typing_error_in_the_parameter_leaves_the_key_in_use(gateway: Ga
     gateway.ssm.value = typed
     assert not await gateway.parameter._refresh()
     await gateway.momento.publish("alice", "meanwhile", deadline_seconds=1.0)
-    assert gateway.momento.not_ready() is None
+    assert gateway.momento.readiness_problem() is None
 
 
 async def test_a_corrected_key_is_taken_up_by_the_first_call_that_the_old_one_fails(

@@ -43,11 +43,11 @@ async def test_a_parameter_that_is_not_there_is_named_and_found_once_it_is(ssm: 
     clock = ManualClock()
     parameter = Parameter(ssm, NAME, clock=clock)
     assert not await parameter.refresh_now()
-    assert f"{NAME} cannot be read: ParameterNotFound" in str(parameter.ready_reason())
+    assert f"{NAME} cannot be read: ParameterNotFound" in str(parameter.readiness_problem())
     await ssm.put_parameter(Name=NAME, Value="late", Type="SecureString")
     clock.advance(10)
     assert await parameter.refresh_now()
-    assert parameter.ready_reason() is None
+    assert parameter.readiness_problem() is None
 
 
 async def test_a_deleted_parameter_is_served_stale(ssm: "SSMClient") -> None:

@@ -525,7 +525,7 @@ async def test_a_drain_answers_what_is_under_way(start_ingest: StartIngest, prox
         posting = asyncio.create_task(post(service))
         await wait_until(lambda: fault.hits == 1)
         service.lifecycle.stop()
-        assert "draining" in service.lifecycle.not_ready()["service"]
+        assert "draining" in service.lifecycle.readiness_problems()["service"]
         answer = await posting
         assert (answer.status, answer.headers["Connection"]) == (202, "close")
 

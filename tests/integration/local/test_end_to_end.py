@@ -11,14 +11,12 @@ from dataclasses import replace
 
 import aiohttp
 import pytest
-from botocore.exceptions import ClientError
 
-from local.demo.api import Access, Api, api
-from local.demo.config import ClientConfig
-from local.demo.errors import DemoError
-from local.demo.identity import fresh_credentials, identity
-from local.demo.news import listen
-from local.demo.run import new_user
+from local.demo.sign_up import Application, application, random_credentials, signed_in_user
+from notification_api.client.errors import CognitoError, SubscriptionRefusedError
+from notification_api.client.http import DisposableToken, StageClient
+from notification_api.client.sign_in import confirm_sign_up, sign_in, sign_up
+from notification_api.client.subscription import subscribe
 from tests.support.momento.key_rotation import rotate_momento_key
 from tests.support.momento.subscriber import Subscriber, subscriber
 from tests.support.processes.local_stack import LocalStack
@@ -33,39 +31,38 @@ A_MOMENT_SECONDS = 1.0
 class User:
     """Somebody who has signed up and in, and subscribed."""
 
-    def __init__(self, calls: Api, config: ClientConfig, id_token: str, access: Access) -> None:
-        self.calls = calls
-        self.config = config
-        self.id_token = id_token
-        self.access = access
+    def __init__(self, stage: StageClient, token: DisposableToken) -> None:
+        self.stage = stage
+        self.config = stage.config
+        self.id_token = stage.id_token
+        self.token = token
 
     async def post(self, data: str) -> str:
-        return await self.calls.post_task(self.config, self.id_token, data)
+        return await self.stage.submit_task(data)
 
     @contextmanager
     def subscribed(self, stack: LocalStack) -> Iterator[Subscriber]:
-        with subscriber(self.access, stack.environment("processor")) as news:
+        with subscriber(self.token, stack.environment("processor")) as news:
             yield news
 
 
 @pytest.fixture
-async def calls(local_stack: LocalStack) -> AsyncIterator[Api]:
-    async with api(local_stack.page_url) as calls:
-        yield calls
+async def app(local_stack: LocalStack) -> AsyncIterator[Application]:
+    async with application(local_stack.page_url) as app:
+        yield app
 
 
-async def signed_in(calls: Api) -> User:
-    config = await calls.config()
-    id_token = await new_user(calls, config)
-    return User(calls, config, id_token, await calls.access(config, id_token))
+async def signed_in(app: Application) -> User:
+    stage = await signed_in_user(app)
+    return User(stage, await stage.get_token())
 
 
 async def heard(news: Subscriber, count: int, seconds: float = 30.0) -> list[dict[str, object]]:
     return [await asyncio.to_thread(news.next, seconds) for _ in range(count)]
 
 
-async def test_news_of_a_posted_task_arrives_once(local_stack: LocalStack, calls: Api) -> None:
-    user = await signed_in(calls)
+async def test_news_of_a_posted_task_arrives_once(local_stack: LocalStack, app: Application) -> None:
+    user = await signed_in(app)
     with user.subscribed(local_stack) as news:
         before = int(time.time() * 1000)
         task_id = await user.post("größer 👍🏽")
@@ -77,8 +74,8 @@ async def test_news_of_a_posted_task_arrives_once(local_stack: LocalStack, calls
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
 
 
-async def test_each_user_hears_of_own_tasks_only(local_stack: LocalStack, calls: Api) -> None:
-    one, other = await asyncio.gather(signed_in(calls), signed_in(calls))
+async def test_each_user_hears_of_own_tasks_only(local_stack: LocalStack, app: Application) -> None:
+    one, other = await asyncio.gather(signed_in(app), signed_in(app))
     with ExitStack() as stack:
         ones, others = (stack.enter_context(user.subscribed(local_stack)) for user in (one, other))
         ids = await one.post("of one"), await other.post("of the other")
@@ -87,15 +84,14 @@ async def test_each_user_hears_of_own_tasks_only(local_stack: LocalStack, calls:
         assert await asyncio.to_thread(ones.nothing_for, A_MOMENT_SECONDS)
 
 
-async def test_nobody_can_listen_to_another_users_topic(local_stack: LocalStack, calls: Api) -> None:
-    one, other = await asyncio.gather(signed_in(calls), signed_in(calls))
-    stolen = replace(one.access, topic=other.access.topic)
-    with pytest.raises(DemoError, match="refused"):
-        await asyncio.to_thread(listen, stolen, lambda _: None)
+async def test_nobody_can_listen_to_another_users_topic(local_stack: LocalStack, app: Application) -> None:
+    one, other = await asyncio.gather(signed_in(app), signed_in(app))
+    with pytest.raises(SubscriptionRefusedError, match="refused"):
+        await subscribe(replace(one.token, topic=other.token.topic))
 
 
-async def test_many_tasks_posted_together_are_each_told_once(local_stack: LocalStack, calls: Api) -> None:
-    user = await signed_in(calls)
+async def test_many_tasks_posted_together_are_each_told_once(local_stack: LocalStack, app: Application) -> None:
+    user = await signed_in(app)
     with user.subscribed(local_stack) as news:
         ids = await asyncio.gather(*(user.post(f"task {number}") for number in range(40)))
         told = await heard(news, 40)
@@ -104,9 +100,9 @@ async def test_many_tasks_posted_together_are_each_told_once(local_stack: LocalS
 
 
 async def test_a_repeated_post_with_the_same_key_runs_once_and_its_news_say_the_same(
-    local_stack: LocalStack, calls: Api
+    local_stack: LocalStack, app: Application
 ) -> None:
-    user = await signed_in(calls)
+    user = await signed_in(app)
     before = await processed(local_stack)
     headers = {"Authorization": f"Bearer {user.id_token}", "Idempotency-Key": secrets.token_hex(8)}
     with user.subscribed(local_stack) as news:
@@ -133,25 +129,24 @@ async def processed(stack: LocalStack) -> Counter[str]:
     return Counter(run=int(runs), **{one: int(count) for one, count in counts.items()})
 
 
-async def test_a_wrong_confirmation_code_and_a_wrong_password_are_refused(calls: Api) -> None:
-    config, user = await calls.config(), fresh_credentials()
-    async with identity(config) as cognito:
-        await cognito.sign_up(user)
-        code = await calls.mailed_code(user.email)
-        wrong = f"{(int(code) + 1) % 1_000_000:06d}"
-        with pytest.raises(ClientError, match="CodeMismatchException"):
-            await cognito.confirm(user, wrong)
-        with pytest.raises(ClientError, match="UserNotConfirmedException"):
-            await cognito.sign_in(user)
-        await cognito.confirm(user, code)
-        with pytest.raises(ClientError, match="NotAuthorizedException"):
-            await cognito.sign_in(replace(user, password=f"{user.password}!"))
-        assert await cognito.sign_in(user)
+async def test_a_wrong_confirmation_code_and_a_wrong_password_are_refused(app: Application) -> None:
+    config, user = await app.config(), random_credentials()
+    await sign_up(app.http, config, user)
+    code = await app.mailed_code(user.email)
+    wrong = f"{(int(code) + 1) % 1_000_000:06d}"
+    with pytest.raises(CognitoError, match="CodeMismatchException"):
+        await confirm_sign_up(app.http, config, user, wrong)
+    with pytest.raises(CognitoError, match="UserNotConfirmedException"):
+        await sign_in(app.http, config, user)
+    await confirm_sign_up(app.http, config, user, code)
+    with pytest.raises(CognitoError, match="NotAuthorizedException"):
+        await sign_in(app.http, config, replace(user, password=f"{user.password}!"))
+    assert (await sign_in(app.http, config, user)).id_token
 
 
 @pytest.mark.parametrize("path", ["token/token", "ingest/task"])
-async def test_a_forged_id_token_is_refused_with_cors(local_stack: LocalStack, calls: Api, path: str) -> None:
-    user = await signed_in(calls)
+async def test_a_forged_id_token_is_refused_with_cors(local_stack: LocalStack, app: Application, path: str) -> None:
+    user = await signed_in(app)
     head, payload, signature = user.id_token.split(".")
     forged = f"{head}.{payload}.{signature[:-8]}{'A' * 8}"
     service, _, route = path.partition("/")
@@ -164,8 +159,8 @@ async def test_a_forged_id_token_is_refused_with_cors(local_stack: LocalStack, c
         assert answer.headers["Access-Control-Allow-Origin"] == local_stack.page_url
 
 
-async def test_news_missed_while_away_can_be_fetched(local_stack: LocalStack, calls: Api) -> None:
-    user = await signed_in(calls)
+async def test_news_missed_while_away_can_be_fetched(local_stack: LocalStack, app: Application) -> None:
+    user = await signed_in(app)
     with user.subscribed(local_stack) as news:
         task_id = await user.post("while away")
         (told,) = await heard(news, 1)
@@ -180,8 +175,8 @@ async def test_news_missed_while_away_can_be_fetched(local_stack: LocalStack, ca
     assert fetched[0] == told
 
 
-async def test_a_processor_that_is_told_to_stop_loses_nothing(local_stack: LocalStack, calls: Api) -> None:
-    user = await signed_in(calls)
+async def test_a_processor_that_is_told_to_stop_loses_nothing(local_stack: LocalStack, app: Application) -> None:
+    user = await signed_in(app)
     with user.subscribed(local_stack) as news:
         with local_stack.restarted("processor", {"ECHO_SECONDS": "0.5", "CONCURRENCY": "2"}):
             ids = await asyncio.gather(*(user.post(f"task {number}") for number in range(8)))
@@ -194,9 +189,9 @@ async def test_a_processor_that_is_told_to_stop_loses_nothing(local_stack: Local
 
 
 async def test_a_rotated_momento_key_takes_effect_without_a_restart_and_nothing_is_lost(
-    local_stack: LocalStack, calls: Api
+    local_stack: LocalStack, app: Application
 ) -> None:
-    user = await signed_in(calls)
+    user = await signed_in(app)
     pids = {name: local_stack.pid(name) for name in ("token", "processor")}
     with user.subscribed(local_stack) as news:
         posting = asyncio.create_task(_post_steadily(user, 20))
@@ -206,7 +201,7 @@ async def test_a_rotated_momento_key_takes_effect_without_a_restart_and_nothing_
         told += await heard(news, 18)
         assert sorted(str(one["taskId"]) for one in told) == sorted(ids)
         assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
-    newcomer = await signed_in(calls)
+    newcomer = await signed_in(app)
     with newcomer.subscribed(local_stack) as news:
         task_id = await newcomer.post("after the rotation")
         assert [told["taskId"] for told in await heard(news, 1)] == [task_id]

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.demo.api import api
-from local.demo.identity import fresh_credentials, identity
+from local.demo.sign_up import application, confirmed_user
 from local.plan import ROOT
 from tests.support.processes.local_stack import LocalStack
 
@@ -43,23 +42,21 @@ async def smoke(stack: LocalStack, **variables: str) -> tuple[int, str]:
 @pytest.fixture
 async def user(local_stack: LocalStack, tmp_path: Path) -> Path:
     """The files of a Secret with a confirmed user."""
-    credentials = fresh_credentials()
-    async with api(local_stack.page_url) as calls, identity(await calls.config()) as cognito:
-        await cognito.sign_up(credentials)
-        await cognito.confirm(credentials, await calls.mailed_code(credentials.email))
+    async with application(local_stack.page_url) as app:
+        credentials = await confirmed_user(app, await app.config())
     (tmp_path / "email").write_text(credentials.email)
     (tmp_path / "password").write_text(credentials.password)
     return tmp_path
 
 
-async def test_it_signs_in_posts_and_hears_of_its_task(local_stack: LocalStack, user: Path) -> None:
+async def test_it_signs_in_submits_a_task_and_is_notified(local_stack: LocalStack, user: Path) -> None:
     status, said = await smoke(local_stack, USER_FOLDER=str(user))
     assert status == 0, said
     assert [line.split(":")[0].split(" ")[0] for line in said.splitlines()][2:] == [
         "signed",
         "subscribed",
-        "posted",
-        "told",
+        "submitted",
+        "notified",
         "all",
     ]
 
@@ -81,7 +78,7 @@ async def test_a_dead_processor_fails_it(local_stack: LocalStack, user: Path) ->
     assert "whether the processor is ready" in said
 
 
-async def test_without_a_user_it_knocks_at_the_doors(local_stack: LocalStack) -> None:
+async def test_without_a_user_only_reachability_is_checked(local_stack: LocalStack) -> None:
     status, said = await smoke(local_stack)
     assert status == 0
-    assert "no task was posted" in said
+    assert "no task was submitted" in said

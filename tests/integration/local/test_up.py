@@ -75,7 +75,7 @@ def demo(ports: Ports, environment: Mapping[str, str]) -> "subprocess.CompletedP
 def children(pid: int) -> dict[str, int]:
     """The processes that a supervisor started, by the module that each runs."""
     listed = subprocess.run(["ps", "-axwwo", "pid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
-    found = re.findall(rf"^ *(\d+) +{pid} .* -m local\.leash \d+ (\S+)", listed, re.MULTILINE)
+    found = re.findall(rf"^ *(\d+) +{pid} .* -m local\.parent_watch \d+ (\S+)", listed, re.MULTILINE)
     return {module: int(child) for child, module in found}
 
 
@@ -86,12 +86,12 @@ def test_the_printed_urls_answer(stack: Supervised, ports: Ports) -> None:
         assert answers_200(url), url
 
 
-def test_the_demonstration_prints_each_piece_of_news_and_a_summary(stack: Supervised, ports: Ports) -> None:
+def test_the_demonstration_prints_each_notification_and_a_summary(stack: Supervised, ports: Ports) -> None:
     shown = demo(ports, {"N": "3"})
     assert shown.returncode == 0, shown.stderr
     told = re.findall(r"^ *[\d.]+ s  finished  Finished task: demo task (\d)$", shown.stdout, re.MULTILINE)
     assert sorted(told) == ["1", "2", "3"]
-    assert re.search(r"^3 tasks, 3 pieces of news; .*p50 .* p95 .* max ", shown.stdout, re.MULTILINE)
+    assert re.search(r"^3 tasks, 3 notifications; .*p50 .* p95 .* max ", shown.stdout, re.MULTILINE)
     assert shown.stderr == ""
 
 

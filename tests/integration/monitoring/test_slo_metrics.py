@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, cast
 
 from aiobotocore.session import get_session
 
+from notification_api import Task
 from services.common.aws.ssm_parameter import Parameter
-from services.processor.handlers.task import Task
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import PARAMETER, ProcessorServers, ProcessorStage
 

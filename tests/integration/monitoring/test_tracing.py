@@ -9,8 +9,7 @@ from contextlib import ExitStack
 import aiohttp
 import pytest
 
-from local.demo.api import Api, api
-from local.demo.run import new_user
+from local.demo.sign_up import Application, application, signed_in_user
 from tests.support.momento.subscriber import subscriber
 from tests.support.monitoring.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.support.processes.local_stack import LocalStack
@@ -23,9 +22,9 @@ OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}
 
 
 @pytest.fixture
-async def calls(local_stack: LocalStack) -> AsyncIterator[Api]:
-    async with api(local_stack.page_url) as calls:
-        yield calls
+async def app(local_stack: LocalStack) -> AsyncIterator[Application]:
+    async with application(local_stack.page_url) as app:
+        yield app
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +43,12 @@ def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalSta
         yield local_stack
 
 
-async def posted(calls: Api, stack: LocalStack, *traceparents: str) -> None:
+async def posted(app: Application, stack: LocalStack, *traceparents: str) -> None:
     """Post one task for each traceparent, all at once, and wait for their news."""
-    config = await calls.config()
-    id_token = await new_user(calls, config)
-    access = await calls.access(config, id_token)
-    with subscriber(access, stack.environment("processor")) as notifications:
-        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {id_token}"}) as session:
-            await asyncio.gather(*(_post(session, config.task_url, one) for one in traceparents))
+    user = await signed_in_user(app)
+    with subscriber(await user.get_token(), stack.environment("processor")) as notifications:
+        async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {user.id_token}"}) as session:
+            await asyncio.gather(*(_post(session, user.config.task_url, one) for one in traceparents))
         for _ in traceparents:
             await asyncio.to_thread(notifications.next, 30.0)
 
@@ -68,10 +65,10 @@ def traceparent(*, sampled: bool = True) -> tuple[str, str, str]:
 
 
 async def test_one_trace_goes_from_the_callers_post_through_the_queue_to_the_publishing(
-    traced: LocalStack, calls: Api, receiver: OtlpReceiver
+    traced: LocalStack, app: Application, receiver: OtlpReceiver
 ) -> None:
     header, trace_id, callers_span = traceparent()
-    await posted(calls, traced, header)
+    await posted(app, traced, header)
     names = ("POST /task", "send task", "send batch", "process task", "handle", "publish", "dictionary-set")
     spans = {name: await receiver.one(name, trace_id) for name in names}
     parents = {name: span.parent_id for name, span in spans.items()}
@@ -99,10 +96,10 @@ async def test_one_trace_goes_from_the_callers_post_through_the_queue_to_the_pub
 
 
 async def test_calls_for_a_batch_are_linked_to_the_trace_of_each_message(
-    traced: LocalStack, calls: Api, receiver: OtlpReceiver
+    traced: LocalStack, app: Application, receiver: OtlpReceiver
 ) -> None:
     callers = [traceparent() for _ in range(12)]
-    await posted(calls, traced, *(header for header, _, _ in callers))
+    await posted(app, traced, *(header for header, _, _ in callers))
     sent = {(trace_id, (await receiver.one("send task", trace_id)).span_id) for _, trace_id, _ in callers}
 
     def linked(name: str) -> bool:
@@ -114,20 +111,20 @@ async def test_calls_for_a_batch_are_linked_to_the_trace_of_each_message(
 
 
 async def test_a_caller_who_is_not_sampled_leaves_no_spans_but_keeps_the_trace(
-    traced: LocalStack, calls: Api, receiver: OtlpReceiver
+    traced: LocalStack, app: Application, receiver: OtlpReceiver
 ) -> None:
     header, trace_id, _ = traceparent(sampled=False)
     marker, marked, _ = traceparent()
-    await posted(calls, traced, header)
-    await posted(calls, traced, marker)
+    await posted(app, traced, header)
+    await posted(app, traced, marker)
     await receiver.one("publish", marked)  # what was before it has been sent too
     assert not [span for span in receiver.spans if span.trace_id == trace_id]
     assert trace_id in {line.get("traceId") for line in logged(traced, "ingest")}
 
 
-async def test_histograms_lead_to_a_trace_and_so_do_log_lines(traced: LocalStack, calls: Api) -> None:
+async def test_histograms_lead_to_a_trace_and_so_do_log_lines(traced: LocalStack, app: Application) -> None:
     header, trace_id, _ = traceparent()
-    await posted(calls, traced, header)
+    await posted(app, traced, header)
     for name, histograms in {
         "ingest": ("http_request_duration_seconds",),
         "processor": (
@@ -159,20 +156,20 @@ def logged(stack: LocalStack, name: str) -> list[dict[str, str]]:
 
 
 async def test_spans_that_wait_are_sent_when_the_service_stops(
-    local_stack: LocalStack, calls: Api, receiver: OtlpReceiver
+    local_stack: LocalStack, app: Application, receiver: OtlpReceiver
 ) -> None:
     header, trace_id, _ = traceparent()
     never_by_itself = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "600000"}
     with local_stack.restarted("processor", never_by_itself):
-        await posted(calls, local_stack, header)
+        await posted(app, local_stack, header)
         assert not receiver.named("publish", trace_id)
         status = await asyncio.to_thread(local_stack.stop, "processor")
     assert status == 0
     assert receiver.named("publish", trace_id)
 
 
-async def test_a_collector_that_is_away_costs_spans_and_nothing_else(local_stack: LocalStack, calls: Api) -> None:
+async def test_a_collector_that_is_away_costs_spans_and_nothing_else(local_stack: LocalStack, app: Application) -> None:
     with local_stack.restarted("processor", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}):
-        await posted(calls, local_stack, traceparent()[0])
+        await posted(app, local_stack, traceparent()[0])
         status = await asyncio.to_thread(local_stack.stop, "processor")
     assert status == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotOurs, Permanent, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.resources.reconcile_log import Pass
@@ -259,7 +259,9 @@ async def both(world: World, specs: list[StageSpec]) -> list[StageSpec]:
     """Make both at once, again until one is made; which are."""
     for _ in range(5):
         done = await asyncio.gather(*(make_stage(world.clients, spec) for spec in specs), return_exceptions=True)
-        assert not [each for each in done if isinstance(each, Exception) and not isinstance(each, NotOurs | Transient)]
+        assert not [
+            each for each in done if isinstance(each, Exception) and not isinstance(each, NotOurs | ResourceUnavailable)
+        ]
         made = [spec for spec, each in zip(specs, done, strict=True) if isinstance(each, StageOutputs)]
         if made:
             return made
@@ -272,7 +274,7 @@ async def both(world: World, specs: list[StageSpec]) -> list[StageSpec]:
 async def tried(world: World, spec: StageSpec) -> bool:
     try:
         await make_stage(world.clients, spec)
-    except (NotOurs, Transient):
+    except (NotOurs, ResourceUnavailable):
         return False
     return True
 

@@ -11,7 +11,7 @@ from momento.config import Configurations
 from momento.responses import ListCaches
 
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.errors import NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotOurs, Permanent, ResourceUnavailable
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.stage import make_stage
 from tests.support.operator.aws_account import World, spec_of, stage_world
@@ -112,7 +112,7 @@ async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stand
         key = stopped.make_key()
 
     async with _caches(stopped, key.v2) as caches:
-        with pytest.raises(Transient, match="Momento, list caches notification-api-down"):
+        with pytest.raises(ResourceUnavailable, match="Momento, list caches notification-api-down"):
             await make_stage(_through(world, caches), spec_of(stage_name="down"))
 
     assert len(await world.queue_names()) == 2

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from botocore.exceptions import ClientError
 
-from k8s.operator.resources.errors import NotOurs, Protected, Transient
+from k8s.operator.resources.errors import NotOurs, Protected, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.stage import make_stage
@@ -144,7 +144,7 @@ async def test_a_queue_name_deleted_a_moment_ago_is_a_matter_of_waiting(world: W
 
     world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", refuse)
 
-    with pytest.raises(Transient, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
+    with pytest.raises(ResourceUnavailable, match="sqs:CreateQueue on notification-api-dev-dlq") as refused:
         await make_stage(world.clients, spec_of())
     assert refused.value.retry_after_seconds == 60
 
@@ -158,7 +158,7 @@ async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(w
 
     world.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
 
-    with pytest.raises(Transient):  # by MiniStack's answer or by the missing tags: look again
+    with pytest.raises(ResourceUnavailable):  # by MiniStack's answer or by the missing tags: look again
         await make_stage(world.clients, spec_of())
     with pytest.raises(NotOurs):
         await make_stage(world.clients, spec_of())

@@ -9,7 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from k8s.operator.resources.aws import client_config
-from k8s.operator.resources.errors import Transient
+from k8s.operator.resources.errors import ResourceUnavailable
 from k8s.operator.resources.reconcile_log import Pass
 from k8s.operator.resources.removal import remove_stage
 from k8s.operator.resources.spec import Given, StageSpec
@@ -167,7 +167,7 @@ async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(world: Worl
         endpoint_url=nobody_listens, region_name=REGION, aws_access_key_id="local", aws_secret_access_key="local"
     )
     async with get_session().create_client("sqs", config=client_config(), **settings) as sqs:
-        with pytest.raises(Transient, match="sqs:GetQueueUrl on crash-dev-dlq"):
+        with pytest.raises(ResourceUnavailable, match="sqs:GetQueueUrl on crash-dev-dlq"):
             await make_stage(replace(world.clients, sqs=sqs), spec_of("crash", "dev"))
 
 

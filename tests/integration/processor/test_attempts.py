@@ -11,9 +11,9 @@ from uuid import uuid4
 
 from momento.responses import CacheGet
 
+from notification_api import Task
 from services.common.errors import Transient
 from services.common.messages.task_message import TaskMessage
-from services.processor.handlers.task import Task
 from tests.support.momento.clients import open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.in_process import Counted, processor_in_process

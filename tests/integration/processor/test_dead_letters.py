@@ -9,12 +9,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from notification_api import Task
 from services.common.aws.task_queue import QueueUnavailable, TaskQueue
 from services.common.errors import PermanentError
 from services.processor.dead_letters.inventory import take_inventory
 from services.processor.dead_letters.reader import opened
 from services.processor.dead_letters.redrive import Pace, Redrive, carry_out
-from services.processor.handlers.task import Task
 from tests.support.processor.dead_letters_cli import command_with, dead_letters_command, interrupted, set_aside, waiting
 from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage

@@ -78,7 +78,7 @@ async def test_the_open_poll_is_awaited_and_what_it_brings_goes_back(stage: Proc
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         await wait_until(lambda: _polled(process))
         process.signal()
-        await wait_until(lambda: bool(process.logged(message="told to stop: draining")))
+        await wait_until(lambda: bool(process.logged(message="stop signal: draining")))
         await stage.send("user")
         assert await process.ended() == 0
         assert await stage.depth() == (1, 0)
@@ -126,7 +126,7 @@ async def test_a_second_signal_hurries_hands_back_and_is_told_by_the_exit_status
         await until_in_process(process, 3)
         started = time.monotonic()
         process.signal()
-        await wait_until(lambda: bool(process.logged(message="told to stop: draining")))
+        await wait_until(lambda: bool(process.logged(message="stop signal: draining")))
         process.signal(signal.SIGINT)
         assert await process.ended() == 3
         assert time.monotonic() - started < 10

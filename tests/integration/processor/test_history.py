@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from momento.responses import CacheGet
 
+from notification_api import Task
 from services.common.errors import PermanentError, Transient
-from services.processor.handlers.task import Task
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process
@@ -322,8 +322,8 @@ async def test_no_work_is_taken_before_its_news_could_be_told(stage: ProcessorSt
     missing = f"/notification-api/test/{stage.cache_name}"
     await stage.send("user")
     async with processor_in_process(stage, handler, ready=False, MOMENTO_API_KEY_PARAM_NAME=missing) as lifecycle:
-        await wait_until(lambda: "queue" not in lifecycle.not_ready())
+        await wait_until(lambda: "queue" not in lifecycle.readiness_problems())
         await asyncio.sleep(0.3)  # three looks at whether it may begin
-        assert "momento" in lifecycle.not_ready()
+        assert "momento" in lifecycle.readiness_problems()
         assert await stage.depth() == (1, 0)
     assert handler.runs == []

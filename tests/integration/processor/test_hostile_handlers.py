@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
+from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.errors import PermanentError, Transient
 from services.processor.delivery import process as worker
@@ -18,7 +19,6 @@ from services.processor.delivery.attempts import Attempts, Last, Past
 from services.processor.delivery.conclusion import Conclusion
 from services.processor.delivery.process import Worker
 from services.processor.delivery.task_lock import Claims
-from services.processor.handlers.task import Task
 from services.processor.notify.notifier import Teller
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
@@ -373,7 +373,7 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (worker, "read_task"),
+        (worker, "parse_task"),
         (Conclusion, "kept"),
         (Conclusion, "dead_letter"),
         (Conclusion, "unreadable"),

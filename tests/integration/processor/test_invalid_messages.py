@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from services.processor.handlers.task import Task
+from notification_api import Task
 from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
 

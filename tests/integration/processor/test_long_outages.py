@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from services.processor.handlers.task import Task
+from notification_api import Task
 from tests.integration.processor.test_chaos import ingest, user
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process

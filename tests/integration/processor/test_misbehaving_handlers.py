@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.processor.handlers.task import Task
+from notification_api import Task
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage

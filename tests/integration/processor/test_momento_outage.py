@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.processor.handlers.task import Task
+from notification_api import Task
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -49,7 +49,7 @@ async def test_an_outage_longer_than_several_deliveries_buries_nothing_and_runs_
             await wait_until(lambda: probes() >= 20, timeout_seconds=20)
             assert received() == before
             assert await stage.depth() == (8 - before, before)  # what is held stays held
-            assert not lifecycle.not_ready()
+            assert not lifecycle.readiness_problems()
         await notifications.wait(8, seconds=30)
         await stage.until_empty()
     assert sorted(handler.runs) == sorted(ids)

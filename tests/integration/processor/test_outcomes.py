@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from notification_api import Task
 from services.common.errors import PermanentError, Transient
 from services.common.version import VERSION
-from services.processor.handlers.task import Task
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession
 
+from notification_api import Task
 from services.common.errors import Transient
-from services.processor.handlers.task import Task
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
@@ -318,15 +318,15 @@ async def test_while_the_queue_refuses_nothing_spins_and_work_goes_on_afterwards
         processor_in_process(stage, Gate(), AWS_ENDPOINT_URL=proxy.url) as lifecycle,
     ):
         proxy.faults.append(throttled("ReceiveMessage"))
-        await wait_until(lambda: "queue" in lifecycle.not_ready())
-        assert "RequestThrottled" in lifecycle.not_ready()["queue"]
+        await wait_until(lambda: "queue" in lifecycle.readiness_problems())
+        assert "RequestThrottled" in lifecycle.readiness_problems()["queue"]
         proxy.forget()
         await asyncio.sleep(1)
         assert proxy.calls["ReceiveMessage"] < 20
         proxy.heal()
         await stage.send("user", "quick")
         await notifications.wait(1)
-        assert lifecycle.not_ready() == {}
+        assert lifecycle.readiness_problems() == {}
 
 
 async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStage) -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from notification_api import Task
 from services.ingest.app import create_app
 from services.ingest.settings import read_settings
-from services.processor.handlers.task import Task
 from tests.support.identity import jwks_server
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage

@@ -314,7 +314,7 @@ async def test_without_ssm_the_service_says_why_it_is_not_ready_and_answers_503(
         assert answer.status == 503
         assert answer.headers["Retry-After"] == "5"
         assert PARAMETER not in answer.json["detail"]
-        await wait_until(lambda: "ParameterNotFound" in service.lifecycle.not_ready().get("momento", ""))
+        await wait_until(lambda: "ParameterNotFound" in service.lifecycle.readiness_problems().get("momento", ""))
         await backends.store_key(backends.key.v1)
         await service.ready()
         assert (await get(service)).status == 200
@@ -323,7 +323,7 @@ async def test_without_ssm_the_service_says_why_it_is_not_ready_and_answers_503(
 async def test_ssm_may_go_away_once_the_key_was_read(service: Served, backends: Backends) -> None:
     await backends.ssm.delete_parameter(Name=PARAMETER)
     assert (await get(service)).status == 200
-    assert service.lifecycle.not_ready() == {}
+    assert service.lifecycle.readiness_problems() == {}
 
 
 def attacks() -> dict[str, Callable[[dict[str, Any]], str | None]]:
@@ -377,10 +377,10 @@ async def world_service(service: Served) -> Served:
 async def test_a_typing_error_in_the_key_is_503_says_so_and_is_corrected_without_a_restart(backends: Backends) -> None:
     await backends.store_key("s3cr3t-but-no-key")
     async with backends.service(ready=False) as service:
-        await wait_until(lambda: "neither a v1 nor a v2" in service.lifecycle.not_ready().get("momento", ""))
+        await wait_until(lambda: "neither a v1 nor a v2" in service.lifecycle.readiness_problems().get("momento", ""))
         assert (await get(service)).status == 503
         await backends.store_key(backends.key.v2)
-        await wait_until(lambda: not service.lifecycle.not_ready())
+        await wait_until(lambda: not service.lifecycle.readiness_problems())
         assert (await get(service)).status == 200
 
 
@@ -389,7 +389,7 @@ async def test_sign_ins_that_cannot_be_checked_are_503(backends: Backends) -> No
     async with backends.service(ready=False) as service:
         answer = await get(service)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
-        assert "No signing keys" in service.lifecycle.not_ready()["keys"]
+        assert "No signing keys" in service.lifecycle.readiness_problems()["keys"]
 
 
 # GET /notifications

@@ -1,4 +1,4 @@
-"""Debian's Chromium, driven by Playwright, with a faulty network of its own."""
+"""Debian's Chromium, driven by Playwright, with a fault proxy before each server."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,7 +26,7 @@ ARGUMENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What lies between the browser and each server."""
+    """The fault proxy between the browser and each server."""
 
     token: FaultProxy
     ingest: FaultProxy
@@ -46,7 +46,7 @@ class FaultyBrowser:
 
 @asynccontextmanager
 async def faulty_browser(ports: Ports) -> AsyncIterator[FaultyBrowser]:
-    """Chromium finds the proxies under the servers' own addresses, so the page and its policy stay as they are."""
+    """Chromium resolves the servers' own addresses to the proxies, so that the page and its policy are unchanged."""
     async with AsyncExitStack() as stack:
         targets = (ports.token, ports.ingest, ports.momento_web, ports.aws)
         proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]

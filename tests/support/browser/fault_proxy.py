@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 _CHUNK = 65_536
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-"""SO_LINGER on with no time: closing sends RST, as a network that is gone does."""
+"""SO_LINGER with a time of 0: closing sends RST, as a lost network does."""
 _ALLOW_ALL = (
     "Access-Control-Allow-Origin: *\r\nAccess-Control-Allow-Headers: *, authorization\r\n"
     "Access-Control-Allow-Methods: *\r\nAccess-Control-Max-Age: 0\r\n"
@@ -17,7 +17,7 @@ _ALLOW_ALL = (
 
 
 class FaultProxy:
-    """Passes everything on to `target_port` of this machine until it is told otherwise."""
+    """Forwards everything to `target_port` of this machine, except for the faults that are set."""
 
     def __init__(self, target_port: int) -> None:
         self.port = 0
@@ -43,18 +43,18 @@ class FaultProxy:
         await self._server.wait_closed()
 
     def drop(self) -> None:
-        """Break every connection off; new ones are let through, if nothing else is in force."""
+        """Reset every connection; new ones are forwarded, unless another fault is set."""
         for connection in list(self._connections):
             connection.reset()
 
     def freeze(self) -> None:
-        """Make every connection of now half-open: it stays, and carries nothing any more."""
+        """Make the current connections half-open: they stay open and carry nothing."""
         for connection in self._connections:
             connection.flowing.clear()
 
     @contextmanager
     def cut(self) -> Iterator[None]:
-        """No connection, old or new, for the length of the block."""
+        """Reset current and new connections for the length of the block."""
         self._refusing = True
         self.drop()
         try:
@@ -64,7 +64,7 @@ class FaultProxy:
 
     @asynccontextmanager
     async def closed(self) -> AsyncIterator[None]:
-        """Nobody listens for the length of the block: connections are refused, where `cut` breaks them off."""
+        """Refuse connections for the length of the block, where `cut` accepts and resets them."""
         await self.close()
         try:
             yield
@@ -73,7 +73,7 @@ class FaultProxy:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Connections, old and new, stay and carry nothing for the length of the block."""
+        """Keep current and new connections open without data for the length of the block."""
         self._silent = True
         self.freeze()
         try:
@@ -131,7 +131,7 @@ class FaultProxy:
     async def _answers(
         self, connection: "_Connection", reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        """Losing an answer lets preflights pass: it is the request behind them whose answer is lost."""
+        """`lose_answers` forwards the answers to preflights, and loses those to the requests after them."""
         with contextlib.suppress(OSError):
             while data := await reader.read(_CHUNK):
                 if self.lose_answers and b" 202 " in data[:16]:

@@ -1,29 +1,28 @@
-"""A task handler for the browser tests: what the data says happens.
+"""A task handler for the browser tests: the data says what happens.
 
-`wait 2: text` takes two seconds, `steps 3: text` tells three pieces of progress, `fail: text` fails for good.
-The tasks of the picture in the README need no such orders.
+`wait 2: text` takes two seconds, `steps 3: text` reports progress three times, `fail: text` fails permanently.
+The tasks of the screenshot in the README have no such prefix.
 """
 
 import asyncio
 
-from services.common.errors import PermanentError
-from services.processor.handlers.task import Task
+from notification_api import PermanentError, Task
 
 STEP_SECONDS = 1.1
-"""Above the processor's own throttle of progress."""
+"""Above the processor's minimum interval between progress notifications."""
 
-IN_THE_PICTURE = {"Count the stars": "steps 9", "Print the labels": "fail"}
+SCREENSHOT_TASKS = {"Count the stars": "steps 9", "Print the labels": "fail"}
 
 
 async def handle(task: Task) -> str:
-    order = IN_THE_PICTURE.get(task.data) or task.data.partition(":")[0]
-    word, _, amount = order.partition(" ")
+    command = SCREENSHOT_TASKS.get(task.data) or task.data.partition(":")[0]
+    word, _, amount = command.partition(" ")
     if word == "fail":
         raise PermanentError("The test says so")
     if word == "wait":
         await asyncio.sleep(float(amount))
     if word == "steps":
-        await asyncio.sleep(STEP_SECONDS)  # long enough to be seen as sent
+        await asyncio.sleep(STEP_SECONDS)  # long enough to be shown as queued
         for step in range(int(amount)):
             await task.progress(f"step {step + 1} of {amount}")
             await asyncio.sleep(STEP_SECONDS)

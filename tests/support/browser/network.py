@@ -1,4 +1,4 @@
-"""Faults of the whole network at once, or of single requests, and what must come of them."""
+"""Faults of the whole network or of single requests."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,8 +14,8 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 
 
 @contextmanager
-def cut_off(network: Network) -> Iterator[None]:
-    """The browser reaches no server for the length of the block."""
+def disconnected(network: Network) -> Iterator[None]:
+    """Disconnect the browser from every server for the length of the block."""
     with ExitStack() as cuts:
         for proxy in network.all:
             cuts.enter_context(proxy.cut())
@@ -23,12 +23,14 @@ def cut_off(network: Network) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def answered(context: BrowserContext, status: int, which: Callable[[str], bool]) -> AsyncIterator[list[str]]:
-    """Posts of some tasks are answered with `status` for the length of the block; yields the keys of these."""
+async def answering_posts(
+    context: BrowserContext, status: int, matches: Callable[[str], bool]
+) -> AsyncIterator[list[str]]:
+    """Answer the posts of matching tasks with `status` for the length of the block; yields their keys."""
     keys: list[str] = []
 
     async def answer(route: Route) -> None:
-        if route.request.method != "POST" or not which(route.request.post_data or ""):
+        if route.request.method != "POST" or not matches(route.request.post_data or ""):
             await route.fallback()
             return
         keys.append(route.request.headers["idempotency-key"])
@@ -41,24 +43,24 @@ async def answered(context: BrowserContext, status: int, which: Callable[[str], 
         await context.unroute("**/task", answer)
 
 
-async def until_recorded(stack: BrowserStack, id_token: str, count: int, within_seconds: float = 20) -> None:
-    """The tasks have finished, whether or not anybody was told."""
+async def wait_for_history(stack: BrowserStack, id_token: str, count: int, within_seconds: float = 20) -> None:
+    """Wait until the user's history has `count` notifications."""
     async with asyncio.timeout(within_seconds):
         while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
-            await asyncio.sleep(1)  # the page needs some of the user's reads
+            await asyncio.sleep(1)  # the page shares the user's limit of reads
 
 
-async def cut_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:
-    """All news is there when the network is back, none twice, and it goes on."""
+async def disconnect_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:
+    """Disconnect while tasks finish: afterwards each is notified once, and new tasks work."""
     await page.send("before the cut")
     await page.shows("before the cut")
     id_token = await page.id_token()
-    with cut_off(network):
-        over = asyncio.get_running_loop().time() + seconds
+    with disconnected(network):
+        end = asyncio.get_running_loop().time() + seconds
         await stack.post(id_token, "cut one", "cut two")
-        await until_recorded(stack, id_token, 3)
+        await wait_for_history(stack, id_token, 3)
         await page.state("reconnecting")
-        await asyncio.sleep(over - asyncio.get_running_loop().time())
+        await asyncio.sleep(end - asyncio.get_running_loop().time())
     await page.live(within_ms=45_000)
     await page.toasted("Finished task: cut one", "Finished task: cut two")
     await page.send("after the cut")

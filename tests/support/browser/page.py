@@ -1,15 +1,17 @@
-"""The page as a person uses it."""
+"""The page as a user sees and operates it."""
 
+import asyncio
 import json
 import re
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from local.demo.identity import Credentials
+from notification_api.client.sign_in import Credentials
 
-NEWS_WITHIN_MS = 15_000
+NOTIFIED_WITHIN_MS = 15_000
 WATCH_PAGE = """
 window.watched = { toasts: [], violations: [], longTasks: [] };
 document.addEventListener("securitypolicyviolation", (event) =>
@@ -25,12 +27,12 @@ new MutationObserver((changes) => {
   }
 }).observe(document, { childList: true, subtree: true });
 """
-# The browser's own lines about requests that failed: faults are what these tests are made of.
+# The browser's own messages about failed requests, which these tests cause on purpose.
 EXPECTED_IN_CONSOLE = re.compile(r"Failed to load resource|custom Amazon|blocked by CORS|net::ERR")
 
 
 class TaskPage:
-    """One tab. `console` holds what the page wrote that nothing explains."""
+    """One tab. `console` holds the unexpected warnings and errors that it logged."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -47,7 +49,7 @@ class TaskPage:
         await self.page.goto(self.url)
 
     async def sign_in(self, user: Credentials) -> None:
-        """From wherever the page is to a live connection."""
+        """Sign in on the form, and wait for a live connection."""
         await self.page.locator("input[name=username]").fill(user.email)
         await self.page.locator("input[name=password]").fill(user.password)
         await self.page.get_by_role("button", name="Sign in", exact=True).click()
@@ -55,16 +57,16 @@ class TaskPage:
 
     async def sign_out(self) -> None:
         await self.page.get_by_role("button", name="Sign out").click()
-        await expect(self.page.locator("input[name=username]")).to_be_visible(timeout=NEWS_WITHIN_MS)
+        await expect(self.page.locator("input[name=username]")).to_be_visible(timeout=NOTIFIED_WITHIN_MS)
 
-    async def state(self, state: str, within_ms: float = NEWS_WITHIN_MS) -> None:
+    async def state(self, state: str, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
         await expect(self.page.locator(f".connection[data-state={state}]")).to_be_visible(timeout=within_ms)
 
-    async def live(self, within_ms: float = NEWS_WITHIN_MS) -> None:
+    async def live(self, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
         await self.state("live", within_ms)
 
     async def send(self, *texts: str) -> None:
-        """Each text a task, all in one go, with Enter."""
+        """Send each text as a task, all at once, with Enter."""
         field = self.page.get_by_label("New task")
         await field.fill("\n".join(texts))
         await field.press("Enter")
@@ -72,24 +74,28 @@ class TaskPage:
     def task(self, text: str) -> Locator:
         return self.page.locator(".task").filter(has_text=text)
 
-    async def shows(self, text: str, state: str = "finished", within_ms: float = NEWS_WITHIN_MS) -> None:
-        """The task of this text is listed in this state, and only once."""
+    async def shows(self, text: str, state: str = "finished", within_ms: float = NOTIFIED_WITHIN_MS) -> None:
+        """Expect one task of this text in the list, in this state."""
         found = self.page.locator(f".task[data-state={state}]").filter(has_text=text)
         await expect(found).to_have_count(1, timeout=within_ms)
         await expect(self.task(text)).to_have_count(1, timeout=within_ms)
 
     async def toasts(self) -> Counter[str]:
-        """Every toast since the page was loaded, gone ones too."""
+        """Every toast since the page was loaded, also closed ones."""
         return Counter(await self.watched("toasts"))
 
     async def toasted(self, *texts: str) -> None:
-        """A toast has shown, or shows within time, for each text."""
+        """Expect one toast for each text, shown before or within 10 s."""
         for text in texts:
-            for _ in range(100):
-                if (await self.toasts())[text]:
-                    break
-                await self.page.wait_for_timeout(100)
+            with suppress(TimeoutError):
+                await self.wait_for(f"window.watched.toasts.includes({json.dumps(text)})")
             assert (await self.toasts())[text] == 1, (text, await self.toasts())
+
+    async def wait_for(self, expression: str, within_seconds: float = 10) -> None:
+        """Return once the expression is true in the page; raises TimeoutError."""
+        async with asyncio.timeout(within_seconds):
+            while not await self.page.evaluate(expression):  # noqa: ASYNC110 - the page's state
+                await asyncio.sleep(0.05)
 
     async def watched(self, what: str) -> list[Any]:
         found: list[Any] = await self.page.evaluate(f"window.watched.{what}")
@@ -102,7 +108,7 @@ class TaskPage:
 
 
 async def new_page(context: BrowserContext, url: str) -> TaskPage:
-    """A tab that is watched from its first moment, opened."""
+    """Open a tab that records toasts, policy violations and long tasks from the start."""
     page = TaskPage(await context.new_page(), url)
     await page.page.add_init_script(WATCH_PAGE)
     await page.open()

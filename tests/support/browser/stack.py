@@ -1,4 +1,4 @@
-"""The embedded stack with what the browser tests ask of it."""
+"""The embedded stack, with the operations that browser tests need."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -12,21 +12,22 @@ from momento import TopicClientAsync, TopicConfigurations
 from momento.responses import TopicPublish
 from playwright.async_api import StorageState
 
-from local.demo.api import Api, api
-from local.demo.config import ClientConfig
-from local.demo.identity import Credentials, fresh_credentials, identity
+from local.demo.sign_up import Application, application, confirmed_user
 from local.environment import momento_grpc_url
 from local.plan import Plan, Program
+from notification_api.client.config import StageConfig
+from notification_api.client.http import StageClient
+from notification_api.client.sign_in import Credentials
 from services.common.momento.api_key import credential_provider
 from tests.support.browser.tokens import signed_in_storage
 from tests.support.processes.local_stack import LocalStack
 
 ADMIN = {"x-emulator-admin": "1"}
-FAILED_WITHIN_SECONDS = 60.0
+FAILURES_WITHIN_SECONDS = 60.0
 
 
-class LastingPlan(Plan):
-    """The real Momento forgets nothing in a restart."""
+class PersistentPlan(Plan):
+    """Momento keeps its state over a restart."""
 
     def emulators(self) -> list[Program]:
         keep = ("--state-file", str(self.state / "momento.json"))
@@ -37,7 +38,7 @@ class LastingPlan(Plan):
 
 
 class Publisher:
-    """Publishes anything to any topic, as the processor might."""
+    """Publishes any text to any topic, as the processor does."""
 
     def __init__(self, topics: TopicClientAsync, cache_name: str) -> None:
         self._topics = topics
@@ -53,50 +54,47 @@ class BrowserStack:
         self.local = local
 
     async def sign_up(self) -> Credentials:
-        """Somebody new, confirmed."""
-        user = fresh_credentials()
-        async with self._api() as (calls, config), identity(config) as cognito:
-            await cognito.sign_up(user)
-            await cognito.confirm(user, await calls.mailed_code(user.email))
-        return user
+        """A new user, confirmed."""
+        async with self._application() as (app, config):
+            return await confirmed_user(app, config)
 
     async def signed_in(self, user: Credentials) -> StorageState:
         """A browser's storage after signing in."""
-        async with self._api() as (_, config):
-            return await signed_in_storage(config, user, self.local.page_url)
+        async with self._application() as (app, config):
+            return await signed_in_storage(app.http, config, user, self.local.page_url)
 
     async def mailed_code(self, email: str) -> str:
-        async with self._api() as (calls, _):
-            return await calls.mailed_code(email)
+        async with self._application() as (app, _):
+            return await app.mailed_code(email)
 
     async def post(self, id_token: str, *texts: str) -> None:
-        """Tasks of a user, sent from elsewhere."""
-        async with self._api() as (calls, config):
+        """Send a user's tasks without the page."""
+        async with self._application() as (app, config):
             for text in texts:
-                await calls.post_task(config, id_token, text)
+                await StageClient(app.http, config, id_token).submit_task(text)
 
     async def notifications(self, id_token: str) -> list[dict[str, Any]]:
-        """What the record holds of the user's news."""
-        async with self._api() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
+        """The user's notification history."""
+        async with self._application() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
             headers = {"Authorization": f"Bearer {id_token}"}
             async with session.get(f"{config.token_url}/notifications?after=0", headers=headers) as answer:
                 found: list[dict[str, Any]] = (await answer.json())["notifications"]
                 return found
 
     async def momento_settings(self) -> dict[str, Any]:
-        """All settings of the emulated Momento."""
+        """All settings of the Momento emulator."""
         settings: dict[str, Any] = await self._admin("GET", "settings")
         return settings
 
     async def user_names(self) -> set[str]:
-        """Of everybody who has signed up."""
+        """The names of all users who have signed up."""
         async with get_session().create_client("cognito-idp", **self.local.aws_client()) as cognito:
             users = (await cognito.list_users(UserPoolId=self.local.outputs.user_pool_id))["Users"]
         return {user["Username"] for user in users}
 
     async def topic(self, id_token: str) -> str:
-        async with self._api() as (calls, config):
-            return (await calls.access(config, id_token)).topic
+        async with self._application() as (app, config):
+            return (await StageClient(app.http, config, id_token).get_token()).topic
 
     async def streams_of(self, id_token: str) -> int:
         """Live streams of the user's topic."""
@@ -105,12 +103,12 @@ class BrowserStack:
         return by_topic.get(await self.topic(id_token), 0)
 
     async def end_streams(self, how: str) -> int:
-        """Live streams of the emulator: `abort` breaks them off, `end` ends them cleanly; how many there were."""
+        """Break (`abort`) or cleanly end (`end`) the emulator's live streams; returns how many there were."""
         return int((await self._admin("POST", f"streams/{how}"))["ended"])
 
     @asynccontextmanager
     async def emulating(self, **settings: Any) -> AsyncIterator[None]:
-        """Settings of the Momento emulator for the length of the block."""
+        """Change settings of the Momento emulator for the length of the block."""
         before = await self._admin("GET", "settings")
         await self._admin("PATCH", "settings", settings)
         try:
@@ -118,9 +116,9 @@ class BrowserStack:
         finally:
             await self._admin("PATCH", "settings", {name: before[name] for name in settings})
 
-    async def until_failed(self, count: int, *methods: str) -> None:
-        """So many calls of Momento's `methods` have failed, all in all, by the faults in force."""
-        async with asyncio.timeout(FAILED_WITHIN_SECONDS):
+    async def wait_for_failures(self, count: int, *methods: str) -> None:
+        """Wait until `count` calls of Momento's `methods` have failed by the current faults."""
+        async with asyncio.timeout(FAILURES_WITHIN_SECONDS):
             while await self._hits(methods) < count:  # noqa: ASYNC110 - another process's state
                 await asyncio.sleep(0.1)
 
@@ -138,9 +136,9 @@ class BrowserStack:
             yield Publisher(topics, outputs.cache_name)
 
     @asynccontextmanager
-    async def _api(self) -> AsyncIterator[tuple[Api, ClientConfig]]:
-        async with api(self.local.page_url) as calls:
-            yield calls, await calls.config()
+    async def _application(self) -> AsyncIterator[tuple[Application, StageConfig]]:
+        async with application(self.local.page_url) as app:
+            yield app, await app.config()
 
     async def _admin(self, method: str, path: str, body: Any = None) -> Any:
         async with (

@@ -1,4 +1,4 @@
-"""A burst of tasks for several users, and who was told what: runs inside the emulators' pod, prints JSON.
+"""Send a burst of tasks for several users and count their notifications: runs inside the emulators' pod, prints JSON.
 
 Arguments: queue URL, cache name, number of tasks, seconds to wait for the last of them; number of tasks that follow one
 by one, and seconds between them.
@@ -11,14 +11,11 @@ import secrets
 import sys
 import time
 from collections import Counter
-from datetime import timedelta
 from typing import Any
 
 from aiobotocore.session import get_session
-from momento import TopicClientAsync
-from momento.config import TopicConfigurations
-from momento.responses import TopicSubscribe, TopicSubscriptionItem
 
+from notification_api.client.subscription import Notification, listen
 from services.common.momento.api_key import credential_provider
 
 USERS = 4
@@ -26,26 +23,18 @@ QUIET_SECONDS = 5.0
 BATCH = 10
 
 
-class Told:
-    """Final notifications by task."""
+class Notified:
+    """Counts final notifications by task."""
 
     def __init__(self) -> None:
-        self.times: Counter[str] = Counter()
-        self.last = time.monotonic()
+        self.counts: Counter[str] = Counter()
+        self.last_at = time.monotonic()
 
-    async def listen(self, client: TopicClientAsync, cache: str, user: str, ready: asyncio.Event) -> None:
-        subscription = await client.subscribe(cache, user)
-        if not isinstance(subscription, TopicSubscribe.SubscriptionAsync):
-            raise SystemExit(f"cannot subscribe: {subscription}")
-        ready.set()
-        async for item in subscription:
-            if isinstance(item, TopicSubscriptionItem.Error):  # it would come again and again, without a pause
-                raise SystemExit(f"the subscription has ended: {item}")
-            if isinstance(item, TopicSubscriptionItem.Text):
-                news = json.loads(item.value)
-                if news["status"] == "finished":
-                    self.times[news["taskId"]] += 1
-                    self.last = time.monotonic()
+    def on_notification(self, notification: Notification) -> None:
+        fields = json.loads(notification.text)
+        if fields["status"] == "finished":
+            self.counts[fields["taskId"]] += 1
+            self.last_at = notification.received_at
 
 
 async def send(url: str, users: list[str], tasks: list[str]) -> None:
@@ -82,31 +71,24 @@ async def main(
     credentials = credential_provider(key, f"http://127.0.0.1:{os.environ['MOMENTO_PORT']}")
     users = [f"user-{secrets.token_hex(4)}" for _ in range(USERS)]
     tasks = [secrets.token_hex(8) for _ in range(count + tail)]
-    told, ready = Told(), [asyncio.Event() for _ in users]
-    # The SDK takes the client's timeout for the deadline of the stream, and spins once that has passed.
-    configuration = TopicConfigurations.Default.v1().with_client_timeout(timedelta(days=1))
-    async with TopicClientAsync(configuration, credentials) as client:
-        listening = [
-            asyncio.create_task(told.listen(client, cache, user, event))
-            for user, event in zip(users, ready, strict=True)
-        ]
-        await asyncio.wait_for(asyncio.gather(*(event.wait() for event in ready)), 30)
-        began = time.monotonic()
-        await send(url, users, tasks[:count])
-        await send_one_by_one(url, users, tasks[count:], every_seconds)
-        while time.monotonic() - began < patience_seconds:
-            await asyncio.sleep(0.1)
-            if len(told.times) >= len(tasks) and time.monotonic() - told.last > QUIET_SECONDS:
-                break
-        lost = len(set(tasks) - set(told.times))
-        twice = sum(1 for times in told.times.values() if times > 1)
-        last_at = time.time() - (time.monotonic() - told.last)
-        report = {"lost": lost, "twice": twice, "seconds": round(told.last - began, 1), "last_at": last_at}
-        ended = [each for each in listening if each.done()]
-        sys.stdout.write(json.dumps(report | ({"ended": repr(ended)} if ended else {})) + "\n")
-        sys.stdout.flush()
-        # The SDK's subscription takes a cancellation for an error and goes on, so nothing orderly would end this.
-        os._exit(0)
+    notified = Notified()
+    for user in users:
+        await asyncio.wait_for(asyncio.to_thread(listen, credentials, cache, user, notified.on_notification), 30)
+    began_at = time.monotonic()
+    await send(url, users, tasks[:count])
+    await send_one_by_one(url, users, tasks[count:], every_seconds)
+    while time.monotonic() - began_at < patience_seconds:
+        await asyncio.sleep(0.1)
+        if len(notified.counts) >= len(tasks) and time.monotonic() - notified.last_at > QUIET_SECONDS:
+            break
+    lost = len(set(tasks) - set(notified.counts))
+    twice = sum(1 for count in notified.counts.values() if count > 1)
+    last_at = time.time() - (time.monotonic() - notified.last_at)
+    report = {"lost": lost, "twice": twice, "seconds": round(notified.last_at - began_at, 1), "last_at": last_at}
+    sys.stdout.write(json.dumps(report) + "\n")
+    sys.stdout.flush()
+    # The threads that read the notifications never end.
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from local.demo.config import ClientConfig
 from local.ports import Ports
+from notification_api.client.config import StageConfig
 from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, wait_until_sync
 from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, overlaid
 from tests.support.processes.supervised import answers_200, free_port_base
@@ -36,13 +36,12 @@ class World:
     def page_url(self) -> str:
         return f"http://localhost:{self.ports.page}"
 
-    def config(self, stage: str, token_port: int, task_port: int) -> ClientConfig:
+    def config(self, stage: str, token_port: int, task_port: int) -> StageConfig:
         """What a client of a stage has to know, behind the given ports."""
         pool = self.values[stage]["userPool"]
-        return ClientConfig(
+        return StageConfig(
             token_url=f"http://localhost:{token_port}",
             task_url=f"http://localhost:{task_port}",
-            region="us-east-1",
             user_pool_id=pool["id"],
             user_pool_client_id=pool["clientId"],
             cognito_endpoint=f"http://localhost:{self.ports.aws}",

@@ -34,7 +34,7 @@ class SimulatedMomento:
     def as_momento(self) -> Momento:
         return cast("Momento", self)
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         return None
 
     def history(self, user_id: str) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """A subscriber in a process of its own: `python -m tests.support.momento.subscriber`.
 
-Reads the answer of GET /token from its input, subscribes with the Momento SDK, says `subscribed`, then writes
-each message as a line. `subscriber` runs one for a test.
+Reads the answer of GET /token from its input, subscribes, writes `subscribed`, then each message as a line.
+`subscriber` runs one for a test.
 """
 
 import json
@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local.demo.api import Access
-from local.demo.news import listen
 from local.environment import shielded
 from local.plan import ROOT
+from notification_api.client.http import DisposableToken
+from notification_api.client.subscription import credential_provider, listen
 
 START_SECONDS = 30.0
 
@@ -53,7 +53,7 @@ class Subscriber:
 
 
 @contextmanager
-def subscriber(access: Access, environment: dict[str, str]) -> Iterator[Subscriber]:
+def subscriber(token: DisposableToken, environment: dict[str, str]) -> Iterator[Subscriber]:
     """A subscriber that has subscribed."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.momento.subscriber"],
@@ -66,7 +66,7 @@ def subscriber(access: Access, environment: dict[str, str]) -> Iterator[Subscrib
     try:
         if process.stdin is None:
             raise AssertionError
-        process.stdin.write(json.dumps([access.token, access.cache_name, access.topic]) + "\n")
+        process.stdin.write(json.dumps([token.token, token.cache_name, token.topic]) + "\n")
         process.stdin.flush()
         running = Subscriber(process)
         if running.next_text(START_SECONDS) != "subscribed":
@@ -80,15 +80,15 @@ def subscriber(access: Access, environment: dict[str, str]) -> Iterator[Subscrib
                 pipe.close()
 
 
-def say(text: str) -> None:
+def write(text: str) -> None:
     sys.stdout.write(json.dumps(text) + "\n")
     sys.stdout.flush()
 
 
 def main() -> None:
     token, cache_name, topic = json.loads(sys.stdin.readline())
-    listen(Access(token, cache_name, topic), lambda news: say(news.text))
-    say("subscribed")
+    listen(credential_provider(token), cache_name, topic, lambda notification: write(notification.text))
+    write("subscribed")
     sys.stdin.read()
 
 

@@ -1,7 +1,6 @@
 """A handler for a processor whose panels of failures are looked at: what the task's payload says in `do` happens."""
 
-from services.common.errors import PermanentError, Transient
-from services.processor.handlers.task import Task
+from notification_api import PermanentError, Task, Transient
 
 
 async def handle(task: Task) -> str:

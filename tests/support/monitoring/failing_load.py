@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import aiohttp
 from aiobotocore.session import get_session
 
-from local.demo.api import api
-from local.demo.run import new_user
+from local.demo.sign_up import application, signed_in_user
 from tests.support.processes.local_stack import LocalStack
 from tests.support.processes.momento import MomentoEmulator
 
@@ -30,15 +29,15 @@ class Mishaps:
     async def once(self) -> None:
         """A task that can never work, one that works the second time, a message that is no task, faults of Momento."""
         self.momento.change(faults=FAULTS)
-        async with api(self.stack.page_url) as calls, aiohttp.ClientSession() as session:
-            config = await calls.config()
-            # New each time: the token of a user who has one is in memory.
-            authorised = {"Authorization": f"Bearer {await new_user(calls, config)}"}
+        async with application(self.stack.page_url) as app, aiohttp.ClientSession() as session:
+            # A new user each time: the token of an existing one is in memory.
+            user = await signed_in_user(app)
+            authorised = {"Authorization": f"Bearer {user.id_token}"}
             for way in ("fail", "stumble"):
                 task = {"data": way, "do": way}
-                async with session.post(f"{config.task_url}/task", json=task, headers=authorised) as told:
+                async with session.post(f"{user.config.task_url}/task", json=task, headers=authorised) as told:
                     assert told.status == 202, await told.text()
-            async with session.get(f"{config.token_url}/token", headers=authorised) as told:
+            async with session.get(f"{user.config.token_url}/token", headers=authorised) as told:
                 assert told.status >= 500
         await self._send_what_is_no_task()
 

@@ -1,21 +1,13 @@
-"""Every sample that the code defines, with the labels that it can have; and what an expression asks of them."""
+"""The samples that the code defines with their labels, and what an expression selects of them."""
 
 import re
 from typing import Any
 
 from prometheus_client.metrics import Info, MetricWrapperBase
 
-import k8s.operator.metrics
-import services.common.momento.app_context
-import services.common.telemetry.metrics
-import services.ingest.metrics
-import services.processor.metrics
-import services.token.metrics
+from k8s.metrics_page import INFO_LABELS, MODULES, metrics_of
 
-SERVICES = (
-    *(services.common.telemetry.metrics, services.common.momento.app_context),
-    *(services.ingest.metrics, services.processor.metrics, services.token.metrics),
-)
+OPERATOR = "k8s.operator.metrics"
 TARGET = frozenset({"namespace", "stage", "service", "pod"})
 """What the PodMonitor adds to a service's series; the operator's own say which stage they are about."""
 ENDINGS = {
@@ -31,25 +23,18 @@ def samples_of(metric: Any) -> set[str]:
     return {family.name + ending for ending in ENDINGS.get(family.type, ("",))}
 
 
-def metrics_of(module: object) -> list[MetricWrapperBase]:
-    return [value for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
-
-
 def labels_by_sample() -> dict[str, set[str]]:
-    """The labels of each sample of ours."""
-    found = {
-        name: _labels(metric, name) | TARGET
-        for module in SERVICES
+    """The labels that each sample can have."""
+    return {
+        name: _labels(metric, name) | (frozenset({"job"}) if module == OPERATOR else TARGET)
+        for module in MODULES
         for metric in metrics_of(module)
         for name in samples_of(metric)
     }
-    for metric in metrics_of(k8s.operator.metrics):
-        found |= {name: _labels(metric, name) | {"job"} for name in samples_of(metric)}
-    return found
 
 
 def unknown_labels(expression: str, legend: str = "") -> list[str]:
-    """What an expression asks for that none of its series can have."""
+    """Labels in an expression or legend that none of its series can have."""
     ours = labels_by_sample()
     selectors = [
         (name, ours[name] if name in ours else _of_others(name), re.findall(r"(\w+)(?:=~|!~|!=|=)\"", matchers))
@@ -70,5 +55,5 @@ def _of_others(name: str) -> set[str]:
 
 def _labels(metric: MetricWrapperBase, name: str) -> set[str]:
     if isinstance(metric, Info):
-        return {"version", "service", "stage"}
+        return set(INFO_LABELS)
     return {*metric._labelnames, *(["le"] if name.endswith("_bucket") else [])}

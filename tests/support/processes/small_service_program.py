@@ -15,7 +15,7 @@ from environs import Env
 from services.common.lifecycle import Lifecycle
 from services.common.run import main
 from services.common.settings import HttpSettings, OidcSettings, read_http, read_service
-from services.common.web.app import LIFECYCLE, web_app
+from services.common.web.app import LIFECYCLE, create_web_app
 from services.ingest.settings import IngestSettings
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def read_settings(env: Env) -> IngestSettings:
 
 def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Application:
     http: HttpSettings = settings.http
-    app = web_app(http, lifecycle)
+    app = create_web_app(http, lifecycle)
     if "LACKS" in os.environ:
         lifecycle.add_check("part", lambda: os.environ["LACKS"])
     app.router.add_get("/slow", _slow)

@@ -7,8 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from services.common.errors import PermanentError
-from services.processor.handlers.task import Task
+from notification_api import PermanentError, Task
 
 
 async def echo(task: Task) -> str:

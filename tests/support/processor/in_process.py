@@ -9,10 +9,10 @@ from unittest.mock import patch
 from aiohttp import web
 from prometheus_client import REGISTRY
 
+from notification_api import Task
 from services.common.lifecycle import Lifecycle
 from services.common.settings import load
 from services.processor.app import create_app
-from services.processor.handlers.task import Task
 from services.processor.settings import read_settings
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
@@ -38,14 +38,14 @@ async def processor_in_process(
         runner = web.AppRunner(create_app(load(read_settings), lifecycle), access_log=None)
         await runner.setup()
     try:
-        lifecycle.started()
+        lifecycle.mark_started()
         if ready:
-            await wait_until(lambda: not lifecycle.not_ready())
+            await wait_until(lambda: not lifecycle.readiness_problems())
         yield lifecycle
     finally:
         lifecycle.stopping.set()
         if force_stop:
-            lifecycle.hurried.set()
+            lifecycle.force_stop.set()
         await runner.cleanup()
         await lifecycle.background.close()
 

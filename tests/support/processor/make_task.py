@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from services.processor.handlers.task import Task
+from notification_api import Task
 
 
 def make_task(data: str = "x", **fields: Any) -> Task:

@@ -52,5 +52,5 @@ def test_the_context_holds_only_what_is_named() -> None:
     allowed = {line[1:] for line in lines if line.startswith("!")}
     assert allowed == {
         *("LICENSE", "requirements.lock", "requirements-local.lock"),
-        *("services", "k8s", "local", "frontend", "frontend/package.json", "frontend/dist"),
+        *("services", "k8s", "sdk", "sdk/python", "local", "frontend", "frontend/package.json", "frontend/dist"),
     }

@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from local.plan import ROOT
-from services.common.errors import PermanentError, Transient
+from notification_api import PermanentError, Task, Transient
 from services.processor.handlers.loader import runnable
-from services.processor.handlers.task import Task
 from tests.support.processor.make_task import make_task
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "handlers.md").read_text(), re.DOTALL)
@@ -49,15 +48,15 @@ async def test_the_one_that_bears_repetition_does() -> None:
         assert await handler(make_task(fields={"month": "June"})) == "invoice for May"
 
 
-async def test_progress_is_told() -> None:
-    told: list[str] = []
+async def test_progress_is_published() -> None:
+    published: list[str] = []
 
-    async def tell(text: str) -> bool:
-        told.append(text)
+    async def publish(text: str) -> bool:
+        published.append(text)
         return True
 
-    assert await answer("page {page", make_task(tell=tell)) == "3 pages"
-    assert told == ["page 1 of 3", "page 2 of 3", "page 3 of 3"]
+    assert await answer("page {page", make_task(publish_progress=publish)) == "3 pages"
+    assert published == ["page 1 of 3", "page 2 of 3", "page 3 of 3"]
 
 
 async def test_middleware_is_seen_through() -> None:

@@ -26,7 +26,7 @@ class Dependency:
         self.reason: str | None = None
         self.calls = 0
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         return self.reason
 
     async def get(self, _key: str, **_options: float) -> None:

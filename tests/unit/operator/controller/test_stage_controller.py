@@ -12,7 +12,7 @@ from k8s.operator.controller import reconciler as keeper_module
 from k8s.operator.controller.finalize import Waiting
 from k8s.operator.controller.provision import Provisioned
 from k8s.operator.controller.stage_controller import Worker
-from k8s.operator.resources.errors import Permanent, Transient
+from k8s.operator.resources.errors import Permanent, ResourceUnavailable
 from k8s.operator.resources.outputs import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
 from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
@@ -37,7 +37,7 @@ class Cloud:
         self.begun.append(stage.ref.name)
         if stage.ref.name in self.hanging:
             await self.answer.wait()
-            raise Transient("sqs:GetQueueUrl: no answer within 30 s", 0.0)
+            raise ResourceUnavailable("sqs:GetQueueUrl: no answer within 30 s", 0.0)
         self.made.append(stage.ref.name)
         return Provisioned(OUTPUTS, (), ())
 

@@ -354,7 +354,7 @@ class TestDependencies:
         ("error", "ready", "reason"),
         [
             ("sqs:GetQueueAttributes on q: no answer within 3 s", False, "QueueUnreachable"),
-            ("sqs:GetQueueAttributes on q: AWS.SimpleQueueService.NonExistentQueue: gone", False, "QueueMissing"),
+            ("sqs:GetQueueAttributes on q: AWS.SimpleQueueService.NonExistentQueue: gone", False, "QueueNotFound"),
             (
                 "sqs:GetQueueAttributes on q: AccessDenied: (allow sqs:GetQueueAttributes for …",
                 True,

@@ -13,7 +13,7 @@ from botocore.exceptions import (
 
 from k8s.operator.resources import aws
 from k8s.operator.resources.aws import aws_call, client_config, translate
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, ResourceUnavailable
 from services.common import errors as common
 
 
@@ -40,14 +40,14 @@ def _client_error(code: str, status: int = 400) -> ClientError:
     ],
 )
 def test_what_passes_is_transient(code: str, status: int) -> None:
-    assert isinstance(translate("sqs:CreateQueue on q", _client_error(code, status)), Transient)
+    assert isinstance(translate("sqs:CreateQueue on q", _client_error(code, status)), ResourceUnavailable)
 
 
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"])
 def test_a_name_deleted_recently_is_free_after_a_minute(code: str) -> None:
     error = translate("sqs:CreateQueue on q", _client_error(code))
 
-    assert isinstance(error, Transient)
+    assert isinstance(error, ResourceUnavailable)
     assert error.retry_after_seconds == 60
 
 
@@ -55,7 +55,7 @@ def test_a_name_deleted_recently_is_free_after_a_minute(code: str) -> None:
 def test_a_quota_is_asked_about_rarely(code: str) -> None:
     error = translate("cognito-idp:CreateUserPool on p", _client_error(code))
 
-    assert isinstance(error, Transient)
+    assert isinstance(error, ResourceUnavailable)
     assert error.retry_after_seconds >= 60
 
 
@@ -87,11 +87,11 @@ def test_anything_else_is_permanent_and_tells_what_aws_said() -> None:
 @pytest.mark.parametrize(
     ("raised", "becomes"),
     [
-        (EndpointConnectionError(endpoint_url="http://x"), Transient),
-        (ReadTimeoutError(endpoint_url="http://x"), Transient),
-        (UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "a page in Latin-1"), Transient),
-        (AttributeError("'list' object has no attribute 'get'"), Transient),
-        (TypeError("'NoneType' object is not subscriptable"), Transient),
+        (EndpointConnectionError(endpoint_url="http://x"), ResourceUnavailable),
+        (ReadTimeoutError(endpoint_url="http://x"), ResourceUnavailable),
+        (UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "a page in Latin-1"), ResourceUnavailable),
+        (AttributeError("'list' object has no attribute 'get'"), ResourceUnavailable),
+        (TypeError("'NoneType' object is not subscriptable"), ResourceUnavailable),
         (NoCredentialsError(), Permanent),
         (ParamValidationError(report="no"), Permanent),
         (_client_error("AccessDenied", 403), Permanent),
@@ -108,7 +108,7 @@ async def test_the_sdks_own_errors_are_translated(raised: Exception, becomes: ty
 async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "CALL_SECONDS", 0.01)
 
-    with pytest.raises(Transient, match="no answer within"):
+    with pytest.raises(ResourceUnavailable, match="no answer within"):
         async with aws_call("sqs:GetQueueUrl", "q"):
             await asyncio.Event().wait()
 
@@ -127,7 +127,7 @@ def test_an_attempt_ends_well_before_the_whole_call() -> None:
 
 
 def test_every_error_is_one_that_the_whole_system_knows() -> None:
-    assert issubclass(Transient, common.Transient)
+    assert issubclass(ResourceUnavailable, common.Transient)
     assert issubclass(Permanent, common.PermanentError)
     assert issubclass(NotOurs, Permanent)
     assert issubclass(NotFound, Permanent)

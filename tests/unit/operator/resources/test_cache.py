@@ -9,7 +9,7 @@ from momento.errors import MomentoErrorCode
 
 from k8s.operator.resources import cache
 from k8s.operator.resources.cache import cache_exists, claim_cache, remove_cache
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, Transient
+from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.ownership_tags import Carrier, Ledger
 from k8s.operator.resources.reconcile_log import Pass
@@ -142,18 +142,18 @@ async def test_an_error_answer_is_never_taken_for_success(code: MomentoErrorCode
     caches = FakeCaches(NAME)
     caches.failing = code
 
-    with pytest.raises((Transient, Permanent), match="Momento, list caches"):
+    with pytest.raises((ResourceUnavailable, Permanent), match="Momento, list caches"):
         await cache_exists(caches, NAME)
 
 
 @pytest.mark.parametrize(
     ("code", "error"),
     [
-        (MomentoErrorCode.TIMEOUT_ERROR, Transient),
-        (MomentoErrorCode.SERVER_UNAVAILABLE, Transient),
-        (MomentoErrorCode.INTERNAL_SERVER_ERROR, Transient),
-        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, Transient),
-        (MomentoErrorCode.CONNECTION_ERROR, Transient),
+        (MomentoErrorCode.TIMEOUT_ERROR, ResourceUnavailable),
+        (MomentoErrorCode.SERVER_UNAVAILABLE, ResourceUnavailable),
+        (MomentoErrorCode.INTERNAL_SERVER_ERROR, ResourceUnavailable),
+        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, ResourceUnavailable),
+        (MomentoErrorCode.CONNECTION_ERROR, ResourceUnavailable),
         (MomentoErrorCode.AUTHENTICATION_ERROR, Permanent),
         (MomentoErrorCode.PERMISSION_ERROR, Permanent),
         (MomentoErrorCode.INVALID_ARGUMENT_ERROR, Permanent),
@@ -178,7 +178,7 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest
             await asyncio.Event().wait()
             raise AssertionError
 
-    with pytest.raises(Transient, match="no answer within"):
+    with pytest.raises(ResourceUnavailable, match="no answer within"):
         await cache_exists(Silent(), NAME)
 
 

@@ -1,4 +1,4 @@
-"""Background tasks with an owner: none is forgotten, and one that fails stops the service."""
+"""Background tasks: each has an owner, and one that fails stops the service."""
 
 import asyncio
 import logging
@@ -13,15 +13,15 @@ from services.common.background import Background
 
 
 class Stops:
-    """How often the service was told to stop, and when."""
+    """Counts the requests to stop the service."""
 
     def __init__(self) -> None:
         self.count = 0
-        self.told = asyncio.Event()
+        self.requested = asyncio.Event()
 
     def __call__(self) -> None:
         self.count += 1
-        self.told.set()
+        self.requested.set()
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ async def test_a_task_that_fails_stops_the_service_and_is_counted(
     before = failures("worker")
     Background(stops).spawn("worker", fails())
     async with asyncio.timeout(10):
-        await stops.told.wait()
+        await stops.requested.wait()
     assert stops.count == 1
     assert failures("worker") == before + 1
     (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
@@ -62,10 +62,10 @@ async def test_an_awaited_task_may_fail(stops: Stops) -> None:
     assert stops.count == 0
 
 
-async def test_a_failed_task_that_nobody_awaits_any_more_is_no_warning(stops: Stops) -> None:
+async def test_a_failed_task_that_is_no_longer_awaited_is_no_warning(stops: Stops) -> None:
     task = Background(stops).spawn("vending", fails(), may_fail=True)
     await asyncio.wait([task])
-    del task  # an exception that was never looked at would be told here, and warnings are errors
+    del task  # an exception that was never retrieved would be a warning here, and warnings are errors
     assert stops.count == 0
 
 
@@ -102,14 +102,14 @@ async def cancels_itself() -> None:
 
 @pytest.mark.parametrize(
     ("work", "how"),
-    [(returns, "returned"), (cancels_itself, "cancelled from within"), (fails, "failed")],
+    [(returns, "returned"), (cancels_itself, "cancelled itself"), (fails, "failed")],
 )
 async def test_work_that_ends_before_its_block_stops_the_service(
     stops: Stops, caplog: pytest.LogCaptureFixture, work: Callable[[], Coroutine[Any, Any, None]], how: str
 ) -> None:
     before = failures("loop")
     async with Background(stops).running("loop", work()), asyncio.timeout(10):
-        await stops.told.wait()
+        await stops.requested.wait()
     assert (stops.count, failures("loop")) == (1, before + 1)
     (record,) = [record for record in caplog.records if record.levelno == logging.CRITICAL]
     assert how in record.message
@@ -123,7 +123,7 @@ async def test_a_block_that_raises_ends_its_task_too(stops: Stops) -> None:
     assert background._tasks == set()
 
 
-async def test_closing_ends_every_task_and_forgets_it(stops: Stops) -> None:
+async def test_closing_ends_every_task(stops: Stops) -> None:
     background = Background(stops)
     tasks = [background.spawn("a", forever()), background.spawn("b", forever(), may_fail=True)]
     await background.close()
@@ -133,30 +133,30 @@ async def test_closing_ends_every_task_and_forgets_it(stops: Stops) -> None:
     await background.close()
 
 
-async def test_a_task_that_fails_while_it_is_ended_is_a_failure(stops: Stops) -> None:
-    async def stumbles() -> None:
+async def test_a_task_that_fails_while_it_is_cancelled_is_a_failure(stops: Stops) -> None:
+    async def fails_when_cancelled() -> None:
         try:
             await forever()
         except asyncio.CancelledError:
-            raise RuntimeError("stumbled") from None
+            raise RuntimeError("failed when cancelled") from None
 
     background = Background(stops)
-    background.spawn("stumbler", stumbles())
+    background.spawn("worker", fails_when_cancelled())
     await asyncio.sleep(0)
     await background.close()
     assert stops.count == 1
 
 
-async def test_a_task_that_does_not_stop_is_named_and_left(
+async def test_a_task_that_does_not_stop_is_logged(
     stops: Stops, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(background_module, "CLOSE_SECONDS", 0.02)
-    let_go = asyncio.Event()
+    released = asyncio.Event()
 
     async def stubborn() -> None:
-        while not let_go.is_set():
+        while not released.is_set():
             try:
-                await let_go.wait()
+                await released.wait()
             except asyncio.CancelledError:
                 continue
 
@@ -166,5 +166,5 @@ async def test_a_task_that_does_not_stop_is_named_and_left(
     await background.close()
     (record,) = [record for record in caplog.records if "does not stop" in record.message]
     assert record.task == "stubborn"  # type: ignore[attr-defined]
-    let_go.set()
+    released.set()
     await task

@@ -146,7 +146,7 @@ async def test_only_what_failed_for_now_is_sent_again(sender: BatchSender, calle
 async def test_what_is_sent_again_may_be_changed_for_the_error_that_it_failed_with(
     sender: BatchSender, callers: Callers
 ) -> None:
-    batcher = Batcher(sender, policy(), again=lambda value, error: f"{value}, {error}")
+    batcher = Batcher(sender, policy(), before_retry=lambda value, error: f"{value}, {error}")
     (caller,) = await callers.submit(batcher, "a")
     await sender.called(1)
     sender.fail(1, Transient("lost"))
@@ -378,7 +378,7 @@ async def test_what_is_left_after_a_full_batch_lingers_on_its_own(sender: BatchS
 
 
 async def test_pauses_between_attempts_grow_to_a_cap_and_are_jittered() -> None:
-    batcher = Batcher(BatchSender(), policy(retry_base_seconds=0.1, retry_cap_seconds=1.0))
+    batcher = Batcher(BatchSender(), policy(retry_base_seconds=0.2, retry_cap_seconds=1.0))
     for attempt, longest in ((1, 0.2), (2, 0.4), (3, 0.8), (4, 1.0), (50, 1.0)):
-        pauses = [batcher._pause(attempt) for _ in range(200)]
+        pauses = [batcher._pause_seconds(attempt) for _ in range(200)]
         assert 0 <= min(pauses) < longest / 2 < max(pauses) <= longest

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notification_api import Task
 from services.common.aws.task_queue import OutgoingMessage
 from services.common.errors import PermanentError, Transient
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
 from services.common.messages.task_message import TaskMessage
 from services.common.settings import MomentoSettings, ServiceSettings
-from services.processor.handlers.task import Task
 from services.processor.processor import Processor
 from services.processor.settings import ProcessorSettings
 from tests.support.fakes.simulated_momento import SimulatedMomento
@@ -130,7 +130,7 @@ class Process:
     async def kill(self) -> None:
         for gate in self._gates:
             gate.closed = True
-        self.lifecycle.hurried.set()
+        self.lifecycle.force_stop.set()
         await self.drain()
 
 

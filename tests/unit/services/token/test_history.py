@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from services.common.background import Background
 from services.common.messages.notification import finished
-from services.common.momento.errors import MomentoQuotaUsedUp, MomentoUnavailable
+from services.common.momento.errors import MomentoQuotaExceeded, MomentoUnavailable
 from services.common.momento.history import HistoryEntry, NotificationHistory
 from services.common.momento.history_cursor import Cursor
 from services.common.web.problem import Problem
@@ -139,8 +139,8 @@ async def test_where_momento_says_that_the_quota_is_used_up_reads_pause(world: W
     """The writes of the processor need what there is."""
     world.reader = HistoryReader(world.record, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), world.background)
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) or 0.0
-    world.momento.error = MomentoQuotaUsedUp("limit exceeded")
-    with pytest.raises(MomentoQuotaUsedUp):
+    world.momento.error = MomentoQuotaExceeded("limit exceeded")
+    with pytest.raises(MomentoQuotaExceeded):
         await world.read()
     world.momento.error = None
     with pytest.raises(HistoryBusyError):

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.common.background import Background
-from services.common.momento.errors import MomentoQuotaUsedUp, MomentoRefused, MomentoUnavailable
+from services.common.momento.errors import MomentoQuotaExceeded, MomentoRefused, MomentoUnavailable
 from services.common.momento.gateway import DisposableToken
 from services.token import vendor
 from services.token.shared_tokens import SharedTokens
@@ -142,7 +142,7 @@ async def test_an_error_is_every_callers_and_is_not_kept(world: World, monkeypat
 
 async def test_every_attempt_takes_a_turn_and_the_user_keeps_the_place(world: World) -> None:
     replica = world.replica(per_second=5.0)
-    world.momento.error = MomentoQuotaUsedUp("not now")
+    world.momento.error = MomentoQuotaExceeded("not now")
     started = time.monotonic()
     asking = asyncio.create_task(replica.token_for("alice"))
     await wait_until(lambda: world.momento.calls.count("vend") == 3)

@@ -88,7 +88,7 @@ async def test_loading_is_retried_with_growing_pauses_until_it_works(
         server.heal()
         clock.advance(await clock.wait_for_sleep(15))
         assert await clock.wait_for_sleep(16) > 3000
-    assert keys.ready_reason() is None
+    assert keys.readiness_problem() is None
 
 
 async def test_a_rotated_key_is_found_with_the_first_token_that_needs_it(
@@ -150,7 +150,7 @@ async def test_stale_keys_are_kept_when_a_refresh_fails(keys: KeySet, server: Jw
         clock.advance(4000)
         assert await clock.wait_for_sleep(2) <= 0.25
         await keys.key(KID)
-    assert keys.ready_reason() is None
+    assert keys.readiness_problem() is None
     assert server.requests == 2
 
 
@@ -279,24 +279,24 @@ async def test_a_server_that_is_not_there_is_an_outage(session: aiohttp.ClientSe
     keys = KeySet(url, session)
     with pytest.raises(KeySetUnavailable, match="Cannot connect"):
         await keys.key(KID)
-    assert url in str(keys.ready_reason())
+    assert url in str(keys.readiness_problem())
 
 
 async def test_an_unusable_address_is_an_outage_that_names_it(session: aiohttp.ClientSession) -> None:
     keys = KeySet("not a url", session)
     with pytest.raises(KeySetUnavailable):
         await keys.key(KID)
-    assert "not a url" in str(keys.ready_reason())
+    assert "not a url" in str(keys.readiness_problem())
 
 
 async def test_the_reason_for_not_being_ready_names_the_url_and_the_last_error(
     keys: KeySet, server: JwksServer
 ) -> None:
-    assert "not fetched yet" in str(keys.ready_reason())
+    assert "not fetched yet" in str(keys.readiness_problem())
     server.fail(404)
     with pytest.raises(KeySetUnavailable):
         await keys.key(KID)
-    assert keys.ready_reason() == f"No signing keys from {server.url}: it answered 404."
+    assert keys.readiness_problem() == f"No signing keys from {server.url}: it answered 404."
 
 
 async def test_an_empty_set_never_replaces_a_good_one(keys: KeySet, server: JwksServer, clock: ManualClock) -> None:

@@ -74,14 +74,14 @@ async def test_the_value_is_loaded_decrypted_at_start(parameter: Parameter, ssm:
     async with running(parameter.run()):
         await clock.wait_for_sleep(1)
         assert parameter.value() == SECRET
-        assert parameter.ready_reason() is None
+        assert parameter.readiness_problem() is None
     assert ssm.calls == [{"Name": NAME, "WithDecryption": True}]
 
 
 def test_before_it_was_read_there_is_no_value_and_no_readiness(parameter: Parameter) -> None:
     with pytest.raises(ParameterUnavailable, match=NAME):
         parameter.value()
-    assert parameter.ready_reason() == f"The parameter {NAME} cannot be read: it was not read yet."
+    assert parameter.readiness_problem() == f"The parameter {NAME} cannot be read: it was not read yet."
 
 
 async def test_the_value_is_read_again_about_every_five_minutes(
@@ -105,7 +105,7 @@ async def test_loading_is_retried_with_growing_pauses_until_it_works(
             clock.advance(await clock.wait_for_sleep(number))
         assert clock.sleeps[0] <= 0.25
         assert 2.5 <= clock.sleeps[10] <= 5
-        assert "ParameterNotFound" in str(parameter.ready_reason())
+        assert "ParameterNotFound" in str(parameter.readiness_problem())
         ssm.error = None
         clock.advance(await clock.wait_for_sleep(12))
         assert await clock.wait_for_sleep(13) >= 270
@@ -124,7 +124,7 @@ async def test_the_stale_value_is_served_while_ssm_fails(
         clock.advance(330)
         assert await clock.wait_for_sleep(2) <= 0.25
         assert parameter.value() == SECRET
-        assert parameter.ready_reason() is None
+        assert parameter.readiness_problem() is None
 
 
 @pytest.mark.parametrize("stored", ["", " ", "\n\t"])
@@ -141,7 +141,7 @@ async def test_an_empty_value_never_replaces_a_good_one(
 async def test_an_empty_value_is_named_as_the_cause(parameter: Parameter, ssm: FakeSsm) -> None:
     ssm.stored = ""
     await parameter.refresh_now()
-    assert "it is empty" in str(parameter.ready_reason())
+    assert "it is empty" in str(parameter.readiness_problem())
 
 
 async def test_white_space_around_the_value_is_dropped(parameter: Parameter, ssm: FakeSsm) -> None:
@@ -217,7 +217,7 @@ async def test_a_reading_that_hangs_ends_at_its_deadline(
     monkeypatch.setattr(parameter_module, "DEADLINE_SECONDS", 0.02)
     ssm.gate = asyncio.Event()
     assert not await parameter.refresh_now()
-    assert "did not answer in time" in str(parameter.ready_reason())
+    assert "did not answer in time" in str(parameter.readiness_problem())
 
 
 async def test_a_cancelled_reading_leaves_no_lock_behind(
@@ -243,8 +243,8 @@ async def test_an_answer_without_a_value_is_not_taken_for_an_empty_value(
 
     monkeypatch.setattr(ssm, "get_parameter", strange)
     assert not await parameter.refresh_now()
-    assert "the answer is not one of SSM" in str(parameter.ready_reason())
-    assert "empty" not in str(parameter.ready_reason())
+    assert "the answer is not one of SSM" in str(parameter.readiness_problem())
+    assert "empty" not in str(parameter.readiness_problem())
 
 
 async def test_a_fault_of_our_own_that_no_answer_causes_is_not_taken_for_an_outage(
@@ -278,7 +278,7 @@ async def test_a_value_that_cannot_be_used_never_replaces_a_good_one_and_is_read
         ssm.stored = "a typing error"
         clock.advance(330)
         assert await clock.wait_for_sleep(2) <= 0.25
-        assert (checked.value(), checked.ready_reason()) == (SECRET, None)
+        assert (checked.value(), checked.readiness_problem()) == (SECRET, None)
         assert "its value cannot be used (It is no secret: make a new one)" in caplog.records[-1].__dict__["error"]
         assert reads("unusable") == unusable + 1
         ssm.stored = "s3cr3t-corrected"
@@ -294,7 +294,7 @@ async def test_a_first_value_that_cannot_be_used_is_a_transient_failure_that_nam
     assert not await checked.refresh_now()
     with pytest.raises(ParameterUnavailable, match=f"{NAME} cannot be read: its value cannot be used") as caught:
         checked.value()
-    assert "typing error" not in f"{caught.value}{checked.ready_reason()}"
+    assert "typing error" not in f"{caught.value}{checked.readiness_problem()}"
 
 
 async def test_the_value_is_shown_nowhere(

@@ -63,7 +63,7 @@ async def reason(**client: Any) -> str:
         assert not await parameter.refresh_now()
         with pytest.raises(ParameterUnavailable, match=NAME):
             parameter.value()
-        return str(parameter.ready_reason())
+        return str(parameter.readiness_problem())
 
 
 @asynccontextmanager
@@ -144,7 +144,7 @@ async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
         assert parameter.value() == "good"
         fresh = Parameter(ssm, NAME)
         assert not await fresh.refresh_now()
-        assert "it is empty" not in str(fresh.ready_reason())
+        assert "it is empty" not in str(fresh.readiness_problem())
 
 
 async def test_no_credentials_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from services.common.messages.task_message import TaskMessage, UnreadableTask, read_task
+from services.common.messages.task_message import MalformedTask, TaskMessage, parse_task
 
 MESSAGE_ID = "9b0d1b4e-message"
 # SendMessage, "Message characters": all that SQS takes.
@@ -26,7 +26,7 @@ def body(**fields: object) -> str:
 def test_a_task_comes_back_as_it_went(user_id: str, data: str, other: str, idempotent: bool, escaped: bool) -> None:
     payload = json.dumps({"data": data, "other": other}, ensure_ascii=escaped)
     sent = TaskMessage(task_id="t-1", user_id=user_id, payload=payload, traceparent="00-a", idempotent=idempotent)
-    received, fields = read_task(sent.body(), sent.attributes(), MESSAGE_ID)
+    received, fields = parse_task(sent.body(), sent.attributes(), MESSAGE_ID)
     assert received == sent
     assert fields == {"data": data, "other": other}
 
@@ -39,7 +39,7 @@ def test_sqs_takes_every_character_of_the_body(data: str) -> None:
 
 @pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**400, [2**80, {"n": -(10**30)}]])
 def test_an_integer_of_any_size_arrives_exactly(number: object) -> None:
-    _, fields = read_task(body(payload=json.dumps({"data": "x", "n": number})), {}, MESSAGE_ID)
+    _, fields = parse_task(body(payload=json.dumps({"data": "x", "n": number})), {}, MESSAGE_ID)
     assert repr(fields["n"]) == repr(number)
 
 
@@ -55,19 +55,19 @@ def test_only_what_is_there_becomes_an_attribute() -> None:
 
 
 def test_a_task_of_the_serverless_original_has_its_message_id_for_an_id() -> None:
-    task, _ = read_task(body(), {}, MESSAGE_ID)
+    task, _ = parse_task(body(), {}, MESSAGE_ID)
     assert task == TaskMessage(task_id=MESSAGE_ID, user_id="alice", payload='{"data": "x"}')
 
 
 @pytest.mark.parametrize("task_id", ["", "x" * 129, "a b", "ü", "a\nb"])
 def test_an_id_that_could_not_go_into_a_notification_is_replaced_by_the_message_id(task_id: str) -> None:
-    task, _ = read_task(body(), {"taskId": task_id}, MESSAGE_ID)
+    task, _ = parse_task(body(), {"taskId": task_id}, MESSAGE_ID)
     assert task.task_id == MESSAGE_ID
 
 
 @pytest.mark.parametrize("value", ["", "false", "True", "1"])
 def test_only_our_own_word_says_that_another_copy_may_come(value: str) -> None:
-    task, _ = read_task(body(), {"idempotent": value}, MESSAGE_ID)
+    task, _ = parse_task(body(), {"idempotent": value}, MESSAGE_ID)
     assert not task.idempotent
 
 
@@ -106,22 +106,22 @@ ALICES = [
 
 @pytest.mark.parametrize(("text", "reason"), NOBODYS)
 def test_a_message_of_nobodys_is_unreadable(text: str, reason: str) -> None:
-    with pytest.raises(UnreadableTask, match=reason) as caught:
-        read_task(text, {}, MESSAGE_ID)
+    with pytest.raises(MalformedTask, match=reason) as caught:
+        parse_task(text, {}, MESSAGE_ID)
     assert caught.value.user_id is None
 
 
 @pytest.mark.parametrize(("text", "reason"), ALICES)
 def test_an_unreadable_task_names_its_user_where_that_can_be_read(text: str, reason: str) -> None:
-    with pytest.raises(UnreadableTask, match=reason) as caught:
-        read_task(text, {}, MESSAGE_ID)
+    with pytest.raises(MalformedTask, match=reason) as caught:
+        parse_task(text, {}, MESSAGE_ID)
     assert caught.value.user_id == "alice"
 
 
 @given(st.text(st.characters()), st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3))
 def test_no_body_does_worse_than_being_unreadable(text: str, attributes: dict[str, str]) -> None:
-    with pytest.raises(UnreadableTask):
-        read_task(text, attributes, MESSAGE_ID)
+    with pytest.raises(MalformedTask):
+        parse_task(text, attributes, MESSAGE_ID)
 
 
 @given(st.recursive(st.integers() | texts, st.lists))

@@ -15,9 +15,9 @@ from services.common.errors import PermanentError, Transient
 from services.common.momento.api_key import InvalidApiKey, credential_provider
 from services.common.momento.clients import Clients, ClientSwitch
 from services.common.momento.errors import (
-    MomentoCacheMissing,
+    MomentoCacheNotFound,
     MomentoKeyRefused,
-    MomentoQuotaUsedUp,
+    MomentoQuotaExceeded,
     MomentoRefused,
     MomentoUnavailable,
     from_sdk,
@@ -88,11 +88,11 @@ def sdk_error(code: MomentoErrorCode) -> SdkException:
     ("code", "kind"),
     [
         (MomentoErrorCode.AUTHENTICATION_ERROR, MomentoKeyRefused),
-        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, MomentoQuotaUsedUp),
-        (MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED, MomentoQuotaUsedUp),
+        (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, MomentoQuotaExceeded),
+        (MomentoErrorCode.CLIENT_RESOURCE_EXHAUSTED, MomentoQuotaExceeded),
         (MomentoErrorCode.SERVER_UNAVAILABLE, MomentoUnavailable),
         (MomentoErrorCode.TIMEOUT_ERROR, MomentoUnavailable),
-        (MomentoErrorCode.NOT_FOUND_ERROR, MomentoCacheMissing),
+        (MomentoErrorCode.NOT_FOUND_ERROR, MomentoCacheNotFound),
         (MomentoErrorCode.PERMISSION_ERROR, MomentoKeyRefused),
         (MomentoErrorCode.INVALID_ARGUMENT_ERROR, MomentoRefused),
     ],

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from notification_api import Task
 from services.common.aws import queue_errors
 from services.common.aws.queue_errors import QueueUnavailable, call_error
 from services.common.lifecycle import Lifecycle
 from services.common.momento.errors import (
-    MomentoCacheMissing,
+    MomentoCacheNotFound,
     MomentoKeyRefused,
-    MomentoQuotaUsedUp,
+    MomentoQuotaExceeded,
     MomentoUnavailable,
     fault_of,
 )
@@ -24,9 +25,8 @@ from services.common.telemetry.faults import (
     Cause,
     Fault,
 )
-from services.common.web.operations import operations_app
+from services.common.web.operations import create_operations_app
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from tests.support.clock import ManualClock
 from tests.support.processor.make_task import make_task
 from tests.support.served_app import served_app
@@ -124,8 +124,8 @@ def test_one_cause_is_reported_once_and_as_the_worse(faults: CallFaults, clock: 
     ("error", "cause", "part"),
     [
         (MomentoKeyRefused("vend"), Cause.MOMENTO_KEY_REFUSED, "(parameter /a/b/momento-api-key)"),
-        (MomentoQuotaUsedUp("vend"), Cause.MOMENTO_QUOTA, "quota"),
-        (MomentoCacheMissing("vend"), Cause.MOMENTO_CACHE_MISSING, "the Momento cache dev does not exist"),
+        (MomentoQuotaExceeded("vend"), Cause.MOMENTO_QUOTA, "quota"),
+        (MomentoCacheNotFound("vend"), Cause.MOMENTO_CACHE_MISSING, "the Momento cache dev does not exist"),
         (MomentoUnavailable("vend: no answer"), Cause.MOMENTO_UNREACHABLE, "Momento is unreachable (vend: no answer)"),
     ],
 )
@@ -158,8 +158,8 @@ def test_an_error_of_sqs_names_its_cause(code: str, cause: Cause, part: str) -> 
 async def test_readyz_reports_faults_and_stays_ready() -> None:
     lifecycle = Lifecycle()
     lifecycle.add_faults(lambda: [REFUSED])
-    lifecycle.started()
-    async with served_app(operations_app(lifecycle), lifecycle) as served:
+    lifecycle.mark_started()
+    async with served_app(create_operations_app(lifecycle), lifecycle) as served:
         answer = await served.ask("GET", "/readyz")
     assert answer.status == 200
     assert answer.json["faults"] == [
@@ -175,7 +175,7 @@ async def test_three_tasks_that_fail_one_after_the_other_are_a_fault_until_one_f
             raise ValueError("a user's secret")
         return "done"
 
-    runner = Runner(handler, limit=5, too_many=lambda: None)
+    runner = Runner(handler, limit=5, on_limit=lambda: None)
     for count in range(3):
         assert runner.faults() == [], count
         with pytest.raises(ValueError, match="secret"):

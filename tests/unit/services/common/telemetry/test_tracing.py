@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from services.common.telemetry import tracing
-from services.common.telemetry.tracing import Kind, Span, exemplar, is_traceparent, span, trace_id
+from services.common.telemetry.tracing import Span, SpanKind, exemplar, is_traceparent, span, trace_id
 from services.common.telemetry.tracing_otlp import OtlpTracer
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -32,7 +32,7 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_loaded(service: str) ->
 
 
 def test_while_off_every_span_is_the_same_one_that_does_nothing() -> None:
-    with span("one", Kind.SERVER, parent=GOOD) as one, span("two", links=[GOOD]) as two:
+    with span("one", SpanKind.SERVER, parent=GOOD) as one, span("two", links=[GOOD]) as two:
         one.set({"a": 1})
         one.fail("reason")
         assert one is two

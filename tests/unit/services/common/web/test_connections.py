@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.web import connections
-from services.common.web.app import web_app
+from services.common.web.app import create_web_app
 from services.common.web.connections import CONNECTIONS
 from services.common.web.open_connections import OpenConnections
 from tests.support.served_app import Served, served_app
@@ -81,7 +81,7 @@ GATE = web.AppKey("gate", Gate)
 @asynccontextmanager
 async def serving() -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
-    app = web_app(HTTP_SETTINGS, lifecycle)
+    app = create_web_app(HTTP_SETTINGS, lifecycle)
     app.router.add_get("/there", there)
     app.middlewares.insert(1, held_up)
     app.router.add_post("/slow", slow)

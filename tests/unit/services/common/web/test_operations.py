@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from services.common.lifecycle import Lifecycle
-from services.common.web.operations import operations_app
+from services.common.web.operations import create_operations_app
 from tests.support.raw_http import exchange
 from tests.support.served_app import Served, served_app
 
@@ -14,7 +14,7 @@ from tests.support.served_app import Served, served_app
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
-    async with served_app(operations_app(lifecycle), lifecycle) as served:
+    async with served_app(create_operations_app(lifecycle), lifecycle) as served:
         yield served
 
 
@@ -64,6 +64,6 @@ async def test_no_page_of_another_origin_may_include_an_answer(served: Served, p
 )
 async def test_only_allowed_hosts_are_served(head: str, status: int) -> None:
     lifecycle = Lifecycle()
-    async with served_app(operations_app(lifecycle), lifecycle, frozenset({"localhost:9081"})) as served:
+    async with served_app(create_operations_app(lifecycle), lifecycle, frozenset({"localhost:9081"})) as served:
         answer = await asyncio.to_thread(exchange, served.port, f"{head}Connection: close\r\n\r\n")
     assert answer.status == status

@@ -17,7 +17,7 @@ from services.common.errors import PermanentError, Transient
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.telemetry.logs import quiet_libraries
-from services.common.web.app import BODIES, OWNER, web_app
+from services.common.web.app import BODIES, OWNER, create_web_app
 from services.common.web.problem import Problem
 from tests.support.served_app import Answer, Served, log_lines, served_app
 from tests.support.waiting import wait_until
@@ -92,7 +92,7 @@ async def hang(_request: web.Request) -> web.Response:
 @pytest.fixture
 async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     lifecycle = Lifecycle()
-    app = web_app(replace(HTTP_SETTINGS, **getattr(request, "param", {})), lifecycle)
+    app = create_web_app(replace(HTTP_SETTINGS, **getattr(request, "param", {})), lifecycle)
     app.router.add_post("/echo/{name}", echo)
     app.middlewares.insert(1, owned)
     app.router.add_route("*", "/hang", hang)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from notification_api import Task
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
@@ -15,7 +16,6 @@ from services.processor.delivery.isolation import Quarantine
 from services.processor.delivery.process import Worker
 from services.processor.delivery.task_lock import Claims
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.notify.circuit_breaker import Breaker
 from services.processor.notify.history import Record
 from services.processor.notify.notifier import Teller
@@ -83,7 +83,7 @@ def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None
     breaker = Breaker(gateway, on_closed=lambda: None, stores=True)
     teller = Teller(gateway, record, results, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
     return Worker(
-        runner=Runner(handle or never, limit=1, too_many=lambda: None),
+        runner=Runner(handle or never, limit=1, on_limit=lambda: None),
         teller=teller,
         breaker=breaker,
         conclusion=Conclusion(

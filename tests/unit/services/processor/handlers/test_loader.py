@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from notification_api import Task
 from services.common.settings import SettingsError
 from services.processor.handlers.loader import NotText, find_handler, is_asynchronous, runnable
-from services.processor.handlers.task import Task
 from tests.support.processor.make_task import make_task
 from tests.support.waiting import wait_until
 
@@ -174,18 +174,18 @@ async def test_a_plain_function_that_has_not_begun_is_never_called() -> None:
     assert calls == ["first"]
 
 
-async def test_a_cancelled_task_tells_no_progress() -> None:
-    told: list[str] = []
+async def test_a_cancelled_task_publishes_no_progress() -> None:
+    published: list[str] = []
 
-    async def tell(text: str) -> bool:
-        told.append(text)
+    async def publish(text: str) -> bool:
+        published.append(text)
         return True
 
-    task = make_task(tell=tell)
+    task = make_task(publish_progress=publish)
     assert await task.progress("half")
     task.cancel()
     assert not await task.progress("more")
-    assert told == ["half"]
+    assert published == ["half"]
 
 
 @pytest.mark.parametrize(

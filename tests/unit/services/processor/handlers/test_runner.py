@@ -10,10 +10,10 @@ from contextlib import suppress
 import orjson
 import pytest
 
+from notification_api import Task
 from services.common.errors import PermanentError
 from services.processor.handlers.loader import HandlerAborted, runnable
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task import Task
 from services.processor.receiver.outcome import Failure, failure_of
 from tests.support.processor.make_task import make_task
 from tests.support.waiting import wait_until
@@ -49,7 +49,7 @@ async def stubborn() -> AsyncIterator[Stubborn]:
 
 def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
     stopped: list[bool] = []
-    return Runner(handler, limit=limit, too_many=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
+    return Runner(handler, limit=limit, on_limit=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
 
 
 class Unreachable(Exception):

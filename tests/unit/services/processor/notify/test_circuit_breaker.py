@@ -17,7 +17,7 @@ class Topics:
         self.error: Exception | None = None
         self.reason: str | None = None
 
-    def not_ready(self) -> str | None:
+    def readiness_problem(self) -> str | None:
         return self.reason
 
     async def publish(self, topic: str, text: str) -> None:

@@ -28,7 +28,7 @@ class Polling:
             visibility_seconds=30,
             is_paused=lambda: self.is_paused,
         )
-        self.hurried = asyncio.Event()
+        self.force_stop = asyncio.Event()
         self.ahead: list[bool] = []
         """Of each answer, whether it was asked for ahead of free slots."""
 
@@ -57,7 +57,7 @@ async def polling(capacity: int, share: float = 1.0) -> AsyncIterator[Polling]:
     try:
         yield world
     finally:
-        await world.poller.stop(0, world.hurried)
+        await world.poller.stop(0, world.force_stop)
         await world.poller.cut_off(0)
         running.cancel()
         with suppress(asyncio.CancelledError):
@@ -205,15 +205,15 @@ async def test_a_queue_that_fails_is_asked_ever_less_often_and_told_of(monkeypat
     monkeypatch.setattr("services.processor.receiver.poller.random.uniform", longest)
     async with polling(10) as world:
         await wait_until(lambda: len(world.queue.asked) == 1)
-        assert world.poller.not_ready() is None
+        assert world.poller.readiness_problem() is None
         world.queue.error = QueueUnavailable("out of order")
         await world.give(0)
         await wait_until(lambda: len(pauses) > 12)
-        assert "out of order" in (world.poller.not_ready() or "")
+        assert "out of order" in (world.poller.readiness_problem() or "")
         world.queue.error = None
         await wait_until(lambda: world.queue.asked[-1] == (10, 20))
         await world.give(1)
-        await wait_until(lambda: world.poller.not_ready() is None)
+        await wait_until(lambda: world.poller.readiness_problem() is None)
     assert pauses[:6] == [0.4, 0.8, 1.6, 3.2, 4.0, 4.0]
     assert max(pauses) == 4.0
 
@@ -238,7 +238,7 @@ async def test_an_answer_that_cannot_be_understood_is_no_reason_to_spin_or_to_st
 async def test_no_poll_is_made_while_its_news_could_not_be_told() -> None:
     async with polling(10) as world:
         world.is_paused = True  # before its first step
-        await wait_until(lambda: world.poller.not_ready() is None)
+        await wait_until(lambda: world.poller.readiness_problem() is None)
         await asyncio.sleep(0.15)
         assert world.queue.asked == []
         world.is_paused = False
@@ -255,7 +255,7 @@ async def test_no_poll_is_made_during_a_pause_and_what_an_open_one_brings_is_acc
         world.finish(1)
         await asyncio.sleep(0.05)
         assert len(world.queue.asked) == 1
-        assert world.poller.not_ready() is None
+        assert world.poller.readiness_problem() is None
         world.is_paused = False
         world.poller.wake()
         await wait_until(lambda: len(world.queue.asked) == 2)
@@ -268,13 +268,13 @@ async def test_a_pause_does_not_hold_up_the_stop() -> None:
         await world.give(0)
         await wait_until(lambda: not world.poller._polls)
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.hurried)
+            await world.poller.stop(60, world.force_stop)
 
 
 async def test_the_stop_awaits_the_open_poll_and_what_it_brings_is_accepted() -> None:
     async with polling(10) as world:
         await wait_until(lambda: len(world.queue.asked) == 1)
-        stopping = asyncio.create_task(world.poller.stop(10, world.hurried))
+        stopping = asyncio.create_task(world.poller.stop(10, world.force_stop))
         await asyncio.sleep(0)
         assert not stopping.done()
         await world.give(2)
@@ -290,19 +290,19 @@ async def test_the_stop_does_not_await_a_pause_after_a_failure(monkeypatch: pyte
         world.queue.error = QueueUnavailable("out of order")
         await world.give(0)
         world.queue.gate.set()
-        await wait_until(lambda: world.poller.not_ready() is None)
+        await wait_until(lambda: world.poller.readiness_problem() is None)
         await world.give(0)
-        await wait_until(lambda: world.poller.not_ready() is not None)
+        await wait_until(lambda: world.poller.readiness_problem() is not None)
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.hurried)
+            await world.poller.stop(60, world.force_stop)
 
 
 async def test_a_hurried_stop_awaits_nothing() -> None:
     async with polling(10) as world:
         await wait_until(lambda: len(world.queue.asked) == 1)
-        world.hurried.set()
+        world.force_stop.set()
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.hurried)
+            await world.poller.stop(60, world.force_stop)
 
 
 async def test_a_stop_before_the_first_poll_ends_at_once() -> None:
@@ -311,7 +311,7 @@ async def test_a_stop_before_the_first_poll_ends_at_once() -> None:
     world.is_paused = True
     running = asyncio.create_task(world.poller.run())
     await asyncio.sleep(0.03)  # it is paused
-    await world.poller.stop(0, world.hurried)
+    await world.poller.stop(0, world.force_stop)
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=2)
     assert done == {running}

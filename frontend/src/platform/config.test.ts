@@ -1,0 +1,36 @@
+import { describe, expect, test } from "vitest";
+import { loadConfig, route } from "./config";
+
+const CONFIG = { tokenUrl: "a", taskUrl: "b", region: "c", userPoolId: "d", userPoolClientId: "e" };
+const answering =
+  (body: unknown, status = 200) =>
+  async () =>
+    Response.json(body, { status });
+
+describe("the page's settings", () => {
+  test("are read", async () => {
+    await expect(loadConfig(answering(CONFIG))).resolves.toEqual(CONFIG);
+  });
+
+  test("that are missing are all named", async () => {
+    await expect(loadConfig(answering({ ...CONFIG, tokenUrl: "", region: 7 }))).rejects.toThrow("tokenUrl, region");
+  });
+
+  test("may include the largest request body of the ingest service", async () => {
+    await expect(loadConfig(answering({ ...CONFIG, maxBodyBytes: 1_000 }))).resolves.toMatchObject({
+      maxBodyBytes: 1_000,
+    });
+  });
+
+  test.each([0, -1, 1.5, "1000", null])("with an invalid size, %j, are refused", async (maxBodyBytes) => {
+    await expect(loadConfig(answering({ ...CONFIG, maxBodyBytes }))).rejects.toThrow("maxBodyBytes");
+  });
+
+  test("that cannot be read are reported with the status", async () => {
+    await expect(loadConfig(answering({}, 503))).rejects.toThrow("503");
+  });
+
+  test.each(["http://x", "http://x/", "http://x//"])("a route below %s", (url) => {
+    expect(route(url, "token")).toBe("http://x/token");
+  });
+});

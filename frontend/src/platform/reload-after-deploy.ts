@@ -1,0 +1,35 @@
+/**
+ * A deploy removes the files of the previous version of the page, so that a tab can no longer load what it has not
+ * loaded yet.
+ */
+import { preloadMomentoSdk } from "notification-api-client";
+
+const KEY = "notification-api-reloaded-at";
+/** While servers of both versions answer, a page might reload again and again. */
+const MIN_INTERVAL_MS = 60_000;
+
+/** Loads, once the page is idle, what a tab needs when it becomes the leader. */
+export function preloadWhenIdle(): void {
+  const preload = (): void => void preloadMomentoSdk();
+  if ("requestIdleCallback" in globalThis) requestIdleCallback(preload);
+  else setTimeout(preload, 1_000);
+}
+
+/** Reloads the page where a file cannot be loaded and there is a newer version of the page. */
+export function reloadAfterDeploy(): void {
+  addEventListener("vite:preloadError", () => {
+    reloadIfNewer().catch(() => undefined); // the server is out of reach: this version goes on
+  });
+}
+
+async function reloadIfNewer(): Promise<void> {
+  if (Date.now() - Number(sessionStorage.getItem(KEY)) < MIN_INTERVAL_MS || !(await isNewer())) return;
+  sessionStorage.setItem(KEY, String(Date.now()));
+  location.reload();
+}
+
+async function isNewer(): Promise<boolean> {
+  const entry = document.querySelector("script[type=module][src]")?.getAttribute("src");
+  const answer = await fetch(location.href, { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+  return answer.ok && typeof entry === "string" && !(await answer.text()).includes(entry);
+}

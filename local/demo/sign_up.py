@@ -1,0 +1,82 @@
+"""Sign up a new user with the help of what only a local stack has: its mails can be read."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import aiohttp
+
+from local.errors import LocalError
+from notification_api.client.config import StageConfig
+from notification_api.client.http import StageClient, get_json
+from notification_api.client.sign_in import Credentials, confirm_sign_up, sign_in, sign_up
+
+CALL_TIMEOUT_SECONDS = 20.0
+MAIL_TIMEOUT_SECONDS = 10.0
+MAIL_POLL_SECONDS = 0.1
+
+
+class NotRunningError(LocalError):
+    """No local stack answers at this address."""
+
+
+class Application:
+    """The application's server of a local stack. Create it with `application`."""
+
+    def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
+        self.http = http
+        self._url = url
+
+    async def config(self) -> StageConfig:
+        """Read the stage's addresses.
+
+        :raises NotRunningError: when no local stack answers.
+        """
+        try:
+            return StageConfig.from_json(await get_json(self.http, f"{self._url}/config.json"))
+        except (aiohttp.ClientConnectionError, TimeoutError):
+            raise NotRunningError(f"Nothing answers at {self._url}: start it with `make up`.") from None
+        except (KeyError, TypeError, ValueError, aiohttp.ContentTypeError):
+            raise NotRunningError(f"Another program answers at {self._url}.") from None
+
+    async def mailed_code(self, email: str) -> str:
+        """Wait for the newest code that was mailed to this address."""
+        async with asyncio.timeout(MAIL_TIMEOUT_SECONDS):
+            while True:
+                for mail in (await get_json(self.http, f"{self._url}/mail.json"))["mails"]:
+                    if mail["to"] == email and mail["code"]:
+                        return str(mail["code"])
+                await asyncio.sleep(MAIL_POLL_SECONDS)
+
+
+@asynccontextmanager
+async def application(url: str) -> AsyncIterator[Application]:
+    """Connect to the application's server at `url`."""
+    timeout = aiohttp.ClientTimeout(total=CALL_TIMEOUT_SECONDS)
+    async with aiohttp.ClientSession(timeout=timeout) as http:
+        yield Application(http, url)
+
+
+def random_credentials() -> Credentials:
+    """Generate an address that nobody has (RFC 2606) and a password that meets Cognito's policy."""
+    return Credentials(email=f"demo-{secrets.token_hex(6)}@example.com", password=f"{secrets.token_urlsafe(18)}aA1!")
+
+
+async def confirmed_user(app: Application, config: StageConfig) -> Credentials:
+    """Sign up a new user and confirm the address with the mailed code."""
+    user = random_credentials()
+    await sign_up(app.http, config, user)
+    await confirm_sign_up(app.http, config, user, await app.mailed_code(user.email))
+    return user
+
+
+async def signed_in(app: Application, config: StageConfig, user: Credentials) -> StageClient:
+    """Sign in a confirmed user."""
+    return StageClient(app.http, config, (await sign_in(app.http, config, user)).id_token)
+
+
+async def signed_in_user(app: Application) -> StageClient:
+    """Sign up, confirm and sign in a new user of the application's stage."""
+    config = await app.config()
+    return await signed_in(app, config, await confirmed_user(app, config))

@@ -1,0 +1,168 @@
+/**
+ * Decides when to connect, wait, renew and give up. No I/O: the client carries out the effects.
+ *
+ *   stopped ─start─▶ connecting ─opened─▶ live ─interrupted, resumes─▶ resuming ─activity, renewed─▶ live
+ *                        ▲  └─failed─▶ waiting ◀─ended, heartbeat-timeout, resume-timeout─┘
+ *                        └──retry-due, online, check-now──┘         any ─signed-out─▶ signed-out
+ */
+
+/** A connection that lasted this long was stable: the next failure starts a new count of attempts. */
+export const STABLE_MS = 10_000;
+/** The SDK reconnects after 500 ms. If that takes longer, the client opens a new stream, with backoff. */
+export const RESUME_TIMEOUT_MS = 1_500;
+
+export type Phase = "stopped" | "connecting" | "live" | "resuming" | "waiting" | "signed-out";
+
+/** What an application shows of the connection. */
+export type ClientState = "connecting" | "live" | "reconnecting" | "offline" | "signed-out";
+
+export interface MachineState {
+  phase: Phase;
+  /** Attempts since the last stable connection. */
+  attempt: number;
+  /** Epoch milliseconds of the last `opened`. */
+  liveSince: number;
+  /** False while the browser reports no network. */
+  online: boolean;
+  /** Another stream is being opened beside the live one. */
+  renewing: boolean;
+  /** Consecutive renewals that failed. */
+  failedRenewals: number;
+}
+
+export type ConnectionEvent =
+  | { type: "start" | "stop" | "signed-out" }
+  | { type: "opened" | "activity" | "ended" | "heartbeat-timeout" | "gap" | "resume-timeout" }
+  | { type: "failed"; retryAfterMs?: number; hasToken: boolean }
+  | { type: "interrupted"; resumes: boolean }
+  | { type: "renewal-due" | "stream-limit" }
+  /** `newStream`: on another stream; else the current token is still the right one. */
+  | { type: "renewed"; newStream: boolean }
+  | { type: "renewal-failed"; retryAfterMs?: number }
+  | { type: "retry-due" | "online" | "offline" | "check-now" };
+
+export type Effect =
+  | { type: "connect" | "renew" | "close" | "schedule-renewal" }
+  /** `recheck`: no stream was open for a while, so something may have been published that is stored only later. */
+  | { type: "catch-up"; recheck: boolean }
+  | { type: "start-resume-timer"; ms: number }
+  | { type: "retry" | "retry-renewal"; attempt: number; retryAfterMs: number };
+
+export type Transition = [MachineState, Effect[]];
+
+export const INITIAL_STATE: MachineState = {
+  phase: "stopped",
+  attempt: 0,
+  liveSince: 0,
+  online: true,
+  renewing: false,
+  failedRenewals: 0,
+};
+
+export function clientState(state: MachineState): ClientState {
+  if (state.phase === "signed-out") return "signed-out";
+  if (state.phase === "live") return "live";
+  if (!state.online) return "offline";
+  return state.attempt > 0 || state.liveSince > 0 ? "reconnecting" : "connecting";
+}
+
+export function transition(state: MachineState, event: ConnectionEvent, now: number): Transition {
+  if (state.phase === "signed-out") return unchanged(state);
+  if (state.phase === "stopped" && event.type !== "start") return whileStopped(state, event);
+  return rules[event.type](state, event as never, now);
+}
+
+function whileStopped(state: MachineState, { type }: ConnectionEvent): Transition {
+  if (type === "online" || type === "offline") return [{ ...state, online: type === "online" }, []];
+  return type === "signed-out" ? signOut(state) : unchanged(state);
+}
+
+type EventOf<T> = Extract<ConnectionEvent, { type: T }>;
+type Rules = { [T in ConnectionEvent["type"]]: (state: MachineState, event: EventOf<T>, now: number) => Transition };
+
+const unchanged = (state: MachineState): Transition => [state, []];
+
+const rules: Rules = {
+  start: (s) => (s.phase === "stopped" ? connect({ ...s, attempt: 0, liveSince: 0 }) : unchanged(s)),
+  stop: (s) => [{ ...INITIAL_STATE, online: s.online }, [{ type: "close" }]],
+  "signed-out": (s) => signOut(s),
+  opened: (s, _, now) => [
+    { ...s, phase: "live", liveSince: now, renewing: false, failedRenewals: 0 },
+    [{ type: "schedule-renewal" }, { type: "catch-up", recheck: true }],
+  ],
+  failed: (s, { retryAfterMs, hasToken }) => {
+    const [next, effects] = wait(s, s.attempt, retryAfterMs);
+    // Where streams are blocked but the service answers, catching up at every attempt still brings notifications.
+    return [next, hasToken ? [...effects, { type: "catch-up", recheck: true }] : effects];
+  },
+  activity: (s, _, now) =>
+    s.phase === "resuming"
+      ? [{ ...s, phase: "live", liveSince: now }, [{ type: "catch-up", recheck: true }]]
+      : unchanged(s),
+  gap: (s) => (s.phase === "live" ? [s, [{ type: "catch-up", recheck: true }]] : unchanged(s)),
+  interrupted: (s, { resumes }, now) => {
+    // The transport may resume once. A stream that breaks again soon is reopened by the client, with backoff.
+    const wasStable = isStable(s, now);
+    const mayResume = resumes && s.phase === "live" && (wasStable || s.attempt === 0);
+    if (!mayResume) return reconnect(s, now);
+    const attempt = wasStable ? 1 : s.attempt + 1;
+    return [{ ...s, phase: "resuming", attempt }, [{ type: "start-resume-timer", ms: RESUME_TIMEOUT_MS }]];
+  },
+  ended: (s, _, now) => reconnect(s, now),
+  "heartbeat-timeout": (s, _, now) => reconnect(s, now),
+  "resume-timeout": (s, _, now) => (s.phase === "resuming" ? reconnect(s, now) : unchanged(s)),
+  "renewal-due": (s) => {
+    if (s.phase === "resuming") return [s, [{ type: "retry-renewal", attempt: s.failedRenewals, retryAfterMs: 0 }]];
+    return s.phase === "live" ? renew(s) : unchanged(s);
+  },
+  // A renewal that failed is retried after its backoff, not at each item that arrives meanwhile.
+  "stream-limit": (s) => (s.phase === "live" && s.failedRenewals === 0 ? renew(s) : unchanged(s)),
+  renewed: (s, { newStream }, now) => {
+    const next = { ...s, renewing: false, failedRenewals: 0 };
+    if (!newStream) return [next, [{ type: "schedule-renewal" }]];
+    // The replaced stream may have died unnoticed, or have been about to resume: catch up on the new one.
+    const liveSince = s.phase === "live" ? s.liveSince : now;
+    return [
+      { ...next, phase: "live", liveSince },
+      [{ type: "schedule-renewal" }, { type: "catch-up", recheck: s.phase !== "live" }],
+    ];
+  },
+  "renewal-failed": (s, { retryAfterMs = 0 }) => [
+    { ...s, renewing: false, failedRenewals: s.failedRenewals + 1 },
+    [{ type: "retry-renewal", attempt: s.failedRenewals, retryAfterMs }],
+  ],
+  "retry-due": (s) => (s.phase === "waiting" ? connect(s) : unchanged(s)),
+  "check-now": (s) => (s.phase === "waiting" ? connect(s) : unchanged(s)),
+  online: (s) => (s.phase === "waiting" ? connect({ ...s, online: true, attempt: 0 }) : [{ ...s, online: true }, []]),
+  // A connection that still works is kept: a laptop without a network reaches its own services.
+  offline: (s) => [{ ...s, online: false }, []],
+};
+
+function isStable(s: MachineState, now: number): boolean {
+  return s.phase === "live" && now - s.liveSince >= STABLE_MS;
+}
+
+function signOut(s: MachineState): Transition {
+  return [{ ...s, phase: "signed-out", renewing: false }, [{ type: "close" }]];
+}
+
+function connect(s: MachineState): Transition {
+  return [{ ...s, phase: "connecting", renewing: false }, [{ type: "close" }, { type: "connect" }]];
+}
+
+function renew(s: MachineState): Transition {
+  return s.renewing ? unchanged(s) : [{ ...s, renewing: true }, [{ type: "renew" }]];
+}
+
+function wait(s: MachineState, attempt: number, retryAfterMs = 0): Transition {
+  return [
+    { ...s, phase: "waiting", attempt: attempt + 1, renewing: false },
+    [{ type: "close" }, { type: "retry", attempt, retryAfterMs }],
+  ];
+}
+
+/** Closes the stream that was lost and waits before the next one. */
+function reconnect(s: MachineState, now: number): Transition {
+  if (s.phase !== "live" && s.phase !== "resuming") return unchanged(s);
+  return wait(s, isStable(s, now) ? 0 : s.attempt);
+}

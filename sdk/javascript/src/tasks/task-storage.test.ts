@@ -1,0 +1,27 @@
+import { expect, test } from "vitest";
+import { FakeStoredValue } from "../testing/harness";
+import { applyChange, type TaskStore } from "./task-store";
+import { TaskStorage } from "./task-storage";
+
+test("a long task is saved as far as the list shows it, cut between characters", () => {
+  const storage = new FakeStoredValue();
+  const store: TaskStore = new Map();
+  for (const [key, data] of [
+    ["short", "do it"],
+    ["long", `x${"😀".repeat(100_000)}`],
+  ] as const)
+    applyChange(store, { type: "added", key, data, at: 1 });
+  new TaskStorage(storage, store).saveNow();
+  const restored: TaskStore = new Map();
+  new TaskStorage(storage, restored).load();
+  expect(restored.get("short")?.data).toBe("do it");
+  expect(restored.get("long")?.data).toBe(`x${"😀".repeat(499)}…`);
+});
+
+test("damaged storage is an empty list", () => {
+  const storage = new FakeStoredValue();
+  storage.value = "{";
+  const store: TaskStore = new Map();
+  new TaskStorage(storage, store).load();
+  expect([store.size, storage.value]).toEqual([0, null]);
+});

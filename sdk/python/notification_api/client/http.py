@@ -1,0 +1,78 @@
+"""The HTTP calls of a signed-in user."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from notification_api.client.config import StageConfig
+from notification_api.client.errors import UnexpectedResponseError
+
+MAX_SUBMIT_ATTEMPTS = 5
+MAX_PAUSE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class DisposableToken:
+    """The answer of `GET /token`: what it takes to subscribe to the user's own topic."""
+
+    token: str = field(repr=False)
+    cache_name: str
+    topic: str
+
+
+class StageClient:
+    """Calls the services of a stage as one user."""
+
+    def __init__(self, http: aiohttp.ClientSession, config: StageConfig, id_token: str) -> None:
+        self._http = http
+        self.config = config
+        self.id_token = id_token
+
+    async def get_token(self) -> DisposableToken:
+        """Call `GET /token`.
+
+        :raises UnexpectedResponseError: when it is not answered 200.
+        """
+        answer = await get_json(self._http, f"{self.config.token_url}/token", headers=self._authorization())
+        return DisposableToken(answer["token"], answer["cacheName"], answer["topic"])
+
+    async def submit_task(self, data: str, *, idempotency_key: str | None = None) -> str:
+        """Call `POST /task` and return the task's id. Retries as `Retry-After` asks for.
+
+        :param idempotency_key: with it a retry never submits the task twice.
+        :raises UnexpectedResponseError: when it is not answered 202 within 5 attempts.
+        """
+        headers = self._authorization()
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        url = f"{self.config.task_url}/task"
+        for attempt in range(1, MAX_SUBMIT_ATTEMPTS + 1):
+            async with self._http.post(url, json={"data": data}, headers=headers) as answer:
+                if answer.status == 202:
+                    return str((await answer.json())["taskId"])
+                if answer.status not in {429, 503} or attempt == MAX_SUBMIT_ATTEMPTS:
+                    raise await unexpected("POST", url, answer)
+                pause = float(answer.headers.get("Retry-After", "1"))
+            await asyncio.sleep(min(pause, MAX_PAUSE_SECONDS))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _authorization(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.id_token}"}
+
+
+async def get_json(http: aiohttp.ClientSession, url: str, *, headers: dict[str, str] | None = None) -> Any:
+    """Get a JSON document.
+
+    :raises UnexpectedResponseError: when it is not answered 200.
+    """
+    async with http.get(url, headers=headers) as answer:
+        if answer.status != 200:
+            raise await unexpected("GET", url, answer)
+        return await answer.json()
+
+
+async def unexpected(method: str, url: str, answer: aiohttp.ClientResponse) -> UnexpectedResponseError:
+    """Describe an answer other than the expected one."""
+    return UnexpectedResponseError(f"{method} {url} was answered {answer.status}: {await answer.text()}")

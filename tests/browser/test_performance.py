@@ -1,0 +1,26 @@
+"""What many notifications leave behind in memory. Times are measured by `make bench-page`, and not asserted."""
+
+import pytest
+
+from tests.support.browser.page import TaskPage
+from tests.support.browser.performance import LISTED, memory, publish_many
+from tests.support.browser.stack import BrowserStack
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+COUNT = 500
+
+
+async def test_many_notifications_leave_no_memory_behind(page: TaskPage, stack: BrowserStack) -> None:
+    topic = await stack.topic(await page.id_token())
+    async with stack.publisher() as publisher:
+
+        async def publish(text: str) -> None:
+            await publisher.publish(topic, text)
+
+        await publish_many(page, publish, LISTED)
+        before = await memory(page)
+        await publish_many(page, publish, COUNT)
+        after = await memory(page)
+    assert after.heap_mb < before.heap_mb * 1.2
+    assert after.process_mb < before.process_mb * 1.2
