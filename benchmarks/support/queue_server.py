@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.support.elasticmq import ElasticMqUnavailableError, elasticmq
-from tests.support.processes.ministack import ministack
+from tests.support.processes.ministack import ministack_process
 
 REGION = "us-east-1"
 
@@ -38,6 +38,6 @@ async def queue_server(folder: Path) -> AsyncIterator[QueueServer]:
             server = QueueServer("ElasticMQ", endpoint)
         except ElasticMqUnavailableError as reason:
             print(f"WARNING: MiniStack instead of ElasticMQ, whose figures differ: {reason}.", file=sys.stderr)
-            emulated = await opened.enter_async_context(ministack())
+            emulated = opened.enter_context(ministack_process())
             server = QueueServer("MiniStack", emulated.endpoint_url)
         yield server

@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
 from tests.support.monitoring.alert_causes import broken, causes, promtool_test, promtool_test_beside
 from tests.support.monitoring.metric_definitions import TARGET, labels_by_sample
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -89,7 +90,7 @@ def test_every_critical_alert_has_a_cause() -> None:
         rule["alert"].removeprefix("NotificationApi")
         for chart in (STAGE_CHART, OPERATOR_CHART)
         for path in (chart / "rules").glob("*.yaml")
-        for group in yaml.safe_load(path.read_text())["groups"]
+        for group in load_yaml(path.read_text())["groups"]
         for rule in group["rules"]
         if rule.get("labels", {}).get("severity") == "critical"
     }

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from tests.support.monitoring.alert_causes import causes, labels_of_alert
+from tests.support.yaml_text import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CAUSES = causes(Path(__file__).parent / "causes")
@@ -22,7 +22,7 @@ def text() -> str:
 
 
 PAGE = ROOT / "docs/operations.md"
-CONFIGURATION: dict[str, Any] = yaml.safe_load(text())
+CONFIGURATION: dict[str, Any] = load_yaml(text())
 
 
 def matches(matchers: Iterable[str], alert: Alert) -> bool:

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
 from local.ports import MAX_BASE, MIN_BASE, Ports
 from local.web_access.access import RequestFacts, WebAccess
 from tests.support.helm_charts import LOCAL_CHART, HelmError, Object, containers, named, of_kind, render
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -164,7 +164,7 @@ def test_the_application_uses_the_first_stage() -> None:
 
 def test_the_printed_values_install_a_stage() -> None:
     bootstrap = next(each for each in containers(pod()) if each["name"] == "bootstrap-dev")
-    printed = yaml.safe_load(values_file(OUTPUTS, Addresses.from_environment(variables(bootstrap))))
+    printed = load_yaml(values_file(OUTPUTS, Addresses.from_environment(variables(bootstrap))))
     objects = render(printed)
     assert {each["metadata"]["name"] for each in of_kind(objects, "Deployment")} == {
         "dev-token",

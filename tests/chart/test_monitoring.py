@@ -9,6 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -52,7 +53,7 @@ def test_every_rule_file_becomes_an_object_that_selects_this_stage_only() -> Non
         for file in RULE_FILES
     ]
     texts = [re.sub("(?m)^(  - name: .+)$", r"\1-stages_dev", text) for text in texts]
-    written = sorted(json.dumps(yaml.safe_load(text), sort_keys=True) for text in texts)
+    written = sorted(json.dumps(load_yaml(text), sort_keys=True) for text in texts)
     assert sorted(json.dumps(each["spec"], sort_keys=True) for each in rules) == written
     assert '=~\\".+' not in json.dumps(rules)
 

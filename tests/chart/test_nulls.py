@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import (
     EXISTING,
@@ -27,6 +26,7 @@ from tests.support.helm_charts import (
     named,
     render,
 )
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -111,7 +111,7 @@ def without(values: Object, path: str) -> Object:
 
 @pytest.mark.parametrize(("name", "chart", "given", "options"), SETUPS, ids=[setup[0] for setup in SETUPS])
 def test_null_is_a_value_that_is_left_out(name: str, chart: Path, given: Object, options: list[str]) -> None:
-    values = yaml.safe_load((chart / "values.yaml").read_text())
+    values = load_yaml((chart / "values.yaml").read_text())
     listed = list(paths({key: values[key] for key in values if name != "stage-operated" or key in OPERATED}))
     expected = usual(chart, options, given)  # once, before the threads ask for it
 

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
 from k8s.dashboards.queries import increase_since_start
 from tests.support.monitoring.alert_causes import causes
 from tests.support.monitoring.metric_definitions import labels_by_sample, unknown_labels
+from tests.support.yaml_text import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE_RULES = sorted((ROOT / "charts/notification-api/rules").glob("*.yaml"))
@@ -24,7 +24,7 @@ SCOPE = 'namespace=~".+",stage=~".+"'
 
 
 def rules_of(path: Path) -> list[dict[str, Any]]:
-    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+    return [rule for group in load_yaml(path.read_text())["groups"] for rule in group["rules"]]
 
 
 def alert_of(path: Path) -> dict[str, Any]:
@@ -48,9 +48,7 @@ def test_it_fires_when_it_should_and_not_otherwise(path: Path) -> None:
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
 def test_its_unit_test_has_both_cases(path: Path) -> None:
     cases = [
-        case
-        for test in yaml.safe_load((UNIT_TESTS / path.name).read_text())["tests"]
-        for case in test["alert_rule_test"]
+        case for test in load_yaml((UNIT_TESTS / path.name).read_text())["tests"] for case in test["alert_rule_test"]
     ]
     assert {case["alertname"] for case in cases} == {alert_of(path)["alert"]}
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
+from tests.support.yaml_text import load_all_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
@@ -73,7 +73,7 @@ def render(
 def _rendered(values: str, chart: Path, release: str, namespace: str, apis: tuple[str, ...]) -> tuple[Object, ...]:
     known = [option for api in apis for option in ("--api-versions", api)]
     text = helm("template", release, str(chart), "-n", namespace, *known, values=json.loads(values))
-    return tuple(each for each in yaml.safe_load_all(text) if each)
+    return tuple(each for each in load_all_yaml(text) if each)
 
 
 def merged_values(below: Mapping[str, Any], above: Mapping[str, Any]) -> Object:

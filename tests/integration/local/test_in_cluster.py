@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from local.in_cluster.page import page_settings
 from local.outputs import Outputs
 from local.plan import ROOT
 from tests.support.processes.local_stack import LocalStack
+from tests.support.yaml_text import load_yaml
 
 STAGE = "elsewhere"
 
@@ -52,7 +52,7 @@ async def test_a_stage_is_created_and_its_log_is_its_values_file(local_stack: Lo
     environment = variables(local_stack)
     done = await bootstrap(environment, tmp_path / "outputs.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    printed, outputs = yaml.safe_load(done.stdout), Outputs.read(tmp_path / "outputs.json")
+    printed, outputs = load_yaml(done.stdout), Outputs.read(tmp_path / "outputs.json")
     assert "# created queue notification-api-elsewhere-tasks" in done.stdout
     assert printed["stageName"] == STAGE
     assert printed["queue"] == {"url": outputs.queue_url, "deadLetterUrl": outputs.dead_letter_queue_url}

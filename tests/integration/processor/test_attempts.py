@@ -14,7 +14,7 @@ from momento.responses import CacheGet
 from notification_api import Task
 from services.common.errors import Transient
 from services.common.messages.task_message import TaskMessage
-from tests.support.momento.clients import momento_sdk
+from tests.support.momento.clients import open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -149,7 +149,7 @@ async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_th
     requeued = Counted("messages_requeued_total", reason="transient")
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         async with processor_in_process(stage, fail, BACKOFF_BASE_SECONDS="600"):
             good, bad = [await send_raw(stage, data) for data in ("good", "bad")]

@@ -12,7 +12,7 @@ from momento.responses import CacheGet
 
 from notification_api import Task
 from services.common.errors import PermanentError, Transient
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -160,7 +160,7 @@ async def test_the_lock_of_a_process_that_died_expires(stage: ProcessorStage) ->
     handler = Handler()
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         task_id = await send_redelivered(stage, "user")
         await sdk.caches.set(stage.cache_name, f"task-lock:user {task_id}", b"somebody else")
@@ -177,7 +177,7 @@ async def test_the_lock_of_a_process_that_was_killed_expires_by_itself(stage: Pr
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3"}
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         async with processor_process(stage, tmp_path, **settings) as process:
             task_id = await stage.send("user", idempotent=True, do="wait", seconds=60)
@@ -196,7 +196,7 @@ async def test_users_whose_tasks_have_one_id_do_not_wait_for_each_other(stage: P
     handler = Handler()
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         task_id = await stage.send("user", idempotent=True)
         await sdk.caches.set(stage.cache_name, f"task-lock:another {task_id}", b"somebody else")
@@ -225,7 +225,7 @@ async def test_a_lock_whose_answer_was_lost_is_recognised_as_its_own(stage: Proc
 async def test_locks_are_released_once_their_tasks_are_done(stage: ProcessorStage) -> None:
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
         processor_in_process(stage, Handler()),
     ):
         task_id = await stage.send("user", idempotent=True)

@@ -16,7 +16,7 @@ from momento.responses import CacheGet
 
 from notification_api import Task
 from services.common.messages.task_message import TaskMessage
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -63,7 +63,7 @@ class SlowProcess:
 @asynccontextmanager
 async def slow_process(stage: ProcessorStage, folder: Path) -> AsyncIterator[SlowProcess]:
     async with (
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
         sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy,
         processor_process(stage, folder, AWS_ENDPOINT_URL=proxy.url, VISIBILITY_TIMEOUT_SECONDS="5") as process,
     ):
@@ -183,7 +183,7 @@ async def send_possible_pills(stage: ProcessorStage, count: int) -> None:
     message_ids = [await send(stage, "pill") for _ in range(count)]
     for _ in range(2):
         await receive_at_once_visible(stage, count)
-    async with momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+    async with open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
         await Notes(sdk, stage.cache_name, message_ids).write("0 started")
 
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from tests.support.yaml_text import load_yaml
+
 PHASES = (30, 35, 30)
 """Minutes: before the cause, during it, after it."""
 ALERT_LABELS = ("alertname", "namespace", "stage", "service", "severity")
@@ -214,4 +216,4 @@ def labels_of_alert(alert: str) -> dict[str, str]:
 
 def causes(folder: Path) -> dict[str, dict[str, Any]]:
     """The causes by name."""
-    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: load_yaml(path.read_text()) for path in sorted(folder.glob("*.yaml"))}
