@@ -25,7 +25,7 @@ WORKERS ?= 3
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-page test-frontend test-browser test-chart \
-	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-smoke bench-page dead-letters generate image kind-up kind-down forward clean
+	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate image kind-up kind-down forward clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -39,7 +39,7 @@ $(READY): requirements-dev.lock
 	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
 	@touch $(READY)
 
-up: $(READY) page-if-possible ## Start the whole system on this machine, no account needed
+up: $(READY) page-if-possible ## Run the whole system on this machine, no account needed
 	@exec $(PY) -m local.up
 
 demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the notifications; needs a running `make up`
@@ -84,7 +84,7 @@ test-frontend: $(NODE_MODULES) ## The page's unit tests
 	@npm test --silent
 
 test-browser: WORKERS = 2
-test-browser: $(READY) ## The page in a real Chromium against the real local stack
+test-browser: $(READY) ## The page in a real Chromium against the real embedded stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
 	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
 		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
@@ -98,7 +98,7 @@ test-chart: $(READY) ## Test the charts (needs helm)
 test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there, and NetworkPolicies enforced)
 	@$(PYTEST) tests/cluster
 
-bench-smoke: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
+bench-local: $(READY) ## Measure the embedded stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.local_stack
 
 bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)
@@ -107,7 +107,7 @@ bench-page: $(READY) frontend ## Measure the page: size, loading time, publish t
 dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
 	@$(PY) -m services.processor.dead_letters $(ARGS)
 
-bench: $(READY) ## Measure intake and worker beside the plain way (ElasticMQ where Java and Maven are)
+bench: $(READY) ## Measure ingest and processor beside plain implementations (ElasticMQ if Java and Maven are installed)
 	@$(PY) -m benchmarks.ingest
 	@$(PY) -m benchmarks.processor
 
@@ -153,7 +153,7 @@ kind-up: image ## A cluster on this machine with Docker and kind, the embedded s
 kind-down: ## Remove that cluster
 	@kind delete cluster --name notification-api
 
-forward: $(READY) ## Reach a stage on this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
+forward: $(READY) ## Forward a stage of a cluster to this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
 	@exec $(PY) -m local.forward '$(STAGE)'
 
 clean: ## Remove the virtual environment and caches

@@ -1,0 +1,1 @@
+"""Speed and cost of the services beside plain implementations, of the embedded stack, the application and scaling."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from notification_api import Task
 
-NAP_SECONDS = 0.05
+SLEEP_SECONDS = 0.05
 
 
 async def nothing(_task: Task) -> str:
@@ -15,27 +15,27 @@ async def nothing(_task: Task) -> str:
     return "done"
 
 
-class _Naps:
-    """Waits 50 ms a task, and writes down how long all of them took."""
+class _Sleep:
+    """Sleeps 50 ms in each task, and writes to a file how long all tasks took."""
 
     def __init__(self) -> None:
-        self._began: float | None = None
-        self._ended = 0
+        self._began_at: float | None = None
+        self._done = 0
         self._tasks = int(os.environ.get("BENCHMARK_TASKS", "0"))
 
     async def __call__(self, _task: Task) -> str:
-        if self._began is None:
-            self._began = time.perf_counter()
-        await asyncio.sleep(NAP_SECONDS)
-        self._ended += 1
-        if self._ended == self._tasks:
-            _write_down(time.perf_counter() - self._began)
+        if self._began_at is None:
+            self._began_at = time.perf_counter()
+        await asyncio.sleep(SLEEP_SECONDS)
+        self._done += 1
+        if self._done == self._tasks:
+            _write_seconds(time.perf_counter() - self._began_at)
         return "done"
 
 
-def _write_down(seconds: float) -> None:
-    """From the first handler's start to the last one's end."""
+def _write_seconds(seconds: float) -> None:
+    """Write the time from the first handler's start to the last one's end."""
     Path(os.environ["BENCHMARK_SECONDS_FILE"]).write_text(str(seconds), "ascii")
 
 
-nap = _Naps()
+sleep = _Sleep()

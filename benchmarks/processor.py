@@ -1,7 +1,7 @@
-"""`python -m benchmarks.processor`: CPU time that a message costs the processor, beside a plain one.
+"""`python -m benchmarks.processor`: CPU time of the processor for each message, beside a plain implementation.
 
-Both run against a real queue server. The measured process is the processor as it is deployed;
-`benchmarks.without_momento` is the same without the calls to Momento.
+Both use a real queue server. The measured process is the processor as it is deployed; `benchmarks.without_momento` is
+the same without the calls of Momento.
 """
 
 import argparse
@@ -16,32 +16,31 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.handlers import NAP_SECONDS
 from benchmarks.support.child import python
 from benchmarks.support.figures import Figure, table
 from benchmarks.support.momento import Momento, momento
 from benchmarks.support.queue_server import QueueServer, queue_server
 from benchmarks.support.queues import BenchQueue, Queues, queues
-from benchmarks.support.rounds import median_of, progress, run_in_folder, spread
+from benchmarks.support.rounds import median_of, progress_bar, run_in_folder, spread
 from benchmarks.support.service import Account, Service, service
 
 SLOTS = 200
 MESSAGES = 8_000
-TOLD_MESSAGES = 2_000
-"""Fewer where each is told: the emulator, not the processor, sets that pace."""
-NAPS = 10_000
+PUBLISHED_MESSAGES = 2_000
+"""Fewer where each one is published, since the emulator limits the speed."""
+SLEEPING_TASKS = 10_000
 MEMORY_MESSAGES = (5_000, 50_000)
-LIMIT_LOOPS = 16
-_WITHIN_SECONDS = 600.0
+ROUND_STEPS = 6
+_TIMEOUT_SECONDS = 600.0
 _WARM_SHARE = 0.15
 
-UNTOLD = "benchmarks.without_momento"
-REAL = "services.processor"
+WITHOUT_MOMENTO = "benchmarks.without_momento"
+PROCESSOR = "services.processor"
 
 
 @dataclass(slots=True)
-class Found:
-    """What was measured, a value a round."""
+class Measurements:
+    """The measured values by name, one for each round."""
 
     values: dict[str, list[float]] = field(default_factory=dict)
 
@@ -57,18 +56,18 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """Where the rounds run."""
+    """What the rounds share."""
 
     server: QueueServer
     momento: Momento
     queues: Queues
     folder: Path
     bar: "tqdm[Any]"
-    found: Found
+    measurements: Measurements
 
     @asynccontextmanager
     async def filled(self, count: int) -> AsyncIterator[BenchQueue]:
-        """A new queue with `count` tasks on it."""
+        """Create a queue with `count` tasks."""
         queue = await self.queues.new()
         await queue.fill(count)
         yield queue
@@ -76,7 +75,7 @@ class Bench:
 
     @asynccontextmanager
     async def processor(self, module: str, queue: BenchQueue, **settings: str) -> AsyncIterator[Service]:
-        """A processor that works on `queue`."""
+        """Run a processor on `queue`."""
         environment = {
             **self.server.environment(),
             **self.momento.environment(),
@@ -92,66 +91,64 @@ class Bench:
 
 
 async def cost(bench: Bench, name: str, module: str, count: int, **settings: str) -> None:
-    """CPU time and SQS requests of a message, from when the process is warm until the queue is empty."""
+    """Measure CPU time and SQS requests for each message, from a warm process until the queue is empty."""
     async with bench.filled(count) as queue, bench.processor(module, queue, **settings) as running:
-        await queue.until_at_most(int(count * (1 - _WARM_SHARE)), _WITHIN_SECONDS)
+        await queue.wait_until_at_most(int(count * (1 - _WARM_SHARE)), _TIMEOUT_SECONDS)
         warm = await running.account(begins=True)
-        await queue.until_at_most(0, _WITHIN_SECONDS)
+        await queue.wait_until_at_most(0, _TIMEOUT_SECONDS)
         used = await running.account() - warm
     messages = _processed(used)
-    bench.found.add(f"cpu_ms_{name}", used.cpu_seconds * 1000 / messages)
-    bench.found.add(f"sqs_requests_{name}", used.sqs_calls / messages)
+    bench.measurements.add(f"cpu_ms_{name}", used.cpu_seconds * 1000 / messages)
+    bench.measurements.add(f"sqs_requests_{name}", used.sqs_calls / messages)
     bench.bar.update()
 
 
-async def plain(bench: Bench, name: str, count: int, *, loops: int = 1, delete: str = "batch") -> None:
-    """The same with the plain worker."""
+async def plain(bench: Bench, name: str, count: int, *, delete: str = "batch") -> None:
+    """Measure the plain implementation in the same way."""
     async with bench.filled(count) as queue:
-        result = await _plain_run(bench, queue, count, loops, delete)
-    bench.found.add(f"cpu_ms_{name}", result["cpu_seconds"] * 1000 / result["messages"])
-    bench.found.add(f"seconds_{name}", result["seconds"])
+        result = await _run_plain(bench, queue, count, delete)
+    bench.measurements.add(f"cpu_ms_{name}", result["cpu_seconds"] * 1000 / result["messages"])
     bench.bar.update()
 
 
-async def naps(bench: Bench) -> None:
-    """10,000 tasks of 50 ms on 200 slots, beside what the slots or the server allow at best."""
-    await plain(bench, "limit", NAPS, loops=LIMIT_LOOPS)
-    seconds_file = bench.folder / "naps"
+async def sleeping_tasks(bench: Bench) -> None:
+    """Measure 10,000 tasks that sleep 50 ms, with 200 slots."""
+    seconds_file = bench.folder / "seconds"
     seconds_file.unlink(missing_ok=True)
     settings = {
-        "TASK_HANDLER": "benchmarks.handlers:nap",
-        "BENCHMARK_TASKS": str(NAPS),
+        "TASK_HANDLER": "benchmarks.handlers:sleep",
+        "BENCHMARK_TASKS": str(SLEEPING_TASKS),
         "BENCHMARK_SECONDS_FILE": str(seconds_file),
     }
-    async with bench.filled(NAPS) as queue, bench.processor(UNTOLD, queue, **settings) as running:
-        await _until_written(seconds_file)  # to ask for the depth makes the server count its messages
-        await queue.until_at_most(0, _WITHIN_SECONDS)
+    async with (
+        bench.filled(SLEEPING_TASKS) as queue,
+        bench.processor(WITHOUT_MOMENTO, queue, **settings) as running,
+    ):
+        await _wait_for_file(seconds_file)  # reading the depth would make the server count its messages
+        await queue.wait_until_at_most(0, _TIMEOUT_SECONDS)
         used = await running.account()
-    seconds = float(seconds_file.read_text("ascii"))
-    ideal = max(NAPS / SLOTS * NAP_SECONDS, bench.found.values["seconds_limit"][-1])
-    bench.found.add("naps_seconds", seconds)
-    bench.found.add("naps_cpu_seconds", used.cpu_seconds)
-    bench.found.add("ideal_ratio", seconds / ideal)
+    bench.measurements.add("sleeping_seconds", float(seconds_file.read_text("ascii")))
+    bench.measurements.add("sleeping_cpu_seconds", used.cpu_seconds)
     bench.bar.update()
 
 
-async def _until_written(file: Path) -> None:
-    async with asyncio.timeout(_WITHIN_SECONDS):
-        while not file.exists():  # noqa: ASYNC110, ASYNC240 — another process writes it; a look costs microseconds
+async def _wait_for_file(file: Path) -> None:
+    async with asyncio.timeout(_TIMEOUT_SECONDS):
+        while not file.exists():  # noqa: ASYNC110, ASYNC240 — another process writes it, and the check takes microseconds
             await asyncio.sleep(0.1)
 
 
-async def growth(bench: Bench) -> None:
-    """Resident memory after 50,000 tasks against that after 5,000, of one process."""
+async def memory_growth(bench: Bench) -> None:
+    """Measure the resident memory of one process after 50,000 tasks, compared with 5,000."""
     few, many = MEMORY_MESSAGES
-    async with bench.filled(few) as queue, bench.processor(UNTOLD, queue) as running:
-        await queue.until_at_most(0, _WITHIN_SECONDS)
+    async with bench.filled(few) as queue, bench.processor(WITHOUT_MOMENTO, queue) as running:
+        await queue.wait_until_at_most(0, _TIMEOUT_SECONDS)
         early = running.memory_mb()
         await queue.fill(many - few)
-        await queue.until_at_most(0, _WITHIN_SECONDS)
+        await queue.wait_until_at_most(0, _TIMEOUT_SECONDS)
         late = running.memory_mb()
-    bench.found.add("memory_mb", late)
-    bench.found.add("memory_ratio", late / early)
+    bench.measurements.add("memory_mb", late)
+    bench.measurements.add("memory_ratio", late / early)
     bench.bar.update()
 
 
@@ -159,86 +156,89 @@ def _processed(used: Account) -> float:
     return used.metrics["notification_api_tasks_processed_total"]
 
 
-async def _plain_run(bench: Bench, queue: BenchQueue, count: int, loops: int, delete: str) -> dict[str, float]:
-    arguments = ("--queue-url", queue.url, "--loops", str(loops), "--count", str(count), "--delete", delete)
+async def _run_plain(bench: Bench, queue: BenchQueue, count: int, delete: str) -> dict[str, float]:
+    arguments = ("--queue-url", queue.url, "--count", str(count), "--delete", delete)
     process = await asyncio.create_subprocess_exec(
         *python("benchmarks.plain.processor", *arguments),
         env={**os.environ, **bench.server.environment()},
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_WITHIN_SECONDS):
-            said, _ = await process.communicate()
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            printed, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise RuntimeError("the plain worker ended early; see what it printed above")
-    result: dict[str, float] = json.loads(said)
+        raise RuntimeError("the plain processor ended early; see its output above")
+    result: dict[str, float] = json.loads(printed)
     return result
 
 
-async def measure(folder: Path, rounds: int) -> tuple[str, Found]:
-    """Measure everything in turns; answers the queue server's name and what was found."""
+async def measure(folder: Path, rounds: int) -> tuple[str, Measurements]:
+    """Measure alternately; return the queue server's name and the measurements."""
     async with AsyncExitStack() as opened:
         server = await opened.enter_async_context(queue_server(folder))
-        emulated = await opened.enter_async_context(momento(folder))
-        makes = await opened.enter_async_context(queues(server))
-        bar = opened.enter_context(progress("worker", rounds * 7 + 1))
-        bench = Bench(server, emulated, makes, folder, bar, Found())
+        emulator = await opened.enter_async_context(momento(folder))
+        created_queues = await opened.enter_async_context(queues(server))
+        bar = opened.enter_context(progress_bar("processor", rounds * ROUND_STEPS + 1))
+        bench = Bench(server, emulator, created_queues, folder, bar, Measurements())
         for _ in range(rounds):
-            await cost(bench, "untold", UNTOLD, MESSAGES)
+            await cost(bench, "without_momento", WITHOUT_MOMENTO, MESSAGES)
             await plain(bench, "plain_batch", MESSAGES)
-            await plain(bench, "plain_single", TOLD_MESSAGES, delete="single")
-            await cost(bench, "published", REAL, TOLD_MESSAGES, HISTORY_RETENTION_SECONDS="0")
-            await cost(bench, "recorded", REAL, TOLD_MESSAGES)
-            await naps(bench)
-        await growth(bench)
-        return server.name, bench.found
+            await plain(bench, "plain_single", PUBLISHED_MESSAGES, delete="single")
+            await cost(bench, "published", PROCESSOR, PUBLISHED_MESSAGES, HISTORY_RETENTION_SECONDS="0")
+            await cost(bench, "history", PROCESSOR, PUBLISHED_MESSAGES)
+            await sleeping_tasks(bench)
+        await memory_growth(bench)
+        return server.name, bench.measurements
 
 
-def figures(found: Found) -> list[Figure]:
-    untold, published = found.median("cpu_ms_untold"), found.median("cpu_ms_published")
-    plain_ways = f"plain {found.median('cpu_ms_plain_batch'):.3g} in batches, {found.median('cpu_ms_plain_single'):.3g}"
-    limit = f"server {found.median('seconds_limit'):.3g} s, slots {NAPS / SLOTS * NAP_SECONDS:.3g} s"
+def figures(found: Measurements) -> list[Figure]:
+    """Summarise the measurements."""
+    without_momento, published = found.median("cpu_ms_without_momento"), found.median("cpu_ms_published")
+    plain_batch, plain_single = found.median("cpu_ms_plain_batch"), found.median("cpu_ms_plain_single")
+    plain_note = f"plain {plain_batch:.3g} in batches, {plain_single:.3g} one by one"
+    few, many = MEMORY_MESSAGES
     return [
-        Figure("cpu_ms_per_message", untold, "ms", 0.25, f"{found.spread('cpu_ms_untold')}; {plain_ways} one by one"),
+        Figure("cpu_ms_per_message", without_momento, "ms", f"{found.spread('cpu_ms_without_momento')}; {plain_note}"),
+        Figure("ratio_to_plain_batch", without_momento / plain_batch, ""),
         Figure(
             "sqs_requests_per_message",
-            found.median("sqs_requests_untold"),
+            found.median("sqs_requests_without_momento"),
             "",
-            0.3,
-            found.spread("sqs_requests_untold"),
+            found.spread("sqs_requests_without_momento"),
         ),
-        Figure("publish_adds_cpu_ms", published - untold, "ms", None, "the momento SDK alone: 0.4 to 0.5"),
-        Figure("record_adds_cpu_ms", found.median("cpu_ms_recorded") - published, "ms", None, "one cache write a task"),
+        Figure("publish_adds_cpu_ms", published - without_momento, "ms", "the Momento SDK alone: 0.4 to 0.5"),
+        Figure("history_adds_cpu_ms", found.median("cpu_ms_history") - published, "ms", "one cache write a task"),
         Figure(
-            "ideal_ratio",
-            found.median("ideal_ratio"),
-            "",
-            1.1,
-            f"{found.spread('ideal_ratio')}; {found.median('naps_seconds'):.3g} s; {limit}; "
-            f"CPU {found.median('naps_cpu_seconds'):.3g} s with start",
+            "sleeping_tasks_seconds",
+            found.median("sleeping_seconds"),
+            "s",
+            f"{found.spread('sleeping_seconds')}; CPU {found.median('sleeping_cpu_seconds'):.3g} s including start",
         ),
         Figure(
-            "memory_ratio", found.median("memory_ratio"), "", 1.05, f"{found.median('memory_mb'):.0f} MB in the end"
+            "memory_ratio",
+            found.median("memory_ratio"),
+            "",
+            f"{found.median('memory_mb'):.0f} MB after {many:,} tasks, compared with {few:,}",
         ),
-        Figure("plain_cpu_ms_per_message", found.median("cpu_ms_plain_batch"), "ms"),
+        Figure("plain_cpu_ms_per_message", plain_batch, "ms"),
     ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.processor", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print one JSON object last")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the medians are told (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds, of which the medians are printed (default 3)")
     options = parser.parse_args()
     server, found = run_in_folder(lambda folder: measure(folder, options.rounds))
-    told = figures(found)
-    print(table(told))
+    summary = figures(found)
+    print(table(summary))
     print(f"against {server}; {os.cpu_count()} cores, load of the last minute {os.getloadavg()[0]:.1f}")
     if options.json:
-        print(json.dumps({figure.name: figure.value for figure in told} | {"queue_server": server}))
+        print(json.dumps({figure.name: figure.value for figure in summary} | {"queue_server": server}))
 
 
 if __name__ == "__main__":

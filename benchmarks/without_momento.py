@@ -1,7 +1,7 @@
-"""The processor with everything on but the network calls that tell: ``python -m benchmarks.without_momento``.
+"""The processor without its calls of Momento: ``python -m benchmarks.without_momento``.
 
-Replaced are the two calls of the Momento gateway that a task makes, the publishing and the record's write; all of the
-service's own code around them runs. `benchmarks.processor` measures apart what those calls add.
+The two calls that each task makes, publishing and writing the history, are replaced; all of the service's own code
+runs. `benchmarks.processor` measures separately what those calls add.
 """
 
 from services.common.momento.gateway import Momento

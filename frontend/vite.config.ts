@@ -21,7 +21,8 @@ export default defineConfig({
     manifest: true,
     chunkSizeWarningLimit: 1_600, // the Momento SDK; size-limit in package.json holds the limits
     rolldownOptions: {
-      checks: { eval: false }, // in google-protobuf, never called; the page's policy forbids it anyway
+      // eval: in google-protobuf, never called; the page's policy forbids it anyway.
+      checks: { eval: false, pluginTimings: false },
       output: {
         chunkFileNames: ({ name, facadeModuleId }) =>
           `assets/${facadeModuleId?.includes("/@gomomento/") ? "momento" : name}-[hash].js`,

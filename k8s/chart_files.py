@@ -17,7 +17,7 @@ from environs import Env
 import services.ingest.settings
 import services.processor.settings
 import services.token.settings
-from services.common.setting_numbers import NumberRule, parse_whole
+from services.common.setting_numbers import NumberRule
 
 CHARTS = Path(__file__).resolve().parents[1] / "charts"
 STAGE_CHART = CHARTS / "notification-api"
@@ -78,7 +78,7 @@ def _bounds() -> Iterator[tuple[str, str]]:
 
 def _flow_mapping(rule: NumberRule) -> str:
     lower = "above" if rule.above_least else "min"
-    whole = ", whole: true" if rule.parse is parse_whole else ""
+    whole = ", whole: true" if isinstance(rule.parse("1"), int) else ""
     return f"{{{lower}: {_plain(rule.least)}, max: {_plain(rule.most)}{whole}}}"
 
 

@@ -24,7 +24,7 @@ INFO_LABELS = ("version", "service", "stage")
 
 
 def metrics_page(page: str) -> str:
-    """The page with its tables written anew.
+    """The page with current tables.
 
     :raises ValueError: when the place of a table is missing.
     """

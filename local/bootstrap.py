@@ -1,8 +1,7 @@
-"""`python -m local.bootstrap --outputs FILE`: make the stage `local`, as the operator makes one in a cluster.
+"""`python -m local.bootstrap --outputs FILE`: create the stage `local`, as the operator does in a cluster.
 
-A one-shot: it waits for both emulators, makes an API key as a person would in Momento's console, lets
-`k8s.operator.resources` make queues, user pool and cache, puts the key where the services look for it, and
-writes what they need to know to FILE. Nothing of it is a secret; the key itself is only ever in SSM.
+A one-shot: it waits for both emulators, creates a Momento API key and stores it in SSM, creates queues, user pool and
+cache with `k8s.operator.resources`, and writes the outputs to FILE, which has no secrets.
 """
 
 import argparse
@@ -20,34 +19,33 @@ from momento.config import Configurations
 
 from k8s.operator.resources.clients import open_clients
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.resources.reconcile_log import Pass
-from k8s.operator.resources.spec import StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from k8s.operator.resources.spec import StageOutputs, StageSpec
+from k8s.operator.resources.stage import provision_stage
 from local.aws.guard import HEALTH_PATH
 from local.outputs import Outputs
-from local.supervisor.probe import until_ready
+from local.supervisor.readiness import wait_until_ready
 from services.common.errors import PermanentError, Transient
 from services.common.momento.api_key import credential_provider
 
 CLUSTER = "laptop"
-DEADLINE_SECONDS = 25.0
-"""For everything; below the supervisor's own deadline, so that the reason is told and not only the delay."""
+TIMEOUT_SECONDS = 25.0
+"""For everything. Less than the supervisor's, so that the message names the reason."""
 ADMIN_HEADERS = {"x-emulator-admin": "1"}
 
 
 async def bootstrap(momento_endpoint: str, momento_admin_url: str) -> Outputs:
-    """Make everything and say what it is called."""
+    """Create the stage and return its outputs."""
     identity = Identity(os.environ["SERVICE_NAME"], os.environ["STAGE_NAME"], CLUSTER, owner="local")
     parameter = f"/{identity.service_name}/{identity.stage_name}/momento-api-key"
     await asyncio.gather(
-        until_ready(f"{momento_admin_url}/_emulator/health"),
-        until_ready(f"{os.environ['AWS_ENDPOINT_URL']}{HEALTH_PATH}"),
+        wait_until_ready(f"{momento_admin_url}/_emulator/health"),
+        wait_until_ready(f"{os.environ['AWS_ENDPOINT_URL']}{HEALTH_PATH}"),
     )
-    key = await make_api_key(momento_admin_url)
-    session = get_session()  # one for all: each loads AWS' endpoint data anew, a tenth of a second
+    key = await create_api_key(momento_admin_url)
+    session = get_session()  # shared, since each one loads AWS' endpoint data, which takes 0.1 s
     stage, _ = await asyncio.gather(
-        make_local_stage(identity, key, momento_endpoint, session), put_secret(parameter, key, session)
+        create_local_stage(identity, key, momento_endpoint, session), store_api_key(parameter, key, session)
     )
     return Outputs(
         queue_url=stage.queue_url,
@@ -59,8 +57,8 @@ async def bootstrap(momento_endpoint: str, momento_admin_url: str) -> Outputs:
     )
 
 
-async def make_api_key(admin_url: str) -> str:
-    """What a person does once in Momento's console."""
+async def create_api_key(admin_url: str) -> str:
+    """Create a Momento API key, as a person does in Momento's console."""
     async with (
         aiohttp.ClientSession(headers=ADMIN_HEADERS, raise_for_status=True) as session,
         session.post(f"{admin_url}/_emulator/keys") as response,
@@ -68,30 +66,30 @@ async def make_api_key(admin_url: str) -> str:
         return str((await response.json())["v1"])
 
 
-async def make_local_stage(identity: Identity, key: str, momento_endpoint: str, session: AioSession) -> StageOutputs:
-    """The same pass that the operator makes, each change of it a line of output."""
+async def create_local_stage(identity: Identity, key: str, momento_endpoint: str, session: AioSession) -> StageOutputs:
+    """Create the resources as the operator does, and print each change."""
     credentials = credential_provider(key, momento_endpoint)
     configuration = Configurations.Laptop.v1()
-    one_pass = Pass(identity)
+    log = ReconcileLog(identity)
     async with (
         CacheClientAsync(configuration, credentials, default_ttl=timedelta(hours=1)) as caches,
         open_clients(caches, session) as clients,
     ):
         try:
-            return await make_stage(clients, StageSpec(identity), one_pass)
+            return await provision_stage(clients, StageSpec(identity), log)
         finally:
-            for change in [*one_pass.changes, *one_pass.notices]:
-                say(change)
+            for change in [*log.changes, *log.notices]:
+                info(change)
 
 
-async def put_secret(name: str, value: str, session: AioSession) -> None:
-    """What a person does once with the AWS CLI."""
+async def store_api_key(name: str, value: str, session: AioSession) -> None:
+    """Store the API key in SSM, as a person does with the AWS CLI."""
     async with session.create_client("ssm") as ssm:
         await ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-    say(f"stored the Momento API key as {name}")
+    info(f"stored the Momento API key as {name}")
 
 
-def say(text: str) -> None:
+def info(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - the supervisor shows it
 
 
@@ -100,16 +98,16 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--outputs", type=Path, required=True)
     options = parser.parse_args(argv)
     try:
-        outputs = asyncio.run(within_deadline())
+        outputs = asyncio.run(bootstrap_with_timeout())
     except (TimeoutError, Transient, PermanentError, aiohttp.ClientError, BotoCoreError, ClientError) as error:
-        say(f"The stage could not be made: {str(error) or f'not done within {DEADLINE_SECONDS:g} s'}")
+        info(f"The stage could not be created: {str(error) or f'not done within {TIMEOUT_SECONDS:g} s'}")
         return 1
     outputs.write(options.outputs)
     return 0
 
 
-async def within_deadline() -> Outputs:
-    async with asyncio.timeout(DEADLINE_SECONDS):
+async def bootstrap_with_timeout() -> Outputs:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         return await bootstrap(os.environ["MOMENTO_ENDPOINT"], os.environ["MOMENTO_ADMIN_URL"])
 
 

@@ -1,7 +1,7 @@
-"""The environment of each process of the embedded stack, made in this one place by pure functions.
+"""The environment variables of each process of the embedded stack. All functions are pure.
 
-The developer's shell is not inherited: only what a program needs to run at all, and what is listed here,
-passes. So no AWS profile, proxy or token of the developer's own can reach the stack, or be reached by it.
+The processes do not inherit the developer's shell. They get only the variables that any program needs and those listed
+here, so that the stack never uses the developer's AWS profiles, proxies or tokens.
 """
 
 import re
@@ -11,10 +11,10 @@ from pathlib import Path
 from local.aws.guard import MAILS_PATH
 from local.aws.key_pair import KeyPair
 from local.errors import LocalError
-from local.origins import allowed_origins
 from local.outputs import Outputs
 from local.ports import Ports
-from local.web_access import LOOPBACK_NAMES
+from local.web_access.access import LOOPBACK_NAMES
+from local.web_access.origins import allowed_origins
 
 Environment = dict[str, str]
 
@@ -22,7 +22,7 @@ SERVICE_NAME = "notification-api"
 STAGE_NAME = "local"
 REGION = "us-east-1"
 
-NEEDED_TO_RUN = (
+INHERITED_VARIABLES = (
     "PATH",
     "HOME",
     "USER",
@@ -35,7 +35,7 @@ NEEDED_TO_RUN = (
     "SYSTEMROOT",
     "VIRTUAL_ENV",
 )
-DEVELOPERS_CHOICE = (
+DEVELOPER_SETTINGS = (
     "LOG_LEVEL",
     "NOTIFICATION_FORMAT",
     "TASK_HANDLER",
@@ -46,10 +46,9 @@ DEVELOPERS_CHOICE = (
     "MAX_TASK_SECONDS",
     "RECEIVE_WAIT_SECONDS",
 )
-"""Settings of the services that pass from the shell of `make up`: `ECHO_SECONDS=1 make up`."""
+"""Settings of the services that `make up` takes from its shell: `ECHO_SECONDS=1 make up`."""
 
-
-SET_BY_THE_STACK = frozenset(
+STACK_SETTINGS = frozenset(
     {
         *("SERVICE_NAME", "STAGE_NAME", "TASK_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"),
         *("MOMENTO_API_KEY_PARAM_NAME", "MOMENTO_CACHE_NAME", "MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT"),
@@ -59,38 +58,38 @@ SET_BY_THE_STACK = frozenset(
         *("LOCAL_PASS", "LOCAL_PORT_BASE", "LOCAL_ORIGINS", "MOMENTO_QUOTAS"),
     }
 )
-"""Settings of the services that no shell changes, and settings of `make up` itself."""
+"""Settings of the services that the shell cannot change, and settings of `make up` itself."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-class BadPassError(LocalError):
-    """LOCAL_PASS names what cannot be passed; the message says all that is wrong."""
+class InvalidLocalPassError(LocalError):
+    """LOCAL_PASS names variables that cannot be passed; the message lists all of them."""
 
 
-def shielded(shell: Mapping[str, str]) -> Environment:
-    """What of the developer's shell any process gets."""
-    kept = {name: shell[name] for name in NEEDED_TO_RUN if name in shell}
+def base_environment(shell: Mapping[str, str]) -> Environment:
+    """Return the variables of the developer's shell that every process gets."""
+    kept = {name: shell[name] for name in INHERITED_VARIABLES if name in shell}
     return kept | {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 
 
-def passed_by_name(shell: Mapping[str, str]) -> Environment:
-    """Return what LOCAL_PASS names for the developer's own task handler (`LOCAL_PASS=A,B`).
+def passed_variables(shell: Mapping[str, str]) -> Environment:
+    """Return the variables that LOCAL_PASS names, for the developer's task handler (`LOCAL_PASS=A,B`).
 
-    :raises BadPassError: where a name cannot be passed.
+    :raises InvalidLocalPassError: when a variable cannot be passed.
     """
     given = shell.get("LOCAL_PASS", "")
     names = sorted({name.strip() for name in given.split(",")}) if given.strip() else []
-    # Who writes NAME=value by mistake must not find the value in a log.
+    # The value of a mistaken NAME=value must not appear in a log.
     problems = [f"{name.partition('=')[0]!r} {problem}" for name in names if (problem := _problem(name, shell))]
     if problems:
-        raise BadPassError(
+        raise InvalidLocalPassError(
             f"LOCAL_PASS cannot be used: {'; '.join(problems)}. Example: LOCAL_PASS=DB_URL,DEBUG make up"
         )
-    return _stack_without_proxy({name: shell[name] for name in names})
+    return _bypass_proxy_for_stack({name: shell[name] for name in names})
 
 
-def _stack_without_proxy(passed: Environment) -> Environment:
-    """Let a handler have the developer's proxy, which the AWS and Momento SDKs would use for the stack as well."""
+def _bypass_proxy_for_stack(passed: Environment) -> Environment:
+    """Exclude this machine from a passed proxy, which the AWS and Momento SDKs would use for the stack too."""
     if not any(name.lower().endswith("_proxy") for name in passed):
         return passed
     given = passed.get("no_proxy") or passed.get("NO_PROXY")
@@ -102,18 +101,18 @@ def _problem(name: str, shell: Mapping[str, str]) -> str | None:
     if not _NAME.fullmatch(name):
         return "is not the name of a variable"
     if name.upper().startswith("AWS_"):
-        return "is a setting of AWS, and the stack never gets one of yours"
-    if name in (*NEEDED_TO_RUN, *DEVELOPERS_CHOICE):
-        return "passes without LOCAL_PASS"
-    if name in SET_BY_THE_STACK:
-        return "is set by the stack itself"
+        return "is a setting of AWS, which are never passed to the stack"
+    if name in (*INHERITED_VARIABLES, *DEVELOPER_SETTINGS):
+        return "is passed without LOCAL_PASS"
+    if name in STACK_SETTINGS:
+        return "is set by the stack"
     if name not in shell:
         return "is not set in the shell of `make up`"
     return None
 
 
 def aws(ports: Ports, keys: KeyPair) -> Environment:
-    """Point any AWS SDK at the emulated AWS, and away from every profile, credential file and metadata."""
+    """Direct AWS SDKs to the emulated AWS, without profiles, credential files and instance metadata."""
     return {
         "AWS_ENDPOINT_URL": aws_url(ports),
         "AWS_DEFAULT_REGION": REGION,
@@ -127,13 +126,13 @@ def aws(ports: Ports, keys: KeyPair) -> Environment:
 
 
 def ministack(shell: Mapping[str, str], ports: Ports, keys: KeyPair, state: Path) -> Environment:
-    """The emulated AWS (local/aws): MiniStack with what the system uses and no more.
+    """Return the settings of the emulated AWS (local/aws): MiniStack with only the services that the system uses.
 
-    AUTH makes it check what AWS checks, a sign-up's confirmation code among it; the key pair in `aws` is then
-    its root key. DOCKER_HOST points nowhere, else it would look for its own among the developer's containers.
+    With AUTH it checks signatures and the confirmation codes of sign-ups; the key pair is its root key. DOCKER_HOST is
+    invalid on purpose: otherwise MiniStack would search the developer's containers for its own.
     """
     return {
-        **shielded(shell),
+        **base_environment(shell),
         **aws(ports, keys),
         **web_access(shell, ports),
         "BIND_HOST": "127.0.0.1",
@@ -152,17 +151,17 @@ def ministack(shell: Mapping[str, str], ports: Ports, keys: KeyPair, state: Path
 
 
 def momento(shell: Mapping[str, str], ports: Ports) -> Environment:
-    return {**shielded(shell), **web_access(shell, ports)}
+    return {**base_environment(shell), **web_access(shell, ports)}
 
 
 def web_access(shell: Mapping[str, str], ports: Ports) -> Environment:
-    """Whose pages the emulators and the page server serve (local/web_access.py)."""
+    """Return which web pages may use the emulators and the application's server (local/web_access)."""
     return {"ALLOWED_ORIGINS": ",".join(allowed_origins(shell, ports))}
 
 
 def bootstrap(shell: Mapping[str, str], ports: Ports, keys: KeyPair) -> Environment:
     return {
-        **shielded(shell),
+        **base_environment(shell),
         **aws(ports, keys),
         "SERVICE_NAME": SERVICE_NAME,
         "STAGE_NAME": STAGE_NAME,
@@ -171,29 +170,29 @@ def bootstrap(shell: Mapping[str, str], ports: Ports, keys: KeyPair) -> Environm
     }
 
 
-def _within_quota(shell: Mapping[str, str]) -> Environment:
-    """What reading histories may cost: as much of the raised quota (local/plan.py) as it is of a new account's."""
+def _history_quota(shell: Mapping[str, str]) -> Environment:
+    """Limit the reads of histories to the same share of the raised quota (local/plan.py) as of a new account's."""
     is_raised = (shell.get("MOMENTO_QUOTAS", "").strip() or "raised") == "raised"
     return {"HISTORY_OPERATIONS_PER_SECOND": "400"} if is_raised else {}
 
 
 def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs) -> Environment:
-    """One of the three services: the same settings as in a cluster, only the values are this machine's."""
+    """Return the settings of a service: the same as in a cluster, with values for this machine."""
     port, ops_port = {
         "token": (ports.token, ports.token_ops),
         "ingest": (ports.ingest, ports.ingest_ops),
         "processor": (None, ports.processor_ops),
     }[name]
-    chosen = {setting: shell[setting] for setting in DEVELOPERS_CHOICE if setting in shell}
+    chosen = {setting: shell[setting] for setting in DEVELOPER_SETTINGS if setting in shell}
     return {
-        **shielded(shell),
+        **base_environment(shell),
         "LOG_LEVEL": "INFO",
         "RECEIVE_WAIT_SECONDS": "2",
-        # Below the supervisor's own patience (Program.stop_within_seconds).
+        # Less than the supervisor's limit (Program.stop_within_seconds).
         "SHUTDOWN_GRACE_SECONDS": "8",
-        **(_within_quota(shell) if name == "token" else {}),
+        **(_history_quota(shell) if name == "token" else {}),
         **chosen,
-        **(passed_by_name(shell) if name == "processor" else {}),
+        **(passed_variables(shell) if name == "processor" else {}),
         **aws(ports, keys),
         **stage(ports, outputs),
         "HOST": "127.0.0.1",
@@ -204,9 +203,9 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, ou
 
 
 def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs, bundle: Path) -> Environment:
-    """The page server: what it answers at /config.json, where the mails and the browser application are."""
+    """Return the settings of the application's server: its /config.json, and where mails and bundle are."""
     return {
-        **shielded(shell),
+        **base_environment(shell),
         **web_access(shell, ports),
         "PAGE_PORT": str(ports.page),
         "PAGE_BUNDLE": str(bundle),
@@ -223,7 +222,7 @@ def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs
 
 
 def stage(ports: Ports, outputs: Outputs) -> Environment:
-    """What a cluster's Deployments read from the ConfigMap `<release>-outputs`."""
+    """Return what Deployments in a cluster read from the ConfigMap `<release>-outputs`."""
     return {
         "SERVICE_NAME": SERVICE_NAME,
         "STAGE_NAME": STAGE_NAME,
@@ -233,7 +232,7 @@ def stage(ports: Ports, outputs: Outputs) -> Environment:
         "MOMENTO_CACHE_NAME": outputs.cache_name,
         "MOMENTO_ENDPOINT": momento_grpc_url(ports),
         "MOMENTO_WEB_ENDPOINT": momento_web_url(ports),
-        # The issuer is the real one, as the emulator signs it; only the key set is fetched from this machine.
+        # The issuer in the tokens is the real one; only the key set is fetched from this machine.
         "OIDC_ISSUER": f"https://cognito-idp.{REGION}.amazonaws.com/{outputs.user_pool_id}",
         "OIDC_AUDIENCE": outputs.user_pool_client_id,
         "OIDC_JWKS_URL": f"{aws_url(ports)}/{outputs.user_pool_id}/.well-known/jwks.json",
@@ -249,5 +248,5 @@ def momento_grpc_url(ports: Ports) -> str:
 
 
 def momento_web_url(ports: Ports) -> str:
-    """For browsers, so by the name that their page has too."""
+    """For browsers, so with the same host name as the application."""
     return f"http://localhost:{ports.momento_web}"

@@ -1,5 +1,5 @@
-"""Errors of the embedded stack: each one's text is the sentence that the developer reads."""
+"""The base error of the embedded stack."""
 
 
 class LocalError(Exception):
-    """Something the developer can mend; it is shown without a traceback."""
+    """A problem that the developer can solve. The message is shown without a traceback."""

@@ -1,4 +1,4 @@
-"""What the bootstrap made and the other processes need to know: names and addresses, nothing secret."""
+"""What the bootstrap created and the other processes need: names and addresses, no secrets."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Outputs:
-    """The outputs of the stage `local`; the cluster's counterpart is the ConfigMap `<release>-outputs`."""
+    """The outputs of the stage `local`. In a cluster they are in the ConfigMap `<release>-outputs`."""
 
     queue_url: str
     dead_letter_queue_url: str
@@ -17,7 +17,7 @@ class Outputs:
     momento_api_key_param_name: str
 
     def write(self, path: Path) -> None:
-        """Appear at `path` whole or not at all."""
+        """Write the file atomically."""
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_suffix(".draft")
         draft.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")

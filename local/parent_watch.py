@@ -1,10 +1,9 @@
-"""Run a module in this process, tied to the life of the supervisor.
+"""Run a module that stops when its parent process ends.
 
-`python -m local.parent_watch FD MODULE [ARGUMENT ...]` is how the supervisor starts every child. FD is the
-reading end of a pipe whose only writing end the supervisor holds and never writes to. However the
-supervisor ends, even by SIGKILL, the operating system closes that end; the child then reads end-of-file and
-stops itself. That works alike on Linux and macOS, for code that is not ours, and costs a thread instead of a
-process.
+The supervisor starts every child with `python -m local.parent_watch FD MODULE [ARGUMENT ...]`. FD is the read end of a
+pipe; only the supervisor has its write end, and never writes. When the supervisor ends, even by SIGKILL, the operating
+system closes the write end. The child then reads end-of-file and stops itself. This works on Linux and macOS, for any
+module, and costs one thread.
 """
 
 import os
@@ -15,11 +14,11 @@ import threading
 import time
 
 GRACE_SECONDS = 5.0
-"""How long a child may take to stop cleanly once the supervisor is gone."""
+"""How long a child may take to stop after the supervisor has ended."""
 
 
-def stop_when_supervisor_is_gone(fd: int, grace_seconds: float = GRACE_SECONDS) -> None:
-    """Block until the pipe ends, then ask this process to stop, then end it."""
+def stop_when_parent_ends(fd: int, grace_seconds: float = GRACE_SECONDS) -> None:
+    """Block until the pipe ends, then send SIGTERM to this process, then end it."""
     while os.read(fd, 1):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -29,9 +28,9 @@ def stop_when_supervisor_is_gone(fd: int, grace_seconds: float = GRACE_SECONDS) 
 
 def main(argv: list[str]) -> None:
     fd, module, *arguments = argv
-    # What the child starts in its turn must not hold the pipe, nor be held by it.
+    # Processes that the child starts must not inherit the pipe.
     os.set_inheritable(int(fd), False)  # noqa: FBT003 - positional-only
-    threading.Thread(target=stop_when_supervisor_is_gone, args=(int(fd),), name="leash", daemon=True).start()
+    threading.Thread(target=stop_when_parent_ends, args=(int(fd),), name="parent watch", daemon=True).start()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 

@@ -1,4 +1,4 @@
-"""What the embedded stack consists of, in the order of its start."""
+"""The processes of the embedded stack, in the order of their start."""
 
 import shutil
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from local import environment
 from local.aws.guard import HEALTH_PATH
 from local.aws.key_pair import KeyPair
 from local.errors import LocalError
-from local.origins import origins_from
 from local.outputs import Outputs
 from local.ports import Ports
+from local.web_access.origins import origins_from
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,39 +23,42 @@ QUOTAS: Mapping[str, tuple[str, ...]] = {
     ),
     "default": (),
 }
-"""What MOMENTO_QUOTAS may ask for: Momento's soft quotas as a team has them raised before it goes live, or those of
-a new account (10 topic operations a second, 100 subscriptions, 100 cache operations a second). The hard ones stay."""
+"""The values of MOMENTO_QUOTAS: soft quotas raised as for production, or those of a new account (10 topic operations a
+second, 100 subscriptions, 100 cache operations a second). Hard quotas are the same in both."""
 
 
-class BadQuotasError(LocalError):
-    """MOMENTO_QUOTAS is none of those that there are."""
+class InvalidQuotasError(LocalError):
+    """MOMENTO_QUOTAS has an unknown value."""
 
 
 def quotas_from(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The emulator's arguments for what MOMENTO_QUOTAS asks for; BadQuotasError says what it may be."""
+    """Read MOMENTO_QUOTAS as arguments of the emulator.
+
+    :raises InvalidQuotasError: when the value is unknown.
+    """
     raw = environ.get("MOMENTO_QUOTAS", "").strip() or "raised"
     if raw not in QUOTAS:
-        raise BadQuotasError(f"MOMENTO_QUOTAS must be {' or '.join(QUOTAS)}, not {raw!r}")
+        raise InvalidQuotasError(f"MOMENTO_QUOTAS must be {' or '.join(QUOTAS)}, not {raw!r}")
     return QUOTAS[raw]
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A process to run: a module, its arguments and environment, and how to tell that it is ready."""
+    """A process to run: a module, its arguments and environment, and how to check that it is ready."""
 
     name: str
     module: str
     environment: Mapping[str, str] = field(repr=False)
     arguments: tuple[str, ...] = ()
     ready_url: str | None = None
-    """Answers 200 once the program is ready; None for a program that does its work and ends with status 0."""
+    """Answers 200 once the program is ready. None for a one-shot, which does its work and ends with status 0."""
     ready_within_seconds: float = 30.0
     stop_within_seconds: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The stack of one port base: what it runs where, and where it keeps what it writes."""
+    """The stack of one port base: its processes, their ports, and the folder of its files."""
 
     ports: Ports
     shell: Mapping[str, str] = field(repr=False)
@@ -65,28 +68,28 @@ class Plan:
     def __post_init__(self) -> None:
         quotas_from(self.shell)
         origins_from(self.shell)
-        environment.passed_by_name(self.shell)
+        environment.passed_variables(self.shell)
 
     @property
     def state(self) -> Path:
-        """Everything the stack writes is below this folder."""
+        """The folder of all files that the stack writes."""
         return self.root / ".local" / str(self.ports.base)
 
     @property
     def outputs_file(self) -> Path:
         return self.state / "outputs.json"
 
-    def forget_earlier_run(self) -> None:
-        """Nothing of an earlier run is of use to the next, but for one signing key that takes long to make."""
+    def remove_stale_state(self) -> None:
+        """Remove the files of an earlier run, except a signing key that takes long to create."""
         self.outputs_file.unlink(missing_ok=True)
         shutil.rmtree(self.state / "ministack" / "cognito-pool-keys", ignore_errors=True)
 
     def emulators(self) -> list[Program]:
-        """The emulated AWS and Momento, and the bootstrap that waits for them and then makes the stage."""
+        """Return the emulated AWS and Momento, and the bootstrap that waits for them and creates the stage."""
         return [self._ministack(), self._momento(), self._bootstrap()]
 
     def system(self, outputs: Outputs) -> list[Program]:
-        """What runs on the stage: the three services, and the page."""
+        """Return the processes that use the stage: the three services and the application's server."""
         return [
             *(self._service(name, outputs) for name in ("token", "ingest", "processor")),
             self._page(outputs),

@@ -1,4 +1,4 @@
-"""Which port is whose: every port of the embedded stack moves with LOCAL_PORT_BASE."""
+"""The ports of the embedded stack. All of them move with LOCAL_PORT_BASE."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from local.errors import LocalError
 
 DEFAULT_BASE = 8080
-LOWEST_BASE = 4538
-"""So that the lowest port, the emulated AWS at base - 3514, needs no privilege (1024 and up)."""
-HIGHEST_BASE = 64_532
-"""So that the highest port, the processor's operations port at base + 1003, exists (65,535 at most)."""
+MIN_BASE = 4538
+"""The lowest port, the emulated AWS at base - 3514, must be at least 1024, which needs no privilege."""
+MAX_BASE = 64_532
+"""The highest port, the processor's operations port at base + 1003, must be at most 65,535."""
 
 
-class BadPortBaseError(LocalError):
-    """LOCAL_PORT_BASE is not a number of a usable range."""
+class InvalidPortBaseError(LocalError):
+    """LOCAL_PORT_BASE is not a number in the valid range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +59,9 @@ class Ports:
         return self.base - 3514
 
     def purposes(self) -> dict[int, str]:
-        """What each port is for, in the words of the messages that name it."""
+        """Return the purpose of each port, for messages."""
         return {
-            self.page: "the page",
+            self.page: "the application",
             self.token: "the token service",
             self.ingest: "the ingest service",
             self.token_ops: "operations of the token service",
@@ -74,13 +74,16 @@ class Ports:
 
 
 def ports_from(environ: Mapping[str, str]) -> Ports:
-    """The ports that LOCAL_PORT_BASE asks for; BadPortBaseError says what is wrong with it."""
+    """Read LOCAL_PORT_BASE.
+
+    :raises InvalidPortBaseError: when it is not a number in the valid range.
+    """
     raw = environ.get("LOCAL_PORT_BASE", "").strip()
     if not raw:
         return Ports()
     if not (raw.isascii() and raw.isdigit()):
-        raise BadPortBaseError(f"LOCAL_PORT_BASE must be a whole number such as 18080, not {raw!r}")
-    base = int(raw) if len(raw) <= len(str(HIGHEST_BASE)) else HIGHEST_BASE + 1
-    if not LOWEST_BASE <= base <= HIGHEST_BASE:
-        raise BadPortBaseError(f"LOCAL_PORT_BASE must be between {LOWEST_BASE} and {HIGHEST_BASE}, not {raw}")
+        raise InvalidPortBaseError(f"LOCAL_PORT_BASE must be a whole number such as 18080, not {raw!r}")
+    base = int(raw) if len(raw) <= len(str(MAX_BASE)) else MAX_BASE + 1
+    if not MIN_BASE <= base <= MAX_BASE:
+        raise InvalidPortBaseError(f"LOCAL_PORT_BASE must be between {MIN_BASE} and {MAX_BASE}, not {raw}")
     return Ports(base)

@@ -3,11 +3,13 @@
 import os
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.requirements import REQUIREMENTS, missing_requirement
+from tests.support.scheduling import UnitScheduling, unit_of
 
 # How long an example takes says nothing on a busy machine, so it fails no property test.
 settings.register_profile("without_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,9 +31,13 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put files with many slow tests first, so that no worker starts one when the others are nearly done."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Put units with many slow tests first, so that no worker starts one when the others are nearly done."""
+    slow = Counter(unit_of(item.nodeid) for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[unit_of(item.nodeid)])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling | None:
+    return UnitScheduling(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,1 +1,1 @@
-"""Speed and size of the whole stack on this machine, beside the goals; printed, never asserted."""
+"""Speed and size of the embedded stack on this machine. Figures are printed, never asserted."""

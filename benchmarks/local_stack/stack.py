@@ -1,4 +1,4 @@
-"""A stack of one's own: the real `python -m local.up` on free ports."""
+"""A embedded stack for a benchmark: the real `python -m local.up` on free ports."""
 
 import asyncio
 import os
@@ -18,16 +18,16 @@ from local.plan import ROOT, Plan
 from local.ports import Ports
 from local.supervisor.port_check import is_taken
 
-READY_WITHIN_SECONDS = 60.0
-STOP_WITHIN_SECONDS = 30.0
+READY_TIMEOUT_SECONDS = 60.0
+STOP_TIMEOUT_SECONDS = 30.0
 _KEYS = re.compile(rb"AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)")
 BASES = range(12_000, 30_000)
-"""Below the ports that systems give to clients."""
+"""Lower than the ports that systems assign to clients."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A running stack; times in seconds."""
+    """A running stack."""
 
     plan: Plan
     pid: int
@@ -47,6 +47,7 @@ class Stack:
 
 
 def free_ports() -> Ports:
+    """Choose a random port base whose ports are free."""
     while True:
         ports = Ports(secrets.choice(BASES))
         if not any(is_taken(port) for port in ports.purposes()):
@@ -55,10 +56,10 @@ def free_ports() -> Ports:
 
 @asynccontextmanager
 async def running_stack(environment: Mapping[str, str]) -> AsyncIterator[Stack]:
-    """Start one, wait until it says that it is ready, and stop it at the end of the block."""
+    """Start a stack, wait until it prints that it is ready, and stop it at the end of the context."""
     ports = free_ports()
     shell = {**os.environ, **environment, "LOCAL_PORT_BASE": str(ports.base)}
-    started = time.monotonic()
+    began_at = time.monotonic()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "local.up"),
         cwd=ROOT,
@@ -68,11 +69,11 @@ async def running_stack(environment: Mapping[str, str]) -> AsyncIterator[Stack]:
         limit=1 << 20,
     )
     try:
-        async with asyncio.timeout(READY_WITHIN_SECONDS):
-            keys = await _until_ready(process)
-        ready_seconds = time.monotonic() - started
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            keys = await _wait_until_ready(process)
+        ready_seconds = time.monotonic() - began_at
         async with asyncio.TaskGroup() as group:
-            reading = group.create_task(_read_away(process))
+            reading = group.create_task(_discard_output(process))
             yield Stack(Plan(ports, shell, keys=keys), process.pid, ready_seconds)
             reading.cancel()
     finally:
@@ -80,18 +81,18 @@ async def running_stack(environment: Mapping[str, str]) -> AsyncIterator[Stack]:
         shutil.rmtree(Plan(ports, shell).state, ignore_errors=True)
 
 
-async def _until_ready(process: asyncio.subprocess.Process) -> KeyPair:
-    """The key pair of the emulated AWS, which is said before."""
-    said = []
+async def _wait_until_ready(process: asyncio.subprocess.Process) -> KeyPair:
+    """Return the key pair of the emulated AWS, which is printed before."""
+    output = []
     while line := await _line(process):
-        said.append(line)
-        if line.startswith(b"ready in ") and (found := _KEYS.search(b"".join(said))):
+        output.append(line)
+        if line.startswith(b"ready in ") and (found := _KEYS.search(b"".join(output))):
             return KeyPair(found[1].decode(), found[2].decode())
-    raise RuntimeError("The stack did not start:\n" + b"".join(said).decode(errors="replace"))
+    raise RuntimeError("The stack did not start:\n" + b"".join(output).decode(errors="replace"))
 
 
-async def _read_away(process: asyncio.subprocess.Process) -> None:
-    """A full pipe would stop the stack."""
+async def _discard_output(process: asyncio.subprocess.Process) -> None:
+    """Read and discard: a full pipe would block the stack."""
     while await _line(process):
         pass
 
@@ -104,7 +105,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
     try:
-        async with asyncio.timeout(STOP_WITHIN_SECONDS):
+        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
             await process.communicate()
     except TimeoutError:
         process.kill()

@@ -13,7 +13,7 @@ from local.demo.sign_up import application, signed_in_user
 from notification_api.client.http import StageClient
 from notification_api.client.subscription import Notification, subscribe
 
-NOTIFIED_WITHIN_SECONDS = 60.0
+NOTIFICATION_TIMEOUT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class User:
     async def notified(self, task_ids: set[str]) -> dict[str, float]:
         """Wait for the final notification of each of these tasks; return when it arrived."""
         found: dict[str, float] = {}
-        async with asyncio.timeout(NOTIFIED_WITHIN_SECONDS):
+        async with asyncio.timeout(NOTIFICATION_TIMEOUT_SECONDS):
             while task_ids - set(found):
                 notification = await self.notifications.get()
                 fields = orjson.loads(notification.text)
@@ -41,7 +41,8 @@ class User:
 
 
 @asynccontextmanager
-async def user_of(stack: Stack) -> AsyncIterator[User]:
+async def signed_in_subscriber(stack: Stack) -> AsyncIterator[User]:
+    """Sign up and subscribe a new user."""
     async with application(stack.page_url) as app:
         client = await signed_in_user(app)
         yield User(client, await subscribe(await client.get_token()))

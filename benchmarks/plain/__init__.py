@@ -1,1 +1,1 @@
-"""The plain way of doing the same, on the same SDK and loop: what our services are compared with."""
+"""Plain implementations of the same tasks, on the same SDK and event loop, with which the services are compared."""

@@ -1,4 +1,4 @@
-"""The plain intake: the same authentication and validation, one SendMessage a request, nothing else."""
+"""The plain ingest: the same authentication and validation, one SendMessage for each request, nothing else."""
 
 import asyncio
 import os

@@ -1,10 +1,9 @@
-"""The plain worker: receives ten, parses them, and deletes them in a batch or one by one, nothing else.
+"""The plain processor: receive ten messages, parse them, delete them in a batch or one by one, nothing else.
 
-Also the bare limit of a queue server: with a dozen of its loops side by side. Prints one JSON object.
+Prints one JSON object.
 """
 
 import argparse
-import asyncio
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -12,15 +11,14 @@ from typing import Any
 
 import orjson
 import uvloop
-from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 
-_EMPTY_ANSWERS = 3
+_MAX_EMPTY_RECEIVES = 3
 
 
 @dataclass(slots=True)
 class Result:
-    """What one run did, from its first receive call to its last deletion."""
+    """The result of one run, from its first receive call to its last deletion."""
 
     messages: int = 0
     seconds: float = 0.0
@@ -28,9 +26,9 @@ class Result:
 
 
 async def work(client: Any, url: str, result: Result, count: int, *, batch: bool) -> None:
-    """Work until `count` messages are done, or the queue stays empty."""
+    """Receive and delete until `count` messages are done, or the queue stays empty."""
     empty = 0
-    while result.messages < count and empty < _EMPTY_ANSWERS:
+    while result.messages < count and empty < _MAX_EMPTY_RECEIVES:
         answer = await client.receive_message(
             QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=0, MessageAttributeNames=["All"]
         )
@@ -47,14 +45,13 @@ async def work(client: Any, url: str, result: Result, count: int, *, batch: bool
         result.messages += len(messages)
 
 
-async def run(url: str, loops: int, count: int, *, batch: bool) -> Result:
+async def run(url: str, count: int, *, batch: bool) -> Result:
     result = Result()
-    config = AioConfig(max_pool_connections=loops)
-    async with get_session().create_client("sqs", config=config) as client:
-        await client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])  # the connection is there
-        began, used = time.perf_counter(), time.process_time()
-        await asyncio.gather(*(work(client, url, result, count, batch=batch) for _ in range(loops)))
-        result.seconds = time.perf_counter() - began
+    async with get_session().create_client("sqs") as client:
+        await client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])  # opens the connection
+        began_at, used = time.perf_counter(), time.process_time()
+        await work(client, url, result, count, batch=batch)
+        result.seconds = time.perf_counter() - began_at
         result.cpu_seconds = time.process_time() - used
     return result
 
@@ -62,11 +59,10 @@ async def run(url: str, loops: int, count: int, *, batch: bool) -> Result:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plain.processor", description=__doc__)
     parser.add_argument("--queue-url", required=True)
-    parser.add_argument("--loops", type=int, default=1)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--delete", choices=("batch", "single"), default="batch")
     options = parser.parse_args()
-    result = uvloop.run(run(options.queue_url, options.loops, options.count, batch=options.delete == "batch"))
+    result = uvloop.run(run(options.queue_url, options.count, batch=options.delete == "batch"))
     print(json.dumps(asdict(result)))
 
 

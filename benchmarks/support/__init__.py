@@ -1,1 +1,1 @@
-"""What the benchmarks share: servers, processes, queues, identities and tables."""
+"""What several benchmarks share: processes, queue servers, loads, rounds and figures."""

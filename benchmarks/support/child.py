@@ -1,4 +1,4 @@
-"""Child processes: started with an environment of their own, awaited until they answer, stopped by their own pid."""
+"""Child processes: start them with their own environment, wait until they answer, stop them."""
 
 import asyncio
 import os
@@ -13,19 +13,19 @@ from pathlib import Path
 import aiohttp
 
 ROOT = Path(__file__).resolve().parents[2]
-STOP_WITHIN_SECONDS = 60.0
-"""Above the grace period of a processor."""
-_LOOK_AGAIN_SECONDS = 0.05
+STOP_TIMEOUT_SECONDS = 60.0
+"""More than the grace period of a processor."""
+_POLL_SECONDS = 0.05
 _INHERITED = ("PATH", "HOME", "LANG", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV", "JAVA_HOME")
 
 
-class ChildFailed(Exception):
+class ChildFailedError(Exception):
     """A process ended or did not answer; the message ends with the tail of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running process and where it writes to."""
+    """A running process and its log file."""
 
     process: asyncio.subprocess.Process
     log: Path
@@ -34,13 +34,13 @@ class Child:
     def pid(self) -> int:
         return self.process.pid
 
-    def failed(self, what: str) -> ChildFailed:
+    def failed(self, what: str) -> ChildFailedError:
         tail = self.log.read_text(encoding="utf-8", errors="replace")[-2_000:]
-        return ChildFailed(f"{what}\n{tail}")
+        return ChildFailedError(f"{what}\n{tail}")
 
 
 def free_port() -> int:
-    """A port that was free a moment ago."""
+    """Return a port that was free just now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return int(listener.getsockname()[1])
 
@@ -51,7 +51,7 @@ def python(module: str, *arguments: str) -> list[str]:
 
 @asynccontextmanager
 async def running(command: Sequence[str], environment: Mapping[str, str], log: Path) -> AsyncIterator[Child]:
-    """Run `command` for the length of the block; nothing of the shell's own settings passes."""
+    """Run `command` for the duration of the context, without the settings of the shell."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -63,12 +63,12 @@ async def running(command: Sequence[str], environment: Mapping[str, str], log: P
         await _stop(process)
 
 
-async def until_answering(child: Child, url: str, within_seconds: float = 30.0) -> None:
+async def wait_until_answering(child: Child, url: str, timeout_seconds: float = 30.0) -> None:
     """Wait until `url` answers with a status below 500.
 
-    :raises ChildFailed: when the process ends or does not answer in time.
+    :raises ChildFailedError: when the process ends or does not answer in time.
     """
-    deadline = time.monotonic() + within_seconds
+    deadline = time.monotonic() + timeout_seconds
     async with aiohttp.ClientSession() as session:
         while time.monotonic() < deadline:
             if child.process.returncode is not None:
@@ -79,15 +79,15 @@ async def until_answering(child: Child, url: str, within_seconds: float = 30.0) 
                         return
             except (aiohttp.ClientError, TimeoutError):
                 pass
-            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-    raise child.failed(f"{url} did not answer within {within_seconds:g} s.")
+            await asyncio.sleep(_POLL_SECONDS)
+    raise child.failed(f"{url} did not answer within {timeout_seconds:g} s.")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.terminate()
     try:
-        async with asyncio.timeout(STOP_WITHIN_SECONDS):
+        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
             await process.wait()
     except TimeoutError:
         process.kill()

@@ -1,6 +1,6 @@
 """ElasticMQ, a fast SQS server on the JVM: resolved by Maven into a folder outside the repository, run on 127.0.0.1.
 
-``ELASTICMQ_HOME`` says where it is kept (default: ``notification-api/elasticmq-<version>`` in the user's cache folder).
+``ELASTICMQ_HOME`` is its folder (default: ``notification-api/elasticmq-<version>`` in the user's cache folder).
 """
 
 import asyncio
@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.support.child import free_port, running, until_answering
+from benchmarks.support.child import free_port, running, wait_until_answering
 
 VERSION = "1.6.14"
-RESOLVE_WITHIN_SECONDS = 600.0
-START_WITHIN_SECONDS = 120.0
+RESOLVE_TIMEOUT_SECONDS = 600.0
+START_TIMEOUT_SECONDS = 120.0
 _PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>local</groupId><artifactId>elasticmq-of-the-benchmarks</artifactId><version>1</version><packaging>pom</packaging>
@@ -28,21 +28,21 @@ rest-stats {{ enabled = false }}
 """
 
 
-class ElasticMqUnavailable(Exception):
-    """ElasticMQ cannot be run here; the message says why in one sentence."""
+class ElasticMqUnavailableError(Exception):
+    """ElasticMQ cannot run on this machine; the message is the reason."""
 
 
 @asynccontextmanager
 async def elasticmq(folder: Path) -> AsyncIterator[str]:
-    """Run it with its log in `folder`; gives its endpoint URL.
+    """Run ElasticMQ with its log in `folder`; return its endpoint URL.
 
-    :raises ElasticMqUnavailable: when Java or Maven are not there, or Maven cannot resolve it.
+    :raises ElasticMqUnavailableError: when Java or Maven are missing, or Maven cannot resolve it.
     """
-    jars = await _resolved()
+    jars = await _jars_folder()
     port = free_port()
     config = folder / "elasticmq.conf"
     config.write_text(_CONFIG.format(port=port), encoding="utf-8")
-    # The parallel collector would take, for milliseconds, the core of whoever is measured.
+    # The parallel collector would use, for milliseconds, the core of the measured process.
     command = [
         "java",
         "-Xmx1g",
@@ -54,7 +54,7 @@ async def elasticmq(folder: Path) -> AsyncIterator[str]:
     ]
     async with running(command, {}, folder / "elasticmq.log") as child:
         endpoint = f"http://127.0.0.1:{port}"
-        await until_answering(child, f"{endpoint}/health", START_WITHIN_SECONDS)
+        await wait_until_answering(child, f"{endpoint}/health", START_TIMEOUT_SECONDS)
         yield endpoint
 
 
@@ -66,10 +66,10 @@ def _home() -> Path:
     return Path(cache) / "notification-api" / f"elasticmq-{VERSION}"
 
 
-async def _resolved() -> Path:
-    """The folder with its jars, resolved once."""
+async def _jars_folder() -> Path:
+    """Return the folder of the jars, which are resolved once."""
     if shutil.which("java") is None:
-        raise ElasticMqUnavailable("there is no java on the PATH (17 or newer)")
+        raise ElasticMqUnavailableError("there is no java on the PATH (17 or newer)")
     home = _home()
     jars = home / "lib"
     if not (home / "complete").exists():
@@ -84,7 +84,7 @@ def _write_pom(home: Path) -> None:
 
 async def _resolve(home: Path, jars: Path) -> None:
     if shutil.which("mvn") is None:
-        raise ElasticMqUnavailable("there is no mvn on the PATH to fetch it with")
+        raise ElasticMqUnavailableError("there is no mvn on the PATH to fetch it with")
     print(f"Fetching ElasticMQ {VERSION} with Maven into {home} (once, 37 MB)", flush=True)
     _write_pom(home)
     command = ["mvn", "-B", "-q", "-f", str(home / "pom.xml"), _PLUGIN, f"-DoutputDirectory={jars}"]
@@ -92,13 +92,13 @@ async def _resolve(home: Path, jars: Path) -> None:
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
     try:
-        async with asyncio.timeout(RESOLVE_WITHIN_SECONDS):
-            said, _ = await process.communicate()
+        async with asyncio.timeout(RESOLVE_TIMEOUT_SECONDS):
+            output, _ = await process.communicate()
     except TimeoutError:
         process.kill()
         await process.wait()
-        raise ElasticMqUnavailable(f"Maven took more than {RESOLVE_WITHIN_SECONDS:g} s") from None
+        raise ElasticMqUnavailableError(f"Maven took more than {RESOLVE_TIMEOUT_SECONDS:g} s") from None
     if process.returncode:
-        lines = said.decode(errors="replace").strip().splitlines() or ["no reason given"]
-        raise ElasticMqUnavailable(f"Maven cannot resolve it: {lines[0]}")
+        lines = output.decode(errors="replace").strip().splitlines() or ["no reason given"]
+        raise ElasticMqUnavailableError(f"Maven cannot resolve it: {lines[0]}")
     (home / "complete").touch()

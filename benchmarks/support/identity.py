@@ -1,4 +1,4 @@
-"""An identity provider of the benchmark's own: RS256 id tokens as Cognito issues them, and their key set."""
+"""An identity provider for benchmarks: RS256 id tokens as Cognito issues them, and their key set."""
 
 import time
 import uuid
@@ -27,7 +27,7 @@ class Identity:
         return {"OIDC_ISSUER": ISSUER, "OIDC_AUDIENCE": AUDIENCE, "OIDC_JWKS_URL": self.jwks_url}
 
     def tokens(self, users: Sequence[str]) -> list[str]:
-        """An id token of each user."""
+        """Issue an id token for each user."""
         return [self._token(user) for user in users]
 
     def _token(self, user: str) -> str:
@@ -52,7 +52,7 @@ class Identity:
 
 @asynccontextmanager
 async def identity_provider() -> AsyncIterator[Identity]:
-    """Serve the key set for the length of the block."""
+    """Serve the key set for the duration of the context."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     numbers = jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key(), as_dict=True)
     entry = {"kid": _KEY_ID, "kty": "RSA", "use": "sig", "alg": "RS256", "n": numbers["n"], "e": numbers["e"]}

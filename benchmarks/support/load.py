@@ -1,7 +1,7 @@
-"""A load of POST /task from a process of its own: ``python -m benchmarks.support.load``.
+"""A load of POST /task from a separate process: ``python -m benchmarks.support.load``.
 
-Each connection sends its next request as soon as the last one is answered. Standard input holds the id tokens, one a
-line; the connections take turns with them. The last line printed is a JSON object.
+Each connection sends its next request as soon as the last one is answered. Standard input has the id tokens, one a
+line, which are assigned to the connections in turn. The last line printed is a JSON object.
 """
 
 import argparse
@@ -19,25 +19,25 @@ import uvloop
 from benchmarks.support.child import python
 
 BODY = json.dumps({"data": "a task of the benchmark " + "x" * 100}).encode()
-_ANSWER_SECONDS = 120.0
+_TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True, slots=True)
 class LoadResult:
-    """What a load saw."""
+    """The answers to a load."""
 
     seconds: float
     p50_ms: float
     accepted: int
-    refused: int
+    rejected: int
 
 
 class _Connection(asyncio.Protocol):
     """One keep-alive connection."""
 
-    def __init__(self, request: bytes, left: Iterator[int], seconds: list[float], statuses: list[bytes]) -> None:
+    def __init__(self, request: bytes, remaining: Iterator[int], seconds: list[float], statuses: list[bytes]) -> None:
         self._request = request
-        self._left = left
+        self._remaining = remaining
         self._seconds = seconds
         self._statuses = statuses
         self._answer = b""
@@ -65,7 +65,7 @@ class _Connection(asyncio.Protocol):
 
     def _next(self) -> None:
         assert self._transport is not None  # noqa: S101 — set when connected
-        if next(self._left, None) is None:
+        if next(self._remaining, None) is None:
             self.done.set_result(None)
             self._transport.close()
             return
@@ -92,24 +92,24 @@ def _request(port: int, token: str) -> bytes:
 
 async def _load(port: int, connections: int, requests: int, tokens: list[str]) -> LoadResult:
     loop = asyncio.get_running_loop()
-    left, seconds, statuses = iter(range(requests)), list[float](), list[bytes]()
-    began = time.perf_counter()
+    remaining, seconds, statuses = iter(range(requests)), list[float](), list[bytes]()
+    began_at = time.perf_counter()
     protocols = []
     for number in range(connections):
         request = _request(port, tokens[number % len(tokens)])
         _, protocol = await loop.create_connection(
-            lambda request=request: _Connection(request, left, seconds, statuses),  # type: ignore[misc]
+            lambda request=request: _Connection(request, remaining, seconds, statuses),  # type: ignore[misc]
             "127.0.0.1",
             port,
         )
         protocols.append(protocol)
     await asyncio.gather(*(protocol.done for protocol in protocols))
     accepted = statuses.count(b"202")
-    return LoadResult(time.perf_counter() - began, median(seconds) * 1000, accepted, len(statuses) - accepted)
+    return LoadResult(time.perf_counter() - began_at, median(seconds) * 1000, accepted, len(statuses) - accepted)
 
 
 async def load(port: int, connections: int, requests: int, tokens: list[str]) -> LoadResult:
-    """Put a load on a service from another process and wait for its end."""
+    """Load a service from another process and wait for the end."""
     arguments = ("--port", str(port), "--connections", str(connections), "--requests", str(requests))
     process = await asyncio.create_subprocess_exec(
         *python("benchmarks.support.load", *arguments),
@@ -117,15 +117,15 @@ async def load(port: int, connections: int, requests: int, tokens: list[str]) ->
         stdout=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(_ANSWER_SECONDS):
-            said, _ = await process.communicate("\n".join(tokens).encode())
+        async with asyncio.timeout(_TIMEOUT_SECONDS):
+            printed, _ = await process.communicate("\n".join(tokens).encode())
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise RuntimeError("the load ended early; see what it printed above")
-    return LoadResult(**json.loads(said))
+        raise RuntimeError("the load ended early; see its output above")
+    return LoadResult(**json.loads(printed))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Momento for a benchmark: the emulator, and a parameter store that hands out its API key."""
+"""Momento for a benchmark: the emulator, and a parameter store with its API key."""
 
 import asyncio
 import re
@@ -14,7 +14,7 @@ from momento import CacheClientAsync, Configurations, CredentialProvider
 
 from benchmarks.support.child import python, running
 
-READY_WITHIN_SECONDS = 30.0
+READY_TIMEOUT_SECONDS = 30.0
 _READY = re.compile(r"ready: gRPC 127\.0\.0\.1:(\d+), gRPC-web (http://[\d.:]+)")
 _UNLIMITED = ("--topic-operations-per-second=1000000", "--cache-operations-per-second=1000000")
 _CACHE = "benchmark"
@@ -39,14 +39,14 @@ class Momento:
 
 @asynccontextmanager
 async def momento(folder: Path) -> AsyncIterator[Momento]:
-    """Run one with a cache and quotas that are not reached."""
+    """Run the emulator with a cache and quotas that are never reached."""
     command = python("local.momento", "--grpc-port=0", "--web-port=0", *_UNLIMITED)
     async with running(command, {}, folder / "momento.log") as child:
-        async with asyncio.timeout(READY_WITHIN_SECONDS):
-            while (match := _READY.search(child.log.read_text(encoding="utf-8"))) is None:  # noqa: ASYNC110 — a log tells nobody
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
+            while (match := _READY.search(child.log.read_text(encoding="utf-8"))) is None:  # noqa: ASYNC110 — a log has no events
                 await asyncio.sleep(0.05)
         key = await _api_key(match[2])
-        await _make_cache(key, int(match[1]))
+        await _create_cache(key, int(match[1]))
         async with _parameter_store(key) as store:
             yield Momento(int(match[1]), store)
 
@@ -60,7 +60,7 @@ async def _api_key(web_url: str) -> str:
         return str((await answer.json())["v2"])
 
 
-async def _make_cache(key: str, port: int) -> None:
+async def _create_cache(key: str, port: int) -> None:
     credentials = CredentialProvider(key, "127.0.0.1", "127.0.0.1", "127.0.0.1", port)
     client = await CacheClientAsync.create(Configurations.Laptop.v1(), credentials, timedelta(minutes=1))
     async with client:
@@ -69,7 +69,7 @@ async def _make_cache(key: str, port: int) -> None:
 
 @asynccontextmanager
 async def _parameter_store(value: str) -> AsyncIterator[str]:
-    """Answer GetParameter, whatever is asked for."""
+    """Answer every GetParameter with `value`."""
 
     async def answer(_: web.Request) -> web.Response:
         parameter = {"Parameter": {"Name": _PARAMETER, "Type": "SecureString", "Value": value}}

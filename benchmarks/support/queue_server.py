@@ -1,4 +1,4 @@
-"""The queue server under a benchmark: ElasticMQ, or MiniStack with a warning where ElasticMQ cannot be run."""
+"""The queue server under a benchmark: ElasticMQ, or MiniStack with a warning where ElasticMQ cannot run."""
 
 import sys
 from collections.abc import AsyncIterator
@@ -6,8 +6,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.support.elasticmq import ElasticMqUnavailable, elasticmq
-from tests.support.processes.ministack import ministack
+from benchmarks.support.elasticmq import ElasticMqUnavailableError, elasticmq
+from tests.support.processes.ministack import ministack_process
 
 REGION = "us-east-1"
 
@@ -20,7 +20,7 @@ class QueueServer:
     endpoint: str
 
     def environment(self) -> dict[str, str]:
-        """What a process needs to reach it; the credentials are dummies."""
+        """Return the environment of a process that uses it; the credentials are dummies."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DEFAULT_REGION": REGION,
@@ -31,13 +31,13 @@ class QueueServer:
 
 @asynccontextmanager
 async def queue_server(folder: Path) -> AsyncIterator[QueueServer]:
-    """Run one for the length of the block, its files in `folder`."""
+    """Run a queue server for the duration of the context, with its files in `folder`."""
     async with AsyncExitStack() as opened:
         try:
             endpoint = await opened.enter_async_context(elasticmq(folder))
             server = QueueServer("ElasticMQ", endpoint)
-        except ElasticMqUnavailable as reason:
+        except ElasticMqUnavailableError as reason:
             print(f"WARNING: MiniStack instead of ElasticMQ, whose figures differ: {reason}.", file=sys.stderr)
-            emulated = await opened.enter_async_context(ministack())
+            emulated = opened.enter_context(ministack_process())
             server = QueueServer("MiniStack", emulated.endpoint_url)
         yield server

@@ -1,4 +1,4 @@
-"""Queues of a benchmark: made, filled with real task messages, looked at and purged."""
+"""Queues of a benchmark: create them, fill them with real task messages, wait until they are empty."""
 
 import asyncio
 import os
@@ -14,14 +14,14 @@ from services.common.batcher import Batcher, BatchPolicy
 from services.common.messages.task_message import TaskMessage
 
 USERS = [str(uuid.uuid5(uuid.NAMESPACE_DNS, f"user-{number}")) for number in range(64)]
-_SENDERS_AT_ONCE = 8
-_WAITING_AT_ONCE = 200
-_LOOK_AGAIN_SECONDS = 0.1
+_MAX_SENDERS = 8
+_MAX_WAITING = 200
+_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class BenchQueue:
-    """A queue of the benchmark's own."""
+    """A queue of the benchmark."""
 
     queue: TaskQueue
 
@@ -30,8 +30,8 @@ class BenchQueue:
         return self.queue.url
 
     async def fill(self, count: int) -> None:
-        """Put `count` tasks of 64 users on it, as the ingest service writes them."""
-        sender = Batcher(self.queue.send, BatchPolicy(max_in_flight=_SENDERS_AT_ONCE))
+        """Send `count` tasks of 64 users, as the ingest service does."""
+        sender = Batcher(self.queue.send, BatchPolicy(max_in_flight=_MAX_SENDERS))
         left = iter(range(count))
 
         async def send() -> None:
@@ -39,32 +39,32 @@ class BenchQueue:
                 message = task_message(number)
                 await sender.submit(message, message.size())
 
-        await asyncio.gather(*(send() for _ in range(_WAITING_AT_ONCE)))
+        await asyncio.gather(*(send() for _ in range(_MAX_WAITING)))
         await sender.close()
 
     async def depth(self) -> int:
-        """Messages on it, those in flight included."""
+        """Count its messages, including those in flight."""
         names = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
         attributes = await self.queue.attributes(*names)
         return sum(int(attributes[name]) for name in names)
 
-    async def until_at_most(self, depth: int, within_seconds: float) -> None:
+    async def wait_until_at_most(self, depth: int, timeout_seconds: float) -> None:
         """Wait until no more than `depth` messages are left."""
-        async with asyncio.timeout(within_seconds):
-            while await self.depth() > depth:  # noqa: ASYNC110 — a queue tells nobody
-                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+        async with asyncio.timeout(timeout_seconds):
+            while await self.depth() > depth:  # noqa: ASYNC110 — a queue has no events
+                await asyncio.sleep(_POLL_SECONDS)
 
 
 class Queues:
-    """Makes queues on a server."""
+    """Creates queues on a server."""
 
     def __init__(self, client: object) -> None:
         self._client = client
-        self._made = 0
+        self._count = 0
 
     async def new(self) -> BenchQueue:
-        self._made += 1
-        answer = await self._client.create_queue(QueueName=f"benchmark-{self._made}")  # type: ignore[attr-defined]
+        self._count += 1
+        answer = await self._client.create_queue(QueueName=f"benchmark-{self._count}")  # type: ignore[attr-defined]
         return BenchQueue(TaskQueue(self._client, answer["QueueUrl"]))  # type: ignore[arg-type]
 
     async def drop(self, queue: BenchQueue) -> None:
@@ -74,8 +74,8 @@ class Queues:
 @asynccontextmanager
 async def queues(server: QueueServer) -> AsyncIterator[Queues]:
     """Open a client for `server`."""
-    os.environ.update(server.environment())  # the SDK's own way, as the services do it
-    async with sqs_client(max_connections=_SENDERS_AT_ONCE + 2) as client:
+    os.environ.update(server.environment())  # read by the SDK, as in the services
+    async with sqs_client(max_connections=_MAX_SENDERS + 2) as client:
         yield Queues(client)
 
 

@@ -1,4 +1,4 @@
-"""Rounds: what is compared is measured in turns, so that a busy moment of the machine falls on both."""
+"""Rounds: subjects are measured alternately, so that a busy moment of the machine affects all of them."""
 
 import asyncio
 import os
@@ -15,25 +15,26 @@ from tqdm import tqdm
 T = TypeVar("T")
 
 
-def progress(what: str, total: int) -> "tqdm[Any]":
-    """A progress bar on standard error, so that standard output holds the result alone."""
-    return tqdm(total=total, desc=what, unit="run", leave=False, dynamic_ncols=True)
+def progress_bar(description: str, total: int) -> "tqdm[Any]":
+    """Show progress on standard error, so that standard output has only the result."""
+    return tqdm(total=total, desc=description, unit="run", leave=False, dynamic_ncols=True)
 
 
 def median_of(values: Iterable[float]) -> float:
+    """Return the median."""
     return statistics.median(list(values))
 
 
 def spread(values: Iterable[float]) -> str:
-    """Least to most, for the column that says how a figure was measured."""
+    """Format the range, for the note of a figure."""
     found = sorted(values)
-    return f"{found[0]:.3g} to {found[-1]:.3g} in {len(found)} turns"
+    return f"{found[0]:.3g} to {found[-1]:.3g} in {len(found)} rounds"
 
 
 def run_in_folder(measure: Callable[[Path], Awaitable[T]]) -> T:
-    """Run `measure` with a folder for logs and configuration that is gone afterwards.
+    """Run `measure` with a temporary folder for logs and configuration.
 
-    SIGTERM and Ctrl-C stop every process that it started before they end this one.
+    SIGTERM and Ctrl-C first stop every process that it has started.
     """
 
     async def main() -> T:
@@ -42,7 +43,7 @@ def run_in_folder(measure: Callable[[Path], Awaitable[T]]) -> T:
         return await task
 
     for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]  # a developer's own account is never reached
+        del os.environ[name]  # never use a developer's account
     with tempfile.TemporaryDirectory(prefix="benchmark-") as name:
         folder = Path(name)
         try:

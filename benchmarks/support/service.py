@@ -8,13 +8,13 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.local_stack.processes import cpu_seconds, memory
-from benchmarks.support.child import Child, free_port, python, running, until_answering
+from benchmarks.support.child import Child, free_port, python, running, wait_until_answering
+from benchmarks.support.processes import cpu_seconds, memory
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """CPU time and metrics so far."""
+    """The CPU time and metrics of a process up to now."""
 
     cpu_seconds: float
     metrics: Mapping[str, float] = field(repr=False)
@@ -38,16 +38,17 @@ class Service:
     ops_port: int
 
     async def account(self, *, begins: bool = False) -> Account:
-        """Read the CPU time after the metrics where a measurement begins and before them where it ends.
+        """Read CPU time and metrics.
 
-        So reading the metrics is not measured.
+        :param begins: whether a measurement begins: the CPU time is then read after the metrics, otherwise before
+            them, so that reading the metrics is not measured.
         """
         used = cpu_seconds(self.child.pid)
         metrics = await self._metrics()
         return Account(cpu_seconds(self.child.pid) if begins else used, metrics)
 
     def memory_mb(self) -> float:
-        """Resident memory."""
+        """Return the resident memory in MB."""
         return memory(self.child.pid).rss
 
     async def _metrics(self) -> dict[str, float]:
@@ -64,7 +65,7 @@ class Service:
 
 @asynccontextmanager
 async def service(module: str, environment: Mapping[str, str], log: Path) -> AsyncIterator[Service]:
-    """Run `python -m module` until the end of the block; gives it once it is ready. Its logs go to a file."""
+    """Run `python -m module` for the duration of the context, once it is ready. Its output goes to a file."""
     port, ops_port = free_port(), free_port()
     settings = {
         "STAGE_NAME": "prod",
@@ -74,5 +75,5 @@ async def service(module: str, environment: Mapping[str, str], log: Path) -> Asy
         **environment,
     }
     async with running(python(module), settings, log) as child:
-        await until_answering(child, f"http://127.0.0.1:{ops_port}/readyz")
+        await wait_until_answering(child, f"http://127.0.0.1:{ops_port}/readyz")
         yield Service(child, port, ops_port)

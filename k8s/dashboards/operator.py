@@ -85,10 +85,10 @@ def _operator(dashboard: Dashboard) -> None:
             {"{{verb}} {{outcome}}": or_zero(_rate("kubernetes_calls_total", "verb", "outcome"))},
         ),
         (
-            "Unreadable figures",
-            "Figures that the operator could not read of a stage, a second.",
+            "Unreadable sources",
+            "Reads of a stage's queue and pods that failed, per second.",
             "ops",
-            {"{{figure}}": or_zero(_unreadable())},
+            {"{{source}}": or_zero(_unreadable())},
         ),
         (
             "Watch lag",
@@ -107,7 +107,7 @@ def _rate(metric: str, *by: str) -> str:
 
 def _unreadable() -> str:
     observations = f'{_name("scaling_observations_total")}{{outcome="unreadable"}}'
-    return f"sum by (figure) (rate({observations}[$__rate_interval]))"
+    return f"sum by (source) (rate({observations}[$__rate_interval]))"
 
 
 def _name(metric: str) -> str:

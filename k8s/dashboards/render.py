@@ -18,11 +18,10 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, Formatter, FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import EngFormatter, Formatter, FuncFormatter, MaxNLocator
 
 POINTS = 80
-CELL_INCHES = (0.6, 0.42)
-UNITS = {"s": "s", "bytes": "B", "ops": "/s", "reqps": "/s"}
+CELL_INCHES = (0.5, 0.32)
 NO_DATA = "no data"
 DAY = 86_400
 
@@ -67,10 +66,10 @@ def render(dashboard: Mapping[str, Any], source: Source) -> Figure:
         if panel["type"] == "row":
             figure.text(left + 0.005, top - 0.7 / rows, panel["title"], fontsize=14, weight="bold")
             continue
-        margins = (0.045, 1.9 / rows, 0.055, 3.1 / rows) if place["h"] > 4 else (0.01, 0.4 / rows, 0.02, 1.4 / rows)
-        width, height = place["w"] / 24 - margins[2], place["h"] / rows - margins[3]
-        axes = figure.add_axes((left + margins[0], top - place["h"] / rows + margins[1], width, height))
-        axes.set_title(panel["title"], fontsize=10, weight="bold", loc="left")
+        x, y = (0.045, 1.2 / rows) if panel["type"] in {"timeseries", "heatmap"} else (0.01, 0.3 / rows)
+        width, height = place["w"] / 24 - x - 0.012, (place["h"] - 1) / rows - y
+        axes = figure.add_axes((left + x, top - place["h"] / rows + y, width, height))
+        axes.set_title(panel["title"], fontsize=9, weight="bold", loc="left")
         DRAW[panel["type"]](axes, panel, source)
     return figure
 
@@ -102,7 +101,7 @@ def _heatmap(axes: Axes, panel: Mapping[str, Any], source: Source) -> None:
     cumulative = [[dict(zip(*buckets[name], strict=True)).get(at, 0.0) for at in times] for name in bounds]
     if times:
         counts = np.clip(np.diff(np.array(cumulative), axis=0, prepend=0.0), 0, None)
-        axes.pcolormesh(times, range(len(bounds)), counts, cmap="Blues", shading="nearest")
+        axes.pcolormesh(times, range(len(bounds)), counts, cmap="Blues", shading="nearest", rasterized=True)
         formatter = _formatter(panel["fieldConfig"]["defaults"]["unit"])
         axes.set_yticks(range(len(bounds)), [formatter(float(name)) for name in bounds])
     _finish(axes, has_data=bool(times))
@@ -123,13 +122,11 @@ def _table(axes: Axes, panel: Mapping[str, Any], source: Source) -> None:
     for column, target in zip(columns, panel["targets"], strict=True):
         for stage, (_, values) in source.series(panel, target).items():
             text = _formatter(column["unit"])(values[-1]) if values.size else "-"
-            rows.setdefault(stage, {})[column["displayName"]] = text
-    headings = [column["displayName"] for column in columns]
+            rows.setdefault(stage, {"stage": stage})[column["displayName"]] = text
+    headings = ["stage", *(column["displayName"] for column in columns)]
     if rows:
         cells = [[row.get(heading, "-") for heading in headings] for row in rows.values()]
-        axes.table(
-            cells, rowLabels=list(rows), colLabels=headings, loc="upper center", cellLoc="left", edges="horizontal"
-        )
+        axes.table(cells, colLabels=headings, loc="upper center", cellLoc="left", colLoc="left", edges="horizontal")
     axes.set_yticks([])
     _finish(axes, has_data=bool(rows))
 
@@ -146,10 +143,16 @@ def _finish(axes: Axes, *, has_data: bool) -> None:
 
 
 def _formatter(unit: str) -> Formatter:
-    if unit == "percentunit":
-        return PercentFormatter(1.0)
-    plain = EngFormatter(UNITS.get(unit, ""), places=None)
-    return FuncFormatter(lambda value, _=None: f"{value / DAY:.3g} d" if unit == "s" and value >= DAY else plain(value))
+    with_prefix = EngFormatter({"s": "s", "bytes": "B"}.get(unit, ""))
+
+    def formatted(value: float, _: object = None) -> str:
+        if unit == "percentunit":
+            return f"{value * 100:.4g} %"
+        if unit in {"s", "bytes"}:
+            return f"{value / DAY:.3g} d" if unit == "s" and value >= DAY else with_prefix(float(f"{value:.4g}"))
+        return f"{value:.4g}{'/s' if unit in {'ops', 'reqps'} else ''}"
+
+    return FuncFormatter(formatted)
 
 
 def _legend(target: Mapping[str, Any], labels: Mapping[str, str]) -> str:

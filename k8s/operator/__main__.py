@@ -1,4 +1,4 @@
-"""`python -m k8s.operator`: the operator, one a cluster."""
+"""`python -m k8s.operator`: runs the operator."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ import uvloop
 from botocore.exceptions import NoRegionError
 
 from k8s.operator.api.client import Kubernetes
+from k8s.operator.api.readiness import ReadinessClient
+from k8s.operator.api.releases import Releases
 from k8s.operator.api.scrape import Scraper
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.controller.kopf_handlers import register
 from k8s.operator.controller.stages import Stages
-from k8s.operator.health.answers import Asker
-from k8s.operator.health.releases import Releases
 from k8s.operator.policy.decide import desired_replicas
-from k8s.operator.resources.aws import client_config
+from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
 from services.common.aws.clients import aws_session
@@ -35,14 +35,14 @@ logger = logging.getLogger("k8s.operator")
 
 
 def main() -> int:
-    """Run until told to stop. Returns the exit status."""
+    """Run until a signal. Returns the exit status."""
     try:
         settings = load(read_settings)
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_SETTINGS
     configure_logging(settings.service)
-    # It tells of every object that it hands on.
+    # kopf logs every event that it passes to a handler.
     logging.getLogger("kopf").setLevel(logging.WARNING)
     try:
         return uvloop.run(run(settings))
@@ -55,13 +55,13 @@ def main() -> int:
 
 
 async def run(settings: OperatorSettings) -> int:
-    """Open what is needed, look after the Stages, and close in order."""
+    """Open the clients, manage the Stages until a signal, and close in order."""
     lifecycle = Lifecycle()
     BUILD.info({"version": VERSION, "service": settings.service.service_name, "stage": "-"})
-    async with operations_port(settings.service, lifecycle), _tools(settings) as tools:
-        stages = Stages(tools, lifecycle.background)
+    async with operations_port(settings.service, lifecycle), _open_context(settings) as context:
+        stages = Stages(context, lifecycle.background)
         try:
-            async with lifecycle.background.running("audit", stages.audit()):
+            async with lifecycle.background.running("watch-check", stages.check_watch()):
                 lifecycle.mark_started()
                 logger.info("started", extra={"action": "start", "cluster": settings.cluster_name})
                 await _watch(settings, stages, lifecycle)
@@ -72,7 +72,7 @@ async def run(settings: OperatorSettings) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
+async def _open_context(settings: OperatorSettings) -> AsyncIterator[Context]:
     session = aws_session()
     async with contextlib.AsyncExitStack() as stack:
         try:
@@ -81,10 +81,10 @@ async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
             ssm = await stack.enter_async_context(session.create_client("ssm", config=client_config()))
         except NoRegionError:
             raise SettingsError({"AWS_DEFAULT_REGION": ["must name a region, like us-east-1"]}) from None
-        except ValueError as error:  # the SDK's word for an endpoint that is no URL
+        except ValueError as error:  # raised by the SDK for an endpoint that is no URL
             raise SettingsError({"AWS_ENDPOINT_URL": [str(error)]}) from None
         kubernetes = await stack.enter_async_context(Kubernetes())
-        yield Tools(
+        yield Context(
             settings=settings,
             kubernetes=kubernetes,
             sqs=sqs,
@@ -92,25 +92,25 @@ async def _tools(settings: OperatorSettings) -> AsyncIterator[Tools]:
             caches=await stack.enter_async_context(MomentoCaches(ssm, settings.momento_endpoint)),
             scraper=await stack.enter_async_context(Scraper()),
             releases=Releases(kubernetes, settings.namespaces),
-            asker=await stack.enter_async_context(Asker()),
+            readiness_client=await stack.enter_async_context(ReadinessClient()),
             decide=desired_replicas,
-            passes=asyncio.Semaphore(settings.max_passes),
-            retries=asyncio.Semaphore(settings.max_passes),
+            reconcile_slots=asyncio.Semaphore(settings.max_concurrent_reconciles),
+            retry_slots=asyncio.Semaphore(settings.max_concurrent_reconciles),
         )
 
 
 async def _watch(settings: OperatorSettings, stages: Stages, lifecycle: Lifecycle) -> None:
-    """Let kopf watch until a signal, or until something that we cannot do without has ended."""
+    """Run kopf until a signal, or until a background task of the operator has ended."""
     registry = kopf.OperatorRegistry()
     register(registry, lambda: stages)
     await kopf.operator(
         registry=registry,
         standalone=True,
-        # One watch for all, also where only some namespaces are looked after: one that is deleted ends no watch.
+        # One watch for the cluster also where namespaces are given: the deletion of a namespace then ends no watch.
         clusterwide=True,
         liveness_endpoint=f"http://{settings.service.host}:{settings.liveness_port}/livez",
         stop_flag=lifecycle.stopping,
-        # Else kopf asks for the name of the user, and the image knows its user by number alone.
+        # Without it kopf looks up the user name, and the image has only a numeric user.
         identity=SERVICE_NAME,  # type: ignore[arg-type]  # kopf exports no name for the type
     )
 

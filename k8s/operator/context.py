@@ -1,4 +1,4 @@
-"""What every stage's worker works with; opened once by the process."""
+"""Clients and settings that all stage controllers share; opened once by the process."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from k8s.operator.api.client import Kubernetes
 from k8s.operator.api.events import Events
+from k8s.operator.api.readiness import ReadinessClient
+from k8s.operator.api.releases import Releases
 from k8s.operator.api.scrape import Scraper
 from k8s.operator.api.stage import StageObject
-from k8s.operator.health.answers import Asker
-from k8s.operator.health.releases import Releases
 from k8s.operator.policy.types import Decision, Observed, Policy
 from k8s.operator.resources.clients import Clients
 from k8s.operator.resources.momento_caches import MomentoCaches
@@ -24,11 +24,11 @@ Decide = Callable[[Observed, Policy, float], Decision]
 
 
 @dataclass(frozen=True)
-class Tools:
+class Context:
     """Shared by all stages.
 
-    `passes` bounds how many of them are worked on at once, for AWS' quotas' sake; `retries`, how many of those whose
-    last pass failed, which do not count among the others.
+    `reconcile_slots` limits how many stages are reconciled at the same time, because of AWS quotas. Retries after a
+    failure use `retry_slots` instead.
     """
 
     settings: OperatorSettings
@@ -38,16 +38,16 @@ class Tools:
     caches: MomentoCaches
     scraper: Scraper
     releases: Releases
-    asker: Asker
+    readiness_client: ReadinessClient
     decide: Decide
-    passes: asyncio.Semaphore
-    retries: asyncio.Semaphore
+    reconcile_slots: asyncio.Semaphore
+    retry_slots: asyncio.Semaphore
 
     @property
     def events(self) -> Events:
         return Events(self.kubernetes)
 
     def clients(self, stage: StageObject) -> Clients:
-        """AWS, and Momento with the operator's own key or else the stage's."""
+        """Return clients for AWS, and for Momento with the operator's own key or else the stage's."""
         parameter = self.settings.momento_api_key_param_name or stage.key_parameter
-        return Clients(self.sqs, self.idp, self.caches.of(parameter))
+        return Clients(self.sqs, self.idp, self.caches.with_key(parameter))

@@ -1,4 +1,4 @@
-"""The operator's settings, from the environment, with every mistake named at once."""
+"""The operator's settings, read from the environment. All mistakes are reported together."""
 
 from dataclasses import dataclass
 
@@ -11,36 +11,36 @@ from services.common.settings import LOG_LEVELS, PORT_RANGE, ServiceSettings
 
 SERVICE_NAME = "notification-operator"
 _NAMESPACE = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
-# What both SQS and Cognito take in a tag.
+# Characters that both SQS and Cognito allow in a tag.
 _CLUSTER = r"[A-Za-z0-9_.:/=+@-]{1,128}"
 _PARAMETER = r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatorSettings:
-    """What the operator needs to know."""
+    """The operator's settings."""
 
     service: ServiceSettings
     cluster_name: str
-    """Names this cluster within the AWS account, in the tags of everything made: never change it."""
+    """Name of this cluster, unique in the AWS account. It is in the ownership tags: never change it."""
     namespaces: tuple[str, ...]
-    """Those watched; empty for all."""
+    """Namespaces whose Stages are managed; empty for all."""
     momento_api_key_param_name: str | None
-    """The SSM parameter of a key that may manage caches; without one, each stage's own key is used."""
+    """SSM parameter of a Momento key that may manage caches. Without it each stage's own key is used."""
     momento_endpoint: str | None
     liveness_port: int
     resync_seconds: float
-    """How often an unchanged stage is compared with what is there."""
+    """Interval at which an unchanged stage is reconciled to correct drift."""
     active_poll_seconds: float
-    """How often the queue of a stage with work is looked at."""
+    """Interval at which the queue of a stage with work is read."""
     idle_poll_seconds: float
-    """How often the queue of a stage without work is looked at: the price of a stage at rest."""
-    max_passes: int
-    """Stages that are made, mended or removed at the same time, and as many again of those whose last pass failed."""
+    """Interval at which the queue of an idle stage is read. It decides what an idle stage costs."""
+    max_concurrent_reconciles: int
+    """Limit of stages that are reconciled at the same time, and of stages whose last reconcile failed."""
 
 
 def read_settings(env: Env) -> OperatorSettings:
-    """Read all of them; `services.common.settings.load` raises for what is wrong."""
+    """Read all settings. `services.common.settings.load` raises for mistakes."""
     return OperatorSettings(
         service=_read_service(env),
         cluster_name=env.str(
@@ -58,13 +58,13 @@ def read_settings(env: Env) -> OperatorSettings:
         resync_seconds=read_float(env, "RESYNC_SECONDS", 300.0, least=1, most=86_400),
         active_poll_seconds=read_float(env, "ACTIVE_POLL_SECONDS", 2.0, least=0.2, most=60),
         idle_poll_seconds=read_float(env, "IDLE_POLL_SECONDS", 5.0, least=0.2, most=300),
-        max_passes=read_int(env, "MAX_PASSES", 8, least=1, most=100),
+        max_concurrent_reconciles=read_int(env, "MAX_CONCURRENT_RECONCILES", 8, least=1, most=100),
     )
 
 
 def _read_namespaces(env: Env) -> tuple[str, ...]:
     names = env.list("WATCH_NAMESPACES", [], subcast=str.strip, validate=_all_namespaces)
-    return tuple(sorted(set(names or ())))  # None where a name is wrong, which is told later
+    return tuple(sorted(set(names or ())))  # None where a name is wrong, which `load` reports
 
 
 def _is_parameter(value: str) -> None:
@@ -80,9 +80,9 @@ def _all_namespaces(values: list[str]) -> None:
 def _read_service(env: Env) -> ServiceSettings:
     return ServiceSettings(
         service_name=env.str("SERVICE_NAME", SERVICE_NAME, validate=check_name),
-        stage_name="-",  # it serves all of them; each line says which
+        stage_name="-",  # the operator has no stage; each log line names the stage that it is about
         log_level=env.str("LOG_LEVEL", "INFO", validate=OneOf(LOG_LEVELS, error="must be one of {choices}")),
-        host=env.str("HOST", "0.0.0.0", validate=check_visible_ascii),  # noqa: S104 -- a pod is reached from outside it
+        host=env.str("HOST", "0.0.0.0", validate=check_visible_ascii),  # noqa: S104 -- probes and Prometheus connect from outside the pod
         port=0,
         ops_port=read_int(env, "OPS_PORT", 9090, **PORT_RANGE),
         shutdown_delay_seconds=0.0,

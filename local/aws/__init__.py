@@ -1,5 +1,5 @@
-"""The emulated AWS: MiniStack, with what it lacks to stand on a developer's machine.
+"""The emulated AWS: MiniStack, with the access checks that it lacks.
 
-It checks who asks (web pages by `local.web_access`, the signatures of the root key pair) and serves only the paths that
-the system uses. It does not emulate anything itself.
+It rejects web pages (`local.web_access`) and requests without the signature of this run's key pair, and serves only the
+paths that the system uses. The emulation itself is MiniStack's.
 """

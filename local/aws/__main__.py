@@ -1,4 +1,4 @@
-"""`python -m local.aws`: MiniStack behind `local.aws.guard`. The settings are MiniStack's and those of WebAccess."""
+"""`python -m local.aws`: MiniStack behind `local.aws.guard`. Its settings are those of MiniStack and of WebAccess."""
 
 import os
 import sys
@@ -8,22 +8,22 @@ from ministack.core import iam_evaluator
 
 from local.aws.guard import Guard
 from local.errors import LocalError
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 
 
-def check_signatures_of_root_keys() -> None:
-    """Make MiniStack check the signature of every key.
+def verify_signatures_of_root_keys() -> None:
+    """Make MiniStack verify the signature of every key.
 
-    With AUTH it checks those of IAM users only and takes its root keys (`test`, account numbers, AWS_ACCESS_KEY_ID) at
-    their word. All of them have AWS_SECRET_ACCESS_KEY for their secret.
+    With AUTH it verifies only those of IAM users, and accepts its root keys (`test`, account numbers,
+    AWS_ACCESS_KEY_ID) without. The secret of all of them is AWS_SECRET_ACCESS_KEY.
     """
     if not hasattr(iam_evaluator, "_is_root_key"):
-        raise RuntimeError("This version of MiniStack decides elsewhere whose signature it checks.")
+        raise RuntimeError("This version of MiniStack has no _is_root_key to replace.")
     iam_evaluator._is_root_key = lambda _key_id: False
 
 
 def main() -> None:
-    check_signatures_of_root_keys()
+    verify_signatures_of_root_keys()
     try:
         access = WebAccess.from_environment(os.environ)
     except LocalError as error:

@@ -1,7 +1,6 @@
-"""What stands between HTTP and MiniStack's ASGI application, in its own process, so that there is no second port.
+"""An ASGI application in front of MiniStack's, in the same process, so that there is no second port.
 
-MiniStack itself answers any page on any origin, has calls without any authentication below `/_ministack/`, and is not
-made to be reached by strangers.
+MiniStack itself answers web pages of any origin and has calls without authentication below `/_ministack/`.
 """
 
 import hmac
@@ -10,7 +9,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.web_access import Facts, Refused, WebAccess
+from local.web_access.access import Refusal, RequestFacts, WebAccess
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -20,27 +19,27 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 HEALTH_PATH = "/_ministack/health"
 MAILS_PATH = "/_ministack/ses/messages"
 _API_PATHS = re.compile(r"/|/\d{12}/[A-Za-z0-9_-]{1,80}(?:\.fifo)?")
-"""Every call of SQS, SSM, STS, SES and Cognito's API; the second form is a queue's URL."""
+"""The paths of all calls of SQS, SSM, STS, SES and Cognito's API; the second form is a queue's URL."""
 _OPEN_PATHS = re.compile(
     rf"{HEALTH_PATH}|/[a-z0-9-]{{1,40}}_[A-Za-z0-9]{{1,60}}/\.well-known/(?:jwks\.json|openid-configuration)"
 )
-"""What everybody may read."""
+"""Paths that need no signature."""
 _SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/\s,]+/.*")
 _UNSIGNED_TARGET = "AWSCognitoIdentityProviderService."
-"""What browsers call without credentials. MiniStack knows which operations of Cognito may be called so."""
+"""Browsers call Cognito without credentials. MiniStack decides which operations permit that."""
 _AUTHORIZATION = b"authorization"
 _CORS_ORIGIN = b"access-control-allow-origin"
-_OF_EVERY_ANSWER = ((b"vary", b"Origin"), (b"cross-origin-resource-policy", b"same-origin"))
+_RESPONSE_HEADERS = ((b"vary", b"Origin"), (b"cross-origin-resource-policy", b"same-origin"))
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """An ASGI application that passes on to `app` what may pass."""
+    """Forwards permitted requests to `app`."""
 
     app: Application
     access: WebAccess
     secret: str = field(repr=False)
-    """The secret access key; with it as bearer token the mails can be read."""
+    """The secret access key, which is also the bearer token for reading mails."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -55,73 +54,71 @@ class Guard:
                 passed = scope if _is_signed(facts) else _without_authorization(scope)
                 await self.app(passed, receive, _with_cors(send, facts))
 
-    def _refusal_of_path(self, facts: Facts, path: str) -> Refused | None:
+    def _refusal_of_path(self, facts: RequestFacts, path: str) -> Refusal | None:
         if _API_PATHS.fullmatch(path):
             return _refusal_of_signature(facts)
-        if facts.method == "GET" and (
-            _OPEN_PATHS.fullmatch(path) or (path == MAILS_PATH and self._knows_secret(facts))
-        ):
+        if facts.method == "GET" and (_OPEN_PATHS.fullmatch(path) or (path == MAILS_PATH and self._has_secret(facts))):
             return None
-        return Refused(403, "This path is not served here.")
+        return Refusal(403, "This path is not served.")
 
-    def _knows_secret(self, facts: Facts) -> bool:
+    def _has_secret(self, facts: RequestFacts) -> bool:
         given = facts.values("authorization")
         return len(given) == 1 and hmac.compare_digest(given[0].encode(), f"Bearer {self.secret}".encode())
 
 
-def _refusal_of_signature(facts: Facts) -> Refused | None:
+def _refusal_of_signature(facts: RequestFacts) -> Refusal | None:
     targets = facts.values("x-amz-target")
     is_unsigned_call = len(targets) == 1 and targets[0].startswith(_UNSIGNED_TARGET)
     if _is_signed(facts) or facts.method == "OPTIONS":
         return None
     if facts.method == "POST" and is_unsigned_call and not facts.values("authorization"):
         return None
-    return Refused(403, "The request needs a signature (AWS Signature Version 4, in the Authorization header).")
+    return Refusal(403, "The request needs a signature (AWS Signature Version 4, in the Authorization header).")
 
 
-def _is_signed(facts: Facts) -> bool:
-    """Whether there is a signature, which MiniStack checks then."""
+def _is_signed(facts: RequestFacts) -> bool:
+    """Whether the request has a signature, which MiniStack verifies."""
     given = facts.values("authorization")
     return len(given) == 1 and _SIGNATURE.fullmatch(given[0]) is not None
 
 
 def _without_authorization(scope: Message) -> Message:
-    """MiniStack takes an authorization that it does not know for its root user's, at every path."""
+    """Remove an unknown authorization: MiniStack would treat it as its root user's."""
     kept = [(name, value) for name, value in scope["headers"] if name.lower() != _AUTHORIZATION]
     return {**scope, "headers": kept}
 
 
-def facts_of(scope: Message) -> Facts:
-    """The facts of an HTTP request that ASGI describes."""
+def facts_of(scope: Message) -> RequestFacts:
+    """Read the facts of an ASGI request."""
     headers = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"])
-    return Facts.of(scope["method"], scope["path"], (scope.get("server") or ("", 0))[1] or 0, headers)
+    return RequestFacts.of(scope["method"], scope["path"], (scope.get("server") or ("", 0))[1] or 0, headers)
 
 
-def _with_cors(send: Send, facts: Facts) -> Send:
-    """Name the origin that asked, which is an allowed one, where MiniStack answers all origins."""
+def _with_cors(send: Send, facts: RequestFacts) -> Send:
+    """Replace MiniStack's permission for all origins by the allowed origin of the request."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             kept = [(name, value) for name, value in message["headers"] if name.lower() != _CORS_ORIGIN]
             allowed = [(_CORS_ORIGIN, origin.encode("latin-1")) for origin in facts.values("origin")]
-            message = {**message, "headers": [*kept, *allowed, *_OF_EVERY_ANSWER]}
+            message = {**message, "headers": [*kept, *allowed, *_RESPONSE_HEADERS]}
         await send(message)
 
     return sending
 
 
-async def _answer(send: Send, refused: Refused) -> None:
+async def _answer(send: Send, refused: Refusal) -> None:
     body = f"{refused.reason}\n".encode()
     headers = [
         (b"content-type", b"text/plain; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),  # the body, if there is one, is not read
+        (b"connection", b"close"),  # the request body is not read
     ]
     await send({"type": "http.response.start", "status": refused.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def _close(receive: Receive, send: Send) -> None:
-    """Refuse a WebSocket: nothing of what is emulated here has one."""
+    """Reject a WebSocket: no emulated service has one."""
     if (await receive())["type"] == "websocket.connect":
         await send({"type": "websocket.close", "code": 1008})

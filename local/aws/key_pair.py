@@ -1,4 +1,4 @@
-"""The key pair of the emulated AWS: another one in each run, so that no web site can know it."""
+"""The key pair of the emulated AWS. Each run has a new one, so that no web site can know it."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """An access key; it opens the emulated AWS of one run and nothing else."""
+    """An access key of the emulated AWS of one run."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)

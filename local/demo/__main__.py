@@ -20,9 +20,9 @@ import aiohttp
 
 from local.demo.run import DemoError, run_demo
 from local.demo.sign_up import NotRunningError
-from local.environment import shielded
+from local.environment import base_environment
 from local.errors import LocalError
-from local.ports import BadPortBaseError, ports_from
+from local.ports import InvalidPortBaseError, ports_from
 from notification_api.client.errors import NotificationApiError
 
 DEFAULT_COUNT = 3
@@ -30,14 +30,14 @@ MAX_COUNT = 10_000
 FAILURES = (DemoError, NotRunningError, NotificationApiError, aiohttp.ClientError)
 
 
-class BadCountError(LocalError):
+class InvalidCountError(LocalError):
     """N is not a number of tasks."""
 
 
 def main(environ: Mapping[str, str]) -> int:
     try:
         count, url = count_from(environ), f"http://localhost:{ports_from(environ).page}"
-    except (BadCountError, BadPortBaseError) as error:
+    except (InvalidCountError, InvalidPortBaseError) as error:
         return fail(error, 2)
     remove_developers_settings()
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -61,12 +61,12 @@ def count_from(environ: Mapping[str, str]) -> int:
     raw = environ.get("N", "").strip() or str(DEFAULT_COUNT)
     if raw.isascii() and raw.isdigit() and 1 <= int(raw[: len(str(MAX_COUNT)) + 1]) <= MAX_COUNT:
         return int(raw)
-    raise BadCountError(f"N must be a whole number from 1 to {MAX_COUNT}, not {raw!r}: N=20 make demo")
+    raise InvalidCountError(f"N must be a whole number from 1 to {MAX_COUNT}, not {raw!r}: N=20 make demo")
 
 
 def remove_developers_settings() -> None:
     """Remove proxies, AWS profiles and the like from the environment, so that calls stay on this machine."""
-    kept = shielded(os.environ)
+    kept = base_environment(os.environ)
     os.environ.clear()
     os.environ.update(kept)
 

@@ -1,6 +1,5 @@
-"""`make forward`: a stage's services on this machine's ports, through rollouts.
+"""`make forward`: the services of a stage in a cluster on ports of this machine, also during rollouts.
 
-`kubectl port-forward` is pinned to one pod and dies with it (kubernetes/kubectl#686). So the ports here are our own
-listeners; behind each is a port-forward to a pod that is ready, and another one as soon as that pod is told to stop,
-which is before it stops answering.
+`kubectl port-forward` is bound to one pod and ends with it (kubernetes/kubectl#686). So this program listens itself,
+forwards to a ready pod, and changes to another one as soon as that pod terminates, before it stops answering.
 """

@@ -1,4 +1,4 @@
-"""Which pods are ready behind a Service, as the cluster tells it while it changes."""
+"""The ready pods of Services, from a watch of EndpointSlices."""
 
 import asyncio
 import json
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from local.forward.kubectl import lines, running
+from local.forward.kubectl import read_lines, run_kubectl
 
-AGAIN_SECONDS = 1.0
+RESTART_SECONDS = 1.0
 SERVICE_LABEL = "kubernetes.io/service-name"
 
 
@@ -23,7 +23,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One EndpointSlice as it is now; a deleted one has no ready pods."""
+    """The current state of one EndpointSlice. A deleted one has no ready pods."""
 
     service: str
     slice_name: str
@@ -32,15 +32,15 @@ class Change:
 
 
 def parse_change(line: str) -> Change:
-    """One watch event as kubectl writes it, a JSON object a line."""
+    """Read one watch event, a line of JSON from kubectl."""
     event: dict[str, Any] = json.loads(line)
-    seen = event["object"]
-    endpoints = seen.get("endpoints") or [] if event["type"] != "DELETED" else []
+    current = event["object"]
+    endpoints = current.get("endpoints") or [] if event["type"] != "DELETED" else []
     return Change(
-        service=seen["metadata"].get("labels", {}).get(SERVICE_LABEL, ""),
-        slice_name=seen["metadata"]["name"],
-        ports={port.get("name") or "": port["port"] for port in seen.get("ports") or [] if port.get("port")},
-        # A condition that is not told counts as true (API reference of EndpointConditions).
+        service=current["metadata"].get("labels", {}).get(SERVICE_LABEL, ""),
+        slice_name=current["metadata"]["name"],
+        ports={port.get("name") or "": port["port"] for port in current.get("ports") or [] if port.get("port")},
+        # A missing condition counts as true (API reference of EndpointConditions).
         ready_pods=tuple(
             endpoint["targetRef"]["name"]
             for endpoint in endpoints
@@ -50,7 +50,7 @@ def parse_change(line: str) -> Change:
 
 
 class Endpoints:
-    """The ready pods of one namespace; somebody has to run `watch`."""
+    """The ready pods of one namespace. The caller runs `watch` as a task."""
 
     def __init__(self, namespace: str) -> None:
         self._namespace = namespace
@@ -58,7 +58,7 @@ class Endpoints:
         self._changed = asyncio.Event()
 
     def ready(self, service: str, port_name: str) -> list[Endpoint]:
-        """In the order in which the cluster lists them."""
+        """Return the ready pods of a Service, in the order of the cluster."""
         return [
             Endpoint(pod, change.ports[port_name])
             for change in self._slices[service].values()
@@ -66,7 +66,7 @@ class Endpoints:
             for pod in change.ready_pods
         ]
 
-    async def change(self) -> None:
+    async def wait_for_change(self) -> None:
         """Wait for the next change."""
         await self._changed.wait()
 
@@ -76,7 +76,7 @@ class Endpoints:
         self._changed = asyncio.Event()
 
     async def watch(self) -> None:
-        """Follow the cluster until cancelled; a watch that ends is begun again, since the server ends each in time."""
+        """Watch until cancelled. A watch that ends is restarted, since the API server ends each one after a time."""
         while True:
             arguments = (
                 "-n",
@@ -88,7 +88,7 @@ class Endpoints:
                 "-o",
                 "json",
             )
-            async with running(*arguments) as process:
-                async for line in lines(process):
+            async with run_kubectl(*arguments) as process:
+                async for line in read_lines(process):
                     self.apply(parse_change(line))
-            await asyncio.sleep(AGAIN_SECONDS)
+            await asyncio.sleep(RESTART_SECONDS)

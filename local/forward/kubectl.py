@@ -1,4 +1,4 @@
-"""Calls to kubectl, which knows the user's cluster and how to get in."""
+"""Calls of kubectl, which uses the developer's cluster configuration."""
 
 import asyncio
 import contextlib
@@ -8,36 +8,47 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from local.forward.errors import ForwardError
+from local.errors import LocalError
 
-ANSWER_WITHIN_SECONDS = 20.0
-STOP_WITHIN_SECONDS = 3.0
-LONGEST_LINE_BYTES = 4 * 1024 * 1024
-"""An EndpointSlice of 100 endpoints on one line, and some."""
+
+class ForwardError(LocalError):
+    """Nothing can be forwarded; the message says what to do."""
+
+
+GET_TIMEOUT_SECONDS = 20.0
+STOP_TIMEOUT_SECONDS = 3.0
+MAX_LINE_BYTES = 4 * 1024 * 1024
+"""Enough for an EndpointSlice of 100 endpoints on one line."""
 
 
 async def get(*arguments: str) -> Any:
-    """The JSON answer of `kubectl get`. Raises ForwardError with kubectl's own words."""
-    async with running("get", *arguments, "-o", "json") as process:
+    """Return the JSON output of `kubectl get`.
+
+    :raises ForwardError: with kubectl's message.
+    """
+    async with run_kubectl("get", *arguments, "-o", "json") as process:
         try:
-            async with asyncio.timeout(ANSWER_WITHIN_SECONDS):
-                out, complaint = await process.communicate()
+            async with asyncio.timeout(GET_TIMEOUT_SECONDS):
+                output, message = await process.communicate()
         except TimeoutError:
             raise ForwardError("The cluster does not answer. Is KUBECONFIG right?") from None
     if process.returncode:
-        raise ForwardError(f"kubectl could not ask the cluster: {complaint.decode(errors='replace').strip()}")
-    return json.loads(out)
+        raise ForwardError(f"kubectl failed: {message.decode(errors='replace').strip()}")
+    return json.loads(output)
 
 
 @asynccontextmanager
-async def running(*arguments: str) -> AsyncIterator[Process]:
-    """A kubectl whose output is read; it is ended with the context. Raises ForwardError where there is none."""
+async def run_kubectl(*arguments: str) -> AsyncIterator[Process]:
+    """Run kubectl for the duration of the context.
+
+    :raises ForwardError: when kubectl is not installed.
+    """
     try:
         process = await asyncio.create_subprocess_exec(
-            "kubectl", *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, limit=LONGEST_LINE_BYTES
+            "kubectl", *arguments, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, limit=MAX_LINE_BYTES
         )
     except FileNotFoundError:
-        raise ForwardError("kubectl is not on PATH: it is needed to reach the cluster.") from None
+        raise ForwardError("kubectl is not on PATH. It is needed to reach the cluster.") from None
     try:
         yield process
     finally:
@@ -50,7 +61,7 @@ async def _end(process: Process) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.terminate()
     try:
-        async with asyncio.timeout(STOP_WITHIN_SECONDS):
+        async with asyncio.timeout(STOP_TIMEOUT_SECONDS):
             await process.wait()
     except TimeoutError:
         with contextlib.suppress(ProcessLookupError):
@@ -58,8 +69,8 @@ async def _end(process: Process) -> None:
         await process.wait()
 
 
-async def lines(process: Process) -> AsyncIterator[str]:
-    """Each line of its output as it comes."""
-    assert process.stdout is not None  # noqa: S101 -- for mypy: `running` asks for a pipe
+async def read_lines(process: Process) -> AsyncIterator[str]:
+    """Yield the lines of its output."""
+    assert process.stdout is not None  # noqa: S101 -- for mypy: `run_kubectl` opens a pipe
     async for line in process.stdout:
         yield line.decode(errors="replace").rstrip("\n")

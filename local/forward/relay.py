@@ -1,4 +1,4 @@
-"""A port of this machine that leads to whichever pod of a Service is ready."""
+"""A port of this machine that leads to a ready pod of a Service."""
 
 import asyncio
 import contextlib
@@ -6,50 +6,67 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
 from local.forward.endpoints import Endpoint, Endpoints
-from local.forward.errors import ForwardError
-from local.forward.pipe import joined
+from local.forward.kubectl import ForwardError
 from local.forward.targets import Target
-from local.forward.tunnel import Tunnel, TunnelError, tunnel
+from local.forward.tunnel import Tunnel, TunnelError, open_tunnel
+
+CHUNK_BYTES = 65_536
+
+
+async def copy_both_ways(*directions: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    """Copy the bytes of each direction until both sides have closed."""
+    await asyncio.gather(*(_copy(reader, writer) for reader, writer in directions))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy until the end, then close the other side for writing, so that half-closed connections work."""
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
+    with contextlib.suppress(OSError, RuntimeError):
+        writer.write_eof()
+
 
 WAIT_FOR_POD_SECONDS = 30.0
-"""How long a connection is held while no pod is ready; then it is closed."""
+"""How long a connection waits while no pod is ready; then it is closed."""
 DRAIN_SECONDS = 30.0
-"""How long the connections to a pod that is going may last."""
-AGAIN_SECONDS = 0.5
-REFUSED_SECONDS = 0.05
+"""How long connections to a terminating pod may last."""
+RETRY_SECONDS = 0.5
+CONNECT_RETRY_SECONDS = 0.05
 
-MOVE = "move all ports: LOCAL_PORT_BASE=9000 make forward STAGE=…"
+MOVE_PORTS_HINT = "move all ports: LOCAL_PORT_BASE=9000 make forward STAGE=…"
 
-Say = Callable[[str], object]
+Info = Callable[[str], object]
 
 
 class Relay:
-    """Somebody has to run `run`, which keeps a tunnel; connections take the tunnel of the moment."""
+    """Connections use the current tunnel. The caller runs `run` as a task, which keeps a tunnel open."""
 
-    def __init__(self, target: Target, endpoints: Endpoints, say: Say) -> None:
+    def __init__(self, target: Target, endpoints: Endpoints, info: Info) -> None:
         self.target = target
-        self.complaint = ""
-        """Why the last tunnel could not be opened."""
+        self.problem = ""
+        """Why the last tunnel could not be opened; empty if it was."""
         self._endpoints = endpoints
-        self._say = say
+        self._info = info
         self._tunnel: Tunnel | None = None
-        self._switched = asyncio.Condition()
+        self._tunnel_changed = asyncio.Condition()
 
     async def run(self) -> None:
-        """Keep a tunnel to a ready pod, until cancelled; the one before stays for the connections that it has."""
+        """Keep a tunnel to a ready pod until cancelled. The previous one stays open for its connections."""
         async with asyncio.TaskGroup() as group:
             while True:
                 endpoint = await self._next_endpoint()
                 ended = asyncio.Event()
-                group.create_task(self._keep(endpoint, ended))
+                group.create_task(self._run_tunnel(endpoint, ended))
                 while not ended.is_set() and endpoint in self._ready():
-                    await first(self._endpoints.change(), ended.wait())
+                    await wait_for_first(self._endpoints.wait_for_change(), ended.wait())
 
-    async def usable(self) -> Tunnel:
-        """The tunnel of the moment, once there is one."""
-        async with self._switched:
-            await self._switched.wait_for(lambda: self._tunnel is not None and not self._tunnel.ended.is_set())
-            assert self._tunnel is not None  # noqa: S101 -- for mypy: just waited for
+    async def wait_for_tunnel(self) -> Tunnel:
+        """Return the current tunnel, once there is one."""
+        async with self._tunnel_changed:
+            await self._tunnel_changed.wait_for(lambda: self._tunnel is not None and not self._tunnel.ended.is_set())
+            assert self._tunnel is not None  # noqa: S101 -- for mypy: `wait_for` has returned
             return self._tunnel
 
     def _ready(self) -> list[Endpoint]:
@@ -57,56 +74,56 @@ class Relay:
 
     async def _next_endpoint(self) -> Endpoint:
         while not (ready := self._ready()):
-            await self._endpoints.change()
+            await self._endpoints.wait_for_change()
         return ready[0]
 
-    async def _keep(self, endpoint: Endpoint, ended: asyncio.Event) -> None:
+    async def _run_tunnel(self, endpoint: Endpoint, ended: asyncio.Event) -> None:
         try:
-            async with tunnel(self.target.namespace, endpoint) as made:
-                await self._use(made)
-                await first(made.ended.wait(), self._replaced(made))
+            async with open_tunnel(self.target.namespace, endpoint) as tunnel:
+                await self._use(tunnel)
+                await wait_for_first(tunnel.ended.wait(), self._replaced(tunnel))
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(DRAIN_SECONDS):
-                        await first(made.ended.wait(), made.idle.wait())
+                        await wait_for_first(tunnel.ended.wait(), tunnel.idle.wait())
         except TunnelError as error:
-            self.complaint = str(error)
-            await asyncio.sleep(AGAIN_SECONDS)
+            self.problem = str(error)
+            await asyncio.sleep(RETRY_SECONDS)
         finally:
             ended.set()
 
-    async def _use(self, made: Tunnel) -> None:
+    async def _use(self, tunnel: Tunnel) -> None:
         if self._tunnel is not None:
-            self._say(f"{self.target.what}: now from pod {made.endpoint.pod}")
-        async with self._switched:
-            self._tunnel = made
-            self._switched.notify_all()
+            self._info(f"{self.target.what}: now to pod {tunnel.endpoint.pod}")
+        async with self._tunnel_changed:
+            self._tunnel = tunnel
+            self._tunnel_changed.notify_all()
 
-    async def _replaced(self, made: Tunnel) -> None:
-        """Wait for another one: until it stands, this one is the best there is."""
-        async with self._switched:
-            await self._switched.wait_for(lambda: self._tunnel is not made)
+    async def _replaced(self, tunnel: Tunnel) -> None:
+        """Wait until another tunnel is open: until then this one is used."""
+        async with self._tunnel_changed:
+            await self._tunnel_changed.wait_for(lambda: self._tunnel is not tunnel)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One connection of a client. What goes wrong closes it, as the network would."""
+        """Serve one connection of a client. Errors close it."""
         with contextlib.closing(writer), contextlib.suppress(OSError, TimeoutError):
-            made, there, back = await self._connected()
-            with made.in_use(), contextlib.closing(back):
-                await joined((reader, back), (there, writer))
+            tunnel, pod_reader, pod_writer = await self._connect()
+            with tunnel.connection(), contextlib.closing(pod_writer):
+                await copy_both_ways((reader, pod_writer), (pod_reader, writer))
 
-    async def _connected(self) -> tuple[Tunnel, asyncio.StreamReader, asyncio.StreamWriter]:
-        """Through a tunnel that takes connections; one may have ended without having said so yet."""
+    async def _connect(self) -> tuple[Tunnel, asyncio.StreamReader, asyncio.StreamWriter]:
+        """Connect through the current tunnel. Retry, since it may have ended without being marked so yet."""
         async with asyncio.timeout(WAIT_FOR_POD_SECONDS):
             while True:
-                made = await self.usable()
+                tunnel = await self.wait_for_tunnel()
                 try:
-                    return made, *await asyncio.open_connection("127.0.0.1", made.port)
+                    return tunnel, *await asyncio.open_connection("127.0.0.1", tunnel.port)
                 except OSError:
-                    await asyncio.sleep(REFUSED_SECONDS)
+                    await asyncio.sleep(CONNECT_RETRY_SECONDS)
 
 
-async def first(*awaited: Coroutine[object, object, object]) -> None:
-    """Return when one of them does; the others are cancelled."""
-    tasks = [asyncio.create_task(each) for each in awaited]
+async def wait_for_first(*awaitables: Coroutine[object, object, object]) -> None:
+    """Return when one of them does, and cancel the others."""
+    tasks = [asyncio.create_task(each) for each in awaitables]
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -116,15 +133,19 @@ async def first(*awaited: Coroutine[object, object, object]) -> None:
 
 
 @asynccontextmanager
-async def listening(relay: Relay) -> AsyncIterator[None]:
-    """Listen for the relay on this machine alone. Raises ForwardError where the port is taken."""
+async def listen(relay: Relay) -> AsyncIterator[None]:
+    """Listen on the relay's port of this machine only.
+
+    :raises ForwardError: when the port is in use.
+    """
     port = relay.target.local_port
     try:
         server = await asyncio.start_server(relay.serve, "127.0.0.1", port)
     except OSError:
         target = relay.target
-        stop = "Stop what has it" if target.is_extra else f"Stop what has it (`make up`, or another forward), or {MOVE}"
-        raise ForwardError(f"Port {port} ({target.what}) is taken. {target.if_taken or stop}.") from None
+        moving = "" if target.is_extra else f" (`make up`, or another forward), or {MOVE_PORTS_HINT}"
+        advice = target.if_in_use or f"Stop what uses it{moving}"
+        raise ForwardError(f"Port {port} ({target.what}) is in use. {advice}.") from None
     try:
         yield
     finally:

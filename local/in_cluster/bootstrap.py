@@ -1,8 +1,7 @@
-"""`python -m local.in_cluster.bootstrap --outputs FILE`: make one stage, and print the values file that installs it.
+"""`python -m local.in_cluster.bootstrap --outputs FILE`: create one stage, and print the Helm values that install it.
 
-Runs beside the emulators in their own pod, once for each stage and again with each new pod. Its whole output is the
-values file: what was done on the way is told in comments, so `kubectl logs … -c bootstrap-dev > dev.yaml` is all it
-takes.
+It runs in the pod of the emulators, once for each stage, and again in each new pod. Its output is a values file, with
+the changes as comments: `kubectl logs … -c bootstrap-dev > dev.yaml`.
 """
 
 import argparse
@@ -22,18 +21,18 @@ from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
 from services.common.errors import PermanentError, Transient
 
-DEADLINE_SECONDS = 60.0
+TIMEOUT_SECONDS = 60.0
 """The emulators start at the same time, on a node that may be busy."""
 FAILURES = (TimeoutError, Transient, PermanentError, aiohttp.ClientError, BotoCoreError, ClientError)
 
 
-async def made(environ: Mapping[str, str]) -> tuple[Outputs, str]:
-    """The stage's outputs, and what was done for them."""
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
-        async with asyncio.timeout(DEADLINE_SECONDS):
+async def create_stage(environ: Mapping[str, str]) -> tuple[Outputs, str]:
+    """Create the stage; return its outputs and the printed changes."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             outputs = await bootstrap(environ["MOMENTO_ENDPOINT"], environ["MOMENTO_ADMIN_URL"])
-    return outputs, told.getvalue()
+    return outputs, printed.getvalue()
 
 
 def main(argv: list[str], environ: Mapping[str, str]) -> int:
@@ -41,17 +40,17 @@ def main(argv: list[str], environ: Mapping[str, str]) -> int:
     parser.add_argument("--outputs", type=Path, required=True)
     options = parser.parse_args(argv)
     try:
-        outputs, told = asyncio.run(made(environ))
+        outputs, changes = asyncio.run(create_stage(environ))
     except FAILURES as error:
-        say(f"# The stage could not be made: {str(error) or f'not done within {DEADLINE_SECONDS:g} s'}")
+        info(f"# The stage could not be created: {str(error) or f'not done within {TIMEOUT_SECONDS:g} s'}")
         return 1
     outputs.write(options.outputs)
-    say("".join(f"# {line}\n" for line in told.splitlines()))
-    say(values_file(outputs, Addresses.from_environment(environ)))
+    info("".join(f"# {line}\n" for line in changes.splitlines()))
+    info(values_file(outputs, Addresses.from_environment(environ)))
     return 0
 
 
-def say(text: str) -> None:
+def info(text: str) -> None:
     sys.stdout.write(text.rstrip("\n") + "\n")
 
 

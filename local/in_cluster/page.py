@@ -1,7 +1,7 @@
-"""`python -m local.in_cluster.page --outputs FILE`: the page, for whoever forwards its port.
+"""`python -m local.in_cluster.page --outputs FILE`: the application's server, reached through a port-forward.
 
-It listens beyond loopback so that the kubelet can ask for its health; the check of the Host header stays: it serves
-ALLOWED_HOSTS, which are the names that a port-forward has on the other machine.
+It listens on all addresses, for the kubelet's probes. It still checks the Host header, against ALLOWED_HOSTS: the host
+names of a port-forward.
 """
 
 import argparse
@@ -16,14 +16,14 @@ from local.in_cluster.values import Addresses
 from local.outputs import Outputs
 from local.page.app import create_app
 from local.page.settings import Settings, page_port
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 
 BUNDLE = Path(__file__).resolve().parents[2] / "frontend" / "dist"
-STOP_WITHIN_SECONDS = 2.0
+STOP_TIMEOUT_SECONDS = 2.0
 
 
 def page_settings(outputs: Outputs, environ: Mapping[str, str]) -> Settings:
-    """What a browser is told: the addresses that `make forward` opens."""
+    """Create the settings, with the addresses that `make forward` opens."""
     addresses = Addresses.from_environment(environ)
     return Settings(
         port=page_port(environ),
@@ -47,11 +47,11 @@ def main(environ: Mapping[str, str]) -> None:
     settings = page_settings(Outputs.read(parser.parse_args().outputs), environ)
     web.run_app(
         create_app(settings),
-        host="0.0.0.0",  # noqa: S104 -- a pod is reached from outside it
+        host="0.0.0.0",  # noqa: S104 -- the kubelet and port-forwards reach it from outside the pod
         port=settings.port,
         access_log=None,
         print=None,
-        shutdown_timeout=STOP_WITHIN_SECONDS,
+        shutdown_timeout=STOP_TIMEOUT_SECONDS,
     )
 
 

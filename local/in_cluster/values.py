@@ -12,7 +12,7 @@ HEADER = "# Values for charts/notification-api: a stage on the emulated AWS and 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where the emulators are, for pods (aws, momento) and for a browser behind port-forwards (the rest)."""
+    """The addresses of the emulators, for pods (aws, momento) and for browsers with port-forwards (the rest)."""
 
     stage_name: str
     service_name: str
@@ -24,7 +24,7 @@ class Addresses:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Raises KeyError for what is missing: only the chart starts this, so that is a bug."""
+        """Read the environment. A missing variable raises KeyError: only the chart starts this program."""
         return cls(
             stage_name=environ["STAGE_NAME"],
             service_name=environ["SERVICE_NAME"],
@@ -37,11 +37,12 @@ class Addresses:
 
 
 def values_file(outputs: Outputs, addresses: Addresses) -> str:
-    """As text. JSON inside YAML, so that no name can be read as something else."""
+    """Render the values. They are JSON inside YAML, so that no string is read as another type."""
     return HEADER + "".join(f"{key}: {json.dumps(value)}\n" for key, value in values(outputs, addresses).items())
 
 
 def values(outputs: Outputs, addresses: Addresses) -> dict[str, Any]:
+    """Return the values."""
     return {
         "stageName": addresses.stage_name,
         "serviceName": addresses.service_name,

@@ -1,5 +1,6 @@
-"""Momento emulator: one in-memory hub behind a gRPC and a gRPC-web front, for unmodified Momento SDKs.
+"""The Momento emulator: an in-memory service with a gRPC and a gRPC-web front, for unmodified Momento SDKs.
 
-`python -m local.momento --help` lists the options; README.md beside this file holds the admin calls, and what of
-the real service is documented, what is guessed and which switch turns each guess.
+It owns all of Momento that the system uses: keys, tokens, caches and topics with their quotas, and injected faults. It
+knows nothing of the services. `python -m local.momento --help` lists the options. README.md in this folder documents
+the admin calls, which behaviour of the real service is known, and the switches for what is not.
 """

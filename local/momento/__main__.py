@@ -3,27 +3,41 @@
 import signal
 
 if __name__ == "__main__":
-    # During the imports Ctrl-C ends the process: Python would print where they were interrupted.
+    # During the imports Ctrl-C ends the process at once: Python would print a traceback.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 from dataclasses import fields
 from pathlib import Path
 
 import uvloop
+from aiohttp.http_exceptions import HttpProcessingError
 
 from local.errors import LocalError
 from local.momento.calls.dispatch import Service
 from local.momento.errors import PortTakenError
-from local.momento.logs import configure_logging
 from local.momento.server import HOST, emulator, serve_until
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
 from local.momento.store.persistence import StateFileError, load_state
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 from services.common.setting_numbers import argument, parse_decimal, parse_whole
+
+
+class NoRequestBytesFilter(logging.Filter):
+    """Drops aiohttp's report of a malformed request: it quotes the invalid header, which may be the credential."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def configure_logging() -> None:
+    """Log the emulator's own failures, never what a client sent."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    logging.getLogger("aiohttp.server").addFilter(NoRequestBytesFilter())
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(service, options.grpc_port, options.web_port, options.listen_host))
     except (InvalidSettingsError, LocalError, PortTakenError, StateFileError) as error:
-        print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the person who started it
+        print(f"Momento emulator: {error}", file=sys.stderr)  # noqa: T201 -- for the developer
         return 2
     return 0
 
@@ -46,7 +60,7 @@ async def _serve(service: Service, grpc_port: int, web_port: int, listen_host: s
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with emulator(service, grpc_port, web_port, listen_host, WebAccess.from_environment(os.environ)) as running:
-        print(  # noqa: T201 -- the line that says it is ready
+        print(  # noqa: T201 -- reports readiness
             f"Momento emulator ready: gRPC 127.0.0.1:{running.grpc_port}, gRPC-web http://127.0.0.1:{running.web_port}",
             flush=True,
         )
@@ -62,13 +76,13 @@ def _parser() -> argparse.ArgumentParser:
         description="Momento emulator for unmodified Momento SDKs, on 127.0.0.1. Each setting can also be "
         "changed at run time (see local/momento/README.md).",
     )
-    parser.add_argument("--grpc-port", type=_port, default=8084, help="gRPC; 0 takes a free one (default 8084)")
+    parser.add_argument("--grpc-port", type=_port, default=8084, help="gRPC; 0 chooses a free one (default 8084)")
     parser.add_argument("--web-port", type=_port, default=8085, help="gRPC-web and admin calls (default 8085)")
     parser.add_argument(
-        "--listen-host", default=HOST, help="address to listen on; in a pod 0.0.0.0 (default: this machine alone)"
+        "--listen-host", default=HOST, help="address to listen on; in a pod 0.0.0.0 (default: only this machine)"
     )
     parser.add_argument(
-        "--state-file", type=Path, help="keeps keys, caches and the validity of tokens over a restart (default: none)"
+        "--state-file", type=Path, help="keeps keys, caches and the validity of tokens across restarts (default: none)"
     )
     for each in fields(Settings):
         option = "--" + each.name.replace("_", "-")

@@ -1,11 +1,14 @@
-"""API keys and disposable tokens: making them, revoking keys, and finding out what one may do."""
+"""API keys and disposable tokens: create, revoke and authenticate them."""
 
 import base64
+import hashlib
+import hmac
 import json
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cachetools import LRUCache
 from momento_wire_types import permissionmessages_pb2 as pb
@@ -13,8 +16,41 @@ from momento_wire_types import permissionmessages_pb2 as pb
 from local.momento.errors import invalid_argument, unauthenticated
 from local.momento.permissions import Access, access_of
 from local.momento.settings import Settings
-from local.momento.signing import sign, verify
 from local.momento.store.persistence import State
+
+_HEADER = {"alg": "HS256", "typ": "JWT"}
+
+
+def sign(claims: dict[str, Any], secret: bytes) -> str:
+    signed = f"{_encode(_HEADER)}.{_encode(claims)}"
+    return f"{signed}.{_base64(_signature(signed, secret))}"
+
+
+def verify(token: str, secret: bytes) -> dict[str, Any]:
+    """Return the claims of a token that `sign` created with this secret; raises `ValueError` for any other."""
+    signed, _, signature = token.rpartition(".")
+    if not hmac.compare_digest(_base64(_signature(signed, secret)).encode(), signature.encode()):
+        raise ValueError("the signature does not match")
+    # A token with a valid signature was created by `sign`, so the header needs no check.
+    claims: dict[str, Any] = json.loads(_unbase64(signed.partition(".")[2]))
+    return claims
+
+
+def _signature(signed: str, secret: bytes) -> bytes:
+    return hmac.digest(secret, signed.encode(), hashlib.sha256)
+
+
+def _encode(value: dict[str, Any]) -> str:
+    return _base64(json.dumps(value, separators=(",", ":")).encode())
+
+
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _unbase64(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
 
 MAX_TOKEN_ID_CHARACTERS = 64
 _KEY, _DISPOSABLE = "key", "disposable"
@@ -22,7 +58,7 @@ _KEY, _DISPOSABLE = "key", "disposable"
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Whom a call comes from. `expires_at` is in epoch seconds; an API key has none."""
+    """An authenticated credential. `expires_at` is in epoch seconds; an API key has none."""
 
     access: Access
     token_id: str = ""
@@ -32,7 +68,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One API key in both forms in which Momento's console hands keys out."""
+    """One API key in both forms of Momento's console."""
 
     key_id: str
     v1: str
@@ -40,7 +76,7 @@ class ApiKey:
 
 
 class Credentials:
-    """All credentials of one emulator: signed, so that nothing but the keys' ids has to be kept."""
+    """All credentials of one emulator. They are signed, so that only the ids of keys are stored."""
 
     def __init__(self, settings: Settings, state: State, clock: Callable[[], float] = time.time) -> None:
         self.endpoint = "127.0.0.1"
@@ -49,13 +85,13 @@ class Credentials:
         self._clock = clock
         self._known: LRUCache[str, Credential] = LRUCache(10_000)
 
-    def make_key(self) -> ApiKey:
+    def create_key(self) -> ApiKey:
         key_id = secrets.token_hex(8)
         self._state.key_ids.add(key_id)
         self._state.save()
         inner = sign({"jti": key_id, "kind": _KEY}, self._state.secret)
         outer = json.dumps({"endpoint": self.endpoint, "api_key": inner})
-        # The claim t:"g" is how SDKs tell a v2 key.
+        # SDKs recognise a v2 key by the claim t:"g".
         return ApiKey(
             key_id,
             base64.b64encode(outer.encode()).decode(),
@@ -63,7 +99,7 @@ class Credentials:
         )
 
     def revoke(self, key_id: str) -> bool:
-        """Refuse this key from now on; False if there is no such key."""
+        """Revoke a key; return False if there is no such key."""
         if key_id not in self._state.key_ids:
             return False
         self._state.key_ids.remove(key_id)
@@ -71,7 +107,7 @@ class Credentials:
         return True
 
     def vend(self, permissions: pb.Permissions, valid_for_seconds: int, token_id: str) -> tuple[str, int]:
-        """A disposable token and the epoch second at which it expires; raises INVALID_ARGUMENT."""
+        """Create a disposable token; return it and the epoch second at which it expires. Raises INVALID_ARGUMENT."""
         if len(token_id) > MAX_TOKEN_ID_CHARACTERS:
             raise invalid_argument(f"token_id must not be longer than {MAX_TOKEN_ID_CHARACTERS} characters")
         if not 0 < valid_for_seconds <= self._settings.max_token_seconds:
@@ -86,7 +122,7 @@ class Credentials:
         return sign(claims, self._state.secret), valid_until
 
     def authenticate(self, token: str) -> Credential:
-        """Raises UNAUTHENTICATED for a credential that is missing, malformed, foreign, revoked or expired."""
+        """Authenticate; raises UNAUTHENTICATED for a missing, malformed, unknown, revoked or expired credential."""
         if not token:
             raise unauthenticated("No credential was sent")
         credential = self._known.get(token)
@@ -99,7 +135,7 @@ class Credentials:
         return credential
 
     def authenticate_key(self, token: str) -> Credential:
-        """Like `authenticate`, for what only an API key may do."""
+        """Authenticate an API key; raises UNAUTHENTICATED for a disposable token too."""
         credential = self.authenticate(token)
         if credential.key_id is None:
             raise unauthenticated("A disposable token cannot vend tokens")

@@ -1,4 +1,4 @@
-"""How a call ends when it does not succeed."""
+"""The errors that a call can end with."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from grpc import StatusCode
 
 @dataclass
 class CallError(Exception):
-    """A call is refused: `status` and `message` travel as gRPC status, `err` as the trailer of that name.
+    """A call fails: `status` and `message` are sent as gRPC status, `err` as the trailer of that name.
 
-    `http_status` makes the gRPC-web front answer with that HTTP status instead, as a proxy in between would.
+    With `http_status` the gRPC-web front answers with that HTTP status instead, as a proxy in between would.
     """
 
     status: StatusCode
@@ -22,7 +22,7 @@ class CallError(Exception):
 
 
 class StreamAborted(CallError):
-    """The stream breaks off without a status, as when the TCP connection drops."""
+    """The stream ends without a status, as when the TCP connection drops."""
 
 
 def unauthenticated(message: str) -> CallError:
@@ -42,9 +42,9 @@ def cache_not_found(name: str) -> CallError:
 
 
 def rate_limit_exceeded(what: str) -> CallError:
-    """`err` is what the SDKs turn into "Request rate limit exceeded for this account".
+    """Exceed a rate. The SDKs turn `err` into "Request rate limit exceeded for this account".
 
-    The web SDK reads the text instead ("operations", "subscribers", "request limit"), so each quota's has its word.
+    The web SDK reads the message instead ("operations", "subscribers", "request limit"), so each quota has its own.
     """
     return CallError(
         StatusCode.RESOURCE_EXHAUSTED,

@@ -1,4 +1,4 @@
-"""What a credential may do: the wire's permissions turned into rules, and the rules into yes or no.
+"""What a credential permits: permissions in their wire form are turned into rules, which permit an action or not.
 
 Meaning of the roles: permissionmessages.proto of momentohq/client-protos.
 """
@@ -18,7 +18,7 @@ class Action(Enum):
     PUBLISH = "publish"
     READ = "read"
     WRITE = "write"
-    # Answers whether something was there, so "write only" does not cover it (comment on CacheWriteOnly).
+    # The response says whether a value existed, so "write only" does not permit it (comment on CacheWriteOnly).
     CONDITIONAL_WRITE = "conditional write"
 
 
@@ -61,7 +61,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """All that a credential may do; `everything` is an API key's, the control plane included."""
+    """What a credential permits. `everything` is for API keys and includes the control plane."""
 
     rules: tuple[Rule, ...] = ()
     everything: bool = False
@@ -74,9 +74,9 @@ class Access:
 
 
 def access_of(permissions: pb.Permissions) -> Access:
-    """The access that a disposable token's permissions grant.
+    """Return the access that a disposable token's permissions grant.
 
-    Raises `ValueError`, whose text says why, for permissions that no disposable token can have.
+    :raises ValueError: for permissions that no disposable token can have; the message is the reason.
     """
     if permissions.WhichOneof("kind") != "explicit":
         raise ValueError("a disposable token needs explicit permissions")
@@ -95,7 +95,7 @@ def _rules(permission: pb.PermissionsType) -> Iterator[Rule]:
         items = permission.cache_permissions
         yield Rule(_CACHE_ROLES.get(items.role, frozenset()), _caches(items), _items(items))
     else:
-        raise ValueError("only topic and cache permissions are known")
+        raise ValueError("only topic and cache permissions are supported")
 
 
 def _caches(permission: pb.PermissionsType.TopicPermissions | pb.PermissionsType.CachePermissions) -> Selector:
@@ -120,7 +120,7 @@ def _topics(permission: pb.PermissionsType.TopicPermissions) -> Selector:
 
 
 def _items(permission: pb.PermissionsType.CachePermissions) -> Selector:
-    # The SDK's `cache_read_only` and its like leave the items unset and mean all of them.
+    # The SDK's `cache_read_only` and similar leave the items unset, which means all of them.
     if permission.WhichOneof("cache_item") != "item_selector":
         return _ALL
     selector = permission.item_selector

@@ -1,13 +1,13 @@
-"""Rates: token buckets that hold one second's worth."""
+"""Rate limits: token buckets of one second's capacity."""
 
 import time
 from collections.abc import Callable
 
 
-class Rate:
+class RateLimiter:
     """Admits `per_second()` operations a second, in bursts of up to one second's worth.
 
-    `per_second` is asked each time; a change of the setting holds at once, with a full bucket.
+    `per_second` is read each time; a change of the setting takes effect at once, with a full bucket.
     """
 
     def __init__(self, per_second: Callable[[], float], clock: Callable[[], float] = time.monotonic) -> None:
@@ -17,10 +17,11 @@ class Rate:
         self._left = self._capacity()
         self._refilled_at = clock()
 
-    def take(self, operations: float = 1) -> bool:
-        """Spend `operations` if there are as many left, or if nothing was spent lately.
+    def try_acquire(self, operations: float = 1) -> bool:
+        """Use `operations` if as many are left, or if the bucket is full.
 
-        The second case lets through what costs more than a whole second's worth; the debt is paid by those after.
+        The second case admits what costs more than a second's capacity; later operations wait until the bucket has
+        refilled.
         """
         self._refill()
         if self._left < operations and self._left < self._capacity():
@@ -28,8 +29,8 @@ class Rate:
         self._left -= operations
         return True
 
-    def charge(self, operations: float) -> None:
-        """Spend `operations` whether there are as many left or not: what was asked for is already done."""
+    def consume(self, operations: float) -> None:
+        """Use `operations`, even if fewer are left: they have been done already."""
         self._refill()
         self._left -= operations
 
@@ -45,6 +46,6 @@ class Rate:
         self._refilled_at = now
 
 
-def chunks(size_bytes: int) -> int:
-    """How many operations a message counts for: one per started KB (docs.momentohq.com/topics/limits)."""
+def operations_of(size_bytes: int) -> int:
+    """Count the operations of a message: one per started KB (docs.momentohq.com/topics/limits)."""
     return max(1, -(-size_bytes // 1024))

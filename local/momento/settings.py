@@ -1,7 +1,7 @@
-"""Quotas and switches: defaults, sources and limits, for the command line and for changes at run time.
+"""Quotas and switches with their defaults, sources and limits, for the command line and for changes at run time.
 
 The defaults of the quotas are the real service's for a new account (docs.momentohq.com, /topics/limits and
-/cache/limits, read 2026-11). A quota called soft there is one that a team raises with the vendor.
+/cache/limits, read 2026-11). Momento raises a soft quota on request.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _HUGE = 1e12
 
 
 class InvalidSettingsError(ValueError):
-    """Settings that cannot be used; `problems` names every one of them."""
+    """Settings are invalid; `problems` lists all reasons."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -30,7 +30,7 @@ def _switch(help_text: str, *, on: bool = False) -> Any:
 
 @dataclass(slots=True)
 class Settings:
-    """What can be set; every part of the emulator reads it anew, so a change holds at once."""
+    """The settings. They are read each time they are used, so that a change takes effect at once."""
 
     topic_operations_per_second: float = _setting(
         10.0, "soft quota: publishes and deliveries together, each counted once per started KB", minimum=0.001
@@ -47,31 +47,33 @@ class Settings:
     max_caches: int = _setting(3, "soft quota: caches")
     max_item_bytes: int = _setting(5 * 1024 * 1024, "hard quota: size of a cache item with its key")
     max_element_bytes: int = _setting(128 * 1024, "hard quota: size of a dictionary field's value")
-    max_cache_bytes: int = _setting(100 * 1024 * 1024, "soft quota: what a cache holds; the least recently used goes")
+    max_cache_bytes: int = _setting(
+        100 * 1024 * 1024, "soft quota: size of a cache; the least recently used items are evicted"
+    )
     max_ttl_seconds: float = _setting(24 * 3600.0, "hard quota: time to live of a cache item", minimum=0.001)
-    # client-sdk-javascript and the protos know 25 h; one page of the documentation says 1 h.
+    # 25 h in client-sdk-javascript and the protos; one page of the documentation says 1 h.
     max_token_seconds: int = _setting(25 * 3600, "hard quota: life of a disposable token", minimum=1)
 
     heartbeat_seconds: float = _setting(5.0, "time between heartbeats of a stream", minimum=0.01)
     heartbeats_silenced: bool = _switch("no heartbeats after the first")
-    streams_frozen: bool = _switch("live streams stay open and carry nothing, as half-open connections")
-    end_streams_at_expiry: bool = _switch("unknown of the real service: end a stream when its token expires", on=True)
-    first_discontinuity: bool = _switch("unknown of the real service: a discontinuity after the first heartbeat")
+    streams_frozen: bool = _switch("live streams stay open and transmit nothing, as half-open connections do")
+    end_streams_at_expiry: bool = _switch("undocumented: end a stream when its token expires", on=True)
+    first_discontinuity: bool = _switch("undocumented: send a discontinuity after the first heartbeat")
     end_slow_streams: bool = _switch("end the stream of a slow subscriber instead of skipping messages")
-    down: bool = _switch("refuse everything with UNAVAILABLE and break live streams off")
+    down: bool = _switch("reject every call with UNAVAILABLE and abort live streams")
 
     stream_buffer_messages: int = _setting(256, "messages waiting for one subscriber", minimum=1)
-    history_messages: int = _setting(64, "messages a topic keeps for subscribers that resume")
-    max_history_bytes: int = _setting(64 * 1024 * 1024, "what all topics of a cache keep for subscribers that resume")
-    max_topics: int = _setting(20_000, "topics kept in a cache that nobody subscribes to")
+    history_messages: int = _setting(64, "messages that a topic keeps for subscribers that resume")
+    max_history_bytes: int = _setting(64 * 1024 * 1024, "total size of the messages that the topics of a cache keep")
+    max_topics: int = _setting(20_000, "topics without subscribers that a cache keeps")
 
     def as_json(self) -> dict[str, Any]:
         return {camel_case(each.name): getattr(self, each.name) for each in fields(self)}
 
     def change(self, values: Mapping[str, Any]) -> None:
-        """Take over `values` (keys in camel case), all or none.
+        """Apply `values` (keys in camel case), all or none.
 
-        Raises `InvalidSettingsError` naming every unknown key and every unusable value.
+        :raises InvalidSettingsError: with every unknown key and every invalid value.
         """
         known = {camel_case(each.name): each for each in fields(self)}
         problems = [f"{key}: no such setting" for key in values if key not in known]

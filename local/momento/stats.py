@@ -1,4 +1,4 @@
-"""What the emulator has done since its start, for tests."""
+"""Counts of what the emulator has done since its start, for tests."""
 
 from collections import Counter, defaultdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""`python -m local.page`: serve the page on 127.0.0.1 and, where there is IPv6, on ::1."""
+"""`python -m local.page`: serve the application on 127.0.0.1 and, with IPv6, on ::1."""
 
 import os
 import socket
@@ -11,11 +11,11 @@ from local.errors import LocalError
 from local.page.app import create_app
 from local.page.settings import Settings
 
-STOP_WITHIN_SECONDS = 2.0
+STOP_TIMEOUT_SECONDS = 2.0
 
 
 def loopback_sockets(port: int) -> Iterator[socket.socket]:
-    """Browsers try ::1 for `localhost` too; IPv6 may be missing, and 127.0.0.1 alone will do."""
+    """Listen on 127.0.0.1 and, if the machine has IPv6, on ::1, which browsers also try for `localhost`."""
     yield _listener(socket.AF_INET, "127.0.0.1", port)
     try:
         yield _listener(socket.AF_INET6, "::1", port)
@@ -38,13 +38,13 @@ def main() -> None:
     try:
         settings = Settings.from_environment(os.environ)
     except LocalError as error:
-        sys.exit(f"Page server: {error}")
+        sys.exit(f"Application server: {error}")
     web.run_app(
         create_app(settings),
         sock=list(loopback_sockets(settings.port)),
         access_log=None,
         print=None,
-        shutdown_timeout=STOP_WITHIN_SECONDS,
+        shutdown_timeout=STOP_TIMEOUT_SECONDS,
     )
 
 

@@ -1,4 +1,4 @@
-"""The routes of the page server."""
+"""The routes of the application's server."""
 
 import asyncio
 import contextlib
@@ -8,27 +8,27 @@ from dataclasses import asdict
 import aiohttp
 from aiohttp import web
 
-from local.page.bundle import bundled
+from local.page.bundle import bundle_response
 from local.page.html import STYLE, mail_page, start_page
 from local.page.mail import Mailbox, MailsUnavailableError, printable
 from local.page.security import security_headers
 from local.page.settings import Settings
-from local.web_middleware import cors, middleware
+from local.web_access.middleware import cors, middleware
 
 SETTINGS = web.AppKey("settings", Settings)
 MAILBOX = web.AppKey("mailbox", Mailbox)
-WATCH = web.AppKey("watch", asyncio.Task[None])
+POLLING = web.AppKey("watch", asyncio.Task[None])
 
 CONFIG_PATH = "/config.json"
-"""Read by the developer's own pages too, which cannot know the ids of a user pool that each run makes."""
-WATCH_SECONDS = 1.0
-NOT_KEPT = {"Cache-Control": "no-store"}
+"""The developer's own web pages read it too, since each run creates a new user pool."""
+POLL_SECONDS = 1.0
+NO_STORE = {"Cache-Control": "no-store"}
 
 
 def create_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[middleware(settings.access, is_navigable=lambda path: path != CONFIG_PATH)])
     app[SETTINGS] = settings
-    app.on_response_prepare.append(security_headers(settings.talks_to()))
+    app.on_response_prepare.append(security_headers(settings.connects_to()))
     app.on_response_prepare.append(cors(settings.access, applies=lambda path: path == CONFIG_PATH))
     app.cleanup_ctx.append(mailbox)
     app.router.add_get("/healthz", get_health)
@@ -43,15 +43,15 @@ def create_app(settings: Settings) -> web.Application:
 async def mailbox(app: web.Application) -> AsyncIterator[None]:
     async with aiohttp.ClientSession() as session:
         app[MAILBOX] = Mailbox(session, app[SETTINGS].mails_url, app[SETTINGS].mails_key)
-        app[WATCH] = asyncio.create_task(watch(app[MAILBOX]), name="watch for mails")
+        app[POLLING] = asyncio.create_task(poll_mails(app[MAILBOX]), name="mails")
         yield
-        app[WATCH].cancel()
+        app[POLLING].cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await app[WATCH]
+            await app[POLLING]
 
 
-async def watch(box: Mailbox) -> None:
-    """Say each new code in the output, and once that mails cannot be read for now."""
+async def poll_mails(box: Mailbox) -> None:
+    """Print each new code, and once when mails cannot be read."""
     reachable = True
     while True:
         try:
@@ -59,44 +59,44 @@ async def watch(box: Mailbox) -> None:
             reachable = True
         except MailsUnavailableError as error:
             if reachable:
-                say(f"mails cannot be read for now: {error}")
+                info(f"mails cannot be read: {error}")
             reachable = False
-        await asyncio.sleep(WATCH_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def announce(box: Mailbox) -> None:
-    """Refresh and say what is new; requests come here too, so that what they find first is said as well."""
+    """Read the mails and print the new ones. Requests use this too, so that every mail is printed."""
     for mail in await box.refresh():
-        say(f"mail to {printable(mail.to)}: code {mail.code or 'none'}")
+        info(f"mail to {printable(mail.to)}: code {mail.code or 'none'}")
 
 
-def say(text: str) -> None:
+def info(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - the supervisor shows it
 
 
 async def get_health(request: web.Request) -> web.Response:
-    """The page is ready as soon as it listens, and healthy while it watches for mails."""
-    watching = not request.app[WATCH].done()
-    return web.Response(text="ok\n" if watching else "mails are not watched\n", status=200 if watching else 503)
+    """Answer 200 while the mails are polled."""
+    polling = not request.app[POLLING].done()
+    return web.Response(text="ok\n" if polling else "mails are not polled\n", status=200 if polling else 503)
 
 
 async def get_config(request: web.Request) -> web.Response:
-    return web.json_response(request.app[SETTINGS].client_config(), headers=NOT_KEPT)
+    return web.json_response(request.app[SETTINGS].client_config(), headers=NO_STORE)
 
 
 async def get_mail(request: web.Request) -> web.Response:
-    box = await fresh(request)
-    return web.Response(text=mail_page(box.mails), content_type="text/html", headers=NOT_KEPT)
+    box = await read_mailbox(request)
+    return web.Response(text=mail_page(box.mails), content_type="text/html", headers=NO_STORE)
 
 
 async def get_mail_json(request: web.Request) -> web.Response:
-    box = await fresh(request)
+    box = await read_mailbox(request)
     mails = [asdict(mail) | {"code": mail.code} for mail in box.mails]
-    return web.json_response({"mails": mails}, headers=NOT_KEPT)
+    return web.json_response({"mails": mails}, headers=NO_STORE)
 
 
-async def fresh(request: web.Request) -> Mailbox:
-    """The mailbox with what has just come."""
+async def read_mailbox(request: web.Request) -> Mailbox:
+    """Read the mailbox now."""
     box = request.app[MAILBOX]
     try:
         await announce(box)
@@ -111,9 +111,9 @@ async def get_style(_: web.Request) -> web.Response:
 
 async def get_bundle(request: web.Request) -> web.StreamResponse:
     settings = request.app[SETTINGS]
-    if response := bundled(settings.bundle, request.path):
+    if response := bundle_response(settings.bundle, request.path):
         return response
     if request.path == "/":
         text = start_page(settings.token_url, settings.task_url)
-        return web.Response(text=text, content_type="text/html", headers=NOT_KEPT)
+        return web.Response(text=text, content_type="text/html", headers=NO_STORE)
     raise web.HTTPNotFound

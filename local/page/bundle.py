@@ -1,4 +1,4 @@
-"""The browser application, as its build left it in `frontend/dist`."""
+"""The files of the browser application, from its build in `frontend/dist`."""
 
 import re
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from aiohttp import web
 
 _HASHED = re.compile(r"assets/.+-[A-Za-z0-9_-]{8,}\.[a-z0-9.]+")
-"""The build puts a hash of the content into these names, so that a name never changes its content."""
+"""File names with a hash of the content, whose content never changes."""
 IMMUTABLE = "public, max-age=31536000, immutable"
 REVALIDATE = "no-cache"
 
 
-def bundled(bundle: Path, path: str) -> web.StreamResponse | None:
-    """The file at `path` of the bundle, or None; as .br or .gz where the build wrote one beside it."""
+def bundle_response(bundle: Path, path: str) -> web.StreamResponse | None:
+    """Serve the file at `path`, or its .br or .gz variant; return None if there is none."""
     name = path.lstrip("/") or "index.html"
     root = bundle.resolve()
     file = (root / name).resolve() if "\0" not in name else root

@@ -1,4 +1,4 @@
-"""The two pages that are here without the browser application; no scripts."""
+"""The two HTML pages that the server itself has: mails, and a start page. No scripts."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -20,12 +20,12 @@ code { font-family: ui-monospace, monospace; }
 
 
 def mail_page(mails: Iterable[Mail]) -> str:
-    """The codes, newest first; the page reloads itself."""
+    """Render the mails, newest first. The page reloads itself."""
     rows = "".join(_row(mail) for mail in mails)
     table = f"<table><tr><th>Code</th><th>To</th><th>When</th><th>Mail</th></tr>{rows}</table>"
-    body = table if rows else "<p>No mail yet. A code appears here a moment after somebody signs up.</p>"
+    body = table if rows else "<p>No mail yet. A code appears here shortly after a sign-up.</p>"
     refresh = f'<meta http-equiv="refresh" content="{REFRESH_SECONDS}">'
-    return _page("Mail", f"<p>What Cognito would mail. No mail leaves this machine.</p>{body}", refresh)
+    return _page("Mail", f"<p>The mails that Cognito would send. No mail leaves this machine.</p>{body}", refresh)
 
 
 def _row(mail: Mail) -> str:
@@ -38,16 +38,16 @@ def _row(mail: Mail) -> str:
 
 
 def start_page(token_url: str, task_url: str) -> str:
-    """What to do while the browser application is not built."""
+    """Render the page that is served until the browser application is built."""
     return _page(
         "notification-api",
-        "<p>The system runs. Try it in a second terminal:</p><p><code>make demo</code></p><ul>"
+        "<p>The system is running. Try it in a second terminal:</p><p><code>make demo</code></p><ul>"
         '<li><a href="/mail">/mail</a>: the codes that Cognito mails at sign-up</li>'
-        '<li><a href="/config.json">/config.json</a>: all that a client needs to know</li>'
+        '<li><a href="/config.json">/config.json</a>: everything a client needs to know</li>'
         f"<li><code>GET {escape(token_url)}/token</code>: a disposable token for the user's own topic</li>"
-        f"<li><code>POST {escape(task_url)}/task</code>: a task, whose news arrives on that topic</li></ul>"
-        "<p>The browser application will be here once it is built: <code>make frontend</code> (Node 20.19 or newer), "
-        "then load this page anew.</p>",
+        f"<li><code>POST {escape(task_url)}/task</code>: a task; its notification arrives on that topic</li></ul>"
+        "<p>To use the browser application, build it with <code>make frontend</code> (Node 20.19 or newer), "
+        "then reload this page.</p>",
     )
 
 

@@ -1,4 +1,4 @@
-"""The mails that Cognito would send, as the emulated AWS keeps them."""
+"""The mails that Cognito would send, read from the emulated AWS."""
 
 import re
 from dataclasses import dataclass
@@ -6,19 +6,19 @@ from typing import Any
 
 import aiohttp
 
-ANSWER_WITHIN_SECONDS = 3.0
-KEPT = 200
-"""The newest this many are shown."""
+READ_TIMEOUT_SECONDS = 3.0
+MAX_MAILS = 200
+"""Only the newest mails are shown."""
 _CODE = re.compile(r"\b\d{6}\b")
 
 
 class MailsUnavailableError(Exception):
-    """The emulated AWS did not list its mails, or not in the form that is known."""
+    """The emulated AWS did not list its mails, or in an unknown format."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail; `time` in epoch seconds; `code` is empty when the text has none."""
+    """One mail. `time` is in epoch seconds; `code` is empty when the text has none."""
 
     id: str
     to: str
@@ -33,7 +33,7 @@ class Mail:
 
 
 class Mailbox:
-    """The newest mails first, read anew from the emulated AWS with each `refresh`."""
+    """The mails of the emulated AWS, newest first, as of the last `refresh`."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, key: str) -> None:
         self._session = session
@@ -42,7 +42,10 @@ class Mailbox:
         self.mails: list[Mail] = []
 
     async def refresh(self) -> list[Mail]:
-        """Read again and give those that are new, oldest first; MailsUnavailableError when that fails."""
+        """Read the mails and return the new ones, oldest first.
+
+        :raises MailsUnavailableError: when they cannot be read.
+        """
         try:
             mails = parse(await self._fetch())
         except (
@@ -55,12 +58,12 @@ class Mailbox:
         ) as error:
             raise MailsUnavailableError(f"{type(error).__name__}: {error}") from error
         known = {mail.id for mail in self.mails}
-        # Compared and replaced without an await between, so that of two callers only one gets a mail as new.
+        # No await in between, so that only one of two callers gets a mail as new.
         self.mails = mails
         return [mail for mail in reversed(mails) if mail.id not in known]
 
     async def _fetch(self) -> Any:
-        timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=READ_TIMEOUT_SECONDS)
         async with self._session.get(
             self._url, headers=self._headers, timeout=timeout, raise_for_status=True
         ) as response:
@@ -68,7 +71,7 @@ class Mailbox:
 
 
 def parse(listed: Any) -> list[Mail]:
-    """The newest mails first; accounts do not matter here. Raises what a strange form leads to."""
+    """Read MiniStack's list of mails of all accounts, newest first. An unknown format raises various errors."""
     mails = [
         Mail(
             id=str(record["MessageId"]),
@@ -80,9 +83,9 @@ def parse(listed: Any) -> list[Mail]:
         for records in listed["messages"].values()
         for record in records
     ]
-    return sorted(mails, key=lambda mail: mail.time, reverse=True)[:KEPT]
+    return sorted(mails, key=lambda mail: mail.time, reverse=True)[:MAX_MAILS]
 
 
 def printable(text: str) -> str:
-    """For a terminal: an address is what a stranger typed, and may hold escape sequences."""
+    """Replace control characters: an address is typed by a stranger and may have escape sequences."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,4 +1,4 @@
-"""The security headers of every answer: a page here is as safe as one in production."""
+"""The security headers of every response, the same as recommended for production."""
 
 from collections.abc import Awaitable, Callable, Iterable
 
@@ -13,8 +13,8 @@ FIXED_HEADERS = {
 }
 
 
-def content_security_policy(talks_to: Iterable[str]) -> str:
-    """Nothing but our own files, and connections to our own services."""
+def content_security_policy(connects_to: Iterable[str]) -> str:
+    """Permit only own files, and connections to the given origins."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -23,7 +23,7 @@ def content_security_policy(talks_to: Iterable[str]) -> str:
             "img-src 'self' data:",
             "font-src 'self'",
             "manifest-src 'self'",
-            " ".join(["connect-src 'self'", *talks_to]),
+            " ".join(["connect-src 'self'", *connects_to]),
             "frame-ancestors 'none'",
             "base-uri 'none'",
             "form-action 'none'",
@@ -31,9 +31,9 @@ def content_security_policy(talks_to: Iterable[str]) -> str:
     )
 
 
-def security_headers(talks_to: Iterable[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """For `app.on_response_prepare`, which also sees the answers of errors."""
-    headers = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(talks_to)}
+def security_headers(connects_to: Iterable[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """For `app.on_response_prepare`, which also handles error responses."""
+    headers = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(connects_to)}
 
     async def add(_: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(headers)

@@ -1,4 +1,4 @@
-"""What the page server needs to know; the supervisor puts it into the environment (local/environment.py)."""
+"""The settings of the application's server, from its environment (local/environment.py)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from typing import Self
 from environs import ValidationError
 
 from local.errors import LocalError
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 from services.common.setting_numbers import parse_whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Addresses are as a browser here reaches them, but for `mails_url`, which only the server asks."""
+    """Addresses are those that a browser on this machine uses, except `mails_url`, which only the server uses."""
 
     port: int
     bundle: Path
     mails_url: str
     mails_key: str = field(repr=False)
-    """The secret access key of the emulated AWS, which is what its mails are read with."""
+    """The secret access key of the emulated AWS, which is the bearer token for its mails."""
     access: WebAccess
     token_url: str
     task_url: str
@@ -32,7 +32,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Raises KeyError for what is missing: only the supervisor starts this process, so that is a bug."""
+        """Read the environment. A missing variable raises KeyError: only the supervisor starts this process."""
         return cls(
             port=page_port(environ),
             bundle=Path(environ["PAGE_BUNDLE"]),
@@ -49,7 +49,7 @@ class Settings:
         )
 
     def client_config(self) -> dict[str, str]:
-        """All that a client needs: the answer at /config.json."""
+        """Return the content of /config.json: everything a client needs to know."""
         return {
             "tokenUrl": self.token_url,
             "taskUrl": self.task_url,
@@ -59,15 +59,15 @@ class Settings:
             "cognitoEndpoint": self.cognito_url,
         }
 
-    def talks_to(self) -> tuple[str, ...]:
-        """The origins that the browser application may connect to, besides its own."""
+    def connects_to(self) -> tuple[str, ...]:
+        """Return the origins that the browser application may connect to, in addition to its own."""
         return (self.token_url, self.task_url, self.cognito_url, self.momento_url)
 
 
 def page_port(environ: Mapping[str, str]) -> int:
     """Return PAGE_PORT.
 
-    :raises LocalError: when it is no port.
+    :raises LocalError: when it is not a port.
     """
     try:
         port = parse_whole(environ["PAGE_PORT"])

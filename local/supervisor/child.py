@@ -1,4 +1,4 @@
-"""One process of the stack: started on the leash, heard, waited for and stopped."""
+"""One process of the stack: start it, print its output, wait for its readiness, stop it."""
 
 import asyncio
 import contextlib
@@ -11,28 +11,27 @@ from io import FileIO
 
 from local.errors import LocalError
 from local.plan import ROOT, Program
-from local.supervisor.console import Console
-from local.supervisor.lines import lines
-from local.supervisor.probe import until_ready
+from local.supervisor.console import Console, read_lines
+from local.supervisor.readiness import wait_until_ready
 
-LAST_LINES = 15
-END_WITHIN_SECONDS = 5.0
-"""For the operating system to end a process that was killed."""
-OUTPUT_ENDS_WITHIN_SECONDS = 2.0
-"""A grandchild may hold the output open after its parent; nobody waits longer for its last words."""
+TAIL_LINES = 15
+KILL_TIMEOUT_SECONDS = 5.0
+"""How long the operating system may take to end a killed process."""
+OUTPUT_TIMEOUT_SECONDS = 2.0
+"""A grandchild may keep the output open after its parent has ended; we wait no longer for it."""
 
 
 class ChildDiedError(LocalError):
-    """A process of the stack ended although nobody asked it to."""
+    """A process of the stack ended unexpectedly."""
 
 
 class NotReadyError(LocalError):
-    """A process of the stack runs but did not get ready, or a one-shot did not end, before its deadline."""
+    """A process of the stack was not ready, or a one-shot had not ended, before its deadline."""
 
 
 @dataclass(eq=False)
 class Child:
-    """A running program; make it with `start`."""
+    """A running program; create it with `start`."""
 
     program: Program
     process: asyncio.subprocess.Process
@@ -47,39 +46,44 @@ class Child:
     def pid(self) -> int:
         return self.process.pid
 
-    async def exited(self) -> int:
-        """Wait for the end, the last line of output included, and give the exit status."""
+    async def wait(self) -> int:
+        """Wait for the end of the process and of its output; return the exit status."""
         status = await self.process.wait()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(OUTPUT_ENDS_WITHIN_SECONDS):
+            async with asyncio.timeout(OUTPUT_TIMEOUT_SECONDS):
                 await asyncio.shield(self._output)
         return status
 
-    async def ready(self) -> None:
-        """Return once it is ready, or, a one-shot, has ended well; NotReadyError after the deadline."""
+    async def wait_until_ready(self) -> None:
+        """Wait until it is ready, or, for a one-shot, has ended with status 0.
+
+        :raises NotReadyError: after the deadline.
+        :raises ChildDiedError: when a one-shot ends with another status.
+        """
         program = self.program
         try:
             async with asyncio.timeout(program.ready_within_seconds):
                 if program.ready_url:
-                    await until_ready(program.ready_url)
-                elif status := await self.exited():
-                    raise self.death(status)
+                    await wait_until_ready(program.ready_url)
+                elif status := await self.wait():
+                    raise self.died(status)
         except TimeoutError:
             raise NotReadyError(self._not_ready()) from None
 
-    def death(self, status: int) -> ChildDiedError:
-        return ChildDiedError(f"{self.name} (pid {self.pid}) {ending(status)}.{self._last_words()}")
+    def died(self, status: int) -> ChildDiedError:
+        """Describe its unexpected end."""
+        return ChildDiedError(f"{self.name} (pid {self.pid}) {describe_exit(status)}.{self._tail_text()}")
 
     def _not_ready(self) -> str:
         what = f"answer 200 at {self.program.ready_url}" if self.program.ready_url else "end"
         seconds = self.program.ready_within_seconds
-        return f"{self.name} (pid {self.pid}) did not {what} within {seconds:g} s.{self._last_words()}"
+        return f"{self.name} (pid {self.pid}) did not {what} within {seconds:g} s.{self._tail_text()}"
 
-    def _last_words(self) -> str:
-        return "".join(["\nIts last lines were:", *(f"\n    {line}" for line in self.tail)]) if self.tail else ""
+    def _tail_text(self) -> str:
+        return "".join(["\nIts last lines:", *(f"\n    {line}" for line in self.tail)]) if self.tail else ""
 
     async def stop(self) -> None:
-        """SIGTERM, and SIGKILL to its whole process group when the deadline is over."""
+        """Send SIGTERM, and after the deadline SIGKILL to its process group."""
         self._signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(self.program.stop_within_seconds):
@@ -88,25 +92,25 @@ class Child:
             self.tail.append("(did not stop in time and was killed)")
         finally:
             self.kill()
-        await self.exited()
+        await self.wait()
         await self._close_output()
 
-    async def end(self) -> None:
-        """Kill what is left of it, and wait until nothing of it is left in the event loop either."""
+    async def kill_and_wait(self) -> None:
+        """Kill it if it still runs, and remove it from the event loop."""
         if self.process.returncode is None:
             self.kill()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(END_WITHIN_SECONDS):
+            async with asyncio.timeout(KILL_TIMEOUT_SECONDS):
                 await self.process.wait()
         await self._close_output()
 
     async def _close_output(self) -> None:
-        """Read no more, whoever still holds the other end: the event loop may be closed next."""
+        """Stop reading, even if another process keeps the other end open: the event loop may be closed next."""
         self._output.cancel()
         await asyncio.wait([self._output])
 
     def kill(self) -> None:
-        """End it and whatever it may have started, at once."""
+        """Kill its process group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -116,21 +120,24 @@ class Child:
                 self.process.send_signal(number)
 
 
-async def start(program: Program, leash: int, console: Console) -> Child:
-    """Run `program` in a session of its own, so that Ctrl-C in the terminal reaches the supervisor alone."""
-    # A pipe of our own. asyncio would close its own one only after the last process that holds it has ended, which may
-    # be later than the event loop.
+async def start(program: Program, watch_fd: int, console: Console) -> Child:
+    """Run `program` in its own session, so that Ctrl-C in the terminal reaches only the supervisor.
+
+    :param watch_fd: the pipe of `local.parent_watch`.
+    """
+    # Not asyncio's pipe: that is closed only after the last process that holds it has ended, which may be later than
+    # the event loop.
     reading, writing = os.pipe()
     output = FileIO(reading)
     try:
         process = await asyncio.create_subprocess_exec(
-            *command(program, leash),
+            *command(program, watch_fd),
             cwd=ROOT,
             env=dict(program.environment),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=writing,
             stderr=asyncio.subprocess.STDOUT,
-            pass_fds=[leash],
+            pass_fds=[watch_fd],
             start_new_session=True,
         )
     except BaseException:
@@ -138,29 +145,30 @@ async def start(program: Program, leash: int, console: Console) -> Child:
         raise
     finally:
         os.close(writing)
-    tail: deque[str] = deque(maxlen=LAST_LINES)
-    hearing = asyncio.create_task(_hear(program.name, output, tail, console), name=f"output of {program.name}")
-    return Child(program, process, tail, hearing)
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    printing = asyncio.create_task(_print_output(program.name, output, tail, console), name=f"output of {program.name}")
+    return Child(program, process, tail, printing)
 
 
-def command(program: Program, leash: int) -> list[str]:
-    return [sys.executable, "-m", "local.parent_watch", str(leash), program.module, *program.arguments]
+def command(program: Program, watch_fd: int) -> list[str]:
+    """Return the command that runs `program` under `local.parent_watch`."""
+    return [sys.executable, "-m", "local.parent_watch", str(watch_fd), program.module, *program.arguments]
 
 
-async def _hear(name: str, output: FileIO, tail: deque[str], console: Console) -> None:
+async def _print_output(name: str, output: FileIO, tail: deque[str], console: Console) -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), output)
     try:
-        async for line in lines(reader):
+        async for line in read_lines(reader):
             tail.append(line)
             console.line(name, line)
     finally:
         transport.close()
 
 
-def ending(status: int) -> str:
-    """How a process ended, in words; a negative status is the number of the signal that ended it."""
+def describe_exit(status: int) -> str:
+    """Describe how a process ended. A negative status is the number of the signal that ended it."""
     if status >= 0:
         return f"ended with exit status {status}"
     try:

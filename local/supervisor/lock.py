@@ -1,4 +1,4 @@
-"""One stack a port base: a second `make up` is recognised, and a crashed one leaves nothing to clean up."""
+"""One stack for each port base: a lock file that the operating system releases, also after a crash."""
 
 import fcntl
 import os
@@ -10,13 +10,16 @@ from local.errors import LocalError
 
 
 class AlreadyRunningError(LocalError):
-    """Another supervisor holds the stack of this port base."""
+    """The stack of this port base is running already."""
 
 
 @contextmanager
-def only_one(path: Path, base: int) -> Iterator[None]:
-    """Hold the lock file at `path`; the operating system lets go of it however this process ends."""
-    # The emulated AWS keeps its signing keys below; they are nobody else's business.
+def hold_lock(path: Path, base: int) -> Iterator[None]:
+    """Hold the lock file at `path` for the duration of the context.
+
+    :raises AlreadyRunningError: when another process holds it.
+    """
+    # Only the owner may read this folder: the emulated AWS stores its signing keys in it.
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with path.open("a+", encoding="ascii") as file:
         try:
@@ -32,12 +35,12 @@ def only_one(path: Path, base: int) -> Iterator[None]:
 def _already_running(path: Path, base: int) -> str:
     pid = path.read_text(encoding="ascii").strip() or "unknown"
     return (
-        f"The stack already runs here (process {pid}): http://localhost:{base}\n"
+        f"The stack is already running (process {pid}): http://localhost:{base}\n"
         f"Stop it with Ctrl-C in its terminal or `kill {pid}`, "
-        f"or start a second one beside it: LOCAL_PORT_BASE={another_base(base)} make up"
+        f"or start a second one: LOCAL_PORT_BASE={another_base(base)} make up"
     )
 
 
 def another_base(base: int) -> int:
-    """A port base to suggest whose ports do not overlap those of `base`."""
+    """Suggest a port base whose ports do not overlap those of `base`."""
     return 18_080 if base != 18_080 else 28_080

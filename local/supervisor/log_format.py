@@ -1,21 +1,18 @@
-"""The services' JSON log lines, as a person wants to read them in a terminal.
-
-In a cluster a log store reads them; here a developer does. What is no JSON log line is left as it is.
-"""
+"""Formats JSON log lines for a terminal. Other lines stay unchanged."""
 
 import json
 from typing import Any
 
-SAID_ANYWAY = frozenset({"level", "logger", "message", "service", "stage", "time", "exception"})
-"""Fields that are shown apart, or that are the same in every line of a process."""
+HIDDEN_FIELDS = frozenset({"level", "logger", "message", "service", "stage", "time", "exception"})
+"""Fields that are shown separately, or that are the same in every line of a process."""
 
 
-def readable(line: str) -> str:
-    """`INFO    request  method=GET route=/token status=200`, the traceback of an exception below it."""
+def format_line(line: str) -> str:
+    """Format as `INFO    request  method=GET route=/token status=200`, with the traceback of an exception below."""
     fields = _log_fields(line)
     if fields is None:
         return line
-    rest = " ".join(f"{name}={_value(value)}" for name, value in fields.items() if name not in SAID_ANYWAY)
+    rest = " ".join(f"{name}={_value(value)}" for name, value in fields.items() if name not in HIDDEN_FIELDS)
     text = f"{fields['level']!s:<7} {_printable(str(fields['message']))}" + (f"  {rest}" if rest else "")
     traceback = str(fields.get("exception") or "").splitlines()
     return "\n".join([text, *map(_printable, traceback)])
@@ -32,7 +29,7 @@ def _log_fields(line: str) -> dict[str, Any] | None:
 
 
 def _printable(text: str) -> str:
-    """What was logged may come from a stranger, and must not command the terminal."""
+    """Replace control characters: logged text may come from a stranger."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

@@ -1,4 +1,4 @@
-"""What the developer reads once everything is ready."""
+"""The message that `make up` prints once everything is ready."""
 
 from local.aws.key_pair import KeyPair
 from local.environment import REGION, aws_url, momento_grpc_url, momento_web_url
@@ -6,22 +6,22 @@ from local.ports import Ports
 
 
 def table(ports: Ports) -> list[tuple[str, str]]:
-    """Each address and what it is."""
+    """Return each address with its description."""
     return [
-        (f"http://localhost:{ports.page}", "the page, and /config.json: what a client needs to know"),
-        (f"http://localhost:{ports.page}/mail", "the codes that Cognito mails; no mail leaves this machine"),
-        (f"http://localhost:{ports.token}/token", "GET: a disposable Momento token for the user's own topic"),
-        (f"http://localhost:{ports.ingest}/task", "POST: a task; its news arrives on the topic"),
+        (f"http://localhost:{ports.page}", "the application; /config.json is what a client needs to know"),
+        (f"http://localhost:{ports.page}/mail", "the mails with sign-up codes; no mail leaves this machine"),
+        (f"http://localhost:{ports.token}/token", "GET a disposable Momento token for the user's own topic"),
+        (f"http://localhost:{ports.ingest}/task", "POST a task; its notification arrives on the topic"),
         *(
-            (f"http://localhost:{port}/metrics", f"operations of {name}; also /livez and /readyz")
+            (f"http://localhost:{port}/metrics", f"metrics of {name}; also /livez and /readyz")
             for name, port in (
                 ("token", ports.token_ops),
                 ("ingest", ports.ingest_ops),
                 ("processor", ports.processor_ops),
             )
         ),
-        (momento_grpc_url(ports), "emulated Momento, gRPC: for SDKs of servers"),
-        (momento_web_url(ports), "emulated Momento, gRPC-web: for browsers"),
+        (momento_grpc_url(ports), "emulated Momento, gRPC, for SDKs of servers"),
+        (momento_web_url(ports), "emulated Momento, gRPC-web, for browsers"),
         (aws_url(ports), "emulated AWS (SQS, SSM, Cognito), for any SDK or CLI"),
     ]
 
@@ -33,9 +33,9 @@ def welcome(ports: Ports, keys: KeyPair, seconds: float) -> str:
     return "\n".join(
         [
             "",
-            *(f"  {url:<{width}}  {what}" for url, what in rows),
+            *(f"  {url:<{width}}  {description}" for url, description in rows),
             "",
-            "For the AWS CLI, with the key pair of this run:",
+            "To use the AWS CLI with the key pair of this run:",
             "  unset AWS_PROFILE AWS_SESSION_TOKEN",
             f"  export AWS_ENDPOINT_URL={aws_url(ports)} AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION}",
             f"  export AWS_ACCESS_KEY_ID={keys.access_key_id} AWS_SECRET_ACCESS_KEY={keys.secret_access_key}",

@@ -1,4 +1,4 @@
-"""The processor service: receive, handle, tell, acknowledge. It has no API, only the operations port."""
+"""The processor service: it receives tasks, runs the handler, notifies users. Its only port is the operations port."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -21,8 +21,8 @@ from services.processor.settings import ProcessorSettings
 logger = logging.getLogger(__name__)
 
 SQS_CONNECTIONS = 40
-HELD_PER_MESSAGE_BYTES = 3 * MIB
-"""A body of 256 KiB, which is the most that ingest takes by default, is held as a message, as a payload and as its
+BYTES_PER_MESSAGE = 3 * MIB
+"""A body of 256 KiB, the largest that ingest accepts by default, is in memory as a message, as a payload and as its
 fields, each of them a text with up to four bytes a character. Messages of other producers can be four times as large.
 """
 
@@ -34,7 +34,7 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
     """
     _check_grace(settings)
     function = find_handler(settings.handler)
-    if not is_asynchronous(function):  # a message that is held must have a thread to run in
+    if not is_asynchronous(function):  # a message that has a slot must have a thread to run in
         settings = replace(settings, concurrency=min(settings.concurrency, settings.handler_threads))
     _warn_of_memory(settings)
     app = web.Application()
@@ -45,8 +45,8 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
             with watched_loop(), runnable(function, settings.handler_threads) as handler:
                 queue = TaskQueue(client, settings.task_queue_url)
                 dead_letters = TaskQueue(client, settings.dead_letter_queue_url)
-                parts = Processor(settings, lifecycle, app[MOMENTO], queue, dead_letters, handler)
-                async with parts.running():
+                composed = Processor(settings, lifecycle, app[MOMENTO], queue, dead_letters, handler)
+                async with composed.running():
                     yield
 
     app.cleanup_ctx.append(processor)
@@ -54,9 +54,9 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
 
 
 def _warn_of_memory(settings: ProcessorSettings) -> None:
-    """Say when large messages in every slot, and as many that wait for one, would not fit into the memory."""
+    """Log a warning if large messages in every slot, and as many that wait for one, would not fit into the memory."""
     limit = settings.memory_limit_bytes or container_limit_bytes()
-    needed = BASE_BYTES + 2 * settings.concurrency * HELD_PER_MESSAGE_BYTES
+    needed = BASE_BYTES + 2 * settings.concurrency * BYTES_PER_MESSAGE
     if limit is not None and needed > limit:
         logger.warning(
             "The memory of %d MiB may not suffice for CONCURRENCY=%d: large messages can need %d MiB, and what the"
@@ -69,8 +69,8 @@ def _warn_of_memory(settings: ProcessorSettings) -> None:
 
 
 def _check_grace(settings: ProcessorSettings) -> None:
-    least = settings.receive_wait_seconds + STOP_SECONDS
-    if settings.service.shutdown_grace_seconds <= least:
+    minimum = settings.receive_wait_seconds + STOP_SECONDS
+    if settings.service.shutdown_grace_seconds <= minimum:
         raise SettingsError(
-            {"SHUTDOWN_GRACE_SECONDS": [f"must be above {least:g}: the long poll (RECEIVE_WAIT_SECONDS) is awaited"]}
+            {"SHUTDOWN_GRACE_SECONDS": [f"must be above {minimum:g}: the long poll (RECEIVE_WAIT_SECONDS) is awaited"]}
         )

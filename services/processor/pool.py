@@ -1,259 +1,212 @@
-"""The pool: gives held messages their slots, runs one task each, and drains in good order."""
+"""The pool: admits received messages, runs one task for each that has a slot, and drains."""
 
 import asyncio
 import logging
-import math
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.error_text import describe_traceback
-from services.processor.delivery.process import BUG, Worker
-from services.processor.handlers.seat import spawn_with_seat
+from services.processor.delivery.process import DeliveryProcessor
+from services.processor.drain import wait_until_done
 from services.processor.metrics import RECEIVED, REDELIVERED
-from services.processor.receiver.acknowledger import Settlement
-from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.acknowledger import Acknowledger
+from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
-from services.processor.receiver.outcome import Back, Done, Lost, Verdict
+from services.processor.receiver.outcome import Acknowledge, LeaseLost, Outcome, Requeue
 
 logger = logging.getLogger(__name__)
 
-EARLY_SECONDS = 1.0
-"""How long a message may wait for a slot that was expected to become free; then it goes back for others to take."""
 STOP_SECONDS = 5.0
-"""How long cancelled tasks may take to hand their messages back."""
-GIVE_UP_SECONDS = 3.0
-"""Of these, how long a task that is cut off at its last delivery may take to be concluded."""
+"""How long cancelled tasks may take to requeue their messages."""
+CONCLUDE_SECONDS = 3.0
+"""Of these, how long it may take to conclude a task that is interrupted at its last delivery."""
 
-OUTAGE_RETURN_SECONDS = 30
-"""How long a message that is returned in an outage stays hidden."""
+OUTAGE_DELAY_SECONDS = 30
+"""How long a message that is requeued by a drain during an outage stays hidden."""
 MAX_WITHOUT_SLOT = 1_000
 """Messages that may wait for the history, or the dead-letter queue, without a slot: each keeps its lease."""
 MAX_WITHOUT_SLOT_CHARACTERS = 8_000_000
-"""Of their bodies in all, each of which is held about three times."""
+"""Of their bodies in all, each of which is in memory about three times."""
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     pass
 
 
 class Pool:
-    """Works on messages with a bounded number of tasks.
+    """Runs a bounded number of tasks.
 
-    :param on_free: called whenever a slot has become free.
+    :param capacity_changed: is set whenever a slot has become free.
     """
 
     def __init__(
         self,
-        worker: Worker,
-        slots: Slots[Lease],
+        deliveries: DeliveryProcessor,
+        slots: FairSlots[Lease],
         leases: LeaseKeeper,
-        settlement: Settlement,
-        on_free: Callable[[], None],
+        acknowledger: Acknowledger,
+        capacity_changed: asyncio.Event,
     ) -> None:
-        self._worker = worker
+        self._deliveries = deliveries
         self._slots = slots
         self._leases = leases
-        self._settlement = settlement
-        self._on_free = on_free
-        self.most_receives: int | None = None
-        """Deliveries of a message after which SQS moves it, where that is known."""
+        self._acknowledger = acknowledger
+        self._capacity_changed = capacity_changed
         self.without_slot = 0
-        """Messages that have given their slot up and are not done with yet."""
+        """Messages that have released their slot and are not done."""
         self.without_slot_characters = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._working: set[asyncio.Task[None]] = set()
-        self._draining = False
-        self._drained_badly = False
+        self._processing: set[asyncio.Task[None]] = set()
+        self._is_draining = False
+        self._is_drain_clean = True
 
-    def accept(self, messages: Sequence[ReceivedMessage], *, ahead: bool) -> None:
-        """Take hold of received messages and start those whose turn it is.
-
-        :param ahead: they were asked for when not enough slots were free.
-        """
+    def admit(self, messages: Sequence[ReceivedMessage]) -> None:
+        """Take a lease of received messages and start those that may start."""
         RECEIVED.inc(len(messages))
-        held: list[tuple[str, Lease]] = []
         for message in messages:
             if message.receive_count > 1:
                 REDELIVERED.inc()
-            lease = self._leases.hold(message)
-            if self._draining:
-                self._spawn(self._hand_back(lease, "drain"))
+            lease = self._leases.add(message)
+            if self._is_draining:
+                self._spawn(self._requeue_unstarted(lease))
             else:
-                held.append((message.group_id or message.message_id, lease))
-                self._slots.wait(*held[-1])
+                self._slots.add(message.group_id or message.message_id, lease)
         self.start_waiting()
-        early = [one for one in held if ahead and self._slots.waits_for_any(one[0])]
-        if early:  # what has started by then, or was emptied out of the lines by a drain, it does not find
-            asyncio.get_running_loop().call_later(EARLY_SECONDS, self._give_back, early)
 
     def start_waiting(self) -> None:
         """Start as many waiting messages as may start."""
-        while not self._draining and (turn := self._slots.start_next()) is not None:
-            user_id, lease = turn
-            self._start(user_id, lease)
+        while not self._is_draining and (next_one := self._slots.start_next()) is not None:
+            self._spawn(self._run(*next_one))
 
     def begin_drain(self) -> None:
-        """Start nothing more; what has not started goes back at once."""
-        self._draining = True
-        for lease in self._slots.give_up_waiting():
-            self._spawn(self._hand_back(lease, "drain"))
+        """Start nothing more, and requeue what has not started."""
+        self._is_draining = True
+        for lease in self._slots.remove_waiting():
+            self._spawn(self._requeue_unstarted(lease))
 
     async def drain(self, seconds: float, force_stop: asyncio.Event) -> bool:
-        """Let what runs finish for `seconds`, hand back what is left; call `begin_drain` before.
+        """Let what runs finish for `seconds`, then requeue what is left; call `begin_drain` before.
 
-        Answers whether everything ended in good order.
+        Returns whether everything has ended in good order.
         """
         await asyncio.sleep(0)  # every task has begun, so that its cancellation reaches its own code
-        await self._until_done(seconds, force_stop)
-        cut_off = list(self._working)
-        for task in cut_off:
+        await wait_until_done(self._tasks, seconds, force_stop)
+        interrupted = list(self._processing)
+        for task in interrupted:
             task.cancel()
-        await self.until_settled(STOP_SECONDS)
-        logger.info("drained", extra={"action": "drain", "returned_running": len(cut_off), "stuck": len(self._tasks)})
-        return not self._tasks and not self._drained_badly and not force_stop.is_set()
+        await self.wait_until_acknowledged(STOP_SECONDS)
+        logger.info("drained", extra={"action": "drain", "interrupted": len(interrupted), "stuck": len(self._tasks)})
+        return not self._tasks and self._is_drain_clean and not force_stop.is_set()
 
-    async def until_settled(self, seconds: float) -> None:
-        """Wait for what is being settled, for `seconds` at most."""
+    async def wait_until_acknowledged(self, seconds: float) -> None:
+        """Wait for what is being acknowledged or requeued, for `seconds` at most."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 
-    def _start(self, user_id: str, lease: Lease) -> None:
-        if lease.lost:  # while it waited
-            self._slots.finished(user_id)
-            self._spawn(self._settle_lost(lease))
-        else:
-            self._keep(spawn_with_seat(self._work(user_id, lease), name="message"))
-
-    async def _work(self, user_id: str, lease: Lease) -> None:
-        slot = _Slot(self, user_id, len(lease.message.body))
-        lease.give_up_slot = slot.give_up
-        try:
-            verdict = await self._verdict(lease)
-        except BaseException:  # nothing may hold a message whose task has ended: it comes again when its lease is over
-            await self._leases.let_go(lease)
-            raise
-        finally:
-            slot.end()
-        is_settled = await self._settlement.settle(lease, verdict)
-        if is_settled and isinstance(verdict, Done) and not lease.over:  # else the deletion may have had no effect
-            self._worker.acknowledged(lease.message)
-        if not is_settled and self._draining:
-            self._drained_badly = True
-
-    def freed(self, user_id: str, held_seconds: float) -> None:
-        """Take a slot back, and start what waits for one."""
-        self._slots.finished(user_id, held_seconds)
-        self._on_free()
+    def free_slot(self, user_id: str) -> None:
+        """Free a slot of the user, and start what waits for one."""
+        self._slots.release(user_id)
+        self._capacity_changed.set()
         self.start_waiting()
 
-    async def _verdict(self, lease: Lease) -> Verdict:
+    async def _run(self, user_id: str, lease: Lease) -> None:
+        """Process one message in a slot, and acknowledge or requeue it."""
+        slot = _Slot(self, user_id, len(lease.message.body))
+        lease.release_slot = slot.release_early
+        try:
+            interrupted: Outcome | None = None
+            try:
+                with self._cancellable(lease):
+                    if lease.is_over:  # it has waited too long for a slot
+                        interrupted = LeaseLost()
+                    else:
+                        outcome = await self._deliveries.process_message(lease)
+            except asyncio.CancelledError:
+                interrupted = LeaseLost() if lease.is_lost else Requeue(self._drain_delay_seconds(), "drain")
+            if interrupted is not None:
+                outcome = await self._conclude_interrupted(lease, interrupted)
+        except BaseException:  # a lease must not be extended when its task has ended: the message would never return
+            await self._leases.release(lease)
+            raise
+        finally:
+            slot.release()
+        await self._acknowledge(lease, outcome)
+
+    @contextmanager
+    def _cancellable(self, lease: Lease) -> Iterator[None]:
+        """Let a drain or the loss of the lease cancel the current task."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 — this runs in one
-        if lease.over:
-            return await self._give_up_soon(lease, Lost())
         lease.on_lost = task.cancel
-        self._working.add(task)
+        self._processing.add(task)
         try:
-            return await self._worker.give_up(lease, await self._worked(lease), is_last=self._is_last(lease))
-        except asyncio.CancelledError:
-            cut_off: Verdict = Lost() if lease.lost else Back(self._until_replaced(), "drain")
+            yield
         finally:
-            lease.on_lost = _nothing
-            self._working.discard(task)
-        return await self._give_up_soon(lease, cut_off)
+            lease.on_lost = _do_nothing
+            self._processing.discard(task)
 
-    async def _worked(self, lease: Lease) -> Verdict:
-        try:
-            return await self._worker.work(lease)
-        except Exception as error:  # noqa: BLE001 — what the worker could not count as an attempt
-            logger.error(  # noqa: TRY400 — the error may be a handler's, which logging could stumble over
-                "the processor itself failed, the message is requeued",
-                extra={"action": "work", "exception": describe_traceback(error)},
-            )
-            return Back(self._worker.policy.pause_seconds(lease.message.receive_count), BUG)
+    async def _acknowledge(self, lease: Lease, outcome: Outcome) -> None:
+        is_taken = await self._acknowledger.acknowledge(lease, outcome)
+        if is_taken and isinstance(outcome, Acknowledge) and not lease.is_over:  # else it may not have been deleted
+            self._deliveries.acknowledged(lease.message)
+        self._note_drain(is_taken=is_taken)
 
-    async def _give_up_soon(self, lease: Lease, verdict: Verdict) -> Verdict:
-        """Conclude what is cut off, in the little time there is. A task that had ended is only acknowledged."""
-        try:
-            async with asyncio.timeout(GIVE_UP_SECONDS):
-                return await self._worker.give_up(lease, verdict, is_last=self._is_last(lease))
-        except TimeoutError:
-            return verdict
-
-    def _is_last(self, lease: Lease) -> bool:
-        """Tell whether SQS would move the message instead of delivering it again."""
-        return self.most_receives is not None and lease.message.receive_count >= self.most_receives
-
-    def _until_replaced(self) -> int:
-        """In an outage, hide a returned message for a while, or processes that are to end as well would receive it."""
-        return OUTAGE_RETURN_SECONDS if self._worker.breaker.is_open else 0
-
-    def _give_back(self, early: Sequence[tuple[str, Lease]]) -> None:
-        """Give back what still waits for a slot that has not become free after all, and may be delivered again."""
-        for user_id, lease in early:
-            if not self._is_last(lease) and not lease.over and self._slots.give_up(user_id, lease):
-                self._spawn(self._hand_back(lease, "early"))
-
-    async def _hand_back(self, lease: Lease, reason: str) -> None:
-        seconds = self._until_replaced() if reason == "drain" else 0
-        verdict = await self._give_up_soon(lease, Back(seconds, reason))
-        if isinstance(verdict, Back):
-            is_settled = await self._settlement.give_back(lease, verdict)
+    async def _requeue_unstarted(self, lease: Lease) -> None:
+        outcome = await self._conclude_interrupted(lease, Requeue(self._drain_delay_seconds(), "drain"))
+        if isinstance(outcome, Requeue):
+            self._note_drain(is_taken=await self._acknowledger.requeue_unstarted(lease, outcome))
         else:
-            is_settled = await self._settlement.settle(lease, verdict)
-        if not is_settled and self._draining:
-            self._drained_badly = True
+            self._note_drain(is_taken=await self._acknowledger.acknowledge(lease, outcome))
 
-    async def _settle_lost(self, lease: Lease) -> None:
-        await self._settlement.settle(lease, Lost())
+    async def _conclude_interrupted(self, lease: Lease, outcome: Outcome) -> Outcome:
+        """Conclude an interrupted task at its last delivery, in the little time there is."""
+        try:
+            async with asyncio.timeout(CONCLUDE_SECONDS):
+                return await self._deliveries.conclude_if_last(lease, outcome)
+        except TimeoutError:
+            return outcome
+
+    def _note_drain(self, *, is_taken: bool) -> None:
+        if self._is_draining and not is_taken:
+            self._is_drain_clean = False
+
+    def _drain_delay_seconds(self) -> int:
+        """During an outage, hide a message for a while, or processes that are to end as well would receive it."""
+        return OUTAGE_DELAY_SECONDS if self._deliveries.breaker.is_open else 0
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        self._keep(asyncio.get_running_loop().create_task(work, name="message"))
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
+        task = asyncio.get_running_loop().create_task(work, name="message")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _until_done(self, seconds: float, force_stop: asyncio.Event) -> None:
-        """Wait for the tasks until all are done, time is up, or a second signal hurries."""
-        ends_at = time.monotonic() + seconds
-        hurry = asyncio.get_running_loop().create_task(force_stop.wait(), name="hurry")
-        try:
-            while self._tasks and not hurry.done() and (left := ends_at - time.monotonic()) > 0:
-                await asyncio.wait({*self._tasks, hurry}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            hurry.cancel()
-
 
 class _Slot:
-    """The slot of one message, given back once."""
+    """The slot of one message, released once."""
 
-    __slots__ = ("_characters", "_given_up", "_pool", "_started", "_user_id")
+    __slots__ = ("_characters", "_is_released", "_pool", "_user_id")
 
     def __init__(self, pool: Pool, user_id: str, characters: int) -> None:
         self._pool = pool
         self._user_id = user_id
         self._characters = characters
-        self._started = time.monotonic()
-        self._given_up = False
+        self._is_released = False
 
-    def give_up(self) -> None:
-        """Give the slot back before the message is done with, unless too much waits like this already."""
+    def release_early(self) -> None:
+        """Release the slot before the message is done, unless too many messages wait without a slot already."""
         pool = self._pool
         characters = pool.without_slot_characters + self._characters
-        if self._given_up or pool.without_slot >= MAX_WITHOUT_SLOT or characters > MAX_WITHOUT_SLOT_CHARACTERS:
+        if self._is_released or pool.without_slot >= MAX_WITHOUT_SLOT or characters > MAX_WITHOUT_SLOT_CHARACTERS:
             return
-        self._given_up = True
+        self._is_released = True
         pool.without_slot += 1
         pool.without_slot_characters = characters
-        pool.freed(self._user_id, math.inf)
+        pool.free_slot(self._user_id)
 
-    def end(self) -> None:
-        """Give the slot back, if it is still held."""
-        if self._given_up:
+    def release(self) -> None:
+        """Release the slot, if that has not happened."""
+        if self._is_released:
             self._pool.without_slot -= 1
             self._pool.without_slot_characters -= self._characters
         else:
-            self._pool.freed(self._user_id, time.monotonic() - self._started)
+            self._pool.free_slot(self._user_id)

@@ -1,50 +1,50 @@
-"""The processor put together: one poller, one pool, one lease keeper, one settlement."""
+"""The processor put together: one poller, one pool, one lease keeper, one acknowledger."""
 
 import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import partial
 
-from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage, TaskQueue
+from services.common.aws.task_queue import OutgoingMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.momento.gateway import Momento
 from services.common.momento.history import NotificationHistory
+from services.processor.cache_guard import CacheGuard
 from services.processor.delivery.attempts import Attempts
-from services.processor.delivery.conclusion import Conclusion
-from services.processor.delivery.isolation import Quarantine
-from services.processor.delivery.process import Worker
-from services.processor.delivery.task_lock import Claims
+from services.processor.delivery.conclude import ConcludedMessages, Concluder
+from services.processor.delivery.isolation import Isolation
+from services.processor.delivery.process import DeliveryProcessor
+from services.processor.delivery.retry_policy import RetryPolicy
+from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.loader import Handler
 from services.processor.handlers.runner import STOP_SECONDS as HANDLER_STOP_SECONDS
 from services.processor.handlers.runner import Runner
-from services.processor.metrics import IN_PROCESS, SLOTS, UNSTORED, WAITING
-from services.processor.notify.circuit_breaker import Breaker
-from services.processor.notify.history import Record
-from services.processor.notify.notifier import Teller
-from services.processor.notify.results import Results
+from services.processor.metrics import IN_PROCESS, SLOTS, WAITING, WITHOUT_SLOT
+from services.processor.notify.circuit_breaker import CircuitBreaker
+from services.processor.notify.history import History
+from services.processor.notify.notifier import Notifier
+from services.processor.notify.pending import PendingNotifications
 from services.processor.pool import STOP_SECONDS, Pool
-from services.processor.receiver.acknowledger import Settlement
-from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.acknowledger import Acknowledger
+from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
-from services.processor.receiver.outcome import RetryPolicy
 from services.processor.receiver.poller import Poller
-from services.processor.receiver.redrive_policy import most_receives, warn_if_sqs_is_first
+from services.processor.receiver.redrive_policy import max_receive_count, warn_if_too_low
 from services.processor.settings import ProcessorSettings
 
 logger = logging.getLogger(__name__)
 
 LAST_POLL_SECONDS = 1.0
-"""How long an open poll, and what it brings, is waited for when there is no more time."""
+"""How long open polls, and the messages that they return, are waited for at the end of a drain that is not forced."""
 FLUSH_SECONDS = 1.0
-"""How long the last settlements may take; tasks that settle have been waited for before."""
+"""How long the last deletions and requeues may take; the tasks that asked for them have been waited for before."""
 
 
 class Processor:
-    """Works on a queue from `running` until the end of its block, which drains."""
+    """Processes a queue from `running` until the end of its block, which drains."""
 
     def __init__(
         self,
@@ -52,46 +52,49 @@ class Processor:
         lifecycle: Lifecycle,
         momento: Momento,
         queue: TaskQueue,
-        dead_letters: TaskQueue,
+        dead_letter_queue: TaskQueue,
         handler: Handler,
     ) -> None:
         self._settings = settings
-        self._queue, self._letters = queue, dead_letters
         self._lifecycle = lifecycle
+        self._queue, self._dead_letter_queue = queue, dead_letter_queue
         self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
         self._dead_letters: Batcher[OutgoingMessage] = Batcher(
-            dead_letters.send, BatchPolicy(attempts=1), max_bytes=lambda: dead_letters.limit.batch_bytes
+            dead_letter_queue.send, BatchPolicy(attempts=1), max_bytes=lambda: dead_letter_queue.limit.batch_bytes
         )
-        slots: Slots[Lease] = Slots(settings.concurrency, settings.user_share)
-        # More than half of the slots would be empty ones.
+        self._capacity_changed = asyncio.Event()
+        slots: FairSlots[Lease] = FairSlots(settings.concurrency, settings.user_share)
+        # Beyond the limit more than half of the slots would be taken by abandoned handlers.
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
-        stores = settings.history_retention_seconds > 0
-        self._record = Record(NotificationHistory(momento, settings.history_retention_seconds) if stores else None)
-        self._breaker = Breaker(momento, on_closed=self._resume, stores=stores)
-        worker = _worker(settings, lifecycle, momento, self._record, self._breaker, self._runner, self._dead_letters)
-        self._settlement = Settlement(queue, self._leases, partial(_note_release, worker))
-        self._pool = Pool(worker, slots, self._leases, self._settlement, on_free=self._wake_poller)
+        stores, guard = settings.history_retention_seconds > 0, CacheGuard()
+        entries = NotificationHistory(momento, settings.history_retention_seconds) if stores else None
+        self._history = History(entries, guard)
+        self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
+        self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
+        self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)
+        self._pool = Pool(self._deliveries, slots, self._leases, self._acknowledger, self._capacity_changed)
         self._poller = Poller(
             queue,
             slots,
-            self._pool.accept,
+            self._pool.admit,
+            self._capacity_changed,
             wait_seconds=settings.receive_wait_seconds,
             visibility_seconds=settings.visibility_timeout_seconds,
-            on_reached=self._reached,
+            on_reached=self._queue_reached,
             is_paused=lambda: self._breaker.is_open,
         )
         SLOTS.set(settings.concurrency)
         IN_PROCESS.set_function(lambda: slots.running)
         WAITING.set_function(lambda: slots.waiting)
-        UNSTORED.set_function(lambda: self._pool.without_slot)
+        WITHOUT_SLOT.set_function(lambda: self._pool.without_slot)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Work for the length of the block, then drain. Leases are kept until the very end."""
+        """Process for the length of the block, then drain. Leases are extended until the end of the drain."""
         self._lifecycle.add_check("queue", self._poller.readiness_problem)
         self._lifecycle.add_check("breaker", self._breaker.readiness_problem)
-        self._lifecycle.add_warning("receiving", self._breaker.paused_because)
-        for source in (self._queue.faults.current, self._letters.faults.current, self._runner.faults):
+        self._lifecycle.add_warning("receiving", self._breaker.pause_reason)
+        for source in (self._queue.faults.current, self._dead_letter_queue.faults.current, self._runner.faults):
             self._lifecycle.add_faults(source)
         background = self._lifecycle.background
         async with (
@@ -104,97 +107,78 @@ class Processor:
             finally:
                 await self._drain()
 
-    def _reached(self, attributes: Mapping[str, str]) -> None:
-        self._pool.most_receives = most_receives(attributes)
-        warn_if_sqs_is_first(attributes, self._settings.max_attempts)
+    def _delivery_processor(self, cache: Momento | None, guard: CacheGuard, momento: Momento) -> DeliveryProcessor:
+        settings, background = self._settings, self._lifecycle.background
+        pending = PendingNotifications()
+        notifier = Notifier(
+            momento,
+            self._history,
+            pending,
+            self._breaker,
+            settings.notification_format,
+            notify_seconds=settings.notify_seconds,
+            progress_per_second=settings.progress_per_second,
+        )
+        return DeliveryProcessor(
+            runner=self._runner,
+            notifier=notifier,
+            breaker=self._breaker,
+            concluder=Concluder(
+                pending=pending,
+                concluded=ConcludedMessages(),
+                history=self._history,
+                notifier=notifier,
+                dead_letters=self._dead_letters,
+                background=background,
+            ),
+            attempts=Attempts(cache, guard, background),
+            isolation=Isolation(),
+            task_lock=TaskLock(cache, guard, background, ttl_seconds=settings.visibility_timeout_seconds),
+            policy=RetryPolicy(
+                max_attempts=settings.max_attempts,
+                base_seconds=settings.backoff_base_seconds,
+                cap_seconds=settings.backoff_cap_seconds,
+            ),
+            receive_wait_seconds=settings.receive_wait_seconds,
+            max_task_seconds=settings.max_task_seconds,
+            max_lease_seconds=_max_lease_seconds(settings),
+        )
+
+    def _queue_reached(self, attributes: Mapping[str, str]) -> None:
+        self._deliveries.max_receive_count = max_receive_count(attributes)
+        warn_if_too_low(attributes, self._settings.max_attempts)
 
     def _resume(self) -> None:
-        self._record.available()
-        self._wake_poller()
-
-    def _wake_poller(self) -> None:
-        self._poller.wake()
+        self._history.resume()
+        self._capacity_changed.set()
 
     async def _drain(self) -> None:
         force_stop = self._lifecycle.force_stop
         ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
-        clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
-        await self._poller.cut_off(0 if force_stop.is_set() else LAST_POLL_SECONDS)
-        await self._pool.until_settled(LAST_POLL_SECONDS)
-        clean = await self._flushed() and clean
-        if not clean or self._runner.abandoned:
+        is_clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
+        await self._poller.cancel_polls(0 if force_stop.is_set() else LAST_POLL_SECONDS)
+        await self._pool.wait_until_acknowledged(LAST_POLL_SECONDS)
+        is_clean = await self._flush() and is_clean
+        if not is_clean or self._runner.abandoned:
             self._lifecycle.mark_forced()
 
-    async def _flushed(self) -> bool:
+    async def _flush(self) -> bool:
         try:
             async with asyncio.timeout(FLUSH_SECONDS):
-                await self._settlement.close()
+                await self._acknowledger.close()
                 await self._dead_letters.close()
         except TimeoutError:
-            logger.error("the queue did not take the last settlements", extra={"action": "drain"})  # noqa: TRY400
+            logger.error(  # noqa: TRY400
+                "the queue did not take the last deletions and requeues in time", extra={"action": "drain"}
+            )
             return False
         return True
 
 
-async def _note_release(worker: Worker, message: ReceivedMessage) -> None:
-    """Spare the next delivery isolation, which it gets if it is the last permitted one and nothing is noted."""
-    if worker.policy.is_last(message.receive_count + 1):
-        await worker.attempts.note_unstarted(message)
-
-
-def _worker(
-    settings: ProcessorSettings,
-    lifecycle: Lifecycle,
-    momento: Momento,
-    record: Record,
-    breaker: Breaker,
-    runner: Runner,
-    dead_letters: Batcher[OutgoingMessage],
-) -> Worker:
-    remembers, results = settings.history_retention_seconds > 0, Results()
-    teller = Teller(
-        momento,
-        record,
-        results,
-        breaker,
-        settings.notification_format,
-        notify_seconds=settings.notify_seconds,
-        progress_per_second=settings.progress_per_second,
-    )
-    return Worker(
-        runner=runner,
-        teller=teller,
-        breaker=breaker,
-        conclusion=Conclusion(
-            results=results,
-            record=record,
-            teller=teller,
-            dead_letters=dead_letters,
-            background=lifecycle.background,
-        ),
-        attempts=Attempts(momento if remembers else None, record, lifecycle.background),
-        quarantine=Quarantine(),
-        claims=Claims(
-            momento if remembers else None,
-            record,
-            lifecycle.background,
-            ttl_seconds=settings.visibility_timeout_seconds,
-        ),
-        policy=RetryPolicy(
-            max_attempts=settings.max_attempts,
-            base_seconds=settings.backoff_base_seconds,
-            cap_seconds=settings.backoff_cap_seconds,
-        ),
-        receive_wait_seconds=settings.receive_wait_seconds,
-        max_task_seconds=settings.max_task_seconds,
-        longest_hold_seconds=_longest_hold_seconds(settings),
-    )
-
-
-def _longest_hold_seconds(settings: ProcessorSettings) -> float:
-    """Leave time, after a handler's own, to stop it and to tell."""
+def _max_lease_seconds(settings: ProcessorSettings) -> float:
+    """Leave time, after a handler's own, to stop it and to notify."""
     return (
         settings.max_task_seconds + HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds
     )

@@ -10,16 +10,16 @@ from services.common.setting_checks import check_http_url
 from services.common.setting_numbers import read_float, read_int
 from services.common.settings import MomentoSettings, ServiceSettings, read_memory_limit, read_momento, read_service
 
-SQS_LONGEST_HOLD_SECONDS = 43_200
-"""SQS hides a message for 12 hours at most, counted from its receipt."""
-LONGEST_TASK_SECONDS = SQS_LONGEST_HOLD_SECONDS - 3_600
+SQS_MAX_LEASE_SECONDS = 43_200
+"""SQS hides a message for at most 12 hours from its receipt."""
+LONGEST_TASK_SECONDS = SQS_MAX_LEASE_SECONDS - 3_600
 """The rest is for storing and publishing the result."""
 DEFAULT_ECHO_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessorSettings:
-    """What the processor needs."""
+    """The settings of one replica."""
 
     service: ServiceSettings
     momento: MomentoSettings
@@ -30,31 +30,33 @@ class ProcessorSettings:
     handler_threads: int
     """Threads for handlers that are plain functions."""
     concurrency: int
-    """Slots: tasks at once."""
+    """Slots: tasks that run at once."""
     user_share: float
-    """The share of the slots that one user may hold while others wait."""
+    """The share of the slots that one user may have while others wait."""
     receive_wait_seconds: int
     visibility_timeout_seconds: int
-    """How long a lease lasts; it is extended at a third of this."""
+    """How long a lease lasts; it is extended after a third of this."""
     max_task_seconds: float
     """The time limit of a handler."""
     max_attempts: int
-    """Attempts after which a task is set aside; the queue's `maxReceiveCount` should be twice as many."""
+    """Attempts after which a task is dead-lettered; the queue's `maxReceiveCount` should be twice as many."""
     backoff_base_seconds: float
+    """The longest pause after the first failed attempt; it doubles with each further one, up to the cap."""
     backoff_cap_seconds: float
     notify_seconds: float
     """How long storing and publishing a notification are tried before the message is requeued. Meanwhile the task keeps
     its slot, unless the user is notified already, so that an outage of Momento slows the processor down instead of
-    spending the tasks' deliveries."""
+    using up the tasks' deliveries."""
     notification_format: Format
     progress_per_second: float
-    """Progress notifications of this replica; each counts against the account's topic quota, as does its delivery."""
+    """Progress notifications of this replica; each counts against the account's topic quota when it is published and
+    again when it is received."""
     history_retention_seconds: float
-    """How long the record stands; 0 switches it off."""
+    """How long notifications are kept in the history; 0 switches it off."""
     echo_seconds: float = DEFAULT_ECHO_SECONDS
-    """How long the built-in handler waits. Read here so that a mistake is named at start, with all others."""
+    """How long the built-in handler waits. Read here so that a mistake is reported at start, with all others."""
     memory_limit_bytes: int | None = None
-    """What the process may use; None for the limit of its container."""
+    """Memory that the process may use; None for the limit of its container."""
 
 
 def read_settings(env: Env) -> ProcessorSettings:
@@ -77,8 +79,8 @@ def read_settings(env: Env) -> ProcessorSettings:
         visibility_timeout_seconds=read_int(env, "VISIBILITY_TIMEOUT_SECONDS", 30, least=3, most=3_600),
         max_task_seconds=read_float(env, "MAX_TASK_SECONDS", 900.0, most=LONGEST_TASK_SECONDS, above_least=True),
         max_attempts=read_int(env, "MAX_ATTEMPTS", 5, least=1, most=100),
-        backoff_base_seconds=read_float(env, "BACKOFF_BASE_SECONDS", 2.0, most=3_600),
-        backoff_cap_seconds=read_float(env, "BACKOFF_CAP_SECONDS", 900.0, most=SQS_LONGEST_HOLD_SECONDS),
+        backoff_base_seconds=read_float(env, "BACKOFF_BASE_SECONDS", 4.0, most=3_600),
+        backoff_cap_seconds=read_float(env, "BACKOFF_CAP_SECONDS", 900.0, most=SQS_MAX_LEASE_SECONDS),
         notify_seconds=read_float(env, "NOTIFY_SECONDS", 300.0, least=1, most=3_600),
         notification_format=Format(
             env.str("NOTIFICATION_FORMAT", "json", validate=OneOf(list(Format), error="must be json or text")) or "json"

@@ -57,7 +57,7 @@ async def minute_offline(
     async with faulty_browser(stack.local.ports) as own, await own.browser.new_context() as context:
         await put_storage(context, await stack.signed_in(await stack.sign_up()))
         page = await new_page(context, stack.local.page_url)
-        await page.live(within_ms=30_000)
+        await page.expect_live(within_ms=30_000)
         offline = asyncio.create_task(disconnect_while_tasks_finish(page, own.network, stack, seconds=60))
         yield offline
         offline.cancel()
@@ -110,7 +110,7 @@ async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
     for page in pages:
         assert page.console == []
         if not page.page.is_closed():
-            assert await page.watched("violations") == []
+            assert await page.recorded("violations") == []
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -136,5 +136,5 @@ async def context(
 async def page(context: BrowserContext, open_page: OpenPage) -> TaskPage:
     """A tab of a signed-in user, with a live connection."""
     page = await open_page(context)
-    await page.live()
+    await page.expect_live()
     return page

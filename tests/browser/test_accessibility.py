@@ -54,9 +54,9 @@ async def set_appearance(page: TaskPage, size: str, scheme: Literal["light", "da
 async def test_tasks_and_toasts(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
     await set_appearance(page, size, scheme)
     await page.send("Resize the pictures of October", "Send the invoices", "Print the labels", "Count the stars")
-    await page.shows("invoices")
-    await page.shows("labels", "failed")
-    await page.shows("stars", "running")
+    await page.expect_task("invoices")
+    await page.expect_task("labels", "failed")
+    await page.expect_task("stars", "running")
     await page.wait_for("document.getAnimations().every(({ playState }) => playState !== 'running')")
     await screenshot(page, f"tasks-{size}-{scheme}")
     assert await violations(page) == []
@@ -128,8 +128,8 @@ async def test_tasks_can_be_sent_by_keyboard(page: TaskPage) -> None:
     await keyboard.type("two")
     await keyboard.press("Tab")
     await keyboard.press("Space")
-    await page.shows("one")
-    await page.shows("two")
+    await page.expect_task("one")
+    await page.expect_task("two")
 
 
 async def test_notifications_are_read_out(page: TaskPage) -> None:
@@ -144,7 +144,7 @@ async def test_an_offline_page(page: TaskPage, stack: BrowserStack) -> None:
     await page.page.context.set_offline(True)
     await stack.end_streams("abort")
     await page.send("for later")
-    await page.shows("for later", "pending")
+    await page.expect_task("for later", "pending")
     await expect(page.page.get_by_role("status").filter(has_text="You are offline.")).to_be_visible()
     await set_appearance(page, "phone", "light")
     await screenshot(page, "offline-phone-light")
@@ -159,7 +159,7 @@ async def test_unsent_and_rejected_tasks(page: TaskPage, size: str, scheme: Lite
     for status, state in ((404, "unsent"), (413, "rejected")):
         async with answering_posts(page.page.context, status, lambda _: True):
             await page.send(f"Resize the pictures of October, all {status} of them")
-            await page.shows(f"all {status} of them", state)
+            await page.expect_task(f"all {status} of them", state)
     await screenshot(page, f"unsent-{size}-{scheme}")
     assert await violations(page) == []
     assert await has_no_horizontal_scrolling(page)
@@ -169,7 +169,7 @@ async def test_hashed_files_are_immutable_and_compressed(page: TaskPage) -> None
     headers: dict[str, dict[str, str]] = {}
     page.page.on("response", lambda answer: headers.__setitem__(answer.url, answer.headers))
     await page.page.reload()
-    await page.live()
+    await page.expect_live()
     scripts = [found for url, found in headers.items() if "/assets/" in url]
     assert len(scripts) >= 3
     assert all("immutable" in found["cache-control"] for found in scripts)

@@ -99,7 +99,7 @@ async def test_a_page_that_local_origins_names_works_from_signing_in_to_the_noti
         page = await new_page(context, f"http://localhost:{port}")
         await page.sign_in(user)
         await page.send("from the developer's own page")
-        await page.shows("from the developer's own page")
+        await page.expect_task("from the developer's own page")
         fetched = await page.page.evaluate(f"fetch('{stack.local.page_url}/config.json').then(answer => answer.status)")
         assert fetched == 200
 

@@ -42,6 +42,6 @@ async def test_the_page_works_behind_nginx_within_its_policy(
             served_by = await tab.page.evaluate("fetch('/healthz').then((answer) => answer.status)")
             await tab.sign_in(user)
             await tab.send("behind nginx")
-            await tab.shows("behind nginx")
-            violations, console = await tab.watched("violations"), tab.console
+            await tab.expect_task("behind nginx")
+            violations, console = await tab.recorded("violations"), tab.console
     assert (served_by, violations, console) == (204, [], [])

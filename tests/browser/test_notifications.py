@@ -26,8 +26,8 @@ async def test_an_empty_list_explains_itself(page: TaskPage) -> None:
 
 async def test_a_task_is_sent_with_enter_and_toasted_once(page: TaskPage) -> None:
     await page.send("just one")
-    await page.shows("just one")
-    await page.toasted("Finished task: just one")
+    await page.expect_task("just one")
+    await page.expect_toasts("Finished task: just one")
     await expect(page.page.get_by_label("New task")).to_have_value("")
     await expect(page.page.get_by_label("New task")).to_be_focused()
 
@@ -35,14 +35,14 @@ async def test_a_task_is_sent_with_enter_and_toasted_once(page: TaskPage) -> Non
 async def test_a_task_is_sent_with_the_button(page: TaskPage) -> None:
     await page.page.get_by_label("New task").fill("by button")
     await page.page.get_by_role("button", name="Send").click()
-    await page.shows("by button")
+    await page.expect_task("by button")
 
 
 async def test_ten_tasks_sent_together_are_all_notified(page: TaskPage) -> None:
     texts = [f"task number {number:02}" for number in range(10)]
     await page.send(*texts)
     for text in texts:
-        await page.shows(text)
+        await page.expect_task(text)
     await expect(page.page.locator(".task-title")).to_have_text(texts[::-1])
 
 
@@ -54,16 +54,16 @@ async def test_an_empty_task_is_refused_with_a_message(page: TaskPage) -> None:
 
 async def test_progress_is_shown_in_the_list_and_not_toasted(page: TaskPage) -> None:
     await page.send("steps 2: a long one")
-    await page.shows("a long one", "queued")
-    await page.shows("a long one", "running")
+    await page.expect_task("a long one", "queued")
+    await page.expect_task("a long one", "running")
     await expect(page.task("a long one").locator(".task-message")).to_contain_text("of 2")
-    await page.shows("a long one", "finished")
+    await page.expect_task("a long one", "finished")
     assert list(await page.toasts()) == ["Finished task: steps 2: a long one"]
 
 
 async def test_a_failed_task_is_listed_and_toasted(page: TaskPage) -> None:
     await page.send("fail: on purpose")
-    await page.shows("on purpose", "failed")
+    await page.expect_task("on purpose", "failed")
     (toast,) = await page.toasts()
     assert "The test says so" not in toast  # the user's message holds nothing internal
 
@@ -71,8 +71,8 @@ async def test_a_failed_task_is_listed_and_toasted(page: TaskPage) -> None:
 @pytest.mark.parametrize("text", [HOSTILE, RIGHT_TO_LEFT, FOUR_BYTES], ids=["html", "right-to-left", "4-byte"])
 async def test_any_text_is_shown_unchanged_and_never_as_html(page: TaskPage, text: str) -> None:
     await page.send(text)
-    await page.shows(text)
-    await page.toasted(f"Finished task: {text}")
+    await page.expect_task(text)
+    await page.expect_toasts(f"Finished task: {text}")
     assert await page.page.locator("img").count() == 0
     assert await page.page.title() == "Tasks"
 
@@ -80,7 +80,7 @@ async def test_any_text_is_shown_unchanged_and_never_as_html(page: TaskPage, tex
 async def test_a_rejected_task_can_be_removed(page: TaskPage, stack: BrowserStack) -> None:
     with stack.local.restarted("ingest", {"MAX_BODY_BYTES": "2000"}):
         await page.send("x" * 3_000)
-        await page.shows("xxx", "rejected")
+        await page.expect_task("xxx", "rejected")
     await page.task("xxx").get_by_role("button", name="Remove").click()
     await expect(page.page.locator(".task")).to_have_count(0)
 
@@ -112,21 +112,21 @@ async def test_system_notifications_are_shown_only_when_turned_on_and_hidden(
     await button.click()
     await expect(button).to_have_attribute("aria-pressed", "true")
     await page.send("while visible")
-    await page.shows("while visible")
+    await page.expect_task("while visible")
     await hide(page)
     await stack.post(await page.id_token(), "while hidden")
-    await page.shows("while hidden")
+    await page.expect_task("while hidden")
     assert await page.page.evaluate("window.shown") == ["Finished task: while hidden"]
 
 
 async def test_a_page_load_keeps_the_list_and_repeats_no_toast(page: TaskPage) -> None:
     await page.send("the first", "the second")
-    await page.shows("the first")
-    await page.shows("the second")
+    await page.expect_task("the first")
+    await page.expect_task("the second")
     await page.page.reload()
-    await page.live()
+    await page.expect_live()
     await page.send("after")
-    await page.toasted("Finished task: after")
+    await page.expect_toasts("Finished task: after")
     await expect(page.page.locator(".task")).to_have_count(3)
     assert list(await page.toasts()) == ["Finished task: after"]
 
@@ -135,13 +135,13 @@ async def test_a_new_browser_lists_the_history_without_toasts(
     page: TaskPage, user: Credentials, stack: BrowserStack, new_context: NewContext, open_page: OpenPage
 ) -> None:
     await page.send("from the past")
-    await page.shows("from the past")
+    await page.expect_task("from the past")
     storage = await stack.signed_in(user)
     await asyncio.sleep(1)  # the Date header, from which a new browser learns the time, is to the second
     fresh = await open_page(await new_context(storage))
-    await fresh.shows("from the past")
+    await fresh.expect_task("from the past")
     await fresh.send("from now on")
-    await fresh.toasted("Finished task: from now on")
+    await fresh.expect_toasts("Finished task: from now on")
     assert list(await fresh.toasts()) == ["Finished task: from now on"]
 
 
@@ -152,8 +152,8 @@ async def test_a_task_that_finishes_before_the_first_connection_is_toasted(
         page = await open_page(context)
         await page.send("at once")
         await wait_for_history(stack, await page.id_token(), 1)
-        await page.state("connecting")
-    await page.toasted("Finished task: at once")
+        await page.expect_state("connecting")
+    await page.expect_toasts("Finished task: at once")
 
 
 @asynccontextmanager

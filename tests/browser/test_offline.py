@@ -26,14 +26,14 @@ async def test_tasks_that_finish_while_the_page_is_closed_are_notified_once(
     page: TaskPage, context: BrowserContext, open_page: OpenPage, stack: BrowserStack
 ) -> None:
     await page.send("before closing")
-    await page.shows("before closing")
+    await page.expect_task("before closing")
     id_token = await page.id_token()
     await page.page.close()
     await stack.post(id_token, "closed one", "closed two")
     await wait_for_history(stack, id_token, 3)
     again = await open_page(context)
-    await again.toasted("Finished task: closed one", "Finished task: closed two")
-    await again.shows("before closing")
+    await again.expect_toasts("Finished task: closed one", "Finished task: closed two")
+    await again.expect_task("before closing")
     assert (await again.toasts()).total() == 2
 
 
@@ -43,10 +43,10 @@ async def test_a_new_page_continues_from_the_cursor_of_the_page_before(
     requests: list[str] = []
     context.on("request", lambda request: requests.append(request.url) if "/notifications" in request.url else None)
     await page.send("before closing")
-    await page.shows("before closing")
+    await page.expect_task("before closing")
     await page.page.close()
     again = await open_page(context)
-    await again.live()
+    await again.expect_live()
     await wait_until(lambda: bool(requests))
     assert re.search(r"/notifications\?after=[A-Za-z][A-Za-z0-9_.~-]*$", requests[0])
     assert not await again.toasts()
@@ -59,13 +59,13 @@ async def test_a_task_sent_while_offline_is_kept_and_sent_once(
     page.page.on("request", lambda r: keys.append(r.headers.get("idempotency-key")) if r.method == "POST" else None)
     await context.set_offline(True)  # this affects new connections only, so the stream is broken too
     network.momento.drop()
-    await page.state("offline")
+    await page.expect_state("offline")
     await page.send("for later")
-    await page.shows("for later", "pending")
+    await page.expect_task("for later", "pending")
     await expect(page.page.get_by_text("You are offline.")).to_be_visible()
     await context.set_offline(False)
-    await page.shows("for later", "finished")
-    await page.toasted("Finished task: for later")
+    await page.expect_task("for later", "finished")
+    await page.expect_toasts("Finished task: for later")
     assert len({key for key in keys if key}) == 1
 
 
@@ -74,11 +74,11 @@ async def test_a_task_kept_offline_survives_a_page_load(
 ) -> None:
     with disconnected(network):
         await page.send("kept over a page load")
-        await page.shows("kept over", "pending")
+        await page.expect_task("kept over", "pending")
         await page.page.close()
     again = await open_page(context)
-    await again.shows("kept over a page load", "finished")
-    await again.toasted("Finished task: kept over a page load")
+    await again.expect_task("kept over a page load", "finished")
+    await again.expect_toasts("Finished task: kept over a page load")
 
 
 async def test_a_task_that_storage_does_not_take_is_still_sent(page: TaskPage, network: Network) -> None:
@@ -90,7 +90,7 @@ async def test_a_task_that_storage_does_not_take_is_still_sent(page: TaskPage, n
         await expect(page.page.get_by_text("keep this page open until your tasks are sent")).to_be_visible()
         await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
     await press_try_now(page)
-    await page.shows("not in storage")
+    await page.expect_task("not in storage")
 
 
 async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Network, stack: BrowserStack) -> None:
@@ -100,10 +100,10 @@ async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Ne
     await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
     network.ingest.lose_answers = False
     await press_try_now(page)
-    await page.shows("answer lost", "finished")
+    await page.expect_task("answer lost", "finished")
     await expect(page.page.locator(".task")).to_have_count(1)
     await page.send("after the lost answer")
-    await page.shows("after the lost answer")
+    await page.expect_task("after the lost answer")
     assert len(await stack.notifications(await page.id_token())) == 2
     assert await page.toasts() == {"Finished task: answer lost": 1, "Finished task: after the lost answer": 1}
 

@@ -57,7 +57,7 @@ class SubscribeCounter:
 async def notify(page: TaskPage, stack: BrowserStack, text: str) -> None:
     """A task that is sent from elsewhere is notified in time."""
     await stack.post(await page.id_token(), text)
-    await page.toasted(f"Finished task: {text}")
+    await page.expect_toasts(f"Finished task: {text}")
 
 
 @pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
@@ -69,8 +69,8 @@ async def test_what_is_published_while_the_connection_drops_is_notified_once(
     id_token = await page.id_token()
     network.momento.drop()
     await stack.post(id_token, "in the gap")
-    await page.toasted("Finished task: in the gap")
-    await page.live()
+    await page.expect_toasts("Finished task: in the gap")
+    await page.expect_live()
     await notify(page, stack, "after the gap")
     assert set((await page.toasts()).values()) == {1}
 
@@ -83,10 +83,10 @@ async def test_a_refused_reconnect_is_retried(
     for number in range(items):
         await notify(page, stack, f"before {number}")
     with network.momento.answering(status):
-        await page.state("reconnecting")
+        await page.expect_state("reconnecting")
         await stack.post(await page.id_token(), "meanwhile")
-        await page.toasted("Finished task: meanwhile")  # by catch-up, without a stream
-    await page.live()
+        await page.expect_toasts("Finished task: meanwhile")  # by catch-up, without a stream
+    await page.expect_live()
     await notify(page, stack, "afterwards")
 
 
@@ -97,8 +97,8 @@ async def test_a_refused_connection_is_retried(
     for number in range(items):
         await notify(page, stack, f"before {number}")
     async with network.momento.closed():
-        await page.state("reconnecting")
-    await page.live()
+        await page.expect_state("reconnecting")
+    await page.expect_live()
     await notify(page, stack, "afterwards")
 
 
@@ -111,7 +111,7 @@ async def test_a_server_that_ends_streams_cleanly_is_not_flooded_with_requests(
         await stack.end_streams("end")
         await asyncio.sleep(0.05)
     assert subscribes.count <= 8
-    await page.live(within_ms=20_000)
+    await page.expect_live(within_ms=20_000)
     await notify(page, stack, "afterwards")
 
 
@@ -120,13 +120,13 @@ async def test_a_half_open_connection_is_detected_by_missing_heartbeats(
 ) -> None:
     async with stack.emulating(heartbeatSeconds=0.5):
         await page.page.reload()
-        await page.live()
+        await page.expect_live()
         await asyncio.sleep(1.5)  # some heartbeats, by which the page measures their interval
         network.momento.freeze()
         id_token = await page.id_token()
         await stack.post(id_token, "while half-open")
-        await page.toasted("Finished task: while half-open")
-        await page.live()
+        await page.expect_toasts("Finished task: while half-open")
+        await page.expect_live()
 
 
 async def test_a_stream_that_never_opens_times_out_and_is_retried(
@@ -134,8 +134,8 @@ async def test_a_stream_that_never_opens_times_out_and_is_retried(
 ) -> None:
     async with stack.emulating(faults=[{"method": "Subscribe", "neverAnswer": True}]):
         network.momento.drop()
-        await page.state("reconnecting")
-    await page.live(within_ms=20_000)
+        await page.expect_state("reconnecting")
+    await page.expect_live(within_ms=20_000)
     await notify(page, stack, "afterwards")
 
 
@@ -145,8 +145,8 @@ async def test_malformed_items_have_no_effect(page: TaskPage, stack: BrowserStac
     async with stack.publisher() as publisher:
         for text in ('{"taskId": 7}', "", "\u0000", "plain text"):
             await publisher.publish(topic, text)
-    await page.toasted("plain text")
-    await page.live()
+    await page.expect_toasts("plain text")
+    await page.expect_live()
     await notify(page, stack, "afterwards")
     assert subscribes.count == 0
 
@@ -156,24 +156,24 @@ async def test_plain_text_is_notified_after_the_topic_has_restarted(
 ) -> None:
     """Plain text is identified by its sequence number, and numbers restart at 1."""
     page = new_user_page
-    await page.live()
+    await page.expect_live()
     topic = await stack.topic(await page.id_token())
     async with stack.publisher() as publisher, stack.emulating(historyMessages=0):
         await publisher.publish(topic, "first before")
-        await page.toasted("first before")
+        await page.expect_toasts("first before")
         network.momento.drop()
-        await page.state("reconnecting")
-        await page.live()
+        await page.expect_state("reconnecting")
+        await page.expect_live()
         await publisher.publish(topic, "first after")
-        await page.toasted("first after")
+        await page.expect_toasts("first after")
 
 
 async def test_a_first_discontinuity_has_no_effect(page: TaskPage, network: Network, stack: BrowserStack) -> None:
     async with stack.emulating(firstDiscontinuity=True):
         network.momento.drop()
         await stack.post(await page.id_token(), "in the gap")
-        await page.toasted("Finished task: in the gap")
-        await page.live()
+        await page.expect_toasts("Finished task: in the gap")
+        await page.expect_live()
 
 
 async def test_a_discontinuity_is_caught_up_without_a_new_stream(page: TaskPage, stack: BrowserStack) -> None:
@@ -181,7 +181,7 @@ async def test_a_discontinuity_is_caught_up_without_a_new_stream(page: TaskPage,
     subscribes, states = SubscribeCounter(page), await watch_states(page)
     async with stack.emulating(topicOperationsPerSecond=1, heartbeatSeconds=0.2):
         await stack.post(await page.id_token(), "skipped")
-        await page.toasted("Finished task: skipped")
+        await page.expect_toasts("Finished task: skipped")
     assert (subscribes.count, await states()) == (0, [])
 
 
@@ -193,7 +193,7 @@ async def test_tokens_are_renewed_before_they_expire_without_a_gap(
     """A stream ends when its token expires. Renewed in time, it never does, so that no catch-up is needed."""
     page = new_user_page
     await page.page.route("**/notifications?*", lambda route: route.abort())
-    await page.live()
+    await page.expect_live()
     subscribes, states = SubscribeCounter(page), await watch_states(page)
     topic, published = await stack.topic(await page.id_token()), 0
     async with stack.publisher() as publisher, asyncio.timeout(40):
@@ -213,17 +213,17 @@ async def test_a_reconnect_with_an_expired_token_is_retried(
 ) -> None:
     page = new_user_page
     async with stack.emulating(endStreamsAtExpiry=False):
-        await page.live()
+        await page.expect_live()
         for number in range(items):
             await notify(page, stack, f"before {number}")
         id_token = await page.id_token()
         with network.token.cut():  # so that it cannot be renewed
             await asyncio.sleep(token_seconds)
             network.momento.drop()
-            await page.state("reconnecting")
+            await page.expect_state("reconnecting")
             await stack.post(id_token, "meanwhile")
-        await page.live()
-        await page.toasted("Finished task: meanwhile")
+        await page.expect_live()
+        await page.expect_toasts("Finished task: meanwhile")
         await notify(page, stack, "afterwards")
 
 

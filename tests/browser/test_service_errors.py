@@ -19,14 +19,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.parametrize("name", ["token", "ingest", "processor", "momento"])
 async def test_a_restarting_service_loses_no_notification(page: TaskPage, stack: BrowserStack, name: str) -> None:
     await page.send("before the restart")
-    await page.shows("before the restart")
+    await page.expect_task("before the restart")
     await asyncio.to_thread(stack.local.stop, name)
     await page.send("while it is down")
     await asyncio.to_thread(stack.local.start, name)
-    await page.shows("while it is down", within_ms=30_000)
-    await page.live(within_ms=30_000)
+    await page.expect_task("while it is down", within_ms=30_000)
+    await page.expect_live(within_ms=30_000)
     await page.send("after the restart")
-    await page.shows("after the restart", within_ms=30_000)
+    await page.expect_task("after the restart", within_ms=30_000)
     assert set((await page.toasts()).values()) == {1}
 
 
@@ -34,11 +34,11 @@ async def test_a_busy_token_service_is_reported_and_retried(page: TaskPage, netw
     with network.token.answering(503):
         network.momento.drop()
         await page.page.reload()
-        await page.state("reconnecting")
+        await page.expect_state("reconnecting")
         await expect(page.page.get_by_text("The service is busy or temporarily unavailable.")).to_be_visible()
         await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
     await press_try_now(page)
-    await page.live()
+    await page.expect_live()
     await expect(page.page.get_by_text("busy or temporarily")).to_have_count(0)
 
 
@@ -47,17 +47,17 @@ async def test_a_user_over_quota_is_informed_and_no_task_is_lost(page: TaskPage,
         await page.send(*(f"task {number:02}" for number in range(9)))
         await expect(page.page.get_by_text("You have reached your limit of tasks")).to_be_visible()
     for number in (0, 8):
-        await page.shows(f"task {number:02}", within_ms=30_000)
+        await page.expect_task(f"task {number:02}", within_ms=30_000)
 
 
 async def test_a_refused_origin_is_reported_as_an_unreachable_service(page: TaskPage, stack: BrowserStack) -> None:
     with stack.local.restarted("ingest", {"ALLOWED_ORIGINS": "https://elsewhere.example"}):
         await page.send("from a foreign origin")
         await expect(page.page.get_by_text("The service cannot be reached.")).to_be_visible()
-        await page.shows("from a foreign origin", "pending")
+        await page.expect_task("from a foreign origin", "pending")
         await expect(page.page.get_by_role("button", name="Try now")).to_be_visible()
     await press_try_now(page)
-    await page.shows("from a foreign origin")
+    await page.expect_task("from a foreign origin")
 
 
 async def test_an_expired_id_token_is_refreshed_unnoticed(
@@ -66,9 +66,9 @@ async def test_an_expired_id_token_is_refreshed_unnoticed(
     aged = expire_tokens(await stack.signed_in(user))
     await put_storage(context, aged)
     page = await open_page(context)
-    await page.live()
+    await page.expect_live()
     await page.send("with a fresh token")
-    await page.shows("with a fresh token")
+    await page.expect_task("with a fresh token")
     assert await page.id_token() not in {each["value"] for each in aged["origins"][0]["localStorage"]}
 
 
@@ -90,7 +90,7 @@ async def test_an_expired_session_is_reported_and_keeps_what_was_sent(
     await page.page.get_by_label("New task").evaluate(SEND_AND_CONTINUE_TYPING)
     await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
     await page.sign_in(user)
-    await page.shows("sent too late")
+    await page.expect_task("sent too late")
     await expect(page.page.get_by_label("New task")).to_have_value("not sent yet")
 
 
@@ -101,7 +101,7 @@ async def test_a_session_that_the_services_refuse_has_expired(
         await page.send("sent too late")
         await expect(page.page.get_by_text("Your session has expired.")).to_be_visible(timeout=10_000)
     await page.sign_in(user)
-    await page.shows("sent too late")
+    await page.expect_task("sent too late")
 
 
 async def test_a_page_whose_session_expired_while_it_was_closed_asks_to_sign_in(
@@ -122,7 +122,7 @@ async def test_a_cognito_that_does_not_answer_is_reported_with_a_retry(
         page = await open_page(context)
         await expect(page.page.get_by_role("alert")).to_contain_text("does not answer", timeout=15_000)
     await page.page.get_by_role("button", name="Try again").click()
-    await page.live()
+    await page.expect_live()
 
 
 async def revoke_session(stack: BrowserStack, user: Credentials) -> None:
@@ -137,4 +137,4 @@ async def test_unavailable_settings_are_reported_with_a_retry(page: TaskPage) ->
     await expect(page.page.get_by_role("alert")).to_contain_text("/config.json answered 503")
     await page.page.unroute("**/config.json")
     await page.page.get_by_role("button", name="Try again").click()
-    await page.live()
+    await page.expect_live()

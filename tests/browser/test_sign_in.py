@@ -26,9 +26,9 @@ async def test_a_user_signs_up_with_the_mailed_code(new_context: NewContext, ope
     code = await mailed_code(tab, user)
     await tab.page.locator("input[name=confirmation_code]").fill(code)
     await tab.page.get_by_role("button", name="Confirm").click()
-    await tab.live()
+    await tab.expect_live()
     await tab.send("the first task")
-    await tab.shows("the first task")
+    await tab.expect_task("the first task")
 
 
 async def mailed_code(tab: TaskPage, user: Credentials) -> str:
@@ -57,7 +57,7 @@ async def test_a_page_load_needs_no_second_sign_in_and_no_sign_in_screens(page: 
     loaded: list[str] = []
     page.page.on("request", lambda request: loaded.append(request.url))
     await page.page.reload()
-    await page.live()
+    await page.expect_live()
     assert [url for url in loaded if "momento-" in url]
     assert not [url for url in loaded if "SignIn" in url]
 
@@ -67,21 +67,21 @@ async def test_typed_text_survives_a_page_load_until_it_is_sent(page: TaskPage) 
     field = page.page.get_by_label("New task")
     await field.fill("an unfinished text")
     await page.page.reload()
-    await page.live()
+    await page.expect_live()
     await expect(field).to_have_value("an unfinished text")
     await field.press("Enter")
-    await page.shows("an unfinished text")
+    await page.expect_task("an unfinished text")
     await page.page.reload()
-    await page.live()
+    await page.expect_live()
     await expect(field).to_have_value("")
 
 
 async def test_sign_out_clears_storage_and_the_next_user_sees_nothing(page: TaskPage, stack: BrowserStack) -> None:
     await page.send("a secret of the first")
-    await page.shows("a secret of the first")
+    await page.expect_task("a secret of the first")
     first = await page.id_token()
     await page.send("wait 2: still running at sign-out")
-    await page.shows("still running", "queued")
+    await page.expect_task("still running", "queued")
     assert await stack.streams_of(first) == 1
     await page.page.get_by_label("New task").fill("a secret that was not sent")
     await page.sign_out()
@@ -96,7 +96,7 @@ async def test_sign_out_clears_storage_and_the_next_user_sees_nothing(page: Task
     await stack.post(first, "wait 0: notification of the first")
     await wait_for_history(stack, first, 3)  # all tasks of the first user have been notified
     await page.send("my own")
-    await page.shows("my own")
+    await page.expect_task("my own")
     await expect(page.page.locator(".task")).to_have_count(1)
     assert await page.toasts() - before == {"Finished task: my own": 1}
 
@@ -109,7 +109,7 @@ async def wait_for_no_stream(stack: BrowserStack, id_token: str) -> None:
 
 async def test_signing_out_in_one_tab_signs_out_all(page: TaskPage, open_page: OpenPage) -> None:
     other = await open_page(page.page.context)
-    await other.live()
+    await other.expect_live()
     await page.sign_out()
     await expect(other.page.locator("input[name=username]")).to_be_visible()
 
@@ -125,7 +125,7 @@ async def test_a_sign_out_revokes_the_token_once_whatever_the_number_of_tabs(
 
     page.page.context.on("request", note)
     other = await open_page(page.page.context)
-    await other.live()
+    await other.expect_live()
     await page.sign_out()
     await expect(other.page.locator("input[name=username]")).to_be_visible()
     assert revocations == ["POST"]
@@ -146,7 +146,7 @@ async def test_a_sign_out_in_another_tab_shows_the_form_in_the_tab_that_signed_i
     await page.sign_out()
     await page.sign_in(user)
     other = await open_page(page.page.context)
-    await other.live()
+    await other.expect_live()
     await other.sign_out()
     await page.sign_in(await stack.sign_up())
 
@@ -160,8 +160,8 @@ async def test_signing_in_again_repeats_no_toast(page: TaskPage, user: Credentia
     await page.sign_out()
     await page.sign_in(user)
     await page.send("once")
-    await page.shows("once")
-    await page.toasted("Finished task: once")
+    await page.expect_task("once")
+    await page.expect_toasts("Finished task: once")
 
 
 async def test_signing_out_offline_leaves_no_token(page: TaskPage, network: Network) -> None:
@@ -176,4 +176,4 @@ async def test_a_tab_follows_a_sign_in_in_another_tab(page: TaskPage, open_page:
     await page.sign_out()
     other = await open_page(page.page.context)
     await page.sign_in(user)
-    await other.live()
+    await other.expect_live()

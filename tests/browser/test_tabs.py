@@ -23,49 +23,49 @@ async def test_all_tabs_list_a_task_with_one_toast_and_one_stream(
 ) -> None:
     others = [await open_page(page.page.context) for _ in range(2)]
     for other in others:
-        await other.live()
+        await other.expect_live()
     await page.send("for all tabs")
     for tab in (page, *others):
-        await tab.shows("for all tabs")
+        await tab.expect_task("for all tabs")
     await page.send("one more")  # by its end, a repeated toast of the first task would have been shown
     for tab in (page, *others):
-        await tab.shows("one more")
+        await tab.expect_task("one more")
     assert await toasts_of(page, *others) == ["Finished task: for all tabs", "Finished task: one more"]
     assert await stack.streams_of(await page.id_token()) == 1
 
 
 async def test_the_toast_is_shown_in_the_active_tab(page: TaskPage, open_page: OpenPage) -> None:
     other = await open_page(page.page.context)
-    await other.live()
+    await other.expect_live()
     await page.page.bring_to_front()
     await page.page.evaluate("dispatchEvent(new Event('focus'))")
     await other.page.evaluate("1")
     await page.send("seen here")
-    await page.toasted("Finished task: seen here")
-    await other.shows("seen here")
+    await page.expect_toasts("Finished task: seen here")
+    await other.expect_task("seen here")
     assert not await other.toasts()
 
 
 async def test_a_tab_that_opens_later_shows_the_list(page: TaskPage, open_page: OpenPage) -> None:
     await page.send("already there", "wait 2: under way")
-    await page.shows("already there")
+    await page.expect_task("already there")
     other = await open_page(page.page.context)
-    await other.shows("already there")
-    await other.shows("under way", "finished")
+    await other.expect_task("already there")
+    await other.expect_task("under way", "finished")
 
 
 async def test_another_tab_takes_over_without_loss_when_the_leader_closes(
     page: TaskPage, open_page: OpenPage, stack: BrowserStack
 ) -> None:
     other = await open_page(page.page.context)
-    await other.live()
+    await other.expect_live()
     id_token = await page.id_token()
     await asyncio.gather(page.page.close(), stack.post(id_token, "during the handover"))
-    await other.shows("during the handover")
-    await other.toasted("Finished task: during the handover")
-    await other.live()
+    await other.expect_task("during the handover")
+    await other.expect_toasts("Finished task: during the handover")
+    await other.expect_live()
     await other.send("afterwards")
-    await other.shows("afterwards")
+    await other.expect_task("afterwards")
     assert set((await other.toasts()).values()) == {1}
 
 
@@ -73,29 +73,29 @@ async def test_a_task_can_be_sent_from_a_tab_that_is_not_the_leader(page: TaskPa
     other = await open_page(page.page.context)
     await other.send("from the second tab")
     for tab in (page, other):
-        await tab.shows("from the second tab")
+        await tab.expect_task("from the second tab")
 
 
 async def test_every_tab_reports_a_lost_connection(page: TaskPage, open_page: OpenPage, network: Network) -> None:
     other = await open_page(page.page.context)
-    await other.live()
+    await other.expect_live()
     with network.momento.cut():
         for tab in (page, other):
             await expect(tab.page.get_by_text("The service cannot be reached.")).to_be_visible(timeout=15_000)
         await expect(other.page.get_by_role("button", name="Try now")).to_be_visible()
     await press_try_now(other)
     for tab in (page, other):
-        await tab.live()
+        await tab.expect_live()
 
 
 async def test_two_users_see_only_their_own_tasks(
     page: TaskPage, stack: BrowserStack, new_context: NewContext, open_page: OpenPage
 ) -> None:
     bob = await open_page(await new_context(await stack.signed_in(await stack.sign_up())))
-    await bob.live()
+    await bob.expect_live()
     await asyncio.gather(page.send("of the first"), bob.send("of the second"))
-    await page.shows("of the first")
-    await bob.shows("of the second")
+    await page.expect_task("of the first")
+    await bob.expect_task("of the second")
     await expect(page.page.locator(".task")).to_have_count(1)
     await expect(bob.page.locator(".task")).to_have_count(1)
 
@@ -105,7 +105,7 @@ async def test_a_page_never_acts_for_another_user_who_signed_in_meanwhile(page: 
     await put_storage(page.page.context, bob)
     await page.send("of the first")
     await expect(page.page.get_by_text("of the first")).to_have_count(0)
-    await page.live()  # as the second user
+    await page.expect_live()  # as the second user
     assert await stack.notifications(await page.id_token()) == []
 
 
@@ -114,14 +114,14 @@ async def test_a_tab_takes_over_after_its_files_were_removed(
 ) -> None:
     """As after a deploy, which replaces the files by others."""
     other = await open_page(page.page.context)
-    await other.live()
+    await other.expect_live()
     await wait_for_sdk(other)
     await other.page.route("**/assets/*", lambda route: route.fulfill(status=404))
     id_token = await page.id_token()
     await page.page.close()
     await stack.post(id_token, "after the deploy")
-    await other.toasted("Finished task: after the deploy")
-    await other.live()
+    await other.expect_toasts("Finished task: after the deploy")
+    await other.expect_live()
 
 
 async def wait_for_sdk(page: TaskPage) -> None:

@@ -33,25 +33,25 @@ async def test_a_task_that_always_fails_delays_no_other_and_can_be_resent(
     page: TaskPage, context: BrowserContext, open_page: OpenPage, status: int
 ) -> None:
     other = await open_page(context)
-    await other.live()
+    await other.expect_live()
     async with answering_posts(context, status, lambda body: "bad" in body) as keys:
         await page.send("the bad one", "a good one", "another good one")
-        await page.shows("a good one")
-        await page.shows("another good one")
+        await page.expect_task("a good one")
+        await page.expect_task("another good one")
         for tab in (page, other):
-            await tab.shows("the bad one", "unsent", within_ms=UNSENT_WITHIN_MS)
+            await tab.expect_task("the bad one", "unsent", within_ms=UNSENT_WITHIN_MS)
         await page.page.reload()
-        await page.shows("the bad one", "unsent")
+        await page.expect_task("the bad one", "unsent")
         await expect(page.task("the bad one")).to_contain_text("The service answered with an error (request r-1).")
         await expect(page.page.get_by_text("Some of your tasks were not sent.")).to_be_visible()
         await page.send("one more")
-        await page.shows("one more")
+        await page.expect_task("one more")
         assert len(keys) == TRIES
     posted: list[str | None] = []
     context.on("request", lambda r: posted.append(r.headers.get("idempotency-key")) if r.method == "POST" else None)
     await button(other, "the bad one", "Retry").click()
     for tab in (page, other):
-        await tab.shows("the bad one", "finished")
+        await tab.expect_task("the bad one", "finished")
         await expect(button(tab, "the bad one", "Retry")).to_have_count(0)
     await expect(page.page.get_by_text("were not sent")).to_have_count(0)
     assert {key for key in posted if key} == set(keys)
@@ -63,30 +63,30 @@ async def test_a_task_that_a_gateway_fails_delays_no_other_and_is_sent_automatic
 ) -> None:
     async with answering_posts(context, status, lambda body: "bad" in body) as keys:
         await page.send("the bad one", "a good one", "another good one")
-        await page.shows("a good one")
-        await page.shows("another good one")
+        await page.expect_task("a good one")
+        await page.expect_task("another good one")
         await wait_until(lambda: len(keys) > TRIES, timeout_seconds=30)
-        await page.shows("the bad one", "pending")
-    await page.shows("the bad one", within_ms=UNSENT_WITHIN_MS)
+        await page.expect_task("the bad one", "pending")
+    await page.expect_task("the bad one", within_ms=UNSENT_WITHIN_MS)
     await expect(page.page.get_by_text("were not sent")).to_have_count(0)
     assert len(set(keys)) == 1
 
 
 async def test_an_unsent_task_can_be_removed(page: TaskPage, context: BrowserContext, open_page: OpenPage) -> None:
     other = await open_page(context)
-    await other.live()
+    await other.expect_live()
     async with answering_posts(context, 500, lambda _: True) as keys:
         await page.send("never mind")
-        await page.shows("never mind", "unsent", within_ms=UNSENT_WITHIN_MS)
+        await page.expect_task("never mind", "unsent", within_ms=UNSENT_WITHIN_MS)
         await button(other, "never mind", "Remove").click()
         for tab in (page, other):
             await expect(tab.task("never mind")).to_have_count(0)
         await page.page.reload()
-        await page.live()
+        await page.expect_live()
         await page.page.get_by_label("New task").fill("the next")
         assert len(keys) == TRIES
     await page.send("the next")
-    await page.shows("the next")
+    await page.expect_task("the next")
     await expect(page.page.locator(".task")).to_have_count(1)
 
 
@@ -98,11 +98,11 @@ async def test_a_service_that_fails_every_task_is_reported_and_all_can_be_resent
         await page.send(*texts)
         await expect(page.page.get_by_text("The service answered with an error.").first).to_be_visible()
         for text in texts:
-            await page.shows(text, "unsent", within_ms=UNSENT_WITHIN_MS)
+            await page.expect_task(text, "unsent", within_ms=UNSENT_WITHIN_MS)
         await expect(page.page.get_by_text("Some of your tasks were not sent.")).to_be_visible()
     await page.page.get_by_role("button", name="Try now").click()
     for text in texts:
-        await page.shows(text)
+        await page.expect_task(text)
     assert set((await page.toasts()).values()) == {1}
 
 
@@ -119,10 +119,10 @@ async def test_a_gateway_that_fails_every_task_for_a_while_is_reported_and_all_a
         await page.page.evaluate(RETRY_WITHOUT_PAUSE)
         await wait_until(lambda: len(posts) > TRIES * len(texts), timeout_seconds=30)
         for text in texts:
-            await page.shows(text, "pending")
+            await page.expect_task(text, "pending")
         await expect(page.page.get_by_text("were not sent")).to_have_count(0)
     for text in texts:
-        await page.shows(text, within_ms=UNSENT_WITHIN_MS)
+        await page.expect_task(text, within_ms=UNSENT_WITHIN_MS)
     assert set((await page.toasts()).values()) == {1}
 
 
@@ -131,8 +131,8 @@ async def test_a_task_that_is_too_large_for_the_queue_can_only_be_removed(
 ) -> None:
     async with answering_posts(context, 413, lambda body: "large" in body) as keys:
         await page.send("too large for the queue", "small enough")
-        await page.shows("too large", "rejected")
-        await page.shows("small enough")
+        await page.expect_task("too large", "rejected")
+        await page.expect_task("small enough")
     await expect(page.task("too large")).to_contain_text("Rejected")
     await expect(page.task("too large")).to_contain_text("The test says so")
     await expect(button(page, "too large", "Retry")).to_have_count(0)
@@ -147,5 +147,5 @@ async def test_a_task_that_is_too_long_once_escaped_is_not_sent(page: TaskPage, 
     await expect(page.page.locator(".task")).to_have_count(0)
     longest = "x" * (262_144 - len('{"data":""}'))
     await page.send(longest)
-    await page.shows("xxx")
+    await page.expect_task("xxx")
     assert len(await stack.notifications(await page.id_token())) == 1

@@ -1,4 +1,4 @@
-"""What fires for one cause: exactly this, for the broken stage alone, and at most two alerts that page."""
+"""Each cause fires exactly its alerts, for the broken stage only, and at most two that page."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
 from tests.support.monitoring.alert_causes import broken, causes, promtool_test, promtool_test_beside
 from tests.support.monitoring.metric_definitions import TARGET, labels_by_sample
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -20,7 +21,7 @@ each_cause = pytest.mark.parametrize("cause", CAUSES.values(), ids=CAUSES)
 
 
 def written_rules(rendered: list[Object], folder: Path) -> list[str]:
-    """The files with a rendering's rules."""
+    """Files with the rendered rules."""
     files = []
     for each in of_kind(rendered, "PrometheusRule"):
         files.append(folder / f"{each['metadata']['namespace']}-{each['metadata']['name']}.yaml")
@@ -52,18 +53,18 @@ def assert_passes(test: str, file: Path) -> None:
 
 @pytest.mark.prometheus
 @each_cause
-def test_these_alerts_fire_and_no_other(cause: dict[str, Any], rule_files: list[str], tmp_path: Path) -> None:
+def test_exactly_these_alerts_fire(cause: dict[str, Any], rule_files: list[str], tmp_path: Path) -> None:
     assert_passes(promtool_test(cause, rule_files), tmp_path / "cause.yaml")
 
 
 @pytest.mark.prometheus
-def test_no_cause_fires_an_alert_of_a_stage_that_is_well(tmp_path: Path) -> None:
+def test_no_cause_fires_an_alert_of_a_healthy_stage(tmp_path: Path) -> None:
     prod = render({"stageName": "prod"}, namespace="blog", release="prod", apis=MONITORING_APIS)
     assert_passes(promtool_test_beside(CAUSES, written_rules(prod, tmp_path)), tmp_path / "causes.yaml")
 
 
 @each_cause
-def test_its_series_are_ones_that_the_code_exports(cause: dict[str, Any]) -> None:
+def test_the_series_of_a_cause_exist_in_the_code(cause: dict[str, Any]) -> None:
     known = labels_by_sample() | dict.fromkeys(("up", "process_start_time_seconds"), TARGET)
     for name in broken(cause["series"]):
         metric, _, inner = name.removesuffix("}").partition("{")
@@ -84,12 +85,12 @@ def test_every_cause_but_an_invisible_one_is_reported() -> None:
     assert silent == {"nothing", "one-pod-of-two-gone", "key-set-unreachable"}
 
 
-def test_every_critical_alert_is_caused() -> None:
+def test_every_critical_alert_has_a_cause() -> None:
     paging = {
         rule["alert"].removeprefix("NotificationApi")
         for chart in (STAGE_CHART, OPERATOR_CHART)
         for path in (chart / "rules").glob("*.yaml")
-        for group in yaml.safe_load(path.read_text())["groups"]
+        for group in load_yaml(path.read_text())["groups"]
         for rule in group["rules"]
         if rule.get("labels", {}).get("severity") == "critical"
     }

@@ -1,4 +1,4 @@
-"""The Alertmanager configuration of docs/operations.md: one page for a cause, and no stage mutes another."""
+"""The Alertmanager configuration of docs/operations.md: a cause pages once, and no stage mutes another."""
 
 import re
 import subprocess
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from tests.support.monitoring.alert_causes import causes, labels_of_alert
+from tests.support.yaml_text import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CAUSES = causes(Path(__file__).parent / "causes")
@@ -22,7 +22,7 @@ def text() -> str:
 
 
 PAGE = ROOT / "docs/operations.md"
-CONFIGURATION: dict[str, Any] = yaml.safe_load(text())
+CONFIGURATION: dict[str, Any] = load_yaml(text())
 
 
 def matches(matchers: Iterable[str], alert: Alert) -> bool:
@@ -77,7 +77,7 @@ def test_one_cause_pages_at_most_once_and_is_reported_once(cause: dict[str, Any]
         assert about_the_stage == ([("pager" if is_paging else "chat", "shop", "dev")] if is_about_stage else [])
 
 
-def test_a_critical_alert_mutes_the_warnings_of_its_own_stage_alone() -> None:
+def test_a_critical_alert_mutes_the_warnings_of_its_own_stage_only() -> None:
     def alert(name: str, severity: str, namespace: str, stage: str) -> Alert:
         return {"alertname": name, "severity": severity, "namespace": namespace, "stage": stage}
 
@@ -94,7 +94,7 @@ def test_a_critical_alert_mutes_the_warnings_of_its_own_stage_alone() -> None:
 
 
 @pytest.mark.alertmanager
-def test_alertmanager_takes_it(tmp_path: Path) -> None:
+def test_alertmanager_accepts_the_configuration(tmp_path: Path) -> None:
     file = tmp_path / "alertmanager.yml"
     file.write_text(text())
     ran = subprocess.run(["amtool", "check-config", file], capture_output=True, text=True)

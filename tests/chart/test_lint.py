@@ -7,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from k8s.chart_files import chart_files
 from services.common.version import VERSION
-from tests.support.helm_charts import GIVEN, LOCAL_CHART, OPERATOR_CHART, ROOT, STAGE_CHART, helm
+from tests.support.helm_charts import EXISTING, LOCAL_CHART, OPERATOR_CHART, ROOT, STAGE_CHART, helm
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
 
 @pytest.mark.parametrize(
     ("chart", "values"),
-    [(STAGE_CHART, GIVEN), (STAGE_CHART, {}), (LOCAL_CHART, {}), (OPERATOR_CHART, {"clusterName": "here"})],
+    [(STAGE_CHART, EXISTING), (STAGE_CHART, {}), (LOCAL_CHART, {}), (OPERATOR_CHART, {"clusterName": "here"})],
 )
 def test_helm_lint_strict_reports_nothing(chart: Any, values: dict[str, Any]) -> None:
     assert "0 chart(s) failed" in helm("lint", "--strict", str(chart), values=values)
@@ -26,14 +26,14 @@ def test_helm_lint_strict_reports_nothing(chart: Any, values: dict[str, Any]) ->
 
 @pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART, OPERATOR_CHART])
 def test_a_chart_has_the_version_of_the_project(chart: Any) -> None:
-    described = yaml.safe_load((chart / "Chart.yaml").read_text())
+    described = load_yaml((chart / "Chart.yaml").read_text())
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert described["appVersion"] == described["version"] == project["version"] == VERSION
 
 
 @pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART, OPERATOR_CHART])
 def test_every_value_has_a_schema_and_every_schema_a_default(chart: Any) -> None:
-    values = yaml.safe_load((chart / "values.yaml").read_text())
+    values = load_yaml((chart / "values.yaml").read_text())
     schema = json.loads((chart / "values.schema.json").read_text())
     assert unknown_paths(values, schema) == []
     assert sorted(values) == sorted(set(schema["properties"]) - {"global"})
@@ -90,7 +90,7 @@ def test_names_of_templates_have_the_prefix_of_their_chart(chart: Path) -> None:
 
 
 def test_every_field_and_column_of_the_stage_definition_is_described() -> None:
-    definition = yaml.safe_load((OPERATOR_CHART / "crds/stages.yaml").read_text())
+    definition = load_yaml((OPERATOR_CHART / "crds/stages.yaml").read_text())
     (version,) = definition["spec"]["versions"]
     assert undescribed(version["schema"]["openAPIV3Schema"]) == []
     columns = version["additionalPrinterColumns"]

@@ -6,13 +6,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
-from local.ports import HIGHEST_BASE, LOWEST_BASE, Ports
-from local.web_access import Facts, WebAccess
+from local.ports import MAX_BASE, MIN_BASE, Ports
+from local.web_access.access import RequestFacts, WebAccess
 from tests.support.helm_charts import LOCAL_CHART, HelmError, Object, containers, named, of_kind, render
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -50,7 +50,7 @@ def test_the_bootstrap_runs_after_the_emulators_and_before_the_page() -> None:
 NAMES = ["dev", "1st", "PR_123-x", "FEAT-1", "feat-1", "FEAT_1", "Feat-1", "x" * 57, "X" * 57]
 
 
-def test_every_name_that_a_stage_may_have_is_taken() -> None:
+def test_every_valid_stage_name_is_accepted() -> None:
     for name in NAMES:
         assert render({"stageName": name})
     made = [each for each in pod({"stages": NAMES})["initContainers"] if each["name"].startswith("bootstrap-")]
@@ -62,7 +62,7 @@ def test_every_name_that_a_stage_may_have_is_taken() -> None:
     assert len({each["command"][-1] for each in made}) == len(NAMES)
 
 
-def test_the_release_that_the_notes_install_has_a_name_that_services_take(tmp_path: Path) -> None:
+def test_the_release_in_the_notes_has_a_name_that_is_valid_for_services(tmp_path: Path) -> None:
     said = notes({"stages": NAMES}, tmp_path)
     releases = re.findall(r"helm install (\S+) charts/notification-api", said)
     assert len(set(releases)) == len(NAMES)
@@ -70,12 +70,12 @@ def test_the_release_that_the_notes_install_has_a_name_that_services_take(tmp_pa
         assert render(release=release)
 
 
-@pytest.mark.parametrize("base", [LOWEST_BASE, 8_080, HIGHEST_BASE])
-def test_the_notes_give_each_further_stage_ports_of_its_own(base: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("base", [MIN_BASE, 8_080, MAX_BASE])
+def test_the_notes_use_different_ports_for_each_stage(base: int, tmp_path: Path) -> None:
     said = notes({"stages": [f"s{number}" for number in range(20)], "portBase": base}, tmp_path)
     bases = [int(each) for each in re.findall(r"LOCAL_PORT_BASE=(\d+) make forward", said)]
     assert len(bases) == 19
-    assert all(LOWEST_BASE <= each <= HIGHEST_BASE for each in bases)
+    assert all(MIN_BASE <= each <= MAX_BASE for each in bases)
     ports = [port for each in (base, *bases) for port in Ports(each).purposes()]
     assert len(ports) == len(set(ports))
 
@@ -93,16 +93,16 @@ def notes(values: Object, folder: Path) -> str:
     return str(named(render(values, chart=copy), "ConfigMap", "notes")["data"]["notes"])
 
 
-def test_the_service_says_whose_page_it_is() -> None:
+def test_the_service_names_the_stage_of_the_application() -> None:
     (service,) = of_kind(local({"stages": ["FEAT-1", "two"]}), "Service")
     assert service["metadata"]["annotations"] == {"notification-api.io/page-stage": "FEAT-1"}
 
 
-def test_emulators_are_waited_for() -> None:
+def test_the_bootstrap_waits_for_the_emulators() -> None:
     assert all("startupProbe" in each for each in pod()["initContainers"][:2])
 
 
-def test_nothing_is_kept() -> None:
+def test_no_data_is_persisted() -> None:
     assert [sorted(each) for each in pod()["volumes"]] == [["emptyDir", "name"]]
     assert not of_kind(local(), "PersistentVolumeClaim")
 
@@ -111,7 +111,7 @@ def test_the_emulated_aws_checks_what_aws_checks() -> None:
     assert variables(pod()["initContainers"][0])["AUTH"] == "true"
 
 
-def test_web_pages_are_served_by_the_names_that_pods_and_port_forwards_use() -> None:
+def test_browser_requests_are_served_under_the_names_of_pods_and_port_forwards() -> None:
     spec = pod({"allowedOrigins": ["http://localhost:5173"]})
     emulators = [each for each in containers(spec) if each["name"] in {"aws", "momento", "page"}]
     assert len(emulators) == 3
@@ -119,9 +119,9 @@ def test_web_pages_are_served_by_the_names_that_pods_and_port_forwards_use() -> 
         access = WebAccess.from_environment(variables(container))
         assert access.origins == {"http://localhost:8080", "http://127.0.0.1:8080", "http://localhost:5173"}
         for host in ("localhost:18080", "127.0.0.1", "local-emulators.stages.svc:4566", "local-emulators.stages:4566"):
-            assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is None, host
+            assert access.refusal(RequestFacts.of("GET", "/", 4566, [("Host", host)])) is None, host
         for host in ("evil.example:4566", "local-emulators.stages.svc.evil.example:4566"):
-            assert access.refusal(Facts.of("GET", "/", 4566, [("Host", host)])) is not None, host
+            assert access.refusal(RequestFacts.of("GET", "/", 4566, [("Host", host)])) is not None, host
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_an_origin_that_no_browser_sends_is_refused(origin: str) -> None:
         pod({"allowedOrigins": [origin]})
 
 
-def test_every_probe_bears_a_host_that_is_served() -> None:
+def test_every_probe_sends_a_host_that_is_served() -> None:
     probes = [each[kind] for each in containers(pod()) for kind in each if kind.endswith("Probe")]
     assert len(probes) == 4
     assert all(probe["httpGet"]["httpHeaders"] == [{"name": "Host", "value": "localhost"}] for probe in probes)
@@ -157,14 +157,14 @@ def test_all_ports_move_together_and_as_on_a_laptop() -> None:
     assert page["PAGE_COGNITO_URL"] == f"http://localhost:{ports.aws}"
 
 
-def test_the_page_belongs_to_the_first_stage() -> None:
+def test_the_application_uses_the_first_stage() -> None:
     command = pod({"stages": ["one", "two"]})["containers"][0]["command"]
     assert command[-1] == "--outputs=/state/one.json"
 
 
-def test_the_values_that_are_printed_install_a_stage() -> None:
+def test_the_printed_values_install_a_stage() -> None:
     bootstrap = next(each for each in containers(pod()) if each["name"] == "bootstrap-dev")
-    printed = yaml.safe_load(values_file(OUTPUTS, Addresses.from_environment(variables(bootstrap))))
+    printed = load_yaml(values_file(OUTPUTS, Addresses.from_environment(variables(bootstrap))))
     objects = render(printed)
     assert {each["metadata"]["name"] for each in of_kind(objects, "Deployment")} == {
         "dev-token",
@@ -181,7 +181,7 @@ def test_the_values_that_are_printed_install_a_stage() -> None:
     assert settings["ALLOWED_ORIGINS"] == "http://localhost:8080,http://127.0.0.1:8080"
 
 
-def test_the_printed_values_hold_nothing_else_than_yaml() -> None:
+def test_the_printed_values_are_only_yaml() -> None:
     text = values_file(OUTPUTS, Addresses.from_environment(variables(pod()["initContainers"][2])))
     assert text.startswith("#")
     assert all(line.startswith("#") or ": " in line for line in text.splitlines())

@@ -1,4 +1,4 @@
-"""Monitors, rules and dashboards: there where the cluster knows them, and what the files say."""
+"""PodMonitor, PrometheusRules and dashboards: rendered where the cluster has their types, with the files' content."""
 
 import json
 import re
@@ -9,6 +9,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import MONITORING_APIS, OPERATOR_CHART, STAGE_CHART, Object, of_kind, render
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -16,11 +17,11 @@ pytestmark = pytest.mark.helm
 RULE_FILES = sorted((STAGE_CHART / "rules").glob("*.yaml"))
 
 
-def test_nothing_is_rendered_that_the_cluster_does_not_know() -> None:
+def test_types_that_the_cluster_does_not_have_are_not_rendered() -> None:
     assert not {"PodMonitor", "PrometheusRule"} & {each["kind"] for each in render()}
 
 
-def test_the_monitor_finds_every_service_and_no_test() -> None:
+def test_the_monitor_selects_every_service_and_no_test_pod() -> None:
     objects = render(apis=MONITORING_APIS)
     (monitor,) = of_kind(objects, "PodMonitor")
     wanted = monitor["spec"]["selector"]
@@ -42,7 +43,7 @@ def test_the_monitor_sets_the_labels_that_rules_group_by() -> None:
     }
 
 
-def test_every_rule_file_becomes_an_object_that_looks_at_this_stage_only() -> None:
+def test_every_rule_file_becomes_an_object_that_selects_this_stage_only() -> None:
     rules = of_kind(render(apis=MONITORING_APIS), "PrometheusRule")
     assert len(rules) == len(RULE_FILES)
     texts = [
@@ -52,12 +53,12 @@ def test_every_rule_file_becomes_an_object_that_looks_at_this_stage_only() -> No
         for file in RULE_FILES
     ]
     texts = [re.sub("(?m)^(  - name: .+)$", r"\1-stages_dev", text) for text in texts]
-    written = sorted(json.dumps(yaml.safe_load(text), sort_keys=True) for text in texts)
+    written = sorted(json.dumps(load_yaml(text), sort_keys=True) for text in texts)
     assert sorted(json.dumps(each["spec"], sort_keys=True) for each in rules) == written
     assert '=~\\".+' not in json.dumps(rules)
 
 
-def test_runbooks_are_told_by_where_they_are_served() -> None:
+def test_alerts_link_to_runbooks_where_their_base_url_is_set() -> None:
     served = "https://git.example.com/notification-api/blob/main/"
     rules = of_kind(render({"prometheusRules": {"runbookBaseUrl": served}}, apis=MONITORING_APIS), "PrometheusRule")
     for each in rules:
@@ -86,15 +87,15 @@ def expression(alert: str, values: Object) -> str:
         ({"podMonitor": {"enabled": False}}, set()),
     ],
 )
-def test_nobody_is_missed_who_is_not_to_be_seen(values: Object, missed: set[str]) -> None:
-    told = expression("NotificationApiServiceDown", values)
-    assert set(re.findall(r'absent\(up\{[^}]*service="(\w+)"\}\)', told)) == missed
-    assert told.count("absent(") == len(missed)
-    assert told.count("== 0") == 2
-    assert not re.search(r"\bor\s*\)\s*$", told)
+def test_services_without_pods_or_monitor_are_not_reported_as_absent(values: Object, missed: set[str]) -> None:
+    expr = expression("NotificationApiServiceDown", values)
+    assert set(re.findall(r'absent\(up\{[^}]*service="(\w+)"\}\)', expr)) == missed
+    assert expr.count("absent(") == len(missed)
+    assert expr.count("== 0") == 2
+    assert not re.search(r"\bor\s*\)\s*$", expr)
 
 
-def test_groups_of_rules_have_names_of_the_release_s_own() -> None:
+def test_groups_of_rules_are_named_by_release() -> None:
     def groups(release: str, namespace: str, chart: Path) -> list[str]:
         given = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
         objects = render(given, chart=chart, release=release, namespace=namespace, apis=MONITORING_APIS)
@@ -108,7 +109,7 @@ def test_groups_of_rules_have_names_of_the_release_s_own() -> None:
 
 @pytest.mark.prometheus
 @pytest.mark.parametrize("values", [{}, {"token": {"replicas": 0}}, {"podMonitor": {"enabled": False}}])
-def test_promtool_takes_what_is_rendered(tmp_path: Path, values: Object) -> None:
+def test_promtool_accepts_what_is_rendered(tmp_path: Path, values: Object) -> None:
     files = []
     for each in of_kind(render(values, apis=MONITORING_APIS), "PrometheusRule"):
         files.append(tmp_path / f"{each['metadata']['name']}.yaml")
@@ -138,7 +139,7 @@ def dashboard_files(*charts: tuple[Path, str, str]) -> dict[tuple[str, str], dic
     }
 
 
-def test_a_stage_brings_its_own_dashboard_and_the_operator_those_across_stages() -> None:
+def test_a_stage_has_its_own_dashboard_and_the_operator_those_of_all_stages() -> None:
     files = dashboard_files((STAGE_CHART, "shop", "dev"), (OPERATOR_CHART, "ops", "op"))
     assert set(files["shop", "dev"]) == {"notification-api-shop_dev.json"}
     assert set(files["ops", "op"]) == {
@@ -147,7 +148,7 @@ def test_a_stage_brings_its_own_dashboard_and_the_operator_those_across_stages()
     }
 
 
-def test_a_stages_dashboard_is_the_written_one_with_its_stage_preselected() -> None:
+def test_the_dashboard_of_a_stage_is_the_generated_one_with_the_stage_preselected() -> None:
     (board,) = dashboard_files((STAGE_CHART, "shop", "blue"))["shop", "blue"].values()
     written = json.loads((STAGE_CHART / "dashboards/stage.json").read_text())
     chosen = {one["name"]: one.pop("current", None) for one in board["templating"]["list"]}
@@ -187,7 +188,7 @@ def test_uninstalling_one_release_leaves_the_dashboards_of_the_other(
     assert left == files[other[1:]]
 
 
-def test_uids_and_titles_differ_by_release_and_grafana_takes_them() -> None:
+def test_uids_and_titles_differ_by_release_and_are_valid_in_grafana() -> None:
     long = "n" * 63
     files = dashboard_files(
         *((STAGE_CHART, namespace, release) for namespace, release in (("a-b", "c"), ("a", "b-c"), (long, "r" * 53))),
@@ -199,7 +200,7 @@ def test_uids_and_titles_differ_by_release_and_grafana_takes_them() -> None:
 
 
 @pytest.mark.parametrize("what", ["podMonitor", "prometheusRules", "dashboards"])
-def test_each_can_be_left_out_and_labelled(what: str) -> None:
+def test_each_can_be_disabled_and_labelled(what: str) -> None:
     def of_it(values: Object) -> list[Object]:
         objects = render(values, apis=MONITORING_APIS)
         kinds = {"podMonitor": "PodMonitor", "prometheusRules": "PrometheusRule", "dashboards": "ConfigMap"}

@@ -1,4 +1,4 @@
-"""Names: releases do not collide, and none is ever too long."""
+"""Names of releases do not collide, and none is too long."""
 
 import re
 from collections import Counter
@@ -18,10 +18,10 @@ EVERYTHING: Object = {
 DNS_LABEL = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 DNS_SUBDOMAIN = re.compile(r"[a-z]([a-z0-9-]{0,251}[a-z0-9])?")
 MUST_BE_LABELS = {"Service", "Pod", "Deployment"}
-"""What pods and host names are called after; of the rest a name may be longer."""
+"""Kinds whose names are parts of pod and host names. Names of other kinds may be longer."""
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?")
 LONGEST_RELEASE = "r" * 53
-"""Helm takes no longer name."""
+"""The longest name of a release."""
 RELEASES = (
     "a",
     "a-token",
@@ -45,7 +45,7 @@ def identity(each: Object) -> tuple[str, str, str]:
     return each["kind"], each["metadata"]["namespace"], each["metadata"]["name"]
 
 
-def test_releases_whose_names_begin_alike_share_a_namespace() -> None:
+def test_releases_with_the_same_prefix_can_share_a_namespace() -> None:
     made = Counter(identity(each) for release in RELEASES for each in full(release))
     made += Counter(
         identity(each) for release in RELEASES for each in render(chart=LOCAL_CHART, release=f"{release}-x")
@@ -53,7 +53,7 @@ def test_releases_whose_names_begin_alike_share_a_namespace() -> None:
     assert [each for each, times in made.items() if times > 1] == []
 
 
-def test_a_stage_and_an_embedded_stack_share_a_namespace() -> None:
+def test_a_stage_and_an_embedded_stack_can_share_a_namespace() -> None:
     made = Counter(identity(each) for each in [*full("a-emulators"), *render(chart=LOCAL_CHART, release="a")])
     assert max(made.values()) == 1
 
@@ -79,7 +79,7 @@ def test_no_name_of_the_embedded_stack_is_too_long() -> None:
         assert all(DNS_LABEL.fullmatch(container["name"]) for container in spec["initContainers"])
 
 
-def test_every_object_says_what_it_belongs_to() -> None:
+def test_every_object_is_labelled_with_its_release() -> None:
     for each in full("dev"):
         labels = each["metadata"]["labels"]
         assert labels["app.kubernetes.io/instance"] == "dev", identity(each)
@@ -87,12 +87,12 @@ def test_every_object_says_what_it_belongs_to() -> None:
         assert labels["notification-api.io/stage"] == "dev", identity(each)
 
 
-def test_pods_carry_the_label_that_metrics_get_their_stage_from() -> None:
+def test_pods_have_the_label_from_which_metrics_get_their_stage() -> None:
     for each in of_kind(full("r"), "Deployment"):
         assert each["spec"]["template"]["metadata"]["labels"]["notification-api.io/stage"] == "dev"
 
 
-def test_a_new_version_of_the_chart_alone_rolls_nothing() -> None:
+def test_a_new_chart_version_alone_does_not_restart_pods() -> None:
     for each in of_kind(full("r"), "Deployment"):
         labels = each["spec"]["template"]["metadata"]["labels"]
         assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()

@@ -1,4 +1,4 @@
-"""NetworkPolicies, the ways in, and who may do what in AWS."""
+"""NetworkPolicies, Ingress and HTTPRoute, and the AWS permissions of docs/iam."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def policies(values: Object | None = None) -> dict[str, Object]:
     return {each["metadata"]["name"]: each["spec"] for each in of_kind(render(values or {}), "NetworkPolicy")}
 
 
-def test_everything_is_denied_first() -> None:
+def test_everything_is_denied_by_default() -> None:
     deny = policies()["dev-deny-all"]
     assert sorted(deny["policyTypes"]) == ["Egress", "Ingress"]
     assert not {"ingress", "egress"} & deny.keys()
@@ -42,14 +42,14 @@ def test_everything_is_denied_first() -> None:
     assert all(deny["podSelector"]["matchLabels"].items() <= each.items() for each in labels)
 
 
-def test_what_goes_out_is_names_tls_and_pod_identity() -> None:
+def test_egress_is_dns_tls_and_pod_identity() -> None:
     allowed = [
         (port.get("protocol"), port["port"]) for rule in policies()["dev-egress"]["egress"] for port in rule["ports"]
     ]
     assert allowed == [("UDP", 53), ("TCP", 53), ("TCP", 443), ("TCP", 80)]
 
 
-def test_the_metadata_of_the_instance_are_out_of_reach() -> None:
+def test_the_instance_metadata_service_is_blocked() -> None:
     operator = of_kind(render({"clusterName": "here"}, chart=OPERATOR_CHART, release="operator"), "NetworkPolicy")
     assert operator
     for policy in (policies()["dev-egress"], *(each["spec"] for each in operator)):
@@ -58,7 +58,7 @@ def test_the_metadata_of_the_instance_are_out_of_reach() -> None:
         assert "fd00:ec2::/32" in tls["to"][1]["ipBlock"]["except"]
 
 
-def test_emulators_are_reached_only_where_they_are_used() -> None:
+def test_egress_to_emulators_exists_only_where_they_are_used() -> None:
     assert len(policies()["dev-egress"]["egress"]) + 1 == len(policies(EMULATED)["dev-egress"]["egress"])
     rule = policies(EMULATED)["dev-egress"]["egress"][-1]
     (service,) = of_kind(render(chart=LOCAL_CHART, release="local"), "Service")
@@ -90,7 +90,7 @@ def test_the_emulators_ports_are_those_of_their_urls(values: Object, ports: list
     assert [each["port"] for each in policy["spec"]["egress"][-1]["ports"]] == ports
 
 
-def test_what_the_stages_call_is_what_the_embedded_stack_lets_in() -> None:
+def test_egress_of_stages_matches_ingress_of_the_embedded_stack() -> None:
     objects = render({"portBase": 20000}, chart=LOCAL_CHART, release="local")
     (policy,) = of_kind(objects, "NetworkPolicy")
     ((_, spec),) = pod_specs(objects)
@@ -129,7 +129,7 @@ def test_every_port_in_a_policy_is_a_number(chart: Path, values: Object) -> None
 
 @pytest.mark.parametrize("chart", [STAGE_CHART, OPERATOR_CHART], ids=lambda chart: chart.name)
 @pytest.mark.parametrize("port", ["postgres", "5432"])
-def test_a_way_out_to_a_port_by_name_is_refused(chart: Path, port: str) -> None:
+def test_egress_to_a_named_port_is_refused(chart: Path, port: str) -> None:
     values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
     rule = {"ports": [{"protocol": "TCP", "port": port}]}
     sentence = f'networkPolicy.egress has the port "{port}": use its number'
@@ -145,28 +145,28 @@ def test_a_way_out_to_a_port_by_name_is_refused(chart: Path, port: str) -> None:
         (5432, "egress/0': got number, want object"),
     ],
 )
-def test_a_way_out_of_another_shape_is_refused(chart: Path, rule: Any, sentence: str) -> None:
+def test_malformed_egress_is_refused(chart: Path, rule: Any, sentence: str) -> None:
     values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
     assert sentence in refusal({**values, "networkPolicy": {"egress": [rule]}}, chart=chart)
 
 
 @pytest.mark.parametrize("chart", [STAGE_CHART, OPERATOR_CHART], ids=lambda chart: chart.name)
 @pytest.mark.parametrize("url", ["http://aws:", "http://aws:http", "http://aws:0", "http://aws:65536", "http://:4566"])
-def test_a_url_whose_port_is_none_is_refused(chart: Path, url: str) -> None:
+def test_a_url_with_an_invalid_port_is_refused(chart: Path, url: str) -> None:
     values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
     sentence = f'aws.endpointUrl "{url}" needs a host and, if it names a port, one from 1 to 65535'
     assert sentence in refusal({**values, "aws": {"emulated": True, "endpointUrl": url}}, chart=chart)
 
 
 @pytest.mark.parametrize("chart", [STAGE_CHART, OPERATOR_CHART], ids=lambda chart: chart.name)
-def test_an_endpoint_of_momento_whose_port_is_none_is_refused(chart: Path) -> None:
+def test_a_momento_endpoint_with_an_invalid_port_is_refused(chart: Path) -> None:
     values = {"clusterName": "here"} if chart == OPERATOR_CHART else {}
     assert 'momento.endpoint "http://momento:70000"' in refusal(
         {**values, "momento": {"endpoint": "http://momento:70000"}}, chart=chart
     )
 
 
-def test_the_processor_lets_nobody_in_but_who_scrapes() -> None:
+def test_the_processor_accepts_ingress_for_metrics_only() -> None:
     api = policies()["dev-api"]
     assert api["podSelector"]["matchExpressions"][0]["values"] == ["token", "ingest"]
     (rule,) = policies()["dev-ops"]["ingress"]
@@ -174,7 +174,7 @@ def test_the_processor_lets_nobody_in_but_who_scrapes() -> None:
     assert rule["from"]
 
 
-def test_the_api_can_be_kept_to_some() -> None:
+def test_ingress_to_the_api_can_be_restricted() -> None:
     ingress = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
     (rule,) = policies({"networkPolicy": {"apiFrom": [ingress]}})["dev-api"]["ingress"]
     assert rule["from"][0] == ingress
@@ -182,11 +182,11 @@ def test_the_api_can_be_kept_to_some() -> None:
     assert "from" not in policies()["dev-api"]["ingress"][0]
 
 
-def test_nobody_scrapes_where_nobody_is_named() -> None:
+def test_metrics_are_closed_where_no_peer_is_named() -> None:
     assert "ingress" not in policies({"networkPolicy": {"opsFrom": []}})["dev-ops"]
 
 
-def test_more_ways_out_can_be_named_and_walls_left_out() -> None:
+def test_egress_can_be_extended_and_policies_disabled() -> None:
     database = {"ports": [{"protocol": "TCP", "port": 5432}]}
     assert database in policies({"networkPolicy": {"egress": [database]}})["dev-egress"]["egress"]
     assert policies({"networkPolicy": {"enabled": False}}) == {}
@@ -203,14 +203,14 @@ def test_ports_in_policies_are_ports_of_the_pods() -> None:
     assert used == pods == {8080, 9090}
 
 
-def test_the_embedded_stack_sends_nothing_anywhere() -> None:
+def test_the_embedded_stack_has_no_egress() -> None:
     (policy,) = of_kind(render(chart=LOCAL_CHART, release="local"), "NetworkPolicy")
     assert policy["spec"]["egress"] == []
     assert sorted(policy["spec"]["policyTypes"]) == ["Egress", "Ingress"]
     assert policy["spec"]["ingress"][0]["from"] == [{"podSelector": {}}]
 
 
-def test_neither_way_in_is_there_unless_asked_for() -> None:
+def test_ingress_and_route_are_disabled_by_default() -> None:
     assert not {"Ingress", "HTTPRoute"} & {each["kind"] for each in render()}
 
 
@@ -224,7 +224,7 @@ def test_an_ingress_has_one_host_for_both_services() -> None:
     assert ingress["spec"]["tls"] == [{"hosts": [HOST], "secretName": "cert"}]
 
 
-def test_a_route_says_the_same() -> None:
+def test_a_route_has_the_same_paths_as_the_ingress() -> None:
     parents = [{"name": "gateway", "namespace": "gateways"}]
     values = {"httpRoute": {"enabled": True, "host": HOST, "parentRefs": parents}}
     (route,) = of_kind(render(values, apis=[GATEWAY_API]), "HTTPRoute")
@@ -250,7 +250,7 @@ CALLED = {
 }
 """Batch calls have no permission of their own (SQS API permissions reference)."""
 BY_PEOPLE = "dead_letters"
-"""The package that is run by hand, with the rights of whoever runs it: docs/iam/dead-letters.json."""
+"""A command that a person runs with their own permissions: docs/iam/dead-letters.json."""
 _CALL = re.compile(r"(?:_client|_ssm|client)\.([a-z]+_[a-z_]+)\(")
 
 
@@ -291,13 +291,13 @@ def test_no_instruction_runs_the_dead_letter_command_with_a_services_rights() ->
     assert not [page for page in pages if re.search(r"exec .*dead_letters", page.read_text())]
 
 
-def test_each_service_may_do_its_part_alone() -> None:
+def test_each_service_has_only_the_permissions_that_it_needs() -> None:
     assert allowed("token") == {"ssm:GetParameter", "kms:Decrypt"}
     assert allowed("ingest") == {"sqs:SendMessage", "sqs:GetQueueAttributes"}
     assert "sqs:DeleteMessage" not in allowed("token") | allowed("ingest")
 
 
 @pytest.mark.parametrize("service", ["token", "ingest", "processor"])
-def test_notes_and_values_point_to_a_policy_that_is_there(service: str) -> None:
+def test_notes_and_values_name_policies_that_exist(service: str) -> None:
     assert (ROOT / "docs" / "iam" / f"{service}.json").is_file()
     assert f"docs/iam/{service}.json" in (ROOT / "charts/notification-api/values.yaml").read_text()

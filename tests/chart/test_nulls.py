@@ -1,4 +1,4 @@
-"""A value that is null is a value that is left out: the default, or a sentence, never the template language's words."""
+"""A value that is null means the same as a value that is left out: its default, or a refusal with its correction."""
 
 import json
 from collections import defaultdict
@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import (
+    EXISTING,
     GATEWAY_API,
-    GIVEN,
     KEDA_API,
     LOCAL_CHART,
     MONITORING_APIS,
@@ -23,10 +22,11 @@ from tests.support.helm_charts import (
     HelmError,
     Object,
     helm,
+    merged_values,
     named,
-    overlaid,
     render,
 )
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
@@ -41,9 +41,9 @@ EVERYTHING: Object = {
     "token": {"maxReplicas": 4},
     "ingest": {"maxReplicas": 4},
 }
-"""What switches every template on."""
+"""Values with which every template is rendered."""
 SETUPS: list[tuple[str, Path, Object, list[str]]] = [
-    ("stage-everything", STAGE_CHART, overlaid(GIVEN, EVERYTHING), APIS),
+    ("stage-everything", STAGE_CHART, merged_values(EXISTING, EVERYTHING), APIS),
     (
         "stage-operated",
         STAGE_CHART,
@@ -55,7 +55,7 @@ SETUPS: list[tuple[str, Path, Object, list[str]]] = [
 ]
 OPERATED = ("serviceName", "ssmStageName", "queue", "userPool", "momento", "deletionPolicy", "adopt", "scaling")
 OWN_KEYS = ("resources.", "podDisruptionBudget.", "labels.")
-"""Maps whose keys are the user's own: null takes an entry out."""
+"""Maps with keys of the user's own: null removes an entry."""
 PREPARE = [
     f'{{{{- include "{chart}.prepare" . }}}}'
     for chart in ("notification-api", "notification-local", "notification-operator")
@@ -74,11 +74,11 @@ REFUSED = {
     "token.replicas": "token.replicas is null: leave it out to use the default, or set token.maxReplicas",
     "ingest.replicas": "ingest.replicas is null: leave it out to use the default, or set ingest.maxReplicas",
 }
-"""What has no default, where neither operator nor cluster is there to ask."""
+"""Values without a default, where there is neither an operator nor a cluster."""
 
 
 def paths(values: Mapping[str, Any], at: str = "") -> Iterator[str]:
-    """Every map and every leaf."""
+    """Paths of every map and every leaf."""
     for name, value in values.items():
         yield at + name
         if isinstance(value, dict):
@@ -86,14 +86,14 @@ def paths(values: Mapping[str, Any], at: str = "") -> Iterator[str]:
 
 
 def at_path(path: str, value: Any) -> Object:
-    """The values that say this and nothing else."""
+    """Values with this one entry."""
     for name in reversed(path.split(".")):
         value = {name: value}
     return dict(value)
 
 
 def template(chart: Path, options: list[str], values: Object) -> str:
-    """What helm renders, or says."""
+    """What helm renders, or its error."""
     try:
         return helm("template", "dev", str(chart), "-n", "stages", *options, values=values)
     except HelmError as error:
@@ -101,7 +101,7 @@ def template(chart: Path, options: list[str], values: Object) -> str:
 
 
 def without(values: Object, path: str) -> Object:
-    """These values, with the path left out."""
+    """These values without the path."""
     name, _, rest = path.partition(".")
     if name not in values:
         return values
@@ -111,16 +111,16 @@ def without(values: Object, path: str) -> Object:
 
 @pytest.mark.parametrize(("name", "chart", "given", "options"), SETUPS, ids=[setup[0] for setup in SETUPS])
 def test_null_is_a_value_that_is_left_out(name: str, chart: Path, given: Object, options: list[str]) -> None:
-    values = yaml.safe_load((chart / "values.yaml").read_text())
+    values = load_yaml((chart / "values.yaml").read_text())
     listed = list(paths({key: values[key] for key in values if name != "stage-operated" or key in OPERATED}))
     expected = usual(chart, options, given)  # once, before the threads ask for it
 
     def is_as_usual(group: list[str]) -> bool:
-        got = template(chart, options, reduce(overlaid, (at_path(path, None) for path in group), given))
+        got = template(chart, options, reduce(merged_values, (at_path(path, None) for path in group), given))
         return got == expected or is_exception(group[0], got)
 
     def wrong(path: str) -> str:
-        got = template(chart, options, overlaid(given, at_path(path, None)))
+        got = template(chart, options, merged_values(given, at_path(path, None)))
         return "" if got == usual(chart, options, without(given, path)) or is_exception(path, got) else got[:300]
 
     groups = together([path for path in listed if without(given, path) == given])
@@ -131,7 +131,7 @@ def test_null_is_a_value_that_is_left_out(name: str, chart: Path, given: Object,
 
 
 def together(listed: list[str]) -> list[list[str]]:
-    """Paths that one rendering may try at once, since none is within another: it still has to be the usual one.
+    """Groups of paths that one rendering can test at once, since none is within another.
 
     Neighbours are in different groups, so that a map keeps some of its values.
     """
@@ -142,7 +142,7 @@ def together(listed: list[str]) -> list[list[str]]:
 
 
 def usual(chart: Path, options: list[str], values: Object) -> str:
-    """As `template`, rendered once for the values that most cases share."""
+    """As `template`, cached for the values that most cases share."""
     return _usual(chart, tuple(options), json.dumps(values))
 
 
@@ -152,7 +152,7 @@ def _usual(chart: Path, options: tuple[str, ...], values: str) -> str:
 
 
 def is_exception(path: str, got: str) -> bool:
-    """An entry that is taken out of the user's own map."""
+    """Whether an entry was removed from a map with keys of the user's own."""
     return is_users_own(path) and not got.startswith("Error")
 
 
@@ -161,12 +161,12 @@ def is_users_own(path: str) -> bool:
 
 
 @pytest.mark.parametrize("path", REFUSED)
-def test_what_has_no_default_is_named(path: str) -> None:
-    chart, given = (OPERATOR_CHART, {"clusterName": "here"}) if path == "clusterName" else (STAGE_CHART, GIVEN)
-    assert REFUSED[path] in template(chart, [], overlaid(given, at_path(path, None)))
+def test_a_missing_value_without_default_is_named(path: str) -> None:
+    chart, given = (OPERATOR_CHART, {"clusterName": "here"}) if path == "clusterName" else (STAGE_CHART, EXISTING)
+    assert REFUSED[path] in template(chart, [], merged_values(given, at_path(path, None)))
 
 
-def test_an_entry_of_the_users_own_map_can_be_taken_out() -> None:
+def test_an_entry_of_a_map_with_own_keys_can_be_removed() -> None:
     (container,) = named(render({"token": {"resources": {"limits": None}}}), "Deployment", "dev-token")["spec"][
         "template"
     ]["spec"]["containers"]
@@ -200,5 +200,5 @@ def test_every_template_begins_with_the_defaults(chart: Path) -> None:
         ),
     ],
 )
-def test_the_operators_chart_says_what_contradicts_itself(aws: Object, sentence: str) -> None:
+def test_the_operators_chart_refuses_contradictions(aws: Object, sentence: str) -> None:
     assert sentence in template(OPERATOR_CHART, [], {"clusterName": "here", "aws": aws})

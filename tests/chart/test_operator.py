@@ -1,4 +1,4 @@
-"""The operator's chart, and what a stage's chart asks of it."""
+"""The operator's chart, and the Stage that a stage's chart renders for it."""
 
 import re
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import (
-    GIVEN,
+    EXISTING,
     KEDA_API,
     MONITORING_APIS,
     OPERATOR_CHART,
@@ -41,7 +41,7 @@ def rules(objects: list[Object]) -> list[Object]:
 
 
 @pytest.mark.parametrize("namespaces", [[], ["a", "b"]])
-def test_no_right_is_a_wildcard_and_none_deletes_or_reads_secrets(namespaces: list[str]) -> None:
+def test_no_permission_is_a_wildcard_or_deletes_or_reads_secrets(namespaces: list[str]) -> None:
     for rule in rules(operator(namespaces=namespaces)):
         words = {*rule["apiGroups"], *rule["resources"], *rule["verbs"]}
         assert "*" not in words
@@ -49,7 +49,7 @@ def test_no_right_is_a_wildcard_and_none_deletes_or_reads_secrets(namespaces: li
         assert not words & {"delete", "deletecollection", "escalate", "bind", "impersonate"}
 
 
-def test_with_a_list_of_namespaces_it_writes_in_those_alone() -> None:
+def test_with_a_list_of_namespaces_it_can_write_only_in_them() -> None:
     objects = operator(namespaces=["a", "b"])
     everywhere = named(objects, "ClusterRole", "operators:operator")
     for rule in everywhere["rules"]:
@@ -58,7 +58,7 @@ def test_with_a_list_of_namespaces_it_writes_in_those_alone() -> None:
     assert {role["metadata"]["namespace"] for role in of_kind(objects, "Role")} == {"a", "b"}
 
 
-def test_there_is_one_and_the_old_one_goes_first() -> None:
+def test_one_operator_runs_and_the_old_pod_stops_first() -> None:
     spec = named(operator(), "Deployment", "operator")["spec"]
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
 
@@ -84,7 +84,7 @@ def test_liveness_is_kopfs_own_probe() -> None:
     assert ports == {"ops": 9090, "liveness": 9091}
 
 
-def test_a_rendering_that_cannot_ask_the_cluster_wants_its_name() -> None:
+def test_rendering_without_a_cluster_requires_its_name() -> None:
     with pytest.raises(HelmError, match="clusterName is not set"):
         render({}, chart=OPERATOR_CHART)
 
@@ -148,7 +148,7 @@ class TestTheCheckBeforeAnUninstall:
         assert container["env"] == [{"name": "WATCH_NAMESPACES", "value": "a,b"}]
 
 
-def test_nothing_of_two_operators_has_the_same_name() -> None:
+def test_objects_of_two_operators_have_different_names() -> None:
     made = [
         (each["kind"], "" if each["kind"].startswith("Cluster") else each["metadata"]["namespace"], name)
         for namespace, release in (("a-b", "c"), ("a", "b-c"))
@@ -163,7 +163,7 @@ def test_nothing_of_two_operators_has_the_same_name() -> None:
     assert len(made) == len(set(made))
 
 
-def test_a_namespace_that_is_named_twice_is_refused_in_a_sentence() -> None:
+def test_a_duplicate_namespace_is_refused() -> None:
     with pytest.raises(HelmError, match="/namespaces"):
         operator(namespaces=["a", "a"])
 
@@ -175,7 +175,7 @@ def alerts(**values: Any) -> dict[str, Object]:
     return {rule["alert"]: rule for (rule,) in rules}
 
 
-def test_runbooks_are_told_by_where_they_are_served_and_are_no_link_where_nobody_has_said() -> None:
+def test_alerts_link_to_runbooks_only_where_their_base_url_is_set() -> None:
     served = "https://git.example.com/notification-api/blob/main/"
     for name, rule in alerts(prometheusRules={"runbookBaseUrl": served}).items():
         assert rule["annotations"]["runbook_url"] == f"{served}docs/runbooks/{name}.md"
@@ -184,7 +184,7 @@ def test_runbooks_are_told_by_where_they_are_served_and_are_no_link_where_nobody
         assert rule["annotations"]["runbook"] == f"docs/runbooks/{name}.md"
 
 
-def test_an_operator_that_nobody_scrapes_is_not_missed() -> None:
+def test_without_the_monitor_the_operator_is_not_reported_as_down() -> None:
     every, left = alerts(), alerts(podMonitor={"enabled": False})
     assert every.keys() - left.keys() == {"NotificationApiOperatorDown"}
     assert not any("absent(" in rule["expr"] for rule in left.values())
@@ -193,13 +193,13 @@ def test_an_operator_that_nobody_scrapes_is_not_missed() -> None:
 @pytest.mark.parametrize(
     ("settings", "seconds"), [({}, 900), ({"RESYNC_SECONDS": 60}, 900), ({"RESYNC_SECONDS": 3_600}, 10_800)]
 )
-def test_a_stage_counts_as_not_reconciled_after_three_passes_missed(settings: Object, seconds: int) -> None:
+def test_a_stage_counts_as_not_reconciled_after_three_missed_resyncs(settings: Object, seconds: int) -> None:
     every = alerts(settings=settings)
     assert f") > {seconds}\n" in every["NotificationApiStageNotReconciled"]["expr"]
     assert every["NotificationApiStageDeletionStuck"]["expr"].endswith(") > 900\n")
 
 
-def test_each_of_two_operators_has_alerts_about_its_own_metrics_alone() -> None:
+def test_alerts_of_each_operator_select_its_own_metrics_only() -> None:
     for rule in alerts().values():
         selectors = re.findall(r"notification_api_operator_\w+\{([^}]*)\}", rule["expr"])
         assert selectors
@@ -213,7 +213,7 @@ def test_no_secret_is_in_its_environment() -> None:
     assert "secretKeyRef" not in text
 
 
-def test_the_definition_is_no_template_so_that_helm_never_removes_it() -> None:
+def test_the_definition_is_no_template_so_that_helm_never_deletes_it() -> None:
     assert of_kind(operator(), "CustomResourceDefinition") == []
     assert "kind: CustomResourceDefinition" in helm("show", "crds", str(OPERATOR_CHART))
 
@@ -222,7 +222,7 @@ def stage(values: Object, *apis: str) -> list[Object]:
     return render(values, apis=apis)
 
 
-def test_a_stage_of_nothing_given_is_made_and_its_pods_wait_for_the_outputs() -> None:
+def test_without_existing_resources_the_pods_wait_for_the_outputs() -> None:
     objects = stage(MADE, STAGE_API)
     (resource,) = of_kind(objects, "Stage")
     assert resource["metadata"]["name"] == "dev"
@@ -237,28 +237,28 @@ def test_a_stage_of_nothing_given_is_made_and_its_pods_wait_for_the_outputs() ->
         }
 
 
-def test_a_stage_of_everything_given_starts_without_the_operator_and_is_scaled_by_it() -> None:
+def test_with_existing_resources_the_pods_start_at_once_and_the_operator_scales_them() -> None:
     objects = stage({}, STAGE_API)
     (resource,) = of_kind(objects, "Stage")
-    assert resource["spec"]["queue"]["url"] == GIVEN["queue"]["url"]
+    assert resource["spec"]["queue"]["url"] == EXISTING["queue"]["url"]
     assert "configMapKeyRef" not in yaml.safe_dump(of_kind(objects, "Deployment"))
 
 
-def test_without_the_operator_a_stage_that_lacks_something_is_refused_in_a_sentence() -> None:
+def test_without_the_operator_missing_resources_are_refused() -> None:
     with pytest.raises(HelmError, match="install charts/notification-operator first"):
         stage(MADE)
 
 
 def test_a_queue_without_its_dead_letter_queue_is_refused() -> None:
     with pytest.raises(HelmError, match="set both, or neither"):
-        stage({"queue": {"url": GIVEN["queue"]["url"], "deadLetterUrl": ""}}, STAGE_API)
+        stage({"queue": {"url": EXISTING["queue"]["url"], "deadLetterUrl": ""}}, STAGE_API)
 
 
-def test_engine_none_with_everything_given_asks_nothing_of_the_operator() -> None:
+def test_engine_none_with_existing_resources_creates_no_stage() -> None:
     assert of_kind(stage({"scaling": {"engine": "none"}}, STAGE_API), "Stage") == []
 
 
-def test_engine_keda_renders_keda_and_tells_the_operator_so() -> None:
+def test_engine_keda_renders_keda_objects_and_is_set_in_the_stage() -> None:
     objects = stage(MADE | {"aws": {"region": "eu-central-1"}, "scaling": {"engine": "keda"}}, STAGE_API, KEDA_API)
     (scaled,) = of_kind(objects, "ScaledObject")
     (authentication,) = of_kind(objects, "TriggerAuthentication")
@@ -291,23 +291,23 @@ def test_keda_gets_the_identity_that_the_processor_has() -> None:
     assert {each["name"] for each in emulated["env"]} == {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 
-def test_keda_is_not_given_a_guessed_region() -> None:
+def test_keda_requires_a_region() -> None:
     values = {**MADE, "aws": {"region": ""}, "userPool": {"id": "", "clientId": ""}, "scaling": {"engine": "keda"}}
     with pytest.raises(HelmError, match=r"aws\.region is not set, and KEDA cannot read it from a user pool"):
         stage(values, STAGE_API, KEDA_API)
 
 
-def test_engine_keda_without_keda_is_refused_in_a_sentence() -> None:
+def test_engine_keda_without_keda_is_refused() -> None:
     with pytest.raises(HelmError, match="has no KEDA"):
         stage({"scaling": {"engine": "keda"}})
 
 
-def test_the_operator_is_told_how_many_tasks_a_processor_takes() -> None:
+def test_the_stage_has_the_slots_of_the_processor() -> None:
     (resource,) = of_kind(stage({"processor": {"settings": {"CONCURRENCY": 50}}}, STAGE_API), "Stage")
     assert resource["spec"]["scaling"]["slotsPerReplica"] == 50
 
 
-def test_a_queue_that_is_made_outlasts_the_processor_s_own_attempts() -> None:
+def test_a_created_queue_permits_twice_the_attempts_of_the_processor() -> None:
     (resource,) = of_kind(stage({**MADE, "processor": {"settings": {"MAX_ATTEMPTS": 12}}}, STAGE_API), "Stage")
     assert resource["spec"]["queue"] == {"maxReceiveCount": 24}
     (unsaid,) = of_kind(stage(MADE, STAGE_API), "Stage")

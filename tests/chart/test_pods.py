@@ -1,4 +1,4 @@
-"""Every pod that a chart can make, whatever the values: hardened, probed, and without a secret in sight."""
+"""All pods of the charts are restricted, have probes and limits, and contain no secret."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def test_no_service_of_the_namespace_sets_variables_of_a_pod(objects: list[Objec
     assert all(spec["enableServiceLinks"] is False for _, spec in pod_specs(objects))
 
 
-def test_every_container_asks_for_resources_and_bounds_its_memory(objects: list[Object]) -> None:
+def test_every_container_has_requests_and_a_memory_limit(objects: list[Object]) -> None:
     for name, spec in pod_specs(objects):
         for container in containers(spec):
             assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
@@ -63,7 +63,7 @@ def test_every_container_asks_for_resources_and_bounds_its_memory(objects: list[
             assert "cpu" not in container["resources"]["limits"], name
 
 
-def test_no_environment_holds_a_secret(objects: list[Object]) -> None:
+def test_no_environment_contains_a_secret(objects: list[Object]) -> None:
     public = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}  # the emulator's only key pair
     for name, spec in pod_specs(objects):
         for container in containers(spec):
@@ -75,13 +75,13 @@ def test_no_environment_holds_a_secret(objects: list[Object]) -> None:
             assert all("secretRef" not in source for source in container.get("envFrom", [])), name
 
 
-def test_no_config_map_holds_a_secret(objects: list[Object]) -> None:
+def test_no_config_map_contains_a_secret(objects: list[Object]) -> None:
     names = {name for each in of_kind(objects, "ConfigMap") for name in each["data"]}
     assert not [name for name in names if any(word in name for word in ("SECRET", "PASSWORD", "CREDENTIAL"))]
     assert not of_kind(objects, "Secret")
 
 
-def test_every_image_is_named_whole(objects: list[Object]) -> None:
+def test_every_image_has_a_tag_or_digest(objects: list[Object]) -> None:
     for name, spec in pod_specs(objects):
         for container in containers(spec):
             image = container["image"]
@@ -89,7 +89,7 @@ def test_every_image_is_named_whole(objects: list[Object]) -> None:
             assert not image.endswith((":", ":latest")), name
 
 
-def test_a_digest_wins_over_the_tag() -> None:
+def test_a_digest_is_used_instead_of_the_tag() -> None:
     digest = "sha256:" + "0" * 64
     objects = render({"image": {"repository": "registry.example.com/x", "tag": "1", "digest": digest}})
     images = {container["image"] for _, spec in pod_specs(objects) for container in containers(spec)}

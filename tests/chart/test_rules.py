@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
 from k8s.dashboards.queries import increase_since_start
 from tests.support.monitoring.alert_causes import causes
 from tests.support.monitoring.metric_definitions import labels_by_sample, unknown_labels
+from tests.support.yaml_text import load_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGE_RULES = sorted((ROOT / "charts/notification-api/rules").glob("*.yaml"))
@@ -24,7 +24,7 @@ SCOPE = 'namespace=~".+",stage=~".+"'
 
 
 def rules_of(path: Path) -> list[dict[str, Any]]:
-    return [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+    return [rule for group in load_yaml(path.read_text())["groups"] for rule in group["rules"]]
 
 
 def alert_of(path: Path) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def alert_of(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.prometheus
-def test_promtool_takes_every_file() -> None:
+def test_promtool_accepts_every_file() -> None:
     ran = subprocess.run(["promtool", "check", "rules", *map(str, RULES)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
@@ -48,16 +48,14 @@ def test_it_fires_when_it_should_and_not_otherwise(path: Path) -> None:
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
 def test_its_unit_test_has_both_cases(path: Path) -> None:
     cases = [
-        case
-        for test in yaml.safe_load((UNIT_TESTS / path.name).read_text())["tests"]
-        for case in test["alert_rule_test"]
+        case for test in load_yaml((UNIT_TESTS / path.name).read_text())["tests"] for case in test["alert_rule_test"]
     ]
     assert {case["alertname"] for case in cases} == {alert_of(path)["alert"]}
     assert {bool(case["exp_alerts"]) for case in cases} == {True, False}
 
 
 @pytest.mark.parametrize("path", ALERTS, ids=lambda path: path.stem)
-def test_it_says_what_to_do(path: Path) -> None:
+def test_it_has_a_severity_annotations_and_a_runbook(path: Path) -> None:
     alert = alert_of(path)
     assert alert["alert"].startswith(PREFIX)
     assert re.sub(r"(?<!^)(?=[A-Z])", "-", alert["alert"].removeprefix(PREFIX)).lower() == path.stem
@@ -74,14 +72,14 @@ def test_it_says_what_to_do(path: Path) -> None:
     )
 
 
-def test_every_runbook_is_that_of_an_alert() -> None:
+def test_every_runbook_belongs_to_an_alert() -> None:
     runbooks = {path.stem for path in (ROOT / "docs/runbooks").glob("*.md")}
     alerts = {alert_of(path)["alert"] for path in ALERTS}
     assert runbooks == alerts
 
 
 def commands_of(text: str) -> list[str]:
-    """Those with arguments: the bare name of a command is only a mention."""
+    """Commands with arguments; the name of a command alone is only a mention."""
     return re.findall(r"`((?:kubectl|helm) [^` ]+ [^`]+)`", text)
 
 
@@ -97,7 +95,7 @@ def test_a_command_waits_for_the_port_forward_that_it_uses() -> None:
         assert not re.search(r"port-forward [^&\n]+& curl", path.read_text()), path.name
 
 
-def test_links_between_runbooks_lead_somewhere() -> None:
+def test_links_between_runbooks_are_valid() -> None:
     for path in (ROOT / "docs/runbooks").glob("*.md"):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name}: {target}"
@@ -117,7 +115,7 @@ def test_a_runbook_of_a_critical_alert_names_what_fires_with_it() -> None:
 
 
 @pytest.mark.parametrize("path", STAGE_RULES, ids=lambda path: path.stem)
-def test_no_expression_looks_beyond_its_scope_or_mixes_stages(path: Path) -> None:
+def test_expressions_select_one_stage_and_group_by_it(path: Path) -> None:
     for rule in rules_of(path):
         expression = re.sub(r"\s+", " ", rule["expr"])
         selectors = re.findall(
@@ -130,7 +128,7 @@ def test_no_expression_looks_beyond_its_scope_or_mixes_stages(path: Path) -> Non
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
-def test_every_metric_and_label_is_one_that_the_code_has(path: Path) -> None:
+def test_every_metric_and_label_exists_in_the_code(path: Path) -> None:
     known = labels_by_sample()
     for rule in rules_of(path):
         expression = re.sub(r"\s+", " ", rule["expr"])

@@ -34,7 +34,7 @@ def container(objects: list[Object], component: str) -> Object:
 
 
 @pytest.mark.parametrize("component", SERVICES)
-def test_probes_ask_the_operations_port(component: str) -> None:
+def test_probes_use_the_operations_port(component: str) -> None:
     it = container(render(), component)
     probed = {kind: it[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {get["port"] for get in probed.values()} == {"ops"}
@@ -43,7 +43,7 @@ def test_probes_ask_the_operations_port(component: str) -> None:
     assert environment(render(), component)["OPS_PORT"] == "9090"
 
 
-def test_only_the_api_services_take_requests() -> None:
+def test_only_the_api_services_have_a_request_port() -> None:
     objects = render()
     assert {"name": "http", "containerPort": 8080} in container(objects, "token")["ports"]
     assert [port["name"] for port in container(objects, "processor")["ports"]] == ["ops"]
@@ -61,7 +61,7 @@ def test_a_drain_ends_before_the_pod_is_killed(component: str) -> None:
     assert longest == (40 if component == "processor" else 18)
 
 
-def test_nobody_sets_the_processors_replicas() -> None:
+def test_the_chart_does_not_set_the_processors_replicas() -> None:
     objects = render()
     assert "replicas" not in deployment(objects, "processor")["spec"]
     assert deployment(objects, "token")["spec"]["replicas"] == 2
@@ -72,7 +72,7 @@ def test_the_vending_quota_is_shared_among_the_replicas(replicas: int, shared_by
     assert environment(render({"token": {"replicas": replicas}}), "token")["VENDING_REPLICAS"] == shared_by
 
 
-def test_an_autoscaler_may_decide_the_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_autoscaler_can_set_the_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
     values = {"token": {"maxReplicas": 6}, "ingest": {"replicas": None, "maxReplicas": 10}}
     objects = render(values, apis=MONITORING_APIS)
     assert "replicas" not in deployment(objects, "token")["spec"]
@@ -111,7 +111,7 @@ def test_selectors_match_their_own_pods_alone(component: str) -> None:
 
 
 @pytest.mark.parametrize("component", SERVICES)
-def test_a_changed_setting_rolls_its_pods_and_no_others(component: str) -> None:
+def test_a_changed_setting_restarts_only_its_own_pods(component: str) -> None:
     changes: dict[str, Object] = {
         "token": {"token": {"settings": {"TOKEN_VALID_SECONDS": 900}}},
         "ingest": {"ingest": {"settings": {"TASKS_PER_MINUTE": 60}}},
@@ -122,15 +122,15 @@ def test_a_changed_setting_rolls_its_pods_and_no_others(component: str) -> None:
     assert [each for each, (old, new) in templates.items() if old != new] == [component]
 
 
-def test_what_the_stage_is_made_of_rolls_the_pods_too() -> None:
+def test_changed_resources_restart_the_pods() -> None:
     before, after = render(), render({"momento": {"cacheName": "another"}})
     assert deployment(before, "token")["spec"]["template"] != deployment(after, "token")["spec"]["template"]
 
 
 def test_numbers_reach_the_services_as_they_were_written() -> None:
     settings: Object = {"MAX_BODY_BYTES": 400000, "REQUEST_TIMEOUT_SECONDS": 0.5, "TASKS_PER_MINUTE": 12345678}
-    told = environment(render({"ingest": {"settings": settings}}), "ingest")
-    assert {name: told[name] for name in settings} == {
+    environ = environment(render({"ingest": {"settings": settings}}), "ingest")
+    assert {name: environ[name] for name in settings} == {
         "MAX_BODY_BYTES": "400000",
         "REQUEST_TIMEOUT_SECONDS": "0.5",
         "TASKS_PER_MINUTE": "12345678",
@@ -138,7 +138,7 @@ def test_numbers_reach_the_services_as_they_were_written() -> None:
 
 
 @pytest.mark.parametrize("component", SERVICES)
-def test_the_schema_knows_the_settings_that_a_service_reads(component: str) -> None:
+def test_the_schema_has_the_settings_that_a_service_reads(component: str) -> None:
     schema = json.loads((STAGE_CHART / "values.schema.json").read_text())
     offered = set(schema["properties"][component]["properties"]["settings"]["properties"])
     assert offered == read_by(component) - SET_BY_THE_CHART
@@ -154,11 +154,11 @@ def read_by(component: str) -> set[str]:
 
 
 @pytest.mark.parametrize("component", SERVICES)
-def test_a_service_starts_with_what_the_chart_tells_it(component: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = environment(render({"momento": {"endpoint": "cell.momentohq.com"}}), component)
+def test_a_service_starts_with_the_environ_the_chart(component: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    environ = environment(render({"momento": {"endpoint": "cell.momentohq.com"}}), component)
     for name in list(os.environ):
         monkeypatch.delenv(name)
-    for name, value in told.items():
+    for name, value in environ.items():
         monkeypatch.setenv(name, value)
     settings: Any = load(importlib.import_module(f"services.{component}.settings").read_settings)
     assert settings.service.stage_name == "dev"
@@ -166,13 +166,13 @@ def test_a_service_starts_with_what_the_chart_tells_it(component: str, monkeypat
 
 
 def test_the_stage_whose_key_is_read_can_be_another() -> None:
-    told = environment(render({"stageName": "pr-7", "ssmStageName": "dev"}), "token")
-    assert told["MOMENTO_API_KEY_PARAM_NAME"] == "/notification-api/dev/momento-api-key"
-    assert told["STAGE_NAME"] == "pr-7"
+    environ = environment(render({"stageName": "pr-7", "ssmStageName": "dev"}), "token")
+    assert environ["MOMENTO_API_KEY_PARAM_NAME"] == "/notification-api/dev/momento-api-key"
+    assert environ["STAGE_NAME"] == "pr-7"
     assert environment(render({"stageName": "pr-7"}), "processor")["MOMENTO_API_KEY_PARAM_NAME"].split("/")[2] == "pr-7"
 
 
-def test_the_issuer_is_the_pools_own_and_the_keys_are_where_they_can_be_had() -> None:
+def test_the_issuer_is_the_pools_and_the_key_set_has_a_reachable_address() -> None:
     real = environment(render(), "token")
     issuer = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEfGhI"
     assert (real["OIDC_ISSUER"], real["OIDC_JWKS_URL"]) == (issuer, f"{issuer}/.well-known/jwks.json")
@@ -181,7 +181,7 @@ def test_the_issuer_is_the_pools_own_and_the_keys_are_where_they_can_be_had() ->
     assert emulated["OIDC_JWKS_URL"] == "http://aws:4566/eu-central-1_AbCdEfGhI/.well-known/jwks.json"
 
 
-def test_each_service_knows_only_what_it_needs() -> None:
+def test_each_service_has_only_the_settings_that_it_needs() -> None:
     objects = render()
     assert not {"TASK_QUEUE_URL", "DEAD_LETTER_QUEUE_URL"} & environment(objects, "token").keys()
     assert not {"MOMENTO_CACHE_NAME", "MOMENTO_API_KEY_PARAM_NAME"} & environment(objects, "ingest").keys()
@@ -203,7 +203,7 @@ def test_service_accounts_are_one_each_with_their_own_annotations(component: str
     assert deployment(objects, component)["spec"]["template"]["spec"]["serviceAccountName"] == f"dev-{component}"
 
 
-def test_an_existing_service_account_is_used_and_not_made() -> None:
+def test_an_existing_service_account_is_used_and_not_created() -> None:
     objects = render({"token": {"serviceAccount": {"create": False, "name": "mine"}}})
     assert deployment(objects, "token")["spec"]["template"]["spec"]["serviceAccountName"] == "mine"
     assert "dev-token" not in [each["metadata"]["name"] for each in of_kind(objects, "ServiceAccount")]

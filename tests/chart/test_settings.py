@@ -1,21 +1,23 @@
 """The chart refuses what a service would refuse at its start. The bounds of numbers are generated from the services."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 import services.ingest.settings
 import services.processor.settings
 import services.token.settings
 from services.common.settings import SettingsError, load
 from tests.support.helm_charts import STAGE_CHART, HelmError, Object, environment, render
+from tests.support.yaml_text import load_yaml
 
 pytestmark = pytest.mark.helm
 
 
-BOUNDS: dict[str, dict[str, float]] = yaml.safe_load((STAGE_CHART / "setting-bounds.yaml").read_text())
+BOUNDS: dict[str, dict[str, float]] = load_yaml((STAGE_CHART / "setting-bounds.yaml").read_text())
+SCHEMA: Object = json.loads((STAGE_CHART / "values.schema.json").read_text())
 READ: dict[str, Callable[..., Any]] = {
     "token": services.token.settings.read_settings,
     "ingest": services.ingest.settings.read_settings,
@@ -42,8 +44,7 @@ def values_around_bounds(name: str) -> list[Any]:
 
 
 def accepts(component: str, name: str) -> bool:
-    schema = yaml.safe_load((STAGE_CHART / "values.schema.json").read_text())
-    return name in schema["properties"][component]["properties"]["settings"]["properties"]
+    return name in SCHEMA["properties"][component]["properties"]["settings"]["properties"]
 
 
 CASES = [
@@ -101,9 +102,8 @@ def test_every_numeric_setting_of_a_service_has_its_bounds() -> None:
         ("token", {"CORS_ALLOWED_HEADERS"}),
         ("ingest", {"CORS_ALLOWED_HEADERS"}),
     ):
-        schema = yaml.safe_load((STAGE_CHART / "values.schema.json").read_text())
         assert (
-            set(schema["properties"][component]["properties"]["settings"]["properties"]) - text - set(BOUNDS) == set()
+            set(SCHEMA["properties"][component]["properties"]["settings"]["properties"]) - text - set(BOUNDS) == set()
         )
 
 
@@ -118,7 +118,7 @@ def is_accepted_by_chart(values: Object) -> bool:
 
 
 def is_accepted_by_service(component: str, changed: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether the service would start with what the chart renders for GIVEN and these changes."""
+    """Whether the service would start with what the chart renders for EXISTING and these changes."""
     for name, value in (environment(render(), component) | changed).items():
         monkeypatch.setenv(name, value)
     try:

@@ -1,4 +1,4 @@
-"""What a release says that its uninstall does to the stage's data, and what protects it."""
+"""What the notes say an uninstall deletes, and what protects the data."""
 
 import re
 import shutil
@@ -8,20 +8,20 @@ from typing import Any
 
 import pytest
 
-from k8s.operator.controller.deletion_policy import PRODUCTION_NAME, deletion_policy
-from tests.support.helm_charts import GIVEN, STAGE_API, STAGE_CHART, named, overlaid, refusal, render
+from k8s.operator.api.stage import PRODUCTION_NAME, deletion_policy
+from tests.support.helm_charts import EXISTING, STAGE_API, STAGE_CHART, merged_values, named, refusal, render
 
 pytestmark = pytest.mark.helm
 
 
-NOT_GIVEN: dict[str, dict[str, Any]] = {
+NOT_EXISTING: dict[str, dict[str, Any]] = {
     "queue": {"queue": {"url": "", "deadLetterUrl": ""}},
     "pool": {"userPool": {"id": "", "clientId": ""}},
     "client": {"userPool": {"clientId": ""}},
     "cache": {"momento": {"cacheName": ""}},
 }
-MADE = overlaid(overlaid(NOT_GIVEN["queue"], NOT_GIVEN["pool"]), NOT_GIVEN["cache"])
-OWN = {
+CREATED = merged_values(merged_values(NOT_EXISTING["queue"], NOT_EXISTING["pool"]), NOT_EXISTING["cache"])
+CREATED_TEXTS = {
     "queue": "queues notification-api-dev-tasks and notification-api-dev-dlq, with the messages in them",
     "pool": "user pool notification-api-dev-UserPool and its client, with all users",
     "client": "client notification-api-dev-UserPoolClient of the existing user pool eu-central-1_AbCdEfGhI",
@@ -44,8 +44,8 @@ def chart(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def uninstall_notes(chart: Path, values: dict[str, Any], apis: tuple[str, ...] = (STAGE_API,)) -> str:
-    """The part on an uninstall."""
-    objects = render(overlaid(GIVEN, values), chart=chart, apis=apis)
+    """The section of the notes about an uninstall."""
+    objects = render(merged_values(EXISTING, values), chart=chart, apis=apis)
     notes = str(named(objects, "ConfigMap", "notes")["data"]["notes"])
     return re.split(r"\n\n", notes[notes.index("What `helm uninstall") :])[0]
 
@@ -58,12 +58,14 @@ def test_the_notes_say_what_an_uninstall_deletes_and_keeps(
     made = ["queue"] * parts[0] + [parts[1]] * bool(parts[1]) + ["cache"] * parts[2]
     values: dict[str, Any] = {"deletionPolicy": policy}
     for part in made:
-        values = overlaid(values, NOT_GIVEN[str(part)])
+        values = merged_values(values, NOT_EXISTING[str(part)])
 
     notes = uninstall_notes(chart, values)
 
     own, _, kept = notes.partition("these existing resources:")
-    assert [part for part, text in OWN.items() if text in own] == [part for part in OWN if part in made]
+    assert [part for part, text in CREATED_TEXTS.items() if text in own] == [
+        part for part in CREATED_TEXTS if part in made
+    ]
     given = {"queue": "notification-api-dev-tasks", "pool": "_AbCdEfGhI", "cache": "Momento cache notification-api-dev"}
     assert {part for part, text in given.items() if text in kept} == set(given) - set(made)
     assert ("It deletes (deletionPolicy Delete, as set)" in notes) == (bool(made) and policy == "Delete")
@@ -80,8 +82,8 @@ def test_without_the_operator_an_uninstall_deletes_nothing(chart: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["prod", "PROD2", "eu-prod", "production-1", "live", "dev", "pr-12", "product"])
-def test_the_default_is_that_of_the_operator(chart: Path, name: str) -> None:
-    notes = uninstall_notes(chart, overlaid(MADE, {"stageName": name}))
+def test_the_default_policy_is_that_of_the_operator(chart: Path, name: str) -> None:
+    notes = uninstall_notes(chart, merged_values(CREATED, {"stageName": name}))
 
     default = deletion_policy(None, name)
     because = "the default, because stageName looks like production" if default == "Retain" else "the default"
@@ -93,17 +95,17 @@ def test_the_rule_for_the_default_is_the_same_text_in_chart_and_operator() -> No
 
 
 @pytest.mark.parametrize(("value", "spec"), [(True, {"deletionProtection": True}), (False, None), (None, None)])
-def test_the_protection_of_the_pool_is_asked_for_in_the_stage(value: bool | None, spec: Any) -> None:
-    values = overlaid(MADE, {"userPool": {"deletionProtection": value}})
+def test_deletion_protection_is_set_in_the_stage(value: bool | None, spec: Any) -> None:
+    values = merged_values(CREATED, {"userPool": {"deletionProtection": value}})
 
     stage = named(render(values, apis=(STAGE_API,)), "Stage", "dev")
 
     assert stage["spec"].get("userPool") == spec
 
 
-def test_the_protection_of_a_given_pool_is_not_the_charts_to_set() -> None:
+def test_deletion_protection_of_an_existing_pool_is_refused() -> None:
     assert "an existing pool is never changed" in refusal({"userPool": {"deletionProtection": True}})
 
 
-def test_a_protection_that_is_no_boolean_is_refused() -> None:
-    assert "deletionProtection" in refusal(overlaid(MADE, {"userPool": {"deletionProtection": "yes"}}))
+def test_deletion_protection_must_be_a_boolean() -> None:
+    assert "deletionProtection" in refusal(merged_values(CREATED, {"userPool": {"deletionProtection": "yes"}}))

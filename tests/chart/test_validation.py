@@ -1,4 +1,4 @@
-"""Each mistake that people make gets a sentence that says what to do."""
+"""Common mistakes in values are refused, each with its correction."""
 
 from pathlib import Path
 from typing import Any
@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from tests.support.helm_charts import (
-    GIVEN,
+    EXISTING,
     LOCAL_CHART,
     STAGE_CHART,
     HelmError,
     Object,
     helm,
-    overlaid,
+    merged_values,
     refusal,
     render,
 )
@@ -58,7 +58,7 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("no service name", {"serviceName": ""}, "serviceName is empty"),
     ("queue by name", {"queue": {"url": "tasks"}}, 'queue.url "tasks" is not the URL of a queue'),
     ("queue by ARN", {"queue": {"deadLetterUrl": "arn:aws:sqs:x:1:q"}}, "queue.deadLetterUrl"),
-    ("one queue for both", {"queue": {"deadLetterUrl": GIVEN["queue"]["url"]}}, "are the same queue"),
+    ("one queue for both", {"queue": {"deadLetterUrl": EXISTING["queue"]["url"]}}, "are the same queue"),
     ("queue without dead letters", {"queue": {"deadLetterUrl": ""}}, "queue.deadLetterUrl is not set"),
     ("pool by URL", {"userPool": {"id": URL}}, f'userPool.id "{URL}" is not the id of a user pool'),
     ("pool by name", {"userPool": {"id": "my pool"}}, "is not the id of a user pool"),
@@ -193,16 +193,16 @@ REFUSED: list[tuple[str, Object, str]] = [
 
 
 @pytest.mark.parametrize(("values", "sentence"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_a_mistake_gets_a_sentence(values: Object, sentence: str) -> None:
+def test_a_mistake_is_refused_with_its_correction(values: Object, sentence: str) -> None:
     assert sentence in refusal(values)
 
 
-def test_all_mistakes_are_told_at_once() -> None:
-    told = refusal({"stageName": "", "queue": {"url": "tasks"}, "ingress": {"enabled": True}})
-    assert told.count("  * ") == 3
+def test_all_mistakes_are_reported_at_once() -> None:
+    error = refusal({"stageName": "", "queue": {"url": "tasks"}, "ingress": {"enabled": True}})
+    assert error.count("  * ") == 3
 
 
-def test_bare_defaults_say_everything_that_is_missing() -> None:
+def test_the_defaults_alone_report_everything_that_is_missing() -> None:
     with pytest.raises(HelmError) as refused:
         helm("template", "dev", "charts/notification-api", values={})
     for name in (
@@ -230,7 +230,7 @@ TAKEN: list[Any] = [
 
 
 @pytest.mark.parametrize("values", TAKEN, ids=str)
-def test_what_is_right_is_taken(values: Object) -> None:
+def test_valid_values_are_accepted(values: Object) -> None:
     assert render(values)
 
 
@@ -249,17 +249,17 @@ def test_what_is_right_is_taken(values: Object) -> None:
         ({"persistence": True}, "additional properties 'persistence' not allowed"),
     ],
 )
-def test_the_embedded_stack_refuses_too(values: Object, sentence: str) -> None:
+def test_the_embedded_stack_refuses_mistakes(values: Object, sentence: str) -> None:
     assert sentence in refusal(values, chart=LOCAL_CHART)
 
 
-def test_values_are_laid_over_each_other() -> None:
-    assert overlaid({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+def test_values_are_merged() -> None:
+    assert merged_values({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
 
 
 @pytest.mark.parametrize("release", ["1dev", "my.app"])
 @pytest.mark.parametrize("chart", [STAGE_CHART, LOCAL_CHART])
-def test_a_release_that_no_service_can_be_named_after_is_refused(chart: Path, release: str) -> None:
+def test_a_release_name_that_is_invalid_for_a_service_is_refused(chart: Path, release: str) -> None:
     with pytest.raises(HelmError, match=f'release\'s name "{release}" must begin with a letter'):
         render({}, chart=chart, release=release)
 
@@ -268,6 +268,6 @@ def test_an_extra_object_without_a_kind_is_refused() -> None:
     assert "/extraObjects/0" in refusal({"extraObjects": [{"metadata": {"name": "x"}}]})
 
 
-def test_services_may_share_an_account_that_one_of_them_creates() -> None:
+def test_services_can_share_an_account_that_one_of_them_creates() -> None:
     shared = {"token": {"serviceAccount": {"name": "shared"}}}
-    assert render(overlaid(shared, {"ingest": {"serviceAccount": {"create": False, "name": "shared"}}}))
+    assert render(merged_values(shared, {"ingest": {"serviceAccount": {"create": False, "name": "shared"}}}))

@@ -21,8 +21,8 @@ from tests.support.cluster.tools import (
     wait_until_sync,
 )
 from tests.support.helm_charts import (
+    EXISTING,
     GATEWAY_API,
-    GIVEN,
     KEDA_API,
     LOCAL_CHART,
     MONITORING_APIS,
@@ -30,7 +30,7 @@ from tests.support.helm_charts import (
     STAGE_API,
     STAGE_CHART,
     Object,
-    overlaid,
+    merged_values,
     render,
 )
 
@@ -185,7 +185,7 @@ def left_in(namespace: str) -> list[str]:
 
 
 def test_an_uninstall_leaves_nothing_behind() -> None:
-    quick = overlaid({**GIVEN, **image_values()}, {"shutdown": {"delaySeconds": 0}})
+    quick = merged_values({**EXISTING, **image_values()}, {"shutdown": {"delaySeconds": 0}})
     with fresh_namespace() as namespace:
         namespace.helm("install", "local", str(LOCAL_CHART), values=image_values("-local"))
         namespace.helm("install", "dev", str(STAGE_CHART), values=quick)

@@ -4,12 +4,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from local.ports import Ports
 from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, run, wait_until_sync
-from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, overlaid
+from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, merged_values
 from tests.support.processes.supervised import free_port_base
+from tests.support.yaml_text import load_yaml
 
 KEDA_NAMESPACE = "keda"
 SMALL: Object = {
@@ -74,8 +74,8 @@ def test_keda_reads_the_queue_with_an_emulator_s_key_pair_and_with_that_of_a_sec
         **image_values("-local"),
     }
     home.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "180s", values=emulators)
-    printed = yaml.safe_load(home.kubectl("logs", "deployment/local-emulators", "-c", "bootstrap-dev"))
-    values = overlaid(overlaid(printed, image_values()), SMALL)
+    printed = load_yaml(home.kubectl("logs", "deployment/local-emulators", "-c", "bootstrap-dev"))
+    values = merged_values(merged_values(printed, image_values()), SMALL)
     home.apply(credentials())
     to_emulators = {
         "to": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "notification-local"}}}],
@@ -86,7 +86,7 @@ def test_keda_reads_the_queue_with_an_emulator_s_key_pair_and_with_that_of_a_sec
         "networkPolicy": {"egress": [to_emulators]},
     }
     home.helm("install", "emulated", str(STAGE_CHART), values=values)
-    home.helm("install", "secret", str(STAGE_CHART), values=overlaid(values, by_secret))
+    home.helm("install", "secret", str(STAGE_CHART), values=merged_values(values, by_secret))
     names = [f"{release}-processor" for release in ("emulated", "secret")]
     wait_until_sync(lambda: all(is_ready(home, name) for name in names), lambda: seen(home))
     wait_until_sync(lambda: not any(replicas(home, name) for name in names), lambda: f"no processors: {seen(home)}")

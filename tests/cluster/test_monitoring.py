@@ -11,7 +11,7 @@ from tests.support.cluster.pod_monitor import api_proxy, targets_of
 from tests.support.cluster.stages import World, stage_values
 from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import MONITORING_APIS, Object, of_kind, render
-from tests.support.monitoring.dashboard_load import Load, Watched, until_every_panel_has_data
+from tests.support.monitoring.dashboard_load import Load, Watched, load_until_every_panel_has_data
 from tests.support.monitoring.dashboard_queries import DASHBOARDS
 from tests.support.monitoring.operator_series import operator_series
 from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE
@@ -56,7 +56,7 @@ async def test_no_panel_is_empty_after_a_small_load(world: World, server: Promet
     async with application_of(world) as app:
         user = await new_user(app, await app.config())
     load = Load(user.config.task_url, user.config.token_url, user.id_token)
-    await until_every_panel_has_data(Watched(server, world.namespace.name, STAGE), path, load, seconds=120)
+    await load_until_every_panel_has_data(Watched(server, world.namespace.name, STAGE), path, load, seconds=120)
 
 
 async def test_every_pod_answers_and_no_rule_fails_or_is_about_to_fire(server: Prometheus) -> None:

@@ -66,13 +66,9 @@ def test_a_pass_over_an_unchanged_stage_writes_nothing(world: OperatorWorld) -> 
     time.sleep(2 * RESYNC_SECONDS)  # whatever its making still entails
     version = world.place.get("stage", "still")["metadata"]["resourceVersion"]
     before = [world.operator_metric(name) for name in (writes, "notification_api_operator_changes_total")]
-    passes = world.operator_metric('notification_api_operator_reconciles_total{kind="make",outcome="ok"}')
-    wait_until_sync(
-        lambda: (
-            world.operator_metric('notification_api_operator_reconciles_total{kind="make",outcome="ok"}') >= passes + 3
-        ),
-        "three more passes",
-    )
+    reconciles = 'notification_api_operator_reconciles_total{kind="provision",outcome="ok"}'
+    done = world.operator_metric(reconciles)
+    wait_until_sync(lambda: world.operator_metric(reconciles) >= done + 3, "three more reconciles")
     assert [world.operator_metric(name) for name in (writes, "notification_api_operator_changes_total")] == before
     assert world.place.get("stage", "still")["metadata"]["resourceVersion"] == version
     world.place.kubectl("delete", "stage", "still", seconds=60)
@@ -99,7 +95,7 @@ def test_a_queue_of_somebody_else_is_neither_taken_nor_deleted_until_adopted(wor
     world.aws("await sqs.create_queue(QueueName='notification-api-foreign-tasks')")
     world.place.apply(stage("foreign"))
     wait_until_sync(
-        lambda: condition(world.place, "foreign", "Provisioned").get("reason") == "NotOurs",
+        lambda: condition(world.place, "foreign", "Provisioned").get("reason") == "NotOwned",
         lambda: str(condition(world.place, "foreign", "Provisioned")),
     )
     assert "adopt" in condition(world.place, "foreign", "Provisioned")["message"]
@@ -117,7 +113,7 @@ def test_a_living_stage_is_not_adopted_from_another_namespace(world: OperatorWor
     wait_made(world.place, "wanted")
     other.apply(stage("wanted", adopt=True))
     wait_until_sync(
-        lambda: condition(other, "wanted", "Provisioned").get("reason") == "NotOurs",
+        lambda: condition(other, "wanted", "Provisioned").get("reason") == "NotOwned",
         lambda: str(conditions(other, "wanted")),
     )
     assert f"{world.place.name}/wanted" in condition(other, "wanted", "Provisioned")["message"]
@@ -229,7 +225,7 @@ def test_a_stage_waits_for_aws_to_come_back_on_its_way_in_and_out(world: Operato
     try:
         world.place.kubectl("delete", "stage", "patient", "--wait=false")
         wait_until_sync(
-            lambda: condition(world.place, "patient", "Ready").get("reason") == "RemovalFails",
+            lambda: condition(world.place, "patient", "Ready").get("reason") == "RemovalFailed",
             lambda: str(condition(world.place, "patient", "Ready")),
         )
     finally:

@@ -291,7 +291,7 @@ def test_keda_scales_from_zero_and_back_and_the_operator_keeps_its_hands_off(wor
     keda = {"queueLength": 20, "pollingIntervalSeconds": 2, "cooldownSeconds": 5}
     world.install(place, "keda", scaling={"engine": "keda", "maxReplicas": 2, "keda": keda})
     wait_ready(place, "keda")
-    assert condition(place, "keda", "Scaling")["reason"] == "HandsOff"
+    assert condition(place, "keda", "Scaling")["reason"] == "ExternalScaling"
     wait_until_sync(
         lambda: replicas(place, "keda") == 0,
         lambda: str(place.get("scaledobject", "keda-processor").get("status")),

@@ -1,4 +1,4 @@
-"""Charts rendered by the real helm, as objects that a test can look into."""
+"""Charts rendered by the real helm, as Kubernetes objects."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
+from tests.support.yaml_text import load_all_yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 CHARTS = ROOT / "charts"
@@ -22,7 +22,7 @@ KEDA_API = "keda.sh/v1alpha1/ScaledObject"
 
 Object = dict[str, Any]
 
-GIVEN: Object = {
+EXISTING: Object = {
     "stageName": "dev",
     "allowedOrigins": ["https://app.example.com"],
     "aws": {"region": "eu-central-1"},
@@ -33,11 +33,11 @@ GIVEN: Object = {
     "userPool": {"id": "eu-central-1_AbCdEfGhI", "clientId": "1h57kf5cpq17m0eml12EXAMPLE"},
     "momento": {"cacheName": "notification-api-dev"},
 }
-"""A stage with everything given, and nothing else said."""
+"""Values of a stage with existing resources, and nothing else."""
 
 
 class HelmError(Exception):
-    """Helm refused; the text is what it says."""
+    """Helm failed; the text is its error message."""
 
 
 def helm(*arguments: str, values: Mapping[str, Any] | None = None) -> str:
@@ -64,8 +64,8 @@ def render(
     namespace: str = "stages",
     apis: Sequence[str] = (),
 ) -> list[Object]:
-    """What an install would create. `values` are laid over GIVEN for the stage's chart."""
-    merged = overlaid(GIVEN if chart == STAGE_CHART else {}, values or {})
+    """The objects that an install would create. `values` are merged into EXISTING for the stage's chart."""
+    merged = merged_values(EXISTING if chart == STAGE_CHART else {}, values or {})
     return [dict(each) for each in _rendered(json.dumps(merged), chart, release, namespace, tuple(apis))]
 
 
@@ -73,25 +73,27 @@ def render(
 def _rendered(values: str, chart: Path, release: str, namespace: str, apis: tuple[str, ...]) -> tuple[Object, ...]:
     known = [option for api in apis for option in ("--api-versions", api)]
     text = helm("template", release, str(chart), "-n", namespace, *known, values=json.loads(values))
-    return tuple(each for each in yaml.safe_load_all(text) if each)
+    return tuple(each for each in load_all_yaml(text) if each)
 
 
-def overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> Object:
-    """Values over values, as helm lays files over each other."""
+def merged_values(below: Mapping[str, Any], above: Mapping[str, Any]) -> Object:
+    """Values merged as helm merges files: `above` wins."""
     merged = dict(below)
     for key, value in above.items():
         under = merged.get(key)
-        merged[key] = overlaid(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        merged[key] = (
+            merged_values(under, value) if isinstance(under, Mapping) and isinstance(value, Mapping) else value
+        )
     return merged
 
 
 def refusal(values: Mapping[str, Any], *, chart: Path = STAGE_CHART) -> str:
-    """What helm says to values that cannot be used; fails when it takes them."""
+    """Helm's error for values that cannot be used; fails if it accepts them."""
     try:
         render(values, chart=chart)
     except HelmError as error:
         return str(error)
-    raise AssertionError(f"the chart took {values}")
+    raise AssertionError(f"the chart accepted {values}")
 
 
 def of_kind(objects: Sequence[Object], kind: str) -> list[Object]:
@@ -119,7 +121,7 @@ def containers(spec: Object) -> Iterator[Object]:
 
 
 def environment(objects: Sequence[Object], component: str, release: str = "dev") -> dict[str, str]:
-    """What a service's process sees: its ConfigMap, and what is put over it."""
+    """The environment of a service: its ConfigMap, and the variables that override it."""
     (container,) = named(objects, "Deployment", f"{release}-{component}")["spec"]["template"]["spec"]["containers"]
     (source,) = container["envFrom"]
     settings: dict[str, str] = dict(named(objects, "ConfigMap", source["configMapRef"]["name"])["data"])

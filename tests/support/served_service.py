@@ -1,7 +1,7 @@
 """A whole service in this process, with its real settings, for users whose id tokens a test issues."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import TypeVar
 
 import pytest
@@ -16,6 +16,7 @@ from tests.support.served_app import Served, aws_environment, served_app
 
 S = TypeVar("S")
 PAGE = "https://app.example.com"
+StartIngest = Callable[..., AbstractAsyncContextManager[Served]]
 
 
 def id_token(user_id: str = "alice", *, now: float, **fields: object) -> str:

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
 
-from services.processor.notify.history import Record
-from services.processor.notify.results import Results
+from services.processor.cache_guard import CacheGuard
+from services.processor.delivery.conclude import ConcludedMessages
+from services.processor.notify.history import History
+from services.processor.notify.pending import PendingNotifications
 from services.processor.receiver.lease_keeper import LeaseKeeper
 
 R = TypeVar("R")
@@ -42,12 +44,14 @@ def run_in_virtual_time(work: Coroutine[Any, Any, R]) -> R:
 @contextmanager
 def _clocks(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """`time.monotonic` is also a default argument, bound when the function was defined."""
-    keywords = [init.__kwdefaults__ for init in (LeaseKeeper.__init__, Record.__init__)]
+    keywords = [init.__kwdefaults__ for init in (LeaseKeeper.__init__, History.__init__, CacheGuard.__init__)]
     with (
         patch.object(time, "monotonic", loop.time),
         patch.object(time, "time", lambda: EPOCH + loop.time()),
-        patch.object(Results.__init__, "__defaults__", (loop.time,)),
-        patch.dict(keywords[0], clock=loop.time),
-        patch.dict(keywords[1], clock=loop.time),
+        patch.object(PendingNotifications.__init__, "__defaults__", (loop.time,)),
+        patch.object(ConcludedMessages.__init__, "__defaults__", (loop.time,)),
+        ExitStack() as patched,
     ):
+        for defaults in keywords:
+            patched.enter_context(patch.dict(defaults, clock=loop.time))
         yield

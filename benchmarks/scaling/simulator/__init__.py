@@ -1,1 +1,5 @@
-"""A discrete-event simulator of queue, pods and autoscalers. docs/scaling.md states what it assumes."""
+"""A discrete-event simulator of a queue, its tasks and whatever runs them.
+
+Owns time, queue, pods, the workloads and the three policies. Every replay follows from a seed, so its results are the
+same on every machine. Tables, pictures and the real cluster belong to `benchmarks.scaling`.
+"""

@@ -2,7 +2,7 @@
 
 Sources: keda.sh/docs, "AWS SQS Queue" (visible and in flight, queueLength 5) and "ScaledObject specification"
 (pollingInterval 30, cooldownPeriod 300); kubernetes.io/docs, "Horizontal Pod Autoscaling" (sync every 15 s, tolerance
-0.1, the defaults of behavior, no change while a metric cannot be had) and "ReplicaSet" (which pods go first).
+0.1, the defaults of behavior, no change while a metric is unavailable) and "ReplicaSet" (which pods are removed first).
 """
 
 import math
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from benchmarks.scaling.simulator.engine import Simulation
-from benchmarks.scaling.simulator.figures import Account
 from benchmarks.scaling.simulator.pods import Pod, Pods
+from benchmarks.scaling.simulator.results import Recording
 
 SYNC_SECONDS = 15.0
 TOLERANCE = 0.1
@@ -20,7 +20,7 @@ TOLERANCE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScaledObject:
-    """What one can set, with the defaults."""
+    """Its settings, with their defaults."""
 
     polling_seconds: float = 30.0
     cooldown_seconds: float = 300.0
@@ -30,41 +30,43 @@ class ScaledObject:
 
 DEFAULTS = ScaledObject()
 TUNED = ScaledObject(polling_seconds=5.0, cooldown_seconds=60.0, queue_length=10, stabilisation_seconds=60.0)
-"""Set by hand for pods of ten slots: a message a slot, looked up and let go as fast as we do."""
+"""For pods with ten slots: one message per slot, and polled and scaled in as fast as the operator does."""
 
 
 @dataclass
 class Autoscaler:
-    """The HPA's arithmetic: what a sync makes of the replicas and the metric."""
+    """The HPA's arithmetic: from replicas and metric to replicas."""
 
     max_replicas: int
     spec: ScaledObject = DEFAULTS
     _past: list[tuple[float, int]] = field(default_factory=list)
 
     def sync(self, now: float, replicas: int, messages: int) -> int:
-        """Replicas to ask for, when there are some."""
-        wanted = replicas
+        """The replicas to set, if there are any now."""
+        desired = replicas
         if abs(messages / (self.spec.queue_length * replicas) - 1) > TOLERANCE:
-            wanted = math.ceil(messages / self.spec.queue_length)
+            desired = math.ceil(messages / self.spec.queue_length)
         if not self._past:
             self._past.append((now, replicas))
         self._past = [past for past in self._past if past[0] > now - self.spec.stabilisation_seconds]
-        self._past.append((now, wanted))
-        if wanted < replicas:
-            wanted = min(replicas, max(count for _, count in self._past))
-        most = max(replicas * 2, replicas + 4)
-        return max(1, min(wanted, most, self.max_replicas))
+        self._past.append((now, desired))
+        if desired < replicas:
+            desired = min(replicas, max(count for _, count in self._past))
+        limit = max(replicas * 2, replicas + 4)
+        return max(1, min(desired, limit, self.max_replicas))
 
 
 class Keda:
-    """KEDA between zero and one, the HPA above."""
+    """KEDA scales between zero and one, the HPA above one."""
 
-    def __init__(self, simulation: Simulation, account: Account, phase: float, spec: ScaledObject = DEFAULTS) -> None:
+    def __init__(
+        self, simulation: Simulation, recording: Recording, phase: float, spec: ScaledObject = DEFAULTS
+    ) -> None:
         self._simulation = simulation
         self._spec = spec
-        self._autoscaler = Autoscaler(simulation.world.max_replicas, spec)
+        self._autoscaler = Autoscaler(simulation.config.max_replicas, spec)
         self._active_at = float("-inf")
-        self.pods = Pods(simulation, account, newest_first(simulation))
+        self.pods = Pods(simulation, recording, newest_first(simulation))
         simulation.at(phase * self._spec.polling_seconds, self._poll)
         simulation.at(phase * SYNC_SECONDS, self._sync)
 
@@ -94,12 +96,12 @@ class Keda:
 
 
 def newest_first(simulation: Simulation) -> Callable[[Iterable[Pod]], list[Pod]]:
-    """Not ready, then those ready for the shortest time on a scale of powers of two, then chance."""
+    """Pods that are not ready, then those ready for the shortest time on a scale of powers of two, then random."""
     rng: random.Random = simulation.rng
 
-    def rank(pod: Pod) -> tuple[bool, int, float]:
+    def key(pod: Pod) -> tuple[bool, int, float]:
         if pod.ready_at is None:
             return (False, 0, rng.random())
         return (True, int(math.log2(max(1.0, simulation.now - pod.ready_at))), rng.random())
 
-    return lambda pods: sorted(pods, key=rank)
+    return lambda pods: sorted(pods, key=key)

@@ -1,11 +1,11 @@
-"""Pods: asked for, ready some seconds later, working on as many tasks as they have slots, drained when they go."""
+"""The pods of a Deployment: requested, ready some seconds later, with slots for tasks, drained when removed."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 
 from benchmarks.scaling.simulator.engine import Simulation, Task
-from benchmarks.scaling.simulator.figures import Account
+from benchmarks.scaling.simulator.results import Recording
 
 
 @dataclass(slots=True, eq=False)
@@ -13,28 +13,28 @@ class Pod:
     """One pod."""
 
     number: int
-    asked_at: float
+    requested_at: float
     ready_at: float | None = None
-    going: bool = False
-    gone: bool = False
+    is_terminating: bool = False
+    has_terminated: bool = False
     tasks: list[Task] = field(default_factory=list)
 
 
-Choice = Callable[[Iterable[Pod]], list[Pod]]
-"""Sorts pods, those to go first first."""
+RemovalOrder = Callable[[Iterable[Pod]], list[Pod]]
+"""Sorts pods; the first are removed first."""
 
 
 class Pods:
-    """A Deployment's pods and the work they do."""
+    """A Deployment's pods and their tasks."""
 
-    def __init__(self, simulation: Simulation, account: Account, choice: Choice) -> None:
+    def __init__(self, simulation: Simulation, recording: Recording, removal_order: RemovalOrder) -> None:
         self._simulation = simulation
-        self._account = account
-        self._choice = choice
-        self._made = 0
-        self._free: list[Pod] = []
+        self._recording = recording
+        self._removal_order = removal_order
+        self._created = 0
+        self._with_free_slots: list[Pod] = []
         self.pods: list[Pod] = []
-        """Those that are not asked to go."""
+        """Those that are not terminating."""
 
     @property
     def replicas(self) -> int:
@@ -45,39 +45,44 @@ class Pods:
         return [pod for pod in self.pods if pod.ready_at is not None]
 
     def scale(self, replicas: int) -> None:
-        """Ask for so many."""
+        """Set the number of replicas."""
         if replicas == self.replicas:
             return
-        self._account.changed(self._simulation.now, replicas)
+        self._recording.change_replicas(self._simulation.now, replicas)
         while self.replicas < replicas:
-            self._add()
+            self._create()
         if self.replicas > replicas:
-            for pod in self._choice(self.pods)[: self.replicas - replicas]:
-                self._let_go(pod)
+            for pod in self._removal_order(self.pods)[: self.replicas - replicas]:
+                self._terminate(pod)
 
     def offer(self) -> None:
-        """Long polls are open wherever there are free slots; which of them gets a message is chance."""
-        simulation = self._simulation
-        while simulation.visible and self._free:
-            index = simulation.rng.randrange(len(self._free))
-            pod = self._free[index]
+        """Give each visible task to a random pod with a free slot: all of these have a long poll open."""
+        simulation, free = self._simulation, self._with_free_slots
+        while simulation.visible and free:
+            index = simulation.rng.randrange(len(free))
+            pod = free[index]
             self._start(pod, simulation.visible.popleft())
-            if len(pod.tasks) >= simulation.world.slots:
-                self._free[index] = self._free[-1]
-                self._free.pop()
+            if len(pod.tasks) >= simulation.config.slots:
+                free[index] = free[-1]
+                free.pop()
 
-    def _add(self) -> None:
+    def close(self) -> None:
+        """Count the pod-seconds of the pods that still exist at the end."""
+        for pod in self.pods:
+            self._recording.pod_seconds += self._simulation.now - pod.requested_at
+
+    def _create(self) -> None:
         simulation = self._simulation
-        self._made += 1
-        pod = Pod(self._made, simulation.now)
+        self._created += 1
+        pod = Pod(self._created, simulation.now)
         self.pods.append(pod)
-        simulation.at(simulation.now + simulation.world.pod_ready_seconds, partial(self._become_ready, pod))
+        simulation.at(simulation.now + simulation.config.pod_ready_seconds, partial(self._become_ready, pod))
 
     def _become_ready(self, pod: Pod) -> None:
-        if pod.going:
+        if pod.is_terminating:
             return
         pod.ready_at = self._simulation.now
-        self._free.append(pod)
+        self._with_free_slots.append(pod)
         self.offer()
 
     def _start(self, pod: Pod, task: Task) -> None:
@@ -87,45 +92,40 @@ class Pods:
         simulation.at(simulation.now + task.seconds, partial(self._end, pod, task))
 
     def _end(self, pod: Pod, task: Task) -> None:
-        if pod.gone:
-            return  # it was handed back
-        was_full = len(pod.tasks) >= self._simulation.world.slots
+        if pod.has_terminated:
+            return  # the task was requeued
+        was_full = len(pod.tasks) >= self._simulation.config.slots
         pod.tasks.remove(task)
         self._simulation.end(task)
-        if pod.going:
+        if pod.is_terminating:
             if not pod.tasks:
-                self._gone(pod)
+                self._finish_termination(pod)
             return
         if was_full:
-            self._free.append(pod)
+            self._with_free_slots.append(pod)
         self.offer()
 
-    def _let_go(self, pod: Pod) -> None:
+    def _terminate(self, pod: Pod) -> None:
         simulation = self._simulation
-        pod.going = True
+        pod.is_terminating = True
         self.pods.remove(pod)
-        if pod in self._free:
-            self._free.remove(pod)
+        if pod in self._with_free_slots:
+            self._with_free_slots.remove(pod)
         if pod.tasks:
-            simulation.at(simulation.now + simulation.world.drain_seconds, partial(self._cut_off, pod))
+            simulation.at(simulation.now + simulation.config.drain_seconds, partial(self._interrupt, pod))
         else:
-            self._gone(pod)
+            self._finish_termination(pod)
 
-    def _cut_off(self, pod: Pod) -> None:
-        if pod.gone:
+    def _interrupt(self, pod: Pod) -> None:
+        if pod.has_terminated:
             return
         for task in pod.tasks:
-            self._account.interrupted += 1
-            self._simulation.hand_back(task)
+            self._recording.interrupted += 1
+            self._simulation.requeue(task)
         pod.tasks.clear()
-        self._gone(pod)
+        self._finish_termination(pod)
         self.offer()
 
-    def _gone(self, pod: Pod) -> None:
-        pod.gone = True
-        self._account.pod_seconds += self._simulation.now - pod.asked_at
-
-    def close(self) -> None:
-        """Count what is still there at the end."""
-        for pod in self.pods:
-            self._account.pod_seconds += self._simulation.now - pod.asked_at
+    def _finish_termination(self, pod: Pod) -> None:
+        pod.has_terminated = True
+        self._recording.pod_seconds += self._simulation.now - pod.requested_at

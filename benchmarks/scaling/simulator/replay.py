@@ -1,50 +1,54 @@
-"""Replaying a workload under a policy."""
+"""Replays a workload under a policy."""
 
 import random
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from benchmarks.scaling.simulator.engine import Simulation
-from benchmarks.scaling.simulator.figures import Account, Replay
+from benchmarks.scaling.simulator.engine import Simulation, StageConfig
 from benchmarks.scaling.simulator.keda import TUNED, Keda
-from benchmarks.scaling.simulator.lambda_esm import EventSource
-from benchmarks.scaling.simulator.operator_policy import Ours
-from benchmarks.scaling.simulator.world import Workload, World
+from benchmarks.scaling.simulator.lambda_esm import EventSourceMapping
+from benchmarks.scaling.simulator.operator_policy import OperatorPolicy
+from benchmarks.scaling.simulator.results import Recording, Replay
+from benchmarks.scaling.simulator.workloads import Workload
 
 SAMPLE_SECONDS = 2.0
-Scaled = Callable[[Simulation, Account, float], Replay]
+Run = Callable[[Simulation, Recording, float], Replay]
 
 
-def _with_pods(scaler: Callable[[Simulation, Account, float], Ours | Keda]) -> Scaled:
-    def run(simulation: Simulation, account: Account, phase: float) -> Replay:
-        pods = scaler(simulation, account, phase).pods
+def _with_pods(policy: Callable[[Simulation, Recording, float], OperatorPolicy | Keda]) -> Run:
+    def run(simulation: Simulation, recording: Recording, phase: float) -> Replay:
+        pods = policy(simulation, recording, phase).pods
         simulation.run(pods)
         pods.close()
-        return Replay(simulation.tasks, account)
+        return Replay(simulation.tasks, recording)
 
     return run
 
 
-def _with_functions(simulation: Simulation, account: Account, phase: float) -> Replay:
-    simulation.run(EventSource(simulation, account, phase))
-    return Replay(simulation.tasks, account)
+def _with_lambda(simulation: Simulation, recording: Recording, phase: float) -> Replay:
+    simulation.run(EventSourceMapping(simulation, recording, phase))
+    return Replay(simulation.tasks, recording)
 
 
-POLICIES: Mapping[str, Scaled] = {"ours": _with_pods(Ours), "keda": _with_pods(Keda), "lambda": _with_functions}
-EXTRA: Mapping[str, Scaled] = {"keda, tuned by hand": _with_pods(partial(Keda, spec=TUNED))}
+POLICIES: Mapping[str, Run] = {
+    "operator": _with_pods(OperatorPolicy),
+    "keda": _with_pods(Keda),
+    "lambda": _with_lambda,
+}
+EXTRA: Mapping[str, Run] = {"keda, tuned by hand": _with_pods(partial(Keda, spec=TUNED))}
 
 
-def replay(workload: Workload, policy: str, world: World, *, seed: int, phase: float) -> Replay:
+def replay(workload: Workload, policy: str, config: StageConfig, *, seed: int, phase: float) -> Replay:
     """Replay it once.
 
-    :param phase: how far into its first period each periodic look of the policy is at the start, from 0 to 1.
+    :param phase: which part of its poll interval each poll of the policy has behind it at the start, from 0 to 1.
     """
-    simulation = Simulation(world, workload, random.Random(seed))
-    account = Account()
+    simulation = Simulation(config, workload, random.Random(seed))
+    recording = Recording()
 
     def sample() -> None:
-        account.backlog.append((simulation.now, len(simulation.visible)))
+        recording.backlog.append((simulation.now, len(simulation.visible)))
         simulation.at(simulation.now + SAMPLE_SECONDS, sample)
 
     simulation.at(0.0, sample)
-    return {**POLICIES, **EXTRA}[policy](simulation, account, phase)
+    return {**POLICIES, **EXTRA}[policy](simulation, recording, phase)

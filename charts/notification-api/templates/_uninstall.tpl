@@ -2,7 +2,7 @@
 What an uninstall deletes and keeps, for NOTES.txt.
 */}}
 
-{{/* The effective deletionPolicy. k8s/operator/controller/deletion_policy.py has the same rule: a production name is retained. */}}
+{{/* The effective deletionPolicy. k8s/operator/api/stage.py has the same rule: a production name is retained. */}}
 {{- define "notification-api.deletionPolicy" -}}
 {{- $production := regexMatch "(?i)(^|[-_])(prod|production|prd|live|main)[0-9]*([-_]|$)" .Values.stageName -}}
 {{- .Values.deletionPolicy | default (ternary "Retain" "Delete" $production) -}}

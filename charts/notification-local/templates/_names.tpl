@@ -44,7 +44,7 @@ only pods and port-forwards reach the emulators, and they refuse requests of oth
 {{ concat $own (.Values.allowedOrigins | default list) | uniq | join "," }}
 {{- end }}
 
-{{/* Origins and host names of browser requests that the emulators serve (local/web_access.py). */}}
+{{/* Origins and host names of browser requests that the emulators serve (local/web_access). */}}
 {{- define "notification-local.webAccessEnv" -}}
 {{- $name := include "notification-local.fullname" . -}}
 {{- $inNamespace := printf "%s.%s" $name .Release.Namespace -}}

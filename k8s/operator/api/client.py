@@ -1,11 +1,10 @@
-"""A small client of the Kubernetes API: every call with a deadline, what may pass retried, errors as types.
+"""A small client of the Kubernetes API with deadlines, retries and typed errors.
 
-The official client is most of an operator's memory, and of it all we need four verbs.
+The official client would take most of the operator's memory, and four verbs are enough.
 """
 
 import asyncio
 import logging
-import random
 import ssl
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -16,6 +15,7 @@ import kopf
 import orjson
 
 from k8s.operator.metrics import KUBERNETES_CALLS
+from services.common.backoff import backoff_seconds
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)
@@ -24,51 +24,56 @@ Json = dict[str, Any]
 
 CALL_SECONDS = 10.0
 ATTEMPTS = 4
-BACKOFF_SECONDS = 0.3
+FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.6, 2.4
 MAX_CONNECTIONS = 20
 MERGE_PATCH = "application/merge-patch+json"
-_PASSING = {429, 500, 502, 503, 504}
+_RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _UNAUTHORIZED = 401
 
 
 class Unreachable(Transient):
-    """The API server did not answer, or said that it cannot now."""
+    """The API server did not answer, or cannot answer now."""
 
 
 class Refused(PermanentError):
-    """The API server refused; the message is its own. `status` is that of HTTP."""
+    """The API server refused the call. The message is the server's, `status` is the HTTP status."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
 
 
-class Gone(Refused):
-    """There is no such object."""
+class ObjectNotFound(Refused):
+    """The object does not exist."""
 
 
 class Conflict(Refused):
-    """There is one already, or it is not what it was when it was read."""
+    """The object exists already, or has changed since it was read."""
 
 
 def log_in() -> kopf.ConnectionInfo:
-    """Find the API server as kopf does: a pod's service account, else KUBECONFIG.
+    """Find the API server as kopf does: with the pod's service account, else with KUBECONFIG.
 
-    :raises PermanentError: when there is neither.
+    :raises PermanentError: when neither exists.
     """
     settings = kopf.OperatorSettings()
     for login in (kopf.login_with_service_account, kopf.login_with_kubeconfig):
         found = login(settings=settings)
         if found is not None:
             return found
-    raise PermanentError("No Kubernetes API: neither a pod's service account nor KUBECONFIG is there.")
+    raise PermanentError("No Kubernetes API: neither a pod's service account nor KUBECONFIG exists.")
 
 
 class Kubernetes:
-    """Use as a context manager. Paths begin with /api or /apis."""
+    """Use as an async context manager. Paths begin with /api or /apis."""
 
-    def __init__(self, login: Callable[[], kopf.ConnectionInfo] = log_in) -> None:
+    def __init__(
+        self,
+        login: Callable[[], kopf.ConnectionInfo] = log_in,
+        first_backoff_seconds: float = FIRST_BACKOFF_SECONDS,
+    ) -> None:
         self._login = login
+        self._first_backoff_seconds = first_backoff_seconds
         self._session: aiohttp.ClientSession | None = None
         self._server = ""
         self._logging_in = asyncio.Lock()
@@ -84,28 +89,31 @@ class Kubernetes:
             await self._session.close()
 
     async def get(self, path: str, **query: str) -> Json | None:
-        """The object, or None where there is none."""
+        """Return the object, or None if it does not exist."""
         try:
             return await self._call("GET", path, query=query)
-        except Gone:
+        except ObjectNotFound:
             return None
 
     async def items(self, path: str, *, fresh: bool = False, **query: str) -> list[Json]:
-        """The objects of a list, from the API server's cache, which is cheap for it: most often moments old.
+        """Return the objects of a list.
 
-        :param fresh: as they are now. Of several API servers one may be arbitrarily far behind, so whatever cannot be
-            undone is decided by such a list alone.
+        :param fresh: read the current state. Otherwise the list comes from the API server's cache, which costs it
+            little. A cache may be arbitrarily old, so decisions that cannot be undone need a fresh list.
         """
         version = {} if fresh else {"resourceVersion": "0"}
         listed = await self._call("GET", path, query={**version, **query})
         return list(listed.get("items") or [])
 
     async def create(self, path: str, body: Json) -> Json:
-        """Make an object. Raises `Conflict` where there is one (which a repeated call may have made itself)."""
+        """Create an object.
+
+        :raises Conflict: when it exists already, possibly created by an earlier attempt of the same call.
+        """
         return await self._call("POST", path, body=body)
 
     async def patch(self, path: str, body: Json) -> Json:
-        """Merge `body` into the object. With `metadata.resourceVersion` in it: only if it is still that version."""
+        """Merge `body` into the object. With `metadata.resourceVersion`, only if the object still has that version."""
         return await self._call("PATCH", path, body=body)
 
     async def _connect(self) -> None:
@@ -136,29 +144,30 @@ class Kubernetes:
                 if error.status != _UNAUTHORIZED or attempt == ATTEMPTS:
                     raise
                 await self._log_in_again(session)
-            await asyncio.sleep(BACKOFF_SECONDS * 2**attempt * random.uniform(0.5, 1))
+            pause = backoff_seconds(attempt, base_seconds=self._first_backoff_seconds, cap_seconds=MAX_BACKOFF_SECONDS)
+            await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
     async def _log_in_again(self, used: aiohttp.ClientSession | None) -> None:
-        """A pod's token changes within the hour; one of many callers fetches the new one."""
+        """Log in again, once for all callers: the token of a pod's service account changes every hour."""
         async with self._logging_in:
             if self._session is used:
                 await self._connect()
 
     async def _once(self, verb: str, path: str, query: Mapping[str, str] | None, body: Any) -> Json:
-        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
+        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a mistake in our own code
         headers = {"Content-Type": MERGE_PATCH if verb == "PATCH" else "application/json"} if body is not None else {}
         data = orjson.dumps(body) if body is not None else None
         url = self._server + path
         async with self._session.request(verb, url, params=query, data=data, headers=headers) as response:
             raw = await response.read()
-        answer: Json = _parsed(raw)
+        answer: Json = _parse(raw)
         if response.status < 400:
             return answer
         raise _error(verb, path, response.status, str(answer.get("message") or response.reason))
 
 
-def _parsed(raw: bytes) -> Json:
+def _parse(raw: bytes) -> Json:
     try:
         answer = orjson.loads(raw)
     except orjson.JSONDecodeError:
@@ -168,8 +177,8 @@ def _parsed(raw: bytes) -> Json:
 
 def _error(verb: str, path: str, status: int, message: str) -> Refused | Unreachable:
     text = f"Kubernetes, {verb} {path}: {message}"
-    if status in _PASSING:
+    if status in _RETRIED_STATUSES:
         return Unreachable(text)
     if status == 404:
-        return Gone(text, status)
+        return ObjectNotFound(text, status)
     return Conflict(text, status) if status == 409 else Refused(text, status)

@@ -1,4 +1,4 @@
-"""Events on a Stage: one for each change, none for a look that found everything as it was."""
+"""Posts Events on a Stage, for changes only."""
 
 import logging
 import secrets
@@ -12,11 +12,11 @@ from services.common.errors import PermanentError, Transient
 logger = logging.getLogger(__name__)
 
 COMPONENT = "notification-operator"
-MAX_MESSAGE_CHARACTERS = 1024  # the API server's own limit
+MAX_MESSAGE_CHARACTERS = 1024  # limit of the API server
 
 
 class Events:
-    """Posts them. One that cannot be posted is logged and no reason to stop: its namespace may be on its way out."""
+    """Posts Events. A failure is only logged: the namespace may be being deleted."""
 
     def __init__(self, kubernetes: Kubernetes) -> None:
         self._kubernetes = kubernetes

@@ -1,8 +1,9 @@
-"""The ConfigMap `<release>-outputs`: what a stage's pods are told, and how they come to know of a change.
+"""The ConfigMap `<release>-outputs`, from which a stage's pods read its resources, and the roll after a change.
 
-Pods wait for it as for any volume, so the first version needs no roll. A later one is made known by an annotation on
-the pod templates. Which version the pods began with is noted on the ConfigMap itself. Pods that ran before it was made
-began with one that is gone (of an earlier release, or deleted by somebody), and what that said nobody knows any more.
+Pods mount the ConfigMap and wait for it, so its first version needs no roll. A later version is announced with an
+annotation on the pod templates, which rolls the Deployments. An annotation on the ConfigMap holds the checksum of the
+version with which the pods started. It is `unknown` if pods ran before the ConfigMap was created: they may have read
+one of an earlier release, or one that somebody deleted.
 """
 
 import hashlib
@@ -11,8 +12,7 @@ import json
 from k8s.operator.api.client import Conflict, Json, Kubernetes
 from k8s.operator.api.stage import GROUP, OUTPUTS_ANNOTATION, VERSION, StageRef
 from k8s.operator.api.workloads import Workload, read_pods
-from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.spec import StageOutputs, StageSpec
 
 FIRST_ANNOTATION = f"{GROUP}/first-outputs"
 UNKNOWN = "unknown"
@@ -20,7 +20,7 @@ MANAGED_BY, OPERATOR = "app.kubernetes.io/managed-by", "notification-operator"
 
 
 def environment(outputs: StageOutputs, spec: StageSpec) -> dict[str, str]:
-    """Names and addresses under the names that the services' settings have; nothing is a secret."""
+    """Return the outputs as environment variables of the services. None of them is a secret."""
     return {
         "STAGE_NAME": spec.identity.stage_name,
         "TASK_QUEUE_URL": outputs.queue_url,
@@ -39,45 +39,46 @@ def checksum(data: dict[str, str]) -> str:
 
 
 async def write_outputs(
-    kubernetes: Kubernetes, stage: StageRef, data: dict[str, str], *, began_with: str = ""
+    kubernetes: Kubernetes, stage: StageRef, data: dict[str, str], *, first_checksum: str = ""
 ) -> tuple[str, str | None]:
-    """Have the ConfigMap say `data`. Returns the checksum that the pods began with (or `UNKNOWN`), and what was done.
+    """Create or change the ConfigMap so that it contains `data`.
 
-    :param began_with: that checksum, where the caller has read it before the ConfigMap was deleted.
-
-    Raises `Conflict` for a ConfigMap of that name that is not this Stage's, or that somebody writes at this moment.
+    :param first_checksum: checksum with which the pods started, if the caller knows it from before a deletion.
+    :returns: the checksum with which the pods started, or `UNKNOWN`; and what was changed.
+    :raises Conflict: when the ConfigMap belongs to another owner, or has been changed at the same time.
     """
     path = f"/api/v1/namespaces/{stage.namespace}/configmaps"
     found = await kubernetes.get(f"{path}/{stage.outputs_name}")
     if found is None:
-        # Looked at before it is there: a pod that has run by now has not waited for it.
+        # Read before the ConfigMap is created: a pod that has run by now has not waited for it.
         ran_before = any(pod.has_run and not pod.terminating for pod in await read_pods(kubernetes, stage, fresh=True))
-        first = began_with or (UNKNOWN if ran_before else checksum(data))
+        first = first_checksum or (UNKNOWN if ran_before else checksum(data))
         await kubernetes.create(path, _config_map(stage, data, first))
         return first, f"wrote ConfigMap {stage.outputs_name}"
     owners = [owner.get("uid") for owner in found["metadata"].get("ownerReferences", [])]
     if not owners and (found["metadata"].get("labels") or {}).get(MANAGED_BY) == OPERATOR:
-        # Left for a release whose Stage was deleted and is here again.
+        # Kept for a release whose Stage was deleted and has been created again.
         found = await kubernetes.patch(
             f"{path}/{stage.outputs_name}", {"metadata": {"ownerReferences": [_owner(stage)]}}
         )
     elif stage.uid not in owners:
         raise Conflict(
-            f"ConfigMap {stage.outputs_name} is not this Stage's: remove it (one of an earlier Stage goes by itself)",
+            f"ConfigMap {stage.outputs_name} does not belong to this Stage: remove it "
+            "(Kubernetes removes one of an earlier Stage)",
             409,
         )
     first = (found["metadata"].get("annotations") or {}).get(FIRST_ANNOTATION, checksum(data))
     if found.get("data") == data:
         return first, None
     stale = dict.fromkeys(set(found.get("data") or {}) - set(data))
-    # Only as it was read: whoever wrote it meanwhile knows newer outputs.
+    # Only if it has not changed since: another writer may know newer outputs.
     version = {"resourceVersion": found["metadata"]["resourceVersion"]}
     await kubernetes.patch(f"{path}/{stage.outputs_name}", {"metadata": version, "data": {**stale, **data}})
     return first, f"changed ConfigMap {stage.outputs_name}"
 
 
 async def release_outputs(kubernetes: Kubernetes, stage: StageRef) -> bool:
-    """Have the ConfigMap outlive its Stage. Returns whether it is this Stage's."""
+    """Remove the owner, so that the ConfigMap is kept without its Stage. Returns whether it belongs to this Stage."""
     path = f"/api/v1/namespaces/{stage.namespace}/configmaps/{stage.outputs_name}"
     found = await kubernetes.get(path)
     owners = found["metadata"].get("ownerReferences", []) if found else []
@@ -90,16 +91,16 @@ async def release_outputs(kubernetes: Kubernetes, stage: StageRef) -> bool:
 async def roll(
     kubernetes: Kubernetes, stage: StageRef, workloads: list[Workload], *, first: str, wanted: str
 ) -> list[str]:
-    """Have every Deployment whose pods know other outputs make new ones. Returns what was done."""
-    done = []
+    """Roll every Deployment whose pods have other outputs. Returns what was changed."""
+    changes = []
     for workload in workloads:
         if (workload.outputs_checksum or first) == wanted:
             continue
         path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments/{workload.name}"
         template = {"metadata": {"annotations": {OUTPUTS_ANNOTATION: wanted}}}
         await kubernetes.patch(path, {"spec": {"template": template}})
-        done.append(f"rolled Deployment {workload.name}, since the outputs changed")
-    return done
+        changes.append(f"rolled Deployment {workload.name}, since the outputs changed")
+    return changes
 
 
 def _owner(stage: StageRef) -> Json:
@@ -109,7 +110,7 @@ def _owner(stage: StageRef) -> Json:
         "name": stage.name,
         "uid": stage.uid,
         "controller": True,
-        # Pods that drain still read it; it goes when the Stage is gone.
+        # Pods that drain still read it. It is deleted after the Stage.
         "blockOwnerDeletion": False,
     }
 

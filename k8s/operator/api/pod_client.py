@@ -1,4 +1,4 @@
-"""Reading the operations ports of pods by address: bounded in number, size and time."""
+"""Reads the operations ports of pods, with limits on concurrency, size and time."""
 
 import asyncio
 from types import TracebackType
@@ -12,10 +12,10 @@ MAX_TEXT_CHARACTERS = 300
 
 
 class PodClient:
-    """Use as a context manager.
+    """Use as an async context manager.
 
-    :param max_concurrent: requests at the same time; further ones wait.
-    :param max_bytes: of a body; what is longer is cut one byte later, so that a reader can tell.
+    :param max_concurrent: limit of concurrent requests; further ones wait.
+    :param max_bytes: limit of a body. A longer body is cut one byte later, so that the caller can detect it.
     """
 
     def __init__(self, *, port: int, timeout_seconds: float, max_concurrent: int, max_bytes: int) -> None:
@@ -23,7 +23,7 @@ class PodClient:
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._max_concurrent = max_concurrent
         self._max_bytes = max_bytes
-        self._turns = asyncio.Semaphore(max_concurrent)
+        self._slots = asyncio.Semaphore(max_concurrent)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -31,7 +31,7 @@ class PodClient:
             timeout=self._timeout,
             connector=aiohttp.TCPConnector(limit=self._max_concurrent),
             trust_env=False,
-            auto_decompress=False,  # a few bytes may unpack to more than there is memory
+            auto_decompress=False,  # a few compressed bytes could unpack to more than the memory holds
             headers={"Accept": "text/plain", "Accept-Encoding": "identity"},
         )
         return self
@@ -45,14 +45,14 @@ class PodClient:
     async def get(self, ip: str, path: str) -> tuple[int, bytes]:
         """Return status and body.
 
-        :raises aiohttp.ClientError, TimeoutError, OSError: when there is no answer in time.
+        :raises aiohttp.ClientError, TimeoutError, OSError: when the pod does not answer in time.
         """
-        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a bug of the caller's
+        assert self._session is not None, "use it as a context manager"  # noqa: S101 -- a mistake in our own code
         host = f"[{ip}]" if ":" in ip else ip
         most = self._max_bytes + 1
-        # A pod must not send the operator to an address that only the operator reaches.
+        # No redirects: a pod could point the operator to an address that only the operator reaches.
         request = self._session.get(f"http://{host}:{self._port}{path}", allow_redirects=False)
-        async with self._turns, request as response:
+        async with self._slots, request as response:
             body = await response.content.read(most)
             while not response.content.at_eof() and len(body) < most:
                 body += await response.content.read(most - len(body))
@@ -60,5 +60,5 @@ class PodClient:
 
 
 def one_line(value: object) -> str:
-    """What a pod said, or an error that may quote it: bounded, and fit to be read in a terminal."""
+    """Return text from a pod, or an error that quotes it, shortened and without control characters."""
     return "".join(each if each.isprintable() else " " for each in str(value)[:MAX_TEXT_CHARACTERS])

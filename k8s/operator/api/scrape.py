@@ -1,4 +1,4 @@
-"""What pods measure, read at /metrics of their operations ports."""
+"""Reads the metrics of pods from their operations ports."""
 
 import asyncio
 from collections.abc import Iterable, Mapping
@@ -14,10 +14,10 @@ from k8s.operator.api.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one
 
 MAX_BYTES = 512 * 1024
 MAX_FIGURE = 1e15
-"""All that is read counts tasks or seconds."""
+"""Larger values are rejected: all figures count tasks or seconds."""
 MAX_CONCURRENT = 16
 PREFIX = "notification_api_"
-# What of a pod's some 300 lines is parsed; parsing is most of a scrape's cost.
+# Of about 300 lines only these are parsed, since parsing is most of the cost of a scrape.
 NAMES = (
     "tasks_accepted_total",
     "tasks_in_process",
@@ -31,19 +31,19 @@ NAMES = (
     "queue_wait_seconds_count",
 )
 LONG_TASK_BOUNDS = (5.2, 11.0, 24.0, 65.0, 320.0)
-"""Buckets of the task time that are read: one of them tells whether tasks outlast a drain."""
+"""Buckets of the task duration that are read. One of them shows whether tasks outlast a drain."""
 _BUCKETS = tuple(f'le="{bound}"' for bound in LONG_TASK_BOUNDS)
 _BUCKET = PREFIX + "task_duration_seconds_bucket"
 _WANTED = tuple(PREFIX + name for name in NAMES)
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
-"""A sample's name without prefix, and its labels in order."""
+"""Name of a sample without prefix, and its labels in order."""
 Sample = Mapping[Series, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One pod to ask."""
+    """A pod to read."""
 
     pod: str
     ip: str
@@ -51,29 +51,29 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Scraped:
-    """What a pod answered, or why there is nothing."""
+    """The metrics of a pod, or why there are none."""
 
     pod: str
     sample: Sample | None
     error: str = ""
     is_closed: bool = False
-    """Nothing listens there: a process that has not begun yet, or has ended, and in either case has nothing in hand."""
+    """Nothing listens on the port: the process has not started yet or has ended, so it has no tasks in process."""
     reasons: Mapping[str, str] = field(default_factory=dict)
-    """Reasons and warnings of /readyz by component; read only where it is paused or not ready."""
+    """Reasons and warnings of /readyz by component; read only if the pod is paused or not ready."""
 
     @property
     def is_paused(self) -> bool:
-        """It receives no tasks, since notifications cannot be delivered."""
+        """Whether it receives no tasks because notifications cannot be published."""
         return (self.sample or {}).get(("receiving_paused", ()), 0) > 0
 
     @property
     def is_unready(self) -> bool:
-        """It says itself that it is not ready, which Kubernetes learns later."""
+        """Whether it reports that it is not ready. Kubernetes learns that later."""
         return (self.sample or {}).get(("ready", ()), 1) == 0
 
 
 class Scraper:
-    """One for all stages. Use as a context manager."""
+    """One for all stages. Use as an async context manager."""
 
     def __init__(self, port: int = OPS_PORT, timeout_seconds: float = ANSWER_SECONDS) -> None:
         self._pods = PodClient(
@@ -89,11 +89,11 @@ class Scraper:
     ) -> None:
         await self._pods.__aexit__(kind, error, trace)
 
-    async def all(self, targets: Iterable[Target]) -> list[Scraped]:
-        """Ask all of them at the same time."""
-        return list(await asyncio.gather(*(self._one(target) for target in targets)))
+    async def read_all(self, targets: Iterable[Target]) -> list[Scraped]:
+        """Read all of them concurrently."""
+        return list(await asyncio.gather(*(self._read(target) for target in targets)))
 
-    async def _one(self, target: Target) -> Scraped:
+    async def _read(self, target: Target) -> Scraped:
         try:
             status, body = await self._pods.get(target.ip, "/metrics")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -102,26 +102,26 @@ class Scraper:
             return Scraped(target.pod, None, f"answered {status}")
         if len(body) > MAX_BYTES:
             return Scraped(target.pod, None, f"answered with more than {MAX_BYTES} bytes")
-        scraped = parsed(target.pod, body)
+        scraped = parse_metrics(target.pod, body)
         if scraped.is_paused or scraped.is_unready:
-            return replace(scraped, reasons=await self._reasons(target))
+            return replace(scraped, reasons=await self._read_reasons(target))
         return scraped
 
-    async def _reasons(self, target: Target) -> Mapping[str, str]:
-        """Empty where it does not say: the metrics were read all the same."""
+    async def _read_reasons(self, target: Target) -> Mapping[str, str]:
+        """Return an empty mapping on failure: the metrics have been read anyway."""
         try:
             _, body = await self._pods.get(target.ip, "/readyz")
         except (aiohttp.ClientError, TimeoutError, OSError):
             return {}
-        return parsed_reasons(body)
+        return parse_reasons(body)
 
 
 def _is_refusal(error: Exception) -> bool:
     return isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError)
 
 
-def parsed(pod: str, body: bytes) -> Scraped:
-    """Read the samples that matter out of the text format."""
+def parse_metrics(pod: str, body: bytes) -> Scraped:
+    """Parse the wanted samples of the text format."""
     try:
         lines = [line for line in body.decode().splitlines() if line.startswith(_WANTED) or _is_wanted_bucket(line)]
         families = text_string_to_metric_families("\n".join(lines) + "\n")
@@ -131,9 +131,9 @@ def parsed(pod: str, body: bytes) -> Scraped:
             for one in family.samples
         }
     except (ValueError, IndexError) as error:
-        return Scraped(pod, None, one_line(f"answered with something else than metrics: {error}"))
+        return Scraped(pod, None, one_line(f"answered with something other than metrics: {error}"))
     for (name, _), value in sample.items():
-        if not 0 <= value <= MAX_FIGURE:  # NaN is not, either
+        if not 0 <= value <= MAX_FIGURE:  # also rejects NaN
             return Scraped(pod, None, f"answered with {name} of {value}")
     return Scraped(pod, sample)
 
@@ -142,8 +142,8 @@ def _is_wanted_bucket(line: str) -> bool:
     return line.startswith(_BUCKET) and any(bound in line for bound in _BUCKETS)
 
 
-def parsed_reasons(body: bytes) -> Mapping[str, str]:
-    """Read what /readyz says; anything else than its answer is no reason."""
+def parse_reasons(body: bytes) -> Mapping[str, str]:
+    """Parse a /readyz response. Anything else gives no reasons."""
     try:
         answer = orjson.loads(body[:MAX_BYTES])
         said = {**(answer.get("reasons") or {}), **(answer.get("warnings") or {})}

@@ -1,27 +1,42 @@
-"""A Stage resource, read into types. What the CRD's own rules let through is still checked by the types here."""
+"""A Stage resource, read into types. The types check what the rules of the CRD cannot."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from k8s.operator.api.client import Json
-from k8s.operator.controller.deletion_policy import deletion_policy
 from k8s.operator.policy.types import Policy
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.queue_settings import QueueSettings
+from k8s.operator.resources.queue_attributes import QueueSettings
 from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.user_pool import UserPoolSettings
 
 GROUP = "notification-api.io"
 VERSION = "v1alpha1"
 PLURAL = "stages"
 FINALIZER = f"{GROUP}/operator"
 OUTPUTS_ANNOTATION = f"{GROUP}/outputs"
+PRODUCTION_NAME = r"(?i)(^|[-_])(prod|production|prd|live|main)[0-9]*([-_]|$)"
+"""charts/notification-api/templates/_uninstall.tpl has the same."""
+
+DeletionPolicy = Literal["Delete", "Retain"]
+
+
+def deletion_policy(given: str | None, stage_name: str) -> DeletionPolicy:
+    """Return the given policy; without one, Retain if the name looks like production, else Delete.
+
+    A name looks like production if one of its words (separated by `-` or `_`, in any case, without digits at the end)
+    is prod, production, prd, live or main.
+    """
+    if given:
+        return "Retain" if given == "Retain" else "Delete"
+    return "Retain" if re.search(PRODUCTION_NAME, stage_name) else "Delete"
 
 
 @dataclass(frozen=True, slots=True)
 class StageRef:
-    """Which Stage."""
+    """Identifies a Stage."""
 
     namespace: str
     name: str
@@ -33,13 +48,13 @@ class StageRef:
 
     @property
     def outputs_name(self) -> str:
-        """The ConfigMap that the pods read; a Stage is named as its release."""
+        """Name of the ConfigMap that the pods read. A Stage has the name of its Helm release."""
         return f"{self.name}-outputs"
 
 
 @dataclass(frozen=True, slots=True)
 class StageObject:
-    """One Stage as the API server gave it."""
+    """A Stage as read from the API server."""
 
     ref: StageRef
     body: Json
@@ -58,7 +73,7 @@ class StageObject:
 
     @property
     def labels(self) -> tuple[str, str]:
-        """Namespace and stage as the services' own series carry them: by `stageName`, not by the release's name."""
+        """Values of the metric labels `namespace` and `stage`; `stage` is `stageName`, as in the services' metrics."""
         return self.ref.namespace, str(self.spec.get("stageName", self.ref.name))
 
     @property
@@ -71,7 +86,7 @@ class StageObject:
 
     @property
     def deleted_at(self) -> datetime | None:
-        """When somebody deleted it; it stays until its finalizers are gone."""
+        """When its deletion was requested. It exists until its finalizers are removed."""
         stamp = self.metadata.get("deletionTimestamp")
         return datetime.fromisoformat(stamp) if stamp else None
 
@@ -85,7 +100,7 @@ class StageObject:
 
     @property
     def retains(self) -> bool:
-        """Whether what was made stays when the Stage goes."""
+        """Whether its resources are kept when it is deleted."""
         return deletion_policy(self.spec.get("deletionPolicy"), str(self.spec.get("stageName", ""))) == "Retain"
 
     @property
@@ -94,7 +109,7 @@ class StageObject:
 
     @property
     def key_parameter(self) -> str:
-        """The stage's own Momento key in SSM."""
+        """Name of the SSM parameter with the stage's own Momento key."""
         stage = self.spec.get("ssmStageName") or self.spec["stageName"]
         return f"/{self.service_name}/{stage}/momento-api-key"
 
@@ -103,7 +118,10 @@ class StageObject:
         return str(self._part("scaling").get("engine", "operator"))
 
     def stage_spec(self, cluster: str) -> StageSpec:
-        """What it shall be made of. Raises `Permanent` for what cannot be."""
+        """Return the wanted resources.
+
+        :raises Permanent: for names that cannot be used.
+        """
         queue, pool, momento = self._part("queue"), self._part("userPool"), self._part("momento")
         given = Given(
             queue_url=queue.get("url"),
@@ -124,7 +142,7 @@ class StageObject:
         )
 
     def policy(self) -> Policy:
-        """What its owner asks of scaling."""
+        """Return the scaling settings."""
         scaling = self._part("scaling")
         return Policy(
             wait_objective_seconds=float(scaling.get("waitObjectiveSeconds", 10)),
@@ -148,8 +166,8 @@ def _queue_settings(queue: dict[str, Any]) -> QueueSettings:
 
 
 def stage_object(body: Json) -> StageObject:
-    """Read one."""
-    # Who set which field is half of an object and of no use here, and workers keep what they have read.
+    """Read a Stage."""
+    # managedFields are half of an object's size, and controllers keep the object in memory.
     metadata = {key: value for key, value in body["metadata"].items() if key != "managedFields"}
     ref = StageRef(metadata["namespace"], metadata["name"], metadata["uid"])
     return StageObject(ref, {**body, "metadata": metadata})

@@ -1,4 +1,4 @@
-"""A Stage's status: kept in memory, written only when it differs from what was written."""
+"""A Stage's status: kept in memory, and written only when it differs from what was written last."""
 
 import asyncio
 from dataclasses import dataclass
@@ -6,15 +6,15 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from k8s.operator.api.client import Gone, Json, Kubernetes
+from k8s.operator.api.client import Json, Kubernetes, ObjectNotFound
 from k8s.operator.api.stage import StageObject
 from k8s.operator.metrics import CONDITION
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.resources.spec import StageOutputs
 
 MAX_MESSAGE_CHARACTERS = 1024
 
 
-class Kind(StrEnum):
+class ConditionType(StrEnum):
     """The conditions of a Stage."""
 
     READY = "Ready"
@@ -25,9 +25,9 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that is so, is not so, or is not known, with the reason a person can act on."""
+    """A condition. `status` is None if it is not known."""
 
-    kind: Kind
+    kind: ConditionType
     status: bool | None
     reason: str
     message: str
@@ -46,7 +46,7 @@ class Condition:
 
 
 class StageStatus:
-    """The one writer of a Stage's status; both loops of a worker set what they know, and flush."""
+    """The only writer of a Stage's status. Each loop of its controller sets its part and flushes."""
 
     def __init__(self, stage: StageObject) -> None:
         self._stage = stage
@@ -55,16 +55,16 @@ class StageStatus:
         self._rest: Json = {key: value for key, value in stage.status.items() if key != "conditions"}
         self._writing = asyncio.Lock()
 
-    def is_(self, kind: Kind, *, status: bool) -> bool:
-        """Whether this is known to be so."""
+    def has(self, kind: ConditionType, *, status: bool) -> bool:
+        """Whether the condition exists and has this status."""
         condition = self._conditions.get(kind)
         return condition is not None and condition.status is status
 
-    def condition(self, kind: Kind) -> Condition | None:
+    def condition(self, kind: ConditionType) -> Condition | None:
         return self._conditions.get(kind)
 
-    def set(self, kind: Kind, reason: str, message: str, *, status: bool | None, generation: int) -> bool:
-        """Say how it is. Returns whether status or reason are new, which is worth an Event."""
+    def set(self, kind: ConditionType, reason: str, message: str, *, status: bool | None, generation: int) -> bool:
+        """Set a condition. Returns whether its status or reason changed."""
         old = self._conditions.get(kind)
         is_new = old is None or old.status is not status
         since = now_text() if is_new or old is None else old.since
@@ -89,18 +89,18 @@ class StageStatus:
         self._rest["deletionPolicy"] = deletion_policy
 
     def set_scaling(self, **figures: Any) -> None:
-        """Those given change, None takes one away; the others stay."""
+        """Change the given figures. None removes a figure."""
         scaling = {**self._rest.get("scaling", {}), **figures}
         self._rest["scaling"] = {key: value for key, value in scaling.items() if value is not None}
 
     @property
     def dead_letter_queue_url(self) -> str | None:
-        """None until the stage has been made."""
+        """None until the stage has been provisioned."""
         url: str | None = self._rest.get("resources", {}).get("deadLetterQueueUrl")
         return url
 
     async def flush(self, kubernetes: Kubernetes) -> None:
-        """Write what differs, if anything does. A Stage that is gone needs no status."""
+        """Write the differences, if there are any. Does nothing for a Stage that no longer exists."""
         async with self._writing:
             wanted = {**self._rest, "conditions": [self._conditions[kind].json() for kind in sorted(self._conditions)]}
             patch = merge_patch(self._written, wanted)
@@ -108,13 +108,13 @@ class StageStatus:
                 return
             try:
                 await kubernetes.patch(f"{self._stage.ref.path}/status", {"status": patch})
-            except Gone:
+            except ObjectNotFound:
                 return
             self._written = wanted
 
 
 def merge_patch(old: Json, new: Json) -> Json:
-    """The smallest merge patch (RFC 7386) that makes `new` of `old`."""
+    """Return the smallest merge patch (RFC 7386) that turns `old` into `new`."""
     patch: Json = {key: None for key in old if key not in new}
     for key, value in new.items():
         before = old.get(key)
@@ -126,11 +126,11 @@ def merge_patch(old: Json, new: Json) -> Json:
     return patch
 
 
-def _read_conditions(status: Json) -> dict[Kind, Condition]:
-    known = {kind.value for kind in Kind}
+def _read_conditions(status: Json) -> dict[ConditionType, Condition]:
+    known = {kind.value for kind in ConditionType}
     return {
-        Kind(entry["type"]): Condition(
-            Kind(entry["type"]),
+        ConditionType(entry["type"]): Condition(
+            ConditionType(entry["type"]),
             {"True": True, "False": False}.get(entry["status"]),
             entry["reason"],
             entry["message"],
@@ -143,5 +143,5 @@ def _read_conditions(status: Json) -> dict[Kind, Condition]:
 
 
 def now_text() -> str:
-    """Now, as Kubernetes writes times."""
+    """Return the current time in the format of Kubernetes."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What runs of a stage: its Deployments and pods, by the labels that its chart gives them."""
+"""Deployments and pods of a stage as scaling and removal see them, selected by the labels of the chart."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,16 +13,14 @@ PROCESSOR = "processor"
 REVISION = "pod-template-hash"
 RESTARTS_OF_A_LOOP = 3
 _QUIET_SECONDS = 600.0
-"""A container that has run for so long is no longer in a crash loop (kubelet then resets its back-off, too)."""
-_DEFAULT_MAX_SURGE = "25%"
-"""Kubernetes' own."""
-_USUAL_GRACE_SECONDS = 30
-"""Kubernetes' own."""
+"""A container that has run this long is no longer in a crash loop; the kubelet then resets its back-off."""
+_DEFAULT_MAX_SURGE = "25%"  # default of Kubernetes
+_DEFAULT_GRACE_SECONDS = 30  # default of Kubernetes
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """One Deployment."""
+    """A Deployment."""
 
     name: str
     component: str
@@ -30,18 +28,18 @@ class Workload:
     ready: int
     available: bool
     grace_seconds: float
-    """What a pod that goes has, from SIGTERM to SIGKILL."""
+    """Time from SIGTERM to SIGKILL."""
     outputs_checksum: str | None
-    """Of the outputs that its pods were last rolled for; None before the first roll."""
+    """Checksum of the outputs for which its pods were last rolled; None before the first roll."""
     has_current_pods: bool = True
-    """Some of its pods are of the newest revision, as far as Kubernetes has counted them."""
+    """Whether some of its pods belong to the newest revision, as far as Kubernetes has counted them."""
     max_surge: str = "0"
-    """Pods beyond `replicas` while it rolls out: a number, or a percentage of `replicas`."""
+    """Pods beyond `replicas` during a rollout: a number, or a percentage of `replicas`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod of a stage."""
+    """A pod of a stage."""
 
     name: str
     component: str
@@ -49,30 +47,30 @@ class Pod:
     started_at: str | None
     ready: bool
     seconds_to_ready: float | None
-    """From its creation; None while it is not ready, and for one that has been ready before."""
+    """Time from its creation until it was ready; None while it is not ready, and after a restart."""
     runs_since: datetime | None
-    """None while its container does not run."""
+    """When its container started; None while it does not run."""
     deletion_cost: str | None
     terminating: bool
     has_run: bool
-    """A container of it has been started, so that it knows what the outputs were then."""
+    """Whether a container of it has started, and so has read the outputs of that time."""
     revision: str = ""
-    """Of its Deployment's pod template."""
+    """Hash of its Deployment's pod template."""
     created_at: str = ""
     crashing: bool = False
-    """A container of it ran and died, again and again or a moment ago, and it is not ready."""
+    """Whether it is not ready because a container crashes: repeatedly, or a moment ago."""
     cannot_start: str = ""
-    """Why a container of it cannot start, such as an image that cannot be pulled; empty where that is not so."""
+    """Why a container of it cannot start, such as an image that cannot be pulled; empty otherwise."""
     is_of_release: bool = True
-    """As the function of that name."""
+    """See the function of the same name."""
     waits_for_node: bool = False
-    """No node has been found for it yet."""
+    """Whether it has not been scheduled yet."""
 
 
 async def read_workloads(kubernetes: Kubernetes, stage: StageRef, *, fresh: bool = False) -> dict[str, Workload]:
-    """The stage's Deployments by component; `fresh` as of `Kubernetes.items`.
+    """Return the stage's Deployments by component; for `fresh` see `Kubernetes.items`.
 
-    Others that bear the same labels, such as a copy that somebody made, are there by their own name.
+    Other Deployments with the same labels, such as a copy that somebody made, are returned by their own name.
     """
     path = f"/apis/apps/v1/namespaces/{stage.namespace}/deployments"
     found = await kubernetes.items(path, fresh=fresh, labelSelector=f"{NAME},{INSTANCE}={stage.name}")
@@ -81,12 +79,12 @@ async def read_workloads(kubernetes: Kubernetes, stage: StageRef, *, fresh: bool
 
 
 def component_of(name: str, component: str, release: str) -> str:
-    """The component that a Deployment is of the chart's; its own name where it is another's."""
+    """Return the component of a Deployment of the chart; the Deployment's own name for any other."""
     return component if name == f"{release}-{component}" else name
 
 
 def is_of_release(pod: Json) -> bool:
-    """Whether a Deployment of the chart made this pod. A Job's, or one of a copy, may bear the same labels."""
+    """Whether a Deployment of the chart created this pod. Pods of a Job or of a copy may have the same labels."""
     metadata = pod["metadata"]
     labels = metadata.get("labels") or {}
     deployment = f"{labels.get(INSTANCE)}-{labels.get(COMPONENT)}"
@@ -99,7 +97,7 @@ def is_of_release(pod: Json) -> bool:
 async def read_pods(
     kubernetes: Kubernetes, stage: StageRef, component: str | None = None, *, fresh: bool = False
 ) -> list[Pod]:
-    """The stage's pods that have not ended; `fresh` as of `Kubernetes.items`."""
+    """Return the stage's pods that have not ended; for `fresh` see `Kubernetes.items`."""
     selector = f"{NAME},{INSTANCE}={stage.name}" + (f",{COMPONENT}={component}" if component else "")
     found = await kubernetes.items(
         f"/api/v1/namespaces/{stage.namespace}/pods",
@@ -121,10 +119,10 @@ def _workload(body: Json) -> Workload:
         ready=int(status.get("readyReplicas", 0)),
         available=available and status.get("observedGeneration") == body["metadata"]["generation"],
         grace_seconds=float(
-            spec["template"].get("spec", {}).get("terminationGracePeriodSeconds", _USUAL_GRACE_SECONDS)
+            spec["template"].get("spec", {}).get("terminationGracePeriodSeconds", _DEFAULT_GRACE_SECONDS)
         ),
         outputs_checksum=template.get(OUTPUTS_ANNOTATION),
-        # Kubernetes leaves out what is zero.
+        # Kubernetes omits zero.
         has_current_pods=bool(status.get("updatedReplicas")) or not status.get("replicas"),
         max_surge=_max_surge(spec.get("strategy") or {}),
     )
@@ -180,16 +178,16 @@ def _seconds_to_ready(metadata: Json, is_ready: Json | None, containers: list[Js
     return (datetime.fromisoformat(since) - datetime.fromisoformat(created)).total_seconds()
 
 
-_IMAGE_FAULTS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
+_IMAGE_REASONS = {"ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"}
 USUAL_WAITS = {"", "ContainerCreating", "PodInitializing", "CrashLoopBackOff"}
-"""Reasons of containers that wait for their turn, or have run. Any other says why a container cannot start."""
-_NEVER_RAN = {"StartError", "ContainerCannotRun"}
-"""Ends of containers whose process never ran."""
+"""Reasons for which a container waits in normal operation. Any other means that it cannot start."""
+_START_FAILURES = {"StartError", "ContainerCannotRun"}
+"""Reasons of containers that ended before their process ran."""
 _MAX_CAUSE_CHARACTERS = 200
 
 
 def _cannot_start(status: Json) -> str:
-    """The first cause, of the init containers before the others; empty where there is none."""
+    """Return the first cause, init containers first; empty if there is none."""
     for container in status.get("initContainerStatuses") or []:
         waiting = container.get("state", {}).get("waiting", {})
         if waiting.get("reason") == "CrashLoopBackOff":
@@ -204,10 +202,10 @@ def _cannot_start(status: Json) -> str:
 def _start_fault(container: Json) -> str:
     waiting = container.get("state", {}).get("waiting", {})
     reason = waiting.get("reason", "")
-    if reason in _IMAGE_FAULTS:
+    if reason in _IMAGE_REASONS:
         return f"{reason} {container.get('image', '')}".rstrip()
     ended = _last_end(container)
-    if ended.get("reason") in _NEVER_RAN and "running" not in container.get("state", {}):
+    if ended.get("reason") in _START_FAILURES and "running" not in container.get("state", {}):
         return _shortened(f"{ended['reason']} {ended.get('message', '')}")
     return "" if reason in USUAL_WAITS else _shortened(f"{reason} {waiting.get('message', '')}")
 
@@ -217,13 +215,15 @@ def _shortened(text: str) -> str:
 
 
 def _is_crashing(container: Json) -> bool:
-    """A back-off follows a death. One that runs again crashes if it has died often, and not long ago."""
+    """Whether it is in back-off after a crash, or has crashed repeatedly and not long ago."""
     if container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
         return True
     if int(container.get("restartCount", 0)) < RESTARTS_OF_A_LOOP:
         return False
-    died_at = _last_end(container).get("finishedAt")
-    return died_at is None or (datetime.now(UTC) - datetime.fromisoformat(died_at)).total_seconds() < _QUIET_SECONDS
+    crashed_at = _last_end(container).get("finishedAt")
+    return (
+        crashed_at is None or (datetime.now(UTC) - datetime.fromisoformat(crashed_at)).total_seconds() < _QUIET_SECONDS
+    )
 
 
 def _last_end(container: Json) -> Json:

@@ -1,148 +1,151 @@
-"""One pass towards a stage's end: wait for its release, remove what was made, see that it is gone, let go."""
+"""Removes a deleted Stage: waits until its release is gone, deletes its resources, then removes the finalizer."""
 
 import asyncio
 import contextlib
 from dataclasses import dataclass
 
-from k8s.operator.api.client import Gone, Refused
+from k8s.operator.api.client import ObjectNotFound, Refused
 from k8s.operator.api.outputs_configmap import release_outputs
 from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_pods, read_workloads
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
-from k8s.operator.resources.errors import Permanent, Protected, ResourceUnavailable
-from k8s.operator.resources.reconcile_log import Pass
-from k8s.operator.resources.removal import left_of_stage, remove_stage
+from k8s.operator.resources.errors import ProtectedError, ResourceUnavailable
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.stage import delete_stage, remaining_resources
+from services.common.errors import PermanentError
 
-PASS_SECONDS = 120.0
-PROTECTED_SECONDS = 15.0
-"""Between two reads of a user pool or queue that only a person can unprotect."""
-WAITING = "WaitingForRelease"
+REMOVAL_SECONDS = 120.0
+PROTECTED_POLL_SECONDS = 15.0
+"""Pause between two reads of a user pool or queue whose protection only a person can remove."""
+WAITING_FOR_RELEASE = "WaitingForRelease"
 SMOKE_TEST = "test"
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
-    """It cannot go on yet; `reason` for the condition, `message` for a person."""
+class RemovalPending:
+    """Why a removal cannot be completed yet: reason and message of the condition Ready."""
 
     reason: str
     message: str
-    at_least_seconds: float = 0.0
-    """How long to wait before the next pass."""
+    retry_after_seconds: float = 0.0
+    """Shortest pause before the next attempt."""
 
 
-async def tear_down(tools: Tools, stage: StageObject, told: set[str]) -> Waiting | None:
-    """Go as far as possible. None when the Stage has been let go; raises `ResourceUnavailable` or `Permanent`.
+async def finalize(context: Context, stage: StageObject, reported: set[str]) -> RemovalPending | None:
+    """Remove as much as possible. Raises `ResourceUnavailable` or `PermanentError`.
 
-    :param told: what Events have said of this removal; a pass that finds a deleted queue once more adds nothing to it.
+    :param reported: messages that Events of this removal already contain; extended here, so that none is repeated.
+    :returns: None once the finalizer has been removed.
     """
     if FINALIZER not in stage.finalizers:
         return None
-    spec = _spec(tools, stage)
+    spec = _spec(context, stage)
     if stage.retains:
-        await _keep_everything(tools, stage, "deletionPolicy is Retain")
+        await _retain(context, stage, "deletionPolicy is Retain")
     elif spec is not None and spec.given.everything:
-        await _keep_everything(tools, stage, "everything is given")
+        await _retain(context, stage, "the stage uses existing resources only")
     elif spec is not None:
-        waiting = await _release_left(tools, stage) or await _remove(tools, stage, spec, told)
-        if waiting:
-            return waiting
-    await _let_go(tools, stage)
+        pending = await _remaining_release(context, stage) or await _remove(context, stage, spec, reported)
+        if pending:
+            return pending
+    await _remove_finalizer(context, stage)
     return None
 
 
-def _spec(tools: Tools, stage: StageObject) -> StageSpec | None:
+def _spec(context: Context, stage: StageObject) -> StageSpec | None:
+    """Return None for names that cannot be used: no resource was ever created for them."""
     try:
-        return stage.stage_spec(tools.settings.cluster_name)
-    except Permanent:
-        return None  # names that cannot be: nothing of them was ever made
+        return stage.stage_spec(context.settings.cluster_name)
+    except PermanentError:
+        return None
 
 
-async def _keep_everything(tools: Tools, stage: StageObject, why: str) -> None:
-    """Leave everything, for a release that still runs also its outputs: its next pod would not start without them."""
-    said = f"{why}: everything stays as it is"
-    if await read_workloads(tools.kubernetes, stage.ref, fresh=True):
-        # A namespace that is being deleted may have lost the Role for this, and its ConfigMaps go anyway.
+async def _retain(context: Context, stage: StageObject, why: str) -> None:
+    """Keep every resource. A running release also keeps its outputs, without which its next pod would not start."""
+    message = f"{why}: every resource is kept"
+    if await read_workloads(context.kubernetes, stage.ref, fresh=True):
+        # In a namespace that is being deleted the Role for this may be gone; the ConfigMap is deleted there anyway.
         with contextlib.suppress(Refused):
-            if await release_outputs(tools.kubernetes, stage.ref):
-                said += f". ConfigMap {stage.ref.outputs_name} stays for the release, which still runs"
-    await tools.events.normal(stage.ref, "Retained", said)
+            if await release_outputs(context.kubernetes, stage.ref):
+                message += f". ConfigMap {stage.ref.outputs_name} is kept for the release, which still runs"
+    await context.events.normal(stage.ref, "Retained", message)
 
 
-async def _release_left(tools: Tools, stage: StageObject) -> Waiting | None:
-    """A release that still runs would lose its queue and user pool, so its Deployments and pods have to go first."""
-    # Never out of the API server's cache, which may be old: under what it does not show yet, the queue would go.
-    workloads = await read_workloads(tools.kubernetes, stage.ref, fresh=True)
-    pods = await read_pods(tools.kubernetes, stage.ref, fresh=True)
+async def _remaining_release(context: Context, stage: StageObject) -> RemovalPending | None:
+    """Report Deployments and pods that still exist: they use the queue and the user pool."""
+    # Fresh lists: a pod that the API server's cache does not show yet would lose its queue.
+    workloads = await read_workloads(context.kubernetes, stage.ref, fresh=True)
+    pods = await read_pods(context.kubernetes, stage.ref, fresh=True)
     if workloads:
         names = ", ".join(sorted(workload.name for workload in workloads.values()))
-        return Waiting(
-            WAITING,
+        return RemovalPending(
+            WAITING_FOR_RELEASE,
             f"the release still exists, so nothing is removed (Deployments {names}): "
             f"helm uninstall {stage.ref.name} -n {stage.ref.namespace}",
         )
-    left = [pod for pod in pods if pod.component != SMOKE_TEST]
-    if not left:
+    remaining = [pod for pod in pods if pod.component != SMOKE_TEST]
+    if not remaining:
         return None
-    others = sorted(pod.name for pod in left if not pod.is_of_release and not pod.terminating)
-    if others:
-        return Waiting(
-            WAITING,
-            f"{len(others)} pod(s) that no Deployment of the release made bear its labels, so nothing is removed: "
-            f"kubectl delete pod -n {stage.ref.namespace} {' '.join(others[:3])}",
+    foreign = sorted(pod.name for pod in remaining if not pod.is_of_release and not pod.terminating)
+    if foreign:
+        return RemovalPending(
+            WAITING_FOR_RELEASE,
+            f"{len(foreign)} pod(s) have the labels of the release but were not created by its Deployments, so nothing "
+            f"is removed: kubectl delete pod -n {stage.ref.namespace} {' '.join(foreign[:3])}",
         )
-    names = ", ".join(sorted(pod.name for pod in left)[:3])
-    what = "finish what they do" if all(pod.terminating for pod in left) else "are about to stop"
-    return Waiting(WAITING, f"{len(left)} pod(s) of the release {what}: {names}")
+    names = ", ".join(sorted(pod.name for pod in remaining)[:3])
+    state = "are terminating" if all(pod.terminating for pod in remaining) else "still run"
+    return RemovalPending(WAITING_FOR_RELEASE, f"{len(remaining)} pod(s) of the release {state}: {names}")
 
 
-async def _remove(tools: Tools, stage: StageObject, spec: StageSpec, told: set[str]) -> Waiting | None:
-    clients, one_pass = tools.clients(stage), Pass(spec.identity)
+async def _remove(context: Context, stage: StageObject, spec: StageSpec, reported: set[str]) -> RemovalPending | None:
+    clients, log = context.clients(stage), ReconcileLog(spec.identity)
     try:
-        async with asyncio.timeout(PASS_SECONDS):
-            await remove_stage(clients, spec, one_pass)
-            left = await left_of_stage(clients, spec)
-    except Protected as error:
+        async with asyncio.timeout(REMOVAL_SECONDS):
+            await delete_stage(clients, spec, log)
+            left = await remaining_resources(clients, spec)
+    except ProtectedError as error:
         return _protected(stage, error)
     except TimeoutError as error:
-        raise ResourceUnavailable(f"the stage was not removed within {PASS_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not removed within {REMOVAL_SECONDS:.0f} s") from error
     finally:
-        CHANGES.inc(len(one_pass.changes))
-        if done := _news(one_pass.changes, told):
-            await tools.events.normal(stage.ref, "Removed", "; ".join(done))
-    for notice in _news(one_pass.notices, told):
-        await tools.events.warning(stage.ref, "LeftAlone", notice)
+        CHANGES.inc(len(log.changes))
+        if changes := _not_reported(log.changes, reported):
+            await context.events.normal(stage.ref, "Removed", "; ".join(changes))
+    for notice in _not_reported(log.notices, reported):
+        await context.events.warning(stage.ref, "NotDeleted", notice)
     if not left:
         return None
-    return Waiting("WaitingForRemoval", f"deleted, but still there to be seen: {', '.join(left)}")
+    return RemovalPending("WaitingForRemoval", f"deleted, but still listed: {', '.join(left)}")
 
 
-def _protected(stage: StageObject, error: Protected) -> Waiting:
+def _protected(stage: StageObject, error: ProtectedError) -> RemovalPending:
     ref = stage.ref
-    return Waiting(
+    return RemovalPending(
         "DeletionProtected",
         f"{error}. Until then nothing of the stage is deleted. To keep everything: "
         f"kubectl -n {ref.namespace} patch stage {ref.name} --type=merge -p "
         """'{"spec":{"deletionPolicy":"Retain"}}'""",
-        PROTECTED_SECONDS,
+        PROTECTED_POLL_SECONDS,
     )
 
 
-def _news(said: list[str], told: set[str]) -> list[str]:
-    news = [each for each in said if each not in told]
-    told.update(news)
-    return news
+def _not_reported(messages: list[str], reported: set[str]) -> list[str]:
+    new = [each for each in messages if each not in reported]
+    reported.update(new)
+    return new
 
 
-async def _let_go(tools: Tools, stage: StageObject) -> None:
-    """Take our finalizer away, from the Stage as it is now: our own status has changed it since it was read."""
-    fresh = await tools.kubernetes.get(stage.ref.path)
+async def _remove_finalizer(context: Context, stage: StageObject) -> None:
+    """Remove our finalizer from the Stage as it is now: writing its status has changed its version."""
+    fresh = await context.kubernetes.get(stage.ref.path)
     if fresh is None or fresh["metadata"]["uid"] != stage.ref.uid:
         return
     metadata = {
         "finalizers": [name for name in fresh["metadata"].get("finalizers", []) if name != FINALIZER],
         "resourceVersion": fresh["metadata"]["resourceVersion"],
     }
-    with contextlib.suppress(Gone):
-        await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
+    with contextlib.suppress(ObjectNotFound):
+        await context.kubernetes.patch(stage.ref.path, {"metadata": metadata})

@@ -1,7 +1,7 @@
-"""What kopf is used for: the watch with its reconnecting, start and stop, and the liveness endpoint.
+"""The kopf handlers: watch, start, and the liveness endpoint.
 
-The handlers only pass on what they see. Whatever a Stage needs is done by its worker, which is level-based: it would
-do the same without any event, only later. So kopf keeps no state on the resources, no annotation, no finalizer.
+The handlers only pass Stages on. A StageController is level-based: without any event it would do the same, only later.
+So kopf keeps no state on the resources: no annotation, no finalizer.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from k8s.operator.api.stage import GROUP, PLURAL, VERSION
 from k8s.operator.controller.stages import Stages
 
 WATCH_SECONDS = 300
-"""A watch is asked anew so often, and given up a little later (kopf issues 787 and 1276). A whole number: a float is
-sent as such, and refused."""
+"""Duration of one watch request; kopf gives it up a little later (kopf issues 787 and 1276). A whole number: the API
+server refuses a float."""
 
 
 def register(registry: kopf.OperatorRegistry, stages: Callable[[], Stages]) -> None:
@@ -32,20 +32,20 @@ def register(registry: kopf.OperatorRegistry, stages: Callable[[], Stages]) -> N
         settings.watching.connect_timeout = 10
         settings.networking.request_timeout = 30
         settings.networking.connect_timeout = 10
-        # Nothing but the CRD that the chart brings is of interest, and it is there before we are.
+        # The chart installs the only CRD that is watched before it starts the operator.
         settings.scanning.disabled = True
         settings.posting.enabled = False
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry, id="stage")
-    async def see(event: kopf.RawEvent, **_: Any) -> None:
+    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
         if event["type"] == "DELETED":
-            stages().forgotten(dict(event["object"]))
+            stages().on_delete(dict(event["object"]))
         else:
-            stages().watched(dict(event["object"]))
+            stages().on_change(dict(event["object"]))
 
     @kopf.on.probe(registry=registry, id="watch")
     async def watch_is_live(**_: Any) -> str:
-        """Answered on the event loop, so an answer at all shows that it turns."""
-        if reason := stages().not_live():
-            raise kopf.PermanentError(reason)
+        """Runs on the event loop, so an answer also shows that the event loop is not blocked."""
+        if problem := stages().liveness_problem():
+            raise kopf.PermanentError(problem)
         return "live"

@@ -1,4 +1,4 @@
-"""One pass that has a stage be what its resource says: AWS and Momento, the outputs, the pods that know them."""
+"""Brings a stage into the wanted state: AWS and Momento resources, the ConfigMap with the outputs, and the pods."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,30 +7,30 @@ from dataclasses import dataclass
 from k8s.operator.api.outputs_configmap import checksum, environment, roll, write_outputs
 from k8s.operator.api.stage import FINALIZER, StageObject
 from k8s.operator.api.workloads import read_workloads
-from k8s.operator.context import Tools
+from k8s.operator.context import Context
 from k8s.operator.metrics import CHANGES
 from k8s.operator.resources.errors import ResourceUnavailable
-from k8s.operator.resources.outputs import StageOutputs
-from k8s.operator.resources.reconcile_log import Pass
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from k8s.operator.resources.spec import StageOutputs
+from k8s.operator.resources.stage import provision_stage
 
-PASS_SECONDS = 120.0
-"""For all calls of a pass together, each of which has a deadline of its own."""
+PROVISION_SECONDS = 120.0
+"""Deadline for all calls together. Each call has a deadline of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What a pass came to."""
+    """The result of provisioning."""
 
     outputs: StageOutputs
     changes: tuple[str, ...]
     notices: tuple[str, ...]
 
 
-async def hold_on_to(tools: Tools, stage: StageObject) -> None:
-    """Have Kubernetes keep the Stage until we let go: before anything is made, so that nothing can be left behind.
+async def add_finalizer(context: Context, stage: StageObject) -> None:
+    """Add our finalizer before any resource is created, so that every resource is removed with the Stage.
 
-    Raises `Conflict` when the Stage has changed meanwhile; the next pass sees how.
+    :raises Conflict: when the Stage has changed since it was read.
     """
     if FINALIZER in stage.finalizers:
         return
@@ -38,37 +38,38 @@ async def hold_on_to(tools: Tools, stage: StageObject) -> None:
         "finalizers": [*stage.finalizers, FINALIZER],
         "resourceVersion": stage.metadata["resourceVersion"],
     }
-    await tools.kubernetes.patch(stage.ref.path, {"metadata": metadata})
+    await context.kubernetes.patch(stage.ref.path, {"metadata": metadata})
 
 
 async def provision(
-    tools: Tools, stage: StageObject, announce: Callable[[dict[str, str]], None] = lambda _: None
+    context: Context, stage: StageObject, set_environment: Callable[[dict[str, str]], None] = lambda _: None
 ) -> Provisioned:
-    """Make, adopt, mend. Raises what `make_stage` raises, and what the Kubernetes client does.
+    """Create, adopt and correct the stage's resources. Raises what `provision_stage` and the Kubernetes client raise.
 
-    :param announce: takes what the ConfigMap with the outputs has to say, before that is written: whoever restores
-        the ConfigMap meanwhile would else undo it under the pods that are rolled.
+    :param set_environment: called with the wanted data of the ConfigMap before it is written. The health loop restores
+        that ConfigMap; with old data it would undo the change while pods are rolled.
     """
-    spec = stage.stage_spec(tools.settings.cluster_name)
-    one_pass = Pass(spec.identity)
+    spec = stage.stage_spec(context.settings.cluster_name)
+    log = ReconcileLog(spec.identity)
     try:
-        async with asyncio.timeout(PASS_SECONDS):
-            outputs = await make_stage(tools.clients(stage), spec, one_pass)
+        async with asyncio.timeout(PROVISION_SECONDS):
+            outputs = await provision_stage(context.clients(stage), spec, log)
             data = environment(outputs, spec)
-            announce(data)
-            one_pass.changes.extend(await _tell_pods(tools, stage, data))
+            set_environment(data)
+            log.changes.extend(await _publish_outputs(context, stage, data))
     except TimeoutError as error:
-        raise ResourceUnavailable(f"the stage was not made within {PASS_SECONDS:.0f} s") from error
+        raise ResourceUnavailable(f"the stage was not provisioned within {PROVISION_SECONDS:.0f} s") from error
     finally:
-        CHANGES.inc(len(one_pass.changes))
-        # Those of a pass that failed half-way are told too: they happened.
-        if one_pass.changes:
-            await tools.events.normal(stage.ref, "Changed", "; ".join(one_pass.changes))
-    return Provisioned(outputs, tuple(one_pass.changes), tuple(one_pass.notices))
+        # Also after a failure, since these changes were made.
+        CHANGES.inc(len(log.changes))
+        if log.changes:
+            await context.events.normal(stage.ref, "Changed", "; ".join(log.changes))
+    return Provisioned(outputs, tuple(log.changes), tuple(log.notices))
 
 
-async def _tell_pods(tools: Tools, stage: StageObject, data: dict[str, str]) -> list[str]:
-    first, done = await write_outputs(tools.kubernetes, stage.ref, data)
-    workloads = await read_workloads(tools.kubernetes, stage.ref, fresh=True)
-    rolled = await roll(tools.kubernetes, stage.ref, list(workloads.values()), first=first, wanted=checksum(data))
-    return [*([done] if done else []), *rolled]
+async def _publish_outputs(context: Context, stage: StageObject, data: dict[str, str]) -> list[str]:
+    """Write the outputs and roll the Deployments whose pods have older ones. Returns what was changed."""
+    first, change = await write_outputs(context.kubernetes, stage.ref, data)
+    workloads = await read_workloads(context.kubernetes, stage.ref, fresh=True)
+    rolled = await roll(context.kubernetes, stage.ref, list(workloads.values()), first=first, wanted=checksum(data))
+    return [*([change] if change else []), *rolled]

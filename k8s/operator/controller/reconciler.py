@@ -1,4 +1,4 @@
-"""A stage kept as its resource says: observe, diff, act, again and again, until it is gone."""
+"""Reconciles one Stage: provisions it, corrects drift, and removes it once it is deleted."""
 
 import asyncio
 import logging
@@ -7,43 +7,44 @@ import time
 
 from k8s.operator.api.client import Conflict, Refused, Unreachable
 from k8s.operator.api.stage import StageObject, StageRef, stage_object
-from k8s.operator.api.status import Kind, StageStatus
-from k8s.operator.context import Tools
-from k8s.operator.controller.finalize import tear_down
-from k8s.operator.controller.provision import hold_on_to, provision
+from k8s.operator.api.status import ConditionType, StageStatus
+from k8s.operator.context import Context
+from k8s.operator.controller.finalize import finalize
+from k8s.operator.controller.provision import add_finalizer, provision
 from k8s.operator.health.problems import Problem
 from k8s.operator.health.stage_health import StageHealth
-from k8s.operator.metrics import LAST_PASS, PASS_SECONDS, PASSES, forget_scaling
-from k8s.operator.resources.errors import NotOurs
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.metrics import LAST_RECONCILE, RECONCILE_SECONDS, RECONCILES, remove_scaling_series
+from k8s.operator.resources.errors import NotOwnedError
+from k8s.operator.resources.spec import StageOutputs
 from services.common.backoff import Backoff
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)
 
 CONFLICT_SECONDS = 0.2
-WAITING_FIRST_SECONDS, WAITING_CAP_SECONDS = 0.5, 5.0
+REMOVAL_POLL_SECONDS, MAX_REMOVAL_POLL_SECONDS = 0.5, 5.0
 RESYNC_JITTER = 0.1
-_CANNOT_TELL = {"Unavailable", "KubernetesUnreachable", "InternalError"}
+_STATE_UNKNOWN = {"Unavailable", "KubernetesUnreachable", "InternalError"}
+"""Reasons of failures after which provisioned resources may be as they should be."""
 
 
-class Keeper:
-    """One a stage. `outputs` are there once it has been made; `stage` is as last read."""
+class Reconciler:
+    """Reconciles one Stage. `stage` is as last read; `outputs` is None until the Stage has been provisioned."""
 
-    def __init__(self, tools: Tools, stage: StageObject, status: StageStatus, health: StageHealth) -> None:
+    def __init__(self, context: Context, stage: StageObject, status: StageStatus, health: StageHealth) -> None:
         self.stage = stage
         self.outputs: StageOutputs | None = None
-        self.wake = asyncio.Event()
-        """Somebody has reason to believe that something changed."""
-        self.acting = asyncio.Lock()
-        """Held while the stage is removed, and by whoever scales it: no processor may start under a removal."""
-        self._tools = tools
+        self.requested = asyncio.Event()
+        """Set to reconcile before the next resync."""
+        self.scaling_lock = asyncio.Lock()
+        """Held during a removal and while the processors are scaled, so that no processor starts during a removal."""
+        self._context = context
         self._status = status
         self._health = health
         self._environment: dict[str, str] | None = None
         self._backoff = Backoff()
-        self._waiting = Backoff(WAITING_FIRST_SECONDS, WAITING_CAP_SECONDS)
-        self._told: set[str] = set()
+        self._removal_poll = Backoff(REMOVAL_POLL_SECONDS, MAX_REMOVAL_POLL_SECONDS)
+        self._reported: set[str] = set()
 
     @property
     def ref(self) -> StageRef:
@@ -51,111 +52,112 @@ class Keeper:
 
     @property
     def environment(self) -> dict[str, str] | None:
-        """What the ConfigMap with the outputs has to say; None before the first pass of this process."""
+        """Wanted data of the ConfigMap with the outputs; None before the first reconcile of this process."""
         return self._environment
 
-    async def one_pass(self) -> float | None:
-        """Read the Stage and do what it wants. Seconds until the next pass; None when it is gone."""
-        self.wake.clear()
+    async def reconcile_once(self) -> float | None:
+        """Read the Stage and bring it into the wanted state.
+
+        :returns: seconds until the next reconcile; None when the Stage no longer exists.
+        """
+        self.requested.clear()
         kind = "read"
         try:
-            body = await self._tools.kubernetes.get(self.ref.path)
+            body = await self._context.kubernetes.get(self.ref.path)
             if body is None or body["metadata"]["uid"] != self.ref.uid:
                 return None
             self.stage = stage_object(body)
-            kind = "remove" if self.stage.is_deleting else "make"
-            with PASS_SECONDS.labels(kind).time():
-                pause = await self._make_or_remove()
-            PASSES.labels(kind, "ok").inc()
+            kind = "remove" if self.stage.is_deleting else "provision"
+            with RECONCILE_SECONDS.labels(kind).time():
+                pause = await self._provision_or_remove()
+            RECONCILES.labels(kind, "ok").inc()
             return pause
         except Conflict as error:
-            PASSES.labels(kind, "conflict").inc()
+            RECONCILES.labels(kind, "conflict").inc()
             return await self._failed("Conflict", str(error), at_least=CONFLICT_SECONDS)
         except (Transient, PermanentError) as error:
-            PASSES.labels(kind, _reason(error)).inc()
+            RECONCILES.labels(kind, _reason(error)).inc()
             return await self._failed(_reason(error), str(error), getattr(error, "retry_after_seconds", 0.0))
         except Exception as error:
-            PASSES.labels(kind, "error").inc()
-            logger.exception("a pass failed unexpectedly", extra={"action": "pass"})
+            RECONCILES.labels(kind, "error").inc()
+            logger.exception("a reconcile failed unexpectedly", extra={"action": "reconcile"})
             return await self._failed("InternalError", f"{type(error).__name__}: see the operator's log")
 
-    async def _make_or_remove(self) -> float | None:
-        # Those that fail take turns among themselves: a call that hangs would hold up stages that are well.
-        turns = self._tools.retries if self._backoff.is_failing else self._tools.passes
+    async def _provision_or_remove(self) -> float | None:
+        # Retries have slots of their own: calls that hang must not delay stages that reconcile well.
+        slots = self._context.retry_slots if self._backoff.is_failing else self._context.reconcile_slots
         if not self.stage.is_deleting:
-            async with turns:
-                return await self._make()
-        async with self.acting, turns:
+            async with slots:
+                return await self._provision()
+        async with self.scaling_lock, slots:
             return await self._remove()
 
     @property
-    def _was_made(self) -> bool:
-        """By this process, or by one before it."""
+    def _is_provisioned(self) -> bool:
+        """Whether this process or an earlier one has provisioned the Stage."""
         return self.outputs is not None or bool(self.stage.status.get("resources"))
 
-    async def _make(self) -> float:
-        await hold_on_to(self._tools, self.stage)
-        made = await provision(self._tools, self.stage, self._announce)
-        self.outputs = made.outputs
+    async def _provision(self) -> float:
+        await add_finalizer(self._context, self.stage)
+        result = await provision(self._context, self.stage, self._set_environment)
+        self.outputs = result.outputs
         generation = self.stage.generation
-        message = "; ".join(made.notices) or "queue, user pool and cache are as they should be"
-        self._status.set(Kind.PROVISIONED, "Provisioned", message, status=True, generation=generation)
-        problems = (Problem("Notices", "; ".join(made.notices)),) if made.notices else ()
-        await self._health.provisioned(self.stage, problems, is_made=True)
-        self._status.set_resources(made.outputs)
+        warnings = "; ".join(result.notices)
+        message = warnings or "queues, user pool, client and cache are in the wanted state"
+        self._status.set(ConditionType.PROVISIONED, "Provisioned", message, status=True, generation=generation)
+        problems = (Problem("Warnings", warnings),) if warnings else ()
+        await self._health.report_provisioning(self.stage, problems, is_provisioned=True)
+        self._status.set_resources(result.outputs)
         self._status.set_observed(generation, "Retain" if self.stage.retains else "Delete")
-        await self._status.flush(self._tools.kubernetes)
-        LAST_PASS.labels(*self.stage.labels).set(time.time())
+        await self._status.flush(self._context.kubernetes)
+        LAST_RECONCILE.labels(*self.stage.labels).set(time.time())
         self._backoff.reset()
-        return self._tools.settings.resync_seconds * _jitter()
+        return self._context.settings.resync_seconds * random.uniform(1 - RESYNC_JITTER, 1 + RESYNC_JITTER)
 
-    def _announce(self, data: dict[str, str]) -> None:
+    def _set_environment(self, data: dict[str, str]) -> None:
         self._environment = data
 
     async def _remove(self) -> float | None:
-        # Told once: what follows says more, and the two would take turns.
-        if not self._status.is_(Kind.READY, status=False):
-            await self._health.removing(self.stage, "Deleting", "the stage is being removed")
-            await self._status.flush(self._tools.kubernetes)
-        message = "the Stage is being deleted: its processors are not scaled any more"
-        if self._status.set(Kind.SCALING, "Deleting", message, status=False, generation=self.stage.generation):
-            forget_scaling(*self.stage.labels)
-        waiting = await tear_down(self._tools, self.stage, self._told)
+        # Only at the start: later reasons say more, and the condition would alternate between the two.
+        if not self._status.has(ConditionType.READY, status=False):
+            await self._health.report_removal(self.stage, "Deleting", "the stage is being removed")
+            await self._status.flush(self._context.kubernetes)
+        message = "the Stage is being deleted, so its processors are no longer scaled"
+        generation = self.stage.generation
+        if self._status.set(ConditionType.SCALING, "Deleting", message, status=False, generation=generation):
+            remove_scaling_series(*self.stage.labels)
+        pending = await finalize(self._context, self.stage, self._reported)
         self._backoff.reset()
-        if waiting is None:
+        if pending is None:
             return None
-        await self._health.removing(self.stage, waiting.reason, waiting.message)
-        await self._status.flush(self._tools.kubernetes)
-        return self._waiting.next_seconds(waiting.at_least_seconds)
+        await self._health.report_removal(self.stage, pending.reason, pending.message)
+        await self._status.flush(self._context.kubernetes)
+        return self._removal_poll.next_seconds(pending.retry_after_seconds)
 
     async def _failed(self, reason: str, message: str, at_least: float = 0.0) -> float:
-        """Say so in the conditions, as far as Kubernetes can be told anything; the others stages go on."""
+        """Report a failure in log and conditions. Returns the seconds until the retry."""
         pause = self._backoff.next_seconds(at_least)
-        logger.warning(message, extra={"action": "pass", "reason": reason, "retry_seconds": round(pause, 1)})
+        logger.warning(message, extra={"action": "reconcile", "reason": reason, "retry_seconds": round(pause, 1)})
         if reason == "Conflict" and pause < 1:
             return pause
         generation = self.stage.generation
         if not self.stage.is_deleting:
-            # What was made may be there all the same; what was never made is not.
-            status = None if self._was_made and reason in _CANNOT_TELL else False
-            self._status.set(Kind.PROVISIONED, reason, message, status=status, generation=generation)
+            status = None if self._is_provisioned and reason in _STATE_UNKNOWN else False
+            self._status.set(ConditionType.PROVISIONED, reason, message, status=status, generation=generation)
         try:
             if self.stage.is_deleting:
-                await self._health.removing(self.stage, "RemovalFails", message)
-            await self._health.provisioned(self.stage, (Problem(reason, message),), is_made=self._was_made)
-            await self._status.flush(self._tools.kubernetes)
+                await self._health.report_removal(self.stage, "RemovalFailed", message)
+            problems = (Problem(reason, message),)
+            await self._health.report_provisioning(self.stage, problems, is_provisioned=self._is_provisioned)
+            await self._status.flush(self._context.kubernetes)
         except (Unreachable, Refused) as error:
             logger.warning("the status cannot be written", extra={"action": "status", "error": str(error)})
         return pause
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, NotOurs):
-        return "NotOurs"
+    if isinstance(error, NotOwnedError):
+        return "NotOwned"
     if isinstance(error, Unreachable):
         return "KubernetesUnreachable"
     return "Unavailable" if isinstance(error, Transient) else "Refused"
-
-
-def _jitter() -> float:
-    return random.uniform(1 - RESYNC_JITTER, 1 + RESYNC_JITTER)

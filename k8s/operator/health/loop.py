@@ -1,4 +1,4 @@
-"""The loop that looks after a stage's health: read, judge, write, every few seconds."""
+"""The health loop of a stage: every few seconds it reads the release, judges it and writes the conditions."""
 
 import contextlib
 import logging
@@ -7,128 +7,134 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from k8s.operator.api.outputs_configmap import write_outputs
+from k8s.operator.api.reasons import DegradedReason
+from k8s.operator.api.releases import Release
 from k8s.operator.api.stage import StageObject
-from k8s.operator.api.status import Kind, StageStatus
-from k8s.operator.context import Tools
-from k8s.operator.health.judge import COMPONENTS, Seen, problems, served
-from k8s.operator.health.problems import Problem, Reason
-from k8s.operator.health.releases import Release
+from k8s.operator.api.status import ConditionType, StageStatus
+from k8s.operator.context import Context
+from k8s.operator.health.judge import find_problems, ready_state
+from k8s.operator.health.problems import Problem
+from k8s.operator.health.snapshot import COMPONENTS, Snapshot
 from k8s.operator.health.stage_health import StageHealth
-from k8s.operator.policy.poll_schedule import together
+from k8s.operator.policy.poll_schedule import seconds_until_idle_poll
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)
 
-PERIOD_SECONDS = 4.0
-"""A problem is seen within this time, and reported within another half of it where it has to be seen twice."""
-DEPENDENCIES = {
-    Reason.MOMENTO_KEY_REFUSED,
-    Reason.MOMENTO_UNREACHABLE,
-    Reason.MOMENTO_QUOTA_EXCEEDED,
-    Reason.PARAMETER_MISSING,
-    Reason.PARAMETER_UNREADABLE,
-    Reason.QUEUE_UNREACHABLE,
+POLL_SECONDS = 4.0
+"""A problem is found within this time, and reported half of it later where two readings have to find it."""
+RECHECK_SECONDS = 2.0
+"""Pause before a problem that is not certain is checked again."""
+STARTING_POLL_SECONDS = 1.0
+STARTING_SECONDS = 120.0
+"""A stage that is not ready is read each second for this time after a change."""
+UNREADABLE_SECONDS = 10.0
+"""After this time without a successful read the conditions no longer show what was read before."""
+PROVISIONING_DEPENDENCIES = {
+    DegradedReason.MOMENTO_KEY_REFUSED,
+    DegradedReason.MOMENTO_UNREACHABLE,
+    DegradedReason.MOMENTO_QUOTA_EXCEEDED,
+    DegradedReason.PARAMETER_MISSING,
+    DegradedReason.PARAMETER_UNREADABLE,
+    DegradedReason.QUEUE_UNREACHABLE,
 }
-"""What provisioning needs, too."""
-MISSING = {Reason.QUEUE_MISSING, Reason.MOMENTO_CACHE_MISSING}
-"""What provisioning makes again."""
-UNREAD_SECONDS = 10.0
-"""So long may the release be unreadable before what was seen of it counts no more."""
-SOON_SECONDS = 2.0
-STARTING_SECONDS = 1.0
-STARTS_FOR_SECONDS = 120.0
-"""So long after a change a stage that is not ready is read each second."""
+"""Problems that make provisioning fail as well."""
+REPAIRABLE = {DegradedReason.QUEUE_MISSING, DegradedReason.MOMENTO_CACHE_MISSING}
+"""Problems that provisioning repairs."""
 
 
 class HealthLoop:
-    """One a stage.
+    """The health loop of one stage.
 
-    :param queue_error: why the operator cannot read the task queue; empty where it can.
-    :param outputs: what the ConfigMap with the outputs has to say; None while that is not known.
-    :param wake: has the stage provisioned now.
+    :param queue_error: returns why the operator cannot read the task queue; empty if it can.
+    :param outputs: returns the wanted data of the ConfigMap with the outputs; None while it is not known.
+    :param request_reconcile: reconciles the stage now.
     """
 
     def __init__(
         self,
-        tools: Tools,
+        context: Context,
         status: StageStatus,
         health: StageHealth,
         *,
         queue_error: Callable[[], str],
         outputs: Callable[[], Mapping[str, str] | None],
-        wake: Callable[[], None] = lambda: None,
+        request_reconcile: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
-        today: Callable[[], datetime] = lambda: datetime.now(UTC),
+        utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._tools = tools
+        self._context = context
         self._status = status
         self._health = health
         self._queue_error = queue_error
         self._outputs = outputs
-        self._wake = wake
-        self._was_cut_off = self._was_missing = False
-        self._read_at = clock()
-        self._began_with = ""
+        self._request_reconcile = request_reconcile
         self._clock = clock
-        self._today = today
-        self._was_full: dict[str, int] = {}
-        self._uncertain: set[tuple[str, str]] = set()
-        self._changed_at = clock()
+        self._utc_now = utc_now
+        self._had_dependency_problem = self._had_repairable_problem = False
+        self._read_at = self._changed_at = clock()
         self._queue_failed_at: float | None = None
+        self._first_checksum = ""
+        self._full_generations: dict[str, int] = {}
+        self._uncertain: set[tuple[str, str]] = set()
 
-    async def turn(self, stage: StageObject) -> float:
-        """One reading, and what follows from it. Seconds until the next. Raises what the Kubernetes client does."""
-        release = await self._read(stage)
+    async def run_once(self, stage: StageObject) -> float:
+        """Read, judge and write once. Raises what the Kubernetes client does.
+
+        :returns: seconds until the next reading.
+        """
+        release = await self._read_release(stage)
         await self._restore_outputs(stage, release)
-        seen = Seen(
+        snapshot = Snapshot(
             release=release,
-            answers=await self._tools.asker.all(release.pods),
-            now=self._today(),
-            was_full=self._was_full,
+            reports=await self._context.readiness_client.read_all(release.pods),
+            now=self._utc_now(),
+            full_generations=self._full_generations,
             queue_error=self._queue_error(),
             queue_error_seconds=self._queue_error_seconds(),
             scaling_error=self._scaling_error(),
         )
-        found = self._confirmed(problems(seen))
-        if await self._health.observed(stage, tuple(found), served(seen, found)):
+        problems = self._confirmed(find_problems(snapshot))
+        if await self._health.report_release(stage, tuple(problems), ready_state(snapshot, problems)):
             self._changed_at = self._clock()
-        await self._status.flush(self._tools.kubernetes)
-        self._note_full(seen)
-        self._note_dependencies(found)
-        return self._pause(release)
+        await self._status.flush(self._context.kubernetes)
+        self._update_full_generations(snapshot)
+        self._reconcile_if_useful(problems)
+        return self._pause_seconds(release)
 
-    async def _read(self, stage: StageObject) -> Release:
-        """Say so where it cannot be read for a while: what was seen before may not be so any more."""
+    async def _read_release(self, stage: StageObject) -> Release:
+        """Read the release. If it has not been readable for a while, report that, since the conditions may be stale."""
         try:
-            release = await self._tools.releases.of(stage.ref, STARTING_SECONDS / 2)
+            release = await self._context.releases.get(stage.ref, STARTING_POLL_SECONDS / 2)
         except (Transient, PermanentError) as error:
-            if self._clock() - self._read_at >= UNREAD_SECONDS:
-                await self._health.unobserved(stage, f"the release cannot be read: {error}")
+            if self._clock() - self._read_at >= UNREADABLE_SECONDS:
+                await self._health.report_unreadable_release(stage, f"the release cannot be read: {error}")
                 with contextlib.suppress(Transient, PermanentError):
-                    await self._status.flush(self._tools.kubernetes)
+                    await self._status.flush(self._context.kubernetes)
             raise
         self._read_at = self._clock()
         return release
 
     def _scaling_error(self) -> str:
-        scaling = self._status.condition(Kind.SCALING)
+        scaling = self._status.condition(ConditionType.SCALING)
         return scaling.message if scaling is not None and scaling.reason == "CannotScale" else ""
 
     def _confirmed(self, found: list[Problem]) -> list[Problem]:
-        """Leave out what may be over in a moment and is seen for the first time."""
+        """Leave out problems that are not certain and are found for the first time."""
         uncertain = {problem.key for problem in found if not problem.is_certain}
         before, self._uncertain = self._uncertain, uncertain
         return [problem for problem in found if problem.is_certain or problem.key in before]
 
-    def _note_dependencies(self, found: list[Problem]) -> None:
-        """Once AWS and Momento work again, a pass that failed need not wait for its next turn, nor one that makes again
-        what was deleted."""
-        was, self._was_cut_off = self._was_cut_off, any(problem.reason in DEPENDENCIES for problem in found)
-        if was and not self._was_cut_off and self._health.has_failed_pass:
-            self._wake()
-        was, self._was_missing = self._was_missing, any(problem.reason in MISSING for problem in found)
-        if self._was_missing and not was:
-            self._wake()
+    def _reconcile_if_useful(self, problems: list[Problem]) -> None:
+        """Reconcile at once when a dependency works again after a failure, or when a resource has been deleted."""
+        had_dependency_problem = self._had_dependency_problem
+        self._had_dependency_problem = any(problem.reason in PROVISIONING_DEPENDENCIES for problem in problems)
+        if had_dependency_problem and not self._had_dependency_problem and self._health.has_provisioning_failed:
+            self._request_reconcile()
+        had_repairable_problem = self._had_repairable_problem
+        self._had_repairable_problem = any(problem.reason in REPAIRABLE for problem in problems)
+        if self._had_repairable_problem and not had_repairable_problem:
+            self._request_reconcile()
 
     def _queue_error_seconds(self) -> float:
         if not self._queue_error():
@@ -138,32 +144,35 @@ class HealthLoop:
             self._queue_failed_at = self._clock()
         return self._clock() - self._queue_failed_at
 
-    def _note_full(self, seen: Seen) -> None:
+    def _update_full_generations(self, snapshot: Snapshot) -> None:
         for component in COMPONENTS:
-            deployment = seen.release.deployments.get(component)
+            deployment = snapshot.release.deployments.get(component)
             if deployment is None or not deployment.is_observed:
                 continue
-            if len(seen.ready(component)) >= deployment.replicas:
-                self._was_full[component] = deployment.generation
+            if len(snapshot.ready_pods(component)) >= deployment.replicas:
+                self._full_generations[component] = deployment.generation
 
-    def _pause(self, release: Release) -> float:
+    def _pause_seconds(self, release: Release) -> float:
         now = self._clock()
-        if release.deployments and not self._health.is_ready and now - self._changed_at < STARTS_FOR_SECONDS:
-            return STARTING_SECONDS
-        return SOON_SECONDS if self._uncertain else together(PERIOD_SECONDS, now)
+        if release.deployments and not self._health.is_ready and now - self._changed_at < STARTING_SECONDS:
+            return STARTING_POLL_SECONDS
+        return RECHECK_SECONDS if self._uncertain else seconds_until_idle_poll(POLL_SECONDS, now)
 
     async def _restore_outputs(self, stage: StageObject, release: Release) -> None:
-        """Write the ConfigMap again that somebody deleted or changed."""
+        """Write the ConfigMap with the outputs again if somebody deleted or changed it."""
         wanted = self._outputs()
         if wanted is None or release.objects is None:
             return
         if release.outputs == wanted:
-            self._began_with = release.first_outputs
+            self._first_checksum = release.first_outputs
             return
-        try:  # it is read anew, since the list may be older than our own writing of it
-            _, done = await write_outputs(self._tools.kubernetes, stage.ref, dict(wanted), began_with=self._began_with)
-        except (Transient, PermanentError) as error:  # the next pass reports it
-            logger.warning("the outputs cannot be restored: %s", error, extra={"action": "health"})
+        # `write_outputs` reads the ConfigMap: the list may be older than the operator's own write.
+        try:
+            _, change = await write_outputs(
+                self._context.kubernetes, stage.ref, dict(wanted), first_checksum=self._first_checksum
+            )
+        except (Transient, PermanentError) as error:  # the next reconcile reports it in the conditions
+            logger.warning("the outputs cannot be restored", extra={"action": "health", "error": str(error)})
             return
-        if done:
-            await self._tools.events.normal(stage.ref, "Changed", f"{done}: it was deleted or changed")
+        if change:
+            await self._context.events.normal(stage.ref, "Changed", f"{change}: it was deleted or changed")

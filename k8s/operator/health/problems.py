@@ -1,40 +1,11 @@
-"""A problem of a stage, and which of several is the worst."""
+"""A problem of a stage, and how several problems make one condition."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
+from k8s.operator.api.reasons import DegradedReason
 
-class Reason(StrEnum):
-    """Reasons of Degraded for a running release, the worst first. docs/operator.md explains each."""
-
-    OBJECT_MISSING = "ObjectMissing"
-    SCALED_TO_ZERO = "ScaledToZero"
-    IMAGE_PULL_FAILED = "ImagePullFailed"
-    CONTAINER_CANNOT_START = "ContainerCannotStart"
-    PARAMETER_MISSING = "ParameterMissing"
-    PARAMETER_UNREADABLE = "ParameterUnreadable"
-    QUOTA_EXCEEDED = "QuotaExceeded"
-    PODS_REFUSED = "PodsRefused"
-    UNSCHEDULABLE = "Unschedulable"
-    CRASH_LOOPING = "CrashLooping"
-    MOMENTO_KEY_REFUSED = "MomentoKeyRefused"
-    MOMENTO_CACHE_MISSING = "MomentoCacheNotFound"
-    QUEUE_MISSING = "QueueNotFound"
-    QUEUE_ACCESS_DENIED = "QueueAccessDenied"
-    QUEUE_UNREACHABLE = "QueueUnreachable"
-    MOMENTO_UNREACHABLE = "MomentoUnreachable"
-    MOMENTO_QUOTA_EXCEEDED = "MomentoQuotaExceeded"
-    CANNOT_SCALE = "CannotScale"
-    RECEIVING_PAUSED = "ReceivingPaused"
-    PODS_NOT_READY = "PodsNotReady"
-    PODS_NOT_ANSWERING = "PodsNotAnswering"
-    ROLLOUT_STUCK = "RolloutStuck"
-    TASKS_FAILING = "TasksFailing"
-    NOT_OBSERVED = "NotObserved"
-
-
-_RANK = {reason.value: rank for rank, reason in enumerate(Reason)}
+_SEVERITY = {reason.value: rank for rank, reason in enumerate(DegradedReason)}
 MAX_OTHER_CHARACTERS = 160
 
 
@@ -43,48 +14,51 @@ class Problem:
     """One thing that is wrong."""
 
     reason: str
-    """CamelCase; one of `Reason`, or what provisioning calls it."""
+    """A `DegradedReason`, or a reason of the condition Provisioned."""
     message: str
     affects_users: bool = False
     is_certain: bool = True
-    """False: it may be over in a moment, so it is reported when it is seen twice in a row."""
+    """False: it may be over in a moment, so it is reported only when two readings in a row find it."""
 
     @property
     def key(self) -> tuple[str, str]:
-        """The same for one problem at two times: without details that change."""
+        """Equal for the same problem at different times: without the details that change."""
         return self.reason, self.message.partition(":")[0]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """A condition's content."""
+class ConditionState:
+    """Status, reason and message of a condition."""
 
     status: bool | None
-    """None where it is not known."""
+    """None if it is not known."""
     reason: str
     message: str
 
 
-NO_PROBLEM = Verdict(status=False, reason="NoProblem", message="no problem is known")
+NO_PROBLEM = ConditionState(status=False, reason="NoProblem", message="no problem is known")
 
 
 def worst_first(problems: Iterable[Problem]) -> list[Problem]:
-    """Those that users notice first, and among them causes before what follows from causes. No two the same."""
+    """Sort: first what affects users, then by severity, causes before their effects. Duplicates are removed."""
     unique = dict.fromkeys(problems)
-    return sorted(unique, key=lambda one: (not one.affects_users, _RANK.get(one.reason, len(_RANK)), one.message))
+    return sorted(
+        unique, key=lambda one: (not one.affects_users, _SEVERITY.get(one.reason, len(_SEVERITY)), one.message)
+    )
 
 
-def degraded(problems: Iterable[Problem]) -> Verdict:
-    """The worst problem in full, the others in short."""
+def degraded_state(problems: Iterable[Problem]) -> ConditionState:
+    """Return the condition Degraded: the worst problem in full, the others shortened."""
     ordered = worst_first(problems)
     if not ordered:
         return NO_PROBLEM
     worst, *others = ordered
     if not others:
-        return Verdict(status=True, reason=worst.reason, message=worst.message)
-    more = "; ".join(_short(other.message) for other in others)
-    return Verdict(status=True, reason=worst.reason, message=f"{worst.message}; and {len(others)} more: {more}")
+        return ConditionState(status=True, reason=worst.reason, message=worst.message)
+    more = "; ".join(_shortened(other.message) for other in others)
+    message = f"{worst.message}; and {len(others)} more: {more}"
+    return ConditionState(status=True, reason=worst.reason, message=message)
 
 
-def _short(message: str) -> str:
+def _shortened(message: str) -> str:
     return message if len(message) <= MAX_OTHER_CHARACTERS else f"{message[: MAX_OTHER_CHARACTERS - 1]}…"

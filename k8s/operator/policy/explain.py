@@ -1,108 +1,114 @@
-"""A decision in one sentence, with the figures that decided, for Event, condition and log."""
+"""A decision explained in one sentence, with the values that decided, for Event, condition and log."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from k8s.operator.policy.demand import Demand
-from k8s.operator.policy.types import Figure, Observed, Policy, Reason
+from k8s.operator.policy.types import Observed, Policy, Reason, Source
 
-_FIGURES = {
-    Figure.BACKLOG: "the queue's depth",
-    Figure.REPLICAS: "the replicas",
-    Figure.ARRIVALS: "the arrivals",
-    Figure.TASKS: "the processors' figures",
+_SOURCES = {
+    Source.QUEUE: "the queue's depth",
+    Source.KUBERNETES: "the replicas",
+    Source.INGEST: "ingest's metrics",
+    Source.PROCESSOR: "the processor's metrics",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
-    """What a sentence is made of."""
+class Explained:
+    """What an explanation is made of."""
 
     observed: Observed
     policy: Policy
     replicas: int
-    """What is asked for."""
-    wanted: Demand | None
-    """None where too little was read to reckon with."""
+    """As decided."""
+    demand: Demand | None
+    """None if too little was read to estimate it."""
     cause: str = ""
-    """Of a hold, as the pods say it."""
+    """If scaling is blocked: the processor's fault."""
 
     @property
-    def wanted_replicas(self) -> int:
-        return self.wanted.replicas if self.wanted else self.observed.replicas_desired or self.replicas
+    def needed(self) -> int:
+        return self.demand.replicas if self.demand else self.observed.replicas_desired or self.replicas
 
 
-def explain(reason: Reason, case: Case) -> str:
-    """Say why so many replicas are asked for."""
-    said = _SENTENCES[reason](case)
-    if case.wanted is None or Figure.BACKLOG in case.observed.unreadable:
-        return said
-    lacking = f"; {unreadable(case.observed)}" if case.observed.unreadable and reason is not Reason.UNREADABLE else ""
-    broken = f"; {case.observed.not_working}" if case.observed.not_working else ""
-    return f"{said} ({_figures(case.observed, case.wanted)}){broken}{lacking}"
+def explain(reason: Reason, decided: Explained) -> str:
+    """Explain why so many replicas were decided on."""
+    sentence = _SENTENCES[reason](decided)
+    observed = decided.observed
+    if decided.demand is None or Source.QUEUE in observed.unreadable:
+        return sentence
+    missing = f"; {explain_unreadable(observed)}" if observed.unreadable and reason is not Reason.UNREADABLE else ""
+    faults = f"; {observed.fault_summary}" if observed.fault_summary else ""
+    return f"{sentence} ({_values(observed, decided.demand)}){faults}{missing}"
 
 
-def _figures(observed: Observed, wanted: Demand) -> str:
-    told = [f"{observed.visible or 0} waiting", f"{observed.in_flight or 0} in flight"]
-    if observed.arrivals_per_second is not None:
-        told.append(f"{observed.arrivals_per_second:.3g} a second arriving")
-    if observed.wait_seconds is not None:
-        told.append(f"{observed.wait_seconds:.3g} s of wait")
-    return ", ".join([*told, f"{wanted.task_seconds:.3g} s a task"])
-
-
-def unreadable(observed: Observed) -> str:
-    """Which figures could not be read, and why."""
-    reasons = (f"{_FIGURES[figure]} ({why})" for figure, why in sorted(observed.unreadable.items()))
+def explain_unreadable(observed: Observed) -> str:
+    """Which sources could not be read, and why."""
+    reasons = (f"{_SOURCES[source]} ({why})" for source, why in sorted(observed.unreadable.items()))
     return f"could not be read: {', '.join(reasons)}"
 
 
-def _bounds(case: Case) -> str:
-    name = "maxReplicas" if case.wanted_replicas > case.replicas else "minReplicas"
-    if case.wanted is None:
-        return f"{_count(case.replicas)} by {name}; {unreadable(case.observed)}"
-    return f"{_count(case.replicas)} by {name}, where {case.wanted_replicas} would be wanted"
+def _values(observed: Observed, demand: Demand) -> str:
+    values = [f"{observed.backlog or 0} waiting", f"{observed.in_flight or 0} in flight"]
+    if observed.arrivals_per_second is not None:
+        values.append(f"{observed.arrivals_per_second:.3g} arriving per second")
+    if observed.wait_seconds is not None:
+        values.append(f"{observed.wait_seconds:.3g} s wait")
+    return ", ".join([*values, f"{demand.task_seconds:.3g} s per task"])
 
 
-def _backlog(case: Case) -> str:
-    return f"{_count(case.replicas)} to start all that waits within {case.policy.wait_objective_seconds:g} s"
+def _bounds(decided: Explained) -> str:
+    name = "maxReplicas" if decided.needed > decided.replicas else "minReplicas"
+    if decided.demand is None:
+        return f"{_count(decided.replicas)} by {name}; {explain_unreadable(decided.observed)}"
+    return f"{_count(decided.replicas)} by {name}, {decided.needed} needed"
 
 
-def _stabilising(case: Case) -> str:
-    seconds = case.policy.scale_in_stabilisation_seconds
-    fewer = case.wanted_replicas
-    return f"{_count(case.replicas)} stay, though {fewer} would do: more were wanted in the last {seconds:g} s"
+def _backlog(decided: Explained) -> str:
+    objective = f"{decided.policy.wait_objective_seconds:g} s"
+    return f"{_count(decided.replicas)} to start every waiting task within {objective}"
 
 
-def _idle(case: Case) -> str:
-    return f"{_count(case.replicas)} would have done for the last {case.policy.scale_in_stabilisation_seconds:g} s"
+def _stabilising(decided: Explained) -> str:
+    seconds = decided.policy.scale_in_stabilisation_seconds
+    return f"{_count(decided.replicas)}, {decided.needed} needed: more were needed in the last {seconds:g} s"
 
 
-def _held(why: str) -> Callable[[Case], str]:
-    def said(case: Case) -> str:
-        more = f", where {case.wanted_replicas} would be wanted" if case.wanted_replicas > case.replicas else ""
-        cause = f": {case.cause}" if case.cause else ""
-        return f"held at {_count(case.replicas)}{more}: {why or unreadable(case.observed)}{cause}"
+def _fewer_needed(decided: Explained) -> str:
+    seconds = decided.policy.scale_in_stabilisation_seconds
+    return f"{_count(decided.replicas)} needed in the last {seconds:g} s"
 
-    return said
+
+def _tasks_in_flight(decided: Explained) -> str:
+    return f"{_count(decided.replicas)}, {decided.needed} needed: the others have tasks"
+
+
+def _blocked(why: str) -> Callable[[Explained], str]:
+    def explanation(decided: Explained) -> str:
+        needed = f", {decided.needed} needed" if decided.needed > decided.replicas else ""
+        cause = f": {decided.cause}" if decided.cause else ""
+        return f"blocked at {_count(decided.replicas)}{needed}: {why or explain_unreadable(decided.observed)}{cause}"
+
+    return explanation
 
 
 def _count(replicas: int) -> str:
     return "1 replica" if replicas == 1 else f"{replicas} replicas"
 
 
-_SENTENCES: Mapping[Reason, Callable[[Case], str]] = {
-    Reason.STEADY: lambda case: f"{_count(case.replicas)}, as there are, keep the objective",
-    Reason.FIRST_MESSAGE: lambda case: f"{_count(case.replicas)} from none: there is work",
-    Reason.ARRIVALS: lambda case: f"{_count(case.replicas)} to keep up with what arrives",
+_SENTENCES: Mapping[Reason, Callable[[Explained], str]] = {
+    Reason.STEADY: lambda decided: f"{_count(decided.replicas)} to keep the wait objective",
+    Reason.FROM_ZERO: lambda decided: f"{_count(decided.replicas)} from zero: there are tasks",
+    Reason.ARRIVAL_RATE: lambda decided: f"{_count(decided.replicas)} to keep up with arrivals",
     Reason.BACKLOG: _backlog,
-    Reason.IDLE: _idle,
+    Reason.FEWER_NEEDED: _fewer_needed,
     Reason.STABILISING: _stabilising,
-    Reason.IN_FLIGHT: lambda case: f"{_count(case.replicas)} stay: tasks are in hand",
+    Reason.TASKS_IN_FLIGHT: _tasks_in_flight,
     Reason.BOUNDS: _bounds,
-    Reason.UNREADABLE: _held(""),
-    Reason.CRASH_LOOP: _held("the processors keep dying, see their logs"),
-    Reason.CANNOT_START: _held("no processor can start"),
-    Reason.RECEIVING_PAUSED: _held("no processor receives tasks"),
-    Reason.FAILING: _held("every task fails, see the processors' logs"),
+    Reason.UNREADABLE: _blocked(""),
+    Reason.CRASH_LOOP: _blocked("the processor's containers keep crashing, see their logs"),
+    Reason.CANNOT_START: _blocked("no processor can start"),
+    Reason.RECEIVING_PAUSED: _blocked("no processor receives tasks"),
+    Reason.TASKS_FAILING: _blocked("every task fails, see the processors' logs"),
 }

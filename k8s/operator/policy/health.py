@@ -1,68 +1,73 @@
-"""A processor that is broken: more of it would not help, and what was asked for before it showed does not stay."""
+"""Faults of the processor that more replicas would not cure, and how many replicas stay during one."""
 
-from k8s.operator.policy.demand import busy_replicas, ready_and_receiving
-from k8s.operator.policy.types import Figure, Memory, Observed, Policy, Reason, Trouble
+from k8s.operator.policy.demand import busy_replicas, receiving_replicas
+from k8s.operator.policy.types import Memory, Observed, Policy, ProcessorFault, Reason, Source
 
 REMEMBER_LONG_TASKS_SECONDS = 3600.0
-"""So long after a task that outlasted a drain, those in hand are taken to be able to as well."""
+"""For so long after a task that took longer than a drain, running tasks may take as long."""
 
 
-def trouble_of(observed: Observed, policy: Policy, now: float) -> Trouble | None:
-    """What is seen now, or else remembered.
+def current_fault(observed: Observed, policy: Policy, now: float) -> ProcessorFault | None:
+    """The fault that is observed, or else the remembered one until it is over:
 
-    Tasks that fail come back after a while, longer than the window that is looked at: only one that ends well is proof.
-    Pods that crash look well for a moment after each start: they have to stay so for the time of stabilisation. What
-    could not start has done so once a processor is ready; receiving is paused until one of those that were paused
-    receives, and all others do, or most receive for that time; one that does not answer proves nothing.
+    - failing tasks: when a task finishes. Failed tasks are retried after a while that is longer than the observed
+      window, so the absence of failures is no evidence;
+    - a crash loop: when a processor is ready, and none has crashed for the stabilisation time. Pods that crash are
+      ready for a moment after each start;
+    - a processor that cannot start: when one is ready;
+    - receiving paused: when a pod that was paused receives tasks and so do all others, or when most pods receive tasks
+      for the stabilisation time. A pod that does not answer is no evidence.
     """
-    if seen := _seen(observed, now):
-        return seen
-    before = observed.memory.trouble
+    if observed_fault := _observed_fault(observed, now):
+        return observed_fault
+    before = observed.memory.fault
     if before is None:
         return None
-    if before.reason is Reason.FAILING:
-        return None if observed.succeeding else before
-    if before.reason is Reason.RECEIVING_PAUSED and Figure.TASKS in observed.unreadable:
+    if before.reason is Reason.TASKS_FAILING:
+        return None if observed.any_task_finished else before
+    if before.reason is Reason.RECEIVING_PAUSED and Source.PROCESSOR in observed.unreadable:
         return before
     is_over = {
         Reason.CANNOT_START: True,
-        Reason.RECEIVING_PAUSED: not observed.cannot_receive and not before.pods.isdisjoint(observed.in_flight_by_pod),
+        Reason.RECEIVING_PAUSED: not observed.not_receiving_pods and not before.pods.isdisjoint(observed.tasks_by_pod),
     }.get(before.reason, False)
     is_over = is_over or now - before.seen_at >= policy.scale_in_stabilisation_seconds
-    return None if is_over and ready_and_receiving(observed) else before
+    return None if is_over and receiving_replicas(observed) else before
 
 
-def _seen(observed: Observed, now: float) -> Trouble | None:
+def _observed_fault(observed: Observed, now: float) -> ProcessorFault | None:
     if observed.crash_looping:
-        return Trouble(Reason.CRASH_LOOP, now)
+        return ProcessorFault(Reason.CRASH_LOOP, now)
     if observed.cannot_start:
-        return Trouble(Reason.CANNOT_START, now, observed.cannot_start)
-    if observed.receives_nothing:
-        return Trouble(Reason.RECEIVING_PAUSED, now, observed.receives_nothing, pods=frozenset(observed.cannot_receive))
-    return Trouble(Reason.FAILING, now) if observed.failing else None
+        return ProcessorFault(Reason.CANNOT_START, now, observed.cannot_start)
+    if observed.cannot_receive:
+        pods = frozenset(observed.not_receiving_pods)
+        return ProcessorFault(Reason.RECEIVING_PAUSED, now, observed.cannot_receive, pods)
+    return ProcessorFault(Reason.TASKS_FAILING, now) if observed.all_tasks_failed else None
 
 
-def most_in(trouble: Trouble, observed: Observed, now: float) -> int:
-    """Replicas that may stay, or come to find out whether the processor still is broken: at least one.
+def max_replicas_during(fault: ProcessorFault, observed: Observed, now: float) -> int:
+    """Replicas to keep or start during a fault: at least one, to find out when it is over.
 
-    Of pods that crash or cannot start, those that are ready or have tasks in hand. Where none receives tasks, those
-    with tasks in hand. Where every task fails, those that would have to cut a task off.
+    - crash loop, cannot start: those that are ready or have tasks;
+    - receiving paused: those that have tasks;
+    - failing tasks: those whose tasks would be interrupted.
     """
-    there_are = observed.replicas_desired or 0
+    current = observed.replicas_desired or 0
     if observed.busy_unready:
-        return max(1, there_are)
+        return max(1, current)
     busy = busy_replicas(observed)
-    if trouble.reason in (Reason.CRASH_LOOP, Reason.CANNOT_START):
+    if fault.reason in (Reason.CRASH_LOOP, Reason.CANNOT_START):
         kept = max(busy, observed.replicas_ready or 0)
-    elif trouble.reason is Reason.RECEIVING_PAUSED:
+    elif fault.reason is Reason.RECEIVING_PAUSED:
         kept = busy
     else:
-        kept = 0 if drain_suffices(observed, observed.memory, now) else busy
-    return max(1, min(kept, there_are))
+        kept = 0 if drain_is_long_enough(observed, observed.memory, now) else busy
+    return max(1, min(kept, current))
 
 
-def drain_suffices(observed: Observed, memory: Memory, now: float) -> bool:
-    """Whether whatever is in hand would end while its pod is drained, going by the tasks that ended lately."""
-    outlasted_at = memory.outlasted_at
-    lately = outlasted_at is not None and now - outlasted_at < REMEMBER_LONG_TASKS_SECONDS
-    return observed.outlasting is False and not lately
+def drain_is_long_enough(observed: Observed, memory: Memory, now: float) -> bool:
+    """Whether running tasks would end while their pod drains, judged by the tasks that ended lately."""
+    at = memory.outlasted_drain_at
+    outlasted_lately = at is not None and now - at < REMEMBER_LONG_TASKS_SECONDS
+    return observed.tasks_outlast_drain is False and not outlasted_lately

@@ -8,52 +8,53 @@ from k8s.operator.policy.types import Policy, Reason
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """minReplicas and maxReplicas; the former wins where they contradict each other."""
+    """minReplicas and maxReplicas. If they contradict each other, minReplicas wins."""
 
-    least: int
-    most: int
+    minimum: int
+    maximum: int
 
     @classmethod
     def of(cls, policy: Policy) -> "Bounds":
         return cls(policy.min_replicas, max(policy.min_replicas, policy.max_replicas))
 
     def clamp(self, replicas: int) -> int:
-        return min(max(replicas, self.least), self.most)
+        return min(max(replicas, self.minimum), self.maximum)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Weighed:
-    """What was weighed against each other, in replicas."""
+class Candidates:
+    """The replica counts of which the largest is chosen, within the bounds."""
 
-    there_are: int
-    wanted: Demand
+    current: int
+    demand: Demand
     stabilised: int
-    """Those that stay because so many were wanted not long ago."""
-    in_flight: int
-    """Those that stay because of tasks in hand."""
+    """Of the current replicas, those that were needed within the stabilisation time."""
+    busy: int
+    """Of the current replicas, those that stay for their tasks."""
     bounds: Bounds
 
     @property
     def replicas(self) -> int:
         """The decision."""
-        return self.bounds.clamp(max(self.wanted.replicas, self.stabilised, self.in_flight))
+        return self.bounds.clamp(max(self.demand.replicas, self.stabilised, self.busy))
 
 
-def reason_for(weighed: Weighed) -> Reason:
-    """Tell which of them decided."""
-    wanted, replicas = weighed.wanted.replicas, weighed.replicas
-    if wanted > replicas or replicas > max(wanted, weighed.stabilised, weighed.in_flight):
+def reason_for(candidates: Candidates) -> Reason:
+    """Which of the counts decided."""
+    needed, replicas = candidates.demand.replicas, candidates.replicas
+    if needed > replicas or replicas > max(needed, candidates.stabilised, candidates.busy):
         return Reason.BOUNDS
-    if replicas > weighed.there_are:
-        return _reason_for_more(weighed)
-    if replicas < weighed.there_are:
-        return Reason.IDLE
-    if replicas == wanted:
+    if replicas > candidates.current:
+        return _reason_for_more(candidates)
+    if replicas < candidates.current:
+        return Reason.FEWER_NEEDED
+    if replicas == needed:
         return Reason.STEADY
-    return Reason.IN_FLIGHT if replicas == weighed.in_flight else Reason.STABILISING
+    return Reason.TASKS_IN_FLIGHT if replicas == candidates.busy else Reason.STABILISING
 
 
-def _reason_for_more(weighed: Weighed) -> Reason:
-    if not weighed.there_are:
-        return Reason.FIRST_MESSAGE
-    return Reason.ARRIVALS if weighed.wanted.arrivals >= weighed.wanted.backlog else Reason.BACKLOG
+def _reason_for_more(candidates: Candidates) -> Reason:
+    if not candidates.current:
+        return Reason.FROM_ZERO
+    demand = candidates.demand
+    return Reason.ARRIVAL_RATE if demand.for_arrivals >= demand.for_backlog else Reason.BACKLOG

@@ -1,12 +1,11 @@
-"""What the scaling policy is told and what it answers.
+"""Input and output of the scaling policy.
 
-`desired_replicas(observed: Observed, policy: Policy, now: float) -> Decision` (policy.py) is pure: whatever it needs
-to remember goes out in `Decision.memory` and comes back, untouched, in the next `Observed.memory`. All times are
-monotonic seconds of one clock.
+`desired_replicas(observed, policy, now) -> Decision` (decide.py) is pure. What it has to remember is returned in
+`Decision.memory` and passed back unchanged in the next `Observed.memory`. All times are monotonic seconds of one clock.
 
-Two kinds of None are kept apart. A figure named in `Observed.unreadable` could not be read: nothing may be concluded
-from its absence. A figure that is None and not named there was read and has no value yet, such as the task time of a
-stage that has not finished a task.
+A value of `Observed` can be None for two reasons. Either its source is in `Observed.unreadable`: it could not be read,
+and nothing follows from its absence. Or it was read and has no value yet, such as the task time before the first task
+has ended.
 """
 
 from collections.abc import Mapping
@@ -14,167 +13,171 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 
-class Figure(StrEnum):
-    """Inputs of a decision that are read from elsewhere and may be unreadable."""
+class Source(StrEnum):
+    """Where observed values come from; also a label of `scaling_observations_total`."""
 
-    BACKLOG = "backlog"
-    """`visible` and `in_flight` (SQS)."""
-    REPLICAS = "replicas"
-    """`replicas_desired`, `replicas_ready`, `crash_looping`, `cannot_start` (Kubernetes)."""
-    ARRIVALS = "arrivals"
-    """`arrivals_per_second` (ingest's pods). Unreadable when any one of them did not answer."""
-    TASKS = "tasks"
-    """`task_seconds`, `wait_seconds`, `failing`, `outlasting`, `in_flight_by_pod` (the processor's pods)."""
+    QUEUE = "queue"
+    """SQS: `backlog` and `in_flight`."""
+    KUBERNETES = "kubernetes"
+    """Deployments and pods: `replicas_desired`, `replicas_ready`, `crash_looping`, `cannot_start`."""
+    INGEST = "ingest"
+    """Metrics of ingest's pods: `arrivals_per_second`. Unreadable if any pod did not answer."""
+    PROCESSOR = "processor"
+    """Metrics of the processor's pods: `task_seconds`, `wait_seconds`, `tasks_by_pod` and what follows from tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What a stage's owner asks for, and what is known about its pods."""
+    """The scaling settings of a Stage, and what is known about its pods."""
 
     wait_objective_seconds: float = 10.0
-    """The wait in the queue, from acknowledgement to the start of the handler, is to stay below this."""
+    """The longest wait in the queue to aim for, from the `202` to the start of the handler."""
     min_replicas: int = 0
     max_replicas: int = 20
     slots_per_replica: int = 10
-    """Tasks that one replica works on at once (its CONCURRENCY)."""
+    """Tasks that a replica runs at once (its CONCURRENCY)."""
     pod_ready_seconds: float = 4.0
-    """From asking for a replica to its first receive, as measured (starts.py)."""
+    """From the request for a replica to its first receive, as measured (`pod_start_times.py`)."""
     scale_in_stabilisation_seconds: float = 60.0
-    """Replicas go only when so long no more were wanted."""
+    """Replicas are removed only if fewer have been enough for so long."""
     utilisation: float = 0.7
-    """Share of the slots that arrivals alone may take up, so that their wait stays short."""
+    """Share of the slots that arrivals may occupy. The free slots keep the wait short."""
     assumed_task_seconds: float = 5.0
-    """Taken for the mean task time until one has been measured."""
+    """The mean task time until one has been measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What was wanted at one time, before stabilisation and bounds."""
+    """The replicas that were needed at one time: within minReplicas and maxReplicas, before stabilisation."""
 
     at: float
     replicas: int
 
 
 class Reason(StrEnum):
-    """Why a decision is what it is: the reason of Event and condition, and a metric's label."""
+    """Why a decision is what it is: `status.scaling.decision.reason` and a label of `scaling_decisions_total`.
+
+    Those that block scaling are also the reason of the condition `Scaling`. A change of the replicas is an Event
+    `ScaledOut` or `ScaledIn`, whose message explains the reason.
+    """
 
     STEADY = "Steady"
-    """As many as there are."""
-    FIRST_MESSAGE = "FirstMessage"
-    """From zero, for there is a message."""
-    ARRIVALS = "Arrivals"
+    """The current replicas are needed."""
+    FROM_ZERO = "FromZero"
+    """There are no replicas, and there are tasks."""
+    ARRIVAL_RATE = "ArrivalRate"
     """Arrivals need more slots."""
     BACKLOG = "Backlog"
-    """The backlog could not be worked off within the objective."""
-    IDLE = "Idle"
-    """Fewer suffice, and have sufficed for the stabilisation time."""
+    """The waiting tasks would not all start within the objective."""
+    FEWER_NEEDED = "FewerNeeded"
+    """Fewer replicas have been enough for the stabilisation time."""
     STABILISING = "Stabilising"
-    """Fewer would suffice, but not for long enough yet."""
-    IN_FLIGHT = "InFlight"
-    """Fewer would suffice, but tasks are in hand."""
+    """Fewer replicas are enough, but have not been for the stabilisation time."""
+    TASKS_IN_FLIGHT = "TasksInFlight"
+    """Fewer replicas are enough, but the others have tasks."""
     BOUNDS = "Bounds"
     """minReplicas or maxReplicas decides."""
     UNREADABLE = "MetricsUnreadable"
-    """Held: something that is needed could not be read."""
+    """Blocked: a value that is needed could not be read."""
     CRASH_LOOP = "ProcessorCrashLooping"
-    """Held: more of what keeps dying would not help."""
+    """Blocked: more replicas would crash too."""
     CANNOT_START = "ProcessorCannotStart"
-    """Held: more of what cannot start would not help."""
+    """Blocked: more replicas would not start either."""
     RECEIVING_PAUSED = "ReceivingPaused"
-    """Held: more of what cannot receive tasks would not help."""
-    FAILING = "TasksFailing"
-    """Held: more of what fails would only fail faster."""
+    """Blocked: more replicas would receive no tasks either."""
+    TASKS_FAILING = "TasksFailing"
+    """Blocked: more replicas would only fail more tasks."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ProcessorFault:
     """Why more replicas would not help."""
 
     reason: Reason
     seen_at: float
-    """When it was last seen, which may be before it was last remembered."""
+    """When it was last observed."""
     cause: str = ""
-    """As the pods say it, where they do."""
+    """As Kubernetes or the pods state it, if they do."""
     pods: frozenset[str] = frozenset()
-    """Those that received no tasks. That another receives some proves nothing: it may not have noticed yet."""
+    """The pods that received no tasks. Others may receive some only because they have not noticed the cause yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What one decision hands on to the next; bounded by the policy. The observer never looks into it."""
+    """What one decision passes to the next. Its size is bounded. Only the policy reads it."""
 
     recommendations: tuple[Recommendation, ...] = ()
-    """No older than `PATIENCE` (stabilise.py) times `scale_in_stabilisation_seconds`, each less than the one before."""
+    """Each smaller than the one before, none older than `BUSY_STABILISATION_PERIODS` (stabilise.py) allows."""
     task_seconds: float | None = None
-    """The last measured mean task time, for when nothing is measured."""
-    trouble: Trouble | None = None
-    """Remembered until there is proof of the contrary (trouble.py)."""
-    outlasted_at: float | None = None
-    """When `Observed.outlasting` was last True."""
+    """The latest measured mean task time, used while none is measured."""
+    fault: ProcessorFault | None = None
+    """Kept until observations show that it is over (health.py)."""
+    outlasted_drain_at: float | None = None
+    """When `Observed.tasks_outlast_drain` was last True."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """A stage at one moment."""
 
-    visible: int | None = None
-    """Messages that wait (SQS ApproximateNumberOfMessages, with those delayed)."""
+    backlog: int | None = None
+    """Messages visible or delayed (SQS ApproximateNumberOfMessages and …Delayed)."""
     in_flight: int | None = None
-    """Messages received and not yet deleted (SQS ApproximateNumberOfMessagesNotVisible)."""
+    """Messages received and not deleted (SQS ApproximateNumberOfMessagesNotVisible)."""
     arrivals_per_second: float | None = None
-    """Tasks accepted by all of ingest's pods together, over the last window."""
+    """Tasks accepted by all of ingest's pods together, over the latest window."""
     task_seconds: float | None = None
-    """Mean time in the handler of tasks that ended within the last window."""
+    """Mean time in the handler of tasks that ended within the latest window."""
     wait_seconds: float | None = None
-    """Mean wait in the queue of tasks that were started within the last window."""
+    """Mean wait in the queue of tasks that started within the latest window."""
     replicas_desired: int | None = None
-    """What the Deployment asks for now."""
+    """The Deployment's `spec.replicas`."""
     replicas_ready: int | None = None
-    in_flight_by_pod: Mapping[str, int] = field(default_factory=dict)
-    """Tasks in hand (in a slot or held back) by name of a pod that answered, ready or not."""
+    tasks_by_pod: Mapping[str, int] = field(default_factory=dict)
+    """Tasks, running or prefetched, of each pod that answered, ready or not."""
     busy_unready: int = 0
-    """Pods with tasks in hand that are not ready. Kubernetes takes such pods first, whatever their deletion cost."""
-    cannot_receive: Mapping[str, str] = field(default_factory=dict)
-    """Why a processor receives no tasks, by the name of its pod: paused, or not ready for a cause that /readyz names.
-    One that has only just started is not among them."""
+    """Pods that have tasks and are not ready. Kubernetes removes such pods first, whatever their deletion cost."""
+    not_receiving_pods: Mapping[str, str] = field(default_factory=dict)
+    """Pods of the processor that receive no tasks, with the cause: paused, or not ready for a cause that /readyz
+    names. Pods that have only just started are not among them."""
     ready_not_receiving: int = 0
-    """How many of these Kubernetes counts among `replicas_ready`."""
+    """How many of these pods are among `replicas_ready`."""
     crash_looping: bool = False
-    """No revision of the processor works, since its containers ran and died again and again."""
+    """No revision of the processor works, since its containers crash repeatedly."""
     cannot_start: str = ""
-    """Why no processor of any revision can start; empty while one can."""
-    receives_nothing: str = ""
-    """Why no revision of the processor receives tasks; empty while one does."""
+    """Why no pod of any revision of the processor can start; empty if one can."""
+    cannot_receive: str = ""
+    """Why no revision of the processor receives tasks; empty if one does."""
     working_share: float = 1.0
-    """Share of the processor's pods that work or may come to. The others are of a revision that does not, say."""
+    """Share of the processor's pods that work or may still start. Below 1 while, for example, a new revision fails."""
     max_surge: str = "0"
-    """As `Workload.max_surge` while there are pods of two revisions, else 0."""
-    not_working: str = ""
-    """How many processors do not work while others do, and why; empty where all do."""
-    failing: bool = False
-    """Every task that ended within the last window failed, and there were enough of them to say so."""
-    succeeding: bool = False
-    """A task ended well within the last window."""
-    outlasting: bool | None = None
-    """Whether a task that ended within the last window took longer than a pod that goes has time for. None: none did
-    end, so those in hand may be of any length."""
-    unreadable: Mapping[Figure, str] = field(default_factory=dict)
-    """Figures that could not be read, each with the reason."""
+    """As `Workload.max_surge` while pods of two revisions exist, else 0."""
+    fault_summary: str = ""
+    """How many pods of the processor do not work although others do, and why; empty if all work."""
+    all_tasks_failed: bool = False
+    """Every task that ended within the latest window failed, and enough tasks ended to conclude something."""
+    any_task_finished: bool = False
+    """A task finished within the latest window."""
+    tasks_outlast_drain: bool | None = None
+    """Whether a task that ended within the latest window took longer than a pod has to drain. None: no task ended, so
+    running tasks may be of any length."""
+    unreadable: Mapping[Source, str] = field(default_factory=dict)
+    """Sources that could not be read, with the reason."""
     memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """How many replicas, and why in words for a person."""
+    """How many replicas, and why."""
 
     replicas: int
-    """What is to be asked for; equal to `replicas_desired` when nothing is to change."""
+    """Equal to `replicas_desired` if nothing changes."""
     reason: Reason
     message: str
-    """One sentence with the figures that decided, for Event, condition and log."""
-    hold: bool = False
-    """The replicas are kept because a decision would rest on too little, not because they are right."""
+    """One sentence with the values that decided, for Event, condition and log."""
+    blocked: bool = False
+    """The policy would need more knowledge, or a processor that works, to choose the replicas."""
     cause: str = ""
-    """Of a hold: why more would not help, as the pods say it, or what could not be read; it is part of `message`."""
+    """If blocked: what could not be read, or the processor's fault; it is part of `message`."""
     memory: Memory = field(default_factory=Memory)
     """For the next call."""

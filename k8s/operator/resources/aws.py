@@ -1,10 +1,9 @@
-"""Calls to AWS: deadlines, and the one place where AWS' errors become ours."""
+"""Calls to AWS: a deadline for each, and the translation of AWS' errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from aiobotocore.config import AioConfig
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -14,12 +13,12 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
-from k8s.operator.resources.errors import NotFound, Permanent, ResourceUnavailable
-from services.common.aws.clients import USER_AGENT
+from k8s.operator.resources.errors import NotFoundError, ResourceUnavailable
+from services.common.errors import PermanentError
 
-CALL_SECONDS = 30.0  # one call with all its retries
+CALL_SECONDS = 30.0  # a call with its retries
 _QUEUE_DELETED_RECENTLY_SECONDS = 60.0  # SQS API reference, CreateQueue
-_QUOTA_SECONDS = 300.0  # a person has to raise it, so asking often is pointless
+_QUOTA_SECONDS = 300.0  # only a person can raise it, so frequent retries are useless
 
 # SQS answers with its old query names and its new ones, depending on the SDK's protocol.
 _NOT_FOUND = {
@@ -38,12 +37,12 @@ _THROTTLED = {
     "TooManyRequestsException",
     "KmsThrottled",
 }
-_PASSING = {
+_TRANSIENT = {
     "ConcurrentModificationException",
     "ExpiredToken",
     "ExpiredTokenException",
     "RequestExpired",
-    # Somebody made the queue between our look and our creation: the next pass sees whose it is.
+    # Somebody created the queue after it was looked up: the next reconcile reads its tags.
     "QueueAlreadyExists",
     "QueueNameExists",
 }
@@ -61,53 +60,45 @@ _DENIED = {
 }
 
 
-def client_config() -> AioConfig:
-    """For every AWS client of the operator: 3 s to connect, 8 s to an answer, three attempts in all."""
-    return AioConfig(
-        user_agent=USER_AGENT,
-        connect_timeout=3,
-        read_timeout=8,
-        retries={"mode": "standard", "total_max_attempts": 3},
-    )
-
-
 @asynccontextmanager
 async def aws_call(action: str, resource: str, within_seconds: float = CALL_SECONDS) -> AsyncIterator[None]:
-    """Wrap one call: `action` in IAM's words (`sqs:CreateQueue`), so that a denial says what to allow.
+    """Translate the errors of one call.
 
-    Raises `ResourceUnavailable`, `NotFound` or `Permanent`, each naming action and resource. Not answered within
-    `within_seconds` is `ResourceUnavailable`.
+    :param action: as IAM names it (`sqs:CreateQueue`), so that a denial says what to allow.
+    :raises ResourceUnavailable: also after `within_seconds`.
+    :raises NotFoundError:
+    :raises PermanentError:
     """
-    what = f"{action} on {resource}"
+    call = f"{action} on {resource}"
     try:
         async with asyncio.timeout(within_seconds):
             yield
     except ClientError as error:
-        raise translate(what, error) from error
+        raise translate(call, error) from error
     except TimeoutError as error:
-        raise ResourceUnavailable(f"{what}: no answer within {within_seconds:.0f} s") from error
+        raise ResourceUnavailable(f"{call}: no answer within {within_seconds:.0f} s") from error
     except (HTTPClientError, BotoConnectionError, CredentialRetrievalError, ResponseParserError) as error:
-        raise ResourceUnavailable(f"{what}: {error}") from error
+        raise ResourceUnavailable(f"{call}: {error}") from error
     except BotoCoreError as error:
-        raise Permanent(f"{what}: {error}") from error
+        raise PermanentError(f"{call}: {error}") from error
     except (ValueError, TypeError, AttributeError) as error:
-        # What the SDK stumbles over in an answer that is none, such as that of a proxy on the way.
-        raise ResourceUnavailable(f"{what}: the answer cannot be read: {type(error).__name__}: {error}") from error
+        # The SDK fails so on an answer that is not AWS', such as a proxy's.
+        raise ResourceUnavailable(f"{call}: the answer cannot be read: {type(error).__name__}: {error}") from error
 
 
-def translate(what: str, error: ClientError) -> ResourceUnavailable | Permanent:
-    """AWS' error as ours; `what` is `action on resource`."""
+def translate(call: str, error: ClientError) -> ResourceUnavailable | PermanentError:
+    """Translate AWS' error; `call` is `action on resource`."""
     code = error.response.get("Error", {}).get("Code", "")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    text = f"{what}: {code}: {error.response.get('Error', {}).get('Message', '')}"
+    text = f"{call}: {code}: {error.response.get('Error', {}).get('Message', '')}"
     if code in _DELETED_RECENTLY:
         return ResourceUnavailable(f"{text} (SQS frees a name 60 s after deletion)", _QUEUE_DELETED_RECENTLY_SECONDS)
     if code in _QUOTA:
         return ResourceUnavailable(f"{text} (a quota of the account)", _QUOTA_SECONDS)
-    if code in _THROTTLED | _PASSING or status >= 500 or status == 429:
+    if code in _THROTTLED | _TRANSIENT or status >= 500 or status == 429:
         return ResourceUnavailable(text)
     if code in _NOT_FOUND:
-        return NotFound(text)
+        return NotFoundError(text)
     if code in _DENIED or status in {401, 403}:
-        return Permanent(f"{text} (allow {what.split(' ')[0]} for the operator's AWS role)")
-    return Permanent(text)
+        return PermanentError(f"{text} (allow {call.split(' ')[0]} for the operator's AWS role)")
+    return PermanentError(text)

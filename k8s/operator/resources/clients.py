@@ -1,32 +1,55 @@
-"""The clients through which a stage's resources are reached."""
+"""The AWS and Momento clients that a stage's resources are managed with."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
+from momento.responses.control.cache.create import CreateCacheResponse
+from momento.responses.control.cache.delete import DeleteCacheResponse
+from momento.responses.control.cache.list import ListCachesResponse
 
-from k8s.operator.resources.aws import client_config
-from k8s.operator.resources.cache import CacheControl
+from services.common.aws.clients import USER_AGENT
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient
     from types_aiobotocore_sqs import SQSClient
 
 
+class CacheControl(Protocol):
+    """The methods of `momento.CacheClientAsync` that are used."""
+
+    async def list_caches(self) -> ListCachesResponse: ...
+
+    async def create_cache(self, cache_name: str) -> CreateCacheResponse: ...
+
+    async def delete_cache(self, cache_name: str) -> DeleteCacheResponse: ...
+
+
 @dataclass(frozen=True)
 class Clients:
-    """Open clients; whoever opened them closes them. `caches` is a `momento.CacheClientAsync` or alike."""
+    """Open clients. Whoever opened them closes them."""
 
     sqs: "SQSClient"
     idp: "CognitoIdentityProviderClient"
     caches: CacheControl
 
 
+def client_config() -> AioConfig:
+    """For every AWS client of the operator: 3 s to connect, 8 s to read an answer, three attempts in all."""
+    return AioConfig(
+        user_agent=USER_AGENT,
+        connect_timeout=3,
+        read_timeout=8,
+        retries={"mode": "standard", "total_max_attempts": 3},
+    )
+
+
 @asynccontextmanager
 async def open_clients(caches: CacheControl, session: AioSession | None = None) -> AsyncIterator[Clients]:
-    """AWS clients, with credentials, region and endpoint found the SDK's own way; `caches` stays the caller's."""
+    """Open AWS clients, with the SDK's own credentials, region and endpoint. The caller closes `caches`."""
     aws = session or get_session()
     async with (
         aws.create_client("sqs", config=client_config()) as sqs,

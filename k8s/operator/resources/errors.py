@@ -1,45 +1,43 @@
-"""What can go wrong with a stage's resources, as types that say what the caller should do."""
+"""Errors of a stage's resources, beside `PermanentError` of `services.common.errors`."""
 
-from services.common import errors as common
+from services.common.errors import PermanentError, Transient
 
 
-class ResourceUnavailable(common.Transient):
-    """A resource cannot be read or changed now: reconcile again, not before `retry_after_seconds`."""
+class ResourceUnavailable(Transient):
+    """The same reconcile may succeed later, but not before `retry_after_seconds`."""
 
     def __init__(self, message: str, retry_after_seconds: float = 5.0) -> None:
         super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
 
-class Permanent(common.PermanentError):
-    """It will not work until somebody changes something; the message says what."""
+class NotFoundError(PermanentError):
+    """The resource does not exist. Expected on reads and deletions; elsewhere a given name is wrong."""
 
 
-class NotFound(Permanent):
-    """The resource is not there. Expected while observing and removing; elsewhere a given name is wrong."""
+class NotOwnedError(PermanentError):
+    """A resource with the stage's name exists and does not belong to the stage. It is never changed."""
 
+    def __init__(self, resource: str, setting: str, owner: str | None = None) -> None:
+        """Say what a person can do.
 
-class NotOurs(Permanent):
-    """A resource of our name exists and is not this stage's: it was not touched, and will not be."""
-
-    def __init__(self, resource: str, give: str, owner: str | None = None) -> None:
-        """`resource` as a person would look it up; `give` names the setting that takes it as given.
-
-        :param owner: the Stage that its tags name, with these tags. Not even adoption takes from it.
+        :param resource: how a person finds it, such as `queue shop-dev-tasks`.
+        :param setting: the Stage field that names an existing resource to use instead, such as `queue.url`.
+        :param owner: the Stage that the resource's tags name, with these tags. Such a resource is not adopted either.
         """
-        given = f"give it ({give}; it is then only used)."
+        given = f"name it in {setting}, then it is used and never changed."
         if owner:
             super().__init__(
                 f"{resource} belongs to {owner}. Delete that Stage; or, if it no longer exists and this one is to "
-                f"adopt what it left, remove those tags (docs/operator.md, What belongs to a Stage); or {given}"
+                f"adopt its resources, remove those tags (docs/operator.md, What belongs to a Stage); or {given}"
             )
         else:
             super().__init__(
-                f"{resource} exists but does not belong to this stage. Remove or rename it, adopt it (adopt: true; "
+                f"{resource} exists but does not belong to this stage. Delete or rename it, adopt it (adopt: true; "
                 f"the stage then changes it, and deletes it at the end), or {given}"
             )
         self.resource = resource
 
 
-class Protected(Permanent):
-    """A resource is protected against deletion: nothing of the stage is deleted until a person decides."""
+class ProtectedError(PermanentError):
+    """A resource is protected against deletion. Nothing of the stage is deleted until a person removes that."""

@@ -1,6 +1,7 @@
-"""Momento's cache control, by the SSM parameter that holds the key; opened at the first call that needs it.
+"""Momento clients of the operator, by the SSM parameter that contains the API key.
 
-Lazy, so that a stage which made no cache can be removed while its key is gone.
+A client is opened at the first call that needs it, so that a stage without a cache of its own can be deleted after its
+key was.
 """
 
 import asyncio
@@ -24,8 +25,9 @@ from momento.responses.control.cache.list import CacheInfo, ListCachesResponse
 from momento.responses.mixins import ErrorResponseMixin
 
 from k8s.operator.resources.aws import aws_call
-from k8s.operator.resources.cache import CacheControl
-from k8s.operator.resources.errors import NotFound, Permanent, ResourceUnavailable
+from k8s.operator.resources.clients import CacheControl
+from k8s.operator.resources.errors import ResourceUnavailable
+from services.common.errors import PermanentError
 from services.common.momento.api_key import InvalidApiKey, credential_provider
 
 if TYPE_CHECKING:
@@ -38,42 +40,43 @@ logger = logging.getLogger(__name__)
 A = TypeVar("A")
 
 KEY_SECONDS = 300.0
-"""How long a key is believed before it is read again."""
+"""The age at which a key is read again."""
 MAX_CLIENTS = 4
 MAX_PARAMETERS = 1_000
 LISTING_SECONDS = 2.0
-PAUSE_SECONDS = 0.3
-"""Between control calls with one key."""
+"""The age at which caches are listed again."""
+CALL_INTERVAL_SECONDS = 0.3
+"""Between two control calls with one key."""
 _REFUSED = {MomentoErrorCode.AUTHENTICATION_ERROR, MomentoErrorCode.PERMISSION_ERROR}
 
 
 @dataclass
-class _Open:
+class _OpenClient:
     client: CacheClientAsync
-    calls: int = 0
-    retired: bool = False
+    running_calls: int = 0
+    is_retired: bool = False
 
 
 @dataclass
-class Turns:
-    """Control calls with one key, one after the other, and the caches that were there when last listed."""
+class ControlState:
+    """Serialises the control calls with one key, and keeps the latest list of caches."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    next_at: float = 0.0
-    listed: set[str] | None = None
+    next_call_at: float = 0.0
+    cache_names: set[str] | None = None
     listed_at: float = 0.0
 
 
 class MomentoCaches:
-    """Clients by key. Few keys are in use at a time; the least lately used one beyond `MAX_CLIENTS` is closed."""
+    """Clients by key. At most `MAX_CLIENTS` stay open, the most recently used ones."""
 
     def __init__(self, ssm: "SSMClient", endpoint: str | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._ssm = ssm
         self._endpoint = endpoint
         self._clock = clock
         self._keys: dict[str, tuple[str, float]] = {}
-        self._open: dict[str, _Open] = {}
-        self._turns: dict[str, Turns] = {}
+        self._open: dict[str, _OpenClient] = {}
+        self._states: dict[str, ControlState] = {}
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,36 +88,36 @@ class MomentoCaches:
             await opened.client.__aexit__(None, None, None)
         self._open.clear()
 
-    def of(self, parameter: str) -> CacheControl:
-        """Cache control with the key of this parameter."""
+    def with_key(self, parameter: str) -> CacheControl:
+        """Cache control with the key in this parameter."""
         return StageCaches(self, parameter)
 
     def now(self) -> float:
         return self._clock()
 
-    def turns(self, parameter: str) -> Turns:
-        """The turns of a key: bounded, since a parameter not used of late is forgotten with its listing."""
-        turns = self._turns.pop(parameter, None) or Turns()
-        self._turns[parameter] = turns
-        while len(self._turns) > MAX_PARAMETERS:
-            self._turns.pop(next(iter(self._turns)))
-        return turns
+    def state(self, parameter: str) -> ControlState:
+        """Of a key. At most `MAX_PARAMETERS` are kept, the most recently used ones."""
+        state = self._states.pop(parameter, None) or ControlState()
+        self._states[parameter] = state
+        while len(self._states) > MAX_PARAMETERS:
+            self._states.pop(next(iter(self._states)))
+        return state
 
-    def forget(self, parameter: str) -> None:
-        """Read the key again before its next use: it was refused."""
+    def discard_key(self, parameter: str) -> None:
+        """Read the key again before its next use, since Momento refused it."""
         self._keys.pop(parameter, None)
 
     @asynccontextmanager
     async def client(self, parameter: str) -> "AsyncIterator[CacheClientAsync]":
-        """The client of that key, open for the length of the block."""
+        """A client with that key, open within the block."""
         key = await self._key(parameter)
         opened = self._opened(key)
-        opened.calls += 1  # in the same moment, so that nobody closes it
+        opened.running_calls += 1  # before the next await, so that it is not closed
         try:
             await self._close_beyond_bound()
             yield opened.client
         finally:
-            opened.calls -= 1
+            opened.running_calls -= 1
             await self._close_retired(opened)
 
     async def _key(self, parameter: str) -> str:
@@ -124,42 +127,44 @@ class MomentoCaches:
         try:
             async with aws_call("ssm:GetParameter", parameter):
                 answer = await self._ssm.get_parameter(Name=parameter, WithDecryption=True)
-        except (NotFound, Permanent) as error:
-            raise Permanent(f"The Momento API key cannot be read: {error}") from error
+        except PermanentError as error:
+            raise PermanentError(f"The Momento API key cannot be read: {error}") from error
         value = answer["Parameter"].get("Value", "").strip()
         now = self._clock()
-        # Those of stages that are gone go as well: no key is kept for longer than it is believed, and one reading more.
+        # Keys of stages that no longer exist are dropped here too.
         self._keys = {name: known for name, known in self._keys.items() if now - known[1] < KEY_SECONDS}
         self._keys[parameter] = (value, now)
         return value
 
-    def _opened(self, key: str) -> _Open:
+    def _opened(self, key: str) -> _OpenClient:
         opened = self._open.pop(key, None)
         if opened is None:
             try:
                 credentials = credential_provider(key, self._endpoint)
             except InvalidApiKey as error:
-                raise Permanent(str(error)) from error
-            opened = _Open(CacheClientAsync(Configurations.Laptop.v1(), credentials, default_ttl=timedelta(hours=1)))
-        self._open[key] = opened  # the most lately used is the last
+                raise PermanentError(str(error)) from error
+            opened = _OpenClient(
+                CacheClientAsync(Configurations.Laptop.v1(), credentials, default_ttl=timedelta(hours=1))
+            )
+        self._open[key] = opened  # last: the most recently used
         return opened
 
     async def _close_beyond_bound(self) -> None:
         while len(self._open) > MAX_CLIENTS:
             oldest = self._open.pop(next(iter(self._open)))
-            oldest.retired = True
+            oldest.is_retired = True
             await self._close_retired(oldest)
 
-    async def _close_retired(self, opened: _Open) -> None:
-        if opened.retired and not opened.calls:
+    async def _close_retired(self, opened: _OpenClient) -> None:
+        if opened.is_retired and not opened.running_calls:
             await opened.client.__aexit__(None, None, None)
 
 
 class StageCaches:
-    """`k8s.operator.resources.cache.CacheControl` for one stage.
+    """`CacheControl` for one stage.
 
-    Momento allows few control calls a second, so they take turns with a pause between, and stages share a list that
-    is moments old. A cache that somebody makes in such a moment is still found: creating it then fails.
+    Momento allows few control calls a second, so they run one after another with an interval between, and stages share
+    a list for `LISTING_SECONDS`. A cache that somebody creates in that time is still noticed: creating it then fails.
     """
 
     def __init__(self, pool: MomentoCaches, parameter: str) -> None:
@@ -167,41 +172,41 @@ class StageCaches:
         self._parameter = parameter
 
     async def list_caches(self) -> ListCachesResponse:
-        turns = self._pool.turns(self._parameter)
-        async with turns.lock:
-            if turns.listed is not None and self._pool.now() - turns.listed_at < LISTING_SECONDS:
-                return ListCaches.Success([CacheInfo(name) for name in sorted(turns.listed)])
-            answer = await self._call(turns, lambda client: client.list_caches())
+        state = self._pool.state(self._parameter)
+        async with state.lock:
+            if state.cache_names is not None and self._pool.now() - state.listed_at < LISTING_SECONDS:
+                return ListCaches.Success([CacheInfo(name) for name in sorted(state.cache_names)])
+            answer = await self._call(state, lambda client: client.list_caches())
             if isinstance(answer, ListCaches.Success):
-                turns.listed, turns.listed_at = {cache.name for cache in answer.caches}, self._pool.now()
+                state.cache_names, state.listed_at = {cache.name for cache in answer.caches}, self._pool.now()
             return answer
 
     async def create_cache(self, cache_name: str) -> CreateCacheResponse:
-        turns = self._pool.turns(self._parameter)
-        async with turns.lock:
-            answer = await self._call(turns, lambda client: client.create_cache(cache_name))
-            if isinstance(answer, CreateCache.Success) and turns.listed is not None:
-                turns.listed.add(cache_name)
+        state = self._pool.state(self._parameter)
+        async with state.lock:
+            answer = await self._call(state, lambda client: client.create_cache(cache_name))
+            if isinstance(answer, CreateCache.Success) and state.cache_names is not None:
+                state.cache_names.add(cache_name)
             return answer
 
     async def delete_cache(self, cache_name: str) -> DeleteCacheResponse:
-        turns = self._pool.turns(self._parameter)
-        async with turns.lock:
-            answer = await self._call(turns, lambda client: client.delete_cache(cache_name))
-            if isinstance(answer, DeleteCache.Success) and turns.listed is not None:
-                turns.listed.discard(cache_name)
+        state = self._pool.state(self._parameter)
+        async with state.lock:
+            answer = await self._call(state, lambda client: client.delete_cache(cache_name))
+            if isinstance(answer, DeleteCache.Success) and state.cache_names is not None:
+                state.cache_names.discard(cache_name)
             return answer
 
-    async def _call(self, turns: Turns, call: Callable[[CacheClientAsync], Awaitable[A]]) -> A:
-        await asyncio.sleep(max(0.0, turns.next_at - self._pool.now()))
-        turns.next_at = self._pool.now() + PAUSE_SECONDS
+    async def _call(self, state: ControlState, call: Callable[[CacheClientAsync], Awaitable[A]]) -> A:
+        await asyncio.sleep(max(0.0, state.next_call_at - self._pool.now()))
+        state.next_call_at = self._pool.now() + CALL_INTERVAL_SECONDS
         try:
             async with self._pool.client(self._parameter) as client:
                 answer = await call(client)
-        except (BotoCoreError, ClientError) as error:  # from outside a wrapped call: credentials, say
+        except (BotoCoreError, ClientError) as error:  # raised outside `aws_call`, such as for missing credentials
             raise ResourceUnavailable(f"The Momento API key {self._parameter} cannot be read: {error}") from error
         if isinstance(answer, ErrorResponseMixin):
-            turns.listed = None
+            state.cache_names = None
             if answer.error_code in _REFUSED:
-                self._pool.forget(self._parameter)
+                self._pool.discard_key(self._parameter)
         return answer

@@ -1,36 +1,60 @@
-"""Whose is what cannot carry tags: records kept as tags on this stage's own AWS resources.
+"""Ownership of what cannot have tags: a Momento cache, and a Cognito client in a given pool ("untaggable").
 
-A Momento cache and a Cognito client carry no tags, so nothing on them says who made them. Instead the stage
-writes `made-<kind> = <name>` on resources that it owns (its queues, its user pool) **before** it makes the
-thing, having just seen that there is none. A thing with such a record is ours, one without is not. What that means:
+Before the stage creates one, having just seen that none exists, it writes the tag `made-<kind> = <name>` on the
+resources that it owns (its queues and user pool). It owns exactly what it finds such a tag for:
 
-- killed between record and creation: the next pass makes the thing;
-- killed after creation: the next pass finds record and thing and goes on;
-- the record goes only after the thing is gone, and its carriers after that;
-- a carrier deleted by hand loses nothing while another is left: every pass copies the record to all of them.
+- Killed between tag and creation: the next reconcile creates it.
+- Killed after the creation: the next reconcile finds it with its tag, and continues.
+- At deletion the untaggable resource goes first, then its tag, then the tagged resources.
+- One tagged resource is enough: if a person deletes another one, the next reconcile copies the tag to its successor.
 
-What bears a record of another Stage is never made, used or deleted (`other_owners.py`). Of two Stages that write a
-record at the same moment, each reads the other's resources after it has written its own, so at least one of them
-sees the other's record and withdraws its own.
+What another Stage has tagged is never created, used or deleted. If two Stages write a tag at the same time, each then
+reads the other's resources, so at least one of them sees the other's tag and removes its own.
 
-One gap is left: somebody who writes no records makes a thing of the same name after we saw none and before our own
-creation. Creation of a cache then answers "exists already", the record is withdrawn and the cache refused; only a
-process killed in between takes it for its own. (A client's name is not unique: there the stage makes its own beside
-the other, and both would go at the end.)
+One gap remains: somebody who writes no tags creates a cache with the same name after the stage saw none and before the
+stage creates its own. Momento then answers "exists already", and the stage removes its tag and refuses the cache. Only
+if the process is killed before that, the stage takes the cache for its own. (Clients with the same name can coexist:
+the stage creates its own beside the other, and would delete both at the end.)
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NoReturn
 
-from k8s.operator.resources.errors import NotOurs, Permanent
-from k8s.operator.resources.other_owners import OtherOwners, record_key
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.clients import Clients
+from k8s.operator.resources.errors import NotOwnedError
+from k8s.operator.resources.identity import TAG_PREFIX, Identity, ownership_text
+from k8s.operator.resources.queue import Queue, tag_queue, untag_queue
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from k8s.operator.resources.spec import StageSpec
+from k8s.operator.resources.user_pool import UserPool, tag_user_pool, untag_user_pool
+from services.common.errors import PermanentError
+
+CACHE_KIND, CLIENT_KIND = "cache", "client"
+
+
+def ownership_tag(kind: str) -> str:
+    """The tag's key. Its value is the cache's name, or the id of the client's pool."""
+    return f"{TAG_PREFIX}/made-{kind}"
+
+
+@dataclass(frozen=True)
+class UntaggableResource:
+    """A cache or a client. `name` is the value of its ownership tag, `title` its name in messages.
+
+    :param setting: see `NotOwnedError`.
+    """
+
+    kind: str
+    name: str
+    title: str
+    setting: str
 
 
 @dataclass
-class Carrier:
-    """A resource of ours that can carry records: its tags as last read, and how to change them."""
+class TaggedResource:
+    """A resource that the stage owns: its tags as last read, and how to change them."""
 
     tags: Mapping[str, str]
     tag: Callable[[Mapping[str, str]], Awaitable[None]]
@@ -38,78 +62,136 @@ class Carrier:
 
 
 @dataclass(frozen=True)
-class Thing:
-    """What is recorded: its kind, the record's value, how messages name it, and the setting that gives it."""
+class OtherOwners:
+    """The resources that the stage uses, or whose names it derives, and that have another Stage's ownership tags.
 
-    kind: str
-    name: str
-    title: str
-    give: str
+    Given resources are among them.
+    """
+
+    identity: Identity
+    resources: Sequence[Queue | UserPool]
+
+    def owner_of(self, untaggable: UntaggableResource) -> str | None:
+        """Which other Stage's tags say that it created this. None if no resource has such a tag.
+
+        A client in a Stage's own pool needs no tag. Stages with other names have clients with other names.
+        """
+        for resource in self.resources:
+            is_tagged = resource.tags.get(ownership_tag(untaggable.kind)) == untaggable.name
+            if untaggable.kind == CLIENT_KIND:
+                is_in_it = isinstance(resource, UserPool) and resource.pool_id == untaggable.name
+                is_tagged = (is_tagged or is_in_it) and self.identity.may_share_names_with(resource.tags)
+            if is_tagged:
+                return self._owner(resource)
+        return None
+
+    def with_the_same_names(self) -> str | None:
+        """Which other Stage derives the same names. A cache or client without a tag may be that Stage's."""
+        return next(
+            (self._owner(each) for each in self.resources if self.identity.may_share_names_with(each.tags)), None
+        )
+
+    def _owner(self, resource: Queue | UserPool) -> str:
+        owner, tags = self.identity.other_owner(resource.tags), ownership_text(resource.tags)
+        return f"{owner} (tags of {resource.title}: {tags})"
+
+
+def other_owners(identity: Identity, resources: Sequence[Queue | UserPool | None]) -> OtherOwners:
+    """Select the resources with another Stage's ownership tags."""
+    return OtherOwners(identity, [each for each in resources if each and identity.other_owner(each.tags)])
 
 
 @dataclass(frozen=True)
-class Ledger:
-    """The records of one stage, on as many carriers as it owns, and what other Stages have marked.
+class OwnershipTags:
+    """The tags for one stage's untaggable resources, on every resource that the stage owns.
 
-    :param read_others: reads again what other Stages have marked.
+    :param read_others: reads again which resources have another Stage's tags.
     """
 
-    carriers: list[Carrier] = field(default_factory=list)
+    resources: list[TaggedResource] = field(default_factory=list)
     others: OtherOwners | None = None
     read_others: Callable[[], Awaitable[OtherOwners]] | None = None
 
-    def has(self, kind: str, name: str) -> bool:
-        """Whether any carrier says that this stage made (or is about to make) it."""
-        return any(carrier.tags.get(record_key(kind)) == name for carrier in self.carriers)
+    def has(self, untaggable: UntaggableResource) -> bool:
+        """Whether a tag says that this stage created, or is about to create, this."""
+        return any(each.tags.get(ownership_tag(untaggable.kind)) == untaggable.name for each in self.resources)
 
-    def other_owner(self, thing: Thing) -> str | None:
-        """Which other Stage has recorded that it made this."""
-        return self.others.that_recorded(thing.kind, thing.name) if self.others else None
+    def other_owner(self, untaggable: UntaggableResource) -> str | None:
+        """Which other Stage's tags say that it created this."""
+        return self.others.owner_of(untaggable) if self.others else None
 
-    async def claim(self, thing: Thing, one_pass: Pass, *, exists: bool) -> bool:
-        """Record that this is ours, before it is made or used. Returns whether it was recorded before.
+    async def claim(self, untaggable: UntaggableResource, log: ReconcileLog, *, exists: bool) -> bool:
+        """Write the tag before the resource is created or used. Returns whether it was tagged before.
 
-        Raises `NotOurs` for another Stage's, and for what exists unrecorded unless adopting; `Permanent` when there
-        is no carrier.
+        :raises NotOwnedError: if another Stage owns it, or if it exists without a tag and is not adopted.
+        :raises PermanentError: if the stage owns no resource to tag.
         """
-        other = self.other_owner(thing)
-        if self.has(thing.kind, thing.name):
-            if other and not exists:  # both recorded at the same moment: neither has made it yet
-                await self._withdraw(thing, other)
+        other = self.other_owner(untaggable)
+        if self.has(untaggable):
+            if other and not exists:  # both wrote a tag at the same time, and neither has created it
+                await self._give_up(untaggable, other)
             if other:
-                one_pass.notice(
-                    f"{thing.title} is recorded as ours, and also belongs to {other}: it will not be deleted"
+                log.notice(
+                    f"{untaggable.title} is tagged as this stage's and also belongs to {other}: it will not be deleted"
                 )
-            await self.put(thing.kind, thing.name)
+            await self._write(untaggable)
             return True
         if exists and self.others:
-            other = other or self.others.of_the_same_names()
-        if other or (exists and not one_pass.adopt):
-            raise NotOurs(thing.title, thing.give, other)
-        await self.put(thing.kind, thing.name)
-        if self.read_others and (other := (await self.read_others()).that_recorded(thing.kind, thing.name)):
-            await self._withdraw(thing, other)
+            other = other or self.others.with_the_same_names()
+        if other or (exists and not log.adopt):
+            raise NotOwnedError(untaggable.title, untaggable.setting, other)
+        await self._write(untaggable)
+        if self.read_others and (other := (await self.read_others()).owner_of(untaggable)):
+            await self._give_up(untaggable, other)
         return False
 
-    async def _withdraw(self, thing: Thing, other: str) -> NoReturn:
-        await self.drop(thing.kind)
-        raise NotOurs(thing.title, thing.give, other)
+    async def _give_up(self, untaggable: UntaggableResource, other: str) -> NoReturn:
+        await self.remove(untaggable.kind)
+        raise NotOwnedError(untaggable.title, untaggable.setting, other)
 
-    async def put(self, kind: str, name: str) -> None:
-        """Write the record to every carrier that lacks it. Raises `Permanent` when there is no carrier."""
-        if not self.carriers:
-            raise Permanent(
-                f"{kind} {name} cannot be made: it carries no tags, and with queues and user pool all given "
-                f"nothing could say whose it is. Give the {kind} too, or let the stage make a queue."
+    async def _write(self, untaggable: UntaggableResource) -> None:
+        if not self.resources:
+            raise PermanentError(
+                f"{untaggable.kind} {untaggable.name} cannot be created: it cannot have tags, and as queues and user "
+                f"pool are all given, nothing could say who owns it. Give the {untaggable.kind} too, or let the stage "
+                "create a queue."
             )
-        for carrier in self.carriers:
-            if carrier.tags.get(record_key(kind)) != name:
-                await carrier.tag({record_key(kind): name})
-                carrier.tags = {**carrier.tags, record_key(kind): name}
+        key = ownership_tag(untaggable.kind)
+        for resource in self.resources:
+            if resource.tags.get(key) != untaggable.name:
+                await resource.tag({key: untaggable.name})
+                resource.tags = {**resource.tags, key: untaggable.name}
 
-    async def drop(self, kind: str) -> None:
-        """Remove the record wherever it is."""
-        for carrier in self.carriers:
-            if record_key(kind) in carrier.tags:
-                await carrier.untag(record_key(kind))
-                carrier.tags = {key: value for key, value in carrier.tags.items() if key != record_key(kind)}
+    async def remove(self, kind: str) -> None:
+        """Remove the tag from every resource."""
+        key = ownership_tag(kind)
+        for resource in self.resources:
+            if key in resource.tags:
+                await resource.untag(key)
+                resource.tags = {name: value for name, value in resource.tags.items() if name != key}
+
+
+def ownership_tags(
+    clients: Clients, spec: StageSpec, queues: Sequence[Queue | None], pools: Sequence[UserPool], others: OtherOwners
+) -> OwnershipTags:
+    """Ownership tags on those of these resources that the stage owns. Given resources are never changed."""
+    given = {spec.given.queue_url, spec.given.dead_letter_queue_url}
+    resources = [
+        TaggedResource(
+            queue.tags,
+            partial(tag_queue, clients.sqs, queue.url),
+            partial(untag_queue, clients.sqs, queue.url),
+        )
+        for queue in queues
+        if queue and queue.url not in given and spec.identity.owns(queue.tags)
+    ]
+    resources += [
+        TaggedResource(
+            pool.tags,
+            partial(tag_user_pool, clients.idp, pool.arn),
+            partial(untag_user_pool, clients.idp, pool.arn),
+        )
+        for pool in pools
+        if pool.pool_id != spec.given.user_pool_id and spec.identity.owns(pool.tags)
+    ]
+    return OwnershipTags(resources, others)

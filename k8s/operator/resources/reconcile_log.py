@@ -1,26 +1,26 @@
-"""One pass over a stage: in whose name it acts, how far it may go, and what it did."""
+"""What one reconcile of a stage may do and what it did."""
 
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from k8s.operator.resources.errors import NotOurs
-from k8s.operator.resources.identity import Identity, marks_text
+from k8s.operator.resources.errors import NotOwnedError
+from k8s.operator.resources.identity import Identity, ownership_text
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Pass:
-    """Handed to every function that writes; stays readable when a pass fails half-way."""
+class ReconcileLog:
+    """Passed to every function that writes. Can be read after a reconcile that failed half-way."""
 
     identity: Identity
     adopt: bool = False
-    """As the stage's spec says, which sets it."""
+    """Whether existing resources with the stage's names are adopted, as its spec says."""
     changes: list[str] = field(default_factory=list)
-    """Every write made, in order, as sentences for an Event or a log."""
+    """Every write, in order, as text for an Event or a log."""
     notices: list[str] = field(default_factory=list)
-    """What a person should look at although the pass succeeded."""
+    """What a person should check although the reconcile succeeded."""
 
     def changed(self, what: str) -> None:
         logger.info(what, extra={"action": "stage-resource-changed"})
@@ -30,15 +30,16 @@ class Pass:
         logger.warning(what, extra={"action": "stage-resource-notice"})
         self.notices.append(what)
 
-    def must_tag(self, resource: str, tags: Mapping[str, str], give: str) -> bool:
-        """Whether an existing resource still needs our tags put on it.
+    def must_tag(self, resource: str, tags: Mapping[str, str], setting: str) -> bool:
+        """Whether an existing resource still needs the stage's ownership tags.
 
-        Raises `NotOurs` unless adopting, and even then for what another stage has marked as its own.
+        :param setting: see `NotOwnedError`.
+        :raises NotOwnedError: unless adopting, and always for a resource with another stage's ownership tags.
         """
         if self.identity.owns(tags):
             return False
         if owner := self.identity.other_owner(tags):
-            raise NotOurs(resource, give, f"{owner} (tags {marks_text(tags)})")
+            raise NotOwnedError(resource, setting, f"{owner} (tags {ownership_text(tags)})")
         if not self.adopt:
-            raise NotOurs(resource, give)
+            raise NotOwnedError(resource, setting)
         return True

@@ -1,16 +1,17 @@
-"""What a stage shall be: whose, made of what, and what of it is given."""
+"""What a stage should be (`StageSpec`), and the names and addresses that its services need (`StageOutputs`)."""
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
-from k8s.operator.resources.errors import Permanent
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.queue_settings import QueueSettings
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
+from k8s.operator.resources.queue_attributes import QueueSettings
+from k8s.operator.resources.user_pool import UserPoolSettings
+from services.common.errors import PermanentError
 
 
 @dataclass(frozen=True)
 class Given:
-    """Resources that somebody else keeps: each is used as it is, and never changed or deleted."""
+    """Existing resources that the stage uses. They are never changed or deleted."""
 
     queue_url: str | None = None
     dead_letter_queue_url: str | None = None
@@ -20,7 +21,7 @@ class Given:
 
     @property
     def everything(self) -> bool:
-        """Whether nothing is made, so that nothing is to be removed."""
+        """Whether the stage creates nothing, so that there is nothing to delete."""
         return None not in (
             self.queue_url, self.dead_letter_queue_url, self.user_pool_id, self.user_pool_client_id, self.cache_name
         )  # fmt: skip
@@ -28,9 +29,11 @@ class Given:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """With `adopt` the stage takes over existing resources of its names: they become its own, deletion included.
+    """What a stage should be.
 
-    Raises `Permanent` for a combination that cannot be.
+    :param adopt: take over existing resources with the stage's names. They belong to it from then on, so it also
+        deletes them.
+    :raises PermanentError: for settings that exclude each other.
     """
 
     identity: Identity
@@ -40,11 +43,39 @@ class StageSpec:
     adopt: bool = False
 
     @property
-    def makes_untagged(self) -> bool:
-        """Whether the stage makes what can carry no tags: a cache, or a client in a given pool."""
+    def creates_untaggable(self) -> bool:
+        """Whether the stage creates something that cannot have tags: a cache, or a client in a given pool."""
         given = self.given
         return given.cache_name is None or (given.user_pool_id is not None and given.user_pool_client_id is None)
 
     def __post_init__(self) -> None:
         if self.given.user_pool_client_id and not self.given.user_pool_id:
-            raise Permanent("userPool.clientId is given without userPool.id: a client belongs to one pool")
+            raise PermanentError("userPool.clientId is given without userPool.id: a client belongs to one pool")
+
+
+@dataclass(frozen=True)
+class StageOutputs:
+    """Names and addresses of a stage's resources. None of them is secret."""
+
+    queue_url: str
+    queue_arn: str
+    dead_letter_queue_url: str
+    dead_letter_queue_arn: str
+    user_pool_id: str
+    user_pool_client_id: str
+    issuer: str
+    jwks_url: str
+    cache_name: str
+
+
+def issuer(user_pool_id: str) -> str:
+    """The `iss` claim of the pool's tokens. An emulated pool has AWS' host name in it too."""
+    return f"https://cognito-idp.{user_pool_id.partition('_')[0]}.amazonaws.com/{user_pool_id}"
+
+
+def jwks_url(user_pool_id: str, endpoint_url: str) -> str:
+    """The address of the pool's key set: below its issuer, or below the endpoint of an emulator."""
+    host = urlsplit(endpoint_url).hostname or ""
+    is_aws = host == "amazonaws.com" or host.endswith((".amazonaws.com", ".api.aws"))
+    base = issuer(user_pool_id) if is_aws else f"{endpoint_url.rstrip('/')}/{user_pool_id}"
+    return f"{base}/.well-known/jwks.json"

@@ -1,41 +1,56 @@
-"""A whole stage: make it what its spec says. Observe, diff, act; safe to repeat from any point."""
+"""A whole stage: provision it as its spec says, or delete it. Both can be repeated after any failure."""
 
 from dataclasses import replace
 
-from k8s.operator.resources.cache import claim_cache
-from k8s.operator.resources.carriers import stage_ledger
+from k8s.operator.resources.cache import delete_cache, ensure_cache
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.inventory import Found, find_stage
-from k8s.operator.resources.other_owners import OtherOwners
-from k8s.operator.resources.outputs import StageOutputs, issuer, jwks_url
-from k8s.operator.resources.ownership_tags import Ledger
-from k8s.operator.resources.queue import Queue, claim_queue, mend_queue
-from k8s.operator.resources.reconcile_log import Pass
-from k8s.operator.resources.spec import StageSpec
-from k8s.operator.resources.user_pool import GIVE as POOL_GIVE
-from k8s.operator.resources.user_pool import UserPool
-from k8s.operator.resources.user_pool_claim import claim_user_pool
-from k8s.operator.resources.user_pool_client import client_thing, find_clients, make_client, read_client
+from k8s.operator.resources.inventory import Inventory, read_inventory
+from k8s.operator.resources.ownership_tags import CLIENT_KIND, OtherOwners, OwnershipTags, ownership_tags
+from k8s.operator.resources.queue import (
+    Queue,
+    check_queue_unprotected,
+    correct_queue_drift,
+    delete_queue,
+    ensure_queue,
+)
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from k8s.operator.resources.spec import StageOutputs, StageSpec, issuer, jwks_url
+from k8s.operator.resources.user_pool import (
+    USER_POOL_SETTING,
+    UserPool,
+    check_pool_unprotected,
+    delete_user_pool,
+    ensure_user_pool,
+)
+from k8s.operator.resources.user_pool_client import (
+    client_in_given_pool,
+    delete_client,
+    ensure_client,
+    find_clients,
+    read_client,
+)
 
-TASKS_GIVE, DEAD_LETTER_GIVE = "queue.url", "queue.deadLetterUrl"
+QUEUE_SETTING, DEAD_LETTER_QUEUE_SETTING = "queue.url", "queue.deadLetterUrl"
 
 
-async def make_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None = None) -> StageOutputs:
-    """Make, adopt and mend whatever of the stage is not given; an unchanged stage costs no write.
+async def provision_stage(clients: Clients, spec: StageSpec, log: ReconcileLog | None = None) -> StageOutputs:
+    """Create, adopt and correct every resource of the stage that is not given. An unchanged stage costs no write.
 
-    Pass an own `Pass` to learn what was changed, even when this raises. Raises `ResourceUnavailable` (run it again),
-    `NotOurs` or another `Permanent` (somebody has to change something first).
+    :param log: receives what was changed, even if this raises.
+    :raises ResourceUnavailable: run it again.
+    :raises NotOwnedError:
+    :raises PermanentError: a person has to change something first.
     """
-    # The caller's lists, the spec's rules.
-    one_pass = replace(one_pass or Pass(spec.identity), identity=spec.identity, adopt=spec.adopt)
-    found = await find_stage(clients, spec)
-    _refuse_what_is_not_ours(found, one_pass)
-    tasks, dead_letter = await _make_queues(clients, spec, found, one_pass)
-    pool = found.given_pool or await claim_user_pool(clients.idp, found.user_pools, spec.user_pool, one_pass)
-    ledger = stage_ledger(clients, spec, [dead_letter, tasks], [pool], found.others)
-    ledger = replace(ledger, read_others=lambda: _others_now(clients, spec))
-    client_id = await _make_client(clients, spec, pool, ledger, one_pass)
-    cache_name = spec.given.cache_name or await claim_cache(clients.caches, ledger, one_pass)
+    # The lists are the caller's; identity and adoption follow the spec.
+    log = replace(log or ReconcileLog(spec.identity), identity=spec.identity, adopt=spec.adopt)
+    inventory = await read_inventory(clients, spec)
+    _check_ownership(inventory, log)
+    tasks, dead_letter = await _ensure_queues(clients, spec, inventory, log)
+    pool = inventory.given_pool or await ensure_user_pool(clients.idp, inventory.user_pools, spec.user_pool, log)
+    ownership = ownership_tags(clients, spec, [dead_letter, tasks], [pool], inventory.others)
+    ownership = replace(ownership, read_others=lambda: _read_others(clients, spec))
+    client_id = await _ensure_client(clients, spec, pool, ownership, log)
+    cache_name = spec.given.cache_name or await ensure_cache(clients.caches, ownership, log)
     return StageOutputs(
         queue_url=tasks.url,
         queue_arn=tasks.arn,
@@ -49,42 +64,126 @@ async def make_stage(clients: Clients, spec: StageSpec, one_pass: Pass | None = 
     )
 
 
-def _refuse_what_is_not_ours(found: Found, one_pass: Pass) -> None:
+def _check_ownership(inventory: Inventory, log: ReconcileLog) -> None:
     """Before the first write, so that a stage that is refused leaves nothing behind."""
-    for queue, give in ((found.dead_letter, DEAD_LETTER_GIVE), (found.tasks, TASKS_GIVE)):
+    for queue, setting in (
+        (inventory.dead_letter, DEAD_LETTER_QUEUE_SETTING),
+        (inventory.tasks, QUEUE_SETTING),
+    ):
         if queue:
-            one_pass.must_tag(queue.title, queue.tags, give)
-    if not any(one_pass.identity.owns(pool.tags) for pool in found.user_pools):
-        for pool in found.user_pools:
-            one_pass.must_tag(pool.title, pool.tags, POOL_GIVE)
+            log.must_tag(queue.title, queue.tags, setting)
+    if not any(log.identity.owns(pool.tags) for pool in inventory.user_pools):
+        for pool in inventory.user_pools:
+            log.must_tag(pool.title, pool.tags, USER_POOL_SETTING)
 
 
-async def _others_now(clients: Clients, spec: StageSpec) -> OtherOwners:
-    return (await find_stage(clients, spec)).others
+async def _read_others(clients: Clients, spec: StageSpec) -> OtherOwners:
+    return (await read_inventory(clients, spec)).others
 
 
-async def _make_queues(clients: Clients, spec: StageSpec, found: Found, one_pass: Pass) -> tuple[Queue, Queue]:
+async def _ensure_queues(
+    clients: Clients, spec: StageSpec, inventory: Inventory, log: ReconcileLog
+) -> tuple[Queue, Queue]:
     names, sqs = spec.identity.names, clients.sqs
-    dead_letter = found.given_dead_letter or await claim_queue(
-        sqs, names.dead_letter_queue, found.dead_letter, spec.queue.dead_letter_queue(), DEAD_LETTER_GIVE, one_pass
+    dead_letter = inventory.given_dead_letter or await ensure_queue(
+        sqs,
+        names.dead_letter_queue,
+        inventory.dead_letter,
+        spec.queue.dead_letter_queue(),
+        DEAD_LETTER_QUEUE_SETTING,
+        log,
     )
-    tasks = found.given_tasks or await claim_queue(
-        sqs, names.task_queue, found.tasks, spec.queue.task_queue(), TASKS_GIVE, one_pass
+    tasks = inventory.given_tasks or await ensure_queue(
+        sqs, names.task_queue, inventory.tasks, spec.queue.task_queue(), QUEUE_SETTING, log
     )
-    # Each names the other, so both exist before either gets its policy; and the permission to redrive comes before
-    # the redrive, which SQS refuses without it.
-    if not found.given_dead_letter:
-        await mend_queue(sqs, dead_letter, spec.queue.dead_letter_queue(tasks.arn), one_pass)
-    if not found.given_tasks:
-        wanted, unset = spec.queue.task_queue(dead_letter.arn), spec.queue.task_retention_seconds is None
-        await mend_queue(sqs, tasks, wanted, one_pass, longer_retention=unset)
+    # Each queue's policy names the other queue, so both exist before either is set. The dead-letter queue's permission
+    # is set first: without it SQS refuses the task queue's redrive policy.
+    if not inventory.given_dead_letter:
+        await correct_queue_drift(sqs, dead_letter, spec.queue.dead_letter_queue(tasks.arn), log)
+    if not inventory.given_tasks:
+        wanted = spec.queue.task_queue(dead_letter.arn)
+        keep_longer = spec.queue.task_retention_seconds is None
+        await correct_queue_drift(sqs, tasks, wanted, log, keep_longer_retention=keep_longer)
     return tasks, dead_letter
 
 
-async def _make_client(clients: Clients, spec: StageSpec, pool: UserPool, ledger: Ledger, one_pass: Pass) -> str:
+async def _ensure_client(
+    clients: Clients, spec: StageSpec, pool: UserPool, ownership: OwnershipTags, log: ReconcileLog
+) -> str:
     if spec.given.user_pool_client_id:
         return (await read_client(clients.idp, pool.pool_id, spec.given.user_pool_client_id)).client_id
     found = await find_clients(clients.idp, pool.pool_id, spec.identity.names.user_pool_client)
     if spec.given.user_pool_id:
-        await ledger.claim(client_thing(spec.identity, pool.pool_id), one_pass, exists=bool(found))
-    return (await make_client(clients.idp, pool.pool_id, found, one_pass)).client_id
+        await ownership.claim(client_in_given_pool(spec.identity, pool.pool_id), log, exists=bool(found))
+    return (await ensure_client(clients.idp, pool.pool_id, found, log)).client_id
+
+
+async def delete_stage(clients: Clients, spec: StageSpec, log: ReconcileLog | None = None) -> None:
+    """Delete client, cache, user pool, task queue and dead-letter queue, as far as the stage owns them.
+
+    What cannot have tags is deleted before the last resource whose ownership tags say that it is the stage's. A
+    resource that no longer exists is no error; one that the stage does not own is a notice.
+
+    :raises ResourceUnavailable:
+    :raises ProtectedError: before anything is deleted, if a person protected a user pool or queue against deletion.
+    :raises PermanentError:
+    """
+    log = log or ReconcileLog(spec.identity)
+    inventory = await read_inventory(clients, spec, deleting=True)
+    pools = _owned_pools(inventory, log)
+    for queue in (inventory.tasks, inventory.dead_letter):
+        if queue and spec.identity.owns(queue.tags):
+            check_queue_unprotected(queue)
+    await _delete_clients(clients, spec, inventory, pools, log)
+    if not spec.given.cache_name:
+        await delete_cache(clients.caches, inventory.ownership, log)
+    for pool in pools:
+        await delete_user_pool(clients.idp, pool, log)
+    for queue in (inventory.tasks, inventory.dead_letter):
+        if queue:
+            await delete_queue(clients.sqs, queue, log)
+
+
+async def remaining_resources(clients: Clients, spec: StageSpec) -> list[str]:
+    """What of the stage still exists after `delete_stage`: SQS may list a deleted queue for a minute.
+
+    Clients and caches are not listed: they no longer existed when their tags were removed, and the Momento key may
+    not exist any more.
+    """
+    inventory = await read_inventory(clients, spec, deleting=True)
+    pools = [f"user pool {pool.pool_id}" for pool in inventory.user_pools if spec.identity.owns(pool.tags)]
+    queues = [queue for queue in (inventory.tasks, inventory.dead_letter) if queue and spec.identity.owns(queue.tags)]
+    return pools + [f"queue {queue.name}" for queue in queues]
+
+
+def _owned_pools(inventory: Inventory, log: ReconcileLog) -> list[UserPool]:
+    owned = [pool for pool in inventory.user_pools if log.identity.owns(pool.tags)]
+    for pool in inventory.user_pools:
+        if pool not in owned:
+            log.notice(f"user pool {pool.pool_id} does not belong to this stage and stays")
+    for pool in owned:
+        check_pool_unprotected(pool)
+    return owned
+
+
+async def _delete_clients(
+    clients: Clients, spec: StageSpec, inventory: Inventory, pools: list[UserPool], log: ReconcileLog
+) -> None:
+    if spec.given.user_pool_client_id:
+        return
+    given_pool, name = spec.given.user_pool_id, spec.identity.names.user_pool_client
+    for pool_id in [given_pool] if given_pool else [pool.pool_id for pool in pools]:
+        if given_pool and not _owns_client(inventory, spec, given_pool, log):
+            continue
+        for client in await find_clients(clients.idp, pool_id, name):
+            await delete_client(clients.idp, client, log)
+    if given_pool:
+        await inventory.ownership.remove(CLIENT_KIND)
+
+
+def _owns_client(inventory: Inventory, spec: StageSpec, pool_id: str, log: ReconcileLog) -> bool:
+    client = client_in_given_pool(spec.identity, pool_id)
+    is_tagged, other = inventory.ownership.has(client), inventory.ownership.other_owner(client)
+    if is_tagged and other:
+        log.notice(f"{client.title} also belongs to {other} and stays")
+    return is_tagged and not other

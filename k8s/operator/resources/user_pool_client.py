@@ -1,6 +1,7 @@
-"""The user pool's client, through which browsers sign in: find, make, mend, remove.
+"""The user pool client with which browsers sign in: find, create, correct drift, delete.
 
-A client carries no tags. In a pool of ours a client of our name is ours; in a given pool the ledger says so.
+A client cannot have tags. In the stage's own pool a client with the stage's name belongs to the stage; in a given pool
+the ownership tags of other resources say so (`ownership_tags.py`).
 """
 
 from collections.abc import Mapping
@@ -8,18 +9,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from k8s.operator.resources.aws import aws_call
-from k8s.operator.resources.cognito import whole_update
-from k8s.operator.resources.diff import satisfies
-from k8s.operator.resources.errors import NotFound, Permanent
+from k8s.operator.resources.drift import complete_cognito_update, satisfies
+from k8s.operator.resources.errors import NotFoundError
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.other_owners import CLIENT_KIND
-from k8s.operator.resources.ownership_tags import Thing
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.ownership_tags import CLIENT_KIND, UntaggableResource
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from services.common.errors import PermanentError
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp
 
-GIVE = "userPool.clientId"
+CLIENT_SETTING = "userPool.clientId"
 
 _UNITS = {"IdToken": "minutes", "AccessToken": "minutes", "RefreshToken": "days"}
 _UNIT_SECONDS = {"seconds": 1, "minutes": 60, "hours": 3_600, "days": 86_400}
@@ -51,7 +51,7 @@ class UserPoolClient:
         return str(self.settings["ClientId"])
 
     def drift(self) -> dict[str, object]:
-        """What has to be written: only what is weaker than ours, or breaks sign-in. Shorter validities stay."""
+        """The settings to write: those that are weaker than ours, or break sign-in. Shorter validities stay."""
         drift: dict[str, object] = {}
         flows = _wanted_flows(self.settings)
         if not satisfies(flows, self.settings.get("ExplicitAuthFlows", [])):
@@ -67,53 +67,53 @@ class UserPoolClient:
                 cast("dict[str, str]", units)[token] = unit
         return drift
 
-    def rank(self) -> tuple[Any, str]:
-        """Which of several to keep: the oldest, as its id is what browsers have loaded."""
+    def preference(self) -> tuple[Any, str]:
+        """Sort key; of several clients the first is used: the oldest, since browsers have loaded its id."""
         return self.settings["CreationDate"], self.client_id
 
 
 def _wanted_flows(settings: Mapping[str, Any]) -> list[str]:
-    """Refresh token rotation is stricter, and Cognito refuses it beside ALLOW_REFRESH_TOKEN_AUTH."""
+    """Without ALLOW_REFRESH_TOKEN_AUTH where refresh tokens rotate: that is stricter, and Cognito refuses both."""
     flows = cast("list[str]", SETTINGS["ExplicitAuthFlows"])
     rotates = settings.get("RefreshTokenRotation", {}).get("Feature") == "ENABLED"
     return [flow for flow in flows if not (rotates and flow == "ALLOW_REFRESH_TOKEN_AUTH")]
 
 
 def _valid_seconds(settings: Mapping[str, Any], kind: str) -> int:
-    """How long a token is valid; 0 where it is not said. Without a unit Cognito counts hours, or days to refresh."""
+    """How long a token is valid; 0 if not set. Cognito's default unit is hours, or days for the refresh token."""
     default = "days" if kind == "RefreshToken" else "hours"
     unit = settings.get("TokenValidityUnits", {}).get(kind, default)
     return int(settings.get(f"{kind}Validity", 0)) * _UNIT_SECONDS[unit]
 
 
-def client_thing(identity: Identity, pool_id: str) -> Thing:
-    """A client in a given pool, as the ledger records it."""
-    return Thing(CLIENT_KIND, pool_id, f"client {identity.names.user_pool_client} in user pool {pool_id}", GIVE)
+def client_in_given_pool(identity: Identity, pool_id: str) -> UntaggableResource:
+    title = f"client {identity.names.user_pool_client} in user pool {pool_id}"
+    return UntaggableResource(CLIENT_KIND, pool_id, title, CLIENT_SETTING)
 
 
 async def read_client(idp: "Idp", pool_id: str, client_id: str) -> UserPoolClient:
-    """Raises `NotFound`."""
+    """:raises NotFoundError:"""
     async with aws_call("cognito-idp:DescribeUserPoolClient", f"{pool_id}/{client_id}"):
         answer = await idp.describe_user_pool_client(UserPoolId=pool_id, ClientId=client_id)
     return UserPoolClient(answer["UserPoolClient"])
 
 
 async def find_clients(idp: "Idp", pool_id: str, name: str) -> list[UserPoolClient]:
-    """Every client of this name in the pool, the one to keep first; none when the pool is gone."""
+    """Every client with this name in the pool, the preferred one first; none if the pool does not exist."""
     try:
-        ids = await _ids(idp, pool_id, name)
-    except NotFound:
+        ids = await _list_ids(idp, pool_id, name)
+    except NotFoundError:
         return []
     found = []
     for client_id in ids:
         try:
             found.append(await read_client(idp, pool_id, client_id))
-        except NotFound:  # deleted since it was listed
+        except NotFoundError:  # deleted after it was listed
             continue
-    return sorted(found, key=UserPoolClient.rank)
+    return sorted(found, key=UserPoolClient.preference)
 
 
-async def _ids(idp: "Idp", pool_id: str, name: str) -> list[str]:
+async def _list_ids(idp: "Idp", pool_id: str, name: str) -> list[str]:
     ids: list[str] = []
     page: dict[str, str] = {}
     while True:
@@ -125,40 +125,43 @@ async def _ids(idp: "Idp", pool_id: str, name: str) -> list[str]:
         page = {"NextToken": answer["NextToken"]}
 
 
-async def make_client(idp: "Idp", pool_id: str, found: list[UserPoolClient], one_pass: Pass) -> UserPoolClient:
-    """The client to use, out of those found (all ours) or made, its settings mended."""
-    name = one_pass.identity.names.user_pool_client
+async def ensure_client(idp: "Idp", pool_id: str, found: list[UserPoolClient], log: ReconcileLog) -> UserPoolClient:
+    """The stage's client, out of those found, which all belong to it; created if there is none."""
+    name = log.identity.names.user_pool_client
     for other in found[1:]:
-        one_pass.notice(f"client {other.client_id} is a second {name} in {pool_id}, unused; it goes with the stage")
+        log.notice(f"client {other.client_id} is a second {name} in {pool_id}, unused; it is deleted with the stage")
     if found:
-        await _mend(idp, found[0], one_pass)
+        await _correct_drift(idp, found[0], log)
         return found[0]
     arguments: dict[str, Any] = dict(SETTINGS)
     async with aws_call("cognito-idp:CreateUserPoolClient", f"{pool_id}/{name}"):
         answer = await idp.create_user_pool_client(
             UserPoolId=pool_id, ClientName=name, GenerateSecret=False, **arguments
         )
-    one_pass.changed(f"created client {name} in user pool {pool_id}")
+    log.changed(f"created client {name} in user pool {pool_id}")
     return UserPoolClient(answer["UserPoolClient"])
 
 
-async def _mend(idp: "Idp", client: UserPoolClient, one_pass: Pass) -> None:
+async def _correct_drift(idp: "Idp", client: UserPoolClient, log: ReconcileLog) -> None:
     if client.settings.get("ClientSecret"):
-        raise Permanent(f"client {client.client_id} has a secret, which no browser can keep; delete it or give another")
+        raise PermanentError(
+            f"client {client.client_id} has a secret, which a browser cannot keep; delete it or name another"
+            f" in {CLIENT_SETTING}"
+        )
     drift = client.drift()
     if not drift:
         return
-    arguments: dict[str, Any] = whole_update(idp, "UpdateUserPoolClient", client.settings, drift)
+    arguments: dict[str, Any] = complete_cognito_update(idp, "UpdateUserPoolClient", client.settings, drift)
     async with aws_call("cognito-idp:UpdateUserPoolClient", client.client_id):
         await idp.update_user_pool_client(**arguments)
-    one_pass.changed(f"set {', '.join(sorted(drift))} of client {client.client_id}")
+    log.changed(f"set {', '.join(sorted(drift))} of client {client.client_id}")
 
 
-async def remove_client(idp: "Idp", client: UserPoolClient, one_pass: Pass) -> None:
-    """Delete a client that the caller knows to be ours; gone already is as good."""
+async def delete_client(idp: "Idp", client: UserPoolClient, log: ReconcileLog) -> None:
+    """Delete a client that the stage owns. A client that no longer exists is no error."""
     try:
         async with aws_call("cognito-idp:DeleteUserPoolClient", client.client_id):
             await idp.delete_user_pool_client(UserPoolId=client.pool_id, ClientId=client.client_id)
-    except NotFound:
+    except NotFoundError:
         return
-    one_pass.changed(f"deleted client {client.client_id} of user pool {client.pool_id}")
+    log.changed(f"deleted client {client.client_id} of user pool {client.pool_id}")

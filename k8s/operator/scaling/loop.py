@@ -1,4 +1,4 @@
-"""A stage's work watched and its processors scaled: observe, decide, act, every few seconds."""
+"""The scaling loop of one stage: observe, decide, scale, report, every few seconds."""
 
 import logging
 import time
@@ -7,160 +7,173 @@ from dataclasses import dataclass, field, replace
 
 from k8s.operator import metrics
 from k8s.operator.api.stage import StageObject
-from k8s.operator.api.status import Kind, StageStatus
+from k8s.operator.api.status import ConditionType, StageStatus
 from k8s.operator.api.workloads import PROCESSOR, Workload, read_workloads
-from k8s.operator.context import Tools
-from k8s.operator.policy.poll_schedule import together
+from k8s.operator.context import Context
+from k8s.operator.policy.poll_schedule import seconds_until_idle_poll
 from k8s.operator.policy.types import Decision, Memory, Observed, Policy
-from k8s.operator.scaling.apply import scale
-from k8s.operator.scaling.observe import Depth, Observer, read_depth
+from k8s.operator.scaling.apply import scale_deployment
+from k8s.operator.scaling.observe import Observer
 from k8s.operator.scaling.pod_start_times import ASSUMED_SECONDS
-from k8s.operator.scaling.queues import DEAD_LETTERS_SECONDS, BacklogAge, DeadLetters
-from k8s.operator.scaling.report import measure, tell_decision, tell_hands_off, tell_no_processor
+from k8s.operator.scaling.queues import DEAD_LETTERS_SECONDS, BacklogAge, DeadLetterCount, QueueDepth, read_depth
+from k8s.operator.scaling.report import (
+    record_metrics,
+    report_decision,
+    report_external_scaling,
+    report_no_processor,
+)
 from services.common.errors import PermanentError, Transient
 
 logger = logging.getLogger(__name__)
 
-STARTS_FOR_SECONDS = 120.0
-"""So long after a change pods are taken to be on their way; what is not ready by then may never be."""
-AT_REST_SECONDS = 30.0
-"""How old a look at the Deployments of a stage without work may be."""
-LOOKS_TO_STABILISE = 3
+START_TIMEOUT_SECONDS = 120.0
+"""For so long after a change, pods that are not ready are expected to become ready."""
+IDLE_WORKLOADS_SECONDS = 30.0
+"""The age at which the Deployments of an idle stage are read again."""
+MIN_POLLS_TO_STABILISE = 3
 
 
 @dataclass
 class ScalingLoop:
-    """One a stage."""
+    """Scales one stage."""
 
-    tools: Tools
+    context: Context
     status: StageStatus
     observer: Observer
     clock: Callable[[], float] = time.monotonic
     _memory: Memory = field(default_factory=Memory)
     _workloads: dict[str, Workload] = field(default_factory=dict)
-    _backlog: BacklogAge = field(default_factory=BacklogAge)
-    _dead_letters: DeadLetters = field(default_factory=DeadLetters)
-    _read_at: float = float("-inf")
+    _backlog_age: BacklogAge = field(default_factory=BacklogAge)
+    _dead_letters: DeadLetterCount = field(default_factory=DeadLetterCount)
+    _workloads_read_at: float = float("-inf")
     _changed_at: float = float("-inf")
     _generation: int | None = None
-    _at_rest: bool = False
+    _is_idle: bool = False
     _policy: Policy | None = None
     _queue_error: str = ""
 
     @property
     def queue_error(self) -> str:
-        """Why the queue could not be read the last time; empty where it could, or was not."""
+        """Why the latest poll could not read the queue; empty if it could, or did not try."""
         return self._queue_error
 
-    async def turn(self, stage: StageObject, queue_url: str) -> float:
-        """One look, and what follows from it. Seconds until the next. Raises what Kubernetes' client does."""
-        operated = stage.engine == "operator"
-        depth, why_not = await self._depth(queue_url) if operated else (None, "")
-        self._queue_error = why_not
+    async def run_once(self, stage: StageObject, queue_url: str) -> float:
+        """Poll once and scale. Returns the seconds until the next poll. Raises what the Kubernetes client raises."""
+        is_operated = stage.engine == "operator"
+        depth, depth_error = await self._read_depth(queue_url) if is_operated else (None, "")
+        self._queue_error = depth_error
         now = self.clock()
         if stage.generation != self._generation:
             self._generation, self._changed_at = stage.generation, now
-        has_no_work = (depth is not None and depth.is_empty) or not operated
-        if operated:
-            self._backlog.see(stage.labels, depth, now)
+        has_no_work = (depth is not None and depth.is_empty) or not is_operated
+        if is_operated:
+            self._backlog_age.update(stage.labels, depth, now)
         await self._count_dead_letters(stage, now, has_no_work=has_no_work)
-        if not (has_no_work and self._at_rest and now - self._read_at < AT_REST_SECONDS):
-            await self._look(stage, depth, why_not, now)
-        if not operated:
-            self._backlog = BacklogAge()
-            tell_hands_off(self.status, stage, self._workloads.get(PROCESSOR))
-        self._at_rest = has_no_work and self._has_settled(now, operated=operated)
-        await self.status.flush(self.tools.kubernetes)
-        return self._pause()
+        if not (has_no_work and self._is_idle and now - self._workloads_read_at < IDLE_WORKLOADS_SECONDS):
+            await self._read_and_scale(stage, depth, depth_error, now)
+        if not is_operated:
+            self._backlog_age = BacklogAge()
+            report_external_scaling(self.status, stage, self._workloads.get(PROCESSOR))
+        self._is_idle = has_no_work and self._is_settled(now, is_operated=is_operated)
+        await self.status.flush(self.context.kubernetes)
+        return self._poll_interval()
 
-    def look_again(self) -> None:
-        """Do not rely on what was seen before."""
-        self._at_rest = False
+    def poll_soon(self) -> None:
+        """Read everything at the next poll, and poll at the interval of a stage with work."""
+        self._is_idle = False
 
-    def _pause(self) -> float:
-        settings = self.tools.settings
-        return together(settings.idle_poll_seconds, self.clock()) if self._at_rest else settings.active_poll_seconds
+    def _poll_interval(self) -> float:
+        settings = self.context.settings
+        if self._is_idle:
+            return seconds_until_idle_poll(settings.idle_poll_seconds, self.clock())
+        return settings.active_poll_seconds
 
-    def _has_settled(self, now: float, *, operated: bool) -> bool:
-        """Whether nothing is left to be decided or soon to be told, if there is no work."""
+    def _is_settled(self, now: float, *, is_operated: bool) -> bool:
+        """Whether a stage without work has nothing left to decide, and no pod whose readiness is to be reported."""
         processor = self._workloads.get(PROCESSOR)
-        if processor is None or not operated:
+        if processor is None or not is_operated:
             return True
         smallest = self._policy.min_replicas if self._policy else 0
-        is_awaited = processor.ready != processor.replicas and now - self._changed_at < STARTS_FOR_SECONDS
-        return processor.replicas == smallest and not is_awaited
+        is_starting = processor.ready != processor.replicas and now - self._changed_at < START_TIMEOUT_SECONDS
+        return processor.replicas == smallest and not is_starting
 
-    async def _depth(self, queue_url: str) -> tuple[Depth | None, str]:
+    async def _read_depth(self, queue_url: str) -> tuple[QueueDepth | None, str]:
         try:
-            return await read_depth(self.tools.sqs, queue_url), ""
+            return await read_depth(self.context.sqs, queue_url), ""
         except (Transient, PermanentError) as error:
             return None, str(error)
 
     async def _count_dead_letters(self, stage: StageObject, now: float, *, has_no_work: bool) -> None:
         if url := self.status.dead_letter_queue_url:
-            every = max(DEAD_LETTERS_SECONDS, self.tools.settings.resync_seconds if has_no_work else 0.0)
-            await self._dead_letters.look(self.tools.sqs, url, stage.labels, every_seconds=every, now=now)
+            every = max(DEAD_LETTERS_SECONDS, self.context.settings.resync_seconds if has_no_work else 0.0)
+            await self._dead_letters.update(self.context.sqs, url, stage.labels, every_seconds=every, now=now)
 
-    async def _look(self, stage: StageObject, depth: Depth | None, why_not: str, now: float) -> None:
+    async def _read_and_scale(self, stage: StageObject, depth: QueueDepth | None, depth_error: str, now: float) -> None:
         try:
-            self._workloads = await read_workloads(self.tools.kubernetes, stage.ref)
-            self._read_at = now
+            self._workloads = await read_workloads(self.context.kubernetes, stage.ref)
+            self._workloads_read_at = now
             if stage.engine == "operator":
-                await self._scale(stage, depth, why_not, now)
+                await self._decide_and_scale(stage, depth, depth_error, now)
         except (Transient, PermanentError) as error:
-            await self._cannot(stage, str(error))
+            await self._report_cannot_scale(stage, str(error))
             raise
 
-    async def _cannot(self, stage: StageObject, why: str) -> None:
-        """Say that what was decided, or would have been, is not done."""
+    async def _report_cannot_scale(self, stage: StageObject, error: str) -> None:
         if stage.engine != "operator":
             return
-        self._at_rest = False
-        metrics.HELD.labels(*stage.labels).set(1)
-        message = f"the processors cannot be scaled: {why}"
-        self.status.set(Kind.SCALING, "CannotScale", message, status=False, generation=stage.generation)
+        self._is_idle = False
+        metrics.SCALING_BLOCKED.labels(*stage.labels).set(1)
+        message = f"the processors cannot be scaled: {error}"
+        self.status.set(ConditionType.SCALING, "CannotScale", message, status=False, generation=stage.generation)
         try:
-            await self.status.flush(self.tools.kubernetes)
-        except (Transient, PermanentError) as error:
-            logger.warning("the status cannot be written", extra={"action": "status", "error": str(error)})
+            await self.status.flush(self.context.kubernetes)
+        except (Transient, PermanentError) as status_error:
+            logger.warning("the status cannot be written", extra={"action": "status", "error": str(status_error)})
 
-    async def _scale(self, stage: StageObject, depth: Depth | None, why_not: str, now: float) -> None:
+    async def _decide_and_scale(
+        self, stage: StageObject, depth: QueueDepth | None, depth_error: str, now: float
+    ) -> None:
         workload = self._workloads.get(PROCESSOR)
-        observed = await self.observer.observe(depth, why_not, workload, self._memory)
+        observed = await self.observer.observe(depth, depth_error, workload, self._memory)
         if workload is None:
-            tell_no_processor(self.status, stage, observed)
+            report_no_processor(self.status, stage, observed)
             return
-        work, poll_seconds = self.observer.work, self.tools.settings.active_poll_seconds
-        policy = policy_in_force(stage.policy(), work.slots.of_current_revision, poll_seconds, work.starts.seconds)
+        history = self.observer.history
+        policy = effective_policy(
+            stage.policy(),
+            history.slots.of_newest_revision,
+            self.context.settings.active_poll_seconds,
+            history.start_times.expected_seconds,
+        )
         self._policy = policy
-        decision = self.tools.decide(observed, policy, now)
+        decision = self.context.decide(observed, policy, now)
         self._memory = decision.memory
-        measure(stage, observed, policy, decision, work.starts.measured)
+        record_metrics(stage, observed, policy, decision, history.start_times.measured_seconds)
         if decision.replicas != workload.replicas:
-            await self._act(stage, observed, decision, workload)
+            await self._scale(stage, observed, decision, workload)
             self._changed_at = now
-        tell_decision(self.status, stage, observed, decision, workload)
+        report_decision(self.status, stage, observed, decision, workload)
 
-    async def _act(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
-        await scale(self.tools.kubernetes, stage.ref, workload, decision.replicas, observed.in_flight_by_pod)
+    async def _scale(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
+        await scale_deployment(self.context.kubernetes, stage.ref, workload, decision.replicas, observed.tasks_by_pod)
         direction = "out" if decision.replicas > workload.replicas else "in"
-        metrics.SCALED.labels(*stage.labels, direction).inc()
+        metrics.SCALING_CHANGES.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
-        await self.tools.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
+        await self.context.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
 
 
-def policy_in_force(
+def effective_policy(
     policy: Policy, slots: int | None, poll_seconds: float, pod_ready_seconds: float = ASSUMED_SECONDS
 ) -> Policy:
-    """What the owner asks for, with the slots that the current revision has and the time that its pods take to start.
+    """The Stage's policy with the slots that pods report and the start time that was measured.
 
-    A time of stabilisation below that between looks would never be seen to pass: the policy takes a gap as long as it
-    for not having looked, and begins anew.
+    A stabilisation time below the poll interval would never pass: the policy starts it anew after every gap that is as
+    long as it. So it is raised to `MIN_POLLS_TO_STABILISE` poll intervals, unless it is zero.
     """
-    asked = policy.scale_in_stabilisation_seconds
+    seconds = policy.scale_in_stabilisation_seconds
     return replace(
         policy,
         slots_per_replica=slots or policy.slots_per_replica,
         pod_ready_seconds=pod_ready_seconds,
-        scale_in_stabilisation_seconds=max(asked, LOOKS_TO_STABILISE * poll_seconds) if asked else 0.0,
+        scale_in_stabilisation_seconds=max(seconds, MIN_POLLS_TO_STABILISE * poll_seconds) if seconds else 0.0,
     )

@@ -1,4 +1,4 @@
-"""A call as both fronts hand it over."""
+"""A call, independent of the front that received it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """From the call's metadata: the raw credential, and the cache that cache calls name there."""
+    """The call's metadata: the raw credential, and the cache that cache calls name there."""
 
     token: str
     cache: str = ""
@@ -17,10 +17,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A unary method: its path on the wire, the class of its request, and what carries it out.
+    """A unary method: its path on the wire, the class of its request, and its implementation.
 
-    `run(request, credential, cache)` returns the answer or raises `CallError`. The credential is None, and `run` finds
-    it, only where it travels in the request's body.
+    `run(request, credential, cache)` returns the response or raises `CallError`. The credential is None where the
+    request's body carries it; `run` authenticates it then.
     """
 
     path: str

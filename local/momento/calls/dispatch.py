@@ -1,4 +1,4 @@
-"""The call layer under both fronts: faults, authentication, dispatch, statistics."""
+"""The calls behind both fronts: faults, authentication, dispatch, statistics."""
 
 import asyncio
 import time
@@ -9,13 +9,11 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 from momento_wire_types import cachepubsub_pb2 as pubsub_pb
 
-from local.momento.calls.cache_gate import CacheGate
+from local.momento.calls.cache import CacheGate, DictionaryCalls, ValueCalls
 from local.momento.calls.call import Caller, Method
 from local.momento.calls.control import ControlCalls
-from local.momento.calls.dictionaries import DictionaryCalls
 from local.momento.calls.tokens import TokenCalls
 from local.momento.calls.topics import SUBSCRIBE_PATH, TopicCalls
-from local.momento.calls.values import ValueCalls
 from local.momento.credentials import Credential, Credentials
 from local.momento.errors import CallError, unauthenticated
 from local.momento.faults import Faults
@@ -29,7 +27,7 @@ SUBSCRIBE = SUBSCRIBE_PATH.rpartition("/")[2]
 
 
 class Service:
-    """Everything that a client can call, whatever front it comes through."""
+    """Everything that a client can call, through either front."""
 
     def __init__(self, state: State) -> None:
         self.settings = Settings()
@@ -50,34 +48,34 @@ class Service:
         self.method_names = frozenset({SUBSCRIBE, *(method.name for method in methods)})
 
     async def call(self, method: Method, request: Message, caller: Caller) -> Message:
-        """Carry out a unary call; raises `CallError`."""
-        with self._counted(method.name):
+        """Run a unary call; raises `CallError`."""
+        with self._count_call(method.name):
             self._refuse_when_down()
-            await self.faults.strike(method.name)
+            await self.faults.apply(method.name)
             credential = self.credentials.authenticate(caller.token) if method.authenticated else None
-            answer = method.run(request, credential, caller.cache)
-            await self.faults.strike(method.name, after_effect=True)
-        return answer
+            response = method.run(request, credential, caller.cache)
+            await self.faults.apply(method.name, after_effect=True)
+        return response
 
     async def subscribe(
         self, request: pubsub_pb._SubscriptionRequest, caller: Caller
     ) -> AsyncGenerator[list[bytes], None]:
-        """The events of a subscription, all that are waiting at a time; raises the `CallError` it ends with.
+        """Yield the events of a subscription, all that are waiting at a time; raises the `CallError` it ends with.
 
-        Close the iterator (`contextlib.aclosing`) when the client goes away: it holds the subscription.
+        Close the iterator (`contextlib.aclosing`) when the client disconnects: that ends the subscription.
         """
         with ExitStack() as stack:
-            with self._counted(SUBSCRIBE):
+            with self._count_call(SUBSCRIBE):
                 self._refuse_when_down()
-                await self.faults.strike(SUBSCRIBE)
+                await self.faults.apply(SUBSCRIBE)
                 credential = self.credentials.authenticate(caller.token)
                 subscription = stack.enter_context(self._topics.subscription(request, credential))
-            stack.enter_context(self._ended_at_expiry(subscription, credential))
+            stack.enter_context(self._end_at_expiry(subscription, credential))
             async for batch in subscription.batches():
                 yield batch
 
     @contextmanager
-    def _counted(self, method: str) -> Iterator[None]:
+    def _count_call(self, method: str) -> Iterator[None]:
         status = StatusCode.UNKNOWN
         try:
             yield
@@ -93,10 +91,10 @@ class Service:
 
     def _refuse_when_down(self) -> None:
         if self.settings.down:
-            raise CallError(StatusCode.UNAVAILABLE, "The emulator is set to be down")
+            raise CallError(StatusCode.UNAVAILABLE, "The emulator is configured to be down")
 
     @contextmanager
-    def _ended_at_expiry(self, subscription: Subscription, credential: Credential) -> Iterator[None]:
+    def _end_at_expiry(self, subscription: Subscription, credential: Credential) -> Iterator[None]:
         if credential.expires_at is None:
             yield
             return

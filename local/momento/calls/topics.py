@@ -1,4 +1,4 @@
-"""`cache_client.pubsub.Pubsub`: publishing, and what happens before a stream of a subscriber begins."""
+"""`cache_client.pubsub.Pubsub`: publish, and the checks before a subscription begins."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from local.momento.calls.call import Method
 from local.momento.credentials import Credential
 from local.momento.errors import CallError, invalid_argument, permission_denied, rate_limit_exceeded
 from local.momento.permissions import Action
-from local.momento.rate_limit import chunks
+from local.momento.rate_limit import operations_of
 from local.momento.settings import Settings
 from local.momento.stats import Stats
 from local.momento.store.caches import Cache, Caches
@@ -22,20 +22,22 @@ MAX_TOPIC_BYTES = 1024
 
 
 class TopicCalls:
+    """Calls for topics."""
+
     def __init__(self, settings: Settings, caches: Caches, stats: Stats) -> None:
         self._settings = settings
         self._caches = caches
         self._stats = stats
-        self._live = 0
+        self._live_subscriptions = 0
 
     def methods(self) -> list[Method]:
         return [Method("/cache_client.pubsub.Pubsub/Publish", pb._PublishRequest, self._publish)]
 
     @contextmanager
     def subscription(self, request: pb._SubscriptionRequest, credential: Credential) -> Iterator[Subscription]:
-        """A live subscription for as long as the context lasts."""
-        cache = self._permitted(credential, Action.SUBSCRIBE, request.cache_name, request.topic)
-        if self._live >= self._settings.subscriptions:
+        """Subscribe for the duration of the context."""
+        cache = self._authorize(credential, Action.SUBSCRIBE, request.cache_name, request.topic)
+        if self._live_subscriptions >= self._settings.subscriptions:
             raise CallError(
                 StatusCode.RESOURCE_EXHAUSTED,
                 "Limit of subscribers exceeded",
@@ -44,32 +46,32 @@ class TopicCalls:
         subscription = cache.topics.subscribe(
             request.topic, request.resume_at_topic_sequence_number, request.sequence_page
         )
-        self._live += 1
+        self._live_subscriptions += 1
         try:
             yield subscription
         finally:
-            self._live -= 1
-            cache.topics.release(request.topic, subscription)
+            self._live_subscriptions -= 1
+            cache.topics.unsubscribe(request.topic, subscription)
 
     def _publish(self, request: pb._PublishRequest, credential: Credential, _cache: str) -> common_pb2._Empty:
         """A publish over the quota is refused; a delivery over it is skipped (see `Topic.publish`)."""
-        cache = self._permitted(credential, Action.PUBLISH, request.cache_name, request.topic)
-        operations = chunks(self._checked_size(request.value))
-        if not self._caches.topic_operations.take(operations):
+        cache = self._authorize(credential, Action.PUBLISH, request.cache_name, request.topic)
+        operations = operations_of(self._size_bytes(request.value))
+        if not self._caches.topic_operations.try_acquire(operations):
             raise rate_limit_exceeded("topic operations")
         self._stats.publishes += 1
         self._stats.deliveries += cache.topics.publish(request.topic, request.value, credential.token_id, operations)
         return common_pb2._Empty()
 
-    def _permitted(self, credential: Credential, action: Action, cache: str, topic: str) -> Cache:
-        """Permission comes first, so that a foreigner does not learn which caches there are."""
+    def _authorize(self, credential: Credential, action: Action, cache: str, topic: str) -> Cache:
+        """Check the permission first, so that a stranger does not learn which caches exist."""
         if not cache or not 1 <= len(topic.encode()) <= MAX_TOPIC_BYTES:
             raise invalid_argument("A cache name and a topic name are needed")
         if not credential.access.allows(action, cache, topic.encode()):
             raise permission_denied()
         return self._caches.get(cache)
 
-    def _checked_size(self, value: pb._TopicValue) -> int:
+    def _size_bytes(self, value: pb._TopicValue) -> int:
         kind = value.WhichOneof("kind")
         if kind is None:
             raise invalid_argument("A topic value is text or binary")

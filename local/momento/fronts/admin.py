@@ -9,10 +9,8 @@ from grpc import StatusCode
 
 from local.momento.calls.dispatch import Service
 from local.momento.errors import StreamAborted
-from local.momento.fault_input import parse_faults
-from local.momento.faults import Fault
+from local.momento.faults import Fault, parse_faults
 from local.momento.settings import InvalidSettingsError
-from local.momento.upkeep import Upkeep
 
 PREFIX = "/_emulator/"
 HEADER = "x-emulator-admin"
@@ -22,29 +20,31 @@ HEADER = "x-emulator-admin"
 async def guard(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Keep every web page away from the admin calls, those of allowed origins too.
+    """Reject admin calls from every web page, also from those of allowed origins.
 
-    `local.web_access` has checked the Host header before. A page cannot send the header without a preflight, which is
-    refused.
+    `local.web_access` has checked the Host header before. A page cannot send the admin header without a preflight,
+    which is rejected.
     """
     if not request.path.startswith(PREFIX) or request.path == f"{PREFIX}health":
         return await handler(request)
     if request.method == "OPTIONS" or request.headers.get(HEADER) != "1":
-        return _problems(403, [f"the header {HEADER}: 1 is needed"])
+        return _problems(403, [f"the header {HEADER}: 1 is required"])
     if "Origin" in request.headers or "Sec-Fetch-Site" in request.headers:
-        return _problems(403, ["web pages have no admin calls"])
+        return _problems(403, ["web pages cannot make admin calls"])
     return await handler(request)
 
 
 class Admin:
-    def __init__(self, service: Service, upkeep: Upkeep) -> None:
+    """The handlers of the admin calls."""
+
+    def __init__(self, service: Service, on_settings_changed: Callable[[], object]) -> None:
         self._service = service
-        self._upkeep = upkeep
+        self._on_settings_changed = on_settings_changed
 
     def add_routes(self, app: web.Application) -> None:
         router = app.router
         router.add_get(f"{PREFIX}health", self._health)
-        router.add_post(f"{PREFIX}keys", self._make_key)
+        router.add_post(f"{PREFIX}keys", self._create_key)
         router.add_delete(PREFIX + "keys/{key_id}", self._revoke_key)
         router.add_get(f"{PREFIX}settings", self._show_settings)
         router.add_patch(f"{PREFIX}settings", self._change_settings)
@@ -54,8 +54,8 @@ class Admin:
     async def _health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
 
-    async def _make_key(self, _request: web.Request) -> web.Response:
-        key = self._service.credentials.make_key()
+    async def _create_key(self, _request: web.Request) -> web.Response:
+        key = self._service.credentials.create_key()
         return web.json_response({"keyId": key.key_id, "v1": key.v1, "v2": key.v2}, status=201)
 
     async def _revoke_key(self, request: web.Request) -> web.Response:
@@ -67,7 +67,7 @@ class Admin:
         return web.json_response(self._settings())
 
     async def _change_settings(self, request: web.Request) -> web.Response:
-        """Takes over all that the body names, or nothing of it."""
+        """Apply all settings of the body, or none."""
         try:
             values = json.loads(await request.read())
         except (ValueError, RecursionError):
@@ -81,9 +81,9 @@ class Admin:
         return web.json_response(self._settings())
 
     async def _end_streams(self, request: web.Request) -> web.Response:
-        """`abort` breaks live streams off as a lost connection does, `end` ends them cleanly."""
+        """`abort` ends live streams as a lost connection does, `end` ends them cleanly."""
         abort = request.match_info["action"] == "abort"
-        return web.json_response({"ended": self._service.caches.end_streams(_broken_off() if abort else None)})
+        return web.json_response({"ended": self._service.caches.end_streams(_connection_lost() if abort else None)})
 
     async def _show_stats(self, _request: web.Request) -> web.Response:
         return web.json_response(self._service.stats.as_json(self._service.caches))
@@ -99,11 +99,11 @@ class Admin:
         if faults is not None:
             self._service.faults.replace(faults)
         if self._service.settings.down:
-            self._service.caches.end_streams(_broken_off())
-        self._upkeep.settings_changed.set()
+            self._service.caches.end_streams(_connection_lost())
+        self._on_settings_changed()
 
 
-def _broken_off() -> StreamAborted:
+def _connection_lost() -> StreamAborted:
     return StreamAborted(StatusCode.UNAVAILABLE, "Socket closed")
 
 

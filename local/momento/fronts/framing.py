@@ -1,4 +1,4 @@
-"""gRPC-web text framing: what browsers speak instead of gRPC.
+"""gRPC-web text framing, which browsers use instead of gRPC.
 
 A frame is a flag byte, a big-endian length of four bytes and as many bytes of content; in the text form each frame is
 base64 by itself. Specification: PROTOCOL-WEB.md of grpc/grpc.
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 _HEAD = struct.Struct(">BI")
 _DATA, _TRAILERS = 0x00, 0x80
-# Encoded one by one, frames may end in padding in the middle of the text.
+# Each frame is encoded separately, so padding may occur in the middle of the text.
 _ENCODED_PART = re.compile(rb"[^=]+={0,2}")
 
 
@@ -22,13 +22,13 @@ def data_frame(message: bytes) -> bytes:
 
 
 def trailers_frame(trailers: Mapping[str, str]) -> bytes:
-    """The last frame; values are percent-encoded as grpc-message is."""
+    """Encode the last frame. Values are percent-encoded as grpc-message is."""
     lines = "".join(f"{name}:{quote(value, safe=' ')}\r\n" for name, value in trailers.items())
     return base64.b64encode(_HEAD.pack(_TRAILERS, len(lines)) + lines.encode())
 
 
 def read_message(body: bytes) -> bytes:
-    """The message of a request's only data frame; raises `ValueError` for anything else."""
+    """Decode a request of one data frame; raises `ValueError` for anything else."""
     try:
         raw = b"".join(base64.b64decode(part, validate=True) for part in _ENCODED_PART.findall(body.strip()))
     except binascii.Error as error:
@@ -39,7 +39,7 @@ def read_message(body: bytes) -> bytes:
     if flag != _DATA:
         raise ValueError("the body must be one data frame, uncompressed")
     if len(raw) != _HEAD.size + length:
-        raise ValueError("the frame's length does not fit")
+        raise ValueError("the frame's length does not match")
     return raw[_HEAD.size :]
 
 
@@ -48,7 +48,7 @@ _UNIT_SECONDS = {"H": 3600.0, "M": 60.0, "S": 1.0, "m": 1e-3, "u": 1e-6, "n": 1e
 
 
 def timeout_seconds(header: str | None) -> float | None:
-    """The `grpc-timeout` header in seconds, None without one; raises `ValueError` if it is malformed."""
+    """Read the `grpc-timeout` header in seconds, None without one; raises `ValueError` if it is malformed."""
     if header is None:
         return None
     match = _TIMEOUT.fullmatch(header)

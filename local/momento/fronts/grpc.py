@@ -16,19 +16,19 @@ from local.momento.errors import CallError, PortTakenError
 
 _STOP_SECONDS = 0.3
 _OPTIONS = (
-    ("grpc.so_reuseport", 0),  # a port that is taken must be an error, not a second listener
-    # The SDKs ping every 5 s, also without a call; by default a server cuts such clients off ("too many pings").
+    ("grpc.so_reuseport", 0),  # a port in use must be an error, not a second listener
+    # The SDKs ping every 5 s, also without a call; by default a server disconnects such clients ("too many pings").
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_ping_strikes", 0),
     ("grpc.max_receive_message_length", 8 * 1024 * 1024),
-    # By default calls beyond a thousand that come at once are cancelled at random; the real service takes them.
+    # By default concurrent calls over 1,000 are cancelled at random; the real service accepts them.
     ("grpc.server.max_pending_requests", 20_000),
     ("grpc.server.max_pending_requests_hard_limit", 20_000),
 )
 
 
 class _Handlers(grpc.GenericRpcHandler):
-    """Looks methods up in the table that both fronts share; what is not in it is UNIMPLEMENTED."""
+    """Finds methods in the table that both fronts share; others are UNIMPLEMENTED."""
 
     def __init__(self, service: Service) -> None:
         self._handlers = {path: _unary(service, method) for path, method in service.methods.items()}
@@ -60,7 +60,7 @@ def _stream(service: Service) -> Any:
         except CallError as error:
             await _abort(context, error)
 
-    # Events come serialized already.
+    # Events are already serialized.
     return grpc.unary_stream_rpc_method_handler(answer, request_deserializer=pubsub_pb._SubscriptionRequest.FromString)
 
 
@@ -74,7 +74,7 @@ def _caller(context: Any) -> Caller:
 
 
 async def _abort(context: Any, error: CallError) -> NoReturn:
-    # A dropped connection cannot be had for one call alone: a client sees UNAVAILABLE then, so it does here.
+    # The connection of a single call cannot be dropped; a client would see UNAVAILABLE, so it does here.
     await context.abort(error.status, error.message, () if error.err is None else (("err", error.err),))
     raise AssertionError("abort always raises")
 

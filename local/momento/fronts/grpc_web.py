@@ -15,12 +15,12 @@ from local.momento.calls.topics import SUBSCRIBE_PATH
 from local.momento.errors import CallError, StreamAborted, invalid_argument
 from local.momento.fronts.admin import PREFIX
 from local.momento.fronts.framing import data_frame, read_message, timeout_seconds, trailers_frame
-from local.web_access import WebAccess
-from local.web_middleware import cors
+from local.web_access.access import WebAccess
+from local.web_access.middleware import cors
 
 SERVICE = web.AppKey("service", Service)
 MAX_BODY_BYTES = 12 * 1024 * 1024
-"""The largest item, in base64, and some."""
+"""Enough for the largest item in base64."""
 
 _REQUEST_TYPE = "application/grpc-web-text"
 _EXPOSED_HEADERS = "grpc-status,grpc-message,err"
@@ -62,14 +62,14 @@ async def _unary(request: web.Request) -> web.Response:
         async with asyncio.timeout(_timeout(request)):
             answer = await service.call(method, message, _caller(request))
     except CallError as error:
-        return _refusal(error)
+        return _error_response(error)
     except TimeoutError:
-        return _refusal(CallError(StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded"))
+        return _error_response(CallError(StatusCode.DEADLINE_EXCEEDED, "Deadline exceeded"))
     return web.Response(body=data_frame(answer.SerializeToString()) + trailers_frame(_OK), headers=_ANSWER)
 
 
 async def _subscribe(request: web.Request) -> web.StreamResponse:
-    """The answer begins with the first event, so that a refusal may still have an HTTP status of its own."""
+    """Stream events. The response begins with the first event, so that an error before has its own HTTP status."""
     response = web.StreamResponse(headers=_ANSWER)
     trailers = _OK
     try:
@@ -85,7 +85,7 @@ async def _subscribe(request: web.Request) -> web.StreamResponse:
         return response
     except CallError as error:
         if not response.prepared:
-            return _refusal(error)
+            return _error_response(error)
         trailers = _trailers(error)
     await response.write_eof(trailers_frame(trailers))
     return response
@@ -116,7 +116,7 @@ def _caller(request: web.Request) -> Caller:
     return Caller(request.headers.get("authorization", ""), request.headers.get("cache", ""))
 
 
-def _refusal(error: CallError) -> web.Response:
+def _error_response(error: CallError) -> web.Response:
     if error.http_status is not None:
         return web.Response(status=error.http_status, text=error.message)
     return web.Response(body=trailers_frame(_trailers(error)), headers=_ANSWER)

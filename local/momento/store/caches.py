@@ -1,11 +1,11 @@
-"""The caches of the account: each holds items and topics."""
+"""The caches of the account. Each has items and topics."""
 
 from collections.abc import Iterator
 
 from grpc import StatusCode
 
 from local.momento.errors import CallError, cache_not_found
-from local.momento.rate_limit import Rate
+from local.momento.rate_limit import RateLimiter
 from local.momento.settings import Settings
 from local.momento.store.items import Items
 from local.momento.store.persistence import State
@@ -13,16 +13,16 @@ from local.momento.store.topics import Topics
 
 
 class Cache:
-    def __init__(self, settings: Settings, topic_operations: Rate) -> None:
+    def __init__(self, settings: Settings, topic_operations: RateLimiter) -> None:
         self.items = Items(settings)
         self.topics = Topics(settings, topic_operations)
 
 
 class Caches:
-    """`topic_operations` is one quota for all caches: the documentation counts it by region."""
+    """The caches of the account. They share the quota `topic_operations`, which is documented as one for a region."""
 
     def __init__(self, settings: Settings, state: State) -> None:
-        self.topic_operations = Rate(lambda: settings.topic_operations_per_second)
+        self.topic_operations = RateLimiter(lambda: settings.topic_operations_per_second)
         self._settings = settings
         self._state = state
         self._caches = {name: self._new_cache() for name in sorted(state.caches)}
@@ -31,23 +31,23 @@ class Caches:
         return iter(list(self._caches.items()))
 
     def get(self, name: str) -> Cache:
-        """Raises NOT_FOUND."""
+        """Return the cache; raises NOT_FOUND."""
         try:
             return self._caches[name]
         except KeyError:
             raise cache_not_found(name) from None
 
     def create(self, name: str) -> None:
-        """Raises ALREADY_EXISTS, or RESOURCE_EXHAUSTED over the quota."""
+        """Create a cache; raises ALREADY_EXISTS, or RESOURCE_EXHAUSTED over the quota."""
         if name in self._caches:
             raise CallError(StatusCode.ALREADY_EXISTS, f"Cache with name: {name} already exists")
         if len(self._caches) >= self._settings.max_caches:
-            raise CallError(StatusCode.RESOURCE_EXHAUSTED, "The account has all the caches that it may have")
+            raise CallError(StatusCode.RESOURCE_EXHAUSTED, "The account has the maximum number of caches")
         self._caches[name] = self._new_cache()
         self._save()
 
     def delete(self, name: str) -> None:
-        """Raises NOT_FOUND; live streams of the cache end with it."""
+        """Delete a cache and end its live streams; raises NOT_FOUND."""
         self.get(name).topics.end_streams(cache_not_found(name))
         del self._caches[name]
         self._save()

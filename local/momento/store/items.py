@@ -32,7 +32,11 @@ class Dictionary:
 
 
 class Items:
-    """Expired items go when they are met, and in `sweep`; over the bound, the least recently used go."""
+    """Values and dictionaries by key.
+
+    Expired items are removed when they are read, and by `remove_expired`. Over the bound in bytes, the least recently
+    used are removed.
+    """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         self.used_bytes = 0
@@ -44,7 +48,7 @@ class Items:
         return len(self._items)
 
     def get(self, key: bytes) -> bytes | None:
-        """Raises FAILED_PRECONDITION if the key holds a dictionary."""
+        """Return the value; raises FAILED_PRECONDITION if the key has a dictionary."""
         found = self._live(key)
         if isinstance(found, Dictionary):
             raise _wrong_type()
@@ -54,9 +58,9 @@ class Items:
         self._store(key, Value(body, self._clock() + ttl_seconds))
 
     def set_if(self, key: bytes, body: bytes, ttl_seconds: float, condition: Condition) -> bool:
-        """Set if `condition` holds for the current value, None for none; whether it was set.
+        """Set if `condition` is true of the current value (None: there is none); return whether it was set.
 
-        Raises FAILED_PRECONDITION if the key holds a dictionary.
+        Raises FAILED_PRECONDITION if the key has a dictionary.
         """
         if not condition(self.get(key)):
             return False
@@ -69,12 +73,12 @@ class Items:
             self.used_bytes -= len(key) + removed.size_bytes()
 
     def dictionary(self, key: bytes) -> Mapping[bytes, bytes] | None:
-        """Raises FAILED_PRECONDITION if the key holds no dictionary."""
+        """Return the dictionary; raises FAILED_PRECONDITION if the key has a value."""
         found = self._dictionary(key)
         return None if found is None else found.fields
 
     def set_fields(self, key: bytes, fields: Mapping[bytes, bytes], ttl_seconds: float, *, refresh_ttl: bool) -> None:
-        """A dictionary that is new always gets the time to live, an old one only with `refresh_ttl`."""
+        """Add fields. A new dictionary always gets the time to live, an existing one only with `refresh_ttl`."""
         if not fields:
             return
         found = self._dictionary(key)
@@ -87,15 +91,15 @@ class Items:
         found = self._dictionary(key)
         if found is None:
             return
-        gone = set(fields)
-        left = {name: value for name, value in found.fields.items() if name not in gone}
-        if left:
-            self._store(key, Dictionary(found.expires_at, left))
+        removed = set(fields)
+        remaining = {name: value for name, value in found.fields.items() if name not in removed}
+        if remaining:
+            self._store(key, Dictionary(found.expires_at, remaining))
         else:
             self.delete(key)
 
-    def sweep(self) -> None:
-        """Remove what has expired."""
+    def remove_expired(self) -> None:
+        """Remove the expired items."""
         now = self._clock()
         for key in [key for key, found in self._items.items() if found.expires_at <= now]:
             self.delete(key)
@@ -125,4 +129,4 @@ class Items:
 
 
 def _wrong_type() -> CallError:
-    return CallError(StatusCode.FAILED_PRECONDITION, "The key holds an item of another type")
+    return CallError(StatusCode.FAILED_PRECONDITION, "The key has an item of another type")

@@ -1,6 +1,6 @@
-"""What outlives a restart: keys, vended tokens and the names of caches, as with the real service.
+"""What survives a restart: keys, disposable tokens and the names of caches, as with the real service.
 
-Items and topics do not: their loss is what a restart is good for in a test.
+Items and topics do not survive, so that tests can restart the emulator to lose them.
 """
 
 import base64
@@ -17,7 +17,7 @@ class StateFileError(Exception):
 
 @dataclass(slots=True)
 class State:
-    """`save` after each change. Without a path nothing is written, and all of it ends with the process."""
+    """The state; call `save` after each change. Without a path nothing is written."""
 
     path: Path | None = None
     secret: bytes = field(default_factory=lambda: secrets.token_bytes(32))
@@ -25,7 +25,7 @@ class State:
     caches: set[str] = field(default_factory=set)
 
     def save(self) -> None:
-        """Write the file anew, whole or not at all, readable by its owner only: it holds the signing secret."""
+        """Replace the file atomically. Only its owner can read it, since it has the signing secret."""
         if self.path is None:
             return
         content = {
@@ -40,7 +40,7 @@ class State:
 
 
 def load_state(path: Path | None) -> State:
-    """The state kept at `path`, or a new one; raises `StateFileError`."""
+    """Read the state at `path`, or create it; raises `StateFileError`."""
     if path is None:
         return State()
     try:
@@ -54,5 +54,5 @@ def load_state(path: Path | None) -> State:
     except OSError as error:
         raise StateFileError(f"cannot use the state file {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise StateFileError(f"{path} is no state file of the emulator; remove it to start afresh") from error
+        raise StateFileError(f"{path} is not a state file of the emulator; remove it to create a new one") from error
     return state

@@ -1,4 +1,4 @@
-"""Setting a message aside: the dead-letter queue, with attributes that say why, when, how often and by whom."""
+"""Dead letters: messages on the dead-letter queue, with attributes that say why, when and after how many receives."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ from services.processor.metrics import DEAD_LETTERED
 logger = logging.getLogger(__name__)
 
 MAX_ATTRIBUTES = 10
-"""SQS takes no more on one message."""
+"""SQS accepts no more on one message."""
 MAX_MESSAGE_BYTES = 1_048_576
-"""SQS takes no larger one, attributes included; none of ours comes near, but another producer's may."""
+"""SQS accepts no larger one, attributes included; ingest sends none near it, but other producers may."""
 COMMON_LIMIT_BYTES = 262_144
-"""What a queue takes that is not said to take less or more (MaximumMessageSize before 2025)."""
+"""What a queue accepts unless it is known to accept less or more (MaximumMessageSize before 2025)."""
 SMALLEST_LIMIT_BYTES = 1_024
 """No queue has a smaller MaximumMessageSize."""
 MAX_DETAIL = 256
@@ -33,21 +33,21 @@ _NEEDED = frozenset({"taskId", "idempotent", REDRIVEN})
 class Reason(StrEnum):
     """Why a message is in the dead-letter queue."""
 
-    UNREADABLE = "unreadable"
+    MALFORMED = "malformed"
     PERMANENT = "permanent"
-    ATTEMPTS = "attempts"
-    DIED = "died"
-    """The last permitted attempt ended without a verdict: its process died."""
-    INTERNAL = "internal"
+    MAX_ATTEMPTS = "max_attempts"
+    POISON_PILL = "poison_pill"
+    """The last permitted attempt has no end: its process died."""
+    INTERNAL_ERROR = "internal_error"
     """The processor itself failed at the last permitted attempt."""
 
 
 def dead_letter(
     message: ReceivedMessage, reason: Reason, detail: str, max_bytes: int = MAX_MESSAGE_BYTES
 ) -> OutgoingMessage:
-    """Write the message for the dead-letter queue; its own attributes stay, as many as there is room for.
+    """Return the message for the dead-letter queue; it keeps as many of its own attributes as there is room for.
 
-    Where it would be too large, other attributes and the detail give way first, and then the end of the body.
+    If it would be too large, other attributes and the detail are left out first, and then the end of the body.
     """
     ours = {
         "deadLetterReason": reason.value,
@@ -76,7 +76,7 @@ def without_dead_letter_attributes(attributes: Mapping[str, str]) -> dict[str, s
 
 
 def is_redriven(message: ReceivedMessage) -> bool:
-    """Tell whether the task was in the dead-letter queue before.
+    """Return whether the task was in the dead-letter queue before.
 
     StartMessageMoveTask leaves a message's attributes as they were, so those of the dead letter mark it too.
     """
@@ -84,7 +84,7 @@ def is_redriven(message: ReceivedMessage) -> bool:
 
 
 def is_overruled(known: HistoryEntry, message: ReceivedMessage) -> bool:
-    """Tell whether `known` is a failure that a redrive is to overrule, by the id of the message that failed.
+    """Return whether `known` is a failure that a redrive overrules, by the id of the message that failed.
 
     An entry of an earlier version has no such id, and a message that it redrove names none: any failure but the
     message's own is then overruled, since running a task again is better than losing it.
@@ -97,7 +97,7 @@ def is_overruled(known: HistoryEntry, message: ReceivedMessage) -> bool:
     return known.message_id in overruled
 
 
-async def send_dead_letter(
+async def send_to_dead_letter_queue(
     queue: Batcher[OutgoingMessage], message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]
 ) -> None:
     """Send the message to the dead-letter queue.
@@ -129,12 +129,12 @@ async def send_dead_letter(
 
 
 def _smaller_limit(size_bytes: int) -> int:
-    """Return what to try where SQS has refused `size_bytes` without saying how much it takes."""
+    """Return what to try after SQS has refused `size_bytes` without saying how much it accepts."""
     return COMMON_LIMIT_BYTES if size_bytes > COMMON_LIMIT_BYTES else max(SMALLEST_LIMIT_BYTES, size_bytes // 2)
 
 
 def _first(attributes: Mapping[str, str], count: int) -> dict[str, str]:
-    """Keep `count` attributes, those that a redrive needs before others."""
+    """Return `count` attributes, those that a redrive needs before others."""
     names = sorted(without_dead_letter_attributes(attributes), key=lambda name: name not in _NEEDED)
     return {name: attributes[name] for name in names[:count]}
 
@@ -144,5 +144,5 @@ def _without_end(body: str, surplus_bytes: int) -> str:
 
 
 def _printable(text: str) -> str:
-    """Leave out what SQS refuses in attribute values."""
+    """Replace what SQS refuses in attribute values."""
     return "".join(character if character.isprintable() else " " for character in text)

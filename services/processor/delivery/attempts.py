@@ -1,11 +1,10 @@
-"""What the cache knows of a message's earlier deliveries: the queue counts all of them, and not each was an attempt.
+"""What the cache knows of a message's earlier attempts: the queue counts deliveries, and not each was an attempt.
 
 Nothing is read or written for a first delivery whose handler finishes.
 """
 
 import asyncio
 import logging
-import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -15,153 +14,154 @@ from functools import partial
 
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.background import Background
+from services.common.backoff import Backoff
 from services.common.errors import PermanentError, Transient
 from services.common.momento.gateway import Momento
-from services.processor.metrics import RECORD_UNAVAILABLE
-from services.processor.notify.history import Record
+from services.processor.cache_guard import CacheGuard
+from services.processor.metrics import HISTORY_UNAVAILABLE
 
 logger = logging.getLogger(__name__)
 
-KEPT_SECONDS = 86_400.0
+TTL_SECONDS = 86_400.0
 NOTE_SECONDS = 1.0
-"""How long a message waits for its note. The note of an end is written beyond that, beside the message's task."""
+"""How long a message waits for its note. The note of an end is written beyond that, in the background."""
 RETRY_SECONDS = 300.0
-"""How long the note of an end is tried."""
+"""How long writing the note of an end is retried."""
 RETRY_BASE_SECONDS = 0.2
 RETRY_CAP_SECONDS = 10.0
 MAX_UNWRITTEN = 500
-"""Notes of ends that are being written at once; beyond that they are left out."""
+"""Notes of ends that are being written at once; beyond that they are dropped."""
 
 
-class Last(StrEnum):
-    """How the last attempt ended, as far as its process could say."""
+class LastAttempt(StrEnum):
+    """How the last attempt ended, as far as its process could note it."""
 
     ENDED = "ended"
-    """It failed, or was handed back."""
-    BESIDE = "beside"
-    """It began, beside others, and no end is known: its process died, or could not note the end yet."""
-    ALONE = "alone"
-    """The like, while no other suspect ran."""
-    UNNOTED = "unnoted"
-    """Nothing is known of it, not even that it began."""
-    UNREADABLE = "unreadable"
-    """The cache does not say, so that the deliveries have to be counted instead."""
+    """It failed, or was interrupted in an orderly way."""
+    STARTED = "started"
+    """It started, and no end is known: its process died, or could not note the end yet."""
+    STARTED_ISOLATED = "started_isolated"
+    """The same, while no other possible poison pill ran."""
+    UNKNOWN = "unknown"
+    """Nothing is noted, not even that it started."""
+    UNAVAILABLE = "unavailable"
+    """The cache cannot be read, so that the deliveries have to be counted instead."""
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """What became of a message before this delivery."""
+class PastAttempts:
+    """What is known of a message's attempts before this delivery."""
 
     failed: int
     """Attempts whose handler failed."""
-    last: Last
+    last: LastAttempt
     skipped: int = 0
-    """Where no end is known: deliveries since the first such start in which no handler started, such as requeues."""
+    """If no end is known: deliveries since the first such start in which no handler started, such as requeues."""
 
 
-NO_PAST = Past(0, Last.ENDED)
+NO_ATTEMPTS = PastAttempts(0, LastAttempt.ENDED)
 
 
 class Attempts:
-    """Notes how attempts begin and end.
+    """Notes how attempts start and end.
 
-    A note of a start names the process, since a process that reads its own note has not died.
+    A note of a start names the process, because a process that reads its own note has not died.
 
-    :param momento: None where the record is switched off.
+    :param momento: None if the history is switched off.
     :param background: owns the writes that outlast their message's task.
     """
 
-    def __init__(self, momento: Momento | None, record: Record, background: Background) -> None:
+    def __init__(self, momento: Momento | None, guard: CacheGuard, background: Background) -> None:
         self._momento = momento
-        self._record = record
+        self._guard = guard
         self._background = background
         self._process = secrets.token_hex(4)
         self._unwritten: set[asyncio.Task[None]] = set()
 
-    async def past(self, message: ReceivedMessage) -> Past:
-        """Return what became of the message before."""
+    async def read(self, message: ReceivedMessage) -> PastAttempts:
+        """Return what is known of earlier attempts; counts deliveries if the cache cannot be read."""
         if message.receive_count == 1:
-            return NO_PAST
-        unreadable = Past(message.receive_count - 1, Last.UNREADABLE)
+            return NO_ATTEMPTS
+        by_deliveries = PastAttempts(message.receive_count - 1, LastAttempt.UNAVAILABLE)
         if self._momento is None:
-            return unreadable
-        return await self._record.guarded("attempts", partial(self._read, self._momento, message), unreadable)
+            return by_deliveries
+        return await self._guard.call("attempts", partial(self._read, self._momento, message), by_deliveries)
 
-    async def read(self, message: ReceivedMessage) -> Past:
-        """Return what became of the message before, and wait for the cache instead of going on without it.
+    async def read_or_raise(self, message: ReceivedMessage) -> PastAttempts:
+        """Return what is known of earlier attempts.
 
-        :raises Transient, PermanentError: when the cache does not answer.
+        :raises Transient, PermanentError: when the cache cannot be read.
         """
         if self._momento is None:
-            return await self.past(message)
+            return await self.read(message)
         return await self._read(self._momento, message)
 
     async def note(
-        self, message: ReceivedMessage, failed: int, last: Last, *, skipped: int = 0, late: bool = False
+        self, message: ReceivedMessage, failed: int, last: LastAttempt, *, skipped: int = 0, late: bool = False
     ) -> None:
-        """Note how the attempt that is under way has begun, or that it has ended.
+        """Note that the current attempt has started, or that it has ended.
 
-        The note of an end is tried for `RETRY_SECONDS`, also after this has returned or was cancelled.
+        The note of an end is retried for `RETRY_SECONDS`, even after this has returned or was cancelled.
 
-        :param skipped: of the message's `Past`.
-        :param late: the lease is over, so that a later delivery may have begun, whose note must not be replaced.
+        :param skipped: of the message's `PastAttempts`.
+        :param late: the lease is over, so that a later delivery may have started, whose note must not be replaced.
         """
         momento = self._momento
         if momento is None:
             return
         key = _key(message)
-        if last is Last.ENDED:
-            end = _End(momento, key, message.receive_count, failed)
+        if last is LastAttempt.ENDED:
+            end = _EndNote(momento, key, message.receive_count, failed)
             await self._write(end.replace if late else end.set, end.replace)
             return
         value = f"{failed} {last} {self._process} {message.receive_count} {skipped}".encode()
-        await self._record.guarded(
+        await self._guard.call(
             "attempts",
-            lambda: momento.set(key, value, ttl_seconds=KEPT_SECONDS, deadline_seconds=NOTE_SECONDS),
+            lambda: momento.set(key, value, ttl_seconds=TTL_SECONDS, deadline_seconds=NOTE_SECONDS),
             None,
         )
 
     async def note_unstarted(self, message: ReceivedMessage) -> None:
-        """Note that a living process returned the message without a start, unless something is noted already."""
+        """Note that the message is released by a living process without a start, unless something is noted already."""
         if self._momento is not None:
-            end = _End(self._momento, _key(message), message.receive_count, 0)
+            end = _EndNote(self._momento, _key(message), message.receive_count, 0)
             await self._write(end.add, end.add)
 
     async def _write(self, first: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[None]]) -> None:
         if len(self._unwritten) >= MAX_UNWRITTEN:
-            RECORD_UNAVAILABLE.labels("attempts").inc()
+            HISTORY_UNAVAILABLE.labels("attempts").inc()
             return
-        write = self._background.spawn("attempt-note", _until_written(first, again), may_fail=True)
+        write = self._background.spawn("attempt-note", _retry_until_written(first, again), may_fail=True)
         self._unwritten.add(write)
         write.add_done_callback(self._unwritten.discard)
         await asyncio.wait({write}, timeout=NOTE_SECONDS)
 
-    async def _read(self, momento: Momento, message: ReceivedMessage) -> Past:
-        noted = _parsed(await momento.get(_key(message)))
-        if noted is None:
-            return Past(0, Last.UNNOTED)
-        if noted.last not in {Last.BESIDE, Last.ALONE}:
-            return Past(noted.failed, noted.last)
-        if noted.process == self._process:
-            return Past(noted.failed, Last.ENDED)
-        since = message.receive_count - 1 - noted.delivery if noted.delivery else 0
-        return Past(noted.failed, noted.last, noted.skipped + max(0, since))
+    async def _read(self, momento: Momento, message: ReceivedMessage) -> PastAttempts:
+        note = _parse(await momento.get(_key(message)))
+        if note is None:
+            return PastAttempts(0, LastAttempt.UNKNOWN)
+        if note.last not in {LastAttempt.STARTED, LastAttempt.STARTED_ISOLATED}:
+            return PastAttempts(note.failed, note.last)
+        if note.process == self._process:
+            return PastAttempts(note.failed, LastAttempt.ENDED)
+        since = message.receive_count - 1 - note.delivery if note.delivery else 0
+        return PastAttempts(note.failed, note.last, note.skipped + max(0, since))
 
 
 @dataclass(frozen=True, slots=True)
-class _Noted:
+class _Note:
     """A note as it is in the cache."""
 
     failed: int
-    last: Last
+    last: LastAttempt
     process: str = ""
     delivery: int = 0
-    """Of a start; 0 where that is unknown, as of one that an older version noted."""
+    """Of a start; 0 if it is unknown."""
     skipped: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _End:
+class _EndNote:
     """The note that a delivery of a message has ended."""
 
     momento: Momento
@@ -170,52 +170,52 @@ class _End:
     failed: int
 
     async def set(self) -> None:
-        value = f"{self.failed} {Last.ENDED}".encode()
-        await self.momento.set(self.key, value, ttl_seconds=KEPT_SECONDS)
+        await self.momento.set(self.key, self._value(), ttl_seconds=TTL_SECONDS)
 
     async def replace(self) -> None:
-        """Set it unless a later delivery's note, or as good a one, is there."""
-        noted = _parsed(await self.momento.get(self.key))
-        if noted is None or not (noted.delivery > self.delivery or _says_as_much(noted, self.failed)):
+        """Set it unless the note is of a later delivery, or of an end after as many failures."""
+        note = _parse(await self.momento.get(self.key))
+        is_newer = note is not None and note.delivery > self.delivery
+        is_as_good = note is not None and note.last is LastAttempt.ENDED and note.failed >= self.failed
+        if not (is_newer or is_as_good):
             await self.set()
 
     async def add(self) -> None:
         """Set it if nothing is noted."""
-        value = f"{self.failed} {Last.ENDED}".encode()
-        await self.momento.set_if_absent(self.key, value, ttl_seconds=KEPT_SECONDS)
+        await self.momento.set_if_absent(self.key, self._value(), ttl_seconds=TTL_SECONDS)
+
+    def _value(self) -> bytes:
+        return f"{self.failed} {LastAttempt.ENDED}".encode()
 
 
-def _says_as_much(noted: _Noted, failed: int) -> bool:
-    return noted.last is Last.ENDED and noted.failed >= failed
-
-
-async def _until_written(first: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[None]]) -> None:
-    """Not guarded by the record's pause: after it, the message would look as if its process had died."""
+async def _retry_until_written(first: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[None]]) -> None:
+    """Retry beside the cache guard: a note that its pause left out would make the process look as if it had died."""
     gives_up_at = time.monotonic() + RETRY_SECONDS
-    write, longest = first, RETRY_BASE_SECONDS
+    backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
+    write = first
     while True:
         try:
             await write()
             return
         except (Transient, PermanentError) as error:
-            RECORD_UNAVAILABLE.labels("attempts").inc()
+            HISTORY_UNAVAILABLE.labels("attempts").inc()
             if isinstance(error, PermanentError) or time.monotonic() >= gives_up_at:
                 logger.warning("the end of an attempt could not be noted: %s", error, extra={"action": "attempts"})
                 return
-        await asyncio.sleep(random.uniform(longest / 2, longest))
-        write, longest = again, min(RETRY_CAP_SECONDS, longest * 2)
+        await asyncio.sleep(backoff.next_seconds())
+        write = again
 
 
 def _key(message: ReceivedMessage) -> str:
-    """Not the task's: a task that is put back from the dead-letter queue has all its attempts again."""
+    """Not by the task's id: a task that is redriven has all its attempts again."""
     return f"attempts:{message.message_id}"
 
 
-def _parsed(noted: bytes | None) -> _Noted | None:
-    """Read a note; None for nothing, or another version's."""
+def _parse(note: bytes | None) -> _Note | None:
+    """Parse a note; None if there is none, or it is not one of this version."""
     try:
-        failed, last, *start = (noted or b"").decode().split()
+        failed, last, *start = (note or b"").decode().split()
         process, delivery, skipped = start or ("", "0", "0")
-        return _Noted(int(failed), Last(last), process, int(delivery), int(skipped))
+        return _Note(int(failed), LastAttempt(last), process, int(delivery), int(skipped))
     except ValueError:
         return None

@@ -1,335 +1,334 @@
-"""One delivery from its receipt to its verdict: read, look up, handle, then dead-letter, store and publish."""
+"""Processes one message, from its receipt to its outcome: parse, look up, lock, run, conclude."""
 
 import asyncio
 import logging
 import time
 from dataclasses import dataclass
+from functools import partial
 
 from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.error_text import describe_error, describe_traceback
 from services.common.errors import PermanentError, Transient
-from services.common.messages.notification import finished
-from services.common.messages.task_message import TRACEPARENT, MalformedTask, parse_task, task_id_of
+from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
 from services.common.telemetry.spans import Span, SpanKind
 from services.common.telemetry.tracing import exemplar, span
 from services.processor.dead_letters.message import Reason
-from services.processor.delivery.attempts import Attempts, Last, Past
-from services.processor.delivery.conclusion import Conclusion
+from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
+from services.processor.delivery.conclude import Concluder
 from services.processor.delivery.delivery import Delivery
-from services.processor.delivery.isolation import Quarantine
-from services.processor.delivery.task_lock import Claims
-from services.processor.delivery.task_log import task_context
+from services.processor.delivery.isolation import Isolation
+from services.processor.delivery.retry_policy import Failure, RetryPolicy, failure_of
+from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.runner import Runner
 from services.processor.metrics import HANDLER_ERRORS, ISOLATIONS, QUEUE_WAIT_SECONDS, task_seconds
-from services.processor.notify.circuit_breaker import Breaker
-from services.processor.notify.notifier import Teller
+from services.processor.notify.circuit_breaker import CircuitBreaker
+from services.processor.notify.notifier import Notifier
+from services.processor.notify.pending import PendingNotification
 from services.processor.receiver.lease import Lease
-from services.processor.receiver.outcome import (
-    Back,
-    Done,
-    Failure,
-    Lost,
-    RetryPolicy,
-    Verdict,
-    can_be_requeued,
-    failure_of,
-    is_buried,
-    is_killer,
-    is_suspect,
-)
+from services.processor.receiver.outcome import Acknowledge, LeaseLost, Outcome, Requeue
+from services.processor.receiver.task_log import EXPECTED_RESULTS, task_context
 
 logger = logging.getLogger(__name__)
 
-BUG = "bug"
-"""Why a message is requeued after an error of the processor itself that could not be counted where it happened."""
-READ_AGAIN_SECONDS = 1.0
+READ_RETRY_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
-    """Works on deliveries. It settles nothing on the queue: it answers what is to be done with the message."""
+@dataclass(slots=True, kw_only=True)
+class DeliveryProcessor:
+    """Processes messages. It returns what is to be done with a message on the queue, and does not do it."""
 
     runner: Runner
-    teller: Teller
-    breaker: Breaker
-    conclusion: Conclusion
+    notifier: Notifier
+    breaker: CircuitBreaker
+    concluder: Concluder
     attempts: Attempts
-    quarantine: Quarantine
-    claims: Claims
+    isolation: Isolation
+    task_lock: TaskLock
     policy: RetryPolicy
     receive_wait_seconds: int
     max_task_seconds: float
-    longest_hold_seconds: float
-    """For how long a lease is extended once work has begun."""
+    max_lease_seconds: float
+    """For how long a lease is extended from the start of the handler."""
+    max_receive_count: int | None = None
+    """Deliveries after which SQS itself moves a message to the dead-letter queue, if that is known."""
 
-    async def work(self, lease: Lease) -> Verdict:
-        """Do whatever is missing of this delivery."""
+    async def process_message(self, lease: Lease) -> Outcome:
+        """Process one message; an error of the processor itself is an outcome, too."""
         message = lease.message
-        if message.receive_count > 1 and self.concluded(message) is not None:
-            return Done("duplicate")
-        task_id, sent = task_id_of(message.attributes, message.message_id), message.attributes.get(TRACEPARENT)
-        with task_context(message), span("process task", SpanKind.CONSUMER, parent=sent) as processed:
-            verdict = await self._verdict(lease)
-            _describe(processed, task_id, message, verdict)
-        return verdict
+        if message.receive_count > 1 and message.message_id in self.concluder.concluded:
+            return Acknowledge("already_acknowledged")
+        parent, is_last_attempt = message.attributes.get(TRACEPARENT), False
+        with task_context(message), span("process task", SpanKind.CONSUMER, parent=parent) as processed:
+            try:
+                outcome = await self.process(lease)
+            except (Transient, PermanentError) as error:
+                logger.warning("a step failed, the message is requeued: %s", error, extra={"action": "dependency"})
+                outcome = Requeue(self._dependency_backoff_seconds(message), "dependency_error")
+            except Exception as error:  # noqa: BLE001 — what could not be counted as a failed attempt
+                logger.error(  # noqa: TRY400 — the error may be a handler's, which logging could stumble over
+                    "the processor itself failed, the message is requeued",
+                    extra={"action": "process", "exception": describe_traceback(error)},
+                )
+                outcome = Requeue(self.policy.backoff_seconds(message.receive_count), Failure.INTERNAL.value)
+                is_last_attempt = self.policy.is_last(message.receive_count)
+            outcome = await self.conclude_if_last(lease, outcome, is_last_attempt=is_last_attempt)
+            _describe(processed, message, outcome)
+        return outcome
 
-    async def give_up(self, lease: Lease, verdict: Verdict, *, is_last: bool) -> Verdict:
-        """Conclude a message that SQS would move away, silently, instead of delivering it again.
+    async def process(self, lease: Lease) -> Outcome:
+        """Do what is missing of one delivery.
 
-        The same goes for a task at its last permitted attempt where the processor itself fails.
+        :raises Transient, PermanentError: when a call to SQS or Momento failed.
+        """
+        try:
+            delivery = Delivery.parse(lease)
+        except MalformedTask as error:
+            return await self.concluder.conclude_malformed(lease, error)
+        try:
+            known = await self.concluder.find(delivery)
+            if known is None:
+                async with self.task_lock.hold(delivery):
+                    known = None if delivery.is_new else await self.concluder.find(delivery)
+                    if known is None:
+                        delivery = await self._with_past(delivery)
+                        return await self._attempt(delivery)
+            return await self.concluder.conclude_duplicate(delivery, known)
+        except (Transient, PermanentError):
+            raise
+        except Exception as error:  # noqa: BLE001 — the processor's own: it counts as an attempt, like a handler's
+            return await self._fail_internally(delivery, error)
 
-        :param is_last: whether this is the last delivery that the queue permits.
+    async def conclude_if_last(self, lease: Lease, outcome: Outcome, *, is_last_attempt: bool = False) -> Outcome:
+        """Conclude a message that SQS would move without a reason and a notification instead of delivering it again.
+
+        :param is_last_attempt: the processor itself failed at the last permitted attempt, so it is concluded as well.
         """
         message = lease.message
-        if isinstance(verdict, Done):
-            return verdict
-        if (concluded := self.concluded(message)) is not None:
-            return concluded
-        is_bug = isinstance(verdict, Back) and verdict.reason == BUG
-        if not is_last and not (is_bug and self.policy.is_last(message.receive_count)):
-            return verdict
-        reason = Reason.INTERNAL if is_bug else _reason_of_last(verdict)
+        if isinstance(outcome, Acknowledge):
+            return outcome
+        if message.message_id in self.concluder.concluded:
+            return Acknowledge("finished")
+        is_last_delivery = self.max_receive_count is not None and message.receive_count >= self.max_receive_count
+        if not (is_last_delivery or is_last_attempt):
+            return outcome
         try:
-            return await self.conclusion.give_up(lease, reason, "the queue permits no further delivery")
+            with task_context(message):
+                return await self.concluder.conclude_last_delivery(
+                    lease, _reason_of_last(outcome), "the queue permits no further delivery"
+                )
         except Exception as error:  # noqa: BLE001 — the message is requeued then, or left alone
             logger.error(  # noqa: TRY400 — described without trusting it
                 "a task at its last delivery could not be concluded",
-                extra={"action": "give-up", "exception": describe_traceback(error)},
+                extra={"action": "conclude", "exception": describe_traceback(error)},
             )
-            return verdict
-
-    def concluded(self, message: ReceivedMessage) -> Verdict | None:
-        """Return the verdict on a message of which nothing but the acknowledgement is left to do."""
-        return Done("finished") if self.conclusion.results.is_concluded(message.message_id) else None
+            return outcome
 
     def acknowledged(self, message: ReceivedMessage) -> None:
-        """Note that a concluded message is deleted, so that it does not come again."""
-        self.conclusion.results.acknowledged(message.message_id)
+        """Note that a message is deleted, so that it is not delivered again."""
+        self.concluder.concluded.discard(message.message_id)
 
-    async def _verdict(self, lease: Lease) -> Verdict:
-        message = lease.message
+    async def note_release(self, message: ReceivedMessage) -> None:
+        """Spare the next delivery isolation, which it gets if it is the last permitted one and nothing is noted."""
+        if self.policy.is_last(message.receive_count + 1):
+            await self.attempts.note_unstarted(message)
+
+    async def _attempt(self, delivery: Delivery) -> Outcome:
+        """Run the handler, unless earlier attempts forbid it, and conclude the task by what it returns or raises."""
+        if delivery.message.receive_count > 1:
+            outcome = await self._outcome_without_run(delivery)
+            if outcome is not None:
+                return outcome
+        failed = delivery.past.failed
         try:
-            return await self._read(lease)
-        except (Transient, PermanentError) as error:
-            logger.warning("a step failed, the message is requeued: %s", error, extra={"action": "step"})
-            return Back(self.policy.pause_seconds(message.receive_count) + self._until_polls_end(), "step")
-
-    def _until_polls_end(self) -> int:
-        """While receiving pauses, a requeued message outlasts the polls that are open, or one would bring it."""
-        return self.receive_wait_seconds + 1 if self.breaker.is_open else 0
-
-    async def _read(self, lease: Lease) -> Verdict:
-        message = lease.message
-        try:
-            task, fields = parse_task(message.body, dict(message.attributes), message.message_id)
-        except MalformedTask as error:
-            return await self.conclusion.unreadable(lease, error)
-        delivery = Delivery(lease, task, fields["data"], fields)
-        try:
-            return await self._known_or_new(delivery)
-        except (Transient, PermanentError):
-            raise
-        except Exception as error:  # noqa: BLE001 — ours: it counts as an attempt, like one of the handler's
-            return await self._internal_error(delivery, error)
-
-    async def _known_or_new(self, delivery: Delivery) -> Verdict:
-        """Repeat only what is missing of a task that was done already."""
-        if self.conclusion.kept(delivery) is not None:
-            known = await self.conclusion.known_here(delivery)
-            if known is not None:
-                return await self.conclusion.again(delivery, known)
-        if delivery.is_new:
-            return await self._attempt(delivery)
-        if (known := await self.conclusion.find(delivery)) is not None:
-            return await self.conclusion.again(delivery, known)
-        async with self.claims.held(delivery.task.user_id, delivery.task.task_id):
-            if (known := await self.conclusion.find(delivery)) is not None:
-                return await self.conclusion.again(delivery, known)
-            return await self._attempt(delivery)
-
-    async def _attempt(self, delivery: Delivery) -> Verdict:
-        if delivery.message.receive_count > 1 and (verdict := await self._unstarted(delivery)) is not None:
-            return verdict
-        try:
-            return await self._tried(delivery)
-        except asyncio.CancelledError:  # a drain, or a lost lease; the result first
-            await self._store_or_note_end(delivery)
+            delivery, is_isolated = await self._isolate(delivery)
+            failed = delivery.past.failed
+            try:
+                pending = await self._run_handler(delivery, is_isolated=is_isolated)
+            except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
+                failed += 1
+                if not delivery.lease.is_over:
+                    return await self._fail(delivery, error, failure_of(error))
+            if delivery.lease.is_over:
+                await self._store_or_note_end(delivery, failed)
+                return LeaseLost()
+            return await self.concluder.conclude_finished(delivery, pending)
+        except (asyncio.CancelledError, Transient):  # a drain, a lost lease, or an undelivered notification
+            await self._store_or_note_end(delivery, failed)
             raise
 
-    async def _unstarted(self, delivery: Delivery) -> Verdict | None:
-        """Return the verdict on a redelivery that must not start, by what is noted of the deliveries before it."""
-        delivery.past = await self.attempts.past(delivery.message)
-        if await self._is_killer(delivery):
-            return await self.conclusion.dead_letter(delivery, Reason.DIED, "the last permitted attempt had no end")
-        if delivery.past.last is Last.ENDED and self.policy.is_last(delivery.past.failed):
+    async def _outcome_without_run(self, delivery: Delivery) -> Outcome | None:
+        """Return the outcome of a redelivery whose handler must not run, because of earlier attempts."""
+        past, deliveries = delivery.past, delivery.message.receive_count
+        if self.policy.is_poison_pill(past, deliveries):
+            detail = "the last permitted attempt had no end"
+            return await self.concluder.conclude_failed(delivery, Reason.POISON_PILL, detail)
+        if past.last is LastAttempt.ENDED and self.policy.is_last(past.failed):
             detail = "the last permitted attempt failed, and its end could not be concluded"
-            return await self.conclusion.dead_letter(delivery, Reason.ATTEMPTS, detail)
-        if self._is_requeued(delivery):
-            return Back(self.quarantine.requeue_seconds(delivery.past.skipped), "isolated")
+            return await self.concluder.conclude_failed(delivery, Reason.MAX_ATTEMPTS, detail)
+        needs_isolation = self.policy.needs_isolation(past, deliveries)
+        if needs_isolation and self.isolation.is_full and self.policy.can_requeue_unstarted(deliveries):
+            return Requeue(self.isolation.requeue_seconds(past.skipped), "isolated")  # other replicas may be idle
         return None
 
-    async def _is_killer(self, delivery: Delivery) -> bool:
-        """Tell whether the task is given up unrun.
+    async def _with_past(self, delivery: Delivery) -> Delivery:
+        """Read what is known of earlier attempts.
 
-        In an outage of Momento it waits until the outage is over.
+        Waits for the end of an outage of Momento if the task would be taken for a poison pill only because of it.
 
         :raises PermanentError: when the cache refuses to answer.
         """
         message = delivery.message
-        if is_killer(delivery.past, message.receive_count, self.policy) and delivery.past.last is Last.UNREADABLE:
-            delivery.past = await self._read_past(message)
-        return is_killer(delivery.past, message.receive_count, self.policy)
-
-    async def _read_past(self, message: ReceivedMessage) -> Past:
+        if message.receive_count == 1:
+            return delivery
+        past = await self.attempts.read(message)
+        if past.last is not LastAttempt.UNAVAILABLE or not self.policy.is_poison_pill(past, message.receive_count):
+            return delivery.with_past(past)
         while True:
-            await self.breaker.until_works()
+            await self.breaker.wait_until_available()
             try:
-                return await self.attempts.read(message)
+                return delivery.with_past(await self.attempts.read_or_raise(message))
             except Transient as error:
-                logger.warning("the attempts cannot be read yet: %s", error, extra={"action": "attempts"})
-            await asyncio.sleep(READ_AGAIN_SECONDS)
+                logger.warning("earlier attempts cannot be read yet: %s", error, extra={"action": "attempts"})
+            await asyncio.sleep(READ_RETRY_SECONDS)
 
-    def _is_requeued(self, delivery: Delivery) -> bool:
-        """Tell whether a task that has to run isolated is left to other replicas, so that it holds no slot here."""
-        deliveries = delivery.message.receive_count
-        is_isolated = is_suspect(delivery.past, deliveries, self.policy)
-        return is_isolated and self.quarantine.is_full and can_be_requeued(deliveries, self.policy)
-
-    async def _tried(self, delivery: Delivery) -> Verdict:
-        try:
-            await self._handled(delivery)
-        except Exception as error:  # noqa: BLE001 — a handler may raise anything; it is classified and logged
-            if not delivery.lease.over:
-                return await self._failed(delivery, error, failure_of(error))
-            delivery.past = Past(delivery.past.failed + 1, Last.ENDED)
-        if delivery.lease.over:
-            await self._store_or_note_end(delivery)
-            return Lost()
-        try:
-            return await self.conclusion.finished(delivery)
-        except Transient:
-            await self._store_or_note_end(delivery)
-            raise
-
-    async def _handled(self, delivery: Delivery) -> None:
-        """Run the handler, isolated where the task may have killed its process."""
+    async def _isolate(self, delivery: Delivery) -> tuple[Delivery, bool]:
+        """Wait for the turn of a task that may have killed its process; returns whether it runs isolated."""
         past = delivery.past
-        if not is_suspect(past, delivery.message.receive_count, self.policy):
-            return await self._noted(delivery, Last.BESIDE)
-        async with self.quarantine.alone(died_here=past.last is Last.ALONE):
-            # Meanwhile a process that was only slow may have noted the end.
-            now = await self.attempts.past(delivery.message)
-            if now.last is not Last.ENDED:
-                ISOLATIONS.labels("ran").inc()
-                return await self._noted(delivery, Last.ALONE)
+        if not self.policy.needs_isolation(past, delivery.message.receive_count):
+            return delivery, False
+        await self.isolation.acquire(crashed_isolated=past.last is LastAttempt.STARTED_ISOLATED)
+        try:
+            now = await self.attempts.read(delivery.message)
+        except BaseException:
+            await self.isolation.release()
+            raise
+        if now.last is not LastAttempt.ENDED:
+            ISOLATIONS.labels("ran").inc()
+            return delivery, True
+        await self.isolation.release()  # a process that was only slow has noted the end meanwhile
         ISOLATIONS.labels("cleared").inc()
-        delivery.past = now
-        return await self._noted(delivery, Last.BESIDE)
+        return delivery.with_past(now), False
 
-    async def _noted(self, delivery: Delivery, start: Last) -> None:
-        """Run the handler, and leave a note in the cache that the attempt of a redelivery has begun.
+    async def _run_handler(self, delivery: Delivery, *, is_isolated: bool) -> PendingNotification:
+        """Run the handler and return the task's final notification."""
+        lease = delivery.lease
+        try:
+            await self._note_start(delivery, is_isolated=is_isolated)
+            task = self._task_for_handler(delivery)
+            lease.limit(self.max_lease_seconds)
+            lease.attempt = task.attempt
+            keep = partial(self.concluder.keep_unpublished, delivery)
+            started = time.perf_counter()
+            try:
+                with span("handle"):
+                    pending = keep(await self.runner.run(task, self.max_task_seconds, keep))
+            except Exception:
+                task_seconds("failed").observe(time.perf_counter() - started, exemplar())
+                raise
+            finally:
+                lease.handler_seconds = time.perf_counter() - started
+            task_seconds("finished").observe(lease.handler_seconds, exemplar())
+            return pending
+        finally:
+            if is_isolated:
+                await self.isolation.release()
 
-        Where it finishes, its history entry says so, and no other note is needed.
+    async def _note_start(self, delivery: Delivery, *, is_isolated: bool) -> None:
+        """Note in the cache that the attempt of a redelivery starts, and measure the wait of a new task.
+
+        If the handler finishes, the history says so, and no note of the end is needed.
         """
         message, past = delivery.message, delivery.past
         if message.receive_count > 1:
+            start = LastAttempt.STARTED_ISOLATED if is_isolated else LastAttempt.STARTED
             await self.attempts.note(message, past.failed, start, skipped=past.skipped)
         else:
             delivery.lease.wait_seconds = max(0.0, time.time() - message.sent_ms / 1000)
             QUEUE_WAIT_SECONDS.observe(delivery.lease.wait_seconds, exemplar())
-        await self._run(delivery)
 
-    async def _run(self, delivery: Delivery) -> None:
-        task, lease = delivery.task, delivery.lease
-        handed = Task(
+    def _task_for_handler(self, delivery: Delivery) -> Task:
+        task = delivery.task
+        return Task(
             id=task.task_id,
             user_id=task.user_id,
             data=delivery.data,
             fields=delivery.fields,
-            attempt=self.policy.attempt(delivery.past, lease.message.receive_count),
+            attempt=self.policy.attempt_number(delivery.past, delivery.message.receive_count),
             deadline=time.time() + self.max_task_seconds,
-            publish_progress=self.teller.progress_of(task.user_id, task.task_id),
+            publish_progress=self.notifier.progress_publisher(task.user_id, task.task_id),
         )
 
-        def keep(text: str) -> None:
-            delivery.outcome = delivery.result(finished(task.task_id, text, int(time.time() * 1000)))
-            self.conclusion.results.keep(delivery.outcome)
-
-        lease.begin(self.longest_hold_seconds)
-        lease.attempt = handed.attempt
-        started = time.perf_counter()
-        try:
-            with span("handle"):
-                keep(await self.runner.run(handed, self.max_task_seconds, keep))
-        except Exception:
-            task_seconds("failed").observe(time.perf_counter() - started, exemplar())
-            raise
-        finally:
-            lease.handler_seconds = time.perf_counter() - started
-        task_seconds("finished").observe(time.perf_counter() - started, exemplar())
-
-    async def _failed(self, delivery: Delivery, error: Exception, failure: Failure) -> Verdict:
-        message, past = delivery.message, delivery.past
-        attempt = self.policy.attempt(past, message.receive_count)
+    async def _fail(self, delivery: Delivery, error: Exception, failure: Failure) -> Outcome:
+        """Count a failed attempt, and requeue the task or dead-letter it."""
+        attempt = self.policy.attempt_number(delivery.past, delivery.message.receive_count)
         HANDLER_ERRORS.labels(failure.value).inc()
-        # Described here, since a logging handler may be an error's victim as well.
+        # Described here, because a logging handler could stumble over the error as well.
         about = {"action": "handle", "failure": failure.value, "attempt": attempt}
         logger.warning("handler failed", extra={**about, "exception": describe_traceback(error)})
-        delivery.past = Past(past.failed + 1, Last.ENDED)
-        await self._note_end(delivery)
-        if not is_buried(failure, attempt, self.policy):
-            return Back(self.policy.pause_seconds(message.receive_count), failure.value)
-        return await self.conclusion.dead_letter(delivery, _reason(failure), describe_error(error))
+        await self._note_end(delivery, delivery.past.failed + 1)
+        if not self.policy.should_dead_letter(failure, attempt):
+            return Requeue(self.policy.backoff_seconds(attempt), failure.value)
+        return await self.concluder.conclude_failed(delivery, _reason(failure), describe_error(error))
 
-    async def _internal_error(self, delivery: Delivery, error: Exception) -> Verdict:
-        """Count an error of the processor itself as a failed attempt; a result that is stored stays as it is."""
-        if self.conclusion.is_stored(delivery):
+    async def _fail_internally(self, delivery: Delivery, error: Exception) -> Outcome:
+        """Count an error of the processor itself as a failed attempt; a stored final notification stays as it is."""
+        deliveries = delivery.message.receive_count
+        if self.concluder.is_stored(delivery):
             logger.error(
                 "a notification could not be delivered",
-                extra={"action": "work", "exception": describe_traceback(error)},
+                extra={"action": "process", "exception": describe_traceback(error)},
             )
-            return Back(self.policy.pause_seconds(delivery.message.receive_count), Failure.INTERNAL.value)
-        if delivery.past.failed == 0 and delivery.message.receive_count > 1:
-            delivery.past = Past(delivery.message.receive_count - 1, Last.UNREADABLE)
-        return await self._failed(delivery, error, Failure.INTERNAL)
+            return Requeue(self.policy.backoff_seconds(deliveries), Failure.INTERNAL.value)
+        if delivery.past.failed == 0 and deliveries > 1:
+            delivery = delivery.with_past(PastAttempts(deliveries - 1, LastAttempt.UNAVAILABLE))
+        return await self._fail(delivery, error, Failure.INTERNAL)
 
-    async def _store_or_note_end(self, delivery: Delivery) -> None:
-        """Record that the attempt has ended: by its result where there is one, else by a note."""
-        if not await self.conclusion.store_last(delivery):
-            await self._note_end(delivery)
+    async def _store_or_note_end(self, delivery: Delivery, failed: int) -> None:
+        """Record that the attempt has ended: by its final notification if there is one, else by a note."""
+        if not await self.concluder.store_before_end(delivery):
+            await self._note_end(delivery, failed)
 
-    async def _note_end(self, delivery: Delivery) -> None:
+    async def _note_end(self, delivery: Delivery, failed: int) -> None:
         try:
-            await self.attempts.note(delivery.message, delivery.past.failed, Last.ENDED, late=delivery.lease.over)
-        except Exception:  # what follows must not depend on it: it decides what becomes of the task
+            await self.attempts.note(delivery.message, failed, LastAttempt.ENDED, late=delivery.lease.is_over)
+        except Exception:  # the outcome of the task must not depend on it
             logger.exception("the end of an attempt could not be noted", extra={"action": "attempts"})
 
+    def _dependency_backoff_seconds(self, message: ReceivedMessage) -> int:
+        """While receiving is paused, a requeued message stays hidden until the open polls end: one would receive it."""
+        pause = self.policy.backoff_seconds(message.receive_count)
+        return pause + self.receive_wait_seconds + 1 if self.breaker.is_open else pause
 
-def _reason_of_last(verdict: Verdict) -> Reason:
-    is_failure = isinstance(verdict, Back) and verdict.reason in set(Failure)
-    return Reason.ATTEMPTS if is_failure else Reason.DIED
+
+def _reason_of_last(outcome: Outcome) -> Reason:
+    if not isinstance(outcome, Requeue) or outcome.reason not in set(Failure):
+        return Reason.POISON_PILL
+    return _reason(Failure(outcome.reason))
 
 
 def _reason(failure: Failure) -> Reason:
     if failure is Failure.PERMANENT:
         return Reason.PERMANENT
-    return Reason.INTERNAL if failure is Failure.INTERNAL else Reason.ATTEMPTS
+    return Reason.INTERNAL_ERROR if failure is Failure.INTERNAL else Reason.MAX_ATTEMPTS
 
 
-def _describe(processed: Span, task_id: str, message: ReceivedMessage, verdict: Verdict) -> None:
+def _describe(processed: Span, message: ReceivedMessage, outcome: Outcome) -> None:
     if processed.traceparent is None:  # tracing is off
         return
-    outcome = verdict.outcome if isinstance(verdict, Done) else type(verdict).__name__.lower()
+    if isinstance(outcome, Acknowledge):
+        result = outcome.result
+    else:
+        result = "requeued" if isinstance(outcome, Requeue) else "lease_lost"
     processed.set(
         {
             "messaging.system": "aws_sqs",
             "messaging.operation.type": "process",
             "messaging.message.id": message.message_id,
-            "task.id": task_id,
+            "task.id": task_id_of(message.attributes, message.message_id),
             "task.delivery": message.receive_count,
-            "task.outcome": outcome,
+            "task.outcome": result,
         }
     )
-    if outcome not in {"finished", "repeated", "duplicate"}:
-        processed.fail(verdict.reason if isinstance(verdict, Back) else outcome)
+    if result not in EXPECTED_RESULTS:
+        processed.fail(outcome.reason if isinstance(outcome, Requeue) else result)

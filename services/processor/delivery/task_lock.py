@@ -1,6 +1,6 @@
-"""Claims: of two copies of a task at the same time one runs and the other waits.
+"""The task lock: of two deliveries of one task at the same time one runs and the other waits.
 
-Only redelivered tasks and those with an Idempotency-Key claim, so the common path costs nothing.
+Only redelivered tasks and those with an Idempotency-Key are locked, so the common path costs nothing.
 """
 
 import asyncio
@@ -12,77 +12,79 @@ from dataclasses import dataclass
 
 from services.common.background import Background
 from services.common.momento.gateway import Momento
-from services.processor.notify.history import Record
+from services.processor.cache_guard import CacheGuard
+from services.processor.delivery.delivery import Delivery
 
-_LOOK_AGAIN_SECONDS = (0.2, 1.0)
+_RETRY_SECONDS = (0.2, 1.0)
 
 
-class Claims:
-    """Set-if-absent claims in the Momento cache, as long as a lease and renewed as it is.
+class TaskLock:
+    """Locks in the Momento cache, set if absent. They last as long as a lease and are renewed like one.
 
-    :param momento: None where the record is switched off; every claim is then granted.
+    :param momento: None if the history is switched off; nothing is locked then.
     """
 
     def __init__(
         self,
         momento: Momento | None,
-        record: Record,
+        guard: CacheGuard,
         background: Background,
         *,
         ttl_seconds: float,
     ) -> None:
         self._momento = momento
-        self._record = record
+        self._guard = guard
         self._background = background
         self._ttl_seconds = ttl_seconds
 
     @asynccontextmanager
-    async def held(self, user_id: str, task_id: str) -> AsyncIterator[None]:
-        """Wait until the task is ours alone, and hold it for the block."""
-        if self._momento is None:
+    async def hold(self, delivery: Delivery) -> AsyncIterator[None]:
+        """Wait for the lock of the delivery's task, and hold it for the block; a new task needs none."""
+        if self._momento is None or delivery.is_new:
             yield
             return
-        claim = _Claim(f"claim:{user_id} {task_id}", secrets.token_hex(8).encode(), self._ttl_seconds, self._momento)
-        await self._wait_for(claim)
+        key = f"task-lock:{delivery.task.user_id} {delivery.task.task_id}"
+        lock = _Lock(key, secrets.token_hex(8).encode(), self._ttl_seconds, self._momento)
+        await self._acquire(lock)
         try:
-            async with self._background.running("claim", self._keep(claim)):
+            async with self._background.running("task-lock", self._renew(lock)):
                 yield
-        finally:  # after the last renewal, which would bring it back
-            await self._record.guarded("claim", claim.let_go, None)
+        finally:  # after the last renewal, which would set it again
+            await self._guard.call("lock", lock.release, None)
 
-    async def _wait_for(self, claim: "_Claim") -> None:
-        # Without the cache nobody is known to work on it. The wait ends with the lease at the latest.
-        while not await self._record.guarded("claim", claim.take, True):  # noqa: ASYNC110, FBT003
-            await asyncio.sleep(random.uniform(*_LOOK_AGAIN_SECONDS))
+    async def _acquire(self, lock: "_Lock") -> None:
+        # If the cache is down the task runs without a lock. The wait ends with the lease at the latest.
+        while not await self._guard.call("lock", lock.acquire, True):  # noqa: ASYNC110, FBT003
+            await asyncio.sleep(random.uniform(*_RETRY_SECONDS))
 
-    async def _keep(self, claim: "_Claim") -> None:
+    async def _renew(self, lock: "_Lock") -> None:
         while True:
             await asyncio.sleep(self._ttl_seconds / 3)
-            await self._record.guarded("claim", claim.renew, None)
+            await self._guard.call("lock", lock.renew, None)
 
 
 @dataclass(frozen=True, slots=True)
-class _Claim:
-    """One delivery's claim; `token` tells it from the claim of any other."""
+class _Lock:
+    """The lock of one delivery; `token` distinguishes it from that of any other."""
 
     key: str
     token: bytes
     ttl_seconds: float
     momento: Momento
 
-    async def take(self) -> bool:
+    async def acquire(self) -> bool:
         if await self.momento.set_if_absent(self.key, self.token, ttl_seconds=self.ttl_seconds):
             return True
-        # The answer to an earlier try may have been lost: then it is our own claim that is in the way.
+        # If the answer to an earlier try was lost, the lock that exists is this one.
         return await self._is_ours()
 
     async def renew(self) -> None:
-        """Make it last, unless it has run out and is somebody else's by now."""
-        if await self.take():
+        """Extend it, unless it has expired and another delivery has it now."""
+        if await self.acquire():
             await self.momento.set(self.key, self.token, ttl_seconds=self.ttl_seconds)
 
-    async def let_go(self) -> None:
-        """Remove it, if it is still ours."""
+    async def release(self) -> None:
+        """Remove it if it is still this delivery's."""
         if await self._is_ours():
             await self.momento.delete(self.key)
 

@@ -1,4 +1,4 @@
-"""Handlers: found by name, plain functions run in threads, every answer is text."""
+"""Loads handlers by name, runs plain functions in threads, and checks that every result is text."""
 
 import asyncio
 import contextvars
@@ -22,24 +22,24 @@ Handler = Callable[[Task], Awaitable[str]]
 
 
 class HandlerAborted(RuntimeError):
-    """A handler raised what would end the event loop, such as SystemExit; its cause is that error."""
+    """A handler raised an error that would end the event loop, such as SystemExit; that error is its cause."""
 
 
-class NotText(PermanentError):
-    """A handler answered something else than text."""
+class NotTextError(PermanentError):
+    """A handler returned something else than text."""
 
 
 def find_handler(name: str) -> Callable[[Task], Any]:
     """Import ``module:function``.
 
-    :raises SettingsError: when it cannot be used; the sentence names the cause.
+    :raises SettingsError: when it cannot be used; the message names the cause.
     """
     module_name, _, function_name = name.partition(":")
     try:
         function = getattr(importlib.import_module(module_name), function_name, None)
     except ImportError as error:
         raise _unusable(f"{module_name} cannot be imported: {error}") from error
-    except (Exception, SystemExit) as error:  # a module of others may do anything when it is imported
+    except (Exception, SystemExit) as error:  # an adopter's module may do anything when it is imported
         logger.error(  # noqa: TRY400 — logging could stumble over the error itself
             "the handler's module fails", extra={"action": "start", "exception": describe_traceback(error)}
         )
@@ -55,12 +55,12 @@ def _checked(function: Callable[[Task], Any], name: str) -> Callable[[Task], Any
     except TypeError:
         raise _unusable(f"{name} must take one argument, the task") from None
     except ValueError:
-        return function  # written in C, and says nothing of its arguments
+        return function  # written in C, without a signature
     return function
 
 
 def is_asynchronous(function: Callable[[Task], Any]) -> bool:
-    """Tell whether `function` runs in the event loop, not in a thread."""
+    """Return whether `function` runs in the event loop, not in a thread."""
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
@@ -70,7 +70,7 @@ def _unusable(reason: str) -> SettingsError:
 
 @contextmanager
 def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]:
-    """Give `function` one form, whether it is asynchronous or not."""
+    """Wrap `function` so that it can be awaited, whether it is asynchronous or not."""
     if is_asynchronous(function):
 
         async def run(task: Task) -> str:
@@ -93,9 +93,9 @@ def runnable(function: Callable[[Task], Any], threads: int) -> Iterator[Handler]
 
 
 async def _in_thread(pool: ThreadPoolExecutor, task: Task, function: Callable[..., Any], *arguments: object) -> Any:
-    """Call in a thread. Cancelled, it waits for a call that has begun: a thread cannot be stopped, only asked.
+    """Call in a thread. When this is cancelled, it waits for a call that has begun, because a thread cannot be stopped.
 
-    What the call returns then counts all the same, unless it was asked and has noticed.
+    What the call then returns counts, unless the handler has seen that it is cancelled.
     """
     call = pool.submit(function, *arguments)
     result = asyncio.wrap_future(call)
@@ -112,7 +112,7 @@ async def _in_thread(pool: ThreadPoolExecutor, task: Task, function: Callable[..
 def _plain(function: Callable[[Task], Any], task: Task) -> Any:
     try:
         return function(task)
-    except StopIteration as error:  # no future takes it, so that the task would hang until its time limit
+    except StopIteration as error:  # a future refuses it, so the task would hang until its time limit
         raise RuntimeError("the handler raised StopIteration") from error
     except GeneratorExit as error:  # raised into the coroutine that awaits the thread, it would close that coroutine
         raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
@@ -126,8 +126,8 @@ def _is_awaitable(result: object) -> bool:
 
 
 def _text(result: object) -> str:
-    # By its type, since an object may say of itself that it is of another class.
+    # By its type, because an object can pretend to be of another class.
     if not issubclass(type(result), str):
-        raise NotText(f"the handler answered {type_name(result)}, not text")
-    # A plain text, without the methods of a class of the handler's own, and no longer than can be published.
+        raise NotTextError(f"the handler returned {type_name(result)}, not text")
+    # A plain string, without the methods of the handler's own class, and no longer than can be published.
     return str.__getitem__(cast("str", result), slice(MAX_BYTES + 1))

@@ -1,4 +1,4 @@
-"""The watchdog: a thread that names the stack in the log when a handler blocks the event loop."""
+"""The watchdog: a thread that logs the stack when a handler blocks the event loop."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from services.processor.metrics import LOOP_BLOCKED
 logger = logging.getLogger(__name__)
 
 BLOCKED_SECONDS = 2.0
-"""Well below the time after which leases run out, and below a liveness probe's patience."""
+"""Well below the time after which leases expire, and below the timeout of the liveness probe."""
 
 
 class _Beat:
@@ -51,12 +51,12 @@ def watched_loop(blocked_seconds: float = BLOCKED_SECONDS) -> Iterator[None]:
 
 
 def _watch(beat: _Beat, loop_thread: int, ended: threading.Event, blocked_seconds: float) -> None:
-    told_at = 0.0
+    logged_at = 0.0
     while not ended.wait(blocked_seconds / 4):
         last = beat.at
-        if time.monotonic() - last < blocked_seconds or last == told_at:
+        if time.monotonic() - last < blocked_seconds or last == logged_at:
             continue
-        told_at = last  # once for each time that it is blocked
+        logged_at = last  # once for each time that the loop is blocked
         LOOP_BLOCKED.inc()
         frame = sys._current_frames().get(loop_thread)
         stack = "".join(traceback.format_stack(frame)) if frame else "unknown"

@@ -1,4 +1,4 @@
-"""Settling messages on the queue: deletions and returns, in batches of ten or after a few milliseconds."""
+"""Carries out outcomes on the queue: deletes or requeues messages, in batches of ten or after a few milliseconds."""
 
 import asyncio
 import logging
@@ -7,17 +7,17 @@ from collections.abc import Awaitable, Callable
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.errors import PermanentError, Transient
-from services.processor.delivery.task_log import (
+from services.processor.metrics import ACK_ERRORS, REQUEUED, processed
+from services.processor.receiver.lease import Lease
+from services.processor.receiver.lease_keeper import LeaseKeeper
+from services.processor.receiver.outcome import Acknowledge, Outcome, Requeue
+from services.processor.receiver.task_log import (
     log_concluded,
     log_lease_lost,
     log_not_requeued,
     log_requeued,
     task_context,
 )
-from services.processor.metrics import ACK_ERRORS, RETURNED, processed
-from services.processor.receiver.lease import Lease
-from services.processor.receiver.lease_keeper import LeaseKeeper
-from services.processor.receiver.outcome import Back, Done, Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -31,76 +31,78 @@ _POLICY = BatchPolicy(
 )
 
 
-async def _without_note(_: ReceivedMessage) -> None:
+async def _do_nothing(_: ReceivedMessage) -> None:
     pass
 
 
-class Settlement:
-    """Carries out verdicts. The heartbeat ends first, so that none can follow the deletion or the return.
+class Acknowledger:
+    """Deletes and requeues messages, once no heartbeat is under way that could follow.
 
-    :param note_release: called before a message may be received again, but for one that is to run isolated.
+    :param before_release: called before a message may be received again, except for one that is to run isolated.
     """
 
     def __init__(
         self,
         queue: TaskQueue,
         leases: LeaseKeeper,
-        note_release: Callable[[ReceivedMessage], Awaitable[None]] = _without_note,
+        before_release: Callable[[ReceivedMessage], Awaitable[None]] = _do_nothing,
     ) -> None:
         self._leases = leases
-        self._note_release = note_release
-        self._deletes: Batcher[str] = Batcher(queue.delete, _POLICY)
-        self._returns: Batcher[Visibility] = Batcher(queue.change_visibility, _POLICY)
+        self._before_release = before_release
+        self._deletions: Batcher[str] = Batcher(queue.delete, _POLICY)
+        self._requeues: Batcher[Visibility] = Batcher(queue.change_visibility, _POLICY)
 
-    async def settle(self, lease: Lease, verdict: Verdict) -> bool:
-        """Delete or give back, and log that; answers whether the queue has taken it."""
-        await self._leases.let_go(lease)
+    async def acknowledge(self, lease: Lease, outcome: Outcome) -> bool:
+        """Carry out the outcome of a delivery that was processed, and log it; returns whether the queue has done so."""
+        await self._leases.release(lease)
         with task_context(lease.message):
-            if isinstance(verdict, Done):
-                processed(verdict.outcome).inc()
+            if isinstance(outcome, Acknowledge):
+                processed(outcome.result).inc()
                 try:
                     return await self._delete(lease)
-                finally:  # the task is concluded, also where the process ends before the queue has answered
-                    log_concluded(lease, verdict.outcome)
-            if isinstance(verdict, Back):
-                processed("returned").inc()
-                return await self._give_back(lease, verdict)
-            processed("lost").inc()
-            await self._note_release(lease.message)
+                finally:  # the task is concluded even if the process ends before the queue has answered
+                    log_concluded(lease, outcome.result)
+            if isinstance(outcome, Requeue):
+                processed("requeued").inc()
+                return await self._requeue(lease, outcome)
+            processed("lease_lost").inc()
+            await self._before_release(lease.message)
             log_lease_lost(lease)
         return True
 
-    async def give_back(self, lease: Lease, verdict: Back) -> bool:
-        """Make a message that has not started visible again; without SQS it comes back when its lease is over."""
-        await self._leases.let_go(lease)
+    async def requeue_unstarted(self, lease: Lease, outcome: Requeue) -> bool:
+        """Requeue a message that was not processed; if SQS cannot be reached, it is visible when its lease expires."""
+        await self._leases.release(lease)
         with task_context(lease.message):
-            return await self._give_back(lease, verdict)
+            return await self._requeue(lease, outcome)
 
-    async def _give_back(self, lease: Lease, verdict: Back) -> bool:
-        RETURNED.labels(verdict.reason).inc()
-        if verdict.reason != "isolated":
-            await self._note_release(lease.message)
+    async def _requeue(self, lease: Lease, outcome: Requeue) -> bool:
+        REQUEUED.labels(outcome.reason).inc()
+        if outcome.reason != "isolated":
+            await self._before_release(lease.message)
         try:
-            await self._returns.submit(Visibility(lease.message.receipt_handle, verdict.seconds))
+            await self._requeues.submit(Visibility(lease.message.receipt_handle, outcome.delay_seconds))
         except (Transient, PermanentError) as error:
-            log_not_requeued(lease, verdict, str(error))
+            log_not_requeued(lease, outcome, str(error))
             return False
         except asyncio.CancelledError:
-            log_not_requeued(lease, verdict, "the process ended first")
+            log_not_requeued(lease, outcome, "the process ended first")
             raise
-        log_requeued(lease, verdict)
+        log_requeued(lease, outcome)
         return True
 
     async def close(self) -> None:
-        """Flush, whatever waits."""
-        await self._deletes.close()
-        await self._returns.close()
+        """Send everything that waits to be sent."""
+        await self._deletions.close()
+        await self._requeues.close()
 
     async def _delete(self, lease: Lease) -> bool:
         try:
-            await self._deletes.submit(lease.message.receipt_handle)
+            await self._deletions.submit(lease.message.receipt_handle)
         except (Transient, PermanentError) as error:
             ACK_ERRORS.inc()
-            logger.warning("message not deleted, it will come again: %s", error, extra={"action": "delete"})
+            logger.warning(
+                "message not deleted, it will be delivered again: %s", error, extra={"action": "acknowledge"}
+            )
             return False
         return True

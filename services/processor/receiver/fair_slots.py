@@ -1,136 +1,102 @@
-"""Slots: which message starts next, so that no user holds more than a share of them while others wait.
+"""Slots, and which message gets the next one: no user holds more than a share of them while others wait.
 
-A user beyond the share waits with us (the lease is kept) unless nobody else is known to wait: the queue had nothing
-when it was last asked, or it can hardly be asked for more: nearly as many messages as there are slots wait or are
-asked for. Even then the slots that open calls were made for stay free for whoever these bring.
+A user's messages beyond the share wait in this process, with their leases extended, until nobody else is known to wait.
+That is so when the last receive call found the queue empty. It is also assumed when hardly more messages can be asked
+for, because nearly as many as there are slots already wait or are asked for; even then the slots that open receive
+calls were made for stay free for the users of the messages that these calls bring.
 """
 
-import math
 from collections import OrderedDict, deque
 from typing import Generic, TypeVar
 
 from services.common.batcher import BATCH_ENTRIES
-from services.processor.receiver.prefetch import QUICK_SECONDS, Ahead
 
 M = TypeVar("M")
 
-LINE_SLACK_SHARE = 0.2
-"""Of all slots: how much of the line may be empty and it counts as full. Were it none, each start would have to wait
-for a call that brings the one message in its place."""
+WAITING_SLACK_SHARE = 0.2
+"""The share of the slots by which the number of waiting messages may fall short of all slots and still count as full.
+Without slack each start beyond a user's share would have to wait for a receive call that brings one message."""
 
 
-class Slots(Generic[M]):
-    """Counts slots and keeps the line. `M` is whatever stands for a held message."""
+class FairSlots(Generic[M]):
+    """Counts slots and queues waiting messages by user. `M` is whatever represents a received message."""
 
     def __init__(self, capacity: int, user_share: float) -> None:
         self.capacity = capacity
         self._user_limit = max(1, int(capacity * user_share))
-        self._full_line = capacity - int(capacity * LINE_SLACK_SHARE)
+        self._waiting_limit = capacity - int(capacity * WAITING_SLACK_SHARE)
         self.running = 0
-        """Slots taken."""
+        """Slots in use."""
         self.waiting = 0
-        """Messages held that have no slot."""
+        """Messages without a slot."""
         self._running: dict[str, int] = {}
-        self.ended_quickly = 0
-        """Slots taken back so far, from tasks that held them shortly."""
-        self._ahead = Ahead(capacity)
         self._reserved = 0
         self._waiting: OrderedDict[str, deque[M]] = OrderedDict()
-        self._drained = True
+        self._found_empty = True
 
     @property
-    def room(self) -> int:
-        """Slots that are free, or will be by the time an answer is here, and not set aside."""
-        free = self.capacity - self.running + max(0, self._ahead.count - self.waiting)
-        return min(free, self.capacity - self.waiting) - self._reserved
+    def free(self) -> int:
+        """Slots for which messages may be asked: free, and not reserved for an open receive call."""
+        return min(self.capacity - self.running, self.capacity - self.waiting) - self._reserved
 
     def reserve(self) -> int:
-        """Set slots aside for a receive call; answers how many messages to ask for, 0 when none."""
-        count = max(0, min(BATCH_ENTRIES, self.room))
+        """Reserve slots for a receive call; returns how many messages to ask for, 0 when none."""
+        count = max(0, min(BATCH_ENTRIES, self.free))
         self._reserved += count
         return count
 
-    @property
-    def is_overbooked(self) -> bool:
-        """Whether receive calls are under way for more slots than are free."""
-        return self._reserved > self.capacity - self.running
-
-    def received(self, asked: int, *, drained: bool, ended_meanwhile: int | None = None) -> None:
-        """Note that a receive call is over, and whether it found the queue without messages when it began.
-
-        :param ended_meanwhile: how much `ended_quickly` grew; None where the call had to wait, which tells no pace.
-        """
+    def received(self, asked: int, *, found_empty: bool) -> None:
+        """Note that a receive call has succeeded, and whether it found the queue without messages when it began."""
         self._reserved -= asked
-        self._drained = drained
-        if ended_meanwhile is None:
-            self._ahead.forget()
-        else:
-            self._ahead.measured(ended_meanwhile)
+        self._found_empty = found_empty
 
-    def failed(self, asked: int) -> None:
-        """Note that a receive call brought nothing because it failed, which tells nothing of who waits."""
+    def receive_failed(self, asked: int) -> None:
+        """Note that a receive call has failed, which does not say whether other users wait."""
         self._reserved -= asked
 
-    def wait(self, user_id: str, message: M) -> None:
-        """Put a held message into its user's line."""
+    def add(self, user_id: str, message: M) -> None:
+        """Queue a received message for its user."""
         self._waiting.setdefault(user_id, deque()).append(message)
         self.waiting += 1
 
     def start_next(self) -> tuple[str, M] | None:
-        """Give a slot to the message whose turn it is, or None when none may start."""
+        """Give a slot to the next message, or return None when none may start."""
         if not self._waiting or self.running >= self.capacity:
             return None
-        user_id = min(self._waiting, key=self._runs)
-        if self._runs(user_id) >= self._user_limit and not self._nobody_else_waits():
+        user_id = min(self._waiting, key=self._slots_of)
+        if self._slots_of(user_id) >= self._user_limit and not self._nobody_else_waits():
             return None
-        line = self._waiting[user_id]
-        message = line.popleft()
-        if line:
-            self._waiting.move_to_end(user_id)  # users with as many slots take turns
+        messages = self._waiting[user_id]
+        message = messages.popleft()
+        if messages:
+            self._waiting.move_to_end(user_id)  # users with equally many slots take turns
         else:
             del self._waiting[user_id]
-        self._running[user_id] = self._runs(user_id) + 1
+        self._running[user_id] = self._slots_of(user_id) + 1
         self.running += 1
         self.waiting -= 1
         return user_id, message
 
-    def finished(self, user_id: str, held_seconds: float = math.inf) -> None:
-        """Take a slot back."""
-        self.ended_quickly += held_seconds < QUICK_SECONDS
+    def release(self, user_id: str) -> None:
+        """Free one slot of the user."""
         self.running -= 1
         self._running[user_id] -= 1
         if not self._running[user_id]:
             del self._running[user_id]
 
-    def give_up_waiting(self) -> list[M]:
-        """Empty the lines, for a drain."""
-        messages = [message for line in self._waiting.values() for message in line]
+    def remove_waiting(self) -> list[M]:
+        """Remove and return all waiting messages."""
+        removed = [message for messages in self._waiting.values() for message in messages]
         self._waiting.clear()
         self.waiting = 0
-        return messages
+        return removed
 
-    def waits_for_any(self, user_id: str) -> bool:
-        """Tell whether a message of the user would wait for any slot to become free, and not for the user's share."""
-        return self.running >= self.capacity and self._runs(user_id) < self._user_limit
-
-    def give_up(self, user_id: str, message: M) -> bool:
-        """Take a message out of the line, if it is there still."""
-        line = self._waiting.get(user_id)
-        if line is None or message not in line:
-            return False
-        line.remove(message)
-        self.waiting -= 1
-        if not line:
-            del self._waiting[user_id]
-        self._ahead.forget()
-        return True
-
-    def _runs(self, user_id: str) -> int:
+    def _slots_of(self, user_id: str) -> int:
         return self._running.get(user_id, 0)
 
     def _nobody_else_waits(self) -> bool:
-        if self._drained:
+        if self._found_empty:
             return True
-        is_full = self.waiting + self._reserved >= self._full_line
-        # The slots that open calls were made for are for whoever these bring.
+        is_full = self.waiting + self._reserved >= self._waiting_limit
+        # The reserved slots are for the users of the messages that the open calls bring.
         return is_full and self.running + self._reserved < self.capacity

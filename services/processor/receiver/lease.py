@@ -1,79 +1,80 @@
-"""A lease: our hold on one message, for as long as it is hidden from others."""
+"""A lease: a received message, for as long as it is hidden from other receivers."""
 
 import asyncio
 from collections.abc import Callable
 
 from services.common.aws.task_queue import ReceivedMessage
-from services.processor.settings import SQS_LONGEST_HOLD_SECONDS
+from services.processor.settings import SQS_MAX_LEASE_SECONDS
 
 
 class Lease:
-    """Our hold on one message. `on_lost` is called once, when it cannot be kept."""
+    """The lease of one message. `on_lost` is called once, when the lease cannot be extended any more."""
 
     __slots__ = (
         "_clock",
-        "_longest_until",
-        "_settled",
+        "_extended",
+        "_sqs_limit_at",
         "attempt",
         "dead_letter_reason",
         "due_at",
         "ends_at",
         "expires_at",
-        "give_up_slot",
         "handler_seconds",
-        "lost",
+        "is_lost",
         "message",
         "on_lost",
+        "release_slot",
         "wait_seconds",
     )
 
     def __init__(self, message: ReceivedMessage, clock: Callable[[], float], expires_at: float, due_at: float) -> None:
         self.message = message
         self.expires_at = expires_at
-        """When others may see the message (monotonic seconds)."""
+        """When the message becomes visible to others (monotonic seconds)."""
         self.due_at = due_at
-        """When it is to be extended."""
-        self._longest_until = clock() + SQS_LONGEST_HOLD_SECONDS
-        self.ends_at = self._longest_until
-        """When it is extended no more."""
-        self.lost = False
+        """When the lease is to be extended next."""
+        self._sqs_limit_at = clock() + SQS_MAX_LEASE_SECONDS
+        self.ends_at = self._sqs_limit_at
+        """When the lease is extended no more."""
+        self.is_lost = False
         self.on_lost: Callable[[], object] = lambda: None
-        self.give_up_slot: Callable[[], None] = lambda: None
+        self.release_slot: Callable[[], None] = lambda: None
         """Lets another task run while this message waits for the history or the dead-letter queue."""
         self.attempt: int | None = None
-        """The number of the handler's run in this delivery, None where it has not run; for the log, as what follows."""
+        """The number of the handler's run in this delivery, None if it has not run. This and the following are for the
+        log."""
         self.handler_seconds: float | None = None
         self.wait_seconds: float | None = None
-        """From the acknowledgement of a new task to the start of its handler."""
+        """From the acceptance of a new task to the start of its handler."""
         self.dead_letter_reason: str | None = None
         self._clock = clock
-        self._settled: asyncio.Event | None = None
+        self._extended: asyncio.Event | None = None
 
     @property
-    def over(self) -> bool:
-        """Whether others may have the message, also where a blocked loop has kept the keeper from noticing."""
-        return self.lost or self._clock() >= self.expires_at
+    def is_over(self) -> bool:
+        """Whether others may have the message, even if a blocked event loop has kept the lease keeper from noticing."""
+        return self.is_lost or self._clock() >= self.expires_at
 
-    def begin(self, longest_seconds: float) -> None:
-        """Say that work on it begins; the time that it waited for a slot does not count."""
-        self.ends_at = min(self.ends_at, self._clock() + longest_seconds)
+    def limit(self, max_seconds: float) -> None:
+        """Extend the lease for at most `max_seconds` from now: work begins, and the wait for a slot does not count."""
+        self.ends_at = min(self.ends_at, self._clock() + max_seconds)
 
-    def conclude(self) -> None:
-        """Say that the handler has ended: what is left may take as long as SQS permits, such as in an outage."""
-        self.ends_at = self._longest_until
+    def remove_limit(self) -> None:
+        """Extend the lease for as long as SQS permits: the handler has ended, and the rest may have to wait."""
+        self.ends_at = self._sqs_limit_at
 
-    def extending(self) -> None:
-        """Note that an extension is under way."""
-        if self._settled is None:
-            self._settled = asyncio.Event()
+    def begin_extension(self) -> None:
+        """Note that a call that extends the lease is under way."""
+        if self._extended is None:
+            self._extended = asyncio.Event()
 
-    def settled(self) -> None:
-        """Note that it has come back."""
-        if self._settled is not None:
-            self._settled.set()
-            self._settled = None
+    def end_extension(self) -> None:
+        """Note that the call has ended."""
+        if self._extended is not None:
+            self._extended.set()
+            self._extended = None
 
-    async def until_settled(self) -> None:
-        """Wait until no extension is under way."""
-        if self._settled is not None:
-            await self._settled.wait()
+    async def wait_for_extension(self) -> None:
+        """Wait until no call that extends the lease is under way."""
+        if self._extended is not None:
+            await self._extended.wait()

@@ -1,4 +1,4 @@
-"""Polling: receives as many messages as there are slots for, with more pollers while the queue gives plenty."""
+"""The poller: receives as many messages as there are free slots, with more polls at once while the queue is full."""
 
 import asyncio
 import logging
@@ -6,212 +6,196 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any
 
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue
+from services.common.backoff import backoff_seconds
 from services.common.batcher import BATCH_ENTRIES
 from services.common.errors import Transient
-from services.processor.receiver.fair_slots import Slots
+from services.processor.drain import wait_until_done
+from services.processor.receiver.fair_slots import FairSlots
 
 logger = logging.getLogger(__name__)
 
 BUSY_LINGER_SECONDS = 0.01
-"""Under load, how long slots may gather before a receive call asks for fewer than ten messages."""
+"""Under load, how long free slots may accumulate before a receive call asks for fewer than ten messages."""
 SHORT_WAIT_SECONDS = 1
-"""The long poll while messages wait for a slot within their user's share: whether others wait is to be known soon. A
-poll without any wait would ask some of SQS's servers only, and prove nothing. Nor may slots that are not free yet be
-promised for longer."""
+"""The long poll while messages wait for their user's share, so that it is soon known whether other users wait. A poll
+without any wait would ask only some of SQS's servers."""
 HAD_TO_WAIT_SECONDS = 0.5
-"""An answer that took this long had nothing to bring at first."""
+"""If an answer took this long, the queue was empty when the call began."""
+RETRY_BASE_SECONDS = 0.4
 RETRY_CAP_SECONDS = 4.0
-_MOST_POLLERS = 10
-
-
-class Accept(Protocol):
-    """Takes received messages, and whether they were asked for ahead of free slots."""
-
-    def __call__(self, messages: Sequence[ReceivedMessage], /, *, ahead: bool) -> None: ...
+_MAX_POLLS = 10
 
 
 class Poller:
-    """Asks the queue for work: one idle poller, more while receives come back full.
+    """Receives messages: one poll while the queue is empty, more while they return as many messages as asked for.
 
+    :param admit: takes received messages.
+    :param capacity_changed: set whenever a slot was freed or a pause is over; shared with whoever does that.
     :param on_reached: called once, with the queue's attributes, before the first poll.
-    :param is_paused: whether no work is to be taken for now; call `wake` when that is over.
+    :param is_paused: whether nothing is to be received for now.
+    :param uniform: draws the pause after a failure; tests pass their own.
     """
 
     def __init__(
         self,
         queue: TaskQueue,
-        slots: Slots[Any],
-        accept: Accept,
+        slots: FairSlots[Any],
+        admit: Callable[[Sequence[ReceivedMessage]], None],
+        capacity_changed: asyncio.Event,
         *,
         wait_seconds: int,
         visibility_seconds: int,
         on_reached: Callable[[Mapping[str, str]], None] = lambda _: None,
         is_paused: Callable[[], bool] = lambda: False,
+        uniform: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._queue = queue
         self._slots = slots
-        self._accept = accept
+        self._admit = admit
+        self._capacity_changed = capacity_changed
         self._on_reached = on_reached
         self._is_paused = is_paused
+        self._uniform = uniform
         self._wait_seconds = wait_seconds
         self._visibility_seconds = visibility_seconds
-        self._most = min(_MOST_POLLERS, -(-slots.capacity // BATCH_ENTRIES))
-        self._wanted = 1
+        self._max_polls = min(_MAX_POLLS, -(-slots.capacity // BATCH_ENTRIES))
+        self._wanted_polls = 1
         self._polls: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._failures = 0
-        self._busy = False
-        self._gathering = False
-        self._calls_ahead = 0
+        self._is_busy = False
         self._problem: str | None = "the queue was not reached yet"
 
     def readiness_problem(self) -> str | None:
-        """Say what is wrong with the queue, for /readyz."""
+        """Return what is wrong with the queue, for /readyz."""
         return self._problem and f"The task queue {self._queue.url} cannot be used: {self._problem}."
 
-    def wake(self) -> None:
-        """Say that a slot has become free, or that a pause is over."""
-        if not self._gathering or self._slots.room >= BATCH_ENTRIES:
-            self._wake.set()
-
     async def run(self) -> None:
-        """Poll until stopped; ends when it is cancelled."""
-        await self._until_reached()
-        least = 1
+        """Poll until stopped, then wait to be cancelled."""
+        await self._reach_queue()
+        min_free = 1
         while not self._stopping.is_set():
-            self._wake.clear()
-            self._launch(least)
-            least = await self._next()
-        await asyncio.Event().wait()  # an end of its own would be taken for a failure
+            self._capacity_changed.clear()
+            self._start_polls(min_free)
+            min_free = await self._wait_for_capacity()
+        await asyncio.Event().wait()  # a background task that returns is taken for a failure
 
     async def stop(self, seconds: float, force_stop: asyncio.Event) -> None:
-        """Poll no more, and wait for the open polls: a poll that is cut off strands what it was about to bring.
+        """Start no more polls and wait for the open ones: the messages of one that is cancelled would be delayed.
 
-        Ends early when force_stop; `cut_off` then ends what is still open.
+        Ends early on `force_stop`; `cancel_polls` then ends what is still open.
         """
         self._stopping.set()
-        self._wake.set()
-        hurry = asyncio.get_running_loop().create_task(force_stop.wait(), name="hurry")
-        try:
-            ends_at = time.monotonic() + seconds
-            while self._polls and not hurry.done() and (left := ends_at - time.monotonic()) > 0:
-                await asyncio.wait({*self._polls, hurry}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            hurry.cancel()
+        self._capacity_changed.set()
+        await wait_until_done(self._polls, seconds, force_stop)
 
-    async def cut_off(self, seconds: float) -> None:
-        """End the open polls, if any: messages that were just given back go to an open poll first, and at once."""
+    async def cancel_polls(self, after_seconds: float) -> None:
+        """Cancel the open polls after a while: SQS gives messages that were just requeued to an open poll first."""
         if self._polls:
-            await asyncio.wait(self._polls, timeout=seconds)
+            await asyncio.wait(self._polls, timeout=after_seconds)
         for poll in self._polls:
             poll.cancel()
 
-    async def _until_reached(self) -> None:
-        """Ask for attributes, so that readiness need not wait for the first long poll."""
+    async def _reach_queue(self) -> None:
+        """Read the queue's attributes, so that readiness need not wait for the first long poll."""
         while not self._stopping.is_set():
             try:
                 attributes = await self._queue.attributes("QueueArn", "RedrivePolicy")
             except Transient as error:
-                await self._pause_after(error)
+                await self._back_off(error)
             else:
-                self._reached()
+                self._succeeded()
                 self._on_reached(attributes)
                 break
 
-    async def _next(self) -> int:
-        """Wait until there may be something to ask for; answers how many messages are worth a call."""
-        if self._should_gather():
-            self._gathering = True
-            try:
-                async with asyncio.timeout(BUSY_LINGER_SECONDS):
-                    await self._wake.wait()
-            except TimeoutError:
-                return 1
-            finally:
-                self._gathering = False
-        else:
-            await self._wake.wait()
-        return BATCH_ENTRIES if self._calls_for_ten() else 1
+    async def _wait_for_capacity(self) -> int:
+        """Wait until a poll may be worth starting; returns how many slots must be free for it."""
+        if not self._should_accumulate():
+            await self._capacity_changed.wait()
+            return BATCH_ENTRIES if self._prefers_full_calls() else 1
+        try:
+            async with asyncio.timeout(BUSY_LINGER_SECONDS):
+                while self._slots.free < BATCH_ENTRIES and not self._stopping.is_set():
+                    self._capacity_changed.clear()
+                    await self._capacity_changed.wait()
+        except TimeoutError:
+            return 1
+        return BATCH_ENTRIES
 
-    def _should_gather(self) -> bool:
-        """Tell whether a call could be made for the free slots, but one for ten may be worth a short wait."""
-        return self._calls_for_ten() and self._can_launch() and 0 < self._slots.room < BATCH_ENTRIES
+    def _should_accumulate(self) -> bool:
+        """Return whether a poll could be started, but one for ten messages may be worth a short wait."""
+        return self._prefers_full_calls() and self._can_poll() and 0 < self._slots.free < BATCH_ENTRIES
 
-    def _calls_for_ten(self) -> bool:
-        return self._busy and self._slots.capacity > BATCH_ENTRIES
+    def _prefers_full_calls(self) -> bool:
+        return self._is_busy and self._slots.capacity > BATCH_ENTRIES
 
-    def _can_launch(self) -> bool:
-        return self._may_poll() and len(self._polls) < self._wanted
+    def _can_poll(self) -> bool:
+        return not self._stopping.is_set() and not self._is_paused() and len(self._polls) < self._wanted_polls
 
-    def _launch(self, least: int) -> None:
-        while self._can_launch() and self._slots.room >= least:
+    def _start_polls(self, min_free: int) -> None:
+        while self._can_poll() and self._slots.free >= min_free:
             count = self._slots.reserve()
-            ahead = self._slots.is_overbooked
-            self._calls_ahead += ahead
-            poll = asyncio.get_running_loop().create_task(self._poll(count, ahead=ahead), name="poll")
+            poll = asyncio.get_running_loop().create_task(self._poll(count), name="poll")
             self._polls.add(poll)
-            poll.add_done_callback(self._ended)
+            poll.add_done_callback(self._poll_ended)
 
-    def _may_poll(self) -> bool:
-        return not self._stopping.is_set() and not self._is_paused()
-
-    def _ended(self, poll: "asyncio.Task[None]") -> None:
+    def _poll_ended(self, poll: "asyncio.Task[None]") -> None:
         self._polls.discard(poll)
-        self.wake()
+        self._capacity_changed.set()
 
-    async def _poll(self, count: int, *, ahead: bool) -> None:
-        wait_seconds = SHORT_WAIT_SECONDS if ahead or self._slots.waiting else self._wait_seconds
-        started, ended_before = time.monotonic(), self._slots.ended_quickly
-        calls_ahead = self._calls_ahead
+    async def _poll(self, count: int) -> None:
+        wait_seconds = SHORT_WAIT_SECONDS if self._slots.waiting else self._wait_seconds
+        started = time.monotonic()
         try:
             messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
-        except Exception as error:  # noqa: BLE001 — whatever it is, it is paced, told and tried again
-            self._slots.failed(count)
-            await self._pause_after(error)
+        except Exception as error:  # noqa: BLE001 — whatever it is, it is logged and retried after a pause
+            self._slots.receive_failed(count)
+            await self._back_off(error)
             return
         except asyncio.CancelledError:
-            self._slots.failed(count)
+            self._slots.receive_failed(count)
             raise
-        self._reached()
-        # SQS often gives fewer than it was asked for although it has more: that alone means nothing.
+        self._succeeded()
+        # SQS often returns fewer than asked for although it has more: that alone does not say that it is empty.
         had_to_wait = not messages or time.monotonic() - started >= HAD_TO_WAIT_SECONDS
-        ended_meanwhile = None if had_to_wait else self._slots.ended_quickly - ended_before
-        self._slots.received(count, drained=had_to_wait and len(messages) < count, ended_meanwhile=ended_meanwhile)
+        self._slots.received(count, found_empty=had_to_wait and len(messages) < count)
         self._adapt(count, len(messages))
-        # A call that was made later and ahead may have filled the slots that this one was made for.
-        self._accept(messages, ahead=ahead or self._calls_ahead > calls_ahead)
-        if self._slots.waiting:  # another poll goes at once, even while long ones are open
-            self._wanted = max(self._wanted, len(self._polls))
+        self._admit(messages)
+        if self._slots.waiting:  # another poll starts at once, even while long ones are open
+            self._wanted_polls = max(self._wanted_polls, len(self._polls))
 
     def _adapt(self, asked: int, got: int) -> None:
-        self._busy = got == asked
+        self._is_busy = got == asked
         if got == asked:
-            self._wanted = min(self._most, self._wanted * 2)
+            self._wanted_polls = min(self._max_polls, self._wanted_polls * 2)
         else:
-            self._wanted = max(1, self._wanted - 1) if got else 1
+            self._wanted_polls = max(1, self._wanted_polls - 1) if got else 1
 
-    def _reached(self) -> None:
+    def _succeeded(self) -> None:
         if self._problem is not None:
             logger.info("the task queue is reached", extra={"action": "poll"})
         self._failures = 0
         self._problem = None
 
-    async def _pause_after(self, error: Exception) -> None:
+    async def _back_off(self, error: Exception) -> None:
+        """Log the error and pause, unless stopped."""
         self._failures += 1
-        self._wanted = 1
+        self._wanted_polls = 1
         self._problem = str(error)
-        known = isinstance(error, Transient)
+        is_known = isinstance(error, Transient)
         logger.warning(
-            "the task queue cannot be used: %s", error, exc_info=None if known else error, extra={"action": "poll"}
+            "the task queue cannot be used: %s", error, exc_info=None if is_known else error, extra={"action": "poll"}
         )
-        await self._pause(random.uniform(0, min(RETRY_CAP_SECONDS, 0.2 * 2 ** min(self._failures, 10))))
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait, but not when told to stop."""
+        pause = backoff_seconds(
+            self._failures,
+            base_seconds=RETRY_BASE_SECONDS,
+            cap_seconds=RETRY_CAP_SECONDS,
+            least_share=0,
+            uniform=self._uniform,
+        )
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(pause):
                 await self._stopping.wait()

@@ -1,6 +1,6 @@
 """Id tokens that an emulated Cognito issues, verified with the key set that it publishes."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import aiohttp
@@ -9,7 +9,7 @@ from aiobotocore.session import get_session
 
 from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason
 from services.common.auth.key_set import KeySet
-from tests.support.processes.ministack import REGION, MiniStack, ministack_process, new_account_id
+from tests.support.processes.ministack import REGION, MiniStack, new_account_id
 
 EMAIL = "someone@example.com"
 PASSWORD = "Correct-horse-7-battery"
@@ -27,15 +27,9 @@ class SignedIn:
     access_token: str
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as running:
-        yield running
-
-
 @pytest.fixture
-async def user(stack: MiniStack) -> SignedIn:
-    return await sign_in(stack)
+async def user(aws: MiniStack) -> SignedIn:
+    return await sign_in(aws)
 
 
 @pytest.fixture
@@ -44,8 +38,8 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
-async def sign_in(stack: MiniStack) -> SignedIn:
-    settings = stack.client_settings(new_account_id())
+async def sign_in(aws: MiniStack) -> SignedIn:
+    settings = aws.client_settings(new_account_id())
     async with get_session().create_client("cognito-idp", **settings) as cognito:
         made = await cognito.create_user_pool(PoolName="test", UsernameAttributes=["email"])
         pool_id = made["UserPool"]["Id"]
@@ -66,7 +60,7 @@ async def sign_in(stack: MiniStack) -> SignedIn:
     attributes = {attribute["Name"]: attribute.get("Value", "") for attribute in new["User"]["Attributes"]}
     return SignedIn(
         issuer=f"https://cognito-idp.{REGION}.amazonaws.com/{pool_id}",
-        jwks_url=f"{stack.endpoint_url}/{pool_id}/.well-known/jwks.json",
+        jwks_url=f"{aws.endpoint_url}/{pool_id}/.well-known/jwks.json",
         client_id=client_id,
         sub=attributes["sub"],
         id_token=answer["AuthenticationResult"]["IdToken"],
@@ -89,9 +83,9 @@ async def test_an_access_token_is_refused_as_such(user: SignedIn, session: aioht
 
 
 async def test_a_token_of_another_user_pool_is_refused(
-    stack: MiniStack, user: SignedIn, session: aiohttp.ClientSession
+    aws: MiniStack, user: SignedIn, session: aiohttp.ClientSession
 ) -> None:
-    stranger = await sign_in(stack)
+    stranger = await sign_in(aws)
     with pytest.raises(InvalidIdToken) as refused:
         await verifier(user, session).verify(stranger.id_token)
     assert refused.value.reason == Reason.KEY

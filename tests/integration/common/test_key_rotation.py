@@ -15,8 +15,8 @@ from tests.support.processes.local_stack import LocalStack
 SERVICES = ("token", "processor")
 TASKS = 24
 NEWCOMERS = 2
-A_MOMENT_SECONDS = 1.0
-"""Long enough for a double to come."""
+DUPLICATES_SECONDS = 1.0
+"""How long to wait for duplicates."""
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ async def swaps(stack: LocalStack, name: str) -> float:
     return float(found[1])
 
 
-async def heard(news: Subscriber, count: int) -> list[str]:
-    return [str((await asyncio.to_thread(news.next))["taskId"]) for _ in range(count)]
+async def receive(notifications: Subscriber, count: int) -> list[str]:
+    return [str((await asyncio.to_thread(notifications.next))["taskId"]) for _ in range(count)]
 
 
 async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_lost(
@@ -47,21 +47,21 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_l
     before = {name: await swaps(local_stack, name) for name in SERVICES}
     said = {name: len(local_stack.output(name)) for name in SERVICES}
 
-    with subscriber(token, local_stack.environment("processor")) as news:
+    with subscriber(token, local_stack.environment("processor")) as notifications:
         posting = asyncio.gather(*(user.submit_task(f"task {number}") for number in range(TASKS)))
-        received = await heard(news, 2)  # the load is on
+        received = await receive(notifications, 2)  # the load is on
         await rotate_momento_key(local_stack, "v1")
         # Tokens that were never vended before, by the service whose key is revoked at this moment.
         tokens = await asyncio.gather(*(newcomer.get_token() for newcomer in newcomers))
         more = asyncio.gather(*(user.submit_task(f"more {number}") for number in range(TASKS)))
         ids = [*await posting, *await more]
-        received += await heard(news, len(ids) - 2)
+        received += await receive(notifications, len(ids) - 2)
         assert sorted(received) == sorted(ids)
-        assert await asyncio.to_thread(news.nothing_for, A_MOMENT_SECONDS)
+        assert await asyncio.to_thread(notifications.nothing_for, DUPLICATES_SECONDS)
 
-    with subscriber(tokens[0], local_stack.environment("processor")) as news:
+    with subscriber(tokens[0], local_stack.environment("processor")) as notifications:
         task_id = await newcomers[0].submit_task("with the new key")
-        assert await heard(news, 1) == [task_id]
+        assert await receive(notifications, 1) == [task_id]
     assert {name: local_stack.pid(name) for name in SERVICES} == pids
     assert {name: await swaps(local_stack, name) for name in SERVICES} == {
         name: count + 1 for name, count in before.items()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiobotocore.session import get_session
 
-from tests.support.processes.ministack import MiniStack, ministack, ministack_process, new_account_id
+from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,7 +25,7 @@ async def _create_queue(stack: MiniStack, name: str, account_id: str = "local") 
 
 
 async def test_two_processes_share_no_state() -> None:
-    async with ministack() as one, ministack() as other:
+    with ministack_process() as one, ministack_process() as other:
         await _create_queue(one, "only-here")
 
         assert len(await _queue_urls(one)) == 1
@@ -34,14 +34,14 @@ async def test_two_processes_share_no_state() -> None:
 
 
 async def test_accounts_in_one_process_share_no_state() -> None:
-    async with ministack() as stack:
+    with ministack_process() as stack:
         await _create_queue(stack, "mine", new_account_id())
 
         assert await _queue_urls(stack, new_account_id()) == []
 
 
 async def test_nothing_is_left_when_it_has_stopped() -> None:
-    async with ministack() as stack:
+    with ministack_process() as stack:
         files = stack.log_path.parent
         assert files.exists()
 

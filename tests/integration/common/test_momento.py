@@ -23,41 +23,35 @@ from services.common.momento.errors import (
 )
 from services.common.momento.gateway import DisposableToken, Momento
 from services.common.settings import MomentoSettings
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.momento.stream import momento_stream
-from tests.support.processes.momento import MomentoApiKey, MomentoEmulator, momento_emulator_process
+from tests.support.processes.momento import MomentoApiKey, MomentoEmulator
 
 NAME = "/notification-api/test/momento-api-key"
 ONCE = {"calls": 1}
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    with momento_emulator_process("--tokens-per-second=1000") as running:
-        yield running
-
-
 @pytest.fixture(autouse=True)
-def _healed(emulator: MomentoEmulator) -> Iterator[None]:
+def _healed(momento_emulator: MomentoEmulator) -> Iterator[None]:
     yield
-    emulator.change(faults=[], down=False)
+    momento_emulator.change(faults=[], down=False)
 
 
 @pytest.fixture
-def key(emulator: MomentoEmulator) -> MomentoApiKey:
-    return emulator.make_key()
+def key(momento_emulator: MomentoEmulator) -> MomentoApiKey:
+    return momento_emulator.make_key()
 
 
 @pytest.fixture
-async def sdk(emulator: MomentoEmulator, key: MomentoApiKey) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, key.v2) as sdk:
-        yield sdk
+async def momento_sdk(momento_emulator: MomentoEmulator, key: MomentoApiKey) -> AsyncIterator[MomentoSdk]:
+    async with open_momento_sdk(momento_emulator, key.v2) as momento_sdk:
+        yield momento_sdk
 
 
 @pytest.fixture
-async def cache(emulator: MomentoEmulator) -> AsyncIterator[str]:
-    async with momento_sdk(emulator, emulator.make_key().v2) as sdk:
-        yield await sdk.new_cache()
+async def cache(momento_emulator: MomentoEmulator) -> AsyncIterator[str]:
+    async with open_momento_sdk(momento_emulator, momento_emulator.make_key().v2) as momento_sdk:
+        yield await momento_sdk.new_cache()
 
 
 class FakeSsm:
@@ -83,10 +77,10 @@ class Gateway:
 
 
 @asynccontextmanager
-async def gateway_of(emulator: MomentoEmulator, cache: str, key: str) -> AsyncIterator[Gateway]:
+async def gateway_of(momento_emulator: MomentoEmulator, cache: str, key: str) -> AsyncIterator[Gateway]:
     ssm, stops = FakeSsm(key), list[str]()
     background = Background(lambda: stops.append("stop"))
-    settings = MomentoSettings(api_key_param_name=NAME, cache_name=cache, endpoint=emulator.endpoint)
+    settings = MomentoSettings(api_key_param_name=NAME, cache_name=cache, endpoint=momento_emulator.endpoint)
     parameter = api_key_parameter(cast("Any", ssm), settings)
     await parameter._refresh()
     try:
@@ -98,8 +92,8 @@ async def gateway_of(emulator: MomentoEmulator, cache: str, key: str) -> AsyncIt
 
 
 @pytest.fixture
-async def gateway(emulator: MomentoEmulator, cache: str, key: MomentoApiKey) -> AsyncIterator[Gateway]:
-    async with gateway_of(emulator, cache, key.v1) as gateway:
+async def gateway(momento_emulator: MomentoEmulator, cache: str, key: MomentoApiKey) -> AsyncIterator[Gateway]:
+    async with gateway_of(momento_emulator, cache, key.v1) as gateway:
         yield gateway
 
 
@@ -132,14 +126,18 @@ def counted(operation: str, outcome: str) -> float:
     return REGISTRY.get_sample_value("notification_api_momento_calls_total", labels) or 0.0
 
 
-async def test_what_is_published_arrives(emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey) -> None:
-    async with momento_stream(emulator, key.v2, gateway.momento.cache_name, "alice") as stream:
+async def test_what_is_published_arrives(
+    momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
+) -> None:
+    async with momento_stream(momento_emulator, key.v2, gateway.momento.cache_name, "alice") as stream:
         assert await stream.next_kind() == "heartbeat"
         await gateway.momento.publish("alice", "größer 👍🏽")
         assert (await stream.item()).value.text == "größer 👍🏽"
 
 
-async def test_a_vended_token_opens_its_topic_until_it_expires(emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_a_vended_token_opens_its_topic_until_it_expires(
+    momento_emulator: MomentoEmulator, gateway: Gateway
+) -> None:
     before = int(time.time())
     token = await gateway.momento.vend_subscriber_token("alice", valid_for_seconds=600, token_id="alice")
     assert isinstance(token, DisposableToken)
@@ -178,11 +176,11 @@ async def test_dictionaries_are_set_read_and_removed_by_field(gateway: Gateway) 
 
 @every_call_but_vending
 async def test_a_call_that_fails_once_is_tried_again(
-    emulator: MomentoEmulator, gateway: Gateway, operation: str
+    momento_emulator: MomentoEmulator, gateway: Gateway, operation: str
 ) -> None:
     method, call = CALLS[operation]
     errors, oks = counted(operation, "error"), counted(operation, "ok")
-    emulator.change(faults=[{"method": method, "status": "UNAVAILABLE", **ONCE}])
+    momento_emulator.change(faults=[{"method": method, "status": "UNAVAILABLE", **ONCE}])
     await call(gateway.momento)
     assert (counted(operation, "error"), counted(operation, "ok")) == (errors + 1, oks + 1)
 
@@ -190,18 +188,20 @@ async def test_a_call_that_fails_once_is_tried_again(
 @every_call_but_vending
 @pytest.mark.usefixtures("short")
 async def test_a_call_that_hangs_is_given_up_and_tried_again(
-    emulator: MomentoEmulator, gateway: Gateway, operation: str
+    momento_emulator: MomentoEmulator, gateway: Gateway, operation: str
 ) -> None:
     method, call = CALLS[operation]
-    emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
+    momento_emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
     async with asyncio.timeout(5):
         await call(gateway.momento)
 
 
-async def test_vending_has_one_attempt_since_retries_are_queued(emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_vending_has_one_attempt_since_retries_are_queued(
+    momento_emulator: MomentoEmulator, gateway: Gateway
+) -> None:
     method, vend = CALLS["vend"]
     errors = counted("vend", "error")
-    emulator.change(faults=[{"method": method, "status": "RESOURCE_EXHAUSTED", **ONCE}])
+    momento_emulator.change(faults=[{"method": method, "status": "RESOURCE_EXHAUSTED", **ONCE}])
     with pytest.raises(MomentoQuotaExceeded):
         await vend(gateway.momento)
     assert counted("vend", "error") == errors + 1
@@ -209,67 +209,73 @@ async def test_vending_has_one_attempt_since_retries_are_queued(emulator: Moment
 
 
 @pytest.mark.usefixtures("short")
-async def test_a_vending_that_hangs_is_given_up(emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_a_vending_that_hangs_is_given_up(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
     method, vend = CALLS["vend"]
-    emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
+    momento_emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
     async with asyncio.timeout(5):
         with pytest.raises(MomentoUnavailable, match="no response"):
             await vend(gateway.momento)
 
 
 @pytest.mark.usefixtures("short")
-async def test_a_call_ends_at_its_deadline_in_any_case(emulator: MomentoEmulator, gateway: Gateway) -> None:
-    emulator.change(faults=[{"method": "Publish", "neverAnswer": True}])
+async def test_a_call_ends_at_its_deadline_in_any_case(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
+    momento_emulator.change(faults=[{"method": "Publish", "neverAnswer": True}])
     started = time.perf_counter()
     with pytest.raises(MomentoUnavailable):
         await gateway.momento.publish("alice", "x", deadline_seconds=0.5)
     assert 0.3 < time.perf_counter() - started < 1.0
 
 
-async def test_an_attempt_may_not_outlast_the_deadline(emulator: MomentoEmulator, gateway: Gateway) -> None:
-    emulator.change(faults=[{"method": "Publish", "neverAnswer": True}])
+async def test_an_attempt_may_not_outlast_the_deadline(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
+    momento_emulator.change(faults=[{"method": "Publish", "neverAnswer": True}])
     with pytest.raises(MomentoUnavailable, match=r"no success within 0\.1 s"):
         await gateway.momento.publish("alice", "x", deadline_seconds=0.1)
 
 
-async def test_an_outage_is_unavailable_and_then_over(emulator: MomentoEmulator, gateway: Gateway) -> None:
-    emulator.change(down=True)
+async def test_an_outage_is_unavailable_and_then_over(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
+    momento_emulator.change(down=True)
     with pytest.raises(MomentoUnavailable):
         await gateway.momento.publish("alice", "x", deadline_seconds=0.3)
-    emulator.change(down=False)
+    momento_emulator.change(down=False)
     await gateway.momento.publish("alice", "x")
 
 
-async def test_a_short_outage_within_the_deadline_is_not_noticed(emulator: MomentoEmulator, gateway: Gateway) -> None:
-    emulator.change(faults=[{"method": "Publish", "status": "UNAVAILABLE", "calls": 4}])
+async def test_a_short_outage_within_the_deadline_is_not_noticed(
+    momento_emulator: MomentoEmulator, gateway: Gateway
+) -> None:
+    momento_emulator.change(faults=[{"method": "Publish", "status": "UNAVAILABLE", "calls": 4}])
     await gateway.momento.publish("alice", "x")
 
 
-async def test_an_exceeded_quota_has_its_own_error(emulator: MomentoEmulator, gateway: Gateway) -> None:
-    emulator.change(
+async def test_an_exceeded_quota_has_its_own_error(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
+    momento_emulator.change(
         faults=[{"method": "Publish", "status": "RESOURCE_EXHAUSTED", "err": "operations_rate_limit_exceeded"}]
     )
     with pytest.raises(MomentoQuotaExceeded):
         await gateway.momento.publish("alice", "x", deadline_seconds=0.3)
 
 
-async def test_what_can_never_succeed_is_tried_once(emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_what_can_never_succeed_is_tried_once(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
     before = counted("publish", "error")
-    emulator.change(faults=[{"method": "Publish", "status": "INVALID_ARGUMENT"}])
+    momento_emulator.change(faults=[{"method": "Publish", "status": "INVALID_ARGUMENT"}])
     with pytest.raises(MomentoRefused):
         await gateway.momento.publish("alice", "x")
     assert counted("publish", "error") == before + 1
 
 
-async def test_a_cache_that_is_not_there_yet_is_waited_for(emulator: MomentoEmulator, key: MomentoApiKey) -> None:
-    async with gateway_of(emulator, "not-there", key.v1) as gateway:
+async def test_a_cache_that_is_not_there_yet_is_waited_for(
+    momento_emulator: MomentoEmulator, key: MomentoApiKey
+) -> None:
+    async with gateway_of(momento_emulator, "not-there", key.v1) as gateway:
         with pytest.raises(MomentoUnavailable, match="NOT_FOUND"):
             await gateway.momento.publish("alice", "x", deadline_seconds=0.2)
 
 
 @pytest.mark.parametrize("kind", ["v1", "v2"])
-async def test_both_kinds_of_key_work(emulator: MomentoEmulator, cache: str, key: MomentoApiKey, kind: str) -> None:
-    async with gateway_of(emulator, cache, getattr(key, kind)) as gateway:
+async def test_both_kinds_of_key_work(
+    momento_emulator: MomentoEmulator, cache: str, key: MomentoApiKey, kind: str
+) -> None:
+    async with gateway_of(momento_emulator, cache, getattr(key, kind)) as gateway:
         assert gateway.momento.readiness_problem() is None
         assert gateway.momento.api_key() == getattr(key, kind)
         await gateway.momento.publish("alice", "x")
@@ -300,59 +306,59 @@ async def test_a_typing_error_in_the_parameter_leaves_the_key_in_use(gateway: Ga
 
 
 async def test_a_corrected_key_is_read_after_the_first_call_that_fails_with_the_old_one(
-    emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
+    momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
     gateway.ssm.value = "s3cr3t-but-no-key"
     await gateway.parameter._refresh()
-    gateway.ssm.value = emulator.make_key().v1
-    emulator.revoke_key(key.key_id)
+    gateway.ssm.value = momento_emulator.make_key().v1
+    momento_emulator.revoke_key(key.key_id)
     await gateway.momento.publish("alice", "after")
 
 
 async def test_a_key_that_may_not_is_read_again_and_the_call_succeeds(
-    emulator: MomentoEmulator, gateway: Gateway
+    momento_emulator: MomentoEmulator, gateway: Gateway
 ) -> None:
-    gateway.ssm.value = emulator.make_key().v1
-    emulator.change(faults=[{"method": "Publish", "status": "PERMISSION_DENIED", **ONCE}])
+    gateway.ssm.value = momento_emulator.make_key().v1
+    momento_emulator.change(faults=[{"method": "Publish", "status": "PERMISSION_DENIED", **ONCE}])
     await gateway.momento.publish("alice", "x")
     assert gateway.momento.api_key() == gateway.ssm.value
     assert gateway.ssm.reads == 2
 
 
 async def test_a_revoked_key_is_read_again_and_the_call_succeeds(
-    emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
+    momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
     await gateway.momento.publish("alice", "before")
-    gateway.ssm.value = emulator.make_key().v2
-    emulator.revoke_key(key.key_id)
+    gateway.ssm.value = momento_emulator.make_key().v2
+    momento_emulator.revoke_key(key.key_id)
     await gateway.momento.publish("alice", "after")
     assert gateway.ssm.reads == 2
 
 
 async def test_a_hundred_calls_with_a_revoked_key_cost_one_reading(
-    emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
+    momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
-    gateway.ssm.value = emulator.make_key().v1
-    emulator.revoke_key(key.key_id)
+    gateway.ssm.value = momento_emulator.make_key().v1
+    momento_emulator.revoke_key(key.key_id)
     await asyncio.gather(*(gateway.momento.publish("alice", str(number)) for number in range(100)))
     assert gateway.ssm.reads == 2
 
 
 async def test_a_revoked_key_without_a_successor_is_unavailable(
-    emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
+    momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
-    emulator.revoke_key(key.key_id)
+    momento_emulator.revoke_key(key.key_id)
     with pytest.raises(MomentoKeyRefused):
         await gateway.momento.publish("alice", "x", deadline_seconds=2.0)
     assert gateway.ssm.reads == 2
 
 
 async def test_a_caller_whose_deadline_is_short_does_not_spoil_the_reading(
-    emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
+    momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
-    gateway.ssm.value = emulator.make_key().v1
+    gateway.ssm.value = momento_emulator.make_key().v1
     gateway.ssm.delay_seconds = 0.3
-    emulator.revoke_key(key.key_id)
+    momento_emulator.revoke_key(key.key_id)
     with pytest.raises(MomentoUnavailable):
         await gateway.momento.get("key", deadline_seconds=0.1)
     await gateway.momento.publish("alice", "x")
@@ -360,18 +366,18 @@ async def test_a_caller_whose_deadline_is_short_does_not_spoil_the_reading(
 
 
 async def test_a_change_of_the_key_under_load_loses_no_publish(
-    emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey, cache: str
+    momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey, cache: str
 ) -> None:
-    reader = emulator.make_key().v2
+    reader = momento_emulator.make_key().v2
     swaps = REGISTRY.get_sample_value("notification_api_momento_client_swaps_total") or 0.0
     # Late answers, so that calls with the old key are under way when the new one comes.
-    emulator.change(faults=[{"method": "Publish", "delayMs": 20, "ratio": 0.5}])
-    async with momento_stream(emulator, reader, cache, "alice") as stream:
+    momento_emulator.change(faults=[{"method": "Publish", "delayMs": 20, "ratio": 0.5}])
+    async with momento_stream(momento_emulator, reader, cache, "alice") as stream:
         assert await stream.next_kind() == "heartbeat"
         publishing = [asyncio.create_task(publish_many(gateway.momento, worker)) for worker in range(10)]
         heard = [await heard_text(stream) for _ in range(50)]
-        gateway.ssm.value = emulator.make_key().v1
-        emulator.revoke_key(key.key_id)
+        gateway.ssm.value = momento_emulator.make_key().v1
+        momento_emulator.revoke_key(key.key_id)
         await asyncio.gather(*publishing)
         heard += [await heard_text(stream) for _ in range(200 - len(heard))]
     assert sorted(heard) == sorted(f"{worker}-{number}" for worker in range(10) for number in range(20))

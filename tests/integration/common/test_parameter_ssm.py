@@ -1,6 +1,6 @@
 """The cached parameter against an emulated SSM in a process of its own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +9,7 @@ from aiobotocore.session import get_session
 
 from services.common.aws.ssm_parameter import SsmParameter
 from tests.support.clock import ManualClock
-from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
+from tests.support.processes.ministack import MiniStack, new_account_id
 
 if TYPE_CHECKING:
     from types_aiobotocore_ssm.client import SSMClient
@@ -17,16 +17,10 @@ if TYPE_CHECKING:
 NAME = "/notification-api/test/momento-api-key"
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as running:
-        yield running
-
-
 @pytest.fixture
-async def ssm(stack: MiniStack) -> AsyncIterator["SSMClient"]:
+async def ssm(aws: MiniStack) -> AsyncIterator["SSMClient"]:
     one_try = AioConfig(retries={"total_max_attempts": 1})
-    settings = stack.client_settings(new_account_id())
+    settings = aws.client_settings(new_account_id())
     async with get_session().create_client("ssm", config=one_try, **settings) as client:
         yield client
 

@@ -1,7 +1,7 @@
 """The fault proxy itself: what tests of the queue's faults rest on, against a real queue server and the real SDK."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,7 +9,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
+from tests.support.processes.ministack import MiniStack, new_account_id
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
 
 if TYPE_CHECKING:
@@ -18,21 +18,15 @@ if TYPE_CHECKING:
 SESSION = get_session()  # one, since it keeps the parsed service models
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as stack:
-        yield stack
-
-
 @pytest.fixture
-async def proxy(stack: MiniStack) -> AsyncIterator[SqsFaultProxy]:
-    async with sqs_fault_proxy(stack.endpoint_url) as proxy:
+async def proxy(aws: MiniStack) -> AsyncIterator[SqsFaultProxy]:
+    async with sqs_fault_proxy(aws.endpoint_url) as proxy:
         yield proxy
 
 
 @pytest.fixture
-async def sqs(stack: MiniStack, proxy: SqsFaultProxy) -> AsyncIterator["SQSClient"]:
-    settings = stack.client_settings(new_account_id())
+async def sqs(aws: MiniStack, proxy: SqsFaultProxy) -> AsyncIterator["SQSClient"]:
+    settings = aws.client_settings(new_account_id())
     settings["endpoint_url"] = proxy.url
     config = AioConfig(read_timeout=2, retries={"total_max_attempts": 1, "mode": "standard"})
     async with SESSION.create_client("sqs", config=config, **settings) as client:

@@ -5,7 +5,7 @@ import gzip
 import time
 import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,7 +16,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from tests.support.identity import jwks_server
-from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
+from tests.support.processes.ministack import MiniStack, new_account_id
 from tests.support.processes.service import ServiceProcess, free_port, service_process
 from tests.support.served_service import id_token, service_environment
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
@@ -64,24 +64,18 @@ class Ingest:
             return answer.status, answer.headers.get("Retry-After")
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as stack:
-        yield stack
-
-
 @pytest.fixture
-async def ingest(stack: MiniStack, tmp_path: Path) -> AsyncIterator[Ingest]:
+async def ingest(aws: MiniStack, tmp_path: Path) -> AsyncIterator[Ingest]:
     account_id, port = new_account_id(), free_port()
     async with (
         jwks_server() as jwks,
-        get_session().create_client("sqs", **stack.client_settings(account_id)) as sqs,
-        sqs_fault_proxy(stack.endpoint_url) as proxy,
+        get_session().create_client("sqs", **aws.client_settings(account_id)) as sqs,
+        sqs_fault_proxy(aws.endpoint_url) as proxy,
     ):
         url = (await sqs.create_queue(QueueName="tasks"))["QueueUrl"]
         proxy.fault(action="SendMessageBatch", delay_seconds=0.5)
         settings = {
-            **service_environment(stack, account_id, jwks),
+            **service_environment(aws, account_id, jwks),
             "HOST": "127.0.0.1",
             "PORT": str(port),
             "TASK_QUEUE_URL": url,

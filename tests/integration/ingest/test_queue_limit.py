@@ -3,21 +3,16 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiobotocore.session import get_session
 
-from services.ingest.app import QUEUE, create_app
+from services.ingest.app import QUEUE
 from services.ingest.sending import RESERVED_BYTES
-from services.ingest.settings import read_settings
-from tests.support.identity import JwksServer, jwks_server
-from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
 from tests.support.served_app import Answer, Served
-from tests.support.served_service import PAGE, id_token, served_service
-from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
+from tests.support.served_service import PAGE, StartIngest, id_token
+from tests.support.sqs_fault_proxy import SqsFaultProxy
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -25,31 +20,6 @@ if TYPE_CHECKING:
 
 SEND, READ = "SendMessageBatch", "GetQueueAttributes"
 LIMIT = 262_144
-SESSION = get_session()
-Start = Callable[..., AbstractAsyncContextManager[Served]]
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as stack:
-        yield stack
-
-
-@pytest.fixture
-async def jwks() -> AsyncIterator[JwksServer]:
-    async with jwks_server() as server:
-        yield server
-
-
-@pytest.fixture
-def account_id() -> str:
-    return new_account_id()
-
-
-@pytest.fixture
-async def sqs(stack: MiniStack, account_id: str) -> AsyncIterator["SQSClient"]:
-    async with SESSION.create_client("sqs", **stack.client_settings(account_id)) as client:
-        yield client
 
 
 @pytest.fixture
@@ -58,33 +28,18 @@ async def queue_url(sqs: "SQSClient") -> str:
 
 
 @pytest.fixture
-async def proxy(stack: MiniStack) -> AsyncIterator[SqsFaultProxy]:
-    async with sqs_fault_proxy(stack.endpoint_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def start(stack: MiniStack, account_id: str, jwks: JwksServer, queue_url: str, proxy: SqsFaultProxy) -> Start:
-    def start(**environment: str) -> AbstractAsyncContextManager[Served]:
-        own = {"TASK_QUEUE_URL": queue_url, "AWS_ENDPOINT_URL": proxy.url, **environment}
-        return served_service(read_settings, create_app, stack, account_id, jwks, own)
-
-    return start
-
-
-@pytest.fixture
-async def service(start: Start) -> AsyncIterator[Served]:
+async def service(start_ingest: StartIngest) -> AsyncIterator[Served]:
     """One that has read the queue's limit."""
-    async with start() as service:
+    async with start_ingest() as service:
         await wait_until(lambda: service.app[QUEUE].limit.message_bytes == LIMIT)
         yield service
 
 
 @pytest.fixture
-async def unaware(start: Start, proxy: SqsFaultProxy) -> AsyncIterator[Served]:
+async def unaware(start_ingest: StartIngest, proxy: SqsFaultProxy) -> AsyncIterator[Served]:
     """One that may not read the queue's limit."""
     fault = proxy.fault(action=READ, status=403, code="AccessDenied")
-    async with start() as service:
+    async with start_ingest() as service:
         await wait_until(lambda: fault.hits == 1)
         yield service
 
@@ -208,10 +163,10 @@ async def test_a_refused_body_does_not_reserve_its_key(unaware: Served) -> None:
 
 
 async def test_a_service_whose_limit_cannot_be_read_for_now_is_ready_and_reads_it_later(
-    start: Start, proxy: SqsFaultProxy
+    start_ingest: StartIngest, proxy: SqsFaultProxy
 ) -> None:
     fault = proxy.fault(action=READ, status=503, code="ServiceUnavailable", calls=2)
-    async with start() as service:
+    async with start_ingest() as service:
         assert (await post(service, "x")).status == 202
         await wait_until(lambda: service.app[QUEUE].limit.message_bytes == LIMIT)
     assert fault.hits == 2

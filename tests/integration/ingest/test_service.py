@@ -5,82 +5,31 @@ import json
 import logging
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aiobotocore.session import get_session
 from prometheus_client import REGISTRY
 
 from services.common.aws import task_queue
-from services.ingest.app import SENDER, create_app
-from services.ingest.settings import read_settings
-from tests.support.identity import JwksServer, jwks_server
+from services.ingest.app import SENDER
 from tests.support.log_lines import task_lines
-from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
 from tests.support.served_app import Answer, Served, log_lines
-from tests.support.served_service import PAGE, id_token, served_service
-from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
+from tests.support.served_service import PAGE, StartIngest, id_token
+from tests.support.sqs_fault_proxy import SqsFaultProxy, throttled
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
 SEND = "SendMessageBatch"
-SESSION = get_session()
-Start = Callable[..., AbstractAsyncContextManager[Served]]
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as stack:
-        yield stack
 
 
 @pytest.fixture
-async def jwks() -> AsyncIterator[JwksServer]:
-    async with jwks_server() as server:
-        yield server
-
-
-@pytest.fixture
-def account_id() -> str:
-    return new_account_id()
-
-
-@pytest.fixture
-async def sqs(stack: MiniStack, account_id: str) -> AsyncIterator["SQSClient"]:
-    async with SESSION.create_client("sqs", **stack.client_settings(account_id)) as client:
-        yield client
-
-
-@pytest.fixture
-async def queue_url(sqs: "SQSClient") -> str:
-    return (await sqs.create_queue(QueueName="tasks"))["QueueUrl"]
-
-
-@pytest.fixture
-async def proxy(stack: MiniStack) -> AsyncIterator[SqsFaultProxy]:
-    async with sqs_fault_proxy(stack.endpoint_url) as proxy:
-        yield proxy
-
-
-@pytest.fixture
-def start(stack: MiniStack, account_id: str, jwks: JwksServer, queue_url: str, proxy: SqsFaultProxy) -> Start:
-    """Starts the service with these settings besides."""
-
-    def start(**environment: str) -> AbstractAsyncContextManager[Served]:
-        own = {"TASK_QUEUE_URL": queue_url, "AWS_ENDPOINT_URL": proxy.url, **environment}
-        return served_service(read_settings, create_app, stack, account_id, jwks, own)
-
-    return start
-
-
-@pytest.fixture
-async def service(start: Start) -> AsyncIterator[Served]:
-    async with start() as service:
+async def service(start_ingest: StartIngest) -> AsyncIterator[Served]:
+    async with start_ingest() as service:
         yield service
 
 
@@ -234,8 +183,10 @@ async def test_an_upload_that_breaks_off_is_no_failure_of_ours(
     assert proxy.calls[SEND] == 0
 
 
-async def test_an_upload_that_stalls_is_408_and_no_failure_of_ours(start: Start, proxy: SqsFaultProxy) -> None:
-    async with start(REQUEST_TIMEOUT_SECONDS="0.3") as service:
+async def test_an_upload_that_stalls_is_408_and_no_failure_of_ours(
+    start_ingest: StartIngest, proxy: SqsFaultProxy
+) -> None:
+    async with start_ingest(REQUEST_TIMEOUT_SECONDS="0.3") as service:
         reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
         writer.write(
             b"POST /task HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
@@ -516,9 +467,9 @@ async def test_concurrent_posts_share_calls(service: Served, proxy: SqsFaultProx
     assert max(proxy.batch_sizes[SEND]) == 10
 
 
-async def test_too_many_tasks_a_minute_are_429(start: Start, proxy: SqsFaultProxy) -> None:
+async def test_too_many_tasks_a_minute_are_429(start_ingest: StartIngest, proxy: SqsFaultProxy) -> None:
     before = counter("refused", reason="rate")
-    async with start(TASKS_PER_MINUTE="2") as service:
+    async with start_ingest(TASKS_PER_MINUTE="2") as service:
         answers = [await post(service) for _ in range(3)]
         assert [answer.status for answer in answers] == [202, 202, 429]
         assert 29 <= int(answers[2].headers["Retry-After"]) <= 30
@@ -556,9 +507,9 @@ async def test_a_client_that_hangs_up_loses_no_task(
 
 
 async def test_a_task_that_is_not_sent_in_time_is_not_counted_as_accepted(
-    start: Start, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str
+    start_ingest: StartIngest, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str
 ) -> None:
-    async with start(REQUEST_TIMEOUT_SECONDS="0.2") as service:
+    async with start_ingest(REQUEST_TIMEOUT_SECONDS="0.2") as service:
         sender = service.app[SENDER]
         sender._policy = type(sender._policy)(max_in_flight=1)
         before, refused = counter("accepted"), counter("refused", reason="timeout")
@@ -569,9 +520,9 @@ async def test_a_task_that_is_not_sent_in_time_is_not_counted_as_accepted(
     assert len(await messages(sqs, queue_url)) == 1  # the one that was in flight; the others were never sent
 
 
-async def test_a_drain_answers_what_is_under_way(start: Start, proxy: SqsFaultProxy) -> None:
+async def test_a_drain_answers_what_is_under_way(start_ingest: StartIngest, proxy: SqsFaultProxy) -> None:
     async with AsyncExitStack() as opened:
-        service = await opened.enter_async_context(start())
+        service = await opened.enter_async_context(start_ingest())
         fault = proxy.fault(action=SEND, delay_seconds=0.2)
         posting = asyncio.create_task(post(service))
         await wait_until(lambda: fault.hits == 1)

@@ -1,4 +1,4 @@
-"""`make forward` as a process, over a stand-in for kubectl: rollouts, lost pods, ports that are taken."""
+"""`make forward` as a process, over a stand-in for kubectl: rollouts, lost pods, ports in use."""
 
 import contextlib
 import json
@@ -118,7 +118,7 @@ class Forward:
         self._log = log
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._log.read_text()
 
     def answers(self, port: int) -> str:
@@ -153,16 +153,18 @@ def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None, log: 
         )
     running = Forward(process, ports, file)
     try:
-        wait_until_sync(lambda: process.poll() is not None or "Ctrl-C ends it" in running.said, lambda: running.said)
+        wait_until_sync(
+            lambda: process.poll() is not None or "Stop with Ctrl-C" in running.output, lambda: running.output
+        )
         yield running
     finally:
         process.terminate()
         process.wait(15)
 
 
-def test_the_addresses_are_said_and_lead_to_the_pods(cluster: Cluster) -> None:
+def test_the_addresses_are_printed_and_lead_to_the_pods(cluster: Cluster) -> None:
     with forward(cluster) as running:
-        assert f"http://localhost:{running.ports.token}/token" in running.said
+        assert f"http://localhost:{running.ports.token}/token" in running.output
         assert running.answers(running.ports.token) == "token-1"
         assert running.answers(running.ports.ingest) == "ingest-1"
 
@@ -175,23 +177,23 @@ def test_a_rollout_is_followed_before_the_old_pod_ends(cluster: Cluster) -> None
         wait_until_sync(lambda: running.answers(port) == "token-2", "the new pod")
         cluster.end("token-1")
         assert [running.answers(port) for _ in range(5)] == ["token-2"] * 5
-        assert "token: now from pod token-2" in running.said
+        assert "token: now to pod token-2" in running.output
 
 
-def test_a_pod_that_is_ready_keeps_its_connections_while_others_come(cluster: Cluster) -> None:
+def test_a_ready_pod_keeps_its_connections_when_others_become_ready(cluster: Cluster) -> None:
     with forward(cluster) as running:
         cluster.ready("token", "token-1", "token-2")
         assert [running.answers(running.ports.token) for _ in range(5)] == ["token-1"] * 5
 
 
-def test_a_pod_that_dies_without_a_word_is_replaced(cluster: Cluster) -> None:
+def test_a_pod_that_dies_suddenly_is_replaced(cluster: Cluster) -> None:
     with forward(cluster) as running:
         cluster.end("token-1")
         cluster.ready("token", "token-2")
         wait_until_sync(lambda: running.may_answer(running.ports.token) == "token-2", "the new pod")
 
 
-def test_a_port_forward_that_breaks_is_opened_again(cluster: Cluster) -> None:
+def test_a_broken_port_forward_is_reopened(cluster: Cluster) -> None:
     with forward(cluster) as running:
         assert running.answers(running.ports.token) == "token-1"
         cluster.end("token-1")
@@ -224,11 +226,11 @@ def held(port: int) -> bool:
     return False
 
 
-def test_it_stops_when_it_is_told_to_and_leaves_no_kubectl(cluster: Cluster) -> None:
+def test_it_stops_on_a_signal_and_leaves_no_kubectl(cluster: Cluster) -> None:
     with forward(cluster) as running:
         running.process.send_signal(signal.SIGINT)
         assert running.process.wait(15) == 0
-        assert running.said.endswith("stopped\n")
+        assert running.output.endswith("stopped\n")
         marker = f"FAKE_CLUSTER={cluster.folder}".encode()
         assert not [pid for pid in Path("/proc").glob("[0-9]*") if marker in environment_of(pid)]
 
@@ -240,38 +242,41 @@ def environment_of(process: Path) -> bytes:
         return b""
 
 
-def test_a_port_that_is_taken_is_told(cluster: Cluster) -> None:
+def test_a_port_in_use_is_reported(cluster: Cluster) -> None:
     ports = Ports(free_port_base())
     with socket.create_server(("127.0.0.1", ports.token)), forward(cluster, ports=ports) as running:
         assert running.process.wait(15) == 2
-        assert f"Port {ports.token} (token) is taken" in running.said
+        assert f"Port {ports.token} (token) is in use" in running.output
 
 
 def test_a_second_stage_is_forwarded_beside_the_first(cluster: Cluster) -> None:
     first, second = Ports(free_port_base()), Ports(free_port_base())
     cluster.add_second_stage(first.base)
     with forward(cluster, ports=first) as one, forward(cluster, "two", ports=second) as two:
-        assert f"http://localhost:{first.page}" in one.said
+        assert f"http://localhost:{first.page}" in one.output
         assert one.answers(first.token) == "token-1"
-        addresses = {int(port) for port in re.findall(r"http://localhost:(\d+)", two.said)}
+        addresses = {int(port) for port in re.findall(r"http://localhost:(\d+)", two.output)}
         assert addresses == {second.token, second.ingest, second.aws, second.momento_grpc, second.momento_web}
         assert two.answers(second.token) == "two-token"
         assert two.answers(second.ingest) == "two-ingest"
         assert {two.answers(port) for port in addresses - {second.token, second.ingest}} == {"emulators"}
-        assert "Left out: the page belongs to the stage dev" in two.said
-        assert f"Port {first.momento_web} (Momento (web) for tokens) is taken. Tokens of this stage name it" in two.said
+        assert "Left out: the application, which is configured for the stage dev" in two.output
+        assert (
+            f"Port {first.momento_web} (Momento (web) for tokens) is in use. Tokens of this stage contain this port"
+            in two.output
+        )
 
 
-def test_a_second_stage_on_the_ports_of_the_first_is_told_how_to_move(cluster: Cluster) -> None:
+def test_a_second_stage_on_the_same_ports_gets_advice(cluster: Cluster) -> None:
     ports = Ports(free_port_base())
     cluster.add_second_stage(ports.base)
     with forward(cluster, ports=ports), forward(cluster, "two", ports=ports, log="second") as two:
         assert two.process.wait(15) == 2
-        assert f"Port {ports.token} (token) is taken" in two.said
-        assert "LOCAL_PORT_BASE=9000 make forward" in two.said
+        assert f"Port {ports.token} (token) is in use" in two.output
+        assert "LOCAL_PORT_BASE=9000 make forward" in two.output
 
 
-def test_a_port_of_grafana_s_that_is_taken_stops_nothing(cluster: Cluster) -> None:
+def test_grafanas_port_in_use_stops_nothing(cluster: Cluster) -> None:
     cluster.add_grafana()
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -279,23 +284,23 @@ def test_a_port_of_grafana_s_that_is_taken_stops_nothing(cluster: Cluster) -> No
             holder.bind(("127.0.0.1", GRAFANA_PORT))
             holder.listen()
         with forward(cluster) as running:
-            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is taken." in running.said
+            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is in use." in running.output
             assert running.answers(running.ports.token) == "token-1"
 
 
-def test_a_stage_that_is_not_there_is_told(cluster: Cluster) -> None:
+def test_a_missing_stage_is_reported(cluster: Cluster) -> None:
     with forward(cluster, "prod") as running:
         assert running.process.wait(15) == 2
-        assert "There is no stage prod in this cluster. There are: dev." in running.said
+        assert "There is no stage prod in this cluster. Its stages: dev." in running.output
 
 
-def test_no_stage_is_told(cluster: Cluster) -> None:
+def test_a_missing_argument_is_reported(cluster: Cluster) -> None:
     with forward(cluster, "") as running:
         assert running.process.wait(15) == 2
-        assert "make forward STAGE=dev" in running.said
+        assert "make forward STAGE=dev" in running.output
 
 
-def test_no_kubectl_is_told(cluster: Cluster) -> None:
+def test_a_missing_kubectl_is_reported(cluster: Cluster) -> None:
     (cluster.folder / "bin" / "kubectl").unlink()
     done = subprocess.run(
         [sys.executable, "-m", "local.forward", "dev"],

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from local.in_cluster.page import page_settings
 from local.outputs import Outputs
 from local.plan import ROOT
 from tests.support.processes.local_stack import LocalStack
+from tests.support.yaml_text import load_yaml
 
 STAGE = "elsewhere"
 
@@ -48,11 +48,11 @@ async def bootstrap(environment: dict[str, str], outputs: Path) -> subprocess.Co
     )
 
 
-async def test_a_stage_is_made_and_its_log_is_its_values_file(local_stack: LocalStack, tmp_path: Path) -> None:
+async def test_a_stage_is_created_and_its_log_is_its_values_file(local_stack: LocalStack, tmp_path: Path) -> None:
     environment = variables(local_stack)
     done = await bootstrap(environment, tmp_path / "outputs.json")
     assert done.returncode == 0, done.stdout + done.stderr
-    printed, outputs = yaml.safe_load(done.stdout), Outputs.read(tmp_path / "outputs.json")
+    printed, outputs = load_yaml(done.stdout), Outputs.read(tmp_path / "outputs.json")
     assert "# created queue notification-api-elsewhere-tasks" in done.stdout
     assert printed["stageName"] == STAGE
     assert printed["queue"] == {"url": outputs.queue_url, "deadLetterUrl": outputs.dead_letter_queue_url}
@@ -64,7 +64,7 @@ async def test_a_stage_is_made_and_its_log_is_its_values_file(local_stack: Local
     assert page.client_config()["tokenUrl"] == "http://localhost:8081"
 
 
-async def test_it_may_be_run_again(local_stack: LocalStack, tmp_path: Path) -> None:
+async def test_the_bootstrap_can_be_repeated(local_stack: LocalStack, tmp_path: Path) -> None:
     environment = variables(local_stack)
     first = await bootstrap(environment, tmp_path / "first.json")
     again = await bootstrap(environment, tmp_path / "again.json")
@@ -73,7 +73,7 @@ async def test_it_may_be_run_again(local_stack: LocalStack, tmp_path: Path) -> N
     assert "# created" not in again.stdout
 
 
-async def test_what_fails_is_a_comment_and_an_exit_status(local_stack: LocalStack, tmp_path: Path) -> None:
+async def test_a_failure_is_a_comment_and_an_exit_status(local_stack: LocalStack, tmp_path: Path) -> None:
     done = await bootstrap(variables(local_stack, STAGE_NAME="no.name"), tmp_path / "outputs.json")
     assert done.returncode == 1
     assert "may only have" in done.stdout
@@ -81,14 +81,14 @@ async def test_what_fails_is_a_comment_and_an_exit_status(local_stack: LocalStac
     assert not (tmp_path / "outputs.json").exists()
 
 
-async def test_no_key_of_momento_is_ever_printed(local_stack: LocalStack, tmp_path: Path) -> None:
+async def test_no_momento_api_key_is_printed(local_stack: LocalStack, tmp_path: Path) -> None:
     done = await bootstrap(variables(local_stack), tmp_path / "outputs.json")
     assert "api_key" not in done.stdout
     assert "eyJ" not in done.stdout
 
 
 @pytest.mark.parametrize("missing", ["STAGE_AWS_URL", "PAGE_TOKEN_URL"])
-def test_a_variable_that_the_chart_forgot_is_named(missing: str) -> None:
+def test_a_missing_variable_is_named(missing: str) -> None:
     outputs = Outputs("queue", "dlq", "pool", "client", "cache", "parameter")
     addresses = ("STAGE_AWS_URL", "STAGE_MOMENTO_URL", "STAGE_MOMENTO_WEB_URL", "STAGE_ORIGINS", "AWS_ENDPOINT_URL")
     names = ("SERVICE_NAME", "STAGE_NAME", "AWS_DEFAULT_REGION")

@@ -13,9 +13,9 @@ from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from local.page.__main__ import loopback_sockets
-from local.page.app import WATCH, create_app
+from local.page.app import POLLING, create_app
 from local.page.settings import Settings
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 
 SCRIPT_TYPES = {"text/javascript", "application/javascript"}
 """Python's own table changed from the one to the other; browsers take both."""
@@ -92,7 +92,7 @@ def bundle(settings: Settings) -> Path:
     return settings.bundle
 
 
-async def test_the_configuration_holds_what_a_client_needs_and_no_more(page: Client) -> None:
+async def test_the_configuration_has_only_what_a_client_needs(page: Client) -> None:
     async with page.get("/config.json") as answer:
         assert await answer.json() == {
             "tokenUrl": "http://localhost:8081",
@@ -106,7 +106,7 @@ async def test_the_configuration_holds_what_a_client_needs_and_no_more(page: Cli
 
 
 @pytest.mark.parametrize("path", ["/", "/config.json", "/mail", "/mail.json", "/local.css", "/missing", "/healthz"])
-async def test_every_answer_carries_the_security_headers(page: Client, path: str) -> None:
+async def test_every_answer_has_the_security_headers(page: Client, path: str) -> None:
     async with page.get(path) as answer:
         headers = answer.headers
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -136,7 +136,7 @@ async def test_this_machines_own_names_are_answered(page: Client, host: str) -> 
 
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:8080", "", ":8080"])
-async def test_a_foreign_name_that_resolves_here_reads_no_mail(page: Client, host: str) -> None:
+async def test_a_foreign_host_name_of_this_machine_reads_no_mail(page: Client, host: str) -> None:
     async with page.get("/mail.json", headers={"Host": host}) as answer:
         assert answer.status == 421
         assert "mails" not in await answer.text()
@@ -173,7 +173,7 @@ async def test_the_developers_own_page_reads_the_configuration_and_no_mails(page
         assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-async def test_a_mailed_code_is_at_once_on_both_pages_and_in_the_output(
+async def test_a_mailed_code_is_immediately_on_both_pages_and_in_the_output(
     page: Client, mails: Mails, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mails.add("first@example.com", "111111")
@@ -193,7 +193,7 @@ async def test_a_mailed_code_is_at_once_on_both_pages_and_in_the_output(
     ]
 
 
-async def test_when_mails_cannot_be_read_it_says_so_and_recovers(
+async def test_unreadable_mails_are_reported_and_it_recovers(
     page: Client, mails: Mails, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mails.status = 500
@@ -219,16 +219,14 @@ async def test_without_a_bundle_the_first_page_says_how_to_try_it(page: Client) 
         assert "make frontend" in text
 
 
-async def test_the_bundle_takes_the_first_page_once_it_is_there(page: Client, bundle: Path) -> None:
+async def test_the_bundle_replaces_the_start_page_once_it_is_built(page: Client, bundle: Path) -> None:
     async with page.get("/") as answer:
         assert "<title>app</title>" in await answer.text()
         assert answer.headers["Cache-Control"] == "no-cache"
         assert answer.content_type == "text/html"
 
 
-async def test_what_has_a_hash_in_its_name_is_kept_for_ever_and_the_rest_is_asked_for_again(
-    page: Client, bundle: Path
-) -> None:
+async def test_files_with_a_hash_are_immutable_and_others_are_revalidated(page: Client, bundle: Path) -> None:
     async with page.get("/assets/index-DkX3a_9-.js") as answer:
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert answer.content_type in SCRIPT_TYPES
@@ -239,7 +237,7 @@ async def test_what_has_a_hash_in_its_name_is_kept_for_ever_and_the_rest_is_aske
         assert answer.status == 304
 
 
-async def test_the_builds_own_compressed_file_is_sent_to_who_takes_it(settings: Settings, bundle: Path) -> None:
+async def test_the_builds_compressed_file_is_sent_to_clients_that_accept_it(settings: Settings, bundle: Path) -> None:
     async with TestServer(create_app(settings)) as server, ClientSession(auto_decompress=False) as client:
         url = server.make_url("/assets/index-DkX3a_9-.js")
         async with client.get(url, headers={"Accept-Encoding": "gzip"}) as answer:
@@ -254,7 +252,7 @@ async def test_the_builds_own_compressed_file_is_sent_to_who_takes_it(settings: 
     "path",
     ["/../secret.txt", "/%2e%2e/secret.txt", "/assets/..%2f..%2fsecret.txt", "/%2fetc%2fpasswd", "/a%00b", "/assets"],
 )
-async def test_nothing_outside_the_bundle_can_be_had(settings: Settings, bundle: Path, path: str) -> None:
+async def test_nothing_outside_the_bundle_is_served(settings: Settings, bundle: Path, path: str) -> None:
     async with TestServer(create_app(settings)) as server:
         with closing(socket.create_connection((server.host, server.port))) as raw:
             raw.setblocking(False)
@@ -266,17 +264,17 @@ async def test_nothing_outside_the_bundle_can_be_had(settings: Settings, bundle:
     assert b"secret" not in answer.replace(b"secret.txt", b"")
 
 
-async def test_a_link_that_leads_out_of_the_bundle_is_not_followed(page: Client, bundle: Path) -> None:
+async def test_a_symbolic_link_out_of_the_bundle_is_not_followed(page: Client, bundle: Path) -> None:
     (bundle / "link.txt").symlink_to(bundle.parent / "secret.txt")
     async with page.get("/link.txt") as answer:
         assert answer.status == 404
 
 
-async def test_it_is_not_healthy_when_nobody_watches_for_mails(settings: Settings) -> None:
+async def test_it_is_unhealthy_when_mails_are_not_polled(settings: Settings) -> None:
     app = create_app(settings)
     async with TestClient(TestServer(app)) as page:
-        app[WATCH].cancel()
-        await asyncio.wait([app[WATCH]])
+        app[POLLING].cancel()
+        await asyncio.wait([app[POLLING]])
         async with page.get("/healthz") as answer:
             assert answer.status == 503
 
@@ -287,7 +285,7 @@ def port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_it_listens_on_this_machine_alone(port: int) -> None:
+def test_it_listens_only_on_this_machine(port: int) -> None:
     listeners = list(loopback_sockets(port))
     try:
         assert {listener.getsockname()[0] for listener in listeners} <= {"127.0.0.1", "::1"}

@@ -66,7 +66,7 @@ async def test_every_answer_has_the_headers_of_the_local_page_and_hsts(
         ("/assets/../.vite/manifest.json", 404, "no-cache"),
     ],
 )
-async def test_what_is_kept_and_for_how_long(
+async def test_cache_headers_of_each_file(
     client: aiohttp.ClientSession, path: str, status: int, cache_control: str
 ) -> None:
     async with client.get(path) as answer:
@@ -101,7 +101,7 @@ async def test_settings_that_are_missing_are_not_answered_with_the_page(
         assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
 
 
-async def test_nothing_can_be_written(client: aiohttp.ClientSession) -> None:
+async def test_write_methods_are_rejected(client: aiohttp.ClientSession) -> None:
     for method in ("POST", "PUT", "DELETE"):
         async with client.request(method, ASSET) as answer:
             assert answer.status == 405

@@ -50,9 +50,9 @@ async def user(local_stack: LocalStack, tmp_path: Path) -> Path:
 
 
 async def test_it_signs_in_submits_a_task_and_is_notified(local_stack: LocalStack, user: Path) -> None:
-    status, said = await smoke(local_stack, USER_FOLDER=str(user))
-    assert status == 0, said
-    assert [line.split(":")[0].split(" ")[0] for line in said.splitlines()][2:] == [
+    status, output = await smoke(local_stack, USER_FOLDER=str(user))
+    assert status == 0, output
+    assert [line.split(":")[0].split(" ")[0] for line in output.splitlines()][2:] == [
         "signed",
         "subscribed",
         "submitted",
@@ -63,22 +63,22 @@ async def test_it_signs_in_submits_a_task_and_is_notified(local_stack: LocalStac
 
 async def test_a_wrong_password_fails_it(local_stack: LocalStack, user: Path) -> None:
     (user / "password").write_text("Wrong-password-1")
-    status, said = await smoke(local_stack, USER_FOLDER=str(user))
+    status, output = await smoke(local_stack, USER_FOLDER=str(user))
     assert status == 1
-    assert "NotAuthorizedException" in said
+    assert "NotAuthorizedException" in output
 
 
 async def test_a_dead_processor_fails_it(local_stack: LocalStack, user: Path) -> None:
     local_stack.stop("processor")
     try:
-        status, said = await smoke(local_stack, USER_FOLDER=str(user), TIMEOUT_SECONDS="4")
+        status, output = await smoke(local_stack, USER_FOLDER=str(user), TIMEOUT_SECONDS="4")
     finally:
         local_stack.start("processor")
     assert status == 1
-    assert "whether the processor is ready" in said
+    assert "whether the processor is ready" in output
 
 
 async def test_without_a_user_only_reachability_is_checked(local_stack: LocalStack) -> None:
-    status, said = await smoke(local_stack)
+    status, output = await smoke(local_stack)
     assert status == 0
-    assert "no task was submitted" in said
+    assert "no task was submitted" in output

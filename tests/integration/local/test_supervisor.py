@@ -62,7 +62,7 @@ def gone(pids: dict[str, int]) -> bool:
 FOUR = {"aws": "", "bootstrap": "once", "token": "", "page": ""}
 
 
-def test_starts_in_order_and_says_when_everything_is_ready(start: Starter, base: int) -> None:
+def test_starts_in_order_and_reports_when_everything_is_ready(start: Starter, base: int) -> None:
     supervisor = start(**FOUR)
     pids = started(supervisor)
     assert set(list(pids)[:2]) == {"aws", "bootstrap"}
@@ -71,7 +71,7 @@ def test_starts_in_order_and_says_when_everything_is_ready(start: Starter, base:
     assert f"http://localhost:{base + 2}/task" in supervisor.output
 
 
-def test_every_line_carries_the_name_of_the_process_that_said_it(start: Starter) -> None:
+def test_every_line_has_the_name_of_its_process(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="chatty")
     started(supervisor)
     supervisor.wait_for_output("end of chat")
@@ -81,7 +81,7 @@ def test_every_line_carries_the_name_of_the_process_that_said_it(start: Starter)
     assert "\x1b" not in supervisor.output
 
 
-def test_the_system_waits_for_the_bootstrap_and_stops_when_that_fails(start: Starter) -> None:
+def test_the_services_wait_for_the_bootstrap_and_a_failed_one_stops_everything(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="fail", token="")
     assert supervisor.ends() == 1
     assert "bootstrap" in supervisor.output
@@ -90,7 +90,7 @@ def test_the_system_waits_for_the_bootstrap_and_stops_when_that_fails(start: Sta
     assert gone(supervisor.pids())
 
 
-def test_who_is_not_ready_in_time_is_named_with_its_last_lines(start: Starter) -> None:
+def test_a_process_that_is_not_ready_in_time_is_named_with_its_last_lines(start: Starter) -> None:
     supervisor = start(
         aws="", bootstrap="once", token="not-ready", page="", environment={"DUMMY_READY_WITHIN_SECONDS": "3"}
     )
@@ -101,7 +101,7 @@ def test_who_is_not_ready_in_time_is_named_with_its_last_lines(start: Starter) -
     assert gone(supervisor.pids())
 
 
-def test_when_one_dies_it_is_named_and_everything_stops(start: Starter, base: int) -> None:
+def test_a_process_that_dies_is_named_and_everything_stops(start: Starter, base: int) -> None:
     supervisor = start(aws="", bootstrap="once", token="die", page="")
     pids = started(supervisor)
     with pytest.raises(OSError, match=r"Remote end closed|reset"):
@@ -133,7 +133,7 @@ def test_a_signal_stops_everything_in_reverse_order_with_status_0(start: Starter
     assert gone(pids)
 
 
-def test_ctrl_c_in_a_terminal_reaches_the_supervisor_alone(tmp_path: Path, base: int) -> None:
+def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(tmp_path: Path, base: int) -> None:
     """A real terminal sends Ctrl-C to everything that runs in its foreground."""
     own_side, terminal = pty.openpty()
     described = [f"{name}={base + offset}" for offset, name in enumerate(("aws", "momento", "token"))]
@@ -167,7 +167,7 @@ def test_a_signal_while_starting_stops_what_has_started(start: Starter) -> None:
     assert gone(supervisor.pids())
 
 
-def test_who_does_not_stop_in_time_is_killed(start: Starter) -> None:
+def test_a_process_that_does_not_stop_in_time_is_killed(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "0.5"})
     pids = started(supervisor)
     supervisor.signal(signal.SIGINT)
@@ -186,7 +186,7 @@ def test_a_second_signal_kills_at_once(start: Starter) -> None:
     assert gone(pids)
 
 
-def test_output_that_a_grandchild_holds_open_is_left_without_a_traceback(start: Starter) -> None:
+def test_output_that_a_grandchild_keeps_open_causes_no_traceback(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="holder", page="")
     pids = started(supervisor)
     supervisor.signal(signal.SIGINT)
@@ -198,7 +198,7 @@ def test_output_that_a_grandchild_holds_open_is_left_without_a_traceback(start: 
     assert gone(pids)
 
 
-def test_more_signals_than_two_change_nothing(start: Starter) -> None:
+def test_further_signals_change_nothing(start: Starter) -> None:
     supervisor = start(
         aws="stubborn", bootstrap="once", token="stubborn", environment={"DUMMY_STOP_WITHIN_SECONDS": "60"}
     )
@@ -230,26 +230,26 @@ def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
     assert gone(pids)
 
 
-def test_a_taken_port_is_named_with_its_purpose_and_holder_before_anything_starts(start: Starter, base: int) -> None:
+def test_a_port_in_use_is_named_with_its_purpose_and_owner_before_anything_starts(start: Starter, base: int) -> None:
     with closing(socket.create_server(("127.0.0.1", base + 2))):
         supervisor = start(**FOUR)
         assert supervisor.ends() == 2
-    assert f"Port {base + 2} is taken, and is needed for the ingest service" in supervisor.output
-    assert f"(pid {os.getpid()})" in supervisor.output
+    owner = rf"\S+ \(pid {os.getpid()}\)"
+    assert re.search(f"Port {base + 2} is in use by {owner}, and is needed for the ingest service", supervisor.output)
     assert "LOCAL_PORT_BASE=18080 make up" in supervisor.output
     assert not supervisor.pids()
 
 
-def test_a_second_instance_is_recognised_and_the_first_goes_on(start: Starter, base: int) -> None:
+def test_a_second_instance_is_rejected_and_the_first_continues(start: Starter, base: int) -> None:
     first = start(**FOUR)
     pids = started(first)
     second = start(**FOUR)
     assert second.ends() == 2
-    assert f"already runs here (process {first.process.pid}): http://localhost:{base}" in second.output
+    assert f"is already running (process {first.process.pid}): http://localhost:{base}" in second.output
     assert all(alive(pids[name]) for name in ("aws", "token", "page"))
 
 
-def test_after_a_sigkill_the_next_start_needs_no_cleaning_up(start: Starter) -> None:
+def test_after_a_sigkill_the_next_start_needs_no_clean_up(start: Starter) -> None:
     first = start(**FOUR)
     pids = started(first)
     first.signal(signal.SIGKILL)
@@ -259,7 +259,7 @@ def test_after_a_sigkill_the_next_start_needs_no_cleaning_up(start: Starter) -> 
 
 
 @pytest.mark.parametrize("value", ["http", "-1", "80", "70000", "8080.5", "9" * 5000, "٣٤٥٦٧"])
-def test_a_port_base_that_cannot_be_used_is_refused_in_a_sentence(start: Starter, value: str) -> None:
+def test_an_invalid_port_base_is_rejected_without_a_traceback(start: Starter, value: str) -> None:
     supervisor = start(environment={"LOCAL_PORT_BASE": value}, **FOUR)
     assert supervisor.ends() == 2
     assert supervisor.output.startswith("LOCAL_PORT_BASE must be ")

@@ -114,20 +114,20 @@ def test_the_services_do_not_see_the_developers_own_credentials(stack: Supervise
         assert "127.0.0.1:9\0" not in environment
 
 
-def test_no_secret_is_in_the_output_or_in_what_is_kept(stack: Supervised, ports: Ports) -> None:
+def test_no_secret_is_in_the_output_or_in_files(stack: Supervised, ports: Ports) -> None:
     outputs = (ROOT / ".local" / str(ports.base) / "outputs.json").read_text()
     for text in (stack.output, outputs):
         assert "eyJ" not in text
 
 
-def test_a_second_make_up_is_told_and_changes_nothing(stack: Supervised, ports: Ports) -> None:
+def test_a_second_make_up_is_rejected_and_changes_nothing(stack: Supervised, ports: Ports) -> None:
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as second:
         assert second.ends() == 2
-        assert "already runs here" in second.output
+        assert "already running" in second.output
     assert answers_200(f"http://localhost:{ports.page}/healthz")
 
 
-def test_the_quotas_of_a_new_account_can_be_had(new_ports: Callable[[], Ports]) -> None:
+def test_the_quotas_of_a_new_account_can_be_chosen(new_ports: Callable[[], Ports]) -> None:
     ports = new_ports()
     extra = {"LOCAL_PORT_BASE": str(ports.base), "MOMENTO_QUOTAS": "default", "ECHO_SECONDS": "0.2"}
     with supervised("local.up", extra=extra) as running:
@@ -143,21 +143,23 @@ def test_the_quotas_of_a_new_account_can_be_had(new_ports: Callable[[], Ports]) 
         assert running.ends() == 0
 
 
-def test_quotas_that_are_none_are_told_in_a_sentence() -> None:
+def test_unknown_quotas_are_rejected_without_a_traceback() -> None:
     with supervised("local.up", extra={"MOMENTO_QUOTAS": "huge"}) as running:
         assert running.ends() == 2
         assert running.output == "MOMENTO_QUOTAS must be raised or default, not 'huge'\n"
 
 
-def test_origins_that_are_none_are_told_in_a_sentence() -> None:
+def test_invalid_origins_are_rejected_without_a_traceback() -> None:
     with supervised("local.up", extra={"LOCAL_ORIGINS": "http://localhost:5173,*"}) as running:
         assert running.ends() == 2
-        assert running.output.startswith("LOCAL_ORIGINS must be origins such as http://localhost:5173, ")
+        assert running.output.startswith(
+            "LOCAL_ORIGINS must be comma-separated origins such as http://localhost:5173, "
+        )
         assert "not '*'" in running.output
         assert running.output.count("\n") == 1
 
 
-def test_each_run_prints_a_key_pair_of_its_own_once(stack: Supervised, ports: Ports) -> None:
+def test_each_run_prints_its_own_key_pair_once(stack: Supervised, ports: Ports) -> None:
     found = re.findall(r"AWS_ACCESS_KEY_ID=(\w+) AWS_SECRET_ACCESS_KEY=(\w+)", stack.output)
     ((key_id, secret),) = found
     assert "local" not in {key_id, secret}
@@ -169,7 +171,7 @@ def test_each_run_prints_a_key_pair_of_its_own_once(stack: Supervised, ports: Po
 
 @pytest.mark.parametrize("moment", ["aws", r"momento +\|", r"bootstrap +\| created", r"token +\|"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stop_during_the_start_says_nothing_but_that(
+def test_a_stop_during_the_start_prints_only_that(
     new_ports: Callable[[], Ports], moment: str, number: signal.Signals
 ) -> None:
     ports = new_ports()
@@ -188,7 +190,7 @@ def test_a_stop_during_the_start_says_nothing_but_that(
     assert not [port for port in ports.purposes() if is_taken(port)]
 
 
-def test_ctrl_c_during_the_imports_says_nothing() -> None:
+def test_ctrl_c_during_the_imports_prints_nothing() -> None:
     program = (
         "import os, runpy, signal, sys\n"
         "class Interrupts:\n"
@@ -201,7 +203,7 @@ def test_ctrl_c_during_the_imports_says_nothing() -> None:
     assert (ended.returncode, ended.stdout, ended.stderr) == (-signal.SIGINT, "", "")
 
 
-def test_a_service_that_is_killed_stops_the_stack_and_the_demonstration_says_so(new_ports: Callable[[], Ports]) -> None:
+def test_a_killed_service_stops_the_stack_and_the_demonstration_reports_it(new_ports: Callable[[], Ports]) -> None:
     ports = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
         running.wait_for_output(r"ready in \d", 60)

@@ -47,7 +47,7 @@ NAMES += ["momento", "aws"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_foreign_host_is_refused_at_every_port(stack: LocalStack, name: str) -> None:
+def test_a_foreign_host_is_rejected_at_every_port(stack: LocalStack, name: str) -> None:
     port, path = ports(stack)[name]
     assert asked(port, "GET", path, f"Host: localhost:{port}").status in {200, 404}
     assert asked(port, "GET", path, f"Host: LOCALHOST:{port}").status in {200, 404}
@@ -74,7 +74,7 @@ def test_a_foreign_host_is_refused_at_every_port(stack: LocalStack, name: str) -
 @pytest.mark.parametrize(
     "origin", ["null", "https://evil.example", "http://localhost:3000", "http://localhost.evil.com", "http://[::1]:1"]
 )
-def test_a_page_of_a_foreign_origin_is_refused(stack: LocalStack, name: str, origin: str) -> None:
+def test_a_page_of_a_foreign_origin_is_rejected(stack: LocalStack, name: str, origin: str) -> None:
     port, path = ports(stack)[name]
     for method in ("GET", "POST", "OPTIONS", "PUT", "DELETE", "HEAD"):
         answer = asked(port, method, path, f"Host: localhost:{port}", f"Origin: {origin}")
@@ -83,14 +83,14 @@ def test_a_page_of_a_foreign_origin_is_refused(stack: LocalStack, name: str, ori
 
 
 @pytest.mark.parametrize("name", ["token", "ingest"])
-def test_a_service_lets_no_page_of_a_foreign_origin_read_an_answer(stack: LocalStack, name: str) -> None:
+def test_no_page_of_a_foreign_origin_can_read_a_services_answer(stack: LocalStack, name: str) -> None:
     port, path = ports(stack)[name]
     answer = asked(port, "GET", path, f"Host: localhost:{port}", "Origin: http://localhost:3000")
     assert "access-control-allow-origin" not in answer.head
 
 
 @pytest.mark.parametrize("name", ["page", "momento", "aws"])
-def test_what_a_foreign_page_includes_or_frames_is_refused(stack: LocalStack, name: str) -> None:
+def test_embedding_in_a_foreign_page_is_rejected(stack: LocalStack, name: str) -> None:
     port, path = ports(stack)[name]
     for site in ("cross-site", "same-site"):
         for mode, dest in (("no-cors", "image"), ("no-cors", "script"), ("navigate", "iframe"), ("websocket", "")):
@@ -140,7 +140,7 @@ def test_no_internal_path_of_the_emulated_aws_is_served(stack: LocalStack, path:
     assert aws(stack, "POST", "/_ministack/health").status == 403
 
 
-def test_the_mails_are_read_with_the_secret_of_the_run_alone(stack: LocalStack) -> None:
+def test_mails_require_the_secret_of_the_run(stack: LocalStack) -> None:
     secret = f"Authorization: Bearer {stack.plan.keys.secret_access_key}"
     path = "/_ministack/ses/messages"
     assert aws(stack, "GET", path, secret).status == 200
@@ -150,7 +150,7 @@ def test_the_mails_are_read_with_the_secret_of_the_run_alone(stack: LocalStack) 
 
 
 @pytest.mark.parametrize(("key_id", "secret"), UNKNOWN_KEYS)
-async def test_a_task_that_another_key_signs_is_refused(stack: LocalStack, key_id: str, secret: str) -> None:
+async def test_a_task_signed_with_another_key_is_rejected(stack: LocalStack, key_id: str, secret: str) -> None:
     """By SQS' query protocol, in body and address, and by its JSON protocol; with the right key id too."""
     queue = stack.outputs.queue_url
     path = queue.partition(str(stack.ports.aws))[2]
@@ -180,7 +180,7 @@ async def test_a_task_that_another_key_signs_is_refused(stack: LocalStack, key_i
 
 
 @pytest.mark.parametrize("authorization", ["Bearer x", "Basic x", "x", "x Credential=test/20260101/us-east-1/ssm/x"])
-def test_a_path_that_needs_no_signature_opens_nothing_else(stack: LocalStack, authorization: str) -> None:
+def test_a_path_without_signature_gives_no_further_access(stack: LocalStack, authorization: str) -> None:
     """MiniStack decides by headers and query what a call is, whatever its path."""
     own = f"/{stack.outputs.user_pool_id}/.well-known/jwks.json"
     read_key = ("X-Amz-Target: AmazonSSM.GetParameter", f"Authorization: {authorization}")
@@ -193,7 +193,7 @@ def test_a_path_that_needs_no_signature_opens_nothing_else(stack: LocalStack, au
             assert "QueueUrl" not in answer.body, (method, path)
 
 
-def test_a_signature_behind_a_control_character_is_none(stack: LocalStack) -> None:
+def test_a_signature_after_a_control_character_is_invalid(stack: LocalStack) -> None:
     hidden = "Authorization: \x1fAWS4-HMAC-SHA256 Credential=x/y"
     assert aws(stack, "POST", "/?Action=ListQueues", hidden).status == 403
 
@@ -219,7 +219,7 @@ async def refused(request: AWSRequest) -> None:
         ("AmazonSSM.GetParameter", {"Name": "/notification-api/local/momento-api-key", "WithDecryption": True}),
     ],
 )
-async def test_what_aws_wants_signed_is_refused_without(
+async def test_calls_that_aws_requires_signed_are_rejected_unsigned(
     stack: LocalStack, target: str, body: dict[str, object]
 ) -> None:
     outputs = stack.outputs
@@ -230,7 +230,7 @@ async def test_what_aws_wants_signed_is_refused_without(
             await refused(AWSRequest("POST", f"{stack.aws_url}/{query}", headers, full))
 
 
-async def test_a_body_that_was_changed_after_signing_is_refused(stack: LocalStack) -> None:
+async def test_a_body_changed_after_signing_is_rejected(stack: LocalStack) -> None:
     keys = stack.plan.keys
     request = AWSRequest("POST", f"{stack.aws_url}/", {"X-Amz-Target": "AmazonSQS.ListQueues"}, "{}")
     SigV4Auth(Credentials(keys.access_key_id, keys.secret_access_key), "sqs", REGION).add_auth(request)
@@ -238,7 +238,7 @@ async def test_a_body_that_was_changed_after_signing_is_refused(stack: LocalStac
     await refused(request)
 
 
-async def test_the_key_pair_of_the_run_opens_the_emulated_aws(stack: LocalStack) -> None:
+async def test_the_key_pair_of_the_run_is_accepted_by_the_emulated_aws(stack: LocalStack) -> None:
     async with get_session().create_client("sqs", **stack.aws_client()) as sqs:
         assert stack.outputs.queue_url in (await sqs.list_queues())["QueueUrls"]
     async with get_session().create_client("sts", **stack.aws_client()) as sts:
@@ -251,7 +251,7 @@ async def test_the_key_pair_of_the_run_opens_the_emulated_aws(stack: LocalStack)
 
 
 @pytest.mark.parametrize("name", ["momento", "aws"])
-def test_the_page_and_the_developers_own_page_are_served(stack: LocalStack, name: str) -> None:
+def test_the_application_and_the_developers_own_pages_are_served(stack: LocalStack, name: str) -> None:
     port, _ = ports(stack)[name]
     path = {"momento": PUBLISH, "aws": "/"}[name]
     for host in ("localhost", "127.0.0.1", "[::1]"):
@@ -264,7 +264,7 @@ def test_the_page_and_the_developers_own_page_are_served(stack: LocalStack, name
         assert answer.head.count("access-control-allow-origin") == 1
 
 
-def test_an_admin_call_of_a_page_is_refused(stack: LocalStack) -> None:
+def test_an_admin_call_of_a_page_is_rejected(stack: LocalStack) -> None:
     port = stack.ports.momento_web
     own = f"Origin: http://localhost:{stack.ports.page}"
     for more in ((), (own, f"{HEADER}: 1"), ("Sec-Fetch-Site: same-origin", f"{HEADER}: 1")):

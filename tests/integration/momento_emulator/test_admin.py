@@ -1,31 +1,20 @@
 """The admin calls: guarded against web pages, clear about what is wrong."""
 
-from collections.abc import AsyncIterator, Iterator
 from http.client import HTTPConnection
 from typing import Any
 
 import pytest
 
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk
 from tests.support.momento.stream import momento_stream
-from tests.support.processes.momento import PAGE_ORIGIN, MomentoEmulator, MomentoEmulatorError, momento_emulator_process
+from tests.support.processes.momento import PAGE_ORIGIN, MomentoEmulator, MomentoEmulatorError
 from tests.support.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    with momento_emulator_process() as running:
-        yield running
-
-
-@pytest.fixture
-async def sdk(emulator: MomentoEmulator) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, emulator.make_key().v2) as clients:
-        yield clients
-
-
-def status_of(emulator: MomentoEmulator, method: str, path: str, headers: dict[str, str], body: bytes = b"") -> int:
-    connection = HTTPConnection("127.0.0.1", emulator.web_port, timeout=10)
+def status_of(
+    momento_emulator: MomentoEmulator, method: str, path: str, headers: dict[str, str], body: bytes = b""
+) -> int:
+    connection = HTTPConnection("127.0.0.1", momento_emulator.web_port, timeout=10)
     try:
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
@@ -35,8 +24,8 @@ def status_of(emulator: MomentoEmulator, method: str, path: str, headers: dict[s
         connection.close()
 
 
-def test_health_needs_no_header(emulator: MomentoEmulator) -> None:
-    assert status_of(emulator, "GET", "/_emulator/health", {}) == 200
+def test_health_needs_no_header(momento_emulator: MomentoEmulator) -> None:
+    assert status_of(momento_emulator, "GET", "/_emulator/health", {}) == 200
 
 
 GUARDED = [
@@ -50,27 +39,27 @@ GUARDED = [
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-def test_a_web_page_does_not_reach_the_admin_calls(emulator: MomentoEmulator, method: str, path: str) -> None:
-    rebound = {"x-emulator-admin": "1", "host": f"attacker.example:{emulator.web_port}"}
+def test_a_web_page_cannot_make_admin_calls(momento_emulator: MomentoEmulator, method: str, path: str) -> None:
+    rebound = {"x-emulator-admin": "1", "host": f"attacker.example:{momento_emulator.web_port}"}
     preflight = {"origin": "http://attacker.example", "access-control-request-headers": "x-emulator-admin"}
-    assert status_of(emulator, method, path, {}) == 403
-    assert status_of(emulator, method, path, {"x-emulator-admin": "0"}) == 403
-    assert status_of(emulator, method, path, rebound) == 421
+    assert status_of(momento_emulator, method, path, {}) == 403
+    assert status_of(momento_emulator, method, path, {"x-emulator-admin": "0"}) == 403
+    assert status_of(momento_emulator, method, path, rebound) == 421
     for page in ({"origin": PAGE_ORIGIN}, {"sec-fetch-site": "same-origin"}):
-        assert status_of(emulator, method, path, {"x-emulator-admin": "1", **page}) == 403
-    assert status_of(emulator, "OPTIONS", path, preflight | {"x-emulator-admin": "1"}) == 403
+        assert status_of(momento_emulator, method, path, {"x-emulator-admin": "1", **page}) == 403
+    assert status_of(momento_emulator, "OPTIONS", path, preflight | {"x-emulator-admin": "1"}) == 403
 
 
-def test_each_key_is_another(emulator: MomentoEmulator) -> None:
-    first, second = emulator.make_key(), emulator.make_key()
+def test_each_key_is_different(momento_emulator: MomentoEmulator) -> None:
+    first, second = momento_emulator.make_key(), momento_emulator.make_key()
     assert len({first.key_id, second.key_id}) == len({first.v1, second.v1, first.v2, second.v2}) / 2 == 2
 
 
-def test_an_unknown_key_cannot_be_revoked(emulator: MomentoEmulator) -> None:
-    key = emulator.make_key()
-    emulator.revoke_key(key.key_id)
+def test_an_unknown_key_cannot_be_revoked(momento_emulator: MomentoEmulator) -> None:
+    key = momento_emulator.make_key()
+    momento_emulator.revoke_key(key.key_id)
     with pytest.raises(MomentoEmulatorError, match="404"):
-        emulator.revoke_key(key.key_id)
+        momento_emulator.revoke_key(key.key_id)
 
 
 BAD_SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
@@ -96,42 +85,44 @@ BAD_SETTINGS: list[tuple[dict[str, Any], list[str]]] = [
 
 
 @pytest.mark.parametrize(("settings", "problems"), BAD_SETTINGS)
-def test_bad_settings_are_refused_with_every_problem_named(
-    emulator: MomentoEmulator, settings: dict[str, Any], problems: list[str]
+def test_invalid_settings_are_rejected_with_all_problems(
+    momento_emulator: MomentoEmulator, settings: dict[str, Any], problems: list[str]
 ) -> None:
-    before = emulator.admin("GET", "settings")
+    before = momento_emulator.admin("GET", "settings")
     with pytest.raises(MomentoEmulatorError, match="400: ") as refused:
-        emulator.change(**settings)
+        momento_emulator.change(**settings)
     for problem in problems:
         assert problem in str(refused.value).replace('\\"', '"')
-    assert emulator.admin("GET", "settings") == before
+    assert momento_emulator.admin("GET", "settings") == before
 
 
-def test_of_good_and_bad_settings_none_is_taken(emulator: MomentoEmulator) -> None:
-    before = emulator.admin("GET", "settings")
+def test_one_invalid_setting_rejects_all(momento_emulator: MomentoEmulator) -> None:
+    before = momento_emulator.admin("GET", "settings")
     with pytest.raises(MomentoEmulatorError):
-        emulator.change(subscriptions=7, faults=[{"method": "Get", "delayMs": 1}], down="yes")
-    assert emulator.admin("GET", "settings") == before
+        momento_emulator.change(subscriptions=7, faults=[{"method": "Get", "delayMs": 1}], down="yes")
+    assert momento_emulator.admin("GET", "settings") == before
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b"\xff"])
-def test_a_body_that_is_no_object_is_refused(emulator: MomentoEmulator, body: bytes) -> None:
-    assert status_of(emulator, "PATCH", "/_emulator/settings", {"x-emulator-admin": "1"}, body) == 400
+def test_a_body_that_is_not_an_object_is_rejected(momento_emulator: MomentoEmulator, body: bytes) -> None:
+    assert status_of(momento_emulator, "PATCH", "/_emulator/settings", {"x-emulator-admin": "1"}, body) == 400
 
 
-async def test_statistics_tell_what_was_done(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    before = emulator.stats()
-    async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:
+async def test_statistics_count_calls_and_deliveries(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    before = momento_emulator.stats()
+    async with momento_stream(momento_emulator, momento_emulator.make_key().v2, cache, "t") as stream:
         assert await stream.next_kind() == "heartbeat"
-        await sdk.topics.publish(cache, "t", "text")
-        await sdk.topics.publish("no-such-cache", "t", "text")
-        await sdk.caches.set(cache, "key", "value")
-        after = emulator.stats()
+        await momento_sdk.topics.publish(cache, "t", "text")
+        await momento_sdk.topics.publish("no-such-cache", "t", "text")
+        await momento_sdk.caches.set(cache, "key", "value")
+        after = momento_emulator.stats()
         assert after["liveStreamsByTopic"][cache] == {"t": 1}
     assert after["publishes"] - before["publishes"] == 1
     assert after["deliveries"] - before["deliveries"] == 1
     assert after["calls"]["Publish"] == {"OK": 1, "NOT_FOUND": 1}
     assert after["calls"]["Subscribe"] == {"OK": 1}
     assert after["caches"][cache] == {"items": 1, "bytes": 8}
-    await wait_until(lambda: emulator.stats()["liveStreams"] == 0)
+    await wait_until(lambda: momento_emulator.stats()["liveStreams"] == 0)

@@ -1,10 +1,9 @@
 """Cache calls of the unmodified SDK: values and dictionaries, with their time to live."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-import pytest
 from momento.errors import MomentoErrorCode
 from momento.requests import CollectionTtl
 from momento.responses import (
@@ -18,38 +17,20 @@ from momento.responses import (
     ListCaches,
 )
 
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk
 from tests.support.momento.errors import error_code
-from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
 
 SHORT = timedelta(milliseconds=300)
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    with momento_emulator_process() as running:
-        yield running
-
-
-@pytest.fixture
-async def sdk(emulator: MomentoEmulator) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, emulator.make_key().v2) as clients:
-        yield clients
-
-
-@pytest.fixture
-async def cache(sdk: MomentoSdk) -> str:
-    return await sdk.new_cache()
-
-
-async def value(sdk: MomentoSdk, cache: str, key: str) -> str | None:
-    answer = await sdk.caches.get(cache, key)
+async def value(momento_sdk: MomentoSdk, cache: str, key: str) -> str | None:
+    answer = await momento_sdk.caches.get(cache, key)
     assert isinstance(answer, CacheGet.Hit | CacheGet.Miss), answer
     return answer.value_string if isinstance(answer, CacheGet.Hit) else None
 
 
-async def fields(sdk: MomentoSdk, cache: str, dictionary: str) -> dict[str, str] | None:
-    answer = await sdk.caches.dictionary_fetch(cache, dictionary)
+async def fields(momento_sdk: MomentoSdk, cache: str, dictionary: str) -> dict[str, str] | None:
+    answer = await momento_sdk.caches.dictionary_fetch(cache, dictionary)
     assert isinstance(answer, CacheDictionaryFetch.Hit | CacheDictionaryFetch.Miss), answer
     return answer.value_dictionary_string_string if isinstance(answer, CacheDictionaryFetch.Hit) else None
 
@@ -60,109 +41,109 @@ async def gone(look: Callable[[], Awaitable[object]]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_caches_are_made_once_listed_and_deleted(sdk: MomentoSdk, cache: str) -> None:
-    assert isinstance(await sdk.caches.create_cache(cache), CreateCache.CacheAlreadyExists)
-    listed = await sdk.caches.list_caches()
+async def test_caches_are_created_once_listed_and_deleted(momento_sdk: MomentoSdk, cache: str) -> None:
+    assert isinstance(await momento_sdk.caches.create_cache(cache), CreateCache.CacheAlreadyExists)
+    listed = await momento_sdk.caches.list_caches()
     assert isinstance(listed, ListCaches.Success)
     assert cache in [each.name for each in listed.caches]
-    assert isinstance(await sdk.caches.delete_cache(cache), DeleteCache.Success)
-    assert error_code(await sdk.caches.delete_cache(cache)) is MomentoErrorCode.NOT_FOUND_ERROR
-    assert error_code(await sdk.caches.get(cache, "key")) is MomentoErrorCode.NOT_FOUND_ERROR
+    assert isinstance(await momento_sdk.caches.delete_cache(cache), DeleteCache.Success)
+    assert error_code(await momento_sdk.caches.delete_cache(cache)) is MomentoErrorCode.NOT_FOUND_ERROR
+    assert error_code(await momento_sdk.caches.get(cache, "key")) is MomentoErrorCode.NOT_FOUND_ERROR
 
 
-async def test_a_deleted_cache_comes_back_empty(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.set(cache, "key", "value")
-    await sdk.caches.delete_cache(cache)
-    await sdk.caches.create_cache(cache)
-    assert await value(sdk, cache, "key") is None
+async def test_a_recreated_cache_is_empty(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.set(cache, "key", "value")
+    await momento_sdk.caches.delete_cache(cache)
+    await momento_sdk.caches.create_cache(cache)
+    assert await value(momento_sdk, cache, "key") is None
 
 
-async def test_a_value_is_set_replaced_and_deleted(sdk: MomentoSdk, cache: str) -> None:
-    assert await value(sdk, cache, "key") is None
-    await sdk.caches.set(cache, "key", "one")
-    await sdk.caches.set(cache, "key", "two")
-    assert await value(sdk, cache, "key") == "two"
-    await sdk.caches.delete(cache, "key")
-    assert await value(sdk, cache, "key") is None
+async def test_a_value_is_set_replaced_and_deleted(momento_sdk: MomentoSdk, cache: str) -> None:
+    assert await value(momento_sdk, cache, "key") is None
+    await momento_sdk.caches.set(cache, "key", "one")
+    await momento_sdk.caches.set(cache, "key", "two")
+    assert await value(momento_sdk, cache, "key") == "two"
+    await momento_sdk.caches.delete(cache, "key")
+    assert await value(momento_sdk, cache, "key") is None
 
 
-async def test_a_value_expires(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.set(cache, "short", "value", SHORT)
-    await sdk.caches.set(cache, "long", "value")
-    await gone(lambda: value(sdk, cache, "short"))
-    assert await value(sdk, cache, "long") == "value"
+async def test_a_value_expires(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.set(cache, "short", "value", SHORT)
+    await momento_sdk.caches.set(cache, "long", "value")
+    await gone(lambda: value(momento_sdk, cache, "short"))
+    assert await value(momento_sdk, cache, "long") == "value"
 
 
-async def test_of_two_claims_one_wins_until_it_expires(sdk: MomentoSdk, cache: str) -> None:
-    claims = await asyncio.gather(*(sdk.caches.set_if_not_exists(cache, "k", str(n), SHORT) for n in range(10)))
+async def test_one_of_two_conditional_sets_wins_until_it_expires(momento_sdk: MomentoSdk, cache: str) -> None:
+    claims = await asyncio.gather(*(momento_sdk.caches.set_if_not_exists(cache, "k", str(n), SHORT) for n in range(10)))
     assert [type(claim) for claim in claims].count(CacheSetIfNotExists.Stored) == 1
-    await gone(lambda: value(sdk, cache, "k"))
-    assert isinstance(await sdk.caches.set_if_not_exists(cache, "k", "next"), CacheSetIfNotExists.Stored)
-    assert await value(sdk, cache, "k") == "next"
+    await gone(lambda: value(momento_sdk, cache, "k"))
+    assert isinstance(await momento_sdk.caches.set_if_not_exists(cache, "k", "next"), CacheSetIfNotExists.Stored)
+    assert await value(momento_sdk, cache, "k") == "next"
 
 
-async def test_fields_are_set_read_and_removed(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.dictionary_set_fields(cache, "d", {"a": "1", "b": "2"})
-    await sdk.caches.dictionary_set_field(cache, "d", "c", "3")
-    assert await fields(sdk, cache, "d") == {"a": "1", "b": "2", "c": "3"}
-    read = await sdk.caches.dictionary_get_fields(cache, "d", ["c", "missing", "a"])
+async def test_fields_are_set_read_and_removed(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.dictionary_set_fields(cache, "d", {"a": "1", "b": "2"})
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "c", "3")
+    assert await fields(momento_sdk, cache, "d") == {"a": "1", "b": "2", "c": "3"}
+    read = await momento_sdk.caches.dictionary_get_fields(cache, "d", ["c", "missing", "a"])
     assert isinstance(read, CacheDictionaryGetFields.Hit)
     assert read.value_dictionary_string_string == {"c": "3", "a": "1"}
-    await sdk.caches.dictionary_remove_fields(cache, "d", ["a", "missing"])
-    assert await fields(sdk, cache, "d") == {"b": "2", "c": "3"}
+    await momento_sdk.caches.dictionary_remove_fields(cache, "d", ["a", "missing"])
+    assert await fields(momento_sdk, cache, "d") == {"b": "2", "c": "3"}
 
 
-async def test_a_dictionary_without_fields_is_none(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.dictionary_set_field(cache, "d", "only", "1")
-    await sdk.caches.dictionary_remove_field(cache, "d", "only")
-    assert await fields(sdk, cache, "d") is None
-    assert isinstance(await sdk.caches.dictionary_get_field(cache, "d", "only"), CacheDictionaryGetField.Miss)
+async def test_a_dictionary_without_fields_is_missing(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "only", "1")
+    await momento_sdk.caches.dictionary_remove_field(cache, "d", "only")
+    assert await fields(momento_sdk, cache, "d") is None
+    assert isinstance(await momento_sdk.caches.dictionary_get_field(cache, "d", "only"), CacheDictionaryGetField.Miss)
 
 
-async def test_a_dictionary_is_deleted_whole(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.dictionary_set_field(cache, "d", "field", "1")
-    await sdk.caches.delete(cache, "d")
-    assert await fields(sdk, cache, "d") is None
+async def test_a_whole_dictionary_is_deleted(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "field", "1")
+    await momento_sdk.caches.delete(cache, "d")
+    assert await fields(momento_sdk, cache, "d") is None
 
 
-async def test_a_write_prolongs_a_dictionary_where_it_says_so(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
-    await sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=CollectionTtl.of(timedelta(hours=1)))
-    await sdk.caches.set(cache, "witness", "", SHORT)
-    await gone(lambda: value(sdk, cache, "witness"))
-    assert await fields(sdk, cache, "d") == {"first": "1", "second": "2"}
+async def test_a_write_with_refresh_extends_the_time_to_live(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=CollectionTtl.of(timedelta(hours=1)))
+    await momento_sdk.caches.set(cache, "witness", "", SHORT)
+    await gone(lambda: value(momento_sdk, cache, "witness"))
+    assert await fields(momento_sdk, cache, "d") == {"first": "1", "second": "2"}
 
 
-async def test_a_write_without_refresh_leaves_the_time_to_live(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
+async def test_a_write_without_refresh_keeps_the_time_to_live(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
     kept = CollectionTtl.of(timedelta(hours=1)).with_no_refresh_ttl_on_updates()
-    await sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=kept)
-    await gone(lambda: fields(sdk, cache, "d"))
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=kept)
+    await gone(lambda: fields(momento_sdk, cache, "d"))
 
 
-async def test_a_new_dictionary_gets_its_time_to_live_without_refresh_too(sdk: MomentoSdk, cache: str) -> None:
+async def test_a_new_dictionary_gets_its_time_to_live_without_refresh_too(momento_sdk: MomentoSdk, cache: str) -> None:
     short = CollectionTtl.of(SHORT).with_no_refresh_ttl_on_updates()
-    await sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=short)
-    assert await fields(sdk, cache, "d") == {"first": "1"}
-    await gone(lambda: fields(sdk, cache, "d"))
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=short)
+    assert await fields(momento_sdk, cache, "d") == {"first": "1"}
+    await gone(lambda: fields(momento_sdk, cache, "d"))
 
 
-async def test_a_call_on_another_type_is_refused(sdk: MomentoSdk, cache: str) -> None:
-    await sdk.caches.set(cache, "value", "1")
-    await sdk.caches.dictionary_set_field(cache, "dictionary", "field", "1")
+async def test_a_call_on_another_type_is_rejected(momento_sdk: MomentoSdk, cache: str) -> None:
+    await momento_sdk.caches.set(cache, "value", "1")
+    await momento_sdk.caches.dictionary_set_field(cache, "dictionary", "field", "1")
     wrong = [
-        await sdk.caches.dictionary_fetch(cache, "value"),
-        await sdk.caches.dictionary_set_field(cache, "value", "field", "1"),
-        await sdk.caches.get(cache, "dictionary"),
+        await momento_sdk.caches.dictionary_fetch(cache, "value"),
+        await momento_sdk.caches.dictionary_set_field(cache, "value", "field", "1"),
+        await momento_sdk.caches.get(cache, "dictionary"),
     ]
     assert {error_code(answer) for answer in wrong} == {MomentoErrorCode.FAILED_PRECONDITION_ERROR}
 
 
-async def test_a_day_is_the_longest_time_to_live(sdk: MomentoSdk, cache: str) -> None:
-    assert error_code(await sdk.caches.set(cache, "key", "value", timedelta(days=1))) is None
-    too_long = await sdk.caches.set(cache, "key", "value", timedelta(days=1, seconds=1))
+async def test_a_day_is_the_longest_time_to_live(momento_sdk: MomentoSdk, cache: str) -> None:
+    assert error_code(await momento_sdk.caches.set(cache, "key", "value", timedelta(days=1))) is None
+    too_long = await momento_sdk.caches.set(cache, "key", "value", timedelta(days=1, seconds=1))
     assert error_code(too_long) is MomentoErrorCode.INVALID_ARGUMENT_ERROR
 
 
-async def test_what_the_emulator_does_not_have_is_said_so(sdk: MomentoSdk, cache: str) -> None:
-    assert error_code(await sdk.caches.list_fetch(cache, "list")) is MomentoErrorCode.BAD_REQUEST_ERROR
+async def test_other_methods_are_unimplemented(momento_sdk: MomentoSdk, cache: str) -> None:
+    assert error_code(await momento_sdk.caches.list_fetch(cache, "list")) is MomentoErrorCode.BAD_REQUEST_ERROR

@@ -1,6 +1,6 @@
 """The gRPC-web front, spoken to as a browser does."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
@@ -10,9 +10,9 @@ from momento_wire_types import cachepubsub_pb2 as pb
 from momento_wire_types import common_pb2
 from momento_wire_types import token_pb2 as token_pb
 
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk
 from tests.support.momento.grpc_web import FrameReader, MomentoWeb, encode, momento_web, read_answer
-from tests.support.processes.momento import PAGE_ORIGIN, MomentoEmulator, momento_emulator_process
+from tests.support.processes.momento import PAGE_ORIGIN, MomentoEmulator
 from tests.support.waiting import wait_until
 
 PUBLISH = "/cache_client.pubsub.Pubsub/Publish"
@@ -22,21 +22,9 @@ OK, INVALID_ARGUMENT, DEADLINE_EXCEEDED, NOT_FOUND, PERMISSION_DENIED = 0, 3, 4,
 RESOURCE_EXHAUSTED, UNIMPLEMENTED, UNAVAILABLE, UNAUTHENTICATED = 8, 12, 14, 16
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    with momento_emulator_process() as running:
-        yield running
-
-
 @pytest.fixture
-async def sdk(emulator: MomentoEmulator) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, emulator.make_key().v2) as clients:
-        yield clients
-
-
-@pytest.fixture
-async def browser(emulator: MomentoEmulator) -> AsyncIterator[MomentoWeb]:
-    async with momento_web(emulator, emulator.make_key().v2) as client:
+async def browser(momento_emulator: MomentoEmulator) -> AsyncIterator[MomentoWeb]:
+    async with momento_web(momento_emulator, momento_emulator.make_key().v2) as client:
         yield client
 
 
@@ -44,18 +32,18 @@ def message(cache: str, text: str = "hello") -> pb._PublishRequest:
     return pb._PublishRequest(cache_name=cache, topic="news", value=pb._TopicValue(text=text))
 
 
-async def test_a_browser_and_a_service_meet_on_one_topic(sdk: MomentoSdk, browser: MomentoWeb) -> None:
-    cache = await sdk.new_cache()
+async def test_a_browser_and_a_service_meet_on_one_topic(momento_sdk: MomentoSdk, browser: MomentoWeb) -> None:
+    cache = await momento_sdk.new_cache()
     async with browser.subscribe(cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        await sdk.topics.publish(cache, "news", "from the service ✓")
+        await momento_sdk.topics.publish(cache, "news", "from the service ✓")
         assert (await stream.item()).value.text == "from the service ✓"
         assert (await browser.call(PUBLISH, message(cache, "from the browser"))).status == OK
         assert (await stream.item()).value.text == "from the browser"
 
 
-async def test_a_unary_answer_is_one_message_and_the_trailers(sdk: MomentoSdk, browser: MomentoWeb) -> None:
-    cache = await sdk.new_cache()
+async def test_a_unary_answer_is_one_message_and_the_trailers(momento_sdk: MomentoSdk, browser: MomentoWeb) -> None:
+    cache = await momento_sdk.new_cache()
     set_request = cache_pb._SetRequest(cache_key=b"key", cache_body=b"\x00value", ttl_milliseconds=60_000)
     assert (await browser.call(SET, set_request, {"cache": cache})).status == OK
     answer = await browser.call(GET, cache_pb._GetRequest(cache_key=b"key"), {"cache": cache})
@@ -63,15 +51,15 @@ async def test_a_unary_answer_is_one_message_and_the_trailers(sdk: MomentoSdk, b
     assert answer.trailers == {"grpc-status": "0"}
 
 
-async def test_a_conditional_write_of_the_web_sdk_is_done_once(sdk: MomentoSdk, browser: MomentoWeb) -> None:
-    cache = await sdk.new_cache()
+async def test_a_conditional_write_of_the_web_sdk_happens_once(momento_sdk: MomentoSdk, browser: MomentoWeb) -> None:
+    cache = await momento_sdk.new_cache()
     claim = cache_pb._SetIfRequest(cache_key=b"k", cache_body=b"v", ttl_milliseconds=60_000, absent=common_pb2.Absent())
     answers = [await browser.call("/cache_client.Scs/SetIf", claim, {"cache": cache}) for _ in range(2)]
     results = [cache_pb._SetIfResponse.FromString(each.messages[0]).WhichOneof("result") for each in answers]
     assert results == ["stored", "not_stored"]
 
 
-async def test_a_browser_gets_tokens_vended(browser: MomentoWeb) -> None:
+async def test_a_browser_can_vend_tokens(browser: MomentoWeb) -> None:
     """The web SDK has an AuthClient, too; the key travels in the body."""
     answer = await browser.call(
         "/token.Token/GenerateDisposableToken", token_pb._GenerateDisposableTokenRequest(auth_token=browser.token)
@@ -80,27 +68,27 @@ async def test_a_browser_gets_tokens_vended(browser: MomentoWeb) -> None:
 
 
 async def test_an_unsubscribed_browser_leaves_no_stream(
-    emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
-    cache = await sdk.new_cache()
+    cache = await momento_sdk.new_cache()
     # Without heartbeats no write can fail: only the cancellation of the handler notices.
-    with emulator.changed(heartbeatsSilenced=True):
+    with momento_emulator.changed(heartbeatsSilenced=True):
         async with browser.subscribe(cache, "news") as stream:
             assert await stream.next_kind() == "heartbeat"
-            assert emulator.stats()["liveStreamsByTopic"][cache] == {"news": 1}
-        await wait_until(lambda: not emulator.stats()["liveStreamsByTopic"][cache])
+            assert momento_emulator.stats()["liveStreamsByTopic"][cache] == {"news": 1}
+        await wait_until(lambda: not momento_emulator.stats()["liveStreamsByTopic"][cache])
 
 
 async def test_heartbeats_come_as_frames_of_their_own(
-    emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
-    cache = await sdk.new_cache()
-    with emulator.changed(heartbeatSeconds=0.05):
+    cache = await momento_sdk.new_cache()
+    with momento_emulator.changed(heartbeatSeconds=0.05):
         async with browser.subscribe(cache, "news") as stream:
             assert [await stream.next_kind() for _ in range(3)] == ["heartbeat"] * 3
 
 
-async def test_a_preflight_allows_what_the_sdk_sends(emulator: MomentoEmulator, browser: MomentoWeb) -> None:
+async def test_a_preflight_allows_what_the_sdk_sends(momento_emulator: MomentoEmulator, browser: MomentoWeb) -> None:
     wanted = "agent,authorization,content-type,runtime-version,x-grpc-web,x-user-agent,cache,grpc-timeout"
     headers = {
         "origin": PAGE_ORIGIN,
@@ -115,7 +103,7 @@ async def test_a_preflight_allows_what_the_sdk_sends(emulator: MomentoEmulator, 
 
 
 @pytest.mark.parametrize("path", [PUBLISH, "/cache_client.pubsub.Pubsub/Subscribe", "/no.Such/Method"])
-async def test_every_answer_may_be_read_by_the_page(browser: MomentoWeb, path: str) -> None:
+async def test_web_pages_can_read_every_answer(browser: MomentoWeb, path: str) -> None:
     origin = {"origin": PAGE_ORIGIN}
     for headers in (browser.headers(origin), browser.headers({"content-type": "text/plain", **origin})):
         async with browser.session.post(browser.url(path), data=b"junk", headers=headers) as response:
@@ -128,66 +116,70 @@ async def test_an_error_is_http_200_with_its_status_in_the_trailers(browser: Mom
     assert answer.trailers["grpc-message"] == "Cache with name: no-such-cache does not exist"
 
 
-async def test_the_error_trailer_says_which_quota_it_was(sdk: MomentoSdk, browser: MomentoWeb) -> None:
-    cache = await sdk.new_cache()
+async def test_the_error_trailer_names_the_quota(momento_sdk: MomentoSdk, browser: MomentoWeb) -> None:
+    cache = await momento_sdk.new_cache()
     answer = await browser.call(PUBLISH, message(cache, "x" * 4097))
     assert (answer.status, answer.trailers["err"]) == (RESOURCE_EXHAUSTED, "request_size_limit_exceeded")
 
 
-async def test_a_bad_credential_is_unauthenticated(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    async with momento_web(emulator, "nonsense") as stranger:
+async def test_an_invalid_credential_is_unauthenticated(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    async with momento_web(momento_emulator, "nonsense") as stranger:
         assert (await stranger.call(PUBLISH, message(cache))).status == UNAUTHENTICATED
         async with stranger.subscribe(cache, "news") as stream:
             assert (await stream.trailers())["grpc-status"] == str(UNAUTHENTICATED)
 
 
-async def test_a_subscribers_token_may_not_publish(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    token = await sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "news"))
-    async with momento_web(emulator, token) as user, user.subscribe(cache, "news") as stream:
+async def test_a_subscribers_token_may_not_publish(momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk) -> None:
+    cache = await momento_sdk.new_cache()
+    token = await momento_sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "news"))
+    async with momento_web(momento_emulator, token) as user, user.subscribe(cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
         assert (await user.call(PUBLISH, message(cache))).status == PERMISSION_DENIED
 
 
-async def test_a_stream_that_the_server_ends_tells_why_in_its_trailers(
-    emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
+async def test_a_stream_that_the_server_ends_has_its_reason_in_the_trailers(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
-    cache = await sdk.new_cache()
-    token = await sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "news"), seconds=1)
-    async with momento_web(emulator, token) as user, user.subscribe(cache, "news") as stream:
+    cache = await momento_sdk.new_cache()
+    token = await momento_sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "news"), seconds=1)
+    async with momento_web(momento_emulator, token) as user, user.subscribe(cache, "news") as stream:
         assert (await stream.trailers())["grpc-status"] == str(UNAUTHENTICATED)
     async with browser.subscribe(cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        emulator.end_streams()
+        momento_emulator.end_streams()
         assert await stream.trailers() == {"grpc-status": "0"}
 
 
-async def test_a_stream_broken_off_has_no_trailers(
-    emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
+async def test_an_aborted_stream_has_no_trailers(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
-    cache = await sdk.new_cache()
+    cache = await momento_sdk.new_cache()
     async with browser.subscribe(cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        emulator.abort_streams()
+        momento_emulator.abort_streams()
         # An orderly end without trailers would be an IncompleteReadError.
         with pytest.raises(aiohttp.ClientError):
             await stream.next()
 
 
-async def test_a_call_past_its_grpc_timeout_is_given_up(
-    emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb
+async def test_a_call_ends_at_its_grpc_timeout(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
-    cache = await sdk.new_cache()
-    with emulator.changed(faults=[{"method": "Publish", "neverAnswer": True}]):
+    cache = await momento_sdk.new_cache()
+    with momento_emulator.changed(faults=[{"method": "Publish", "neverAnswer": True}]):
         answer = await browser.call(PUBLISH, message(cache), {"grpc-timeout": "50m"})
     assert answer.status == DEADLINE_EXCEEDED
 
 
-async def test_a_proxys_http_error_can_be_had(emulator: MomentoEmulator, sdk: MomentoSdk, browser: MomentoWeb) -> None:
-    cache = await sdk.new_cache()
+async def test_a_proxys_http_error_can_be_injected(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
+) -> None:
+    cache = await momento_sdk.new_cache()
     for method, path in (("Publish", PUBLISH), ("Subscribe", "/cache_client.pubsub.Pubsub/Subscribe")):
-        with emulator.changed(faults=[{"method": method, "httpStatus": 503}]):
+        with momento_emulator.changed(faults=[{"method": method, "httpStatus": 503}]):
             async with browser.session.post(
                 browser.url(path), data=encode(message(cache)), headers=browser.headers({"origin": PAGE_ORIGIN})
             ) as response:
@@ -220,7 +212,7 @@ async def test_an_unknown_method_is_unimplemented(browser: MomentoWeb) -> None:
     assert (await browser.call("/cache_client.Scs/ListFetch", cache_pb._GetRequest())).status == UNIMPLEMENTED
 
 
-async def test_another_content_type_is_refused(browser: MomentoWeb) -> None:
+async def test_another_content_type_is_rejected(browser: MomentoWeb) -> None:
     headers = browser.headers({"content-type": "application/grpc-web+proto"})
     async with browser.session.post(browser.url(PUBLISH), data=b"", headers=headers) as response:
         assert response.status == 415

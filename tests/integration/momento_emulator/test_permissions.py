@@ -1,6 +1,6 @@
 """Who may do what with which disposable token: the scopes of the SDK, on every kind of call."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from momento.auth.access_control.disposable_token_scope import DisposableTokenScope
@@ -8,28 +8,9 @@ from momento.auth.access_control.disposable_token_scopes import DisposableTokenS
 from momento.auth.access_control.permission_scope import AllCaches, AllTopics
 from momento.errors import MomentoErrorCode as Code
 
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.momento.errors import error_code
-from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    # Vending is not what is slow here; its quota has a test of its own.
-    with momento_emulator_process("--tokens-per-second=1000") as running:
-        yield running
-
-
-@pytest.fixture
-def key(emulator: MomentoEmulator) -> str:
-    return emulator.make_key().v2
-
-
-@pytest.fixture
-async def sdk(emulator: MomentoEmulator, key: str) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, key) as clients:
-        yield clients
-
+from tests.support.processes.momento import MomentoEmulator
 
 TOPIC_TABLE = [
     # scope, may subscribe, may publish (on topic "mine" of the cache)
@@ -47,15 +28,15 @@ TOPIC_TABLE = [
 
 @pytest.mark.parametrize(("scope", "may_subscribe", "may_publish"), TOPIC_TABLE)
 async def test_topic_permissions(
-    emulator: MomentoEmulator,
-    sdk: MomentoSdk,
+    momento_emulator: MomentoEmulator,
+    momento_sdk: MomentoSdk,
     scope: Callable[[str], DisposableTokenScope],
     may_subscribe: bool,
     may_publish: bool,
 ) -> None:
-    cache = await sdk.new_cache()
-    token = await sdk.vend(scope(cache))
-    async with momento_sdk(emulator, token) as user:
+    cache = await momento_sdk.new_cache()
+    token = await momento_sdk.vend(scope(cache))
+    async with open_momento_sdk(momento_emulator, token) as user:
         subscribed = error_code(await user.subscriber.subscribe(cache, "mine"))
         published = error_code(await user.topics.publish(cache, "mine", "text"))
     denied = Code.PERMISSION_ERROR
@@ -82,15 +63,15 @@ CACHE_TABLE = [
 
 @pytest.mark.parametrize(("scope", "may_read", "may_write", "may_write_if_absent"), CACHE_TABLE)
 async def test_cache_permissions(
-    emulator: MomentoEmulator,
-    sdk: MomentoSdk,
+    momento_emulator: MomentoEmulator,
+    momento_sdk: MomentoSdk,
     scope: Callable[[str], DisposableTokenScope],
     may_read: bool,
     may_write: bool,
     may_write_if_absent: bool,
 ) -> None:
-    cache = await sdk.new_cache()
-    async with momento_sdk(emulator, await sdk.vend(scope(cache))) as user:
+    cache = await momento_sdk.new_cache()
+    async with open_momento_sdk(momento_emulator, await momento_sdk.vend(scope(cache))) as user:
         answers: list[tuple[bool, object]] = [
             (may_read, await user.caches.get(cache, "user:1")),
             (may_write, await user.caches.set(cache, "user:1", "value")),
@@ -103,9 +84,13 @@ async def test_cache_permissions(
         assert error_code(answer) is (None if permitted else Code.PERMISSION_ERROR), answer
 
 
-async def test_a_foreigner_does_not_learn_which_caches_there_are(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    async with momento_sdk(emulator, await sdk.vend(Scopes.topic_subscribe_only("other", "t"))) as user:
+async def test_a_stranger_does_not_learn_which_caches_exist(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    async with open_momento_sdk(
+        momento_emulator, await momento_sdk.vend(Scopes.topic_subscribe_only("other", "t"))
+    ) as user:
         there = await user.topics.publish(cache, "t", "text")
         not_there = await user.topics.publish("no-such-cache", "t", "text")
     assert error_code(there) is error_code(not_there) is Code.PERMISSION_ERROR

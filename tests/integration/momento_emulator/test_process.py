@@ -17,11 +17,11 @@ from momento.auth.access_control.disposable_token_scopes import DisposableTokenS
 from momento.errors import MomentoErrorCode
 
 from local.momento.__main__ import main
-from tests.support.momento.clients import momento_sdk
+from tests.support.momento.clients import open_momento_sdk
 from tests.support.momento.errors import error_code
 from tests.support.momento.grpc_web import momento_web
 from tests.support.momento.stream import momento_stream
-from tests.support.processes.momento import ROOT, MomentoEmulator, momento_emulator, momento_emulator_process
+from tests.support.processes.momento import ROOT, MomentoEmulator, momento_emulator_process
 from tests.support.waiting import wait_until
 
 
@@ -56,7 +56,7 @@ def without_leash(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], MomentoE
 
 
 @pytest.mark.parametrize("option", ["--grpc-port", "--web-port"])
-def test_a_taken_port_is_named_with_exit_status_2(option: str) -> None:
+def test_a_port_in_use_is_named_with_exit_status_2(option: str) -> None:
     other = "--web-port" if option == "--grpc-port" else "--grpc-port"
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -77,7 +77,9 @@ BAD_OPTIONS: list[Sequence[str]] = [
 
 
 @pytest.mark.parametrize("options", BAD_OPTIONS)
-def test_bad_options_are_told_with_exit_status_2(options: Sequence[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_options_are_reported_with_exit_status_2(
+    options: Sequence[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         sys.exit(main(["--grpc-port=0", "--web-port=0", *options]))
     assert ended.value.code == 2
@@ -85,7 +87,7 @@ def test_bad_options_are_told_with_exit_status_2(options: Sequence[str], capsys:
 
 
 @pytest.mark.parametrize("module", ["local.aws", "local.momento"])
-def test_origins_that_are_none_are_told_in_one_line(module: str) -> None:
+def test_invalid_origins_are_reported_in_one_line(module: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", module],
         cwd=ROOT,
@@ -103,7 +105,7 @@ def test_origins_that_are_none_are_told_in_one_line(module: str) -> None:
 async def test_it_stops_within_a_second_with_streams_and_hanging_calls(number: signal.Signals, tmp_path: Path) -> None:
     with without_leash(tmp_path / "log") as (process, emulator):
         key = emulator.make_key().v2
-        async with momento_sdk(emulator, key) as sdk, momento_web(emulator, key) as browser:
+        async with open_momento_sdk(emulator, key) as sdk, momento_web(emulator, key) as browser:
             cache = await sdk.new_cache()
             emulator.change(faults=[{"method": "Get", "neverAnswer": True}])
             hanging = asyncio.create_task(sdk.caches.get(cache, "key"))
@@ -120,37 +122,37 @@ async def test_it_stops_within_a_second_with_streams_and_hanging_calls(number: s
     assert (tmp_path / "log").read_text().count("\n") == 1, "nothing but the line that says it is ready"
 
 
-async def test_keys_tokens_and_caches_outlive_a_restart_and_items_do_not(tmp_path: Path) -> None:
+async def test_keys_tokens_and_caches_survive_a_restart_and_items_do_not(tmp_path: Path) -> None:
     option = f"--state-file={tmp_path / 'state.json'}"
-    async with momento_emulator(option) as emulator:
+    with momento_emulator_process(option) as emulator:
         key, revoked = emulator.make_key(), emulator.make_key()
         emulator.revoke_key(revoked.key_id)
-        async with momento_sdk(emulator, key.v2) as sdk:
+        async with open_momento_sdk(emulator, key.v2) as sdk:
             kept, deleted = await sdk.new_cache(), await sdk.new_cache()
             await sdk.caches.delete_cache(deleted)
             await sdk.caches.set(kept, "key", "value")
             token = await sdk.vend(DisposableTokenScopes.topic_publish_only(kept, "t"))
-    async with (
-        momento_emulator(option, grpc_port=emulator.grpc_port, web_port=emulator.web_port) as restarted,
-        momento_sdk(restarted, key.v2) as sdk,
-        momento_sdk(restarted, token) as user,
-        momento_sdk(restarted, revoked.v2) as stranger,
-    ):
+    with momento_emulator_process(option, grpc_port=emulator.grpc_port, web_port=emulator.web_port) as restarted:
         assert restarted.grpc_port == emulator.grpc_port
-        assert error_code(await user.topics.publish(kept, "t", "text")) is None
-        assert error_code(await sdk.topics.publish(deleted, "t", "text")) is MomentoErrorCode.NOT_FOUND_ERROR
-        assert error_code(await stranger.caches.list_caches()) is MomentoErrorCode.AUTHENTICATION_ERROR
-        assert "Miss" in repr(await sdk.caches.get(kept, "key"))
+        async with (
+            open_momento_sdk(restarted, key.v2) as sdk,
+            open_momento_sdk(restarted, token) as user,
+            open_momento_sdk(restarted, revoked.v2) as stranger,
+        ):
+            assert error_code(await user.topics.publish(kept, "t", "text")) is None
+            assert error_code(await sdk.topics.publish(deleted, "t", "text")) is MomentoErrorCode.NOT_FOUND_ERROR
+            assert error_code(await stranger.caches.list_caches()) is MomentoErrorCode.AUTHENTICATION_ERROR
+            assert "Miss" in repr(await sdk.caches.get(kept, "key"))
 
 
-def test_only_its_owner_may_read_the_state(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_state_file(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     with momento_emulator_process(f"--state-file={path}") as emulator:
         emulator.make_key()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_broken_state_file_is_named(tmp_path: Path) -> None:
+def test_an_invalid_state_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text("{}")
     result = run("--grpc-port=0", "--web-port=0", f"--state-file={path}")
@@ -159,10 +161,10 @@ def test_a_broken_state_file_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-async def test_no_token_or_key_is_ever_printed(tmp_path: Path) -> None:
+async def test_no_token_or_key_is_printed(tmp_path: Path) -> None:
     with without_leash(tmp_path / "log") as (_, emulator):
         key = emulator.make_key()
-        async with momento_sdk(emulator, key.v2) as sdk:
+        async with open_momento_sdk(emulator, key.v2) as sdk:
             cache = await sdk.new_cache()
             token = await sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "t"))
             await sdk.caches.get("no-such-cache", "key")
@@ -174,7 +176,7 @@ async def test_no_token_or_key_is_ever_printed(tmp_path: Path) -> None:
     assert not any(secret in printed for secret in (key.v1, key.v2, token))
 
 
-async def test_a_malformed_request_is_not_printed_either(tmp_path: Path) -> None:
+async def test_a_malformed_request_is_not_printed(tmp_path: Path) -> None:
     with without_leash(tmp_path / "log") as (_, emulator):
         reader, writer = await asyncio.open_connection("127.0.0.1", emulator.web_port)
         writer.write(b"POST /a/b HTTP/1.1\r\nauthorization: secret\x00\r\n\r\n")

@@ -1,11 +1,11 @@
 """A subscriber that does not keep up, on both fronts: bounded, told of what it missed, no burden to others."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import grpc
 import pytest
 
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk
 from tests.support.momento.errors import error_code
 from tests.support.momento.grpc_web import WebStream, momento_web
 from tests.support.momento.stream import MomentoStream, momento_stream
@@ -17,20 +17,14 @@ MESSAGE_BYTES = 512 * 1024
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
+def momento_emulator() -> Iterator[MomentoEmulator]:
     with momento_emulator_process("--stream-buffer-messages=8", f"--max-payload-bytes={MESSAGE_BYTES}") as running:
         yield running
 
 
-@pytest.fixture
-async def sdk(emulator: MomentoEmulator) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, emulator.make_key().v2) as clients:
-        yield clients
-
-
-async def publish_many(sdk: MomentoSdk, cache: str) -> None:
+async def publish_many(momento_sdk: MomentoSdk, cache: str) -> None:
     for _ in range(MESSAGES):
-        assert error_code(await sdk.topics.publish(cache, "t", b"x" * MESSAGE_BYTES)) is None
+        assert error_code(await momento_sdk.topics.publish(cache, "t", b"x" * MESSAGE_BYTES)) is None
 
 
 async def kinds_until_a_gap(stream: MomentoStream | WebStream) -> list[str | None]:
@@ -40,41 +34,50 @@ async def kinds_until_a_gap(stream: MomentoStream | WebStream) -> list[str | Non
     return kinds
 
 
-async def test_a_slow_grpc_subscriber_misses_messages_and_is_told(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    with emulator.changed(heartbeatSeconds=0.05):
-        async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:
+async def test_a_slow_grpc_subscriber_misses_messages_and_receives_a_discontinuity(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    with momento_emulator.changed(heartbeatSeconds=0.05):
+        async with momento_stream(momento_emulator, momento_emulator.make_key().v2, cache, "t") as stream:
             assert await stream.next_kind() == "heartbeat"
-            await publish_many(sdk, cache)
+            await publish_many(momento_sdk, cache)
             assert len(await kinds_until_a_gap(stream)) < MESSAGES
 
 
-async def test_a_slow_browser_misses_messages_and_is_told(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    key = emulator.make_key().v2
-    with emulator.changed(heartbeatSeconds=0.05):
-        async with momento_web(emulator, key) as browser, browser.subscribe(cache, "t") as stream:
+async def test_a_slow_browser_misses_messages_and_receives_a_discontinuity(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    key = momento_emulator.make_key().v2
+    with momento_emulator.changed(heartbeatSeconds=0.05):
+        async with momento_web(momento_emulator, key) as browser, browser.subscribe(cache, "t") as stream:
             assert await stream.next_kind() == "heartbeat"
-            await publish_many(sdk, cache)
+            await publish_many(momento_sdk, cache)
             assert len(await kinds_until_a_gap(stream)) < MESSAGES
 
 
-async def test_a_slow_subscriber_does_not_hold_up_another(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    key = emulator.make_key().v2
-    async with momento_stream(emulator, key, cache, "t") as slow, momento_stream(emulator, key, cache, "t") as quick:
+async def test_a_slow_subscriber_does_not_delay_another(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    key = momento_emulator.make_key().v2
+    async with (
+        momento_stream(momento_emulator, key, cache, "t") as slow,
+        momento_stream(momento_emulator, key, cache, "t") as quick,
+    ):
         assert await slow.next_kind() == await quick.next_kind() == "heartbeat"
         for number in range(300):
-            await sdk.topics.publish(cache, "t", b"x" * 4096)
+            await momento_sdk.topics.publish(cache, "t", b"x" * 4096)
             assert (await quick.item()).topic_sequence_number == number + 1
 
 
-async def test_the_stream_of_a_slow_subscriber_ends_where_the_switch_says_so(
-    emulator: MomentoEmulator, sdk: MomentoSdk
+async def test_the_stream_of_a_slow_subscriber_ends_if_configured(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
-    with emulator.changed(endSlowStreams=True):
-        async with momento_stream(emulator, emulator.make_key().v2, cache, "t") as stream:
+    cache = await momento_sdk.new_cache()
+    with momento_emulator.changed(endSlowStreams=True):
+        async with momento_stream(momento_emulator, momento_emulator.make_key().v2, cache, "t") as stream:
             assert await stream.next_kind() == "heartbeat"
-            await publish_many(sdk, cache)
+            await publish_many(momento_sdk, cache)
             assert (await stream.refusal()).code() is grpc.StatusCode.RESOURCE_EXHAUSTED

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import pytest
@@ -16,108 +15,106 @@ from momento.errors import MomentoErrorCode as Code
 from momento.responses import CreateCache, DeleteCache, GenerateDisposableToken, ListCaches
 from momento.utilities import ExpiresIn
 
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.momento.errors import error_code
 from tests.support.momento.stream import momento_stream
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
 from tests.support.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    # Vending is not what is slow here; its quota has a test of its own.
-    with momento_emulator_process("--tokens-per-second=1000") as running:
-        yield running
-
-
-@pytest.fixture
-def key(emulator: MomentoEmulator) -> str:
-    return emulator.make_key().v2
-
-
-@pytest.fixture
-async def sdk(emulator: MomentoEmulator, key: str) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, key) as clients:
-        yield clients
-
-
-async def test_the_answer_says_where_and_until_when(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
+async def test_the_answer_has_the_endpoint_and_the_expiry(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
     asked_at = time.time()
-    vended = await sdk.auth.generate_disposable_token(Scopes.topic_subscribe_only("c", "t"), ExpiresIn.minutes(30))
+    vended = await momento_sdk.auth.generate_disposable_token(
+        Scopes.topic_subscribe_only("c", "t"), ExpiresIn.minutes(30)
+    )
     assert isinstance(vended, GenerateDisposableToken.Success)
-    assert vended.endpoint == f"127.0.0.1:{emulator.grpc_port}"
+    assert vended.endpoint == f"127.0.0.1:{momento_emulator.grpc_port}"
     assert abs(vended.expires_at.epoch() - (asked_at + 1800)) <= 2
 
 
-async def test_both_forms_of_a_key_work(emulator: MomentoEmulator) -> None:
-    key = emulator.make_key()
+async def test_both_forms_of_a_key_work(momento_emulator: MomentoEmulator) -> None:
+    key = momento_emulator.make_key()
     outer = json.loads(base64.b64decode(key.v1))
-    assert outer["endpoint"] == f"127.0.0.1:{emulator.grpc_port}"
+    assert outer["endpoint"] == f"127.0.0.1:{momento_emulator.grpc_port}"
     assert CredentialProvider.from_api_key_v2(key.v2, "host").auth_token == key.v2
     for token in (outer["api_key"], key.v2):
-        async with momento_sdk(emulator, token) as sdk:
-            assert await sdk.new_cache()
-            assert await sdk.vend(Scopes.topic_subscribe_only("c", "t"))
+        async with open_momento_sdk(momento_emulator, token) as momento_sdk:
+            assert await momento_sdk.new_cache()
+            assert await momento_sdk.vend(Scopes.topic_subscribe_only("c", "t"))
 
 
 @pytest.mark.parametrize("token", ["", "nonsense", "a.b.c", "..", "eyJhbGciOiJub25lIn0.e30."])
-async def test_a_credential_that_is_none_is_unauthenticated(emulator: MomentoEmulator, token: str) -> None:
-    async with momento_stream(emulator, token, "c", "t") as stream:
+async def test_a_missing_or_malformed_credential_is_unauthenticated(
+    momento_emulator: MomentoEmulator, token: str
+) -> None:
+    async with momento_stream(momento_emulator, token, "c", "t") as stream:
         assert (await stream.refusal()).code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-async def test_a_token_that_was_tampered_with_is_unauthenticated(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    header, claims, signature = (await sdk.vend(Scopes.topic_subscribe_only("c", "t"))).split(".")
+async def test_a_tampered_token_is_unauthenticated(momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk) -> None:
+    header, claims, signature = (await momento_sdk.vend(Scopes.topic_subscribe_only("c", "t"))).split(".")
     decoded = json.loads(base64.urlsafe_b64decode(claims + "=="))
     forged = base64.urlsafe_b64encode(json.dumps(decoded | {"kind": "key"}).encode()).rstrip(b"=").decode()
-    async with momento_sdk(emulator, f"{header}.{forged}.{signature}") as forger:
+    async with open_momento_sdk(momento_emulator, f"{header}.{forged}.{signature}") as forger:
         assert error_code(await forger.caches.list_caches()) is Code.AUTHENTICATION_ERROR
 
 
 async def test_another_emulators_key_is_unauthenticated(key: str) -> None:
     with momento_emulator_process() as other:
-        async with momento_sdk(other, key) as stranger:
+        async with open_momento_sdk(other, key) as stranger:
             assert error_code(await stranger.caches.list_caches()) is Code.AUTHENTICATION_ERROR
 
 
-async def test_a_revoked_key_is_refused_at_once_everywhere(emulator: MomentoEmulator) -> None:
-    key = emulator.make_key()
-    async with momento_sdk(emulator, key.v2) as sdk:
-        cache = await sdk.new_cache()
-        emulator.revoke_key(key.key_id)
+async def test_a_revoked_key_is_rejected_at_once_by_every_call(momento_emulator: MomentoEmulator) -> None:
+    key = momento_emulator.make_key()
+    async with open_momento_sdk(momento_emulator, key.v2) as momento_sdk:
+        cache = await momento_sdk.new_cache()
+        momento_emulator.revoke_key(key.key_id)
         answers = [
-            await sdk.topics.publish(cache, "t", "text"),
-            await sdk.caches.get(cache, "key"),
-            await sdk.caches.list_caches(),
-            await sdk.auth.generate_disposable_token(Scopes.topic_subscribe_only(cache, "t"), ExpiresIn.minutes(1)),
-            await sdk.subscriber.subscribe(cache, "t"),
+            await momento_sdk.topics.publish(cache, "t", "text"),
+            await momento_sdk.caches.get(cache, "key"),
+            await momento_sdk.caches.list_caches(),
+            await momento_sdk.auth.generate_disposable_token(
+                Scopes.topic_subscribe_only(cache, "t"), ExpiresIn.minutes(1)
+            ),
+            await momento_sdk.subscriber.subscribe(cache, "t"),
         ]
     assert [error_code(answer) for answer in answers] == [Code.AUTHENTICATION_ERROR] * 5
 
 
 async def test_an_expired_token_is_unauthenticated_and_its_stream_ends(
-    emulator: MomentoEmulator, sdk: MomentoSdk
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
-    token = await sdk.vend(Scopes.topic_publish_subscribe(cache, "t"), seconds=2)
-    async with momento_sdk(emulator, token) as user, momento_stream(emulator, token, cache, "t") as stream:
+    cache = await momento_sdk.new_cache()
+    token = await momento_sdk.vend(Scopes.topic_publish_subscribe(cache, "t"), seconds=2)
+    async with (
+        open_momento_sdk(momento_emulator, token) as user,
+        momento_stream(momento_emulator, token, cache, "t") as stream,
+    ):
         assert await stream.next_kind() == "heartbeat"
         assert error_code(await user.topics.publish(cache, "t", "in time")) is None
         assert (await stream.refusal()).code() is grpc.StatusCode.UNAUTHENTICATED
         assert error_code(await user.topics.publish(cache, "t", "late")) is Code.AUTHENTICATION_ERROR
 
 
-async def test_a_stream_outlives_its_token_where_the_switch_says_so(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    token = await sdk.vend(Scopes.topic_publish_subscribe(cache, "t"), seconds=1)
-    with emulator.changed(endStreamsAtExpiry=False):
-        async with momento_sdk(emulator, token) as user, momento_stream(emulator, token, cache, "t") as stream:
+async def test_a_stream_outlives_its_token_if_configured(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    token = await momento_sdk.vend(Scopes.topic_publish_subscribe(cache, "t"), seconds=1)
+    with momento_emulator.changed(endStreamsAtExpiry=False):
+        async with (
+            open_momento_sdk(momento_emulator, token) as user,
+            momento_stream(momento_emulator, token, cache, "t") as stream,
+        ):
             assert await stream.next_kind() == "heartbeat"
             expired = False
             async with asyncio.timeout(10):
                 while not expired:
                     expired = error_code(await user.topics.publish(cache, "t", "in time")) is not None
-            await sdk.topics.publish(cache, "t", "after the expiry")
+            await momento_sdk.topics.publish(cache, "t", "after the expiry")
             while (await stream.item()).value.text != "after the expiry":
                 pass
 
@@ -128,22 +125,24 @@ async def test_a_stream_outlives_its_token_where_the_switch_says_so(emulator: Mo
     ids=["over 25 h", "no time at all", "token id over 64 characters"],
 )
 async def test_a_token_beyond_the_bounds_is_an_invalid_argument(
-    sdk: MomentoSdk, seconds: int, token_id: str | None
+    momento_sdk: MomentoSdk, seconds: int, token_id: str | None
 ) -> None:
-    answer = await sdk.auth.generate_disposable_token(
+    answer = await momento_sdk.auth.generate_disposable_token(
         Scopes.topic_subscribe_only("c", "t"), ExpiresIn.seconds(seconds), DisposableTokenProps(token_id)
     )
     assert error_code(answer) is Code.INVALID_ARGUMENT_ERROR
 
 
-async def test_a_token_at_the_bounds_is_vended(sdk: MomentoSdk) -> None:
-    assert await sdk.vend(Scopes.topic_subscribe_only("c", "t"), seconds=25 * 3600, token_id="x" * 64)
+async def test_a_token_at_the_bounds_is_vended(momento_sdk: MomentoSdk) -> None:
+    assert await momento_sdk.vend(Scopes.topic_subscribe_only("c", "t"), seconds=25 * 3600, token_id="x" * 64)
 
 
-async def test_a_disposable_token_neither_vends_nor_manages_caches(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    token = await sdk.vend(Scopes.topic_publish_subscribe(AllCaches(), AllTopics()))
-    async with momento_sdk(emulator, token) as user:
+async def test_a_disposable_token_neither_vends_nor_manages_caches(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    token = await momento_sdk.vend(Scopes.topic_publish_subscribe(AllCaches(), AllTopics()))
+    async with open_momento_sdk(momento_emulator, token) as user:
         vended = await user.auth.generate_disposable_token(Scopes.topic_subscribe_only("c", "t"), ExpiresIn.minutes(1))
         assert error_code(vended) is Code.AUTHENTICATION_ERROR
         refused = [
@@ -155,7 +154,7 @@ async def test_a_disposable_token_neither_vends_nor_manages_caches(emulator: Mom
     assert {error_code(answer) for answer in refused} == {Code.PERMISSION_ERROR}
 
 
-async def test_vended_tokens_are_counted(emulator: MomentoEmulator, sdk: MomentoSdk) -> None:
-    before = emulator.stats()["vendedTokens"]
-    await sdk.vend(Scopes.topic_subscribe_only("c", "t"))
-    await wait_until(lambda: emulator.stats()["vendedTokens"] == before + 1)
+async def test_vended_tokens_are_counted(momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk) -> None:
+    before = momento_emulator.stats()["vendedTokens"]
+    await momento_sdk.vend(Scopes.topic_subscribe_only("c", "t"))
+    await wait_until(lambda: momento_emulator.stats()["vendedTokens"] == before + 1)

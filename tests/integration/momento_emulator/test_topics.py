@@ -1,7 +1,6 @@
 """Publishing and subscribing through the emulator's gRPC front."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
 
 import grpc
 import pytest
@@ -9,44 +8,27 @@ from momento.auth.access_control.disposable_token_scopes import DisposableTokenS
 from momento.errors import MomentoErrorCode
 from momento.responses import TopicPublish, TopicSubscribe, TopicSubscriptionItem
 
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.momento.stream import EndOfStreamError, momento_stream
-from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
+from tests.support.processes.momento import MomentoEmulator
 from tests.support.waiting import wait_until
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    with momento_emulator_process() as running:
-        yield running
+def live_streams(momento_emulator: MomentoEmulator, cache: str) -> int:
+    return sum(momento_emulator.stats()["liveStreamsByTopic"].get(cache, {}).values())
 
 
-@pytest.fixture
-def key(emulator: MomentoEmulator) -> str:
-    return emulator.make_key().v2
-
-
-@pytest.fixture
-async def sdk(emulator: MomentoEmulator, key: str) -> AsyncIterator[MomentoSdk]:
-    async with momento_sdk(emulator, key) as clients:
-        yield clients
-
-
-def live_streams(emulator: MomentoEmulator, cache: str) -> int:
-    return sum(emulator.stats()["liveStreamsByTopic"].get(cache, {}).values())
-
-
-async def publish(sdk: MomentoSdk, cache: str, topic: str, *texts: str | bytes) -> None:
+async def publish(momento_sdk: MomentoSdk, cache: str, topic: str, *texts: str | bytes) -> None:
     for text in texts:
-        published = await sdk.topics.publish(cache, topic, text)
+        published = await momento_sdk.topics.publish(cache, topic, text)
         assert isinstance(published, TopicPublish.Success), published
 
 
-async def test_a_subscriber_gets_what_is_published_in_order(sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    subscription = await sdk.subscriber.subscribe(cache, "news")
+async def test_a_subscriber_receives_messages_in_order(momento_sdk: MomentoSdk) -> None:
+    cache = await momento_sdk.new_cache()
+    subscription = await momento_sdk.subscriber.subscribe(cache, "news")
     assert isinstance(subscription, TopicSubscribe.SubscriptionAsync), subscription
-    await publish(sdk, cache, "news", "one", "two ✓", b"\x00\xff")
+    await publish(momento_sdk, cache, "news", "one", "two ✓", b"\x00\xff")
     async with asyncio.timeout(10):
         items = [await anext(subscription) for _ in range(3)]
     subscription.unsubscribe()
@@ -56,182 +38,197 @@ async def test_a_subscriber_gets_what_is_published_in_order(sdk: MomentoSdk) -> 
     assert (items[0].value, items[1].value, items[2].value) == ("one", "two ✓", b"\x00\xff")
 
 
-async def test_every_subscriber_of_the_topic_gets_it_and_no_other(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+async def test_only_subscribers_of_the_topic_receive_a_message(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
+    cache = await momento_sdk.new_cache()
     async with (
-        momento_stream(emulator, key, cache, "mine") as first,
-        momento_stream(emulator, key, cache, "mine") as second,
-        momento_stream(emulator, key, cache, "theirs") as other,
+        momento_stream(momento_emulator, key, cache, "mine") as first,
+        momento_stream(momento_emulator, key, cache, "mine") as second,
+        momento_stream(momento_emulator, key, cache, "theirs") as other,
     ):
         for stream in (first, second, other):
             assert await stream.next_kind() == "heartbeat"
-        await publish(sdk, cache, "mine", "hello")
-        await publish(sdk, cache, "theirs", "bye")
+        await publish(momento_sdk, cache, "mine", "hello")
+        await publish(momento_sdk, cache, "theirs", "bye")
         assert [(await stream.item()).value.text for stream in (first, second, other)] == ["hello", "hello", "bye"]
 
 
 async def test_a_cache_of_the_same_topic_name_is_another_topic(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    mine, theirs = await sdk.new_cache(), await sdk.new_cache()
-    async with momento_stream(emulator, key, mine, "news") as stream:
+    mine, theirs = await momento_sdk.new_cache(), await momento_sdk.new_cache()
+    async with momento_stream(momento_emulator, key, mine, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        await publish(sdk, theirs, "news", "not for you")
-        await publish(sdk, mine, "news", "for you")
+        await publish(momento_sdk, theirs, "news", "not for you")
+        await publish(momento_sdk, mine, "news", "for you")
         assert (await stream.item()).value.text == "for you"
 
 
 async def test_the_first_event_is_a_heartbeat_and_more_follow(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
-    with emulator.changed(heartbeatSeconds=0.05):
-        async with momento_stream(emulator, key, cache, "quiet") as stream:
+    cache = await momento_sdk.new_cache()
+    with momento_emulator.changed(heartbeatSeconds=0.05):
+        async with momento_stream(momento_emulator, key, cache, "quiet") as stream:
             assert [await stream.next_kind() for _ in range(3)] == ["heartbeat"] * 3
 
 
-async def test_silenced_heartbeats_stop_but_items_do_not(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    with emulator.changed(heartbeatSeconds=0.02, heartbeatsSilenced=True):
-        async with momento_stream(emulator, key, cache, "quiet") as stream:
+async def test_silenced_heartbeats_stop_but_items_do_not(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    with momento_emulator.changed(heartbeatSeconds=0.02, heartbeatsSilenced=True):
+        async with momento_stream(momento_emulator, key, cache, "quiet") as stream:
             assert await stream.next_kind() == "heartbeat"
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.3):
                     await stream.next()
             # The read that timed out is cancelled, and with it the stream; a new one shows that items still flow.
-        async with momento_stream(emulator, key, cache, "quiet") as stream:
+        async with momento_stream(momento_emulator, key, cache, "quiet") as stream:
             assert await stream.next_kind() == "heartbeat"
-            await publish(sdk, cache, "quiet", "still here")
+            await publish(momento_sdk, cache, "quiet", "still here")
             assert await stream.next_kind() == "item"
 
 
-async def test_a_frozen_stream_stays_open_and_carries_nothing(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+async def test_a_frozen_stream_stays_open_and_transmits_nothing(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
-    async with momento_stream(emulator, key, cache, "news") as stream:
+    cache = await momento_sdk.new_cache()
+    async with momento_stream(momento_emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        with emulator.changed(streamsFrozen=True, heartbeatSeconds=0.02):
-            await publish(sdk, cache, "news", "lost")
-            assert live_streams(emulator, cache) == 1
-        await publish(sdk, cache, "news", "after")
+        with momento_emulator.changed(streamsFrozen=True, heartbeatSeconds=0.02):
+            await publish(momento_sdk, cache, "news", "lost")
+            assert live_streams(momento_emulator, cache) == 1
+        await publish(momento_sdk, cache, "news", "after")
         assert (await stream.item()).value.text == "after"
 
 
 async def test_the_publisher_id_is_the_token_id_of_the_publishing_token(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
-    token = await sdk.vend(DisposableTokenScopes.topic_publish_only(cache, "news"), token_id="user-7")
-    async with momento_stream(emulator, key, cache, "news") as stream, momento_sdk(emulator, token) as publisher:
+    cache = await momento_sdk.new_cache()
+    token = await momento_sdk.vend(DisposableTokenScopes.topic_publish_only(cache, "news"), token_id="user-7")
+    async with (
+        momento_stream(momento_emulator, key, cache, "news") as stream,
+        open_momento_sdk(momento_emulator, token) as publisher,
+    ):
         assert await stream.next_kind() == "heartbeat"
         await publish(publisher, cache, "news", "from a user")
-        await publish(sdk, cache, "news", "from the service")
+        await publish(momento_sdk, cache, "news", "from the service")
         assert [(await stream.item()).publisher_id for _ in range(2)] == ["user-7", ""]
 
 
-async def test_a_stream_resumes_where_it_was_cut(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    async with momento_stream(emulator, key, cache, "news") as stream:
+async def test_a_stream_resumes_where_it_was_interrupted(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    async with momento_stream(momento_emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        await publish(sdk, cache, "news", "one", "two")
+        await publish(momento_sdk, cache, "news", "one", "two")
         last = (await stream.item(), await stream.item())[-1]
-    await publish(sdk, cache, "news", "three", "four")
+    await publish(momento_sdk, cache, "news", "three", "four")
     resumed = momento_stream(
-        emulator, key, cache, "news", resume_at=last.topic_sequence_number + 1, page=last.sequence_page
+        momento_emulator, key, cache, "news", resume_at=last.topic_sequence_number + 1, page=last.sequence_page
     )
     async with resumed as stream:
         assert await stream.next_kind() == "heartbeat"
         assert [(await stream.item()).value.text for _ in range(2)] == ["three", "four"]
-        await publish(sdk, cache, "news", "five")
+        await publish(momento_sdk, cache, "news", "five")
         assert (await stream.item()).value.text == "five"
 
 
-async def test_messages_that_are_gone_are_told_by_a_discontinuity(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+async def test_dropped_messages_are_reported_by_a_discontinuity(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
-    with emulator.changed(historyMessages=2):
-        await publish(sdk, cache, "news", "1", "2", "3", "4")
-        async with momento_stream(emulator, key, cache, "news", resume_at=2) as stream:
+    cache = await momento_sdk.new_cache()
+    with momento_emulator.changed(historyMessages=2):
+        await publish(momento_sdk, cache, "news", "1", "2", "3", "4")
+        async with momento_stream(momento_emulator, key, cache, "news", resume_at=2) as stream:
             gap = await stream.discontinuity()
             assert (gap.last_topic_sequence, gap.new_topic_sequence) == (1, 2)
             item = await stream.item()
             assert (item.value.text, item.sequence_page) == ("3", gap.new_sequence_page)
 
 
-async def test_another_page_is_told_by_a_discontinuity(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    await publish(sdk, cache, "news", "new life")
-    async with momento_stream(emulator, key, cache, "news", resume_at=1, page=17) as stream:
+async def test_another_page_is_reported_by_a_discontinuity(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    await publish(momento_sdk, cache, "news", "new life")
+    async with momento_stream(momento_emulator, key, cache, "news", resume_at=1, page=17) as stream:
         assert (await stream.discontinuity()).new_sequence_page > 17
         assert (await stream.item()).value.text == "new life"
 
 
-async def test_the_first_discontinuity_is_a_switch(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    await publish(sdk, cache, "news", "before")
-    with emulator.changed(firstDiscontinuity=True):
-        async with momento_stream(emulator, key, cache, "news") as stream:
+async def test_the_first_discontinuity_is_a_switch(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    await publish(momento_sdk, cache, "news", "before")
+    with momento_emulator.changed(firstDiscontinuity=True):
+        async with momento_stream(momento_emulator, key, cache, "news") as stream:
             assert await stream.next_kind() == "heartbeat"
             assert (await stream.discontinuity()).new_topic_sequence == 1
-            await publish(sdk, cache, "news", "after")
+            await publish(momento_sdk, cache, "news", "after")
             assert (await stream.item()).topic_sequence_number == 2
 
 
-async def test_nothing_is_left_of_a_subscriber_that_went_away(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+async def test_a_disconnected_subscriber_is_removed(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    cache = await sdk.new_cache()
-    async with momento_stream(emulator, key, cache, "news") as stream:
+    cache = await momento_sdk.new_cache()
+    async with momento_stream(momento_emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        assert live_streams(emulator, cache) == 1
-    await wait_until(lambda: live_streams(emulator, cache) == 0)
+        assert live_streams(momento_emulator, cache) == 1
+    await wait_until(lambda: live_streams(momento_emulator, cache) == 0)
 
 
 async def test_deleting_the_cache_ends_its_streams_and_drops_its_topics(
-    emulator: MomentoEmulator, key: str, sdk: MomentoSdk
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    cache, neighbour = await sdk.new_cache(), await sdk.new_cache()
-    await publish(sdk, cache, "news", "old")
+    cache, neighbour = await momento_sdk.new_cache(), await momento_sdk.new_cache()
+    await publish(momento_sdk, cache, "news", "old")
     async with (
-        momento_stream(emulator, key, cache, "news") as stream,
-        momento_stream(emulator, key, neighbour, "news") as other,
+        momento_stream(momento_emulator, key, cache, "news") as stream,
+        momento_stream(momento_emulator, key, neighbour, "news") as other,
     ):
         assert await stream.next_kind() == await other.next_kind() == "heartbeat"
-        await sdk.caches.delete_cache(cache)
+        await momento_sdk.caches.delete_cache(cache)
         assert (await stream.refusal()).code() is grpc.StatusCode.NOT_FOUND
-        await publish(sdk, neighbour, "news", "unharmed")
+        await publish(momento_sdk, neighbour, "news", "unharmed")
         assert (await other.item()).value.text == "unharmed"
-    await sdk.caches.create_cache(cache)
-    async with momento_stream(emulator, key, cache, "news", resume_at=1) as stream:
+    await momento_sdk.caches.create_cache(cache)
+    async with momento_stream(momento_emulator, key, cache, "news", resume_at=1) as stream:
         assert await stream.next_kind() == "heartbeat"
-        await publish(sdk, cache, "news", "new")
+        await publish(momento_sdk, cache, "news", "new")
         assert (await stream.item()).value.text == "new"
 
 
-async def test_a_missing_cache_is_not_found(sdk: MomentoSdk) -> None:
-    published = await sdk.topics.publish("no-such-cache", "news", "text")
-    subscribed = await sdk.subscriber.subscribe("no-such-cache", "news")
+async def test_a_missing_cache_is_not_found(momento_sdk: MomentoSdk) -> None:
+    published = await momento_sdk.topics.publish("no-such-cache", "news", "text")
+    subscribed = await momento_sdk.subscriber.subscribe("no-such-cache", "news")
     assert isinstance(published, TopicPublish.Error)
     assert isinstance(subscribed, TopicSubscribe.Error)
     assert published.error_code is subscribed.error_code is MomentoErrorCode.NOT_FOUND_ERROR
 
 
-async def test_live_streams_can_be_broken_off(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    async with momento_stream(emulator, key, cache, "news") as stream:
+async def test_live_streams_can_be_aborted(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    async with momento_stream(momento_emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        assert emulator.abort_streams() == 1
+        assert momento_emulator.abort_streams() == 1
         assert (await stream.refusal()).code() is grpc.StatusCode.UNAVAILABLE
 
 
-async def test_live_streams_can_be_ended_cleanly(emulator: MomentoEmulator, key: str, sdk: MomentoSdk) -> None:
-    cache = await sdk.new_cache()
-    async with momento_stream(emulator, key, cache, "news") as stream:
+async def test_live_streams_can_be_ended_cleanly(
+    momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
+) -> None:
+    cache = await momento_sdk.new_cache()
+    async with momento_stream(momento_emulator, key, cache, "news") as stream:
         assert await stream.next_kind() == "heartbeat"
-        assert emulator.end_streams() == 1
+        assert momento_emulator.end_streams() == 1
         with pytest.raises(EndOfStreamError):
             await stream.next()

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from k8s.dashboards.render import NO_DATA, Source, render
 from local.demo.sign_up import application, signed_in_user
-from tests.support.monitoring.dashboard_load import Load, Watched, until_every_panel_has_data
+from tests.support.monitoring.dashboard_load import Load, Watched, load_until_every_panel_has_data
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, PanelQuery, variables
 from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE, NAMESPACE, RULES, STAGE, watched
 from tests.support.processes.local_stack import LocalStack
@@ -32,11 +32,11 @@ async def test_every_panel_has_data_after_a_small_load(local_stack: LocalStack, 
     async with application(local_stack.page_url) as app:
         user = await signed_in_user(app)
         load = Load(user.config.task_url, user.config.token_url, user.id_token)
-        await until_every_panel_has_data(stage, path, load)
-        await every_panel_is_drawn(stage, path, load)
+        await load_until_every_panel_has_data(stage, path, load)
+        await wait_until_every_panel_is_drawn(stage, path, load)
 
 
-async def every_panel_is_drawn(stage: Watched, path: Path, load: Load, seconds: float = 60.0) -> None:
+async def wait_until_every_panel_is_drawn(stage: Watched, path: Path, load: Load, seconds: float = 60.0) -> None:
     """Continue the load: the picture covers one minute, which on a busy machine may contain too few scrapes."""
     dashboard = json.loads(await asyncio.to_thread(path.read_text))
     titles = [panel["title"] for panel in dashboard["panels"] if panel["type"] != "row"]
@@ -58,7 +58,7 @@ def shows_data(axes: Axes) -> bool:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-async def test_a_reader_is_offered_the_stage_and_nothing_else(stage: Watched, path: Path) -> None:
+async def test_the_variables_offer_the_stage_only(stage: Watched, path: Path) -> None:
     chosen = {"namespace": NAMESPACE, "stage": STAGE}
     assert variables(path).keys() == chosen.keys()
     for name, query in variables(path).items():
@@ -72,7 +72,7 @@ async def test_a_panel_without_data_is_found(stage: Watched) -> None:
     assert stage.empty([silent, not_a_number]) == [silent, not_a_number]
 
 
-async def test_the_rules_are_evaluated_and_none_fails_or_is_about_to_fire_on_a_healthy_stage(stage: Watched) -> None:
+async def test_all_rules_are_evaluated_and_none_is_active_for_a_healthy_stage(stage: Watched) -> None:
     assert await asyncio.to_thread(stage.server.unhealthy_targets) == {}
     rules = await asyncio.to_thread(stage.server.rules)
     assert len(rules) > len(RULES)

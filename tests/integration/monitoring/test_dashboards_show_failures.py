@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from local.demo.sign_up import application, signed_in_user
-from tests.support.monitoring.dashboard_load import Load, Watched, until_all_have_data
+from tests.support.monitoring.dashboard_load import Load, Watched, load_until_all_have_data
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, queries
-from tests.support.monitoring.failing_load import HANDLER, Mishaps
+from tests.support.monitoring.failing_load import HANDLER, FailingLoad
 from tests.support.monitoring.watched_stack import watched
 from tests.support.processes.local_stack import LocalStack
 
@@ -22,21 +22,25 @@ NEVER_HERE = {
 
 
 @pytest.fixture(scope="module")
-def mishaps(local_stack: LocalStack) -> Iterator[Mishaps]:
+def failing_load(local_stack: LocalStack) -> Iterator[FailingLoad]:
     with local_stack.restarted("processor", HANDLER):
-        mishaps = Mishaps(local_stack)
-        yield mishaps
-        mishaps.end()
-    local_stack.restart("token")  # so that nobody takes its failures for those of another test
+        failing_load = FailingLoad(local_stack)
+        yield failing_load
+        failing_load.end()
+    local_stack.restart("token")  # its failures must not count in other tests
 
 
 @pytest.fixture(scope="module")
-def stage(local_stack: LocalStack, mishaps: Mishaps, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
+def stage(
+    local_stack: LocalStack, failing_load: FailingLoad, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Watched]:
     with watched(local_stack, tmp_path_factory.mktemp("prometheus")) as stage:
         yield stage
 
 
-async def test_every_panel_of_failures_shows_them(local_stack: LocalStack, stage: Watched, mishaps: Mishaps) -> None:
+async def test_every_panel_of_failures_shows_them(
+    local_stack: LocalStack, stage: Watched, failing_load: FailingLoad
+) -> None:
     wanted = [
         query.without_fallback
         for path in DASHBOARDS
@@ -50,6 +54,6 @@ async def test_every_panel_of_failures_shows_them(local_stack: LocalStack, stage
 
     async def load() -> None:
         await ordinary.once()
-        await mishaps.once()
+        await failing_load.once()
 
-    await until_all_have_data(stage, wanted, load, seconds=90)
+    await load_until_all_have_data(stage, wanted, load, seconds=90)

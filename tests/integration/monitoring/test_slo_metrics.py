@@ -1,4 +1,4 @@
-"""What the promise is measured by: each accepted POST that is told counts once; the age of the key is SSM's word."""
+"""The metrics of the SLO: each accepted task that is notified counts once; the age of the key comes from SSM."""
 
 import math
 import time
@@ -19,14 +19,14 @@ async def echo(task: Task) -> str:
     return task.data
 
 
-async def test_a_repeated_post_of_a_task_counts_as_told_each_time(stage: ProcessorStage) -> None:
-    told = Counted("end_to_end_seconds_count")
+async def test_a_task_that_is_submitted_twice_counts_as_notified_twice(stage: ProcessorStage) -> None:
+    notified = Counted("end_to_end_seconds_count")
     async with stage.notifications("user") as notifications, processor_in_process(stage, echo):
         for number in range(2):
             await stage.send("user", task_id="same", idempotent=True)
             await notifications.wait(number + 1)
         await stage.until_empty()
-    assert told() == 2
+    assert notified() == 2
 
 
 async def test_the_age_of_the_key_is_that_of_the_parameter(processor_servers: ProcessorServers) -> None:
@@ -40,7 +40,7 @@ async def test_the_age_of_the_key_is_that_of_the_parameter(processor_servers: Pr
         assert abs(answer["Parameter"]["LastModifiedDate"].timestamp() + first - time.time()) < 1
 
 
-async def test_an_age_that_ssm_does_not_tell_is_unknown() -> None:
+async def test_an_age_that_ssm_does_not_return_is_unknown() -> None:
     class Silent:
         async def get_parameter(self, **_: object) -> dict[str, dict[str, str]]:
             return {"Parameter": {"Value": "key"}}

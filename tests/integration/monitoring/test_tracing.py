@@ -35,7 +35,7 @@ def receiver() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture(scope="module")
 def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalStack]:
-    """The stack with ingest and processor traced; what they trace comes quickly."""
+    """The stack with tracing in ingest and processor, which send their spans at once."""
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     with ExitStack() as restarts:
         for name in TRACED:
@@ -44,7 +44,7 @@ def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalSta
 
 
 async def posted(app: Application, stack: LocalStack, *traceparents: str) -> None:
-    """Post one task for each traceparent, all at once, and wait for their news."""
+    """Post one task for each traceparent, all at once, and wait for their notifications."""
     user = await signed_in_user(app)
     with subscriber(await user.get_token(), stack.environment("processor")) as notifications:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {user.id_token}"}) as session:
@@ -59,12 +59,12 @@ async def _post(session: aiohttp.ClientSession, url: str, traceparent: str) -> N
 
 
 def traceparent(*, sampled: bool = True) -> tuple[str, str, str]:
-    """A caller's: the header, the trace's id and the span's."""
+    """A caller's header, the id of its trace and the id of its span."""
     trace_id, span_id = secrets.token_hex(16), secrets.token_hex(8)
     return f"00-{trace_id}-{span_id}-{int(sampled):02x}", trace_id, span_id
 
 
-async def test_one_trace_goes_from_the_callers_post_through_the_queue_to_the_publishing(
+async def test_one_trace_covers_the_post_the_queue_and_the_publishing(
     traced: LocalStack, app: Application, receiver: OtlpReceiver
 ) -> None:
     header, trace_id, callers_span = traceparent()
@@ -110,7 +110,7 @@ async def test_calls_for_a_batch_are_linked_to_the_trace_of_each_message(
     assert any(int(count) > 1 for count in counts)
 
 
-async def test_a_caller_who_is_not_sampled_leaves_no_spans_but_keeps_the_trace(
+async def test_an_unsampled_request_has_no_spans_but_keeps_its_trace_id(
     traced: LocalStack, app: Application, receiver: OtlpReceiver
 ) -> None:
     header, trace_id, _ = traceparent(sampled=False)
@@ -122,7 +122,7 @@ async def test_a_caller_who_is_not_sampled_leaves_no_spans_but_keeps_the_trace(
     assert trace_id in {line.get("traceId") for line in logged(traced, "ingest")}
 
 
-async def test_histograms_lead_to_a_trace_and_so_do_log_lines(traced: LocalStack, app: Application) -> None:
+async def test_histograms_and_log_lines_contain_the_trace_id(traced: LocalStack, app: Application) -> None:
     header, trace_id, _ = traceparent()
     await posted(app, traced, header)
     for name, histograms in {
@@ -155,7 +155,7 @@ def logged(stack: LocalStack, name: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in stack.output(name).splitlines() if line.startswith("{")]
 
 
-async def test_spans_that_wait_are_sent_when_the_service_stops(
+async def test_buffered_spans_are_sent_when_the_service_stops(
     local_stack: LocalStack, app: Application, receiver: OtlpReceiver
 ) -> None:
     header, trace_id, _ = traceparent()
@@ -168,7 +168,7 @@ async def test_spans_that_wait_are_sent_when_the_service_stops(
     assert receiver.named("publish", trace_id)
 
 
-async def test_a_collector_that_is_away_costs_spans_and_nothing_else(local_stack: LocalStack, app: Application) -> None:
+async def test_an_unreachable_collector_loses_spans_only(local_stack: LocalStack, app: Application) -> None:
     with local_stack.restarted("processor", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}):
         await posted(app, local_stack, traceparent()[0])
         status = await asyncio.to_thread(local_stack.stop, "processor")

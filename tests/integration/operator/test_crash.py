@@ -1,15 +1,12 @@
-"""The operator may die after any call to Kubernetes, AWS or Momento: the next one goes on and nothing is left over."""
-
-from collections.abc import AsyncIterator, Iterator
+"""The operator may crash after any call to Kubernetes, AWS or Momento: the next one continues, and nothing is left."""
 
 import pytest
 
 from k8s.operator.api.stage import OUTPUTS_ANNOTATION, StageRef
-from k8s.operator.controller.reconciler import Keeper
+from k8s.operator.controller.reconciler import Reconciler
+from tests.support.fakes.calls import Killed
 from tests.support.fakes.kubernetes import deployment, pod
-from tests.support.operator.aws_account import Killed
-from tests.support.operator.in_memory import KeeperWorld, keeper_world
-from tests.support.processes.ministack import MiniStack, ministack_process
+from tests.support.operator.in_memory import InMemoryOperator
 
 WHOLE = {
     "queues": ["notification-api-dev-dlq", "notification-api-dev-tasks"],
@@ -22,115 +19,105 @@ POD = "/api/v1/namespaces/n/pods/token-1"
 OUTPUTS = "/api/v1/namespaces/n/configmaps/dev-outputs"
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as running:
-        yield running
+def apply(operator: InMemoryOperator) -> StageRef:
+    """Create a Stage beside pods that have read outputs of an earlier release, so that they have to be rolled."""
+    operator.kubernetes.put(TOKEN, deployment("token"))
+    operator.kubernetes.put(POD, pod("token-1", "token"))
+    return operator.kubernetes.put_stage().ref
 
 
-@pytest.fixture
-async def world(stack: MiniStack) -> AsyncIterator[KeeperWorld]:
-    async with keeper_world(stack) as made:
-        yield made
-
-
-def apply(world: KeeperWorld) -> StageRef:
-    """A Stage beside pods that have read the outputs of a release before it, so that they have to be rolled."""
-    world.kubernetes.put(TOKEN, deployment("token"))
-    world.kubernetes.put(POD, pod("token-1", "token"))
-    return world.kubernetes.put_stage().ref
-
-
-def uninstall(world: KeeperWorld, ref: StageRef) -> None:
-    """As Helm does: nothing of the release is left, and its Stage is being deleted."""
+def uninstall(operator: InMemoryOperator, ref: StageRef) -> None:
+    """Remove the release and delete its Stage, as Helm does."""
     for path in (TOKEN, POD):
-        world.kubernetes.objects.pop(path, None)
-    world.kubernetes.delete(ref.path)
+        operator.kubernetes.objects.pop(path, None)
+    operator.kubernetes.delete(ref.path)
 
 
-def started(world: KeeperWorld, ref: StageRef) -> Keeper:
-    """The keeper of an operator that has just started."""
-    return world.keeper(world.kubernetes.stage(ref))
+def started(operator: InMemoryOperator, ref: StageRef) -> Reconciler:
+    """Return the reconciler of an operator that has just started."""
+    return operator.reconciler(operator.kubernetes.stage(ref))
 
 
-async def make(world: KeeperWorld, ref: StageRef) -> None:
-    keeper = started(world, ref)
-    await keeper.one_pass()
-    assert world.kubernetes.condition(ref, "Provisioned")["status"] == "True"
+async def provision(operator: InMemoryOperator, ref: StageRef) -> None:
+    reconciler = started(operator, ref)
+    await reconciler.reconcile_once()
+    assert operator.kubernetes.condition(ref, "Provisioned")["status"] == "True"
 
 
-async def remove(world: KeeperWorld, ref: StageRef) -> None:
-    if not world.kubernetes.stage(ref).is_deleting:
-        uninstall(world, ref)
-    assert await started(world, ref).one_pass() is None
+async def remove(operator: InMemoryOperator, ref: StageRef) -> None:
+    if not operator.kubernetes.stage(ref).is_deleting:
+        uninstall(operator, ref)
+    assert await started(operator, ref).reconcile_once() is None
 
 
-async def calls_of(world: KeeperWorld, work: Keeper) -> int:
-    world.world.calls.forget()
-    await work.one_pass()
-    return len(world.world.calls.made)
+async def calls_of(operator: InMemoryOperator, work: Reconciler) -> int:
+    operator.aws_account.calls.reset()
+    await work.reconcile_once()
+    return len(operator.aws_account.calls.made)
 
 
-async def test_killed_after_any_call_of_making_the_next_pass_ends_as_if_nothing_had_been(world: KeeperWorld) -> None:
-    ref = apply(world)
-    calls = await calls_of(world, started(world, ref))
-    assert {call.split(" ")[0] for call in world.world.calls.writes} >= {"Create", "Patch", "CreateQueue"}
-    await remove(world, ref)
+async def test_provisioning_killed_after_any_call_is_completed_by_the_next_reconcile(
+    operator: InMemoryOperator,
+) -> None:
+    ref = apply(operator)
+    calls = await calls_of(operator, started(operator, ref))
+    assert {call.split(" ")[0] for call in operator.aws_account.calls.writes} >= {"Create", "Patch", "CreateQueue"}
+    await remove(operator, ref)
 
     for k in range(1, calls + 1):
-        ref = apply(world)
-        world.world.calls.forget(kill_after=k)
+        ref = apply(operator)
+        operator.aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await started(world, ref).one_pass()
-        world.world.calls.forget()
-        await make(world, ref)
+            await started(operator, ref).reconcile_once()
+        operator.aws_account.calls.reset()
+        await provision(operator, ref)
 
-        assert await world.world.everything("notification-api") == WHOLE, f"killed after {k}"
-        annotations = world.kubernetes.objects[TOKEN]["spec"]["template"]["metadata"]["annotations"]
+        assert await operator.aws_account.everything("notification-api") == WHOLE, f"killed after {k}"
+        annotations = operator.kubernetes.objects[TOKEN]["spec"]["template"]["metadata"]["annotations"]
         assert OUTPUTS_ANNOTATION in annotations, f"killed after {k}"
-        data = world.kubernetes.objects[OUTPUTS]["data"]
-        world.world.calls.forget()
-        await make(world, ref)
-        assert world.world.calls.writes == [], f"killed after {k}"
-        assert world.kubernetes.objects[OUTPUTS]["data"] == data
-        await remove(world, ref)
+        data = operator.kubernetes.objects[OUTPUTS]["data"]
+        operator.aws_account.calls.reset()
+        await provision(operator, ref)
+        assert operator.aws_account.calls.writes == [], f"killed after {k}"
+        assert operator.kubernetes.objects[OUTPUTS]["data"] == data
+        await remove(operator, ref)
 
 
-async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(world: KeeperWorld) -> None:
-    ref = apply(world)
-    await make(world, ref)
-    uninstall(world, ref)
-    calls = await calls_of(world, started(world, ref))
+async def test_a_removal_killed_after_any_call_is_completed_by_the_next_reconcile(operator: InMemoryOperator) -> None:
+    ref = apply(operator)
+    await provision(operator, ref)
+    uninstall(operator, ref)
+    calls = await calls_of(operator, started(operator, ref))
     assert calls >= 18
 
     for k in range(1, calls + 1):
-        ref = apply(world)
-        await make(world, ref)
-        uninstall(world, ref)
-        world.world.calls.forget(kill_after=k)
+        ref = apply(operator)
+        await provision(operator, ref)
+        uninstall(operator, ref)
+        operator.aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await started(world, ref).one_pass()
-        world.world.calls.forget()
-        if ref.path in world.kubernetes.objects:  # else it died having let go
-            await remove(world, ref)
+            await started(operator, ref).reconcile_once()
+        operator.aws_account.calls.reset()
+        if ref.path in operator.kubernetes.objects:  # otherwise it crashed after it had removed the finalizer
+            await remove(operator, ref)
 
-        assert not any((await world.world.everything("notification-api")).values()), f"killed after {k}"
-        assert not {ref.path, OUTPUTS} & set(world.kubernetes.objects), f"killed after {k}"
+        assert not any((await operator.aws_account.everything("notification-api")).values()), f"killed after {k}"
+        assert not {ref.path, OUTPUTS} & set(operator.kubernetes.objects), f"killed after {k}"
 
 
-async def test_a_stage_deleted_half_made_leaves_nothing(world: KeeperWorld) -> None:
-    ref = apply(world)
-    calls = await calls_of(world, started(world, ref))
-    await remove(world, ref)
+async def test_a_stage_deleted_while_half_provisioned_leaves_nothing(operator: InMemoryOperator) -> None:
+    ref = apply(operator)
+    calls = await calls_of(operator, started(operator, ref))
+    await remove(operator, ref)
 
     for k in range(1, calls + 1):
-        ref = apply(world)
-        world.world.calls.forget(kill_after=k)
+        ref = apply(operator)
+        operator.aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await started(world, ref).one_pass()
-        world.world.calls.forget()
-        uninstall(world, ref)
-        if ref.path in world.kubernetes.objects:  # else nothing had been made yet, and no finalizer held it
-            await remove(world, ref)
+            await started(operator, ref).reconcile_once()
+        operator.aws_account.calls.reset()
+        uninstall(operator, ref)
+        if ref.path in operator.kubernetes.objects:  # otherwise no resource existed yet, and no finalizer
+            await remove(operator, ref)
 
-        assert not any((await world.world.everything("notification-api")).values()), f"killed after {k}"
+        assert not any((await operator.aws_account.everything("notification-api")).values()), f"killed after {k}"

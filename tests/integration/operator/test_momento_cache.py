@@ -11,30 +11,17 @@ from momento.config import Configurations
 from momento.responses import ListCaches
 
 from k8s.operator.resources.clients import Clients
-from k8s.operator.resources.errors import NotOurs, Permanent, ResourceUnavailable
-from k8s.operator.resources.removal import remove_stage
-from k8s.operator.resources.stage import make_stage
-from tests.support.operator.aws_account import World, spec_of, stage_world
-from tests.support.processes.ministack import MiniStack, ministack_process
+from k8s.operator.resources.errors import NotOwnedError, ResourceUnavailable
+from k8s.operator.resources.stage import delete_stage, provision_stage
+from services.common.errors import PermanentError
+from tests.support.operator.aws_account import AwsAccount, spec_of
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
-
-
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[MomentoEmulator]:
     with momento_emulator_process() as running:
         yield running
-
-
-@pytest.fixture
-async def world(stack: MiniStack) -> AsyncIterator[World]:
-    async with stage_world(stack) as made:
-        yield made
 
 
 @pytest.fixture
@@ -50,8 +37,8 @@ async def _caches(emulator: MomentoEmulator, key: str) -> AsyncIterator[CacheCli
         yield client
 
 
-def _through(world: World, caches: CacheClientAsync) -> Clients:
-    return replace(world.clients, caches=caches)
+def _through(aws_account: AwsAccount, caches: CacheClientAsync) -> Clients:
+    return replace(aws_account.clients, caches=caches)
 
 
 async def _names(caches: CacheClientAsync) -> list[str]:
@@ -60,59 +47,59 @@ async def _names(caches: CacheClientAsync) -> list[str]:
     return [cache.name for cache in answer.caches]
 
 
-async def test_a_cache_is_made_kept_and_removed(world: World, caches: CacheClientAsync) -> None:
+async def test_a_cache_is_made_kept_and_removed(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
     spec = spec_of(stage_name="whole-life")
 
-    outputs = await make_stage(_through(world, caches), spec)
+    outputs = await provision_stage(_through(aws_account, caches), spec)
     assert outputs.cache_name in await _names(caches)
 
-    world.calls.forget()
-    assert await make_stage(_through(world, caches), spec) == outputs
-    assert world.calls.writes == []
+    aws_account.calls.reset()
+    assert await provision_stage(_through(aws_account, caches), spec) == outputs
+    assert aws_account.calls.writes == []
 
-    await remove_stage(_through(world, caches), spec)
+    await delete_stage(_through(aws_account, caches), spec)
     assert outputs.cache_name not in await _names(caches)
-    await remove_stage(_through(world, caches), spec)
+    await delete_stage(_through(aws_account, caches), spec)
 
 
-async def test_somebody_elses_cache_is_refused_and_stays(world: World, caches: CacheClientAsync) -> None:
+async def test_somebody_elses_cache_is_refused_and_stays(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
     await caches.create_cache("notification-api-theirs")
 
-    with pytest.raises(NotOurs):
-        await make_stage(_through(world, caches), spec_of(stage_name="theirs"))
-    await remove_stage(_through(world, caches), spec_of(stage_name="theirs"))
+    with pytest.raises(NotOwnedError):
+        await provision_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
+    await delete_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
 
     assert "notification-api-theirs" in await _names(caches)
 
 
-async def test_a_cache_deleted_by_hand_is_no_obstacle(world: World, caches: CacheClientAsync) -> None:
+async def test_a_cache_deleted_by_hand_is_no_obstacle(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
     spec = spec_of(stage_name="by-hand")
-    outputs = await make_stage(_through(world, caches), spec)
+    outputs = await provision_stage(_through(aws_account, caches), spec)
 
     await caches.delete_cache(outputs.cache_name)
-    assert await make_stage(_through(world, caches), spec) == outputs
+    assert await provision_stage(_through(aws_account, caches), spec) == outputs
     assert outputs.cache_name in await _names(caches)
 
     await caches.delete_cache(outputs.cache_name)
-    await remove_stage(_through(world, caches), spec)
-    assert not any((await world.everything("notification-api-by-hand")).values())
+    await delete_stage(_through(aws_account, caches), spec)
+    assert not any((await aws_account.everything("notification-api-by-hand")).values())
 
 
-async def test_a_revoked_key_is_for_a_person_to_mend(world: World, emulator: MomentoEmulator) -> None:
+async def test_a_revoked_key_is_for_a_person_to_mend(aws_account: AwsAccount, emulator: MomentoEmulator) -> None:
     key = emulator.make_key()
     emulator.revoke_key(key.key_id)
 
     async with _caches(emulator, key.v2) as revoked:
-        with pytest.raises(Permanent, match="API key must be valid"):
-            await make_stage(_through(world, revoked), spec_of(stage_name="revoked"))
+        with pytest.raises(PermanentError, match="API key must be valid"):
+            await provision_stage(_through(aws_account, revoked), spec_of(stage_name="revoked"))
 
 
-async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stands(world: World) -> None:
+async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stands(aws_account: AwsAccount) -> None:
     with momento_emulator_process() as stopped:
         key = stopped.make_key()
 
     async with _caches(stopped, key.v2) as caches:
         with pytest.raises(ResourceUnavailable, match="Momento, list caches notification-api-down"):
-            await make_stage(_through(world, caches), spec_of(stage_name="down"))
+            await provision_stage(_through(aws_account, caches), spec_of(stage_name="down"))
 
-    assert len(await world.queue_names()) == 2
+    assert len(await aws_account.queue_names()) == 2

@@ -1,16 +1,14 @@
 """What a person protects or tightens by hand stays; what is weaker than the stage's own setting is mended."""
 
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
 
-from k8s.operator.resources.queue_settings import QueueSettings
-from k8s.operator.resources.reconcile_log import Pass
-from k8s.operator.resources.stage import make_stage
-from k8s.operator.resources.user_pool_settings import UserPoolSettings
-from tests.support.operator.aws_account import World, spec_of, stage_world
-from tests.support.processes.ministack import MiniStack, ministack_process
+from k8s.operator.resources.queue_attributes import QueueSettings
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from k8s.operator.resources.stage import provision_stage
+from k8s.operator.resources.user_pool import UserPoolSettings
+from tests.support.operator.aws_account import AwsAccount, spec_of
 
 POLICY: dict[str, Any] = {
     "MinimumLength": 12,
@@ -24,97 +22,85 @@ SRP, REFRESH = "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"
 MINUTES = {"IdToken": "minutes", "AccessToken": "minutes", "RefreshToken": "days"}
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as running:
-        yield running
-
-
-@pytest.fixture
-async def world(stack: MiniStack) -> AsyncIterator[World]:
-    async with stage_world(stack) as made:
-        yield made
-
-
-async def update_pool(world: World, **changes: Any) -> None:
+async def update_pool(aws_account: AwsAccount, **changes: Any) -> None:
     """As a person would in the console: this changes, the rest stays."""
-    [pool] = await world.user_pools()
+    [pool] = await aws_account.user_pools()
     kept = {key: pool[key] for key in ("Policies", "AutoVerifiedAttributes", "AccountRecoverySetting")}
     arguments: dict[str, Any] = {**kept, "DeletionProtection": pool["DeletionProtection"], **changes}
-    await world.idp.update_user_pool(UserPoolId=pool["Id"], **arguments)
-    world.calls.forget()
+    await aws_account.idp.update_user_pool(UserPoolId=pool["Id"], **arguments)
+    aws_account.calls.reset()
 
 
-async def update_client(world: World, **changes: Any) -> None:
+async def update_client(aws_account: AwsAccount, **changes: Any) -> None:
     """As a person would in the console."""
-    [pool] = await world.user_pools()
-    [client] = await world.user_pool_clients(pool["Id"])
-    await world.idp.update_user_pool_client(UserPoolId=pool["Id"], ClientId=client["ClientId"], **changes)
-    world.calls.forget()
+    [pool] = await aws_account.user_pools()
+    [client] = await aws_account.user_pool_clients(pool["Id"])
+    await aws_account.idp.update_user_pool_client(UserPoolId=pool["Id"], ClientId=client["ClientId"], **changes)
+    aws_account.calls.reset()
 
 
 @pytest.mark.parametrize("asked", [None, False, True])
-async def test_deletion_protection_that_a_person_turned_on_stays(world: World, asked: bool | None) -> None:
+async def test_deletion_protection_that_a_person_turned_on_stays(aws_account: AwsAccount, asked: bool | None) -> None:
     spec = spec_of() if asked is None else spec_of(user_pool=UserPoolSettings(deletion_protection=asked))
-    await make_stage(world.clients, spec)
-    await update_pool(world, DeletionProtection="ACTIVE")
+    await provision_stage(aws_account.clients, spec)
+    await update_pool(aws_account, DeletionProtection="ACTIVE")
 
-    await make_stage(world.clients, spec)
+    await provision_stage(aws_account.clients, spec)
 
-    assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
-    assert world.calls.writes == []
-
-
-async def test_protection_that_was_asked_for_once_stays_when_it_is_not_any_more(world: World) -> None:
-    await make_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
-
-    await make_stage(world.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=False)))
-
-    assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
+    assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
+    assert aws_account.calls.writes == []
 
 
-async def test_protection_that_is_asked_for_is_set_again(world: World) -> None:
+async def test_protection_that_was_asked_for_once_stays_when_it_is_not_any_more(aws_account: AwsAccount) -> None:
+    await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
+
+    await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=False)))
+
+    assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
+
+
+async def test_protection_that_is_asked_for_is_set_again(aws_account: AwsAccount) -> None:
     spec = spec_of(user_pool=UserPoolSettings(deletion_protection=True))
-    await make_stage(world.clients, spec)
-    await update_pool(world, DeletionProtection="INACTIVE")
+    await provision_stage(aws_account.clients, spec)
+    await update_pool(aws_account, DeletionProtection="INACTIVE")
 
-    await make_stage(world.clients, spec)
+    await provision_stage(aws_account.clients, spec)
 
-    assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
+    assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
-async def test_protection_outlives_the_repair_of_another_setting(world: World) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_pool(world, DeletionProtection="ACTIVE", AutoVerifiedAttributes=[])
+async def test_protection_outlives_the_repair_of_another_setting(aws_account: AwsAccount) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    await update_pool(aws_account, DeletionProtection="ACTIVE", AutoVerifiedAttributes=[])
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    [pool] = await world.user_pools()
+    [pool] = await aws_account.user_pools()
     assert (pool["DeletionProtection"], pool["AutoVerifiedAttributes"]) == ("ACTIVE", ["email"])
 
 
-async def test_protection_turned_on_while_another_setting_is_repaired_stays(world: World) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_pool(world, AutoVerifiedAttributes=[])
+async def test_protection_turned_on_while_another_setting_is_repaired_stays(aws_account: AwsAccount) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    await update_pool(aws_account, AutoVerifiedAttributes=[])
 
     async def protect(**_: object) -> None:  # after the pass has read the pool, before it writes
-        [pool] = await world.user_pools()
-        await world.idp.update_user_pool(UserPoolId=pool["Id"], DeletionProtection="ACTIVE")
+        [pool] = await aws_account.user_pools()
+        await aws_account.idp.update_user_pool(UserPoolId=pool["Id"], DeletionProtection="ACTIVE")
 
-    world.clients.idp.meta.events.register("before-call.cognito-idp.UpdateUserPool", protect)  # type: ignore[arg-type] # aiobotocore awaits it
-    await make_stage(world.clients, spec_of())
+    aws_account.clients.idp.meta.events.register("before-call.cognito-idp.UpdateUserPool", protect)  # type: ignore[arg-type] # aiobotocore awaits it
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
+    assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
-async def test_an_adopted_pools_protection_stays(world: World) -> None:
-    await world.idp.create_user_pool(
+async def test_an_adopted_pools_protection_stays(aws_account: AwsAccount) -> None:
+    await aws_account.idp.create_user_pool(
         PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"], DeletionProtection="ACTIVE"
     )
 
-    await make_stage(world.clients, spec_of(adopt=True))
+    await provision_stage(aws_account.clients, spec_of(adopt=True))
 
-    assert (await world.user_pools())[0]["DeletionProtection"] == "ACTIVE"
+    assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
 @pytest.mark.parametrize(
@@ -126,14 +112,14 @@ async def test_an_adopted_pools_protection_stays(world: World) -> None:
         {"MinimumLength": 16, "RequireSymbols": True, "TemporaryPasswordValidityDays": 3},
     ],
 )
-async def test_a_stricter_password_policy_stays(world: World, stricter: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_pool(world, Policies={"PasswordPolicy": POLICY | stricter})
+async def test_a_stricter_password_policy_stays(aws_account: AwsAccount, stricter: dict[str, Any]) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    await update_pool(aws_account, Policies={"PasswordPolicy": POLICY | stricter})
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert (await world.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | stricter
-    assert world.calls.writes == []
+    assert (await aws_account.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | stricter
+    assert aws_account.calls.writes == []
 
 
 @pytest.mark.parametrize(
@@ -146,13 +132,15 @@ async def test_a_stricter_password_policy_stays(world: World, stricter: dict[str
         {"TemporaryPasswordValidityDays": 30},
     ],
 )
-async def test_of_a_password_policy_only_what_is_weaker_is_mended(world: World, weaker: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_pool(world, Policies={"PasswordPolicy": POLICY | {"RequireSymbols": True} | weaker})
+async def test_of_a_password_policy_only_what_is_weaker_is_mended(
+    aws_account: AwsAccount, weaker: dict[str, Any]
+) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    await update_pool(aws_account, Policies={"PasswordPolicy": POLICY | {"RequireSymbols": True} | weaker})
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert (await world.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | {"RequireSymbols": True}
+    assert (await aws_account.user_pools())[0]["Policies"]["PasswordPolicy"] == POLICY | {"RequireSymbols": True}
 
 
 @pytest.mark.parametrize(
@@ -167,23 +155,23 @@ async def test_of_a_password_policy_only_what_is_weaker_is_mended(world: World, 
     ],
 )
 async def test_other_settings_of_a_pool_stay_where_they_are_no_weaker(
-    world: World, changes: dict[str, Any], stays: bool
+    aws_account: AwsAccount, changes: dict[str, Any], stays: bool
 ) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_pool(world, **changes)
+    await provision_stage(aws_account.clients, spec_of())
+    await update_pool(aws_account, **changes)
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert world.calls.writes == ([] if stays else ["UpdateUserPool"])
+    assert aws_account.calls.writes == ([] if stays else ["UpdateUserPool"])
 
 
-async def test_a_repair_of_verified_attributes_takes_none_away(world: World) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_pool(world, AutoVerifiedAttributes=["phone_number"])
+async def test_a_repair_of_verified_attributes_takes_none_away(aws_account: AwsAccount) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    await update_pool(aws_account, AutoVerifiedAttributes=["phone_number"])
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert sorted((await world.user_pools())[0]["AutoVerifiedAttributes"]) == ["email", "phone_number"]
+    assert sorted((await aws_account.user_pools())[0]["AutoVerifiedAttributes"]) == ["email", "phone_number"]
 
 
 @pytest.mark.parametrize(
@@ -195,13 +183,15 @@ async def test_a_repair_of_verified_attributes_takes_none_away(world: World) -> 
         {"IdTokenValidity": 1, "TokenValidityUnits": MINUTES | {"IdToken": "hours"}},
     ],
 )
-async def test_tokens_that_a_person_made_shorter_lived_stay_so(world: World, shorter: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_client(world, **shorter)
+async def test_tokens_that_a_person_made_shorter_lived_stay_so(
+    aws_account: AwsAccount, shorter: dict[str, Any]
+) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    await update_client(aws_account, **shorter)
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert world.calls.writes == []
+    assert aws_account.calls.writes == []
 
 
 @pytest.mark.parametrize(
@@ -215,66 +205,66 @@ async def test_tokens_that_a_person_made_shorter_lived_stay_so(world: World, sho
         {"ExplicitAuthFlows": [REFRESH]},
     ],
 )
-async def test_a_weaker_or_broken_client_is_mended(world: World, longer: dict[str, Any]) -> None:
-    await make_stage(world.clients, spec_of())
-    await update_client(world, **longer)
+async def test_a_weaker_or_broken_client_is_mended(aws_account: AwsAccount, longer: dict[str, Any]) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    await update_client(aws_account, **longer)
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    [pool] = await world.user_pools()
-    [client] = await world.user_pool_clients(pool["Id"])
+    [pool] = await aws_account.user_pools()
+    [client] = await aws_account.user_pool_clients(pool["Id"])
     assert (client["IdTokenValidity"], client["AccessTokenValidity"], client["RefreshTokenValidity"]) == (60, 60, 30)
     assert client["TokenValidityUnits"] == MINUTES
     assert (client["PreventUserExistenceErrors"], client["EnableTokenRevocation"]) == ("ENABLED", True)
     assert sorted(client["ExplicitAuthFlows"]) == [REFRESH, SRP]
 
 
-async def test_a_queue_encrypted_with_a_persons_key_stays_so(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+async def test_a_queue_encrypted_with_a_persons_key_stays_so(aws_account: AwsAccount) -> None:
+    outputs = await provision_stage(aws_account.clients, spec_of())
     for url in (outputs.queue_url, outputs.dead_letter_queue_url):  # as SQS does: the one switches the other off
-        await world.sqs.set_queue_attributes(
+        await aws_account.sqs.set_queue_attributes(
             QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/theirs", "SqsManagedSseEnabled": "false"}
         )
-    world.calls.forget()
+    aws_account.calls.reset()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert world.calls.writes == []
+    assert aws_account.calls.writes == []
 
 
-async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
+async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(aws_account: AwsAccount) -> None:
+    outputs = await provision_stage(aws_account.clients, spec_of())
     policy = '{"Version":"2012-10-17","Statement":[]}'
-    await world.sqs.set_queue_attributes(
+    await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url,
         Attributes={"Policy": policy, "RedriveAllowPolicy": '{"redrivePermission":"denyAll"}'},
     )
-    world.calls.forget()
+    aws_account.calls.reset()
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    assert world.calls.writes == []
+    assert aws_account.calls.writes == []
 
 
-async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair(world: World) -> None:
-    outputs = await make_stage(world.clients, spec_of())
-    await world.sqs.set_queue_attributes(
+async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair(aws_account: AwsAccount) -> None:
+    outputs = await provision_stage(aws_account.clients, spec_of())
+    await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"MessageRetentionPeriod": str(10 * 86_400), "VisibilityTimeout": "7"}
     )
 
-    await make_stage(world.clients, spec_of())
+    await provision_stage(aws_account.clients, spec_of())
 
-    attributes = await world.queue_attributes("notification-api-dev-tasks")
+    attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     assert (attributes["MessageRetentionPeriod"], attributes["VisibilityTimeout"]) == ("864000", "30")
 
 
 @pytest.mark.parametrize("seconds", [3_600, 1_209_600])
-async def test_a_retention_that_the_spec_names_is_set_exactly(world: World, seconds: int) -> None:
-    await make_stage(world.clients, spec_of())
-    one_pass = Pass(spec_of().identity)
+async def test_a_retention_that_the_spec_names_is_set_exactly(aws_account: AwsAccount, seconds: int) -> None:
+    await provision_stage(aws_account.clients, spec_of())
+    log = ReconcileLog(spec_of().identity)
 
-    await make_stage(world.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), one_pass)
+    await provision_stage(aws_account.clients, spec_of(queue=QueueSettings(task_retention_seconds=seconds)), log)
 
-    attributes = await world.queue_attributes("notification-api-dev-tasks")
+    attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     assert attributes["MessageRetentionPeriod"] == str(seconds)
-    assert one_pass.changes == ["set MessageRetentionPeriod of queue notification-api-dev-tasks"]
+    assert log.changes == ["set MessageRetentionPeriod of queue notification-api-dev-tasks"]

@@ -1,22 +1,21 @@
 """A process may die after any call: the next one goes on, and nothing is doubled, lost or left over."""
 
 import socket
-from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 from aiobotocore.session import get_session
 
-from k8s.operator.resources.aws import client_config
+from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.errors import ResourceUnavailable
-from k8s.operator.resources.reconcile_log import Pass
-from k8s.operator.resources.removal import remove_stage
+from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import Given, StageSpec
-from k8s.operator.resources.stage import make_stage
+from k8s.operator.resources.stage import delete_stage, provision_stage
 from k8s.operator.resources.user_pool import UserPool
-from tests.support.operator.aws_account import Killed, World, spec_of, stage_world
-from tests.support.processes.ministack import REGION, ClientSettings, MiniStack, ministack_process
+from tests.support.fakes.calls import Killed
+from tests.support.operator.aws_account import AwsAccount, spec_of
+from tests.support.processes.ministack import REGION, ClientSettings
 
 WHOLE = {
     "queues": ["crash-{0}-dlq", "crash-{0}-tasks"],
@@ -26,141 +25,131 @@ WHOLE = {
 }
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as running:
-        yield running
-
-
-@pytest.fixture
-async def world(stack: MiniStack) -> AsyncIterator[World]:
-    async with stage_world(stack) as made:
-        yield made
-
-
-async def _calls_of_making(world: World, spec: StageSpec) -> int:
-    world.calls.forget()
-    await make_stage(world.clients, spec)
-    return len(world.calls.made)
+async def _calls_of_making(aws_account: AwsAccount, spec: StageSpec) -> int:
+    aws_account.calls.reset()
+    await provision_stage(aws_account.clients, spec)
+    return len(aws_account.calls.made)
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(world: World) -> None:
-    calls = await _calls_of_making(world, spec_of("counted", "k"))
+async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_account: AwsAccount) -> None:
+    calls = await _calls_of_making(aws_account, spec_of("counted", "k"))
     assert calls >= 17
 
     for k in range(1, calls + 1):
         spec = spec_of("crash", f"{k:02}")
-        world.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(world.clients, spec)
-        world.calls.forget()
-        outputs = await make_stage(world.clients, spec)
+            await provision_stage(aws_account.clients, spec)
+        aws_account.calls.reset()
+        outputs = await provision_stage(aws_account.clients, spec)
 
         whole = {kind: [name.format(f"{k:02}") for name in names] for kind, names in WHOLE.items()}
-        assert await world.everything(f"crash-{k:02}-") | {"caches": [outputs.cache_name]} == whole, f"killed after {k}"
-        assert outputs.cache_name in world.caches.names
-        world.calls.forget()
-        assert await make_stage(world.clients, spec) == outputs
-        assert world.calls.writes == []
+        assert await aws_account.everything(f"crash-{k:02}-") | {"caches": [outputs.cache_name]} == whole, (
+            f"killed after {k}"
+        )
+        assert outputs.cache_name in aws_account.caches.names
+        aws_account.calls.reset()
+        assert await provision_stage(aws_account.clients, spec) == outputs
+        assert aws_account.calls.writes == []
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_killed_again_and_again_it_still_gets_there(world: World) -> None:
+async def test_killed_again_and_again_it_still_gets_there(aws_account: AwsAccount) -> None:
     spec = spec_of("crash", "often")
     for k in range(1, 40):
-        world.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with suppress(Killed):
-            await make_stage(world.clients, spec)
+            await provision_stage(aws_account.clients, spec)
             break
     else:
         pytest.fail("never got through")
 
-    world.calls.forget()
-    assert await world.everything("crash-often") == {
+    aws_account.calls.reset()
+    assert await aws_account.everything("crash-often") == {
         kind: [name.format("often") for name in names] for kind, names in WHOLE.items()
     }
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(world: World) -> None:
-    await make_stage(world.clients, spec_of("counted", "r"))
-    world.calls.forget()
-    await remove_stage(world.clients, spec_of("counted", "r"))
-    calls = len(world.calls.made)
+async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(aws_account: AwsAccount) -> None:
+    await provision_stage(aws_account.clients, spec_of("counted", "r"))
+    aws_account.calls.reset()
+    await delete_stage(aws_account.clients, spec_of("counted", "r"))
+    calls = len(aws_account.calls.made)
     assert calls >= 14
 
     for k in range(1, calls + 1):
         spec = spec_of("gone", f"{k:02}")
-        await make_stage(world.clients, spec)
-        world.calls.forget(kill_after=k)
+        await provision_stage(aws_account.clients, spec)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await remove_stage(world.clients, spec)
-        world.calls.forget()
-        await remove_stage(world.clients, spec)
+            await delete_stage(aws_account.clients, spec)
+        aws_account.calls.reset()
+        await delete_stage(aws_account.clients, spec)
 
-        assert not any((await world.everything(f"gone-{k:02}")).values()), f"killed after {k}"
+        assert not any((await aws_account.everything(f"gone-{k:02}")).values()), f"killed after {k}"
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_removing_what_was_half_made_leaves_nothing(world: World) -> None:
-    calls = await _calls_of_making(world, spec_of("counted", "h"))
+async def test_removing_what_was_half_made_leaves_nothing(aws_account: AwsAccount) -> None:
+    calls = await _calls_of_making(aws_account, spec_of("counted", "h"))
 
     for k in range(1, calls + 1):
         spec = spec_of("half", f"{k:02}")
-        world.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(world.clients, spec)
-        world.calls.forget()
-        await remove_stage(world.clients, spec)
+            await provision_stage(aws_account.clients, spec)
+        aws_account.calls.reset()
+        await delete_stage(aws_account.clients, spec)
 
-        assert not any((await world.everything(f"half-{k:02}")).values()), f"killed after {k}"
+        assert not any((await aws_account.everything(f"half-{k:02}")).values()), f"killed after {k}"
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(world: World) -> None:
-    pool = (await world.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
+async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(aws_account: AwsAccount) -> None:
+    pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     given = Given(user_pool_id=pool)
-    calls = await _calls_of_making(world, spec_of("counted", "g", given=given))
-    await remove_stage(world.clients, spec_of("counted", "g", given=given))
+    calls = await _calls_of_making(aws_account, spec_of("counted", "g", given=given))
+    await delete_stage(aws_account.clients, spec_of("counted", "g", given=given))
 
     for k in range(1, calls + 1):
         spec = spec_of("guest", f"{k:02}", given=given)
-        world.calls.forget(kill_after=k)
+        aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
-            await make_stage(world.clients, spec)
-        world.calls.forget()
-        await make_stage(world.clients, spec)
-        assert len(await world.user_pool_clients(pool)) == 1, f"killed after {k}"
-        await remove_stage(world.clients, spec)
-        assert await world.user_pool_clients(pool) == [], f"killed after {k}"
+            await provision_stage(aws_account.clients, spec)
+        aws_account.calls.reset()
+        await provision_stage(aws_account.clients, spec)
+        assert len(await aws_account.user_pool_clients(pool)) == 1, f"killed after {k}"
+        await delete_stage(aws_account.clients, spec)
+        assert await aws_account.user_pool_clients(pool) == [], f"killed after {k}"
 
 
-async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(world: World) -> None:
-    pool = (await world.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
+async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(aws_account: AwsAccount) -> None:
+    pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
     spec = spec_of("crash", "late", given=Given(user_pool_id=pool))
-    await make_stage(world.clients, spec)
+    await provision_stage(aws_account.clients, spec)
     dying = True
 
     def die(**_: object) -> None:
         if dying:
             raise Killed("before the queues went")
 
-    world.clients.sqs.meta.events.register("before-call.sqs.DeleteQueue", die)
+    aws_account.clients.sqs.meta.events.register("before-call.sqs.DeleteQueue", die)
     with pytest.raises(Killed):
-        await remove_stage(world.clients, spec)
+        await delete_stage(aws_account.clients, spec)
 
-    await world.idp.create_user_pool_client(UserPoolId=pool, ClientName=spec.identity.names.user_pool_client)
-    world.caches.names.add("crash-late")
+    await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName=spec.identity.names.user_pool_client)
+    aws_account.caches.names.add("crash-late")
     dying = False
-    await remove_stage(world.clients, spec)
+    await delete_stage(aws_account.clients, spec)
 
-    assert len(await world.user_pool_clients(pool)) == 1
-    assert world.caches.names == {"crash-late"}
-    assert await world.queue_names() == []
+    assert len(await aws_account.user_pool_clients(pool)) == 1
+    assert aws_account.caches.names == {"crash-late"}
+    assert await aws_account.queue_names() == []
 
 
-async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(world: World) -> None:
+async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(aws_account: AwsAccount) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody_listens = f"http://127.0.0.1:{taken.getsockname()[1]}"
     settings = ClientSettings(
@@ -168,34 +157,34 @@ async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(world: Worl
     )
     async with get_session().create_client("sqs", config=client_config(), **settings) as sqs:
         with pytest.raises(ResourceUnavailable, match="sqs:GetQueueUrl on crash-dev-dlq"):
-            await make_stage(replace(world.clients, sqs=sqs), spec_of("crash", "dev"))
+            await provision_stage(replace(aws_account.clients, sqs=sqs), spec_of("crash", "dev"))
 
 
 def test_a_pool_with_users_is_chosen_before_an_empty_older_one() -> None:
     older, newer = UserPool(_described("a", 1, users=0)), UserPool(_described("b", 2, users=3))
 
-    assert sorted([older, newer], key=UserPool.rank) == [newer, older]
+    assert sorted([older, newer], key=UserPool.preference) == [newer, older]
 
 
 def _described(pool_id: str, created: int, users: int) -> dict[str, object]:
     return {"Id": pool_id, "CreationDate": created, "EstimatedNumberOfUsers": users}
 
 
-async def test_of_two_pools_of_ours_one_is_chosen_always_the_same_and_the_other_told(world: World) -> None:
+async def test_of_two_pools_of_ours_one_is_chosen_always_the_same_and_the_other_told(aws_account: AwsAccount) -> None:
     spec = spec_of("twice", "dev")
     pools = [
-        await world.idp.create_user_pool(
+        await aws_account.idp.create_user_pool(
             PoolName=spec.identity.names.user_pool, UserPoolTags=spec.identity.tags(), UsernameAttributes=["email"]
         )
         for _ in range(2)
     ]
-    one_pass = Pass(spec.identity)
+    log = ReconcileLog(spec.identity)
 
-    outputs = await make_stage(world.clients, spec, one_pass)
+    outputs = await provision_stage(aws_account.clients, spec, log)
 
     assert outputs.user_pool_id == pools[0]["UserPool"]["Id"]
-    assert [notice for notice in one_pass.notices if pools[1]["UserPool"]["Id"] in notice]
-    assert (await make_stage(world.clients, spec)).user_pool_id == outputs.user_pool_id
+    assert [notice for notice in log.notices if pools[1]["UserPool"]["Id"] in notice]
+    assert (await provision_stage(aws_account.clients, spec)).user_pool_id == outputs.user_pool_id
 
-    await remove_stage(world.clients, spec)
-    assert await world.user_pools() == []
+    await delete_stage(aws_account.clients, spec)
+    assert await aws_account.user_pools() == []

@@ -1,4 +1,4 @@
-"""What counts as an attempt: tasks that kill their process are buried, and nobody beside them."""
+"""What counts as an attempt: tasks that kill their process are dead-lettered, and no other task is."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from momento.responses import CacheGet
 from notification_api import Task
 from services.common.errors import Transient
 from services.common.messages.task_message import TaskMessage
-from tests.support.momento.clients import momento_sdk
+from tests.support.momento.clients import open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -32,14 +32,14 @@ async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
         processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
     ):
         neighbours = {await stage.send("user", do="wait", seconds=1) for _ in range(5)}
-        killer = await stage.send("user", "deadly", do="die")
+        pill = await stage.send("user", "deadly", do="die")
         async with started_again(process) as ends:
             await wait_until(lambda: len(set(notifications.statuses())) == 6, timeout_seconds=40)
             await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
         assert await stage.depth(stage.dead_letter_queue_url) == (0, 1)
-    assert set(notifications.statuses()) == {(killer, "failed"), *((one, "finished") for one in neighbours)}
-    assert (letter["deadLetterReason"], letter["taskId"]) == ("died", killer)
+    assert set(notifications.statuses()) == {(pill, "failed"), *((one, "finished") for one in neighbours)}
+    assert (letter["deadLetterReason"], letter["taskId"]) == ("poison_pill", pill)
     assert set(ends) == {9}
 
 
@@ -51,12 +51,12 @@ async def test_two_that_kill_their_process_are_told_from_their_neighbours(
         processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
     ):
         neighbours = {await stage.send("user", do="wait", seconds=0.5) for _ in range(2)}
-        killers = {await stage.send("user", do="die") for _ in range(2)}
+        pills = {await stage.send("user", do="die") for _ in range(2)}
         async with started_again(process):
             await wait_until(lambda: len(set(notifications.statuses())) == 4, timeout_seconds=50)
             await stage.until_empty()
         letters = await stage.dead_letters(2)
-    assert {letter["taskId"] for letter in letters} == killers
+    assert {letter["taskId"] for letter in letters} == pills
     assert {task_id for task_id, status in notifications.statuses() if status == "finished"} == neighbours
 
 
@@ -73,7 +73,7 @@ async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: Proc
             await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
     assert set(notifications.statuses()) == {(leak, "failed"), *((one, "finished") for one in neighbours)}
-    assert (letter["deadLetterReason"], letter["taskId"]) == ("died", leak)
+    assert (letter["deadLetterReason"], letter["taskId"]) == ("poison_pill", leak)
     assert set(ends) == {-signal.SIGKILL}
 
 
@@ -127,14 +127,14 @@ async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: Proc
     assert {status for _, status in notifications.statuses()} == {"finished"}
 
 
-async def test_without_the_record_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_without_the_history_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
     settings = {**TWO_ATTEMPTS, "HISTORY_RETENTION_SECONDS": "0"}
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
-        killer = await stage.send("user", do="die")
+        pill = await stage.send("user", do="die")
         async with started_again(process) as ends:
             await notifications.wait(1, seconds=20)
             (letter,) = await stage.dead_letters(1)
-    assert (letter["taskId"], letter["deadLetterReceiveCount"]) == (killer, "3")
+    assert (letter["taskId"], letter["deadLetterReceiveCount"]) == (pill, "3")
     assert ends == [9, 9]
 
 
@@ -146,15 +146,15 @@ async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_th
             raise Transient("not now")
         return task.data
 
-    returned = Counted("messages_requeued_total", reason="transient")
+    requeued = Counted("messages_requeued_total", reason="transient")
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         async with processor_in_process(stage, fail, BACKOFF_BASE_SECONDS="600"):
             good, bad = [await send_raw(stage, data) for data in ("good", "bad")]
             await notifications.wait(1)
-            await wait_until(lambda: returned() == 1)
+            await wait_until(lambda: requeued() == 1)
         noted = await sdk.caches.get(stage.cache_name, f"attempts:{bad}")
         assert isinstance(noted, CacheGet.Hit)
         assert noted.value_string == "1 ended"

@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 
 from tests.support.identity import AUDIENCE, ISSUER, jwks_server
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import ServiceProcess, free_port, processor_process, service_process
 from tests.support.processor.chaos import Killed, Runs, Tally, momento_faults, sqs_faults
 from tests.support.processor.stage import Notifications, ProcessorStage
@@ -64,7 +64,7 @@ async def test_under_faults_everywhere_no_task_is_lost_and_none_is_notified_twic
         )
         stack.enter_context(stage.servers.momento.changed(faults=momento_faults()))
         proxy.faults.extend(faults := sqs_faults())
-        sdk = await stack.enter_async_context(momento_sdk(stage.servers.momento, stage.servers.key))
+        sdk = await stack.enter_async_context(open_momento_sdk(stage.servers.momento, stage.servers.key))
         _, killed = await asyncio.gather(
             post_all(ingest_url, tally), kill_one(processors[0], notifications, lambda: stored_ids(sdk, stage))
         )

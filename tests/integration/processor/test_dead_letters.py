@@ -197,7 +197,7 @@ async def test_an_interrupted_redrive_reports_what_it_did(stage: ProcessorStage,
 
 
 @pytest.mark.parametrize("idempotent", [False, True])
-async def test_a_redriven_task_is_run_again_although_its_failure_is_on_record(
+async def test_a_redriven_task_is_run_again_although_its_failure_is_in_the_history(
     stage: ProcessorStage, idempotent: bool
 ) -> None:
     broken = True

@@ -46,7 +46,7 @@ async def test_tasks_that_outlast_the_grace_go_back_at_once(stage: ProcessorStag
         assert time.monotonic() - started < 6.5
     assert await stage.depth() == (3, 0)
     (line,) = process.logged(action="drain")
-    assert line["returned_running"] == 3
+    assert line["interrupted"] == 3
 
 
 async def test_messages_that_have_not_started_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:

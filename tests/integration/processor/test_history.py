@@ -1,4 +1,4 @@
-"""The record: once, and never missed. What was done is not done again; only what is missing is repeated."""
+"""The history: a task runs once and its notification is not missed; only missing steps are repeated."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ from momento.responses import CacheGet
 
 from notification_api import Task
 from services.common.errors import PermanentError, Transient
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -34,7 +34,7 @@ class Handler:
 
 
 async def send_redelivered(stage: ProcessorStage, user_id: str, task_id: str | None = None) -> str:
-    """Send a task whose first delivery is over already, without a verdict."""
+    """Send a task whose first delivery is over already, without a outcome."""
     task_id = await stage.send(user_id, task_id=task_id)
     answer = await stage.sqs.receive_message(QueueUrl=stage.queue_url, VisibilityTimeout=0)
     assert len(answer["Messages"]) == 1
@@ -119,8 +119,8 @@ async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage
     assert notifications.received[0] == notifications.received[1]
 
 
-async def test_a_claim_lasts_as_long_as_its_task_however_long_that_is(stage: ProcessorStage) -> None:
-    """The task takes half as long again as a claim that nobody renews."""
+async def test_a_lock_lasts_as_long_as_its_task(stage: ProcessorStage) -> None:
+    """The task takes half as long again as a lock that is not renewed."""
     handler = Handler(seconds=4.5)
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "CONCURRENCY": "1"}
     async with (
@@ -156,35 +156,35 @@ async def test_the_copy_that_waited_runs_when_the_first_could_not(stage: Process
     assert notifications.statuses() == [(task_id, "finished")] * 2
 
 
-async def test_the_claim_of_a_process_that_died_runs_out(stage: ProcessorStage) -> None:
+async def test_the_lock_of_a_process_that_died_expires(stage: ProcessorStage) -> None:
     handler = Handler()
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         task_id = await send_redelivered(stage, "user")
-        await sdk.caches.set(stage.cache_name, f"claim:user {task_id}", b"somebody else")
+        await sdk.caches.set(stage.cache_name, f"task-lock:user {task_id}", b"somebody else")
         async with processor_in_process(stage, handler):
             await asyncio.sleep(0.5)
             assert handler.runs == []
-            await sdk.caches.delete(stage.cache_name, f"claim:user {task_id}")
+            await sdk.caches.delete(stage.cache_name, f"task-lock:user {task_id}")
             await notifications.wait(1)
     assert handler.runs == [task_id]
 
 
-async def test_the_claim_of_a_process_that_was_killed_runs_out_by_itself(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_the_lock_of_a_process_that_was_killed_expires_by_itself(stage: ProcessorStage, tmp_path: Path) -> None:
     handler = Handler()
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3"}
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         async with processor_process(stage, tmp_path, **settings) as process:
             task_id = await stage.send("user", idempotent=True, do="wait", seconds=60)
-            await wait_until(lambda: is_claimed(sdk, stage, task_id))
+            await wait_until(lambda: is_locked(sdk, stage, task_id))
             process.signal(signal.SIGKILL)
             await process.ended()
-        assert await is_claimed(sdk, stage, task_id)
+        assert await is_locked(sdk, stage, task_id)
         await stage.send("user", idempotent=True, task_id=task_id)
         async with processor_in_process(stage, handler, **settings):
             assert handler.runs == []
@@ -196,20 +196,20 @@ async def test_users_whose_tasks_have_one_id_do_not_wait_for_each_other(stage: P
     handler = Handler()
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         task_id = await stage.send("user", idempotent=True)
-        await sdk.caches.set(stage.cache_name, f"claim:another {task_id}", b"somebody else")
+        await sdk.caches.set(stage.cache_name, f"task-lock:another {task_id}", b"somebody else")
         async with processor_in_process(stage, handler):
             await notifications.wait(1)
     assert handler.runs == [task_id]
 
 
-async def is_claimed(sdk: MomentoSdk, stage: ProcessorStage, task_id: str) -> bool:
-    return isinstance(await sdk.caches.get(stage.cache_name, f"claim:user {task_id}"), CacheGet.Hit)
+async def is_locked(sdk: MomentoSdk, stage: ProcessorStage, task_id: str) -> bool:
+    return isinstance(await sdk.caches.get(stage.cache_name, f"task-lock:user {task_id}"), CacheGet.Hit)
 
 
-async def test_a_claim_whose_answer_was_lost_is_known_for_our_own(stage: ProcessorStage) -> None:
+async def test_a_lock_whose_answer_was_lost_is_recognised_as_its_own(stage: ProcessorStage) -> None:
     handler = Handler()
     lost = {"method": "SetIfNotExists", "status": "UNAVAILABLE", "afterEffect": True, "calls": 1}
     async with stage.notifications("user") as notifications:
@@ -222,16 +222,16 @@ async def test_a_claim_whose_answer_was_lost_is_known_for_our_own(stage: Process
     assert time.monotonic() - started < 5
 
 
-async def test_claims_are_gone_once_their_tasks_are_done(stage: ProcessorStage) -> None:
+async def test_locks_are_released_once_their_tasks_are_done(stage: ProcessorStage) -> None:
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
         processor_in_process(stage, Handler()),
     ):
         task_id = await stage.send("user", idempotent=True)
         await notifications.wait(1)
         await stage.until_empty()
-        got = await sdk.caches.get(stage.cache_name, f"claim:user {task_id}")
+        got = await sdk.caches.get(stage.cache_name, f"task-lock:user {task_id}")
     assert type(got).__name__ == "Miss"
 
 
@@ -272,7 +272,7 @@ async def test_with_the_cache_out_users_are_notified_at_once_and_the_messages_st
     assert unread() >= 1
 
 
-async def test_a_retention_of_zero_switches_the_record_off(stage: ProcessorStage) -> None:
+async def test_a_retention_of_zero_switches_the_history_off(stage: ProcessorStage) -> None:
     handler = Handler()
     async with stage.notifications("user") as notifications:
         before = momento_calls(stage)
@@ -317,7 +317,7 @@ async def test_while_momento_is_down_a_finished_task_is_neither_lost_nor_compute
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
-async def test_no_work_is_taken_before_its_news_could_be_told(stage: ProcessorStage) -> None:
+async def test_no_task_is_received_before_its_notification_could_be_delivered(stage: ProcessorStage) -> None:
     handler = Handler()
     missing = f"/notification-api/test/{stage.cache_name}"
     await stage.send("user")

@@ -14,12 +14,13 @@ import pytest
 from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.errors import PermanentError, Transient
-from services.processor.delivery import process as worker
-from services.processor.delivery.attempts import Attempts, Last, Past
-from services.processor.delivery.conclusion import Conclusion
-from services.processor.delivery.process import Worker
-from services.processor.delivery.task_lock import Claims
-from services.processor.notify.notifier import Teller
+from services.processor.delivery import delivery
+from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
+from services.processor.delivery.conclude import Concluder
+from services.processor.delivery.process import DeliveryProcessor
+from services.processor.delivery.retry_policy import RetryPolicy
+from services.processor.delivery.task_lock import TaskLock
+from services.processor.notify.notifier import Notifier
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -213,13 +214,13 @@ async def nothing_blocks(limit_seconds: float = 0.5) -> AsyncIterator[None]:
 
 def isolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every task run isolated, as if no end of an earlier attempt were known."""
-    past_of = Attempts.past
+    read = Attempts.read
 
-    async def without_end(attempts: Attempts, message: ReceivedMessage) -> Past:
-        return replace(await past_of(attempts, message), last=Last.BESIDE)
+    async def without_end(attempts: Attempts, message: ReceivedMessage) -> PastAttempts:
+        return replace(await read(attempts, message), last=LastAttempt.STARTED)
 
-    monkeypatch.setattr(Attempts, "past", without_end)
-    monkeypatch.setattr("services.processor.delivery.process.is_suspect", lambda *_: True)
+    monkeypatch.setattr(Attempts, "read", without_end)
+    monkeypatch.setattr(RetryPolicy, "needs_isolation", lambda *_: True)
 
 
 @pytest.mark.timeout(120)
@@ -251,7 +252,7 @@ async def test_whatever_a_handler_raises_is_counted_dead_lettered_and_notified(
     permanent = {str(number) for number in range(len(ORDINARY), len(errors))}
     for task_id, data in ids.items():
         is_permanent = data in permanent
-        assert letters[task_id]["deadLetterReason"] == ("permanent" if is_permanent else "attempts"), errors[data]
+        assert letters[task_id]["deadLetterReason"] == ("permanent" if is_permanent else "max_attempts"), errors[data]
         assert runs.count(data) == (1 if is_permanent else 2)
         assert 1 <= len(letters[task_id]["deadLetterDetail"]) <= 256
 
@@ -342,11 +343,11 @@ async def by_name(task: Task) -> str:
 @pytest.mark.parametrize(
     ("owner", "method", "reason"),
     [
-        (Attempts, "past", "internal"),
-        (Claims, "held", "internal"),
-        (Conclusion, "find", "internal"),
-        (Attempts, "note", "attempts"),  # at the end of an attempt that failed
-        (Teller, "progress_of", "attempts"),  # as part of the attempt
+        (Attempts, "read", "internal_error"),
+        (TaskLock, "hold", "internal_error"),
+        (Concluder, "find", "internal_error"),
+        (Attempts, "note", "max_attempts"),  # at the end of an attempt that failed
+        (Notifier, "progress_publisher", "max_attempts"),  # as part of the attempt
     ],
 )
 async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in_the_dead_letter_queue(
@@ -356,7 +357,7 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
         raise ValueError("as asked")
 
     monkeypatch.setattr(owner, method, fail)
-    internal = Counted("handler_errors_total", kind="internal")
+    internal = Counted("handler_errors_total", kind="internal_error")
     async with stage.notifications("user") as notifications, processor_in_process(stage, refuse, MAX_ATTEMPTS="3"):
         task_id = await stage.send("user", idempotent=True)
         await notifications.wait(1, seconds=30)
@@ -366,18 +367,18 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
     # What cannot be noted is not counted, for as many deliveries as there are attempts.
     assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == (reason, "6" if method == "note" else "3")
     # Of a first delivery nothing is looked up, so that its attempt is the handler's own failure.
-    by_itself = 2 if method == "past" else 3
-    assert internal() == (by_itself if reason == "internal" else 0)
+    by_itself = 2 if method == "read" else 3
+    assert internal() == (by_itself if reason == "internal_error" else 0)
 
 
 @pytest.mark.parametrize(
     ("owner", "name"),
     [
-        (worker, "parse_task"),
-        (Conclusion, "kept"),
-        (Conclusion, "dead_letter"),
-        (Conclusion, "unreadable"),
-        (Worker, "work"),
+        (delivery, "parse_task"),
+        (Concluder, "find_pending"),
+        (Concluder, "conclude_failed"),
+        (Concluder, "conclude_malformed"),
+        (DeliveryProcessor, "process"),
     ],
 )
 async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens_ends_there_too(
@@ -388,7 +389,7 @@ async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens
 
     monkeypatch.setattr(owner, name, fail)
     async with stage.notifications("user") as notifications, processor_in_process(stage, refuse, MAX_ATTEMPTS="3"):
-        if name == "unreadable":
+        if name == "conclude_malformed":
             task_id = "no-task"
             await stage.send_raw("{}", {"taskId": task_id}, group_id="user")
         else:
@@ -397,7 +398,7 @@ async def test_an_error_of_the_processor_that_cannot_be_counted_where_it_happens
         await stage.until_empty()
     (letter,) = await stage.dead_letters(1)
     assert notifications.statuses() == [(task_id, "failed")]
-    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("internal", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("internal_error", "3")
 
 
 async def test_an_error_after_a_handler_has_finished_does_not_run_it_again(
@@ -409,7 +410,7 @@ async def test_an_error_after_a_handler_has_finished_does_not_run_it_again(
         runs.append(task.id)
         return "done"
 
-    monkeypatch.setattr(Conclusion, "finished", fail)
+    monkeypatch.setattr(Concluder, "conclude_finished", fail)
     async with stage.notifications("user") as notifications, processor_in_process(stage, handle):
         task_id = await stage.send("user")
         await notifications.wait(1)

@@ -63,7 +63,7 @@ async def test_junk_stops_no_neighbour_and_is_set_aside_as_it_came(poisoned: Pro
         letters = await poisoned.dead_letters(len(JUNK) + len(JUNK_OF_A_USER))
     assert sorted(notifications.statuses()) == sorted((one, "finished") for one in ids)
     assert {letter["body"] for letter in letters} == {*JUNK.values(), *JUNK_OF_A_USER.values()}
-    assert {letter["deadLetterReason"] for letter in letters} == {"unreadable"}
+    assert {letter["deadLetterReason"] for letter in letters} == {"malformed"}
     assert all(letter["deadLetterDetail"] != "none" for letter in letters)
 
 
@@ -72,7 +72,7 @@ async def test_a_user_who_can_be_read_is_told_of_a_task_that_cannot(poisoned: Pr
         await notifications.wait(len(JUNK_OF_A_USER))
         await poisoned.until_empty()
     assert {status for _, status in notifications.statuses()} == {"failed"}
-    assert {told["message"] for told in notifications.received} == {"Failed task: it could not be read"}
+    assert {one["message"] for one in notifications.received} == {"Failed task: it could not be read"}
 
 
 async def test_junk_that_comes_again_is_set_aside_once(stage: ProcessorStage) -> None:
@@ -100,7 +100,7 @@ async def test_ten_attributes_of_its_own_leave_room_for_the_reason(stage: Proces
     async with processor_in_process(stage, echo):
         await stage.send_raw("junk", own)
         (letter,) = await stage.dead_letters(1)
-    assert letter["deadLetterReason"] == "unreadable"
+    assert letter["deadLetterReason"] == "malformed"
     assert letter["taskId"] == "the-id"
 
 
@@ -110,7 +110,7 @@ async def test_a_message_as_large_as_sqs_takes_is_set_aside_too(stage: Processor
         await stage.send_raw("x" * 1_048_576)
         (letter,) = await stage.dead_letters(1)
         await stage.until_empty()
-    assert letter["deadLetterReason"] == "unreadable"
+    assert letter["deadLetterReason"] == "malformed"
     assert letter["body"].startswith("xxx")
 
 

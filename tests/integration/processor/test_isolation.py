@@ -16,7 +16,7 @@ from momento.responses import CacheGet
 
 from notification_api import Task
 from services.common.messages.task_message import TaskMessage
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -63,13 +63,13 @@ class SlowProcess:
 @asynccontextmanager
 async def slow_process(stage: ProcessorStage, folder: Path) -> AsyncIterator[SlowProcess]:
     async with (
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
         sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy,
         processor_process(stage, folder, AWS_ENDPOINT_URL=proxy.url, VISIBILITY_TIMEOUT_SECONDS="5") as process,
     ):
         proxy.fault(action="ChangeMessageVisibilityBatch", status=503)
         notes = Notes(sdk, stage.cache_name, [await send(stage, do="wait", seconds=600) for _ in range(TASKS)])
-        await wait_until(lambda: has_noted(notes, "beside"), timeout_seconds=20)
+        await wait_until(lambda: has_noted(notes, "started"), timeout_seconds=20)
         proxy.fault(action="ReceiveMessage", status=503)
         yield SlowProcess(process, proxy, notes)
 
@@ -183,8 +183,8 @@ async def send_possible_pills(stage: ProcessorStage, count: int) -> None:
     message_ids = [await send(stage, "pill") for _ in range(count)]
     for _ in range(2):
         await receive_at_once_visible(stage, count)
-    async with momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
-        await Notes(sdk, stage.cache_name, message_ids).write("0 beside")
+    async with open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk:
+        await Notes(sdk, stage.cache_name, message_ids).write("0 started")
 
 
 async def receive_at_once_visible(stage: ProcessorStage, count: int) -> None:
@@ -214,4 +214,4 @@ async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poiso
         (letter,) = await stage.dead_letters(1)
         await stage.until_empty()
     assert [status for _, status in notifications.statuses()] == ["failed"]
-    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("died", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("poison_pill", "3")

@@ -18,7 +18,7 @@ import pytest
 
 from notification_api import Task
 from tests.integration.processor.test_chaos import ingest, user
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.chaos import MOMENTO_METHODS, Runs
 from tests.support.processor.in_process import is_paused, processor_in_process
@@ -66,7 +66,7 @@ async def test_an_outage_longer_than_every_timeout_loses_nothing_and_runs_nothin
     settings: dict[str, Any] = {"NOTIFY_SECONDS": "1", "CONCURRENCY": "2", "MAX_ATTEMPTS": "1"}
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
         processor_in_process(stage, handle, **settings),
     ):
         with stage.servers.momento.changed(faults=out(methods, **how)):
@@ -92,7 +92,7 @@ async def test_outages_one_after_another_under_a_flow_of_tasks_lose_nothing(
     runs_file = tmp_path / "runs"
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(sqs_fault_proxy(stage.servers.aws.endpoint_url))
-        sdk = await stack.enter_async_context(momento_sdk(stage.servers.momento, stage.servers.key))
+        sdk = await stack.enter_async_context(open_momento_sdk(stage.servers.momento, stage.servers.key))
         notifications = [await stack.enter_async_context(stage.notifications(user(number))) for number in range(USERS)]
         url = await stack.enter_async_context(ingest(stage, proxy, tmp_path))
         settings = {**SETTINGS, "AWS_ENDPOINT_URL": proxy.url, "RUNS_FILE": str(runs_file)}

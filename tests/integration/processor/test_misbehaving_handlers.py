@@ -30,7 +30,7 @@ async def test_whatever_a_handler_raises_only_its_own_task_fails(stage: Processo
         await stage.until_empty()
         (letter,) = await stage.dead_letters(1)
     assert sorted(notifications.statuses()) == sorted([*((one, "finished") for one in good), (bad, "failed")])
-    assert letter["deadLetterReason"] == "attempts"
+    assert letter["deadLetterReason"] == "max_attempts"
 
 
 async def test_a_handler_that_ignores_cancellation_gives_its_slot_back(
@@ -84,7 +84,7 @@ async def test_a_task_whose_lease_ran_out_while_the_loop_was_blocked_is_not_run_
             time.sleep(3.2)  # noqa: ASYNC251 — the misbehaviour
         return task.data
 
-    lost = Counted("tasks_processed_total", outcome="lost")
+    lost = Counted("tasks_processed_total", outcome="lease_lost")
     async with stage.notifications("user") as notifications, processor_in_process(stage, block_once):
         task_id = await stage.send("user")
         await notifications.wait(1)
@@ -135,7 +135,7 @@ async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_l
 ) -> None:
     settings: dict[str, Any] = {"MAX_ATTEMPTS": "2", "VISIBILITY_TIMEOUT_SECONDS": "3"}
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
-        killer = await stage.send("user", "deadly", do="die")
+        pill = await stage.send("user", "deadly", do="die")
         for _ in range(2):
             assert await process.ended() == 9
             process.start()
@@ -144,8 +144,8 @@ async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_l
         await stage.until_empty()
         good = await stage.send("user")
         await notifications.wait(2)
-    assert notifications.statuses() == [(killer, "failed"), (good, "finished")]
-    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("died", "3")
+    assert notifications.statuses() == [(pill, "failed"), (good, "finished")]
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("poison_pill", "3")
     assert (notifications.received[0]["message"]) == "Failed task: deadly"
 
 

@@ -1,4 +1,4 @@
-"""Momento out for longer than news is tried: tasks wait, none is buried, and all are told when it is back."""
+"""Momento down for longer than notifications are tried: tasks wait, none is dead-lettered, all users are notified."""
 
 import asyncio
 from collections.abc import Sequence
@@ -77,7 +77,7 @@ async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_r
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key may use the cache and not publish. Who starts meanwhile receives nothing."""
-    monkeypatch.setattr("services.processor.pool.OUTAGE_RETURN_SECONDS", 5)
+    monkeypatch.setattr("services.processor.pool.OUTAGE_DELAY_SECONDS", 5)
     handler, received = Handler(), Counted("messages_received_total")
     async with AsyncExitStack() as outage, stage.notifications("user") as notifications:
         async with processor_in_process(stage, handler, **SETTINGS):
@@ -98,7 +98,7 @@ async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_r
 
 @pytest.mark.timeout(120)
 async def test_restarts_in_an_outage_bury_nothing_as_died(stage: ProcessorStage, tmp_path: Path) -> None:
-    """Neither told nor on record, and more restarts than attempts are permitted: it may run again, that is all."""
+    """Neither published nor stored, and more restarts than attempts are permitted: it may run again, that is all."""
     async with AsyncExitStack() as outage, stage.notifications("user") as notifications:
         async with processor_process(stage, tmp_path, **SETTINGS) as process:
             outage.enter_context(stage.servers.momento.changed(faults=out("PERMISSION_DENIED")))

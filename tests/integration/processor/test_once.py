@@ -10,7 +10,7 @@ from momento.responses import CacheDictionaryFetch
 
 from notification_api import Task
 from services.common.errors import PermanentError
-from tests.support.momento.clients import momento_sdk
+from tests.support.momento.clients import open_momento_sdk
 from tests.support.processor.dead_letters_cli import dead_letters_command
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -55,7 +55,7 @@ async def test_a_key_with_another_body_is_notified_as_failed_and_the_first_resul
     handler, conflicts = Handler(), Counted("tasks_processed_total", outcome="conflict")
     async with (
         stage.notifications("user") as notifications,
-        momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
+        open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
         processor_in_process(stage, handler),
     ):
         task_id = await stage.send("user", "first", idempotent=True)

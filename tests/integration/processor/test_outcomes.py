@@ -1,4 +1,4 @@
-"""What becomes of a task: told and deleted, tried again, or set aside with a reason."""
+"""The outcomes of a task: notified and deleted, retried, or dead-lettered with a reason."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -106,7 +106,7 @@ async def test_after_the_last_permitted_attempt_a_task_is_set_aside(stage: Proce
         (letter,) = await stage.dead_letters(1)
     assert attempts == [1, 2, 3]
     assert notifications.statuses() == [(task_id, "failed")]
-    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("attempts", "3")
+    assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("max_attempts", "3")
     assert letter["deadLetterDetail"] == "Transient: never works"
 
 

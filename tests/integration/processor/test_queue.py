@@ -193,12 +193,12 @@ async def test_a_task_longer_than_the_visibility_timeout_runs_once(stage: Proces
     assert max(proxy.batch_sizes["ChangeMessageVisibilityBatch"]) > 1
 
 
-async def test_no_heartbeat_comes_after_its_message_was_deleted_or_returned(
+async def test_no_heartbeat_follows_the_deletion_or_requeue_of_its_message(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
     """novuhq/novu#12437: a heartbeat fires after the delete, and fails, there.
 
-    In what order the two go is tested in test_processor_settlement.
+    In what order the two go is tested in receiver/test_acknowledger.py.
     """
     refused = Counted("leases_lost_total")
 
@@ -222,7 +222,7 @@ async def test_no_heartbeat_comes_after_its_message_was_deleted_or_returned(
     assert refused() == 0
 
 
-async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_told(
+async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_published(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
     """justeattakeaway/JustSaying#1584: deleting with a stale receipt "succeeds" there."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.environment import shielded
+from local.environment import base_environment
 from local.plan import ROOT
 
 SETTINGS = {
@@ -30,7 +30,7 @@ def start(tmp_path: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "services.processor"],
         cwd=ROOT,
-        env={**shielded(os.environ), **SETTINGS, "OPS_PORT": "19", "PYTHONPATH": str(tmp_path), **changes},
+        env={**base_environment(os.environ), **SETTINGS, "OPS_PORT": "19", "PYTHONPATH": str(tmp_path), **changes},
         capture_output=True,
         text=True,
         timeout=30,

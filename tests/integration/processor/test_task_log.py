@@ -79,7 +79,7 @@ async def test_a_duplicate_has_one_line(stage: ProcessorStage, lines: TaskLines)
         await stage.send("user", PAYLOAD, task_id=task_id, idempotent=True)
         await wait_until(lambda: len(lines.ends(task_id)) == 2)
     _, line = lines.ends(task_id)
-    assert (line["level"], line["outcome"]) == ("INFO", "repeated")
+    assert (line["level"], line["outcome"]) == ("INFO", "duplicate")
     assert "attempt" not in line
     assert "seconds" not in line
 
@@ -89,7 +89,7 @@ async def test_a_message_that_is_no_task_has_one_line(stage: ProcessorStage, lin
         message_id = await stage.send_raw(PAYLOAD)
         await wait_until(lambda: bool(lines.ends(message_id)))
     (line,) = lines.ends(message_id)
-    assert (line["level"], line["outcome"], line["deadLetterReason"]) == ("WARNING", "unreadable", "unreadable")
+    assert (line["level"], line["outcome"], line["deadLetterReason"]) == ("WARNING", "malformed", "malformed")
 
 
 async def test_a_drain_has_one_line_for_each_task_started_or_not(stage: ProcessorStage, lines: TaskLines) -> None:
@@ -118,7 +118,7 @@ async def test_a_lost_lease_has_one_line(
         await ended.wait()
         return task.data
 
-    monkeypatch.setattr("services.processor.processor._longest_hold_seconds", lambda _: 0.1)
+    monkeypatch.setattr("services.processor.processor._max_lease_seconds", lambda _: 0.1)
     async with processor_in_process(stage, wait, VISIBILITY_TIMEOUT_SECONDS="600"):
         task_id = await stage.send("user", PAYLOAD)
         await wait_until(lambda: bool(lines.ends(task_id)), timeout_seconds=45)

@@ -38,10 +38,10 @@ from tests.support.identity import (
     rsa_key,
     token,
 )
-from tests.support.momento.clients import MomentoSdk, momento_sdk
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.momento.errors import error_code
-from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
-from tests.support.processes.momento import MomentoApiKey, MomentoEmulator, momento_emulator_process
+from tests.support.processes.ministack import MiniStack, new_account_id
+from tests.support.processes.momento import MomentoApiKey, MomentoEmulator
 from tests.support.served_app import Answer, Served, log_lines
 from tests.support.served_service import PAGE, id_token, served_service
 from tests.support.waiting import wait_until
@@ -53,29 +53,17 @@ PARAMETER = "/notification-api/test/momento-api-key"
 SESSION = get_session()
 
 
-@pytest.fixture(scope="module")
-def stack() -> Iterator[MiniStack]:
-    with ministack_process() as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[MomentoEmulator]:
-    with momento_emulator_process("--tokens-per-second=1000") as emulator:
-        yield emulator
-
-
 @pytest.fixture(autouse=True)
-def _healed(emulator: MomentoEmulator) -> Iterator[None]:
+def _healed(momento_emulator: MomentoEmulator) -> Iterator[None]:
     yield
-    emulator.change(faults=[], down=False, tokensPerSecond=1_000)
+    momento_emulator.change(faults=[], down=False, tokensPerSecond=1_000)
 
 
 @dataclass
-class World:
-    """What the service lives on."""
+class Backends:
+    """What the token service calls, and the service itself."""
 
-    stack: MiniStack
+    aws: MiniStack
     emulator: MomentoEmulator
     jwks: JwksServer
     sdk: MomentoSdk
@@ -92,28 +80,28 @@ class World:
             "MOMENTO_ENDPOINT": self.emulator.endpoint,
             **environment,
         }
-        return served_service(read_settings, create_app, self.stack, self.account_id, self.jwks, own, ready=ready)
+        return served_service(read_settings, create_app, self.aws, self.account_id, self.jwks, own, ready=ready)
 
     async def store_key(self, value: str) -> None:
         await self.ssm.put_parameter(Name=PARAMETER, Value=value, Type="SecureString", Overwrite=True)
 
 
 @pytest.fixture
-async def world(stack: MiniStack, emulator: MomentoEmulator) -> AsyncIterator[World]:
-    account_id, key = new_account_id(), emulator.make_key()
+async def backends(aws: MiniStack, momento_emulator: MomentoEmulator) -> AsyncIterator[Backends]:
+    account_id, key = new_account_id(), momento_emulator.make_key()
     async with (
         jwks_server() as jwks,
-        momento_sdk(emulator, emulator.make_key().v2) as sdk,
-        SESSION.create_client("ssm", **stack.client_settings(account_id)) as ssm,
+        open_momento_sdk(momento_emulator, momento_emulator.make_key().v2) as sdk,
+        SESSION.create_client("ssm", **aws.client_settings(account_id)) as ssm,
     ):
-        world = World(stack, emulator, jwks, sdk, ssm, key, account_id, await sdk.new_cache())
-        await world.store_key(key.v1)
-        yield world
+        backends = Backends(aws, momento_emulator, jwks, sdk, ssm, key, account_id, await sdk.new_cache())
+        await backends.store_key(key.v1)
+        yield backends
 
 
 @pytest.fixture
-async def service(world: World) -> AsyncIterator[Served]:
-    async with world.service() as service:
+async def service(backends: Backends) -> AsyncIterator[Served]:
+    async with backends.service() as service:
         yield service
 
 
@@ -123,24 +111,24 @@ async def get(service: Served, path: str = "/token", user_id: str = "alice", **h
 
 
 @asynccontextmanager
-async def client_of(world: World, answer: Answer) -> AsyncIterator[MomentoSdk]:
+async def client_of(backends: Backends, answer: Answer) -> AsyncIterator[MomentoSdk]:
     """The unmodified SDK with the token of an answer."""
     inner = CredentialProvider.from_disposable_token(answer.json["token"]).auth_token
-    async with momento_sdk(world.emulator, inner) as sdk:
+    async with open_momento_sdk(backends.emulator, inner) as sdk:
         yield sdk
 
 
-def vended(world: World) -> int:
+def vended(backends: Backends) -> int:
     """Tokens that Momento has vended so far, in all tests."""
-    return int(world.emulator.stats()["vendedTokens"])
+    return int(backends.emulator.stats()["vendedTokens"])
 
 
-async def test_the_response_has_all_that_a_client_needs(service: Served, world: World) -> None:
+async def test_the_response_has_all_that_a_client_needs(service: Served, backends: Backends) -> None:
     before = time.time()
     answer = await get(service)
     assert answer.status == 200
     assert set(answer.json) == {"token", "endpoint", "cacheName", "topic", "expiresAt"}
-    assert (answer.json["cacheName"], answer.json["topic"]) == (world.cache, "alice")
+    assert (answer.json["cacheName"], answer.json["topic"]) == (backends.cache, "alice")
     assert answer.json["endpoint"]
     assert before + 1_799 <= answer.json["expiresAt"] <= time.time() + 1_801
     assert answer.headers["Cache-Control"] == "no-store"
@@ -148,37 +136,37 @@ async def test_the_response_has_all_that_a_client_needs(service: Served, world: 
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
 
 
-async def test_a_configured_momento_endpoint_is_in_the_response(world: World) -> None:
-    async with world.service(MOMENTO_WEB_ENDPOINT="http://localhost:8085") as service:
+async def test_a_configured_momento_endpoint_is_in_the_response(backends: Backends) -> None:
+    async with backends.service(MOMENTO_WEB_ENDPOINT="http://localhost:8085") as service:
         overrides = (await get(service)).json["endpointOverrides"]
     assert overrides == dict.fromkeys(("cacheEndpoint", "controlEndpoint", "tokenEndpoint"), "http://localhost:8085")
 
 
-async def test_the_token_hears_the_own_topic(service: Served, world: World) -> None:
-    async with client_of(world, await get(service)) as client:
-        subscription = await client.subscriber.subscribe(world.cache, "alice")
+async def test_the_token_hears_the_own_topic(service: Served, backends: Backends) -> None:
+    async with client_of(backends, await get(service)) as client:
+        subscription = await client.subscriber.subscribe(backends.cache, "alice")
         assert isinstance(subscription, TopicSubscribe.SubscriptionAsync)
-        await world.sdk.topics.publish(world.cache, "alice", "hello")
+        await backends.sdk.topics.publish(backends.cache, "alice", "hello")
         async with asyncio.timeout(10):
             item = await subscription.__anext__()
         assert isinstance(item, TopicSubscriptionItem.Text)
         assert item.value == "hello"
 
 
-async def test_the_token_opens_nothing_else(service: Served, world: World) -> None:
-    await world.sdk.caches.set(world.cache, "key", "x")
-    assert isinstance(await world.sdk.caches.set(world.cache, "history:alice", "x"), CacheSet.Success)
-    other_cache = await world.sdk.new_cache()
-    async with client_of(world, await get(service)) as client:
+async def test_the_token_opens_nothing_else(service: Served, backends: Backends) -> None:
+    await backends.sdk.caches.set(backends.cache, "key", "x")
+    assert isinstance(await backends.sdk.caches.set(backends.cache, "history:alice", "x"), CacheSet.Success)
+    other_cache = await backends.sdk.new_cache()
+    async with client_of(backends, await get(service)) as client:
         refused = [
-            await client.subscriber.subscribe(world.cache, "bob"),
-            await client.subscriber.subscribe(world.cache, "alice2"),
+            await client.subscriber.subscribe(backends.cache, "bob"),
+            await client.subscriber.subscribe(backends.cache, "alice2"),
             await client.subscriber.subscribe(other_cache, "alice"),
-            await client.topics.publish(world.cache, "alice", "forged"),
-            await client.topics.publish(world.cache, "bob", "forged"),
-            await client.caches.get(world.cache, "history:alice"),
-            await client.caches.set(world.cache, "key", "y"),
-            await client.caches.dictionary_fetch(world.cache, "history:alice"),
+            await client.topics.publish(backends.cache, "alice", "forged"),
+            await client.topics.publish(backends.cache, "bob", "forged"),
+            await client.caches.get(backends.cache, "history:alice"),
+            await client.caches.set(backends.cache, "key", "y"),
+            await client.caches.dictionary_fetch(backends.cache, "history:alice"),
             await client.caches.create_cache("mine"),
             await client.caches.list_caches(),
         ]
@@ -186,17 +174,17 @@ async def test_the_token_opens_nothing_else(service: Served, world: World) -> No
     assert codes <= {MomentoErrorCode.PERMISSION_ERROR, MomentoErrorCode.AUTHENTICATION_ERROR}
 
 
-async def test_a_token_is_vended_once_for_concurrent_callers_and_kept(service: Served, world: World) -> None:
-    before = vended(world)
+async def test_a_token_is_vended_once_for_concurrent_callers_and_kept(service: Served, backends: Backends) -> None:
+    before = vended(backends)
     answers = await asyncio.gather(*(get(service) for _ in range(20)))
     answers.append(await get(service))
     assert {answer.status for answer in answers} == {200}
     assert len({answer.json["token"] for answer in answers}) == 1
-    assert vended(world) == before + 1
+    assert vended(backends) == before + 1
 
 
-async def test_past_half_its_life_a_token_is_vended_anew(world: World) -> None:
-    async with world.service(TOKEN_VALID_SECONDS="2") as service:
+async def test_past_half_its_life_a_token_is_vended_anew(backends: Backends) -> None:
+    async with backends.service(TOKEN_VALID_SECONDS="2") as service:
         first = await get(service)
         async with asyncio.timeout(10):
             while (await get(service)).json["token"] == first.json["token"]:  # noqa: ASYNC110 -- a clock signals nothing
@@ -204,33 +192,33 @@ async def test_past_half_its_life_a_token_is_vended_anew(world: World) -> None:
         assert time.time() >= first.json["expiresAt"] - 1
 
 
-async def test_replicas_share_tokens_and_the_cache_shows_none(world: World) -> None:
-    before = vended(world)
-    async with world.service() as one:
+async def test_replicas_share_tokens_and_the_cache_shows_none(backends: Backends) -> None:
+    before = vended(backends)
+    async with backends.service() as one:
         first = await get(one)
-    async with world.service() as other:
+    async with backends.service() as other:
         assert (await get(other)).json == first.json
         assert (await get(other, user_id="bob")).json["token"] != first.json["token"]
-    assert vended(world) == before + 2
-    stored = await world.sdk.caches.get(world.cache, "token:alice")
+    assert vended(backends) == before + 2
+    stored = await backends.sdk.caches.get(backends.cache, "token:alice")
     assert isinstance(stored, CacheGet.Hit)
     inner = CredentialProvider.from_disposable_token(first.json["token"]).auth_token
     for secret in (first.json["token"], inner, first.json["endpoint"], "expires"):
         assert secret.encode() not in stored.value_bytes
 
 
-async def test_after_a_change_of_the_api_key_shared_tokens_are_not_opened(world: World) -> None:
-    async with world.service() as one:
+async def test_after_a_change_of_the_api_key_shared_tokens_are_not_opened(backends: Backends) -> None:
+    async with backends.service() as one:
         first = await get(one)
-    await world.store_key(world.emulator.make_key().v1)
-    async with world.service() as other:
+    await backends.store_key(backends.emulator.make_key().v1)
+    async with backends.service() as other:
         assert (await get(other)).json["token"] != first.json["token"]
 
 
-async def test_a_v2_key_vends_as_well(world: World) -> None:
-    await world.store_key(world.key.v2 + "\n")
-    async with world.service() as service, client_of(world, await get(service)) as client:
-        assert isinstance(await client.subscriber.subscribe(world.cache, "alice"), TopicSubscribe.SubscriptionAsync)
+async def test_a_v2_key_vends_as_well(backends: Backends) -> None:
+    await backends.store_key(backends.key.v2 + "\n")
+    async with backends.service() as service, client_of(backends, await get(service)) as client:
+        assert isinstance(await client.subscriber.subscribe(backends.cache, "alice"), TopicSubscribe.SubscriptionAsync)
 
 
 @pytest.fixture
@@ -241,65 +229,67 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_momento_that_is_down_is_503_and_back_is_back(service: Served, world: World) -> None:
-    world.emulator.change(faults=[{"method": "*", "status": "UNAVAILABLE"}])
+async def test_a_momento_that_is_down_is_503_and_back_is_back(service: Served, backends: Backends) -> None:
+    backends.emulator.change(faults=[{"method": "*", "status": "UNAVAILABLE"}])
     answer = await get(service)
     assert answer.status == 503
     assert answer.headers["Retry-After"] == "1"
     assert answer.json["detail"] == "The notification service is briefly unavailable. Try again."
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
-    world.emulator.change(faults=[])
+    backends.emulator.change(faults=[])
     assert (await get(service)).status == 200
 
 
-async def test_a_hanging_cache_does_not_prevent_tokens(service: Served, world: World) -> None:
-    world.emulator.change(faults=[{"method": "Get", "neverAnswer": True}, {"method": "Set", "status": "UNAVAILABLE"}])
+async def test_a_hanging_cache_does_not_prevent_tokens(service: Served, backends: Backends) -> None:
+    backends.emulator.change(
+        faults=[{"method": "Get", "neverAnswer": True}, {"method": "Set", "status": "UNAVAILABLE"}]
+    )
     started = time.perf_counter()
     assert (await get(service)).status == 200
     assert time.perf_counter() - started < 4
 
 
-async def test_a_used_up_quota_is_mended_by_trying_again(service: Served, world: World) -> None:
+async def test_a_used_up_quota_is_mended_by_trying_again(service: Served, backends: Backends) -> None:
     quota = {"method": "GenerateDisposableToken", "status": "RESOURCE_EXHAUSTED", "calls": 2}
-    world.emulator.change(faults=[quota])
+    backends.emulator.change(faults=[quota])
     assert (await get(service)).status == 200
 
 
-def vend_calls(world: World) -> dict[str, int]:
+def vend_calls(backends: Backends) -> dict[str, int]:
     """How many calls for a token the emulator has answered, by status."""
-    return dict(world.emulator.stats()["calls"].get("GenerateDisposableToken", {}))
+    return dict(backends.emulator.stats()["calls"].get("GenerateDisposableToken", {}))
 
 
 async def test_while_the_quota_is_used_up_no_more_is_asked_for_than_ever(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    backends: Backends, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(vendor, "VEND_SECONDS", 1.0)
-    world.emulator.change(faults=[{"method": "GenerateDisposableToken", "status": "RESOURCE_EXHAUSTED"}])
+    backends.emulator.change(faults=[{"method": "GenerateDisposableToken", "status": "RESOURCE_EXHAUSTED"}])
     users = [f"user-{number}" for number in range(40)]
-    async with world.service(VENDING_PER_SECOND="10", VENDING_WAIT_SECONDS="2") as service:
-        before, started = vend_calls(world), time.perf_counter()
+    async with backends.service(VENDING_PER_SECOND="10", VENDING_WAIT_SECONDS="2") as service:
+        before, started = vend_calls(backends), time.perf_counter()
         answers = await asyncio.gather(*(get(service, user_id=user) for user in users))
         took = time.perf_counter() - started
-        refused = vend_calls(world).get("RESOURCE_EXHAUSTED", 0) - before.get("RESOURCE_EXHAUSTED", 0)
+        refused = vend_calls(backends).get("RESOURCE_EXHAUSTED", 0) - before.get("RESOURCE_EXHAUSTED", 0)
         assert {(answer.status, "Retry-After" in answer.headers) for answer in answers} == {(503, True)}
         assert 10 <= refused <= 10 * took + 1
-        world.emulator.change(faults=[])
+        backends.emulator.change(faults=[])
         assert (await get(service, user_id=users[0])).status == 200
 
 
-async def test_many_users_are_served_by_two_replicas_within_the_quota(world: World) -> None:
+async def test_many_users_are_served_by_two_replicas_within_the_quota(backends: Backends) -> None:
     def replica() -> AbstractAsyncContextManager[Served]:
-        return world.service(VENDING_PER_SECOND="40", VENDING_REPLICAS="2", VENDING_WAIT_SECONDS="1")
+        return backends.service(VENDING_PER_SECOND="40", VENDING_REPLICAS="2", VENDING_WAIT_SECONDS="1")
 
-    world.emulator.change(tokensPerSecond=50)
-    before, seen = vend_calls(world), Counter[int]()
+    backends.emulator.change(tokensPerSecond=50)
+    before, seen = vend_calls(backends), Counter[int]()
     async with replica() as one, replica() as other:
         crowd = [one_of_the_crowd([one, other], f"user-{number}", seen) for number in range(160)]
         async with asyncio.timeout(30):
             await asyncio.gather(*crowd)
     assert seen[200] == 160
     assert set(seen) == {200, 503}
-    after = vend_calls(world)
+    after = vend_calls(backends)
     assert after.pop("OK") - before.pop("OK", 0) == 160
     assert after == before, "Momento has refused some"
 
@@ -317,21 +307,21 @@ async def one_of_the_crowd(services: Sequence[Served], user: str, seen: Counter[
         await asyncio.sleep(random.choice([0.5, retry_after]))
 
 
-async def test_without_ssm_the_service_says_why_it_is_not_ready_and_answers_503(world: World) -> None:
-    await world.ssm.delete_parameter(Name=PARAMETER)
-    async with world.service(ready=False) as service:
+async def test_without_ssm_the_service_says_why_it_is_not_ready_and_answers_503(backends: Backends) -> None:
+    await backends.ssm.delete_parameter(Name=PARAMETER)
+    async with backends.service(ready=False) as service:
         answer = await get(service)
         assert answer.status == 503
         assert answer.headers["Retry-After"] == "5"
         assert PARAMETER not in answer.json["detail"]
         await wait_until(lambda: "ParameterNotFound" in service.lifecycle.readiness_problems().get("momento", ""))
-        await world.store_key(world.key.v1)
+        await backends.store_key(backends.key.v1)
         await service.ready()
         assert (await get(service)).status == 200
 
 
-async def test_ssm_may_go_away_once_the_key_was_read(service: Served, world: World) -> None:
-    await world.ssm.delete_parameter(Name=PARAMETER)
+async def test_ssm_may_go_away_once_the_key_was_read(service: Served, backends: Backends) -> None:
+    await backends.ssm.delete_parameter(Name=PARAMETER)
     assert (await get(service)).status == 200
     assert service.lifecycle.readiness_problems() == {}
 
@@ -384,19 +374,19 @@ async def world_service(service: Served) -> Served:
     return service
 
 
-async def test_a_typing_error_in_the_key_is_503_and_is_corrected_without_a_restart(world: World) -> None:
-    await world.store_key("s3cr3t-but-no-key")
-    async with world.service(ready=False) as service:
+async def test_a_typing_error_in_the_key_is_503_and_is_corrected_without_a_restart(backends: Backends) -> None:
+    await backends.store_key("s3cr3t-but-no-key")
+    async with backends.service(ready=False) as service:
         await wait_until(lambda: "neither a v1 nor a v2" in service.lifecycle.readiness_problems().get("momento", ""))
         assert (await get(service)).status == 503
-        await world.store_key(world.key.v2)
+        await backends.store_key(backends.key.v2)
         await wait_until(lambda: not service.lifecycle.readiness_problems())
         assert (await get(service)).status == 200
 
 
-async def test_sign_ins_that_cannot_be_checked_are_503(world: World) -> None:
-    world.jwks.fail()
-    async with world.service(ready=False) as service:
+async def test_sign_ins_that_cannot_be_checked_are_503(backends: Backends) -> None:
+    backends.jwks.fail()
+    async with backends.service(ready=False) as service:
         answer = await get(service)
         assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
         assert "No signing keys" in service.lifecycle.readiness_problems()["keys"]
@@ -457,8 +447,8 @@ async def test_a_page_of_the_version_before_asks_with_a_time_and_gets_all(servic
         assert await ids_of(service, f"/notifications?after={after}") == ["old", "new"]
 
 
-async def test_a_cursor_with_the_largest_history_is_accepted(world: World) -> None:
-    async with world.service(HISTORY_OPERATIONS_PER_SECOND="1000") as service:
+async def test_a_cursor_with_the_largest_history_is_accepted(backends: Backends) -> None:
+    async with backends.service(HISTORY_OPERATIONS_PER_SECOND="1000") as service:
         await tell(service, *(("alice", f"ahead-{number}", -600_000) for number in range(NEWEST)))
         await tell(service, *(("alice", f"t{number}", 60_000) for number in range(MAX_ENTRIES)))
         answer = await get(service, "/notifications")
@@ -494,10 +484,10 @@ async def test_what_is_no_cursor_is_400(service: Served, query: str) -> None:
     assert "`cursor` of an earlier answer" in answer.json["detail"]
 
 
-async def test_without_a_record_there_are_no_news_and_no_call(world: World) -> None:
-    async with world.service(HISTORY_RETENTION_SECONDS="0") as service:
+async def test_without_a_record_there_are_no_news_and_no_call(backends: Backends) -> None:
+    async with backends.service(HISTORY_RETENTION_SECONDS="0") as service:
         await tell(service, ("alice", "a1", 0))
-        world.emulator.change(down=True)
+        backends.emulator.change(down=True)
         answer = await get(service, "/notifications")
         assert answer.json["notifications"] == []
         assert await ids_of(service, f"/notifications?after={answer.json['cursor']}") == []
@@ -523,13 +513,13 @@ async def flood(service: Served, users: Sequence[str], statuses: Counter[int]) -
 
 
 @pytest.mark.parametrize("users", [1, 20])
-async def test_a_flood_of_reads_leaves_others_their_writes(world: World, users: int) -> None:
+async def test_a_flood_of_reads_leaves_others_their_writes(backends: Backends, users: int) -> None:
     """With Momento's default quota: a read of 500 entries costs 2.5 times what a second permits."""
     flooders, statuses = [f"flooder-{number}" for number in range(users)], Counter[int]()
-    async with world.service() as service:
+    async with backends.service() as service:
         for user in flooders:
             await tell(service, *((user, f"t{number}", 0) for number in range(MAX_ENTRIES)))
-        with world.emulator.changed(cacheOperationsPerSecond=100):
+        with backends.emulator.changed(cacheOperationsPerSecond=100):
             floods = [asyncio.create_task(flood(service, flooders[number:], statuses)) for number in range(users)]
             floods += [asyncio.create_task(flood(service, flooders, statuses)) for _ in range(10)]
             history, now_ms = NotificationHistory(service.app[MOMENTO], 86_400.0), int(time.time() * 1000)
@@ -546,19 +536,21 @@ async def test_a_flood_of_reads_leaves_others_their_writes(world: World, users: 
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_news_that_cannot_be_read_now_are_503(service: Served, world: World) -> None:
-    world.emulator.change(faults=[{"method": "DictionaryFetch", "status": "UNAVAILABLE"}])
+async def test_news_that_cannot_be_read_now_are_503(service: Served, backends: Backends) -> None:
+    backends.emulator.change(faults=[{"method": "DictionaryFetch", "status": "UNAVAILABLE"}])
     answer = await get(service, "/notifications")
     assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
 
 
-async def test_logs_show_no_token_of_either_kind_and_no_key(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_show_no_token_of_either_kind_and_no_key(
+    backends: Backends, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG, logger="services")
-    async with world.service() as service:
+    async with backends.service() as service:
         answer = await get(service)
         await get(service, "/notifications")
         await service.ask("GET", "/token", headers={"Authorization": "Bearer s3cr3t.s3cr3t.s3cr3t"})
     ours = log_lines([record for record in caplog.records if record.name.startswith("services.")])
     assert "token vended" in ours
-    for hidden in (answer.json["token"], world.key.v1, world.key.v2, "s3cr3t", id_token(now=time.time())[:60]):
+    for hidden in (answer.json["token"], backends.key.v1, backends.key.v2, "s3cr3t", id_token(now=time.time())[:60]):
         assert hidden not in ours

@@ -53,16 +53,16 @@ async def wait_for_history(stack: BrowserStack, id_token: str, count: int, withi
 async def disconnect_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:
     """Disconnect while tasks finish: afterwards each is notified once, and new tasks work."""
     await page.send("before the cut")
-    await page.shows("before the cut")
+    await page.expect_task("before the cut")
     id_token = await page.id_token()
     with disconnected(network):
         end = asyncio.get_running_loop().time() + seconds
         await stack.post(id_token, "cut one", "cut two")
         await wait_for_history(stack, id_token, 3)
-        await page.state("reconnecting")
+        await page.expect_state("reconnecting")
         await asyncio.sleep(end - asyncio.get_running_loop().time())
-    await page.live(within_ms=45_000)
-    await page.toasted("Finished task: cut one", "Finished task: cut two")
+    await page.expect_live(within_ms=45_000)
+    await page.expect_toasts("Finished task: cut one", "Finished task: cut two")
     await page.send("after the cut")
-    await page.shows("after the cut")
+    await page.expect_task("after the cut")
     assert set((await page.toasts()).values()) == {1}

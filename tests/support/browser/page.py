@@ -12,18 +12,18 @@ from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, 
 from notification_api.client.sign_in import Credentials
 
 NOTIFIED_WITHIN_MS = 15_000
-WATCH_PAGE = """
-window.watched = { toasts: [], violations: [], longTasks: [] };
+RECORD_PAGE = """
+window.recorded = { toasts: [], violations: [], longTasks: [] };
 document.addEventListener("securitypolicyviolation", (event) =>
-  window.watched.violations.push(event.violatedDirective));
+  window.recorded.violations.push(event.violatedDirective));
 new PerformanceObserver((list) => {
-  for (const task of list.getEntries()) window.watched.longTasks.push(Math.round(task.duration));
+  for (const task of list.getEntries()) window.recorded.longTasks.push(Math.round(task.duration));
 }).observe({ type: "longtask" });
 new MutationObserver((changes) => {
   for (const change of changes) for (const node of change.addedNodes) {
     const below = node.querySelectorAll?.("[data-sonner-toast]") ?? [];
     const toasts = node.matches?.("[data-sonner-toast]") ? [node] : below;
-    for (const toast of toasts) window.watched.toasts.push(toast.querySelector("[data-title]")?.textContent ?? "");
+    for (const toast of toasts) window.recorded.toasts.push(toast.querySelector("[data-title]")?.textContent ?? "");
   }
 }).observe(document, { childList: true, subtree: true });
 """
@@ -53,17 +53,17 @@ class TaskPage:
         await self.page.locator("input[name=username]").fill(user.email)
         await self.page.locator("input[name=password]").fill(user.password)
         await self.page.get_by_role("button", name="Sign in", exact=True).click()
-        await self.live()
+        await self.expect_live()
 
     async def sign_out(self) -> None:
         await self.page.get_by_role("button", name="Sign out").click()
         await expect(self.page.locator("input[name=username]")).to_be_visible(timeout=NOTIFIED_WITHIN_MS)
 
-    async def state(self, state: str, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
+    async def expect_state(self, state: str, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
         await expect(self.page.locator(f".connection[data-state={state}]")).to_be_visible(timeout=within_ms)
 
-    async def live(self, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
-        await self.state("live", within_ms)
+    async def expect_live(self, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
+        await self.expect_state("live", within_ms)
 
     async def send(self, *texts: str) -> None:
         """Send each text as a task, all at once, with Enter."""
@@ -74,7 +74,7 @@ class TaskPage:
     def task(self, text: str) -> Locator:
         return self.page.locator(".task").filter(has_text=text)
 
-    async def shows(self, text: str, state: str = "finished", within_ms: float = NOTIFIED_WITHIN_MS) -> None:
+    async def expect_task(self, text: str, state: str = "finished", within_ms: float = NOTIFIED_WITHIN_MS) -> None:
         """Expect one task of this text in the list, in this state."""
         found = self.page.locator(f".task[data-state={state}]").filter(has_text=text)
         await expect(found).to_have_count(1, timeout=within_ms)
@@ -82,23 +82,23 @@ class TaskPage:
 
     async def toasts(self) -> Counter[str]:
         """Every toast since the page was loaded, also closed ones."""
-        return Counter(await self.watched("toasts"))
+        return Counter(await self.recorded("toasts"))
 
-    async def toasted(self, *texts: str) -> None:
-        """Expect one toast for each text, shown before or within 10 s."""
+    async def expect_toasts(self, *texts: str) -> None:
+        """Expect one toast for each text, shown before or within 15 s."""
         for text in texts:
             with suppress(TimeoutError):
-                await self.wait_for(f"window.watched.toasts.includes({json.dumps(text)})")
+                await self.wait_for(f"window.recorded.toasts.includes({json.dumps(text)})")
             assert (await self.toasts())[text] == 1, (text, await self.toasts())
 
-    async def wait_for(self, expression: str, within_seconds: float = 10) -> None:
+    async def wait_for(self, expression: str, within_seconds: float = 15) -> None:
         """Return once the expression is true in the page; raises TimeoutError."""
         async with asyncio.timeout(within_seconds):
             while not await self.page.evaluate(expression):  # noqa: ASYNC110 - the page's state
                 await asyncio.sleep(0.05)
 
-    async def watched(self, what: str) -> list[Any]:
-        found: list[Any] = await self.page.evaluate(f"window.watched.{what}")
+    async def recorded(self, what: str) -> list[Any]:
+        found: list[Any] = await self.page.evaluate(f"window.recorded.{what}")
         return found
 
     async def id_token(self) -> str:
@@ -110,6 +110,6 @@ class TaskPage:
 async def new_page(context: BrowserContext, url: str) -> TaskPage:
     """Open a tab that records toasts, policy violations and long tasks from the start."""
     page = TaskPage(await context.new_page(), url)
-    await page.page.add_init_script(WATCH_PAGE)
+    await page.page.add_init_script(RECORD_PAGE)
     await page.open()
     return page

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml  # type: ignore[import-untyped]
-
 from local.ports import Ports
 from tests.support.cluster.tools import Namespace, fresh_namespace, image_values, read_text, ready, run, wait_until_sync
-from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, overlaid
+from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, merged_values
 from tests.support.processes.supervised import free_port_base
+from tests.support.yaml_text import load_yaml
 
 CLUSTER_NAME = "operator-tests"
 KEY_PARAMETER = "/notification-api/dev/momento-api-key"
@@ -129,7 +128,7 @@ class OperatorWorld:
             "processor": {"settings": {"ECHO_SECONDS": 0.2, "RECEIVE_WAIT_SECONDS": 1}, **LITTLE_CPU},
             "shutdown": {"delaySeconds": 1, "graceSeconds": 5, "processorGraceSeconds": 20},
         }
-        return overlaid(overlaid(overlaid(values, image_values()), small), more)
+        return merged_values(merged_values(merged_values(values, image_values()), small), more)
 
     def install(self, place: Namespace, release: str, **more: Any) -> None:
         place.helm("install", release, str(STAGE_CHART), values=self.stage_values(release, **more))
@@ -232,7 +231,7 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             **image_values("-local"),
         }
         home.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "180s", values=emulators)
-        printed = yaml.safe_load(home.kubectl("logs", "deployment/local-emulators", "-c", "bootstrap-dev"))
+        printed = load_yaml(home.kubectl("logs", "deployment/local-emulators", "-c", "bootstrap-dev"))
         operator = {
             "clusterName": CLUSTER_NAME,
             "namespaces": names,

@@ -8,13 +8,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import yaml  # type: ignore[import-untyped]
-
 from local.ports import Ports
 from notification_api.client.config import StageConfig
 from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, wait_until_sync
-from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, overlaid
+from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, merged_values
 from tests.support.processes.supervised import answers_200, free_port_base
+from tests.support.yaml_text import load_yaml
 
 STAGES = ("one", "two")
 QUICK: Object = {
@@ -54,13 +53,13 @@ def install_local(namespace: Namespace, ports: Ports) -> dict[str, Object]:
     values = {"stages": list(STAGES), "portBase": ports.base, **image_values("-local")}
     namespace.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "120s", values=values)
     return {
-        stage: yaml.safe_load(namespace.kubectl("logs", "deployment/local-emulators", "-c", f"bootstrap-{stage}"))
+        stage: load_yaml(namespace.kubectl("logs", "deployment/local-emulators", "-c", f"bootstrap-{stage}"))
         for stage in STAGES
     }
 
 
 def stage_values(printed: Object, **more: Any) -> Object:
-    return overlaid(overlaid(overlaid(printed, image_values()), QUICK), more)
+    return merged_values(merged_values(merged_values(printed, image_values()), QUICK), more)
 
 
 def install_stage(namespace: Namespace, release: str, values: Object, *options: str) -> None:

@@ -50,7 +50,7 @@ class MomentoSdk:
 
 
 @asynccontextmanager
-async def momento_sdk(
+async def open_momento_sdk(
     emulator: MomentoEmulator, token: str, *, timeout_seconds: float = 10.0
 ) -> AsyncIterator[MomentoSdk]:
     """Clients that call the emulator with `token` (an API key or a disposable token, without its wrapping)."""

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local.environment import shielded
+from local.environment import base_environment
 from local.plan import ROOT
 from notification_api.client.http import DisposableToken
 from notification_api.client.subscription import credential_provider, listen
@@ -22,7 +22,7 @@ START_SECONDS = 30.0
 
 
 class Subscriber:
-    """Messages as they come."""
+    """The messages that have arrived."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -35,7 +35,7 @@ class Subscriber:
             self._lines.put(line.rstrip("\n"))
 
     def next(self, seconds: float = 20.0) -> dict[str, Any]:
-        """The next notification; queue.Empty when none comes in time."""
+        """Return the next notification; raises queue.Empty when none arrives in time."""
         notification: dict[str, Any] = json.loads(self.next_text(seconds))
         return notification
 
@@ -44,7 +44,7 @@ class Subscriber:
         return text
 
     def nothing_for(self, seconds: float) -> bool:
-        """Whether nothing more comes for so long."""
+        """Whether nothing arrives for so long."""
         try:
             self._lines.get(timeout=seconds)
         except queue.Empty:
@@ -54,11 +54,11 @@ class Subscriber:
 
 @contextmanager
 def subscriber(token: DisposableToken, environment: dict[str, str]) -> Iterator[Subscriber]:
-    """A subscriber that has subscribed."""
+    """Run a subscriber; it has subscribed when this returns."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.support.momento.subscriber"],
         cwd=ROOT,
-        env=shielded(environment),
+        env=base_environment(environment),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -1,8 +1,8 @@
-"""What Prometheus would have of two stages and an operator while something is broken, as a promtool test.
+"""The series of two stages and an operator while something is broken, as a promtool test.
 
-Stage dev in namespace shop is well for half an hour, broken for 35 minutes and well again for 30; stage prod in
-namespace blog is well all the time. A cause (tests/chart/causes/*.yaml) says how the series of stage dev differ from
-those of a stage that is well, and which alerts are firing when.
+Stage dev in namespace shop is healthy for half an hour, broken for 35 minutes and healthy again for 30; stage prod in
+namespace blog is always healthy. A cause (tests/chart/causes/*.yaml) contains the series of stage dev that differ from
+those of a healthy stage, and the alerts that fire at each time.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,15 +11,17 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 
+from tests.support.yaml_text import load_yaml
+
 PHASES = (30, 35, 30)
 """Minutes: before the cause, during it, after it."""
 ALERT_LABELS = ("alertname", "namespace", "stage", "service", "severity")
 
 SAME = "same"
-"""As in a stage that is well."""
+"""As in a healthy stage."""
 
 Phase = float | str | None | list[list[Any]]
-"""A value, or a counter's growth a minute; nothing where the series does not exist; or pairs of minutes and those."""
+"""A value or a counter's growth a minute, None where the series does not exist, or pairs of minutes and such values."""
 Series = dict[str, list[Phase]]
 NAME = "notification_api_"
 BOUNDS = ("1.1", "30.0", "300.0", "3600.0", "+Inf")
@@ -68,7 +70,7 @@ OPERATOR_OF_A_STAGE: dict[str, Phase] = {
 """What the operator measures of a stage."""
 
 
-def well(namespace: str, stage: str) -> Series:
+def healthy(namespace: str, stage: str) -> Series:
     """The series of a stage with two pods of each service, 60 tasks a minute and one new token every 6 s."""
     series: Series = {}
     for service, metrics in (("token", TOKEN), ("ingest", INGEST), ("processor", PROCESSOR), ("", OPERATOR_OF_A_STAGE)):
@@ -88,12 +90,12 @@ def named(metric: str, labels: Mapping[str, str]) -> str:
 
 
 def broken(changes: Mapping[str, list[Phase]]) -> Series:
-    """The series of stage dev in namespace shop: those of a stage that is well, with a cause's `changes`.
+    """The series of stage dev in namespace shop: those of a healthy stage, with a cause's `changes`.
 
     A change's key is a metric with some of its labels: it applies to every series that has them, or is a new series,
     one for each of the service's two pods unless it names a pod.
     """
-    series = well("shop", "dev") | {OPERATOR: [2, 2, 2]}
+    series = healthy("shop", "dev") | {OPERATOR: [2, 2, 2]}
     for key, phases in changes.items():
         metric, _, inner = key.removesuffix("}").partition("{")
         asked = labels_of(inner)
@@ -133,7 +135,7 @@ def values(name: str, phases: list[Phase]) -> str:
     for minutes, phase in _spans(phases):
         if phase is None:
             parts += _gone(minutes, is_first=not minute)
-            total = 0.0  # a new process counts anew
+            total = 0.0  # a new process starts at zero
         elif phase == "time":
             parts.append(f"{minute * 60}+60x{minutes - 1}")
         elif is_counter:
@@ -159,12 +161,12 @@ def _gone(minutes: int, *, is_first: bool) -> list[str]:
 
 def promtool_test(cause: Mapping[str, Any], rule_files: list[str]) -> str:
     """A cause as a test file of promtool: which alerts are firing, all of them, at each time it names."""
-    return _test_file(well("blog", "prod") | broken(cause["series"]), rule_files, cause["firing"])
+    return _test_file(healthy("blog", "prod") | broken(cause["series"]), rule_files, cause["firing"])
 
 
 def promtool_test_beside(every: Mapping[str, Mapping[str, Any]], rule_files: list[str]) -> str:
     """All causes at once, each in a stage of its own beside stage prod, as a test file in which nothing fires."""
-    series = well("blog", "prod")
+    series = healthy("blog", "prod")
     for cause, each in every.items():
         there = {
             name.replace('stage="dev"', f'stage="{cause}"'): phases for name, phases in broken(each["series"]).items()
@@ -214,4 +216,4 @@ def labels_of_alert(alert: str) -> dict[str, str]:
 
 def causes(folder: Path) -> dict[str, dict[str, Any]]:
     """The causes by name."""
-    return {path.stem: yaml.safe_load(path.read_text()) for path in sorted(folder.glob("*.yaml"))}
+    return {path.stem: load_yaml(path.read_text()) for path in sorted(folder.glob("*.yaml"))}

@@ -1,4 +1,4 @@
-"""A small load that touches everything a dashboard shows: posts, refusals, news; until every panel has data."""
+"""A small load with everything that a dashboard shows: tasks, refusals, notifications."""
 
 import asyncio
 import time
@@ -14,12 +14,12 @@ from tests.support.processes.prometheus import Prometheus
 WINDOW_SECONDS = 20
 TASKS_AT_ONCE = 5
 BEAT_SECONDS = 0.8
-"""A user may post 600 tasks a minute (TASKS_PER_MINUTE); and a counter must grow between two scrapes, not sooner."""
+"""A user may submit 600 tasks a minute (TASKS_PER_MINUTE), and counters must grow between two scrapes."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """A user who posts tasks, fetches a token, and is refused once for want of one."""
+    """A user who submits tasks, fetches a token, and is refused once without one."""
 
     task_url: str
     token_url: str
@@ -31,25 +31,25 @@ class Load:
             for number in range(TASKS_AT_ONCE):
                 async with session.post(
                     f"{self.task_url}/task", json={"data": f"{number}"}, headers=authorised
-                ) as told:
-                    assert told.status == 202, await told.text()
-            async with session.get(f"{self.token_url}/token", headers=authorised) as told:
-                assert told.status == 200
-            async with session.post(f"{self.task_url}/task", json={"data": "x"}) as told:
-                assert told.status == 401
+                ) as response:
+                    assert response.status == 202, await response.text()
+            async with session.get(f"{self.token_url}/token", headers=authorised) as response:
+                assert response.status == 200
+            async with session.post(f"{self.task_url}/task", json={"data": "x"}) as response:
+                assert response.status == 401
         await asyncio.sleep(BEAT_SECONDS)
 
 
 @dataclass(frozen=True)
 class Watched:
-    """A stage as a Prometheus sees it."""
+    """A stage and the Prometheus that scrapes it."""
 
     server: Prometheus
     namespace: str
     stage: str
 
     def empty(self, wanted: Sequence[PanelQuery]) -> list[PanelQuery]:
-        """Those queries that have no data."""
+        """The queries without data."""
         values = {
             "namespace": self.namespace,
             "stage": self.stage,
@@ -60,19 +60,19 @@ class Watched:
         return [query for query in wanted if not self.server.series(query.with_values(values))]
 
 
-async def until_every_panel_has_data(watched: Watched, path: Path, load: Load, *, seconds: float = 60.0) -> None:
-    """As `until_all_have_data`, for a whole dashboard."""
-    await until_all_have_data(watched, queries(path), load.once, seconds=seconds)
+async def load_until_every_panel_has_data(watched: Watched, path: Path, load: Load, *, seconds: float = 60.0) -> None:
+    """As `load_until_all_have_data`, for a whole dashboard."""
+    await load_until_all_have_data(watched, queries(path), load.once, seconds=seconds)
 
 
-async def until_all_have_data(
+async def load_until_all_have_data(
     watched: Watched, wanted: Sequence[PanelQuery], load: Callable[[], Awaitable[None]], *, seconds: float
 ) -> None:
-    """Go on with the load, since a counter must grow between two scrapes; queries that stay empty are named."""
+    """Repeat the load until every query has data; queries that stay empty are named."""
     ends_at = time.monotonic() + seconds
     left = list(wanted)
     while left:
         await load()
         left = await asyncio.to_thread(watched.empty, left)
         names = "\n".join(f"{query.dashboard}, {query.panel} ({query.legend}): {query.expression}" for query in left)
-        assert time.monotonic() < ends_at, f"there are panels without data:\n{names}"
+        assert time.monotonic() < ends_at, f"panels without data:\n{names}"

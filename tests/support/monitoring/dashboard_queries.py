@@ -1,4 +1,4 @@
-"""The dashboards as they are checked in, and what their panels ask Prometheus."""
+"""The checked-in dashboards, and the queries of their panels."""
 
 import json
 import re
@@ -26,7 +26,7 @@ class PanelQuery:
 
     @property
     def without_fallback(self) -> "PanelQuery":
-        """The query alone, where the panel draws a line at zero while there is nothing to show."""
+        """The query without the part that draws a line at zero while there is no data."""
         return replace(self, expression=re.split(r" or on\(\) vector\(0\)$| or 0 \* ", self.expression)[0])
 
     @property
@@ -35,7 +35,7 @@ class PanelQuery:
 
 
 def panels(path: Path) -> Iterator[dict[str, Any]]:
-    """All panels that show something."""
+    """All panels but rows."""
     for panel in json.loads(path.read_text())["panels"]:
         yield from panel.get("panels") or []
         if panel["type"] != "row":
@@ -51,7 +51,7 @@ def queries(path: Path) -> list[PanelQuery]:
 
 
 def variables(path: Path) -> dict[str, PanelQuery]:
-    """What offers the reader namespaces and stages: by name, the selector whose label values are offered."""
+    """The variables by name, with the selector whose label values they offer."""
     found = {}
     for one in json.loads(path.read_text())["templating"]["list"]:
         if one["type"] == "query":

@@ -1,10 +1,10 @@
-"""A handler for a processor whose panels of failures are looked at: what the task's payload says in `do` happens."""
+"""A handler that fails as the task's field `do` asks, to test the panels of failures."""
 
 from notification_api import PermanentError, Task, Transient
 
 
 async def handle(task: Task) -> str:
-    """Never finish a task that is to `fail`, and one that is to `stumble` only the second time."""
+    """Fail for good with `fail`, and in the first attempt with `stumble`."""
     way = task.fields.get("do")
     if way == "fail":
         raise PermanentError("as asked")

@@ -1,4 +1,4 @@
-"""What goes wrong in the local stack, one of each kind, so that the panels of failures have something to show."""
+"""One failure of each kind in the local stack, so that the panels of failures have data."""
 
 from dataclasses import dataclass
 
@@ -17,17 +17,17 @@ FAULTS = [
         for method in ("Get", "DictionaryGet", "GenerateDisposableToken")
     ),
 ]
-"""A publishing that the next attempt mends; a look for a shared token, one at the record, and a vending that fail."""
+"""One failed publish, one failed read of the shared tokens and of the history, and one failed vending."""
 
 
 @dataclass(frozen=True)
-class Mishaps:
+class FailingLoad:
     """The processor has to run with `HANDLER`."""
 
     stack: LocalStack
 
     async def once(self) -> None:
-        """A task that can never work, one that works the second time, a message that is no task, faults of Momento."""
+        """A task that fails, one that succeeds in the second attempt, a malformed message, and faults of Momento."""
         self.momento.change(faults=FAULTS)
         async with application(self.stack.page_url) as app, aiohttp.ClientSession() as session:
             # A new user each time: the token of an existing one is in memory.
@@ -35,14 +35,14 @@ class Mishaps:
             authorised = {"Authorization": f"Bearer {user.id_token}"}
             for way in ("fail", "stumble"):
                 task = {"data": way, "do": way}
-                async with session.post(f"{user.config.task_url}/task", json=task, headers=authorised) as told:
-                    assert told.status == 202, await told.text()
-            async with session.get(f"{user.config.token_url}/token", headers=authorised) as told:
-                assert told.status >= 500
-        await self._send_what_is_no_task()
+                async with session.post(f"{user.config.task_url}/task", json=task, headers=authorised) as response:
+                    assert response.status == 202, await response.text()
+            async with session.get(f"{user.config.token_url}/token", headers=authorised) as response:
+                assert response.status >= 500
+        await self._send_malformed_message()
 
     def end(self) -> None:
-        """Let Momento be well again."""
+        """Remove the faults."""
         self.momento.change(faults=[])
 
     @property
@@ -50,7 +50,7 @@ class Mishaps:
         ports = self.stack.ports
         return MomentoEmulator(ports.momento_grpc, ports.momento_web, self.stack.pid("momento"))
 
-    async def _send_what_is_no_task(self) -> None:
+    async def _send_malformed_message(self) -> None:
         async with get_session().create_client("sqs", **self.stack.aws_client()) as sqs:
             await sqs.send_message(
                 QueueUrl=self.stack.outputs.queue_url, MessageBody="no task", MessageGroupId="nobody"

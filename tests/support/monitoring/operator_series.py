@@ -1,4 +1,4 @@
-"""The operator's series for one stage, served by a process of its own: its real definitions, with values of a calm day.
+"""The operator's series for one stage, served by a process of its own: the real definitions with constant values.
 
 Run as ``python -m tests.support.monitoring.operator_series <namespace> <stage>``: prints its port, ends with its input.
 """
@@ -45,27 +45,27 @@ def _serve(namespace: str, stage: str) -> None:
         metrics.ARRIVALS: 1.5,
         metrics.TASK_SECONDS: 0.2,
         metrics.WAIT_SECONDS: 0.3,
-        metrics.OBJECTIVE: 10,
+        metrics.WAIT_OBJECTIVE: 10,
         metrics.REPLICAS_READY: 1,
         metrics.REPLICAS: 1,
-        metrics.DECIDED: 1,
-        metrics.HELD: 0,
-        metrics.LAST_PASS: time.time(),
-        metrics.TAKEN_UP: time.time(),
+        metrics.REPLICAS_DESIRED: 1,
+        metrics.SCALING_BLOCKED: 0,
+        metrics.LAST_RECONCILE: time.time(),
+        metrics.FIRST_SEEN: time.time(),
         metrics.BACKLOG_SECONDS: 0,
         metrics.DEAD_LETTERS: 0,
     }
     for gauge, value in values.items():
         gauge.labels(**where).set(value)
-    BUILD.info({"version": VERSION, "service": SERVICE_NAME, "stage": "-"})  # as its main says
+    BUILD.info({"version": VERSION, "service": SERVICE_NAME, "stage": "-"})  # as its main sets it
     metrics.DECISIONS.labels(**where, reason="Steady").inc()
     metrics.OBSERVATIONS.labels("backlog", "unreadable").inc()
     server, _ = start_http_server(0, "127.0.0.1")
     sys.stdout.write(f"{server.server_port}\n")
     sys.stdout.flush()
     while not select.select([sys.stdin], [], [], BEAT_SECONDS)[0]:
-        metrics.PASSES.labels("make", "ok").inc()
-        metrics.PASS_SECONDS.labels("make").observe(0.3)
+        metrics.RECONCILES.labels("make", "ok").inc()
+        metrics.RECONCILE_SECONDS.labels("make").observe(0.3)
         metrics.KUBERNETES_CALLS.labels("get", "ok").inc()
 
 

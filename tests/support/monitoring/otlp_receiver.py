@@ -1,4 +1,4 @@
-"""An OTLP collector for tests: a real gRPC server on 127.0.0.1 that keeps the spans it is sent."""
+"""An OTLP collector for tests: a real gRPC server on 127.0.0.1 that stores the spans that it receives."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 @dataclass(frozen=True)
 class SeenSpan:
-    """A span as it came over the wire; ids in hexadecimal digits."""
+    """A received span; ids in hexadecimal digits."""
 
     service: str
     name: str
@@ -34,7 +34,7 @@ class SeenSpan:
 
 
 class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
-    """What has come in so far."""
+    """The received spans and resources."""
 
     def __init__(self) -> None:
         self.endpoint = ""

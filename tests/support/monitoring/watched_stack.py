@@ -1,4 +1,4 @@
-"""The local stack as a Prometheus sees it that scrapes its services like pods, an operator's series beside them."""
+"""The local stack, scraped by a real Prometheus like pods, with the series of an operator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +15,12 @@ NAMESPACE, STAGE = "laptop", "local"
 SCRAPED_SECONDS = 30.0
 RULES = sorted(ROOT.glob("charts/*/rules/*.yaml"))
 MAY_NOT_BE_INACTIVE = {"NotificationApiTaskSubmissionSlow", "NotificationApiEventLoopBlocked"}
-"""Alerts that a test machine under load has a right to: they are about its own slowness."""
+"""Alerts that may be active on a slow test machine."""
 
 
 @contextmanager
 def watched(stack: LocalStack, folder: Path) -> Iterator[Watched]:
-    """Yields the stage and its server, whose rules are those of both charts, once it has scraped everything."""
+    """Yields the stage and its Prometheus, with the rules of both charts, once it has scraped all targets."""
     ops = {name: stack.environment(name)["OPS_PORT"] for name in ("token", "ingest", "processor")}
     with operator_series(NAMESPACE, STAGE) as operator:
         targets = [Target(operator, {"service": "operator", "namespace": "notification-operator"})] + [

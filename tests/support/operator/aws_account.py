@@ -1,16 +1,16 @@
-"""An empty AWS account and Momento for tests of a stage's resources, with every call on record."""
+"""An empty AWS account and Momento for tests of a stage's resources. Every call is recorded."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import get_session
 
-from k8s.operator.resources.aws import client_config
-from k8s.operator.resources.clients import Clients
+from k8s.operator.resources.clients import Clients, client_config
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.spec import StageSpec
+from tests.support.fakes.calls import Calls
 from tests.support.fakes.momento_caches import FakeCaches
 from tests.support.processes.ministack import MiniStack, new_account_id
 
@@ -20,41 +20,11 @@ if TYPE_CHECKING:
 
 # One session for all tests: it keeps the parsed service models, which take longer to load than most tests to run.
 _SESSION = get_session()
-_READS = ("Get", "List", "Describe")
-
-
-class Killed(BaseException):
-    """The process died here: nothing after this call happened."""
-
-
-@dataclass
-class Calls:
-    """Every call to AWS and Momento that was answered, in order; can kill its caller after any of them."""
-
-    made: list[str] = field(default_factory=list)
-    kill_after: int | None = None
-
-    @property
-    def writes(self) -> list[str]:
-        return [action for action in self.made if not action.startswith(_READS)]
-
-    def record(self, action: str) -> None:
-        self.made.append(action)
-        self.check_alive()
-
-    def check_alive(self) -> None:
-        """Raise if the process has died: whatever it tries in its last gasp does not happen."""
-        if self.kill_after is not None and len(self.made) >= self.kill_after:
-            raise Killed(self.made[-1])
-
-    def forget(self, kill_after: int | None = None) -> None:
-        self.made.clear()
-        self.kill_after = kill_after
 
 
 @dataclass(frozen=True)
-class World:
-    """`clients` are recorded in `calls`; `sqs` and `idp` are somebody else's view, off the record."""
+class AwsAccount:
+    """Calls of `clients` are recorded in `calls`; those of `sqs` and `idp`, for the test itself, are not."""
 
     clients: Clients
     caches: FakeCaches
@@ -76,13 +46,13 @@ class World:
         return {str(key): value for key, value in answer["Attributes"].items()}
 
     async def user_pools(self, prefix: str = "") -> list[dict[str, Any]]:
-        """All user pools whose names begin so, as described, the oldest first."""
+        """Describe all user pools whose names start with the prefix, the oldest first."""
         listed = [pool async for page in self._pages("list_user_pools") for pool in page["UserPools"]]
         ids = [pool["Id"] for pool in listed if pool["Name"].startswith(prefix)]
         return [dict((await self.idp.describe_user_pool(UserPoolId=pool_id))["UserPool"]) for pool_id in ids]
 
     async def user_pool_clients(self, pool_id: str) -> list[dict[str, Any]]:
-        """All clients of a pool as described."""
+        """Describe all clients of a pool."""
         pages = self._pages("list_user_pool_clients", UserPoolId=pool_id)
         ids = [client["ClientId"] async for page in pages for client in page["UserPoolClients"]]
         described = [await self.idp.describe_user_pool_client(UserPoolId=pool_id, ClientId=i) for i in ids]
@@ -97,7 +67,7 @@ class World:
             yield page
 
     async def everything(self, prefix: str) -> dict[str, list[str]]:
-        """The names of all that begins so, doubles included."""
+        """Return the names of all resources that start with the prefix, including duplicates."""
         pools = await self.user_pools(prefix)
         clients = [client for pool in pools for client in await self.user_pool_clients(pool["Id"])]
         return {
@@ -109,14 +79,14 @@ class World:
 
 
 def spec_of(service_name: str = "notification-api", stage_name: str = "dev", **changes: Any) -> StageSpec:
-    """A stage of this cluster."""
+    """Return the spec of a stage of this cluster."""
     return StageSpec(Identity(service_name, stage_name, cluster="test-cluster", owner="dev/stage"), **changes)
 
 
 @asynccontextmanager
-async def stage_world(stack: MiniStack) -> AsyncIterator[World]:
-    """An account of its own in a running MiniStack, and no caches."""
-    settings, calls, caches = stack.client_settings(new_account_id()), Calls(), FakeCaches()
+async def open_aws_account(aws: MiniStack) -> AsyncIterator[AwsAccount]:
+    """Open a new account in a running MiniStack, without caches."""
+    settings, calls, caches = aws.client_settings(new_account_id()), Calls(), FakeCaches()
     config = client_config()
     caches.after_call = calls.record
     async with AsyncExitStack() as opened:
@@ -126,4 +96,4 @@ async def stage_world(stack: MiniStack) -> AsyncIterator[World]:
         other_idp = await opened.enter_async_context(_SESSION.create_client("cognito-idp", **settings))
         for client in (sqs, idp):
             client.meta.events.register("after-call", lambda model, **_: calls.record(model.name))
-        yield World(Clients(sqs, idp, caches), caches, calls, other_sqs, other_idp)
+        yield AwsAccount(Clients(sqs, idp, caches), caches, calls, other_sqs, other_idp)

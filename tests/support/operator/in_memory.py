@@ -1,4 +1,4 @@
-"""One operator without its process: keepers of Stages in memory, over an AWS account and Momento for tests."""
+"""An operator in the process of the test: reconcilers of in-memory Stages over an emulated AWS account."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,21 +6,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from k8s.operator.api.readiness import ReadinessClient
+from k8s.operator.api.releases import Releases
 from k8s.operator.api.scrape import Scraper
 from k8s.operator.api.stage import StageObject
 from k8s.operator.api.status import StageStatus
-from k8s.operator.context import Tools
-from k8s.operator.controller.reconciler import Keeper
-from k8s.operator.health.answers import Asker
-from k8s.operator.health.releases import Releases
+from k8s.operator.context import Context
+from k8s.operator.controller.reconciler import Reconciler
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.policy.decide import desired_replicas
-from k8s.operator.resources.cache import CacheControl
+from k8s.operator.resources.clients import CacheControl
 from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import OperatorSettings
 from services.common.settings import ServiceSettings
-from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
-from tests.support.operator.aws_account import World, stage_world
+from tests.support.fakes.kubernetes import InMemoryKubernetes
+from tests.support.operator.aws_account import AwsAccount, open_aws_account
 from tests.support.processes.ministack import MiniStack
 
 
@@ -30,7 +30,7 @@ class OneMomento(MomentoCaches):
     def __init__(self, caches: CacheControl) -> None:
         self._caches = caches
 
-    def of(self, parameter: str) -> CacheControl:
+    def with_key(self, parameter: str) -> CacheControl:
         return self._caches
 
 
@@ -55,43 +55,52 @@ def operator_settings(**changes: Any) -> OperatorSettings:
         resync_seconds=300.0,
         active_poll_seconds=2.0,
         idle_poll_seconds=5.0,
-        max_passes=8,
+        max_concurrent_reconciles=8,
     )
     return replace(settings, **changes)
 
 
 @dataclass
-class KeeperWorld:
-    """`tools.clients` are those of `world`, on its record; `kubernetes` shares that record."""
+class InMemoryOperator:
+    """`kubernetes` and the clients of `context` record their calls in `aws_account.calls`."""
 
-    world: World
-    kubernetes: KubernetesInMemory
-    tools: Tools
+    aws_account: AwsAccount
+    kubernetes: InMemoryKubernetes
+    context: Context
 
-    def keeper(self, stage: StageObject) -> Keeper:
-        """As an operator that has just started would have it."""
-        return keeper_of(self.tools, stage)
+    def reconciler(self, stage: StageObject) -> Reconciler:
+        """A new one, as after a start of the operator."""
+        return make_reconciler(self.context, stage)
 
 
 @asynccontextmanager
-async def keeper_world(stack: MiniStack, caches: CacheControl | None = None) -> AsyncIterator[KeeperWorld]:
-    async with stage_world(stack) as world:
-        kubernetes = KubernetesInMemory(world.calls)
-        clients = world.clients
-        tools = tools_of(kubernetes, sqs=clients.sqs, idp=clients.idp, caches=OneMomento(caches or world.caches))
-        yield KeeperWorld(world, kubernetes, tools)
+async def in_memory_operator(aws: MiniStack, caches: CacheControl | None = None) -> AsyncIterator[InMemoryOperator]:
+    async with open_aws_account(aws) as account:
+        kubernetes = InMemoryKubernetes(account.calls)
+        clients = account.clients
+        context = make_context(
+            kubernetes, sqs=clients.sqs, idp=clients.idp, caches=OneMomento(caches or account.caches)
+        )
+        yield InMemoryOperator(account, kubernetes, context)
 
 
-def keeper_of(tools: Tools, stage: StageObject) -> Keeper:
-    """With a status of its own."""
+async def reconcile(reconciler: Reconciler, times: int = 3) -> None:
+    """Reconcile that often, or until the Stage is gone."""
+    for _ in range(times):
+        if await reconciler.reconcile_once() is None:
+            return
+
+
+def make_reconciler(context: Context, stage: StageObject) -> Reconciler:
+    """Return a reconciler with a status of its own."""
     status = StageStatus(stage)
-    return Keeper(tools, stage, status, StageHealth(status, tools.events))
+    return Reconciler(context, stage, status, StageHealth(status, context.events))
 
 
-def tools_of(kubernetes: KubernetesInMemory, **changes: Any) -> Tools:
-    """For units: what is not given must not be used."""
+def make_context(kubernetes: InMemoryKubernetes, **changes: Any) -> Context:
+    """For unit tests: clients that are not given must not be used."""
     nothing: Any = None
-    tools = Tools(
+    context = Context(
         settings=operator_settings(),
         kubernetes=kubernetes,
         sqs=nothing,
@@ -99,9 +108,9 @@ def tools_of(kubernetes: KubernetesInMemory, **changes: Any) -> Tools:
         caches=nothing,
         scraper=Scraper(),
         releases=Releases(kubernetes),
-        asker=Asker(),
+        readiness_client=ReadinessClient(),
         decide=desired_replicas,
-        passes=asyncio.Semaphore(2),
-        retries=asyncio.Semaphore(2),
+        reconcile_slots=asyncio.Semaphore(2),
+        retry_slots=asyncio.Semaphore(2),
     )
-    return replace(tools, **changes)
+    return replace(context, **changes)

@@ -1,16 +1,18 @@
-"""A release as the health loop sees it, made of Kubernetes objects that a test changes."""
+"""A release made of Kubernetes objects that a test changes."""
 
 import copy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from k8s.operator.api.client import Json
-from k8s.operator.health.answers import Answer, ReportedFault
-from k8s.operator.health.judge import COMPONENTS, Seen
-from k8s.operator.health.pods import pod_state
-from k8s.operator.health.problems import Reason
-from k8s.operator.health.releases import Release, deployment_state
-from tests.support.fakes.kubernetes import labels, made_by
+from k8s.operator.api.pod_state import pod_state
+from k8s.operator.api.readiness import ReadinessReport, ReportedFault
+from k8s.operator.api.reasons import DegradedReason
+from k8s.operator.api.releases import Release, deployment_state
+from k8s.operator.health.judge import find_problems, ready_state
+from k8s.operator.health.problems import degraded_state
+from k8s.operator.health.snapshot import COMPONENTS, Snapshot
+from tests.support.fakes.kubernetes import labels, owners_of
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 IMAGE = "localhost/notification-api:9.9.9"
@@ -34,7 +36,7 @@ def ready_pod(name: str, component: str, age: float = 3600) -> Json:
             "namespace": "n",
             "labels": labels(component),
             "creationTimestamp": ago(age),
-            "ownerReferences": made_by(component),
+            "ownerReferences": owners_of(component),
         },
         "spec": {"containers": [{"name": component, "image": IMAGE}]},
         "status": {
@@ -56,7 +58,7 @@ def ready_pod(name: str, component: str, age: float = 3600) -> Json:
 
 
 def starting(pod: Json, age: float = 5) -> Json:
-    """It was created so long ago, and its container runs and is not ready yet."""
+    """A pod that was created `age` seconds ago and is not ready yet; its container runs."""
     pod = copy.deepcopy(pod)
     pod["metadata"]["creationTimestamp"] = ago(age)
     _ready(pod).update(status="False", lastTransitionTime=ago(age))
@@ -65,7 +67,7 @@ def starting(pod: Json, age: float = 5) -> Json:
 
 
 def waiting(pod: Json, reason: str, message: str = "", **changes: Any) -> Json:
-    """Its container waits."""
+    """A pod whose container waits."""
     pod = starting(pod)
     state = {"reason": reason, "message": message}
     container(pod).update(state={"waiting": state}, **changes)
@@ -73,7 +75,7 @@ def waiting(pod: Json, reason: str, message: str = "", **changes: Any) -> Json:
 
 
 def lost(pod: Json) -> Json:
-    """It has been ready, and is not any more."""
+    """A pod that was ready and is no longer."""
     pod = copy.deepcopy(pod)
     _ready(pod).update(status="False", lastTransitionTime=ago(3))
     return pod
@@ -98,7 +100,7 @@ def _ready(pod: Json) -> Json:
     return found
 
 
-def a_deployment(component: str, replicas: int) -> Json:
+def make_deployment(component: str, replicas: int) -> Json:
     return {
         "metadata": {"name": f"dev-{component}", "namespace": "n", "labels": labels(component), "generation": 3},
         "spec": {"replicas": replicas, "template": {"spec": {"serviceAccountName": f"dev-{component}"}}},
@@ -106,20 +108,20 @@ def a_deployment(component: str, replicas: int) -> Json:
     }
 
 
-class ReleaseScene:
-    """Two pods each of token and ingest, one processor; all is well until a test changes it."""
+class ReleaseBuilder:
+    """Two pods each of token and ingest, and one processor: healthy until a test changes it."""
 
     def __init__(self) -> None:
         self.deployments = {
-            "token": a_deployment("token", 2),
-            "ingest": a_deployment("ingest", 2),
-            "processor": a_deployment("processor", 1),
+            "token": make_deployment("token", 2),
+            "ingest": make_deployment("ingest", 2),
+            "processor": make_deployment("processor", 1),
         }
         names = {"token": ["t1", "t2"], "ingest": ["i1", "i2"], "processor": ["p1"]}
         self.pods = {name: ready_pod(name, component) for component in names for name in names[component]}
         self.objects: frozenset[str] | None = OBJECTS
-        self.answers: dict[str, Answer] = {}
-        self.was_full: dict[str, int] = {}
+        self.reported: dict[str, ReadinessReport] = {}
+        self.full_generations: dict[str, int] = {}
         self.queue_error = ""
         self.queue_error_seconds = 0.0
 
@@ -129,12 +131,14 @@ class ReleaseScene:
     def scale(self, component: str, replicas: int) -> None:
         self.deployments[component]["spec"]["replicas"] = replicas
 
-    def reports(self, reason: Reason, message: str, *pods: str, blocking: bool = True, paused: str = "") -> None:
+    def reports(
+        self, reason: DegradedReason, message: str, *pods: str, blocking: bool = True, paused: str = ""
+    ) -> None:
         fault = ReportedFault(reason, message, is_blocking=blocking)
         warnings = {"receiving": paused} if paused else {}
-        self.answers |= {name: Answer(faults=(fault,), warnings=warnings) for name in pods}
+        self.reported |= {name: ReadinessReport(faults=(fault,), warnings=warnings) for name in pods}
 
-    def seen(self) -> Seen:
+    def snapshot(self) -> Snapshot:
         release = Release(
             "n",
             "dev",
@@ -143,4 +147,11 @@ class ReleaseScene:
             objects=self.objects,
             outputs={},
         )
-        return Seen(release, self.answers, NOW, self.was_full, self.queue_error, self.queue_error_seconds)
+        return Snapshot(release, self.reported, NOW, self.full_generations, self.queue_error, self.queue_error_seconds)
+
+    def judge(self) -> tuple[bool | None, str, str, str]:
+        """Return status and reason of Ready, and reason and message of Degraded."""
+        snapshot = self.snapshot()
+        problems = find_problems(snapshot)
+        ready, degraded = ready_state(snapshot, problems), degraded_state(problems)
+        return ready.status, ready.reason, degraded.reason, degraded.message

@@ -1,4 +1,4 @@
-"""One stage and the loop that scales it, with a clock and everything that it asks in the test's hands."""
+"""The scaling loop of one Stage, with everything that it reads in the hands of a test."""
 
 import asyncio
 from types import SimpleNamespace
@@ -10,12 +10,12 @@ from k8s.operator.api.client import Json
 from k8s.operator.api.events import Events
 from k8s.operator.api.scrape import Scraped, Scraper
 from k8s.operator.api.stage import StageObject, stage_object
-from k8s.operator.api.status import Condition, Kind, StageStatus
-from k8s.operator.context import Tools
+from k8s.operator.api.status import Condition, ConditionType, StageStatus
+from k8s.operator.context import Context
 from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.scaling.observe import Observer
-from tests.support.fakes.kubernetes import FakeKubernetes, deployment
+from tests.support.fakes.kubernetes import StubKubernetes, deployment
 
 QUEUE, DEAD_LETTERS = "http://sqs/tasks", "http://sqs/dlq"
 OLD_STATUS: Json = {
@@ -32,15 +32,15 @@ OLD_STATUS: Json = {
 }
 
 
-class Silent(Scraper):
-    """Asks nobody."""
+class NoScraper(Scraper):
+    """Reads no pods."""
 
-    async def all(self, targets: object) -> list[Scraped]:
+    async def read_all(self, targets: object) -> list[Scraped]:
         return []
 
 
 class FakeSqs:
-    """Counts by queue; `asked` are the queues in the order of requests."""
+    """Returns `counts` by queue. `asked` are the queues in the order of the requests."""
 
     def __init__(self) -> None:
         self.counts = {QUEUE: (0, 0), DEAD_LETTERS: (0, 0)}
@@ -60,27 +60,27 @@ class FakeSqs:
         }
 
 
-class LoopScene:
-    """Its Deployments do as they are told, at once."""
+class ScalingLoopHarness:
+    """A Stage whose Deployments reach the wanted replicas at once."""
 
     def __init__(self, status: Json | None = None, **scaling: Any) -> None:
-        self.kubernetes, self.sqs, self.now = FakeKubernetes(), FakeSqs(), 1_000.0
+        self.kubernetes, self.sqs, self.now = StubKubernetes(), FakeSqs(), 1_000.0
         self.kubernetes.deployments = [deployment("token"), deployment("ingest"), deployment("processor", 0)]
         settings = SimpleNamespace(active_poll_seconds=2.0, idle_poll_seconds=5.0, resync_seconds=300.0)
         # Only what the loop uses.
-        tools = SimpleNamespace(
+        context = SimpleNamespace(
             settings=settings,
             kubernetes=self.kubernetes,
             events=Events(self.kubernetes),
             sqs=self.sqs,
             decide=desired_replicas,
-            passes=asyncio.Semaphore(),
-            retries=asyncio.Semaphore(),
+            reconcile_slots=asyncio.Semaphore(),
+            retry_slots=asyncio.Semaphore(),
         )
         self.stage = self.with_scaling(status, **scaling)
         self.status = StageStatus(self.stage)
-        observer = Observer(self.kubernetes, Silent(), self.stage.ref, clock=lambda: self.now)
-        self.loop = ScalingLoop(cast("Tools", tools), self.status, observer, clock=lambda: self.now)
+        observer = Observer(self.kubernetes, NoScraper(), self.stage.ref, clock=lambda: self.now)
+        self.loop = ScalingLoop(cast("Context", context), self.status, observer, clock=lambda: self.now)
 
     def with_scaling(self, status: Json | None = None, generation: int = 1, **scaling: Any) -> StageObject:
         metadata = {"namespace": "n", "name": "dev", "uid": "u", "generation": generation}
@@ -92,25 +92,25 @@ class LoopScene:
             }
         )
 
-    async def turn(self) -> float:
-        return await self.loop.turn(self.stage, QUEUE)
+    async def run_once(self) -> float:
+        return await self.loop.run_once(self.stage, QUEUE)
 
-    async def turns(self, seconds: float) -> list[float]:
-        """Look again and again; the pauses."""
+    async def run_for(self, seconds: float) -> list[float]:
+        """Run for this time. Returns the pauses."""
         pauses, until = [], self.now + seconds
         while self.now < until:
-            pauses.append(await self.turn())
+            pauses.append(await self.run_once())
             self.now += pauses[-1]
         return pauses
 
     def deploy(self, component: str, replicas: int, *, available: bool = True) -> None:
-        """Have one of its Deployments be so."""
+        """Replace one of its Deployments."""
         others = [body for body in self.kubernetes.deployments if body["metadata"]["name"] != f"dev-{component}"]
         made = deployment(component, replicas)
         made["status"]["conditions"][0]["status"] = str(available)
         self.kubernetes.deployments = [*others, made]
 
-    def condition(self, kind: Kind) -> Condition:
+    def condition(self, kind: ConditionType) -> Condition:
         found = self.status.condition(kind)
         assert found is not None
         return found

@@ -19,7 +19,7 @@ from local.environment import REGION
 from local.outputs import Outputs
 from local.plan import ROOT, Plan, Program
 from local.ports import Ports
-from local.supervisor.child import command, ending
+from local.supervisor.child import command, describe_exit
 from tests.support.processes.ministack import ClientSettings
 from tests.support.processes.supervised import answers_200, free_port_base
 from tests.support.waiting import wait_until_sync
@@ -148,7 +148,7 @@ class LocalStack:
 
         wait_until_sync(settled, lambda: f"{name} ready: {self.output(name)[-3000:]}", timeout_seconds=START_SECONDS)
         if process.returncode is not None and (url or process.returncode):
-            raise AssertionError(f"{name} {ending(process.returncode)}: {self.output(name)[-3000:]}")
+            raise AssertionError(f"{name} {describe_exit(process.returncode)}: {self.output(name)[-3000:]}")
 
     def close(self) -> None:
         """Stop everything in reverse order of start."""

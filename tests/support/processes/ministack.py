@@ -17,9 +17,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from asyncio import to_thread
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -175,14 +174,3 @@ def ministack_process() -> Iterator[MiniStack]:
             _stop(process)
     finally:
         shutil.rmtree(home, ignore_errors=True)
-
-
-@asynccontextmanager
-async def ministack() -> AsyncIterator[MiniStack]:
-    """`ministack_process` for async code; the waiting is done in a thread."""
-    running = ministack_process()
-    stack = await to_thread(running.__enter__)
-    try:
-        yield stack
-    finally:
-        await to_thread(running.__exit__, None, None, None)

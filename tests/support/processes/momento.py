@@ -1,6 +1,5 @@
 """The Momento emulator for tests: a process of its own on 127.0.0.1 and free ports, with an API key.
 
-`momento_emulator_process` is synchronous, for fixtures of any scope; `momento_emulator` is the same for async code.
 The soft quotas are raised, as a team has them raised by the vendor; a test of a quota sets it with `change`, or starts
 with `raised=False`, which leaves the defaults of a new account.
 """
@@ -13,9 +12,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from asyncio import to_thread
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -31,6 +29,7 @@ RAISED_LIMITS = (
     "--max-caches=1000",
     # Not one that the vendor raises; but no deployment makes caches at the rate of a test run.
     "--control-operations-per-second=1000000",
+    "--tokens-per-second=1000",
 )
 PAGE_ORIGIN = "http://localhost:8080"
 """The only origin whose pages it serves."""
@@ -139,19 +138,6 @@ def momento_emulator_process(
         finally:
             _stop(process)
             os.close(leash)
-
-
-@asynccontextmanager
-async def momento_emulator(
-    *options: str, grpc_port: int = 0, web_port: int = 0, raised: bool = True
-) -> AsyncIterator[MomentoEmulator]:
-    """`momento_emulator_process` for async code; the waiting is done in a thread."""
-    running = momento_emulator_process(*options, grpc_port=grpc_port, web_port=web_port, raised=raised)
-    emulator = await to_thread(running.__enter__)
-    try:
-        yield emulator
-    finally:
-        await to_thread(running.__exit__, None, None, None)
 
 
 def _spawn(arguments: Sequence[str], log: IO[str]) -> tuple[subprocess.Popen[str], int]:

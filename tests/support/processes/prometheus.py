@@ -16,6 +16,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
 from tests.support.waiting import wait_until_sync
+from tests.support.yaml_text import load_yaml
 
 START_SECONDS = 30.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -122,7 +123,7 @@ def _job(number: int, target: Target, scrape: Mapping[str, Any]) -> dict[str, An
 
 def _every_second(path: Path, folder: Path) -> Path:
     """A copy of a rule file whose groups are evaluated as often as the test scrapes."""
-    content = yaml.safe_load(path.read_text())
+    content = load_yaml(path.read_text())
     for group in content["groups"]:
         group.pop("interval", None)
     copy = folder / f"rules-{path.name}"

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import ClientError, ClientSession
 
-from local.environment import shielded
+from local.environment import base_environment
 from local.plan import ROOT
 from tests.support.processor.stage import ProcessorStage, metrics_at
 from tests.support.waiting import wait_until
@@ -126,7 +126,7 @@ async def service_process(
     name: str, settings: dict[str, str], folder: Path, *, ready: bool = True
 ) -> AsyncIterator[ServiceProcess]:
     """A service with these settings and nothing of the developer's; its operations port is a free one."""
-    process = ServiceProcess(name, {**shielded(os.environ), "OPS_PORT": str(free_port()), **settings}, folder)
+    process = ServiceProcess(name, {**base_environment(os.environ), "OPS_PORT": str(free_port()), **settings}, folder)
     try:
         process.start()
         if ready:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.error import HTTPError
 
-from local.environment import shielded
+from local.environment import base_environment
 from local.plan import ROOT
 from local.supervisor.port_check import is_taken
 from tests.support.processes.supervised import get
@@ -82,7 +82,7 @@ def small_process(
     process = subprocess.Popen(
         [sys.executable, "-m", module],
         cwd=ROOT,
-        env={**shielded(os.environ), **own, **environment},
+        env={**base_environment(os.environ), **own, **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from local import stack
-from local.environment import shielded
+from local.environment import base_environment
 from local.outputs import Outputs
 from local.plan import Plan, Program
 
@@ -27,7 +27,7 @@ def program(described: str) -> Program:
         name=name,
         module="tests.support.processes.stub_process",
         arguments=(name, port, *switches),
-        environment=shielded(os.environ),
+        environment=base_environment(os.environ),
         ready_url=None if one_shot else f"http://127.0.0.1:{port}/",
         ready_within_seconds=READY_WITHIN_SECONDS,
         stop_within_seconds=STOP_WITHIN_SECONDS,

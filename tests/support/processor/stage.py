@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 
 from services.common.messages.notification import user_topic
 from services.common.messages.task_message import TaskMessage
-from tests.support.momento.clients import momento_sdk
+from tests.support.momento.clients import open_momento_sdk
 from tests.support.momento.stream import MomentoStream, momento_stream
 from tests.support.processes.ministack import MiniStack, ministack_process
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
@@ -219,7 +219,7 @@ async def new_stage(servers: ProcessorServers) -> AsyncIterator[ProcessorStage]:
     name = uuid4().hex[:12]
     async with (
         _SESSION.create_client("sqs", **servers.aws.client_settings()) as sqs,
-        momento_sdk(servers.momento, servers.key) as momento,
+        open_momento_sdk(servers.momento, servers.key) as momento,
     ):
         urls = [(await sqs.create_queue(QueueName=f"{name}-{what}"))["QueueUrl"] for what in ("tasks", "dlq")]
         yield ProcessorStage(servers, sqs, urls[0], urls[1], await momento.new_cache())

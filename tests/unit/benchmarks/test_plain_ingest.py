@@ -1,4 +1,4 @@
-"""The plain intake, which ours is measured beside, takes what the load sends."""
+"""The plain ingest, which ours is measured beside, accepts what the load sends."""
 
 from typing import Any, cast
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.aws.guard import Guard, Message
-from local.web_access import WebAccess
+from local.web_access.access import WebAccess
 
 SECRET = "the-secret-of-this-run"
 KEY_SET = "/us-east-1_pool/.well-known/jwks.json"
@@ -33,14 +33,14 @@ async def passed(method: str, path: str, *headers: tuple[bytes, bytes]) -> Messa
 
 
 @pytest.mark.parametrize("byte", [b"\xa0", b"\x85", b"\x1c", b"\x1f", b"\xe2\x80\x80", b"x"])
-async def test_a_signature_behind_another_byte_is_none(byte: bytes) -> None:
+async def test_a_signature_after_another_byte_is_invalid(byte: bytes) -> None:
     assert await passed("POST", "/", (b"authorization", SIGNED)) is not None
     assert await passed("POST", "/", (b"authorization", byte + SIGNED)) is None
 
 
 @pytest.mark.parametrize("path", [KEY_SET, "/us-east-1_pool/.well-known/openid-configuration", "/_ministack/health"])
 @pytest.mark.parametrize("authorization", [b"Bearer x", b"Basic x", b"AWS test:x", b"x Credential=test/x", SIGNED])
-async def test_an_open_path_is_read_and_by_nobody_in_particular(path: str, authorization: bytes) -> None:
+async def test_an_open_path_is_served_without_authorization(path: str, authorization: bytes) -> None:
     scope = await passed("GET", path, (b"Authorization", authorization))
     assert scope is not None
     assert scope["headers"][1:] == ([(b"Authorization", authorization)] if authorization == SIGNED else [])
@@ -49,13 +49,13 @@ async def test_an_open_path_is_read_and_by_nobody_in_particular(path: str, autho
         assert await passed(method, path) is None
 
 
-async def test_the_secret_of_the_run_is_not_passed_on() -> None:
+async def test_the_secret_of_the_run_is_not_forwarded() -> None:
     scope = await passed("GET", "/_ministack/ses/messages", (b"authorization", f"Bearer {SECRET}".encode()))
     assert scope is not None
     assert scope["headers"] == [(b"host", b"localhost:4566")]
 
 
-async def test_an_unsigned_call_is_passed_on_without_authorization() -> None:
+async def test_an_unsigned_call_is_forwarded_without_authorization() -> None:
     assert await passed("POST", "/", SIGN_UP) is not None
     assert await passed("POST", "/", SIGN_UP, (b"authorization", b"Bearer x")) is None
     preflight = await passed("OPTIONS", "/", (b"authorization", b"Bearer x"))
@@ -63,6 +63,6 @@ async def test_an_unsigned_call_is_passed_on_without_authorization() -> None:
     assert preflight["headers"] == [(b"host", b"localhost:4566")]
 
 
-async def test_what_the_system_does_not_use_is_not_served() -> None:
+async def test_paths_that_the_system_does_not_use_are_rejected() -> None:
     for method in ("GET", "POST"):
         assert await passed(method, "/oauth2/token") is None

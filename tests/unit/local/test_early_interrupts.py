@@ -18,7 +18,7 @@ from local.plan import ROOT
         ("services.processor.dead_letters", "services.common.aws.task_queue"),
     ],
 )
-def test_ctrl_c_during_the_imports_says_nothing(module: str, imported: str) -> None:
+def test_ctrl_c_during_the_imports_prints_nothing(module: str, imported: str) -> None:
     program = (
         "import os, runpy, signal, sys\n"
         "class Interrupts:\n"

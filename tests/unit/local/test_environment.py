@@ -7,7 +7,7 @@ import pytest
 
 from local import environment
 from local.aws.key_pair import KeyPair
-from local.environment import BadPassError, Environment
+from local.environment import Environment, InvalidLocalPassError
 from local.outputs import Outputs
 from local.plan import Plan
 from local.ports import Ports
@@ -61,7 +61,7 @@ USES_AWS = ["aws", "bootstrap", "ingest", "processor", "token"]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_nothing_of_the_developers_own_reaches_a_process(name: str) -> None:
+def test_no_process_gets_the_developers_own_variables(name: str) -> None:
     made = environments(SHELL)[name]
     leaked = {key for key, value in SHELL.items() if made.get(key) == value}
     assert leaked == {"PATH", "HOME"}
@@ -88,12 +88,12 @@ def test_an_aws_sdk_can_only_find_the_emulated_aws(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["momento", "page"])
-def test_who_does_not_use_aws_gets_none_of_it(name: str) -> None:
+def test_processes_without_aws_get_no_aws_settings(name: str) -> None:
     assert not [key for key in environments(SHELL)[name] if key.startswith("AWS_")]
 
 
 @pytest.mark.parametrize(("name", "port", "ops_port"), [("token", "18081", "19081"), ("ingest", "18082", "19082")])
-def test_a_service_with_an_api_listens_on_this_machine_alone_and_serves_the_page(
+def test_a_service_with_an_api_listens_only_on_this_machine_and_serves_the_application(
     name: str, port: str, ops_port: str
 ) -> None:
     made = environments(SHELL)[name]
@@ -101,7 +101,7 @@ def test_a_service_with_an_api_listens_on_this_machine_alone_and_serves_the_page
     assert made["ALLOWED_ORIGINS"] == "http://localhost:18080,http://127.0.0.1:18080,http://[::1]:18080"
 
 
-def test_the_developers_own_pages_are_served_by_everything_that_a_page_calls() -> None:
+def test_the_developers_own_origins_are_allowed_by_every_server_that_a_web_page_calls() -> None:
     made = environments(SHELL | {"LOCAL_ORIGINS": "http://localhost:5173, https://App.test:443"})
     own = "http://localhost:18080,http://127.0.0.1:18080,http://[::1]:18080"
     for name in ("token", "ingest", "aws", "momento", "page"):
@@ -111,7 +111,7 @@ def test_the_developers_own_pages_are_served_by_everything_that_a_page_calls() -
 @pytest.mark.parametrize(
     ("name", "ports"), [("token", "18081 19081"), ("ingest", "18082 19082"), ("processor", "19083")]
 )
-def test_a_service_answers_to_the_names_of_this_machine_alone(name: str, ports: str) -> None:
+def test_a_service_answers_only_to_the_names_of_this_machine(name: str, ports: str) -> None:
     hosts = {f"{host}:{port}" for host in ("localhost", "127.0.0.1", "[::1]") for port in ports.split()}
     assert set(environments(SHELL)[name]["ALLOWED_HOSTS"].split(",")) == hosts
 
@@ -145,7 +145,7 @@ def test_the_developer_may_choose_a_handler_and_its_speed() -> None:
     assert made["aws"]["LOG_LEVEL"] == "WARNING"
 
 
-def test_what_is_named_for_the_handler_reaches_the_processor_only() -> None:
+def test_variables_of_local_pass_reach_only_the_processor() -> None:
     made = environments(SHELL | {"LOCAL_PASS": "DB_URL, PYTHONPATH"})
     assert made["processor"]["DB_URL"] == "postgres://localhost"
     assert made["processor"]["PYTHONPATH"] == "/home/dev/lib"
@@ -162,7 +162,7 @@ def test_a_proxy_for_the_handler_is_not_used_for_the_stack() -> None:
 
 
 @pytest.mark.parametrize("names", ["", " "])
-def test_nothing_named_is_nothing_passed(names: str) -> None:
+def test_an_empty_local_pass_passes_nothing(names: str) -> None:
     assert environments(SHELL | {"LOCAL_PASS": names})["processor"] == environments(SHELL)["processor"]
 
 
@@ -174,11 +174,11 @@ def test_nothing_named_is_nothing_passed(names: str) -> None:
         ("AWS_X", "is a setting of AWS"),
         ("AWS_PROFILE", "is a setting of AWS"),
         ("aws_profile", "is a setting of AWS"),
-        ("PATH", "passes without LOCAL_PASS"),
-        ("ECHO_SECONDS", "passes without LOCAL_PASS"),
-        ("TASK_QUEUE_URL", "is set by the stack itself"),
-        ("PORT", "is set by the stack itself"),
-        ("LOCAL_PASS", "is set by the stack itself"),
+        ("PATH", "is passed without LOCAL_PASS"),
+        ("ECHO_SECONDS", "is passed without LOCAL_PASS"),
+        ("TASK_QUEUE_URL", "is set by the stack"),
+        ("PORT", "is set by the stack"),
+        ("LOCAL_PASS", "is set by the stack"),
         ("DB URL", "is not the name of a variable"),
         ("OTHER=the-secret", "is not the name of a variable"),
         ("$DB_URL", "is not the name of a variable"),
@@ -187,30 +187,30 @@ def test_nothing_named_is_nothing_passed(names: str) -> None:
         ("", "is not the name of a variable"),
     ],
 )
-def test_what_cannot_be_passed_to_the_handler_is_refused(name: str, problem: str) -> None:
-    with pytest.raises(BadPassError) as refused:
+def test_a_variable_that_cannot_be_passed_is_rejected(name: str, problem: str) -> None:
+    with pytest.raises(InvalidLocalPassError) as refused:
         Plan(PORTS, SHELL | {"LOCAL_PASS": f"DB_URL,{name}"})
     assert str(refused.value).startswith(f"LOCAL_PASS cannot be used: {name.partition('=')[0]!r} {problem}")
     assert not re.search("postgres://|the-secret", str(refused.value))
 
 
 def test_every_mistake_of_local_pass_is_named_at_once() -> None:
-    with pytest.raises(BadPassError, match=r"'AWS_X'.*'NOPE'.*'PATH'"):
+    with pytest.raises(InvalidLocalPassError, match=r"'AWS_X'.*'NOPE'.*'PATH'"):
         Plan(PORTS, SHELL | {"LOCAL_PASS": "NOPE,AWS_X,DB_URL,PATH"})
 
 
 @pytest.mark.parametrize("name", sorted(environments(SHELL)["processor"]))
 def test_no_variable_that_the_processor_gets_anyway_can_be_passed(name: str) -> None:
-    with pytest.raises(BadPassError):
+    with pytest.raises(InvalidLocalPassError):
         Plan(PORTS, SHELL | {name: "of the shell", "LOCAL_PASS": name})
 
 
-def test_the_emulated_aws_listens_on_this_machine_alone_and_checks_what_aws_checks() -> None:
+def test_the_emulated_aws_listens_only_on_this_machine_and_verifies_signatures() -> None:
     made = environments(SHELL)["aws"]
     assert (made["BIND_HOST"], made["GATEWAY_PORT"], made["AUTH"]) == ("127.0.0.1", "14566", "true")
 
 
-def test_the_page_speaks_of_addresses_that_a_browser_can_use() -> None:
+def test_the_application_gets_addresses_that_a_browser_can_use() -> None:
     made = environments(SHELL)["page"]
     assert made["PAGE_TOKEN_URL"] == "http://localhost:18081"
     assert made["PAGE_TASK_URL"] == "http://localhost:18082"
@@ -222,7 +222,7 @@ def test_the_page_speaks_of_addresses_that_a_browser_can_use() -> None:
     ("quotas", "operations"),
     [({}, "400"), ({"MOMENTO_QUOTAS": "raised"}, "400"), ({"MOMENTO_QUOTAS": "default"}, None)],
 )
-def test_reading_histories_may_cost_more_where_the_quota_is_raised(quotas: dict[str, str], operations: str) -> None:
+def test_the_limit_of_history_reads_is_higher_with_raised_quotas(quotas: dict[str, str], operations: str) -> None:
     made = environments(quotas)
     assert made["token"].get("HISTORY_OPERATIONS_PER_SECOND") == operations
     assert "HISTORY_OPERATIONS_PER_SECOND" not in made["ingest"] | made["processor"]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from local.ports import DEFAULT_BASE, HIGHEST_BASE, LOWEST_BASE, BadPortBaseError, Ports, ports_from
+from local.ports import DEFAULT_BASE, MAX_BASE, MIN_BASE, InvalidPortBaseError, Ports, ports_from
 
 
 def test_the_default_ports_are_those_of_the_design() -> None:
@@ -17,7 +17,7 @@ def test_all_ports_move_by_the_same_distance() -> None:
     assert [port - 10_000 for port in moved.purposes()] == list(Ports().purposes())
 
 
-@pytest.mark.parametrize("base", [LOWEST_BASE, DEFAULT_BASE, HIGHEST_BASE])
+@pytest.mark.parametrize("base", [MIN_BASE, DEFAULT_BASE, MAX_BASE])
 def test_every_port_of_a_permitted_base_is_a_port_that_needs_no_privilege(base: int) -> None:
     ports = ports_from({"LOCAL_PORT_BASE": str(base)})
     assert len(ports.purposes()) == 9
@@ -25,20 +25,20 @@ def test_every_port_of_a_permitted_base_is_a_port_that_needs_no_privilege(base: 
 
 
 @pytest.mark.parametrize("value", ["", "  ", " 8080 ", "08080"])
-def test_blanks_do_not_matter(value: str) -> None:
+def test_blanks_around_a_port_base_are_ignored(value: str) -> None:
     assert ports_from({"LOCAL_PORT_BASE": value}) == Ports()
 
 
 @pytest.mark.parametrize(
-    "value", ["x", "80 80", "8_080", "+8080", "-1", "0x1F90", "8080.0", "٨٠٨٠", "²", str(LOWEST_BASE - 1)]
+    "value", ["x", "80 80", "8_080", "+8080", "-1", "0x1F90", "8080.0", "٨٠٨٠", "²", str(MIN_BASE - 1)]
 )
-def test_what_is_no_usable_number_is_refused_with_the_value(value: str) -> None:
-    with pytest.raises(BadPortBaseError, match="LOCAL_PORT_BASE must be") as caught:
+def test_an_invalid_port_base_is_rejected_with_its_value(value: str) -> None:
+    with pytest.raises(InvalidPortBaseError, match="LOCAL_PORT_BASE must be") as caught:
         ports_from({"LOCAL_PORT_BASE": value})
     assert value in str(caught.value)
 
 
-@pytest.mark.parametrize("value", [str(HIGHEST_BASE + 1), "9" * 10_000])
-def test_too_high_a_base_is_refused(value: str) -> None:
-    with pytest.raises(BadPortBaseError, match=f"between {LOWEST_BASE} and {HIGHEST_BASE}"):
+@pytest.mark.parametrize("value", [str(MAX_BASE + 1), "9" * 10_000])
+def test_a_port_base_that_is_too_high_is_rejected(value: str) -> None:
+    with pytest.raises(InvalidPortBaseError, match=f"between {MIN_BASE} and {MAX_BASE}"):
         ports_from({"LOCAL_PORT_BASE": value})

@@ -3,9 +3,9 @@
 import pytest
 
 from local.errors import LocalError
-from local.origins import allowed_origins, origins_from
 from local.ports import Ports
-from local.web_access import Facts, WebAccess
+from local.web_access.access import RequestFacts, WebAccess
+from local.web_access.origins import allowed_origins, origins_from
 
 PORT = 4566
 PAGE = "http://localhost:8080"
@@ -15,7 +15,7 @@ HERE = ("Host", f"localhost:{PORT}")
 
 
 def status(*headers: tuple[str, str], access: WebAccess = ACCESS, target: str = "/", navigable: bool = False) -> int:
-    refused = access.refusal(Facts.of("GET", target, PORT, headers), navigable=navigable)
+    refused = access.refusal(RequestFacts.of("GET", target, PORT, headers), navigable=navigable)
     return refused.status if refused else 200
 
 
@@ -44,18 +44,18 @@ FOREIGN_HOSTS = [
 
 
 @pytest.mark.parametrize("host", FOREIGN_HOSTS)
-def test_any_other_host_is_refused(host: str) -> None:
+def test_any_other_host_is_rejected(host: str) -> None:
     assert status(("Host", host)) == 421
 
 
-def test_no_host_and_two_hosts_are_refused() -> None:
+def test_no_host_and_two_hosts_are_rejected() -> None:
     assert status() == 421
     assert status(HERE, HERE) == 421
     assert status(HERE, ("host", "evil.example")) == 421
 
 
 @pytest.mark.parametrize("target", ["http://localhost:4566/", "http://evil.example/", "evil.example:80", "*", ""])
-def test_a_target_that_is_no_path_is_refused(target: str) -> None:
+def test_a_target_that_is_not_a_path_is_rejected(target: str) -> None:
     assert status(HERE, target=target) == 400
 
 
@@ -83,33 +83,33 @@ FOREIGN_ORIGINS = [
 
 
 @pytest.mark.parametrize("origin", FOREIGN_ORIGINS)
-def test_a_page_of_any_other_origin_is_refused(origin: str) -> None:
+def test_a_page_of_any_other_origin_is_rejected(origin: str) -> None:
     assert status(HERE, ("Origin", origin)) == 403
     assert status(HERE, ("Origin", origin), ("Sec-Fetch-Site", "same-origin")) == 403
 
 
-def test_two_origins_are_refused() -> None:
+def test_two_origins_are_rejected() -> None:
     assert status(HERE, ("Origin", PAGE), ("Origin", PAGE)) == 403
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "", "unknown", "none, cross-site"])
-def test_a_request_of_another_sites_page_is_refused_without_an_origin_too(site: str) -> None:
+def test_a_request_from_another_site_is_rejected_also_without_an_origin(site: str) -> None:
     assert status(HERE, ("Sec-Fetch-Site", site), ("Sec-Fetch-Mode", "no-cors")) == 403
     assert status(HERE, ("Sec-Fetch-Site", "none"), ("Sec-Fetch-Site", site)) == 403
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-def test_the_pages_own_requests_and_what_a_person_types_are_served(site: str) -> None:
+def test_requests_of_the_same_origin_and_typed_addresses_are_served(site: str) -> None:
     assert status(HERE, ("Sec-Fetch-Site", site)) == 200
 
 
-def test_a_link_leads_only_to_where_people_read() -> None:
+def test_a_link_leads_only_to_navigable_paths() -> None:
     link = [HERE, ("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "navigate"), ("Sec-Fetch-Dest", "document")]
     frame = [*link[:-1], ("Sec-Fetch-Dest", "iframe")]
     assert status(*link, navigable=True) == 200
     assert status(*link) == 403
     assert status(*frame, navigable=True) == 403
-    refused = ACCESS.refusal(Facts.of("POST", "/", PORT, link), navigable=True)
+    refused = ACCESS.refusal(RequestFacts.of("POST", "/", PORT, link), navigable=True)
     assert refused is not None
     assert refused.status == 403
 
@@ -155,23 +155,25 @@ BAD_ORIGINS = [
 
 
 @pytest.mark.parametrize("given", BAD_ORIGINS)
-def test_what_is_no_origin_is_named(given: str) -> None:
-    with pytest.raises(LocalError, match=r"LOCAL_ORIGINS must be origins such as http://localhost:5173, .* not '"):
+def test_an_invalid_origin_is_named(given: str) -> None:
+    with pytest.raises(
+        LocalError, match=r"LOCAL_ORIGINS must be comma-separated origins such as http://localhost:5173, not '"
+    ):
         origins_from({"LOCAL_ORIGINS": given})
 
 
-def test_an_origin_that_is_named_twice_counts_once() -> None:
+def test_a_duplicate_origin_counts_once() -> None:
     own = ("http://localhost:18080", "http://127.0.0.1:18080", "http://[::1]:18080")
     assert allowed_origins({"LOCAL_ORIGINS": f"{own[1]},{own[1]}"}, Ports(18_080)) == own
 
 
 @pytest.mark.parametrize("given", ["*", "http://localhost:8080/", "http://localhost:80", "http://a,localhost:3000"])
-def test_an_emulator_refuses_origins_that_no_page_has(given: str) -> None:
-    with pytest.raises(LocalError, match="ALLOWED_ORIGINS must be origins such as"):
+def test_origins_that_no_page_has_are_invalid(given: str) -> None:
+    with pytest.raises(LocalError, match="ALLOWED_ORIGINS must be comma-separated origins such as"):
         WebAccess.from_environment({"ALLOWED_ORIGINS": given})
 
 
 @pytest.mark.parametrize("given", ["*", "http://localhost", "localhost:", "a b", "localhost/", "::1"])
-def test_an_emulator_refuses_hosts_that_no_request_names(given: str) -> None:
-    with pytest.raises(LocalError, match="ALLOWED_HOSTS must be host names such as"):
+def test_hosts_that_no_request_has_are_invalid(given: str) -> None:
+    with pytest.raises(LocalError, match="ALLOWED_HOSTS must be comma-separated host names such as"):
         WebAccess.from_environment({"ALLOWED_HOSTS": f"a.svc:4566,[::1]:80,{given}"})

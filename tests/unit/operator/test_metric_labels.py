@@ -1,27 +1,27 @@
-"""The operator's series carry the same `stage` as the services' do, so that rules and dashboards can join them."""
+"""The operator's series have the same `stage` label as the services' series, so that they can be joined."""
 
 from prometheus_client import REGISTRY
 
 from k8s.operator.api.stage import StageObject, StageRef
-from k8s.operator.api.status import Kind, StageStatus
-from k8s.operator.metrics import forget_stage
+from k8s.operator.api.status import ConditionType, StageStatus
+from k8s.operator.metrics import remove_stage_series
 
 
-def release_named_otherwise() -> StageObject:
+def stage_with_another_release_name() -> StageObject:
     return StageObject(StageRef("shop", "release", "uid"), {"metadata": {}, "spec": {"stageName": "dev"}})
 
 
 def condition(stage: str) -> float | None:
-    labels = {"namespace": "shop", "stage": stage, "condition": Kind.READY.value}
+    labels = {"namespace": "shop", "stage": stage, "condition": ConditionType.READY.value}
     return REGISTRY.get_sample_value("notification_api_operator_stage_condition", labels)
 
 
-def test_series_go_by_the_stages_name_and_not_by_the_releases() -> None:
-    stage = release_named_otherwise()
-    StageStatus(stage).set(Kind.READY, "Ready", "it is", status=True, generation=1)
+def test_the_stage_label_is_the_stage_name_and_not_the_release() -> None:
+    stage = stage_with_another_release_name()
+    StageStatus(stage).set(ConditionType.READY, "Ready", "it is", status=True, generation=1)
     try:
         assert condition("dev") == 1
         assert condition("release") is None
     finally:
-        forget_stage(*stage.labels)
+        remove_stage_series(*stage.labels)
     assert condition("dev") is None

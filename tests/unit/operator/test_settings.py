@@ -1,4 +1,4 @@
-"""The operator's settings: what is needed, what is refused, all mistakes at once."""
+"""The operator's settings: required ones, defaults, and all mistakes reported together."""
 
 import pytest
 
@@ -7,17 +7,18 @@ from services.common.settings import SettingsError, load
 
 _KNOWN = (
     "CLUSTER_NAME", "WATCH_NAMESPACES", "MOMENTO_API_KEY_PARAM_NAME", "MOMENTO_ENDPOINT", "LIVENESS_PORT", "OPS_PORT",
-    "RESYNC_SECONDS", "ACTIVE_POLL_SECONDS", "IDLE_POLL_SECONDS", "MAX_PASSES", "LOG_LEVEL", "SERVICE_NAME", "HOST",
+    "RESYNC_SECONDS", "ACTIVE_POLL_SECONDS", "IDLE_POLL_SECONDS", "MAX_CONCURRENT_RECONCILES",
+    "LOG_LEVEL", "SERVICE_NAME", "HOST",
 )  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in _KNOWN:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_cluster_name_is_all_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_cluster_name_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLUSTER_NAME", "staging")
     settings = load(read_settings)
     assert settings.cluster_name == "staging"
@@ -25,7 +26,7 @@ def test_a_cluster_name_is_all_it_needs(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.momento_api_key_param_name is None
 
 
-def test_empty_means_left_out_as_a_chart_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_setting_means_that_it_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WATCH_NAMESPACES", "MOMENTO_API_KEY_PARAM_NAME", "MOMENTO_ENDPOINT"):
         monkeypatch.setenv(name, "")
     monkeypatch.setenv("CLUSTER_NAME", "staging")
@@ -39,14 +40,14 @@ def test_namespaces_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(read_settings).namespaces == ("a", "b")
 
 
-def test_every_mistake_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_mistake_is_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     wrong = {
         "WATCH_NAMESPACES": "Not_A_Name",
         "MOMENTO_API_KEY_PARAM_NAME": "a b",
         "MOMENTO_ENDPOINT": "https://x",
         "LIVENESS_PORT": "0",
         "RESYNC_SECONDS": "0",
-        "MAX_PASSES": "many",
+        "MAX_CONCURRENT_RECONCILES": "many",
         "LOG_LEVEL": "LOUD",
     }
     for name, value in wrong.items():

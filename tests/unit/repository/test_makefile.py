@@ -61,6 +61,29 @@ def test_a_page_that_cannot_be_built_does_not_keep_the_system_from_starting(tool
     assert "The page could not be built (see above); the rest starts." in made.stdout
 
 
+def lint(tools: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """`make lint` with stand-ins for Python's tools."""
+    (folder / "bin").mkdir(parents=True)
+    for name in ("ruff", "mypy", "lint-imports", "codespell", "python"):
+        (folder / "bin" / name).symlink_to("/bin/true")
+    ready = folder / ".ready"
+    ready.touch()
+    return make(tools, "lint", f"VENV={folder}", f"READY={ready}", "NODE_MODULES=not-there")
+
+
+def test_without_node_lint_says_that_the_page_is_left_out(tools: Path, tmp_path: Path) -> None:
+    linted = lint(tools, tmp_path / "venv")
+    assert linted.returncode == 0
+    assert "Left out: the page's lint. It needs Node 20.19 or newer." in linted.stdout
+
+
+def test_lint_fails_where_the_page_cannot_be_linted(tools: Path, tmp_path: Path) -> None:
+    node(tools)
+    linted = lint(tools, tmp_path / "venv")
+    assert linted.returncode != 0
+    assert "Left out" not in linted.stdout
+
+
 FLAKY = """
 import pathlib
 

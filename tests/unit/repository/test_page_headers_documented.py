@@ -9,7 +9,7 @@ DOCS = (Path(__file__).resolve().parents[3] / "docs" / "security.md").read_text(
 
 
 def test_the_headers_of_the_pages_host_are_documented() -> None:
-    section = DOCS.partition("## Headers of the page's host")[2].partition("\n## ")[0]
+    section = DOCS.partition("## Headers of the application's host")[2].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.+?`) \| `(.+)` \|$", section, re.M)
     documented = {name: value for names, value in rows for name in re.findall(r"`([\w-]+)`", names)}
     policy = content_security_policy(["<token>", "<ingest>", "<Cognito>", "<Momento>"])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from local.demo.__main__ import BadCountError, count_from, main
+from local.demo.__main__ import InvalidCountError, count_from, main
 from local.demo.run import DemoError, progress_bar, receive_all
 from local.demo.sign_up import random_credentials
 from local.demo.summary import Summary
@@ -18,8 +18,8 @@ def test_n_is_the_number_of_tasks(raw: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("raw", ["0", "-1", "2.5", "three", "10001", "9" * 5000, "٣", "1e3"])
-def test_another_n_is_refused_in_a_sentence(raw: str) -> None:
-    with pytest.raises(BadCountError, match="N must be a whole number from 1 to 10000"):
+def test_an_invalid_n_is_rejected(raw: str) -> None:
+    with pytest.raises(InvalidCountError, match="N must be a whole number from 1 to 10000"):
         count_from({"N": raw})
 
 

@@ -29,7 +29,7 @@ def test_only_ready_pods_count() -> None:
     assert change == Change("dev-token", "dev-token-x", {"http": 8080}, ("a",))
 
 
-def test_a_condition_that_is_not_told_counts_as_true() -> None:
+def test_a_missing_condition_counts_as_true() -> None:
     assert parse_change(event(a=None)).ready_pods == ("a",)
 
 
@@ -43,7 +43,7 @@ def test_a_slice_of_a_service_without_pods_is_read() -> None:
     assert parse_change(json.dumps(told)) == Change("dev-token", "dev-token-x", {}, ())
 
 
-def test_endpoints_without_a_pod_are_passed_over() -> None:
+def test_endpoints_without_a_pod_are_ignored() -> None:
     told = json.loads(event(a=True))
     told["object"]["endpoints"].append({"addresses": ["10.0.0.1"]})
     assert parse_change(json.dumps(told)).ready_pods == ("a",)
@@ -65,14 +65,14 @@ def test_slices_of_a_service_add_up_and_each_is_replaced_by_itself() -> None:
     assert [each.pod for each in endpoints.ready("s", "http")] == ["c", "b"]
 
 
-async def test_whoever_waits_hears_of_each_change_once() -> None:
+async def test_each_change_wakes_waiters_once() -> None:
     endpoints = Endpoints("apps")
-    waiting = asyncio.create_task(endpoints.change())
+    waiting = asyncio.create_task(endpoints.wait_for_change())
     await asyncio.sleep(0)
     assert not waiting.done()
     endpoints.apply(Change("s", "one", {}, ()))
     await waiting
-    again = asyncio.create_task(endpoints.change())
+    again = asyncio.create_task(endpoints.wait_for_change())
     await asyncio.sleep(0)
     assert not again.done()
     again.cancel()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.forward.__main__ import services_of
-from local.forward.errors import ForwardError
+from local.forward.kubectl import ForwardError
 from local.forward.targets import Found, Target, emulators_namespace, find_targets
 from local.ports import Ports
 
@@ -56,12 +56,12 @@ def test_a_stage_has_its_two_services() -> None:
     )
 
 
-def test_without_a_port_base_everything_is_where_the_page_names_it() -> None:
+def test_without_a_port_base_the_ports_are_those_of_the_emulators() -> None:
     found = find_targets([*stage("dev", emulated="apps"), emulators(base=28_080)], "dev", None)
     assert ports_of(found) == {
         "token": 28_081,
         "ingest": 28_082,
-        "page": 28_080,
+        "application": 28_080,
         "AWS, emulated": 24_566,
         "Momento (gRPC), emulated": 28_084,
         "Momento (web), emulated": 28_085,
@@ -88,42 +88,42 @@ def test_a_port_base_moves_everything_of_a_stage() -> None:
 
 
 @pytest.mark.parametrize("asked", [None, Ports(9_000)])
-def test_the_page_of_another_stage_is_not_offered(asked: Ports | None) -> None:
+def test_the_application_of_another_stage_is_left_out(asked: Ports | None) -> None:
     listed = [*stage("one", emulated="apps"), *stage("two", emulated="apps"), emulators(page_of="one")]
     found = find_targets(listed, "two", asked)
-    assert "page" not in ports_of(found)
+    assert "application" not in ports_of(found)
     (reason,) = found.left_out
-    assert "the page belongs to the stage one (make forward STAGE=one)" in reason
+    assert "the application, which is configured for the stage one (make forward STAGE=one)" in reason
     assert "stages=two" in reason
 
 
-def test_a_page_that_names_other_ports_is_not_offered() -> None:
+def test_an_application_with_other_ports_is_left_out() -> None:
     found = find_targets([*stage("dev", emulated="apps"), emulators()], "dev", Ports(9_000))
-    assert "page" not in ports_of(found)
+    assert "application" not in ports_of(found)
     (reason,) = found.left_out
-    assert "names the ports at 8080 to browsers" in reason
+    assert "which uses the ports at 8080" in reason
     assert "portBase=9000" in reason
 
 
-def test_a_port_base_that_the_page_names_too_offers_it() -> None:
+def test_an_application_with_the_same_port_base_is_forwarded() -> None:
     found = find_targets([*stage("dev", emulated="apps"), emulators(base=9_000)], "dev", Ports(9_000))
-    assert ports_of(found)["page"] == 9_000
+    assert ports_of(found)["application"] == 9_000
     assert found.left_out == ()
 
 
-def test_a_page_that_says_no_stage_is_offered() -> None:
+def test_an_application_without_a_stage_annotation_is_forwarded() -> None:
     older = emulators()
     del older["metadata"]["annotations"]
-    assert "page" in ports_of(find_targets([*stage("dev", emulated="apps"), older], "dev", None))
+    assert "application" in ports_of(find_targets([*stage("dev", emulated="apps"), older], "dev", None))
 
 
-def test_emulators_are_those_that_the_stage_runs_on() -> None:
+def test_emulators_are_those_that_the_stage_uses() -> None:
     others = [emulators("apps"), emulators("else"), emulators("third")]
     found = find_targets([*others, *stage("dev", emulated="else")], "dev", PORTS)
     assert {each.namespace for each in found.targets[2:]} == {"else"}
 
 
-def test_a_stage_on_aws_gets_nobody_s_emulators() -> None:
+def test_a_stage_on_aws_has_no_emulators() -> None:
     assert [each.what for each in find_targets([*stage("dev"), emulators("apps")], "dev", PORTS).targets] == [
         "token",
         "ingest",
@@ -146,12 +146,12 @@ def test_a_namespace_narrows_the_search_for_the_stage_and_not_for_its_emulators(
 
     monkeypatch.setattr("local.forward.__main__.get", get)
     found = find_targets(asyncio.run(services_of("dev", "apps")), "dev", None)
-    assert ports_of(found)["page"] == 8_080
+    assert ports_of(found)["application"] == 8_080
     assert {each.namespace for each in found.targets[:2]} == {"apps"}
     assert found.left_out == ()
 
 
-def test_emulators_that_are_not_there_are_told() -> None:
+def test_missing_emulators_are_reported() -> None:
     found = find_targets(stage("dev", emulated="else"), "dev", PORTS)
     assert len(found.targets) == 2
     assert "http://local-emulators.else.svc:4566" in "".join(found.left_out)
@@ -163,20 +163,20 @@ def test_grafana_is_forwarded_wherever_it_is() -> None:
     assert found.targets[-1] == Target("Grafana", "monitoring", "prometheus-grafana", "http-web", 3000, is_extra=True)
 
 
-def test_a_stage_that_is_not_there_is_told_with_those_that_are() -> None:
-    with pytest.raises(ForwardError, match=r"There is no stage dev in this cluster. There are: one, two."):
+def test_a_missing_stage_is_reported_with_the_existing_ones() -> None:
+    with pytest.raises(ForwardError, match=r"There is no stage dev in this cluster. Its stages: one, two."):
         find_targets([*stage("two"), *stage("one")], "dev", PORTS)
-    with pytest.raises(ForwardError, match="There is none: helm install one"):
+    with pytest.raises(ForwardError, match="It has no stage: install one with helm"):
         find_targets([], "dev", PORTS)
 
 
-def test_a_stage_that_is_there_twice_is_told_with_where() -> None:
+def test_a_duplicate_stage_is_reported_with_its_namespaces() -> None:
     with pytest.raises(ForwardError, match="NAMESPACE=") as refused:
         find_targets([*stage("dev", "apps"), *stage("dev", "tests")], "dev", PORTS)
     assert "apps/dev-token" in str(refused.value)
     assert "tests/dev-token" in str(refused.value)
 
 
-def test_a_service_without_labels_is_passed_over() -> None:
+def test_a_service_without_labels_is_ignored() -> None:
     bare: dict[str, Any] = {"metadata": {"name": "x", "namespace": "y"}, "spec": {"ports": []}}
     assert len(find_targets([bare, *stage("dev")], "dev", PORTS).targets) == 2

@@ -4,7 +4,7 @@ import pytest
 from momento_wire_types import cacheclient_pb2 as pb
 from momento_wire_types import common_pb2 as common
 
-from local.momento.calls.values import condition_of
+from local.momento.calls.cache import condition_of
 from local.momento.errors import CallError
 
 A = b"a"
@@ -24,10 +24,10 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("request_", "expected"), TABLE, ids=[str(n) for n in range(7)])
-def test_a_condition_holds_or_not(request_: pb._SetIfRequest, expected: list[bool]) -> None:
+def test_each_condition_is_true_or_false_as_named(request_: pb._SetIfRequest, expected: list[bool]) -> None:
     assert [condition_of(request_)(current) for current in (None, A, b"b", b"")] == expected
 
 
-def test_a_condition_must_be_named() -> None:
+def test_a_condition_is_required() -> None:
     with pytest.raises(CallError, match="condition"):
         condition_of(pb._SetIfRequest())

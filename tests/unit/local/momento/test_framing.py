@@ -24,7 +24,7 @@ def test_base64_in_several_padded_parts_is_read(message: bytes, size: int) -> No
 
 
 @given(st.binary(max_size=100))
-def test_junk_is_refused_and_nothing_else_happens(body: bytes) -> None:
+def test_random_bytes_are_rejected_with_a_value_error(body: bytes) -> None:
     try:
         message = read_message(body)
     except ValueError:
@@ -43,7 +43,7 @@ def test_junk_is_refused_and_nothing_else_happens(body: bytes) -> None:
         (b"\x01\0\0\0\0", "data frame"),
     ],
 )
-def test_a_bad_frame_is_told(raw: bytes, problem: str) -> None:
+def test_an_invalid_frame_is_rejected_with_its_reason(raw: bytes, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         read_message(base64.b64encode(raw))
 
@@ -63,6 +63,6 @@ def test_a_timeout_is_read_in_each_unit(header: str | None, seconds: float | Non
 
 
 @pytest.mark.parametrize("header", ["", "5", "S", "-1S", "1.5S", "123456789S", "5s"])
-def test_a_malformed_timeout_is_refused(header: str) -> None:
+def test_a_malformed_timeout_is_rejected(header: str) -> None:
     with pytest.raises(ValueError, match="malformed"):
         timeout_seconds(header)

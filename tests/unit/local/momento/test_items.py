@@ -23,7 +23,7 @@ def items(clock: ManualClock) -> Items:
     return Items(Settings(max_cache_bytes=100), clock)
 
 
-def test_a_value_lives_until_its_time_and_not_longer(items: Items, clock: ManualClock) -> None:
+def test_a_value_exists_until_it_expires(items: Items, clock: ManualClock) -> None:
     items.set(b"k", b"v", 10)
     clock.advance(9.99)
     assert items.get(b"k") == b"v"
@@ -32,7 +32,7 @@ def test_a_value_lives_until_its_time_and_not_longer(items: Items, clock: Manual
     assert items.used_bytes == 0
 
 
-def test_what_has_expired_may_be_claimed_again(items: Items, clock: ManualClock) -> None:
+def test_an_expired_key_can_be_set_conditionally_again(items: Items, clock: ManualClock) -> None:
     assert items.set_if(b"k", b"1", 10, absent)
     assert not items.set_if(b"k", b"2", 10, absent)
     clock.advance(10)
@@ -40,7 +40,7 @@ def test_what_has_expired_may_be_claimed_again(items: Items, clock: ManualClock)
     assert items.get(b"k") == b"3"
 
 
-def test_a_claim_that_is_refused_does_not_prolong(items: Items, clock: ManualClock) -> None:
+def test_a_rejected_conditional_set_does_not_extend_the_time_to_live(items: Items, clock: ManualClock) -> None:
     items.set_if(b"k", b"1", 10, absent)
     clock.advance(9)
     assert not items.set_if(b"k", b"2", 10, absent)
@@ -48,17 +48,17 @@ def test_a_claim_that_is_refused_does_not_prolong(items: Items, clock: ManualClo
     assert items.get(b"k") is None
 
 
-def test_the_sweep_removes_what_nobody_asks_for(items: Items, clock: ManualClock) -> None:
+def test_expired_items_are_removed_without_a_read(items: Items, clock: ManualClock) -> None:
     items.set(b"short", b"v", 1)
     items.set(b"long", b"v", 100)
     items.set_fields(b"dictionary", {b"f": b"v"}, 1, refresh_ttl=True)
     clock.advance(1)
-    items.sweep()
+    items.remove_expired()
     assert (len(items), items.used_bytes) == (1, len(b"longv"))
 
 
 @pytest.mark.parametrize(("refresh_ttl", "lives"), [(True, True), (False, False)])
-def test_a_dictionary_is_prolonged_only_on_request(
+def test_a_dictionarys_time_to_live_is_extended_only_on_request(
     items: Items, clock: ManualClock, refresh_ttl: bool, lives: bool
 ) -> None:
     items.set_fields(b"d", {b"a": b"1"}, 10, refresh_ttl=False)
@@ -69,7 +69,7 @@ def test_a_dictionary_is_prolonged_only_on_request(
     assert (items.dictionary(b"d") is not None) is lives
 
 
-def test_a_removal_leaves_the_time_to_live(items: Items, clock: ManualClock) -> None:
+def test_a_removal_keeps_the_time_to_live(items: Items, clock: ManualClock) -> None:
     items.set_fields(b"d", {b"a": b"1", b"b": b"2"}, 10, refresh_ttl=True)
     clock.advance(5)
     items.remove_fields(b"d", [b"a"])
@@ -77,13 +77,13 @@ def test_a_removal_leaves_the_time_to_live(items: Items, clock: ManualClock) -> 
     assert items.dictionary(b"d") is None
 
 
-def test_no_fields_make_no_dictionary(items: Items) -> None:
+def test_setting_no_fields_creates_no_dictionary(items: Items) -> None:
     items.set_fields(b"d", {}, 10, refresh_ttl=True)
     items.remove_fields(b"d", [b"a"])
     assert items.dictionary(b"d") is None
 
 
-def test_over_the_bound_the_least_recently_used_goes(items: Items) -> None:
+def test_over_the_bound_the_least_recently_used_is_removed(items: Items) -> None:
     for key in (b"a", b"b", b"c"):
         items.set(key, b"x" * 29, 10)
     items.get(b"a")
@@ -104,7 +104,7 @@ def test_the_bytes_in_use_follow_every_change(items: Items) -> None:
     assert items.used_bytes == 0
 
 
-def test_a_set_replaces_a_dictionary_and_other_calls_refuse_it(items: Items) -> None:
+def test_a_set_replaces_a_dictionary_and_other_calls_reject_it(items: Items) -> None:
     items.set_fields(b"k", {b"f": b"v"}, 10, refresh_ttl=True)
     with pytest.raises(CallError) as refused:
         items.get(b"k")

@@ -52,7 +52,7 @@ def test_a_role_of_nothing_allows_nothing() -> None:
     assert not any(access_of(topics(permission)).allows(action, "c", b"t") for action in Action)
 
 
-def test_permissions_for_topics_say_nothing_of_items_and_the_other_way_round() -> None:
+def test_permissions_for_topics_and_items_are_separate() -> None:
     of_topics = access_of(topics(Topic(role=pb.TopicReadWrite, all_caches=ALL, all_topics=ALL)))
     of_items = access_of(items(Item(role=pb.CacheReadWrite, all_caches=ALL)))
     assert [action for action in Action if of_topics.allows(action, "c", b"n")] == [Action.SUBSCRIBE, Action.PUBLISH]
@@ -63,7 +63,7 @@ def test_permissions_for_topics_say_nothing_of_items_and_the_other_way_round() -
     ]
 
 
-def test_an_api_key_may_do_everything() -> None:
+def test_an_api_key_permits_everything() -> None:
     assert all(Access(everything=True).allows(action, "any", b"name") for action in Action)
 
 
@@ -91,7 +91,7 @@ UNUSABLE = [
 
 
 @pytest.mark.parametrize("permissions", UNUSABLE)
-def test_permissions_that_no_token_can_have_are_refused(permissions: pb.Permissions) -> None:
+def test_permissions_that_no_token_can_have_are_rejected(permissions: pb.Permissions) -> None:
     with pytest.raises(ValueError, match=r"permission|selector"):
         access_of(permissions)
 
@@ -104,7 +104,7 @@ def test_a_prefix_selects_the_names_that_begin_with_it(prefix: str, name: str) -
 
 
 @given(permitted=st.binary(max_size=8), asked=st.binary(max_size=8))
-def test_a_key_selects_itself_alone(permitted: bytes, asked: bytes) -> None:
+def test_a_key_selects_only_itself(permitted: bytes, asked: bytes) -> None:
     selector = pb.PermissionsType.CacheItemSelector(key=permitted)
     access = access_of(items(Item(role=pb.CacheReadOnly, cache_selector=CACHE, item_selector=selector)))
     assert access.allows(Action.READ, "c", asked) is (permitted == asked)

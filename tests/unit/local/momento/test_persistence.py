@@ -7,7 +7,7 @@ import pytest
 from local.momento.store.persistence import State, StateFileError, load_state
 
 
-def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
+def test_a_saved_state_is_loaded(tmp_path: Path) -> None:
     path = tmp_path / "state"
     state = load_state(path)
     state.key_ids.add("one")
@@ -16,7 +16,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
     assert load_state(path) == state
 
 
-def test_a_new_state_is_written_at_once_with_a_secret_of_its_own(tmp_path: Path) -> None:
+def test_a_new_state_is_written_at_once_with_its_own_secret(tmp_path: Path) -> None:
     first, second = load_state(tmp_path / "first"), load_state(tmp_path / "second")
     assert load_state(tmp_path / "first").secret == first.secret != second.secret
 
@@ -33,14 +33,14 @@ def test_without_a_path_nothing_is_written() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"secret": "%", "keyIds": [], "caches": []}'])
-def test_a_file_that_is_no_state_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_state_is_rejected(tmp_path: Path, text: str) -> None:
     path = tmp_path / "state"
     path.write_text(text)
-    with pytest.raises(StateFileError, match="no state file"):
+    with pytest.raises(StateFileError, match="not a state file"):
         load_state(path)
     assert path.read_text() == text
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StateFileError, match="cannot use"):
         load_state(tmp_path / "missing" / "state")

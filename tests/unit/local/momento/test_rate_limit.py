@@ -4,50 +4,50 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.momento.rate_limit import Rate, chunks
+from local.momento.rate_limit import RateLimiter, operations_of
 from tests.support.clock import ManualClock
 
 
 @pytest.mark.parametrize(("size_bytes", "operations"), [(0, 1), (1, 1), (1024, 1), (1025, 2), (1434, 2), (4096, 4)])
 def test_a_message_counts_once_for_each_started_kilobyte(size_bytes: int, operations: int) -> None:
-    assert chunks(size_bytes) == operations
+    assert operations_of(size_bytes) == operations
 
 
-def test_a_second_holds_as_many_as_the_rate_and_then_refills() -> None:
+def test_a_second_admits_the_rate_and_then_refills() -> None:
     clock = ManualClock()
-    rate = Rate(lambda: 5, clock)
-    assert [rate.take() for _ in range(6)] == [True] * 5 + [False]
+    limiter = RateLimiter(lambda: 5, clock)
+    assert [limiter.try_acquire() for _ in range(6)] == [True] * 5 + [False]
     clock.advance(0.2)
-    assert [rate.take() for _ in range(2)] == [True, False]
+    assert [limiter.try_acquire() for _ in range(2)] == [True, False]
     clock.advance(60)
-    assert [rate.take() for _ in range(6)] == [True] * 5 + [False]
+    assert [limiter.try_acquire() for _ in range(6)] == [True] * 5 + [False]
 
 
-def test_more_than_a_seconds_worth_is_admitted_once_and_paid_for_later() -> None:
+def test_more_than_a_seconds_capacity_is_admitted_once_and_delays_later_operations() -> None:
     clock = ManualClock()
-    rate = Rate(lambda: 1, clock)
-    assert rate.take(4)
+    limiter = RateLimiter(lambda: 1, clock)
+    assert limiter.try_acquire(4)
     clock.advance(3.5)
-    assert not rate.take()
+    assert not limiter.try_acquire()
     clock.advance(0.5)
-    assert rate.take()
+    assert limiter.try_acquire()
 
 
-def test_a_charge_is_paid_by_those_who_come_after() -> None:
+def test_consumed_operations_delay_later_ones() -> None:
     clock = ManualClock()
-    rate = Rate(lambda: 10, clock)
-    rate.charge(20)
-    assert not rate.take()
+    limiter = RateLimiter(lambda: 10, clock)
+    limiter.consume(20)
+    assert not limiter.try_acquire()
     clock.advance(1.1)
-    assert rate.take()
+    assert limiter.try_acquire()
 
 
-def test_a_change_of_the_rate_holds_at_once() -> None:
+def test_a_change_of_the_rate_takes_effect_at_once() -> None:
     allowed = 1.0
-    rate = Rate(lambda: allowed, ManualClock())
-    assert [rate.take(), rate.take()] == [True, False]
+    limiter = RateLimiter(lambda: allowed, ManualClock())
+    assert [limiter.try_acquire(), limiter.try_acquire()] == [True, False]
     allowed = 3.0
-    assert [rate.take() for _ in range(4)] == [True, True, True, False]
+    assert [limiter.try_acquire() for _ in range(4)] == [True, True, True, False]
 
 
 @given(
@@ -56,10 +56,10 @@ def test_a_change_of_the_rate_holds_at_once() -> None:
 )
 def test_never_more_than_the_rate_and_one_burst(per_second: float, steps: list[tuple[float, int]]) -> None:
     clock = ManualClock()
-    rate = Rate(lambda: per_second, clock)
+    limiter = RateLimiter(lambda: per_second, clock)
     taken = 0
     for pause, operations in steps:
         clock.advance(pause)
-        taken += operations if rate.take(operations) else 0
+        taken += operations if limiter.try_acquire(operations) else 0
     # One operation may be larger than the burst, hence the 4.
     assert taken <= per_second * (clock.now + 1) + 4

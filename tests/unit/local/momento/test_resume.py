@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.momento.store.resume import Start, start_of
+from local.momento.store.topics import Start, start_of
 
 PAGE = 100
 # The topic has kept messages 5 to 9.
@@ -27,13 +27,15 @@ def test_where_to_start(resume_at: int, page: int, expected: Start) -> None:
     assert start_of(resume_at, page, topic_page=PAGE, oldest=5, newest=9) == expected
 
 
-def test_a_new_topic_has_nothing_to_miss() -> None:
+def test_a_new_topic_has_no_gap() -> None:
     assert start_of(0, 0, topic_page=PAGE, oldest=1, newest=0) == Start(1)
     assert start_of(1, PAGE, topic_page=PAGE, oldest=1, newest=0) == Start(1)
 
 
 @given(st.integers(0, 30), st.sampled_from([0, 99, PAGE]), st.integers(1, 20), st.integers(0, 20))
-def test_a_start_never_skips_what_is_there_without_telling(resume_at: int, page: int, oldest: int, length: int) -> None:
+def test_a_start_never_skips_messages_without_a_discontinuity(
+    resume_at: int, page: int, oldest: int, length: int
+) -> None:
     newest = oldest + length - 1
     start = start_of(resume_at, page, topic_page=PAGE, oldest=oldest, newest=newest)
     assert oldest <= start.sequence <= newest + 1

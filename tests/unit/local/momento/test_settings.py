@@ -5,25 +5,25 @@ from dataclasses import fields
 import pytest
 
 from local.momento.__main__ import main
-from local.momento.fault_input import MAX_FAULTS, parse_faults
+from local.momento.faults import MAX_FAULTS, parse_faults
 from local.momento.settings import InvalidSettingsError, Settings, camel_case
 
 METHODS = frozenset({"Get", "Publish"})
 
 
-def test_what_is_shown_can_be_given_back() -> None:
+def test_shown_settings_can_be_applied_again() -> None:
     settings, other = Settings(), Settings(subscriptions=7, down=True)
     settings.change(other.as_json())
     assert settings == other
 
 
-def test_whole_numbers_pass_for_numbers_and_stay_what_they_are() -> None:
+def test_whole_numbers_are_accepted_and_keep_their_type() -> None:
     settings = Settings()
     settings.change({"heartbeatSeconds": 3, "subscriptions": 9.0})
     assert (repr(settings.heartbeat_seconds), repr(settings.subscriptions)) == ("3.0", "9")
 
 
-def test_nothing_is_taken_if_anything_is_wrong() -> None:
+def test_no_setting_is_applied_if_one_is_invalid() -> None:
     settings = Settings()
     with pytest.raises(InvalidSettingsError) as refused:
         settings.change({"subscriptions": 7, "down": "yes", "nope": 1})
@@ -53,7 +53,7 @@ def test_every_setting_is_a_command_line_option(capsys: pytest.CaptureFixture[st
         *(f"--{each.name.replace('_', '-')}" for each in fields(Settings) if not isinstance(each.default, bool)),
     ],
 )
-def test_an_option_that_is_no_plain_number_is_refused_by_name(
+def test_an_option_that_is_not_a_plain_number_is_rejected_by_name(
     option: str, value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
@@ -62,7 +62,7 @@ def test_an_option_that_is_no_plain_number_is_refused_by_name(
     assert f"{option}: must be " in capsys.readouterr().err
 
 
-def test_a_fault_has_defaults_for_all_that_is_left_out() -> None:
+def test_a_fault_has_defaults_for_omitted_fields() -> None:
     (fault,) = parse_faults([{}], METHODS)
     shown = fault.as_json()
     assert parse_faults([shown], METHODS) == [fault]
@@ -86,14 +86,14 @@ def test_faults_are_bounded_in_number() -> None:
         parse_faults([{}] * (MAX_FAULTS + 1), METHODS)
 
 
-def test_a_fault_hits_its_method_as_often_as_it_says() -> None:
+def test_a_fault_applies_to_its_method_up_to_its_number_of_calls() -> None:
     (fault,) = parse_faults([{"method": "Get", "calls": 2}], METHODS)
-    assert not fault.hit("Publish", after_effect=False)
-    assert not fault.hit("Get", after_effect=True)
-    assert [fault.hit("Get", after_effect=False) for _ in range(3)] == [True, True, False]
+    assert not fault.matches("Publish", after_effect=False)
+    assert not fault.matches("Get", after_effect=True)
+    assert [fault.matches("Get", after_effect=False) for _ in range(3)] == [True, True, False]
     assert fault.hits == 2
 
 
-def test_a_ratio_of_nothing_never_hits() -> None:
+def test_a_ratio_of_zero_never_applies() -> None:
     (fault,) = parse_faults([{"ratio": 0}], METHODS)
-    assert not any(fault.hit("Get", after_effect=False) for _ in range(100))
+    assert not any(fault.matches("Get", after_effect=False) for _ in range(100))

@@ -10,12 +10,11 @@ from momento_wire_types import cachepubsub_pb2 as pb
 
 from local.momento.errors import CallError, StreamAborted
 from local.momento.settings import Settings
-from local.momento.store import events
-from local.momento.store.subscription import Subscription
+from local.momento.store.subscription import HEARTBEAT, Subscription, discontinuity_event, item_event
 
 
 def item(sequence: int) -> bytes:
-    return events.item(sequence, 1, pb._TopicValue(text=str(sequence)), "")
+    return item_event(sequence, 1, pb._TopicValue(text=str(sequence)), "")
 
 
 def new(settings: Settings | None = None) -> Subscription:
@@ -36,34 +35,34 @@ async def all_batches(batches: AsyncIterator[list[bytes]]) -> list[bytes]:
         return [event async for batch in batches for event in batch]
 
 
-async def test_all_that_waits_comes_in_one_batch_after_the_first_heartbeat() -> None:
+async def test_waiting_events_come_in_one_batch_after_the_first_heartbeat() -> None:
     subscription = new()
     assert subscription.offer(1, item(1))
     assert subscription.offer(2, item(2))
-    assert await one_batch(subscription) == [events.HEARTBEAT, item(1), item(2)]
+    assert await one_batch(subscription) == [HEARTBEAT, item(1), item(2)]
 
 
-async def test_heartbeats_do_not_pile_up() -> None:
+async def test_heartbeats_do_not_accumulate() -> None:
     subscription = new()
     for _ in range(3):
         subscription.heartbeat()
-    assert await one_batch(subscription) == [events.HEARTBEAT]
+    assert await one_batch(subscription) == [HEARTBEAT]
     subscription.heartbeat()
     subscription.heartbeat()
-    assert await one_batch(subscription) == [events.HEARTBEAT]
+    assert await one_batch(subscription) == [HEARTBEAT]
 
 
-async def test_the_queue_is_bounded_and_the_gap_is_told() -> None:
+async def test_the_queue_is_bounded_and_the_gap_is_a_discontinuity() -> None:
     subscription = new(Settings(stream_buffer_messages=3))
     assert [subscription.offer(number, item(number)) for number in range(1, 6)] == [True, True, False, False, False]
     assert kinds(await one_batch(subscription)) == ["heartbeat", "item", "item"]
     subscription.offer(6, item(6))
     gap, after = await one_batch(subscription)
-    assert gap == events.discontinuity(last_sequence=2, new_sequence=5, page=1)
+    assert gap == discontinuity_event(last_sequence=2, new_sequence=5, page=1)
     assert after == item(6)
 
 
-async def test_a_skipped_message_is_told_at_the_next_heartbeat_at_the_latest() -> None:
+async def test_a_skipped_message_is_reported_with_the_next_heartbeat_at_the_latest() -> None:
     subscription = new()
     await one_batch(subscription)
     subscription.skip(1)
@@ -72,12 +71,12 @@ async def test_a_skipped_message_is_told_at_the_next_heartbeat_at_the_latest() -
     assert kinds(await one_batch(subscription)) == ["discontinuity", "heartbeat"]
 
 
-async def test_what_waits_is_written_before_the_end() -> None:
+async def test_waiting_events_are_written_before_the_end() -> None:
     subscription = new()
     subscription.offer(1, item(1))
     subscription.end()
     assert not subscription.offer(2, item(2))
-    assert await all_batches(subscription.batches()) == [events.HEARTBEAT, item(1)]
+    assert await all_batches(subscription.batches()) == [HEARTBEAT, item(1)]
 
 
 async def test_an_error_ends_the_stream_and_the_first_one_counts() -> None:
@@ -88,7 +87,7 @@ async def test_an_error_ends_the_stream_and_the_first_one_counts() -> None:
         await all_batches(subscription.batches())
 
 
-async def test_breaking_off_drops_what_waits() -> None:
+async def test_an_aborted_stream_drops_waiting_events() -> None:
     subscription = new()
     subscription.offer(1, item(1))
     subscription.end(StreamAborted(StatusCode.UNAVAILABLE, "gone"))
@@ -99,14 +98,14 @@ async def test_breaking_off_drops_what_waits() -> None:
 async def test_a_waiting_front_is_woken() -> None:
     subscription = new()
     async with aclosing(subscription.batches()) as batches:
-        assert await anext(batches) == [events.HEARTBEAT]
+        assert await anext(batches) == [HEARTBEAT]
         waiting = asyncio.ensure_future(anext(batches))
         await asyncio.sleep(0)
         subscription.offer(1, item(1))
         assert await asyncio.wait_for(waiting, 5) == [item(1)]
 
 
-async def test_a_frozen_stream_takes_nothing_and_tells_nothing() -> None:
+async def test_a_frozen_stream_accepts_and_sends_nothing() -> None:
     settings = Settings()
     subscription = new(settings)
     await one_batch(subscription)

@@ -4,14 +4,14 @@ import asyncio
 
 from momento_wire_types import cachepubsub_pb2 as pb
 
-from local.momento.rate_limit import Rate
+from local.momento.rate_limit import RateLimiter
 from local.momento.settings import Settings
 from local.momento.store.subscription import Subscription
 from local.momento.store.topics import Topics
 
 
 def topics(settings: Settings | None = None) -> Topics:
-    return Topics(settings or Settings(), Rate(lambda: 1e9))
+    return Topics(settings or Settings(), RateLimiter(lambda: 1e9))
 
 
 def publish(topics: Topics, name: str, text: str = "text") -> int:
@@ -58,7 +58,7 @@ async def test_all_histories_together_are_bounded() -> None:
     assert await texts(held.subscribe("topic-99", 1, 0)) == ["x" * 1000]
 
 
-async def test_topics_that_nobody_listens_to_are_bounded_in_number() -> None:
+async def test_topics_without_subscribers_are_bounded_in_number() -> None:
     held = topics(Settings(max_topics=10))
     listened = held.subscribe("listened", 0, 0)
     for number in range(100):
@@ -68,7 +68,7 @@ async def test_topics_that_nobody_listens_to_are_bounded_in_number() -> None:
     assert await texts(listened) == ["still here"]
 
 
-async def test_a_topic_that_comes_back_is_on_another_page() -> None:
+async def test_a_recreated_topic_has_another_page() -> None:
     held = topics(Settings(max_topics=1))
     publish(held, "a")
     before = next(topic.page for _, topic in held)
@@ -78,17 +78,17 @@ async def test_a_topic_that_comes_back_is_on_another_page() -> None:
     assert pages["a"] > before
 
 
-async def test_nothing_is_left_of_a_topic_that_was_only_listened_to() -> None:
+async def test_a_topic_without_messages_is_removed_with_its_last_subscriber() -> None:
     held = topics()
     subscription = held.subscribe("a", 0, 0)
-    held.release("a", subscription)
+    held.unsubscribe("a", subscription)
     assert list(held) == []
 
 
 async def test_replayed_messages_count_against_the_quota() -> None:
-    rate = Rate(lambda: 10)
-    held = Topics(Settings(), rate)
+    limiter = RateLimiter(lambda: 10)
+    held = Topics(Settings(), limiter)
     for number in range(8):
         publish(held, "a", str(number))
     held.subscribe("a", 1, 0)
-    assert not rate.take(4)
+    assert not limiter.try_acquire(4)

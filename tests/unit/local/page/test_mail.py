@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from local.page.html import mail_page, start_page
-from local.page.mail import KEPT, Mail, parse, printable
+from local.page.mail import MAX_MAILS, Mail, parse, printable
 
 
 def record(number: int, **changes: Any) -> dict[str, Any]:
@@ -30,14 +30,14 @@ def test_the_newest_mail_comes_first_whatever_account_it_is_of() -> None:
     assert [mail.id for mail in parse(answer)] == ["id-3", "id-2", "id-1"]
 
 
-def test_no_mail_is_no_mistake() -> None:
+def test_an_empty_list_of_mails_is_valid() -> None:
     assert parse({"messages": {}}) == []
 
 
-def test_only_the_newest_are_kept() -> None:
-    mails = parse(listed(*(record(number) for number in range(KEPT + 50))))
-    assert len(mails) == KEPT
-    assert mails[0].id == f"id-{KEPT + 49}"
+def test_only_the_newest_mails_are_shown() -> None:
+    mails = parse(listed(*(record(number) for number in range(MAX_MAILS + 50))))
+    assert len(mails) == MAX_MAILS
+    assert mails[0].id == f"id-{MAX_MAILS + 49}"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_only_the_newest_are_kept() -> None:
         ("", ""),
     ],
 )
-def test_a_code_is_six_digits_by_themselves(text: str, code: str) -> None:
+def test_a_code_is_a_separate_number_of_six_digits(text: str, code: str) -> None:
     assert Mail("id", "a@example.com", "subject", text, 0.0).code == code
 
 
@@ -62,7 +62,7 @@ def test_a_mail_with_html_only_is_read_too() -> None:
 @pytest.mark.parametrize(
     "answer", [{}, [], {"messages": []}, {"messages": {"0": [{}]}}, None, {"messages": {"0": [1]}}]
 )
-def test_a_strange_answer_is_noticed(answer: Any) -> None:
+def test_an_unknown_format_raises_an_error(answer: Any) -> None:
     with pytest.raises((LookupError, TypeError, AttributeError, ValueError)):
         parse(answer)
 
@@ -70,7 +70,7 @@ def test_a_strange_answer_is_noticed(answer: Any) -> None:
 EVIL = "<script>alert(1)</script>\"'&@example.com"
 
 
-def test_what_a_stranger_typed_is_shown_as_text() -> None:
+def test_html_in_a_mail_is_escaped() -> None:
     page = mail_page([Mail("id", EVIL, EVIL, EVIL, 0.0)])
     assert "<script" not in page
     assert page.count("&lt;script&gt;") == 3
@@ -97,6 +97,6 @@ def test_the_start_page_says_how_to_try_it() -> None:
         assert said in page
 
 
-def test_an_address_cannot_command_the_terminal() -> None:
+def test_control_characters_in_an_address_are_replaced() -> None:
     assert printable("a\x1b[2J\r\n\u202eb@example.com") == "a?[2J???b@example.com"
     assert printable("ü@example.com") == "ü@example.com"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from local.supervisor.log_format import readable
+from local.supervisor.log_format import format_line
 
 
 def logged(**fields: object) -> str:
@@ -20,21 +20,21 @@ def logged(**fields: object) -> str:
 
 def test_a_log_line_is_its_level_message_and_own_fields() -> None:
     line = logged(method="GET", route="/token", status=200, seconds=0.04, port=None)
-    assert readable(line) == "INFO    request  method=GET route=/token status=200 seconds=0.04 port=null"
+    assert format_line(line) == "INFO    request  method=GET route=/token status=200 seconds=0.04 port=null"
 
 
 def test_a_log_line_without_fields_of_its_own_is_short() -> None:
-    assert readable(logged(level="WARNING", message="slow")) == "WARNING slow"
+    assert format_line(logged(level="WARNING", message="slow")) == "WARNING slow"
 
 
-def test_a_traceback_stands_below_its_line() -> None:
-    assert readable(logged(level="ERROR", exception="Traceback …\nValueError: \x1b[2J")) == (
+def test_a_traceback_is_below_its_line() -> None:
+    assert format_line(logged(level="ERROR", exception="Traceback …\nValueError: \x1b[2J")) == (
         "ERROR   request\nTraceback …\nValueError: ?[2J"
     )
 
 
 def test_a_value_with_blanks_or_control_characters_is_quoted() -> None:
-    shown = readable(logged(detail="two words", text="a\x1b[2Jb"))
+    shown = format_line(logged(detail="two words", text="a\x1b[2Jb"))
     assert 'detail="two words"' in shown
     assert "\x1b" not in shown
 
@@ -43,5 +43,5 @@ def test_a_value_with_blanks_or_control_characters_is_quoted() -> None:
     "line",
     ["", "plain", "{", "{}", "[1]", '{"message": "m"}', '{"level": "INFO"}', "{not json}", '{"a": ' * 50_000, "null"],
 )
-def test_anything_else_is_left_as_it_is(line: str) -> None:
-    assert readable(line) == line
+def test_other_lines_are_unchanged(line: str) -> None:
+    assert format_line(line) == line

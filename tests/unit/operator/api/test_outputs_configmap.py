@@ -1,4 +1,4 @@
-"""`<release>-outputs`: written once, changed when it differs, and known to pods that began with something else."""
+"""`<release>-outputs` is written once, changed when it differs, and rolls pods that started with another version."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from k8s.operator.api.client import Conflict, Json
 from k8s.operator.api.outputs_configmap import FIRST_ANNOTATION, checksum, roll, write_outputs
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import read_workloads
-from tests.support.fakes.kubernetes import FakeKubernetes, deployment, pod
+from tests.support.fakes.kubernetes import StubKubernetes, deployment, pod
 
 STAGE = StageRef("n", "dev", "u")
 PATH = "/api/v1/namespaces/n/configmaps/dev-outputs"
@@ -22,8 +22,8 @@ def config_map(data: dict[str, str], owner: str = "u") -> Json:
     return {"metadata": metadata, "data": data}
 
 
-async def test_it_is_made_as_the_stages_own() -> None:
-    kubernetes = FakeKubernetes()
+async def test_it_is_created_with_the_stage_as_owner() -> None:
+    kubernetes = StubKubernetes()
     first, done = await write_outputs(kubernetes, STAGE, OLD)
     ((_, made),) = kubernetes.created
     assert (first, done) == (checksum(OLD), "wrote ConfigMap dev-outputs")
@@ -36,8 +36,8 @@ async def test_it_is_made_as_the_stages_own() -> None:
     [pod("token-1", "token"), pod("token-1", "token", waiting="CrashLoopBackOff", last="terminated")],
     ids=["runs", "has run"],
 )
-async def test_pods_that_ran_before_it_was_made_are_rolled(earlier: Json) -> None:
-    kubernetes = FakeKubernetes()  # that of an earlier release has just been collected; its successors' pods read it
+async def test_pods_that_ran_before_it_was_created_are_rolled(earlier: Json) -> None:
+    kubernetes = StubKubernetes()  # without the ConfigMap of an earlier release, which these pods may have read
     kubernetes.pods = [earlier]
     kubernetes.deployments = [deployment("token")]
     first, _ = await write_outputs(kubernetes, STAGE, NEW)
@@ -51,42 +51,42 @@ async def test_pods_that_ran_before_it_was_made_are_rolled(earlier: Json) -> Non
     [pod("token-1", "token", waiting="ContainerCreating"), pod("token-1", "token", terminating=True)],
     ids=["waits for it", "drains"],
 )
-async def test_pods_that_wait_for_it_and_such_as_drain_are_no_reason_to_roll(waiting: Json) -> None:
-    kubernetes = FakeKubernetes()
+async def test_pods_that_wait_for_it_or_drain_are_not_rolled(waiting: Json) -> None:
+    kubernetes = StubKubernetes()
     kubernetes.pods = [waiting]
     first, _ = await write_outputs(kubernetes, STAGE, NEW)
     assert first == checksum(NEW)
 
 
-async def test_one_that_says_the_same_is_left_alone() -> None:
-    kubernetes = FakeKubernetes()
+async def test_an_equal_one_is_not_written() -> None:
+    kubernetes = StubKubernetes()
     kubernetes.objects[PATH] = config_map(OLD)
     assert await write_outputs(kubernetes, STAGE, OLD) == (checksum(OLD), None)
     assert (kubernetes.patches, kubernetes.created) == ([], [])
 
 
-async def test_what_differs_is_changed_and_what_is_stale_taken_away() -> None:
-    kubernetes = FakeKubernetes()
+async def test_changed_data_is_written_and_stale_data_removed() -> None:
+    kubernetes = StubKubernetes()
     kubernetes.objects[PATH] = config_map(OLD)
     first, _ = await write_outputs(kubernetes, STAGE, NEW)
     assert first == checksum(OLD)
     assert kubernetes.patches == [(PATH, {"metadata": {"resourceVersion": "7"}, "data": {"A": "2", "B": None}})]
 
 
-async def test_one_of_somebody_else_is_refused() -> None:
-    kubernetes = FakeKubernetes()
+async def test_one_of_another_owner_is_refused() -> None:
+    kubernetes = StubKubernetes()
     kubernetes.objects[PATH] = config_map(OLD, owner="another")
-    with pytest.raises(Conflict, match="not this Stage's"):
+    with pytest.raises(Conflict, match="does not belong to this Stage"):
         await write_outputs(kubernetes, STAGE, NEW)
 
 
 @pytest.mark.parametrize(
     ("known", "rolled"),
     [(None, True), (checksum(NEW), False), (checksum(OLD), True)],
-    ids=["began with the first", "rolled already", "rolled for another"],
+    ids=["started with the first", "rolled already", "rolled for another"],
 )
-async def test_pods_that_know_others_are_rolled(*, known: str | None, rolled: bool) -> None:
-    kubernetes = FakeKubernetes()
+async def test_pods_with_other_outputs_are_rolled(*, known: str | None, rolled: bool) -> None:
+    kubernetes = StubKubernetes()
     kubernetes.deployments = [deployment("token", outputs=known)]
     workloads = list((await read_workloads(kubernetes, STAGE)).values())
     done = await roll(kubernetes, STAGE, workloads, first=checksum(OLD), wanted=checksum(NEW))
@@ -94,7 +94,7 @@ async def test_pods_that_know_others_are_rolled(*, known: str | None, rolled: bo
 
 
 async def test_the_first_outputs_roll_nothing() -> None:
-    kubernetes = FakeKubernetes()
+    kubernetes = StubKubernetes()
     kubernetes.deployments = [deployment("token")]
     workloads = list((await read_workloads(kubernetes, STAGE)).values())
     assert await roll(kubernetes, STAGE, workloads, first=checksum(OLD), wanted=checksum(OLD)) == []

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml  # type: ignore[import-untyped]
 
 from tests.support.helm_charts import OPERATOR_CHART
+from tests.support.yaml_text import load_yaml
 
 FEWEST_WORDS = 2
 
 
 def versions() -> list[dict[str, Any]]:
-    definition = yaml.safe_load((OPERATOR_CHART / "crds" / "stages.yaml").read_text())
+    definition = load_yaml((OPERATOR_CHART / "crds" / "stages.yaml").read_text())
     return list(definition["spec"]["versions"])
 
 

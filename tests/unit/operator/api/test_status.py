@@ -1,6 +1,4 @@
-"""A Stage's status: the smallest patch, and times that change with what they tell of only."""
-
-from typing import Any
+"""A Stage's status: the smallest patch is written, and transition times change with the status only."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +6,8 @@ from hypothesis import strategies as st
 
 from k8s.operator.api.client import Json, Kubernetes
 from k8s.operator.api.stage import stage_object
-from k8s.operator.api.status import Kind, StageStatus, merge_patch
+from k8s.operator.api.status import ConditionType, StageStatus, merge_patch
+from tests.support.fakes.kubernetes import merged_patch
 
 _SCALARS = st.one_of(st.integers(), st.text(max_size=3), st.booleans())
 _OBJECTS = st.recursive(
@@ -18,31 +17,18 @@ _OBJECTS = st.recursive(
 )
 
 
-def apply_patch(target: Any, patch: Json) -> Json:
-    """RFC 7386, section 2."""
-    result = dict(target) if isinstance(target, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        elif isinstance(value, dict):
-            result[key] = apply_patch(result.get(key), value)
-        else:
-            result[key] = value
-    return result
-
-
 @given(old=_OBJECTS, new=_OBJECTS)
-def test_a_patch_makes_the_new_of_the_old(old: Json, new: Json) -> None:
-    assert apply_patch(old, merge_patch(old, new)) == new
+def test_a_patch_turns_the_old_into_the_new(old: Json, new: Json) -> None:
+    assert merged_patch(old, merge_patch(old, new)) == new
 
 
 @given(same=_OBJECTS)
-def test_nothing_is_patched_where_nothing_differs(same: Json) -> None:
+def test_equal_objects_need_no_patch(same: Json) -> None:
     assert merge_patch(same, same) == {}
 
 
 class Recorder(Kubernetes):
-    """Keeps the patches instead of sending them."""
+    """Records patches instead of sending them."""
 
     def __init__(self) -> None:
         self.patches: list[Json] = []
@@ -57,10 +43,10 @@ def new_status(status: Json | None = None) -> StageStatus:
     return StageStatus(stage_object({"metadata": metadata, "spec": {"stageName": "s"}, "status": status or {}}))
 
 
-async def test_it_is_written_once_and_not_again() -> None:
+async def test_an_unchanged_status_is_written_once() -> None:
     status, kubernetes = new_status(), Recorder()
     for _ in range(3):
-        status.set(Kind.READY, "Ready", "it is", status=True, generation=1)
+        status.set(ConditionType.READY, "Ready", "it is", status=True, generation=1)
         status.set_scaling(backlog=0)
         await status.flush(kubernetes)
     assert len(kubernetes.patches) == 1
@@ -68,15 +54,15 @@ async def test_it_is_written_once_and_not_again() -> None:
 
 async def test_a_restarted_operator_does_not_repeat_what_is_written() -> None:
     first, kubernetes = new_status(), Recorder()
-    first.set(Kind.READY, "Ready", "it is", status=True, generation=1)
+    first.set(ConditionType.READY, "Ready", "it is", status=True, generation=1)
     await first.flush(kubernetes)
     second = new_status(kubernetes.patches[0]["status"])
-    assert not second.set(Kind.READY, "Ready", "it is", status=True, generation=1)
+    assert not second.set(ConditionType.READY, "Ready", "it is", status=True, generation=1)
     await second.flush(kubernetes)
     assert len(kubernetes.patches) == 1
 
 
-async def test_a_figure_that_is_not_known_any_more_is_taken_away() -> None:
+async def test_a_figure_that_is_no_longer_known_is_removed() -> None:
     status, kubernetes = new_status(), Recorder()
     status.set_scaling(backlog=3, wait="1.0s")
     await status.flush(kubernetes)
@@ -89,10 +75,10 @@ async def test_a_figure_that_is_not_known_any_more_is_taken_away() -> None:
     ("status", "reason", "is_new"),
     [(True, "Ready", False), (True, "Other", True), (False, "Ready", True)],
 )
-def test_an_event_is_due_where_status_or_reason_change(*, status: bool, reason: str, is_new: bool) -> None:
-    told = new_status()
-    told.set(Kind.READY, "Ready", "a", status=True, generation=1)
-    assert told.set(Kind.READY, reason, "b", status=status, generation=1) is is_new
+def test_a_change_of_status_or_reason_is_reported(*, status: bool, reason: str, is_new: bool) -> None:
+    stage_status = new_status()
+    stage_status.set(ConditionType.READY, "Ready", "a", status=True, generation=1)
+    assert stage_status.set(ConditionType.READY, reason, "b", status=status, generation=1) is is_new
 
 
 def test_the_time_of_a_condition_is_that_of_its_last_change_of_status() -> None:
@@ -103,12 +89,12 @@ def test_the_time_of_a_condition_is_that_of_its_last_change_of_status() -> None:
         "message": "a",
         "lastTransitionTime": "2020-01-01T00:00:00Z",
     }
-    told = new_status({"conditions": [old]})
-    told.set(Kind.READY, "Other", "b", status=True, generation=2)
-    condition = told.condition(Kind.READY)
+    stage_status = new_status({"conditions": [old]})
+    stage_status.set(ConditionType.READY, "Other", "b", status=True, generation=2)
+    condition = stage_status.condition(ConditionType.READY)
     assert condition is not None
     assert condition.since == "2020-01-01T00:00:00Z"
-    told.set(Kind.READY, "Other", "b", status=False, generation=2)
-    condition = told.condition(Kind.READY)
+    stage_status.set(ConditionType.READY, "Other", "b", status=False, generation=2)
+    condition = stage_status.condition(ConditionType.READY)
     assert condition is not None
     assert condition.since != "2020-01-01T00:00:00Z"

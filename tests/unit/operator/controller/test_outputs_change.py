@@ -1,4 +1,4 @@
-"""Outputs that a pass changes, while the loop that restores them runs beside it."""
+"""A reconcile changes the outputs while the health loop, which restores them, runs."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -11,19 +11,18 @@ from k8s.operator.api.outputs_configmap import write_outputs
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.status import StageStatus
 from k8s.operator.controller import provision as provision_module
-from k8s.operator.controller.reconciler import Keeper
+from k8s.operator.controller.reconciler import Reconciler
 from k8s.operator.health.loop import HealthLoop
 from k8s.operator.health.stage_health import StageHealth
-from k8s.operator.resources.outputs import StageOutputs
-from tests.support.fakes.kubernetes import deployment, pod
-from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
-from tests.support.operator.in_memory import OneMomento, tools_of
+from k8s.operator.resources.spec import StageOutputs
+from tests.support.fakes.kubernetes import InMemoryKubernetes, deployment, pod
+from tests.support.operator.in_memory import OneMomento, make_context
 
 PATH = "/api/v1/namespaces/n/configmaps/dev-outputs"
 OUTPUTS = StageOutputs("http://sqs/old", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client", "issuer", "jwks", "cache")
 
 
-class Interrupted(KubernetesInMemory):
+class Interrupted(InMemoryKubernetes):
     """Somebody else acts just before or just after a call."""
 
     def __init__(self) -> None:
@@ -44,29 +43,27 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
     async def made(*_: object) -> StageOutputs:
         return outputs
 
-    monkeypatch.setattr(provision_module, "make_stage", made)
+    monkeypatch.setattr(provision_module, "provision_stage", made)
     kubernetes = Interrupted()
     stage = kubernetes.put_stage()
     body = deployment("processor")
     body["metadata"]["namespace"] = "n"
     kubernetes.put("/apis/apps/v1/namespaces/n/deployments/dev-processor", body)
-    tools, status = tools_of(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
-    health = StageHealth(status, tools.events)
-    keeper = Keeper(tools, stage, status, health)
-    async with tools.asker:
-        loop = HealthLoop(
-            tools, status, health, queue_error=lambda: "", outputs=lambda: keeper.environment, wake=lambda: None
-        )
-        await keeper.one_pass()
+    context, status = make_context(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
+    health = StageHealth(status, context.events)
+    reconciler = Reconciler(context, stage, status, health)
+    async with context.readiness_client:
+        loop = HealthLoop(context, status, health, queue_error=lambda: "", outputs=lambda: reconciler.environment)
+        await reconciler.reconcile_once()
         outputs = replace(OUTPUTS, queue_url="http://sqs/new")
         read: list[str] = []
 
-        async def a_turn_and_a_pod_that_starts() -> None:
-            await loop.turn(stage)
+        async def check_health_and_start_a_pod() -> None:
+            await loop.run_once(stage)
             read.append(kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"])
 
-        kubernetes.before_patch["/deployments/"] = a_turn_and_a_pod_that_starts
-        await keeper.one_pass()
+        kubernetes.before_patch["/deployments/"] = check_health_and_start_a_pod
+        await reconciler.reconcile_once()
 
     assert read == ["http://sqs/new"]
     assert kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"] == "http://sqs/new"

@@ -1,4 +1,4 @@
-"""A stage's two loops side by side, and stages side by side with others that hang."""
+"""A stage is not scaled while it is removed, and stages that hang do not delay others."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -7,23 +7,24 @@ from contextlib import asynccontextmanager
 import pytest
 
 from k8s.operator.api.stage import StageObject
-from k8s.operator.context import Tools
-from k8s.operator.controller import reconciler as keeper_module
-from k8s.operator.controller.finalize import Waiting
+from k8s.operator.context import Context
+from k8s.operator.controller import reconciler as reconciler_module
+from k8s.operator.controller.finalize import RemovalPending
 from k8s.operator.controller.provision import Provisioned
-from k8s.operator.controller.stage_controller import Worker
-from k8s.operator.resources.errors import Permanent, ResourceUnavailable
-from k8s.operator.resources.outputs import StageOutputs
+from k8s.operator.controller.stage_controller import StageController
+from k8s.operator.resources.errors import ResourceUnavailable
+from k8s.operator.resources.spec import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
-from tests.support.fakes.kubernetes_in_memory import KubernetesInMemory
-from tests.support.operator.in_memory import keeper_of, tools_of
+from services.common.errors import PermanentError
+from tests.support.fakes.kubernetes import InMemoryKubernetes
+from tests.support.operator.in_memory import make_context, make_reconciler
 from tests.support.waiting import wait_until
 
 OUTPUTS = StageOutputs("queue", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client", "issuer", "jwks", "cache")
 
 
 class Cloud:
-    """Stands in for AWS and Momento: makes and removes at once, except for stages that hang."""
+    """Stands in for AWS and Momento: provisions and removes at once, except for stages that hang."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -31,9 +32,9 @@ class Cloud:
         self.begun: list[str] = []
         self.answer = asyncio.Event()
         self.removing = 0
-        self.waiting: Waiting | None = None
+        self.waiting: RemovalPending | None = None
 
-    async def provision(self, _tools: Tools, stage: StageObject, *_: object) -> Provisioned:
+    async def provision(self, _context: Context, stage: StageObject, *_: object) -> Provisioned:
         self.begun.append(stage.ref.name)
         if stage.ref.name in self.hanging:
             await self.answer.wait()
@@ -41,7 +42,7 @@ class Cloud:
         self.made.append(stage.ref.name)
         return Provisioned(OUTPUTS, (), ())
 
-    async def tear_down(self, _tools: Tools, _stage: StageObject, _told: set[str]) -> Waiting | None:
+    async def finalize(self, _context: Context, _stage: StageObject, _reported: set[str]) -> RemovalPending | None:
         self.removing += 1
         return self.waiting
 
@@ -49,14 +50,14 @@ class Cloud:
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     made = Cloud()
-    monkeypatch.setattr(keeper_module, "provision", made.provision)
-    monkeypatch.setattr(keeper_module, "tear_down", made.tear_down)
+    monkeypatch.setattr(reconciler_module, "provision", made.provision)
+    monkeypatch.setattr(reconciler_module, "finalize", made.finalize)
     yield made
     made.answer.set()
 
 
-class Turns:
-    """Stands in for the scaling: each turn lasts until it is let go on."""
+class FakeScaling:
+    """Stands in for the scaling loop: each run lasts until `go_on` is set."""
 
     def __init__(self) -> None:
         self.begun = 0
@@ -69,70 +70,72 @@ class Turns:
 
 
 @pytest.fixture
-def turns(monkeypatch: pytest.MonkeyPatch) -> Turns:
-    made = Turns()
-    monkeypatch.setattr(ScalingLoop, "turn", lambda _self, stage, url: made.turn(stage, url))
+def scaling(monkeypatch: pytest.MonkeyPatch) -> FakeScaling:
+    made = FakeScaling()
+    monkeypatch.setattr(ScalingLoop, "run_once", lambda _self, stage, url: made.turn(stage, url))
     return made
 
 
 @asynccontextmanager
-async def running(worker: Worker) -> AsyncIterator[asyncio.Task[None]]:
-    task = asyncio.create_task(worker.run())
+async def running(controller: StageController) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(controller.run())
     yield task
     task.cancel()
     await asyncio.wait([task])
 
 
-async def test_a_stage_is_removed_between_two_turns_of_scaling_and_never_during_one(cloud: Cloud, turns: Turns) -> None:
-    kubernetes = KubernetesInMemory()
+async def test_a_stage_is_removed_between_two_runs_of_scaling_and_never_during_one(
+    cloud: Cloud, scaling: FakeScaling
+) -> None:
+    kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
-    worker = Worker(tools_of(kubernetes), stage)
-    async with running(worker) as task:
-        await wait_until(lambda: turns.begun == 1)
+    controller = StageController(make_context(kubernetes), stage)
+    async with running(controller) as task:
+        await wait_until(lambda: scaling.begun == 1)
         reads = kubernetes.calls.made.count(f"Get {stage.ref.path}")
         kubernetes.delete(stage.ref.path)
-        worker.see(kubernetes.stage(stage.ref))
+        controller.update(kubernetes.stage(stage.ref))
         await wait_until(lambda: kubernetes.calls.made.count(f"Get {stage.ref.path}") > reads)
         assert cloud.removing == 0
 
-        turns.go_on.set()
+        scaling.go_on.set()
         await asyncio.wait_for(task, 10)
 
-    assert (cloud.removing, turns.begun) == (1, 1)
+    assert (cloud.removing, scaling.begun) == (1, 1)
 
 
-async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, turns: Turns) -> None:
-    turns.go_on.set()
-    kubernetes = KubernetesInMemory()
+async def test_nothing_is_scaled_while_a_removal_waits(cloud: Cloud, scaling: FakeScaling) -> None:
+    scaling.go_on.set()
+    kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
-    worker = Worker(tools_of(kubernetes), stage)
-    async with running(worker):
-        await wait_until(lambda: turns.begun > 2)
-        cloud.waiting = Waiting("WaitingForRelease", "one is left")
+    controller = StageController(make_context(kubernetes), stage)
+    async with running(controller):
+        await wait_until(lambda: scaling.begun > 2)
+        cloud.waiting = RemovalPending("WaitingForRelease", "one is left")
         kubernetes.delete(stage.ref.path)
-        worker.see(kubernetes.stage(stage.ref))
+        controller.update(kubernetes.stage(stage.ref))
         await wait_until(lambda: cloud.removing == 1)
-        begun = turns.begun
+        begun = scaling.begun
         await wait_until(lambda: cloud.removing == 3)
-        assert turns.begun == begun
+        assert scaling.begun == begun
         assert kubernetes.condition(stage.ref, "Ready")["reason"] == "WaitingForRelease"
 
 
-async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud) -> None:
-    kubernetes = KubernetesInMemory()
-    tools = tools_of(kubernetes)  # two at a time
+async def test_stages_that_hang_delay_others_for_one_reconcile_at_most(cloud: Cloud) -> None:
+    kubernetes = InMemoryKubernetes()
+    context = make_context(kubernetes)  # two at a time
     cloud.hanging = {"slow-1", "slow-2", "slow-3"}
-    slow = [keeper_of(tools, stage) for stage in map(kubernetes.put_stage, sorted(cloud.hanging))]
+    slow = [make_reconciler(context, stage) for stage in map(kubernetes.put_stage, sorted(cloud.hanging))]
     cloud.answer.set()
-    for keeper in slow:
-        await keeper.one_pass()
+    for reconciler in slow:
+        await reconciler.reconcile_once()
     cloud.answer.clear()
-    hanging = [asyncio.create_task(keeper.one_pass()) for keeper in slow]
+    hanging = [asyncio.create_task(reconciler.reconcile_once()) for reconciler in slow]
     await wait_until(lambda: len(cloud.begun) == 3 + 2)
 
     well = kubernetes.put_stage("well")
     async with asyncio.timeout(5):
-        await keeper_of(tools, well).one_pass()
+        await make_reconciler(context, well).reconcile_once()
 
     assert cloud.made == ["well"]
     assert not any(task.done() for task in hanging)
@@ -140,40 +143,40 @@ async def test_stages_that_hang_hold_up_others_for_one_pass_at_most(cloud: Cloud
     await asyncio.gather(*hanging)
 
 
-async def test_a_stage_that_is_well_again_is_counted_among_those_that_are(cloud: Cloud) -> None:
-    kubernetes = KubernetesInMemory()
-    tools = tools_of(kubernetes, retries=asyncio.Semaphore(1))
+async def test_a_stage_that_recovered_uses_the_slots_of_healthy_stages(cloud: Cloud) -> None:
+    kubernetes = InMemoryKubernetes()
+    context = make_context(kubernetes, retry_slots=asyncio.Semaphore(1))
     stage = kubernetes.put_stage()
-    keeper = keeper_of(tools, stage)
+    reconciler = make_reconciler(context, stage)
     cloud.hanging = {"dev"}
     cloud.answer.set()
-    await keeper.one_pass()
+    await reconciler.reconcile_once()
     cloud.hanging.clear()
-    await keeper.one_pass()
+    await reconciler.reconcile_once()
 
-    async with tools.retries, asyncio.timeout(5):
-        await keeper.one_pass()
+    async with context.retry_slots, asyncio.timeout(5):
+        await reconciler.reconcile_once()
 
     assert cloud.made == ["dev", "dev"]
     assert kubernetes.condition(stage.ref, "Degraded")["status"] == "False"
 
 
 async def test_a_stage_replaced_by_another_of_its_name_is_gone(cloud: Cloud) -> None:
-    kubernetes = KubernetesInMemory()
+    kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
     kubernetes.objects[stage.ref.path]["metadata"]["uid"] = "another"
-    assert await keeper_of(tools_of(kubernetes), stage).one_pass() is None
+    assert await make_reconciler(make_context(kubernetes), stage).reconcile_once() is None
     assert cloud.begun == []
 
 
-async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unexpected_error_is_reported_and_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object) -> Provisioned:
         raise ValueError("secret")
 
-    monkeypatch.setattr(keeper_module, "provision", broken)
-    kubernetes = KubernetesInMemory()
+    monkeypatch.setattr(reconciler_module, "provision", broken)
+    kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
-    assert await keeper_of(tools_of(kubernetes), stage).one_pass() is not None
+    assert await make_reconciler(make_context(kubernetes), stage).reconcile_once() is not None
     degraded = kubernetes.condition(stage.ref, "Degraded")
     assert degraded["reason"] == "InternalError"
     assert "secret" not in degraded["message"]
@@ -181,12 +184,12 @@ async def test_what_is_unforeseen_is_told_and_tried_again(monkeypatch: pytest.Mo
 
 async def test_a_failure_that_lasts_is_one_event(monkeypatch: pytest.MonkeyPatch) -> None:
     async def refused(*_: object) -> Provisioned:
-        raise Permanent("sqs:CreateQueue: AccessDenied")
+        raise PermanentError("sqs:CreateQueue: AccessDenied")
 
-    monkeypatch.setattr(keeper_module, "provision", refused)
-    kubernetes = KubernetesInMemory()
+    monkeypatch.setattr(reconciler_module, "provision", refused)
+    kubernetes = InMemoryKubernetes()
     stage = kubernetes.put_stage()
-    keeper = keeper_of(tools_of(kubernetes), stage)
+    reconciler = make_reconciler(make_context(kubernetes), stage)
     for _ in range(3):
-        await keeper.one_pass()
+        await reconciler.reconcile_once()
     assert kubernetes.events() == ["Refused"]

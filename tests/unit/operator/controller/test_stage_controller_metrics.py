@@ -1,4 +1,4 @@
-"""What is told of a Stage whatever its passes come to: an alert is to see those that never succeed."""
+"""Time metrics of a Stage also where no reconcile succeeds, so that an alert can find it."""
 
 import asyncio
 import time
@@ -10,20 +10,20 @@ from typing import Any, cast
 from prometheus_client import REGISTRY
 
 from k8s.operator.api.client import Json, Unreachable
-from k8s.operator.context import Tools
+from k8s.operator.api.releases import Releases
+from k8s.operator.context import Context
 from k8s.operator.controller.stages import Stages
-from k8s.operator.health.releases import Releases
-from k8s.operator.metrics import forget_stage
+from k8s.operator.metrics import remove_stage_series
 from services.common.background import Background
-from tests.support.fakes.kubernetes import FakeKubernetes
+from tests.support.fakes.kubernetes import StubKubernetes
 from tests.support.waiting import wait_until
 
 DELETION = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
 DELETED_AT = 1_767_225_600.0
 
 
-class RefusingKubernetes(FakeKubernetes):
-    """Answers no read of a Stage, until it is gone."""
+class RefusingKubernetes(StubKubernetes):
+    """Fails every read of a Stage, until it is gone."""
 
     gone: frozenset[str] = frozenset()
     """Names of Stages."""
@@ -34,78 +34,78 @@ class RefusingKubernetes(FakeKubernetes):
         raise Unreachable("connection refused")
 
 
-def a_stage(**metadata: str) -> Json:
+def make_stage_body(**metadata: str) -> Json:
     where = {"namespace": "shop", "name": "release", "uid": "uid", "generation": 1}
     return {"metadata": {**where, **metadata}, "spec": {"stageName": "dev"}}
 
 
-def told(name: str) -> float | None:
+def metric(name: str) -> float | None:
     return REGISTRY.get_sample_value(f"notification_api_operator_{name}", {"namespace": "shop", "stage": "dev"})
 
 
 @asynccontextmanager
-async def operating(kubernetes: FakeKubernetes) -> AsyncIterator[Stages]:
-    """As much of an operator as a pass needs that does not come far."""
+async def operating(kubernetes: StubKubernetes) -> AsyncIterator[Stages]:
+    """As much of an operator as a reconcile that fails needs."""
     nothing, settings = cast("Any", None), cast("Any", SimpleNamespace(namespaces=()))
-    turns = asyncio.Semaphore()
-    tools = Tools(
+    slots = asyncio.Semaphore()
+    context = Context(
         settings, kubernetes, sqs=nothing, idp=nothing, caches=nothing, scraper=nothing, decide=nothing,
-        releases=Releases(kubernetes), asker=nothing,
-        passes=turns, retries=turns,
+        releases=Releases(kubernetes), readiness_client=nothing,
+        reconcile_slots=slots, retry_slots=slots,
     )  # fmt: skip
     background = Background(on_failure=lambda: None)
     try:
-        yield Stages(tools, background)
+        yield Stages(context, background)
     finally:
         await background.close()
-        forget_stage("shop", "dev")
+        remove_stage_series("shop", "dev")
 
 
-async def test_a_stage_without_a_good_pass_is_known_since_it_was_taken_up() -> None:
+async def test_a_stage_without_a_successful_reconcile_has_the_time_of_its_first_sight() -> None:
     before = time.time()
     async with operating(RefusingKubernetes()) as stages:
-        stages.watched(a_stage())
-        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") is not None)
-        assert before <= (told("stage_first_seen_timestamp_seconds") or 0) <= time.time()
-        assert told("last_reconcile_timestamp_seconds") is None
-        assert told("deletion_timestamp_seconds") is None
+        stages.on_change(make_stage_body())
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
+        assert before <= (metric("stage_first_seen_timestamp_seconds") or 0) <= time.time()
+        assert metric("last_reconcile_timestamp_seconds") is None
+        assert metric("deletion_timestamp_seconds") is None
 
 
-async def test_a_deletion_is_known_since_it_was_asked_for() -> None:
+async def test_a_deleted_stage_has_the_time_of_its_deletion() -> None:
     async with operating(RefusingKubernetes()) as stages:
-        stages.watched(a_stage())
-        stages.watched(a_stage(**DELETION))
-        await wait_until(lambda: told("deletion_timestamp_seconds") == DELETED_AT)
+        stages.on_change(make_stage_body())
+        stages.on_change(make_stage_body(**DELETION))
+        await wait_until(lambda: metric("deletion_timestamp_seconds") == DELETED_AT)
 
 
-async def test_the_end_of_an_earlier_stage_of_this_name_takes_nothing_away_for_long() -> None:
+async def test_series_removed_with_an_earlier_stage_of_this_name_return() -> None:
     async with operating(RefusingKubernetes()) as stages:
-        stages.watched(a_stage())
-        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") is not None)
-        first = told("stage_first_seen_timestamp_seconds")
-        forget_stage("shop", "dev")
-        stages.forgotten(a_stage())  # has the worker look again
-        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") == first)
+        stages.on_change(make_stage_body())
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") is not None)
+        first = metric("stage_first_seen_timestamp_seconds")
+        remove_stage_series("shop", "dev")
+        stages.on_delete(make_stage_body())  # requests a reconcile
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") == first)
 
 
-async def test_a_stage_that_is_gone_leaves_nothing_behind() -> None:
+async def test_a_stage_that_is_gone_leaves_no_series() -> None:
     kubernetes = RefusingKubernetes()
     async with operating(kubernetes) as stages:
-        stages.watched(a_stage(**DELETION))
-        await wait_until(lambda: told("deletion_timestamp_seconds") is not None)
+        stages.on_change(make_stage_body(**DELETION))
+        await wait_until(lambda: metric("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
-        stages.forgotten(a_stage(**DELETION))
-        await wait_until(lambda: told("stage_first_seen_timestamp_seconds") is None)
-        assert told("deletion_timestamp_seconds") is None
+        stages.on_delete(make_stage_body(**DELETION))
+        await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") is None)
+        assert metric("deletion_timestamp_seconds") is None
 
 
 async def test_a_stage_of_the_same_name_does_not_inherit_a_deletion() -> None:
     kubernetes = RefusingKubernetes()
     async with operating(kubernetes) as stages:
-        stages.watched(a_stage(**DELETION))
-        stages.watched(a_stage(uid="next", name="next"))
-        await wait_until(lambda: told("deletion_timestamp_seconds") is not None)
+        stages.on_change(make_stage_body(**DELETION))
+        stages.on_change(make_stage_body(uid="next", name="next"))
+        await wait_until(lambda: metric("deletion_timestamp_seconds") is not None)
         kubernetes.gone = frozenset({"release"})
-        stages.forgotten(a_stage(**DELETION))
-        await wait_until(lambda: told("deletion_timestamp_seconds") is None)
-        assert told("stage_first_seen_timestamp_seconds") is not None
+        stages.on_delete(make_stage_body(**DELETION))
+        await wait_until(lambda: metric("deletion_timestamp_seconds") is None)
+        assert metric("stage_first_seen_timestamp_seconds") is not None

@@ -1,4 +1,4 @@
-"""The check before an uninstall of the operator: which Stages refuse it, and what it says."""
+"""The check before an uninstall of the operator: which Stages prevent it, and the message."""
 
 import pytest
 
@@ -14,7 +14,7 @@ def stages(*names: str) -> list[Json]:
 
 
 class Server(Kubernetes):
-    """Answers one list; None is a cluster without the definition."""
+    """Answers one list; None stands for a cluster without the CRD."""
 
     def __init__(self, listed: list[Json] | None, error: Exception | None = None) -> None:
         self.listed, self.error = listed, error
@@ -32,26 +32,26 @@ class Server(Kubernetes):
         return None if self.listed is None else {"items": self.listed}
 
 
-def test_every_stage_is_named_with_what_to_do() -> None:
-    said = refusal(stages("b/two", "a/one"), [])
-    assert said is not None
-    assert said.startswith("2 Stage(s) exist.")
-    assert said.index("helm uninstall one -n a") < said.index("helm uninstall two -n b")
-    assert "--no-hooks" in said
+def test_every_stage_is_named_with_its_command() -> None:
+    message = refusal(stages("b/two", "a/one"), [])
+    assert message is not None
+    assert message.startswith("2 Stage(s) exist.")
+    assert message.index("helm uninstall one -n a") < message.index("helm uninstall two -n b")
+    assert "--no-hooks" in message
 
 
-def test_stages_of_namespaces_that_are_not_watched_are_no_matter() -> None:
+def test_stages_of_unmanaged_namespaces_do_not_count() -> None:
     assert refusal(stages("b/two"), ["a"]) is None
     assert "helm uninstall one -n a" in str(refusal(stages("b/two", "a/one"), ["a"]))
 
 
-def test_many_are_counted() -> None:
-    said = str(refusal(stages(*(f"n/s{number:02}" for number in range(25))), []))
-    assert "25 Stage(s) exist" in said
-    assert "and 5 more" in said
+def test_further_stages_are_counted() -> None:
+    message = str(refusal(stages(*(f"n/s{number:02}" for number in range(25))), []))
+    assert "25 Stage(s) exist" in message
+    assert "and 5 more" in message
 
 
-async def test_a_cluster_without_the_definition_has_no_stages() -> None:
+async def test_a_cluster_without_the_crd_has_no_stages() -> None:
     assert await check(Server(None), []) is None
 
 

@@ -1,4 +1,4 @@
-"""AWS' errors become ours once, and each says what to do."""
+"""AWS' errors are translated once, and each says what to do."""
 
 import asyncio
 
@@ -12,9 +12,11 @@ from botocore.exceptions import (
 )
 
 from k8s.operator.resources import aws
-from k8s.operator.resources.aws import aws_call, client_config, translate
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, ResourceUnavailable
+from k8s.operator.resources.aws import aws_call, translate
+from k8s.operator.resources.clients import client_config
+from k8s.operator.resources.errors import NotFoundError, NotOwnedError, ResourceUnavailable
 from services.common import errors as common
+from services.common.errors import PermanentError
 
 
 def _client_error(code: str, status: int = 400) -> ClientError:
@@ -39,12 +41,12 @@ def _client_error(code: str, status: int = 400) -> ClientError:
         ("QueueNameExists", 400),
     ],
 )
-def test_what_passes_is_transient(code: str, status: int) -> None:
+def test_a_temporary_error_is_retried(code: str, status: int) -> None:
     assert isinstance(translate("sqs:CreateQueue on q", _client_error(code, status)), ResourceUnavailable)
 
 
 @pytest.mark.parametrize("code", ["AWS.SimpleQueueService.QueueDeletedRecently", "QueueDeletedRecently"])
-def test_a_name_deleted_recently_is_free_after_a_minute(code: str) -> None:
+def test_a_recently_deleted_name_is_retried_after_a_minute(code: str) -> None:
     error = translate("sqs:CreateQueue on q", _client_error(code))
 
     assert isinstance(error, ResourceUnavailable)
@@ -52,7 +54,7 @@ def test_a_name_deleted_recently_is_free_after_a_minute(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", ["LimitExceededException", "ServiceQuotaExceededException", "OverLimit"])
-def test_a_quota_is_asked_about_rarely(code: str) -> None:
+def test_an_exhausted_quota_is_retried_rarely(code: str) -> None:
     error = translate("cognito-idp:CreateUserPool on p", _client_error(code))
 
     assert isinstance(error, ResourceUnavailable)
@@ -62,8 +64,8 @@ def test_a_quota_is_asked_about_rarely(code: str) -> None:
 @pytest.mark.parametrize(
     "code", ["AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "ResourceNotFoundException"]
 )
-def test_what_is_not_there_is_not_found(code: str) -> None:
-    assert isinstance(translate("sqs:GetQueueUrl on q", _client_error(code)), NotFound)
+def test_a_missing_resource_is_not_found(code: str) -> None:
+    assert isinstance(translate("sqs:GetQueueUrl on q", _client_error(code)), NotFoundError)
 
 
 @pytest.mark.parametrize(
@@ -73,14 +75,14 @@ def test_what_is_not_there_is_not_found(code: str) -> None:
 def test_a_denial_names_the_action_to_allow(code: str, status: int) -> None:
     error = translate("sqs:CreateQueue on q", _client_error(code, status))
 
-    assert type(error) is Permanent
+    assert type(error) is PermanentError
     assert "allow sqs:CreateQueue for the operator's AWS role" in str(error)
 
 
-def test_anything_else_is_permanent_and_tells_what_aws_said() -> None:
+def test_other_errors_are_permanent_and_have_aws_message() -> None:
     error = translate("sqs:SetQueueAttributes on q", _client_error("InvalidAttributeValue"))
 
-    assert type(error) is Permanent
+    assert type(error) is PermanentError
     assert str(error) == "sqs:SetQueueAttributes on q: InvalidAttributeValue: because"
 
 
@@ -92,9 +94,9 @@ def test_anything_else_is_permanent_and_tells_what_aws_said() -> None:
         (UnicodeDecodeError("utf-8", b"\xfc", 0, 1, "a page in Latin-1"), ResourceUnavailable),
         (AttributeError("'list' object has no attribute 'get'"), ResourceUnavailable),
         (TypeError("'NoneType' object is not subscriptable"), ResourceUnavailable),
-        (NoCredentialsError(), Permanent),
-        (ParamValidationError(report="no"), Permanent),
-        (_client_error("AccessDenied", 403), Permanent),
+        (NoCredentialsError(), PermanentError),
+        (ParamValidationError(report="no"), PermanentError),
+        (_client_error("AccessDenied", 403), PermanentError),
     ],
 )
 async def test_the_sdks_own_errors_are_translated(raised: Exception, becomes: type[Exception]) -> None:
@@ -113,21 +115,21 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest
             await asyncio.Event().wait()
 
 
-async def test_our_own_bugs_are_not_dressed_up() -> None:
+async def test_bugs_are_not_translated() -> None:
     with pytest.raises(KeyError):
         async with aws_call("sqs:GetQueueUrl", "q"):
             raise KeyError("a bug")
 
 
-def test_an_attempt_ends_well_before_the_whole_call() -> None:
+def test_an_attempt_times_out_well_before_the_call() -> None:
     config = client_config()
 
     assert config.connect_timeout + config.read_timeout < aws.CALL_SECONDS / 2  # type: ignore[attr-defined]
     assert config.retries == {"mode": "standard", "total_max_attempts": 3}  # type: ignore[attr-defined]
 
 
-def test_every_error_is_one_that_the_whole_system_knows() -> None:
+def test_every_error_is_transient_or_permanent() -> None:
     assert issubclass(ResourceUnavailable, common.Transient)
-    assert issubclass(Permanent, common.PermanentError)
-    assert issubclass(NotOurs, Permanent)
-    assert issubclass(NotFound, Permanent)
+    assert issubclass(PermanentError, common.PermanentError)
+    assert issubclass(NotOwnedError, PermanentError)
+    assert issubclass(NotFoundError, PermanentError)

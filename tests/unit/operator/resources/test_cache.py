@@ -1,4 +1,4 @@
-"""The Momento cache: whose it is, and what the SDK's answers mean."""
+"""The Momento cache: who owns it, and what the SDK's answers mean."""
 
 import asyncio
 from collections.abc import Mapping
@@ -8,20 +8,21 @@ import pytest
 from momento.errors import MomentoErrorCode
 
 from k8s.operator.resources import cache
-from k8s.operator.resources.cache import cache_exists, claim_cache, remove_cache
-from k8s.operator.resources.errors import NotFound, NotOurs, Permanent, ResourceUnavailable
+from k8s.operator.resources.cache import cache_exists, delete_cache, ensure_cache
+from k8s.operator.resources.errors import NotFoundError, NotOwnedError, ResourceUnavailable
 from k8s.operator.resources.identity import Identity
-from k8s.operator.resources.ownership_tags import Carrier, Ledger
-from k8s.operator.resources.reconcile_log import Pass
+from k8s.operator.resources.ownership_tags import OwnershipTags, TaggedResource
+from k8s.operator.resources.reconcile_log import ReconcileLog
+from services.common.errors import PermanentError
 from tests.support.fakes.momento_caches import FakeCaches
 
 NAME = "notification-api-dev"
-RECORD = {"notification-api.io/made-cache": NAME}
+TAG = {"notification-api.io/made-cache": NAME}
 IDENTITY = Identity("notification-api", "dev", "cluster", "owner")
 
 
-class Tags(Carrier):
-    """A carrier in memory."""
+class Tags(TaggedResource):
+    """A tagged resource in memory."""
 
     def __init__(self, tags: Mapping[str, str] | None = None) -> None:
         self.stored = dict(tags or {})
@@ -37,112 +38,112 @@ class Tags(Carrier):
         self.writes += 1
 
 
-async def test_the_record_is_written_before_the_cache_is_made() -> None:
+async def test_the_tag_is_written_before_the_cache_is_created() -> None:
     caches, tags = FakeCaches(), Tags()
-    recorded_at: dict[str, bool] = {}
-    caches.after_call = lambda action: recorded_at.update({action: tags.stored == RECORD})
+    tagged_at: dict[str, bool] = {}
+    caches.after_call = lambda action: tagged_at.update({action: tags.stored == TAG})
 
-    assert await claim_cache(caches, Ledger([tags]), Pass(IDENTITY)) == NAME
+    assert await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY)) == NAME
 
-    assert recorded_at == {"ListCaches": False, "CreateCache": True}
+    assert tagged_at == {"ListCaches": False, "CreateCache": True}
     assert caches.names == {NAME}
 
 
-async def test_a_recorded_cache_is_ours_and_costs_no_write() -> None:
-    caches, tags, one_pass = FakeCaches(NAME), Tags(RECORD), Pass(IDENTITY)
+async def test_a_tagged_cache_is_owned_and_costs_no_write() -> None:
+    caches, tags, log = FakeCaches(NAME), Tags(TAG), ReconcileLog(IDENTITY)
 
-    await claim_cache(caches, Ledger([tags]), one_pass)
+    await ensure_cache(caches, OwnershipTags([tags]), log)
 
-    assert (tags.writes, one_pass.changes) == (0, [])
+    assert (tags.writes, log.changes) == (0, [])
 
 
-async def test_a_recorded_cache_that_is_not_there_is_made() -> None:
+async def test_a_tagged_cache_that_does_not_exist_is_created() -> None:
     caches = FakeCaches()
 
-    await claim_cache(caches, Ledger([Tags(RECORD)]), Pass(IDENTITY))
+    await ensure_cache(caches, OwnershipTags([Tags(TAG)]), ReconcileLog(IDENTITY))
 
     assert caches.names == {NAME}
 
 
-async def test_an_unrecorded_cache_is_foreign() -> None:
+async def test_an_untagged_cache_is_not_owned() -> None:
     caches, tags = FakeCaches(NAME), Tags({"notification-api.io/made-cache": "another-name"})
 
-    with pytest.raises(NotOurs):
-        await claim_cache(caches, Ledger([tags]), Pass(IDENTITY))
+    with pytest.raises(NotOwnedError):
+        await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY))
 
     assert tags.writes == 0
 
 
-async def test_adoption_records_the_cache() -> None:
+async def test_adoption_tags_the_cache() -> None:
     caches, tags = FakeCaches(NAME), Tags()
 
-    await claim_cache(caches, Ledger([tags]), Pass(IDENTITY, adopt=True))
+    await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY, adopt=True))
 
-    assert tags.stored == RECORD
+    assert tags.stored == TAG
 
 
-async def test_a_cache_made_by_somebody_in_the_gap_is_foreign_and_the_record_withdrawn() -> None:
+async def test_a_cache_created_by_another_in_the_gap_is_not_owned_and_the_tag_removed() -> None:
     caches, tags = FakeCaches(), Tags()
     caches.made_elsewhere = NAME
 
-    with pytest.raises(NotOurs):
-        await claim_cache(caches, Ledger([tags]), Pass(IDENTITY))
+    with pytest.raises(NotOwnedError):
+        await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY))
 
     assert tags.stored == {}
     assert caches.names == {NAME}
 
 
-async def test_a_cache_of_ours_that_the_listing_does_not_show_is_still_ours() -> None:
-    caches, tags = FakeCaches(), Tags(RECORD)
+async def test_an_owned_cache_that_the_list_lacks_is_still_owned() -> None:
+    caches, tags = FakeCaches(), Tags(TAG)
     caches.made_elsewhere = NAME
 
-    assert await claim_cache(caches, Ledger([tags]), Pass(IDENTITY)) == NAME
+    assert await ensure_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY)) == NAME
 
-    assert tags.stored == RECORD
-
-
-async def test_the_record_reaches_every_carrier_that_lacks_it() -> None:
-    has, lacks = Tags(RECORD), Tags()
-
-    await claim_cache(FakeCaches(NAME), Ledger([has, lacks]), Pass(IDENTITY))
-
-    assert (has.writes, lacks.stored) == (0, RECORD)
+    assert tags.stored == TAG
 
 
-async def test_removal_deletes_the_cache_then_the_record() -> None:
-    caches, tags = FakeCaches(NAME, "other"), Tags(RECORD)
-    recorded: list[bool] = []
-    caches.after_call = lambda action: recorded.append(tags.stored == RECORD)
+async def test_every_owned_resource_gets_the_tag() -> None:
+    has, lacks = Tags(TAG), Tags()
 
-    await remove_cache(caches, Ledger([tags]), Pass(IDENTITY))
+    await ensure_cache(FakeCaches(NAME), OwnershipTags([has, lacks]), ReconcileLog(IDENTITY))
+
+    assert (has.writes, lacks.stored) == (0, TAG)
+
+
+async def test_deletion_deletes_the_cache_then_the_tag() -> None:
+    caches, tags = FakeCaches(NAME, "other"), Tags(TAG)
+    tagged: list[bool] = []
+    caches.after_call = lambda action: tagged.append(tags.stored == TAG)
+
+    await delete_cache(caches, OwnershipTags([tags]), ReconcileLog(IDENTITY))
 
     assert caches.names == {"other"}
-    assert recorded == [True]
+    assert tagged == [True]
     assert tags.stored == {}
 
 
-async def test_removal_leaves_an_unrecorded_cache() -> None:
+async def test_deletion_leaves_an_untagged_cache() -> None:
     caches = FakeCaches(NAME)
 
-    await remove_cache(caches, Ledger([Tags()]), Pass(IDENTITY))
+    await delete_cache(caches, OwnershipTags([Tags()]), ReconcileLog(IDENTITY))
 
     assert caches.names == {NAME}
 
 
-async def test_removing_a_cache_that_is_gone_is_no_error() -> None:
-    tags, one_pass = Tags(RECORD), Pass(IDENTITY)
+async def test_deleting_a_cache_that_does_not_exist_is_no_error() -> None:
+    tags, log = Tags(TAG), ReconcileLog(IDENTITY)
 
-    await remove_cache(FakeCaches(), Ledger([tags]), one_pass)
+    await delete_cache(FakeCaches(), OwnershipTags([tags]), log)
 
-    assert (tags.stored, one_pass.changes) == ({}, [])
+    assert (tags.stored, log.changes) == ({}, [])
 
 
 @pytest.mark.parametrize("code", list(MomentoErrorCode))
-async def test_an_error_answer_is_never_taken_for_success(code: MomentoErrorCode) -> None:
+async def test_an_error_answer_is_never_a_success(code: MomentoErrorCode) -> None:
     caches = FakeCaches(NAME)
     caches.failing = code
 
-    with pytest.raises((ResourceUnavailable, Permanent), match="Momento, list caches"):
+    with pytest.raises((ResourceUnavailable, PermanentError), match="Momento, list caches"):
         await cache_exists(caches, NAME)
 
 
@@ -154,10 +155,10 @@ async def test_an_error_answer_is_never_taken_for_success(code: MomentoErrorCode
         (MomentoErrorCode.INTERNAL_SERVER_ERROR, ResourceUnavailable),
         (MomentoErrorCode.LIMIT_EXCEEDED_ERROR, ResourceUnavailable),
         (MomentoErrorCode.CONNECTION_ERROR, ResourceUnavailable),
-        (MomentoErrorCode.AUTHENTICATION_ERROR, Permanent),
-        (MomentoErrorCode.PERMISSION_ERROR, Permanent),
-        (MomentoErrorCode.INVALID_ARGUMENT_ERROR, Permanent),
-        (MomentoErrorCode.NOT_FOUND_ERROR, NotFound),
+        (MomentoErrorCode.AUTHENTICATION_ERROR, PermanentError),
+        (MomentoErrorCode.PERMISSION_ERROR, PermanentError),
+        (MomentoErrorCode.INVALID_ARGUMENT_ERROR, PermanentError),
+        (MomentoErrorCode.NOT_FOUND_ERROR, NotFoundError),
     ],
 )
 async def test_each_error_says_what_to_do(code: MomentoErrorCode, error: type[Exception]) -> None:
@@ -182,10 +183,10 @@ async def test_a_call_without_an_answer_ends_at_its_deadline(monkeypatch: pytest
         await cache_exists(Silent(), NAME)
 
 
-async def test_without_a_carrier_nothing_is_made() -> None:
+async def test_without_a_resource_to_tag_nothing_is_created() -> None:
     caches = FakeCaches()
 
-    with pytest.raises(Permanent, match="Give the cache too"):
-        await claim_cache(caches, Ledger(), Pass(IDENTITY))
+    with pytest.raises(PermanentError, match="Give the cache too"):
+        await ensure_cache(caches, OwnershipTags(), ReconcileLog(IDENTITY))
 
     assert caches.names == set()

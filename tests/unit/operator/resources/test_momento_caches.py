@@ -1,4 +1,4 @@
-"""Momento's clients by the parameter of their key: opened late, few, never closed under a call."""
+"""Momento clients by the parameter of their key: opened when needed, bounded, never closed during a call."""
 
 import asyncio
 from types import TracebackType
@@ -10,15 +10,15 @@ from momento.responses import ListCaches
 from momento.responses.control.cache.list import ListCachesResponse
 
 from k8s.operator.resources import momento_caches as module
-from k8s.operator.resources.errors import Permanent
 from k8s.operator.resources.momento_caches import KEY_SECONDS, LISTING_SECONDS, MAX_CLIENTS, MomentoCaches
+from services.common.errors import PermanentError
 from services.common.momento.api_key import InvalidApiKey
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento_caches import FakeCaches
 
 
 class Parameters:
-    """SSM: a parameter's value is its name, unless it is said to be another."""
+    """SSM: a parameter's value is its name, unless set otherwise."""
 
     def __init__(self) -> None:
         self.reads: list[str] = []
@@ -65,7 +65,7 @@ def _no_sdk(monkeypatch: pytest.MonkeyPatch) -> None:
     Client.all = []
     monkeypatch.setattr(module, "CacheClientAsync", Client)
     monkeypatch.setattr(module, "credential_provider", credentials)
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(module, "CALL_INTERVAL_SECONDS", 0.0)
 
 
 def pool_of(parameters: Parameters, clock: ManualClock | None = None) -> MomentoCaches:
@@ -74,7 +74,7 @@ def pool_of(parameters: Parameters, clock: ManualClock | None = None) -> Momento
 
 
 async def names(pool: MomentoCaches, parameter: str) -> list[str]:
-    answer = await pool.of(parameter).list_caches()
+    answer = await pool.with_key(parameter).list_caches()
     assert isinstance(answer, ListCaches.Success)
     return [cache.name for cache in answer.caches]
 
@@ -82,7 +82,7 @@ async def names(pool: MomentoCaches, parameter: str) -> list[str]:
 async def test_a_key_is_read_at_the_first_call_and_again_when_it_is_old() -> None:
     parameters, clock = Parameters(), ManualClock()
     pool = pool_of(parameters, clock)
-    caches = pool.of("/a")
+    caches = pool.with_key("/a")
     assert parameters.reads == []
     await caches.create_cache("one")
     await caches.create_cache("two")
@@ -93,17 +93,17 @@ async def test_a_key_is_read_at_the_first_call_and_again_when_it_is_old() -> Non
     assert len(Client.all) == 1
 
 
-async def test_no_key_of_a_stage_that_is_gone_is_kept() -> None:
+async def test_keys_of_deleted_stages_are_dropped() -> None:
     parameters, clock = Parameters(), ManualClock()
     pool = pool_of(parameters, clock)
     for number in range(100):
-        await pool.of(f"/gone-{number}").create_cache("c")
+        await pool.with_key(f"/gone-{number}").create_cache("c")
     clock.advance(KEY_SECONDS)
-    await pool.of("/there").create_cache("c")
+    await pool.with_key("/there").create_cache("c")
     assert list(pool._keys) == ["/there"]
 
 
-async def test_a_key_that_is_slow_to_come_holds_up_nobody_else() -> None:
+async def test_a_slow_key_does_not_delay_other_stages() -> None:
     parameters = Parameters()
     parameters.silent.add("/slow")
     pool = pool_of(parameters)
@@ -114,7 +114,7 @@ async def test_a_key_that_is_slow_to_come_holds_up_nobody_else() -> None:
     await asyncio.wait([slow])
 
 
-async def test_stages_with_one_key_share_a_listing_that_is_moments_old() -> None:
+async def test_stages_with_one_key_share_a_recent_list() -> None:
     clock = ManualClock()
     pool = pool_of(Parameters(), clock)
     assert await names(pool, "/a") == []
@@ -124,36 +124,36 @@ async def test_stages_with_one_key_share_a_listing_that_is_moments_old() -> None
     assert await names(pool, "/a") == ["new"]
 
 
-async def test_what_was_made_and_deleted_shows_in_the_listing_at_once() -> None:
+async def test_created_and_deleted_caches_show_in_the_list_at_once() -> None:
     pool = pool_of(Parameters())
     assert await names(pool, "/a") == []
-    await pool.of("/a").create_cache("mine")
+    await pool.with_key("/a").create_cache("mine")
     assert await names(pool, "/a") == ["mine"]
-    await pool.of("/a").delete_cache("mine")
+    await pool.with_key("/a").delete_cache("mine")
     assert await names(pool, "/a") == []
 
 
-async def test_a_key_that_was_refused_is_read_anew() -> None:
+async def test_a_refused_key_is_read_again() -> None:
     parameters = Parameters()
     parameters.values["/a"] = "revoked"
     pool = pool_of(parameters)
     await names(pool, "/a")
     Client.all[0].failing = MomentoErrorCode.AUTHENTICATION_ERROR
-    pool.turns("/a").listed = None
-    assert isinstance(await pool.of("/a").list_caches(), ListCaches.Error)
+    pool.state("/a").cache_names = None
+    assert isinstance(await pool.with_key("/a").list_caches(), ListCaches.Error)
     parameters.values["/a"] = "new"
     assert await names(pool, "/a") == []
     assert [client.key for client in Client.all] == ["revoked", "new"]
 
 
-async def test_clients_are_few_and_none_is_closed_under_a_call() -> None:
+async def test_clients_are_bounded_and_none_is_closed_during_a_call() -> None:
     pool = pool_of(Parameters())
-    await pool.of("/busy").create_cache("c")
+    await pool.with_key("/busy").create_cache("c")
     busy = Client.all[0]
     busy.listing = asyncio.Event()
     call = asyncio.create_task(names(pool, "/busy"))
     for number in range(MAX_CLIENTS + 1):
-        await pool.of(f"/{number}").create_cache("c")
+        await pool.with_key(f"/{number}").create_cache("c")
     assert sum(not client.closed for client in Client.all) == MAX_CLIENTS + 1
     assert busy.closed == 0
     busy.listing.set()
@@ -164,8 +164,8 @@ async def test_clients_are_few_and_none_is_closed_under_a_call() -> None:
     assert [client.closed for client in Client.all] == [1] * len(Client.all)
 
 
-async def test_a_malformed_key_is_for_a_person_to_mend() -> None:
+async def test_a_malformed_key_is_a_permanent_error() -> None:
     parameters = Parameters()
     parameters.values["/a"] = "bad"
-    with pytest.raises(Permanent, match="malformed"):
+    with pytest.raises(PermanentError, match="malformed"):
         await names(pool_of(parameters), "/a")

@@ -1,4 +1,4 @@
-"""The names of a stage's resources: derived purely, within every service's limits, or refused with a reason."""
+"""The names of a stage's resources: within every service's limits, or refused with a reason."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from k8s.operator.resources.names import InvalidName, stage_names
+from k8s.operator.resources.identity import InvalidNameError, stage_names
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 PARTS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}", fullmatch=True)
@@ -55,7 +55,7 @@ def _one_continues_the_other(one: str, other: str) -> bool:
 def test_a_name_too_long_says_which_and_by_how_much(excess: int) -> None:
     service, stage = "notification-api", "s" * (80 - len("notification-api--tasks") + excess)
 
-    with pytest.raises(InvalidName, match=rf"task queue name .* is {excess} characters too long \(at most 80\)"):
+    with pytest.raises(InvalidNameError, match=rf"task queue name .* is {excess} characters too long \(at most 80\)"):
         stage_names(service, stage)
 
 
@@ -65,18 +65,18 @@ def test_the_longest_name_is_accepted() -> None:
 
 @given(st.text(min_size=1, max_size=20).filter(lambda text: not set(text) <= set(LETTERS + "_-")))
 def test_characters_that_sqs_refuses_are_refused(part: str) -> None:
-    with pytest.raises(InvalidName, match="stage name"):
+    with pytest.raises(InvalidNameError, match="stage name"):
         stage_names("notification-api", part)
 
 
 @pytest.mark.parametrize("part", ["", "-dev", "_dev", "dev\n", "d/ev", "dév", "dev.fifo"])
 def test_unusable_parts_are_refused(part: str) -> None:
-    with pytest.raises(InvalidName):
+    with pytest.raises(InvalidNameError):
         stage_names("notification-api", part)
 
 
 def test_every_problem_is_named_at_once() -> None:
-    with pytest.raises(InvalidName) as refused:
+    with pytest.raises(InvalidNameError) as refused:
         stage_names("no good", "s" * 130)
 
     for what in ("service name 'no good'", "task queue", "dead-letter queue", "user pool name", "user pool client"):

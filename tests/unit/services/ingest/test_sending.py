@@ -111,7 +111,7 @@ def test_a_queue_for_small_messages_accepts_tasks(limit: int) -> None:
 
 def test_there_is_room_for_all_that_the_processor_adds() -> None:
     message = received(attributes={}, message_id="x" * 36, receive_count=1_000)
-    letter = dead_letter(message, Reason.UNREADABLE, "\U0001f600" * 1_000)
+    letter = dead_letter(message, Reason.MALFORMED, "\U0001f600" * 1_000)
     mark = OutgoingMessage(body="", attributes={"idempotent": "true"})
     assert letter.size() - len(message.body) + mark.size() <= RESERVED_BYTES
 

@@ -1,4 +1,4 @@
-"""Whatever is out, whenever processes are drained or killed: no accepted task is lost (docs/guarantees.md)."""
+"""Whatever is down, whenever processes are drained or killed: no accepted task is lost (docs/guarantees.md)."""
 
 import asyncio
 import json
@@ -46,7 +46,7 @@ SETTINGS = ProcessorSettings(
     visibility_timeout_seconds=30,
     max_task_seconds=900,
     max_attempts=3,
-    backoff_base_seconds=2,
+    backoff_base_seconds=4,
     backoff_cap_seconds=900,
     notify_seconds=60,
     notification_format=Format.JSON,
@@ -58,7 +58,7 @@ FAR_SECONDS = 8 * 3_600
 
 
 class Gate:
-    """What a process reaches the world through; closed, no call has an effect or an end, as after a kill."""
+    """Stands between a process and a server; once closed, no call has an effect or an end, as after a kill."""
 
     def __init__(self, target: Any) -> None:
         self._target = target
@@ -66,7 +66,7 @@ class Gate:
         self.closed = False
 
     def open(self) -> None:
-        """Let what was held up fail, so that it can be cleaned up."""
+        """Let pending calls fail, so that they can be cleaned up."""
         self._test_is_over.set()
 
     def __getattr__(self, name: str) -> Any:
@@ -120,7 +120,7 @@ class Process:
 
     def lose_leases(self) -> None:
         leases = self._processor._leases
-        for lease in list(leases._held):
+        for lease in list(leases._leases):
             leases._lose(lease, "as the test says")
 
     def clean_up(self) -> None:
@@ -204,9 +204,9 @@ KIND = tuple[float, bool, bool]
 async def play(
     tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], deliveries_before: int = 0, processes: int = 1
 ) -> World:
-    """Send the tasks, let the schedule happen, then let everything work again until the queue is empty.
+    """Send the tasks, apply the schedule, then let everything work again until the queue is empty.
 
-    :param deliveries_before: how often each message was received and given back before.
+    :param deliveries_before: how often each message was received and requeued before.
     """
     world = World(processes)
     world.queue.deliveries_before = deliveries_before
@@ -271,7 +271,7 @@ def test_an_outage_of_any_length_loses_nothing(out: str, seconds: float) -> None
 
 @pytest.mark.parametrize("out", ["topics out", "cache out", "momento out", "momento answers lost"])
 @pytest.mark.parametrize("count", [1, 12])
-def test_an_outage_that_few_tasks_meet_in_many_processes_loses_nothing(out: str, count: int) -> None:
+def test_an_outage_with_few_tasks_and_many_processes_loses_nothing(out: str, count: int) -> None:
     """Each process that received such a task, to find out by itself, would spend one of its deliveries."""
     tasks = [(0.5, False, False)] * count
     world = run_in_virtual_time(play(tasks, [(0.1, out), (6_000, "all well")], processes=10))
@@ -318,7 +318,7 @@ def test_a_slow_cache_keeps_up() -> None:
     assert_nothing_lost(world, [(0.2, False, False)] * 150)
 
 
-def test_what_is_cut_off_at_its_last_permitted_delivery_is_not_moved_in_silence() -> None:
+def test_a_task_that_is_interrupted_at_its_last_permitted_delivery_is_not_moved_by_sqs() -> None:
     last = 2 * SETTINGS.max_attempts
     world = run_in_virtual_time(play([(100.0, False, False)], [(0.1, "drain")], deliveries_before=last - 1))
     assert world.queue.moved == []
@@ -341,7 +341,7 @@ def test_the_last_permitted_delivery_in_an_outage_is_concluded_when_it_is_over(e
 
 
 @pytest.mark.parametrize("end", ["drain", "leases lost"])
-def test_a_task_that_is_cut_off_at_its_last_delivery_has_one_end(end: str) -> None:
+def test_a_task_that_is_interrupted_at_its_last_delivery_is_concluded_once(end: str) -> None:
     """At any moment: what has finished stays finished, and there is one dead letter at most."""
     last = 2 * SETTINGS.max_attempts
     for moment in MOMENTS:
@@ -370,7 +370,7 @@ def test_a_process_that_is_killed_at_any_moment_of_a_task_loses_nothing(deliveri
 
 @pytest.mark.parametrize("deliveries_before", [0, 1])
 @pytest.mark.parametrize("end", ["drain", "leases lost"])
-def test_what_is_cut_off_at_any_moment_is_neither_finished_nor_dead_lettered_twice(
+def test_a_task_that_is_interrupted_at_any_moment_is_neither_finished_nor_dead_lettered_twice(
     end: str, deliveries_before: int
 ) -> None:
     """A drain and a lost lease leave time to store a result: it is not thrown away."""
@@ -382,7 +382,7 @@ def test_what_is_cut_off_at_any_moment_is_neither_finished_nor_dead_lettered_twi
         assert [task_of(body) for body in world.dead_letters.bodies] == ["1"], f"at {moment} s"
 
 
-async def overstay(block_seconds: float, hours: float) -> World:
+async def exceed_lease(block_seconds: float, hours: float) -> World:
     """A handler that blocks the loop for longer than its lease and fails then, at each of its attempts."""
     world = World()
 
@@ -397,8 +397,8 @@ async def overstay(block_seconds: float, hours: float) -> World:
     return world
 
 
-def test_a_handler_that_outlives_its_lease_and_fails_uses_its_attempts_up() -> None:
-    world = run_in_virtual_time(overstay(40, hours=1))
+def test_a_handler_that_outlasts_its_lease_and_fails_uses_up_its_attempts() -> None:
+    world = run_in_virtual_time(exceed_lease(40, hours=1))
     assert world.momento.history(USER) == {"0": "failed"}
     assert len(world.dead_letters) == 1
     assert len(world.queue) == 0

@@ -1,4 +1,4 @@
-"""The pool's line: what waits for a slot that does not become free goes back, for others to take."""
+"""The pool: slots that are released early, leases that are lost before a start, and a drain that requeues."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,19 +8,19 @@ import pytest
 from services.common.aws.task_queue import ReceivedMessage, Visibility
 from services.processor import pool as pool_module
 from services.processor.pool import Pool
-from services.processor.receiver.acknowledger import Settlement
-from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.acknowledger import Acknowledger
+from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
-from services.processor.receiver.outcome import Done, Verdict
+from services.processor.receiver.outcome import Acknowledge, Outcome
+from tests.support.fakes.delivery_processor import FakeDeliveryProcessor
 from tests.support.fakes.task_queue import FakeTaskQueue, received
-from tests.support.fakes.worker import FakeWorker
 from tests.support.log_lines import task_lines
 from tests.support.waiting import wait_until
 
 
-class Slow(FakeWorker):
-    """Tasks that end when they are let."""
+class Slow(FakeDeliveryProcessor):
+    """Tasks that run until `open` is set."""
 
     def acknowledged(self, message: ReceivedMessage) -> None:
         pass
@@ -29,10 +29,10 @@ class Slow(FakeWorker):
         self.open = asyncio.Event()
         self.begun: list[str] = []
 
-    async def work(self, lease: Lease) -> Verdict:
+    async def process_message(self, lease: Lease) -> Outcome:
         self.begun.append(lease.message.receipt_handle)
         await self.open.wait()
-        return Done("finished")
+        return Acknowledge("finished")
 
 
 class World:
@@ -40,113 +40,102 @@ class World:
 
     def __init__(self) -> None:
         self.queue = FakeTaskQueue()
-        self.slots = Slots[Lease](10, 0.5)
+        self.slots = FairSlots[Lease](10, 0.5)
         self.leases = LeaseKeeper(self.queue.as_queue(), visibility_seconds=30)
-        self.settlement = Settlement(self.queue.as_queue(), self.leases)
+        self.acknowledger = Acknowledger(self.queue.as_queue(), self.leases)
         self.slow = Slow()
-        worker = self.slow.as_worker()
-        self.pool = Pool(worker, self.slots, self.leases, self.settlement, on_free=lambda: None)
+        deliveries = self.slow.as_delivery_processor()
+        self.pool = Pool(deliveries, self.slots, self.leases, self.acknowledger, asyncio.Event())
 
-    def accept(self, *users: str, ahead: bool = True) -> list[str]:
+    def admit(self, *users: str) -> list[str]:
         messages = [received(user) for user in users]
-        self.pool.accept(messages, ahead=ahead)
+        self.pool.admit(messages)
         return [message.receipt_handle for message in messages]
 
     @property
-    def returned(self) -> list[Visibility]:
+    def requeued(self) -> list[Visibility]:
         return [change for call in self.queue.changed for change in call]
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
-    monkeypatch.setattr(pool_module, "EARLY_SECONDS", 0.05)
+async def world() -> AsyncIterator[World]:
     world = World()
     yield world
     world.slow.open.set()
-    await world.pool.until_settled(1)
-    await world.settlement.close()
+    await world.pool.wait_until_acknowledged(1)
+    await world.acknowledger.close()
 
 
 USERS = [f"user-{number}" for number in range(10)]
 
 
-async def test_what_was_received_ahead_goes_back_at_once_where_tasks_suddenly_take_long(world: World) -> None:
-    world.accept(*USERS)
-    late = world.accept("late", "later")
-    await wait_until(lambda: len(world.returned) == 2)
-    assert world.returned == [Visibility(handle, 0) for handle in late]
-    assert len(world.slow.begun) == 10
-    assert world.slots.waiting == 0
-    assert world.leases.held == 10
-
-
-async def test_it_stays_where_slots_become_free(world: World) -> None:
-    world.accept(*USERS, "late", "later")
+async def test_a_message_beyond_the_slots_starts_when_one_becomes_free(world: World) -> None:
+    world.admit(*USERS, "late", "later")
     world.slow.open.set()
     await wait_until(lambda: len(world.slow.begun) == 12)
     await asyncio.sleep(0.1)
-    assert world.returned == []
+    assert world.requeued == []
 
 
-async def test_what_was_asked_for_a_free_slot_stays_though_another_took_that(world: World) -> None:
-    world.accept(*USERS)
-    world.accept("late", ahead=False)
+async def test_a_message_beyond_the_slots_waits(world: World) -> None:
+    world.admit(*USERS)
+    world.admit("late")
     await asyncio.sleep(0.1)
-    assert world.returned == []
+    assert world.requeued == []
 
 
-async def test_a_message_that_others_may_have_already_is_not_touched(world: World) -> None:
-    world.accept(*USERS, "late")
-    for lease in world.leases._held:
-        lease.lost = True
+async def test_a_message_whose_lease_is_lost_is_not_requeued(world: World) -> None:
+    world.admit(*USERS, "late")
+    for lease in world.leases._leases:
+        lease.is_lost = True
     await asyncio.sleep(0.1)
-    assert world.returned == []
+    assert world.requeued == []
 
 
-async def test_a_lease_that_is_lost_before_its_task_starts_has_a_line_with_the_outcome(world: World) -> None:
-    world.accept(*USERS)
-    world.pool.accept([received("late", attributes={"taskId": "late"})], ahead=False)
-    for lease in world.leases._held:
-        lease.lost = lease.message.attributes.get("taskId") == "late"
+async def test_a_lease_that_is_lost_before_its_task_starts_is_logged_with_its_outcome(world: World) -> None:
+    world.admit(*USERS)
+    world.pool.admit([received("late", attributes={"taskId": "late"})])
+    for lease in world.leases._leases:
+        lease.is_lost = lease.message.attributes.get("taskId") == "late"
     with task_lines() as lines:
         world.slow.open.set()
         await wait_until(lambda: bool(lines.ends("late")))
     (line,) = lines.ends("late")
     assert (line["outcome"], "attempt" in line) == ("lease_lost", False)
-    assert world.returned == []
+    assert world.requeued == []
 
 
-async def test_what_waits_for_its_users_share_stays(world: World) -> None:
-    world.accept(*["flood"] * 7, *USERS[:5])
+async def test_a_message_beyond_its_users_share_waits(world: World) -> None:
+    world.admit(*["flood"] * 7, *USERS[:5])
     assert (world.slots.running, world.slots.waiting) == (10, 2)
     await asyncio.sleep(0.1)
-    assert world.returned == []
+    assert world.requeued == []
 
 
-async def test_a_drain_gives_back_what_was_received_ahead_once(world: World) -> None:
-    world.accept(*USERS, "late")
+async def test_a_drain_requeues_what_waits_once(world: World) -> None:
+    world.admit(*USERS, "late")
     world.pool.begin_drain()
     await asyncio.sleep(0.1)
-    assert len(world.returned) == 1
+    assert len(world.requeued) == 1
 
 
 class Unstored(Slow):
     """Tasks whose notifications are published and cannot be stored."""
 
-    async def work(self, lease: Lease) -> Verdict:
-        lease.give_up_slot()
-        return await super().work(lease)
+    async def process_message(self, lease: Lease) -> Outcome:
+        lease.release_slot()
+        return await super().process_message(lease)
 
 
 @pytest.fixture
 def unstored(world: World) -> World:
     world.slow = Unstored()
-    world.pool._worker = world.slow.as_worker()
+    world.pool._deliveries = world.slow.as_delivery_processor()
     return world
 
 
-async def test_what_waits_for_the_history_alone_holds_no_slot(unstored: World) -> None:
-    handles = unstored.accept(*[f"user-{number}" for number in range(30)], ahead=False)
+async def test_a_message_that_waits_for_the_history_has_no_slot(unstored: World) -> None:
+    handles = unstored.admit(*[f"user-{number}" for number in range(30)])
     await wait_until(lambda: unstored.slow.begun == handles)
     assert (unstored.slots.running, unstored.pool.without_slot) == (0, 30)
     unstored.slow.open.set()
@@ -155,11 +144,11 @@ async def test_what_waits_for_the_history_alone_holds_no_slot(unstored: World) -
 
 
 @pytest.mark.parametrize(("bound", "value"), [("MAX_WITHOUT_SLOT", 5), ("MAX_WITHOUT_SLOT_CHARACTERS", 5 * len("{}"))])
-async def test_what_waits_for_the_history_is_bounded(
+async def test_messages_that_wait_for_the_history_are_bounded(
     unstored: World, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
 ) -> None:
     monkeypatch.setattr(pool_module, bound, value)
-    unstored.accept(*[f"user-{number}" for number in range(30)], ahead=False)
+    unstored.admit(*[f"user-{number}" for number in range(30)])
     await wait_until(lambda: len(unstored.slow.begun) == 15)
     assert (unstored.slots.running, unstored.pool.without_slot) == (10, 5)
     unstored.slow.open.set()

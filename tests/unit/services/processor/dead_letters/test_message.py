@@ -15,7 +15,7 @@ from services.processor.dead_letters.message import (
     MAX_MESSAGE_BYTES,
     Reason,
     dead_letter,
-    send_dead_letter,
+    send_to_dead_letter_queue,
     without_dead_letter_attributes,
 )
 from tests.support.fakes.task_queue import FakeTaskQueue, received
@@ -29,24 +29,24 @@ def test_the_messages_own_attributes_stay() -> None:
 
 def test_what_a_redrive_needs_goes_before_other_attributes() -> None:
     own = {f"other{number}": "x" for number in range(8)} | {"idempotent": "true", "taskId": "1"}
-    letter = dead_letter(received(attributes=own), Reason.UNREADABLE, "")
+    letter = dead_letter(received(attributes=own), Reason.MALFORMED, "")
     assert len(letter.attributes) == MAX_ATTRIBUTES
     assert {"taskId", "idempotent"} <= set(letter.attributes)
 
 
 def test_the_attributes_of_an_earlier_burial_give_way() -> None:
-    first = dead_letter(received(attributes={"taskId": "1"}), Reason.ATTEMPTS, "first")
+    first = dead_letter(received(attributes={"taskId": "1"}), Reason.MAX_ATTEMPTS, "first")
     again = dead_letter(received(attributes=first.attributes), Reason.PERMANENT, "second")
     assert (again.attributes["deadLetterReason"], again.attributes["deadLetterDetail"]) == ("permanent", "second")
     assert len(again.attributes) == len(first.attributes)
 
 
 def test_the_user_keeps_the_group() -> None:
-    assert dead_letter(received("someone"), Reason.DIED, "").group_id == "someone"
+    assert dead_letter(received("someone"), Reason.POISON_PILL, "").group_id == "someone"
 
 
 def test_a_message_that_fills_sqs_to_the_brim_still_fits_with_its_reason() -> None:
-    letter = dead_letter(received(body="ü" * (MAX_MESSAGE_BYTES // 2)), Reason.UNREADABLE, "why")
+    letter = dead_letter(received(body="ü" * (MAX_MESSAGE_BYTES // 2)), Reason.MALFORMED, "why")
     assert MAX_MESSAGE_BYTES - 2 <= letter.size() <= MAX_MESSAGE_BYTES
     assert set(letter.body) == {"ü"}
 
@@ -82,7 +82,7 @@ async def test_a_dead_letter_fits_a_smaller_queue_and_keeps_as_much_of_its_body_
     attributes = {"taskId": "1", "redriven": "x"} | {f"other{number}": "y" * 100 for number in range(6)}
     message = received(body="x" * body_bytes, attributes=attributes)
     batcher = Batcher(queue.send, BatchPolicy())
-    await send_dead_letter(batcher, message, Reason.ATTEMPTS, "why" * 1_000, lambda: sent.append(True))
+    await send_to_dead_letter_queue(batcher, message, Reason.MAX_ATTEMPTS, "why" * 1_000, lambda: sent.append(True))
     letter = queue.sent[-1][0]
     assert sent == [True]
     assert limit_bytes - 1_500 < letter.size() + max(0, limit_bytes - 1_500 - body_bytes) <= limit_bytes
@@ -94,7 +94,9 @@ async def test_a_dead_letter_fits_a_smaller_queue_and_keeps_as_much_of_its_body_
 async def test_a_dead_letter_is_shortened_until_a_queue_takes_it_that_does_not_say_how_much(limit_bytes: int) -> None:
     queue = SmallQueue(limit_bytes, says_it=False)
     message = received(body="x" * 300_000)
-    await send_dead_letter(Batcher(queue.send, BatchPolicy()), message, Reason.ATTEMPTS, "why", lambda: None)
+    await send_to_dead_letter_queue(
+        Batcher(queue.send, BatchPolicy()), message, Reason.MAX_ATTEMPTS, "why", lambda: None
+    )
     assert limit_bytes / 2 - 2_000 < queue.sent[-1][0].size() <= limit_bytes
 
 
@@ -102,12 +104,14 @@ async def test_a_dead_letter_is_shortened_until_a_queue_takes_it_that_does_not_s
 async def test_a_dead_letter_that_no_length_makes_fit_is_given_up(says_it: bool) -> None:
     queue = SmallQueue(0, says_it=says_it)
     with pytest.raises(MessageTooLarge):
-        await send_dead_letter(Batcher(queue.send, BatchPolicy()), received(), Reason.ATTEMPTS, "why", lambda: None)
+        await send_to_dead_letter_queue(
+            Batcher(queue.send, BatchPolicy()), received(), Reason.MAX_ATTEMPTS, "why", lambda: None
+        )
     assert len(queue.sent) < 20
 
 
 def test_a_detail_of_twenty_megabytes_blocks_nothing() -> None:
     started = time.process_time()
-    letter = dead_letter(received(), Reason.ATTEMPTS, "x" * 20_000_000)
+    letter = dead_letter(received(), Reason.MAX_ATTEMPTS, "x" * 20_000_000)
     assert len(letter.attributes["deadLetterDetail"]) == 256
     assert time.process_time() - started < 0.2

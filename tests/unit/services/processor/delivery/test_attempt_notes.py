@@ -1,4 +1,4 @@
-"""The note of an attempt tells the truth, whenever the attempt is cut off."""
+"""The note of an attempt is right, whenever the attempt is interrupted."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -10,18 +10,19 @@ from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
 from services.common.messages.task_message import TaskMessage
 from services.common.momento.history import NotificationHistory
+from services.processor.cache_guard import CacheGuard
 from services.processor.delivery.attempts import Attempts
-from services.processor.delivery.conclusion import Conclusion
-from services.processor.delivery.isolation import Quarantine
-from services.processor.delivery.process import Worker
-from services.processor.delivery.task_lock import Claims
+from services.processor.delivery.conclude import ConcludedMessages, Concluder
+from services.processor.delivery.isolation import Isolation
+from services.processor.delivery.process import DeliveryProcessor
+from services.processor.delivery.retry_policy import RetryPolicy
+from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.runner import Runner
-from services.processor.notify.circuit_breaker import Breaker
-from services.processor.notify.history import Record
-from services.processor.notify.notifier import Teller
-from services.processor.notify.results import Results
+from services.processor.notify.circuit_breaker import CircuitBreaker
+from services.processor.notify.history import History
+from services.processor.notify.notifier import Notifier
+from services.processor.notify.pending import PendingNotifications
 from services.processor.receiver.lease import Lease
-from services.processor.receiver.outcome import RetryPolicy
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.fakes.task_queue import FakeTaskQueue, received
@@ -40,12 +41,12 @@ class SlowAnswers(FakeMomento):
         await self.answering.wait()
 
 
-async def test_an_attempt_that_is_cut_off_while_its_beginning_is_noted_has_an_end() -> None:
+async def test_an_attempt_that_is_interrupted_while_its_start_is_noted_has_an_end() -> None:
     momento = SlowAnswers()
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
-    working = asyncio.create_task(worker(momento).work(Lease(message, ManualClock(), 1_000.0, 1_000.0)))
-    await wait_until(lambda: starts(momento) == ["0 beside"])
+    working = asyncio.create_task(deliveries(momento).process_message(Lease(message, ManualClock(), 1_000.0, 1_000.0)))
+    await wait_until(lambda: starts(momento) == ["0 started"])
     working.cancel()
     momento.answering.set()
     await asyncio.wait({working})
@@ -70,36 +71,40 @@ async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> N
     momento = Mute()
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     message = received(body=task.body(), attributes=task.attributes(), receive_count=2)
-    working = asyncio.create_task(worker(momento, at_once).work(Lease(message, ManualClock(), 1_000.0, 1_000.0)))
+    working = asyncio.create_task(
+        deliveries(momento, at_once).process_message(Lease(message, ManualClock(), 1_000.0, 1_000.0))
+    )
     await wait_until(lambda: "1" in momento.dictionaries.get("history:user", {}))
     assert not working.done()
     working.cancel()
     await asyncio.wait({working})
 
 
-def worker(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None) -> Worker:
-    gateway, results, background = momento.as_momento(), Results(), Lifecycle().background
-    record = Record(NotificationHistory(gateway, 86_400))
-    breaker = Breaker(gateway, on_closed=lambda: None, stores=True)
-    teller = Teller(gateway, record, results, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
-    return Worker(
+def deliveries(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None) -> DeliveryProcessor:
+    gateway, pending, background = momento.as_momento(), PendingNotifications(), Lifecycle().background
+    guard = CacheGuard()
+    history = History(NotificationHistory(gateway, 86_400), guard)
+    breaker = CircuitBreaker(gateway, on_closed=lambda: None, stores=True)
+    notifier = Notifier(gateway, history, pending, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
+    return DeliveryProcessor(
         runner=Runner(handle or never, limit=1, on_limit=lambda: None),
-        teller=teller,
+        notifier=notifier,
         breaker=breaker,
-        conclusion=Conclusion(
-            results=results,
-            record=record,
-            teller=teller,
+        concluder=Concluder(
+            pending=pending,
+            concluded=ConcludedMessages(),
+            history=history,
+            notifier=notifier,
             dead_letters=Batcher(FakeTaskQueue().send, BatchPolicy()),
             background=background,
         ),
-        attempts=Attempts(gateway, record, background),
-        quarantine=Quarantine(),
-        claims=Claims(None, record, background, ttl_seconds=30),
+        attempts=Attempts(gateway, guard, background),
+        isolation=Isolation(),
+        task_lock=TaskLock(None, guard, background, ttl_seconds=30),
         policy=RetryPolicy(max_attempts=5, base_seconds=0, cap_seconds=0),
         receive_wait_seconds=1,
         max_task_seconds=60,
-        longest_hold_seconds=60,
+        max_lease_seconds=60,
     )
 
 

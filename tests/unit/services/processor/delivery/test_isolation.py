@@ -1,4 +1,4 @@
-"""Suspects run one at a time, and those that died in there before come last."""
+"""Possible poison pills run one at a time, and those that crashed while isolated come last."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,23 +7,26 @@ import pytest
 from prometheus_client import REGISTRY
 
 from services.common.errors import PermanentError
-from services.processor.delivery.isolation import Quarantine
+from services.processor.delivery.isolation import Isolation
 
 
 class Runs:
     def __init__(self) -> None:
-        self.quarantine = Quarantine()
+        self.isolation = Isolation()
         self.begun: list[str] = []
         self.may_end: dict[str, asyncio.Event] = {}
 
-    def start(self, name: str, *, died_here: bool = False) -> "asyncio.Task[None]":
+    def start(self, name: str, *, crashed_isolated: bool = False) -> "asyncio.Task[None]":
         self.may_end[name] = asyncio.Event()
-        return asyncio.create_task(self._run(name, died_here=died_here))
+        return asyncio.create_task(self._run(name, crashed_isolated=crashed_isolated))
 
-    async def _run(self, name: str, *, died_here: bool) -> None:
-        async with self.quarantine.alone(died_here=died_here):
+    async def _run(self, name: str, *, crashed_isolated: bool) -> None:
+        await self.isolation.acquire(crashed_isolated=crashed_isolated)
+        try:
             self.begun.append(name)
             await self.may_end[name].wait()
+        finally:
+            await self.isolation.release()
 
 
 @pytest.fixture
@@ -45,33 +48,33 @@ async def test_one_runs_at_a_time(runs: Runs) -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_those_that_died_in_here_before_come_last(runs: Runs) -> None:
-    tasks = [runs.start("a"), runs.start("killer", died_here=True), runs.start("b")]
+async def test_those_that_crashed_isolated_come_last(runs: Runs) -> None:
+    tasks = [runs.start("a"), runs.start("pill", crashed_isolated=True), runs.start("b")]
     await settled()
     for event in runs.may_end.values():
         event.set()
     await asyncio.gather(*tasks)
-    assert runs.begun == ["a", "b", "killer"]
+    assert runs.begun == ["a", "b", "pill"]
 
 
-async def test_one_that_died_in_here_waits_for_nobody_when_nobody_waits(runs: Runs) -> None:
-    task = runs.start("killer", died_here=True)
+async def test_one_that_crashed_isolated_runs_at_once_when_nobody_waits(runs: Runs) -> None:
+    task = runs.start("pill", crashed_isolated=True)
     await settled()
-    assert runs.begun == ["killer"]
-    runs.may_end["killer"].set()
+    assert runs.begun == ["pill"]
+    runs.may_end["pill"].set()
     await task
 
 
-async def test_one_that_is_cancelled_holds_nobody_up(runs: Runs) -> None:
+async def test_one_that_is_cancelled_delays_nobody(runs: Runs) -> None:
     """While it waits, and while it runs."""
     running, waiting = runs.start("a"), runs.start("b")
-    last = runs.start("killer", died_here=True)
+    last = runs.start("pill", crashed_isolated=True)
     await settled()
     waiting.cancel()
     running.cancel()
     await settled()
-    assert runs.begun == ["a", "killer"]
-    runs.may_end["killer"].set()
+    assert runs.begun == ["a", "pill"]
+    runs.may_end["pill"].set()
     await last
 
 
@@ -82,11 +85,18 @@ class Frozen(PermanentError):
     code: int = 1
 
 
-async def test_an_error_leaves_the_block_as_it_is(runs: Runs) -> None:
+async def raise_isolated(isolation: Isolation) -> None:
+    await isolation.acquire(crashed_isolated=False)
+    try:
+        raise Frozen
+    finally:
+        await isolation.release()
+
+
+async def test_a_turn_ends_with_an_error_that_stays_as_it_is(runs: Runs) -> None:
     with pytest.raises(Frozen):
-        async with runs.quarantine.alone(died_here=False):
-            raise Frozen
-    assert not runs.quarantine.is_full
+        await raise_isolated(runs.isolation)
+    assert not runs.isolation.is_full
     task = runs.start("next")
     await settled()
     assert runs.begun == ["next"]
@@ -98,18 +108,16 @@ def isolated() -> float:
     return REGISTRY.get_sample_value("notification_api_tasks_isolated") or 0.0
 
 
-async def test_one_runs_and_one_waits_and_there_is_no_room_for_more(
-    runs: Runs, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_one_runs_and_one_waits_and_it_is_full_then(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
     before = isolated()
     tasks: list[asyncio.Task[None]] = []
     room: list[bool] = []
     for name in "ab":
-        room.append(not runs.quarantine.is_full)
+        room.append(not runs.isolation.is_full)
         tasks.append(runs.start(name))
         await settled()
     assert room == [True, True]
-    assert runs.quarantine.is_full
+    assert runs.isolation.is_full
     assert isolated() - before == 2
     assert [getattr(line, "waitsFor", None) for line in caplog.records] == [0, 1]
     tasks[1].cancel()
@@ -119,14 +127,14 @@ async def test_one_runs_and_one_waits_and_there_is_no_room_for_more(
 
 
 async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
-    """Those that come in the same round of the event loop, too: each asks for room and then takes it."""
+    """Even in the same round of the event loop: each checks for room and then takes it."""
     admitted: list[str] = []
 
     async def come(name: str) -> None:
-        if not runs.quarantine.is_full:
+        if not runs.isolation.is_full:
             runs.may_end[name] = asyncio.Event()
             admitted.append(name)
-            await runs._run(name, died_here=False)
+            await runs._run(name, crashed_isolated=False)
 
     tasks = [asyncio.create_task(come(str(number))) for number in range(20)]
     await settled()
@@ -138,6 +146,6 @@ async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
 
 @pytest.mark.parametrize(("earlier", "longest"), [(0, 4), (1, 12), (2, 30), (1_000, 30)])
 async def test_a_requeue_pauses_longer_each_time(runs: Runs, earlier: int, longest: int) -> None:
-    pauses = {runs.quarantine.requeue_seconds(earlier) for _ in range(300)}
+    pauses = {runs.isolation.requeue_seconds(earlier) for _ in range(300)}
     assert pauses <= set(range(1, longest + 1))
     assert max(pauses) > longest / 2

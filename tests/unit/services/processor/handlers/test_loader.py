@@ -10,7 +10,7 @@ import pytest
 
 from notification_api import Task
 from services.common.settings import SettingsError
-from services.processor.handlers.loader import NotText, find_handler, is_asynchronous, runnable
+from services.processor.handlers.loader import NotTextError, find_handler, is_asynchronous, runnable
 from tests.support.processor.make_task import make_task
 from tests.support.waiting import wait_until
 
@@ -57,7 +57,7 @@ def test_only_functions_that_await_run_in_the_loop() -> None:
 
 
 async def test_what_is_no_text_is_refused() -> None:
-    with runnable(lambda _: 5, 1) as handler, pytest.raises(NotText, match="int, not text"):
+    with runnable(lambda _: 5, 1) as handler, pytest.raises(NotTextError, match="int, not text"):
         await handler(make_task())
 
 
@@ -83,7 +83,10 @@ async def test_what_is_no_text_is_refused_whatever_its_class_is(kind: Any, in_th
     async def answer(task: Task) -> Any:
         return kind()
 
-    with runnable((lambda _: kind()) if in_thread else answer, 1) as handler, pytest.raises(NotText, match="not text"):
+    with (
+        runnable((lambda _: kind()) if in_thread else answer, 1) as handler,
+        pytest.raises(NotTextError, match="not text"),
+    ):
         await handler(make_task())
 
 

@@ -12,9 +12,9 @@ import pytest
 
 from notification_api import Task
 from services.common.errors import PermanentError
+from services.processor.delivery.retry_policy import Failure, failure_of
 from services.processor.handlers.loader import HandlerAborted, runnable
 from services.processor.handlers.runner import Runner
-from services.processor.receiver.outcome import Failure, failure_of
 from tests.support.processor.make_task import make_task
 from tests.support.waiting import wait_until
 

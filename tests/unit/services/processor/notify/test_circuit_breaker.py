@@ -1,4 +1,4 @@
-"""The circuit breaker: open while news cannot be told, closed by whatever can be published again."""
+"""The circuit breaker: open while notifications cannot be delivered, closed by the first that can."""
 
 import asyncio
 from typing import Any, cast
@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from services.common.momento.errors import MomentoKeyRefused, MomentoRefused, MomentoUnavailable
-from services.processor.notify.circuit_breaker import PROBE_PAUSE_CAP_SECONDS, PROBE_TOPIC, Breaker
+from services.processor.notify.circuit_breaker import PROBE_PAUSE_CAP_SECONDS, PROBE_TOPIC, CircuitBreaker
 from tests.support.processor.in_process import Counted
 from tests.support.waiting import wait_until
 
@@ -30,11 +30,17 @@ class World:
     def __init__(self) -> None:
         self.topics = Topics()
         self.closings = 0
-        self.breaker = Breaker(cast("Any", self.topics), self._closed, stores=False)
+        self.pauses: list[float] = []
+        """The longest pause after each failed probe."""
+        self.breaker = CircuitBreaker(cast("Any", self.topics), self._closed, stores=False, uniform=self._pause)
 
-    async def is_outage(self, error: Exception | None) -> bool:
+    def _pause(self, _low: float, high: float) -> float:
+        self.pauses.append(high)
+        return 0.001
+
+    async def confirm_outage(self, error: Exception | None) -> bool:
         self.topics.error = error
-        return await self.breaker.is_outage(MomentoUnavailable("down"))
+        return await self.breaker.confirm_outage(MomentoUnavailable("down"))
 
     def _closed(self) -> None:
         self.closings += 1
@@ -48,49 +54,47 @@ def world() -> World:
 async def test_it_is_open_until_a_first_probe_and_opens_when_a_probe_fails(world: World) -> None:
     paused = Counted("receiving_paused")
     seen = [(world.breaker.is_open, paused(), world.closings)]
-    await world.breaker.check()
+    await world.breaker.probe()
     seen.append((world.breaker.is_open, paused(), world.closings))
-    assert not await world.is_outage(None)
+    assert not await world.confirm_outage(None)
     seen.append((world.breaker.is_open, paused(), world.closings))
-    assert await world.is_outage(MomentoUnavailable("down"))
+    assert await world.confirm_outage(MomentoUnavailable("down"))
     seen.append((world.breaker.is_open, paused(), world.closings))
-    world.breaker.told()
+    world.breaker.record_success()
     seen.append((world.breaker.is_open, paused(), world.closings))
     assert seen == [(True, 0, 0), (False, 0, 1), (False, 0, 1), (True, 1, 1), (False, 0, 2)]
 
 
 async def test_many_that_fail_at_once_share_the_probe_that_finds_the_outage(world: World) -> None:
-    await world.breaker.check()
+    await world.breaker.probe()
     world.topics.published.clear()
-    assert all(await asyncio.gather(*(world.is_outage(MomentoUnavailable("down")) for _ in range(20))))
+    assert all(await asyncio.gather(*(world.confirm_outage(MomentoUnavailable("down")) for _ in range(20))))
     assert world.topics.published == [PROBE_TOPIC]
 
 
-async def test_news_that_is_told_closes_nothing_that_is_closed(world: World) -> None:
-    await world.breaker.check()
-    world.breaker.told()
+async def test_a_delivered_notification_does_not_close_a_closed_breaker_again(world: World) -> None:
+    await world.breaker.probe()
+    world.breaker.record_success()
     assert world.closings == 1
 
 
-async def test_it_publishes_to_nobody_ever_less_often_until_that_works(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pauses: list[float] = []
-
-    def longest(low: float, high: float) -> float:
-        pauses.append(high)
-        return 0.001
-
-    monkeypatch.setattr("services.processor.notify.circuit_breaker.random.uniform", longest)
+async def test_it_probes_ever_less_often_until_a_probe_succeeds(world: World) -> None:
     running = asyncio.create_task(world.breaker.run())
     await wait_until(lambda: not world.breaker.is_open)
-    assert (world.topics.published, pauses) == ([PROBE_TOPIC], [])  # the first at once
-    assert await world.is_outage(MomentoRefused("may not"))
-    await wait_until(lambda: len(pauses) > 7)
+    assert (world.topics.published, world.pauses) == ([PROBE_TOPIC], [])  # the first at once
+    assert await world.confirm_outage(MomentoRefused("may not"))
+    await wait_until(lambda: len(world.pauses) > 7)
     world.topics.error = None
     await wait_until(lambda: not world.breaker.is_open)
     running.cancel()
-    assert pauses[:6] == [1.0, 2.0, 4.0, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS, PROBE_PAUSE_CAP_SECONDS]
+    assert world.pauses[:6] == [
+        1.0,
+        2.0,
+        4.0,
+        PROBE_PAUSE_CAP_SECONDS,
+        PROBE_PAUSE_CAP_SECONDS,
+        PROBE_PAUSE_CAP_SECONDS,
+    ]
     assert set(world.topics.published) == {PROBE_TOPIC}
     assert world.closings == 2
 
@@ -106,27 +110,27 @@ async def test_it_waits_for_the_api_key_before_the_first_probe(world: World) -> 
 
 
 @pytest.mark.parametrize("error", [MomentoUnavailable("down"), MomentoRefused("may not")])
-async def test_a_check_that_fails_opens_it(world: World, error: Exception) -> None:
-    await world.breaker.check()
+async def test_a_probe_that_fails_opens_it(world: World, error: Exception) -> None:
+    await world.breaker.probe()
     world.topics.error = error
     with pytest.raises(type(error)):
-        await world.breaker.check()
+        await world.breaker.probe()
     assert world.breaker.is_open
-    waiting = asyncio.create_task(world.breaker.until_works())
+    waiting = asyncio.create_task(world.breaker.wait_until_available())
     await asyncio.sleep(0)
     world.topics.error = None
     await asyncio.sleep(0)
     assert not waiting.done()
-    await world.breaker.check()
+    await world.breaker.probe()
     await waiting
     assert not world.breaker.is_open
 
 
 async def test_while_it_is_open_in_an_outage_it_says_why(world: World) -> None:
-    said = [world.breaker.paused_because()]
-    await world.breaker.check()
-    assert await world.is_outage(MomentoKeyRefused("publish: AUTHENTICATION_ERROR"))
-    said.append(world.breaker.paused_because())
-    world.breaker.told()
-    said.append(world.breaker.paused_because())
+    said = [world.breaker.pause_reason()]
+    await world.breaker.probe()
+    assert await world.confirm_outage(MomentoKeyRefused("publish: AUTHENTICATION_ERROR"))
+    said.append(world.breaker.pause_reason())
+    world.breaker.record_success()
+    said.append(world.breaker.pause_reason())
     assert said == [None, "Momento refuses the API key (publish: AUTHENTICATION_ERROR)", None]

@@ -2,6 +2,8 @@
 
 import asyncio
 import itertools
+import random
+from collections.abc import Callable
 from typing import Any, cast
 
 import pytest
@@ -9,10 +11,11 @@ import pytest
 from services.common.messages.notification import MAX_BYTES, Format, finished
 from services.common.momento.errors import MomentoRefused, MomentoUnavailable
 from services.common.momento.history import HistoryEntry, NotificationHistory
-from services.processor.notify.circuit_breaker import Breaker
-from services.processor.notify.history import PAUSE_SECONDS, Record
-from services.processor.notify.notifier import Teller
-from services.processor.notify.results import Result, Results
+from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
+from services.processor.notify.circuit_breaker import CircuitBreaker
+from services.processor.notify.history import History
+from services.processor.notify.notifier import Notifier
+from services.processor.notify.pending import PendingNotification, PendingNotifications
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.processor.in_process import Counted
@@ -23,7 +26,7 @@ class Topic:
     """What is published; `error` is what every publishing fails with."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.published: list[str] = []
         self.error: Exception | None = None
         self.tries = 0
         self.answers = asyncio.Event()
@@ -34,7 +37,7 @@ class Topic:
         await self.answers.wait()
         if self.error is not None:
             raise self.error
-        self.told.append(f"{topic} {text}")
+        self.published.append(f"{topic} {text}")
 
 
 class Cache(FakeMomento):
@@ -48,8 +51,13 @@ class Cache(FakeMomento):
 OUT = MomentoUnavailable("out")
 
 
-def done(task_id: str = "1", text: str = "done") -> Result:
-    return Result("user", HistoryEntry(notification=finished(task_id, text, 0)))
+def done(task_id: str = "1", text: str = "done") -> PendingNotification:
+    return PendingNotification("user", HistoryEntry(notification=finished(task_id, text, 0)))
+
+
+def history_in(cache: FakeMomento, clock: ManualClock, chance: Callable[[], float] = random.random) -> History:
+    entries = NotificationHistory(cache.as_momento(), 86_400)
+    return History(entries, CacheGuard(clock=clock), clock=clock, chance=chance)
 
 
 def nothing() -> None:
@@ -72,30 +80,30 @@ class Answers:
     def __init__(self, *answers: bool) -> None:
         self._answers = iter(answers)
 
-    async def is_outage(self, error: Exception) -> bool:
+    async def confirm_outage(self, error: Exception) -> bool:
         assert isinstance(error, MomentoUnavailable)
         return next(self._answers, False)
 
-    def told(self) -> None:
+    def record_success(self) -> None:
         pass
 
 
-def teller(
+def notifier(
     topic: Topic,
     clock: ManualClock,
-    record: Record | None = None,
+    history: History | None = None,
     per_second: float = 2.0,
     notify_seconds: float = 5,
-    results: Results | None = None,
+    pending: PendingNotifications | None = None,
     form: Format = Format.TEXT,
     breaker: Answers | None = None,
-) -> Teller:
+) -> Notifier:
     gateway = cast("Any", topic)
-    return Teller(
+    return Notifier(
         gateway,
-        record or Record(None, clock=clock),
-        results or Results(),
-        cast("Any", breaker) or Breaker(gateway, on_closed=lambda: None, stores=False),
+        history or History(None, CacheGuard(clock=clock), clock=clock),
+        pending or PendingNotifications(),
+        cast("Any", breaker) or CircuitBreaker(gateway, on_closed=lambda: None, stores=False),
         form,
         notify_seconds=notify_seconds,
         progress_per_second=per_second,
@@ -103,13 +111,13 @@ def teller(
     )
 
 
-async def test_a_task_tells_its_progress_once_a_second(topic: Topic, clock: ManualClock) -> None:
-    tell = teller(topic, clock, per_second=100).progress_of("user", "1")
+async def test_a_task_publishes_its_progress_once_a_second(topic: Topic, clock: ManualClock) -> None:
+    publish = notifier(topic, clock, per_second=100).progress_publisher("user", "1")
     answers = []
     for _ in range(21):
-        answers.append(await tell("going on"))
+        answers.append(await publish("going on"))
         clock.advance(0.125)
-    assert len(topic.told) == sum(answers) == 3
+    assert len(topic.published) == sum(answers) == 3
 
 
 class TextOfAHandler(str):
@@ -123,67 +131,69 @@ async def test_progress_is_cut_before_it_is_encoded(
     """To encode all of a text of many megabytes would block the event loop."""
     given: list[str] = []
 
-    async def take(_teller: Teller, _user_id: str, _task_id: str, text: str) -> bool:
+    async def take(_notifier: Notifier, _user_id: str, _task_id: str, text: str) -> bool:
         given.append(text)
         return True
 
-    monkeypatch.setattr(Teller, "progress", take)
-    assert await teller(topic, clock).progress_of("user", "1")(TextOfAHandler("x" * 20_000_000))
+    monkeypatch.setattr(Notifier, "publish_progress", take)
+    assert await notifier(topic, clock).progress_publisher("user", "1")(TextOfAHandler("x" * 20_000_000))
     assert [(type(text), len(text)) for text in given] == [(str, MAX_BYTES + 1)]
 
 
-async def test_all_tasks_together_keep_within_what_the_process_may_tell(topic: Topic, clock: ManualClock) -> None:
-    each = teller(topic, clock, per_second=2)
+async def test_all_tasks_together_keep_within_the_progress_publisher_the_process(
+    topic: Topic, clock: ManualClock
+) -> None:
+    each = notifier(topic, clock, per_second=2)
     for number in range(10):
-        await each.progress_of("user", str(number))("going on")
+        await each.progress_publisher("user", str(number))("going on")
         clock.advance(0.1)
-    assert len(topic.told) == 2
+    assert len(topic.published) == 2
 
 
-async def test_a_rate_of_zero_tells_none(topic: Topic, clock: ManualClock) -> None:
-    assert not await teller(topic, clock, per_second=0).progress_of("user", "1")("going on")
-    assert topic.told == []
+async def test_a_rate_of_zero_publishes_none(topic: Topic, clock: ManualClock) -> None:
+    assert not await notifier(topic, clock, per_second=0).progress_publisher("user", "1")("going on")
+    assert topic.published == []
 
 
 @pytest.mark.parametrize("error", [MomentoUnavailable("busy"), MomentoRefused("never")])
-async def test_progress_that_cannot_be_told_does_not_fail_the_task(
+async def test_progress_that_cannot_be_published_does_not_fail_the_task(
     topic: Topic, clock: ManualClock, error: Exception
 ) -> None:
     topic.error = error
-    assert not await teller(topic, clock).progress_of("user", "1")("going on")
+    assert not await notifier(topic, clock).progress_publisher("user", "1")("going on")
 
 
 async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: ManualClock) -> None:
-    results, result = Results(), done()
-    tells = teller(topic, clock, results=results, breaker=Answers())
+    pending, result = PendingNotifications(), done()
+    notifying = notifier(topic, clock, pending=pending, breaker=Answers())
     topic.error = OUT
     with pytest.raises(MomentoUnavailable):
-        await tells.deliver(result, nothing)
-    assert results.get("user", "1") is result
+        await notifying.deliver(result, nothing)
+    assert pending.get("user", "1") is result
     topic.error = None
-    await tells.deliver(result, nothing)
-    assert results.get("user", "1") is None
-    assert topic.told == ["user Finished task: done"]
+    await notifying.deliver(result, nothing)
+    assert pending.get("user", "1") is None
+    assert topic.published == ["user Finished task: done"]
 
 
 async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: ManualClock) -> None:
     """By a lost lease, or a drain."""
-    cache, results = Cache(), Results()
-    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
+    cache, pending = Cache(), PendingNotifications()
+    history = history_in(cache, clock)
     topic.answers.clear()
-    delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(done(), nothing))
+    delivering = asyncio.create_task(notifier(topic, clock, history, pending=pending).deliver(done(), nothing))
     await wait_until(lambda: topic.tries == 1)
     delivering.cancel()
     await asyncio.wait({delivering})
-    assert results.get("user", "1") is not None
+    assert pending.get("user", "1") is not None
     assert cache.stored == ["1"]
 
 
 async def test_it_is_stored_before_it_is_published(topic: Topic, clock: ManualClock) -> None:
     cache = Cache()
-    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
+    history = history_in(cache, clock)
     topic.answers.clear()
-    delivering = asyncio.create_task(teller(topic, clock, record).deliver(done(), nothing))
+    delivering = asyncio.create_task(notifier(topic, clock, history).deliver(done(), nothing))
     await wait_until(lambda: topic.tries == 1)
     assert cache.stored == ["1"]
     topic.answers.set()
@@ -195,15 +205,15 @@ async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_f
 ) -> None:
     cache, freed = Cache(), asyncio.Event()
     cache.error = OUT
-    record, results, result = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock), Results(), done()
-    delivering = asyncio.create_task(teller(topic, clock, record, results=results).deliver(result, freed.set))
+    history, pending, result = history_in(cache, clock), PendingNotifications(), done()
+    delivering = asyncio.create_task(notifier(topic, clock, history, pending=pending).deliver(result, freed.set))
     await wait_until(freed.is_set)
-    assert topic.told == ["user Finished task: done"]
-    assert results.get("user", "1") is result
+    assert topic.published == ["user Finished task: done"]
+    assert pending.get("user", "1") is result
     assert not delivering.done()
     cache.error = None
     await delivering
-    assert (cache.stored, results.get("user", "1")) == (["1"], None)
+    assert (cache.stored, pending.get("user", "1")) == (["1"], None)
 
 
 @pytest.mark.parametrize(("form", "copies"), [(Format.JSON, 2), (Format.TEXT, 1)])
@@ -213,13 +223,13 @@ async def test_what_was_stored_late_is_published_again_where_clients_can_drop_th
     """A page that asked for its history between the publishing and the storing has missed both."""
     cache, freed, republished = Cache(), asyncio.Event(), Counted("notifications_republished_total")
     cache.error = OUT
-    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
-    delivering = asyncio.create_task(teller(topic, clock, record, form=form).deliver(done(), freed.set))
+    history = history_in(cache, clock)
+    delivering = asyncio.create_task(notifier(topic, clock, history, form=form).deliver(done(), freed.set))
     await wait_until(freed.is_set)
     cache.error = None
     await delivering
-    assert (len(topic.told), republished()) == (copies, copies - 1)
-    assert len(set(topic.told)) == 1
+    assert (len(topic.published), republished()) == (copies, copies - 1)
+    assert len(set(topic.published)) == 1
 
 
 async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stored_only(
@@ -227,68 +237,70 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
 ) -> None:
     cache = Cache()
     cache.error = OUT
-    record, results, result = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock), Results(), done()
-    tells = teller(topic, clock, record, results=results, notify_seconds=0.3, breaker=Answers())
+    history, pending, result = history_in(cache, clock), PendingNotifications(), done()
+    notifying = notifier(topic, clock, history, pending=pending, notify_seconds=0.3, breaker=Answers())
     for _ in range(2):
         with pytest.raises(MomentoUnavailable, match="not stored"):
-            await tells.deliver(result, nothing)
-    assert (len(topic.told), results.get("user", "1")) == (1, result)
+            await notifying.deliver(result, nothing)
+    assert (len(topic.published), pending.get("user", "1")) == (1, result)
     cache.error = None
     clock.advance(PAUSE_SECONDS)
-    await tells.deliver(result, nothing)
-    assert (len(topic.told), cache.stored, results.get("user", "1")) == (1, ["1"], None)
+    await notifying.deliver(result, nothing)
+    assert (len(topic.published), cache.stored, pending.get("user", "1")) == (1, ["1"], None)
 
 
 async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: ManualClock) -> None:
-    cache, results = Cache(), Results()
+    cache, pending = Cache(), PendingNotifications()
     cache.error = OUT
-    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
-    tells = teller(topic, clock, record, results=results, form=Format.JSON)
+    history = history_in(cache, clock)
+    notifying = notifier(topic, clock, history, pending=pending, form=Format.JSON)
     earlier, later = (done(text=text) for text in ("earlier", "later"))
-    delivering = [asyncio.create_task(tells.deliver(earlier, nothing))]
+    delivering = [asyncio.create_task(notifying.deliver(earlier, nothing))]
     await wait_until(lambda: topic.tries == 1)
-    delivering.append(asyncio.create_task(tells.deliver(later, nothing)))
+    delivering.append(asyncio.create_task(notifying.deliver(later, nothing)))
     await wait_until(lambda: topic.tries == 2)
     cache.error = None
     await asyncio.gather(*delivering)
     (stored,) = cache.dictionaries["history:user"].values()
     assert b"later" in stored
-    assert ["later" in text for text in topic.told] == [False, True, True]
+    assert ["later" in text for text in topic.published] == [False, True, True]
 
 
-async def test_what_was_replaced_while_it_waited_is_not_delivered(topic: Topic, clock: ManualClock) -> None:
+async def test_a_notification_that_was_superseded_while_it_waited_is_not_delivered(
+    topic: Topic, clock: ManualClock
+) -> None:
     """Its dead letter could not be sent for a while."""
-    cache, results = Cache(), Results()
-    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
-    tells = teller(topic, clock, record, results=results)
+    cache, pending = Cache(), PendingNotifications()
+    history = history_in(cache, clock)
+    notifying = notifier(topic, clock, history, pending=pending)
     earlier, later = (done(text=text) for text in ("earlier", "later"))
-    results.keep(earlier)
+    pending.add(earlier)
     for result in (later, earlier):
-        await tells.deliver(result, nothing)
+        await notifying.deliver(result, nothing)
     (stored,) = cache.dictionaries["history:user"].values()
     assert b"later" in stored
-    assert topic.told == ["user Finished task: later"]
-    assert results.get("user", "1") is None
+    assert topic.published == ["user Finished task: later"]
+    assert pending.get("user", "1") is None
 
 
 async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_message_is_requeued(
     topic: Topic, clock: ManualClock
 ) -> None:
     topic.error = OUT
-    tells = teller(topic, clock, breaker=Answers(True, True, False))
+    notifying = notifier(topic, clock, breaker=Answers(True, True, False))
     with pytest.raises(MomentoUnavailable):
-        await tells.deliver(done(), nothing)
+        await notifying.deliver(done(), nothing)
     assert topic.tries == 3
 
 
-async def test_while_the_cache_is_out_one_asks_for_all(topic: Topic, clock: ManualClock) -> None:
-    """Else a thousand that wait would ask a thousand times a second."""
+async def test_while_the_cache_is_down_one_caller_tries_for_all(topic: Topic, clock: ManualClock) -> None:
+    """Otherwise a thousand that wait would call it a thousand times a second."""
     cache = Cache()
     cache.error = OUT
-    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
-    tells = teller(topic, clock, record, notify_seconds=30)
-    delivering = [asyncio.create_task(tells.deliver(done(str(number)), nothing)) for number in range(100)]
-    await wait_until(lambda: len(topic.told) == 100)
+    history = history_in(cache, clock)
+    notifying = notifier(topic, clock, history, notify_seconds=30)
+    delivering = [asyncio.create_task(notifying.deliver(done(str(number)), nothing)) for number in range(100)]
+    await wait_until(lambda: len(topic.published) == 100)
     so_far = len(cache.calls)
     await wait_until(lambda: len(cache.calls) >= so_far + 2)
     assert len(cache.calls) <= 103
@@ -302,32 +314,32 @@ async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
     topic: Topic, clock: ManualClock, form: Format
 ) -> None:
     """A key that may not publish is no such case: `Momento` tries for as long as it is refused."""
-    refused, results = Counted("notifications_refused_total"), Results()
+    refused, pending = Counted("notifications_refused_total"), PendingNotifications()
     topic.error = MomentoRefused("no such topic")
     async with asyncio.timeout(5):
-        await teller(topic, clock, notify_seconds=60, results=results, form=form).deliver(done(), nothing)
-    assert (topic.tries, refused(), results.get("user", "1")) == (1, 1, None)
+        await notifier(topic, clock, notify_seconds=60, pending=pending, form=form).deliver(done(), nothing)
+    assert (topic.tries, refused(), pending.get("user", "1")) == (1, 1, None)
 
 
 async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: ManualClock) -> None:
     cache, refused = Cache(), Counted("history_unavailable_total", operation="refused")
     cache.error = MomentoRefused("no such thing")
-    record = Record(NotificationHistory(cache.as_momento(), 86_400), clock=clock)
+    history = history_in(cache, clock)
     async with asyncio.timeout(5):
-        await teller(topic, clock, record, notify_seconds=60).deliver(done(), nothing)
-    assert (len(topic.told), refused()) == (1, 1)
+        await notifier(topic, clock, history, notify_seconds=60).deliver(done(), nothing)
+    assert (len(topic.published), refused()) == (1, 1)
 
 
 async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Topic, clock: ManualClock) -> None:
     """No count is kept of users, of whom there may be any number, nor of writes, which other replicas share."""
     momento = FakeMomento()
     chances = itertools.cycle(number / 100 for number in range(100))
-    record = Record(NotificationHistory(momento.as_momento(), 86_400), clock=clock, chance=lambda: next(chances))
-    tells = teller(topic, clock, record)
+    history = history_in(momento, clock, lambda: next(chances))
+    notifying = notifier(topic, clock, history)
     for number in range(1_000):
         entry = HistoryEntry(notification=finished(str(number), "done", 0))
-        await tells.deliver(Result(f"user-{number}", entry), nothing)
-        if record.is_trim_due():
-            await record.trim(f"user-{number}")
+        await notifying.deliver(PendingNotification(f"user-{number}", entry), nothing)
+        if history.is_trim_due():
+            await history.trim(f"user-{number}")
     assert momento.calls.count("dictionary-set") == 1_000
     assert momento.calls.count("dictionary-fetch") == 10

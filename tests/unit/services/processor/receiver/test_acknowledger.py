@@ -1,4 +1,4 @@
-"""Settling: the heartbeat ends before the deletion or the return, and what waits at the stop is sent.
+"""The acknowledger: heartbeats end before a deletion or requeue, and what waits when it is closed is sent.
 
 novuhq/novu#12437: a heartbeat fires after the delete, there.
 """
@@ -11,22 +11,22 @@ import pytest
 
 from services.common.aws.task_queue import ReceivedMessage, Visibility
 from services.processor.pool import Pool
-from services.processor.receiver import acknowledger as settlement_module
-from services.processor.receiver.acknowledger import Settlement
-from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver import acknowledger as acknowledger_module
+from services.processor.receiver.acknowledger import Acknowledger
+from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
-from services.processor.receiver.outcome import Back, Done, Lost, Verdict
+from services.processor.receiver.outcome import Acknowledge, LeaseLost, Outcome, Requeue
 from tests.support.clock import ManualClock
+from tests.support.fakes.delivery_processor import FakeDeliveryProcessor
 from tests.support.fakes.task_queue import FakeTaskQueue, received
-from tests.support.fakes.worker import FakeWorker
 from tests.support.waiting import wait_until
 
 VISIBILITY = 30
 
 
 class HangingQueue(FakeTaskQueue):
-    """Heartbeats hang until `gate` is set; what is asked for and what has come back is noted in order."""
+    """Heartbeats hang until `gate` is set; calls and their ends are noted in order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,7 +38,7 @@ class HangingQueue(FakeTaskQueue):
 
     async def change_visibility(self, changes: Sequence[Visibility]) -> list[Exception | None]:
         if changes[0].seconds != VISIBILITY:
-            self.happened.append("return")
+            self.happened.append("requeue")
             return [None] * len(changes)
         self.happened.append("heartbeat")
         await self.gate.wait()
@@ -47,68 +47,80 @@ class HangingQueue(FakeTaskQueue):
 
 
 class World:
-    """One held message whose heartbeat is under way."""
+    """One received message."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(1_000.0)
         self.queue = HangingQueue()
         self.keeper = LeaseKeeper(self.queue.as_queue(), visibility_seconds=VISIBILITY, clock=self.clock)
-        self.settlement = Settlement(self.queue.as_queue(), self.keeper)
-        self.lease = self.keeper.hold(received())
+        self.acknowledger = Acknowledger(self.queue.as_queue(), self.keeper)
+        self.lease = self.keeper.add(received())
 
-    async def hand_back(self) -> None:
+    async def drain(self) -> None:
         """Drain a pool in which the message waits for its user's share."""
-        slots: Slots[Lease] = Slots(1, 1.0)
-        slots.wait("user", self.lease)
-        pool = Pool(FakeWorker().as_worker(), slots, self.keeper, self.settlement, on_free=lambda: None)
+        slots: FairSlots[Lease] = FairSlots(1, 1.0)
+        slots.add("user", self.lease)
+        deliveries = FakeDeliveryProcessor().as_delivery_processor()
+        pool = Pool(deliveries, slots, self.keeper, self.acknowledger, asyncio.Event())
         pool.begin_drain()
-        await pool.until_settled(10)
+        await pool.wait_until_acknowledged(10)
 
 
 WAYS: dict[str, tuple[str, Callable[[World], Awaitable[object]]]] = {
-    "deleted": ("delete", lambda world: world.settlement.settle(world.lease, Done("finished"))),
-    "returned after a failure": ("return", lambda world: world.settlement.settle(world.lease, Back(5, "unknown"))),
-    "given back": ("return", lambda world: world.settlement.give_back(world.lease, Back(0, "drain"))),
-    "handed back at the stop": ("return", lambda world: world.hand_back()),
+    "deleted": ("delete", lambda world: world.acknowledger.acknowledge(world.lease, Acknowledge("finished"))),
+    "requeued after a failure": (
+        "requeue",
+        lambda world: world.acknowledger.acknowledge(world.lease, Requeue(5, "unknown")),
+    ),
+    "requeued unstarted": (
+        "requeue",
+        lambda world: world.acknowledger.requeue_unstarted(world.lease, Requeue(0, "drain")),
+    ),
+    "requeued by a drain": ("requeue", lambda world: world.drain()),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_the_heartbeat_ends_before_the_message_is(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    at_once = replace(settlement_module._POLICY, idle_linger_seconds=0.0)
-    monkeypatch.setattr(settlement_module, "_POLICY", at_once)
+async def test_a_heartbeat_ends_before_the_message_is_changed(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = replace(acknowledger_module._POLICY, idle_linger_seconds=0.0)
+    monkeypatch.setattr(acknowledger_module, "_POLICY", at_once)
     world = World()
-    settled, settle = WAYS[way]
+    change, make_change = WAYS[way]
     world.queue.gate.clear()
     world.clock.advance(VISIBILITY / 3)
-    beating = asyncio.create_task(world.keeper.beat())
+    beating = asyncio.create_task(world.keeper.extend_due())
     await wait_until(lambda: world.queue.happened == ["heartbeat"])
-    settling = asyncio.ensure_future(settle(world))
+    changing = asyncio.ensure_future(make_change(world))
     for _ in range(20):  # turns of the loop: without the wait for the heartbeat it would be asked for by now
         await asyncio.sleep(0)
     assert world.queue.happened == ["heartbeat"]
     world.queue.gate.set()
     async with asyncio.timeout(10):
-        await asyncio.gather(beating, settling)
-    assert world.queue.happened == ["heartbeat", "heartbeat ended", settled]
+        await asyncio.gather(beating, changing)
+    assert world.queue.happened == ["heartbeat", "heartbeat ended", change]
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_no_heartbeat_follows_once_the_message_is(way: str) -> None:
+async def test_no_heartbeat_follows_a_change_of_the_message(way: str) -> None:
     world = World()
-    settled, settle = WAYS[way]
+    change, make_change = WAYS[way]
     async with asyncio.timeout(10):
-        await settle(world)
+        await make_change(world)
     world.clock.advance(VISIBILITY / 3)
-    await world.keeper.beat()
-    assert world.queue.happened == [settled]
+    await world.keeper.extend_due()
+    assert world.queue.happened == [change]
 
 
 @pytest.mark.parametrize(
-    ("verdict", "is_noted"),
-    [(Done("finished"), False), (Back(1, "drain"), True), (Back(1, "isolated"), False), (Lost(), True)],
+    ("outcome", "is_noted"),
+    [
+        (Acknowledge("finished"), False),
+        (Requeue(1, "drain"), True),
+        (Requeue(1, "isolated"), False),
+        (LeaseLost(), True),
+    ],
 )
-async def test_a_release_is_noted_before_others_may_have_the_message(verdict: Verdict, *, is_noted: bool) -> None:
+async def test_a_release_is_noted_before_others_may_have_the_message(outcome: Outcome, *, is_noted: bool) -> None:
     """But for one that is to run isolated: a note would clear it."""
     queue, happened = HangingQueue(), list[str]()
     keeper = LeaseKeeper(queue.as_queue(), visibility_seconds=VISIBILITY)
@@ -119,7 +131,7 @@ async def test_a_release_is_noted_before_others_may_have_the_message(verdict: Ve
         assert queue.happened == []
         happened.append("noted")
 
-    settlement = Settlement(queue.as_queue(), keeper, note)
-    assert await settlement.settle(keeper.hold(message), verdict)
+    acknowledger = Acknowledger(queue.as_queue(), keeper, note)
+    assert await acknowledger.acknowledge(keeper.add(message), outcome)
     assert happened == ["noted"] * is_noted
-    await settlement.close()
+    await acknowledger.close()

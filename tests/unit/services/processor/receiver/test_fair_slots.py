@@ -1,4 +1,4 @@
-"""Slots: who starts next. By examples, and by a rule over any order of polls, arrivals and ends."""
+"""Which message starts next: by examples, and by a rule over any order of polls, arrivals and ends."""
 
 import random
 from collections import Counter, deque
@@ -7,26 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.fair_slots import FairSlots
 
 
-def full_poll(slots: Slots[str], *users: str) -> None:
+def full_poll(slots: FairSlots[str], *users: str) -> None:
     """A receive call that was answered at once, so that more may wait in the queue."""
     asked = slots.reserve()
     assert asked >= len(users)
-    slots.received(asked, drained=False)
+    slots.received(asked, found_empty=False)
     for user in users:
-        slots.wait(user, user)
+        slots.add(user, user)
 
 
-def short_poll(slots: Slots[str], *users: str) -> None:
+def short_poll(slots: FairSlots[str], *users: str) -> None:
     """A receive call that had to wait for what it brought, if anything: the queue has no more."""
-    slots.received(slots.reserve(), drained=True)
+    slots.received(slots.reserve(), found_empty=True)
     for user in users:
-        slots.wait(user, user)
+        slots.add(user, user)
 
 
-def start_all(slots: Slots[str]) -> Counter[str]:
+def start_all(slots: FairSlots[str]) -> Counter[str]:
     started: Counter[str] = Counter()
     while (turn := slots.start_next()) is not None:
         started[turn[0]] += 1
@@ -35,31 +35,31 @@ def start_all(slots: Slots[str]) -> Counter[str]:
 
 @pytest.mark.parametrize(("capacity", "asked"), [(1, 1), (7, 7), (10, 10), (11, 10), (500, 10)])
 def test_a_receive_asks_for_at_most_ten_and_no_more_than_there_are_free_slots(capacity: int, asked: int) -> None:
-    assert Slots[str](capacity, 1.0).reserve() == asked
+    assert FairSlots[str](capacity, 1.0).reserve() == asked
 
 
 def test_open_polls_count_against_the_free_slots() -> None:
-    slots = Slots[str](25, 1.0)
+    slots = FairSlots[str](25, 1.0)
     assert [slots.reserve() for _ in range(4)] == [10, 10, 5, 0]
-    slots.received(10, drained=True)
+    slots.received(10, found_empty=True)
     assert slots.reserve() == 10
 
 
 def test_a_failed_poll_gives_its_reservation_back() -> None:
-    slots = Slots[str](10, 1.0)
-    slots.failed(slots.reserve())
+    slots = FairSlots[str](10, 1.0)
+    slots.receive_failed(slots.reserve())
     assert slots.reserve() == 10
 
 
 def test_taken_slots_are_not_asked_for() -> None:
-    slots = Slots[str](12, 1.0)
+    slots = FairSlots[str](12, 1.0)
     short_poll(slots, *"abcde")
     start_all(slots)
     assert (slots.running, slots.reserve()) == (5, 7)
 
 
 def test_a_flood_gets_its_share_while_more_may_wait_in_the_queue() -> None:
-    slots = Slots[str](20, 0.5)
+    slots = FairSlots[str](20, 0.5)
     full_poll(slots, *["flood"] * 10)
     assert start_all(slots) == {"flood": 10}
     full_poll(slots, *["flood"] * 5)
@@ -67,7 +67,7 @@ def test_a_flood_gets_its_share_while_more_may_wait_in_the_queue() -> None:
 
 
 def test_a_flood_gets_every_slot_once_nobody_else_is_known_to_wait() -> None:
-    slots = Slots[str](20, 0.5)
+    slots = FairSlots[str](20, 0.5)
     full_poll(slots, *["flood"] * 10)
     full_poll(slots, *["flood"] * 5)
     start_all(slots)
@@ -78,15 +78,15 @@ def test_a_flood_gets_every_slot_once_nobody_else_is_known_to_wait() -> None:
 
 def test_a_short_answer_does_not_mean_that_nobody_else_waits() -> None:
     """SQS gives seven of ten with thousands in the queue."""
-    slots = Slots[str](20, 0.5)
+    slots = FairSlots[str](20, 0.5)
     for _ in range(3):
         full_poll(slots, *["flood"] * 7)
         start_all(slots)
     assert (slots.running, slots.waiting) == (10, 11)
 
 
-def test_a_flood_that_fills_the_line_does_not_leave_slots_empty() -> None:
-    slots = Slots[str](4, 0.5)
+def test_a_flood_that_fills_the_waiting_messages_does_not_leave_slots_empty() -> None:
+    slots = FairSlots[str](4, 0.5)
     full_poll(slots, *["flood"] * 4)
     start_all(slots)
     full_poll(slots, *["flood"] * 2)
@@ -97,7 +97,7 @@ def test_a_flood_that_fills_the_line_does_not_leave_slots_empty() -> None:
 
 def test_a_lone_user_gets_the_slots_beyond_the_share_as_fast_as_messages_come() -> None:
     """Quick tasks would else run at half the pace: each start would wait for a call that brings one message."""
-    slots = Slots[str](200, 0.5)
+    slots = FairSlots[str](200, 0.5)
     while not slots.waiting or slots.running <= 100:
         full_poll(slots, *["flood"] * 10)
         start_all(slots)
@@ -106,8 +106,8 @@ def test_a_lone_user_gets_the_slots_beyond_the_share_as_fast_as_messages_come() 
         assert start_all(slots) == {"flood": 10}
 
 
-def test_a_flood_keeps_to_its_share_until_the_line_is_full() -> None:
-    slots = Slots[str](200, 0.5)
+def test_a_flood_keeps_to_its_share_until_enough_messages_wait() -> None:
+    slots = FairSlots[str](200, 0.5)
     for _ in range(25):
         full_poll(slots, *["flood"] * 10)
         start_all(slots)
@@ -116,34 +116,34 @@ def test_a_flood_keeps_to_its_share_until_the_line_is_full() -> None:
     assert start_all(slots) == {"flood": 1}
 
 
-def test_a_flood_leaves_the_slots_that_open_calls_were_made_for_to_whom_these_bring() -> None:
-    slots = Slots[str](20, 0.5)
+def test_a_flood_leaves_reserved_slots_to_the_users_of_the_messages_that_open_calls_bring() -> None:
+    slots = FairSlots[str](20, 0.5)
     for _ in range(2):
         full_poll(slots, *["flood"] * 10)
         start_all(slots)
     asked = slots.reserve()
     assert (slots.running, slots.waiting, asked) == (10, 10, 10)
-    slots.finished("flood")
+    slots.release("flood")
     start_all(slots)
-    slots.received(asked, drained=False)
+    slots.received(asked, found_empty=False)
     for number in range(10):
-        slots.wait(f"quiet-{number}", "quiet")
+        slots.add(f"quiet-{number}", "quiet")
     start_all(slots)
     assert sum(slots._running[f"quiet-{number}"] for number in range(10)) == 10
 
 
 def test_a_late_user_overtakes_the_flood_that_came_before() -> None:
-    slots = Slots[str](4, 0.5)
+    slots = FairSlots[str](4, 0.5)
     short_poll(slots, *["flood"] * 4)
     start_all(slots)
     for user in ("flood", "flood", "late"):  # from a poll that was open while the slots filled
-        slots.wait(user, user)
-    slots.finished("flood")
+        slots.add(user, user)
+    slots.release("flood")
     assert slots.start_next() == ("late", "late")
 
 
 def test_users_with_as_many_slots_take_turns() -> None:
-    slots = Slots[str](6, 0.5)
+    slots = FairSlots[str](6, 0.5)
     short_poll(slots, *"aaabbb")
     order = [turn[0] for _ in range(6) if (turn := slots.start_next())]
     assert order == ["a", "b", "a", "b", "a", "b"]
@@ -151,122 +151,39 @@ def test_users_with_as_many_slots_take_turns() -> None:
 
 def test_slots_stay_busy_while_the_other_slots_are_in_an_open_poll() -> None:
     """An open poll would bring whoever else waits; it is no reason to leave messages lying for as long as it lasts."""
-    slots = Slots[str](20, 0.05)
+    slots = FairSlots[str](20, 0.05)
     first, second = slots.reserve(), slots.reserve()
-    slots.received(first, drained=False)
+    slots.received(first, found_empty=False)
     for _ in range(10):
-        slots.wait("flood", "flood")
+        slots.add("flood", "flood")
     start_all(slots)
     while asked := slots.reserve():
-        slots.received(asked, drained=False)
+        slots.received(asked, found_empty=False)
         for _ in range(asked):
-            slots.wait("flood", "flood")
+            slots.add("flood", "flood")
     assert second == 10
     assert start_all(slots)
 
 
-def test_what_waits_is_given_up_once_for_a_drain() -> None:
-    slots = Slots[str](4, 0.5)
+def test_waiting_messages_are_removed_once_for_a_drain() -> None:
+    slots = FairSlots[str](4, 0.5)
     full_poll(slots, *["flood"] * 4)
     start_all(slots)
-    assert slots.give_up_waiting() == ["flood", "flood"]
-    assert slots.give_up_waiting() == []
+    assert slots.remove_waiting() == ["flood", "flood"]
+    assert slots.remove_waiting() == []
     assert slots.waiting == 0
     assert slots.running == 2
-
-
-def busy(ended_in_a_call: int) -> Slots[str]:
-    """A hundred slots that are taken, and the pace at which they were becoming free."""
-    slots = Slots[str](100, 1.0)
-    for number in range(100):
-        slots.wait(f"user-{number}", "quick")
-    start_all(slots)
-    for _ in range(50):
-        slots.received(0, drained=False, ended_meanwhile=ended_in_a_call)
-    return slots
-
-
-def test_slots_that_will_be_free_by_the_time_of_the_answer_are_asked_for() -> None:
-    """Four calls' worth of them, since calls take turns and tasks end by the dozen; a fifth of all at most."""
-    assert busy(0).room == 0
-    assert busy(3).room == 11  # a moving average comes close to 3
-    assert busy(90).room == 20
-
-
-def test_what_waits_already_counts_against_what_is_received_ahead() -> None:
-    slots = busy(90)
-    for _ in range(15):
-        slots.wait("user", "early")
-    assert slots.room == 5
-
-
-def test_tasks_that_take_long_are_not_received_ahead() -> None:
-    slots = busy(90)
-    for _ in range(50):
-        slots.received(0, drained=False, ended_meanwhile=0)
-    assert slots.room == 0
-
-
-def test_a_call_that_had_to_wait_ends_the_looking_ahead() -> None:
-    slots = busy(90)
-    slots.received(0, drained=True)
-    assert slots.room == 0
-
-
-def test_only_tasks_that_held_their_slots_shortly_are_counted_on() -> None:
-    slots = Slots[str](100, 1.0)
-    for held_seconds in (0.01, 0.49, 0.5, 3.0):
-        slots.wait("user", "task")
-        start_all(slots)
-        slots.finished("user", held_seconds)
-    assert slots.ended_quickly == 2
-
-
-def test_more_slots_may_be_asked_for_than_are_free_and_that_is_known() -> None:
-    slots = busy(90)
-    for user in ("user-1", "user-2", "user-3"):
-        slots.finished(user)
-    asked = slots.reserve()
-    assert asked == 10
-    assert slots.is_overbooked
-    slots.failed(asked)
-    assert not slots.is_overbooked
-
-
-def test_a_message_waits_for_any_slot_or_for_its_users_share() -> None:
-    slots = Slots[str](100, 0.5)
-    for user in ["flood"] * 60 + [f"user-{number}" for number in range(50)]:
-        slots.wait(user, user)
-    slots.received(slots.reserve(), drained=False)
-    start_all(slots)
-    assert (slots.running, slots.waiting) == (100, 10)
-    assert slots.waits_for_any("other")
-    assert not slots.waits_for_any("flood")
-    slots.finished("user-1")
-    assert not slots.waits_for_any("other")
-
-
-def test_a_message_is_given_up_once_and_what_else_waits_stays() -> None:
-    slots = busy(90)
-    for message in ("first", "second"):
-        slots.wait("user", message)
-    assert slots.give_up("user", "second")
-    assert not slots.give_up("user", "second")
-    assert not slots.give_up("nobody", "second")
-    assert (slots.waiting, slots.room) == (1, 0)
-    slots.finished("user-1")
-    assert slots.start_next() == ("user", "first")
 
 
 class World:
     """A queue server, the slots, and any number of polls and tasks under way."""
 
     def __init__(self, capacity: int, share: float, queue: list[str]) -> None:
-        self.slots = Slots[str](capacity, share)
+        self.slots = FairSlots[str](capacity, share)
         self.limit = max(1, int(capacity * share))
         self.queue = deque(queue)
-        self.polls: list[tuple[int, int]] = []
-        """Of each: how many it asks for, and how many quick tasks had ended when it began."""
+        self.polls: list[int] = []
+        """How many each asks for."""
         self.running: list[str] = []
         self.held: Counter[str] = Counter()
         self.ended = 0
@@ -277,37 +194,30 @@ class World:
         asked = self.slots.reserve()
         assert 0 <= asked <= 10
         if asked:
-            self.polls.append((asked, self.slots.ended_quickly))
+            self.polls.append(asked)
 
     def end_poll(self, index: int, *, fails: bool = False, most: int = 10) -> None:
         """Answer a poll; like SQS with fewer than asked for if it pleases, but never with none while there are some."""
         if not self.polls:
             return
-        asked, ended_before = self.polls.pop(index % len(self.polls))
+        asked = self.polls.pop(index % len(self.polls))
         if fails:
-            self.slots.failed(asked)
+            self.slots.receive_failed(asked)
             return
         had_none = not self.queue
         got = [self.queue.popleft() for _ in range(min(asked, most, len(self.queue)))]
         self.left_behind = set(self.queue)
-        ended_meanwhile = None if had_none else self.slots.ended_quickly - ended_before
-        self.slots.received(asked, drained=had_none, ended_meanwhile=ended_meanwhile)
+        self.slots.received(asked, found_empty=had_none)
         for user in got:
             self.held[user] += 1
-            self.slots.wait(user, user)
+            self.slots.add(user, user)
         self.start()
 
     def end_task(self, index: int) -> None:
         if self.running:
-            self.slots.finished(self.running.pop(index % len(self.running)), held_seconds=index % 2)
+            self.slots.release(self.running.pop(index % len(self.running)))
             self.ended += 1
             self.start()
-
-    def give_up(self, user: str) -> None:
-        """Give an early message back to the queue."""
-        if self.slots.waits_for_any(user) and self.slots.give_up(user, user):
-            self.held[user] -= 1
-            self.queue.append(user)
 
     def start(self) -> None:
         while (turn := self.slots.start_next()) is not None:
@@ -326,10 +236,10 @@ class World:
         counts = Counter(self.running)
         if counts[started] > self.limit:
             assert all(counts[user] >= self.limit for user, held in self.held.items() if held and user != started)
-            capacity, asked_for = self.slots.capacity, sum(asked for asked, _ in self.polls)
-            line_is_full = self.slots.waiting + 1 + asked_for >= capacity - capacity // 5
+            capacity, asked_for = self.slots.capacity, sum(self.polls)
+            is_full = self.slots.waiting + 1 + asked_for >= capacity - capacity // 5
             slots_are_left = self.slots.running + asked_for <= capacity
-            assert (line_is_full and slots_are_left) or not self.left_behind - {started}
+            assert (is_full and slots_are_left) or not self.left_behind - {started}
 
     def settle(self, most: int = 10) -> None:
         """Poll as the poller does, until there is nothing to ask for or nothing to get."""
@@ -346,7 +256,7 @@ class World:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["begin", "end", "fail", "finish", "arrive", "give up"]),
+        st.sampled_from(["begin", "end", "fail", "finish", "arrive"]),
         st.integers(0, 50),
         st.sampled_from("abcd"),
     )
@@ -366,8 +276,6 @@ def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
             world.end_poll(index, fails=what == "fail", most=1 + index % 10)
         elif what == "finish":
             world.end_task(index)
-        elif what == "give up":
-            world.give_up(user)
         else:
             world.queue.append(user)
             sent += 1

@@ -1,4 +1,4 @@
-"""Polling: as many messages as there are slots, more pollers while the queue gives plenty, and an orderly end."""
+"""Polling: as many messages as there are free slots, more polls while the queue is full, and an orderly end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,30 +7,34 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from services.common.aws.task_queue import QueueUnavailable, ReceivedMessage
-from services.processor.receiver.fair_slots import Slots
+from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.poller import Poller
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 from tests.support.waiting import wait_until
 
 
 class Polling:
-    """A poller over a queue that answers when it is told to; whatever comes takes a slot."""
+    """A poller over a queue that answers on demand; each message takes a slot."""
 
     def __init__(self, capacity: int, share: float) -> None:
         self.is_paused = False
         self.queue = FakeTaskQueue()
-        self.slots = Slots[ReceivedMessage](capacity, share)
+        self.slots = FairSlots[ReceivedMessage](capacity, share)
+        self.capacity_changed = asyncio.Event()
+        self.pauses: list[float] = []
+        """The longest pause after each failure."""
+        self.pause_seconds = 0.001
         self.poller = Poller(
             self.queue.as_queue(),
             self.slots,
-            self._accept,
+            self._admit,
+            self.capacity_changed,
             wait_seconds=20,
             visibility_seconds=30,
             is_paused=lambda: self.is_paused,
+            uniform=self._pause,
         )
         self.force_stop = asyncio.Event()
-        self.ahead: list[bool] = []
-        """Of each answer, whether it was asked for ahead of free slots."""
 
     async def give(self, *counts: int) -> None:
         """Answer so many polls with so many messages each."""
@@ -39,13 +43,16 @@ class Polling:
 
     def finish(self, count: int) -> None:
         for _ in range(count):
-            self.slots.finished("user", held_seconds=0.01)
-        self.poller.wake()
+            self.slots.release("user")
+        self.capacity_changed.set()
 
-    def _accept(self, messages: Sequence[ReceivedMessage], /, *, ahead: bool) -> None:
-        self.ahead.append(ahead)
+    def _pause(self, _low: float, high: float) -> float:
+        self.pauses.append(high)
+        return self.pause_seconds
+
+    def _admit(self, messages: Sequence[ReceivedMessage]) -> None:
         for message in messages:
-            self.slots.wait("user", message)
+            self.slots.add("user", message)
         while self.slots.start_next():
             pass
 
@@ -58,7 +65,7 @@ async def polling(capacity: int, share: float = 1.0) -> AsyncIterator[Polling]:
         yield world
     finally:
         await world.poller.stop(0, world.force_stop)
-        await world.poller.cut_off(0)
+        await world.poller.cancel_polls(0)
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
@@ -84,25 +91,7 @@ async def test_a_poll_asks_for_no_more_than_the_free_slots_and_none_is_made_with
     assert world.queue.asked[1] == (2, 20)
 
 
-async def test_slots_that_end_while_a_poll_is_under_way_are_counted_in_by_the_next() -> None:
-    async with polling(100) as world:
-        await world.give(*[10] * 10)
-        await wait_until(lambda: world.slots.running == 100)
-        assert not world.poller._polls
-        for _ in range(10):
-            world.finish(10)
-            await wait_until(lambda: bool(world.poller._polls))
-            world.finish(10)
-            await world.give(10, 10)
-            await wait_until(world.queue.ready.empty)
-        await wait_until(lambda: world.slots.running == 100 and bool(world.poller._polls))
-        assert world.queue.asked[-1][1] == 1  # a slot that is not free yet is promised for a second at most
-        world.ahead.clear()
-        await world.give(1)
-        await wait_until(lambda: world.ahead == [True])
-
-
-async def test_under_load_polls_ask_for_ten_or_wait_for_slots_to_gather() -> None:
+async def test_under_load_polls_ask_for_ten_or_wait_for_slots_to_accumulate() -> None:
     async with polling(100) as world:
         await world.give(*[10] * 10)
         await wait_until(lambda: world.slots.running == 100)
@@ -124,19 +113,7 @@ async def test_free_slots_are_asked_for_after_a_short_answer_that_follows_full_o
     assert world.queue.asked == [(10, 20), (10, 20), (5, 20)]
 
 
-async def test_a_poll_that_waited_long_and_came_back_full_tells_no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.processor.receiver.poller.HAD_TO_WAIT_SECONDS", 0.0)
-    async with polling(20) as world:
-        await world.give(10)
-        await wait_until(lambda: world.slots.running == 10)
-        for _ in range(20):
-            world.finish(4)
-            await world.give(4)
-            await wait_until(world.queue.ready.empty)
-        assert world.slots._ahead.count == 0
-
-
-async def test_nothing_is_looked_for_again_and_again_while_no_poll_may_go(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_poller_does_not_spin_while_no_poll_may_start(monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[int] = []
     async with polling(100) as world:
         await world.give(10)
@@ -144,13 +121,13 @@ async def test_nothing_is_looked_for_again_and_again_while_no_poll_may_go(monkey
         world.is_paused = True
         await world.give(10, 10)
         await wait_until(lambda: not world.poller._polls)
-        monkeypatch.setattr(world.poller, "_launch", launched.append)
+        monkeypatch.setattr(world.poller, "_start_polls", launched.append)
         world.finish(5)
         await asyncio.sleep(0.2)
         assert len(launched) <= 1
 
 
-async def test_who_waits_for_the_share_waits_until_a_poll_of_a_second_finds_the_queue_empty() -> None:
+async def test_messages_beyond_the_share_wait_until_a_poll_of_a_second_finds_the_queue_empty() -> None:
     async with polling(20, share=0.1) as world:
         await world.give(7)
         await wait_until(lambda: len(world.queue.asked) == 2)
@@ -162,7 +139,7 @@ async def test_who_waits_for_the_share_waits_until_a_poll_of_a_second_finds_the_
         await wait_until(lambda: world.slots.running == 10)
 
 
-async def test_a_message_that_a_poll_had_to_wait_for_was_not_preceded_by_others(
+async def test_a_poll_that_had_to_wait_found_the_queue_empty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("services.processor.receiver.poller.HAD_TO_WAIT_SECONDS", 0.0)
@@ -171,13 +148,13 @@ async def test_a_message_that_a_poll_had_to_wait_for_was_not_preceded_by_others(
         await wait_until(lambda: world.slots.running == 7)
 
 
-async def test_whether_others_wait_is_asked_even_while_a_long_poll_is_open() -> None:
+async def test_a_short_poll_finds_out_whether_others_wait_even_while_a_long_poll_is_open() -> None:
     async with polling(40, share=0.1) as world:
         await world.give(10)
         await wait_until(lambda: len(world.queue.asked) == 3)
         await world.give(10)
         await wait_until(lambda: len(world.queue.asked) >= 4)
-        world.poller._wanted = 1
+        world.poller._wanted_polls = 1
         opened = len(world.queue.asked)
         await world.give(3)
         await wait_until(lambda: len(world.queue.asked) == opened + 1)
@@ -195,36 +172,27 @@ async def test_pollers_rise_while_polls_come_back_full_up_to_a_bound_and_fall_af
         await wait_until(lambda: world.queue.ready.empty() and len(world.poller._polls) == 1)
 
 
-async def test_a_queue_that_fails_is_asked_ever_less_often_and_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float] = []
-
-    def longest(low: float, high: float) -> float:
-        pauses.append(high)
-        return 0.001
-
-    monkeypatch.setattr("services.processor.receiver.poller.random.uniform", longest)
+async def test_a_queue_that_fails_is_polled_ever_less_often_and_reported() -> None:
     async with polling(10) as world:
         await wait_until(lambda: len(world.queue.asked) == 1)
         assert world.poller.readiness_problem() is None
         world.queue.error = QueueUnavailable("out of order")
         await world.give(0)
-        await wait_until(lambda: len(pauses) > 12)
+        await wait_until(lambda: len(world.pauses) > 12)
         assert "out of order" in (world.poller.readiness_problem() or "")
         world.queue.error = None
         await wait_until(lambda: world.queue.asked[-1] == (10, 20))
         await world.give(1)
         await wait_until(lambda: world.poller.readiness_problem() is None)
-    assert pauses[:6] == [0.4, 0.8, 1.6, 3.2, 4.0, 4.0]
-    assert max(pauses) == 4.0
+    assert world.pauses[:6] == [0.4, 0.8, 1.6, 3.2, 4.0, 4.0]
+    assert max(world.pauses) == 4.0
 
 
 @pytest.mark.parametrize("error", [KeyError("MessageId"), AssertionError()])
-async def test_an_answer_that_cannot_be_understood_is_no_reason_to_spin_or_to_stop(
-    error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_that_cannot_be_parsed_neither_spins_nor_stops_the_poller(error: Exception) -> None:
     async with polling(10) as world:
         await wait_until(lambda: len(world.queue.asked) == 1)
-        monkeypatch.setattr("services.processor.receiver.poller.random.uniform", lambda low, high: 0.05)
+        world.pause_seconds = 0.05
         world.queue.error = error
         await world.give(0)
         await asyncio.sleep(0.2)
@@ -235,14 +203,14 @@ async def test_an_answer_that_cannot_be_understood_is_no_reason_to_spin_or_to_st
         await wait_until(lambda: world.queue.asked[-1] == (9, 20))  # no reservation was left behind
 
 
-async def test_no_poll_is_made_while_its_news_could_not_be_told() -> None:
+async def test_no_poll_is_made_while_receiving_is_paused() -> None:
     async with polling(10) as world:
         world.is_paused = True  # before its first step
         await wait_until(lambda: world.poller.readiness_problem() is None)
         await asyncio.sleep(0.15)
         assert world.queue.asked == []
         world.is_paused = False
-        world.poller.wake()
+        world.capacity_changed.set()
         await wait_until(lambda: len(world.queue.asked) == 1)
 
 
@@ -257,7 +225,7 @@ async def test_no_poll_is_made_during_a_pause_and_what_an_open_one_brings_is_acc
         assert len(world.queue.asked) == 1
         assert world.poller.readiness_problem() is None
         world.is_paused = False
-        world.poller.wake()
+        world.capacity_changed.set()
         await wait_until(lambda: len(world.queue.asked) == 2)
 
 
@@ -283,9 +251,9 @@ async def test_the_stop_awaits_the_open_poll_and_what_it_brings_is_accepted() ->
         assert len(world.queue.asked) == 1
 
 
-async def test_the_stop_does_not_await_a_pause_after_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.processor.receiver.poller.random.uniform", lambda low, high: 60.0)
+async def test_the_stop_does_not_await_a_pause_after_a_failure() -> None:
     async with polling(10) as world:
+        world.pause_seconds = 60.0
         await wait_until(lambda: len(world.queue.asked) == 1)
         world.queue.error = QueueUnavailable("out of order")
         await world.give(0)
@@ -297,7 +265,7 @@ async def test_the_stop_does_not_await_a_pause_after_a_failure(monkeypatch: pyte
             await world.poller.stop(60, world.force_stop)
 
 
-async def test_a_hurried_stop_awaits_nothing() -> None:
+async def test_a_forced_stop_awaits_nothing() -> None:
     async with polling(10) as world:
         await wait_until(lambda: len(world.queue.asked) == 1)
         world.force_stop.set()

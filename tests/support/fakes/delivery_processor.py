@@ -1,0 +1,20 @@
+"""A delivery processor without an outage, for tests of what is around it."""
+
+from types import SimpleNamespace
+from typing import cast
+
+from services.processor.delivery.process import DeliveryProcessor
+from services.processor.receiver.lease import Lease
+from services.processor.receiver.outcome import Outcome
+
+
+class FakeDeliveryProcessor:
+    """Concludes no last delivery."""
+
+    breaker = SimpleNamespace(is_open=False)
+
+    def as_delivery_processor(self) -> DeliveryProcessor:
+        return cast("DeliveryProcessor", self)
+
+    async def conclude_if_last(self, lease: Lease, outcome: Outcome) -> Outcome:
+        return outcome
