@@ -481,10 +481,10 @@ async def test_the_newest_of_the_last_day_are_returned(service: Served) -> None:
 async def test_what_is_no_cursor_is_400(service: Served, query: str) -> None:
     answer = await get(service, f"/notifications?{query}")
     assert answer.status == 400
-    assert "`cursor` of an earlier answer" in answer.json["detail"]
+    assert "`cursor` of an earlier response" in answer.json["detail"]
 
 
-async def test_without_a_record_there_are_no_news_and_no_call(backends: Backends) -> None:
+async def test_without_a_history_there_are_no_notifications_and_no_call(backends: Backends) -> None:
     async with backends.service(HISTORY_RETENTION_SECONDS="0") as service:
         await tell(service, ("alice", "a1", 0))
         backends.emulator.change(down=True)
