@@ -49,7 +49,7 @@ class Reason(StrEnum):
 
 _DETAILS = {
     Reason.MISSING: "Send the id token as 'Authorization: Bearer <id token>'.",
-    Reason.MALFORMED: "The Authorization header is malformed. Send 'Bearer <id token>'.",
+    Reason.MALFORMED: "The Authorization header has no well-formed id token. Send 'Bearer <id token>'.",
     Reason.ALGORITHM: "The token is signed with an algorithm that this service does not accept. " + _SIGN_IN_AGAIN,
     Reason.KEY: "The token is signed with an unknown key. " + _SIGN_IN_AGAIN,
     Reason.SIGNATURE: "The token's signature is invalid. " + _SIGN_IN_AGAIN,
