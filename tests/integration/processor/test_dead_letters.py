@@ -111,7 +111,7 @@ async def test_redrive_all_is_a_dry_run_without_yes(stage: ProcessorStage) -> No
     wet = await dead_letters_command(stage, "redrive", "--all", "--yes", "--per-second", "0")
     assert wet.status == 0, wet.err
     assert "15 redriven." in wet.out
-    assert "SQS does not move this queue by itself" in wet.err
+    assert "SQS does not move the queue" in wet.err
     assert await waiting(stage) == (15, 0)
 
 
