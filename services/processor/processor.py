@@ -155,10 +155,13 @@ class Processor:
     async def _drain(self) -> None:
         force_stop = self._lifecycle.force_stop
         ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
+        had_messages = self._pool.has_messages
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
         is_clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
-        await self._poller.cancel_polls(0 if force_stop.is_set() else LAST_POLL_SECONDS)
+        # An open poll may receive what was just requeued, so only a process that had nothing to requeue stops at once.
+        waits_for_polls = had_messages or not force_stop.is_set()
+        await self._poller.cancel_polls(LAST_POLL_SECONDS if waits_for_polls else 0)
         await self._pool.wait_until_acknowledged(LAST_POLL_SECONDS)
         is_clean = await self._flush() and is_clean
         if not is_clean or self._runner.abandoned:

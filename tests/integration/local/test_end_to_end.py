@@ -22,7 +22,7 @@ from tests.support.momento.subscriber import Subscriber, subscriber
 from tests.support.processes.local_stack import LocalStack
 from tests.support.processor.stage import metrics_at
 
-pytestmark = pytest.mark.timeout(150)  # the first test also starts the stack
+pytestmark = [pytest.mark.timeout(150), pytest.mark.slow]  # the first test also starts the stack
 
 DUPLICATES_SECONDS = 1.0
 """How long to wait for duplicates."""

@@ -19,7 +19,7 @@ from local.supervisor.port_check import is_taken
 from tests.support.processes.supervised import Supervised, alive, answers_200, free_port_base, supervised
 from tests.support.waiting import wait_until_sync
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
 
 PROGRAMS = {"aws", "momento", "token", "ingest", "processor", "page"}
 DEVELOPERS_OWN = {

@@ -16,7 +16,11 @@ from tests.support.monitoring.dashboard_queries import DASHBOARDS, PanelQuery, v
 from tests.support.monitoring.watched_stack import MAY_NOT_BE_INACTIVE, NAMESPACE, RULES, STAGE, watched
 from tests.support.processes.local_stack import LocalStack
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.prometheus]  # the first test also starts the stack
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.prometheus,
+    pytest.mark.slow,
+]  # the first test also starts the stack
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,11 @@ from tests.support.monitoring.failing_load import HANDLER, FailingLoad
 from tests.support.monitoring.watched_stack import watched
 from tests.support.processes.local_stack import LocalStack
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.prometheus]  # the first test also starts the stack
+pytestmark = [
+    pytest.mark.timeout(180),
+    pytest.mark.prometheus,
+    pytest.mark.slow,
+]  # the first test also starts the stack
 
 NEVER_HERE = {
     ("SQS errors", "{{operation}}"),

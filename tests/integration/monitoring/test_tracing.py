@@ -15,7 +15,7 @@ from tests.support.monitoring.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.support.processes.local_stack import LocalStack
 from tests.support.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(150)  # the first test also starts the stack
+pytestmark = [pytest.mark.timeout(150), pytest.mark.slow]  # the first test also starts the stack
 
 TRACED = ("ingest", "processor")
 OPEN_METRICS = {"Accept": "application/openmetrics-text; version=1.0.0"}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from momento.responses import CacheGet
 
 from notification_api import Task
@@ -24,6 +25,7 @@ TWO_ATTEMPTS: dict[str, Any] = {"MAX_ATTEMPTS": "2", "VISIBILITY_TIMEOUT_SECONDS
 MEMORY_LIMIT_MIB = 400
 
 
+@pytest.mark.slow
 async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
@@ -43,6 +45,7 @@ async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
     assert set(ends) == {9}
 
 
+@pytest.mark.slow
 async def test_two_that_kill_their_process_are_told_from_their_neighbours(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
@@ -60,6 +63,7 @@ async def test_two_that_kill_their_process_are_told_from_their_neighbours(
     assert {task_id for task_id, status in notifications.statuses() if status == "finished"} == neighbours
 
 
+@pytest.mark.slow
 async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: ProcessorStage, tmp_path: Path) -> None:
     """Its process is killed for its memory, as the kernel does with a container's; it ends as a dead letter."""
     async with (
@@ -77,6 +81,7 @@ async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: Proc
     assert set(ends) == {-signal.SIGKILL}
 
 
+@pytest.mark.slow
 async def test_a_task_that_is_handed_back_again_and_again_is_not_buried_for_it(stage: ProcessorStage) -> None:
     """A long one, over more restarts than there are attempts; and a failure after them is its first."""
     runs: list[int] = []
@@ -127,6 +132,7 @@ async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: Proc
     assert {status for _, status in notifications.statuses()} == {"finished"}
 
 
+@pytest.mark.slow
 async def test_without_the_history_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
     settings = {**TWO_ATTEMPTS, "HISTORY_RETENTION_SECONDS": "0"}
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:

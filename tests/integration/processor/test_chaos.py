@@ -49,6 +49,7 @@ RETRIES = (
 """Metrics of retries, by a part of the name."""
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_under_faults_everywhere_no_task_is_lost_and_none_is_notified_twice(
     stage: ProcessorStage, tmp_path: Path, capsys: pytest.CaptureFixture[str]

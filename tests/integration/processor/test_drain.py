@@ -1,11 +1,17 @@
 """SIGTERM: nothing is lost, nothing is stranded, and the exit status says whether all was in good order."""
 
+import asyncio
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from services.processor import processor
 from tests.support.processes.service import ServiceProcess, processor_process
+from tests.support.processor.handlers import echo
+from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
 
@@ -149,3 +155,12 @@ async def test_an_idle_processor_ends_within_its_poll(stage: ProcessorStage, tmp
         process.signal()
         assert await process.ended() == 0
         assert time.monotonic() - started < 5
+
+
+async def test_a_forced_stop_of_an_idle_processor_does_not_wait_for_its_poll(
+    stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processor, "LAST_POLL_SECONDS", 60.0)
+    settings: dict[str, Any] = {"RECEIVE_WAIT_SECONDS": "20", "SHUTDOWN_GRACE_SECONDS": "60"}
+    async with asyncio.timeout(20), processor_in_process(stage, echo, **settings):
+        await wait_until(lambda: any(task.get_name() == "poll" for task in asyncio.all_tasks()))

@@ -119,6 +119,7 @@ async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage
     assert notifications.received[0] == notifications.received[1]
 
 
+@pytest.mark.slow
 async def test_a_lock_lasts_as_long_as_its_task(stage: ProcessorStage) -> None:
     """The task takes half as long again as a lock that is not renewed."""
     handler = Handler(seconds=4.5)
@@ -172,6 +173,7 @@ async def test_the_lock_of_a_process_that_died_expires(stage: ProcessorStage) ->
     assert handler.runs == [task_id]
 
 
+@pytest.mark.slow
 async def test_the_lock_of_a_process_that_was_killed_expires_by_itself(stage: ProcessorStage, tmp_path: Path) -> None:
     handler = Handler()
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3"}

@@ -103,6 +103,7 @@ class Meeting:
         return task.data
 
 
+@pytest.mark.slow
 async def test_leases_that_a_living_process_lost_isolate_nobody(stage: ProcessorStage, tmp_path: Path) -> None:
     """It cannot note the ends of its attempts at first, as in an outage of the cache, but it does not stop trying."""
     isolations = Counted("isolations_total", outcome="ran")
@@ -115,6 +116,7 @@ async def test_leases_that_a_living_process_lost_isolate_nobody(stage: Processor
     assert isolations() == 0
 
 
+@pytest.mark.slow
 async def test_a_process_that_was_frozen_clears_its_tasks_when_it_goes_on(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
@@ -198,6 +200,7 @@ async def receive_at_once_visible(stage: ProcessorStage, count: int) -> None:
         await stage.sqs.change_message_visibility(QueueUrl=stage.queue_url, ReceiptHandle=handle, VisibilityTimeout=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["leave_in_child", "leave_in_callback", "cancel_all"])
 async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poison_pill(
     stage: ProcessorStage, tmp_path: Path, way: str

@@ -52,6 +52,7 @@ async def history(sdk: MomentoSdk, stage: ProcessorStage, user_id: str) -> Count
     return Counter((entry["taskId"], entry["status"]) for entry in map(json.loads, values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("methods", [TOPICS, CACHE, (*TOPICS, *CACHE)], ids=["topics", "cache", "both"])
 @pytest.mark.parametrize("how", [{"status": "UNAVAILABLE"}, {"neverAnswer": True}], ids=["refuses", "silent"])
 async def test_an_outage_longer_than_every_timeout_loses_nothing_and_runs_nothing_twice(
@@ -85,6 +86,7 @@ async def test_an_outage_longer_than_every_timeout_loses_nothing_and_runs_nothin
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_outages_one_after_another_under_a_flow_of_tasks_lose_nothing(
     stage: ProcessorStage, tmp_path: Path

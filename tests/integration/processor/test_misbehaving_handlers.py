@@ -94,6 +94,7 @@ async def test_a_task_whose_lease_ran_out_while_the_loop_was_blocked_is_not_run_
     assert lost() == 1
 
 
+@pytest.mark.slow
 async def test_a_plain_function_that_never_returns_is_given_up_and_the_others_go_on(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
@@ -118,6 +119,7 @@ async def test_a_plain_function_that_never_returns_is_given_up_and_the_others_go
         assert await process.ended() == 3
 
 
+@pytest.mark.slow
 async def test_when_too_many_never_return_the_service_ends_so_that_another_starts(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
@@ -130,6 +132,7 @@ async def test_when_too_many_never_return_the_service_ends_so_that_another_start
     assert process.logged(level="CRITICAL", action="handler")
 
 
+@pytest.mark.slow
 async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_letter_queue(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
@@ -154,6 +157,7 @@ async def killed(process: ServiceProcess) -> None:
     assert await process.ended() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 async def test_what_a_killed_process_held_is_done_by_the_next(stage: ProcessorStage, tmp_path: Path) -> None:
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path) as process:
         ids = [await stage.send("user", do="wait", seconds=1) for _ in range(5)]

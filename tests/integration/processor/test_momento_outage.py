@@ -31,6 +31,7 @@ def out(status: str, methods: Sequence[str] = ("Publish", *CACHE)) -> list[dict[
     return [{"method": method, "status": status} for method in methods]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "PERMISSION_DENIED"])
 async def test_an_outage_longer_than_several_deliveries_buries_nothing_and_runs_nothing_twice(
     stage: ProcessorStage, status: str
@@ -73,6 +74,7 @@ async def test_one_task_alone_is_delivered_once_in_an_outage(stage: ProcessorSta
     assert received() == 1
 
 
+@pytest.mark.slow
 async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_restart(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +98,7 @@ async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_r
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_restarts_in_an_outage_bury_nothing_as_died(stage: ProcessorStage, tmp_path: Path) -> None:
     """Neither published nor stored, and more restarts than attempts are permitted: it may run again, that is all."""

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 from notification_api import Task
 from services.common.lifecycle import Lifecycle
 from services.common.settings import load
-from services.processor.app import create_app
+from services.processor import app
 from services.processor.settings import read_settings
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
@@ -34,8 +34,8 @@ async def processor_in_process(
     """
     lifecycle = Lifecycle()
     settings = {**stage.environment(), **environment}
-    with patch.dict(os.environ, settings), patch("services.processor.app.find_handler", lambda _: function):
-        runner = web.AppRunner(create_app(load(read_settings), lifecycle), access_log=None)
+    with patch.dict(os.environ, settings), patch.object(app, "find_handler", lambda _: function):
+        runner = web.AppRunner(app.create_app(load(read_settings), lifecycle), access_log=None)
         await runner.setup()
     try:
         lifecycle.mark_started()
