@@ -38,7 +38,7 @@ from services.processor.settings import ProcessorSettings
 logger = logging.getLogger(__name__)
 
 LAST_POLL_SECONDS = 1.0
-"""How long open polls, and the messages that they return, are waited for at the end of a drain that is not forced."""
+"""How long open polls, and the messages that they return, are waited for at the end of a drain."""
 FLUSH_SECONDS = 1.0
 """How long the last deletions and requeues may take; the tasks that asked for them have been waited for before."""
 
@@ -158,7 +158,9 @@ class Processor:
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
         is_clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
-        await self._poller.cancel_polls(0 if force_stop.is_set() else LAST_POLL_SECONDS)
+        # An open poll may receive what was just requeued; cancelled, it would hide that until the lease expires.
+        may_cancel = force_stop.is_set() and not self._pool.has_requeued
+        await self._poller.cancel_polls(0 if may_cancel else LAST_POLL_SECONDS)
         await self._pool.wait_until_acknowledged(LAST_POLL_SECONDS)
         is_clean = await self._flush() and is_clean
         if not is_clean or self._runner.abandoned:
