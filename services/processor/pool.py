@@ -60,6 +60,8 @@ class Pool:
         self._processing: set[asyncio.Task[None]] = set()
         self._is_draining = False
         self._is_drain_clean = True
+        self.has_requeued = False
+        """Whether the drain has requeued a message."""
 
     def admit(self, messages: Sequence[ReceivedMessage]) -> None:
         """Take a lease of received messages and start those that may start."""
@@ -155,14 +157,15 @@ class Pool:
         is_taken = await self._acknowledger.acknowledge(lease, outcome)
         if is_taken and isinstance(outcome, Acknowledge) and not lease.is_over:  # else it may not have been deleted
             self._deliveries.acknowledged(lease.message)
-        self._note_drain(is_taken=is_taken)
+        self._note_drain(outcome, is_taken=is_taken)
 
     async def _requeue_unstarted(self, lease: Lease) -> None:
         outcome = await self._conclude_interrupted(lease, Requeue(self._drain_delay_seconds(), "drain"))
         if isinstance(outcome, Requeue):
-            self._note_drain(is_taken=await self._acknowledger.requeue_unstarted(lease, outcome))
+            is_taken = await self._acknowledger.requeue_unstarted(lease, outcome)
         else:
-            self._note_drain(is_taken=await self._acknowledger.acknowledge(lease, outcome))
+            is_taken = await self._acknowledger.acknowledge(lease, outcome)
+        self._note_drain(outcome, is_taken=is_taken)
 
     async def _conclude_interrupted(self, lease: Lease, outcome: Outcome) -> Outcome:
         """Conclude an interrupted task at its last delivery, in the little time there is."""
@@ -172,9 +175,10 @@ class Pool:
         except TimeoutError:
             return outcome
 
-    def _note_drain(self, *, is_taken: bool) -> None:
-        if self._is_draining and not is_taken:
-            self._is_drain_clean = False
+    def _note_drain(self, outcome: Outcome, *, is_taken: bool) -> None:
+        if self._is_draining:
+            self._is_drain_clean = self._is_drain_clean and is_taken
+            self.has_requeued = self.has_requeued or isinstance(outcome, Requeue)
 
     def _drain_delay_seconds(self) -> int:
         """During an outage, hide a message for a while, or processes that are to end as well would receive it."""

@@ -38,7 +38,7 @@ from services.processor.settings import ProcessorSettings
 logger = logging.getLogger(__name__)
 
 LAST_POLL_SECONDS = 1.0
-"""How long open polls, and the messages that they return, are waited for at the end of a drain that is not forced."""
+"""How long open polls, and the messages that they return, are waited for at the end of a drain."""
 FLUSH_SECONDS = 1.0
 """How long the last deletions and requeues may take; the tasks that asked for them have been waited for before."""
 
@@ -155,13 +155,12 @@ class Processor:
     async def _drain(self) -> None:
         force_stop = self._lifecycle.force_stop
         ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
-        had_messages = self._pool.has_messages
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
         is_clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
-        # An open poll may receive what was just requeued, so only a process that had nothing to requeue stops at once.
-        waits_for_polls = had_messages or not force_stop.is_set()
-        await self._poller.cancel_polls(LAST_POLL_SECONDS if waits_for_polls else 0)
+        # An open poll may receive what was just requeued; cancelled, it would hide that until the lease expires.
+        may_cancel = force_stop.is_set() and not self._pool.has_requeued
+        await self._poller.cancel_polls(0 if may_cancel else LAST_POLL_SECONDS)
         await self._pool.wait_until_acknowledged(LAST_POLL_SECONDS)
         is_clean = await self._flush() and is_clean
         if not is_clean or self._runner.abandoned:

@@ -80,7 +80,7 @@ async def test_a_failed_task_that_comes_again_is_told_failed_again_and_buried_on
 
 async def test_a_task_whose_deletion_failed_is_neither_run_nor_published_again(stage: ProcessorStage) -> None:
     handler, errors = Handler(), Counted("acknowledge_errors_total")
-    duplicates = Counted("tasks_processed_total", outcome="duplicate")
+    duplicates = Counted("tasks_processed_total", outcome="already_acknowledged")
     async with stage.notifications("user") as notifications, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
         proxy.fault(action="DeleteMessageBatch", status=500, calls=5)
         async with processor_in_process(stage, handler, AWS_ENDPOINT_URL=proxy.url):

@@ -35,7 +35,7 @@ class Handler:
 async def test_a_queue_that_hangs_when_tasks_end_puts_no_copy_on_the_topic(stage: ProcessorStage) -> None:
     """The deletions have no answer, the leases run out, and every message comes again."""
     handler, redelivered = Handler(), Counted("messages_redelivered_total")
-    duplicates = Counted("tasks_processed_total", outcome="duplicate")
+    duplicates = Counted("tasks_processed_total", outcome="already_acknowledged")
     async with stage.notifications("user") as notifications, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
         for action in ("DeleteMessageBatch", "ChangeMessageVisibilityBatch"):
             proxy.fault(action=action, never_answer=True)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
 from notification_api import Task
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
@@ -23,10 +25,13 @@ from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
 from services.processor.receiver.lease import Lease
+from services.processor.receiver.outcome import Requeue
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 from tests.support.waiting import wait_until
+
+AT_ONCE = RetryPolicy(max_attempts=5, base_seconds=0, cap_seconds=0)
 
 
 class SlowAnswers(FakeMomento):
@@ -80,7 +85,20 @@ async def test_a_finished_attempt_that_is_not_published_is_in_the_history() -> N
     await asyncio.wait({working})
 
 
-def deliveries(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None) -> DeliveryProcessor:
+@pytest.mark.parametrize(("failed", "delay_seconds"), [(0, 4), (1, 8), (3, 32)])
+async def test_the_pause_grows_with_failed_attempts_and_not_with_interruptions(failed: int, delay_seconds: int) -> None:
+    momento = FakeMomento()
+    task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
+    message = received(body=task.body(), attributes=task.attributes(), receive_count=5)
+    momento.items[f"attempts:{message.message_id}"] = f"{failed} ended".encode()
+    policy = RetryPolicy(max_attempts=10, base_seconds=4, cap_seconds=900, uniform=lambda _, longest: longest)
+    outcome = await deliveries(momento, fail, policy).process_message(Lease(message, ManualClock(), 1_000.0, 1_000.0))
+    assert outcome == Requeue(delay_seconds, "unknown")
+
+
+def deliveries(
+    momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None, policy: RetryPolicy = AT_ONCE
+) -> DeliveryProcessor:
     gateway, pending, background = momento.as_momento(), PendingNotifications(), Lifecycle().background
     guard = CacheGuard()
     history = History(NotificationHistory(gateway, 86_400), guard)
@@ -101,7 +119,7 @@ def deliveries(momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | 
         attempts=Attempts(gateway, guard, background),
         isolation=Isolation(),
         task_lock=TaskLock(None, guard, background, ttl_seconds=30),
-        policy=RetryPolicy(max_attempts=5, base_seconds=0, cap_seconds=0),
+        policy=policy,
         receive_wait_seconds=1,
         max_task_seconds=60,
         max_lease_seconds=60,
@@ -115,3 +133,7 @@ async def never(_task: Task) -> str:
 
 async def at_once(_task: Task) -> str:
     return "done"
+
+
+async def fail(_task: Task) -> str:
+    raise ValueError("as asked")

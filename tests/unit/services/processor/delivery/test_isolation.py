@@ -34,7 +34,7 @@ def runs() -> Runs:
     return Runs()
 
 
-async def settled() -> None:
+async def let_tasks_run() -> None:
     for _ in range(10):
         await asyncio.sleep(0)
 
@@ -42,7 +42,7 @@ async def settled() -> None:
 async def test_one_runs_at_a_time(runs: Runs) -> None:
     tasks = [runs.start(name) for name in "abc"]
     for number, name in enumerate("abc", 1):
-        await settled()
+        await let_tasks_run()
         assert runs.begun == list("abc")[:number]
         runs.may_end[name].set()
     await asyncio.gather(*tasks)
@@ -50,7 +50,7 @@ async def test_one_runs_at_a_time(runs: Runs) -> None:
 
 async def test_those_that_crashed_isolated_come_last(runs: Runs) -> None:
     tasks = [runs.start("a"), runs.start("pill", crashed_isolated=True), runs.start("b")]
-    await settled()
+    await let_tasks_run()
     for event in runs.may_end.values():
         event.set()
     await asyncio.gather(*tasks)
@@ -59,7 +59,7 @@ async def test_those_that_crashed_isolated_come_last(runs: Runs) -> None:
 
 async def test_one_that_crashed_isolated_runs_at_once_when_nobody_waits(runs: Runs) -> None:
     task = runs.start("pill", crashed_isolated=True)
-    await settled()
+    await let_tasks_run()
     assert runs.begun == ["pill"]
     runs.may_end["pill"].set()
     await task
@@ -69,10 +69,10 @@ async def test_one_that_is_cancelled_delays_nobody(runs: Runs) -> None:
     """While it waits, and while it runs."""
     running, waiting = runs.start("a"), runs.start("b")
     last = runs.start("pill", crashed_isolated=True)
-    await settled()
+    await let_tasks_run()
     waiting.cancel()
     running.cancel()
-    await settled()
+    await let_tasks_run()
     assert runs.begun == ["a", "pill"]
     runs.may_end["pill"].set()
     await last
@@ -98,7 +98,7 @@ async def test_a_turn_ends_with_an_error_that_stays_as_it_is(runs: Runs) -> None
         await raise_isolated(runs.isolation)
     assert not runs.isolation.is_full
     task = runs.start("next")
-    await settled()
+    await let_tasks_run()
     assert runs.begun == ["next"]
     runs.may_end["next"].set()
     await task
@@ -115,7 +115,7 @@ async def test_one_runs_and_one_waits_and_it_is_full_then(runs: Runs, caplog: py
     for name in "ab":
         room.append(not runs.isolation.is_full)
         tasks.append(runs.start(name))
-        await settled()
+        await let_tasks_run()
     assert room == [True, True]
     assert runs.isolation.is_full
     assert isolated() - before == 2
@@ -137,7 +137,7 @@ async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
             await runs._run(name, crashed_isolated=False)
 
     tasks = [asyncio.create_task(come(str(number))) for number in range(20)]
-    await settled()
+    await let_tasks_run()
     assert len(admitted) == 2
     for event in runs.may_end.values():
         event.set()

@@ -25,7 +25,7 @@ def _short_stop(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Stubborn:
-    """A handler that goes on whatever it is told, until it may end."""
+    """A handler that ignores its cancellation until it may end."""
 
     def __init__(self) -> None:
         self.may_end = asyncio.Event()
@@ -178,7 +178,7 @@ async def test_a_handler_that_cancels_itself_has_failed() -> None:
         await runner(fail)[0].run(make_task(), 5)
 
 
-async def test_a_handler_is_cancelled_at_its_time_limit_and_told_so() -> None:
+async def test_a_handler_is_cancelled_at_its_time_limit_and_can_see_that() -> None:
     seen: list[bool] = []
 
     async def slow(task: Task) -> str:

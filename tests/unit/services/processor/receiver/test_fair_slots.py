@@ -241,7 +241,7 @@ class World:
             slots_are_left = self.slots.running + asked_for <= capacity
             assert (is_full and slots_are_left) or not self.left_behind - {started}
 
-    def settle(self, most: int = 10) -> None:
+    def poll_until_empty(self, most: int = 10) -> None:
         """Poll as the poller does, until there is nothing to ask for or nothing to get."""
         while True:
             self.begin_poll()
@@ -280,7 +280,7 @@ def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
             world.queue.append(user)
             sent += 1
     while world.ended < sent:
-        world.settle(most)
+        world.poll_until_empty(most)
         assert world.running, "a deadlock: messages wait and nothing runs"
         # Work-conserving: a slot stands empty only when nothing is left to be put into it.
         assert not world.slots.waiting or world.slots.running == capacity
@@ -292,8 +292,8 @@ def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
 def test_a_user_among_a_flood_waits_for_no_more_than_one_slot(capacity: int, ahead: int, most: int) -> None:
     """However long the flood, a message that the queue hands out starts as soon as one more slot is free."""
     world = World(capacity, 0.5, ["flood"] * (capacity * 3 + ahead))
-    world.settle(most)
+    world.poll_until_empty(most)
     world.queue.appendleft("other")  # a fair queue puts the quiet group first
     world.end_task(0)
-    world.settle()
+    world.poll_until_empty()
     assert "other" in world.running
