@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from prometheus_client import Counter
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.messages.notification import Format, Notification, Status
 from services.common.momento.calls import DEADLINE_SECONDS
 from services.common.momento.gateway import Momento
@@ -164,7 +164,7 @@ class NotificationHistory:
         TRIMMED.inc(len(fields))
         try:
             await self.momento.dictionary_remove(_name(user_id), fields, deadline_seconds=deadline_seconds)
-        except (Transient, PermanentError):
+        except (TransientError, PermanentError):
             return  # they are not returned in any case, and the next read removes them
 
 
