@@ -13,7 +13,7 @@ from tests.support.processor.stage import stage as stage
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[MiniStack]:
-    """Emulated AWS; a test that needs an empty account takes one of its own with `new_account_id`."""
+    """Emulated AWS; a test that needs an empty account creates one with `new_account_id`."""
     with ministack_process() as running:
         yield running
 

@@ -76,7 +76,7 @@ async def test_an_id_token_identifies_its_user(user: SignedIn, session: aiohttp.
     assert (await verifier(user, session).verify(user.id_token)).sub == user.sub
 
 
-async def test_an_access_token_is_refused_as_such(user: SignedIn, session: aiohttp.ClientSession) -> None:
+async def test_an_access_token_is_refused_with_its_own_reason(user: SignedIn, session: aiohttp.ClientSession) -> None:
     with pytest.raises(InvalidIdToken) as refused:
         await verifier(user, session).verify(user.access_token)
     assert refused.value.reason == Reason.TOKEN_USE

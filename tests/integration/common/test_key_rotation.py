@@ -1,4 +1,4 @@
-"""Rotation of the Momento API key under load, while token service and processor run as processes of their own."""
+"""Rotation of the Momento API key under load, with token service and processor as processes."""
 
 import asyncio
 import re
@@ -26,7 +26,7 @@ async def app(local_stack: LocalStack) -> AsyncIterator[Application]:
 
 
 async def swaps(stack: LocalStack, name: str) -> float:
-    """How often a service has taken a new key into use."""
+    """How often a service has started to use a new key."""
     url = f"http://127.0.0.1:{stack.environment(name)['OPS_PORT']}/metrics"
     async with aiohttp.ClientSession() as session, session.get(url) as answer:
         found = re.search(r"^notification_api_momento_client_swaps_total (\S+)", await answer.text(), re.MULTILINE)
@@ -49,9 +49,9 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_l
 
     with subscriber(token, local_stack.environment("processor")) as notifications:
         posting = asyncio.gather(*(user.submit_task(f"task {number}") for number in range(TASKS)))
-        received = await receive(notifications, 2)  # the load is on
+        received = await receive(notifications, 2)  # the load has started
         await rotate_momento_key(local_stack, "v1")
-        # Tokens that were never vended before, by the service whose key is revoked at this moment.
+        # New tokens from the service whose key is being revoked.
         tokens = await asyncio.gather(*(newcomer.get_token() for newcomer in newcomers))
         more = asyncio.gather(*(user.submit_task(f"more {number}") for number in range(TASKS)))
         ids = [*await posting, *await more]

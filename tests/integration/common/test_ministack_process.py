@@ -1,4 +1,4 @@
-"""The emulated AWS that tests stand on: own process, own state, nothing left behind."""
+"""The emulated AWS of the tests: a separate process with separate state that leaves nothing."""
 
 import os
 import subprocess

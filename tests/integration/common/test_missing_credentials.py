@@ -1,4 +1,4 @@
-"""A service without AWS credentials says so by readiness, and stays up to say it."""
+"""A service without AWS credentials runs and reports them as missing by its readiness."""
 
 import os
 import subprocess

@@ -55,7 +55,7 @@ async def cache(momento_emulator: MomentoEmulator) -> AsyncIterator[str]:
 
 
 class FakeSsm:
-    """A parameter store with one value; counts its readings."""
+    """A parameter store with one value; counts its reads."""
 
     def __init__(self, value: str) -> None:
         self.value = value
@@ -99,7 +99,7 @@ async def gateway(momento_emulator: MomentoEmulator, cache: str, key: MomentoApi
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Deadlines of a test's length."""
+    """Short deadlines for tests."""
     monkeypatch.setattr(momento_calls, "ATTEMPT_SECONDS", 0.2)
 
 
@@ -126,7 +126,7 @@ def counted(operation: str, outcome: str) -> float:
     return REGISTRY.get_sample_value("notification_api_momento_calls_total", labels) or 0.0
 
 
-async def test_what_is_published_arrives(
+async def test_a_published_notification_is_received(
     momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
     async with momento_stream(momento_emulator, key.v2, gateway.momento.cache_name, "alice") as stream:
@@ -135,7 +135,7 @@ async def test_what_is_published_arrives(
         assert (await stream.item()).value.text == "größer 👍🏽"
 
 
-async def test_a_vended_token_opens_its_topic_until_it_expires(
+async def test_a_vended_token_can_subscribe_to_its_topic_until_it_expires(
     momento_emulator: MomentoEmulator, gateway: Gateway
 ) -> None:
     before = int(time.time())
@@ -155,7 +155,7 @@ async def test_values_are_set_read_and_removed(gateway: Gateway) -> None:
     assert await momento.get("key") is None
 
 
-async def test_only_the_first_sets_what_is_absent(gateway: Gateway) -> None:
+async def test_only_the_first_conditional_set_succeeds(gateway: Gateway) -> None:
     assert await gateway.momento.set_if_absent("claim", b"a", ttl_seconds=60)
     assert not await gateway.momento.set_if_absent("claim", b"b", ttl_seconds=60)
     assert await gateway.momento.get("claim") == b"a"
@@ -175,7 +175,7 @@ async def test_dictionaries_are_set_read_and_removed_by_field(gateway: Gateway) 
 
 
 @every_call_but_vending
-async def test_a_call_that_fails_once_is_tried_again(
+async def test_a_call_that_fails_once_is_retried(
     momento_emulator: MomentoEmulator, gateway: Gateway, operation: str
 ) -> None:
     method, call = CALLS[operation]
@@ -187,7 +187,7 @@ async def test_a_call_that_fails_once_is_tried_again(
 
 @every_call_but_vending
 @pytest.mark.usefixtures("short")
-async def test_a_call_that_hangs_is_given_up_and_tried_again(
+async def test_a_call_that_hangs_is_aborted_and_retried(
     momento_emulator: MomentoEmulator, gateway: Gateway, operation: str
 ) -> None:
     method, call = CALLS[operation]
@@ -209,7 +209,7 @@ async def test_vending_has_one_attempt_since_retries_are_queued(
 
 
 @pytest.mark.usefixtures("short")
-async def test_a_vending_that_hangs_is_given_up(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_a_vending_that_hangs_is_aborted(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
     method, vend = CALLS["vend"]
     momento_emulator.change(faults=[{"method": method, "neverAnswer": True, **ONCE}])
     async with asyncio.timeout(5):
@@ -232,7 +232,7 @@ async def test_an_attempt_may_not_outlast_the_deadline(momento_emulator: Momento
         await gateway.momento.publish("alice", "x", deadline_seconds=0.1)
 
 
-async def test_an_outage_is_unavailable_and_then_over(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_calls_are_unavailable_during_an_outage_only(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
     momento_emulator.change(down=True)
     with pytest.raises(MomentoUnavailable):
         await gateway.momento.publish("alice", "x", deadline_seconds=0.3)
@@ -255,7 +255,7 @@ async def test_an_exceeded_quota_has_its_own_error(momento_emulator: MomentoEmul
         await gateway.momento.publish("alice", "x", deadline_seconds=0.3)
 
 
-async def test_what_can_never_succeed_is_tried_once(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
+async def test_a_call_that_can_never_succeed_is_tried_once(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
     before = counted("publish", "error")
     momento_emulator.change(faults=[{"method": "Publish", "status": "INVALID_ARGUMENT"}])
     with pytest.raises(MomentoRefused):
@@ -263,9 +263,7 @@ async def test_what_can_never_succeed_is_tried_once(momento_emulator: MomentoEmu
     assert counted("publish", "error") == before + 1
 
 
-async def test_a_cache_that_is_not_there_yet_is_waited_for(
-    momento_emulator: MomentoEmulator, key: MomentoApiKey
-) -> None:
+async def test_a_missing_cache_is_waited_for(momento_emulator: MomentoEmulator, key: MomentoApiKey) -> None:
     async with gateway_of(momento_emulator, "not-there", key.v1) as gateway:
         with pytest.raises(MomentoUnavailable, match="NOT_FOUND"):
             await gateway.momento.publish("alice", "x", deadline_seconds=0.2)
@@ -301,7 +299,7 @@ async def test_a_typing_error_in_the_parameter_leaves_the_key_in_use(gateway: Ga
     await gateway.momento.publish("alice", "before")
     gateway.ssm.value = typed
     assert not await gateway.parameter._refresh()
-    await gateway.momento.publish("alice", "meanwhile", deadline_seconds=1.0)
+    await gateway.momento.publish("alice", "during the vending", deadline_seconds=1.0)
     assert gateway.momento.readiness_problem() is None
 
 
@@ -315,7 +313,7 @@ async def test_a_corrected_key_is_read_after_the_first_call_that_fails_with_the_
     await gateway.momento.publish("alice", "after")
 
 
-async def test_a_key_that_may_not_is_read_again_and_the_call_succeeds(
+async def test_a_key_without_permission_is_read_again_and_the_call_succeeds(
     momento_emulator: MomentoEmulator, gateway: Gateway
 ) -> None:
     gateway.ssm.value = momento_emulator.make_key().v1
@@ -335,7 +333,7 @@ async def test_a_revoked_key_is_read_again_and_the_call_succeeds(
     assert gateway.ssm.reads == 2
 
 
-async def test_a_hundred_calls_with_a_revoked_key_cost_one_reading(
+async def test_a_hundred_calls_with_a_revoked_key_read_the_parameter_once(
     momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
     gateway.ssm.value = momento_emulator.make_key().v1
@@ -353,7 +351,7 @@ async def test_a_revoked_key_without_a_successor_is_unavailable(
     assert gateway.ssm.reads == 2
 
 
-async def test_a_caller_whose_deadline_is_short_does_not_spoil_the_reading(
+async def test_a_caller_with_a_short_deadline_does_not_abort_the_shared_read(
     momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey
 ) -> None:
     gateway.ssm.value = momento_emulator.make_key().v1
@@ -365,12 +363,12 @@ async def test_a_caller_whose_deadline_is_short_does_not_spoil_the_reading(
     assert gateway.ssm.reads == 2
 
 
-async def test_a_change_of_the_key_under_load_loses_no_publish(
+async def test_a_key_rotation_under_load_loses_no_publish(
     momento_emulator: MomentoEmulator, gateway: Gateway, key: MomentoApiKey, cache: str
 ) -> None:
     reader = momento_emulator.make_key().v2
     swaps = REGISTRY.get_sample_value("notification_api_momento_client_swaps_total") or 0.0
-    # Late answers, so that calls with the old key are under way when the new one comes.
+    # Delayed responses, so that calls with the old key are in progress when the key changes.
     momento_emulator.change(faults=[{"method": "Publish", "delayMs": 20, "ratio": 0.5}])
     async with momento_stream(momento_emulator, reader, cache, "alice") as stream:
         assert await stream.next_kind() == "heartbeat"

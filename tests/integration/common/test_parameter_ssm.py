@@ -1,4 +1,4 @@
-"""The cached parameter against an emulated SSM in a process of its own."""
+"""The cached parameter with an emulated SSM."""
 
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
@@ -25,7 +25,7 @@ async def ssm(aws: MiniStack) -> AsyncIterator["SSMClient"]:
         yield client
 
 
-async def test_a_secure_string_is_read_decrypted_and_its_rotation_noticed(ssm: "SSMClient") -> None:
+async def test_a_secure_string_is_read_decrypted_and_again_after_its_rotation(ssm: "SSMClient") -> None:
     clock = ManualClock()
     parameter = SsmParameter(ssm, NAME, clock=clock)
     await ssm.put_parameter(Name=NAME, Value="first\n", Type="SecureString")
@@ -39,7 +39,7 @@ async def test_a_secure_string_is_read_decrypted_and_its_rotation_noticed(ssm: "
     assert parameter.value() == "second"
 
 
-async def test_a_parameter_that_is_not_there_is_named_and_found_once_it_is(ssm: "SSMClient") -> None:
+async def test_a_missing_parameter_is_named_and_read_once_it_exists(ssm: "SSMClient") -> None:
     clock = ManualClock()
     parameter = SsmParameter(ssm, NAME, clock=clock)
     assert not await parameter.refresh_now()

@@ -37,7 +37,7 @@ async def answer(url: str, method: str = "GET") -> tuple[int, str]:
         return response.status, await response.text()
 
 
-async def test_it_starts_serves_and_ends_with_status_0_on_sigterm() -> None:
+async def test_a_service_starts_serves_and_ends_with_status_0_on_sigterm() -> None:
     with started() as service:
         assert await answer(service.ops_url + "/readyz") == (200, '{"ready":true,"reasons":{}}')
         assert (await answer(service.url + "/slow"))[1] == "slept"
@@ -58,7 +58,7 @@ async def test_it_raises_its_soft_limit_of_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_readiness_names_what_lacks() -> None:
+async def test_readiness_names_what_is_missing() -> None:
     with started(LACKS="no part today") as service:
         assert await answer(service.ops_url + "/readyz") == (
             503,
@@ -75,7 +75,7 @@ async def test_readiness_drops_before_the_listener_closes() -> None:
         assert status == 503
         assert "draining" in body
         assert (await answer(service.ops_url + "/livez"))[0] == 200
-        assert service.listens()  # load balancers have not seen it yet, so requests still come
+        assert service.listens()  # load balancers have not noticed it yet and still send requests
         assert await asyncio.to_thread(service.ends) == 0
 
 
@@ -89,7 +89,7 @@ async def test_a_second_signal_does_not_wait_for_load_balancers() -> None:
     assert time.monotonic() - began < 10
 
 
-async def test_a_request_under_way_is_answered_before_the_end() -> None:
+async def test_a_request_in_progress_is_answered_before_the_end() -> None:
     with started() as service:
         asking = asyncio.create_task(answer(service.url + "/slow"))
         await asyncio.sleep(0.2)  # well within the request's half second
@@ -108,8 +108,8 @@ async def test_a_failed_background_task_ends_it_with_status_1() -> None:
 
 
 @pytest.mark.parametrize("way", ["exit", "stop", "cancel"])
-async def test_where_code_of_others_ends_the_event_loop_the_process_ends_without_a_cleanup(way: str) -> None:
-    """The cleanup of a task that is cancelled would report an end that is none."""
+async def test_a_process_whose_event_loop_foreign_code_ends_has_no_cleanup(way: str) -> None:
+    """The cleanup of a cancelled task would report a wrong end of the process."""
     with started() as service:
         with suppress(aiohttp.ClientError):
             await answer(f"{service.url}/{way}", "POST")
@@ -134,7 +134,7 @@ async def test_a_port_in_use_is_reported_without_a_traceback(taken: str) -> None
 
 
 @pytest.mark.parametrize("host", ["203.0.113.1", "a..b", "a" * 64])  # the first is a documentation address (RFC 5737)
-async def test_an_address_that_is_not_ours_is_named_without_a_traceback(host: str) -> None:
+async def test_an_address_of_another_machine_is_reported_without_a_traceback(host: str) -> None:
     with small_process(SMALL, {"HOST": host}) as service:
         assert await asyncio.to_thread(service.ends) == 1
     assert "HOST" in service.output
@@ -149,7 +149,7 @@ async def test_an_address_that_is_not_ours_is_named_without_a_traceback(host: st
         ({"AWS_DEFAULT_REGION": "us-east-1", "AWS_DEFAULTS_MODE": "nope"}, "AWS_*"),
     ],
 )
-async def test_a_missing_setting_of_the_sdk_is_named_as_ours_are(environment: dict[str, str], setting: str) -> None:
+async def test_a_missing_sdk_setting_is_reported_like_other_settings(environment: dict[str, str], setting: str) -> None:
     with small_process("services.ingest", {**COMPLETE, **environment}) as service:
         assert await asyncio.to_thread(service.ends) == 2
     assert f"  {setting}: " in service.output

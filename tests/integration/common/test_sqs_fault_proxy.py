@@ -1,4 +1,4 @@
-"""The fault proxy itself: what tests of the queue's faults rest on, against a real queue server and the real SDK."""
+"""The fault proxy of the queue tests, with a real queue server and the real SDK."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, thrott
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
 
-SESSION = get_session()  # one, since it keeps the parsed service models
+SESSION = get_session()  # shared, since it caches the parsed service models
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def waiting(sqs: "SQSClient", url: str) -> int:
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
-async def test_without_faults_it_passes_everything_on_and_counts(
+async def test_without_faults_every_call_is_forwarded_and_counted(
     sqs: "SQSClient", url: str, proxy: SqsFaultProxy
 ) -> None:
     await sqs.send_message_batch(QueueUrl=url, Entries=entries(3))
@@ -86,7 +86,7 @@ async def test_a_reset_breaks_the_connection_before_or_after_the_effect(
     assert await waiting(sqs, url) == sent
 
 
-async def test_an_answer_may_never_come(sqs: "SQSClient", url: str, proxy: SqsFaultProxy) -> None:
+async def test_a_call_can_have_no_answer(sqs: "SQSClient", url: str, proxy: SqsFaultProxy) -> None:
     proxy.fault(action="SendMessageBatch", never_answer=True)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.2):

@@ -27,26 +27,26 @@ pytestmark = pytest.mark.filterwarnings("ignore:Sending a large body directly:Re
 LIMIT_MIB = 256
 POSTS = 250
 EMOJI_BODY = '{"data": "😀'.encode() + b"x" * (262_144 - 16) + b'"}'
-"""As text it has four bytes a character."""
+"""It takes four bytes a character as text."""
 QUOTES_BODY = b'{"data": "' + b'\\"' * 131_066 + b'"}'
-"""As a part of the message on the queue it is twice as large."""
+"""It is twice as large in the message on the queue."""
 
 
 @dataclass
 class Ingest:
-    """The service as a process, and where it listens."""
+    """The service as a process, and its address."""
 
     process: ServiceProcess
     port: int
 
     def peak_mib(self) -> float:
-        """The most memory that the process has had so far."""
+        """The peak memory of the process."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         (line,) = [line for line in lines if line.startswith("VmHWM:")]
         return int(line.split()[1]) / 1024
 
     async def begin(self, opened: AsyncExitStack, user_id: str, rest: bytes) -> None:
-        """Send the headers of a post, and `rest` after them, on a connection that is open as long as `opened`."""
+        """Send the headers of a post, and `rest` after them, on a connection that `opened` keeps open."""
         _, writer = await asyncio.open_connection("127.0.0.1", self.port)
         opened.callback(writer.close)
         token = id_token(user_id, now=time.time())
@@ -119,7 +119,7 @@ async def test_announced_bodies_that_are_never_sent_do_not_block_others(ingest: 
 
 
 async def test_slow_uploads_of_large_bodies_leave_room_for_small_ones(ingest: Ingest) -> None:
-    """Five users send all but the end of as many large bodies as there is room for."""
+    """Five users send as many large bodies as fit into the memory limit, without their last bytes."""
     async with AsyncExitStack() as opened, aiohttp.ClientSession() as session:
         for number in range(100):
             rest = b"Content-Length: %d\r\n\r\n" % len(EMOJI_BODY) + EMOJI_BODY[:-1]
@@ -154,7 +154,7 @@ def header_bomb(fields: int) -> bytes:
 
 
 async def sent_raw(ingest: Ingest, sent: bytes) -> bytes:
-    """What is answered until the connection is closed."""
+    """The response until the connection is closed."""
     reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
     try:
         with suppress(ConnectionError):

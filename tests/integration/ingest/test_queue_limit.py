@@ -1,4 +1,4 @@
-"""The ingest service on a queue that takes less than its own limit: 413 for what is too large, and only for that."""
+"""The ingest service on a queue with a lower size limit than its own: only bodies that are too large get 413."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ async def queue_url(sqs: "SQSClient") -> str:
 
 @pytest.fixture
 async def service(start_ingest: StartIngest) -> AsyncIterator[Served]:
-    """One that has read the queue's limit."""
+    """A service that has read the queue's limit."""
     async with start_ingest() as service:
         await wait_until(lambda: service.app[QUEUE].limit.message_bytes == LIMIT)
         yield service
@@ -37,7 +37,7 @@ async def service(start_ingest: StartIngest) -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def unaware(start_ingest: StartIngest, proxy: SqsFaultProxy) -> AsyncIterator[Served]:
-    """One that may not read the queue's limit."""
+    """A service that may not read the queue's limit."""
     fault = proxy.fault(action=READ, status=403, code="AccessDenied")
     async with start_ingest() as service:
         await wait_until(lambda: fault.hits == 1)
@@ -55,7 +55,7 @@ async def post(service: Served, data: str, **headers: str) -> Answer:
 
 
 async def payloads(sqs: "SQSClient", url: str) -> list[str]:
-    """The data of all messages that wait."""
+    """The data of all messages on the queue."""
     found: list[str] = []
     while answer := (await sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)).get("Messages"):
         found += [json.loads(json.loads(message["Body"])["payload"])["data"] for message in answer]
@@ -81,7 +81,7 @@ TOO_LARGE = [
 
 
 @pytest.mark.parametrize("data", TOO_LARGE)
-async def test_what_the_queue_does_not_take_is_413_before_it_is_sent(
+async def test_a_body_beyond_the_queues_limit_is_413_before_it_is_sent(
     service: Served, proxy: SqsFaultProxy, data: str
 ) -> None:
     assert is_refused(await post(service, data))
@@ -89,7 +89,7 @@ async def test_what_the_queue_does_not_take_is_413_before_it_is_sent(
 
 
 @pytest.mark.parametrize("data", TOO_LARGE[1:])
-async def test_what_the_queue_refuses_is_413_where_its_limit_may_not_be_read(unaware: Served, data: str) -> None:
+async def test_a_body_that_the_queue_refuses_is_413_where_its_limit_may_not_be_read(unaware: Served, data: str) -> None:
     assert is_refused(await post(unaware, data))
 
 
@@ -162,7 +162,7 @@ async def test_a_refused_body_does_not_reserve_its_key(unaware: Served) -> None:
     assert (await post(unaware, "less", Idempotency_Key="key-1")).status == 202
 
 
-async def test_a_service_whose_limit_cannot_be_read_for_now_is_ready_and_reads_it_later(
+async def test_a_service_that_cannot_read_the_limit_yet_is_ready_and_reads_it_later(
     start_ingest: StartIngest, proxy: SqsFaultProxy
 ) -> None:
     fault = proxy.fault(action=READ, status=503, code="ServiceUnavailable", calls=2)

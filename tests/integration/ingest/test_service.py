@@ -34,7 +34,7 @@ async def service(start_ingest: StartIngest) -> AsyncIterator[Served]:
 
 
 async def post(service: Served, body: Any = b'{"data": "x"}', user_id: str = "alice", **headers: str | None) -> Answer:
-    """POST /task; a header given as None is left out, underscores stand for hyphens."""
+    """POST /task; a header given as None is omitted, underscores mean hyphens."""
     sent = {
         "Authorization": f"Bearer {id_token(user_id, now=time.time())}",
         "Content-Type": "application/json",
@@ -47,7 +47,7 @@ async def post(service: Served, body: Any = b'{"data": "x"}', user_id: str = "al
 
 
 async def messages(sqs: "SQSClient", url: str) -> list[Any]:
-    """All messages that wait, and no more do afterwards."""
+    """Receive and delete all messages on the queue."""
     found: list[Any] = []
     while True:
         answer = await sqs.receive_message(
@@ -120,7 +120,7 @@ BAD_BODIES = [
 
 
 @pytest.mark.parametrize(("body", "headers", "status", "detail"), BAD_BODIES)
-async def test_a_body_that_is_no_task_is_refused_with_what_to_do(
+async def test_a_body_that_is_no_task_is_refused_with_a_correction(
     service: Served,
     proxy: SqsFaultProxy,
     body: bytes,
@@ -156,14 +156,14 @@ async def test_json_in_utf8_is_accepted(service: Served, content_type: str) -> N
 async def test_a_body_of_exactly_the_permitted_size_is_accepted(
     service: Served, sqs: "SQSClient", queue_url: str
 ) -> None:
-    body = b'{"data":"' + b'\\"' * 131_066 + b'"}'  # every character of it is quoted once more on the queue
+    body = b'{"data":"' + b'\\"' * 131_066 + b'"}'  # every character is escaped again on the queue
     assert 262_140 <= len(body) <= 262_144
     assert (await post(service, body)).status == 202
     (message,) = await messages(sqs, queue_url)
     assert json.loads(message["Body"])["payload"] == body.decode()
 
 
-async def test_an_upload_that_breaks_off_is_no_failure_of_ours(
+async def test_an_aborted_upload_does_not_count_as_an_error(
     service: Served, proxy: SqsFaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -183,7 +183,7 @@ async def test_an_upload_that_breaks_off_is_no_failure_of_ours(
     assert proxy.calls[SEND] == 0
 
 
-async def test_an_upload_that_stalls_is_408_and_no_failure_of_ours(
+async def test_a_stalled_upload_is_408_and_does_not_count_as_an_error(
     start_ingest: StartIngest, proxy: SqsFaultProxy
 ) -> None:
     async with start_ingest(REQUEST_TIMEOUT_SECONDS="0.3") as service:
@@ -205,11 +205,11 @@ async def test_an_upload_that_stalls_is_408_and_no_failure_of_ours(
 
 
 @pytest.mark.parametrize("expect", ["foo", "100-continue"])
-async def test_an_expectation_is_no_reason_to_refuse_a_task(service: Served, expect: str) -> None:
+async def test_a_task_with_an_expect_header_is_accepted(service: Served, expect: str) -> None:
     assert (await post(service, Expect=expect)).status == 202
 
 
-async def test_what_is_not_http_is_refused_before_it_is_a_request(service: Served, proxy: SqsFaultProxy) -> None:
+async def test_input_that_is_not_http_is_refused_without_a_request(service: Served, proxy: SqsFaultProxy) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
     writer.write(
         b"POST /task HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
@@ -284,7 +284,7 @@ async def test_a_key_is_reserved_while_its_first_body_is_being_sent(service: Ser
 async def test_a_body_that_sqs_did_not_take_does_not_block_a_corrected_one(
     service: Served, proxy: SqsFaultProxy, fault: dict[str, Any], status: int
 ) -> None:
-    """Where the answer was lost it may be on the queue, so that the key stays its own."""
+    """If the response was lost the task may be on the queue, so the key remains reserved for it."""
     proxy.fault(action=SEND, **fault)
     assert (await post(service, b'{"data": "wrong"}', Idempotency_Key="key-1")).status == 503
     proxy.heal()
@@ -322,7 +322,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
         ("junk", False),
     ],
 )
-async def test_a_callers_trace_is_kept_or_one_begun(
+async def test_a_callers_trace_is_continued_or_a_new_one_started(
     service: Served, sqs: "SQSClient", queue_url: str, given: str, kept: bool
 ) -> None:
     await post(service, traceparent=given)
@@ -352,14 +352,14 @@ FOR_NOW = [
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls fail after a test's time."""
+    """Shorten the deadlines of calls."""
     monkeypatch.setattr(task_queue, "CALL_SECONDS", 0.3)
     monkeypatch.setattr(task_queue._call, "__defaults__", (0.3,))
 
 
 @pytest.mark.parametrize("fault", FOR_NOW)
 @pytest.mark.usefixtures("impatient")
-async def test_a_fault_that_passes_is_not_noticed(
+async def test_a_transient_fault_is_not_visible_to_the_client(
     service: Served, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str, fault: dict[str, Any]
 ) -> None:
     proxy.fault(action=SEND, calls=2, **fault)
@@ -398,7 +398,7 @@ async def test_a_task_that_is_sent_again_after_a_lost_answer_is_marked(
 @pytest.mark.parametrize(
     "fault", [{"status": 403, "code": "RequestThrottled"}, {"fails": lambda entry: True}], ids=["throttled", "failed"]
 )
-async def test_a_task_that_sqs_refused_for_now_is_sent_again_as_it_was(
+async def test_a_task_that_sqs_refused_transiently_is_sent_again_unchanged(
     service: Served, proxy: SqsFaultProxy, sqs: "SQSClient", queue_url: str, fault: dict[str, Any]
 ) -> None:
     proxy.fault(action=SEND, calls=2, **fault)
@@ -408,7 +408,7 @@ async def test_a_task_that_sqs_refused_for_now_is_sent_again_as_it_was(
 
 @pytest.mark.parametrize("fault", FOR_NOW)
 @pytest.mark.usefixtures("impatient")
-async def test_a_fault_that_stays_is_503_and_nothing_is_counted_as_accepted(
+async def test_a_lasting_fault_is_503_and_no_task_counts_as_accepted(
     service: Served, proxy: SqsFaultProxy, fault: dict[str, Any]
 ) -> None:
     accepted, refused = counter("accepted"), counter("refused", reason="queue")
@@ -421,7 +421,7 @@ async def test_a_fault_that_stays_is_503_and_nothing_is_counted_as_accepted(
     assert (counter("accepted"), counter("refused", reason="queue")) == (accepted, refused + 1)
 
 
-async def test_a_queue_that_is_down_is_503_and_back_is_back(service: Served, proxy: SqsFaultProxy) -> None:
+async def test_an_unavailable_queue_gives_503_until_it_is_available(service: Served, proxy: SqsFaultProxy) -> None:
     await proxy.stop()
     assert (await post(service)).status == 503
     await proxy.start()
@@ -441,7 +441,7 @@ async def test_throttling_under_load_loses_nothing_that_was_accepted(
     assert accepted <= set(sent)
 
 
-async def test_a_refused_entry_fails_its_own_post_alone(service: Served, proxy: SqsFaultProxy) -> None:
+async def test_a_refused_entry_fails_only_its_own_post(service: Served, proxy: SqsFaultProxy) -> None:
     proxy.fault(action=SEND, delay_seconds=0.2, calls=1)
     first = asyncio.create_task(post(service))
     await wait_until(lambda: proxy.calls[SEND] == 1)
@@ -480,7 +480,7 @@ async def test_too_many_tasks_a_minute_are_429(start_ingest: StartIngest, proxy:
     assert counter("refused", reason="rate") == before + 1
 
 
-async def test_more_than_may_wait_is_503_at_once(service: Served, proxy: SqsFaultProxy) -> None:
+async def test_tasks_beyond_the_waiting_limit_are_503_at_once(service: Served, proxy: SqsFaultProxy) -> None:
     sender = service.app[SENDER]
     sender._policy = type(sender._policy)(max_in_flight=1, max_waiting=3)
     proxy.fault(action=SEND, delay_seconds=0.3)
@@ -520,7 +520,7 @@ async def test_a_task_that_is_not_sent_in_time_is_not_counted_as_accepted(
     assert len(await messages(sqs, queue_url)) == 1  # the one that was in flight; the others were never sent
 
 
-async def test_a_drain_answers_what_is_under_way(start_ingest: StartIngest, proxy: SqsFaultProxy) -> None:
+async def test_a_drain_answers_requests_in_progress(start_ingest: StartIngest, proxy: SqsFaultProxy) -> None:
     async with AsyncExitStack() as opened:
         service = await opened.enter_async_context(start_ingest())
         fault = proxy.fault(action=SEND, delay_seconds=0.2)
@@ -543,7 +543,7 @@ async def test_a_drain_answers_what_is_under_way(start_ingest: StartIngest, prox
     ],
     ids=["none", "empty", "junk", "basic", "200 kB"],
 )
-async def test_no_task_without_an_id_token(
+async def test_a_task_without_an_id_token_is_refused(
     service: Served, proxy: SqsFaultProxy, authorization: str | None, detail: str
 ) -> None:
     answer = await post(service, Authorization=authorization)
@@ -554,7 +554,7 @@ async def test_no_task_without_an_id_token(
     assert proxy.calls[SEND] == 0
 
 
-async def test_an_expired_token_of_the_users_own_is_refused(service: Served) -> None:
+async def test_an_expired_token_of_the_user_is_refused(service: Served) -> None:
     expired = id_token(now=time.time(), exp=int(time.time()) - 1)
     answer = await post(service, Authorization=f"Bearer {expired}")
     assert (answer.status, "expired" in answer.json["detail"]) == (401, True)
@@ -566,10 +566,10 @@ async def test_logs_show_neither_token_nor_payload(service: Served, caplog: pyte
     sending = partial(post, service, Authorization=f"Bearer {token}")
     for body in (f'{{"data": "{secret}"}}', f'{{"data": {secret}}}', f'["{secret}"]'):
         await sending(body.encode(), Idempotency_Key="key-s3cr3t")
-    ours = log_lines([record for record in caplog.records if record.name.startswith("services.")])
-    assert ours.count('"status":') == 3
+    own_lines = log_lines([record for record in caplog.records if record.name.startswith("services.")])
+    assert own_lines.count('"status":') == 3
     for hidden in (secret, token, token.split(".")[2], "key-s3cr3t"):
-        assert hidden not in ours
+        assert hidden not in own_lines
 
 
 async def test_an_accepted_task_has_one_line_with_the_ids_of_task_and_request(service: Served) -> None:

@@ -1,4 +1,4 @@
-"""From sign-up to notification through the real services, each a process of its own, over unmodified SDKs."""
+"""From sign-up to notification through the real services, each a process, with the unmodified SDKs."""
 
 import asyncio
 import secrets
@@ -115,13 +115,13 @@ async def test_a_repeated_post_with_the_same_key_runs_once_and_its_notifications
         assert ids[0] == ids[1]
         received = await receive(notifications, 2)
         assert received[0]["taskId"] == ids[0]
-        assert received[0] == received[1]  # which a client takes for one
+        assert received[0] == received[1]  # a client shows them once
         assert await asyncio.to_thread(notifications.nothing_for, DUPLICATES_SECONDS)
     assert await processed(local_stack) - before == Counter(run=1, finished=1, duplicate=1)
 
 
 async def processed(stack: LocalStack) -> Counter[str]:
-    """How many handlers have run to their end, and what became of messages."""
+    """The number of completed handlers, and the outcomes of messages."""
     found = await metrics_at(f"http://127.0.0.1:{stack.environment('processor')['OPS_PORT']}")
     runs = found.get('notification_api_task_duration_seconds_count{outcome="finished"}', 0)
     outcomes = ("finished", "duplicate", "failed", "requeued")
@@ -212,5 +212,5 @@ async def _post_steadily(user: User, count: int) -> list[str]:
     ids = []
     for number in range(count):
         ids.append(await user.post(f"steady {number}"))
-        await asyncio.sleep(0.05)  # the pace of the test's load, not a wait for anything
+        await asyncio.sleep(0.05)  # the rate of the load
     return ids

@@ -1,4 +1,4 @@
-"""`make forward` as a process, over a stand-in for kubectl: rollouts, lost pods, ports in use."""
+"""`make forward` as a process, with a fake kubectl: rollouts, lost pods, ports in use."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 class Cluster:
-    """What the stand-in's cluster holds."""
+    """The cluster of the fake kubectl."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class Cluster:
         (folder / "services.json").write_text(json.dumps({"items": services}))
 
     def add_grafana(self) -> None:
-        """Beside the stage, as everywhere."""
+        """Services that do not belong to a stage."""
         listed = json.loads((self.folder / "services.json").read_text())
         labels = {"app.kubernetes.io/name": "grafana"}
         metadata = {"name": "grafana", "namespace": "monitoring", "labels": labels}
@@ -70,13 +70,13 @@ class Cluster:
 
     def ready_behind(self, service: str, port_names: list[str], pod: str) -> None:
         (self.folder / "pods" / pod).touch()
-        told = {
+        changed = {
             "metadata": {"name": f"{service}-x", "labels": {"kubernetes.io/service-name": service}},
             "ports": [{"name": name, "port": 8080} for name in port_names],
             "endpoints": [{"targetRef": {"name": pod}, "conditions": {"ready": True}}],
         }
         with (self.folder / "slices").open("a") as events:
-            events.write(json.dumps({"type": "MODIFIED", "object": told}) + "\n")
+            events.write(json.dumps({"type": "MODIFIED", "object": changed}) + "\n")
 
     def _service(self, component: str) -> dict[str, object]:
         labels = {"notification-api.io/stage": "dev", "app.kubernetes.io/component": component}
@@ -84,20 +84,20 @@ class Cluster:
         return {"metadata": metadata, "spec": {"ports": [{"name": "http", "port": 80}]}}
 
     def ready(self, component: str, *pods: str) -> None:
-        """These pods are ready now, and no other of this service."""
+        """Make exactly these pods of the service ready."""
         for pod in pods:
             (self.folder / "pods" / pod).touch()
         labels = {"kubernetes.io/service-name": f"dev-{component}"}
-        told = {
+        changed = {
             "metadata": {"name": f"dev-{component}-x", "labels": labels},
             "ports": [{"name": "http", "port": 8080}],
             "endpoints": [{"targetRef": {"name": pod}, "conditions": {"ready": True}} for pod in pods],
         }
         with (self.folder / "slices").open("a") as events:
-            events.write(json.dumps({"type": "MODIFIED", "object": told}) + "\n")
+            events.write(json.dumps({"type": "MODIFIED", "object": changed}) + "\n")
 
     def end(self, pod: str) -> None:
-        """This pod is gone, and so is every port-forward to it."""
+        """Delete this pod, and end every port-forward to it."""
         (self.folder / "pods" / pod).unlink()
 
 
@@ -126,7 +126,7 @@ class Forward:
             return str(answer.read().decode())
 
     def may_answer(self, port: int) -> str:
-        """Empty where the connection is lost, as to a pod that is gone."""
+        """The response; empty if the connection is lost, as to a deleted pod."""
         try:
             return self.answers(port)
         except OSError:
@@ -162,7 +162,7 @@ def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None, log: 
         process.wait(15)
 
 
-def test_the_addresses_are_printed_and_lead_to_the_pods(cluster: Cluster) -> None:
+def test_the_printed_addresses_are_forwarded_to_the_pods(cluster: Cluster) -> None:
     with forward(cluster) as running:
         assert f"http://localhost:{running.ports.token}/token" in running.output
         assert running.answers(running.ports.token) == "token-1"
@@ -173,7 +173,7 @@ def test_a_rollout_is_followed_before_the_old_pod_ends(cluster: Cluster) -> None
     with forward(cluster) as running:
         port = running.ports.token
         assert running.answers(port) == "token-1"
-        cluster.ready("token", "token-2")  # token-1 is told to stop: it still answers, and is not ready any more
+        cluster.ready("token", "token-2")  # token-1 is terminating: it answers, but is no longer ready
         wait_until_sync(lambda: running.answers(port) == "token-2", "the new pod")
         cluster.end("token-1")
         assert [running.answers(port) for _ in range(5)] == ["token-2"] * 5
@@ -280,7 +280,7 @@ def test_grafanas_port_in_use_stops_nothing(cluster: Cluster) -> None:
     cluster.add_grafana()
     with socket.socket() as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        with contextlib.suppress(OSError):  # somebody else has it: as good
+        with contextlib.suppress(OSError):  # another process has it, which serves as well
             holder.bind(("127.0.0.1", GRAFANA_PORT))
             holder.listen()
         with forward(cluster) as running:

@@ -1,4 +1,4 @@
-"""What the embedded stack does in its pod: one stage made beside the emulators, its values printed, its page served."""
+"""The embedded stack in its pod: it creates one stage, prints its values and serves its application."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ STAGE = "elsewhere"
 
 
 def variables(stack: LocalStack, **changed: str) -> dict[str, str]:
-    """As the chart sets them, but for the addresses."""
+    """The settings of the chart, except for the addresses."""
     return {
         "PATH": os.environ["PATH"],
         "AWS_ENDPOINT_URL": stack.aws_url,
@@ -48,7 +48,9 @@ async def bootstrap(environment: dict[str, str], outputs: Path) -> subprocess.Co
     )
 
 
-async def test_a_stage_is_created_and_its_log_is_its_values_file(local_stack: LocalStack, tmp_path: Path) -> None:
+async def test_the_log_of_the_bootstrap_is_a_values_file_of_the_created_stage(
+    local_stack: LocalStack, tmp_path: Path
+) -> None:
     environment = variables(local_stack)
     done = await bootstrap(environment, tmp_path / "outputs.json")
     assert done.returncode == 0, done.stdout + done.stderr

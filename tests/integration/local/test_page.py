@@ -1,4 +1,4 @@
-"""The page server over HTTP: routes, headers, who may ask, and the bundle."""
+"""The local page server over HTTP: routes, headers, allowed clients, and the bundle."""
 
 import asyncio
 import gzip
@@ -18,12 +18,12 @@ from local.page.settings import Settings
 from local.web_access.access import WebAccess
 
 SCRIPT_TYPES = {"text/javascript", "application/javascript"}
-"""Python's own table changed from the one to the other; browsers take both."""
+"""Python's own table changed from one to the other; browsers accept both."""
 Client = TestClient[web.Request, web.Application]
 
 
 class Mails:
-    """Stands in for the emulated AWS' list of sent mails."""
+    """A fake of the emulated AWS' list of sent mails."""
 
     def __init__(self) -> None:
         self.answer: Any = {"messages": {}}

@@ -24,7 +24,7 @@ async def client(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
     root = tmp_path / "page"
     (root / "assets").mkdir(parents=True)
     (root / ".vite").mkdir()
-    (root / "index.html").write_text("<!doctype html>the page")
+    (root / "index.html").write_text("<!doctype html>application")
     (root / "config.json").write_text("{}")
     (root / "icon.svg").write_text("<svg/>")
     (root / ".vite" / "manifest.json").write_text("{}")
@@ -37,8 +37,10 @@ async def client(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-@pytest.mark.parametrize("path", ["/", "/index.html", "/config.json", "/icon.svg", ASSET, "/assets/gone.js", "/.git"])
-async def test_every_answer_has_the_headers_of_the_local_page_and_hsts(
+@pytest.mark.parametrize(
+    "path", ["/", "/index.html", "/config.json", "/icon.svg", ASSET, "/assets/missing.js", "/.git"]
+)
+async def test_every_answer_has_the_headers_of_the_local_page_server_and_hsts(
     client: aiohttp.ClientSession, path: str
 ) -> None:
     async with client.get(path) as answer:
@@ -72,7 +74,7 @@ async def test_cache_headers_of_each_file(
     async with client.get(path) as answer:
         text = await answer.text()
     assert (answer.status, answer.headers["Cache-Control"]) == (status, cache_control)
-    assert ("the page" in text) == (status == 200 and answer.content_type == "text/html")
+    assert ("application" in text) == (status == 200 and answer.content_type == "text/html")
 
 
 async def test_an_asset_that_the_browser_has_stays_immutable(client: aiohttp.ClientSession) -> None:
@@ -84,7 +86,7 @@ async def test_an_asset_that_the_browser_has_stays_immutable(client: aiohttp.Cli
 
 async def test_assets_are_sent_compressed_to_those_who_can_read_it(client: aiohttp.ClientSession) -> None:
     async with client.get(ASSET, headers={"Accept-Encoding": "gzip"}) as answer:
-        assert await answer.read() == SCRIPT  # the client has inflated it
+        assert await answer.read() == SCRIPT  # the client has decompressed it
         assert answer.headers["Content-Encoding"] == "gzip"
         assert answer.headers["Vary"] == "Accept-Encoding"
         assert answer.content_type in {"application/javascript", "text/javascript"}
@@ -93,7 +95,7 @@ async def test_assets_are_sent_compressed_to_those_who_can_read_it(client: aioht
         assert "Content-Encoding" not in answer.headers
 
 
-async def test_settings_that_are_missing_are_not_answered_with_the_page(
+async def test_missing_settings_are_not_answered_with_the_application(
     client: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     (tmp_path / "page" / "config.json").unlink()

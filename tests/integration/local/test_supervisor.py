@@ -1,4 +1,4 @@
-"""The supervisor over stand-ins: order, readiness, death, stop, and what it leaves behind."""
+"""The supervisor with stub processes: order, readiness, failures, stop, and leftovers."""
 
 import os
 import pty
@@ -34,7 +34,7 @@ def base() -> int:
 
 @pytest.fixture
 def start(tmp_path: Path, base: int) -> Iterator[Starter]:
-    """Start stand-ins: `start(aws="", bootstrap="once", token="", page="die")`, the values being switches."""
+    """Start stub processes: `start(aws="", bootstrap="once", token="", page="die")`, the values are switches."""
     with ExitStack() as stack:
 
         def starter(port_base: int = base, environment: dict[str, str] | None = None, **programs: str) -> Supervised:
@@ -55,7 +55,7 @@ def started(supervisor: Supervised) -> dict[str, int]:
     return supervisor.pids()
 
 
-def gone(pids: dict[str, int]) -> bool:
+def have_ended(pids: dict[str, int]) -> bool:
     return not any(alive(pid) for pid in pids.values())
 
 
@@ -87,7 +87,7 @@ def test_the_services_wait_for_the_bootstrap_and_a_failed_one_stops_everything(s
     assert "bootstrap" in supervisor.output
     assert "ended with exit status 4" in supervisor.output
     assert "token started" not in supervisor.output
-    assert gone(supervisor.pids())
+    assert have_ended(supervisor.pids())
 
 
 def test_a_process_that_is_not_ready_in_time_is_named_with_its_last_lines(start: Starter) -> None:
@@ -98,7 +98,7 @@ def test_a_process_that_is_not_ready_in_time_is_named_with_its_last_lines(start:
     reason = supervisor.output.rpartition("\n\n")[2]
     assert re.search(r"token \(pid \d+\) did not answer 200 at http://127.0.0.1:\d+/ within 3 s", reason)
     assert "    token started as" in reason
-    assert gone(supervisor.pids())
+    assert have_ended(supervisor.pids())
 
 
 def test_a_process_that_dies_is_named_and_everything_stops(start: Starter, base: int) -> None:
@@ -109,7 +109,7 @@ def test_a_process_that_dies_is_named_and_everything_stops(start: Starter, base:
     assert supervisor.ends() == 1
     assert re.search(rf"token \(pid {pids['token']}\) ended with exit status 3", supervisor.output)
     assert "    token is asked to die" in supervisor.output
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 def test_an_emulator_that_dies_stops_everything_too(start: Starter) -> None:
@@ -118,7 +118,7 @@ def test_an_emulator_that_dies_stops_everything_too(start: Starter) -> None:
     os.kill(pids["aws"], signal.SIGKILL)
     assert supervisor.ends() == 1
     assert "was ended by SIGKILL" in supervisor.output
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -130,7 +130,7 @@ def test_a_signal_stops_everything_in_reverse_order_with_status_0(start: Starter
     stopped = re.findall(r"(\S+) got SIGTERM", supervisor.output)
     assert set(stopped[:2]) == {"token", "page"}
     assert stopped[2:] == ["aws"]
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(tmp_path: Path, base: int) -> None:
@@ -147,7 +147,7 @@ def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(tmp_path: Path, base: 
     while b"ready in" not in said:
         said += os.read(own_side, 4096)
     os.write(own_side, b"\x03")
-    with suppress(OSError):  # how a terminal says that nobody is at its other end
+    with suppress(OSError):  # the error of a terminal whose other end is closed
         while chunk := os.read(own_side, 4096):
             said += chunk
     os.close(own_side)
@@ -164,7 +164,7 @@ def test_a_signal_while_starting_stops_what_has_started(start: Starter) -> None:
     supervisor.signal(signal.SIGINT)
     assert supervisor.ends() == 0
     assert "token started" not in supervisor.output
-    assert gone(supervisor.pids())
+    assert have_ended(supervisor.pids())
 
 
 def test_a_process_that_does_not_stop_in_time_is_killed(start: Starter) -> None:
@@ -173,7 +173,7 @@ def test_a_process_that_does_not_stop_in_time_is_killed(start: Starter) -> None:
     supervisor.signal(signal.SIGINT)
     supervisor.wait_for_output("token got SIGTERM")
     assert supervisor.ends() == 0
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 def test_a_second_signal_kills_at_once(start: Starter) -> None:
@@ -183,7 +183,7 @@ def test_a_second_signal_kills_at_once(start: Starter) -> None:
     supervisor.wait_for_output("token got SIGTERM")
     supervisor.signal(signal.SIGINT)
     assert supervisor.ends() == 0
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 def test_output_that_a_grandchild_keeps_open_causes_no_traceback(start: Starter) -> None:
@@ -195,7 +195,7 @@ def test_output_that_a_grandchild_keeps_open_causes_no_traceback(start: Starter)
     supervisor.ends()
     assert supervisor.output.endswith("stopped\n")
     assert "Traceback" not in supervisor.output
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 def test_further_signals_change_nothing(start: Starter) -> None:
@@ -210,7 +210,7 @@ def test_further_signals_change_nothing(start: Starter) -> None:
     assert supervisor.ends() == 0
     assert supervisor.output.count("killing") == 1
     assert supervisor.output.endswith("stopped\n")
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 def test_sigkill_of_the_supervisor_leaves_no_orphan(start: Starter) -> None:
@@ -218,7 +218,7 @@ def test_sigkill_of_the_supervisor_leaves_no_orphan(start: Starter) -> None:
     pids = started(supervisor)
     supervisor.signal(signal.SIGKILL)
     supervisor.process.wait()
-    wait_until_sync(lambda: gone(pids), "no orphans")
+    wait_until_sync(lambda: have_ended(pids), "no orphans")
 
 
 def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
@@ -227,7 +227,7 @@ def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
     supervisor.close_output()
     answers_200(f"http://127.0.0.1:{base + 2}/say")  # or is stopped before it has answered
     assert supervisor.ends() == 1
-    assert gone(pids)
+    assert have_ended(pids)
 
 
 def test_a_port_in_use_is_named_with_its_purpose_and_owner_before_anything_starts(start: Starter, base: int) -> None:
@@ -254,7 +254,7 @@ def test_after_a_sigkill_the_next_start_needs_no_clean_up(start: Starter) -> Non
     pids = started(first)
     first.signal(signal.SIGKILL)
     first.process.wait()
-    wait_until_sync(lambda: gone(pids), "no orphans")
+    wait_until_sync(lambda: have_ended(pids), "no orphans")
     assert started(start(**FOUR))
 
 

@@ -34,7 +34,7 @@ DEVELOPERS_OWN = {
 
 @pytest.fixture(scope="module")
 def new_ports() -> Iterator[Callable[[], Ports]]:
-    """Ports of a stack to be; what that stack leaves on the disk is removed in the end."""
+    """The ports of a stack that the test starts; its files are deleted at the end."""
     used: list[Ports] = []
 
     def new() -> Ports:
@@ -89,8 +89,8 @@ def test_the_printed_urls_answer(stack: Supervised, ports: Ports) -> None:
 def test_the_demonstration_prints_each_notification_and_a_summary(stack: Supervised, ports: Ports) -> None:
     shown = demo(ports, {"N": "3"})
     assert shown.returncode == 0, shown.stderr
-    told = re.findall(r"^ *[\d.]+ s  finished  Finished task: demo task (\d)$", shown.stdout, re.MULTILINE)
-    assert sorted(told) == ["1", "2", "3"]
+    finished = re.findall(r"^ *[\d.]+ s  finished  Finished task: demo task (\d)$", shown.stdout, re.MULTILINE)
+    assert sorted(finished) == ["1", "2", "3"]
     assert re.search(r"^3 tasks, 3 notifications; .*p50 .* p95 .* max ", shown.stdout, re.MULTILINE)
     assert shown.stderr == ""
 
@@ -176,7 +176,7 @@ def test_a_stop_during_the_start_prints_only_that(
 ) -> None:
     ports = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
-        if moment == "aws":  # which says nothing by itself
+        if moment == "aws":  # which prints nothing itself
             wait_until_sync(lambda: "local.aws" in children(running.process.pid), "the first process")
         else:
             running.wait_for_output(moment, 60)

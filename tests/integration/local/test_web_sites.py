@@ -1,4 +1,4 @@
-"""What a web site that a developer happens to visit can do with a running stack: nothing."""
+"""A web site that a developer visits can do nothing with a running stack."""
 
 import json
 
@@ -28,7 +28,7 @@ def stack(local_stack: LocalStack) -> LocalStack:
 
 
 def ports(stack: LocalStack) -> dict[str, tuple[int, str]]:
-    """Every HTTP port, with a path that answers 200 there to this machine's own programs."""
+    """Every HTTP port, with a path that answers 200 to programs of this machine."""
     own = stack.ports
     return {
         "page": (own.page, "/mail.json"),
@@ -181,7 +181,7 @@ async def test_a_task_signed_with_another_key_is_rejected(stack: LocalStack, key
 
 @pytest.mark.parametrize("authorization", ["Bearer x", "Basic x", "x", "x Credential=test/20260101/us-east-1/ssm/x"])
 def test_a_path_without_signature_gives_no_further_access(stack: LocalStack, authorization: str) -> None:
-    """MiniStack decides by headers and query what a call is, whatever its path."""
+    """MiniStack identifies a call by headers and query, whatever its path."""
     own = f"/{stack.outputs.user_pool_id}/.well-known/jwks.json"
     read_key = ("X-Amz-Target: AmazonSSM.GetParameter", f"Authorization: {authorization}")
     body = json.dumps({"Name": stack.outputs.momento_api_key_param_name, "WithDecryption": True})
@@ -211,7 +211,7 @@ async def refused(request: AWSRequest) -> None:
 @pytest.mark.parametrize(
     ("target", "body"),
     [
-        ("AWSCognitoIdentityProviderService.AdminGetUser", {"Username": "somebody"}),
+        ("AWSCognitoIdentityProviderService.AdminGetUser", {"Username": "user"}),
         ("AWSCognitoIdentityProviderService.ListUsers", {}),
         ("AWSCognitoIdentityProviderService.DeleteUserPool", {}),
         ("AWSCognitoIdentityProviderService.NoSuchOperation", {}),

@@ -1,4 +1,4 @@
-"""The admin calls: guarded against web pages, clear about what is wrong."""
+"""The admin calls: closed to web pages, with clear errors."""
 
 from http.client import HTTPConnection
 from typing import Any

@@ -35,9 +35,9 @@ async def fields(momento_sdk: MomentoSdk, cache: str, dictionary: str) -> dict[s
     return answer.value_dictionary_string_string if isinstance(answer, CacheDictionaryFetch.Hit) else None
 
 
-async def gone(look: Callable[[], Awaitable[object]]) -> None:
+async def wait_until_missing(read: Callable[[], Awaitable[object]]) -> None:
     async with asyncio.timeout(10):
-        while await look() is not None:  # noqa: ASYNC110 -- the time to live runs in another process
+        while await read() is not None:  # noqa: ASYNC110 -- the time to live runs in another process
             await asyncio.sleep(0.02)
 
 
@@ -70,14 +70,14 @@ async def test_a_value_is_set_replaced_and_deleted(momento_sdk: MomentoSdk, cach
 async def test_a_value_expires(momento_sdk: MomentoSdk, cache: str) -> None:
     await momento_sdk.caches.set(cache, "short", "value", SHORT)
     await momento_sdk.caches.set(cache, "long", "value")
-    await gone(lambda: value(momento_sdk, cache, "short"))
+    await wait_until_missing(lambda: value(momento_sdk, cache, "short"))
     assert await value(momento_sdk, cache, "long") == "value"
 
 
 async def test_one_of_two_conditional_sets_wins_until_it_expires(momento_sdk: MomentoSdk, cache: str) -> None:
     claims = await asyncio.gather(*(momento_sdk.caches.set_if_not_exists(cache, "k", str(n), SHORT) for n in range(10)))
     assert [type(claim) for claim in claims].count(CacheSetIfNotExists.Stored) == 1
-    await gone(lambda: value(momento_sdk, cache, "k"))
+    await wait_until_missing(lambda: value(momento_sdk, cache, "k"))
     assert isinstance(await momento_sdk.caches.set_if_not_exists(cache, "k", "next"), CacheSetIfNotExists.Stored)
     assert await value(momento_sdk, cache, "k") == "next"
 
@@ -110,22 +110,22 @@ async def test_a_write_with_refresh_extends_the_time_to_live(momento_sdk: Moment
     await momento_sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
     await momento_sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=CollectionTtl.of(timedelta(hours=1)))
     await momento_sdk.caches.set(cache, "witness", "", SHORT)
-    await gone(lambda: value(momento_sdk, cache, "witness"))
+    await wait_until_missing(lambda: value(momento_sdk, cache, "witness"))
     assert await fields(momento_sdk, cache, "d") == {"first": "1", "second": "2"}
 
 
 async def test_a_write_without_refresh_keeps_the_time_to_live(momento_sdk: MomentoSdk, cache: str) -> None:
     await momento_sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=CollectionTtl.of(SHORT))
-    kept = CollectionTtl.of(timedelta(hours=1)).with_no_refresh_ttl_on_updates()
-    await momento_sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=kept)
-    await gone(lambda: fields(momento_sdk, cache, "d"))
+    unrefreshed = CollectionTtl.of(timedelta(hours=1)).with_no_refresh_ttl_on_updates()
+    await momento_sdk.caches.dictionary_set_field(cache, "d", "second", "2", ttl=unrefreshed)
+    await wait_until_missing(lambda: fields(momento_sdk, cache, "d"))
 
 
 async def test_a_new_dictionary_gets_its_time_to_live_without_refresh_too(momento_sdk: MomentoSdk, cache: str) -> None:
     short = CollectionTtl.of(SHORT).with_no_refresh_ttl_on_updates()
     await momento_sdk.caches.dictionary_set_field(cache, "d", "first", "1", ttl=short)
     assert await fields(momento_sdk, cache, "d") == {"first": "1"}
-    await gone(lambda: fields(momento_sdk, cache, "d"))
+    await wait_until_missing(lambda: fields(momento_sdk, cache, "d"))
 
 
 async def test_a_call_on_another_type_is_rejected(momento_sdk: MomentoSdk, cache: str) -> None:

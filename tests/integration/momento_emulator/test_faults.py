@@ -1,4 +1,4 @@
-"""Faults on demand, as tests of the services will ask for them."""
+"""Faults on demand, as tests of the services use them."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ async def test_a_share_of_all_calls_fails(
 ) -> None:
     with momento_emulator.changed(faults=[{"status": "ABORTED", "ratio": 0.5}]):
         codes = [error_code(await momento_sdk.topics.publish(cache, "t", "text")) for _ in range(100)]
-    # With a fair coin, fewer than 20 or more than 80 of 100 come once in a billion runs.
+    # At a ratio of 0.5, fewer than 20 or more than 80 of 100 occur once in a billion runs.
     assert 20 <= codes.count(None) <= 80
 
 
@@ -90,7 +90,7 @@ async def test_a_call_that_is_never_answered_ends_with_its_deadline(
 
 
 async def test_vending_has_no_deadline_of_its_own(momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk) -> None:
-    """What the services' own deadline is for. Giving up does not end the RPC: the SDK's retry interceptor holds it."""
+    """The services need a deadline: an SDK timeout does not end the RPC, which the retry interceptor keeps open."""
     scope = DisposableTokenScopes.topic_subscribe_only("c", "t")
     with momento_emulator.changed(faults=[{"method": "GenerateDisposableToken", "neverAnswer": True}]):
         vending = asyncio.create_task(momento_sdk.auth.generate_disposable_token(scope, ExpiresIn.minutes(1)))

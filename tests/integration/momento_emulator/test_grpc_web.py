@@ -1,4 +1,4 @@
-"""The gRPC-web front, spoken to as a browser does."""
+"""The gRPC-web front, called as by a browser."""
 
 from collections.abc import AsyncIterator
 
@@ -29,14 +29,14 @@ async def browser(momento_emulator: MomentoEmulator) -> AsyncIterator[MomentoWeb
 
 
 def message(cache: str, text: str = "hello") -> pb._PublishRequest:
-    return pb._PublishRequest(cache_name=cache, topic="news", value=pb._TopicValue(text=text))
+    return pb._PublishRequest(cache_name=cache, topic="topic", value=pb._TopicValue(text=text))
 
 
-async def test_a_browser_and_a_service_meet_on_one_topic(momento_sdk: MomentoSdk, browser: MomentoWeb) -> None:
+async def test_a_browser_and_a_service_use_the_same_topic(momento_sdk: MomentoSdk, browser: MomentoWeb) -> None:
     cache = await momento_sdk.new_cache()
-    async with browser.subscribe(cache, "news") as stream:
+    async with browser.subscribe(cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
-        await momento_sdk.topics.publish(cache, "news", "from the service ✓")
+        await momento_sdk.topics.publish(cache, "topic", "from the service ✓")
         assert (await stream.item()).value.text == "from the service ✓"
         assert (await browser.call(PUBLISH, message(cache, "from the browser"))).status == OK
         assert (await stream.item()).value.text == "from the browser"
@@ -71,11 +71,11 @@ async def test_an_unsubscribed_browser_leaves_no_stream(
     momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
     cache = await momento_sdk.new_cache()
-    # Without heartbeats no write can fail: only the cancellation of the handler notices.
+    # Without heartbeats no write fails: only the cancelled handler removes the subscriber.
     with momento_emulator.changed(heartbeatsSilenced=True):
-        async with browser.subscribe(cache, "news") as stream:
+        async with browser.subscribe(cache, "topic") as stream:
             assert await stream.next_kind() == "heartbeat"
-            assert momento_emulator.stats()["liveStreamsByTopic"][cache] == {"news": 1}
+            assert momento_emulator.stats()["liveStreamsByTopic"][cache] == {"topic": 1}
         await wait_until(lambda: not momento_emulator.stats()["liveStreamsByTopic"][cache])
 
 
@@ -84,7 +84,7 @@ async def test_heartbeats_come_as_frames_of_their_own(
 ) -> None:
     cache = await momento_sdk.new_cache()
     with momento_emulator.changed(heartbeatSeconds=0.05):
-        async with browser.subscribe(cache, "news") as stream:
+        async with browser.subscribe(cache, "topic") as stream:
             assert [await stream.next_kind() for _ in range(3)] == ["heartbeat"] * 3
 
 
@@ -128,14 +128,14 @@ async def test_an_invalid_credential_is_unauthenticated(
     cache = await momento_sdk.new_cache()
     async with momento_web(momento_emulator, "nonsense") as stranger:
         assert (await stranger.call(PUBLISH, message(cache))).status == UNAUTHENTICATED
-        async with stranger.subscribe(cache, "news") as stream:
+        async with stranger.subscribe(cache, "topic") as stream:
             assert (await stream.trailers())["grpc-status"] == str(UNAUTHENTICATED)
 
 
 async def test_a_subscribers_token_may_not_publish(momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk) -> None:
     cache = await momento_sdk.new_cache()
-    token = await momento_sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "news"))
-    async with momento_web(momento_emulator, token) as user, user.subscribe(cache, "news") as stream:
+    token = await momento_sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "topic"))
+    async with momento_web(momento_emulator, token) as user, user.subscribe(cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
         assert (await user.call(PUBLISH, message(cache))).status == PERMISSION_DENIED
 
@@ -144,10 +144,10 @@ async def test_a_stream_that_the_server_ends_has_its_reason_in_the_trailers(
     momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
     cache = await momento_sdk.new_cache()
-    token = await momento_sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "news"), seconds=1)
-    async with momento_web(momento_emulator, token) as user, user.subscribe(cache, "news") as stream:
+    token = await momento_sdk.vend(DisposableTokenScopes.topic_subscribe_only(cache, "topic"), seconds=1)
+    async with momento_web(momento_emulator, token) as user, user.subscribe(cache, "topic") as stream:
         assert (await stream.trailers())["grpc-status"] == str(UNAUTHENTICATED)
-    async with browser.subscribe(cache, "news") as stream:
+    async with browser.subscribe(cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
         momento_emulator.end_streams()
         assert await stream.trailers() == {"grpc-status": "0"}
@@ -157,10 +157,10 @@ async def test_an_aborted_stream_has_no_trailers(
     momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk, browser: MomentoWeb
 ) -> None:
     cache = await momento_sdk.new_cache()
-    async with browser.subscribe(cache, "news") as stream:
+    async with browser.subscribe(cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
         momento_emulator.abort_streams()
-        # An orderly end without trailers would be an IncompleteReadError.
+        # A clean end without trailers would be an IncompleteReadError.
         with pytest.raises(aiohttp.ClientError):
             await stream.next()
 

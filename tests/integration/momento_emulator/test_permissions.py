@@ -1,4 +1,4 @@
-"""Who may do what with which disposable token: the scopes of the SDK, on every kind of call."""
+"""The permissions of disposable tokens: the scopes of the SDK, on every kind of call."""
 
 from collections.abc import Callable
 
@@ -84,7 +84,7 @@ async def test_cache_permissions(
         assert error_code(answer) is (None if permitted else Code.PERMISSION_ERROR), answer
 
 
-async def test_a_stranger_does_not_learn_which_caches_exist(
+async def test_without_a_valid_key_existing_caches_are_not_disclosed(
     momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()

@@ -1,4 +1,4 @@
-"""The emulator as a process: start, stop, restart, and what it never prints."""
+"""The emulator as a process: start, stop, restart, and no secrets in its output."""
 
 import asyncio
 import os
@@ -32,11 +32,11 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def without_leash(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], MomentoEmulator]]:
+def without_parent_watch(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], MomentoEmulator]]:
     """The emulator as `python -m local.momento` runs it, with all that it prints in `log`."""
-    with momento_emulator_process() as gone:
+    with momento_emulator_process() as ended_emulator:
         pass  # its ports are free again
-    ports = [f"--grpc-port={gone.grpc_port}", f"--web-port={gone.web_port}"]
+    ports = [f"--grpc-port={ended_emulator.grpc_port}", f"--web-port={ended_emulator.web_port}"]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "local.momento", *ports], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
@@ -47,7 +47,7 @@ def without_leash(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], MomentoE
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.02)
-        yield process, MomentoEmulator(gone.grpc_port, gone.web_port, process.pid)
+        yield process, MomentoEmulator(ended_emulator.grpc_port, ended_emulator.web_port, process.pid)
         process.terminate()
         process.wait(10)
     finally:
@@ -103,7 +103,7 @@ def test_invalid_origins_are_reported_in_one_line(module: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_stops_within_a_second_with_streams_and_hanging_calls(number: signal.Signals, tmp_path: Path) -> None:
-    with without_leash(tmp_path / "log") as (process, emulator):
+    with without_parent_watch(tmp_path / "log") as (process, emulator):
         key = emulator.make_key().v2
         async with open_momento_sdk(emulator, key) as sdk, momento_web(emulator, key) as browser:
             cache = await sdk.new_cache()
@@ -128,10 +128,10 @@ async def test_keys_tokens_and_caches_survive_a_restart_and_items_do_not(tmp_pat
         key, revoked = emulator.make_key(), emulator.make_key()
         emulator.revoke_key(revoked.key_id)
         async with open_momento_sdk(emulator, key.v2) as sdk:
-            kept, deleted = await sdk.new_cache(), await sdk.new_cache()
+            cache, deleted = await sdk.new_cache(), await sdk.new_cache()
             await sdk.caches.delete_cache(deleted)
-            await sdk.caches.set(kept, "key", "value")
-            token = await sdk.vend(DisposableTokenScopes.topic_publish_only(kept, "t"))
+            await sdk.caches.set(cache, "key", "value")
+            token = await sdk.vend(DisposableTokenScopes.topic_publish_only(cache, "t"))
     with momento_emulator_process(option, grpc_port=emulator.grpc_port, web_port=emulator.web_port) as restarted:
         assert restarted.grpc_port == emulator.grpc_port
         async with (
@@ -139,10 +139,10 @@ async def test_keys_tokens_and_caches_survive_a_restart_and_items_do_not(tmp_pat
             open_momento_sdk(restarted, token) as user,
             open_momento_sdk(restarted, revoked.v2) as stranger,
         ):
-            assert error_code(await user.topics.publish(kept, "t", "text")) is None
+            assert error_code(await user.topics.publish(cache, "t", "text")) is None
             assert error_code(await sdk.topics.publish(deleted, "t", "text")) is MomentoErrorCode.NOT_FOUND_ERROR
             assert error_code(await stranger.caches.list_caches()) is MomentoErrorCode.AUTHENTICATION_ERROR
-            assert "Miss" in repr(await sdk.caches.get(kept, "key"))
+            assert "Miss" in repr(await sdk.caches.get(cache, "key"))
 
 
 def test_only_the_owner_can_read_the_state_file(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_an_invalid_state_file_is_named(tmp_path: Path) -> None:
 
 
 async def test_no_token_or_key_is_printed(tmp_path: Path) -> None:
-    with without_leash(tmp_path / "log") as (_, emulator):
+    with without_parent_watch(tmp_path / "log") as (_, emulator):
         key = emulator.make_key()
         async with open_momento_sdk(emulator, key.v2) as sdk:
             cache = await sdk.new_cache()
@@ -177,7 +177,7 @@ async def test_no_token_or_key_is_printed(tmp_path: Path) -> None:
 
 
 async def test_a_malformed_request_is_not_printed(tmp_path: Path) -> None:
-    with without_leash(tmp_path / "log") as (_, emulator):
+    with without_parent_watch(tmp_path / "log") as (_, emulator):
         reader, writer = await asyncio.open_connection("127.0.0.1", emulator.web_port)
         writer.write(b"POST /a/b HTTP/1.1\r\nauthorization: secret\x00\r\n\r\n")
         assert b"400" in await asyncio.wait_for(reader.readline(), 10)

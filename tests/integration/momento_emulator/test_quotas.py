@@ -14,7 +14,7 @@ from tests.support.processes.momento import MomentoEmulator
 
 
 def refused_for(response: object) -> str | None:
-    """The trailer that tells which quota it was; None if the call was not refused for one."""
+    """The trailer that names the exceeded quota; None if the call was not refused for a quota."""
     exhausted = error_code(response) is MomentoErrorCode.LIMIT_EXCEEDED_ERROR
     return trailer(response, "err") if exhausted else None
 
@@ -57,7 +57,7 @@ async def test_the_sixth_token_within_a_second_is_rejected(momento_sdk: MomentoS
         *(momento_sdk.auth.generate_disposable_token(scope, ExpiresIn.minutes(1)) for _ in range(12))
     )
     refusals = [refused_for(answer) for answer in answers]
-    # One more may have been earned on the way.
+    # One more may have been refilled during the calls.
     assert refusals.count(None) in {5, 6}
     assert set(refusals) == {None, "operations_rate_limit_exceeded"}
 
@@ -84,7 +84,7 @@ async def test_a_publish_over_the_rate_is_rejected(momento_emulator: MomentoEmul
 async def test_each_started_kilobyte_counts(momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk) -> None:
     cache = await momento_sdk.new_cache()
     with momento_emulator.changed(topicOperationsPerSecond=8):
-        # A second's worth is two of them, and all eight if each counted once; six more would take three seconds.
+        # The rate permits two of them a second, and all eight if each counted once; six more would take three seconds.
         answers = await asyncio.gather(*(momento_sdk.topics.publish(cache, "t", "x" * 4096) for _ in range(8)))
     assert 2 <= [refused_for(answer) for answer in answers].count(None) < 8
 

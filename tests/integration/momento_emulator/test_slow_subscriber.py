@@ -1,4 +1,4 @@
-"""A subscriber that does not keep up, on both fronts: bounded, told of what it missed, no burden to others."""
+"""A slow subscriber on both fronts: its buffer is bounded, gaps are reported, and others are not delayed."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.momento.grpc_web import WebStream, momento_web
 from tests.support.momento.stream import MomentoStream, momento_stream
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
 
-# Together far more than sockets and HTTP/2 windows between the two processes hold (a few MB on loopback).
+# Far more than the sockets and HTTP/2 windows between the two processes buffer (a few MB on loopback).
 MESSAGES = 64
 MESSAGE_BYTES = 512 * 1024
 

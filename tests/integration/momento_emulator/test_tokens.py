@@ -1,4 +1,4 @@
-"""API keys and disposable tokens: what the emulator vends, and what it refuses to whom."""
+"""API keys and disposable tokens: what the emulator vends, and which calls it refuses."""
 
 import asyncio
 import base64

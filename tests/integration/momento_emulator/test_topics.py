@@ -26,9 +26,9 @@ async def publish(momento_sdk: MomentoSdk, cache: str, topic: str, *texts: str |
 
 async def test_a_subscriber_receives_messages_in_order(momento_sdk: MomentoSdk) -> None:
     cache = await momento_sdk.new_cache()
-    subscription = await momento_sdk.subscriber.subscribe(cache, "news")
+    subscription = await momento_sdk.subscriber.subscribe(cache, "topic")
     assert isinstance(subscription, TopicSubscribe.SubscriptionAsync), subscription
-    await publish(momento_sdk, cache, "news", "one", "two ✓", b"\x00\xff")
+    await publish(momento_sdk, cache, "topic", "one", "two ✓", b"\x00\xff")
     async with asyncio.timeout(10):
         items = [await anext(subscription) for _ in range(3)]
     subscription.unsubscribe()
@@ -43,25 +43,25 @@ async def test_only_subscribers_of_the_topic_receive_a_message(
 ) -> None:
     cache = await momento_sdk.new_cache()
     async with (
-        momento_stream(momento_emulator, key, cache, "mine") as first,
-        momento_stream(momento_emulator, key, cache, "mine") as second,
-        momento_stream(momento_emulator, key, cache, "theirs") as other,
+        momento_stream(momento_emulator, key, cache, "cache") as first,
+        momento_stream(momento_emulator, key, cache, "cache") as second,
+        momento_stream(momento_emulator, key, cache, "other") as other,
     ):
         for stream in (first, second, other):
             assert await stream.next_kind() == "heartbeat"
-        await publish(momento_sdk, cache, "mine", "hello")
-        await publish(momento_sdk, cache, "theirs", "bye")
+        await publish(momento_sdk, cache, "cache", "hello")
+        await publish(momento_sdk, cache, "other", "bye")
         assert [(await stream.item()).value.text for stream in (first, second, other)] == ["hello", "hello", "bye"]
 
 
-async def test_a_cache_of_the_same_topic_name_is_another_topic(
+async def test_the_same_topic_name_in_another_cache_is_another_topic(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
-    mine, theirs = await momento_sdk.new_cache(), await momento_sdk.new_cache()
-    async with momento_stream(momento_emulator, key, mine, "news") as stream:
+    cache, other_cache = await momento_sdk.new_cache(), await momento_sdk.new_cache()
+    async with momento_stream(momento_emulator, key, cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
-        await publish(momento_sdk, theirs, "news", "not for you")
-        await publish(momento_sdk, mine, "news", "for you")
+        await publish(momento_sdk, other_cache, "topic", "not for you")
+        await publish(momento_sdk, cache, "topic", "for you")
         assert (await stream.item()).value.text == "for you"
 
 
@@ -95,12 +95,12 @@ async def test_a_frozen_stream_stays_open_and_transmits_nothing(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    async with momento_stream(momento_emulator, key, cache, "news") as stream:
+    async with momento_stream(momento_emulator, key, cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
         with momento_emulator.changed(streamsFrozen=True, heartbeatSeconds=0.02):
-            await publish(momento_sdk, cache, "news", "lost")
+            await publish(momento_sdk, cache, "topic", "lost")
             assert live_streams(momento_emulator, cache) == 1
-        await publish(momento_sdk, cache, "news", "after")
+        await publish(momento_sdk, cache, "topic", "after")
         assert (await stream.item()).value.text == "after"
 
 
@@ -108,14 +108,14 @@ async def test_the_publisher_id_is_the_token_id_of_the_publishing_token(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    token = await momento_sdk.vend(DisposableTokenScopes.topic_publish_only(cache, "news"), token_id="user-7")
+    token = await momento_sdk.vend(DisposableTokenScopes.topic_publish_only(cache, "topic"), token_id="user-7")
     async with (
-        momento_stream(momento_emulator, key, cache, "news") as stream,
+        momento_stream(momento_emulator, key, cache, "topic") as stream,
         open_momento_sdk(momento_emulator, token) as publisher,
     ):
         assert await stream.next_kind() == "heartbeat"
-        await publish(publisher, cache, "news", "from a user")
-        await publish(momento_sdk, cache, "news", "from the service")
+        await publish(publisher, cache, "topic", "from a user")
+        await publish(momento_sdk, cache, "topic", "from the service")
         assert [(await stream.item()).publisher_id for _ in range(2)] == ["user-7", ""]
 
 
@@ -123,18 +123,18 @@ async def test_a_stream_resumes_where_it_was_interrupted(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    async with momento_stream(momento_emulator, key, cache, "news") as stream:
+    async with momento_stream(momento_emulator, key, cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
-        await publish(momento_sdk, cache, "news", "one", "two")
+        await publish(momento_sdk, cache, "topic", "one", "two")
         last = (await stream.item(), await stream.item())[-1]
-    await publish(momento_sdk, cache, "news", "three", "four")
+    await publish(momento_sdk, cache, "topic", "three", "four")
     resumed = momento_stream(
-        momento_emulator, key, cache, "news", resume_at=last.topic_sequence_number + 1, page=last.sequence_page
+        momento_emulator, key, cache, "topic", resume_at=last.topic_sequence_number + 1, page=last.sequence_page
     )
     async with resumed as stream:
         assert await stream.next_kind() == "heartbeat"
         assert [(await stream.item()).value.text for _ in range(2)] == ["three", "four"]
-        await publish(momento_sdk, cache, "news", "five")
+        await publish(momento_sdk, cache, "topic", "five")
         assert (await stream.item()).value.text == "five"
 
 
@@ -143,8 +143,8 @@ async def test_dropped_messages_are_reported_by_a_discontinuity(
 ) -> None:
     cache = await momento_sdk.new_cache()
     with momento_emulator.changed(historyMessages=2):
-        await publish(momento_sdk, cache, "news", "1", "2", "3", "4")
-        async with momento_stream(momento_emulator, key, cache, "news", resume_at=2) as stream:
+        await publish(momento_sdk, cache, "topic", "1", "2", "3", "4")
+        async with momento_stream(momento_emulator, key, cache, "topic", resume_at=2) as stream:
             gap = await stream.discontinuity()
             assert (gap.last_topic_sequence, gap.new_topic_sequence) == (1, 2)
             item = await stream.item()
@@ -155,22 +155,22 @@ async def test_another_page_is_reported_by_a_discontinuity(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    await publish(momento_sdk, cache, "news", "new life")
-    async with momento_stream(momento_emulator, key, cache, "news", resume_at=1, page=17) as stream:
+    await publish(momento_sdk, cache, "topic", "new life")
+    async with momento_stream(momento_emulator, key, cache, "topic", resume_at=1, page=17) as stream:
         assert (await stream.discontinuity()).new_sequence_page > 17
         assert (await stream.item()).value.text == "new life"
 
 
-async def test_the_first_discontinuity_is_a_switch(
+async def test_the_first_discontinuity_can_be_disabled(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    await publish(momento_sdk, cache, "news", "before")
+    await publish(momento_sdk, cache, "topic", "before")
     with momento_emulator.changed(firstDiscontinuity=True):
-        async with momento_stream(momento_emulator, key, cache, "news") as stream:
+        async with momento_stream(momento_emulator, key, cache, "topic") as stream:
             assert await stream.next_kind() == "heartbeat"
             assert (await stream.discontinuity()).new_topic_sequence == 1
-            await publish(momento_sdk, cache, "news", "after")
+            await publish(momento_sdk, cache, "topic", "after")
             assert (await stream.item()).topic_sequence_number == 2
 
 
@@ -178,7 +178,7 @@ async def test_a_disconnected_subscriber_is_removed(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    async with momento_stream(momento_emulator, key, cache, "news") as stream:
+    async with momento_stream(momento_emulator, key, cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
         assert live_streams(momento_emulator, cache) == 1
     await wait_until(lambda: live_streams(momento_emulator, cache) == 0)
@@ -188,26 +188,26 @@ async def test_deleting_the_cache_ends_its_streams_and_drops_its_topics(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache, neighbour = await momento_sdk.new_cache(), await momento_sdk.new_cache()
-    await publish(momento_sdk, cache, "news", "old")
+    await publish(momento_sdk, cache, "topic", "old")
     async with (
-        momento_stream(momento_emulator, key, cache, "news") as stream,
-        momento_stream(momento_emulator, key, neighbour, "news") as other,
+        momento_stream(momento_emulator, key, cache, "topic") as stream,
+        momento_stream(momento_emulator, key, neighbour, "topic") as other,
     ):
         assert await stream.next_kind() == await other.next_kind() == "heartbeat"
         await momento_sdk.caches.delete_cache(cache)
         assert (await stream.refusal()).code() is grpc.StatusCode.NOT_FOUND
-        await publish(momento_sdk, neighbour, "news", "unharmed")
+        await publish(momento_sdk, neighbour, "topic", "unharmed")
         assert (await other.item()).value.text == "unharmed"
     await momento_sdk.caches.create_cache(cache)
-    async with momento_stream(momento_emulator, key, cache, "news", resume_at=1) as stream:
+    async with momento_stream(momento_emulator, key, cache, "topic", resume_at=1) as stream:
         assert await stream.next_kind() == "heartbeat"
-        await publish(momento_sdk, cache, "news", "new")
+        await publish(momento_sdk, cache, "topic", "new")
         assert (await stream.item()).value.text == "new"
 
 
 async def test_a_missing_cache_is_not_found(momento_sdk: MomentoSdk) -> None:
-    published = await momento_sdk.topics.publish("no-such-cache", "news", "text")
-    subscribed = await momento_sdk.subscriber.subscribe("no-such-cache", "news")
+    published = await momento_sdk.topics.publish("no-such-cache", "topic", "text")
+    subscribed = await momento_sdk.subscriber.subscribe("no-such-cache", "topic")
     assert isinstance(published, TopicPublish.Error)
     assert isinstance(subscribed, TopicSubscribe.Error)
     assert published.error_code is subscribed.error_code is MomentoErrorCode.NOT_FOUND_ERROR
@@ -217,7 +217,7 @@ async def test_live_streams_can_be_aborted(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    async with momento_stream(momento_emulator, key, cache, "news") as stream:
+    async with momento_stream(momento_emulator, key, cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
         assert momento_emulator.abort_streams() == 1
         assert (await stream.refusal()).code() is grpc.StatusCode.UNAVAILABLE
@@ -227,7 +227,7 @@ async def test_live_streams_can_be_ended_cleanly(
     momento_emulator: MomentoEmulator, key: str, momento_sdk: MomentoSdk
 ) -> None:
     cache = await momento_sdk.new_cache()
-    async with momento_stream(momento_emulator, key, cache, "news") as stream:
+    async with momento_stream(momento_emulator, key, cache, "topic") as stream:
         assert await stream.next_kind() == "heartbeat"
         assert momento_emulator.end_streams() == 1
         with pytest.raises(EndOfStreamError):

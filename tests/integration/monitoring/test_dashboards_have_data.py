@@ -41,7 +41,7 @@ async def test_every_panel_has_data_after_a_small_load(local_stack: LocalStack, 
 
 
 async def wait_until_every_panel_is_drawn(stage: Watched, path: Path, load: Load, seconds: float = 60.0) -> None:
-    """Continue the load: the picture covers one minute, which on a busy machine may contain too few scrapes."""
+    """Continue the load: the panel covers one minute, which on a busy machine may contain too few scrapes."""
     dashboard = json.loads(await asyncio.to_thread(path.read_text))
     titles = [panel["title"] for panel in dashboard["panels"] if panel["type"] != "row"]
     ends_at = time.monotonic() + seconds

@@ -1,4 +1,4 @@
-"""Panels that draw a line at zero while nothing fails do show failures: with a wrong name they would stay at zero."""
+"""Panels that show zero without failures do show failures; with a wrong metric name they would always show zero."""
 
 from collections.abc import Iterator
 

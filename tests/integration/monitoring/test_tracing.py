@@ -35,7 +35,7 @@ def receiver() -> Iterator[OtlpReceiver]:
 
 @pytest.fixture(scope="module")
 def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalStack]:
-    """The stack with tracing in ingest and processor, which send their spans at once."""
+    """The stack with tracing in ingest and processor, which send their spans immediately."""
     settings = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint, "OTEL_BSP_SCHEDULE_DELAY": "100"}
     with ExitStack() as restarts:
         for name in TRACED:
@@ -44,7 +44,7 @@ def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalSta
 
 
 async def posted(app: Application, stack: LocalStack, *traceparents: str) -> None:
-    """Post one task for each traceparent, all at once, and wait for their notifications."""
+    """Post one task for each traceparent concurrently, and wait for their notifications."""
     user = await signed_in_user(app)
     with subscriber(await user.get_token(), stack.environment("processor")) as notifications:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {user.id_token}"}) as session:
@@ -117,7 +117,7 @@ async def test_an_unsampled_request_has_no_spans_but_keeps_its_trace_id(
     marker, marked, _ = traceparent()
     await posted(app, traced, header)
     await posted(app, traced, marker)
-    await receiver.one("publish", marked)  # what was before it has been sent too
+    await receiver.one("publish", marked)  # earlier spans have been sent too
     assert not [span for span in receiver.spans if span.trace_id == trace_id]
     assert trace_id in {line.get("traceId") for line in logged(traced, "ingest")}
 

@@ -1,4 +1,4 @@
-"""An emulated AWS account, and an operator in this process that works on it."""
+"""An emulated AWS account, and an operator in this process that uses it."""
 
 from collections.abc import AsyncIterator, Iterator
 

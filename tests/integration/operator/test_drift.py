@@ -1,4 +1,4 @@
-"""Settings that the stage keeps are mended, with as few writes as there are differences; others are left alone."""
+"""Drift of the settings that the stage manages is corrected with the fewest writes; other settings are unchanged."""
 
 import json
 from typing import Any
@@ -29,7 +29,7 @@ async def test_only_the_attribute_that_differs_is_written(aws_account: AwsAccoun
     attributes = await aws_account.queue_attributes("notification-api-dev-tasks")
     assert sent == [{"VisibilityTimeout": "30"}]
     assert attributes["VisibilityTimeout"] == "30"
-    assert attributes["DelaySeconds"] == "7"  # not one that the stage keeps
+    assert attributes["DelaySeconds"] == "7"  # not managed by the stage
     assert aws_account.calls.writes == ["SetQueueAttributes"]
     assert log.changes == ["set VisibilityTimeout of queue notification-api-dev-tasks"]
 
@@ -46,7 +46,7 @@ async def test_only_the_attribute_that_differs_is_written(aws_account: AwsAccoun
         ("dlq", "MessageRetentionPeriod", "60"),
     ],
 )
-async def test_a_queues_drift_is_mended(aws_account: AwsAccount, queue: str, attribute: Any, value: str) -> None:
+async def test_drift_of_a_queue_is_corrected(aws_account: AwsAccount, queue: str, attribute: Any, value: str) -> None:
     await provision_stage(aws_account.clients, spec_of())
     before = await aws_account.queue_attributes(f"notification-api-dev-{queue}")
     url = (await aws_account.sqs.get_queue_url(QueueName=f"notification-api-dev-{queue}"))["QueueUrl"]
@@ -59,7 +59,7 @@ async def test_a_queues_drift_is_mended(aws_account: AwsAccount, queue: str, att
     assert aws_account.calls.writes == ["SetQueueAttributes"]
 
 
-async def test_a_policy_that_says_the_same_in_other_words_is_no_drift(aws_account: AwsAccount) -> None:
+async def test_an_equivalent_policy_is_no_drift(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
     policy = {"maxReceiveCount": "10", "deadLetterTargetArn": outputs.dead_letter_queue_arn}
     await aws_account.sqs.set_queue_attributes(
@@ -90,7 +90,7 @@ async def test_a_changed_spec_is_written(aws_account: AwsAccount) -> None:
     assert aws_account.calls.writes == ["SetQueueAttributes", "SetQueueAttributes", "UpdateUserPool"]
 
 
-async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(aws_account: AwsAccount) -> None:
+async def test_drift_of_a_user_pool_is_corrected_and_other_settings_are_kept(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
     message = "Your code is {####}."
     await aws_account.idp.update_user_pool(
@@ -113,7 +113,7 @@ async def test_a_user_pools_drift_is_mended_and_the_rest_of_it_kept(aws_account:
     assert aws_account.calls.writes == ["UpdateUserPool"]
 
 
-async def test_an_update_sends_all_that_cognito_would_reset_if_it_were_left_out(aws_account: AwsAccount) -> None:
+async def test_an_update_includes_the_settings_that_cognito_would_reset(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
     [pool] = await aws_account.user_pools()
     pool["AdminCreateUserConfig"] = {"AllowAdminCreateUserOnly": True, "UnusedAccountValidityDays": 7}
@@ -122,7 +122,9 @@ async def test_an_update_sends_all_that_cognito_would_reset_if_it_were_left_out(
         aws_account.idp, "UpdateUserPool", pool, {"Policies": {"PasswordPolicy": {"MinimumLength": 20}}}
     )
 
-    assert sent["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}  # the other is refused in an update
+    assert sent["AdminCreateUserConfig"] == {
+        "AllowAdminCreateUserOnly": True
+    }  # the other setting is refused in an update
     assert sent["UserPoolTags"] == pool["UserPoolTags"]
     assert sent["AutoVerifiedAttributes"] == ["email"]
     assert sent["Policies"] == {"PasswordPolicy": pool["Policies"]["PasswordPolicy"] | {"MinimumLength": 20}}
@@ -130,7 +132,7 @@ async def test_an_update_sends_all_that_cognito_would_reset_if_it_were_left_out(
     assert "" not in sent.values()
 
 
-async def test_a_clients_drift_is_mended_and_the_rest_of_it_kept(aws_account: AwsAccount) -> None:
+async def test_drift_of_a_client_is_corrected_and_other_settings_are_kept(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.idp.update_user_pool_client(
         UserPoolId=outputs.user_pool_id,
@@ -165,7 +167,7 @@ async def test_flows_in_another_order_are_no_drift(aws_account: AwsAccount) -> N
     assert aws_account.calls.writes == []
 
 
-async def test_what_somebody_deleted_is_made_again(aws_account: AwsAccount) -> None:
+async def test_a_deleted_resource_is_created_again(aws_account: AwsAccount) -> None:
     first = await provision_stage(aws_account.clients, spec_of())
     await aws_account.sqs.delete_queue(QueueUrl=first.dead_letter_queue_url)
     await aws_account.idp.delete_user_pool_client(UserPoolId=first.user_pool_id, ClientId=first.user_pool_client_id)
@@ -179,11 +181,11 @@ async def test_what_somebody_deleted_is_made_again(aws_account: AwsAccount) -> N
     assert aws_account.caches.names == {"notification-api-dev"}
 
 
-async def test_the_ledger_outlives_the_loss_of_one_carrier(aws_account: AwsAccount) -> None:
+async def test_the_cache_tag_survives_the_loss_of_one_tagged_resource(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.sqs.delete_queue(QueueUrl=outputs.dead_letter_queue_url)
 
-    await provision_stage(aws_account.clients, spec_of())  # would be NotOwnedError if the record had been there only
+    await provision_stage(aws_account.clients, spec_of())  # would be NotOwnedError if only that queue had the tag
 
     tags = await aws_account.queue_tags("notification-api-dev-dlq")
     assert tags["notification-api.io/made-cache"] == "notification-api-dev"

@@ -47,7 +47,7 @@ async def _names(caches: CacheClientAsync) -> list[str]:
     return [cache.name for cache in answer.caches]
 
 
-async def test_a_cache_is_made_kept_and_removed(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
+async def test_a_cache_is_created_kept_and_deleted(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
     spec = spec_of(stage_name="whole-life")
 
     outputs = await provision_stage(_through(aws_account, caches), spec)
@@ -62,17 +62,19 @@ async def test_a_cache_is_made_kept_and_removed(aws_account: AwsAccount, caches:
     await delete_stage(_through(aws_account, caches), spec)
 
 
-async def test_somebody_elses_cache_is_refused_and_stays(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
-    await caches.create_cache("notification-api-theirs")
+async def test_a_foreign_cache_is_refused_and_kept(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
+    await caches.create_cache("notification-api-foreign")
 
     with pytest.raises(NotOwnedError):
-        await provision_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
-    await delete_stage(_through(aws_account, caches), spec_of(stage_name="theirs"))
+        await provision_stage(_through(aws_account, caches), spec_of(stage_name="foreign"))
+    await delete_stage(_through(aws_account, caches), spec_of(stage_name="foreign"))
 
-    assert "notification-api-theirs" in await _names(caches)
+    assert "notification-api-foreign" in await _names(caches)
 
 
-async def test_a_cache_deleted_by_hand_is_no_obstacle(aws_account: AwsAccount, caches: CacheClientAsync) -> None:
+async def test_a_stage_whose_cache_was_deleted_manually_can_be_deleted(
+    aws_account: AwsAccount, caches: CacheClientAsync
+) -> None:
     spec = spec_of(stage_name="by-hand")
     outputs = await provision_stage(_through(aws_account, caches), spec)
 
@@ -85,7 +87,7 @@ async def test_a_cache_deleted_by_hand_is_no_obstacle(aws_account: AwsAccount, c
     assert not any((await aws_account.everything("notification-api-by-hand")).values())
 
 
-async def test_a_revoked_key_is_for_a_person_to_mend(aws_account: AwsAccount, emulator: MomentoEmulator) -> None:
+async def test_a_revoked_key_is_a_permanent_error(aws_account: AwsAccount, emulator: MomentoEmulator) -> None:
     key = emulator.make_key()
     emulator.revoke_key(key.key_id)
 
@@ -94,7 +96,7 @@ async def test_a_revoked_key_is_for_a_person_to_mend(aws_account: AwsAccount, em
             await provision_stage(_through(aws_account, revoked), spec_of(stage_name="revoked"))
 
 
-async def test_momento_out_of_reach_is_transient_and_the_rest_of_the_stage_stands(aws_account: AwsAccount) -> None:
+async def test_an_unreachable_momento_is_transient_and_the_rest_is_provisioned(aws_account: AwsAccount) -> None:
     with momento_emulator_process() as stopped:
         key = stopped.make_key()
 

@@ -1,4 +1,4 @@
-"""What is not ours is refused and untouched, adopted only when asked for, and used but never changed when given."""
+"""Foreign resources are refused and unchanged, adopted only on request, and used but never changed if given."""
 
 from dataclasses import replace
 
@@ -50,7 +50,9 @@ async def test_a_foreign_cache_is_refused_and_untouched(aws_account: AwsAccount)
     [
         Identity("notification-api", "dev", cluster="another-cluster", owner="dev/stage"),
         Identity("notification-api", "dev", cluster="test-cluster", owner="another/stage"),
-        Identity("notification", "api-dev", cluster="test-cluster", owner="dev/stage"),  # its names derive alike
+        Identity(
+            "notification", "api-dev", cluster="test-cluster", owner="dev/stage"
+        ),  # the same resource names follow from it
     ],
 )
 async def test_a_stage_of_the_same_names_but_another_identity_is_foreign(
@@ -69,12 +71,12 @@ async def test_a_stage_of_the_same_names_but_another_identity_is_foreign(
 
 
 async def test_adoption_takes_nothing_from_another_stage(aws_account: AwsAccount) -> None:
-    theirs = StageSpec(Identity("notification-api", "dev", cluster="their-cluster", owner="theirs/dev"))
-    await provision_stage(aws_account.clients, theirs)
+    foreign_spec = StageSpec(Identity("notification-api", "dev", cluster="other-cluster", owner="other/dev"))
+    await provision_stage(aws_account.clients, foreign_spec)
     before = await aws_account.everything("notification")
     aws_account.calls.reset()
 
-    with pytest.raises(NotOwnedError, match=r"queue notification-api-dev-dlq .* theirs/dev of cluster their-cluster"):
+    with pytest.raises(NotOwnedError, match=r"queue notification-api-dev-dlq .* other/dev of cluster other-cluster"):
         await provision_stage(aws_account.clients, spec_of(adopt=True))
     await delete_stage(aws_account.clients, spec_of(adopt=True))
 
@@ -84,13 +86,13 @@ async def test_adoption_takes_nothing_from_another_stage(aws_account: AwsAccount
 
 async def test_adoption_takes_no_pool_from_another_stage(aws_account: AwsAccount) -> None:
     await provision_stage(
-        aws_account.clients, StageSpec(Identity("notification-api", "dev", "their-cluster", owner="theirs/dev"))
+        aws_account.clients, StageSpec(Identity("notification-api", "dev", "other-cluster", owner="other/dev"))
     )
     for name in await aws_account.queue_names():
         await aws_account.sqs.delete_queue(QueueUrl=(await aws_account.sqs.get_queue_url(QueueName=name))["QueueUrl"])
     before = await aws_account.user_pools()
 
-    with pytest.raises(NotOwnedError, match=r"user pool .* theirs/dev of cluster their-cluster"):
+    with pytest.raises(NotOwnedError, match=r"user pool .* other/dev of cluster other-cluster"):
         await provision_stage(aws_account.clients, spec_of(adopt=True))
     await delete_stage(aws_account.clients, spec_of(adopt=True))
 
@@ -98,9 +100,9 @@ async def test_adoption_takes_no_pool_from_another_stage(aws_account: AwsAccount
     assert aws_account.caches.names == {"notification-api-dev"}
 
 
-async def test_what_a_stage_left_can_be_adopted_once_its_marks_are_taken_away(aws_account: AwsAccount) -> None:
+async def test_retained_resources_can_be_adopted_once_their_tags_are_removed(aws_account: AwsAccount) -> None:
     left = await provision_stage(
-        aws_account.clients, StageSpec(Identity("notification-api", "dev", "gone", owner="gone/dev"))
+        aws_account.clients, StageSpec(Identity("notification-api", "dev", "deleted", owner="deleted/dev"))
     )
     marks = list(spec_of().identity.tags())
     for url in (left.queue_url, left.dead_letter_queue_url):
@@ -114,7 +116,7 @@ async def test_what_a_stage_left_can_be_adopted_once_its_marks_are_taken_away(aw
     assert not any((await aws_account.everything("notification-api")).values())
 
 
-async def test_adoption_takes_over_what_is_there_and_mends_it(aws_account: AwsAccount) -> None:
+async def test_adoption_uses_existing_resources_and_corrects_them(aws_account: AwsAccount) -> None:
     url = (await aws_account.sqs.create_queue(QueueName="notification-api-dev-tasks", tags={"team": "other"}))[
         "QueueUrl"
     ]
@@ -138,10 +140,10 @@ async def test_adoption_takes_over_what_is_there_and_mends_it(aws_account: AwsAc
     ]
     for queue in ("notification-api-dev-tasks", "notification-api-dev-dlq"):
         assert (await aws_account.queue_tags(queue))["notification-api.io/made-cache"] == "notification-api-dev"
-    assert await provision_stage(aws_account.clients, spec_of()) == outputs  # from now on it is ours without asking
+    assert await provision_stage(aws_account.clients, spec_of()) == outputs  # owned from now on, without adopting
 
 
-async def test_what_was_adopted_goes_with_the_stage(aws_account: AwsAccount) -> None:
+async def test_adopted_resources_are_deleted_with_the_stage(aws_account: AwsAccount) -> None:
     await aws_account.sqs.create_queue(QueueName="notification-api-dev-tasks")
     aws_account.caches.names.add("notification-api-dev")
     await provision_stage(aws_account.clients, spec_of(adopt=True))
@@ -151,7 +153,7 @@ async def test_what_was_adopted_goes_with_the_stage(aws_account: AwsAccount) -> 
     assert not any((await aws_account.everything("notification-api")).values())
 
 
-async def test_of_several_pools_none_is_adopted_by_guess(aws_account: AwsAccount) -> None:
+async def test_no_pool_is_adopted_if_several_match(aws_account: AwsAccount) -> None:
     for _ in range(2):
         await aws_account.idp.create_user_pool(PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"])
 
@@ -181,11 +183,11 @@ async def test_a_client_with_a_secret_is_not_used(aws_account: AwsAccount) -> No
         await provision_stage(aws_account.clients, spec_of())
 
 
-async def test_given_resources_are_used_and_never_changed(aws_account: AwsAccount) -> None:
-    queue = (await aws_account.sqs.create_queue(QueueName="theirs"))["QueueUrl"]
-    dead_letter = (await aws_account.sqs.create_queue(QueueName="theirs-dead"))["QueueUrl"]
-    pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
-    client = (await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="theirs"))["UserPoolClient"][
+async def test_existing_resources_are_used_and_never_changed(aws_account: AwsAccount) -> None:
+    queue = (await aws_account.sqs.create_queue(QueueName="foreign"))["QueueUrl"]
+    dead_letter = (await aws_account.sqs.create_queue(QueueName="foreign-dead"))["QueueUrl"]
+    pool = (await aws_account.idp.create_user_pool(PoolName="foreign"))["UserPool"]["Id"]
+    client = (await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="foreign"))["UserPoolClient"][
         "ClientId"
     ]
     spec = spec_of(given=Given(queue, dead_letter, pool, client, "their-cache"))
@@ -194,38 +196,38 @@ async def test_given_resources_are_used_and_never_changed(aws_account: AwsAccoun
     await delete_stage(aws_account.clients, spec)
 
     assert (outputs.queue_url, outputs.dead_letter_queue_url) == (queue, dead_letter)
-    assert outputs.queue_arn.endswith(":theirs")
+    assert outputs.queue_arn.endswith(":foreign")
     assert (outputs.user_pool_id, outputs.user_pool_client_id, outputs.cache_name) == (pool, client, "their-cache")
     assert aws_account.calls.writes == []
 
 
 @pytest.mark.parametrize("kind", ["queue_url", "dead_letter_queue_url", "user_pool_id", "cache_name"])
-async def test_each_resource_may_be_given_by_itself(aws_account: AwsAccount, kind: str) -> None:
-    theirs = {
-        "queue_url": (await aws_account.sqs.create_queue(QueueName="theirs"))["QueueUrl"],
-        "dead_letter_queue_url": (await aws_account.sqs.create_queue(QueueName="theirs-dead"))["QueueUrl"],
-        "user_pool_id": (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"],
-        "cache_name": "theirs",
+async def test_each_resource_can_be_an_existing_one(aws_account: AwsAccount, kind: str) -> None:
+    foreign = {
+        "queue_url": (await aws_account.sqs.create_queue(QueueName="foreign"))["QueueUrl"],
+        "dead_letter_queue_url": (await aws_account.sqs.create_queue(QueueName="foreign-dead"))["QueueUrl"],
+        "user_pool_id": (await aws_account.idp.create_user_pool(PoolName="foreign"))["UserPool"]["Id"],
+        "cache_name": "foreign",
     }
-    aws_account.caches.names.add("theirs")
-    spec = spec_of(given=replace(Given(), **{kind: theirs[kind]}))
+    aws_account.caches.names.add("foreign")
+    spec = spec_of(given=replace(Given(), **{kind: foreign[kind]}))
 
     outputs = await provision_stage(aws_account.clients, spec)
     aws_account.calls.reset()
     assert await provision_stage(aws_account.clients, spec) == outputs
     assert aws_account.calls.writes == []
-    assert getattr(outputs, kind) == theirs[kind]
+    assert getattr(outputs, kind) == foreign[kind]
 
     await delete_stage(aws_account.clients, spec)
 
     assert not any((await aws_account.everything("notification-api")).values())
-    assert await aws_account.queue_names() == ["theirs", "theirs-dead"]
-    assert [pool["Name"] for pool in await aws_account.user_pools()] == ["theirs"]
-    assert await aws_account.user_pool_clients(theirs["user_pool_id"]) == []
-    assert aws_account.caches.names == {"theirs"}
+    assert await aws_account.queue_names() == ["foreign", "foreign-dead"]
+    assert [pool["Name"] for pool in await aws_account.user_pools()] == ["foreign"]
+    assert await aws_account.user_pool_clients(foreign["user_pool_id"]) == []
+    assert aws_account.caches.names == {"foreign"}
 
 
-async def test_what_was_made_and_is_given_now_is_not_changed_any_more(aws_account: AwsAccount) -> None:
+async def test_a_created_resource_that_is_configured_as_existing_is_no_longer_changed(aws_account: AwsAccount) -> None:
     made = await provision_stage(aws_account.clients, spec_of())
     given = Given(made.queue_url, made.dead_letter_queue_url, made.user_pool_id, made.user_pool_client_id)
     for url in (made.queue_url, made.dead_letter_queue_url):
@@ -234,7 +236,7 @@ async def test_what_was_made_and_is_given_now_is_not_changed_any_more(aws_accoun
     await aws_account.idp.untag_resource(ResourceArn=pool_arn, TagKeys=["notification-api.io/made-cache"])
     aws_account.calls.reset()
 
-    with pytest.raises(NotOwnedError):  # the cache: nothing says any more that it is ours
+    with pytest.raises(NotOwnedError):  # the cache: no tag shows any longer that the stage owns it
         await provision_stage(aws_account.clients, spec_of(given=given))
     with pytest.raises(PermanentError):
         await provision_stage(aws_account.clients, spec_of(given=given, adopt=True))
@@ -244,8 +246,8 @@ async def test_what_was_made_and_is_given_now_is_not_changed_any_more(aws_accoun
     assert len((await aws_account.everything("notification-api"))["queues"]) == 2
 
 
-async def test_a_given_pools_other_clients_are_left_alone(aws_account: AwsAccount) -> None:
-    pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
+async def test_other_clients_of_an_existing_pool_are_unchanged(aws_account: AwsAccount) -> None:
+    pool = (await aws_account.idp.create_user_pool(PoolName="foreign"))["UserPool"]["Id"]
     await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="notification-api-dev-UserPoolClient")
     spec = spec_of(given=Given(user_pool_id=pool))
 
@@ -256,10 +258,10 @@ async def test_a_given_pools_other_clients_are_left_alone(aws_account: AwsAccoun
     assert len(await aws_account.user_pool_clients(pool)) == 1
 
 
-async def test_without_anything_to_record_it_on_a_cache_is_not_made(aws_account: AwsAccount) -> None:
-    queue = (await aws_account.sqs.create_queue(QueueName="theirs"))["QueueUrl"]
-    pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
-    client = (await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="theirs"))["UserPoolClient"][
+async def test_no_cache_is_created_without_a_resource_to_tag(aws_account: AwsAccount) -> None:
+    queue = (await aws_account.sqs.create_queue(QueueName="foreign"))["QueueUrl"]
+    pool = (await aws_account.idp.create_user_pool(PoolName="foreign"))["UserPool"]["Id"]
+    client = (await aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="foreign"))["UserPoolClient"][
         "ClientId"
     ]
 
@@ -269,8 +271,8 @@ async def test_without_anything_to_record_it_on_a_cache_is_not_made(aws_account:
     assert aws_account.caches.names == set()
 
 
-async def test_a_given_resource_that_is_not_there_is_named(aws_account: AwsAccount) -> None:
-    missing = (await aws_account.sqs.create_queue(QueueName="theirs"))["QueueUrl"].replace("theirs", "missing")
+async def test_a_missing_existing_resource_is_named(aws_account: AwsAccount) -> None:
+    missing = (await aws_account.sqs.create_queue(QueueName="foreign"))["QueueUrl"].replace("foreign", "missing")
 
     with pytest.raises(NotFoundError, match="missing"):
         await provision_stage(aws_account.clients, spec_of(given=Given(queue_url=missing)))

@@ -1,4 +1,4 @@
-"""What a person protects or tightens by hand stays; what is weaker than the stage's own setting is mended."""
+"""Protection and stricter settings that a person sets are kept; settings weaker than the stage's are corrected."""
 
 from typing import Any
 
@@ -23,16 +23,16 @@ MINUTES = {"IdToken": "minutes", "AccessToken": "minutes", "RefreshToken": "days
 
 
 async def update_pool(aws_account: AwsAccount, **changes: Any) -> None:
-    """As a person would in the console: this changes, the rest stays."""
+    """Change these settings and keep the others, as a person would in the console."""
     [pool] = await aws_account.user_pools()
-    kept = {key: pool[key] for key in ("Policies", "AutoVerifiedAttributes", "AccountRecoverySetting")}
-    arguments: dict[str, Any] = {**kept, "DeletionProtection": pool["DeletionProtection"], **changes}
+    unchanged = {key: pool[key] for key in ("Policies", "AutoVerifiedAttributes", "AccountRecoverySetting")}
+    arguments: dict[str, Any] = {**unchanged, "DeletionProtection": pool["DeletionProtection"], **changes}
     await aws_account.idp.update_user_pool(UserPoolId=pool["Id"], **arguments)
     aws_account.calls.reset()
 
 
 async def update_client(aws_account: AwsAccount, **changes: Any) -> None:
-    """As a person would in the console."""
+    """Change these settings, as a person would in the console."""
     [pool] = await aws_account.user_pools()
     [client] = await aws_account.user_pool_clients(pool["Id"])
     await aws_account.idp.update_user_pool_client(UserPoolId=pool["Id"], ClientId=client["ClientId"], **changes)
@@ -40,7 +40,7 @@ async def update_client(aws_account: AwsAccount, **changes: Any) -> None:
 
 
 @pytest.mark.parametrize("asked", [None, False, True])
-async def test_deletion_protection_that_a_person_turned_on_stays(aws_account: AwsAccount, asked: bool | None) -> None:
+async def test_deletion_protection_that_a_person_enabled_is_kept(aws_account: AwsAccount, asked: bool | None) -> None:
     spec = spec_of() if asked is None else spec_of(user_pool=UserPoolSettings(deletion_protection=asked))
     await provision_stage(aws_account.clients, spec)
     await update_pool(aws_account, DeletionProtection="ACTIVE")
@@ -51,7 +51,7 @@ async def test_deletion_protection_that_a_person_turned_on_stays(aws_account: Aw
     assert aws_account.calls.writes == []
 
 
-async def test_protection_that_was_asked_for_once_stays_when_it_is_not_any_more(aws_account: AwsAccount) -> None:
+async def test_protection_is_kept_when_the_spec_no_longer_requires_it(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
 
     await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=False)))
@@ -59,7 +59,7 @@ async def test_protection_that_was_asked_for_once_stays_when_it_is_not_any_more(
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
-async def test_protection_that_is_asked_for_is_set_again(aws_account: AwsAccount) -> None:
+async def test_required_protection_is_restored(aws_account: AwsAccount) -> None:
     spec = spec_of(user_pool=UserPoolSettings(deletion_protection=True))
     await provision_stage(aws_account.clients, spec)
     await update_pool(aws_account, DeletionProtection="INACTIVE")
@@ -69,7 +69,7 @@ async def test_protection_that_is_asked_for_is_set_again(aws_account: AwsAccount
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
-async def test_protection_outlives_the_repair_of_another_setting(aws_account: AwsAccount) -> None:
+async def test_correcting_another_setting_keeps_protection(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, DeletionProtection="ACTIVE", AutoVerifiedAttributes=[])
 
@@ -79,11 +79,11 @@ async def test_protection_outlives_the_repair_of_another_setting(aws_account: Aw
     assert (pool["DeletionProtection"], pool["AutoVerifiedAttributes"]) == ("ACTIVE", ["email"])
 
 
-async def test_protection_turned_on_while_another_setting_is_repaired_stays(aws_account: AwsAccount) -> None:
+async def test_protection_enabled_while_another_setting_is_corrected_is_kept(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, AutoVerifiedAttributes=[])
 
-    async def protect(**_: object) -> None:  # after the pass has read the pool, before it writes
+    async def protect(**_: object) -> None:  # after the reconcile has read the pool, before it writes
         [pool] = await aws_account.user_pools()
         await aws_account.idp.update_user_pool(UserPoolId=pool["Id"], DeletionProtection="ACTIVE")
 
@@ -93,7 +93,7 @@ async def test_protection_turned_on_while_another_setting_is_repaired_stays(aws_
     assert (await aws_account.user_pools())[0]["DeletionProtection"] == "ACTIVE"
 
 
-async def test_an_adopted_pools_protection_stays(aws_account: AwsAccount) -> None:
+async def test_protection_of_an_adopted_pool_is_kept(aws_account: AwsAccount) -> None:
     await aws_account.idp.create_user_pool(
         PoolName="notification-api-dev-UserPool", UsernameAttributes=["email"], DeletionProtection="ACTIVE"
     )
@@ -112,7 +112,7 @@ async def test_an_adopted_pools_protection_stays(aws_account: AwsAccount) -> Non
         {"MinimumLength": 16, "RequireSymbols": True, "TemporaryPasswordValidityDays": 3},
     ],
 )
-async def test_a_stricter_password_policy_stays(aws_account: AwsAccount, stricter: dict[str, Any]) -> None:
+async def test_a_stricter_password_policy_is_kept(aws_account: AwsAccount, stricter: dict[str, Any]) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, Policies={"PasswordPolicy": POLICY | stricter})
 
@@ -132,7 +132,7 @@ async def test_a_stricter_password_policy_stays(aws_account: AwsAccount, stricte
         {"TemporaryPasswordValidityDays": 30},
     ],
 )
-async def test_of_a_password_policy_only_what_is_weaker_is_mended(
+async def test_only_weaker_settings_of_a_password_policy_are_corrected(
     aws_account: AwsAccount, weaker: dict[str, Any]
 ) -> None:
     await provision_stage(aws_account.clients, spec_of())
@@ -144,7 +144,7 @@ async def test_of_a_password_policy_only_what_is_weaker_is_mended(
 
 
 @pytest.mark.parametrize(
-    ("changes", "stays"),
+    ("changes", "is_kept"),
     [
         ({"AutoVerifiedAttributes": ["email", "phone_number"]}, True),
         ({"AutoVerifiedAttributes": ["phone_number"]}, False),
@@ -154,18 +154,18 @@ async def test_of_a_password_policy_only_what_is_weaker_is_mended(
         ({"AdminCreateUserConfig": {"AllowAdminCreateUserOnly": True}}, True),
     ],
 )
-async def test_other_settings_of_a_pool_stay_where_they_are_no_weaker(
-    aws_account: AwsAccount, changes: dict[str, Any], stays: bool
+async def test_other_settings_of_a_pool_are_kept_unless_weaker(
+    aws_account: AwsAccount, changes: dict[str, Any], is_kept: bool
 ) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, **changes)
 
     await provision_stage(aws_account.clients, spec_of())
 
-    assert aws_account.calls.writes == ([] if stays else ["UpdateUserPool"])
+    assert aws_account.calls.writes == ([] if is_kept else ["UpdateUserPool"])
 
 
-async def test_a_repair_of_verified_attributes_takes_none_away(aws_account: AwsAccount) -> None:
+async def test_correcting_verified_attributes_removes_none(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await update_pool(aws_account, AutoVerifiedAttributes=["phone_number"])
 
@@ -183,7 +183,7 @@ async def test_a_repair_of_verified_attributes_takes_none_away(aws_account: AwsA
         {"IdTokenValidity": 1, "TokenValidityUnits": MINUTES | {"IdToken": "hours"}},
     ],
 )
-async def test_tokens_that_a_person_made_shorter_lived_stay_so(
+async def test_shorter_token_validities_that_a_person_set_are_kept(
     aws_account: AwsAccount, shorter: dict[str, Any]
 ) -> None:
     await provision_stage(aws_account.clients, spec_of())
@@ -205,7 +205,7 @@ async def test_tokens_that_a_person_made_shorter_lived_stay_so(
         {"ExplicitAuthFlows": [REFRESH]},
     ],
 )
-async def test_a_weaker_or_broken_client_is_mended(aws_account: AwsAccount, longer: dict[str, Any]) -> None:
+async def test_a_weaker_or_broken_client_is_corrected(aws_account: AwsAccount, longer: dict[str, Any]) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await update_client(aws_account, **longer)
 
@@ -219,11 +219,11 @@ async def test_a_weaker_or_broken_client_is_mended(aws_account: AwsAccount, long
     assert sorted(client["ExplicitAuthFlows"]) == [REFRESH, SRP]
 
 
-async def test_a_queue_encrypted_with_a_persons_key_stays_so(aws_account: AwsAccount) -> None:
+async def test_a_queue_encrypted_with_a_persons_key_remains_so(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
-    for url in (outputs.queue_url, outputs.dead_letter_queue_url):  # as SQS does: the one switches the other off
+    for url in (outputs.queue_url, outputs.dead_letter_queue_url):  # as in SQS, one disables the other
         await aws_account.sqs.set_queue_attributes(
-            QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/theirs", "SqsManagedSseEnabled": "false"}
+            QueueUrl=url, Attributes={"KmsMasterKeyId": "alias/foreign", "SqsManagedSseEnabled": "false"}
         )
     aws_account.calls.reset()
 
@@ -232,7 +232,7 @@ async def test_a_queue_encrypted_with_a_persons_key_stays_so(aws_account: AwsAcc
     assert aws_account.calls.writes == []
 
 
-async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(aws_account: AwsAccount) -> None:
+async def test_a_queues_policy_and_redrive_allow_policy_are_kept(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
     policy = '{"Version":"2012-10-17","Statement":[]}'
     await aws_account.sqs.set_queue_attributes(
@@ -246,7 +246,7 @@ async def test_a_queues_policy_and_its_refusal_to_be_a_dead_letter_queue_stay(aw
     assert aws_account.calls.writes == []
 
 
-async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair(aws_account: AwsAccount) -> None:
+async def test_a_longer_retention_that_a_person_set_is_kept(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
     await aws_account.sqs.set_queue_attributes(
         QueueUrl=outputs.queue_url, Attributes={"MessageRetentionPeriod": str(10 * 86_400), "VisibilityTimeout": "7"}
@@ -259,7 +259,7 @@ async def test_messages_that_a_person_retains_longer_are_not_deleted_by_a_repair
 
 
 @pytest.mark.parametrize("seconds", [3_600, 1_209_600])
-async def test_a_retention_that_the_spec_names_is_set_exactly(aws_account: AwsAccount, seconds: int) -> None:
+async def test_a_retention_in_the_spec_is_set_exactly(aws_account: AwsAccount, seconds: int) -> None:
     await provision_stage(aws_account.clients, spec_of())
     log = ReconcileLog(spec_of().identity)
 

@@ -215,15 +215,15 @@ async def test_a_live_release_keeps_its_outputs_where_its_stage_is_retained(oper
     assert reconciler.ref.path not in operator.kubernetes.objects
     assert operator.kubernetes.objects[outputs]["data"] == before
 
-    anew = operator.reconciler(operator.kubernetes.put_stage(deletionPolicy="Delete"))
-    await anew.reconcile_once()
-    assert operator.kubernetes.condition(anew.ref, "Provisioned")["status"] == "True"
+    again = operator.reconciler(operator.kubernetes.put_stage(deletionPolicy="Delete"))
+    await again.reconcile_once()
+    assert operator.kubernetes.condition(again.ref, "Provisioned")["status"] == "True"
     assert operator.kubernetes.objects[outputs]["data"] == before
     assert "annotations" not in operator.kubernetes.objects[f"{DEPLOYMENTS}/dev-token"]["metadata"]
 
     operator.kubernetes.delete(f"{DEPLOYMENTS}/dev-token")
-    operator.kubernetes.delete(anew.ref.path)
-    await reconcile(anew)
+    operator.kubernetes.delete(again.ref.path)
+    await reconcile(again)
     assert outputs not in operator.kubernetes.objects
     assert not any((await operator.aws_account.everything("notification-api")).values())
 
@@ -253,16 +253,16 @@ async def test_objects_missing_in_a_cached_list_do_not_count_as_gone(operator: I
 
 async def test_a_stage_of_existing_resources_is_released_beside_a_running_processor(operator: InMemoryOperator) -> None:
     queue, dead = [
-        (await operator.aws_account.sqs.create_queue(QueueName=name))["QueueUrl"] for name in ("theirs", "dead")
+        (await operator.aws_account.sqs.create_queue(QueueName=name))["QueueUrl"] for name in ("foreign", "dead")
     ]
-    pool = (await operator.aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
-    client = (await operator.aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="theirs"))[
+    pool = (await operator.aws_account.idp.create_user_pool(PoolName="foreign"))["UserPool"]["Id"]
+    client = (await operator.aws_account.idp.create_user_pool_client(UserPoolId=pool, ClientName="foreign"))[
         "UserPoolClient"
     ]
     given: Json = {
         "queue": {"url": queue, "deadLetterUrl": dead},
         "userPool": {"id": pool, "clientId": client["ClientId"]},
-        "momento": {"cacheName": "theirs"},
+        "momento": {"cacheName": "foreign"},
     }
     reconciler = operator.reconciler(operator.kubernetes.put_stage(**given))
     await reconciler.reconcile_once()
@@ -273,7 +273,7 @@ async def test_a_stage_of_existing_resources_is_released_beside_a_running_proces
     await reconciler.reconcile_once()
 
     assert reconciler.ref.path not in operator.kubernetes.objects
-    assert await operator.aws_account.queue_names() == ["dead", "theirs"]
+    assert await operator.aws_account.queue_names() == ["dead", "foreign"]
     # The release's next pod would not start without them.
     assert "/api/v1/namespaces/n/configmaps/dev-outputs" in operator.kubernetes.objects
 

@@ -1,4 +1,4 @@
-"""Removing a stage: everything of ours, nothing else, in a safe order, as often as one likes."""
+"""Deleting a stage deletes all its resources and no others, in a safe order, and can be repeated."""
 
 import pytest
 from botocore.exceptions import ClientError
@@ -10,7 +10,7 @@ from k8s.operator.resources.user_pool import UserPoolSettings
 from tests.support.operator.aws_account import AwsAccount, spec_of
 
 
-async def test_a_removed_stage_leaves_nothing(aws_account: AwsAccount) -> None:
+async def test_a_deleted_stage_leaves_nothing(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
 
     await delete_stage(aws_account.clients, spec_of())
@@ -18,7 +18,7 @@ async def test_a_removed_stage_leaves_nothing(aws_account: AwsAccount) -> None:
     assert await aws_account.everything("") == {"queues": [], "pools": [], "clients": [], "caches": []}
 
 
-async def test_the_last_record_of_the_cache_outlives_the_cache(aws_account: AwsAccount) -> None:
+async def test_the_last_cache_tag_is_deleted_after_the_cache(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
     aws_account.calls.reset()
 
@@ -33,7 +33,7 @@ async def test_the_last_record_of_the_cache_outlives_the_cache(aws_account: AwsA
     ]
 
 
-async def test_removing_twice_is_removing_once(aws_account: AwsAccount) -> None:
+async def test_deletion_is_idempotent(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await delete_stage(aws_account.clients, spec_of())
     aws_account.calls.reset()
@@ -43,7 +43,7 @@ async def test_removing_twice_is_removing_once(aws_account: AwsAccount) -> None:
     assert aws_account.calls.writes == []
 
 
-async def test_every_removal_is_told(aws_account: AwsAccount) -> None:
+async def test_every_deletion_is_logged(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
     log = ReconcileLog(spec_of().identity)
 
@@ -58,7 +58,7 @@ async def test_every_removal_is_told(aws_account: AwsAccount) -> None:
     ]
 
 
-async def test_the_neighbouring_stage_stays(aws_account: AwsAccount) -> None:
+async def test_other_stages_are_not_deleted(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of(stage_name="dev"))
     await provision_stage(aws_account.clients, spec_of(stage_name="dev-2"))
 
@@ -69,7 +69,7 @@ async def test_the_neighbouring_stage_stays(aws_account: AwsAccount) -> None:
     assert aws_account.calls.writes == []
 
 
-async def test_foreign_resources_of_our_names_stay_and_are_told(aws_account: AwsAccount) -> None:
+async def test_foreign_resources_of_our_names_are_kept_and_logged(aws_account: AwsAccount) -> None:
     await aws_account.sqs.create_queue(QueueName="notification-api-dev-tasks", tags={"team": "other"})
     pool = (await aws_account.idp.create_user_pool(PoolName="notification-api-dev-UserPool"))["UserPool"]["Id"]
     aws_account.caches.names.add("notification-api-dev")
@@ -85,7 +85,7 @@ async def test_foreign_resources_of_our_names_stay_and_are_told(aws_account: Aws
     assert aws_account.caches.names == {"notification-api-dev"}
 
 
-async def test_a_cache_made_by_somebody_after_ours_was_deleted_stays(aws_account: AwsAccount) -> None:
+async def test_a_foreign_cache_created_after_ours_was_deleted_is_kept(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
     await delete_stage(aws_account.clients, spec_of())
     aws_account.caches.names.add("notification-api-dev")
@@ -95,7 +95,7 @@ async def test_a_cache_made_by_somebody_after_ours_was_deleted_stays(aws_account
     assert aws_account.caches.names == {"notification-api-dev"}
 
 
-async def test_deletion_protection_stops_the_removal_before_it_starts(aws_account: AwsAccount) -> None:
+async def test_deletion_protection_prevents_every_deletion(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of(user_pool=UserPoolSettings(deletion_protection=True)))
     before = await aws_account.everything("")
     aws_account.calls.reset()
@@ -107,7 +107,7 @@ async def test_deletion_protection_stops_the_removal_before_it_starts(aws_accoun
     assert await aws_account.everything("") == before
 
 
-async def test_a_stage_can_be_made_again_after_its_removal(aws_account: AwsAccount) -> None:
+async def test_a_stage_can_be_created_again_after_its_deletion(aws_account: AwsAccount) -> None:
     first = await provision_stage(aws_account.clients, spec_of())
     await delete_stage(aws_account.clients, spec_of())
 
@@ -117,8 +117,8 @@ async def test_a_stage_can_be_made_again_after_its_removal(aws_account: AwsAccou
     assert again.user_pool_id != first.user_pool_id
 
 
-async def test_a_queue_name_deleted_a_moment_ago_is_a_matter_of_waiting(aws_account: AwsAccount) -> None:
-    # SQS refuses the name for 60 s; MiniStack frees it at once, so its answer is put in here.
+async def test_a_recently_deleted_queue_name_is_a_transient_error(aws_account: AwsAccount) -> None:
+    # SQS refuses the name for 60 s. MiniStack does not, so the error is injected here.
     refusing = True
 
     def refuse(**_: object) -> None:
@@ -136,13 +136,13 @@ async def test_a_queue_name_deleted_a_moment_ago_is_a_matter_of_waiting(aws_acco
     await provision_stage(aws_account.clients, spec_of())
 
 
-async def test_a_queue_made_by_somebody_between_look_and_creation_is_not_taken(aws_account: AwsAccount) -> None:
+async def test_a_foreign_queue_created_after_the_lookup_is_not_used(aws_account: AwsAccount) -> None:
     async def overtake(**_: object) -> None:
         await aws_account.sqs.create_queue(QueueName="notification-api-dev-dlq")
 
     aws_account.clients.sqs.meta.events.register("before-call.sqs.CreateQueue", overtake)  # type: ignore[arg-type] # aiobotocore awaits it
 
-    with pytest.raises(ResourceUnavailable):  # by MiniStack's answer or by the missing tags: look again
+    with pytest.raises(ResourceUnavailable):  # from MiniStack's response or the missing tags
         await provision_stage(aws_account.clients, spec_of())
     with pytest.raises(NotOwnedError):
         await provision_stage(aws_account.clients, spec_of())

@@ -1,4 +1,4 @@
-"""A process may die after any call: the next one goes on, and nothing is doubled, lost or left over."""
+"""The operator may be killed after any call: the next process continues, without duplicates, losses or leftovers."""
 
 import socket
 from contextlib import suppress
@@ -32,7 +32,7 @@ async def _calls_of_making(aws_account: AwsAccount, spec: StageSpec) -> int:
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_account: AwsAccount) -> None:
+async def test_provisioning_killed_after_any_call_gives_the_same_stage(aws_account: AwsAccount) -> None:
     calls = await _calls_of_making(aws_account, spec_of("counted", "k"))
     assert calls >= 17
 
@@ -55,7 +55,7 @@ async def test_killed_after_any_call_of_making_the_next_pass_makes_the_same(aws_
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_killed_again_and_again_it_still_gets_there(aws_account: AwsAccount) -> None:
+async def test_provisioning_killed_repeatedly_completes(aws_account: AwsAccount) -> None:
     spec = spec_of("crash", "often")
     for k in range(1, 40):
         aws_account.calls.reset(kill_after=k)
@@ -72,7 +72,7 @@ async def test_killed_again_and_again_it_still_gets_there(aws_account: AwsAccoun
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(aws_account: AwsAccount) -> None:
+async def test_a_deletion_killed_after_any_call_is_completed(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of("counted", "r"))
     aws_account.calls.reset()
     await delete_stage(aws_account.clients, spec_of("counted", "r"))
@@ -80,7 +80,7 @@ async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(
     assert calls >= 14
 
     for k in range(1, calls + 1):
-        spec = spec_of("gone", f"{k:02}")
+        spec = spec_of("deleted", f"{k:02}")
         await provision_stage(aws_account.clients, spec)
         aws_account.calls.reset(kill_after=k)
         with pytest.raises(Killed):
@@ -88,11 +88,11 @@ async def test_killed_after_any_call_of_removing_the_next_pass_removes_the_rest(
         aws_account.calls.reset()
         await delete_stage(aws_account.clients, spec)
 
-        assert not any((await aws_account.everything(f"gone-{k:02}")).values()), f"killed after {k}"
+        assert not any((await aws_account.everything(f"deleted-{k:02}")).values()), f"killed after {k}"
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_removing_what_was_half_made_leaves_nothing(aws_account: AwsAccount) -> None:
+async def test_deleting_a_partially_provisioned_stage_leaves_nothing(aws_account: AwsAccount) -> None:
     calls = await _calls_of_making(aws_account, spec_of("counted", "h"))
 
     for k in range(1, calls + 1):
@@ -107,8 +107,8 @@ async def test_removing_what_was_half_made_leaves_nothing(aws_account: AwsAccoun
 
 
 @pytest.mark.timeout(180)  # some thousand calls
-async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(aws_account: AwsAccount) -> None:
-    pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
+async def test_a_client_in_an_existing_pool_survives_kills_and_is_deleted_completely(aws_account: AwsAccount) -> None:
+    pool = (await aws_account.idp.create_user_pool(PoolName="foreign"))["UserPool"]["Id"]
     given = Given(user_pool_id=pool)
     calls = await _calls_of_making(aws_account, spec_of("counted", "g", given=given))
     await delete_stage(aws_account.clients, spec_of("counted", "g", given=given))
@@ -125,8 +125,8 @@ async def test_a_client_in_a_given_pool_survives_kills_and_leaves_no_trace(aws_a
         assert await aws_account.user_pool_clients(pool) == [], f"killed after {k}"
 
 
-async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(aws_account: AwsAccount) -> None:
-    pool = (await aws_account.idp.create_user_pool(PoolName="theirs"))["UserPool"]["Id"]
+async def test_foreign_resources_created_after_ours_were_deleted_are_not_used(aws_account: AwsAccount) -> None:
+    pool = (await aws_account.idp.create_user_pool(PoolName="foreign"))["UserPool"]["Id"]
     spec = spec_of("crash", "late", given=Given(user_pool_id=pool))
     await provision_stage(aws_account.clients, spec)
     dying = True
@@ -149,7 +149,7 @@ async def test_what_somebody_makes_after_ours_went_is_not_taken_for_ours(aws_acc
     assert await aws_account.queue_names() == []
 
 
-async def test_aws_out_of_reach_is_transient_and_says_what_was_tried(aws_account: AwsAccount) -> None:
+async def test_an_unreachable_aws_is_transient_and_the_error_names_the_call(aws_account: AwsAccount) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nobody_listens = f"http://127.0.0.1:{taken.getsockname()[1]}"
     settings = ClientSettings(
@@ -170,7 +170,7 @@ def _described(pool_id: str, created: int, users: int) -> dict[str, object]:
     return {"Id": pool_id, "CreationDate": created, "EstimatedNumberOfUsers": users}
 
 
-async def test_of_two_pools_of_ours_one_is_chosen_always_the_same_and_the_other_told(aws_account: AwsAccount) -> None:
+async def test_of_two_owned_pools_the_same_is_always_used_and_the_other_logged(aws_account: AwsAccount) -> None:
     spec = spec_of("twice", "dev")
     pools = [
         await aws_account.idp.create_user_pool(

@@ -1,4 +1,4 @@
-"""A stage is made as specified, costs no write when it is, and is mended when it is not."""
+"""A stage is provisioned as specified; an unchanged one costs no write, and drift is corrected."""
 
 import json
 
@@ -17,7 +17,7 @@ TAGS = {
 }
 
 
-async def test_a_stage_is_made_whole(aws_account: AwsAccount) -> None:
+async def test_all_resources_of_a_stage_are_created(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
 
     assert await aws_account.everything("notification-api") == {
@@ -28,7 +28,7 @@ async def test_a_stage_is_made_whole(aws_account: AwsAccount) -> None:
     }
 
 
-async def test_the_outputs_are_what_services_need(aws_account: AwsAccount, aws: MiniStack) -> None:
+async def test_the_outputs_have_what_services_need(aws_account: AwsAccount, aws: MiniStack) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
@@ -42,7 +42,7 @@ async def test_the_outputs_are_what_services_need(aws_account: AwsAccount, aws: 
     assert outputs.cache_name == "notification-api-dev"
 
 
-async def test_the_key_set_is_where_the_outputs_say(aws_account: AwsAccount) -> None:
+async def test_the_key_set_has_the_url_of_the_outputs(aws_account: AwsAccount) -> None:
     outputs = await provision_stage(aws_account.clients, spec_of())
 
     async with aiohttp.ClientSession() as http, http.get(outputs.jwks_url) as answer:
@@ -50,7 +50,7 @@ async def test_the_key_set_is_where_the_outputs_say(aws_account: AwsAccount) -> 
         assert (await answer.json())["keys"]
 
 
-async def test_everything_that_can_carries_the_stages_tags(aws_account: AwsAccount) -> None:
+async def test_all_taggable_resources_have_the_stages_tags(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
@@ -78,7 +78,9 @@ async def test_the_task_queue_is_as_specified(aws_account: AwsAccount) -> None:
     }
 
 
-async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue_only(aws_account: AwsAccount) -> None:
+async def test_the_dead_letter_queue_has_the_longest_retention_and_accepts_only_the_task_queue(
+    aws_account: AwsAccount,
+) -> None:
     await provision_stage(aws_account.clients, spec_of())
 
     attributes = await aws_account.queue_attributes("notification-api-dev-dlq")
@@ -91,7 +93,7 @@ async def test_the_dead_letter_queue_keeps_longest_and_takes_from_the_task_queue
     assert "RedrivePolicy" not in attributes
 
 
-async def test_the_permission_to_redrive_comes_before_the_redrive(aws_account: AwsAccount) -> None:
+async def test_the_redrive_permission_is_set_before_the_redrive_policy(aws_account: AwsAccount) -> None:
     log = ReconcileLog(spec_of().identity)
 
     await provision_stage(aws_account.clients, spec_of(), log)
@@ -113,7 +115,7 @@ async def test_users_sign_in_with_a_verified_email(aws_account: AwsAccount) -> N
     assert pool["DeletionProtection"] == "INACTIVE"
 
 
-async def test_the_client_signs_in_by_srp_without_a_secret(aws_account: AwsAccount) -> None:
+async def test_the_client_uses_srp_without_a_secret(aws_account: AwsAccount) -> None:
     await provision_stage(aws_account.clients, spec_of())
 
     [pool] = await aws_account.user_pools()
@@ -136,10 +138,10 @@ async def test_an_unchanged_stage_costs_no_write(aws_account: AwsAccount) -> Non
 
     assert aws_account.calls.writes == []
     assert log.changes == []
-    assert len(aws_account.calls.made) > 5  # else nothing was counted
+    assert len(aws_account.calls.made) > 5  # otherwise no calls were recorded
 
 
-async def test_every_write_is_told(aws_account: AwsAccount) -> None:
+async def test_every_write_is_logged(aws_account: AwsAccount) -> None:
     log = ReconcileLog(spec_of().identity)
 
     await provision_stage(aws_account.clients, spec_of(), log)
@@ -153,7 +155,7 @@ async def test_every_write_is_told(aws_account: AwsAccount) -> None:
     ]
 
 
-async def test_two_stages_are_two(aws_account: AwsAccount) -> None:
+async def test_two_stages_share_no_resource(aws_account: AwsAccount) -> None:
     one = await provision_stage(aws_account.clients, spec_of(stage_name="one"))
     other = await provision_stage(aws_account.clients, spec_of(stage_name="other"))
 
@@ -165,7 +167,7 @@ async def test_two_stages_are_two(aws_account: AwsAccount) -> None:
 
 async def test_a_pool_beyond_the_first_page_is_found_again(aws_account: AwsAccount) -> None:
     for number in range(65):
-        await aws_account.idp.create_user_pool(PoolName=f"somebody-elses-{number}")
+        await aws_account.idp.create_user_pool(PoolName=f"foreign-{number}")
     first = await provision_stage(aws_account.clients, spec_of())
     aws_account.calls.reset()
 

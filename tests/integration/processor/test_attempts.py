@@ -26,9 +26,7 @@ MEMORY_LIMIT_MIB = 400
 
 
 @pytest.mark.slow
-async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
-    stage: ProcessorStage, tmp_path: Path
-) -> None:
+async def test_a_task_that_kills_its_process_does_not_dead_letter_others(stage: ProcessorStage, tmp_path: Path) -> None:
     async with (
         stage.notifications("user") as notifications,
         processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
@@ -46,9 +44,7 @@ async def test_a_task_that_kills_its_process_does_not_take_its_neighbours_along(
 
 
 @pytest.mark.slow
-async def test_two_that_kill_their_process_are_told_from_their_neighbours(
-    stage: ProcessorStage, tmp_path: Path
-) -> None:
+async def test_two_poison_pills_are_distinguished_from_other_tasks(stage: ProcessorStage, tmp_path: Path) -> None:
     async with (
         stage.notifications("user") as notifications,
         processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
@@ -64,8 +60,8 @@ async def test_two_that_kill_their_process_are_told_from_their_neighbours(
 
 
 @pytest.mark.slow
-async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: ProcessorStage, tmp_path: Path) -> None:
-    """Its process is killed for its memory, as the kernel does with a container's; it ends as a dead letter."""
+async def test_a_task_that_leaks_memory_is_the_only_one_dead_lettered(stage: ProcessorStage, tmp_path: Path) -> None:
+    """The process is killed for its memory, as the kernel does in a container; the task is dead-lettered."""
     async with (
         stage.notifications("user") as notifications,
         processor_process(stage, tmp_path, **TWO_ATTEMPTS) as process,
@@ -82,8 +78,8 @@ async def test_a_task_that_leaks_memory_takes_down_only_what_it_must(stage: Proc
 
 
 @pytest.mark.slow
-async def test_a_task_that_is_handed_back_again_and_again_is_not_buried_for_it(stage: ProcessorStage) -> None:
-    """A long one, over more restarts than there are attempts; and a failure after them is its first."""
+async def test_a_task_that_is_requeued_repeatedly_is_not_dead_lettered(stage: ProcessorStage) -> None:
+    """A long task is interrupted more often than there are attempts; a failure after that is its first."""
     runs: list[int] = []
 
     async def wait_fail_finish(task: Task) -> str:
@@ -104,12 +100,12 @@ async def test_a_task_that_is_handed_back_again_and_again_is_not_buried_for_it(s
             await notifications.wait(1)
             await stage.until_empty()
     assert notifications.statuses() == [(task_id, "finished")]
-    assert runs == [1, 1, 1, 1, 2, 3]  # of deliveries that were no attempts, as many as MAX_ATTEMPTS are left out
+    assert runs == [1, 1, 1, 1, 2, 3]  # up to MAX_ATTEMPTS deliveries without an attempt do not count
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
-async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: ProcessorStage) -> None:
-    """An outage of what handlers lean on must not make a queue of their retries."""
+async def test_failed_tasks_are_retried_concurrently(stage: ProcessorStage) -> None:
+    """An outage of a dependency of handlers must not serialize their retries."""
     together = asyncio.Event()
     waiting: set[str] = set()
 
@@ -133,7 +129,7 @@ async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: Proc
 
 
 @pytest.mark.slow
-async def test_without_the_history_the_deliveries_are_counted(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_without_the_history_deliveries_count_as_attempts(stage: ProcessorStage, tmp_path: Path) -> None:
     settings = {**TWO_ATTEMPTS, "HISTORY_RETENTION_SECONDS": "0"}
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         pill = await stage.send("user", do="die")
@@ -144,7 +140,7 @@ async def test_without_the_history_the_deliveries_are_counted(stage: ProcessorSt
     assert ends == [9, 9]
 
 
-async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_that_finishes_is_not(
+async def test_a_first_delivery_is_noted_if_it_is_requeued_or_fails(
     stage: ProcessorStage,
 ) -> None:
     async def fail(task: Task) -> str:
@@ -168,14 +164,14 @@ async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_th
 
 
 async def send_raw(stage: ProcessorStage, data: str) -> str:
-    """Send a task; returns its message's id."""
+    """Send a task and return its message id."""
     task = TaskMessage(task_id=str(uuid4()), user_id="user", payload=json.dumps({"data": data}))
     return await stage.send_raw(task.body(), task.attributes())
 
 
 @asynccontextmanager
 async def started_again(process: ServiceProcess) -> AsyncIterator[list[int]]:
-    """Start the process whenever it has ended, as a cluster does; yields the exit statuses so far."""
+    """Restart the process whenever it ends, as a cluster does; yields the exit statuses so far."""
     ends: list[int] = []
 
     async def always() -> None:
@@ -193,7 +189,7 @@ async def started_again(process: ServiceProcess) -> AsyncIterator[list[int]]:
 
 @asynccontextmanager
 async def limited_in_memory(process: ServiceProcess) -> AsyncIterator[None]:
-    """Kill the process whenever it holds more than the limit."""
+    """Kill the process whenever it uses more memory than the limit."""
 
     async def always() -> None:
         while True:

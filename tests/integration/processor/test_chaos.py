@@ -1,4 +1,4 @@
-"""2,000 tasks through real ingest and processors while everything behind them fails now and then, and one is killed."""
+"""2,000 tasks through real ingest and processors during random faults of all dependencies and a killed processor."""
 
 import asyncio
 import json
@@ -147,7 +147,7 @@ async def post(session: aiohttp.ClientSession, headers: dict[str, str], number: 
 async def kill_one(
     process: ServiceProcess, notifications: Sequence[Notifications], stored: Callable[[], Awaitable[set[str]]]
 ) -> Killed:
-    """Kill one processor in the middle of the work and start another in its place."""
+    """Kill one processor while it works and start another."""
     await wait_until(lambda: sum(len(one.texts) for one in notifications) > TASKS / 4, timeout_seconds=60)
     pid, retried = process.pid, await retries([process])
     process.signal(signal.SIGKILL)
@@ -179,7 +179,7 @@ def assert_run_once(runs: Runs, proxy: SqsFaultProxy, retried: Counter[str], kil
 def allowed_duplicates(
     proxy: SqsFaultProxy, hits: Sequence[dict[str, Any]], retried: Counter[str], runs: Runs
 ) -> Counter[str]:
-    """The most duplicates that the topics may carry, by cause."""
+    """The maximum number of duplicates on the topics, by cause."""
     published = sum(one["hits"] for one in hits if one["method"] == "Publish" and one.get("afterEffect"))
     return Counter(
         {

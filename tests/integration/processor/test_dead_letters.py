@@ -81,7 +81,7 @@ async def test_show_reports_an_unknown_id(stage: ProcessorStage) -> None:
     assert said.err == "No message of the dead-letter queue has the id unknown.\n"
 
 
-async def test_a_redriven_task_is_the_task_it_was_and_marked(stage: ProcessorStage) -> None:
+async def test_a_redriven_task_is_unchanged_and_marked(stage: ProcessorStage) -> None:
     message_id = await add_dead_letter(stage, "wanted", body="the body", idempotent="true", traceparent="00-1-2-00")
     await add_dead_letter(stage, "another")
     said = await dead_letters_command(stage, "redrive", "wanted", "--json")
@@ -116,9 +116,9 @@ async def test_redrive_all_is_a_dry_run_without_yes(stage: ProcessorStage) -> No
 
 
 async def test_missing_ids_are_reported_and_the_others_are_redriven(stage: ProcessorStage) -> None:
-    await add_dead_letter(stage, "there")
-    said = await dead_letters_command(stage, "redrive", "there", "gone", "--json")
-    assert (said.status, said.json["done"], said.json["notFound"]) == (3, 1, ["gone"])
+    await add_dead_letter(stage, "existing")
+    said = await dead_letters_command(stage, "redrive", "existing", "missing", "--json")
+    assert (said.status, said.json["done"], said.json["notFound"]) == (3, 1, ["missing"])
     assert await waiting(stage) == (1, 0)
 
 
@@ -136,10 +136,10 @@ async def test_purge_deletes_only_with_yes(stage: ProcessorStage) -> None:
     assert await waiting(stage) == (0, 0)
 
 
-async def test_nothing_is_deleted_when_the_task_queue_does_not_take_it(stage: ProcessorStage) -> None:
+async def test_nothing_is_deleted_when_the_task_queue_refuses_it(stage: ProcessorStage) -> None:
     await add_dead_letter(stage, "task")
-    gone = f"{stage.queue_url}-gone"
-    said = await dead_letters_command(stage, "redrive", "task", "--task-queue-url", gone)
+    missing_url = f"{stage.queue_url}-missing"
+    said = await dead_letters_command(stage, "redrive", "task", "--task-queue-url", missing_url)
     assert said.status == 1
     assert " failed: send: " in said.err
     assert "Traceback" not in said.err
@@ -147,10 +147,10 @@ async def test_nothing_is_deleted_when_the_task_queue_does_not_take_it(stage: Pr
 
 
 async def test_a_missing_queue_is_reported_in_a_sentence(stage: ProcessorStage) -> None:
-    gone = f"{stage.dead_letter_queue_url}-gone"
-    said = await dead_letters_command(stage, "list", DEAD_LETTER_QUEUE_URL=gone)
+    missing_url = f"{stage.dead_letter_queue_url}-missing"
+    said = await dead_letters_command(stage, "list", DEAD_LETTER_QUEUE_URL=missing_url)
     assert said.status == 1
-    assert said.err.startswith(f"The queue does not exist: check {gone}")
+    assert said.err.startswith(f"The queue does not exist: check {missing_url}")
     assert said.err.count("\n") == 1
 
 
@@ -171,7 +171,7 @@ async def test_an_interrupted_command_makes_its_messages_visible_again(
     async def holds_them() -> bool:
         return (await stage.depth(stage.dead_letter_queue_url)) == (0, 3)
 
-    # Named is one that does not exist: it reads until the queue gives nothing more, here some seconds at least.
+    # The message does not exist, so the command reads until the queue is empty, here for some seconds at least.
     async with sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
         proxy.fault(action="ReceiveMessage", delay_seconds=3)
         said = await interrupted(stage, holds_them, signal_number, "show", "unknown", AWS_ENDPOINT_URL=proxy.url)
@@ -221,7 +221,7 @@ async def test_a_redriven_task_is_run_again_although_its_failure_is_in_the_histo
 
 
 class Undeletable(TaskQueue):
-    """A queue that deletes nothing."""
+    """A queue whose deletions have no effect."""
 
     async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
         return [QueueUnavailable("not now")] * len(receipt_handles)
@@ -259,7 +259,7 @@ async def test_a_task_that_was_redriven_twice_because_its_dead_letter_stayed_run
     assert set(notifications.statuses()[1:]) == {(task_id, "finished")}
 
 
-async def test_two_options_and_aws_are_all_that_the_command_needs(stage: ProcessorStage) -> None:
+async def test_the_command_needs_only_two_options_and_aws(stage: ProcessorStage) -> None:
     await add_dead_letter(stage, "task")
     aws = {name: value for name, value in stage.environment().items() if name.startswith("AWS_")}
     options = ("--dead-letter-queue-url", stage.dead_letter_queue_url, "--task-queue-url", stage.queue_url)
@@ -284,7 +284,7 @@ async def test_of_several_duplicates_one_is_redriven_and_reported(stage: Process
 
 @pytest.mark.parametrize("per_second", ["0", "20"])
 async def test_a_task_that_fails_again_at_once_is_redriven_once(stage: ProcessorStage, per_second: str) -> None:
-    """Also while other tasks keep failing, and at a rate_limiter at which much fails meanwhile."""
+    """Also while other tasks continue to fail, and at a rate at which many fail during the command."""
     runs: Counter[str] = Counter()
     failed = asyncio.Event()
 

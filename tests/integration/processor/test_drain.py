@@ -1,4 +1,4 @@
-"""SIGTERM: nothing is lost, nothing is stranded, and the exit status says whether all was in good order."""
+"""SIGTERM: no message is lost or remains invisible, and the exit status reports whether the drain was complete."""
 
 import asyncio
 import signal
@@ -16,23 +16,23 @@ from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
 
 LONG_VISIBILITY: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "600"}
-"""A message that is stranded stays away for longer than any test."""
+"""A message that is not requeued remains invisible for longer than any test."""
 
 
-async def until_in_process(process: ServiceProcess, count: int) -> None:
-    async def holds() -> bool:
+async def wait_for_tasks(process: ServiceProcess, count: int) -> None:
+    async def has_tasks() -> bool:
         return (await process.metrics())["notification_api_tasks_in_process"] == count
 
-    await wait_until(holds)
+    await wait_until(has_tasks)
 
 
-async def test_running_tasks_are_finished_and_told_and_the_end_is_clean(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_a_drain_finishes_and_notifies_running_tasks(stage: ProcessorStage, tmp_path: Path) -> None:
     async with (
         stage.notifications("user") as notifications,
         processor_process(stage, tmp_path, **LONG_VISIBILITY) as process,
     ):
         ids = [await stage.send("user", do="wait", seconds=1) for _ in range(3)]
-        await until_in_process(process, 3)
+        await wait_for_tasks(process, 3)
         process.signal()
         assert await process.ended() == 0
         await notifications.wait(3)
@@ -40,12 +40,14 @@ async def test_running_tasks_are_finished_and_told_and_the_end_is_clean(stage: P
     assert sorted(notifications.statuses()) == sorted((one, "finished") for one in ids)
 
 
-async def test_tasks_that_outlast_the_grace_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_tasks_that_outlast_the_grace_period_are_requeued_immediately(
+    stage: ProcessorStage, tmp_path: Path
+) -> None:
     settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "6.5"}
     async with processor_process(stage, tmp_path, **settings) as process:
         for _ in range(3):
             await stage.send("user", do="wait", seconds=600)
-        await until_in_process(process, 3)
+        await wait_for_tasks(process, 3)
         started = time.monotonic()
         process.signal()
         assert await process.ended() == 0
@@ -55,8 +57,8 @@ async def test_tasks_that_outlast_the_grace_go_back_at_once(stage: ProcessorStag
     assert line["interrupted"] == 3
 
 
-async def test_messages_that_have_not_started_go_back_at_once(stage: ProcessorStage, tmp_path: Path) -> None:
-    """They wait for their user's share: held, but not begun."""
+async def test_messages_that_have_not_started_are_requeued_immediately(stage: ProcessorStage, tmp_path: Path) -> None:
+    """They are received but not started, as they wait for their user's share."""
     settings: dict[str, Any] = {**LONG_VISIBILITY, "CONCURRENCY": "4", "SHUTDOWN_GRACE_SECONDS": "20"}
     async with processor_process(stage, tmp_path, **settings) as process:
         for _ in range(8):
@@ -75,8 +77,8 @@ async def _visible(stage: ProcessorStage) -> bool:
     return (await stage.depth())[0] > 0
 
 
-async def test_the_open_poll_is_awaited_and_what_it_brings_goes_back(stage: ProcessorStage, tmp_path: Path) -> None:
-    """A poll that is cut off strands what it was about to bring.
+async def test_the_open_poll_is_awaited_and_its_messages_are_requeued(stage: ProcessorStage, tmp_path: Path) -> None:
+    """Messages of an aborted poll would remain invisible until their visibility timeout ends.
 
     ruby-shoryuken/shoryuken#677 #749, celery/kombu#2049
     """
@@ -92,15 +94,15 @@ async def test_the_open_poll_is_awaited_and_what_it_brings_goes_back(stage: Proc
 
 
 async def _polled(process: ServiceProcess) -> bool:
-    """A poll has come back, so that the next is open."""
+    """Whether a poll has ended, so that the next is open."""
     return (await process.metrics()).get('notification_api_sqs_calls_total{operation="receive",outcome="ok"}', 0) >= 1
 
 
-async def test_heartbeats_go_on_while_it_drains(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_heartbeats_continue_during_the_drain(stage: ProcessorStage, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "SHUTDOWN_GRACE_SECONDS": "15"}
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         task_id = await stage.send("user", do="wait", seconds=4.5)
-        await until_in_process(process, 1)
+        await wait_for_tasks(process, 1)
         process.signal()
         assert await process.ended() == 0
         await notifications.wait(1)
@@ -112,7 +114,7 @@ async def test_heartbeats_go_on_while_it_drains(stage: ProcessorStage, tmp_path:
 async def test_readiness_drops_while_it_drains_and_liveness_does_not(stage: ProcessorStage, tmp_path: Path) -> None:
     async with processor_process(stage, tmp_path) as process:
         await stage.send("user", do="wait", seconds=1)
-        await until_in_process(process, 1)
+        await wait_for_tasks(process, 1)
         process.signal()
         await wait_until(lambda: _not_ready(process))
         assert await process.ended() == 0
@@ -122,14 +124,14 @@ async def _not_ready(process: ServiceProcess) -> bool:
     return (await process.metrics())["notification_api_ready"] == 0
 
 
-async def test_a_second_signal_hurries_hands_back_and_is_told_by_the_exit_status(
+async def test_a_second_signal_forces_the_stop_requeues_tasks_and_sets_the_exit_status(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "60"}
     async with processor_process(stage, tmp_path, **settings) as process:
         for _ in range(3):
             await stage.send("user", do="wait", seconds=600)
-        await until_in_process(process, 3)
+        await wait_for_tasks(process, 3)
         started = time.monotonic()
         process.signal()
         await wait_until(lambda: bool(process.logged(message="stop signal: draining")))
@@ -139,11 +141,11 @@ async def test_a_second_signal_hurries_hands_back_and_is_told_by_the_exit_status
     assert await stage.depth() == (3, 0)
 
 
-async def test_a_handler_that_does_not_stop_cannot_hold_up_the_end(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_a_handler_that_does_not_stop_does_not_delay_the_end(stage: ProcessorStage, tmp_path: Path) -> None:
     settings: dict[str, Any] = {**LONG_VISIBILITY, "SHUTDOWN_GRACE_SECONDS": "7"}
     async with processor_process(stage, tmp_path, **settings) as process:
         await stage.send("user", do="ignore")
-        await until_in_process(process, 1)
+        await wait_for_tasks(process, 1)
         process.signal()
         assert await process.ended() == 3
     assert await stage.depth() == (1, 0)

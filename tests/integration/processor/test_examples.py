@@ -1,4 +1,4 @@
-"""The examples run as their images would run them."""
+"""The examples run as in their images."""
 
 import re
 from pathlib import Path
@@ -12,15 +12,13 @@ GREETING = ROOT / "examples" / "greeting"
 
 
 def instruction(name: str) -> str:
-    """What follows an instruction of the example's Dockerfile."""
+    """The arguments of an instruction of the example's Dockerfile."""
     found = re.search(rf"^{name} (.+)$", (GREETING / "Dockerfile").read_text(), re.MULTILINE)
     assert found
     return found[1]
 
 
-async def test_two_lines_of_code_and_the_setting_of_their_image_are_a_handler(
-    stage: ProcessorStage, tmp_path: Path
-) -> None:
+async def test_the_example_handler_runs_with_the_setting_of_its_image(stage: ProcessorStage, tmp_path: Path) -> None:
     source, _, _ = instruction("COPY").partition(" ")
     code = (GREETING / source).read_text()
     assert len(code.splitlines()) == 2
@@ -34,7 +32,7 @@ async def test_two_lines_of_code_and_the_setting_of_their_image_are_a_handler(
     assert notifications.received[0]["message"] == "Finished task: Hello, Ada!"
 
 
-def test_the_image_is_from_the_one_that_our_own_dockerfile_makes() -> None:
+def test_the_example_image_is_based_on_the_products_image() -> None:
     words = "docker build --target runtime -t localhost/notification-api:dev ."
     assert instruction("ARG") == "NOTIFICATION_API=localhost/notification-api:dev"
     assert words in (ROOT / "Dockerfile").read_text()

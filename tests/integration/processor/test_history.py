@@ -1,4 +1,4 @@
-"""The history: a task runs once and its notification is not missed; only missing steps are repeated."""
+"""The notification history: a task runs once and its notification is not lost; only missing steps are repeated."""
 
 import asyncio
 import signal
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 
 
 class Handler:
-    """Echoes, and notes the ids of the tasks it ran for."""
+    """Echoes the task, and records the ids of the tasks that it ran."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.runs: list[str] = []
@@ -34,7 +34,7 @@ class Handler:
 
 
 async def send_redelivered(stage: ProcessorStage, user_id: str, task_id: str | None = None) -> str:
-    """Send a task whose first delivery is over already, without a outcome."""
+    """Send a task whose first delivery has ended without an outcome."""
     task_id = await stage.send(user_id, task_id=task_id)
     answer = await stage.sqs.receive_message(QueueUrl=stage.queue_url, VisibilityTimeout=0)
     assert len(answer["Messages"]) == 1
@@ -45,7 +45,7 @@ def momento_calls(stage: ProcessorStage) -> Counter[str]:
     return Counter({method: sum(by.values()) for method, by in stage.servers.momento.stats()["calls"].items()})
 
 
-async def test_a_redelivered_task_that_was_done_is_not_run_again_only_told_and_deleted(stage: ProcessorStage) -> None:
+async def test_a_redelivered_finished_task_is_notified_and_deleted_without_a_run(stage: ProcessorStage) -> None:
     handler, repeated = Handler(), Counted("duplicate_deliveries_total")
     async with stage.notifications("user") as notifications:
         async with processor_in_process(stage, handler, force_stop=False):
@@ -61,7 +61,7 @@ async def test_a_redelivered_task_that_was_done_is_not_run_again_only_told_and_d
     assert repeated() == 1
 
 
-async def test_a_failed_task_that_comes_again_is_told_failed_again_and_buried_once(stage: ProcessorStage) -> None:
+async def test_a_redelivered_failed_task_is_notified_again_and_dead_lettered_once(stage: ProcessorStage) -> None:
     async def refuse(task: Task) -> str:
         raise PermanentError("no")
 
@@ -92,7 +92,7 @@ async def test_a_task_whose_deletion_failed_is_neither_run_nor_published_again(s
     assert (errors(), duplicates()) == (1, 1)
 
 
-async def test_a_redelivered_task_that_was_not_done_is_run(stage: ProcessorStage) -> None:
+async def test_a_redelivered_unfinished_task_is_run(stage: ProcessorStage) -> None:
     handler, redelivered = Handler(), Counted("messages_redelivered_total")
     async with stage.notifications("user") as notifications:
         task_id = await send_redelivered(stage, "user")
@@ -104,7 +104,7 @@ async def test_a_redelivered_task_that_was_not_done_is_run(stage: ProcessorStage
 
 
 async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage: ProcessorStage) -> None:
-    """In two processors, as the copies of a POST that was sent twice with one Idempotency-Key."""
+    """Two processors have the copies of a POST that was sent twice with one Idempotency-Key."""
     handler = Handler(seconds=0.5)
     async with (
         stage.notifications("user") as notifications,
@@ -121,7 +121,7 @@ async def test_of_two_copies_at_the_same_time_one_runs_and_the_other_waits(stage
 
 @pytest.mark.slow
 async def test_a_lock_lasts_as_long_as_its_task(stage: ProcessorStage) -> None:
-    """The task takes half as long again as a lock that is not renewed."""
+    """The task takes 1.5 times as long as an unrenewed lock is valid."""
     handler = Handler(seconds=4.5)
     settings: dict[str, Any] = {"VISIBILITY_TIMEOUT_SECONDS": "3", "CONCURRENCY": "1"}
     async with (
@@ -137,7 +137,7 @@ async def test_a_lock_lasts_as_long_as_its_task(stage: ProcessorStage) -> None:
     assert notifications.received[0] == notifications.received[1]
 
 
-async def test_the_copy_that_waited_runs_when_the_first_could_not(stage: ProcessorStage) -> None:
+async def test_the_waiting_copy_runs_if_the_first_fails(stage: ProcessorStage) -> None:
     runs: list[str] = []
 
     async def fail_first(task: Task) -> str:
@@ -164,7 +164,7 @@ async def test_the_lock_of_a_process_that_died_expires(stage: ProcessorStage) ->
         open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         task_id = await send_redelivered(stage, "user")
-        await sdk.caches.set(stage.cache_name, f"task-lock:user {task_id}", b"somebody else")
+        await sdk.caches.set(stage.cache_name, f"task-lock:user {task_id}", b"another process")
         async with processor_in_process(stage, handler):
             await asyncio.sleep(0.5)
             assert handler.runs == []
@@ -201,7 +201,7 @@ async def test_users_whose_tasks_have_one_id_do_not_wait_for_each_other(stage: P
         open_momento_sdk(stage.servers.momento, stage.servers.key) as sdk,
     ):
         task_id = await stage.send("user", idempotent=True)
-        await sdk.caches.set(stage.cache_name, f"task-lock:another {task_id}", b"somebody else")
+        await sdk.caches.set(stage.cache_name, f"task-lock:another {task_id}", b"another process")
         async with processor_in_process(stage, handler):
             await notifications.wait(1)
     assert handler.runs == [task_id]
@@ -251,7 +251,7 @@ async def test_the_common_path_costs_one_cache_write_and_no_read(
 
 
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "PERMISSION_DENIED"])
-async def test_with_the_cache_out_users_are_notified_at_once_and_the_messages_stay_until_it_is_back(
+async def test_during_a_cache_outage_users_are_notified_and_messages_remain_on_the_queue(
     stage: ProcessorStage, status: str
 ) -> None:
     handler = Handler()
@@ -274,7 +274,7 @@ async def test_with_the_cache_out_users_are_notified_at_once_and_the_messages_st
     assert unread() >= 1
 
 
-async def test_a_retention_of_zero_switches_the_history_off(stage: ProcessorStage) -> None:
+async def test_a_retention_of_zero_disables_the_history(stage: ProcessorStage) -> None:
     handler = Handler()
     async with stage.notifications("user") as notifications:
         before = momento_calls(stage)
@@ -289,7 +289,7 @@ async def test_a_retention_of_zero_switches_the_history_off(stage: ProcessorStag
     assert len(handler.runs) == 2
 
 
-async def test_news_that_cannot_be_told_at_first_is_told_within_the_lease(stage: ProcessorStage) -> None:
+async def test_a_failed_publish_is_retried_within_the_lease(stage: ProcessorStage) -> None:
     handler = Handler()
     async with stage.notifications("user") as notifications:
         with stage.servers.momento.changed(faults=[{"method": "Publish", "status": "UNAVAILABLE", "calls": 5}]):
@@ -300,8 +300,8 @@ async def test_news_that_cannot_be_told_at_first_is_told_within_the_lease(stage:
     assert (handler.runs, notifications.statuses()) == ([task_id], [(task_id, "finished")])
 
 
-async def test_while_momento_is_down_a_finished_task_is_neither_lost_nor_computed_twice(stage: ProcessorStage) -> None:
-    """Topics and cache are down together, for longer than telling is tried."""
+async def test_while_momento_is_down_a_finished_task_is_neither_lost_nor_run_twice(stage: ProcessorStage) -> None:
+    """Topics and cache are both down for longer than NOTIFY_SECONDS."""
     handler = Handler()
     down = [{"method": one, "status": "UNAVAILABLE"} for one in ("Publish", "DictionarySet", "DictionaryGet")]
     async with (
@@ -325,7 +325,7 @@ async def test_no_task_is_received_before_its_notification_could_be_delivered(st
     await stage.send("user")
     async with processor_in_process(stage, handler, ready=False, MOMENTO_API_KEY_PARAM_NAME=missing) as lifecycle:
         await wait_until(lambda: "queue" not in lifecycle.readiness_problems())
-        await asyncio.sleep(0.3)  # three looks at whether it may begin
+        await asyncio.sleep(0.3)  # three checks whether receiving may start
         assert "momento" in lifecycle.readiness_problems()
         assert await stage.depth() == (1, 0)
     assert handler.runs == []

@@ -1,4 +1,4 @@
-"""A handler's errors and results are hostile: each is counted, explained, dead-lettered and notified all the same."""
+"""Hostile errors and results of handlers: each is still counted, explained, dead-lettered and notified."""
 
 import asyncio
 import json
@@ -193,7 +193,7 @@ PERMANENT = [
 
 @asynccontextmanager
 async def nothing_blocks(limit_seconds: float = 0.5) -> AsyncIterator[None]:
-    """Fail where the event loop stands still for longer within the block."""
+    """Fail if the event loop is blocked for longer during the block."""
     longest = 0.0
 
     async def tick() -> None:
@@ -213,7 +213,7 @@ async def nothing_blocks(limit_seconds: float = 0.5) -> AsyncIterator[None]:
 
 
 def isolate_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every task run isolated, as if no end of an earlier attempt were known."""
+    """Run every task isolated, as if no end of an earlier attempt were known."""
     read = Attempts.read
 
     async def without_end(attempts: Attempts, message: ReceivedMessage) -> PastAttempts:
@@ -364,9 +364,9 @@ async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in
         await stage.until_empty()
     (letter,) = await stage.dead_letters(1)
     assert notifications.statuses() == [(task_id, "failed")]
-    # What cannot be noted is not counted, for as many deliveries as there are attempts.
+    # Attempts that cannot be recorded do not count, for up to MAX_ATTEMPTS deliveries.
     assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == (reason, "6" if method == "note" else "3")
-    # Of a first delivery nothing is looked up, so that its attempt is the handler's own failure.
+    # For a first delivery nothing is looked up, so its attempt is the handler's own failure.
     by_itself = 2 if method == "read" else 3
     assert internal() == (by_itself if reason == "internal_error" else 0)
 

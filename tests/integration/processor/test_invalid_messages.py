@@ -1,4 +1,4 @@
-"""Poison in the queue: another producer's junk stops nobody, and ends in the dead-letter queue with a reason."""
+"""Messages that are no tasks are dead-lettered with a reason, and do not affect other messages."""
 
 import json
 import string
@@ -52,7 +52,7 @@ async def poisoned(stage: ProcessorStage) -> ProcessorStage:
     return stage
 
 
-async def test_junk_stops_no_neighbour_and_is_set_aside_as_it_came(poisoned: ProcessorStage) -> None:
+async def test_malformed_messages_are_dead_lettered_unchanged_and_affect_no_other(poisoned: ProcessorStage) -> None:
     async with (
         poisoned.notifications("neighbour") as notifications,
         processor_in_process(poisoned, echo, CONCURRENCY="5"),
@@ -67,7 +67,7 @@ async def test_junk_stops_no_neighbour_and_is_set_aside_as_it_came(poisoned: Pro
     assert all(letter["deadLetterDetail"] != "none" for letter in letters)
 
 
-async def test_a_user_who_can_be_read_is_told_of_a_task_that_cannot(poisoned: ProcessorStage) -> None:
+async def test_the_user_of_an_unreadable_task_is_notified_if_known(poisoned: ProcessorStage) -> None:
     async with poisoned.notifications(USER) as notifications, processor_in_process(poisoned, echo):
         await notifications.wait(len(JUNK_OF_A_USER))
         await poisoned.until_empty()
@@ -75,8 +75,8 @@ async def test_a_user_who_can_be_read_is_told_of_a_task_that_cannot(poisoned: Pr
     assert {one["message"] for one in notifications.received} == {"Failed task: it could not be read"}
 
 
-async def test_junk_that_comes_again_is_set_aside_once(stage: ProcessorStage) -> None:
-    """The telling failed after the burial, so that the message came back."""
+async def test_a_redelivered_malformed_message_is_dead_lettered_once(stage: ProcessorStage) -> None:
+    """The notification failed after the message was dead-lettered, so the message is redelivered."""
     down = [{"method": "Publish", "status": "UNAVAILABLE"}]
     async with stage.notifications(USER) as notifications, processor_in_process(stage, echo, NOTIFY_SECONDS="1"):
         with stage.servers.momento.changed(faults=down):
@@ -87,7 +87,7 @@ async def test_junk_that_comes_again_is_set_aside_once(stage: ProcessorStage) ->
         assert sum(await stage.depth(stage.dead_letter_queue_url)) == 1
 
 
-async def test_binary_attributes_are_no_reason_to_fail(stage: ProcessorStage) -> None:
+async def test_a_task_with_binary_attributes_succeeds(stage: ProcessorStage) -> None:
     async with stage.notifications(USER) as notifications, processor_in_process(stage, echo):
         await stage.send_raw(task_body('{"data": "x"}'), {"blob": b"\x00\xff", "taskId": b"\x00"})
         await notifications.wait(1)
@@ -95,7 +95,7 @@ async def test_binary_attributes_are_no_reason_to_fail(stage: ProcessorStage) ->
     assert notifications.statuses()[0][1] == "finished"
 
 
-async def test_ten_attributes_of_its_own_leave_room_for_the_reason(stage: ProcessorStage) -> None:
+async def test_a_message_with_ten_attributes_is_dead_lettered_with_the_reason(stage: ProcessorStage) -> None:
     own = {f"attribute{number}": "x" for number in range(9)} | {"taskId": "the-id"}
     async with processor_in_process(stage, echo):
         await stage.send_raw("junk", own)
@@ -105,7 +105,7 @@ async def test_ten_attributes_of_its_own_leave_room_for_the_reason(stage: Proces
 
 
 @pytest.mark.filterwarnings("ignore:Sending a large body:ResourceWarning")
-async def test_a_message_as_large_as_sqs_takes_is_set_aside_too(stage: ProcessorStage) -> None:
+async def test_a_message_of_the_maximum_size_is_dead_lettered(stage: ProcessorStage) -> None:
     async with processor_in_process(stage, echo):
         await stage.send_raw("x" * 1_048_576)
         (letter,) = await stage.dead_letters(1)
@@ -114,7 +114,7 @@ async def test_a_message_as_large_as_sqs_takes_is_set_aside_too(stage: Processor
     assert letter["body"].startswith("xxx")
 
 
-async def test_a_foreign_task_id_that_could_not_be_told_gives_way_to_the_message_id(stage: ProcessorStage) -> None:
+async def test_a_task_id_too_long_to_publish_is_replaced_by_the_message_id(stage: ProcessorStage) -> None:
     async with stage.notifications(USER) as notifications, processor_in_process(stage, echo):
         message_id = await stage.send_raw(task_body('{"data": "x"}'), {"taskId": "i" * 5000})
         await notifications.wait(1)

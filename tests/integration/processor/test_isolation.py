@@ -1,4 +1,4 @@
-"""A possible poison pill runs isolated; a process that lost leases and lives makes none, and slots stay for others."""
+"""A possible poison pill runs isolated. A live process that lost leases isolates none; other tasks keep their slots."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ CACHE_IS_OUT = {"faults": [{"method": "Set", "status": "UNAVAILABLE"}]}
 
 @dataclass(frozen=True)
 class Notes:
-    """The notes of attempts in the cache."""
+    """The attempt notes in the cache."""
 
     sdk: MomentoSdk
     cache_name: str
@@ -79,7 +79,7 @@ async def has_noted(notes: Notes, last: str) -> bool:
 
 
 async def send(stage: ProcessorStage, data: str = "x", **fields: Any) -> str:
-    """Send a task; returns its message's id."""
+    """Send a task and return its message id."""
     task = TaskMessage(task_id=str(uuid4()), user_id="user", payload=json.dumps({"data": data, **fields}))
     return await stage.send_raw(task.body(), task.attributes())
 
@@ -104,8 +104,8 @@ class Meeting:
 
 
 @pytest.mark.slow
-async def test_leases_that_a_living_process_lost_isolate_nobody(stage: ProcessorStage, tmp_path: Path) -> None:
-    """It cannot note the ends of its attempts at first, as in an outage of the cache, but it does not stop trying."""
+async def test_leases_lost_by_a_live_process_isolate_no_task(stage: ProcessorStage, tmp_path: Path) -> None:
+    """At first it cannot record the ends of its attempts, as in an outage of the cache, but it retries."""
     isolations = Counted("isolations_total", outcome="ran")
     async with stage.notifications("user") as notifications, slow_process(stage, tmp_path) as slow:
         with stage.servers.momento.changed(**CACHE_IS_OUT):
@@ -117,10 +117,8 @@ async def test_leases_that_a_living_process_lost_isolate_nobody(stage: Processor
 
 
 @pytest.mark.slow
-async def test_a_process_that_was_frozen_clears_its_tasks_when_it_goes_on(
-    stage: ProcessorStage, tmp_path: Path
-) -> None:
-    """Another one takes it for dead, and runs the first of its tasks isolated; the rest need not wait for that."""
+async def test_a_frozen_process_clears_its_tasks_when_it_resumes(stage: ProcessorStage, tmp_path: Path) -> None:
+    """Another process assumes that it died, and runs its first task isolated; the other tasks do not wait for it."""
     isolated = Counted("isolations_total", outcome="ran")
     cleared = Counted("isolations_total", outcome="cleared")
     begun: list[str] = []
@@ -148,7 +146,7 @@ async def noted_all_but_one(notes: Notes) -> bool:
     return await notes.count("ended") == TASKS - 1
 
 
-async def test_tasks_that_wait_to_run_isolated_leave_the_slots_to_others_and_go_to_other_replicas(
+async def test_tasks_that_wait_to_run_isolated_take_no_slot_and_run_on_other_replicas(
     stage: ProcessorStage, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -181,7 +179,7 @@ async def test_tasks_that_wait_to_run_isolated_leave_the_slots_to_others_and_go_
 
 
 async def send_possible_pills(stage: ProcessorStage, count: int) -> None:
-    """Send tasks whose process died twice, as far as the notes say (in the form of the version before)."""
+    """Send tasks whose process died twice according to the notes (in the format of the previous version)."""
     message_ids = [await send(stage, "pill") for _ in range(count)]
     for _ in range(2):
         await receive_at_once_visible(stage, count)

@@ -1,4 +1,4 @@
-"""Outages longer than every timeout, one after another, under a flow of tasks: nothing is lost, nobody runs twice.
+"""Outages longer than every timeout, one after another, under a steady load: no task is lost, and none runs twice.
 
 The processors, ingest and their queue are real; Momento and SQS fail on demand. Storing and publishing are tried for
 two seconds and a lease lasts five here, so that each outage is longer than either.
@@ -88,9 +88,7 @@ async def test_an_outage_longer_than_every_timeout_loses_nothing_and_runs_nothin
 
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_outages_one_after_another_under_a_flow_of_tasks_lose_nothing(
-    stage: ProcessorStage, tmp_path: Path
-) -> None:
+async def test_consecutive_outages_under_load_lose_nothing(stage: ProcessorStage, tmp_path: Path) -> None:
     runs_file = tmp_path / "runs"
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(sqs_fault_proxy(stage.servers.aws.endpoint_url))
@@ -101,27 +99,27 @@ async def test_outages_one_after_another_under_a_flow_of_tasks_lose_nothing(
         for _ in range(2):
             await stack.enter_async_context(processor_process(stage, tmp_path, **settings))
         async with posting(url) as accepted:
-            await momento_out(stage, CACHE)
-            await momento_out(stage, TOPICS)
-            await momento_out(stage, (*CACHE, *TOPICS))
-            await momento_out(stage, (*CACHE, *TOPICS), neverAnswer=True)
-            await queue_silent(proxy)
-        await wait_until(lambda: accepted <= told(notifications), timeout_seconds=60)
+            await momento_outage(stage, CACHE)
+            await momento_outage(stage, TOPICS)
+            await momento_outage(stage, (*CACHE, *TOPICS))
+            await momento_outage(stage, (*CACHE, *TOPICS), neverAnswer=True)
+            await queue_outage(proxy)
+        await wait_until(lambda: accepted <= notified_ids(notifications), timeout_seconds=60)
         await stage.until_empty(60)
         stored = [await history(sdk, stage, user(number)) for number in range(USERS)]
         letters = await stage.depth(stage.dead_letter_queue_url)
     assert len(accepted) > 100
-    assert accepted <= told(notifications)
-    kept = sum(stored, Counter[tuple[str, str]]())
-    assert {(task_id, "finished") for task_id in accepted} <= set(kept)
-    assert set(kept.values()) == {1}
-    assert {status for _, status in kept} == {"finished"}
+    assert accepted <= notified_ids(notifications)
+    entries = sum(stored, Counter[tuple[str, str]]())
+    assert {(task_id, "finished") for task_id in accepted} <= set(entries)
+    assert set(entries.values()) == {1}
+    assert {status for _, status in entries} == {"finished"}
     assert letters == (0, 0)
     assert_seldom_run_twice(Runs.read(runs_file), accepted)
 
 
 def assert_seldom_run_twice(runs: Runs, accepted: set[str]) -> None:
-    """Only where a task went to the other process while the cache could not say that it was done."""
+    """Tasks run twice only if redelivered to the other process while the cache was unavailable."""
     count = Counter(task_id for _, task_id in runs.lines)
     again_in_one_process = Counter(runs.lines) - Counter(set(runs.lines))
     assert again_in_one_process.total() <= len(accepted) / 20, again_in_one_process
@@ -130,12 +128,12 @@ def assert_seldom_run_twice(runs: Runs, accepted: set[str]) -> None:
 
 @asynccontextmanager
 async def posting(url: str) -> AsyncIterator[set[str]]:
-    """Post tasks for the length of the block, each until it is accepted; yields the ids of those that are."""
+    """Post tasks during the block, each until it is accepted; yields the ids of accepted tasks."""
     accepted: set[str] = set()
     ended = asyncio.Event()
 
     async def post(session: aiohttp.ClientSession, number: int) -> None:
-        # A key, since the answer of a queue that is silent is lost.
+        # A key, since responses are lost while the queue does not answer.
         headers = {"Authorization": f"Bearer {tokens[number % USERS]}", "Idempotency-Key": f"key-{number}"}
         while True:
             async with session.post("/task", json={"data": f"task {number}"}, headers=headers) as answer:
@@ -163,18 +161,18 @@ async def feed(posts: asyncio.TaskGroup, session: aiohttp.ClientSession, post: A
         await asyncio.sleep(1 / POSTS_EACH_SECOND)
 
 
-async def momento_out(stage: ProcessorStage, methods: Sequence[str], **how: Any) -> None:
-    """An outage, and a moment after it."""
+async def momento_outage(stage: ProcessorStage, methods: Sequence[str], **how: Any) -> None:
+    """An outage, and two seconds after it."""
     with stage.servers.momento.changed(faults=out(methods, **how)):
         await asyncio.sleep(OUTAGE_SECONDS)
     await asyncio.sleep(2)
 
 
-async def queue_silent(proxy: SqsFaultProxy) -> None:
+async def queue_outage(proxy: SqsFaultProxy) -> None:
     proxy.faults.append(SqsFault(never_answer=True))
     await asyncio.sleep(OUTAGE_SECONDS)
     proxy.faults.clear()
 
 
-def told(notifications: Sequence[Notifications]) -> set[str]:
+def notified_ids(notifications: Sequence[Notifications]) -> set[str]:
     return {one["taskId"] for each in notifications for one in each.received}

@@ -1,4 +1,4 @@
-"""Handlers that misbehave take down only what they must, and their message ends in the dead-letter queue."""
+"""Handlers that misbehave affect as little as possible, and their messages are dead-lettered."""
 
 import asyncio
 import signal
@@ -33,7 +33,7 @@ async def test_whatever_a_handler_raises_only_its_own_task_fails(stage: Processo
     assert letter["deadLetterReason"] == "max_attempts"
 
 
-async def test_a_handler_that_ignores_cancellation_gives_its_slot_back(
+async def test_a_handler_that_ignores_cancellation_releases_its_slot(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.processor.handlers.runner.STOP_SECONDS", 0.1)
@@ -75,7 +75,7 @@ async def test_a_blocked_loop_is_named_with_its_stack(
 
 
 async def test_a_task_whose_lease_ran_out_while_the_loop_was_blocked_is_not_run_again(stage: ProcessorStage) -> None:
-    """The handler comes back before the lease keeper can notice: the clock decides, and the result is stored."""
+    """The handler returns before the lease keeper can notice: the clock decides, and the result is stored."""
     attempts: list[int] = []
 
     async def block_once(task: Task) -> str:
@@ -95,7 +95,7 @@ async def test_a_task_whose_lease_ran_out_while_the_loop_was_blocked_is_not_run_
 
 
 @pytest.mark.slow
-async def test_a_plain_function_that_never_returns_is_given_up_and_the_others_go_on(
+async def test_a_plain_function_that_never_returns_is_abandoned_and_others_continue(
     stage: ProcessorStage, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {
@@ -115,14 +115,12 @@ async def test_a_plain_function_that_never_returns_is_given_up_and_the_others_go
         (letter,) = await stage.dead_letters(1)
         assert letter["deadLetterDetail"].startswith("TimeoutError")
         process.signal()
-        # A thread cannot be stopped, so this end is not in good order; but it is an end.
+        # A thread cannot be stopped, so the process ends, but not with status 0.
         assert await process.ended() == 3
 
 
 @pytest.mark.slow
-async def test_when_too_many_never_return_the_service_ends_so_that_another_starts(
-    stage: ProcessorStage, tmp_path: Path
-) -> None:
+async def test_the_service_ends_when_too_many_functions_never_return(stage: ProcessorStage, tmp_path: Path) -> None:
     settings: dict[str, Any] = {"CONCURRENCY": "2", "MAX_TASK_SECONDS": "0.2", "MAX_ATTEMPTS": "1"}
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         for _ in range(2):
@@ -158,7 +156,7 @@ async def killed(process: ServiceProcess) -> None:
 
 
 @pytest.mark.slow
-async def test_what_a_killed_process_held_is_done_by_the_next(stage: ProcessorStage, tmp_path: Path) -> None:
+async def test_tasks_of_a_killed_process_run_in_the_next(stage: ProcessorStage, tmp_path: Path) -> None:
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path) as process:
         ids = [await stage.send("user", do="wait", seconds=1) for _ in range(5)]
         await wait_until(lambda: _in_process(process, 5))

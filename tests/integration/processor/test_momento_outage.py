@@ -33,10 +33,10 @@ def out(status: str, methods: Sequence[str] = ("Publish", *CACHE)) -> list[dict[
 
 @pytest.mark.slow
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "PERMISSION_DENIED"])
-async def test_an_outage_longer_than_several_deliveries_buries_nothing_and_runs_nothing_twice(
+async def test_an_outage_longer_than_several_deliveries_dead_letters_and_repeats_no_task(
     stage: ProcessorStage, status: str
 ) -> None:
-    """The whole of Momento is out, or the key may do nothing; one attempt is permitted."""
+    """All of Momento is down, or the key has no permissions; one attempt is permitted."""
     handler = Handler()
     received = Counted("messages_received_total")
     async with (
@@ -49,7 +49,7 @@ async def test_an_outage_longer_than_several_deliveries_buries_nothing_and_runs_
             before, probes = received(), Counted("momento_calls_total", operation="publish", outcome="error")
             await wait_until(lambda: probes() >= 20, timeout_seconds=20)
             assert received() == before
-            assert await stage.depth() == (8 - before, before)  # what is held stays held
+            assert await stage.depth() == (8 - before, before)  # received messages remain in flight
             assert not lifecycle.readiness_problems()
         await notifications.wait(8, seconds=30)
         await stage.until_empty()
@@ -59,7 +59,7 @@ async def test_an_outage_longer_than_several_deliveries_buries_nothing_and_runs_
     assert not is_paused()
 
 
-async def test_one_task_alone_is_delivered_once_in_an_outage(stage: ProcessorStage) -> None:
+async def test_a_single_task_is_delivered_once_in_an_outage(stage: ProcessorStage) -> None:
     handler, received = Handler(), Counted("messages_received_total")
     refused = Counted("momento_calls_total", operation="publish", outcome="error")
     async with stage.notifications("user") as notifications, processor_in_process(stage, handler, **SETTINGS):
@@ -75,10 +75,10 @@ async def test_one_task_alone_is_delivered_once_in_an_outage(stage: ProcessorSta
 
 
 @pytest.mark.slow
-async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_restart(
+async def test_a_finished_task_that_could_not_be_notified_is_not_run_again_after_a_restart(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The key may use the cache and not publish. Who starts meanwhile receives nothing."""
+    """The key may use the cache but not publish. A process that starts in that time receives nothing."""
     monkeypatch.setattr("services.processor.pool.OUTAGE_DELAY_SECONDS", 5)
     handler, received = Handler(), Counted("messages_received_total")
     async with AsyncExitStack() as outage, stage.notifications("user") as notifications:
@@ -100,8 +100,8 @@ async def test_a_finished_task_that_could_not_be_told_is_not_run_again_after_a_r
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-async def test_restarts_in_an_outage_bury_nothing_as_died(stage: ProcessorStage, tmp_path: Path) -> None:
-    """Neither published nor stored, and more restarts than attempts are permitted: it may run again, that is all."""
+async def test_restarts_in_an_outage_dead_letter_no_task(stage: ProcessorStage, tmp_path: Path) -> None:
+    """Neither published nor stored, with more restarts than permitted attempts: the task only runs again."""
     async with AsyncExitStack() as outage, stage.notifications("user") as notifications:
         async with processor_process(stage, tmp_path, **SETTINGS) as process:
             outage.enter_context(stage.servers.momento.changed(faults=out("PERMISSION_DENIED")))
@@ -118,7 +118,7 @@ async def test_restarts_in_an_outage_bury_nothing_as_died(stage: ProcessorStage,
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
-async def test_news_that_is_refused_is_held_as_in_an_outage(stage: ProcessorStage) -> None:
+async def test_refused_notifications_are_retried_as_in_an_outage(stage: ProcessorStage) -> None:
     handler, received = Handler(), Counted("messages_received_total")
     refused = [{"method": "Publish", "status": "PERMISSION_DENIED", "calls": 4}]
     async with stage.notifications("user") as notifications:

@@ -1,4 +1,4 @@
-"""Once: copies on the topic and in the dead-letter queue, keys that are used twice, and clocks that differ."""
+"""Tasks run once despite duplicates on topic and dead-letter queue, reused keys, and clocks that differ."""
 
 import asyncio
 import time
@@ -19,7 +19,7 @@ from tests.support.waiting import wait_until
 
 
 class Handler:
-    """Echoes, or fails for good while it is told to; notes what it ran."""
+    """Echoes the task, or fails permanently while `fails` is set; records the tasks that it ran."""
 
     def __init__(self, *, fails: bool = False) -> None:
         self.runs: list[str] = []
@@ -32,8 +32,8 @@ class Handler:
         return task.data
 
 
-async def test_a_queue_that_hangs_when_tasks_end_puts_no_copy_on_the_topic(stage: ProcessorStage) -> None:
-    """The deletions have no answer, the leases run out, and every message comes again."""
+async def test_deletions_without_a_response_publish_no_duplicate(stage: ProcessorStage) -> None:
+    """The deletions have no response, the leases expire, and every message is redelivered."""
     handler, redelivered = Handler(), Counted("messages_redelivered_total")
     duplicates = Counted("tasks_processed_total", outcome="already_acknowledged")
     async with stage.notifications("user") as notifications, sqs_fault_proxy(stage.servers.aws.endpoint_url) as proxy:
@@ -51,7 +51,7 @@ async def test_a_queue_that_hangs_when_tasks_end_puts_no_copy_on_the_topic(stage
 
 
 async def test_a_key_with_another_body_is_notified_as_failed_and_the_first_result_stays(stage: ProcessorStage) -> None:
-    """Ingest knows only what its own replica took, so that both can reach the queue."""
+    """An ingest replica knows only the keys that it accepted, so both can reach the queue."""
     handler, conflicts = Handler(), Counted("tasks_processed_total", outcome="conflict")
     async with (
         stage.notifications("user") as notifications,
@@ -103,7 +103,7 @@ async def test_a_redriven_task_runs_whatever_the_clock_of_its_pod_says(
         await notifications.wait(1)
         await stage.until_empty()
         handler.fails = False
-        monkeypatch.setattr(time, "time", real)  # the command runs elsewhere
+        monkeypatch.setattr(time, "time", real)  # the command runs on another machine
         command = ("redrive", task_id) if by == "id" else ("redrive", "--all", "--yes", "--no-move-task")
         redriving = asyncio.create_task(dead_letters_command(stage, *command))
         monkeypatch.setattr(time, "time", lambda: real() + ahead_seconds)
@@ -115,8 +115,8 @@ async def test_a_redriven_task_runs_whatever_the_clock_of_its_pod_says(
     assert await stage.depth(stage.dead_letter_queue_url) == (0, 0)
 
 
-async def test_a_result_is_kept_when_a_drain_comes_while_it_is_being_stored(stage: ProcessorStage) -> None:
-    """The write has no answer; the drain cuts the task off, and the next process finds what was written."""
+async def test_a_result_is_kept_when_a_drain_starts_while_it_is_being_stored(stage: ProcessorStage) -> None:
+    """The write has no response; the drain aborts the task, and the next process finds the entry."""
     handler = Handler()
     slow: list[dict[str, Any]] = [{"method": "DictionarySet", "delayMs": 700}]
     async with stage.notifications("user") as notifications:

@@ -16,23 +16,30 @@ async def echo(task: Task) -> str:
     return task.data
 
 
-async def test_a_finished_task_is_told_once_and_leaves_the_queue(stage: ProcessorStage) -> None:
+async def test_a_finished_task_is_notified_once_and_deleted(stage: ProcessorStage) -> None:
     async with stage.notifications("user") as notifications, processor_in_process(stage, echo):
         task_id = await stage.send("user", "größer")
         await notifications.wait(1)
         await stage.until_empty()
-    (told,) = notifications.received
-    assert (told["taskId"], told["status"], told["message"]) == (task_id, "finished", "Finished task: größer")
+    (notification,) = notifications.received
+    assert (notification["taskId"], notification["status"], notification["message"]) == (
+        task_id,
+        "finished",
+        "Finished task: größer",
+    )
 
 
 async def test_a_handler_sees_the_whole_task(stage: ProcessorStage) -> None:
     seen: list[Task] = []
 
-    async def look(task: Task) -> str:
+    async def inspect(task: Task) -> str:
         seen.append(task)
         return ""
 
-    async with stage.notifications("user") as notifications, processor_in_process(stage, look, MAX_TASK_SECONDS="60"):
+    async with (
+        stage.notifications("user") as notifications,
+        processor_in_process(stage, inspect, MAX_TASK_SECONDS="60"),
+    ):
         task_id = await stage.send("user", "text", priority=5)
         await notifications.wait(1)
     (task,) = seen
@@ -43,7 +50,7 @@ async def test_a_handler_sees_the_whole_task(stage: ProcessorStage) -> None:
 
 
 @pytest.mark.parametrize("error", [TransientError("not now"), ValueError("a bug"), TimeoutError("of a call in it")])
-async def test_a_task_that_failed_for_now_is_tried_again_and_told_once(stage: ProcessorStage, error: Exception) -> None:
+async def test_a_transient_failure_is_retried_and_notified_once(stage: ProcessorStage, error: Exception) -> None:
     attempts: list[int] = []
 
     async def fails_twice(task: Task) -> str:
@@ -60,7 +67,7 @@ async def test_a_task_that_failed_for_now_is_tried_again_and_told_once(stage: Pr
     assert notifications.statuses() == [(task_id, "finished")]
 
 
-async def test_a_permanent_failure_is_set_aside_at_once_with_all_that_one_needs_to_know(stage: ProcessorStage) -> None:
+async def test_a_permanent_failure_is_dead_lettered_at_once_with_reason_and_detail(stage: ProcessorStage) -> None:
     async def refuse(task: Task) -> str:
         raise PermanentError("the secret reason")
 
@@ -81,18 +88,22 @@ async def test_a_permanent_failure_is_set_aside_at_once_with_all_that_one_needs_
     assert counted() == 1
 
 
-async def test_the_failed_notification_leaks_nothing_internal(stage: ProcessorStage) -> None:
+async def test_the_failed_notification_has_no_internal_details(stage: ProcessorStage) -> None:
     async def refuse(task: Task) -> str:
         raise PermanentError("password=hunter2 at db-7.internal")
 
     async with stage.notifications("user") as notifications, processor_in_process(stage, refuse):
         task_id = await stage.send("user", "the data")
         await notifications.wait(1)
-    (told,) = notifications.received
-    assert (told["taskId"], told["status"], told["message"]) == (task_id, "failed", "Failed task: the data")
+    (notification,) = notifications.received
+    assert (notification["taskId"], notification["status"], notification["message"]) == (
+        task_id,
+        "failed",
+        "Failed task: the data",
+    )
 
 
-async def test_after_the_last_permitted_attempt_a_task_is_set_aside(stage: ProcessorStage) -> None:
+async def test_a_task_is_dead_lettered_after_its_last_attempt(stage: ProcessorStage) -> None:
     attempts: list[int] = []
 
     async def fail(task: Task) -> str:
@@ -110,7 +121,9 @@ async def test_after_the_last_permitted_attempt_a_task_is_set_aside(stage: Proce
     assert letter["deadLetterDetail"] == "TransientError: never works"
 
 
-async def test_a_task_beyond_its_time_limit_is_cancelled_and_counts_as_failed_for_now(stage: ProcessorStage) -> None:
+async def test_a_task_beyond_its_time_limit_is_cancelled_and_counts_as_a_transient_failure(
+    stage: ProcessorStage,
+) -> None:
     cancelled: list[bool] = []
 
     async def dawdle(task: Task) -> str:
@@ -136,7 +149,7 @@ async def test_a_task_beyond_its_time_limit_is_cancelled_and_counts_as_failed_fo
 
 
 @pytest.mark.parametrize("answer", [None, 5, b"bytes", ["text"]])
-async def test_an_answer_that_is_no_text_is_a_permanent_failure(stage: ProcessorStage, answer: object) -> None:
+async def test_a_result_that_is_no_text_is_a_permanent_failure(stage: ProcessorStage, answer: object) -> None:
     async def wrong(task: Task) -> object:
         return answer
 
@@ -148,7 +161,7 @@ async def test_an_answer_that_is_no_text_is_a_permanent_failure(stage: Processor
     assert "not text" in letter["deadLetterDetail"]
 
 
-async def test_one_bad_task_does_not_touch_its_neighbours(stage: ProcessorStage) -> None:
+async def test_a_failing_task_does_not_affect_others(stage: ProcessorStage) -> None:
     async def pick(task: Task) -> str:
         if task.data == "bad":
             raise PermanentError("bad")
@@ -175,7 +188,7 @@ async def test_text_beyond_the_topics_limit_is_cut_and_says_so(stage: ProcessorS
     assert notifications.received[0]["message"].endswith("👍🏽… (cut)")
 
 
-async def test_a_message_of_the_serverless_original_is_a_task_and_may_be_told_in_its_format(
+async def test_a_message_of_the_serverless_original_is_a_task_and_can_be_notified_in_its_format(
     stage: ProcessorStage,
 ) -> None:
     async with (

@@ -1,4 +1,4 @@
-"""The traffic with the queue: slots, polls, leases and acknowledgements. A proxy counts the calls, and spoils some.
+"""The traffic with the queue: slots, polls, leases and acknowledgements. A proxy counts the calls, and makes some fail.
 
 What users of other consumers complain of is here, named for what it does (shared notes on SQS have the threads).
 """
@@ -28,7 +28,7 @@ async def proxy(stage: ProcessorStage) -> AsyncIterator[SqsFaultProxy]:
 
 
 class Gate:
-    """A handler whose tasks stay until they are let through."""
+    """A handler whose tasks wait until the test releases them."""
 
     def __init__(self) -> None:
         self.open = asyncio.Event()
@@ -52,7 +52,7 @@ class Gate:
         return task.data
 
 
-async def test_a_queue_that_moves_tasks_before_their_attempts_are_used_up_is_warned_of(
+async def test_a_queue_that_permits_fewer_receives_than_attempts_gives_a_warning(
     stage: ProcessorStage, caplog: pytest.LogCaptureFixture
 ) -> None:
     dead_letters = await stage.sqs.get_queue_attributes(QueueUrl=stage.dead_letter_queue_url, AttributeNames=["All"])
@@ -64,7 +64,7 @@ async def test_a_queue_that_moves_tasks_before_their_attempts_are_used_up_is_war
             assert sum("maxReceiveCount" in record.getMessage() for record in caplog.records) == warnings
 
 
-async def test_one_slow_task_stalls_nobody(stage: ProcessorStage) -> None:
+async def test_a_slow_task_delays_no_other(stage: ProcessorStage) -> None:
     """bbc/sqs-consumer#96 #229 #271, awspring/spring-cloud-aws#23: it stalls its batch of ten there."""
     gate = Gate()
     async with (
@@ -80,7 +80,7 @@ async def test_one_slow_task_stalls_nobody(stage: ProcessorStage) -> None:
     assert notifications.statuses()[-1] == (slow, "finished")
 
 
-async def test_more_than_a_batch_of_ten_at_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+async def test_more_tasks_than_a_batch_of_ten_run_concurrently(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """bbc/sqs-consumer#229: concurrency above ten. Hundreds of slots fill, with more pollers than one."""
     gate = Gate()
     settings: dict[str, Any] = {"CONCURRENCY": "300", "USER_SHARE": "1", "AWS_ENDPOINT_URL": proxy.url}
@@ -96,14 +96,14 @@ async def test_more_than_a_batch_of_ten_at_once(stage: ProcessorStage, proxy: Sq
     assert len(notifications.received) == 300
 
 
-async def test_no_more_is_taken_than_there_are_slots(stage: ProcessorStage) -> None:
-    """Bogdanp/dramatiq_sqs#53: what is prefetched expires unstarted there, and is done twice."""
+async def test_no_more_messages_are_received_than_there_are_slots(stage: ProcessorStage) -> None:
+    """Bogdanp/dramatiq_sqs#53: there, prefetched messages expire before they start, and run twice."""
     gate = Gate()
     for number in range(30):
         await stage.send(f"user-{number % 6}")
     async with processor_in_process(stage, gate, CONCURRENCY="12"):
         await wait_until(lambda: len(gate.begun) == 12)
-        await asyncio.sleep(0.3)  # time enough for a poll that should not be
+        await asyncio.sleep(0.3)  # long enough for a poll that must not be made
         assert await stage.depth() == (18, 12)
         gate.open.set()
         await stage.until_empty()
@@ -122,8 +122,8 @@ async def test_an_idle_processor_has_one_poll_open(stage: ProcessorStage, proxy:
         assert proxy.calls["ReceiveMessage"] - before <= 4
 
 
-async def test_a_flood_of_one_user_leaves_slots_to_the_others(stage: ProcessorStage) -> None:
-    """No task ends meanwhile: the slots that the others get were kept from the flood, which came first."""
+async def test_a_flood_of_one_user_leaves_slots_for_others(stage: ProcessorStage) -> None:
+    """No task ends during the test: the other users get slots that were reserved from the flood, which was first."""
     gate = Gate()
     for _ in range(19):
         await stage.send("flood")
@@ -141,8 +141,8 @@ def _have_begun(begun: list[str], count: int) -> bool:
     return len(begun) == count
 
 
-async def test_of_a_flood_that_cannot_all_be_held_a_newcomer_overtakes_what_is(stage: ProcessorStage) -> None:
-    """It takes every slot, and who is handed out first is for the queue to say (decision 5): here who came first."""
+async def test_a_new_user_overtakes_the_waiting_messages_of_a_flood(stage: ProcessorStage) -> None:
+    """It takes every slot. The queue decides the order of delivery, here the order of sending."""
     begun: list[str] = []
     ends = asyncio.Semaphore(0)
 
@@ -155,7 +155,7 @@ async def test_of_a_flood_that_cannot_all_be_held_a_newcomer_overtakes_what_is(s
         await stage.send("flood")
     async with processor_in_process(stage, handle, CONCURRENCY="16", USER_SHARE="0.5"):
         await wait_until(lambda: len(begun) == 16)
-        await stage.send("quiet")  # behind 28 of the flood or so: as many as there are slots run, and as many are held
+        await stage.send("quiet")  # behind about 28 of the flood: the slots are taken, and as many messages wait
         for count in range(17, 62):
             ends.release()
             await wait_until(partial(_have_begun, begun, count))
@@ -165,7 +165,7 @@ async def test_of_a_flood_that_cannot_all_be_held_a_newcomer_overtakes_what_is(s
     assert begun.index("quiet") < 50
 
 
-async def test_a_flood_alone_gets_every_slot(stage: ProcessorStage) -> None:
+async def test_a_single_user_gets_every_slot(stage: ProcessorStage) -> None:
     gate = Gate()
     for _ in range(12):
         await stage.send("flood")
@@ -176,7 +176,7 @@ async def test_a_flood_alone_gets_every_slot(stage: ProcessorStage) -> None:
 
 
 async def test_a_task_longer_than_the_visibility_timeout_runs_once(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
-    """celery/celery#5935: duplicates past the visibility timeout. Heartbeats keep twelve tasks in two calls a round."""
+    """celery/celery#5935: duplicates after the visibility timeout. Two calls a round extend twelve leases."""
     gate = Gate()
     async with stage.notifications("user") as notifications:
         for _ in range(12):
@@ -217,7 +217,7 @@ async def test_no_heartbeat_follows_the_deletion_or_requeue_of_its_message(
         await stage.until_empty()
         assert proxy.calls["ChangeMessageVisibilityBatch"] > 0
         proxy.forget()
-        await asyncio.sleep(1.2)  # past the time when a heartbeat would be due
+        await asyncio.sleep(1.2)  # until after the next heartbeat would be due
     assert proxy.calls["ChangeMessageVisibilityBatch"] == 0
     assert refused() == 0
 
@@ -231,7 +231,7 @@ async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_publis
         stage.notifications("user") as notifications,
         processor_in_process(stage, gate, AWS_ENDPOINT_URL=proxy.url),
     ):
-        gone = proxy.fault(
+        expired = proxy.fault(
             action="ChangeMessageVisibilityBatch",
             fails=lambda _: True,
             code="ReceiptHandleIsInvalid",
@@ -240,9 +240,9 @@ async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_publis
         )
         task_id = await stage.send("user")
         await wait_until(lambda: gate.cancelled == 1)
-        assert (lost(), gone.hits, notifications.received) == (1, 1, [])
+        assert (lost(), expired.hits, notifications.received) == (1, 1, [])
         assert proxy.calls["DeleteMessageBatch"] == 0
-        assert await stage.depth() == (0, 1)  # it comes again when its time is over, and is done then
+        assert await stage.depth() == (0, 1)  # it is redelivered after its visibility timeout, and processed then
         gate.open.set()
         await notifications.wait(1)
         await stage.until_empty()
@@ -250,7 +250,7 @@ async def test_a_lost_lease_cancels_its_task_which_is_neither_deleted_nor_publis
     assert notifications.statuses() == [(task_id, "finished")]
 
 
-async def test_when_heartbeats_hang_the_lease_is_lost_before_others_get_the_message(
+async def test_when_heartbeats_hang_the_lease_is_lost_before_the_message_is_redelivered(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
     gate = Gate()
@@ -262,7 +262,7 @@ async def test_when_heartbeats_hang_the_lease_is_lost_before_others_get_the_mess
 
 
 async def test_only_the_entries_that_failed_are_deleted_again(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
-    """A batch's answer is read: what it names as failed, and nothing else, is sent once more."""
+    """The response to a batch is read: only entries that it reports as failed are sent again."""
     spoilt: list[str] = []
 
     def first_three(entry: dict[str, str]) -> bool:
@@ -282,7 +282,7 @@ async def test_only_the_entries_that_failed_are_deleted_again(stage: ProcessorSt
     assert len(notifications.received) == 10
 
 
-async def test_acknowledgements_that_wait_at_the_stop_are_sent(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
+async def test_waiting_acknowledgements_are_sent_at_the_stop(stage: ProcessorStage, proxy: SqsFaultProxy) -> None:
     """awspring/spring-cloud-aws#925 #1661: buffered acknowledgements are lost at the stop there."""
     async with stage.notifications("user") as notifications:
         for _ in range(7):
@@ -293,10 +293,10 @@ async def test_acknowledgements_that_wait_at_the_stop_are_sent(stage: ProcessorS
         assert await stage.depth() == (0, 0)
 
 
-async def test_acknowledgements_under_way_when_the_time_is_up_are_awaited(
+async def test_acknowledgements_in_progress_at_the_end_of_the_drain_are_awaited(
     stage: ProcessorStage, proxy: SqsFaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last flush does not depend on anybody who still waits for it."""
+    """The last flush does not depend on a caller that waits for it."""
     monkeypatch.setattr("services.processor.pool.STOP_SECONDS", 0.05)
     monkeypatch.setattr("services.processor.processor.LAST_POLL_SECONDS", 0.05)
     monkeypatch.setattr("services.processor.processor.FLUSH_SECONDS", 10.0)
@@ -310,7 +310,7 @@ async def test_acknowledgements_under_way_when_the_time_is_up_are_awaited(
         assert await stage.depth() == (0, 0)
 
 
-async def test_while_the_queue_refuses_nothing_spins_and_work_goes_on_afterwards(
+async def test_an_unavailable_queue_causes_no_busy_loop_and_work_continues_afterwards(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
     async with (
@@ -329,7 +329,7 @@ async def test_while_the_queue_refuses_nothing_spins_and_work_goes_on_afterwards
         assert lifecycle.readiness_problems() == {}
 
 
-async def test_progress_is_told_as_far_as_the_quota_permits(stage: ProcessorStage) -> None:
+async def test_progress_is_published_as_far_as_the_quota_permits(stage: ProcessorStage) -> None:
     answers: list[bool] = []
 
     async def chatty(task: Task) -> str:
@@ -356,7 +356,7 @@ async def test_the_drain_in_this_process_waits_for_its_poll(stage: ProcessorStag
     assert await stage.depth() in {(1, 0), (0, 0)}
 
 
-async def test_under_load_a_message_costs_a_third_of_a_call_at_most(
+async def test_under_load_a_message_costs_at_most_a_third_of_a_call(
     stage: ProcessorStage, proxy: SqsFaultProxy
 ) -> None:
     """boto/boto3#2928, aio-libs/aiobotocore#970 #1132: each call of the SDK costs a millisecond of CPU."""
@@ -371,7 +371,7 @@ async def test_under_load_a_message_costs_a_third_of_a_call_at_most(
     assert calls.total() / tasks <= 0.3, calls
 
 
-async def test_clients_of_the_sdk_are_made_at_the_start_and_for_no_task(
+async def test_sdk_clients_are_created_at_the_start_and_not_for_tasks(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """boto/boto3#2928, aio-libs/aiobotocore#970 #1132: making one blocks the loop for 70 to 220 ms."""

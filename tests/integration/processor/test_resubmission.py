@@ -1,4 +1,4 @@
-"""A task that ingest sent twice, since it never learned of the first message: the copy that comes later is no task."""
+"""A task that ingest sent twice, since the response to the first send was lost: the later copy is not run."""
 
 import time
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.sqs_fault_proxy import sqs_fault_proxy
 
 
 @pytest.mark.parametrize("fault", [{"status": 500}, {"reset": True}], ids=["500", "reset"])
-async def test_a_task_whose_acknowledgement_was_lost_runs_once_and_its_repeat_says_the_same(
+async def test_a_task_whose_acceptance_was_lost_runs_once_and_its_notifications_are_equal(
     stage: ProcessorStage, fault: dict[str, Any]
 ) -> None:
     runs: list[str] = []
@@ -41,5 +41,5 @@ async def test_a_task_whose_acknowledgement_was_lost_runs_once_and_its_repeat_sa
         await notifications.wait(2)
         await stage.until_empty()
     assert runs == [answer.json["taskId"]]
-    assert notifications.received[0] == notifications.received[1]  # which a client takes for one
+    assert notifications.received[0] == notifications.received[1]  # a client shows them once
     assert repeated() == 1

@@ -1,4 +1,4 @@
-"""Starting with settings that cannot be used: one clear sentence each, status 2, and no traceback."""
+"""A start with invalid settings reports each in a sentence and ends with status 2, without a traceback."""
 
 import os
 import subprocess
@@ -53,14 +53,14 @@ def ops_port(unused_tcp_port: int) -> str:
         ("broken:handle", "broken cannot be imported: SyntaxError"),
     ],
 )
-def test_a_handler_that_cannot_be_used(tmp_path: Path, ops_port: str, handler: str, sentence: str) -> None:
+def test_an_unusable_handler_is_refused(tmp_path: Path, ops_port: str, handler: str, sentence: str) -> None:
     ended = start(tmp_path, TASK_HANDLER=handler, OPS_PORT=ops_port)
     assert ended.returncode == 2
     assert f"TASK_HANDLER: {sentence}" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_every_wrong_setting_is_named_at_once(tmp_path: Path, ops_port: str) -> None:
+def test_all_invalid_settings_are_reported_together(tmp_path: Path, ops_port: str) -> None:
     wrong = {"CONCURRENCY": "0", "USER_SHARE": "2", "TASK_QUEUE_URL": "queue", "VISIBILITY_TIMEOUT_SECONDS": "x"}
     ended = start(tmp_path, **wrong, OPS_PORT=ops_port)
     assert ended.returncode == 2
@@ -68,7 +68,7 @@ def test_every_wrong_setting_is_named_at_once(tmp_path: Path, ops_port: str) -> 
     assert "Traceback" not in ended.stderr
 
 
-def test_a_grace_that_the_long_poll_would_outlast_is_refused(tmp_path: Path, ops_port: str) -> None:
+def test_a_grace_period_shorter_than_the_long_poll_is_refused(tmp_path: Path, ops_port: str) -> None:
     ended = start(tmp_path, SHUTDOWN_GRACE_SECONDS="20", OPS_PORT=ops_port)
     assert ended.returncode == 2
     assert "SHUTDOWN_GRACE_SECONDS: must be above 25" in ended.stderr

@@ -1,4 +1,4 @@
-"""One task can be followed in the processor's log by its id: one line at the end of each delivery."""
+"""The processor logs one line with the task's id at the end of each delivery."""
 
 import asyncio
 from collections.abc import Iterator
@@ -92,7 +92,7 @@ async def test_a_message_that_is_no_task_has_one_line(stage: ProcessorStage, lin
     assert (line["level"], line["outcome"], line["deadLetterReason"]) == ("WARNING", "malformed", "malformed")
 
 
-async def test_a_drain_has_one_line_for_each_task_started_or_not(stage: ProcessorStage, lines: TaskLines) -> None:
+async def test_a_drain_logs_one_line_for_each_task_started_or_not(stage: ProcessorStage, lines: TaskLines) -> None:
     started: list[str] = []
 
     async def hang(task: Task) -> str:
