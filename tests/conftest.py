@@ -1,4 +1,4 @@
-"""What all tests share: the Hypothesis profile, the markers, and the order of the files."""
+"""Shared by all tests: the Hypothesis profile, the markers, and the order of the files."""
 
 import os
 from collections import Counter
@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from tests.support.requirements import REQUIREMENTS, missing_requirement
 from tests.support.scheduling import UnitScheduling, unit_of
 
-# How long an example takes says nothing on a busy machine, so it fails no property test.
+# The duration of an example fails no property test, since the machine may be busy.
 settings.register_profile("without_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without_deadline")
 

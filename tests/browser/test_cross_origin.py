@@ -41,10 +41,10 @@ async (targets) => {
       const element = document.createElement(name);
       if (name === "link") element.rel = "stylesheet";
       element[address] = url;
-      const settled = new Promise((done) => { element.onload = element.onerror = done; setTimeout(done, 3000); });
+      const loaded = new Promise((done) => { element.onload = element.onerror = done; setTimeout(done, 3000); });
       element.onload = () => { if (name === "img" || name === "script") read.push(`${name} ${url} loaded`); };
       document.body.append(element);
-      await Promise.race([settled, new Promise((done) => setTimeout(done, 200))]);
+      await Promise.race([loaded, new Promise((done) => setTimeout(done, 200))]);
     }
     const frame = Object.assign(document.createElement("iframe"), { name: `form-${read.length}-${Math.random()}` });
     const form = Object.assign(document.createElement("form"), { action: url, method: "POST", target: frame.name });

@@ -75,7 +75,7 @@ def test_the_series_of_a_cause_exist_in_the_code(cause: dict[str, Any]) -> None:
 
 @each_cause
 def test_no_cause_pages_more_than_twice_at_a_time(cause: dict[str, Any]) -> None:
-    assert len(cause["firing"]) >= 3  # several times, one of them after the cause is gone
+    assert len(cause["firing"]) >= 3  # several times, one of them after the cause has ended
     for alerts in cause["firing"].values():
         assert len([alert for alert in alerts if alert.startswith("critical ")]) <= 2
 

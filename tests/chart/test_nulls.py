@@ -55,7 +55,7 @@ SETUPS: list[tuple[str, Path, Object, list[str]]] = [
 ]
 OPERATED = ("serviceName", "ssmStageName", "queue", "userPool", "momento", "deletionPolicy", "adopt", "scaling")
 OWN_KEYS = ("resources.", "podDisruptionBudget.", "labels.")
-"""Maps with keys of the user's own: null removes an entry."""
+"""Maps with the user's keys: null removes an entry."""
 PREPARE = [
     f'{{{{- include "{chart}.prepare" . }}}}'
     for chart in ("notification-api", "notification-local", "notification-operator")
@@ -152,7 +152,7 @@ def _usual(chart: Path, options: tuple[str, ...], values: str) -> str:
 
 
 def is_exception(path: str, got: str) -> bool:
-    """Whether an entry was removed from a map with keys of the user's own."""
+    """Whether an entry was removed from a map with the user's keys."""
     return is_users_own(path) and not got.startswith("Error")
 
 

@@ -93,7 +93,7 @@ CHECK = "operator-uninstall-check"
 
 
 class TestTheCheckBeforeAnUninstall:
-    def test_is_a_hook_that_ends_in_time_and_leaves_nothing_where_it_passes(self) -> None:
+    def test_is_a_hook_that_ends_in_time_and_leaves_nothing_if_it_succeeds(self) -> None:
         job = named(operator(), "Job", CHECK)
         annotations = job["metadata"]["annotations"]
         assert annotations["helm.sh/hook"] == "pre-delete"
@@ -109,11 +109,11 @@ class TestTheCheckBeforeAnUninstall:
         assert [each["roleRef"]["name"] for each in bound] == [role["metadata"]["name"]]
         assert named(objects, "Job", CHECK)["spec"]["template"]["spec"]["serviceAccountName"] == CHECK
 
-    def test_its_rights_and_its_network_policy_are_there_before_it_runs_and_go_with_the_release(self) -> None:
+    def test_its_permissions_and_network_policy_exist_before_it_runs_and_are_deleted_with_the_release(self) -> None:
         hooks = [each["kind"] for each in operator() if "helm.sh/hook" in each["metadata"].get("annotations", {})]
         assert hooks == ["Job"]
 
-    def test_reaches_the_api_server_where_that_is(self) -> None:
+    def test_reaches_the_api_server_at_its_configured_address(self) -> None:
         policy = named(operator(networkPolicy={"apiServerPorts": [8443]}), "NetworkPolicy", CHECK)["spec"]
         labels = named(operator(), "Job", CHECK)["spec"]["template"]["metadata"]["labels"]
         assert policy["podSelector"]["matchLabels"].items() <= labels.items()
@@ -143,7 +143,7 @@ class TestTheCheckBeforeAnUninstall:
         spec = named(operator(priorityClassName="1000"), "Job", CHECK)["spec"]["template"]["spec"]
         assert spec["priorityClassName"] == "1000"
 
-    def test_minds_the_namespaces_that_are_watched(self) -> None:
+    def test_counts_only_stages_in_watched_namespaces(self) -> None:
         (container,) = named(operator(namespaces=["a", "b"]), "Job", CHECK)["spec"]["template"]["spec"]["containers"]
         assert container["env"] == [{"name": "WATCH_NAMESPACES", "value": "a,b"}]
 
@@ -205,7 +205,7 @@ def test_alerts_of_each_operator_select_its_own_metrics_only() -> None:
         assert selectors
         assert all(selector.startswith('job="operators/operator"') for selector in selectors)
     for rule in alerts(podMonitor={"enabled": False}).values():
-        assert 'job="' not in rule["expr"]  # the job is named by whoever scrapes it
+        assert 'job="' not in rule["expr"]  # the scrape configuration names the job
 
 
 def test_no_secret_is_in_its_environment() -> None:

@@ -154,7 +154,7 @@ def read_by(component: str) -> set[str]:
 
 
 @pytest.mark.parametrize("component", SERVICES)
-def test_a_service_starts_with_the_environ_the_chart(component: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_starts_with_the_environment_of_the_chart(component: str, monkeypatch: pytest.MonkeyPatch) -> None:
     environ = environment(render({"momento": {"endpoint": "cell.momentohq.com"}}), component)
     for name in list(os.environ):
         monkeypatch.delenv(name)

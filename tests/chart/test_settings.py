@@ -113,7 +113,7 @@ def is_accepted_by_chart(values: Object) -> bool:
     except HelmError as error:
         if "cannot be used" in str(error):
             return False
-        raise  # an error of the template engine, not a message of ours
+        raise  # an error of the template engine, not of the chart
     return True
 
 

@@ -1,4 +1,4 @@
-"""What the notes say an uninstall deletes, and what protects the data."""
+"""The notes on what an uninstall deletes, and the settings that protect the data."""
 
 import re
 import shutil

@@ -43,13 +43,13 @@ async def test_only_subscribers_of_the_topic_receive_a_message(
 ) -> None:
     cache = await momento_sdk.new_cache()
     async with (
-        momento_stream(momento_emulator, key, cache, "cache") as first,
-        momento_stream(momento_emulator, key, cache, "cache") as second,
+        momento_stream(momento_emulator, key, cache, "topic") as first,
+        momento_stream(momento_emulator, key, cache, "topic") as second,
         momento_stream(momento_emulator, key, cache, "other") as other,
     ):
         for stream in (first, second, other):
             assert await stream.next_kind() == "heartbeat"
-        await publish(momento_sdk, cache, "cache", "hello")
+        await publish(momento_sdk, cache, "topic", "hello")
         await publish(momento_sdk, cache, "other", "bye")
         assert [(await stream.item()).value.text for stream in (first, second, other)] == ["hello", "hello", "bye"]
 

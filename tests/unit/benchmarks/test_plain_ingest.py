@@ -1,4 +1,4 @@
-"""The plain ingest, which ours is measured beside, accepts what the load sends."""
+"""The plain ingest, which is the baseline of the benchmark, accepts the load."""
 
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ class Everybody:
 
 
 class Sent:
-    """An SQS client that keeps what is sent."""
+    """An SQS client that records what is sent."""
 
     def __init__(self) -> None:
         self.groups: list[str] = []

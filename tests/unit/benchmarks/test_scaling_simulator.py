@@ -1,4 +1,4 @@
-"""The simulator against closed forms, against steps computed by hand, and against its own totals."""
+"""The simulator against closed forms, against manually computed steps, and against its own totals."""
 
 import math
 import random
@@ -125,7 +125,7 @@ class TestScaleIn:
         assert [task.ended for task in simulation.tasks] == [30.0] * 15
         assert recording.pod_seconds == pytest.approx(3 * 30.0)
 
-    def test_other_tasks_are_requeued_and_start_anew(self) -> None:
+    def test_other_tasks_are_requeued_and_start_again(self) -> None:
         simulation, recording, pods = self.busy_pods(task_seconds=100.0)
         simulation.at(15.0, lambda: pods.scale(0))
         simulation.at(60.0, lambda: pods.scale(2))

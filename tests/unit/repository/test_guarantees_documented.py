@@ -14,7 +14,7 @@ ROWS = [
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_tests_that_hold_a_guarantee_exist(row: str) -> None:
+def test_the_tests_that_verify_a_guarantee_exist(row: str) -> None:
     files = [TESTS / name for name in re.findall(r"`((?:unit|integration|browser)/[\w/]+\.py)`", row)]
     assert files
     assert [file.name for file in files if not file.is_file()] == []

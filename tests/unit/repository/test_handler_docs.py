@@ -1,4 +1,4 @@
-"""Every handler in docs/handlers.md runs as it stands there."""
+"""Every handler in docs/handlers.md runs unchanged."""
 
 import functools
 import re
@@ -15,7 +15,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "handlers.md").read
 
 
 def module(word: str) -> dict[str, Any]:
-    """The names of the one block that holds `word`."""
+    """The names that the one block with `word` defines."""
     (block,) = (each for each in BLOCKS if word in each)
     names: dict[str, Any] = {}
     exec(compile(block, "docs/handlers.md", "exec"), names)  # noqa: S102 — our own documentation
@@ -41,7 +41,7 @@ async def test_its_errors_are_those_of_the_table(data: str, error: type[Exceptio
         await answer("isdigit", make_task(data))
 
 
-async def test_the_one_that_bears_repetition_does() -> None:
+async def test_the_idempotent_handler_can_be_repeated() -> None:
     names = module("invoices")
     with runnable(names["handle"], 1) as handler:
         assert await handler(make_task(fields={"month": "May"})) == "invoice for May"
@@ -59,7 +59,7 @@ async def test_progress_is_published() -> None:
     assert published == ["page 1 of 3", "page 2 of 3", "page 3 of 3"]
 
 
-async def test_middleware_is_seen_through() -> None:
+async def test_handlers_are_found_behind_middleware() -> None:
     names = module("timed")
     assert names["handle"].__name__ == "handle"
     await functools.partial(names["handle"])(make_task())

@@ -1,4 +1,4 @@
-"""What the Makefile and CI do around the tools themselves, with stand-ins for those."""
+"""The logic of the Makefile and CI, with stubs of the tools."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ NEEDED = ("bash", "sh", "make", "sed", "find")
 
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
-    """A folder of programs that holds no Node."""
+    """A folder of programs without Node."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in NEEDED:
@@ -40,21 +40,21 @@ def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> "su
     return subprocess.run(command, cwd=folder, env=dict(environment), capture_output=True, text=True, timeout=50)
 
 
-def test_without_node_one_line_says_that_the_page_is_left_out(tools: Path) -> None:
+def test_without_node_one_line_reports_that_the_application_is_left_out(tools: Path) -> None:
     made = make(tools, "page-if-possible", "PAGE=not-there")
     assert made.returncode == 0
     assert made.stdout == "Left out: the page. It needs Node 20.19 or newer (https://nodejs.org).\n"
     assert made.stderr == ""
 
 
-def test_a_page_that_was_built_elsewhere_is_left_as_it_is(tools: Path, tmp_path: Path) -> None:
+def test_an_application_that_was_built_elsewhere_is_unchanged(tools: Path, tmp_path: Path) -> None:
     built = tmp_path / "index.html"
     built.touch()
     made = make(tools, "page-if-possible", f"PAGE={built}")
     assert (made.returncode, made.stdout) == (0, "")
 
 
-def test_a_page_that_cannot_be_built_does_not_keep_the_system_from_starting(tools: Path) -> None:
+def test_the_system_starts_without_an_application_that_cannot_be_built(tools: Path) -> None:
     node(tools)
     made = make(tools, "page-if-possible", "NODE_MODULES=not-there", "PAGE=not-there-either")
     assert made.returncode == 0
@@ -62,7 +62,7 @@ def test_a_page_that_cannot_be_built_does_not_keep_the_system_from_starting(tool
 
 
 def lint(tools: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """`make lint` with stand-ins for Python's tools."""
+    """`make lint` with stubs of Python's tools."""
     (folder / "bin").mkdir(parents=True)
     for name in ("ruff", "mypy", "lint-imports", "codespell", "python"):
         (folder / "bin" / name).symlink_to("/bin/true")
@@ -71,13 +71,13 @@ def lint(tools: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
     return make(tools, "lint", f"VENV={folder}", f"READY={ready}", "NODE_MODULES=not-there")
 
 
-def test_without_node_lint_says_that_the_page_is_left_out(tools: Path, tmp_path: Path) -> None:
+def test_without_node_lint_reports_that_the_application_is_left_out(tools: Path, tmp_path: Path) -> None:
     linted = lint(tools, tmp_path / "venv")
     assert linted.returncode == 0
     assert "Left out: the page's lint. It needs Node 20.19 or newer." in linted.stdout
 
 
-def test_lint_fails_where_the_page_cannot_be_linted(tools: Path, tmp_path: Path) -> None:
+def test_lint_fails_where_the_application_cannot_be_linted(tools: Path, tmp_path: Path) -> None:
     node(tools)
     linted = lint(tools, tmp_path / "venv")
     assert linted.returncode != 0
@@ -111,19 +111,19 @@ def passed_at_the_second_try(folder: Path) -> list[str]:
     return listed.read_text().splitlines() if listed.exists() else []
 
 
-def test_in_ci_what_passes_at_the_second_try_passes_and_is_listed(tmp_path: Path) -> None:
+def test_in_ci_a_test_that_passes_at_the_second_try_passes_and_is_listed(tmp_path: Path) -> None:
     assert second_try(tmp_path, FLAKY, CI="true").returncode == 0
     assert passed_at_the_second_try(tmp_path) == ["test_it.py::test_flaky"]
 
 
-def test_in_ci_what_fails_twice_fails(tmp_path: Path) -> None:
+def test_in_ci_a_test_that_fails_twice_fails(tmp_path: Path) -> None:
     ended = second_try(tmp_path, FLAKY + BROKEN, CI="true")
     assert ended.returncode == 1
     assert "Once more by itself:" in ended.stdout
     assert passed_at_the_second_try(tmp_path) == []
 
 
-def test_at_home_what_fails_once_fails(tmp_path: Path) -> None:
+def test_outside_ci_a_test_that_fails_once_fails(tmp_path: Path) -> None:
     ended = second_try(tmp_path, FLAKY)
     assert ended.returncode == 1
     assert "Once more" not in ended.stdout

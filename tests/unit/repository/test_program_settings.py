@@ -98,19 +98,19 @@ def problems(program: str) -> dict[str, list[str]]:
     return {}
 
 
-def test_all_numbers_are_read_in_the_one_way() -> None:
+def test_all_numbers_are_read_by_one_function() -> None:
     for program in PROGRAMS:
         assert not re.findall(r"env\.(?:int|float|decimal|timedelta)\(", text_of(program))
         assert NUMBER.findall(text_of(program))
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_what_is_complete_is_taken(program: str) -> None:
+def test_complete_values_are_accepted(program: str) -> None:
     assert problems(program) == {}
 
 
 @pytest.mark.parametrize(("program", "name", "value"), numbers())
-def test_what_is_no_plain_number_is_refused_by_name(
+def test_a_value_that_is_no_plain_number_is_refused_by_name(
     program: str, name: str, value: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(name, value)
@@ -121,7 +121,7 @@ def test_what_is_no_plain_number_is_refused_by_name(
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("value", NO_TEXT)
-def test_what_is_no_name_or_address_is_refused(program: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_name_or_address_is_refused(program: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in COMPLETE:
         monkeypatch.delenv(name)
     needed = list(problems(program))
@@ -132,7 +132,7 @@ def test_what_is_no_name_or_address_is_refused(program: str, value: str, monkeyp
 
 @pytest.mark.parametrize("value", [*NO_NUMBER, *NOT_WHOLE, "0", "65536"])
 @pytest.mark.parametrize("name", ["PAGE_PORT"])
-def test_the_page_refuses_a_port_that_is_none(name: str, value: str) -> None:
+def test_the_page_server_refuses_an_invalid_port(name: str, value: str) -> None:
     with pytest.raises(LocalError, match=rf"{name} must be"):
         page_port({name: value})
 

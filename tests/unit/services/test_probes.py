@@ -58,7 +58,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(momento_probe, "PROBE_SECONDS", 0.01)
 
 
-async def test_token_finds_a_revoked_key_and_its_mend_without_a_request() -> None:
+async def test_token_detects_a_revoked_key_and_its_replacement_without_a_request() -> None:
     momento = Dependency()
     async with running(momento_probe.probe(cast("Any", momento))):
         await wait_until(lambda: momento.calls > 1)

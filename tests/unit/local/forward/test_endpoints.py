@@ -38,15 +38,15 @@ def test_a_deleted_slice_has_no_pods() -> None:
 
 
 def test_a_slice_of_a_service_without_pods_is_read() -> None:
-    told = json.loads(event())
-    told["object"] |= {"ports": None, "endpoints": None}
-    assert parse_change(json.dumps(told)) == Change("dev-token", "dev-token-x", {}, ())
+    change = json.loads(event())
+    change["object"] |= {"ports": None, "endpoints": None}
+    assert parse_change(json.dumps(change)) == Change("dev-token", "dev-token-x", {}, ())
 
 
 def test_endpoints_without_a_pod_are_ignored() -> None:
-    told = json.loads(event(a=True))
-    told["object"]["endpoints"].append({"addresses": ["10.0.0.1"]})
-    assert parse_change(json.dumps(told)).ready_pods == ("a",)
+    change = json.loads(event(a=True))
+    change["object"]["endpoints"].append({"addresses": ["10.0.0.1"]})
+    assert parse_change(json.dumps(change)).ready_pods == ("a",)
 
 
 def test_a_port_is_found_by_its_name() -> None:

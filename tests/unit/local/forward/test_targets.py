@@ -1,4 +1,4 @@
-"""What belongs to a stage, and on which port it goes."""
+"""The services of a stage, and the ports to which they are forwarded."""
 
 import asyncio
 from typing import Any

@@ -8,7 +8,7 @@ from local.momento.calls.cache import condition_of
 from local.momento.errors import CallError
 
 A = b"a"
-# condition, and whether it holds for: nothing, "a", "b", the empty value
+# condition, and whether it is true for: nothing, "a", "b", the empty value
 TABLE = [
     (pb._SetIfRequest(present=common.Present()), [False, True, True, True]),
     (pb._SetIfRequest(absent=common.Absent()), [True, False, False, False]),

@@ -1,4 +1,4 @@
-"""What the Momento emulator keeps over a restart."""
+"""The state that the Momento emulator keeps over a restart."""
 
 from pathlib import Path
 

@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from local.momento.store.topics import Start, start_of
 
 PAGE = 100
-# The topic has kept messages 5 to 9.
+# The topic has messages 5 to 9.
 TABLE = [
     pytest.param(0, 0, Start(10), id="nothing asked for: the newest only"),
     pytest.param(0, 99, Start(10), id="nothing asked for, on another page"),
     pytest.param(10, PAGE, Start(10), id="nothing was missed"),
-    pytest.param(7, PAGE, Start(7), id="all that was missed is there"),
+    pytest.param(7, PAGE, Start(7), id="all missed messages are available"),
     pytest.param(5, PAGE, Start(5), id="just there"),
     pytest.param(7, 0, Start(7), id="a subscriber that knows no page"),
-    pytest.param(4, PAGE, Start(5, missing=(3, 4)), id="one is gone"),
+    pytest.param(4, PAGE, Start(5, missing=(3, 4)), id="one is missing"),
     pytest.param(1, PAGE, Start(5, missing=(0, 4)), id="from the first on"),
     pytest.param(7, 99, Start(5, missing=(6, 4)), id="another page"),
     pytest.param(12, PAGE, Start(5, missing=(11, 4)), id="yet to come: of an earlier life"),

@@ -1,4 +1,4 @@
-"""What topics of the Momento emulator keep, and that it is bounded."""
+"""The history of topics of the Momento emulator is bounded."""
 
 import asyncio
 

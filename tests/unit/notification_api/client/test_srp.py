@@ -25,10 +25,10 @@ def challenge(**fields: str) -> dict[str, str]:
     return {"USER_ID_FOR_SRP": USER, "SECRET_BLOCK": BLOCK, "SALT": "c0ffee", "SRP_B": "abc123", **fields}
 
 
-def pycognito_signature(ours: SrpClient, password: str, asked: dict[str, str]) -> str:
+def pycognito_signature(client: SrpClient, password: str, asked: dict[str, str]) -> str:
     """Compute what pycognito answers with the same private number."""
     library: Any = AWSSRP(USER, password, POOL, "client", client=object())
-    library.small_a_value = ours._private
+    library.small_a_value = client._private
     library.large_a_value = library.calculate_a()
     key = library.get_password_authentication_key(USER, password, int(asked["SRP_B"], 16), asked["SALT"])
     signed = POOL.split("_")[1].encode() + USER.encode() + base64.b64decode(BLOCK) + timestamp(NOW).encode()
@@ -38,9 +38,9 @@ def pycognito_signature(ours: SrpClient, password: str, asked: dict[str, str]) -
 @settings(max_examples=25, deadline=None)
 @given(password=st.text(min_size=1, max_size=40), salt=st.integers(1, 2**128), server=st.integers(2, GROUP - 1))
 def test_it_answers_what_pycognito_answers(password: str, salt: int, server: int) -> None:
-    ours = SrpClient(POOL, password)
+    client = SrpClient(POOL, password)
     asked = challenge(SALT=f"{salt:x}", SRP_B=f"{server:x}")
-    assert ours.answer(asked, NOW)["PASSWORD_CLAIM_SIGNATURE"] == pycognito_signature(ours, password, asked)
+    assert client.answer(asked, NOW)["PASSWORD_CLAIM_SIGNATURE"] == pycognito_signature(client, password, asked)
 
 
 def test_the_public_number_is_what_is_sent() -> None:

@@ -13,12 +13,12 @@ def token(endpoint: str, key: str = "key") -> str:
     return base64.b64encode(json.dumps({"endpoint": endpoint, "api_key": key}).encode()).decode()
 
 
-def test_a_token_of_the_emulator_leads_there_in_plaintext_with_the_real_key() -> None:
+def test_a_token_of_the_emulator_connects_to_it_in_plaintext_with_the_real_key() -> None:
     provider = credential_provider(token("127.0.0.1:8084", "key"))
     assert (provider.auth_token, provider.cache_endpoint, provider.port) == ("key", "127.0.0.1", 8084)
 
 
-def test_a_token_of_the_real_service_leads_there_over_tls() -> None:
+def test_a_token_of_the_real_service_connects_to_it_over_tls() -> None:
     provider = credential_provider(token("cell-1.prod.a.momentohq.com"))
     assert provider.port == 443
     assert provider.cache_endpoint == "cache.cell-1.prod.a.momentohq.com"

@@ -24,7 +24,7 @@ OUTPUTS = StageOutputs("queue", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client
 
 
 class Cloud:
-    """Stands in for AWS and Momento: provisions and removes at once, except for stages that hang."""
+    """A fake of AWS and Momento: provisions and deletes immediately, except stages that hang."""
 
     def __init__(self) -> None:
         self.made: list[str] = []

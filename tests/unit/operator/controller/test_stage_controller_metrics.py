@@ -23,13 +23,13 @@ DELETED_AT = 1_767_225_600.0
 
 
 class RefusingKubernetes(StubKubernetes):
-    """Fails every read of a Stage, until it is gone."""
+    """Fails every read of a Stage, until it is deleted."""
 
-    gone: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()
     """Names of Stages."""
 
     async def get(self, path: str, **query: str) -> Json | None:
-        if path.rsplit("/", 1)[-1] in self.gone:
+        if path.rsplit("/", 1)[-1] in self.deleted:
             return None
         raise Unreachable("connection refused")
 
@@ -93,7 +93,7 @@ async def test_a_stage_that_is_gone_leaves_no_series() -> None:
     async with operating(kubernetes) as stages:
         stages.on_change(make_stage_body(**DELETION))
         await wait_until(lambda: metric("deletion_timestamp_seconds") is not None)
-        kubernetes.gone = frozenset({"release"})
+        kubernetes.deleted = frozenset({"release"})
         stages.on_delete(make_stage_body(**DELETION))
         await wait_until(lambda: metric("stage_first_seen_timestamp_seconds") is None)
         assert metric("deletion_timestamp_seconds") is None
@@ -105,7 +105,7 @@ async def test_a_stage_of_the_same_name_does_not_inherit_a_deletion() -> None:
         stages.on_change(make_stage_body(**DELETION))
         stages.on_change(make_stage_body(uid="next", name="next"))
         await wait_until(lambda: metric("deletion_timestamp_seconds") is not None)
-        kubernetes.gone = frozenset({"release"})
+        kubernetes.deleted = frozenset({"release"})
         stages.on_delete(make_stage_body(**DELETION))
         await wait_until(lambda: metric("deletion_timestamp_seconds") is None)
         assert metric("stage_first_seen_timestamp_seconds") is not None

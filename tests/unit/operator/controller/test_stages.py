@@ -20,7 +20,7 @@ from tests.support.waiting import wait_until
 
 
 class FakeController:
-    """A controller that runs until `gone` is set."""
+    """A controller that runs until `deleted` is set."""
 
     all: dict[str, "FakeController"]
 
@@ -28,7 +28,7 @@ class FakeController:
         self.generations = [stage.generation]
         self.labels = stage.labels
         self.requests = 0
-        self.gone = asyncio.Event()
+        self.deleted = asyncio.Event()
         FakeController.all[stage.ref.uid] = self
 
     def update(self, stage: StageObject) -> None:
@@ -38,7 +38,7 @@ class FakeController:
         self.requests += 1
 
     async def run(self) -> None:
-        await self.gone.wait()
+        await self.deleted.wait()
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ async def test_a_deleted_stage_is_reconciled(background: Background) -> None:
 async def test_nothing_is_kept_of_a_stage_whose_deletion_the_watch_missed(background: Background) -> None:
     stages = some_stages(background, ManualClock())
     stages.on_change(body("a", 7))
-    FakeController.all["a"].gone.set()
+    FakeController.all["a"].deleted.set()
     await wait_until(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 0)
 
     stages.on_change(body("a", 1))  # as a new Stage
@@ -145,9 +145,9 @@ async def test_the_series_of_a_stage_outlive_a_second_of_its_name(background: Ba
     stages.on_change(body("refused"))
     LAST_RECONCILE.labels("n", "dev").set(1)
 
-    FakeController.all["refused"].gone.set()
+    FakeController.all["refused"].deleted.set()
     await wait_until(lambda: REGISTRY.get_sample_value("notification_api_operator_stages") == 1)
     assert last_reconcile() == 1
 
-    FakeController.all["a"].gone.set()
+    FakeController.all["a"].deleted.set()
     await wait_until(lambda: last_reconcile() is None)

@@ -1,4 +1,4 @@
-"""A snapshot of a release becomes problems, and a verdict on whether users are served."""
+"""From a snapshot of a release: its problems, and whether users are served."""
 
 import copy
 

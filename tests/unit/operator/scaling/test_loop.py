@@ -158,7 +158,7 @@ class TestQueueMetrics:
         await scene.run_once()
         assert scene.gauge("backlog_seconds") == 100
 
-    async def test_the_backlog_age_starts_anew_after_external_scaling(self) -> None:
+    async def test_the_backlog_age_starts_again_after_external_scaling(self) -> None:
         scene = ScalingLoopHarness()
         await scene.run_once()
         scene.stage = scene.with_scaling(generation=2, engine="none")

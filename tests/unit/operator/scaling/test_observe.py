@@ -171,9 +171,9 @@ class TestAPodThatIsNotReady:
 
 async def test_the_tasks_of_a_terminating_pod_do_not_count() -> None:
     scene = Scene()
-    scene.kubernetes.pods = [pod("going", terminating=True), pod("stays")]
-    scene.pods.answers = {"going": processor(tasks=3), "stays": processor()}
-    assert (await scene.poll()).tasks_by_pod == {"stays": 1}
+    scene.kubernetes.pods = [pod("terminating", terminating=True), pod("remains")]
+    scene.pods.answers = {"terminating": processor(tasks=3), "remains": processor()}
+    assert (await scene.poll()).tasks_by_pod == {"remains": 1}
 
 
 async def test_a_start_is_measured_once_per_pod_from_creation_to_readiness() -> None:
@@ -218,7 +218,7 @@ async def test_tasks_outlast_a_drain_from_half_of_the_grace_period_on(
 
 
 class TestAProcessorThatReceivesNothing:
-    """Paused, or not ready for a cause of its own; one that has just started is neither."""
+    """Paused, or not ready for a cause; a processor that has just started is neither."""
 
     PAUSED: Sample = {("receiving_paused", ()): 1.0, ("ready", ()): 1.0}  # noqa: RUF012 -- read only
     UNREADY: Sample = {("receiving_paused", ()): 0.0, ("ready", ()): 0.0}  # noqa: RUF012 -- read only
@@ -249,7 +249,7 @@ class TestAProcessorThatReceivesNothing:
         assert await self.poll(self.UNREADY, {"breaker": "No notification was tried yet."}) == {}
 
     async def test_is_not_reported_while_it_stops(self) -> None:
-        assert await self.poll(self.UNREADY, {"service": "draining: it was told to stop"}) == {}
+        assert await self.poll(self.UNREADY, {"service": "draining: stop signal received"}) == {}
 
 
 def pod_without_node(name: str) -> Json:

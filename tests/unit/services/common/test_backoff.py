@@ -43,7 +43,7 @@ def test_a_pause_is_never_shorter_than_asked_for() -> None:
     assert Backoff(1, 60).next_seconds(at_least=300) == 300
 
 
-def test_a_success_begins_anew() -> None:
+def test_a_success_resets_the_pauses() -> None:
     backoff = Backoff(1, 60)
     is_failing = [backoff.is_failing]
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Coalescing: nothing waits that need not, and each caller gets the outcome of its own entry."""
+"""Coalescing: no entry waits without need, and each caller gets the outcome of its own entry."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -33,7 +33,7 @@ class Callers:
         self.tasks: list[asyncio.Task[None]] = []
 
     async def submit(self, batcher: Batcher[str], values: Iterable[str], size: int = 0) -> list[asyncio.Task[None]]:
-        """Have each value submitted by a caller of its own; returns once all wait."""
+        """Submit each value from a separate caller, and return once all wait."""
         tasks = [asyncio.create_task(batcher.submit(value, size)) for value in values]
         self.tasks += tasks
         await asyncio.sleep(0)
@@ -310,10 +310,10 @@ async def test_callers_that_gave_up_keep_no_place(sender: BatchSender, callers: 
     batcher = Batcher(sender, policy(max_in_flight=1, max_waiting=2, max_waiting_bytes=100))
     await callers.submit(batcher, "a")
     for _ in range(3):
-        for gone in await callers.submit(batcher, "bc", size=50):
-            gone.cancel()
+        for caller in await callers.submit(batcher, "bc", size=50):
+            caller.cancel()
             with suppress(asyncio.CancelledError):
-                await gone
+                await caller
     sender.answer(1)
     await callers.submit(batcher, "d")
     assert await sender.called(2) == ["d"]

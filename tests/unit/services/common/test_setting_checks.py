@@ -39,5 +39,5 @@ def test_an_origin_gets_the_form_that_browsers_send(text: str, origin: str) -> N
         *("http://[::1", "http://[:]", "http://[1:2:3:4:5:6:7:8:9]", "http://[::g]", "http://::1", "http://[1.2.3.4]"),
     ],
 )
-def test_what_no_browser_sends_is_no_origin(text: str) -> None:
+def test_an_origin_that_no_browser_sends_is_refused(text: str) -> None:
     assert serialize_origin(text) is None

@@ -1,4 +1,4 @@
-"""Settings: what is read, what is refused, and that every mistake is named at once."""
+"""Settings: which values are accepted or refused, and all mistakes are reported together."""
 
 import subprocess
 import sys
@@ -47,7 +47,7 @@ OURS = (
 
 @pytest.fixture(autouse=True)
 def _complete(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every required setting is there, and nothing of the shell that runs the tests."""
+    """All required settings, and no variables of the shell that runs the tests."""
     for name in OURS:
         monkeypatch.delenv(name, raising=False)
     for name, value in COMPLETE.items():
@@ -66,7 +66,7 @@ def problems_of(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> dict[
     return problems
 
 
-def test_the_least_that_has_to_be_set_gives_the_documented_defaults() -> None:
+def test_the_required_settings_give_the_documented_defaults() -> None:
     settings = load(read_token)
     assert settings.service == ServiceSettings(
         service_name="notification-api",
@@ -251,7 +251,7 @@ def test_one_setting_missing_is_named_alone() -> None:
     assert list(caught.value.problems) == ["NEEDED_BUT_NOT_THERE"]
 
 
-def test_the_default_grace_is_the_services_own_affair(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_service_has_its_own_default_grace_period(monkeypatch: pytest.MonkeyPatch) -> None:
     def read(env: Env) -> ServiceSettings:
         return read_service(env, default_grace_seconds=50.0)
 

@@ -103,7 +103,7 @@ def test_a_key_is_free_again_after_24_hours() -> None:
     assert not is_refused(keys, task("k", "other"))
 
 
-def test_more_keys_than_are_remembered_push_out_the_oldest() -> None:
+def test_keys_beyond_the_maximum_displace_the_oldest() -> None:
     keys = IdempotencyKeys(max_keys=3)
     for number in range(4):
         send(keys, task(f"k{number}", "body"))

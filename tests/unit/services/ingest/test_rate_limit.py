@@ -1,4 +1,4 @@
-"""Tasks a user a minute, on a clock that is moved by hand."""
+"""The limit of tasks a user a minute, on a manual clock."""
 
 import pytest
 from hypothesis import given
@@ -71,7 +71,7 @@ def test_less_than_one_a_minute_is_kept_too(clock: ManualClock) -> None:
     assert taken(limit, 2) == 1
 
 
-def test_zero_lifts_the_limit(clock: ManualClock) -> None:
+def test_zero_disables_the_limit(clock: ManualClock) -> None:
     assert taken(RateLimit(0, clock=clock), 5_000) == 5_000
 
 

@@ -60,7 +60,7 @@ async def test_each_entry_of_a_batch_has_its_own_state() -> None:
     assert [sending.may_be_queued for sending in sendings] == [True, False, True]
 
 
-async def test_what_is_in_flight_or_was_cancelled_there_may_be_queued() -> None:
+async def test_entries_in_flight_or_cancelled_during_the_call_may_be_queued() -> None:
     queue = FakeTaskQueue()
     queue.gate.clear()
     sending = Sending(MESSAGE)

@@ -32,7 +32,7 @@ def test_another_key_or_another_user_gives_another_id(user: str, key: str, other
     assert (task_id_for(user, key) == task_id_for(other_user, other_key)) is same
 
 
-def test_the_id_outlives_a_release() -> None:
+def test_the_id_is_the_same_in_every_release() -> None:
     # A retry after an update of the service must find the history entry of the first.
     assert task_id_for("alice", "key-1") == "0d7f09a7-ed5e-58f8-97af-7258af398445"
 

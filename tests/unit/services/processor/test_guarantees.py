@@ -1,4 +1,4 @@
-"""Whatever is down, whenever processes are drained or killed: no accepted task is lost (docs/guarantees.md)."""
+"""No accepted task is lost during any outages, drains and kills (docs/guarantees.md)."""
 
 import asyncio
 import json
@@ -54,11 +54,11 @@ SETTINGS = ProcessorSettings(
     history_retention_seconds=86_400,
 )
 FAR_SECONDS = 8 * 3_600
-"""By then everything has worked again for hours."""
+"""Long after every outage has ended."""
 
 
 class Gate:
-    """Stands between a process and a server; once closed, no call has an effect or an end, as after a kill."""
+    """Forwards the calls of a process to a server; once closed, calls have no effect and never end, as after a kill."""
 
     def __init__(self, target: Any) -> None:
         self._target = target
@@ -88,11 +88,11 @@ class Gate:
 class Process:
     """One processor with handlers that count how often they finish."""
 
-    def __init__(self, world: "World") -> None:
+    def __init__(self, simulation: "Simulation") -> None:
         self.finished: Counter[str] = Counter()
         self.handle: Callable[[Task], Awaitable[str]]
         self.lifecycle = Lifecycle()
-        self._gates = [Gate(target) for target in (world.momento, world.queue, world.dead_letters)]
+        self._gates = [Gate(target) for target in (simulation.momento, simulation.queue, simulation.dead_letters)]
         momento, queue, dead_letters = cast("Any", self._gates)
         self.handle = self._handle
         self._processor = Processor(
@@ -121,7 +121,7 @@ class Process:
     def lose_leases(self) -> None:
         leases = self._processor._leases
         for lease in list(leases._leases):
-            leases._lose(lease, "as the test says")
+            leases._lose(lease, "by the test")
 
     def clean_up(self) -> None:
         for gate in self._gates:
@@ -134,7 +134,7 @@ class Process:
         await self.drain()
 
 
-class World:
+class Simulation:
     def __init__(self, processes: int = 1) -> None:
         self.momento = SimulatedMomento()
         self.queue = SimulatedQueue(2 * SETTINGS.max_attempts)  # as the chart sets it
@@ -185,7 +185,7 @@ class World:
 
 
 EVENTS = (
-    "all well",
+    "no fault",
     "topics out",
     "cache out",
     "momento out",
@@ -203,40 +203,40 @@ KIND = tuple[float, bool, bool]
 
 async def play(
     tasks: Sequence[KIND], schedule: Sequence[tuple[float, str]], deliveries_before: int = 0, processes: int = 1
-) -> World:
-    """Send the tasks, apply the schedule, then let everything work again until the queue is empty.
+) -> Simulation:
+    """Send the tasks, apply the schedule, then remove all faults and wait until the queue is empty.
 
-    :param deliveries_before: how often each message was received and requeued before.
+    :param deliveries_before: how often each message has already been received and requeued.
     """
-    world = World(processes)
-    world.queue.deliveries_before = deliveries_before
+    simulation = Simulation(processes)
+    simulation.queue.deliveries_before = deliveries_before
     for number, (seconds, fails, idempotent) in enumerate(tasks):
-        world.send(str(number), seconds, fails=fails, idempotent=idempotent)
+        simulation.send(str(number), seconds, fails=fails, idempotent=idempotent)
     for pause_seconds, event in schedule:
         await asyncio.sleep(pause_seconds)
-        await world.event(event)
-    await world.event("all well")
+        await simulation.event(event)
+    await simulation.event("no fault")
     async with asyncio.timeout(FAR_SECONDS):
-        while len(world.queue):  # noqa: ASYNC110 — the model has no events
+        while len(simulation.queue):  # noqa: ASYNC110 — the model has no events
             await asyncio.sleep(10)
-    await world.close()
-    return world
+    await simulation.close()
+    return simulation
 
 
-def assert_nothing_lost(world: World, tasks: Sequence[KIND]) -> None:
+def assert_nothing_lost(simulation: Simulation, tasks: Sequence[KIND]) -> None:
     """Each task is in the history once, with the status that was published, and dead-lettered where it failed."""
-    statuses = world.momento.history(USER)
-    assert world.queue.moved == []
+    statuses = simulation.momento.history(USER)
+    assert simulation.queue.moved == []
     assert set(statuses) == {str(number) for number in range(len(tasks))}
-    assert len(world.momento.dictionaries[f"history:{USER}"]) == len(tasks)
-    assert set(world.momento.published) == set(statuses.items())
-    assert {task_of(body) for body in world.dead_letters.bodies} == {
+    assert len(simulation.momento.dictionaries[f"history:{USER}"]) == len(tasks)
+    assert set(simulation.momento.published) == set(statuses.items())
+    assert {task_of(body) for body in simulation.dead_letters.bodies} == {
         task_id for task_id, status in statuses.items() if status == "failed"
     }
     for number, (_, fails, _) in enumerate(tasks):
-        # Where processes are killed, a task that runs isolated at that moment may be taken for a poison pill.
-        assert statuses[str(number)] == ("failed" if fails else "finished") or (world.kills and not fails)
-    for process in world.ended:
+        # A task that runs isolated while its process is killed may be dead-lettered as a poison pill.
+        assert statuses[str(number)] == ("failed" if fails else "finished") or (simulation.kills and not fails)
+    for process in simulation.ended:
         assert max(process.finished.values(), default=0) <= 1, "a process has run a finished handler again"
 
 
@@ -265,17 +265,17 @@ def test_any_schedule_of_outages_kills_and_drains_loses_nothing(
 @pytest.mark.parametrize("seconds", [3, 20, 200, 4_000, 20_000])
 def test_an_outage_of_any_length_loses_nothing(out: str, seconds: float) -> None:
     tasks = [(0.5, False, False)] * 4 + [(1.0, True, False), (1.0, False, True)]
-    world = run_in_virtual_time(play(tasks, [(0.1, out), (seconds, "all well")]))
-    assert_nothing_lost(world, tasks)
+    simulation = run_in_virtual_time(play(tasks, [(0.1, out), (seconds, "no fault")]))
+    assert_nothing_lost(simulation, tasks)
 
 
 @pytest.mark.parametrize("out", ["topics out", "cache out", "momento out", "momento answers lost"])
 @pytest.mark.parametrize("count", [1, 12])
 def test_an_outage_with_few_tasks_and_many_processes_loses_nothing(out: str, count: int) -> None:
-    """Each process that received such a task, to find out by itself, would spend one of its deliveries."""
+    """Processes that each received a task to detect the outage would use up its deliveries."""
     tasks = [(0.5, False, False)] * count
-    world = run_in_virtual_time(play(tasks, [(0.1, out), (6_000, "all well")], processes=10))
-    assert_nothing_lost(world, tasks)
+    simulation = run_in_virtual_time(play(tasks, [(0.1, out), (6_000, "no fault")], processes=10))
+    assert_nothing_lost(simulation, tasks)
 
 
 @pytest.mark.parametrize("end", ["drain", "kill"])
@@ -284,47 +284,47 @@ def test_an_outage_with_few_tasks_and_many_processes_loses_nothing(out: str, cou
 def test_processes_that_are_replaced_in_an_outage_lose_nothing(out: str, end: str, pause_seconds: float) -> None:
     tasks = [(0.5, False, False), (0.5, True, False), (0.5, False, True)]
     replaced = [(pause_seconds, end)] * 15
-    world = run_in_virtual_time(play(tasks, [(0.1, out), *replaced, (600, "all well")], processes=3))
-    assert_nothing_lost(world, tasks)
+    simulation = run_in_virtual_time(play(tasks, [(0.1, out), *replaced, (600, "no fault")], processes=3))
+    assert_nothing_lost(simulation, tasks)
 
 
 @pytest.mark.parametrize("fault", ["refuses", "silent", "answers lost"])
 @pytest.mark.parametrize("hours", [0.1, 1, 12])
-def test_without_the_dead_letter_queue_failures_are_concluded_in_the_end(fault: str, hours: float) -> None:
+def test_without_the_dead_letter_queue_failures_are_eventually_concluded(fault: str, hours: float) -> None:
     tasks = [(0.5, True, False), (0.5, False, False), (0.5, True, True)]
-    world = run_in_virtual_time(play(tasks, [(0.1, f"dead-letter queue {fault}"), (hours * 3_600, "all well")]))
-    assert world.momento.history(USER) == {"0": "failed", "1": "finished", "2": "failed"}
-    assert set(world.momento.published) == {("0", "failed"), ("1", "finished"), ("2", "failed")}
-    letters = Counter(task_of(body) for body in [*world.dead_letters.bodies, *world.queue.moved])
+    simulation = run_in_virtual_time(play(tasks, [(0.1, f"dead-letter queue {fault}"), (hours * 3_600, "no fault")]))
+    assert simulation.momento.history(USER) == {"0": "failed", "1": "finished", "2": "failed"}
+    assert set(simulation.momento.published) == {("0", "failed"), ("1", "finished"), ("2", "failed")}
+    letters = Counter(task_of(body) for body in [*simulation.dead_letters.bodies, *simulation.queue.moved])
     assert set(letters) == {"0", "2"}
     assert max(letters.values()) <= 12 + 40 * hours
 
 
-async def slow_writes(tasks: int) -> World:
-    """A write takes longer than a user should wait for it, but works."""
-    world = World()
-    world.momento.write_seconds = 1.3
+async def slow_writes(tasks: int) -> Simulation:
+    """A write takes longer than a user should wait, but succeeds."""
+    simulation = Simulation()
+    simulation.momento.write_seconds = 1.3
     for number in range(tasks):
-        world.send(str(number), 0.2, fails=False, idempotent=False)
+        simulation.send(str(number), 0.2, fails=False, idempotent=False)
         await asyncio.sleep(1)
     await asyncio.sleep(30)
-    await world.close()
-    return world
+    await simulation.close()
+    return simulation
 
 
 def test_a_slow_cache_keeps_up() -> None:
-    world = run_in_virtual_time(slow_writes(150))
-    assert len(world.queue) == 0
-    assert_nothing_lost(world, [(0.2, False, False)] * 150)
+    simulation = run_in_virtual_time(slow_writes(150))
+    assert len(simulation.queue) == 0
+    assert_nothing_lost(simulation, [(0.2, False, False)] * 150)
 
 
 def test_a_task_that_is_interrupted_at_its_last_permitted_delivery_is_not_moved_by_sqs() -> None:
     last = 2 * SETTINGS.max_attempts
-    world = run_in_virtual_time(play([(100.0, False, False)], [(0.1, "drain")], deliveries_before=last - 1))
-    assert world.queue.moved == []
-    assert world.momento.history(USER) == {"0": "failed"}
-    assert set(world.momento.published) == {("0", "failed")}
-    assert len(world.dead_letters) == 1
+    simulation = run_in_virtual_time(play([(100.0, False, False)], [(0.1, "drain")], deliveries_before=last - 1))
+    assert simulation.queue.moved == []
+    assert simulation.momento.history(USER) == {"0": "failed"}
+    assert set(simulation.momento.published) == {("0", "failed")}
+    assert len(simulation.dead_letters) == 1
 
 
 @pytest.mark.parametrize("end", ["drain", "kill"])
@@ -332,27 +332,27 @@ def test_a_task_that_is_interrupted_at_its_last_permitted_delivery_is_not_moved_
 def test_the_last_permitted_delivery_in_an_outage_is_concluded_when_it_is_over(end: str, seconds: float) -> None:
     last = 2 * SETTINGS.max_attempts
     tasks = [(0.5, True, False), (0.5, False, False)]
-    schedule = [(0.1, "momento out"), (seconds, "all well"), (30.0, end)]
-    world = run_in_virtual_time(play(tasks, schedule, deliveries_before=last - 1))
-    assert world.queue.moved == []
-    assert world.momento.history(USER) == {"0": "failed", "1": "finished"}
-    assert set(world.momento.published) == {("0", "failed"), ("1", "finished")}
-    assert [task_of(body) for body in world.dead_letters.bodies] == ["0"]
+    schedule = [(0.1, "momento out"), (seconds, "no fault"), (30.0, end)]
+    simulation = run_in_virtual_time(play(tasks, schedule, deliveries_before=last - 1))
+    assert simulation.queue.moved == []
+    assert simulation.momento.history(USER) == {"0": "failed", "1": "finished"}
+    assert set(simulation.momento.published) == {("0", "failed"), ("1", "finished")}
+    assert [task_of(body) for body in simulation.dead_letters.bodies] == ["0"]
 
 
 @pytest.mark.parametrize("end", ["drain", "leases lost"])
 def test_a_task_that_is_interrupted_at_its_last_delivery_is_concluded_once(end: str) -> None:
-    """At any moment: what has finished stays finished, and there is one dead letter at most."""
+    """At any moment: a finished task remains finished, and there is at most one dead letter."""
     last = 2 * SETTINGS.max_attempts
     for moment in MOMENTS:
-        world = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before=last - 1))
-        statuses = world.momento.history(USER)
-        finished = sum((process.finished for process in world.ended), Counter[str]())
-        assert world.queue.moved == [], f"at {moment} s"
+        simulation = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before=last - 1))
+        statuses = simulation.momento.history(USER)
+        finished = sum((process.finished for process in simulation.ended), Counter[str]())
+        assert simulation.queue.moved == [], f"at {moment} s"
         assert set(statuses) == {"0", "1", "2"}, f"at {moment} s"
-        assert set(world.momento.published) == set(statuses.items()), f"at {moment} s"
+        assert set(simulation.momento.published) == set(statuses.items()), f"at {moment} s"
         assert {task_id for task_id, status in statuses.items() if status == "finished"} == set(finished)
-        letters = Counter(task_of(body) for body in world.dead_letters.bodies)
+        letters = Counter(task_of(body) for body in simulation.dead_letters.bodies)
         assert letters == Counter(task_id for task_id, status in statuses.items() if status == "failed"), moment
 
 
@@ -364,8 +364,8 @@ SHORT = [(0.02, False, False), (0.02, True, False), (0.02, False, True)]
 @pytest.mark.parametrize("deliveries_before", [0, 1])
 def test_a_process_that_is_killed_at_any_moment_of_a_task_loses_nothing(deliveries_before: int) -> None:
     for moment in MOMENTS:
-        world = run_in_virtual_time(play(SHORT, [(moment, "kill")], deliveries_before))
-        assert_nothing_lost(world, SHORT)
+        simulation = run_in_virtual_time(play(SHORT, [(moment, "kill")], deliveries_before))
+        assert_nothing_lost(simulation, SHORT)
 
 
 @pytest.mark.parametrize("deliveries_before", [0, 1])
@@ -375,56 +375,56 @@ def test_a_task_that_is_interrupted_at_any_moment_is_neither_finished_nor_dead_l
 ) -> None:
     """A drain and a lost lease leave time to store a result: it is not thrown away."""
     for moment in MOMENTS:
-        world = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before))
-        assert_nothing_lost(world, SHORT)
-        finished = sum((process.finished for process in world.ended), Counter[str]())
+        simulation = run_in_virtual_time(play(SHORT, [(moment, end)], deliveries_before))
+        assert_nothing_lost(simulation, SHORT)
+        finished = sum((process.finished for process in simulation.ended), Counter[str]())
         assert finished == {"0": 1, "2": 1}, f"at {moment} s"
-        assert [task_of(body) for body in world.dead_letters.bodies] == ["1"], f"at {moment} s"
+        assert [task_of(body) for body in simulation.dead_letters.bodies] == ["1"], f"at {moment} s"
 
 
-async def exceed_lease(block_seconds: float, hours: float) -> World:
+async def exceed_lease(block_seconds: float, hours: float) -> Simulation:
     """A handler that blocks the loop for longer than its lease and fails then, at each of its attempts."""
-    world = World()
+    simulation = Simulation()
 
     async def handle(_: Task) -> str:
         asyncio.get_running_loop()._now += block_seconds  # type: ignore[attr-defined]
         raise ValueError("too late")
 
-    world.processes[0].handle = handle
-    world.send("0", 0, fails=True, idempotent=False)
+    simulation.processes[0].handle = handle
+    simulation.send("0", 0, fails=True, idempotent=False)
     await asyncio.sleep(hours * 3_600)
-    await world.close()
-    return world
+    await simulation.close()
+    return simulation
 
 
 def test_a_handler_that_outlasts_its_lease_and_fails_uses_up_its_attempts() -> None:
-    world = run_in_virtual_time(exceed_lease(40, hours=1))
-    assert world.momento.history(USER) == {"0": "failed"}
-    assert len(world.dead_letters) == 1
-    assert len(world.queue) == 0
+    simulation = run_in_virtual_time(exceed_lease(40, hours=1))
+    assert simulation.momento.history(USER) == {"0": "failed"}
+    assert len(simulation.dead_letters) == 1
+    assert len(simulation.queue) == 0
 
 
-async def concluded_elsewhere() -> World:
+async def concluded_elsewhere() -> Simulation:
     """A failure cannot be delivered here; another process finishes the task; then a copy of it comes here."""
-    world = World()
-    world.momento.cache_out = world.momento.topics_out = True
+    simulation = Simulation()
+    simulation.momento.cache_out = simulation.momento.topics_out = True
     for task_id in ("0", "1"):
-        world.send(task_id, 0, fails=True, idempotent=True)
+        simulation.send(task_id, 0, fails=True, idempotent=True)
     await asyncio.sleep(90)  # requeued, the results are kept, and nothing is received
-    first = world.processes[0]
-    world.momento.cache_out = world.momento.topics_out = False
-    world.momento.dictionaries[f"history:{USER}"] = {
+    first = simulation.processes[0]
+    simulation.momento.cache_out = simulation.momento.topics_out = False
+    simulation.momento.dictionaries[f"history:{USER}"] = {
         "0": b'{"taskId":"0","status":"finished","message":"Finished task: 0","time":1800000050000}'
     }
-    world.send("0", 0, fails=True, idempotent=True)
+    simulation.send("0", 0, fails=True, idempotent=True)
     async with asyncio.timeout(FAR_SECONDS):
-        while len(world.queue):  # noqa: ASYNC110 — the simulation has no events
+        while len(simulation.queue):  # noqa: ASYNC110 — the simulation has no events
             await asyncio.sleep(10)
-    assert world.processes == [first]
-    await world.close()
-    return world
+    assert simulation.processes == [first]
+    await simulation.close()
+    return simulation
 
 
 def test_a_kept_failure_does_not_replace_what_another_process_has_finished() -> None:
-    world = run_in_virtual_time(concluded_elsewhere())
-    assert world.momento.history(USER) == {"0": "finished", "1": "failed"}
+    simulation = run_in_virtual_time(concluded_elsewhere())
+    assert simulation.momento.history(USER) == {"0": "finished", "1": "failed"}

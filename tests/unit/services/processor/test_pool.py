@@ -35,7 +35,7 @@ class Slow(FakeDeliveryProcessor):
         return Acknowledge("finished")
 
 
-class World:
+class PoolHarness:
     """Ten slots."""
 
     def __init__(self) -> None:
@@ -58,65 +58,65 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    yield world
-    world.slow.open.set()
-    await world.pool.wait_until_acknowledged(1)
-    await world.acknowledger.close()
+async def harness() -> AsyncIterator[PoolHarness]:
+    harness = PoolHarness()
+    yield harness
+    harness.slow.open.set()
+    await harness.pool.wait_until_acknowledged(1)
+    await harness.acknowledger.close()
 
 
 USERS = [f"user-{number}" for number in range(10)]
 
 
-async def test_a_message_beyond_the_slots_starts_when_one_becomes_free(world: World) -> None:
-    world.admit(*USERS, "late", "later")
-    world.slow.open.set()
-    await wait_until(lambda: len(world.slow.begun) == 12)
+async def test_a_message_beyond_the_slots_starts_when_one_becomes_free(harness: PoolHarness) -> None:
+    harness.admit(*USERS, "late", "later")
+    harness.slow.open.set()
+    await wait_until(lambda: len(harness.slow.begun) == 12)
     await asyncio.sleep(0.1)
-    assert world.requeued == []
+    assert harness.requeued == []
 
 
-async def test_a_message_beyond_the_slots_waits(world: World) -> None:
-    world.admit(*USERS)
-    world.admit("late")
+async def test_a_message_beyond_the_slots_waits(harness: PoolHarness) -> None:
+    harness.admit(*USERS)
+    harness.admit("late")
     await asyncio.sleep(0.1)
-    assert world.requeued == []
+    assert harness.requeued == []
 
 
-async def test_a_message_whose_lease_is_lost_is_not_requeued(world: World) -> None:
-    world.admit(*USERS, "late")
-    for lease in world.leases._leases:
+async def test_a_message_whose_lease_is_lost_is_not_requeued(harness: PoolHarness) -> None:
+    harness.admit(*USERS, "late")
+    for lease in harness.leases._leases:
         lease.is_lost = True
     await asyncio.sleep(0.1)
-    assert world.requeued == []
+    assert harness.requeued == []
 
 
-async def test_a_lease_that_is_lost_before_its_task_starts_is_logged_with_its_outcome(world: World) -> None:
-    world.admit(*USERS)
-    world.pool.admit([received("late", attributes={"taskId": "late"})])
-    for lease in world.leases._leases:
+async def test_a_lease_that_is_lost_before_its_task_starts_is_logged_with_its_outcome(harness: PoolHarness) -> None:
+    harness.admit(*USERS)
+    harness.pool.admit([received("late", attributes={"taskId": "late"})])
+    for lease in harness.leases._leases:
         lease.is_lost = lease.message.attributes.get("taskId") == "late"
     with task_lines() as lines:
-        world.slow.open.set()
+        harness.slow.open.set()
         await wait_until(lambda: bool(lines.ends("late")))
     (line,) = lines.ends("late")
     assert (line["outcome"], "attempt" in line) == ("lease_lost", False)
-    assert world.requeued == []
+    assert harness.requeued == []
 
 
-async def test_a_message_beyond_its_users_share_waits(world: World) -> None:
-    world.admit(*["flood"] * 7, *USERS[:5])
-    assert (world.slots.running, world.slots.waiting) == (10, 2)
+async def test_a_message_beyond_its_users_share_waits(harness: PoolHarness) -> None:
+    harness.admit(*["flood"] * 7, *USERS[:5])
+    assert (harness.slots.running, harness.slots.waiting) == (10, 2)
     await asyncio.sleep(0.1)
-    assert world.requeued == []
+    assert harness.requeued == []
 
 
-async def test_a_drain_requeues_what_waits_once(world: World) -> None:
-    world.admit(*USERS, "late")
-    world.pool.begin_drain()
+async def test_a_drain_requeues_waiting_messages_once(harness: PoolHarness) -> None:
+    harness.admit(*USERS, "late")
+    harness.pool.begin_drain()
     await asyncio.sleep(0.1)
-    assert len(world.requeued) == 1
+    assert len(harness.requeued) == 1
 
 
 class Unstored(Slow):
@@ -128,13 +128,13 @@ class Unstored(Slow):
 
 
 @pytest.fixture
-def unstored(world: World) -> World:
-    world.slow = Unstored()
-    world.pool._deliveries = world.slow.as_delivery_processor()
-    return world
+def unstored(harness: PoolHarness) -> PoolHarness:
+    harness.slow = Unstored()
+    harness.pool._deliveries = harness.slow.as_delivery_processor()
+    return harness
 
 
-async def test_a_message_that_waits_for_the_history_has_no_slot(unstored: World) -> None:
+async def test_a_message_that_waits_for_the_history_has_no_slot(unstored: PoolHarness) -> None:
     handles = unstored.admit(*[f"user-{number}" for number in range(30)])
     await wait_until(lambda: unstored.slow.begun == handles)
     assert (unstored.slots.running, unstored.pool.without_slot) == (0, 30)
@@ -145,7 +145,7 @@ async def test_a_message_that_waits_for_the_history_has_no_slot(unstored: World)
 
 @pytest.mark.parametrize(("bound", "value"), [("MAX_WITHOUT_SLOT", 5), ("MAX_WITHOUT_SLOT_CHARACTERS", 5 * len("{}"))])
 async def test_messages_that_wait_for_the_history_are_bounded(
-    unstored: World, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+    unstored: PoolHarness, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
 ) -> None:
     monkeypatch.setattr(pool_module, bound, value)
     unstored.admit(*[f"user-{number}" for number in range(30)])

@@ -39,7 +39,7 @@ class SlowMomento(FakeMomento):
         return found
 
 
-class World:
+class ReaderHarness:
     def __init__(self, *, reads_per_minute: float = 6_000, budget: ReadBudget | None = None) -> None:
         self.momento = SlowMomento()
         self.background = Background(lambda: None)
@@ -60,121 +60,125 @@ class World:
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def harness(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ReaderHarness]:
     monkeypatch.setattr(history, "INTERVAL_SECONDS", 0.0)
-    world = World()
-    yield world
-    await world.background.close()
+    harness = ReaderHarness()
+    yield harness
+    await harness.background.close()
 
 
-async def test_requests_during_a_read_share_the_next_one_and_see_what_was_stored_before_them(world: World) -> None:
-    world.momento.answers.clear()
-    first = world.asks()
-    await wait_until(lambda: world.momento.begun == 1)
-    await world.store("t-1")  # while the first read is under way: not in its answer
-    others = [world.asks() for _ in range(50)]
+async def test_requests_during_a_read_share_the_next_one_and_see_what_was_stored_before_them(
+    harness: ReaderHarness,
+) -> None:
+    harness.momento.answers.clear()
+    first = harness.asks()
+    await wait_until(lambda: harness.momento.begun == 1)
+    await harness.store("t-1")  # while the first read is under way: not in its answer
+    others = [harness.asks() for _ in range(50)]
     await asyncio.sleep(0)
-    world.momento.answers.set()
+    harness.momento.answers.set()
     assert await first == []
     assert await asyncio.gather(*others) == [["t-1"]] * 50
-    assert world.momento.begun == 2
+    assert harness.momento.begun == 2
 
 
-async def test_users_do_not_wait_for_each_other_and_do_not_share(world: World) -> None:
-    await world.store("a-1")
-    await world.store("b-1", "bob")
-    world.momento.answers.clear()
-    alice, bob = world.asks(), world.asks("bob")
-    await wait_until(lambda: world.momento.begun == 2)
-    world.momento.answers.set()
+async def test_users_do_not_wait_for_each_other_and_do_not_share(harness: ReaderHarness) -> None:
+    await harness.store("a-1")
+    await harness.store("b-1", "bob")
+    harness.momento.answers.clear()
+    alice, bob = harness.asks(), harness.asks("bob")
+    await wait_until(lambda: harness.momento.begun == 2)
+    harness.momento.answers.set()
     assert (await alice, await bob) == (["a-1"], ["b-1"])
 
 
 async def test_requests_one_after_the_other_share_a_read_in_each_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "INTERVAL_SECONDS", 0.3)
-    world = World()
-    assert await world.read() == []
-    await world.store("t-1")
+    harness = ReaderHarness()
+    assert await harness.read() == []
+    await harness.store("t-1")
     loop = asyncio.get_running_loop()
     since = loop.time()
-    assert await asyncio.gather(*(world.read() for _ in range(20))) == [["t-1"]] * 20
+    assert await asyncio.gather(*(harness.read() for _ in range(20))) == [["t-1"]] * 20
     assert 0.2 < loop.time() - since < 5
-    assert world.momento.begun == 2
-    await world.background.close()
+    assert harness.momento.begun == 2
+    await harness.background.close()
 
 
-async def test_a_request_that_is_given_up_leaves_the_others_their_read(world: World) -> None:
-    await world.store("t-1")
-    world.momento.answers.clear()
-    impatient, patient = world.asks(), world.asks()
-    await wait_until(lambda: world.momento.begun == 1)
+async def test_a_request_that_is_given_up_leaves_the_others_their_read(harness: ReaderHarness) -> None:
+    await harness.store("t-1")
+    harness.momento.answers.clear()
+    impatient, patient = harness.asks(), harness.asks()
+    await wait_until(lambda: harness.momento.begun == 1)
     impatient.cancel()
     await asyncio.wait({impatient})
-    world.momento.answers.set()
+    harness.momento.answers.set()
     assert await patient == ["t-1"]
-    assert world.momento.begun == 1
+    assert harness.momento.begun == 1
 
 
-async def test_a_failed_read_fails_those_who_share_it_and_no_later_one(world: World) -> None:
-    await world.store("t-1")
-    world.momento.error = MomentoUnavailable("down")
-    answers = await asyncio.gather(*(world.read() for _ in range(3)), return_exceptions=True)
+async def test_a_failed_read_fails_those_who_share_it_and_no_later_one(harness: ReaderHarness) -> None:
+    await harness.store("t-1")
+    harness.momento.error = MomentoUnavailable("down")
+    answers = await asyncio.gather(*(harness.read() for _ in range(3)), return_exceptions=True)
     assert [type(one) for one in answers] == [MomentoUnavailable] * 3
-    world.momento.error = None
-    assert await world.read() == ["t-1"]
+    harness.momento.error = None
+    assert await harness.read() == ["t-1"]
 
 
-async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(world: World) -> None:
-    world.reader = HistoryReader(world.history, UserLimit(30, 1e6), ReadBudget(1e6), world.background)
+async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(harness: ReaderHarness) -> None:
+    harness.reader = HistoryReader(harness.history, UserLimit(30, 1e6), ReadBudget(1e6), harness.background)
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "user"}) or 0.0
-    answers = await asyncio.gather(*(world.read() for _ in range(30)), return_exceptions=True)
+    answers = await asyncio.gather(*(harness.read() for _ in range(30)), return_exceptions=True)
     refused = [one for one in answers if isinstance(one, Problem)]
     assert (answers.count([]), len(refused)) == (10, 20)
     assert {(one.status, one.headers["Retry-After"]) for one in refused} == {(429, "2")}
     assert REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "user"}) == before + 20
-    assert await world.read("bob") == []
+    assert await harness.read("bob") == []
 
 
-async def test_reads_pause_while_momentos_quota_is_exceeded(world: World) -> None:
+async def test_reads_pause_while_momentos_quota_is_exceeded(harness: ReaderHarness) -> None:
     """The writes of the processor need what there is."""
-    world.reader = HistoryReader(world.history, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), world.background)
+    harness.reader = HistoryReader(
+        harness.history, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), harness.background
+    )
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) or 0.0
-    world.momento.error = MomentoQuotaExceeded("limit exceeded")
+    harness.momento.error = MomentoQuotaExceeded("limit exceeded")
     with pytest.raises(MomentoQuotaExceeded):
-        await world.read()
-    world.momento.error = None
+        await harness.read()
+    harness.momento.error = None
     with pytest.raises(HistoryBusyError):
-        await world.read("bob")
-    assert world.momento.begun == 0
+        await harness.read("bob")
+    assert harness.momento.begun == 0
     assert (
         REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) == before + 1
     )
 
 
-async def test_nothing_is_kept_of_users_who_have_their_answers(world: World) -> None:
-    await asyncio.gather(*(world.read(f"user-{number}") for number in range(100)))
-    await wait_until(lambda: not world.reader._latest and not world.reader._pending)
+async def test_nothing_is_kept_of_users_who_have_their_answers(harness: ReaderHarness) -> None:
+    await asyncio.gather(*(harness.read(f"user-{number}") for number in range(100)))
+    await wait_until(lambda: not harness.reader._latest and not harness.reader._pending)
 
 
 @given(st.lists(st.sampled_from(["store", "ask", "answer", "turn"]), max_size=60))
 async def test_an_answer_has_all_that_was_stored_before_its_request(steps: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(history, "INTERVAL_SECONDS", 0.0)
-        world, stored = World(), 0
+        harness, stored = ReaderHarness(), 0
         asked: list[tuple[int, asyncio.Task[list[str]]]] = []
         for step in steps:
             if step == "store":
                 stored += 1
-                await world.store(f"t-{stored}")
+                await harness.store(f"t-{stored}")
             elif step == "ask":
-                asked.append((stored, world.asks()))
+                asked.append((stored, harness.asks()))
             elif step == "answer":
-                world.momento.answers.set()
+                harness.momento.answers.set()
             await asyncio.sleep(0)
-            world.momento.answers.clear()
-        world.momento.answers.set()
+            harness.momento.answers.clear()
+        harness.momento.answers.set()
         async with asyncio.timeout(10):
             for before, answer in asked:
                 assert len(await answer) >= before
-        assert world.momento.begun <= len(asked)
-        await world.background.close()
+        assert harness.momento.begun <= len(asked)
+        await harness.background.close()

@@ -35,7 +35,7 @@ async def test_another_users_token_is_not_found(shared: SharedTokens) -> None:
     assert await shared.find("bob") is None
 
 
-async def test_what_is_stored_shows_neither_token_nor_endpoint(shared: SharedTokens, momento: FakeMomento) -> None:
+async def test_a_stored_entry_discloses_neither_token_nor_endpoint(shared: SharedTokens, momento: FakeMomento) -> None:
     await shared.put("alice", TOKEN, ttl_seconds=900)
     stored = momento.items["token:alice"]
     for secret in (TOKEN.auth_token, TOKEN.endpoint, str(TOKEN.expires_at), momento.key):
@@ -90,7 +90,7 @@ def unavailable(operation: str) -> float:
 
 
 @pytest.mark.parametrize("error", [TransientError("down"), PermanentError("refused")])
-async def test_a_cache_that_is_out_is_counted_and_no_error(
+async def test_an_unavailable_cache_is_counted_and_no_error(
     shared: SharedTokens, momento: FakeMomento, error: Exception
 ) -> None:
     before = unavailable("get"), unavailable("set")

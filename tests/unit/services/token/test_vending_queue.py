@@ -37,12 +37,12 @@ class Users:
         return [user for user, _ in self.served]
 
     async def come(self, *users: str) -> None:
-        """All at once, in this order."""
+        """Start all together, in this order."""
         for user in users:
             task = asyncio.create_task(self._come(user))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        await settled()
+        await run_pending_callbacks()
 
     async def _come(self, user: str) -> None:
         self.retry_at.pop(user, None)
@@ -62,7 +62,7 @@ class Users:
         """Move on in steps, as a real clock would."""
         for _ in range(round(seconds / step)):
             self.clock.advance(step)
-            await settled()
+            await run_pending_callbacks()
 
     async def leave(self) -> None:
         for task in list(self._tasks):
@@ -75,7 +75,7 @@ async def use(queue: VendingQueue, user: str) -> None:
         pass
 
 
-async def settled() -> None:
+async def run_pending_callbacks() -> None:
     """Let everybody who can go on do so; each serving takes a few turns of the loop."""
     for _ in range(8):
         await asyncio.sleep(0)
@@ -109,7 +109,7 @@ async def test_the_others_follow_in_order_an_interval_apart() -> None:
         ]
 
 
-async def test_after_a_pause_nobody_waits() -> None:
+async def test_after_a_pause_no_user_waits() -> None:
     async with users_of(5, 10) as users:
         await users.come("alice")
         await users.pass_time(30)
@@ -220,9 +220,9 @@ async def test_a_failed_turn_keeps_the_place() -> None:
         async with queue.turn("a"):
             raise RuntimeError("Momento is away")
     behind, again = asyncio.create_task(use(queue, "b")), asyncio.create_task(use(queue, "a"))
-    await settled()
+    await run_pending_callbacks()
     clock.advance(1)
-    await settled()
+    await run_pending_callbacks()
     assert (again.done(), behind.done()) == (True, False)
     clock.advance(1)
     await asyncio.wait_for(behind, 5)
@@ -237,17 +237,17 @@ async def test_a_turn_that_was_used_is_over() -> None:
         assert users.order == ["a", "a"]
 
 
-async def test_a_cancelled_user_blocks_nobody() -> None:
+async def test_a_cancelled_user_blocks_no_other() -> None:
     clock = ManualClock(START)
     queue = VendingQueue(1, 10, clock=clock, sleep=clock.sleep)
     await use(queue, "a")
-    leaves, stays = asyncio.create_task(use(queue, "b")), asyncio.create_task(use(queue, "c"))
-    await settled()
-    leaves.cancel()
+    cancelled, remaining = asyncio.create_task(use(queue, "b")), asyncio.create_task(use(queue, "c"))
+    await run_pending_callbacks()
+    cancelled.cancel()
     for _ in range(2):
         clock.advance(1)
-        await settled()
-    await asyncio.wait_for(stays, 5)
+        await run_pending_callbacks()
+    await asyncio.wait_for(remaining, 5)
 
 
 async def test_a_thousand_users_at_once_are_all_served_in_order_and_never_above_the_rate() -> None:
@@ -277,7 +277,7 @@ async def test_a_thousand_users_on_random_replicas_are_all_served_in_time(replic
         await dice.choice(replica_users).come(f"user {number}")
     while sum(len(users.served) for users in replica_users) < count:
         clock.advance(0.25)
-        await settled()
+        await run_pending_callbacks()
         assert clock() - START <= 1.15 * count / 4
         for users in replica_users:
             for user in [user for user, at in users.retry_at.items() if START + ceil(at - START) <= clock()]:

@@ -22,8 +22,8 @@ NOW = 1_800_000_000.0
 VALID_SECONDS = 1_800
 
 
-class World:
-    """Momento, a clock, and as many replicas as a test wants."""
+class VendorHarness:
+    """Momento, a clock, and any number of replicas."""
 
     def __init__(self) -> None:
         self.momento = FakeMomento(now=NOW)
@@ -51,47 +51,47 @@ class World:
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
-    world = World()
-    yield world
-    await world.background.close()
+async def harness() -> AsyncIterator[VendorHarness]:
+    harness = VendorHarness()
+    yield harness
+    await harness.background.close()
 
 
 def count(name: str, **labels: str) -> float:
     return REGISTRY.get_sample_value(f"notification_api_tokens_{name}_total", labels) or 0.0
 
 
-async def test_a_token_is_vended_for_the_users_own_topic(world: World) -> None:
+async def test_a_token_is_vended_for_the_users_own_topic(harness: VendorHarness) -> None:
     before = count("vended")
-    token = await world.vendor.token_for("alice")
+    token = await harness.vendor.token_for("alice")
     assert token == DisposableToken("token 1", "momento.example", int(NOW) + VALID_SECONDS)
-    assert world.momento.vended == [("alice", VALID_SECONDS, "alice")]
+    assert harness.momento.vended == [("alice", VALID_SECONDS, "alice")]
     assert count("vended") == before + 1
 
 
-async def test_it_is_answered_from_memory_until_half_its_life_is_over(world: World) -> None:
-    first = await world.vendor.token_for("alice")
+async def test_it_is_answered_from_memory_until_half_its_life_is_over(harness: VendorHarness) -> None:
+    first = await harness.vendor.token_for("alice")
     before = count("cached", where="memory")
-    world.pass_time(VALID_SECONDS / 2 - 1)
-    assert await world.vendor.token_for("alice") == first
+    harness.pass_time(VALID_SECONDS / 2 - 1)
+    assert await harness.vendor.token_for("alice") == first
     assert count("cached", where="memory") == before + 1
-    world.pass_time(1)
-    assert await world.vendor.token_for("alice") != first
-    assert len(world.momento.vended) == 2
+    harness.pass_time(1)
+    assert await harness.vendor.token_for("alice") != first
+    assert len(harness.momento.vended) == 2
 
 
-async def test_users_have_tokens_of_their_own(world: World) -> None:
-    assert await world.vendor.token_for("alice") != await world.vendor.token_for("bob")
+async def test_users_have_tokens_of_their_own(harness: VendorHarness) -> None:
+    assert await harness.vendor.token_for("alice") != await harness.vendor.token_for("bob")
 
 
-async def test_concurrent_callers_share_one_vending(world: World) -> None:
-    tokens = await asyncio.gather(*(world.vendor.token_for("alice") for _ in range(50)))
+async def test_concurrent_callers_share_one_vending(harness: VendorHarness) -> None:
+    tokens = await asyncio.gather(*(harness.vendor.token_for("alice") for _ in range(50)))
     assert len(set(tokens)) == 1
-    assert len(world.momento.vended) == 1
+    assert len(harness.momento.vended) == 1
 
 
-async def test_a_caller_that_gives_up_leaves_the_others_their_token(world: World) -> None:
-    callers = [asyncio.create_task(world.vendor.token_for("alice")) for _ in range(3)]
+async def test_a_caller_that_gives_up_leaves_the_others_their_token(harness: VendorHarness) -> None:
+    callers = [asyncio.create_task(harness.vendor.token_for("alice")) for _ in range(3)]
     await asyncio.sleep(0)
     callers[0].cancel()
     first, *others = await asyncio.gather(*callers, return_exceptions=True)
@@ -99,69 +99,71 @@ async def test_a_caller_that_gives_up_leaves_the_others_their_token(world: World
     assert others[0] == others[1] == DisposableToken("token 1", "momento.example", int(NOW) + VALID_SECONDS)
 
 
-async def test_when_all_callers_give_up_the_token_is_there_for_the_next(world: World) -> None:
-    caller = asyncio.create_task(world.vendor.token_for("alice"))
+async def test_when_all_callers_give_up_the_token_is_kept_for_the_next(harness: VendorHarness) -> None:
+    caller = asyncio.create_task(harness.vendor.token_for("alice"))
     await asyncio.sleep(0)
     caller.cancel()
     await asyncio.gather(caller, return_exceptions=True)
-    await world.vendor.token_for("alice")
-    assert len(world.momento.vended) == 1
+    await harness.vendor.token_for("alice")
+    assert len(harness.momento.vended) == 1
 
 
-async def test_another_replica_costs_no_vending(world: World) -> None:
-    first = await world.vendor.token_for("alice")
+async def test_another_replica_costs_no_vending(harness: VendorHarness) -> None:
+    first = await harness.vendor.token_for("alice")
     before = count("cached", where="shared")
-    assert await world.replica().token_for("alice") == first
-    assert len(world.momento.vended) == 1
+    assert await harness.replica().token_for("alice") == first
+    assert len(harness.momento.vended) == 1
     assert count("cached", where="shared") == before + 1
 
 
-async def test_a_shared_token_past_half_its_life_is_not_used(world: World) -> None:
-    first = await world.vendor.token_for("alice")
-    world.pass_time(VALID_SECONDS / 2)
-    assert "token:alice" in world.momento.items
-    assert await world.replica().token_for("alice") != first
+async def test_a_shared_token_past_half_its_life_is_not_used(harness: VendorHarness) -> None:
+    first = await harness.vendor.token_for("alice")
+    harness.pass_time(VALID_SECONDS / 2)
+    assert "token:alice" in harness.momento.items
+    assert await harness.replica().token_for("alice") != first
 
 
-async def test_a_token_is_shared_for_as_long_as_it_is_used(world: World) -> None:
-    await world.vendor.token_for("alice")
-    assert world.momento.ttls["token:alice"] == VALID_SECONDS / 2
+async def test_a_token_is_shared_for_as_long_as_it_is_used(harness: VendorHarness) -> None:
+    await harness.vendor.token_for("alice")
+    assert harness.momento.ttls["token:alice"] == VALID_SECONDS / 2
 
 
-async def test_an_error_is_every_callers_and_is_not_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_error_is_every_callers_and_is_not_kept(
+    harness: VendorHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(vendor, "VEND_SECONDS", 0.2)
     before = count("refused", reason="momento")
-    world.momento.error = MomentoUnavailable("down")
-    outcomes = await asyncio.gather(*(world.vendor.token_for("alice") for _ in range(3)), return_exceptions=True)
+    harness.momento.error = MomentoUnavailable("down")
+    outcomes = await asyncio.gather(*(harness.vendor.token_for("alice") for _ in range(3)), return_exceptions=True)
     assert all(isinstance(outcome, MomentoUnavailable) for outcome in outcomes)
     assert count("refused", reason="momento") == before + 1
-    world.momento.error = None
-    assert (await world.vendor.token_for("alice")).auth_token == "token 1"
-    assert world.stopped == 0
+    harness.momento.error = None
+    assert (await harness.vendor.token_for("alice")).auth_token == "token 1"
+    assert harness.stopped == 0
 
 
-async def test_every_attempt_takes_a_turn_and_the_user_keeps_the_place(world: World) -> None:
-    replica = world.replica(per_second=5.0)
-    world.momento.error = MomentoQuotaExceeded("not now")
+async def test_every_attempt_takes_a_turn_and_the_user_keeps_the_place(harness: VendorHarness) -> None:
+    replica = harness.replica(per_second=5.0)
+    harness.momento.error = MomentoQuotaExceeded("not now")
     started = time.monotonic()
     asking = asyncio.create_task(replica.token_for("alice"))
-    await wait_until(lambda: world.momento.calls.count("vend") == 3)
+    await wait_until(lambda: harness.momento.calls.count("vend") == 3)
     took = time.monotonic() - started
-    world.momento.error = None
+    harness.momento.error = None
     assert (await asking).auth_token == "token 1"
     assert took >= 0.4 * 0.99
 
 
-async def test_a_refusal_for_good_is_counted_too(world: World) -> None:
+async def test_a_permanent_refusal_is_counted_too(harness: VendorHarness) -> None:
     before = count("refused", reason="momento")
-    world.momento.error = MomentoRefused("may not")
+    harness.momento.error = MomentoRefused("may not")
     with pytest.raises(MomentoRefused):
-        await world.vendor.token_for("alice")
+        await harness.vendor.token_for("alice")
     assert count("refused", reason="momento") == before + 1
 
 
-async def test_an_exceeded_vending_quota_has_its_own_reason(world: World) -> None:
-    replica = world.replica(wait_seconds=0.0, per_second=0.1)
+async def test_an_exceeded_vending_quota_has_its_own_reason(harness: VendorHarness) -> None:
+    replica = harness.replica(wait_seconds=0.0, per_second=0.1)
     await replica.token_for("alice")
     before = count("refused", reason="vending_quota")
     with pytest.raises(VendingQuotaExceeded) as caught:
@@ -171,10 +173,10 @@ async def test_an_exceeded_vending_quota_has_its_own_reason(world: World) -> Non
 
 
 @pytest.mark.parametrize(("length", "kept"), [(1, True), (64, True), (65, False), (128, False)])
-async def test_the_token_id_is_the_user_in_64_characters(world: World, length: int, kept: bool) -> None:
+async def test_the_token_id_is_the_user_in_64_characters(harness: VendorHarness, length: int, kept: bool) -> None:
     user_id = "a" * length
-    await world.vendor.token_for(user_id)
-    ((topic, _, token_id),) = world.momento.vended
+    await harness.vendor.token_for(user_id)
+    ((topic, _, token_id),) = harness.momento.vended
     assert topic == user_id
     assert len(token_id) <= 64
     assert (token_id == user_id) is kept

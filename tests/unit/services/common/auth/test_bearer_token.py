@@ -1,4 +1,4 @@
-"""Where in a request the id token is looked for."""
+"""The id token is read from the Authorization header."""
 
 import pytest
 from multidict import CIMultiDict

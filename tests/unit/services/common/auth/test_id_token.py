@@ -1,4 +1,4 @@
-"""Whom an id token is believed to stand for."""
+"""Which id tokens are accepted, and which user each identifies."""
 
 from collections.abc import AsyncIterator
 from typing import Any

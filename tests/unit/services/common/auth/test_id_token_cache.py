@@ -16,7 +16,7 @@ from tests.support.identity import AUDIENCE, ISSUER, KID, NOW, JwksServer, claim
 
 
 @dataclass
-class World:
+class Authentication:
     server: JwksServer
     keys: KeySet
     verifier: IdTokenVerifier
@@ -29,141 +29,141 @@ class World:
             await self.verifier.verify(text)
         return refused.value.reason
 
-    async def read_keys_anew(self) -> None:
+    async def read_keys_again(self) -> None:
         assert await self.keys._refresh()
 
 
 @pytest.fixture
-async def world(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def auth(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Authentication]:
     monkeypatch.setattr(id_token, "MAX_CACHED_TOKENS", 2)
     clock = ManualClock(NOW)
     async with jwks_server() as server, aiohttp.ClientSession() as session:
         keys = KeySet(server.url, session, clock=clock)
-        world = World(server, keys, IdTokenVerifier(ISSUER, AUDIENCE, keys, clock=clock), clock)
+        auth = Authentication(server, keys, IdTokenVerifier(ISSUER, AUDIENCE, keys, clock=clock), clock)
         decode = jwt.decode
 
         def counted(text: str, *arguments: Any, **options: Any) -> Any:
-            world.checked.append(text)
+            auth.checked.append(text)
             return decode(text, *arguments, **options)
 
         monkeypatch.setattr(jwt, "decode", counted)
-        yield world
+        yield auth
 
 
 def of(sub: str) -> str:
     return token(payload=claims(sub=sub))
 
 
-async def test_a_verified_token_is_not_checked_again(world: World) -> None:
+async def test_a_verified_token_is_not_checked_again(auth: Authentication) -> None:
     text = token()
-    assert await world.verifier.verify(text) == await world.verifier.verify(text)
-    assert world.checked == [text]
+    assert await auth.verifier.verify(text) == await auth.verifier.verify(text)
+    assert auth.checked == [text]
 
 
-async def test_users_are_not_mixed_up(world: World) -> None:
+async def test_users_are_not_mixed_up(auth: Authentication) -> None:
     first, second = of("first"), of("second")
     for _ in range(2):
-        assert (await world.verifier.verify(first)).sub == "first"
-        assert (await world.verifier.verify(second)).sub == "second"
-    assert world.checked == [first, second]
+        assert (await auth.verifier.verify(first)).sub == "first"
+        assert (await auth.verifier.verify(second)).sub == "second"
+    assert auth.checked == [first, second]
 
 
-async def test_a_remembered_token_expires(world: World) -> None:
+async def test_a_remembered_token_expires(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
-    world.clock.advance(3600)
-    assert await world.refused(text) is Reason.EXPIRED
+    await auth.verifier.verify(text)
+    auth.clock.advance(3600)
+    assert await auth.refused(text) is Reason.EXPIRED
 
 
-async def test_a_refused_token_is_not_remembered(world: World) -> None:
+async def test_a_refused_token_is_not_remembered(auth: Authentication) -> None:
     text = token(key=rsa_key("other"))
-    assert [await world.refused(text), await world.refused(text)] == [Reason.SIGNATURE] * 2
-    assert world.checked == [text, text]
+    assert [await auth.refused(text), await auth.refused(text)] == [Reason.SIGNATURE] * 2
+    assert auth.checked == [text, text]
 
 
-async def test_another_signature_on_a_remembered_token_is_refused(world: World) -> None:
+async def test_another_signature_on_a_remembered_token_is_refused(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
+    await auth.verifier.verify(text)
     forged = f"{text.rpartition('.')[0]}.{token(key=rsa_key('other')).rpartition('.')[2]}"
-    assert await world.refused(forged) is Reason.SIGNATURE
+    assert await auth.refused(forged) is Reason.SIGNATURE
 
 
-async def test_a_withdrawn_key_is_not_trusted_for_remembered_tokens(world: World) -> None:
+async def test_a_withdrawn_key_is_not_trusted_for_remembered_tokens(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
-    world.server.keys = [jwk("another", rsa_key("other"))]
-    await world.read_keys_anew()
-    assert await world.refused(text) is Reason.KEY
+    await auth.verifier.verify(text)
+    auth.server.keys = [jwk("another", rsa_key("other"))]
+    await auth.read_keys_again()
+    assert await auth.refused(text) is Reason.KEY
 
 
-async def test_another_key_under_the_same_id_is_asked_again(world: World) -> None:
+async def test_another_key_under_the_same_id_is_asked_again(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
-    world.server.keys = [jwk(key=rsa_key("other"))]
-    await world.read_keys_anew()
-    assert await world.refused(text) is Reason.SIGNATURE
+    await auth.verifier.verify(text)
+    auth.server.keys = [jwk(key=rsa_key("other"))]
+    await auth.read_keys_again()
+    assert await auth.refused(text) is Reason.SIGNATURE
 
 
-async def test_only_so_many_are_remembered(world: World) -> None:
+async def test_only_so_many_are_remembered(auth: Authentication) -> None:
     first, second, third = of("first"), of("second"), of("third")
     for text in (first, second, third, first):
-        await world.verifier.verify(text)
-    assert world.checked == [first, second, third, first]
+        await auth.verifier.verify(text)
+    assert auth.checked == [first, second, third, first]
 
 
-async def test_no_token_is_kept_in_memory(world: World) -> None:
+async def test_no_token_is_kept_in_memory(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
-    assert text not in repr(vars(world.verifier))
+    await auth.verifier.verify(text)
+    assert text not in repr(vars(auth.verifier))
 
 
-async def test_a_header_that_is_no_text_is_refused_as_before(world: World) -> None:
-    assert await world.refused("a.b.\udc80") is Reason.MALFORMED
+async def test_a_header_that_is_no_text_is_refused_as_before(auth: Authentication) -> None:
+    assert await auth.refused("a.b.\udc80") is Reason.MALFORMED
 
 
-async def test_reading_equal_keys_again_forgets_no_token(world: World) -> None:
+async def test_reading_equal_keys_again_forgets_no_token(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
+    await auth.verifier.verify(text)
     for _ in range(3):
-        await world.read_keys_anew()
-        await world.verifier.verify(text)
-    assert world.checked == [text]
+        await auth.read_keys_again()
+        await auth.verifier.verify(text)
+    assert auth.checked == [text]
 
 
-async def test_unknown_key_ids_forget_no_token(world: World) -> None:
+async def test_unknown_key_ids_forget_no_token(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
+    await auth.verifier.verify(text)
     for number in range(3):
-        world.clock.advance(10)
-        assert await world.refused(token({"alg": "RS256", "kid": f"made-up-{number}"})) is Reason.KEY
-        await world.verifier.verify(text)
-    assert world.server.requests == 4
-    assert world.checked == [text]
+        auth.clock.advance(10)
+        assert await auth.refused(token({"alg": "RS256", "kid": f"made-up-{number}"})) is Reason.KEY
+        await auth.verifier.verify(text)
+    assert auth.server.requests == 4
+    assert auth.checked == [text]
 
 
-async def test_a_key_beside_the_known_one_forgets_no_token(world: World) -> None:
+async def test_a_key_beside_the_known_one_forgets_no_token(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
-    world.server.keys.append(jwk("another", rsa_key("other")))
-    await world.read_keys_anew()
-    await world.verifier.verify(text)
-    assert world.checked == [text]
+    await auth.verifier.verify(text)
+    auth.server.keys.append(jwk("another", rsa_key("other")))
+    await auth.read_keys_again()
+    await auth.verifier.verify(text)
+    assert auth.checked == [text]
 
 
-async def test_another_key_of_the_same_id_is_not_trusted_for_remembered_tokens(world: World) -> None:
+async def test_another_key_of_the_same_id_is_not_trusted_for_remembered_tokens(auth: Authentication) -> None:
     text = token()
-    await world.verifier.verify(text)
-    world.server.keys = [jwk(KID, rsa_key("other"))]
-    await world.read_keys_anew()
-    assert await world.refused(text) is Reason.SIGNATURE
+    await auth.verifier.verify(text)
+    auth.server.keys = [jwk(KID, rsa_key("other"))]
+    await auth.read_keys_again()
+    assert await auth.refused(text) is Reason.SIGNATURE
 
 
-async def test_tokens_of_a_key_that_returns_are_verified_again(world: World) -> None:
-    text, keys = token(), world.server.keys
-    await world.verifier.verify(text)
-    world.server.keys = [jwk("another", rsa_key("other"))]
-    await world.read_keys_anew()
-    world.server.keys = keys
-    await world.read_keys_anew()
-    await world.verifier.verify(text)
-    assert world.checked == [text, text]
+async def test_tokens_of_a_key_that_returns_are_verified_again(auth: Authentication) -> None:
+    text, keys = token(), auth.server.keys
+    await auth.verifier.verify(text)
+    auth.server.keys = [jwk("another", rsa_key("other"))]
+    await auth.read_keys_again()
+    auth.server.keys = keys
+    await auth.read_keys_again()
+    await auth.verifier.verify(text)
+    assert auth.checked == [text, text]

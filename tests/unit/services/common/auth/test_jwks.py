@@ -83,7 +83,7 @@ def test_a_set_without_valid_entries_is_refused(junk: Any) -> None:
         b"[" * 60_000,
     ],
 )
-def test_what_is_no_key_set_is_refused(body: bytes) -> None:
+def test_an_invalid_key_set_is_refused(body: bytes) -> None:
     with pytest.raises(KeySetError, match="not a JSON Web Key Set"):
         valid_keys(body)
 

@@ -154,7 +154,7 @@ async def test_stale_keys_are_kept_when_a_refresh_fails(keys: KeySet, server: Jw
     assert server.requests == 2
 
 
-async def test_an_unknown_key_is_no_verdict_while_the_key_set_cannot_be_read(
+async def test_an_unknown_key_is_no_refusal_while_the_key_set_cannot_be_read(
     keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     await keys.key(KID)
@@ -166,7 +166,7 @@ async def test_an_unknown_key_is_no_verdict_while_the_key_set_cannot_be_read(
     assert server.requests == 2
 
 
-async def test_a_fetch_that_is_cancelled_leaves_no_verdict_and_no_lock(
+async def test_a_cancelled_fetch_leaves_no_result_and_no_lock(
     keys: KeySet, server: JwksServer, clock: ManualClock
 ) -> None:
     await keys.key(KID)
@@ -268,12 +268,12 @@ async def test_a_slow_server_is_an_outage(
         await keys.key(KID)
 
 
-def test_a_fetch_ends_after_three_seconds_and_after_one_and_a_half_without_news() -> None:
+def test_a_fetch_ends_after_three_seconds_and_after_one_and_a_half_without_data() -> None:
     assert key_set.FETCH_TIMEOUT.total == 3.0
     assert key_set.FETCH_TIMEOUT.sock_read == key_set.FETCH_TIMEOUT.sock_connect == 1.5
 
 
-async def test_a_server_that_is_not_there_is_an_outage(session: aiohttp.ClientSession) -> None:
+async def test_an_unreachable_server_is_an_outage(session: aiohttp.ClientSession) -> None:
     async with jwks_server() as gone:
         url = gone.url
     keys = KeySet(url, session)

@@ -128,9 +128,7 @@ GARBLED = [
 
 
 @pytest.mark.parametrize(("status", "body", "content_type"), GARBLED)
-async def test_an_answer_that_is_none_leaves_the_value_and_ends_nothing(
-    status: int, body: bytes, content_type: str
-) -> None:
+async def test_an_invalid_answer_leaves_the_value_and_ends_no_task(status: int, body: bytes, content_type: str) -> None:
     good = (200, b'{"Parameter": {"Value": "good", "LastModifiedDate": 1767225600}}', JSON)
     clock = ManualClock()
     async with (

@@ -12,7 +12,7 @@ def is_unknown(limit: QueueLimit) -> bool:
     return limit.message_bytes is None and limit.batch_bytes is None
 
 
-def test_nothing_is_known_at_first() -> None:
+def test_the_limit_is_unknown_at_first() -> None:
     assert is_unknown(QueueLimit())
 
 
@@ -27,7 +27,7 @@ def test_a_refusal_lowers_the_limit_and_a_reading_replaces_it() -> None:
     assert limit.message_bytes == 2_048
 
 
-def test_what_is_not_confirmed_is_forgotten_as_the_queue_may_have_changed() -> None:
+def test_an_unconfirmed_limit_expires_as_the_queue_may_have_changed() -> None:
     clock = ManualClock()
     limit = QueueLimit(clock=clock)
     limit.lower(2_048)
@@ -40,7 +40,7 @@ def test_what_is_not_confirmed_is_forgotten_as_the_queue_may_have_changed() -> N
 
 
 @pytest.mark.parametrize("size", [-1, 0, 1_023, 1_048_577, 10**30])
-def test_what_sqs_does_not_take_for_a_limit_is_none(size: int) -> None:
+def test_an_impossible_limit_is_ignored(size: int) -> None:
     limit = QueueLimit()
     limit.set(size)
     limit.lower(size)

@@ -130,7 +130,7 @@ async def test_a_receipt_that_is_over_is_a_lost_lease(
     ],
     ids=lambda error: type(error).__name__,
 )
-async def test_whatever_befalls_a_call_is_transient(queue: TaskQueue, sqs: FakeSqs, error: Exception) -> None:
+async def test_other_failures_of_a_call_are_transient(queue: TaskQueue, sqs: FakeSqs, error: Exception) -> None:
     sqs.error = error
     calls = [
         queue.send(MESSAGES),
@@ -171,7 +171,7 @@ def refused(code: str, message: str = "m", status: int = 400) -> ClientError:
     ],
     ids=str,
 )
-async def test_a_call_that_is_refused_for_its_contents_is_refused_for_good(
+async def test_a_call_that_is_refused_for_its_contents_is_a_permanent_error(
     queue: TaskQueue, sqs: FakeSqs, error: ClientError, kind: type[QueueRefused], limit: int | None
 ) -> None:
     sqs.error = error
@@ -182,7 +182,10 @@ async def test_a_call_that_is_refused_for_its_contents_is_refused_for_good(
     assert type(outcome) is kind
     assert getattr(outcome, "limit_bytes", None) == limit
     assert queue.limit.message_bytes == limit
-    for call in (queue.delete(["a"]), queue.change_visibility([Visibility("a", 0)])):  # nothing of theirs is too long
+    for call in (
+        queue.delete(["a"]),
+        queue.change_visibility([Visibility("a", 0)]),
+    ):  # their entries have no size limit
         with pytest.raises(QueueUnavailable):
             await call
 

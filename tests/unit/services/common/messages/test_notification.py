@@ -121,7 +121,7 @@ def test_a_character_of_several_code_points_stays_whole(character: str, shift: i
 
 
 @pytest.mark.parametrize("length", [MAX_BYTES - 1, MAX_BYTES])
-def test_what_just_fits_is_not_cut(length: int) -> None:
+def test_a_message_that_just_fits_is_not_cut(length: int) -> None:
     assert text_of("x" * length) == "x" * length
 
 

@@ -1,4 +1,4 @@
-"""The task on the queue: it comes back as it went, and what is no task says why."""
+"""Task messages are parsed as they were encoded; a message that is no task is refused with the reason."""
 
 import json
 import re
@@ -121,7 +121,7 @@ def test_an_unreadable_task_names_its_user_where_that_can_be_read(text: str, rea
 
 
 @given(st.text(st.characters()), st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3))
-def test_no_body_does_worse_than_being_unreadable(text: str, attributes: dict[str, str]) -> None:
+def test_any_body_is_at_worst_unreadable(text: str, attributes: dict[str, str]) -> None:
     with pytest.raises(MalformedTask):
         parse_task(text, attributes, MESSAGE_ID)
 

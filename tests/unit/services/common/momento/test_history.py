@@ -37,10 +37,10 @@ def history(momento: FakeMomento) -> NotificationHistory:
 
 
 async def write(
-    history: NotificationHistory, *news: Notification, user_id: str = "alice", stored_ms: int | None = None
+    history: NotificationHistory, *notifications: Notification, user_id: str = "alice", stored_ms: int | None = None
 ) -> None:
-    """Store each, at the time it bears if no other is given."""
-    for one in news:
+    """Store each, by default at its own time."""
+    for one in notifications:
         await history.write(user_id, HistoryEntry(notification=one), one.time_ms if stored_ms is None else stored_ms)
 
 
@@ -50,7 +50,7 @@ async def read(history: NotificationHistory, now_ms: int, cursor: str = "", user
     return [one.task_id for one in page.notifications]
 
 
-async def test_what_was_written_is_found(history: NotificationHistory) -> None:
+async def test_a_written_entry_is_found(history: NotificationHistory) -> None:
     stored = HistoryEntry(notification=failed("t-1", "größer", NOW_MS), message_id="m-1", body_hash="ab12")
     await history.write("alice", stored, NOW_MS)
     assert await history.find("alice", "t-1", NOW_MS) == stored
@@ -58,7 +58,7 @@ async def test_what_was_written_is_found(history: NotificationHistory) -> None:
     assert await history.find("bob", "t-1", NOW_MS) is None
 
 
-async def test_what_is_older_than_the_retention_is_not_found_however_often_its_dictionary_was_renewed(
+async def test_an_entry_older_than_the_retention_is_not_found_although_its_dictionary_was_renewed(
     history: NotificationHistory,
 ) -> None:
     """An Idempotency-Key is valid for a day: a POST with it after three days runs its task again."""
@@ -122,7 +122,7 @@ async def test_it_lives_in_one_dictionary_a_user(history: NotificationHistory, m
     assert momento.calls == ["dictionary-set"]  # the common path is one write and no read
 
 
-async def test_what_the_cursor_does_not_name_is_returned_oldest_first(history: NotificationHistory) -> None:
+async def test_entries_that_the_cursor_does_not_name_are_returned_oldest_first(history: NotificationHistory) -> None:
     await write(history, finished("t-0", "x", NOW_MS))
     first = await history.page("alice", None, NOW_MS + 10)
     assert [one.task_id for one in first.notifications] == ["t-0"]
@@ -132,7 +132,7 @@ async def test_what_the_cursor_does_not_name_is_returned_oldest_first(history: N
 
 
 @pytest.mark.parametrize("late_ms", [-3_600_000, -1, 0, 1, 3_600_000])
-async def test_a_late_write_is_returned_whatever_time_it_bears(history: NotificationHistory, late_ms: int) -> None:
+async def test_a_late_write_is_returned_whatever_its_time(history: NotificationHistory, late_ms: int) -> None:
     await write(history, finished("t-1", "x", NOW_MS))
     page = await history.page("alice", None, NOW_MS)
     await write(history, finished("late", "x", NOW_MS + late_ms), stored_ms=NOW_MS + late_ms)
@@ -161,7 +161,7 @@ async def test_after_the_cache_has_lost_a_history_the_new_entries_are_returned(
     assert await read(history, NOW_MS, page.cursor) == ["t-2"]
 
 
-async def test_news_of_the_same_moment_has_a_fixed_order(history: NotificationHistory) -> None:
+async def test_notifications_of_the_same_time_have_a_fixed_order(history: NotificationHistory) -> None:
     await write(history, *(finished(task_id, "x", NOW_MS) for task_id in "cab"))
     assert await read(history, NOW_MS) == ["a", "b", "c"]
 
@@ -183,7 +183,7 @@ async def test_all_that_was_stored_recently_is_kept_so_that_a_redelivery_finds_i
     assert await read(history, NOW_MS + RECENT_MS + 50) == [f"t-{ms:03}" for ms in range(51, NEWEST + 100)]
 
 
-async def test_what_was_stored_recently_is_bounded_too(history: NotificationHistory, momento: FakeMomento) -> None:
+async def test_recently_stored_entries_are_bounded_too(history: NotificationHistory, momento: FakeMomento) -> None:
     await write(history, *(finished(f"t-{ms:03}", "x", NOW_MS + ms) for ms in range(MAX_ENTRIES + 5)))
     assert await read(history, NOW_MS + 1_000) == [f"t-{ms:03}" for ms in range(5, MAX_ENTRIES + 5)]
     assert len(momento.dictionaries["history:alice"]) == MAX_ENTRIES
@@ -200,7 +200,7 @@ async def test_recent_entries_of_long_texts_are_bounded_by_their_size(
     assert MAX_RECENT_BYTES - 5_000 < size_bytes <= MAX_RECENT_BYTES
 
 
-async def test_what_a_pod_whose_clock_is_behind_writes_is_kept_and_given(history: NotificationHistory) -> None:
+async def test_entries_of_a_pod_whose_clock_is_behind_are_kept_and_returned(history: NotificationHistory) -> None:
     await write(history, *(finished(f"t-{ms}", "x", NOW_MS - 30_000 + ms) for ms in range(NEWEST)))
     page = await history.page("alice", None, NOW_MS)
     await write(history, finished("behind", "x", NOW_MS - 60_000))
@@ -208,7 +208,7 @@ async def test_what_a_pod_whose_clock_is_behind_writes_is_kept_and_given(history
     assert await history.find("alice", "behind", NOW_MS) is not None
 
 
-async def test_what_is_older_than_the_retention_is_removed(history: NotificationHistory, momento: FakeMomento) -> None:
+async def test_entries_older_than_the_retention_are_removed(history: NotificationHistory, momento: FakeMomento) -> None:
     day_ms = int(DAY_SECONDS * 1000)
     await write(history, finished("old", "x", NOW_MS - day_ms), finished("young", "x", NOW_MS - day_ms + 1))
     before = REGISTRY.get_sample_value("notification_api_history_entries_trimmed_total") or 0.0
@@ -223,9 +223,7 @@ async def test_trimming_is_for_users_who_never_read(history: NotificationHistory
     assert len(momento.dictionaries["history:alice"]) == NEWEST
 
 
-async def test_reading_what_needs_no_trimming_writes_nothing(
-    history: NotificationHistory, momento: FakeMomento
-) -> None:
+async def test_a_read_that_needs_no_trimming_writes_nothing(history: NotificationHistory, momento: FakeMomento) -> None:
     await write(history, finished("t-1", "x", NOW_MS))
     await read(history, NOW_MS)
     assert momento.calls == ["dictionary-set", "dictionary-fetch"]
@@ -244,7 +242,7 @@ async def test_a_failed_trim_does_not_prevent_reading(
 
 
 async def test_the_newest_are_those_that_were_written_last(history: NotificationHistory) -> None:
-    """A late write bears an old time; it must not be removed at once."""
+    """An entry that is written late has an old time; it must not be removed immediately."""
     await write(history, *(finished(f"t-{ms}", "x", NOW_MS + ms) for ms in range(NEWEST)))
     await write(history, finished("late", "x", NOW_MS - 1_000), stored_ms=NOW_MS + NEWEST)
     found = await read(history, NOW_MS + RECENT_MS + 1_000)
@@ -252,7 +250,7 @@ async def test_the_newest_are_those_that_were_written_last(history: Notification
 
 
 @pytest.mark.parametrize("ahead_ms", [1_000, 60_000, 3_600_000])
-async def test_a_clock_that_is_ahead_does_not_push_out_what_other_pods_write(
+async def test_a_clock_that_is_ahead_does_not_displace_entries_of_other_pods(
     history: NotificationHistory, ahead_ms: int
 ) -> None:
     await write(history, *(finished(f"ahead-{ms:03}", "x", NOW_MS + ahead_ms + ms) for ms in range(NEWEST)))
@@ -263,7 +261,7 @@ async def test_a_clock_that_is_ahead_does_not_push_out_what_other_pods_write(
         assert await read(history, NOW_MS + number, page.cursor) == [f"t-{one}" for one in range(number + 1)]
 
 
-async def test_what_is_in_the_future_is_bounded_too(history: NotificationHistory, momento: FakeMomento) -> None:
+async def test_entries_in_the_future_are_bounded_too(history: NotificationHistory, momento: FakeMomento) -> None:
     await write(history, *(finished(f"t-{ms}", "x", NOW_MS + 60_000 + ms) for ms in range(NEWEST + 5)))
     assert len(await read(history, NOW_MS)) == NEWEST
     assert len(momento.dictionaries["history:alice"]) == NEWEST
@@ -294,7 +292,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize("value", UNREADABLE)
-async def test_an_entry_that_cannot_be_read_is_left_alone_and_hides_only_itself(
+async def test_an_unreadable_entry_is_unchanged_and_hides_no_other(
     history: NotificationHistory, momento: FakeMomento, value: bytes
 ) -> None:
     """It may be a newer version's, during a rollout. That version reads it, and removes it when the time comes."""
@@ -331,7 +329,7 @@ async def test_an_entry_without_a_task_id_has_that_of_its_field(
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=5_000), st.sampled_from(Status))
-async def test_a_record_is_what_was_published(text: str, status: Status) -> None:
+async def test_an_entry_has_the_published_notification(text: str, status: Status) -> None:
     history = NotificationHistory(FakeMomento().as_momento(), DAY_SECONDS)
     stored = Notification(task_id="t-1", status=status, message=text, time_ms=NOW_MS)
     await write(history, stored)

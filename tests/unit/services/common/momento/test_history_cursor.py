@@ -15,7 +15,7 @@ DIGESTS = st.frozensets(st.binary(min_size=DIGEST_BYTES, max_size=DIGEST_BYTES),
 
 
 @given(DIGESTS)
-def test_a_cursor_is_read_as_it_was_handed_out(digests: frozenset[bytes]) -> None:
+def test_a_cursor_is_read_as_it_was_encoded(digests: frozenset[bytes]) -> None:
     text = str(Cursor(digests))
     assert Cursor.parse(text) == Cursor(digests)
     assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_.~-]*", text)
@@ -36,7 +36,7 @@ def test_an_epoch_time_and_another_versions_cursor_mean_from_the_beginning(text:
     ],
     ids=ascii,
 )
-def test_what_is_no_cursor_is_refused(text: str) -> None:
+def test_an_invalid_cursor_is_refused(text: str) -> None:
     with pytest.raises(NotACursorError):
         Cursor.parse(text)
 

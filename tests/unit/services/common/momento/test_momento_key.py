@@ -67,7 +67,7 @@ def test_both_kinds_connect_in_plaintext_where_the_setting_is_a_url(key: str, se
 
 @pytest.mark.parametrize("key", ["hello", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30.x", base64.b64encode(b"[]").decode()])
 @pytest.mark.parametrize("endpoint", [None, "cell-1.example.com", "http://127.0.0.1:8084"])
-def test_what_is_no_key_is_refused_and_not_quoted(key: str, endpoint: str | None) -> None:
+def test_an_invalid_key_is_refused_and_not_quoted(key: str, endpoint: str | None) -> None:
     with pytest.raises(InvalidApiKey, match="neither a v1 nor a v2") as caught:
         credential_provider(key, endpoint)
     assert key not in str(caught.value)
@@ -104,13 +104,13 @@ def test_the_sdks_errors_say_what_to_do(code: MomentoErrorCode, kind: type[Excep
 
 
 @pytest.mark.parametrize("code", MomentoErrorCode)
-def test_every_code_is_one_or_the_other(code: MomentoErrorCode) -> None:
+def test_every_code_is_transient_or_permanent(code: MomentoErrorCode) -> None:
     error = from_sdk("publish", sdk_error(code))
     assert isinstance(error, TransientError) is not isinstance(error, PermanentError)
 
 
-class World:
-    """Clients that are but names, and who of them was retired."""
+class RecordedClients:
+    """Records the clients that are created and retired, by name."""
 
     def __init__(self) -> None:
         self.made: list[str] = []
@@ -123,16 +123,16 @@ class World:
 
 
 def test_the_same_key_keeps_its_clients() -> None:
-    world = World()
-    assert world.switch.clients("one") is world.switch.clients("one")
-    assert world.made == ["one"]
+    recorded = RecordedClients()
+    assert recorded.switch.clients("one") is recorded.switch.clients("one")
+    assert recorded.made == ["one"]
 
 
 def test_a_new_key_gets_new_clients_and_the_old_ones_are_retired() -> None:
-    world = World()
-    world.switch.clients("one")
-    assert world.switch.clients("two") == cast("Any", "clients of two")
-    assert (world.made, world.retired) == (["one", "two"], ["clients of one"])
+    recorded = RecordedClients()
+    recorded.switch.clients("one")
+    assert recorded.switch.clients("two") == cast("Any", "clients of two")
+    assert (recorded.made, recorded.retired) == (["one", "two"], ["clients of one"])
 
 
 class Closable:
@@ -167,7 +167,7 @@ async def test_clients_close_when_their_last_call_has_ended() -> None:
     assert all(part.closed for part in parts)
 
 
-async def test_a_call_that_does_not_end_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_call_that_does_not_end_is_aborted(caplog: pytest.LogCaptureFixture) -> None:
     made, parts = clients()
     async with made.in_use():
         await made.close(drain_seconds=0.01)

@@ -254,8 +254,8 @@ if os.fork() == 0:
 os.wait()
 """
     # A newer Python warns of a fork while there are threads.
-    ours = [line["message"] for line in run(body) if line["logger"] != "py.warnings"]
-    assert sorted(ours) == ["child", "parent"]
+    messages = [line["message"] for line in run(body) if line["logger"] != "py.warnings"]
+    assert sorted(messages) == ["child", "parent"]
 
 
 def test_a_finalizer_that_logs_while_a_line_is_logged_stops_nothing() -> None:

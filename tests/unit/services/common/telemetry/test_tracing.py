@@ -111,7 +111,7 @@ def test_a_span_ends_also_where_its_failure_cannot_be_described(
         f"00-0af7651916cd43dd8448eb211c80319c-{'0' * 16}-01",
     ],
 )
-def test_what_is_no_traceparent_of_version_00_is_refused(text: str) -> None:
+def test_an_invalid_traceparent_of_version_00_is_refused(text: str) -> None:
     assert not is_traceparent(text)
 
 

@@ -113,7 +113,7 @@ class Client:
         self._writer.write_eof()
 
     def reset(self) -> None:
-        """Have the connection end at once, for both sides."""
+        """Close both sides of the connection immediately."""
         connection: socket.socket = self._writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
@@ -235,7 +235,7 @@ async def test_a_part_of_a_request_in_one_packet_with_whole_ones_does_not_keep_a
 
 
 @pytest.mark.usefixtures("impatient")
-async def test_a_part_of_a_request_waits_while_the_one_before_it_is_in_work(served: Served) -> None:
+async def test_a_part_of_a_request_waits_while_the_one_before_it_is_in_progress(served: Served) -> None:
     gate = served.app[GATE]
     async with connected(served) as client:
         client.send(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n" + WHOLE[:-2])
@@ -291,7 +291,7 @@ async def test_an_answer_that_is_read_slowly_but_in_time_is_whole(served: Served
 
 
 def open_connections() -> list[object]:
-    """Connections of this process that a site of ours has not seen the end of."""
+    """Connections of this process that no site has closed yet."""
     gc.collect()
     return [one for one in gc.get_objects() if type(one) is connection.Connection and one._socket is not None]
 
@@ -351,7 +351,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("sent", "status"), UNREADABLE)
-@pytest.mark.parametrize("size", [2**30, 1_000], ids=["at once", "in pieces"])
+@pytest.mark.parametrize("size", [2**30, 1_000], ids=["in one piece", "in pieces"])
 async def test_what_cannot_be_parsed_is_a_problem_too(served: Served, sent: bytes, status: int, size: int) -> None:
     assert_problem(await refused(served, sent, size), status)
 
@@ -366,7 +366,7 @@ async def test_each_of_many_requests_after_a_chunked_body_is_answered(served: Se
             assert await client.answer() == (200, b"here")
 
 
-async def test_chunks_that_are_broken_after_the_answer_are_no_error_of_ours(
+async def test_malformed_chunks_after_the_answer_are_not_logged_as_errors(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with connected(served) as client:
@@ -475,7 +475,7 @@ async def test_bodies_that_are_not_admitted_count_as_well(served: Served, monkey
 CHUNKS = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
 
 
-async def test_bodies_of_requests_in_work_that_read_none_count_too(
+async def test_bodies_of_requests_in_progress_that_read_none_count_too(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     budget, before = served.app[CONNECTIONS], refused_for_memory()
@@ -501,7 +501,7 @@ def unread_bytes() -> list[int]:
     return [one._size for one in gc.get_objects() if type(one) is StreamReader]
 
 
-async def test_a_refusal_for_lack_of_memory_is_no_error_of_ours(
+async def test_a_refusal_for_lack_of_memory_is_not_logged_as_an_error(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(served.app[CONNECTIONS], "total_bytes", 100_000)
@@ -644,7 +644,7 @@ async def half_closed(served: Served, _monkeypatch: pytest.MonkeyPatch) -> None:
     await test_a_client_that_ends_its_side_while_it_is_answered_is_closed(served)
 
 
-async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others(
+async def test_one_connection_too_many_is_closed_while_the_others_have_requests_in_progress(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "MAX_CONNECTIONS", 1)
@@ -671,15 +671,15 @@ async def test_one_connection_too_many_is_closed_while_requests_are_in_work_on_t
         test_headers_of_all_connections_together_are_limited,
         test_headers_of_disconnected_clients_count_while_their_requests_are_in_progress,
         test_headers_beyond_the_budget_are_503,
-        test_bodies_of_requests_in_work_that_read_none_count_too,
+        test_bodies_of_requests_in_progress_that_read_none_count_too,
         test_the_longest_idle_connection_makes_room_for_a_new_one,
         test_connections_that_send_nothing_do_not_block_others,
         crowded,
         half_closed,
-        test_one_connection_too_many_is_closed_while_requests_are_in_work_on_the_others,
+        test_one_connection_too_many_is_closed_while_the_others_have_requests_in_progress,
     ],
 )
-def test_so_it_is_on_the_event_loop_of_production(
+def test_the_same_applies_to_the_event_loop_of_production(
     scenario: Callable[[Served, pytest.MonkeyPatch], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The transports of uvloop are others than those of asyncio."""

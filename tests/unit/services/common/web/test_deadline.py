@@ -17,7 +17,7 @@ async def test_it_expires_once_after_the_time_it_was_first_set_for_and_can_be_se
     assert expired.empty()
 
 
-async def test_what_is_cancelled_does_not_expire() -> None:
+async def test_a_cancelled_timer_does_not_expire() -> None:
     expired: list[str] = []
     cancelled, other = Deadline(lambda: expired.append("cancelled")), asyncio.Event()
     cancelled.set(0.001)

@@ -37,7 +37,7 @@ async def test_a_refusal_is_a_problem(
     assert answer.json["requestId"]
 
 
-async def test_an_expectation_or_an_encoding_is_no_matter_where_no_body_is_read(served: Served) -> None:
+async def test_an_expectation_or_an_encoding_is_ignored_where_no_body_is_read(served: Served) -> None:
     answer = await served.ask("GET", "/livez", headers={"Expect": "foo", "Content-Encoding": "br"}, data=b"x" * 100_000)
     assert (answer.status, answer.body) == (200, b"live\n")
 

@@ -25,7 +25,7 @@ REQUESTS = st.lists(st.sampled_from([PLAIN, LENGTH, CHUNKED, EMPTY_CHUNKED]), mi
 
 
 class Connection(BaseProtocol):
-    """A connection that takes each request into work at once, reads its body, and goes on as aiohttp's does."""
+    """A connection that starts each request immediately, reads its body and continues like aiohttp's."""
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -279,7 +279,7 @@ async def test_unread_bodies_of_requests_that_wait_count_as_well() -> None:
     assert connection.requests.used_bytes == 0
 
 
-async def test_a_body_that_is_given_up_is_freed() -> None:
+async def test_an_abandoned_body_is_freed() -> None:
     connection = Connection()
     connection.data_received(chunks(*[30_000] * 5))
     payload = connection.messages[0][1]

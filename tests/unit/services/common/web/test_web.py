@@ -185,7 +185,7 @@ async def test_an_expectation_does_not_bypass_what_every_answer_has(served: Serv
 
 @pytest.mark.parametrize("expect", ["foo", "100-continue", "100-continue, foo"])
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/busy", 405)])
-async def test_nor_does_it_on_routes_and_methods_that_are_not_ours(
+async def test_an_expectation_does_not_bypass_it_on_unknown_routes_and_methods(
     served: Served, method: str, path: str, status: int, expect: str
 ) -> None:
     answer = await served.ask(method, path, headers={"Origin": PAGE, "Expect": expect})
@@ -413,7 +413,7 @@ async def test_an_allowed_origin_may_read_answers_and_their_headers(served: Serv
 async def test_no_other_origin_may(served: Served, origin: str | None, path: str) -> None:
     answer = await served.ask("GET", path, headers={"Origin": origin} if origin else {})
     assert "Access-Control-Allow-Origin" not in answer.headers
-    assert answer.headers["Vary"] == "Origin"  # a shared cache must not hand it to the page
+    assert answer.headers["Vary"] == "Origin"  # a shared cache must not return it to the page
 
 
 @pytest.mark.parametrize("path", ["/echo/a", "/hang", "/nothing"])
@@ -508,9 +508,9 @@ async def test_a_request_is_logged_without_its_content(served: Served, caplog: p
     headers = {"Authorization": f"Bearer {SECRET}", "X-Request-Id": "abc", "Cookie": SECRET}
     await served.ask("POST", f"/echo/{SECRET}?token={SECRET}", data=SECRET, headers=headers)
     await served.ask("GET", f"/{SECRET}", headers=headers)
-    ours = [record for record in caplog.records if record.name.startswith("services.")]
-    assert [record.route for record in ours] == ["/echo/{name}", "unmatched"]  # type: ignore[attr-defined]
-    assert SECRET not in log_lines(ours)
+    own_records = [record for record in caplog.records if record.name.startswith("services.")]
+    assert [record.route for record in own_records] == ["/echo/{name}", "unmatched"]  # type: ignore[attr-defined]
+    assert SECRET not in log_lines(own_records)
 
 
 async def test_the_response_does_not_wait_for_the_log_line(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -522,7 +522,7 @@ async def test_the_response_does_not_wait_for_the_log_line(served: Served, monke
     assert happened == ["answered", "logged"]
 
 
-async def test_our_own_mistake_is_logged_with_its_traceback(served: Served, caplog: pytest.LogCaptureFixture) -> None:
+async def test_an_internal_error_is_logged_with_its_traceback(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     await served.ask("GET", "/bug")
     (record,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "RuntimeError: our own mistake" in log_lines([record])
@@ -540,7 +540,7 @@ async def test_a_client_that_is_gone_does_not_stop_its_request(served: Served) -
         await gate.passed.wait()
 
 
-async def test_what_is_no_http_is_refused_and_its_headers_are_not_logged(
+async def test_input_that_is_not_http_is_refused_and_its_headers_are_not_logged(
     served: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

@@ -30,7 +30,7 @@ async def test_of_the_letters_of_one_failure_one_is_redriven_and_the_others_are_
 
 @pytest.mark.parametrize("named", ["task", "delivery", "own"])
 @pytest.mark.parametrize("wanted", [0, 1, 14])
-async def test_duplicates_go_too_where_one_letter_is_named(named: str, wanted: int) -> None:
+async def test_duplicates_are_deleted_too_where_one_letter_is_named(named: str, wanted: int) -> None:
     first, *others = copies(3)
     there = [first, *(received() for _ in range(12)), *others]
     letters, tasks = ModelQueue(*there), ModelQueue()
@@ -54,7 +54,7 @@ async def test_letters_with_other_content_are_no_duplicates() -> None:
 
 
 @pytest.mark.parametrize("error", [QueueRefused("no"), QueueAnswerLost("no")])
-async def test_duplicates_stay_while_none_of_them_is_acknowledged(error: Exception) -> None:
+async def test_duplicates_are_kept_until_one_of_them_is_redriven(error: Exception) -> None:
     letters, tasks = ModelQueue(*copies(13)), ModelQueue()
     tasks.refuses = lambda _call, _body: error
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))

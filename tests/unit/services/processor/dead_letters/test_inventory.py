@@ -1,4 +1,4 @@
-"""What is handled is what was there at the beginning, by message id, whatever comes meanwhile."""
+"""The inventory has the messages that existed at its start, by message id, without those that arrive later."""
 
 from argparse import Namespace
 from typing import Any, cast
@@ -15,8 +15,8 @@ from tests.support.processor.dead_letter_steps import redrive_all, run, show_all
 
 
 @pytest.mark.parametrize("first", ["new", "old"])
-async def test_messages_that_arrive_meanwhile_are_not_included(first: str) -> None:
-    """Whatever is handed out first, and although each that is sent comes back at once, twice as many with it."""
+async def test_messages_that_arrive_during_the_run_are_not_included(first: str) -> None:
+    """In any order of delivery, and although each redriven task fails again immediately with another one."""
     letters, tasks = ModelQueue(*(received() for _ in range(45))), ModelQueue()
     start = letters.names
     letters.order = lambda names: sorted(names, key=lambda name: (name in start) is (first == "new"))
@@ -32,7 +32,7 @@ async def test_messages_that_arrive_meanwhile_are_not_included(first: str) -> No
     assert not letters.hidden
 
 
-async def test_a_stream_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_stream_of_new_letters_does_not_prevent_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     letters, tasks = ModelQueue(*(received() for _ in range(3))), ModelQueue()
     start = letters.names
 
@@ -47,7 +47,7 @@ async def test_a_stream_of_new_letters_does_not_keep_it_going(capsys: pytest.Cap
     assert "Messages kept arriving" in capsys.readouterr().err
 
 
-async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_slow_stream_of_new_letters_does_not_prevent_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     letters, tasks = ModelQueue(*(received() for _ in range(25))), ModelQueue()
     start = letters.names
     letters.before = lambda call: letters.add(received()) if call == "receive" else None
@@ -57,7 +57,7 @@ async def test_a_trickle_of_new_letters_does_not_keep_it_going(capsys: pytest.Ca
     assert "Messages kept arriving" in capsys.readouterr().err
 
 
-async def test_letters_are_found_behind_receives_of_new_ones_alone() -> None:
+async def test_letters_are_found_after_receives_of_only_new_ones() -> None:
     letters, tasks = ModelQueue(*(received() for _ in range(3))), ModelQueue()
     start = letters.names
     letters.order = lambda names: sorted(names, key=lambda name: name in start)
@@ -125,7 +125,7 @@ async def test_the_inventory_does_not_depend_on_clocks(sent_ms: int) -> None:
     assert [one.message.body for one in letters.stored.values()] == ["new"]
 
 
-async def test_the_limit_bounds_what_is_asked_for() -> None:
+async def test_the_limit_bounds_the_receives() -> None:
     letters = ModelQueue(*(received() for _ in range(20)))
     outcome = await run(letters, succeed, limit=12)
     assert len(outcome.done) == 12

@@ -21,20 +21,20 @@ from services.processor.dead_letters.message import (
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 
 
-def test_the_messages_own_attributes_stay() -> None:
+def test_the_messages_own_attributes_are_kept() -> None:
     letter = dead_letter(received(attributes={"taskId": "1", "traceparent": "2"}), Reason.PERMANENT, "why")
     assert without_dead_letter_attributes(letter.attributes) == {"taskId": "1", "traceparent": "2"}
     assert letter.attributes["deadLetterDetail"] == "why"
 
 
-def test_what_a_redrive_needs_goes_before_other_attributes() -> None:
+def test_attributes_that_a_redrive_needs_have_priority() -> None:
     own = {f"other{number}": "x" for number in range(8)} | {"idempotent": "true", "taskId": "1"}
     letter = dead_letter(received(attributes=own), Reason.MALFORMED, "")
     assert len(letter.attributes) == MAX_ATTRIBUTES
     assert {"taskId", "idempotent"} <= set(letter.attributes)
 
 
-def test_the_attributes_of_an_earlier_burial_give_way() -> None:
+def test_the_attributes_of_an_earlier_dead_letter_are_replaced() -> None:
     first = dead_letter(received(attributes={"taskId": "1"}), Reason.MAX_ATTEMPTS, "first")
     again = dead_letter(received(attributes=first.attributes), Reason.PERMANENT, "second")
     assert (again.attributes["deadLetterReason"], again.attributes["deadLetterDetail"]) == ("permanent", "second")
@@ -45,14 +45,14 @@ def test_the_user_keeps_the_group() -> None:
     assert dead_letter(received("someone"), Reason.POISON_PILL, "").group_id == "someone"
 
 
-def test_a_message_that_fills_sqs_to_the_brim_still_fits_with_its_reason() -> None:
+def test_a_message_of_the_maximum_size_fits_with_its_reason() -> None:
     letter = dead_letter(received(body="ü" * (MAX_MESSAGE_BYTES // 2)), Reason.MALFORMED, "why")
     assert MAX_MESSAGE_BYTES - 2 <= letter.size() <= MAX_MESSAGE_BYTES
     assert set(letter.body) == {"ü"}
 
 
 @given(st.text(), st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=10))
-def test_whatever_the_message_its_letter_is_within_what_sqs_takes(detail: str, attributes: dict[str, str]) -> None:
+def test_every_dead_letter_is_within_the_limits_of_sqs(detail: str, attributes: dict[str, str]) -> None:
     letter = dead_letter(received(attributes=attributes), Reason.PERMANENT, detail)
     assert len(letter.attributes) <= MAX_ATTRIBUTES
     assert all(letter.attributes.values())
@@ -75,7 +75,7 @@ class SmallQueue(FakeTaskQueue):
 
 @pytest.mark.parametrize(("limit_bytes", "says_it"), [(5_000, True), (COMMON_LIMIT_BYTES, False)])
 @pytest.mark.parametrize("body_bytes", [100, 4_500, 300_000])
-async def test_a_dead_letter_fits_a_smaller_queue_and_keeps_as_much_of_its_body_as_that_takes(
+async def test_a_dead_letter_for_a_smaller_queue_keeps_as_much_of_its_body_as_fits(
     limit_bytes: int, says_it: bool, body_bytes: int
 ) -> None:
     queue, sent = SmallQueue(limit_bytes, says_it=says_it), []
@@ -91,7 +91,7 @@ async def test_a_dead_letter_fits_a_smaller_queue_and_keeps_as_much_of_its_body_
 
 
 @pytest.mark.parametrize("limit_bytes", [5_000, 100_000, 200_000])
-async def test_a_dead_letter_is_shortened_until_a_queue_takes_it_that_does_not_say_how_much(limit_bytes: int) -> None:
+async def test_a_dead_letter_is_shortened_until_a_queue_with_an_unknown_limit_accepts_it(limit_bytes: int) -> None:
     queue = SmallQueue(limit_bytes, says_it=False)
     message = received(body="x" * 300_000)
     await send_to_dead_letter_queue(
@@ -101,7 +101,7 @@ async def test_a_dead_letter_is_shortened_until_a_queue_takes_it_that_does_not_s
 
 
 @pytest.mark.parametrize("says_it", [True, False])
-async def test_a_dead_letter_that_no_length_makes_fit_is_given_up(says_it: bool) -> None:
+async def test_a_dead_letter_that_fits_at_no_length_is_abandoned(says_it: bool) -> None:
     queue = SmallQueue(0, says_it=says_it)
     with pytest.raises(MessageTooLarge):
         await send_to_dead_letter_queue(

@@ -11,10 +11,10 @@ from services.processor.dead_letters.move_task import MoveTask, MoveTaskFailed, 
 
 
 class Server:
-    """Returns `looks` one after another."""
+    """Returns `states` one after another."""
 
-    def __init__(self, *looks: dict[str, Any], refuses: str | None = None) -> None:
-        self.looks = list(looks)
+    def __init__(self, *states: dict[str, Any], refuses: str | None = None) -> None:
+        self.states = list(states)
         self.refuses = refuses
         self.starting = asyncio.Event()
         self.may_start = asyncio.Event()
@@ -23,21 +23,21 @@ class Server:
         """What a start, or a cancellation, fails with."""
         self.started: dict[str, Any] = {}
         self.cancelled: list[str] = []
-        self.looked = asyncio.Event()
+        self.polled = asyncio.Event()
 
     async def start_message_move_task(self, **arguments: Any) -> dict[str, str]:
         if self.refuses:
             raise ClientError({"Error": {"Code": self.refuses}}, "StartMessageMoveTask")
         self.starting.set()
         await self.may_start.wait()
-        if self.error and not self.looks:
+        if self.error and not self.states:
             raise self.error
         self.started = arguments
         return {"TaskHandle": "handle"}
 
     async def list_message_move_tasks(self, **_: Any) -> dict[str, Any]:
-        self.looked.set()
-        return {"Results": [self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]]}
+        self.polled.set()
+        return {"Results": [self.states.pop(0) if len(self.states) > 1 else self.states[0]]}
 
     async def cancel_message_move_task(self, *, TaskHandle: str) -> None:  # noqa: N803 — the SDK's name
         self.cancelled.append(TaskHandle)
@@ -88,7 +88,7 @@ async def test_an_unsupported_move_is_refused_before_anything_moved() -> None:
 
 
 @pytest.mark.parametrize("status", ["FAILED", "CANCELLED"])
-async def test_a_move_that_did_not_end_well_is_an_error(status: str) -> None:
+async def test_a_move_that_did_not_succeed_is_an_error(status: str) -> None:
     server = Server({"Status": status, "ApproximateNumberOfMessagesMoved": 2, "FailureReason": "AccessDenied"})
     with pytest.raises(MoveTaskFailed, match=f"it {status.lower()} after 2: AccessDenied"):
         await task(server).run(1, lambda _: None)
@@ -97,7 +97,7 @@ async def test_a_move_that_did_not_end_well_is_an_error(status: str) -> None:
 async def test_an_interrupted_command_cancels_the_move() -> None:
     server = Server({"Status": "RUNNING"})
     running = asyncio.create_task(task(server).run(1, lambda _: None))
-    await server.looked.wait()
+    await server.polled.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -120,7 +120,7 @@ async def test_a_move_that_cannot_be_cancelled_is_reported_as_continuing() -> No
     server = Server({"Status": "RUNNING"})
     server.error = answered(500)
     running = asyncio.create_task(task(server).run(1, lambda _: None))
-    await server.looked.wait()
+    await server.polled.wait()
     running.cancel()
     with pytest.raises(MoveTaskFailed, match="the move continues, but cannot be cancelled: Code"):
         await running

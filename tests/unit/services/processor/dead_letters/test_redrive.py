@@ -81,7 +81,7 @@ async def test_only_what_is_named_is_touched() -> None:
 
 async def test_a_message_that_is_received_again_is_handled_once() -> None:
     letters = ModelQueue(*(received() for _ in range(3)))
-    # They never stay hidden.
+    # They do not remain hidden.
     letters.after = lambda _: show_all(letters)
     tasks = ModelQueue()
     outcome = await run(letters, Redrive(tasks.as_queue(), letters.as_queue()))
@@ -124,7 +124,7 @@ async def test_an_outage_of_the_task_queue_ends_the_run_at_its_first_batch() -> 
     assert not letters.hidden
 
 
-async def test_everything_is_visible_again_when_the_work_itself_fails() -> None:
+async def test_all_messages_are_visible_again_when_the_command_fails() -> None:
     letters = ModelQueue(received())
 
     async def act(_: Sequence[DeadLetter]) -> list[Result]:
@@ -136,8 +136,8 @@ async def test_everything_is_visible_again_when_the_work_itself_fails() -> None:
     assert not letters.hidden
 
 
-async def test_a_letter_whose_time_is_nearly_up_is_not_sent() -> None:
-    """Like a laptop that was suspended between receive and send: another command may have moved it meanwhile."""
+async def test_a_letter_whose_visibility_timeout_nearly_ends_is_not_sent() -> None:
+    """As after a suspension between receive and send: another command may have moved the message."""
     letters, tasks, clock = ModelQueue(received()), ModelQueue(), ManualClock()
     calls: list[str] = []
 

@@ -14,7 +14,7 @@ from tests.support.fakes.task_queue import received
 
 
 class Sqs:
-    """Moves the visible letters as SQS does: at once, with their attributes, as new messages."""
+    """Moves the visible letters as SQS does: immediately, with their attributes, as new messages."""
 
     def __init__(self, letters: ModelQueue, tasks: ModelQueue, *, refuses: bool = False) -> None:
         self.letters = letters
@@ -45,19 +45,19 @@ async def redrive_all(letters: ModelQueue, tasks: ModelQueue, sqs: Sqs, *, is_js
     return await redrive(context, Namespace(**options, json=is_json))
 
 
-def ours(task_id: str, delivery: str = "") -> ReceivedMessage:
+def dead_letter(task_id: str, delivery: str = "") -> ReceivedMessage:
     """A dead letter that the processor sent."""
     attributes = {"taskId": task_id, "deadLetterReason": "max_attempts"}
     return received(attributes={**attributes, "deadLetterMessageId": delivery or f"delivery-{task_id}"})
 
 
 def moved_by_sqs(task_id: str) -> ReceivedMessage:
-    """A task that SQS moved: with its first message id, and without attributes of ours."""
+    """A task that SQS moved: with its first message id, and without the processor's attributes."""
     return received(message_id=f"delivery-{task_id}", attributes={"taskId": task_id})
 
 
 async def test_sqs_moves_letters_of_which_each_has_a_reason(capsys: pytest.CaptureFixture[str]) -> None:
-    letters, tasks = ModelQueue(*(ours(str(number)) for number in range(25))), ModelQueue()
+    letters, tasks = ModelQueue(*(dead_letter(str(number)) for number in range(25))), ModelQueue()
     sqs = Sqs(letters, tasks)
     assert await redrive_all(letters, tasks, sqs) == 0
     report = json.loads(capsys.readouterr().out)
@@ -66,7 +66,7 @@ async def test_sqs_moves_letters_of_which_each_has_a_reason(capsys: pytest.Captu
 
 
 async def test_a_move_by_sqs_lists_each_task_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
-    letters, tasks = ModelQueue(ours("task-a"), ours("task-b")), ModelQueue()
+    letters, tasks = ModelQueue(dead_letter("task-a"), dead_letter("task-b")), ModelQueue()
     await redrive_all(letters, tasks, Sqs(letters, tasks), is_json=False)
     lines = capsys.readouterr().out.splitlines()
     assert [sum(task_id in line for line in lines) for task_id in ("task-a", "task-b")] == [1, 1]
@@ -76,7 +76,7 @@ async def test_a_move_by_sqs_lists_each_task_in_a_line(capsys: pytest.CaptureFix
 async def test_the_result_has_the_number_of_messages_that_sqs_has_moved(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    letters, tasks = ModelQueue(*(ours(str(number)) for number in range(12))), ModelQueue()
+    letters, tasks = ModelQueue(*(dead_letter(str(number)) for number in range(12))), ModelQueue()
 
     def refuse(call: str) -> None:  # the letters of one call stay hidden
         if call == "change-visibility" and letters.calls.count(call) == 1:
@@ -90,7 +90,10 @@ async def test_the_result_has_the_number_of_messages_that_sqs_has_moved(
 async def test_a_task_that_sqs_gave_up_is_marked_so_that_the_history_answers_for_it(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    letters, tasks = ModelQueue(*(ours(str(number)) for number in range(25)), moved_by_sqs("finished")), ModelQueue()
+    letters, tasks = (
+        ModelQueue(*(dead_letter(str(number)) for number in range(25)), moved_by_sqs("finished")),
+        ModelQueue(),
+    )
     sqs = Sqs(letters, tasks)
     assert await redrive_all(letters, tasks, sqs) == 0
     output = capsys.readouterr()
@@ -105,23 +108,25 @@ async def test_a_task_that_sqs_gave_up_is_marked_so_that_the_history_answers_for
 
 
 @pytest.mark.parametrize(
-    "copy", [moved_by_sqs("failed"), ours("failed", "delivery-failed")], ids=["moved by SQS", "of a crash"]
+    "copy", [moved_by_sqs("failed"), dead_letter("failed", "delivery-failed")], ids=["moved by SQS", "of a crash"]
 )
 async def test_a_failed_task_is_redriven_once_where_a_copy_is_beside_its_dead_letter(copy: ReceivedMessage) -> None:
-    letters, tasks = ModelQueue(ours("failed"), ours("other"), copy), ModelQueue()
+    letters, tasks = ModelQueue(dead_letter("failed"), dead_letter("other"), copy), ModelQueue()
     assert await redrive_all(letters, tasks, Sqs(letters, tasks)) == 0
     assert sorted(one.attributes["redriven"] for one in tasks.sent) == ["delivery-failed", "delivery-other"]
     assert not letters.names
 
 
-@pytest.mark.parametrize("unread", ["hidden", "kept back", "arriving", "failing"])
-async def test_what_may_not_be_read_whole_is_not_moved_by_sqs(unread: str, capsys: pytest.CaptureFixture[str]) -> None:
-    letters, tasks = ModelQueue(*(ours(str(number)) for number in range(12))), ModelQueue()
+@pytest.mark.parametrize("unread", ["hidden", "invisible", "arriving", "failing"])
+async def test_a_queue_that_cannot_be_read_completely_is_not_moved_by_sqs(
+    unread: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letters, tasks = ModelQueue(*(dead_letter(str(number)) for number in range(12))), ModelQueue()
     start = letters.names
 
     def before(call: str) -> None:
         if unread == "arriving":
-            letters.add(ours(f"new-{len(letters.calls)}"))
+            letters.add(dead_letter(f"new-{len(letters.calls)}"))
         if unread == "failing" and call == "receive" and letters.calls.count(call) == 2:
             raise QueueUnavailable("not now")
 
@@ -129,7 +134,7 @@ async def test_what_may_not_be_read_whole_is_not_moved_by_sqs(unread: str, capsy
     if unread == "hidden":  # by another command, which may end at any time
         letters.add(moved_by_sqs("hidden"))
         letters.stored["delivery-hidden"].is_visible = False
-    if unread == "kept back":
+    if unread == "invisible":
         letters.counted = 13
     sqs = Sqs(letters, tasks)
     await redrive_all(letters, tasks, sqs)
@@ -142,7 +147,7 @@ async def test_what_may_not_be_read_whole_is_not_moved_by_sqs(unread: str, capsy
 async def test_where_sqs_cannot_move_the_queue_it_is_read_once_before_it_is_copied(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    letters, tasks = ModelQueue(ours("first"), ours("second")), ModelQueue()
+    letters, tasks = ModelQueue(dead_letter("first"), dead_letter("second")), ModelQueue()
     assert await redrive_all(letters, tasks, Sqs(letters, tasks, refuses=True)) == 0
     assert "SQS does not move the queue (InvalidAction): moving message by message." in capsys.readouterr().err
     assert len(tasks.sent) == 2

@@ -20,7 +20,7 @@ from tests.support.fakes.dead_letter_queue import ModelQueue
 from tests.support.fakes.task_queue import received
 
 BY_SQS = 9
-"""From this failure on, the first letter was moved by SQS: it has no attributes of ours, and its first message id."""
+"""From this failure on, SQS moved the first letter: it has its message id and none of the processor's attributes."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Plan:
     """What happens in a run."""
 
     failures: tuple[int, ...]
-    """The failure of each letter that is there at the beginning."""
+    """The failure of each letter that exists at the start."""
     fates: tuple[str, ...]
     """What happens in each call; nothing special in later ones."""
     interrupted_at: int | None
@@ -95,7 +95,7 @@ class Run:
             raise QueueUnavailable("refused")
 
     def _after(self, call: str) -> None:
-        """What was sent fails at once, and other tasks fail, too."""
+        """Redriven tasks fail immediately, and other tasks fail, too."""
         self._pass_moment()
         for number, message in enumerate(self.tasks.sent[len(self.came_back) :], len(self.came_back)):
             attributes = {**message.attributes, "deadLetterMessageId": f"sent-{number}"}
@@ -184,7 +184,7 @@ def assert_the_report_is_true(run: Run) -> None:
 
 @settings(deadline=None, max_examples=200)
 @given(plans)
-def test_everything_that_stays_is_visible_unless_sqs_failed(plan: Plan) -> None:
+def test_all_remaining_messages_are_visible_unless_sqs_failed(plan: Plan) -> None:
     run = run_of(plan)
     if not run.failed_calls & {"receive", "change-visibility"}:
         assert not run.letters.hidden

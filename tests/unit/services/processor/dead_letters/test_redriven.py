@@ -19,7 +19,7 @@ from tests.support.fakes.task_queue import received
         ({"deadLetterMessageId": "first"}, "first", True),  # as StartMessageMoveTask leaves it
         ({"redriven": "second first"}, "first", True),  # SQS itself moved it after the first redrive
         ({"redriven": "first", "deadLetterMessageId": "second"}, "second", True),
-        ({"redriven": "first"}, "own", False),  # it failed again: that is published, not repeated for ever
+        ({"redriven": "first"}, "own", False),  # it failed again: the failure is published, not repeated endlessly
         ({"redriven": "first"}, "other", False),  # another letter of the task was redriven, and failed again
         ({"taskId": "1"}, "first", False),  # the same Idempotency-Key after a failure
         ({"redriven": "true"}, "first", True),  # by a tool of an earlier version
@@ -30,7 +30,7 @@ from tests.support.fakes.task_queue import received
     ],
 )
 @pytest.mark.parametrize("clock_ms", [-30_000, 30_000])
-def test_a_redrive_overrules_the_failure_that_it_names_whatever_the_clocks_say(
+def test_a_redrive_overrules_the_failure_that_it_names_despite_clock_skew(
     attributes: dict[str, str], failed_as: str | None, overruled: bool, clock_ms: int
 ) -> None:
     message = received(attributes=attributes, message_id="own", sent_ms=100_000)

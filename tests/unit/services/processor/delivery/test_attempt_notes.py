@@ -35,7 +35,7 @@ AT_ONCE = RetryPolicy(max_attempts=5, base_seconds=0, cap_seconds=0)
 
 
 class SlowAnswers(FakeMomento):
-    """A cache that stores at once and answers late."""
+    """A cache that stores immediately and answers late."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -4,7 +4,7 @@ from services.processor.delivery.conclude import CONCLUDED_SECONDS, MAX_CONCLUDE
 from tests.support.clock import ManualClock
 
 
-def test_a_concluded_message_is_remembered_for_minutes_and_not_for_ever() -> None:
+def test_a_concluded_message_is_remembered_for_minutes_only() -> None:
     clock = ManualClock()
     concluded = ConcludedMessages(clock)
     concluded.add("m")

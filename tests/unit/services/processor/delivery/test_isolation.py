@@ -57,7 +57,7 @@ async def test_those_that_crashed_isolated_come_last(runs: Runs) -> None:
     assert runs.begun == ["a", "b", "pill"]
 
 
-async def test_one_that_crashed_isolated_runs_at_once_when_nobody_waits(runs: Runs) -> None:
+async def test_one_that_crashed_isolated_runs_at_once_when_no_other_waits(runs: Runs) -> None:
     task = runs.start("pill", crashed_isolated=True)
     await let_tasks_run()
     assert runs.begun == ["pill"]
@@ -65,7 +65,7 @@ async def test_one_that_crashed_isolated_runs_at_once_when_nobody_waits(runs: Ru
     await task
 
 
-async def test_one_that_is_cancelled_delays_nobody(runs: Runs) -> None:
+async def test_one_that_is_cancelled_delays_no_other(runs: Runs) -> None:
     """While it waits, and while it runs."""
     running, waiting = runs.start("a"), runs.start("b")
     last = runs.start("pill", crashed_isolated=True)
@@ -93,7 +93,7 @@ async def raise_isolated(isolation: Isolation) -> None:
         await isolation.release()
 
 
-async def test_a_turn_ends_with_an_error_that_stays_as_it_is(runs: Runs) -> None:
+async def test_a_turn_ends_with_an_error_and_raises_it_unchanged(runs: Runs) -> None:
     with pytest.raises(Frozen):
         await raise_isolated(runs.isolation)
     assert not runs.isolation.is_full

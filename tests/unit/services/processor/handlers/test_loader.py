@@ -56,7 +56,7 @@ def test_only_functions_that_await_run_in_the_loop() -> None:
     ]
 
 
-async def test_what_is_no_text_is_refused() -> None:
+async def test_a_result_that_is_no_text_is_refused() -> None:
     with runnable(lambda _: 5, 1) as handler, pytest.raises(NotTextError, match="int, not text"):
         await handler(make_task())
 
@@ -79,7 +79,7 @@ class ClassRaises:
 
 @pytest.mark.parametrize("kind", [Nameless, ClassRaises], ids=["nameless", "class raises"])
 @pytest.mark.parametrize("in_thread", [False, True])
-async def test_what_is_no_text_is_refused_whatever_its_class_is(kind: Any, in_thread: bool) -> None:
+async def test_a_result_that_is_no_text_is_refused_whatever_its_class_claims(kind: Any, in_thread: bool) -> None:
     async def answer(task: Task) -> Any:
         return kind()
 
@@ -101,7 +101,7 @@ async def test_plain_functions_run_beside_each_other_up_to_the_number_of_threads
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), KeyboardInterrupt(), SystemExit(3)])
-async def test_what_a_plain_function_raises_comes_through(error: BaseException) -> None:
+async def test_errors_of_a_plain_function_are_raised(error: BaseException) -> None:
     def fail(task: Task) -> str:
         raise error
 
@@ -138,7 +138,7 @@ async def test_a_cancelled_plain_function_is_waited_for_since_its_thread_runs_on
         assert await work == "too late"  # a finished result counts
 
 
-async def test_what_a_plain_function_returns_once_it_has_seen_that_it_is_cancelled_does_not_count() -> None:
+async def test_the_result_of_a_plain_function_that_saw_its_cancellation_is_ignored() -> None:
     go_on, running, task = threading.Event(), threading.Event(), make_task()
 
     def polite(task: Task) -> str:

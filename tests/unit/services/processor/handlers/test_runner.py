@@ -53,14 +53,14 @@ def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
 
 
 class Unreachable(Exception):
-    """An error that tells whether it is still there."""
+    """An error that shows whether it is still referenced."""
 
     def __init__(self, made: "list[weakref.ref[Unreachable]]") -> None:
         super().__init__()
         made.append(weakref.ref(self))
 
 
-async def test_a_failed_task_is_freed_at_once_and_not_by_a_later_collection() -> None:
+async def test_a_failed_task_is_freed_at_once_without_garbage_collection() -> None:
     """The services' collector has patience (serve.py): with a cycle a failure, large bodies would pile up."""
     made: list[weakref.ref[Unreachable]] = []
 
@@ -84,7 +84,7 @@ class NamelessType(type):
     __name__ = property(lambda _: 1 / 0)
 
 
-async def test_an_error_whose_class_has_no_name_stays_what_it_is() -> None:
+async def test_an_error_whose_class_has_no_name_keeps_its_kind() -> None:
     class Nameless(PermanentError, metaclass=NamelessType):
         pass
 
@@ -193,7 +193,7 @@ async def test_a_handler_is_cancelled_at_its_time_limit_and_can_see_that() -> No
     assert seen == [True]
 
 
-async def test_what_a_handler_raises_while_it_is_stopped_does_not_matter() -> None:
+async def test_an_error_of_a_handler_that_is_being_stopped_is_ignored() -> None:
     async def bad_end(task: Task) -> str:
         try:
             await asyncio.sleep(60)
@@ -204,7 +204,7 @@ async def test_what_a_handler_raises_while_it_is_stopped_does_not_matter() -> No
         await runner(bad_end)[0].run(make_task(), 0.05)
 
 
-async def test_a_handler_that_ignores_cancellation_is_given_up_and_counted(stubborn: Stubborn) -> None:
+async def test_a_handler_that_ignores_cancellation_is_abandoned_and_counted(stubborn: Stubborn) -> None:
     running, stopped = runner(stubborn)
     with pytest.raises(TimeoutError):
         await running.run(make_task(), 0.01)
@@ -242,9 +242,9 @@ async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> 
         await wait_until(lambda: running.abandoned == 0)
 
 
-@pytest.mark.parametrize(("looks", "kept"), [(False, ["done"]), (True, [])])
-async def test_a_result_that_comes_although_its_task_is_cut_off_is_kept_unless_it_may_be_a_part(
-    looks: bool, kept: list[str]
+@pytest.mark.parametrize(("checks_cancellation", "results"), [(False, ["done"]), (True, [])])
+async def test_a_result_of_an_aborted_task_is_kept_unless_it_may_be_partial(
+    checks_cancellation: bool, results: list[str]
 ) -> None:
     late: list[str] = []
 
@@ -252,7 +252,7 @@ async def test_a_result_that_comes_although_its_task_is_cut_off_is_kept_unless_i
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            assert not looks or task.cancelled
+            assert not checks_cancellation or task.cancelled
         return "done"
 
     work = asyncio.create_task(runner(finishes)[0].run(make_task(), 60, late.append))
@@ -261,10 +261,10 @@ async def test_a_result_that_comes_although_its_task_is_cut_off_is_kept_unless_i
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert late == kept
+    assert late == results
 
 
-async def test_a_handler_is_not_forgotten_when_its_end_is_cut_short_too(stubborn: Stubborn) -> None:
+async def test_a_handler_whose_cleanup_is_aborted_still_counts(stubborn: Stubborn) -> None:
     """First its lease is lost, then the drain cuts off: it still runs, and that must be known."""
     running, _ = runner(stubborn)
     work = asyncio.create_task(running.run(make_task(), 60))

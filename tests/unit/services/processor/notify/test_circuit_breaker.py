@@ -26,7 +26,7 @@ class Topics:
             raise self.error
 
 
-class World:
+class BreakerHarness:
     def __init__(self) -> None:
         self.topics = Topics()
         self.closings = 0
@@ -47,47 +47,47 @@ class World:
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def harness() -> BreakerHarness:
+    return BreakerHarness()
 
 
-async def test_it_is_open_until_a_first_probe_and_opens_when_a_probe_fails(world: World) -> None:
+async def test_it_is_open_until_a_first_probe_and_opens_when_a_probe_fails(harness: BreakerHarness) -> None:
     paused = Counted("receiving_paused")
-    seen = [(world.breaker.is_open, paused(), world.closings)]
-    await world.breaker.probe()
-    seen.append((world.breaker.is_open, paused(), world.closings))
-    assert not await world.confirm_outage(None)
-    seen.append((world.breaker.is_open, paused(), world.closings))
-    assert await world.confirm_outage(MomentoUnavailable("down"))
-    seen.append((world.breaker.is_open, paused(), world.closings))
-    world.breaker.record_success()
-    seen.append((world.breaker.is_open, paused(), world.closings))
+    seen = [(harness.breaker.is_open, paused(), harness.closings)]
+    await harness.breaker.probe()
+    seen.append((harness.breaker.is_open, paused(), harness.closings))
+    assert not await harness.confirm_outage(None)
+    seen.append((harness.breaker.is_open, paused(), harness.closings))
+    assert await harness.confirm_outage(MomentoUnavailable("down"))
+    seen.append((harness.breaker.is_open, paused(), harness.closings))
+    harness.breaker.record_success()
+    seen.append((harness.breaker.is_open, paused(), harness.closings))
     assert seen == [(True, 0, 0), (False, 0, 1), (False, 0, 1), (True, 1, 1), (False, 0, 2)]
 
 
-async def test_many_that_fail_at_once_share_the_probe_that_finds_the_outage(world: World) -> None:
-    await world.breaker.probe()
-    world.topics.published.clear()
-    assert all(await asyncio.gather(*(world.confirm_outage(MomentoUnavailable("down")) for _ in range(20))))
-    assert world.topics.published == [PROBE_TOPIC]
+async def test_many_that_fail_at_once_share_the_probe_that_finds_the_outage(harness: BreakerHarness) -> None:
+    await harness.breaker.probe()
+    harness.topics.published.clear()
+    assert all(await asyncio.gather(*(harness.confirm_outage(MomentoUnavailable("down")) for _ in range(20))))
+    assert harness.topics.published == [PROBE_TOPIC]
 
 
-async def test_a_delivered_notification_does_not_close_a_closed_breaker_again(world: World) -> None:
-    await world.breaker.probe()
-    world.breaker.record_success()
-    assert world.closings == 1
+async def test_a_delivered_notification_does_not_close_a_closed_breaker_again(harness: BreakerHarness) -> None:
+    await harness.breaker.probe()
+    harness.breaker.record_success()
+    assert harness.closings == 1
 
 
-async def test_it_probes_ever_less_often_until_a_probe_succeeds(world: World) -> None:
-    running = asyncio.create_task(world.breaker.run())
-    await wait_until(lambda: not world.breaker.is_open)
-    assert (world.topics.published, world.pauses) == ([PROBE_TOPIC], [])  # the first at once
-    assert await world.confirm_outage(MomentoRefused("may not"))
-    await wait_until(lambda: len(world.pauses) > 7)
-    world.topics.error = None
-    await wait_until(lambda: not world.breaker.is_open)
+async def test_it_probes_less_and_less_often_until_a_probe_succeeds(harness: BreakerHarness) -> None:
+    running = asyncio.create_task(harness.breaker.run())
+    await wait_until(lambda: not harness.breaker.is_open)
+    assert (harness.topics.published, harness.pauses) == ([PROBE_TOPIC], [])  # the first at once
+    assert await harness.confirm_outage(MomentoRefused("may not"))
+    await wait_until(lambda: len(harness.pauses) > 7)
+    harness.topics.error = None
+    await wait_until(lambda: not harness.breaker.is_open)
     running.cancel()
-    assert world.pauses[:6] == [
+    assert harness.pauses[:6] == [
         1.0,
         2.0,
         4.0,
@@ -95,42 +95,42 @@ async def test_it_probes_ever_less_often_until_a_probe_succeeds(world: World) ->
         PROBE_PAUSE_CAP_SECONDS,
         PROBE_PAUSE_CAP_SECONDS,
     ]
-    assert set(world.topics.published) == {PROBE_TOPIC}
-    assert world.closings == 2
+    assert set(harness.topics.published) == {PROBE_TOPIC}
+    assert harness.closings == 2
 
 
-async def test_it_waits_for_the_api_key_before_the_first_probe(world: World) -> None:
-    world.topics.reason = "the key is not read yet"
-    running = asyncio.create_task(world.breaker.run())
+async def test_it_waits_for_the_api_key_before_the_first_probe(harness: BreakerHarness) -> None:
+    harness.topics.reason = "the key is not read yet"
+    running = asyncio.create_task(harness.breaker.run())
     await asyncio.sleep(0.25)
-    assert world.topics.published == []
-    world.topics.reason = None
-    await wait_until(lambda: not world.breaker.is_open)
+    assert harness.topics.published == []
+    harness.topics.reason = None
+    await wait_until(lambda: not harness.breaker.is_open)
     running.cancel()
 
 
 @pytest.mark.parametrize("error", [MomentoUnavailable("down"), MomentoRefused("may not")])
-async def test_a_probe_that_fails_opens_it(world: World, error: Exception) -> None:
-    await world.breaker.probe()
-    world.topics.error = error
+async def test_a_probe_that_fails_opens_it(harness: BreakerHarness, error: Exception) -> None:
+    await harness.breaker.probe()
+    harness.topics.error = error
     with pytest.raises(type(error)):
-        await world.breaker.probe()
-    assert world.breaker.is_open
-    waiting = asyncio.create_task(world.breaker.wait_until_available())
+        await harness.breaker.probe()
+    assert harness.breaker.is_open
+    waiting = asyncio.create_task(harness.breaker.wait_until_available())
     await asyncio.sleep(0)
-    world.topics.error = None
+    harness.topics.error = None
     await asyncio.sleep(0)
     assert not waiting.done()
-    await world.breaker.probe()
+    await harness.breaker.probe()
     await waiting
-    assert not world.breaker.is_open
+    assert not harness.breaker.is_open
 
 
-async def test_while_it_is_open_in_an_outage_it_says_why(world: World) -> None:
-    said = [world.breaker.pause_reason()]
-    await world.breaker.probe()
-    assert await world.confirm_outage(MomentoKeyRefused("publish: AUTHENTICATION_ERROR"))
-    said.append(world.breaker.pause_reason())
-    world.breaker.record_success()
-    said.append(world.breaker.pause_reason())
+async def test_while_open_in_an_outage_it_reports_the_cause(harness: BreakerHarness) -> None:
+    said = [harness.breaker.pause_reason()]
+    await harness.breaker.probe()
+    assert await harness.confirm_outage(MomentoKeyRefused("publish: AUTHENTICATION_ERROR"))
+    said.append(harness.breaker.pause_reason())
+    harness.breaker.record_success()
+    said.append(harness.breaker.pause_reason())
     assert said == [None, "Momento refuses the API key (publish: AUTHENTICATION_ERROR)", None]

@@ -140,9 +140,7 @@ async def test_progress_is_cut_before_it_is_encoded(
     assert [(type(text), len(text)) for text in given] == [(str, MAX_BYTES + 1)]
 
 
-async def test_all_tasks_together_keep_within_the_progress_publisher_the_process(
-    topic: Topic, clock: ManualClock
-) -> None:
+async def test_all_tasks_together_keep_to_the_progress_rate_of_the_process(topic: Topic, clock: ManualClock) -> None:
     each = notifier(topic, clock, per_second=2)
     for number in range(10):
         await each.progress_publisher("user", str(number))("going on")
@@ -176,7 +174,7 @@ async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: T
     assert topic.published == ["user Finished task: done"]
 
 
-async def test_a_result_whose_delivery_is_cut_off_is_kept(topic: Topic, clock: ManualClock) -> None:
+async def test_a_result_whose_delivery_is_aborted_is_kept(topic: Topic, clock: ManualClock) -> None:
     """By a lost lease, or a drain."""
     cache, pending = Cache(), PendingNotifications()
     history = history_in(cache, clock)
@@ -200,7 +198,7 @@ async def test_it_is_stored_before_it_is_published(topic: Topic, clock: ManualCl
     await delivering
 
 
-async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_free(
+async def test_during_a_cache_outage_the_user_is_notified_at_once_and_the_slot_is_free(
     topic: Topic, clock: ManualClock
 ) -> None:
     cache, freed = Cache(), asyncio.Event()
@@ -217,7 +215,7 @@ async def test_with_the_cache_out_the_user_is_notified_at_once_and_the_slot_is_f
 
 
 @pytest.mark.parametrize(("form", "copies"), [(Format.JSON, 2), (Format.TEXT, 1)])
-async def test_what_was_stored_late_is_published_again_where_clients_can_drop_the_copy(
+async def test_a_late_stored_notification_is_published_again_where_clients_can_drop_the_copy(
     topic: Topic, clock: ManualClock, form: Format, copies: int
 ) -> None:
     """A page that asked for its history between the publishing and the storing has missed both."""
@@ -232,7 +230,7 @@ async def test_what_was_stored_late_is_published_again_where_clients_can_drop_th
     assert len(set(topic.published)) == 1
 
 
-async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stored_only(
+async def test_after_a_long_cache_outage_the_result_is_kept_and_later_only_stored(
     topic: Topic, clock: ManualClock
 ) -> None:
     cache = Cache()
@@ -249,7 +247,7 @@ async def test_with_the_cache_out_for_too_long_the_result_is_kept_and_later_stor
     assert (len(topic.published), cache.stored, pending.get("user", "1")) == (1, ["1"], None)
 
 
-async def test_what_a_redrive_has_replaced_is_not_stored_over_its_result(topic: Topic, clock: ManualClock) -> None:
+async def test_a_failure_replaced_by_a_redrive_does_not_overwrite_its_result(topic: Topic, clock: ManualClock) -> None:
     cache, pending = Cache(), PendingNotifications()
     cache.error = OUT
     history = history_in(cache, clock)
@@ -283,7 +281,7 @@ async def test_a_notification_that_was_superseded_while_it_waited_is_not_deliver
     assert pending.get("user", "1") is None
 
 
-async def test_in_an_outage_a_notification_is_tried_on_and_without_one_its_message_is_requeued(
+async def test_a_notification_is_retried_in_an_outage_and_otherwise_its_message_is_requeued(
     topic: Topic, clock: ManualClock
 ) -> None:
     topic.error = OUT
@@ -310,7 +308,7 @@ async def test_while_the_cache_is_down_one_caller_tries_for_all(topic: Topic, cl
 
 
 @pytest.mark.parametrize("form", list(Format))
-async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
+async def test_a_permanently_refused_notification_is_tried_once_and_occupies_no_slot(
     topic: Topic, clock: ManualClock, form: Format
 ) -> None:
     """A key that may not publish is no such case: `Momento` tries for as long as it is refused."""
@@ -321,7 +319,7 @@ async def test_what_can_never_be_published_is_tried_once_and_holds_no_slot(
     assert (topic.tries, refused(), pending.get("user", "1")) == (1, 1, None)
 
 
-async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, clock: ManualClock) -> None:
+async def test_a_notification_that_can_never_be_stored_is_still_published(topic: Topic, clock: ManualClock) -> None:
     cache, refused = Cache(), Counted("history_unavailable_total", operation="refused")
     cache.error = MomentoRefused("no such thing")
     history = history_in(cache, clock)
@@ -330,8 +328,8 @@ async def test_what_can_never_be_stored_is_published_all_the_same(topic: Topic, 
     assert (len(topic.published), refused()) == (1, 1)
 
 
-async def test_about_one_write_in_a_hundred_trims_whoever_the_user_is(topic: Topic, clock: ManualClock) -> None:
-    """No count is kept of users, of whom there may be any number, nor of writes, which other replicas share."""
+async def test_about_one_write_in_a_hundred_trims_for_any_user(topic: Topic, clock: ManualClock) -> None:
+    """Writes are not counted: there may be any number of users, and replicas share them."""
     momento = FakeMomento()
     chances = itertools.cycle(number / 100 for number in range(100))
     history = history_in(momento, clock, lambda: next(chances))

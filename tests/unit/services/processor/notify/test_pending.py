@@ -1,4 +1,4 @@
-"""Notifications that are still to be delivered are kept within bounds."""
+"""Notifications that are not delivered yet are bounded."""
 
 from services.common.messages.notification import finished
 from services.common.momento.history import HistoryEntry

@@ -46,7 +46,7 @@ class HangingQueue(FakeTaskQueue):
         return [None] * len(changes)
 
 
-class World:
+class AcknowledgerHarness:
     """One received message."""
 
     def __init__(self) -> None:
@@ -66,17 +66,17 @@ class World:
         await pool.wait_until_acknowledged(10)
 
 
-WAYS: dict[str, tuple[str, Callable[[World], Awaitable[object]]]] = {
-    "deleted": ("delete", lambda world: world.acknowledger.acknowledge(world.lease, Acknowledge("finished"))),
+WAYS: dict[str, tuple[str, Callable[[AcknowledgerHarness], Awaitable[object]]]] = {
+    "deleted": ("delete", lambda harness: harness.acknowledger.acknowledge(harness.lease, Acknowledge("finished"))),
     "requeued after a failure": (
         "requeue",
-        lambda world: world.acknowledger.acknowledge(world.lease, Requeue(5, "unknown")),
+        lambda harness: harness.acknowledger.acknowledge(harness.lease, Requeue(5, "unknown")),
     ),
     "requeued unstarted": (
         "requeue",
-        lambda world: world.acknowledger.requeue_unstarted(world.lease, Requeue(0, "drain")),
+        lambda harness: harness.acknowledger.requeue_unstarted(harness.lease, Requeue(0, "drain")),
     ),
-    "requeued by a drain": ("requeue", lambda world: world.drain()),
+    "requeued by a drain": ("requeue", lambda harness: harness.drain()),
 }
 
 
@@ -84,31 +84,31 @@ WAYS: dict[str, tuple[str, Callable[[World], Awaitable[object]]]] = {
 async def test_a_heartbeat_ends_before_the_message_is_changed(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = replace(acknowledger_module._POLICY, idle_linger_seconds=0.0)
     monkeypatch.setattr(acknowledger_module, "_POLICY", at_once)
-    world = World()
+    harness = AcknowledgerHarness()
     change, make_change = WAYS[way]
-    world.queue.gate.clear()
-    world.clock.advance(VISIBILITY / 3)
-    beating = asyncio.create_task(world.keeper.extend_due())
-    await wait_until(lambda: world.queue.happened == ["heartbeat"])
-    changing = asyncio.ensure_future(make_change(world))
+    harness.queue.gate.clear()
+    harness.clock.advance(VISIBILITY / 3)
+    beating = asyncio.create_task(harness.keeper.extend_due())
+    await wait_until(lambda: harness.queue.happened == ["heartbeat"])
+    changing = asyncio.ensure_future(make_change(harness))
     for _ in range(20):  # turns of the loop: without the wait for the heartbeat it would be asked for by now
         await asyncio.sleep(0)
-    assert world.queue.happened == ["heartbeat"]
-    world.queue.gate.set()
+    assert harness.queue.happened == ["heartbeat"]
+    harness.queue.gate.set()
     async with asyncio.timeout(10):
         await asyncio.gather(beating, changing)
-    assert world.queue.happened == ["heartbeat", "heartbeat ended", change]
+    assert harness.queue.happened == ["heartbeat", "heartbeat ended", change]
 
 
 @pytest.mark.parametrize("way", WAYS)
 async def test_no_heartbeat_follows_a_change_of_the_message(way: str) -> None:
-    world = World()
+    harness = AcknowledgerHarness()
     change, make_change = WAYS[way]
     async with asyncio.timeout(10):
-        await make_change(world)
-    world.clock.advance(VISIBILITY / 3)
-    await world.keeper.extend_due()
-    assert world.queue.happened == [change]
+        await make_change(harness)
+    harness.clock.advance(VISIBILITY / 3)
+    await harness.keeper.extend_due()
+    assert harness.queue.happened == [change]
 
 
 @pytest.mark.parametrize(

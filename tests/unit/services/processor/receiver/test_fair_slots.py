@@ -11,7 +11,7 @@ from services.processor.receiver.fair_slots import FairSlots
 
 
 def full_poll(slots: FairSlots[str], *users: str) -> None:
-    """A receive call that was answered at once, so that more may wait in the queue."""
+    """A receive call that was answered immediately, so more messages may wait in the queue."""
     asked = slots.reserve()
     assert asked >= len(users)
     slots.received(asked, found_empty=False)
@@ -20,7 +20,7 @@ def full_poll(slots: FairSlots[str], *users: str) -> None:
 
 
 def short_poll(slots: FairSlots[str], *users: str) -> None:
-    """A receive call that had to wait for what it brought, if anything: the queue has no more."""
+    """A receive call that had to wait for its messages, if any: the queue has no more."""
     slots.received(slots.reserve(), found_empty=True)
     for user in users:
         slots.add(user, user)
@@ -45,13 +45,13 @@ def test_open_polls_count_against_the_free_slots() -> None:
     assert slots.reserve() == 10
 
 
-def test_a_failed_poll_gives_its_reservation_back() -> None:
+def test_a_failed_poll_releases_its_reservation() -> None:
     slots = FairSlots[str](10, 1.0)
     slots.receive_failed(slots.reserve())
     assert slots.reserve() == 10
 
 
-def test_taken_slots_are_not_asked_for() -> None:
+def test_occupied_slots_are_not_polled_for() -> None:
     slots = FairSlots[str](12, 1.0)
     short_poll(slots, *"abcde")
     start_all(slots)
@@ -66,7 +66,7 @@ def test_a_flood_gets_its_share_while_more_may_wait_in_the_queue() -> None:
     assert start_all(slots) == {}
 
 
-def test_a_flood_gets_every_slot_once_nobody_else_is_known_to_wait() -> None:
+def test_a_flood_gets_every_slot_once_no_other_user_is_known_to_wait() -> None:
     slots = FairSlots[str](20, 0.5)
     full_poll(slots, *["flood"] * 10)
     full_poll(slots, *["flood"] * 5)
@@ -76,7 +76,7 @@ def test_a_flood_gets_every_slot_once_nobody_else_is_known_to_wait() -> None:
     assert slots.running == 15
 
 
-def test_a_short_answer_does_not_mean_that_nobody_else_waits() -> None:
+def test_a_short_answer_does_not_mean_that_no_other_user_waits() -> None:
     """SQS gives seven of ten with thousands in the queue."""
     slots = FairSlots[str](20, 0.5)
     for _ in range(3):
@@ -95,8 +95,8 @@ def test_a_flood_that_fills_the_waiting_messages_does_not_leave_slots_empty() ->
     assert slots.running > 2
 
 
-def test_a_lone_user_gets_the_slots_beyond_the_share_as_fast_as_messages_come() -> None:
-    """Quick tasks would else run at half the pace: each start would wait for a call that brings one message."""
+def test_a_single_user_gets_the_slots_beyond_the_share_as_fast_as_messages_arrive() -> None:
+    """Otherwise short tasks would run at half the rate: each start would wait for a call that returns one message."""
     slots = FairSlots[str](200, 0.5)
     while not slots.waiting or slots.running <= 100:
         full_poll(slots, *["flood"] * 10)
@@ -116,7 +116,7 @@ def test_a_flood_keeps_to_its_share_until_enough_messages_wait() -> None:
     assert start_all(slots) == {"flood": 1}
 
 
-def test_a_flood_leaves_reserved_slots_to_the_users_of_the_messages_that_open_calls_bring() -> None:
+def test_a_flood_leaves_reserved_slots_for_users_whose_messages_open_calls_return() -> None:
     slots = FairSlots[str](20, 0.5)
     for _ in range(2):
         full_poll(slots, *["flood"] * 10)
@@ -132,7 +132,7 @@ def test_a_flood_leaves_reserved_slots_to_the_users_of_the_messages_that_open_ca
     assert sum(slots._running[f"quiet-{number}"] for number in range(10)) == 10
 
 
-def test_a_late_user_overtakes_the_flood_that_came_before() -> None:
+def test_a_late_user_overtakes_an_earlier_flood() -> None:
     slots = FairSlots[str](4, 0.5)
     short_poll(slots, *["flood"] * 4)
     start_all(slots)
@@ -150,7 +150,7 @@ def test_users_with_as_many_slots_take_turns() -> None:
 
 
 def test_slots_stay_busy_while_the_other_slots_are_in_an_open_poll() -> None:
-    """An open poll would bring whoever else waits; it is no reason to leave messages lying for as long as it lasts."""
+    """An open poll would return messages of other users; received messages need not wait for its end."""
     slots = FairSlots[str](20, 0.05)
     first, second = slots.reserve(), slots.reserve()
     slots.received(first, found_empty=False)
@@ -175,20 +175,20 @@ def test_waiting_messages_are_removed_once_for_a_drain() -> None:
     assert slots.running == 2
 
 
-class World:
-    """A queue server, the slots, and any number of polls and tasks under way."""
+class Simulation:
+    """A queue server, the slots, and any number of open polls and running tasks."""
 
     def __init__(self, capacity: int, share: float, queue: list[str]) -> None:
         self.slots = FairSlots[str](capacity, share)
         self.limit = max(1, int(capacity * share))
         self.queue = deque(queue)
         self.polls: list[int] = []
-        """How many each asks for."""
+        """The number of messages that each asks for."""
         self.running: list[str] = []
         self.held: Counter[str] = Counter()
         self.ended = 0
         self.left_behind: set[str] = set()
-        """Who was in the queue still when it last answered."""
+        """Users with messages in the queue at its last response."""
 
     def begin_poll(self) -> None:
         asked = self.slots.reserve()
@@ -229,9 +229,9 @@ class World:
         assert self.slots.waiting == sum(self.held.values()) <= self.slots.capacity
 
     def check_share(self, started: str) -> None:
-        """Nobody goes beyond the share while somebody else's message is held and could start within it.
+        """No user exceeds the share while another user's received message could start within it.
 
-        Nor while somebody else's is known to be in the queue, as long as it can be asked for.
+        Nor while another user's message is known to be in the queue and can be received.
         """
         counts = Counter(self.running)
         if counts[started] > self.limit:
@@ -264,36 +264,36 @@ steps = st.lists(
 
 
 @given(st.integers(1, 40), st.floats(0.01, 1.0), st.lists(st.sampled_from("aaaaaaab")), steps, st.integers(1, 10))
-def test_whatever_happens_shares_hold_slots_are_used_and_everybody_is_served(
+def test_in_any_schedule_shares_are_kept_slots_are_used_and_every_user_is_served(
     capacity: int, share: float, queue: list[str], happenings: list[tuple[str, int, str]], most: int
 ) -> None:
-    world = World(capacity, share, queue)
+    simulation = Simulation(capacity, share, queue)
     sent = len(queue)
     for what, index, user in happenings:
         if what == "begin":
-            world.begin_poll()
+            simulation.begin_poll()
         elif what in {"end", "fail"}:
-            world.end_poll(index, fails=what == "fail", most=1 + index % 10)
+            simulation.end_poll(index, fails=what == "fail", most=1 + index % 10)
         elif what == "finish":
-            world.end_task(index)
+            simulation.end_task(index)
         else:
-            world.queue.append(user)
+            simulation.queue.append(user)
             sent += 1
-    while world.ended < sent:
-        world.poll_until_empty(most)
-        assert world.running, "a deadlock: messages wait and nothing runs"
-        # Work-conserving: a slot stands empty only when nothing is left to be put into it.
-        assert not world.slots.waiting or world.slots.running == capacity
-        world.end_task(random.randrange(capacity))
-    assert world.slots.running == world.slots.waiting == 0
+    while simulation.ended < sent:
+        simulation.poll_until_empty(most)
+        assert simulation.running, "a deadlock: messages wait and nothing runs"
+        # Work-conserving: a slot is free only if no message is left.
+        assert not simulation.slots.waiting or simulation.slots.running == capacity
+        simulation.end_task(random.randrange(capacity))
+    assert simulation.slots.running == simulation.slots.waiting == 0
 
 
 @given(st.integers(2, 60), st.integers(1, 300), st.integers(1, 10))
 def test_a_user_among_a_flood_waits_for_no_more_than_one_slot(capacity: int, ahead: int, most: int) -> None:
     """However long the flood, a message that the queue hands out starts as soon as one more slot is free."""
-    world = World(capacity, 0.5, ["flood"] * (capacity * 3 + ahead))
-    world.poll_until_empty(most)
-    world.queue.appendleft("other")  # a fair queue puts the quiet group first
-    world.end_task(0)
-    world.poll_until_empty()
-    assert "other" in world.running
+    simulation = Simulation(capacity, 0.5, ["flood"] * (capacity * 3 + ahead))
+    simulation.poll_until_empty(most)
+    simulation.queue.appendleft("other")  # a fair queue puts the quiet group first
+    simulation.end_task(0)
+    simulation.poll_until_empty()
+    assert "other" in simulation.running

@@ -72,7 +72,7 @@ async def test_a_lease_whose_receipt_is_refused_is_lost_alone(
     assert counted() == 1
 
 
-async def test_a_heartbeat_that_fails_for_now_is_tried_again_while_there_is_time(
+async def test_a_heartbeat_that_fails_transiently_is_retried_while_the_lease_is_valid(
     keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     lease = keeper.add(received())
@@ -91,7 +91,7 @@ async def test_a_lease_that_could_not_be_extended_in_time_is_lost(
     keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     lease = keeper.add(received())
-    queue.error = QueueUnavailable("for good")
+    queue.error = QueueUnavailable("permanently")
     for _ in range(VISIBILITY):
         clock.advance(1)
         await keeper.extend_due()
@@ -124,9 +124,7 @@ async def test_a_heartbeat_that_hangs_leaves_time_for_another(queue: FakeTaskQue
     assert lease.due_at < lease.expires_at
 
 
-def test_a_lease_is_over_by_the_clock_though_the_keeper_has_not_noticed(
-    keeper: LeaseKeeper, clock: ManualClock
-) -> None:
+def test_a_lease_expires_by_the_clock_even_before_the_keeper_notices(keeper: LeaseKeeper, clock: ManualClock) -> None:
     """A handler that blocks the event loop also blocks the lease keeper."""
     lease = keeper.add(received())
     before = lease.is_over
@@ -143,7 +141,7 @@ async def test_no_heartbeat_follows_the_release_of_a_lease(
     assert queue.changed == []
 
 
-async def test_a_release_waits_for_the_heartbeat_under_way(
+async def test_a_release_waits_for_the_heartbeat_in_progress(
     keeper: LeaseKeeper, queue: FakeTaskQueue, clock: ManualClock
 ) -> None:
     """Else the deletion could overtake the heartbeat (novuhq/novu#12437)."""

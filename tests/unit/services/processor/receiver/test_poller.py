@@ -59,13 +59,13 @@ class Polling:
 
 @asynccontextmanager
 async def polling(capacity: int, share: float = 1.0) -> AsyncIterator[Polling]:
-    world = Polling(capacity, share)
-    running = asyncio.create_task(world.poller.run())
+    harness = Polling(capacity, share)
+    running = asyncio.create_task(harness.poller.run())
     try:
-        yield world
+        yield harness
     finally:
-        await world.poller.stop(0, world.force_stop)
-        await world.poller.cancel_polls(0)
+        await harness.poller.stop(0, harness.force_stop)
+        await harness.poller.cancel_polls(0)
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
@@ -73,213 +73,213 @@ async def polling(capacity: int, share: float = 1.0) -> AsyncIterator[Polling]:
 
 
 async def test_an_idle_queue_has_one_long_poll_for_ten() -> None:
-    async with polling(100) as world:
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        await world.give(0, 0)
-        await wait_until(lambda: len(world.queue.asked) == 3)
-    assert world.queue.asked == [(10, 20)] * 3
+    async with polling(100) as harness:
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        await harness.give(0, 0)
+        await wait_until(lambda: len(harness.queue.asked) == 3)
+    assert harness.queue.asked == [(10, 20)] * 3
 
 
 async def test_a_poll_asks_for_no_more_than_the_free_slots_and_none_is_made_without() -> None:
-    async with polling(3) as world:
-        await wait_until(lambda: world.queue.asked == [(3, 20)])
-        await world.give(3)
-        await wait_until(lambda: world.slots.running == 3)
-        assert len(world.queue.asked) == 1
-        world.finish(2)
-        await wait_until(lambda: len(world.queue.asked) == 2)
-    assert world.queue.asked[1] == (2, 20)
+    async with polling(3) as harness:
+        await wait_until(lambda: harness.queue.asked == [(3, 20)])
+        await harness.give(3)
+        await wait_until(lambda: harness.slots.running == 3)
+        assert len(harness.queue.asked) == 1
+        harness.finish(2)
+        await wait_until(lambda: len(harness.queue.asked) == 2)
+    assert harness.queue.asked[1] == (2, 20)
 
 
 async def test_under_load_polls_ask_for_ten_or_wait_for_slots_to_accumulate() -> None:
-    async with polling(100) as world:
-        await world.give(*[10] * 10)
-        await wait_until(lambda: world.slots.running == 100)
-        asked = len(world.queue.asked)
-        world.finish(7)
+    async with polling(100) as harness:
+        await harness.give(*[10] * 10)
+        await wait_until(lambda: harness.slots.running == 100)
+        asked = len(harness.queue.asked)
+        harness.finish(7)
         await asyncio.sleep(0)
-        assert len(world.queue.asked) == asked
-        world.finish(3)
-        await wait_until(lambda: len(world.queue.asked) == asked + 1)
-        world.finish(4)
-        await wait_until(lambda: len(world.queue.asked) == asked + 2)
-    assert world.queue.asked[asked:] == [(10, 20), (4, 20)]
+        assert len(harness.queue.asked) == asked
+        harness.finish(3)
+        await wait_until(lambda: len(harness.queue.asked) == asked + 1)
+        harness.finish(4)
+        await wait_until(lambda: len(harness.queue.asked) == asked + 2)
+    assert harness.queue.asked[asked:] == [(10, 20), (4, 20)]
 
 
 async def test_free_slots_are_asked_for_after_a_short_answer_that_follows_full_ones() -> None:
-    async with polling(20) as world:
-        await world.give(10, 5)
-        await wait_until(lambda: len(world.queue.asked) == 3)
-    assert world.queue.asked == [(10, 20), (10, 20), (5, 20)]
+    async with polling(20) as harness:
+        await harness.give(10, 5)
+        await wait_until(lambda: len(harness.queue.asked) == 3)
+    assert harness.queue.asked == [(10, 20), (10, 20), (5, 20)]
 
 
 async def test_the_poller_does_not_spin_while_no_poll_may_start(monkeypatch: pytest.MonkeyPatch) -> None:
     launched: list[int] = []
-    async with polling(100) as world:
-        await world.give(10)
-        await wait_until(lambda: len(world.poller._polls) == 2)
-        world.is_paused = True
-        await world.give(10, 10)
-        await wait_until(lambda: not world.poller._polls)
-        monkeypatch.setattr(world.poller, "_start_polls", launched.append)
-        world.finish(5)
+    async with polling(100) as harness:
+        await harness.give(10)
+        await wait_until(lambda: len(harness.poller._polls) == 2)
+        harness.is_paused = True
+        await harness.give(10, 10)
+        await wait_until(lambda: not harness.poller._polls)
+        monkeypatch.setattr(harness.poller, "_start_polls", launched.append)
+        harness.finish(5)
         await asyncio.sleep(0.2)
         assert len(launched) <= 1
 
 
 async def test_messages_beyond_the_share_wait_until_a_poll_of_a_second_finds_the_queue_empty() -> None:
-    async with polling(20, share=0.1) as world:
-        await world.give(7)
-        await wait_until(lambda: len(world.queue.asked) == 2)
-        assert (world.slots.running, world.slots.waiting, world.queue.asked[-1]) == (2, 5, (10, 1))
-        await world.give(3)  # fewer than asked for, and at once
-        await wait_until(lambda: len(world.queue.asked) == 3)
-        assert world.slots.running == 2
-        await world.give(0)
-        await wait_until(lambda: world.slots.running == 10)
+    async with polling(20, share=0.1) as harness:
+        await harness.give(7)
+        await wait_until(lambda: len(harness.queue.asked) == 2)
+        assert (harness.slots.running, harness.slots.waiting, harness.queue.asked[-1]) == (2, 5, (10, 1))
+        await harness.give(3)  # fewer than asked for, and at once
+        await wait_until(lambda: len(harness.queue.asked) == 3)
+        assert harness.slots.running == 2
+        await harness.give(0)
+        await wait_until(lambda: harness.slots.running == 10)
 
 
 async def test_a_poll_that_had_to_wait_found_the_queue_empty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("services.processor.receiver.poller.HAD_TO_WAIT_SECONDS", 0.0)
-    async with polling(20, share=0.1) as world:
-        await world.give(7)
-        await wait_until(lambda: world.slots.running == 7)
+    async with polling(20, share=0.1) as harness:
+        await harness.give(7)
+        await wait_until(lambda: harness.slots.running == 7)
 
 
 async def test_a_short_poll_finds_out_whether_others_wait_even_while_a_long_poll_is_open() -> None:
-    async with polling(40, share=0.1) as world:
-        await world.give(10)
-        await wait_until(lambda: len(world.queue.asked) == 3)
-        await world.give(10)
-        await wait_until(lambda: len(world.queue.asked) >= 4)
-        world.poller._wanted_polls = 1
-        opened = len(world.queue.asked)
-        await world.give(3)
-        await wait_until(lambda: len(world.queue.asked) == opened + 1)
-        assert world.queue.asked[-1][1] == 1
+    async with polling(40, share=0.1) as harness:
+        await harness.give(10)
+        await wait_until(lambda: len(harness.queue.asked) == 3)
+        await harness.give(10)
+        await wait_until(lambda: len(harness.queue.asked) >= 4)
+        harness.poller._wanted_polls = 1
+        opened = len(harness.queue.asked)
+        await harness.give(3)
+        await wait_until(lambda: len(harness.queue.asked) == opened + 1)
+        assert harness.queue.asked[-1][1] == 1
 
 
-async def test_pollers_rise_while_polls_come_back_full_up_to_a_bound_and_fall_afterwards() -> None:
-    async with polling(2_000) as world:
-        await world.give(*[10] * 60)
-        await wait_until(world.queue.ready.empty)
-        await wait_until(lambda: len(world.poller._polls) == 10)
+async def test_pollers_increase_while_polls_return_full_up_to_a_bound_and_decrease_afterwards() -> None:
+    async with polling(2_000) as harness:
+        await harness.give(*[10] * 60)
+        await wait_until(harness.queue.ready.empty)
+        await wait_until(lambda: len(harness.poller._polls) == 10)
         await asyncio.sleep(0.05)
-        assert len(world.poller._polls) == 10
-        await world.give(*[0] * 10)
-        await wait_until(lambda: world.queue.ready.empty() and len(world.poller._polls) == 1)
+        assert len(harness.poller._polls) == 10
+        await harness.give(*[0] * 10)
+        await wait_until(lambda: harness.queue.ready.empty() and len(harness.poller._polls) == 1)
 
 
-async def test_a_queue_that_fails_is_polled_ever_less_often_and_reported() -> None:
-    async with polling(10) as world:
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        assert world.poller.readiness_problem() is None
-        world.queue.error = QueueUnavailable("out of order")
-        await world.give(0)
-        await wait_until(lambda: len(world.pauses) > 12)
-        assert "out of order" in (world.poller.readiness_problem() or "")
-        world.queue.error = None
-        await wait_until(lambda: world.queue.asked[-1] == (10, 20))
-        await world.give(1)
-        await wait_until(lambda: world.poller.readiness_problem() is None)
-    assert world.pauses[:6] == [0.4, 0.8, 1.6, 3.2, 4.0, 4.0]
-    assert max(world.pauses) == 4.0
+async def test_a_failing_queue_is_polled_less_and_less_often_and_reported() -> None:
+    async with polling(10) as harness:
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        assert harness.poller.readiness_problem() is None
+        harness.queue.error = QueueUnavailable("out of order")
+        await harness.give(0)
+        await wait_until(lambda: len(harness.pauses) > 12)
+        assert "out of order" in (harness.poller.readiness_problem() or "")
+        harness.queue.error = None
+        await wait_until(lambda: harness.queue.asked[-1] == (10, 20))
+        await harness.give(1)
+        await wait_until(lambda: harness.poller.readiness_problem() is None)
+    assert harness.pauses[:6] == [0.4, 0.8, 1.6, 3.2, 4.0, 4.0]
+    assert max(harness.pauses) == 4.0
 
 
 @pytest.mark.parametrize("error", [KeyError("MessageId"), AssertionError()])
 async def test_an_answer_that_cannot_be_parsed_neither_spins_nor_stops_the_poller(error: Exception) -> None:
-    async with polling(10) as world:
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        world.pause_seconds = 0.05
-        world.queue.error = error
-        await world.give(0)
+    async with polling(10) as harness:
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        harness.pause_seconds = 0.05
+        harness.queue.error = error
+        await harness.give(0)
         await asyncio.sleep(0.2)
-        assert 2 <= len(world.queue.asked) <= 6
-        world.queue.error = None
-        await world.give(1)
-        await wait_until(lambda: world.slots.running == 1)
-        await wait_until(lambda: world.queue.asked[-1] == (9, 20))  # no reservation was left behind
+        assert 2 <= len(harness.queue.asked) <= 6
+        harness.queue.error = None
+        await harness.give(1)
+        await wait_until(lambda: harness.slots.running == 1)
+        await wait_until(lambda: harness.queue.asked[-1] == (9, 20))  # no reservation was left behind
 
 
 async def test_no_poll_is_made_while_receiving_is_paused() -> None:
-    async with polling(10) as world:
-        world.is_paused = True  # before its first step
-        await wait_until(lambda: world.poller.readiness_problem() is None)
+    async with polling(10) as harness:
+        harness.is_paused = True  # before its first step
+        await wait_until(lambda: harness.poller.readiness_problem() is None)
         await asyncio.sleep(0.15)
-        assert world.queue.asked == []
-        world.is_paused = False
-        world.capacity_changed.set()
-        await wait_until(lambda: len(world.queue.asked) == 1)
+        assert harness.queue.asked == []
+        harness.is_paused = False
+        harness.capacity_changed.set()
+        await wait_until(lambda: len(harness.queue.asked) == 1)
 
 
-async def test_no_poll_is_made_during_a_pause_and_what_an_open_one_brings_is_accepted() -> None:
-    async with polling(10) as world:
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        world.is_paused = True
-        await world.give(1)
-        await wait_until(lambda: world.slots.running == 1)
-        world.finish(1)
+async def test_no_poll_is_made_during_a_pause_and_messages_of_an_open_one_are_accepted() -> None:
+    async with polling(10) as harness:
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        harness.is_paused = True
+        await harness.give(1)
+        await wait_until(lambda: harness.slots.running == 1)
+        harness.finish(1)
         await asyncio.sleep(0.05)
-        assert len(world.queue.asked) == 1
-        assert world.poller.readiness_problem() is None
-        world.is_paused = False
-        world.capacity_changed.set()
-        await wait_until(lambda: len(world.queue.asked) == 2)
+        assert len(harness.queue.asked) == 1
+        assert harness.poller.readiness_problem() is None
+        harness.is_paused = False
+        harness.capacity_changed.set()
+        await wait_until(lambda: len(harness.queue.asked) == 2)
 
 
-async def test_a_pause_does_not_hold_up_the_stop() -> None:
-    async with polling(10) as world:
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        world.is_paused = True
-        await world.give(0)
-        await wait_until(lambda: not world.poller._polls)
+async def test_a_pause_does_not_delay_the_stop() -> None:
+    async with polling(10) as harness:
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        harness.is_paused = True
+        await harness.give(0)
+        await wait_until(lambda: not harness.poller._polls)
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.force_stop)
+            await harness.poller.stop(60, harness.force_stop)
 
 
-async def test_the_stop_awaits_the_open_poll_and_what_it_brings_is_accepted() -> None:
-    async with polling(10) as world:
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        stopping = asyncio.create_task(world.poller.stop(10, world.force_stop))
+async def test_the_stop_awaits_the_open_poll_and_accepts_its_messages() -> None:
+    async with polling(10) as harness:
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        stopping = asyncio.create_task(harness.poller.stop(10, harness.force_stop))
         await asyncio.sleep(0)
         assert not stopping.done()
-        await world.give(2)
+        await harness.give(2)
         await stopping
-        assert world.slots.running == 2
-        assert len(world.queue.asked) == 1
+        assert harness.slots.running == 2
+        assert len(harness.queue.asked) == 1
 
 
 async def test_the_stop_does_not_await_a_pause_after_a_failure() -> None:
-    async with polling(10) as world:
-        world.pause_seconds = 60.0
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        world.queue.error = QueueUnavailable("out of order")
-        await world.give(0)
-        world.queue.gate.set()
-        await wait_until(lambda: world.poller.readiness_problem() is None)
-        await world.give(0)
-        await wait_until(lambda: world.poller.readiness_problem() is not None)
+    async with polling(10) as harness:
+        harness.pause_seconds = 60.0
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        harness.queue.error = QueueUnavailable("out of order")
+        await harness.give(0)
+        harness.queue.gate.set()
+        await wait_until(lambda: harness.poller.readiness_problem() is None)
+        await harness.give(0)
+        await wait_until(lambda: harness.poller.readiness_problem() is not None)
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.force_stop)
+            await harness.poller.stop(60, harness.force_stop)
 
 
 async def test_a_forced_stop_awaits_nothing() -> None:
-    async with polling(10) as world:
-        await wait_until(lambda: len(world.queue.asked) == 1)
-        world.force_stop.set()
+    async with polling(10) as harness:
+        await wait_until(lambda: len(harness.queue.asked) == 1)
+        harness.force_stop.set()
         async with asyncio.timeout(5):
-            await world.poller.stop(60, world.force_stop)
+            await harness.poller.stop(60, harness.force_stop)
 
 
 async def test_a_stop_before_the_first_poll_ends_at_once() -> None:
-    """Told to stop and cancelled in the same moment, as in a drain that has nothing to wait for."""
-    world = Polling(1, share=1.0)
-    world.is_paused = True
-    running = asyncio.create_task(world.poller.run())
+    """Stopped and cancelled at the same moment, as in a drain that has nothing to wait for."""
+    harness = Polling(1, share=1.0)
+    harness.is_paused = True
+    running = asyncio.create_task(harness.poller.run())
     await asyncio.sleep(0.03)  # it is paused
-    await world.poller.stop(0, world.force_stop)
+    await harness.poller.stop(0, harness.force_stop)
     running.cancel()
     done, _ = await asyncio.wait([running], timeout=2)
     assert done == {running}
