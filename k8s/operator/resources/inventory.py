@@ -9,7 +9,7 @@ from k8s.operator.resources.ownership_tags import OtherOwners, OwnershipTags, ot
 from k8s.operator.resources.queue import Queue, find_queue, read_given_queue
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import UserPool, find_user_pools, read_user_pool
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 _Read = TypeVar("_Read")
 

@@ -12,7 +12,7 @@ from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.drift import complete_cognito_update
 from k8s.operator.resources.errors import NotFoundError, ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp

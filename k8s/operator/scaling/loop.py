@@ -22,7 +22,7 @@ from k8s.operator.scaling.report import (
     report_external_scaling,
     report_no_processor,
 )
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 

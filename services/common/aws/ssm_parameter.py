@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from notification_api import TransientError
 from services.common.aws.ssm_parameter_error import FAILURES, EmptyParameterError, cause, fault_cause, outcome
-from services.common.errors import TransientError
 from services.common.refresh import refresh_periodically
 from services.common.telemetry.faults import Fault
 from services.common.telemetry.metrics import PARAMETER_READS

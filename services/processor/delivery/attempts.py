@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
+from notification_api import PermanentError, TransientError
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
-from services.common.errors import PermanentError, TransientError
 from services.common.momento.gateway import Momento
 from services.processor.cache_guard import CacheGuard
 from services.processor.metrics import HISTORY_UNAVAILABLE

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from notification_api import TransientError
 from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
 from services.common.batcher import Batcher
-from services.common.errors import TransientError
 from services.common.messages.notification import MAX_BYTES, failed, finished
 from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry

@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from notification_api import Task
+from notification_api import PermanentError, Task, TransientError
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.error_text import describe_error, describe_traceback
-from services.common.errors import PermanentError, TransientError
 from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
 from services.common.telemetry.spans import Span, SpanKind
 from services.common.telemetry.tracing import exemplar, span

@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
-from notification_api import Task
+from notification_api import PermanentError, Task
 from services.common.error_text import describe_error, describe_traceback, type_name
-from services.common.errors import PermanentError
 from services.common.messages.notification import MAX_BYTES
 from services.common.settings import SettingsError
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.momento.history import NEWEST, HistoryEntry, NotificationHistory
 from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
 from services.processor.metrics import HISTORY_UNAVAILABLE

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from notification_api import TransientError
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue
 from services.common.backoff import backoff_seconds
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import TransientError
 from services.processor.drain import wait_until_done
 from services.processor.receiver.fair_slots import FairSlots
 
