@@ -1,4 +1,4 @@
-# One image for the three services and the operator, and a second one for the embedded stack (target `local`).
+# One image for the three services and the operator, and a second one for the local stack (target `local`).
 #   docker build --target runtime -t localhost/notification-api:dev .
 #   docker build --target local   -t localhost/notification-api-local:dev .
 # The same sources and lock give the same files: hashes are required, times are not compiled into the bytecode.
@@ -62,7 +62,7 @@ EXPOSE 8080 9090
 ENTRYPOINT ["python"]
 CMD ["-c", "print('Say which: python -m services.token, services.ingest or services.processor')"]
 
-# ---- the embedded stack, for trying without an account; never part of the product ---------------------------------
+# ---- the local stack, for trying without an account; never part of the product ---------------------------------
 FROM build AS build-local
 COPY requirements-local.lock ./
 RUN python3 -m pip --python /venv/bin/python install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \

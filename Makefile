@@ -70,7 +70,7 @@ page-if-possible:
 
 test: test-python test-page ## Run every test that this machine can run
 
-test-python: $(READY) ## The services, the embedded stack and the charts
+test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(IN_PARALLEL)
 
 test-unit: $(READY) ## The unit tests alone, without the slow ones
@@ -84,7 +84,7 @@ test-frontend: $(NODE_MODULES) ## The page's unit tests
 	@npm test --silent
 
 test-browser: WORKERS = 2
-test-browser: $(READY) ## The page in a real Chromium against the real embedded stack
+test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
 	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
 		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
@@ -98,7 +98,7 @@ test-chart: $(READY) ## Test the charts (needs helm)
 test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there, and NetworkPolicies enforced)
 	@$(PYTEST) tests/cluster
 
-bench-local: $(READY) ## Measure the embedded stack: start, memory, cost of a request, latency
+bench-local: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.local_stack
 
 bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)
@@ -147,7 +147,7 @@ generate: $(READY) ## Write the generated files: charts' defaults and bounds, ru
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)
 
-kind-up: image ## A cluster on this machine with Docker and kind, the embedded stack and the stage dev in it
+kind-up: image ## A cluster on this machine with Docker and kind, the local stack and the stage dev in it
 	@k8s/scripts/kind-up $(IMAGE) $(VERSION)
 
 kind-down: ## Remove that cluster
