@@ -126,7 +126,7 @@ async def read_user_pool(idp: "Idp", pool_id: str) -> UserPool:
 
 
 async def find_user_pools(idp: "Idp", name: str) -> list[UserPool]:
-    """Every pool with this name, whoever owns it, the preferred one first."""
+    """Every pool with this name, of any owner, the preferred one first."""
     found = []
     for pool_id in await _list_ids(idp, name):
         try:

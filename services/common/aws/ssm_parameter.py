@@ -1,4 +1,4 @@
-"""A secret in SSM SsmParameter Store, cached and refreshed in the background."""
+"""A secret in SSM Parameter Store, cached and refreshed in the background."""
 
 import asyncio
 import logging

@@ -39,7 +39,7 @@ def find_handler(name: str) -> Callable[[Task], Any]:
     except ImportError as error:
         raise _unusable(f"{module_name} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # an adopter's module may do anything when it is imported
-        logger.error(  # noqa: TRY400 — logging could stumble over the error itself
+        logger.error(  # noqa: TRY400 — logging may fail to format the error itself
             "the handler's module fails", extra={"action": "start", "exception": describe_traceback(error)}
         )
         raise _unusable(f"{module_name} cannot be imported: {describe_error(error)}") from error
