@@ -271,7 +271,7 @@ class DeliveryProcessor:
         return await self.concluder.conclude_failed(delivery, _reason(failure), describe_error(error))
 
     async def _fail_internally(self, delivery: Delivery, error: Exception) -> Outcome:
-        """Count an error of the processor itself as a failed attempt; a stored final notification stays as it is."""
+        """Count an error of the processor itself as a failed attempt; a stored final notification is kept."""
         deliveries = delivery.message.receive_count
         if self.concluder.is_stored(delivery):
             logger.error(

@@ -64,7 +64,7 @@ class FairSlots(Generic[M]):
         if not self._waiting or self.running >= self.capacity:
             return None
         user_id = min(self._waiting, key=self._slots_of)
-        if self._slots_of(user_id) >= self._user_limit and not self._nobody_else_waits():
+        if self._slots_of(user_id) >= self._user_limit and not self._no_other_user_waits():
             return None
         messages = self._waiting[user_id]
         message = messages.popleft()
@@ -94,7 +94,7 @@ class FairSlots(Generic[M]):
     def _slots_of(self, user_id: str) -> int:
         return self._running.get(user_id, 0)
 
-    def _nobody_else_waits(self) -> bool:
+    def _no_other_user_waits(self) -> bool:
         if self._found_empty:
             return True
         is_full = self.waiting + self._reserved >= self._waiting_limit
