@@ -111,11 +111,12 @@ bench: $(READY) ## Measure ingest and processor beside plain implementations (El
 	@$(PY) -m benchmarks.ingest
 	@$(PY) -m benchmarks.processor
 
-lint: $(READY) ## Formatting, lint, types and import contracts
+lint: $(READY) ## Formatting, lint, types, import contracts and words
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@.codespell/check $(VENV)/bin/codespell
 	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's lint. It needs Node 20.19 or newer."; \
 	else $(MAKE) --no-print-directory lint-frontend; fi
 
@@ -134,7 +135,7 @@ fmt-frontend: $(NODE_MODULES)
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
 
-lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
+lock: $(READY) ## Pin the dependencies (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --all-extras -o requirements-dev.lock
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock

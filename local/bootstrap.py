@@ -25,7 +25,7 @@ from k8s.operator.resources.stage import provision_stage
 from local.aws.guard import HEALTH_PATH
 from local.outputs import Outputs
 from local.supervisor.readiness import wait_until_ready
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.api_key import credential_provider
 
 CLUSTER = "laptop"
@@ -99,7 +99,7 @@ def main(argv: list[str]) -> int:
     options = parser.parse_args(argv)
     try:
         outputs = asyncio.run(bootstrap_with_timeout())
-    except (TimeoutError, Transient, PermanentError, aiohttp.ClientError, BotoCoreError, ClientError) as error:
+    except (TimeoutError, TransientError, PermanentError, aiohttp.ClientError, BotoCoreError, ClientError) as error:
         info(f"The stage could not be created: {str(error) or f'not done within {TIMEOUT_SECONDS:g} s'}")
         return 1
     outputs.write(options.outputs)

@@ -12,7 +12,7 @@ def failures(dashboard: Dashboard) -> None:
     for title, description, queries in (
         (
             "Handler errors",
-            "Failed attempts by kind. Transient ones are tried again.",
+            "Failed attempts by kind. TransientError ones are tried again.",
             {"{{kind}}": or_zero(ONE_STAGE.rare_rate("handler_errors_total", "kind"))},
         ),
         (

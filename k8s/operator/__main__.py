@@ -22,7 +22,7 @@ from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
 from services.common.aws.clients import aws_session
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.run import EXIT_SETTINGS
 from services.common.settings import SettingsError, load
@@ -49,7 +49,7 @@ def main() -> int:
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_SETTINGS
-    except (PermanentError, Transient, OSError) as error:
+    except (PermanentError, TransientError, OSError) as error:
         logger.critical(str(error), extra={"action": "start"})
         return EXIT_FAILED
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from k8s.operator.api.client import Json, Kubernetes
 from k8s.operator.api.stage import GROUP, PLURAL, VERSION
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 EXIT_PASSED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 3
 CHECK_SECONDS = 60.0
@@ -51,7 +51,7 @@ async def run(namespaces: Sequence[str]) -> int:
     try:
         async with asyncio.timeout(CHECK_SECONDS), Kubernetes() as kubernetes:
             reason = await check(kubernetes, namespaces)
-    except (PermanentError, Transient, TimeoutError, OSError) as error:
+    except (PermanentError, TransientError, TimeoutError, OSError) as error:
         why = str(error) or f"no answer within {CHECK_SECONDS:.0f} s"
         sys.stderr.write(f"The Stages cannot be listed: {why}\n{_FORCE}\n")
         return EXIT_UNKNOWN

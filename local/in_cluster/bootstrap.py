@@ -19,11 +19,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.bootstrap import bootstrap
 from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 TIMEOUT_SECONDS = 60.0
 """The emulators start at the same time, on a node that may be busy."""
-FAILURES = (TimeoutError, Transient, PermanentError, aiohttp.ClientError, BotoCoreError, ClientError)
+FAILURES = (TimeoutError, TransientError, PermanentError, aiohttp.ClientError, BotoCoreError, ClientError)
 
 
 async def create_stage(environ: Mapping[str, str]) -> tuple[Outputs, str]:

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from services.common.backoff import backoff_seconds
-from services.common.errors import Transient
+from services.common.errors import TransientError
 
 E = TypeVar("E")
 
 BATCH_ENTRIES = 10
 
 
-class BatcherFull(Transient):
+class BatcherFull(TransientError):
     """Too many entries are waiting."""
 
     public_detail = "Too many tasks are being sent right now. Try again in a moment."
@@ -71,7 +71,7 @@ class Batcher(Generic[E]):
 
     :param send: makes one call and returns the outcome of each entry, in order: None or an error. An error that it
         raises is the outcome of every entry; after `BatchRefusedError` each half is sent by itself. Entries with a
-        `Transient` outcome are sent again.
+        `TransientError` outcome are sent again.
     :param max_bytes: returns the total size that one call may have now, if that is known to be below the policy's.
     :param before_retry: returns what to send in place of an entry that failed with an error.
     """
@@ -219,7 +219,7 @@ class Batcher(Generic[E]):
                 continue
             if error is None:
                 entry.done.set_result(None)
-            elif isinstance(error, Transient) and entry.attempts < self._policy.attempts:
+            elif isinstance(error, TransientError) and entry.attempts < self._policy.attempts:
                 entry.value = self._before_retry(entry.value, error)
                 retries.append(entry)
             else:

@@ -1,5 +1,5 @@
 """The base errors of all services: the same classes that a task handler raises."""
 
-from notification_api import PermanentError, Transient
+from notification_api import PermanentError, TransientError
 
-__all__ = ["PermanentError", "Transient"]
+__all__ = ["PermanentError", "TransientError"]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.processor.metrics import HISTORY_UNAVAILABLE
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class CacheGuard:
         if not self.is_paused:
             try:
                 return await call()
-            except (Transient, PermanentError) as error:
+            except (TransientError, PermanentError) as error:
                 self.pause()
                 logger.warning(
                     "the cache cannot be used, delivery is at least once: %s",

@@ -81,11 +81,6 @@ class Pool:
         while not self._is_draining and (next_one := self._slots.start_next()) is not None:
             self._spawn(self._run(*next_one))
 
-    @property
-    def has_messages(self) -> bool:
-        """Whether any message is running, waiting for a slot or being acknowledged."""
-        return bool(self._tasks) or self._slots.waiting > 0
-
     def begin_drain(self) -> None:
         """Start nothing more, and requeue what has not started."""
         self._is_draining = True

@@ -53,7 +53,7 @@ class HistoryReader:
         """Return the notifications that the user has not read yet.
 
         :raises Problem: when this user reads too often.
-        :raises Transient: when the history cannot be read now.
+        :raises TransientError: when the history cannot be read now.
         """
         wait_seconds = self._limit.retry_after(user_id)
         if wait_seconds:

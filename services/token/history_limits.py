@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cachetools import TLRUCache
 
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.momento.history import ELEMENTS_PER_OPERATION, MAX_ENTRIES
 
 WAIT_SECONDS = 5.0
@@ -28,7 +28,7 @@ BURST_SECONDS = 20.0
 MAX_USERS = 100_000
 
 
-class HistoryBusyError(Transient):
+class HistoryBusyError(TransientError):
     """The cache operations for reading histories are used up."""
 
     public_detail = "Many users are reading their notifications right now. Try again after the time in Retry-After."

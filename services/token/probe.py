@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.gateway import Momento
 
 PROBE_KEY = "notification-api-probe"
@@ -16,5 +16,5 @@ async def probe(momento: Momento) -> None:
     while True:
         await asyncio.sleep(PROBE_SECONDS)
         if momento.readiness_problem() is None:
-            with contextlib.suppress(Transient, PermanentError):
+            with contextlib.suppress(TransientError, PermanentError):
                 await momento.get(PROBE_KEY, deadline_seconds=DEADLINE_SECONDS)

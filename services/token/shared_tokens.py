@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.gateway import DisposableToken, Momento
 from services.token.metrics import SHARED_UNAVAILABLE
 
@@ -70,7 +70,7 @@ class SharedTokens:
     async def _look_up(self, user_id: str) -> DisposableToken | None:
         try:
             encrypted = await self._momento.get(_name(user_id), deadline_seconds=DEADLINE_SECONDS)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             _unavailable("get", error)
             return None
         return None if encrypted is None else self._decrypt(user_id, encrypted)
@@ -83,7 +83,7 @@ class SharedTokens:
             await self._momento.set(
                 _name(user_id), encrypted, ttl_seconds=ttl_seconds, deadline_seconds=DEADLINE_SECONDS
             )
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             _unavailable("set", error)
 
     def _encrypt(self, user_id: str, token: DisposableToken) -> bytes:

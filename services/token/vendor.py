@@ -11,7 +11,7 @@ from cachetools import TLRUCache
 
 from services.common.background import Background
 from services.common.backoff import backoff_seconds
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.messages.notification import user_topic
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import DisposableToken, Momento
@@ -57,7 +57,7 @@ class TokenVendor:
         """Return a token that is valid for at least half of its time.
 
         :raises VendingQuotaExceeded: when too many users wait for Momento's vending quota.
-        :raises Transient: when Momento cannot vend one now.
+        :raises TransientError: when Momento cannot vend one now.
         """
         token = self._cached.get(user_id)
         if token is not None:
@@ -83,7 +83,7 @@ class TokenVendor:
     async def _vend(self, user_id: str) -> DisposableToken:
         try:
             token = await self._vend_queued(user_id)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             REFUSED.labels("vending_quota" if isinstance(error, VendingQuotaExceeded) else "momento").inc()
             raise
         VENDED.inc()

@@ -16,7 +16,7 @@ import orjson
 
 from k8s.operator.metrics import KUBERNETES_CALLS
 from services.common.backoff import backoff_seconds
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ _RETRIED_STATUSES = {429, 500, 502, 503, 504}
 _UNAUTHORIZED = 401
 
 
-class Unreachable(Transient):
+class Unreachable(TransientError):
     """The API server did not answer, or cannot answer now."""
 
 

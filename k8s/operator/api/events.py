@@ -7,7 +7,7 @@ from typing import Literal
 from k8s.operator.api.client import Kubernetes
 from k8s.operator.api.stage import GROUP, VERSION, StageRef
 from k8s.operator.api.status import now_text
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -49,5 +49,5 @@ class Events:
         }
         try:
             await self._kubernetes.create(f"/api/v1/namespaces/{stage.namespace}/events", event)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             logger.warning("an Event could not be posted", extra={"action": "event", "error": str(error)})

@@ -17,7 +17,7 @@ from k8s.operator.metrics import LAST_RECONCILE, RECONCILE_SECONDS, RECONCILES, 
 from k8s.operator.resources.errors import NotOwnedError
 from k8s.operator.resources.spec import StageOutputs
 from services.common.backoff import Backoff
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class Reconciler:
         except Conflict as error:
             RECONCILES.labels(kind, "conflict").inc()
             return await self._failed("Conflict", str(error), at_least=CONFLICT_SECONDS)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             RECONCILES.labels(kind, _reason(error)).inc()
             return await self._failed(_reason(error), str(error), getattr(error, "retry_after_seconds", 0.0))
         except Exception as error:
@@ -160,4 +160,4 @@ def _reason(error: Exception) -> str:
         return "NotOwned"
     if isinstance(error, Unreachable):
         return "KubernetesUnreachable"
-    return "Unavailable" if isinstance(error, Transient) else "Refused"
+    return "Unavailable" if isinstance(error, TransientError) else "Refused"

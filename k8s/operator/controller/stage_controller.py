@@ -16,7 +16,7 @@ from k8s.operator.metrics import DELETED_AT, FIRST_SEEN
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.scaling.observe import Observer
 from services.common.backoff import Backoff
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.telemetry.logs import log_context
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class StageController:
             try:
                 pause = await run_once()
                 backoff.reset()
-            except (Transient, PermanentError) as error:
+            except (TransientError, PermanentError) as error:
                 pause = backoff.next_seconds()
                 logger.warning(str(error), extra={"action": action, "retry_seconds": round(pause, 1)})
             except Exception:

@@ -17,7 +17,7 @@ from k8s.operator.health.problems import Problem
 from k8s.operator.health.snapshot import COMPONENTS, Snapshot
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.policy.poll_schedule import seconds_until_idle_poll
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -106,10 +106,10 @@ class HealthLoop:
         """Read the release. If it has not been readable for a while, report that, since the conditions may be stale."""
         try:
             release = await self._context.releases.get(stage.ref, STARTING_POLL_SECONDS / 2)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             if self._clock() - self._read_at >= UNREADABLE_SECONDS:
                 await self._health.report_unreadable_release(stage, f"the release cannot be read: {error}")
-                with contextlib.suppress(Transient, PermanentError):
+                with contextlib.suppress(TransientError, PermanentError):
                     await self._status.flush(self._context.kubernetes)
             raise
         self._read_at = self._clock()
@@ -171,7 +171,7 @@ class HealthLoop:
             _, change = await write_outputs(
                 self._context.kubernetes, stage.ref, dict(wanted), first_checksum=self._first_checksum
             )
-        except (Transient, PermanentError) as error:  # the next reconcile reports it in the conditions
+        except (TransientError, PermanentError) as error:  # the next reconcile reports it in the conditions
             logger.warning("the outputs cannot be restored", extra={"action": "health", "error": str(error)})
             return
         if change:

@@ -1,9 +1,9 @@
 """Errors of a stage's resources, beside `PermanentError` of `services.common.errors`."""
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 
-class ResourceUnavailable(Transient):
+class ResourceUnavailable(TransientError):
     """The same reconcile may succeed later, but not before `retry_after_seconds`."""
 
     def __init__(self, message: str, retry_after_seconds: float = 5.0) -> None:

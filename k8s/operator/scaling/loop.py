@@ -22,7 +22,7 @@ from k8s.operator.scaling.report import (
     report_external_scaling,
     report_no_processor,
 )
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ class ScalingLoop:
     async def _read_depth(self, queue_url: str) -> tuple[QueueDepth | None, str]:
         try:
             return await read_depth(self.context.sqs, queue_url), ""
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             return None, str(error)
 
     async def _count_dead_letters(self, stage: StageObject, now: float, *, has_no_work: bool) -> None:
@@ -114,7 +114,7 @@ class ScalingLoop:
             self._workloads_read_at = now
             if stage.engine == "operator":
                 await self._decide_and_scale(stage, depth, depth_error, now)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             await self._report_cannot_scale(stage, str(error))
             raise
 
@@ -127,7 +127,7 @@ class ScalingLoop:
         self.status.set(ConditionType.SCALING, "CannotScale", message, status=False, generation=stage.generation)
         try:
             await self.status.flush(self.context.kubernetes)
-        except (Transient, PermanentError) as status_error:
+        except (TransientError, PermanentError) as status_error:
             logger.warning("the status cannot be written", extra={"action": "status", "error": str(status_error)})
 
     async def _decide_and_scale(
@@ -156,10 +156,10 @@ class ScalingLoop:
 
     async def _scale(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
         await scale_deployment(self.context.kubernetes, stage.ref, workload, decision.replicas, observed.tasks_by_pod)
-        direction = "out" if decision.replicas > workload.replicas else "in"
+        direction, reason = ("out", "ScaledOut") if decision.replicas > workload.replicas else ("in", "ScaledIn")
         metrics.SCALING_CHANGES.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
-        await self.context.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
+        await self.context.events.normal(stage.ref, reason, message)
 
 
 def effective_policy(

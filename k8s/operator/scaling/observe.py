@@ -16,7 +16,7 @@ from k8s.operator.scaling.pod_faults import fault_fields, not_receiving
 from k8s.operator.scaling.pod_start_times import PodStartTimes
 from k8s.operator.scaling.queues import QueueDepth
 from k8s.operator.scaling.reported_slots import ReportedSlots
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 INGEST = "ingest"
 ARRIVALS_WINDOW_SECONDS = 20.0
@@ -99,7 +99,7 @@ class Observer:
     async def _read_pods(self, unreadable: dict[Source, str]) -> list[Pod]:
         try:
             return [pod for pod in await read_pods(self.kubernetes, self.stage) if pod.is_of_release]
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             for source in (Source.KUBERNETES, Source.INGEST, Source.PROCESSOR):
                 unreadable[source] = str(error)
             return []

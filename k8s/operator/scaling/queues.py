@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from k8s.operator.metrics import BACKLOG_SECONDS, DEAD_LETTERS, OBSERVATIONS
 from k8s.operator.resources.aws import aws_call
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient
@@ -35,7 +35,7 @@ class QueueDepth:
 async def read_depth(sqs: "SQSClient", queue_url: str) -> QueueDepth:
     """Read the counts with one request.
 
-    :raises Transient:
+    :raises TransientError:
     :raises PermanentError:
     """
     async with aws_call("sqs:GetQueueAttributes", queue_url, DEPTH_TIMEOUT_SECONDS):
@@ -83,7 +83,7 @@ class DeadLetterCount:
         self._read_at = now
         try:
             depth = await read_depth(sqs, url)
-        except (Transient, PermanentError):
+        except (TransientError, PermanentError):
             OBSERVATIONS.labels("dead_letters", "unreadable").inc()
             DEAD_LETTERS.labels(*labels).set(UNKNOWN)
         else:

@@ -5,7 +5,7 @@ alone, so that handlers and their tests can import it anywhere. The sub-package 
 and has dependencies of its own; nothing here imports it. Loading and running handlers belongs to `services.processor`.
 """
 
-from notification_api.errors import PermanentError, Transient
+from notification_api.errors import PermanentError, TransientError
 from notification_api.task import Task
 
-__all__ = ["PermanentError", "Task", "Transient"]
+__all__ = ["PermanentError", "Task", "TransientError"]

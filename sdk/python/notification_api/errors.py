@@ -1,7 +1,7 @@
 """Errors that say whether to retry."""
 
 
-class Transient(Exception):
+class TransientError(Exception):
     """The operation failed for now. The same call may succeed later: retry it, or answer 503."""
 
     retry_after_seconds: float = 1.0

@@ -9,7 +9,7 @@ import aiohttp
 from jwt import PyJWK
 
 from services.common.auth.jwks import KeySetError, valid_keys
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.refresh import refresh_periodically
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ class UnknownKey(LookupError):
     """The key set does not contain the key: the token is from another issuer or too old."""
 
 
-class KeySetUnavailable(Transient):
+class KeySetUnavailable(TransientError):
     """The key set could not be fetched."""
 
     retry_after_seconds = PENALTY_SECONDS

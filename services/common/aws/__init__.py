@@ -1,5 +1,5 @@
 """AWS: clients with deadlines, a secret from SSM Parameter Store, and the task queue on SQS.
 
-This package translates the SDK's errors into `Transient` and `PermanentError`. The resources themselves (queues, user
-pools) belong to the operator.
+This package translates the SDK's errors into `TransientError` and `PermanentError`. The resources themselves (queues,
+user pools) belong to the operator.
 """

@@ -8,11 +8,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from services.common.batcher import BatchRefusedError
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.telemetry.faults import Cause, Fault
 
 
-class QueueUnavailable(Transient):
+class QueueUnavailable(TransientError):
     """The call to SQS failed."""
 
     public_detail = "The task queue is briefly unavailable. Try again."

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from services.common.aws.ssm_parameter_error import FAILURES, EmptyParameterError, cause, fault_cause, outcome
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.refresh import refresh_periodically
 from services.common.telemetry.faults import Fault
 from services.common.telemetry.metrics import PARAMETER_READS
@@ -24,7 +24,7 @@ FORCED_REFRESH_SECONDS = 5.0
 """The shortest time between two forced reads."""
 
 
-class ParameterUnavailable(Transient):
+class ParameterUnavailable(TransientError):
     """The parameter was never read. The message contains its name and the cause, never a value."""
 
     retry_after_seconds = 5.0

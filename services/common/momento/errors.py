@@ -5,11 +5,11 @@ The SDK does not raise errors but returns ``…Error`` objects. An unchecked one
 
 from momento.errors import MomentoErrorCode, SdkException
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.telemetry.faults import Cause, Fault
 
 
-class MomentoUnavailable(Transient):
+class MomentoUnavailable(TransientError):
     """The call to Momento failed."""
 
     public_detail = "The notification service is briefly unavailable. Try again."

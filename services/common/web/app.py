@@ -10,7 +10,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.lifecycle import Lifecycle
 from services.common.memory import MIB, MemoryBudget, share_of_memory
 from services.common.settings import HttpSettings
@@ -55,7 +55,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
-class _RequestTimeoutError(Transient):
+class _RequestTimeoutError(TransientError):
     """The time limit of a request has passed."""
 
     public_detail = "The request took too long. Try again."
@@ -159,7 +159,7 @@ def _as_problem(error: Exception) -> Problem:
         return from_http_exception(error)
     if isinstance(error, TimeoutError):
         error = _RequestTimeoutError("the request's time limit passed")
-    if isinstance(error, Transient):
+    if isinstance(error, TransientError):
         logger.warning("responded 503: %s", error, extra={"action": "request", "error": type(error).__name__})
         return from_transient(error)
     logger.error("responded 500", exc_info=error, extra={"action": "request"})

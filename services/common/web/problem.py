@@ -10,14 +10,14 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from services.common.errors import Transient
+from services.common.errors import TransientError
 
 CONTENT_TYPE = "application/problem+json"
 INTERNAL_ERROR = "The service failed. Report the requestId to its operators."
 
 
 class Problem(Exception):
-    """A request is refused. `detail` tells the client why and what to do."""
+    """A request is refused. `detail` says why and what the client can do."""
 
     def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
         self.status = status
@@ -41,7 +41,7 @@ def new_request_id() -> str:
     return secrets.token_hex(8)
 
 
-def from_transient(error: Transient) -> Problem:
+def from_transient(error: TransientError) -> Problem:
     """Return 503 with Retry-After. The error's own message stays in the log."""
     seconds = max(1, math.ceil(error.retry_after_seconds))
     return Problem(HTTPStatus.SERVICE_UNAVAILABLE, error.public_detail, headers={"Retry-After": str(seconds)})

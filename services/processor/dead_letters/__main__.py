@@ -21,7 +21,7 @@ from environs import ValidationError
 
 from services.common.aws.clients import sqs_client
 from services.common.aws.task_queue import TaskQueue
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.setting_checks import check_http_url
 from services.common.setting_numbers import argument, parse_decimal, parse_whole
 from services.common.settings import SettingsError
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status = asyncio.run(_run(options))
     except (KeyboardInterrupt, asyncio.CancelledError):
         status = EXIT_INTERRUPTED
-    except (Transient, BotoCoreError) as error:
+    except (TransientError, BotoCoreError) as error:
         sys.stderr.write(_sentence(error, options) + "\n")
         return EXIT_FAILED
     except SettingsError as error:

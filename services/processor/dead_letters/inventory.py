@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.processor.dead_letters.reader import DeadLetter, Reader
 
 MAX_FRUITLESS_RECEIVES = 20
@@ -78,7 +78,7 @@ async def take_inventory(
 
     :param expected: about how many there are; at least as many are read if SQS returns them.
     :param is_last: returns whether reading may end after this dead letter.
-    :raises Transient: when the first receive failed; a later failure is in the inventory.
+    :raises TransientError: when the first receive failed; a later failure is in the inventory.
     """
     inventory = Inventory(is_partial=True)
     fruitless = partial = 0
@@ -102,7 +102,7 @@ async def take_inventory(
 async def _receive(reader: Reader, count: int, inventory: Inventory) -> list[DeadLetter]:
     try:
         return await reader.receive(count)
-    except Transient as error:
+    except TransientError as error:
         if not inventory.entries:
             raise
         inventory.cut_short = str(error)

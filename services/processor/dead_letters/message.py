@@ -103,7 +103,7 @@ async def send_to_dead_letter_queue(
     """Send the message to the dead-letter queue.
 
     :param on_sent: called when SQS has acknowledged it.
-    :raises Transient, PermanentError: when it could not be sent.
+    :raises TransientError, PermanentError: when it could not be sent.
     """
     letter = dead_letter(message, reason, detail)
     while True:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.processor.dead_letters.inventory import Inventory
 from services.processor.dead_letters.reader import MOVED_BY_SQS, wait_uninterrupted
 
@@ -24,7 +24,7 @@ class MoveTaskRefused(PermanentError):
     """SQS cannot move this queue, or the permission is missing. The message says which."""
 
 
-class MoveTaskFailed(Transient):
+class MoveTaskFailed(TransientError):
     """The move started and failed. The remaining messages stay in the dead-letter queue."""
 
 

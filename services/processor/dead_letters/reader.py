@@ -14,7 +14,7 @@ from typing import Any
 
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.messages.task_message import TASK_ID, task_id_of
 
 MIN_VISIBILITY_SECONDS = 300
@@ -149,7 +149,7 @@ class Reader:
     async def receive(self, count: int) -> list[DeadLetter]:
         """Return up to `count` different dead letters. A later call may return them again.
 
-        :raises Transient: when the call to SQS failed.
+        :raises TransientError: when the call to SQS failed.
         """
         called_at = self._clock()  # before SQS hides the messages, so the lease ends earlier here than in SQS
         call = asyncio.ensure_future(self._queue.receive(count, WAIT_SECONDS, self._seconds))
@@ -181,7 +181,7 @@ class Reader:
         for batch in batches:
             try:
                 await self._queue.change_visibility([Visibility(handle, 0) for handle in batch])
-            except Transient:
+            except TransientError:
                 continue
 
 

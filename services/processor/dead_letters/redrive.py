@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from services.common.aws.task_queue import OutgoingMessage, QueueAnswerLost, TaskQueue
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatchPolicy
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.messages.task_message import IDEMPOTENT, TASK_ID
 from services.processor.dead_letters.inventory import MAX_FRUITLESS_RECEIVES, Inventory
 from services.processor.dead_letters.message import (
@@ -185,7 +185,7 @@ async def apply(
     except asyncio.CancelledError:
         outcome.cut_short, outcome.is_interrupted = INTERRUPTED, True
         return outcome
-    except Transient as error:
+    except TransientError as error:
         outcome.cut_short = str(error)
         return outcome
     outcome.cut_short = search.missing() or outcome.cut_short
@@ -277,8 +277,8 @@ async def _results(calls: Sequence[Awaitable[None]]) -> list[Result]:
 def _result(outcome: BaseException | None) -> Result:
     if outcome is None:
         return Result()
-    if isinstance(outcome, Transient | PermanentError):
-        return Result(str(outcome), is_outage=isinstance(outcome, Transient | Unconfirmed))
+    if isinstance(outcome, TransientError | PermanentError):
+        return Result(str(outcome), is_outage=isinstance(outcome, TransientError | Unconfirmed))
     raise outcome
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.gateway import Momento
 from services.processor.cache_guard import CacheGuard
 from services.processor.metrics import HISTORY_UNAVAILABLE
@@ -90,7 +90,7 @@ class Attempts:
     async def read_or_raise(self, message: ReceivedMessage) -> PastAttempts:
         """Return what is known of earlier attempts.
 
-        :raises Transient, PermanentError: when the cache cannot be read.
+        :raises TransientError, PermanentError: when the cache cannot be read.
         """
         if self._momento is None:
             return await self.read(message)
@@ -197,7 +197,7 @@ async def _retry_until_written(first: Callable[[], Awaitable[None]], again: Call
         try:
             await write()
             return
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             HISTORY_UNAVAILABLE.labels("attempts").inc()
             if isinstance(error, PermanentError) or time.monotonic() >= gives_up_at:
                 logger.warning("the end of an attempt could not be noted: %s", error, extra={"action": "attempts"})

@@ -15,7 +15,7 @@ from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
 from services.common.batcher import Batcher
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.messages.notification import MAX_BYTES, failed, finished
 from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
@@ -181,7 +181,7 @@ class Concluder:
             pending = self._add_failed(message, user_id, task_id, data[: MAX_BYTES + 1], (reason, detail))
         try:
             return await self._deliver(lease, pending, pending.entry.notification.status.value)
-        except Transient:
+        except TransientError:
             if pending.dead_letter is not None:  # SQS moves the message itself, without the reason
                 await self.notifier.deliver(pending, on_store_delayed=lease.release_slot)
             raise
@@ -254,7 +254,7 @@ class Concluder:
     ) -> None:
         """Send the message to the dead-letter queue. While that fails the message releases its slot and waits.
 
-        :raises Transient: when it was not sent within `DEAD_LETTER_SECONDS`.
+        :raises TransientError: when it was not sent within `DEAD_LETTER_SECONDS`.
         """
         lease.remove_limit()
         lease.dead_letter_reason = reason.value
@@ -263,7 +263,7 @@ class Concluder:
         while True:
             try:
                 return await self._try_to_send(lease.message, reason, detail, on_sent)
-            except Transient as error:
+            except TransientError as error:
                 if time.monotonic() >= gives_up_at:
                     raise
                 logger.warning("a dead letter could not be sent yet: %s", error, extra={"action": "dead-letter"})

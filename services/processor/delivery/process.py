@@ -9,7 +9,7 @@ from functools import partial
 from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.error_text import describe_error, describe_traceback
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
 from services.common.telemetry.spans import Span, SpanKind
 from services.common.telemetry.tracing import exemplar, span
@@ -62,7 +62,7 @@ class DeliveryProcessor:
         with task_context(message), span("process task", SpanKind.CONSUMER, parent=parent) as processed:
             try:
                 outcome = await self.process(lease)
-            except (Transient, PermanentError) as error:
+            except (TransientError, PermanentError) as error:
                 logger.warning("a step failed, the message is requeued: %s", error, extra={"action": "dependency"})
                 outcome = Requeue(self._dependency_backoff_seconds(message), "dependency_error")
             except Exception as error:  # noqa: BLE001 — what could not be counted as a failed attempt
@@ -79,7 +79,7 @@ class DeliveryProcessor:
     async def process(self, lease: Lease) -> Outcome:
         """Do what is missing of one delivery.
 
-        :raises Transient, PermanentError: when a call to SQS or Momento failed.
+        :raises TransientError, PermanentError: when a call to SQS or Momento failed.
         """
         try:
             delivery = Delivery.parse(lease)
@@ -94,7 +94,7 @@ class DeliveryProcessor:
                         delivery = await self._with_past(delivery)
                         return await self._attempt(delivery)
             return await self.concluder.conclude_duplicate(delivery, known)
-        except (Transient, PermanentError):
+        except (TransientError, PermanentError):
             raise
         except Exception as error:  # noqa: BLE001 — the processor's own: it counts as an attempt, like a handler's
             return await self._fail_internally(delivery, error)
@@ -153,7 +153,7 @@ class DeliveryProcessor:
                 await self._store_or_note_end(delivery, failed)
                 return LeaseLost()
             return await self.concluder.conclude_finished(delivery, pending)
-        except (asyncio.CancelledError, Transient):  # a drain, a lost lease, or an undelivered notification
+        except (asyncio.CancelledError, TransientError):  # a drain, a lost lease, or an undelivered notification
             await self._store_or_note_end(delivery, failed)
             raise
 
@@ -188,7 +188,7 @@ class DeliveryProcessor:
             await self.breaker.wait_until_available()
             try:
                 return delivery.with_past(await self.attempts.read_or_raise(message))
-            except Transient as error:
+            except TransientError as error:
                 logger.warning("earlier attempts cannot be read yet: %s", error, extra={"action": "attempts"})
             await asyncio.sleep(READ_RETRY_SECONDS)
 

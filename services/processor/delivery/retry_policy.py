@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from services.common.backoff import backoff_seconds
 from services.common.error_text import leaf_errors
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.processor.delivery.attempts import LastAttempt, PastAttempts
 from services.processor.handlers.loader import HandlerAborted
 
@@ -25,7 +25,7 @@ class Failure(StrEnum):
 
 _TYPES = (
     (Failure.PERMANENT, PermanentError),
-    (Failure.TRANSIENT, Transient),
+    (Failure.TRANSIENT, TransientError),
     (Failure.TIMEOUT, TimeoutError),
 )
 

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 
 from services.common.backoff import backoff_seconds
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.errors import MomentoKeyRefused
 from services.common.momento.gateway import Momento
 from services.processor.metrics import RECEIVING_PAUSED
@@ -77,7 +77,7 @@ class CircuitBreaker:
             logger.warning("a notification could not be delivered: %s", error, extra={"action": "breaker"})
             try:
                 await self.probe()
-            except (Transient, PermanentError):
+            except (TransientError, PermanentError):
                 return True
             return False
 
@@ -96,13 +96,13 @@ class CircuitBreaker:
     async def probe(self) -> None:
         """Publish to a topic without subscribers, and write to the cache as notifications are stored.
 
-        :raises Transient, PermanentError: when either cannot be done.
+        :raises TransientError, PermanentError: when either cannot be done.
         """
         try:
             await self._momento.publish(PROBE_TOPIC, "probe")
             if self._stores:
                 await self._momento.dictionary_set(PROBE_TOPIC, "probe", b"probe", ttl_seconds=PROBE_TTL_SECONDS)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             self._open(error)
             raise
         self.record_success()
@@ -113,7 +113,7 @@ class CircuitBreaker:
             try:
                 await self.probe()
                 return
-            except (Transient, PermanentError):
+            except (TransientError, PermanentError):
                 await self._closed.wait()
 
     async def run(self) -> None:
@@ -149,7 +149,7 @@ class CircuitBreaker:
                 await asyncio.sleep(pause)
             try:
                 await self.probe()
-            except (Transient, PermanentError) as error:
+            except (TransientError, PermanentError) as error:
                 logger.debug("notifications cannot be delivered yet: %s", error, extra={"action": "breaker"})
 
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.history import NEWEST, HistoryEntry, NotificationHistory
 from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
 from services.processor.metrics import HISTORY_UNAVAILABLE
@@ -114,7 +114,7 @@ class History:
                 field=notification.field,
                 deadline_seconds=seconds,
             )
-        except Transient as error:
+        except TransientError as error:
             self._failed(error, seconds, is_timeout=self._clock() >= started + seconds / 2)
             return False
         except PermanentError as error:  # no later try would be accepted either
@@ -130,7 +130,7 @@ class History:
         notification.stored = True
         return True
 
-    def _failed(self, error: Transient, seconds: float, *, is_timeout: bool) -> None:
+    def _failed(self, error: TransientError, seconds: float, *, is_timeout: bool) -> None:
         if not self._guard.is_paused:
             logger.warning(
                 "a notification cannot be stored yet: %s", error, extra={"action": "history", "operation": "write"}

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.messages.notification import MAX_BYTES, Format, progress, user_topic
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import Momento
@@ -59,7 +59,7 @@ class Notifier:
         During an outage it tries until it is cancelled, since a requeued message would use up its deliveries.
 
         :param on_store_delayed: called when the user is notified but the history cannot be written yet.
-        :raises Transient: when not both were done in time although other notifications can be delivered.
+        :raises TransientError: when not both were done in time although other notifications can be delivered.
         """
         if notification.is_superseded:
             return
@@ -69,7 +69,7 @@ class Notifier:
             try:
                 await self._try_to_deliver(notification, on_store_delayed)
                 break
-            except Transient as error:
+            except TransientError as error:
                 if not await self._breaker.confirm_outage(error):
                     raise
             await asyncio.sleep(random.uniform(*OUTAGE_RETRY_SECONDS))
@@ -142,7 +142,7 @@ class Notifier:
             await self._momento.publish(
                 user_topic(user_id), notification.encode(self._form), deadline_seconds=PROGRESS_DEADLINE_SECONDS
             )
-        except (Transient, PermanentError):
+        except (TransientError, PermanentError):
             PROGRESS_DROPPED.inc()
             return False
         published(notification.status.value).inc()

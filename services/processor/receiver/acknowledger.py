@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import Batcher, BatchPolicy
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.processor.metrics import ACK_ERRORS, REQUEUED, processed
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
@@ -82,7 +82,7 @@ class Acknowledger:
             await self._before_release(lease.message)
         try:
             await self._requeues.submit(Visibility(lease.message.receipt_handle, outcome.delay_seconds))
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             log_not_requeued(lease, outcome, str(error))
             return False
         except asyncio.CancelledError:
@@ -99,7 +99,7 @@ class Acknowledger:
     async def _delete(self, lease: Lease) -> bool:
         try:
             await self._deletions.submit(lease.message.receipt_handle)
-        except (Transient, PermanentError) as error:
+        except (TransientError, PermanentError) as error:
             ACK_ERRORS.inc()
             logger.warning(
                 "message not deleted, it will be delivered again: %s", error, extra={"action": "acknowledge"}

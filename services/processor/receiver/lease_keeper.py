@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from services.common.aws.task_queue import ReceiptExpired, ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.messages.task_message import task_id_of
 from services.processor.metrics import LEASES_EXTENDED, LEASES_LOST
 from services.processor.receiver.lease import Lease
@@ -114,7 +114,7 @@ class LeaseKeeper:
         try:
             async with asyncio.timeout(self._visibility_seconds / 3):  # leaves time for a second try
                 outcomes = await self._queue.change_visibility(changes)
-        except (Transient, TimeoutError) as unavailable:
+        except (TransientError, TimeoutError) as unavailable:
             outcomes = [unavailable] * len(leases)
         for lease, error in zip(leases, outcomes, strict=True):
             self._apply(lease, error, asked_at)

@@ -11,7 +11,7 @@ from typing import Any
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue
 from services.common.backoff import backoff_seconds
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.processor.drain import wait_until_done
 from services.processor.receiver.fair_slots import FairSlots
 
@@ -104,7 +104,7 @@ class Poller:
         while not self._stopping.is_set():
             try:
                 attributes = await self._queue.attributes("QueueArn", "RedrivePolicy")
-            except Transient as error:
+            except TransientError as error:
                 await self._back_off(error)
             else:
                 self._succeeded()
@@ -185,7 +185,7 @@ class Poller:
         self._failures += 1
         self._wanted_polls = 1
         self._problem = str(error)
-        is_known = isinstance(error, Transient)
+        is_known = isinstance(error, TransientError)
         logger.warning(
             "the task queue cannot be used: %s", error, exc_info=None if is_known else error, extra={"action": "poll"}
         )

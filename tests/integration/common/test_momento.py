@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from services.common.aws.ssm_parameter import SsmParameter
 from services.common.background import Background
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.momento import calls as momento_calls
 from services.common.momento.app_context import api_key_parameter
 from services.common.momento.errors import (
@@ -288,7 +288,7 @@ async def test_an_invalid_key_is_reported_and_not_quoted() -> None:
     momento = Momento(settings, parameter, Background(lambda: None))
     assert "cannot be read" in str(momento.readiness_problem())
     await parameter._refresh()
-    with pytest.raises(Transient) as caught:
+    with pytest.raises(TransientError) as caught:
         await momento.publish("alice", "x", deadline_seconds=0.2)
     for said in (str(momento.readiness_problem()), str(caught.value)):
         assert NAME in said

@@ -93,7 +93,7 @@ BAD_BODIES = [
     pytest.param(b"[" * 100_000, {}, 400, "The body is not JSON", id="deeply nested"),
     pytest.param(b'{"a":' * 40_000, {}, 400, "The body is not JSON", id="deeply nested objects"),
     pytest.param(b'{"data": "x", "n": 18446744073709551616}', {}, 400, "number 18446744073709551616 ", id="65 bits"),
-    pytest.param(b'{"data": "x", "n": [[-9223372036854775809]]}', {}, 400, "Send it as a string", id="negative, nested"),
+    pytest.param(b'{"data": "x", "n": [[-9223372036854775809]]}', {}, 400, "Send it as a string", id="negative"),
     pytest.param(b'{"data": "x", "n": ' + b"9" * 200_000 + b"}", {}, 400, "Send it as a string", id="200,000 digits"),
     pytest.param(b'{"data": "x", "n": 1e400}', {}, 400, "number 1e400 is too large", id="beyond a float"),
     pytest.param(

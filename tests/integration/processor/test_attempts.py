@@ -13,7 +13,7 @@ import pytest
 from momento.responses import CacheGet
 
 from notification_api import Task
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.common.messages.task_message import TaskMessage
 from tests.support.momento.clients import open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process
@@ -91,7 +91,7 @@ async def test_a_task_that_is_handed_back_again_and_again_is_not_buried_for_it(s
         if len(runs) <= 4:
             await asyncio.Event().wait()
         if len(runs) == 5:
-            raise Transient("for the first time")
+            raise TransientError("for the first time")
         return task.data
 
     settings: dict[str, Any] = {"MAX_ATTEMPTS": "3", "SHUTDOWN_GRACE_SECONDS": "6.5"}
@@ -115,7 +115,7 @@ async def test_tasks_that_merely_failed_are_tried_again_side_by_side(stage: Proc
 
     async def fail_then_meet(task: Task) -> str:
         if task.attempt == 1:
-            raise Transient("down")
+            raise TransientError("down")
         waiting.add(task.id)
         if len(waiting) == 4:
             together.set()
@@ -149,7 +149,7 @@ async def test_a_first_delivery_that_is_handed_back_or_fails_is_noted_and_one_th
 ) -> None:
     async def fail(task: Task) -> str:
         if task.data == "bad":
-            raise Transient("not now")
+            raise TransientError("not now")
         return task.data
 
     requeued = Counted("messages_requeued_total", reason="transient")

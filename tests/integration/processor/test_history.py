@@ -11,7 +11,7 @@ import pytest
 from momento.responses import CacheGet
 
 from notification_api import Task
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process
@@ -144,7 +144,7 @@ async def test_the_copy_that_waited_runs_when_the_first_could_not(stage: Process
         runs.append(task.id)
         await asyncio.sleep(0.3)
         if len(runs) == 1:
-            raise Transient("not now")
+            raise TransientError("not now")
         return task.data
 
     async with stage.notifications("user") as notifications:

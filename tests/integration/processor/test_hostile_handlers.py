@@ -13,7 +13,7 @@ import pytest
 
 from notification_api import Task
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.processor.delivery import delivery
 from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
 from services.processor.delivery.conclude import Concluder
@@ -62,7 +62,7 @@ class PermanentStrIsNone(PermanentError):
         return None  # type: ignore[return-value]  # noqa: PLE0307
 
 
-class TransientStrRaises(Transient):
+class TransientStrRaises(TransientError):
     __str__ = fail
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from notification_api import Task
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.version import VERSION
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -42,7 +42,7 @@ async def test_a_handler_sees_the_whole_task(stage: ProcessorStage) -> None:
     assert not task.cancelled
 
 
-@pytest.mark.parametrize("error", [Transient("not now"), ValueError("a bug"), TimeoutError("of a call in it")])
+@pytest.mark.parametrize("error", [TransientError("not now"), ValueError("a bug"), TimeoutError("of a call in it")])
 async def test_a_task_that_failed_for_now_is_tried_again_and_told_once(stage: ProcessorStage, error: Exception) -> None:
     attempts: list[int] = []
 
@@ -97,7 +97,7 @@ async def test_after_the_last_permitted_attempt_a_task_is_set_aside(stage: Proce
 
     async def fail(task: Task) -> str:
         attempts.append(task.attempt)
-        raise Transient("never works")
+        raise TransientError("never works")
 
     async with stage.notifications("user") as notifications, processor_in_process(stage, fail, MAX_ATTEMPTS="3"):
         task_id = await stage.send("user")
@@ -107,7 +107,7 @@ async def test_after_the_last_permitted_attempt_a_task_is_set_aside(stage: Proce
     assert attempts == [1, 2, 3]
     assert notifications.statuses() == [(task_id, "failed")]
     assert (letter["deadLetterReason"], letter["deadLetterReceiveCount"]) == ("max_attempts", "3")
-    assert letter["deadLetterDetail"] == "Transient: never works"
+    assert letter["deadLetterDetail"] == "TransientError: never works"
 
 
 async def test_a_task_beyond_its_time_limit_is_cancelled_and_counts_as_failed_for_now(stage: ProcessorStage) -> None:

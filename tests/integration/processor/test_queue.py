@@ -14,7 +14,7 @@ import pytest
 from aiobotocore.session import AioSession
 
 from notification_api import Task
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
@@ -204,7 +204,7 @@ async def test_no_heartbeat_follows_the_deletion_or_requeue_of_its_message(
 
     async def fails_at_first(task: Task) -> str:
         if task.attempt == 1:
-            raise Transient("not yet")
+            raise TransientError("not yet")
         return task.data
 
     async with (

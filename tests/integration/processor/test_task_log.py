@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from notification_api import Task
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from tests.support.log_lines import TaskLines, task_lines
 from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -59,7 +59,7 @@ async def test_a_dead_lettered_task_has_one_line_with_the_reason(stage: Processo
 async def test_each_requeue_has_one_line_with_its_delay(stage: ProcessorStage, lines: TaskLines) -> None:
     async def fail_twice(task: Task) -> str:
         if task.attempt < 3:
-            raise Transient("not now")
+            raise TransientError("not now")
         return task.data
 
     async with processor_in_process(stage, fail_twice):

@@ -1,6 +1,6 @@
 """A handler that fails as the task's field `do` asks, to test the panels of failures."""
 
-from notification_api import PermanentError, Task, Transient
+from notification_api import PermanentError, Task, TransientError
 
 
 async def handle(task: Task) -> str:
@@ -9,5 +9,5 @@ async def handle(task: Task) -> str:
     if way == "fail":
         raise PermanentError("as asked")
     if way == "stumble" and task.attempt == 1:
-        raise Transient("as asked")
+        raise TransientError("as asked")
     return task.data

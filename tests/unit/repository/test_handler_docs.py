@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local.plan import ROOT
-from notification_api import PermanentError, Task, Transient
+from notification_api import PermanentError, Task, TransientError
 from services.processor.handlers.loader import runnable
 from tests.support.processor.make_task import make_task
 
@@ -35,7 +35,7 @@ async def test_the_handlers_in_the_documentation_do_what_it_says(word: str, data
     assert await answer(word, make_task(data)) == text
 
 
-@pytest.mark.parametrize(("data", "error"), [("word", PermanentError), ("503", Transient)])
+@pytest.mark.parametrize(("data", "error"), [("word", PermanentError), ("503", TransientError)])
 async def test_its_errors_are_those_of_the_table(data: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         await answer("isdigit", make_task(data))

@@ -129,7 +129,7 @@ def test_an_attempt_times_out_well_before_the_call() -> None:
 
 
 def test_every_error_is_transient_or_permanent() -> None:
-    assert issubclass(ResourceUnavailable, common.Transient)
+    assert issubclass(ResourceUnavailable, common.TransientError)
     assert issubclass(PermanentError, common.PermanentError)
     assert issubclass(NotOwnedError, PermanentError)
     assert issubclass(NotFoundError, PermanentError)

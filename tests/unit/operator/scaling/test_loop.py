@@ -10,7 +10,7 @@ from k8s.operator.api.client import Refused, Unreachable
 from k8s.operator.api.scrape import Scraped, Scraper, Target
 from k8s.operator.api.status import ConditionType
 from k8s.operator.metrics import remove_stage_series
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from tests.support.fakes.kubernetes import pod
 from tests.support.operator.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, ScalingLoopHarness
 
@@ -127,7 +127,7 @@ class TestThePollInterval:
 
 async def test_external_scaling_removes_the_scaling_series() -> None:
     scene = ScalingLoopHarness()
-    scene.sqs.error = Transient("away")
+    scene.sqs.error = TransientError("away")
     await scene.run_once()
     assert scene.gauge("scaling_blocked") == 1
     scene.stage = scene.with_scaling(generation=2, engine="keda")
@@ -154,7 +154,7 @@ class TestQueueMetrics:
         scene = ScalingLoopHarness()
         scene.sqs.counts[QUEUE] = (5, 0)
         await scene.run_once()
-        scene.now, scene.sqs.error = 1_100.0, Transient("away")
+        scene.now, scene.sqs.error = 1_100.0, TransientError("away")
         await scene.run_once()
         assert scene.gauge("backlog_seconds") == 100
 
@@ -170,7 +170,7 @@ class TestQueueMetrics:
 
     async def test_a_queue_never_read_has_no_backlog_age(self) -> None:
         scene = ScalingLoopHarness()
-        scene.sqs.error = Transient("away")
+        scene.sqs.error = TransientError("away")
         await scene.run_once()
         assert isnan(scene.gauge("backlog_seconds") or 0.0)
 
@@ -186,7 +186,7 @@ class TestQueueMetrics:
 
     async def test_dead_letters_that_cannot_be_counted_are_not_zero(self) -> None:
         scene = ScalingLoopHarness(OLD_STATUS)
-        scene.sqs.error = Transient("away")
+        scene.sqs.error = TransientError("away")
         await scene.run_once()
         assert isnan(scene.gauge("dead_letters") or 0.0)
 
@@ -277,7 +277,7 @@ async def test_a_block_states_its_cause_and_changes_only_with_it() -> None:
 async def test_a_block_names_the_sources_that_are_unreadable_now() -> None:
     scene = ScalingLoopHarness(minReplicas=1)
     scene.deploy("processor", 1)
-    scene.sqs.error = Transient("SQS is away")
+    scene.sqs.error = TransientError("SQS is away")
     await scene.run_once()
     assert "SQS is away" in scene.condition(ConditionType.SCALING).message
     scene.sqs.error = None

@@ -7,7 +7,7 @@ from contextlib import suppress
 import pytest
 
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy, BatchRefusedError
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from tests.support.fakes.batch_sender import BatchSender
 
 FAST = {"retry_base_seconds": 0.0, "retry_cap_seconds": 0.0}
@@ -135,7 +135,7 @@ async def test_only_what_failed_for_now_is_sent_again(sender: BatchSender, calle
     good, transient, permanent = await callers.submit(batcher, "bcd")
     sender.answer(1)
     await sender.called(2)
-    sender.answer(2, [None, Transient("busy"), PermanentError("no")])
+    sender.answer(2, [None, TransientError("busy"), PermanentError("no")])
     assert await sender.called(3) == ["c"]
     assert good.done()
     assert permanent.done()
@@ -149,9 +149,9 @@ async def test_what_is_sent_again_may_be_changed_for_the_error_that_it_failed_wi
     batcher = Batcher(sender, policy(), before_retry=lambda value, error: f"{value}, {error}")
     (caller,) = await callers.submit(batcher, "a")
     await sender.called(1)
-    sender.fail(1, Transient("lost"))
+    sender.fail(1, TransientError("lost"))
     await sender.called(2)
-    sender.answer(2, [Transient("busy")])
+    sender.answer(2, [TransientError("busy")])
     assert await sender.called(3) == ["a, lost, busy"]
     sender.answer(3)
     await caller
@@ -162,8 +162,8 @@ async def test_an_entry_that_keeps_failing_fails_after_its_attempts(sender: Batc
     (caller,) = await callers.submit(batcher, "a")
     for number in (1, 2, 3):
         assert await sender.called(number) == ["a"]
-        sender.answer(number, [Transient(f"busy {number}")])
-    with pytest.raises(Transient, match="busy 3"):
+        sender.answer(number, [TransientError(f"busy {number}")])
+    with pytest.raises(TransientError, match="busy 3"):
         await caller
     assert len(sender.calls) == 3
 
@@ -221,7 +221,7 @@ async def test_a_half_that_fails_for_now_is_sent_again_alone(sender: BatchSender
     await sender.called(2)
     sender.fail(2, BatchRefusedError(PermanentError("no")))
     await sender.called(3)
-    sender.fail(3, Transient("busy"))
+    sender.fail(3, TransientError("busy"))
     assert await sender.called(4) == ["b"]  # a refused batch is no attempt of its entries
     sender.answer(4)
     assert await sender.called(5) == ["c"]
@@ -330,7 +330,7 @@ async def test_a_caller_that_is_cancelled_during_its_call_does_not_affect_others
     given_up.cancel()
     with suppress(asyncio.CancelledError):
         await given_up
-    sender.answer(2, [Transient("busy"), Transient("busy")])
+    sender.answer(2, [TransientError("busy"), TransientError("busy")])
     assert await sender.called(3) == ["c"]  # the caller of the other one was cancelled
     sender.answer(3)
     await other

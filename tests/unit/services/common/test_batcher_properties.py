@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy, BatchRefusedError
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 OUTCOMES = st.sampled_from(["ok", "ok", "ok", "transient", "permanent"])
 
@@ -68,15 +68,15 @@ class Server:
             await asyncio.sleep(0)
         self._in_flight -= 1
         outcomes = [self._outcome(number) for number in numbers]
-        if self._fails and all(isinstance(outcome, Transient) for outcome in outcomes):
-            raise Transient("all of them")
+        if self._fails and all(isinstance(outcome, TransientError) for outcome in outcomes):
+            raise TransientError("all of them")
         return outcomes
 
     def _outcome(self, number: int) -> Exception | None:
         outcome = self._plan[number].outcomes[self.calls_of[number]]
         self.calls_of[number] += 1
         self.last[number] = outcome
-        return {"ok": None, "transient": Transient("busy"), "permanent": PermanentError("no")}[outcome]
+        return {"ok": None, "transient": TransientError("busy"), "permanent": PermanentError("no")}[outcome]
 
 
 async def call(batcher: Batcher[int], number: int, submission: Submission) -> str:
@@ -94,7 +94,7 @@ async def call(batcher: Batcher[int], number: int, submission: Submission) -> st
         return "given up"
     except BatcherFull:
         return "full"
-    except Transient:
+    except TransientError:
         return "transient"
     except PermanentError:
         return "permanent"
@@ -175,7 +175,7 @@ class QueueWithALimit:
     def _outcome(self, number: int) -> Exception | None:
         if self._failed[number] < self._plan[number].failures:
             self._failed[number] += 1
-            return Transient("busy")
+            return TransientError("busy")
         self.taken.append(number)
         return None
 

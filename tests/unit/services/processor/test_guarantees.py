@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from notification_api import Task
 from services.common.aws.task_queue import OutgoingMessage
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
 from services.common.messages.task_message import TaskMessage
@@ -80,7 +80,7 @@ class Gate:
             if not self.closed:
                 return answer
             await self._test_is_over.wait()
-            raise Transient("the process was killed")
+            raise TransientError("the process was killed")
 
         return call
 

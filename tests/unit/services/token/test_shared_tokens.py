@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.gateway import DisposableToken
 from services.token.shared_tokens import MISS_SECONDS, SharedTokens
 from tests.support.clock import ManualClock
@@ -89,7 +89,7 @@ def unavailable(operation: str) -> float:
     return REGISTRY.get_sample_value("notification_api_shared_tokens_unavailable_total", labels) or 0.0
 
 
-@pytest.mark.parametrize("error", [Transient("down"), PermanentError("refused")])
+@pytest.mark.parametrize("error", [TransientError("down"), PermanentError("refused")])
 async def test_a_cache_that_is_out_is_counted_and_no_error(
     shared: SharedTokens, momento: FakeMomento, error: Exception
 ) -> None:
@@ -119,7 +119,7 @@ async def test_a_user_who_was_not_found_is_not_looked_up_again_at_once(momento: 
 
 async def test_while_the_cache_is_unavailable_a_user_is_not_looked_up_again_at_once(momento: FakeMomento) -> None:
     shared = SharedTokens(momento.as_momento(), clock=ManualClock())
-    momento.error = Transient("down")
+    momento.error = TransientError("down")
     for _ in range(1_000):
         assert await shared.find("alice") is None
     assert momento.calls.count("get") == 1

@@ -23,7 +23,7 @@ from services.common.aws.task_queue import (
     Visibility,
 )
 from services.common.batcher import Batcher, BatchPolicy, BatchRefusedError
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 
 URL = "http://queue"
 MESSAGES = [OutgoingMessage(body=f"body {number}", attributes={}) for number in range(3)]
@@ -142,7 +142,7 @@ async def test_whatever_befalls_a_call_is_transient(queue: TaskQueue, sqs: FakeS
     for call in calls:
         with pytest.raises(QueueUnavailable) as caught:
             await call
-        assert isinstance(caught.value, Transient)
+        assert isinstance(caught.value, TransientError)
         assert URL not in caught.value.public_detail
 
 
@@ -373,7 +373,7 @@ def test_the_size_counts_bytes_of_body_and_attributes(body: str, attributes: dic
 
 
 def test_errors_say_what_to_do() -> None:
-    assert issubclass(QueueUnavailable, Transient)
+    assert issubclass(QueueUnavailable, TransientError)
     assert issubclass(QueueRefused, PermanentError)
     assert issubclass(MessageTooLarge, QueueRefused)
     assert issubclass(ReceiptExpired, PermanentError)

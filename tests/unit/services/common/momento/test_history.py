@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.messages.notification import Format, Notification, Status, failed, finished
 from services.common.momento.history import (
     MAX_ENTRIES,
@@ -231,7 +231,7 @@ async def test_reading_what_needs_no_trimming_writes_nothing(
     assert momento.calls == ["dictionary-set", "dictionary-fetch"]
 
 
-@pytest.mark.parametrize("error", [Transient("down"), PermanentError("refused")])
+@pytest.mark.parametrize("error", [TransientError("down"), PermanentError("refused")])
 async def test_a_failed_trim_does_not_prevent_reading(
     history: NotificationHistory, momento: FakeMomento, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from momento.errors import MomentoErrorCode, SdkException
 from momento.internal.services import Service
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.momento.api_key import InvalidApiKey, credential_provider
 from services.common.momento.clients import Clients, ClientSwitch
 from services.common.momento.errors import (
@@ -106,7 +106,7 @@ def test_the_sdks_errors_say_what_to_do(code: MomentoErrorCode, kind: type[Excep
 @pytest.mark.parametrize("code", MomentoErrorCode)
 def test_every_code_is_one_or_the_other(code: MomentoErrorCode) -> None:
     error = from_sdk("publish", sdk_error(code))
-    assert isinstance(error, Transient) is not isinstance(error, PermanentError)
+    assert isinstance(error, TransientError) is not isinstance(error, PermanentError)
 
 
 class World:

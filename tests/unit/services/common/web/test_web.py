@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.telemetry.logs import quiet_libraries
@@ -27,7 +27,7 @@ HTTP_SETTINGS = HttpSettings(allowed_origins=frozenset({PAGE}), max_body_bytes=1
 SECRET = "s3cr3t-payload"
 
 
-class Busy(Transient):
+class Busy(TransientError):
     retry_after_seconds = 7.2
     public_detail = "Come back later."
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from services.common.aws.task_queue import QueueAnswerLost, QueueRefused, QueueUnavailable
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.processor.dead_letters.reader import MIN_VISIBILITY_SECONDS, DeadLetter
 from services.processor.dead_letters.redrive import MOVE_SECONDS, Purge, RateLimiter, Redrive, Result
 from tests.support.clock import ManualClock
@@ -170,7 +170,7 @@ async def test_progress_counts_what_is_done() -> None:
 async def test_a_queue_that_does_not_answer_at_all_is_the_error() -> None:
     letters = ModelQueue(received())
     letters.before = fail
-    with pytest.raises(Transient):
+    with pytest.raises(TransientError):
         await redrive_all(letters, ModelQueue())
 
 

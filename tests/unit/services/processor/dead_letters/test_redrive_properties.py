@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.common.aws.task_queue import QueueAnswerLost, QueueUnavailable, ReceivedMessage
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.processor.dead_letters import commands as dead_letter_commands
 from services.processor.dead_letters import redrive as dead_letter_move
 from services.processor.dead_letters.commands import CommandContext, redrive
@@ -83,7 +83,7 @@ class Run:
         )
         async with asyncio.timeout(20):
             await asyncio.wait({self._command})
-        if not self._command.cancelled() and not isinstance(self._command.exception(), Transient):
+        if not self._command.cancelled() and not isinstance(self._command.exception(), TransientError):
             self.status = self._command.result()
 
     def _before(self, call: str) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.background import Background
-from services.common.errors import Transient
+from services.common.errors import TransientError
 from services.processor.cache_guard import CacheGuard
 from services.processor.delivery import attempts as attempts_module
 from services.processor.delivery.attempts import NO_ATTEMPTS, Attempts, LastAttempt, PastAttempts
@@ -95,7 +95,7 @@ async def test_an_end_that_cannot_be_noted_at_first_is_noted_once_the_cache_is_b
     monkeypatch.setattr(attempts_module, "NOTE_SECONDS", 0.05)
     message = received(receive_count=2)
     await attempts.note(message, 0, LastAttempt.STARTED)
-    momento.error = Transient("down")
+    momento.error = TransientError("down")
     await attempts.note(message, 0, LastAttempt.ENDED)
     momento.error = None
     await wait_until(lambda: momento.items[f"attempts:{message.message_id}"] == b"0 ended")
@@ -106,7 +106,7 @@ async def test_one_end_that_cannot_be_noted_does_not_prevent_another(
     attempts: Attempts, momento: FakeMomento, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(attempts_module, "NOTE_SECONDS", 0.05)
-    momento.error = Transient("down")
+    momento.error = TransientError("down")
     await attempts.note(received(receive_count=2), 0, LastAttempt.ENDED)
     momento.error = None
     message = received(receive_count=2)
@@ -116,7 +116,7 @@ async def test_one_end_that_cannot_be_noted_does_not_prevent_another(
 
 async def test_an_end_is_noted_even_if_its_message_is_interrupted(attempts: Attempts, momento: FakeMomento) -> None:
     message = received(receive_count=2)
-    momento.error = Transient("down")
+    momento.error = TransientError("down")
     noting = asyncio.create_task(attempts.note(message, 0, LastAttempt.ENDED))
     await wait_until(lambda: "set" in momento.calls)
     noting.cancel()
@@ -160,7 +160,7 @@ async def test_ends_that_cannot_be_noted_are_bounded(
 ) -> None:
     monkeypatch.setattr(attempts_module, "MAX_UNWRITTEN", 1)
     monkeypatch.setattr(attempts_module, "NOTE_SECONDS", 0.05)
-    momento.error = Transient("down")
+    momento.error = TransientError("down")
     for _ in range(2):
         await attempts.note(received(receive_count=2), 0, LastAttempt.ENDED)
     momento.error = None
@@ -171,7 +171,7 @@ async def test_ends_that_cannot_be_noted_are_bounded(
 async def test_if_the_cache_is_down_or_not_used_the_deliveries_count(
     attempts: Attempts, momento: FakeMomento, background: Background
 ) -> None:
-    momento.error = Transient("down")
+    momento.error = TransientError("down")
     message = received(receive_count=4)
     by_deliveries = PastAttempts(3, LastAttempt.UNAVAILABLE)
     assert await attempts.read(message) == by_deliveries

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.errors import PermanentError, Transient
+from services.common.errors import PermanentError, TransientError
 from services.processor.delivery.retry_policy import Failure, RetryPolicy, failure_of
 
 POLICY = RetryPolicy(max_attempts=5, base_seconds=4, cap_seconds=900)
@@ -35,7 +35,7 @@ def test_permanent_failures_are_dead_lettered_at_once_and_others_at_the_last_att
 
 @pytest.mark.parametrize("position", [0, 5_000, 9_999])
 def test_a_large_group_is_permanent_where_any_error_in_it_is(position: int) -> None:
-    errors: list[Exception] = [Transient() for _ in range(10_000)]
+    errors: list[Exception] = [TransientError() for _ in range(10_000)]
     assert failure_of(ExceptionGroup("many", errors)) is Failure.TRANSIENT
     errors[position] = PermanentError()
     assert failure_of(ExceptionGroup("many", errors)) is Failure.PERMANENT
