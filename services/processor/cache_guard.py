@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.processor.metrics import HISTORY_UNAVAILABLE
 
 logger = logging.getLogger(__name__)

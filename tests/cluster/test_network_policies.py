@@ -35,7 +35,7 @@ NOT_ENFORCED = (
 
 @dataclass(frozen=True)
 class Place:
-    """`home` has the pods of a stage and of the embedded stack, `other` those of everybody else."""
+    """`home` has the pods of a stage and of the local stack, `other` those of everybody else."""
 
     pods: Pods
     home: Namespace

@@ -4,7 +4,7 @@ from k8s.operator.policy.demand import busy_replicas, receiving_replicas
 from k8s.operator.policy.types import Memory, Observed, Policy, ProcessorFault, Reason, Source
 
 REMEMBER_LONG_TASKS_SECONDS = 3600.0
-"""For so long after a task that took longer than a drain, running tasks may take as long."""
+"""For this time after a task that outlasted a drain, running tasks are expected to outlast one too."""
 
 
 def current_fault(observed: Observed, policy: Policy, now: float) -> ProcessorFault | None:

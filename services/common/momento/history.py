@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 from prometheus_client import Counter
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.messages.notification import Format, Notification, text_of, whole_number_of
 from services.common.momento.calls import DEADLINE_SECONDS
 from services.common.momento.gateway import Momento

@@ -10,7 +10,7 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from services.common.errors import TransientError
+from notification_api import TransientError
 
 CONTENT_TYPE = "application/problem+json"
 INTERNAL_ERROR = "The service failed. Report the requestId to its operators."

@@ -1,4 +1,4 @@
-"""What the embedded stack does in its pod: one stage made beside the emulators, its values printed, its page served."""
+"""What the local stack does in its pod: one stage made beside the emulators, its values printed, its page served."""
 
 import asyncio
 import os

@@ -38,7 +38,7 @@ class OperatorWorld:
     places: list[Namespace]
     ports: Ports
     printed: Object
-    """The values that the embedded stack prints; what is given in them is left out for made stages."""
+    """The values that the local stack prints; what is given in them is left out for made stages."""
 
     @property
     def place(self) -> Namespace:

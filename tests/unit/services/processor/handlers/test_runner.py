@@ -11,8 +11,7 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from notification_api import Task
-from services.common.errors import PermanentError
+from notification_api import PermanentError, Task
 from services.processor.delivery.retry_policy import Failure, failure_of
 from services.processor.handlers.loader import HandlerAborted, runnable
 from services.processor.handlers.runner import Runner
