@@ -78,7 +78,7 @@ def test_an_image_that_cannot_be_had_is_looked_for_as_the_notes_say(world: World
     values = stage_values(world.values["one"], image={"repository": "localhost/no-such", "tag": "1"}, **ONE_EACH)
     notes = namespace.helm("install", release, "charts/notification-api", values=values)
     try:
-        assert "localhost/no-such:1 cannot be had" in notes
+        assert "localhost/no-such:1 cannot be pulled" in notes
 
         def waiting() -> str:
             pod = namespace.of_component(release, "token")[0]

@@ -171,7 +171,7 @@ def test_scaling_the_processor_outlives_an_upgrade(world: World) -> None:
 
 def test_emulators_are_not_installed_where_production_is() -> None:
     with fresh_namespace({"stage": "prod"}) as namespace:
-        with pytest.raises(ClusterError, match="is labelled stage=prod: emulators, which forget everything"):
+        with pytest.raises(ClusterError, match="is labelled stage=prod: emulators, which lose their data"):
             namespace.helm("install", "local", str(LOCAL_CHART), values=image_values("-local"))
         assert namespace.get("all")["items"] == []
 

@@ -237,7 +237,7 @@ def test_a_stage_waits_for_aws_to_come_back_on_its_way_in_and_out(world: Operato
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({"queue": {"url": "https://a/b"}}, "given together"),
+        ({"queue": {"url": "https://a/b"}}, r"set both queue\.url and queue\.deadLetterUrl"),
         ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/b"}}, "the same queue"),
         ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/c", "maxReceiveCount": 3}}, "its own settings"),
         ({"userPool": {"clientId": "abc"}}, "without userPool.id"),
