@@ -1,11 +1,11 @@
-"""What is in the product's image, as a pod finds it."""
+"""The contents of the product's image, as a pod sees them."""
 
 import json
 
-from tests.support.cluster.stages import World
+from tests.support.cluster.stages import InstalledStages
 
 MAX_MEGABYTES = 220
-LOOK = """
+CONTENTS = """
 import json, os, pathlib
 import notification_api
 root = pathlib.Path("/")
@@ -34,9 +34,9 @@ print(json.dumps({
 """
 
 
-def test_the_image_holds_the_product_and_nothing_else(world: World) -> None:
-    pod = world.namespace.of_component("one", "token")[0]["metadata"]["name"]
-    found = json.loads(world.namespace.python(pod, LOOK))
+def test_the_image_contains_the_product_and_nothing_else(stages: InstalledStages) -> None:
+    pod = stages.namespace.of_component("one", "token")[0]["metadata"]["name"]
+    found = json.loads(stages.namespace.python(pod, CONTENTS))
     assert found["app"] == ["LICENSE", "k8s", "requirements.lock", "sdk", "services"]
     assert found["sdk"] == ["python"]
     assert found["handler_api"] == "/app/sdk/python/notification_api/__init__.py"
