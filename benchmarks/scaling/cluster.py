@@ -19,7 +19,7 @@ from benchmarks.scaling.simulator.engine import StageConfig
 from benchmarks.scaling.simulator.replay import replay
 from benchmarks.scaling.simulator.results import Summary
 from benchmarks.scaling.simulator.workloads import Arrival, Workload
-from tests.support.cluster.operator_on_cluster import OperatorWorld, operator_world, wait_ready
+from tests.support.cluster.operator_on_cluster import InstalledOperator, installed_operator, wait_ready
 from tests.support.cluster.tools import Namespace, why_no_cluster
 
 KEDA_NAMESPACE = "keda"
@@ -38,29 +38,32 @@ def stage_values(engine: str, burst: Burst) -> dict[str, object]:
 def measure(policies: Sequence[str], burst: Burst, *, shows_stages: bool = False) -> dict[str, Measured]:
     """Send the burst through one stage after another."""
     measured = {}
-    with operator_world() as world:
-        _allow_ingress(world.home, KEDA_NAMESPACE)
-        for place, policy in zip(world.places, policies, strict=False):
-            with _stage(world, place, policy, burst), _watched(place, policy) if shows_stages else nullcontext():
-                measured[policy] = run_burst(world, place, policy, burst)
+    with installed_operator() as operator:
+        _allow_ingress(operator.home, KEDA_NAMESPACE)
+        for namespace, policy in zip(operator.namespaces, policies, strict=False):
+            with (
+                _stage(operator, namespace, policy, burst),
+                _watched(namespace, policy) if shows_stages else nullcontext(),
+            ):
+                measured[policy] = run_burst(operator, namespace, policy, burst)
                 print(f"{policy}: {measured[policy].summary}", file=sys.stderr)
     return measured
 
 
 @contextmanager
-def _stage(world: OperatorWorld, place: Namespace, name: str, burst: Burst) -> Iterator[None]:
-    world.install(place, name, **stage_values(name, burst))
+def _stage(operator: InstalledOperator, namespace: Namespace, name: str, burst: Burst) -> Iterator[None]:
+    operator.install(namespace, name, **stage_values(name, burst))
     try:
-        wait_ready(place, name, seconds=180)
+        wait_ready(namespace, name, seconds=180)
         yield
     finally:
-        place.helm("uninstall", name, "--wait")
+        namespace.helm("uninstall", name, "--wait")
 
 
 @contextmanager
-def _watched(place: Namespace, name: str) -> Iterator[None]:
+def _watched(namespace: Namespace, name: str) -> Iterator[None]:
     """Show the Stage's columns whenever they change."""
-    with subprocess.Popen(["kubectl", "-n", place.name, "get", "stg", name, "-w"]) as watch:
+    with subprocess.Popen(["kubectl", "-n", namespace.name, "get", "stg", name, "-w"]) as watch:
         try:
             yield
         finally:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from benchmarks.scaling.simulator.results import Summary, quantile
-from tests.support.cluster.operator_on_cluster import OperatorWorld
+from tests.support.cluster.operator_on_cluster import InstalledOperator
 from tests.support.cluster.tools import ClusterError, Namespace, wait_until_sync
 
 OBJECTIVE_SECONDS = 10.0
@@ -78,15 +78,15 @@ class Measured:
         return {**asdict(self.summary), "pod_ready_seconds": self.pod_ready_seconds}
 
 
-def run_burst(world: OperatorWorld, place: Namespace, release: str, burst: Burst) -> Measured:
+def run_burst(operator: InstalledOperator, namespace: Namespace, release: str, burst: Burst) -> Measured:
     """Scale to zero, send the burst, poll until the end."""
     deployment = f"{release}-processor"
-    place.kubectl("scale", "deployment", deployment, "--replicas=0")
-    wait_until_sync(lambda: not place.of_component(release, "processor"), "no processor left", timeout_seconds=180)
-    queue = place.get("configmap", f"{release}-outputs")["data"]["TASK_QUEUE_URL"]
+    namespace.kubectl("scale", "deployment", deployment, "--replicas=0")
+    wait_until_sync(lambda: not namespace.of_component(release, "processor"), "no processor left", timeout_seconds=180)
+    queue = namespace.get("configmap", f"{release}-outputs")["data"]["TASK_QUEUE_URL"]
     code = _SENDER.format(queue=queue, tasks=burst.tasks, max_seconds=MAX_SECONDS)
-    with subprocess.Popen(_in_cluster(world.home, code), stdout=subprocess.PIPE, text=True) as sender:
-        pods = _poll_pods(place, release, deployment)
+    with subprocess.Popen(_in_cluster(operator.home, code), stdout=subprocess.PIPE, text=True) as sender:
+        pods = _poll_pods(namespace, release, deployment)
         output, _ = sender.communicate(timeout=60)
     if sender.returncode:
         raise ClusterError("the burst could not be sent, or the queue not read; see above")
@@ -131,14 +131,14 @@ def count_requeued(depths: Sequence[dict[str, float]]) -> int:
     return sum(max(0, later - earlier) for earlier, later in pairwise(waiting))
 
 
-def _poll_pods(place: Namespace, release: str, deployment: str) -> PodRecord:
+def _poll_pods(namespace: Namespace, release: str, deployment: str) -> PodRecord:
     """Poll until the Deployment has been scaled out and in to zero, and no pod is left."""
     record = PodRecord()
     polled_at = began = time.monotonic()
     while time.monotonic() - began < MAX_SECONDS:
         time.sleep(POLL_INTERVAL_SECONDS)
-        replicas = place.get("deployment", deployment)["spec"]["replicas"]
-        running = place.of_component(release, "processor")
+        replicas = namespace.get("deployment", deployment)["spec"]["replicas"]
+        running = namespace.of_component(release, "processor")
         now = time.monotonic()
         record.pod_seconds += len(running) * (now - polled_at)
         polled_at = now

@@ -46,7 +46,7 @@ class CacheGuard:
                 logger.warning(
                     "the cache cannot be used, delivery is at least once: %s",
                     error,
-                    extra={"action": "cache", "operation": operation},
+                    extra={"action": "history", "operation": operation},
                 )
         HISTORY_UNAVAILABLE.labels(operation).inc()
         return otherwise

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster.stages import World, made_world
+from tests.support.cluster.stages import InstalledStages, installed_stages
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
-    with made_world() as made:
-        yield made
+def stages() -> Iterator[InstalledStages]:
+    with installed_stages() as installed:
+        yield installed

@@ -1,11 +1,11 @@
-"""Mistakes that only show once the pods run: each is told by name, and nothing crash-loops."""
+"""Mistakes that show only once pods run: each is reported by name, and no pod crash-loops."""
 
 import json
 import secrets
 
 import pytest
 
-from tests.support.cluster.stages import World, install_stage, stage_values
+from tests.support.cluster.stages import InstalledStages, install_stage, stage_values
 from tests.support.cluster.tools import Namespace, wait_until_sync
 from tests.support.helm_charts import Object
 
@@ -29,11 +29,11 @@ def reasons(namespace: Namespace, release: str, component: str) -> str:
     return json.dumps(answer["reasons"])
 
 
-def until_told(namespace: Namespace, release: str, component: str, word: str) -> None:
-    def told() -> str:
+def wait_for_reason(namespace: Namespace, release: str, component: str, word: str) -> None:
+    def current() -> str:
         return reasons(namespace, release, component)
 
-    wait_until_sync(lambda: word in told(), told, timeout_seconds=40)
+    wait_until_sync(lambda: word in current(), current, timeout_seconds=40)
 
 
 def restarts(namespace: Namespace, release: str) -> int:
@@ -47,14 +47,14 @@ def release() -> str:
 
 
 @pytest.mark.timeout(180)
-def test_missing_aws_credentials_are_told_by_readiness(world: World, release: str) -> None:
-    namespace = world.namespace
-    without = {"aws": {"emulated": False}, "momento": {"endpoint": world.values["one"]["momento"]["endpoint"]}}
-    install_stage(namespace, release, stage_values(world.values["one"], **without, **ONE_EACH))
+def test_missing_aws_credentials_are_reported_by_readiness(stages: InstalledStages, release: str) -> None:
+    namespace = stages.namespace
+    without = {"aws": {"emulated": False}, "momento": {"endpoint": stages.values["one"]["momento"]["endpoint"]}}
+    install_stage(namespace, release, stage_values(stages.values["one"], **without, **ONE_EACH))
     try:
-        until_told(namespace, release, "token", "NoCredentialsError")
-        until_told(namespace, release, "processor", "NoCredentialsError")
-        until_told(namespace, release, "ingest", "NoCredentialsError")
+        wait_for_reason(namespace, release, "token", "NoCredentialsError")
+        wait_for_reason(namespace, release, "processor", "NoCredentialsError")
+        wait_for_reason(namespace, release, "ingest", "NoCredentialsError")
         assert "IRSA or Pod Identity" in reasons(namespace, release, "token")
         assert restarts(namespace, release) == 0
     finally:
@@ -62,23 +62,23 @@ def test_missing_aws_credentials_are_told_by_readiness(world: World, release: st
 
 
 @pytest.mark.timeout(180)
-def test_an_absent_parameter_is_told_with_whose_it_is(world: World, release: str) -> None:
-    namespace = world.namespace
-    install_stage(namespace, release, stage_values(world.values["one"], ssmStageName="nobody", **ONE_EACH))
+def test_a_missing_parameter_is_reported_by_its_name(stages: InstalledStages, release: str) -> None:
+    namespace = stages.namespace
+    install_stage(namespace, release, stage_values(stages.values["one"], ssmStageName="absent", **ONE_EACH))
     try:
-        until_told(namespace, release, "token", "ParameterNotFound")
-        assert "/notification-api/nobody/momento-api-key" in reasons(namespace, release, "token")
+        wait_for_reason(namespace, release, "token", "ParameterNotFound")
+        assert "/notification-api/absent/momento-api-key" in reasons(namespace, release, "token")
         assert restarts(namespace, release) == 0
     finally:
         namespace.helm("uninstall", release)
 
 
-def test_an_image_that_cannot_be_had_is_looked_for_as_the_notes_say(world: World, release: str) -> None:
-    namespace = world.namespace
-    values = stage_values(world.values["one"], image={"repository": "localhost/no-such", "tag": "1"}, **ONE_EACH)
+def test_an_image_that_cannot_be_pulled_is_named_in_the_notes_and_events(stages: InstalledStages, release: str) -> None:
+    namespace = stages.namespace
+    values = stage_values(stages.values["one"], image={"repository": "localhost/no-such", "tag": "1"}, **ONE_EACH)
     notes = namespace.helm("install", release, "charts/notification-api", values=values)
     try:
-        assert "localhost/no-such:1 cannot be had" in notes
+        assert "localhost/no-such:1 cannot be pulled" in notes
 
         def waiting() -> str:
             pod = namespace.of_component(release, "token")[0]

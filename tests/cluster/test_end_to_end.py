@@ -1,4 +1,4 @@
-"""From sign-up to news on a real cluster, through `make forward`, with the SDKs that everybody uses."""
+"""From sign-up to notification on a real cluster, through `make forward`, with the public SDKs."""
 
 import asyncio
 import json
@@ -14,7 +14,7 @@ from local.demo.sign_up import Application
 from local.plan import ROOT
 from notification_api.client.errors import SubscriptionRefusedError
 from notification_api.client.subscription import subscribe
-from tests.support.cluster.stages import World, port_forward
+from tests.support.cluster.stages import InstalledStages, port_forward
 from tests.support.cluster.tools import run
 from tests.support.cluster.user import application_of, new_user, status_of
 from tests.support.helm_charts import Object
@@ -22,16 +22,16 @@ from tests.support.momento.subscriber import subscriber
 
 
 @pytest.fixture
-async def app(world: World) -> AsyncIterator[Application]:
-    async with application_of(world) as app:
+async def app(stages: InstalledStages) -> AsyncIterator[Application]:
+    async with application_of(stages) as app:
         yield app
 
 
-def test_the_demonstration_of_the_laptop_runs_against_the_cluster(world: World) -> None:
+def test_the_local_demonstration_runs_against_the_cluster(stages: InstalledStages) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.demo"],
         cwd=ROOT,
-        env={**os.environ, "LOCAL_PORT_BASE": str(world.ports.base), "N": "5"},
+        env={**os.environ, "LOCAL_PORT_BASE": str(stages.ports.base), "N": "5"},
         capture_output=True,
         text=True,
         timeout=60,
@@ -40,7 +40,7 @@ def test_the_demonstration_of_the_laptop_runs_against_the_cluster(world: World) 
     assert "5 tasks, 5 notifications" in done.stdout
 
 
-async def test_helm_test_checks_a_users_notification(world: World, app: Application) -> None:
+async def test_helm_test_checks_a_users_notification(stages: InstalledStages, app: Application) -> None:
     user = await new_user(app, await app.config())
     secret: Object = {
         "apiVersion": "v1",
@@ -48,37 +48,37 @@ async def test_helm_test_checks_a_users_notification(world: World, app: Applicat
         "metadata": {"name": "test-user"},
         "stringData": {"email": user.credentials.email, "password": user.credentials.password},
     }
-    namespace = world.namespace
+    namespace = stages.namespace
     await asyncio.to_thread(namespace.apply, secret)
     values = {"tests": {"userSecret": "test-user"}}
     await asyncio.to_thread(
         namespace.helm, "upgrade", "one", "charts/notification-api", "--reuse-values", values=values
     )
-    said = await asyncio.to_thread(helm_test, world, "one")
+    said = await asyncio.to_thread(helm_test, stages, "one")
     for line in ("signed in", "subscribed", "notified: finished", "all checks passed"):
         assert line in said
     assert "Phase:          Succeeded" in said
 
 
-def test_helm_test_checks_reachability_without_a_user(world: World) -> None:
-    said = helm_test(world, "two")
+def test_helm_test_checks_reachability_without_a_user(stages: InstalledStages) -> None:
+    said = helm_test(stages, "two")
     assert "no user is configured" in said
     assert "all checks passed" in said
 
 
-def helm_test(world: World, release: str) -> str:
-    command = ["helm", "test", release, "-n", world.namespace.name]
+def helm_test(stages: InstalledStages, release: str) -> str:
+    command = ["helm", "test", release, "-n", stages.namespace.name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-async def test_stages_side_by_side_do_not_let_each_others_users_in(world: World, app: Application) -> None:
+async def test_a_stage_refuses_users_of_another_stage(stages: InstalledStages, app: Application) -> None:
     with (
-        port_forward(world.namespace, "svc/two-token", 80) as token,
-        port_forward(world.namespace, "svc/two-ingest", 80) as ingest,
+        port_forward(stages.namespace, "svc/two-token", 80) as token,
+        port_forward(stages.namespace, "svc/two-ingest", 80) as ingest,
     ):
-        config_two = world.config("two", token, ingest)
+        config_two = stages.config("two", token, ingest)
         one, two = await new_user(app, await app.config()), await new_user(app, config_two)
         assert await status_of(f"{one.config.token_url}/token", one.id_token) == 200
         assert await status_of(f"{config_two.token_url}/token", two.id_token) == 200
@@ -86,12 +86,12 @@ async def test_stages_side_by_side_do_not_let_each_others_users_in(world: World,
         assert await status_of(f"{one.config.token_url}/token", two.id_token) == 401
 
 
-async def test_stages_side_by_side_cannot_read_each_others_notifications(world: World, app: Application) -> None:
+async def test_a_stage_cannot_read_notifications_of_another_stage(stages: InstalledStages, app: Application) -> None:
     with (
-        port_forward(world.namespace, "svc/two-token", 80) as token,
-        port_forward(world.namespace, "svc/two-ingest", 80) as ingest,
+        port_forward(stages.namespace, "svc/two-token", 80) as token,
+        port_forward(stages.namespace, "svc/two-ingest", 80) as ingest,
     ):
-        config_two = world.config("two", token, ingest)
+        config_two = stages.config("two", token, ingest)
         one, two = await new_user(app, await app.config()), await new_user(app, config_two)
         token_one, token_two = [await each.stage.get_token() for each in (one, two)]
         assert token_one.cache_name != token_two.cache_name
@@ -104,8 +104,8 @@ async def test_stages_side_by_side_cannot_read_each_others_notifications(world: 
             assert await asyncio.to_thread(at_one.nothing_for, 1.0)
 
 
-async def test_forwarded_ports_answer_through_a_rollout(world: World) -> None:
-    namespace, url = world.namespace, f"http://localhost:{world.ports.token}/token"
+async def test_forwarded_ports_answer_during_a_rollout(stages: InstalledStages) -> None:
+    namespace, url = stages.namespace, f"http://localhost:{stages.ports.token}/token"
     await asyncio.to_thread(namespace.kubectl, "rollout", "restart", "deployment/one-token")
     waiting = ("rollout", "status", "deployment/one-token")
     rollout = asyncio.create_task(asyncio.to_thread(namespace.kubectl, *waiting))
@@ -116,9 +116,9 @@ async def test_forwarded_ports_answer_through_a_rollout(world: World) -> None:
     assert set(statuses) == {401}
 
 
-def test_pods_of_a_stage_hold_no_secret_in_their_environment(world: World) -> None:
-    namespace = world.namespace
-    key = parameter(world)
+def test_pods_of_a_stage_have_no_secret_in_their_environment(stages: InstalledStages) -> None:
+    namespace = stages.namespace
+    key = parameter(stages)
     for component in ("token", "ingest", "processor"):
         pod = namespace.of_component("one", component)[0]["metadata"]["name"]
         environment = json.loads(namespace.python(pod, "import json, os; print(json.dumps(dict(os.environ)))"))
@@ -127,7 +127,7 @@ def test_pods_of_a_stage_hold_no_secret_in_their_environment(world: World) -> No
         ]
 
 
-def parameter(world: World) -> str:
+def parameter(stages: InstalledStages) -> str:
     """The Momento key, as the token service reads it."""
     code = (
         "import asyncio\n"
@@ -138,13 +138,13 @@ def parameter(world: World) -> str:
         "    print(got['Parameter']['Value'])\n"
         "asyncio.run(main())"
     )
-    pod = world.namespace.of_component("one", "token")[0]["metadata"]["name"]
-    key = world.namespace.python(pod, code).strip()
+    pod = stages.namespace.of_component("one", "token")[0]["metadata"]["name"]
+    key = stages.namespace.python(pod, code).strip()
     assert len(key) > 20
     return key
 
 
-def test_the_forward_says_which_stages_there_are() -> None:
+def test_make_forward_lists_the_existing_stages() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "local.forward", "nosuch"], cwd=ROOT, capture_output=True, text=True, timeout=60
     )

@@ -1,13 +1,13 @@
 """A role by web identity (IRSA), with the image's pruned AWS models and a token as Kubernetes projects it.
 
-STS is a stand-in within the pod; the SDK, its models and the token are the real ones.
+STS is a stub within the pod; the SDK, its models and the token are the real ones.
 """
 
 import json
 
 import pytest
 
-from tests.support.cluster.stages import World
+from tests.support.cluster.stages import InstalledStages
 from tests.support.cluster.tools import IMAGE, IMAGE_TAG, wait_until_sync
 from tests.support.helm_charts import Object
 
@@ -46,8 +46,8 @@ ROLE = "arn:aws:iam::123456789012:role/dev-token"
 
 
 @pytest.mark.timeout(120)
-def test_a_pod_gets_a_role_by_its_service_account(world: World) -> None:
-    namespace = world.namespace
+def test_a_pod_gets_a_role_by_its_service_account(stages: InstalledStages) -> None:
+    namespace = stages.namespace
     folder = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
     container: Object = {
         "name": "role",
@@ -93,7 +93,7 @@ def test_a_pod_gets_a_role_by_its_service_account(world: World) -> None:
         )
         said = namespace.kubectl("logs", "role")
         subject = f"system:serviceaccount:{namespace.name}:one-token"
-        told = json.loads(said.splitlines()[-1])
-        assert told == ["assume-role-with-web-identity", "ASIAX", ROLE, ["sts.amazonaws.com"], subject], said
+        call = json.loads(said.splitlines()[-1])
+        assert call == ["assume-role-with-web-identity", "ASIAX", ROLE, ["sts.amazonaws.com"], subject], said
     finally:
         namespace.kubectl("delete", "pod", "role", "--wait=false")

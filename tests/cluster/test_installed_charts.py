@@ -1,4 +1,4 @@
-"""What the API server makes of the charts' objects."""
+"""The charts on a real API server, and the pods that they install."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.cluster.reach import Pods
-from tests.support.cluster.stages import World
+from tests.support.cluster.stages import InstalledStages
 from tests.support.cluster.tools import (
     IMAGE,
     IMAGE_TAG,
@@ -88,17 +88,17 @@ RENDERINGS: list[Any] = [
 
 
 def lacks(*apis: str) -> list[str]:
-    """Which of these the cluster does not know, each as group/version/kind."""
+    """Those of these kinds that the cluster does not have, each as group/version/kind."""
     named = [api.split("/") for api in apis]
     known = {group: run("kubectl", "api-resources", "--api-group", group, "--no-headers") for group, _, _ in named}
     return [kind for group, _, kind in named if kind not in known[group].split()]
 
 
 @pytest.mark.parametrize(("chart", "values", "apis"), RENDERINGS)
-def test_the_api_server_takes_every_rendering_without_a_warning(
+def test_the_api_server_accepts_every_rendering_without_a_warning(
     chart: Path, values: Object, apis: tuple[str, ...]
 ) -> None:
-    if STAGE_API in apis:  # the operator's chart brings it, and leaves it
+    if STAGE_API in apis:  # the operator's chart installs the CRD and never deletes it
         run("kubectl", "apply", "--server-side", "-f", str(OPERATOR_CHART / "crds"))
     if missing := lacks(*apis):
         pytest.skip(f"this cluster has no definition of {', '.join(missing)}")
@@ -112,8 +112,8 @@ def test_the_api_server_takes_every_rendering_without_a_warning(
         assert done.stdout.count("server dry run") == len(objects)
 
 
-def test_pods_run_where_restricted_is_enforced(world: World) -> None:
-    namespace = world.namespace
+def test_pods_run_under_the_restricted_profile(stages: InstalledStages) -> None:
+    namespace = stages.namespace
     labels = json.loads(run("kubectl", "get", "namespace", namespace.name, "-o", "json"))["metadata"]["labels"]
     assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
     for release in ("one", "two"):
@@ -122,7 +122,7 @@ def test_pods_run_where_restricted_is_enforced(world: World) -> None:
         namespace.kubectl("run", "lax", f"--image={IMAGE}:{IMAGE_TAG}")
 
 
-def test_processes_are_nobody_and_cannot_write(world: World) -> None:
+def test_processes_run_as_an_unprivileged_user_and_cannot_write(stages: InstalledStages) -> None:
     code = (
         "import json, os\n"
         "def refused(path):\n"
@@ -132,8 +132,8 @@ def test_processes_are_nobody_and_cannot_write(world: World) -> None:
         "print(json.dumps([os.getuid(), refused('/app/x'), refused('/tmp/x'), set(capabilities) == {'0' * 16}]))"
     )
     for component in ("token", "ingest", "processor"):
-        pod = world.namespace.of_component("one", component)[0]["metadata"]["name"]
-        assert json.loads(world.namespace.python(pod, code)) == [
+        pod = stages.namespace.of_component("one", component)[0]["metadata"]["name"]
+        assert json.loads(stages.namespace.python(pod, code)) == [
             10001,
             "Read-only file system",
             "Read-only file system",
@@ -141,43 +141,44 @@ def test_processes_are_nobody_and_cannot_write(world: World) -> None:
         ]
 
 
-def test_walls_are_there_for_every_release(world: World) -> None:
-    names = {each["metadata"]["name"] for each in world.namespace.get("networkpolicies")["items"]}
+def test_every_release_has_network_policies(stages: InstalledStages) -> None:
+    names = {each["metadata"]["name"] for each in stages.namespace.get("networkpolicies")["items"]}
     for release in ("one", "two"):
         assert {f"{release}-{each}" for each in ("deny-all", "egress", "api", "ops", "test")} <= names
     assert "local-emulators" in names
 
 
-def test_the_embedded_stack_is_reached_by_its_stages_and_not_from_another_namespace(world: World) -> None:
+def test_only_its_stages_reach_the_embedded_stack(stages: InstalledStages) -> None:
     attempts = [
-        ["tcp", f"local-emulators.{world.namespace.name}.svc", port] for port in (world.ports.aws, world.ports.base + 4)
+        ["tcp", f"local-emulators.{stages.namespace.name}.svc", port]
+        for port in (stages.ports.aws, stages.ports.base + 4)
     ]
     code = f"import sys; sys.argv = ['-', {json.dumps(attempts)!r}]\n" + read_text("reach_attempts.py")
     for component in ("token", "processor"):
-        pod = world.namespace.of_component("one", component)[0]["metadata"]["name"]
-        assert json.loads(world.namespace.python(pod, code)) == [True, True]
+        pod = stages.namespace.of_component("one", component)[0]["metadata"]["name"]
+        assert json.loads(stages.namespace.python(pod, code)) == [True, True]
     with fresh_namespace() as elsewhere:
         Pods().start(elsewhere, {"stranger": {}})
         assert json.loads(elsewhere.python("stranger", code)) == [False, False], "are NetworkPolicies enforced here?"
 
 
-def test_scaling_the_processor_outlives_an_upgrade(world: World) -> None:
-    namespace = world.namespace
+def test_an_upgrade_keeps_the_processors_replicas(stages: InstalledStages) -> None:
+    namespace = stages.namespace
     namespace.kubectl("scale", "deployment/two-processor", "--replicas=2")
     namespace.helm("upgrade", "two", str(STAGE_CHART), "--reuse-values", "--set", "prometheusRules.enabled=false")
     assert namespace.get("deployment", "two-processor")["spec"]["replicas"] == 2
     namespace.kubectl("scale", "deployment/two-processor", "--replicas=1")
 
 
-def test_emulators_are_not_installed_where_production_is() -> None:
+def test_emulators_are_not_installed_beside_production() -> None:
     with fresh_namespace({"stage": "prod"}) as namespace:
-        with pytest.raises(ClusterError, match="is labelled stage=prod: emulators, which forget everything"):
+        with pytest.raises(ClusterError, match="is labelled stage=prod: emulators, which lose their data"):
             namespace.helm("install", "local", str(LOCAL_CHART), values=image_values("-local"))
         assert namespace.get("all")["items"] == []
 
 
 def left_in(namespace: str) -> list[str]:
-    """Everything in a namespace, but what Kubernetes puts into each, and events."""
+    """Everything in a namespace, except events and what Kubernetes creates in each."""
     kinds = run("kubectl", "api-resources", "--verbs=list", "--namespaced", "-o", "name").split()
     kinds = [kind for kind in kinds if not kind.startswith("events")]
     listed = run("kubectl", "-n", namespace, "get", ",".join(kinds), "-o", "name", "--ignore-not-found").split()
@@ -192,11 +193,11 @@ def test_an_uninstall_leaves_nothing_behind() -> None:
         assert len(left_in(namespace.name)) > 20
         namespace.helm("uninstall", "dev", "local")
         wait_until_sync(
-            lambda: not left_in(namespace.name), lambda: f"gone: {left_in(namespace.name)}", timeout_seconds=60
+            lambda: not left_in(namespace.name), lambda: f"nothing left: {left_in(namespace.name)}", timeout_seconds=60
         )
 
 
-def test_a_program_that_is_still_importing_heeds_sigterm(world: World) -> None:
+def test_sigterm_ends_a_program_that_is_still_importing(stages: InstalledStages) -> None:
     grace_seconds = 60
     container: Object = {
         "name": "slow",
@@ -210,10 +211,10 @@ def test_a_program_that_is_still_importing_heeds_sigterm(world: World) -> None:
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
     }
-    namespace = world.namespace
+    namespace = stages.namespace
     namespace.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "slow"}, "spec": spec})
     wait_until_sync(lambda: namespace.get("pod", "slow")["status"]["phase"] == "Running", "the pod")
-    # Python itself takes a moment to start.
+    # The interpreter itself takes a moment to start.
     wait_until_sync(lambda: "slow" in namespace.python("slow", "print('slow')"), "a process in it")
     begun = time.monotonic()
     namespace.kubectl("delete", "pod", "slow")

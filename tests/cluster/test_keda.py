@@ -1,4 +1,4 @@
-"""`scaling.engine: keda` with a real KEDA; left out where the cluster has none."""
+"""`scaling.engine: keda` with a real KEDA; skipped where the cluster has none."""
 
 import json
 from collections.abc import Iterator
@@ -51,7 +51,7 @@ def home() -> Iterator[Namespace]:
 
 
 def credentials() -> Object:
-    """The emulator's key pair as a file for the services, and by itself for KEDA."""
+    """The emulator's key pair: as a file for the services, and as separate keys for KEDA."""
     file = "[default]\naws_access_key_id = local\naws_secret_access_key = local\n"
     keys = {"credentials": file, "awsAccessKeyID": "local", "awsSecretAccessKey": "local"}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "aws-keys"}, "stringData": keys}
@@ -66,7 +66,7 @@ def replicas(home: Namespace, name: str) -> int:
     return int(home.get("deployment", name)["spec"].get("replicas", 1))
 
 
-def test_keda_reads_the_queue_with_an_emulator_s_key_pair_and_with_that_of_a_secret(home: Namespace) -> None:
+def test_keda_reads_the_queue_with_the_emulators_key_pair_and_with_one_from_a_secret(home: Namespace) -> None:
     ports = Ports(free_port_base())
     emulators = {
         "portBase": ports.base,
@@ -96,5 +96,5 @@ def test_keda_reads_the_queue_with_an_emulator_s_key_pair_and_with_that_of_a_sec
 
 
 def seen(home: Namespace) -> str:
-    """What KEDA says of its objects."""
+    """The status that KEDA reports of its objects."""
     return json.dumps([each.get("status") for each in home.get("scaledobjects")["items"]])

@@ -1,4 +1,4 @@
-"""What `make kind-up` does once the cluster stands: the local stack, and the stage `dev` on it."""
+"""What `make kind-up` does once the cluster is ready: the local stack, and the stage `dev` on it."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.support.helm_charts import ROOT
 
 
 @pytest.mark.timeout(240)
-def test_the_stage_of_a_laptop_s_cluster_does_its_job() -> None:
+def test_the_stage_of_a_kind_cluster_notifies_users() -> None:
     script = str(ROOT / "k8s" / "scripts" / "stage-up")
     with fresh_namespace() as namespace:
         for _ in range(2):  # it is safe to repeat

@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the pods as the PodMonitor says, with the rendered rules; no panel stays empty."""
+"""A real Prometheus scrapes the pods as the PodMonitor says, with the rendered rules; no panel is empty."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
 from tests.support.cluster.pod_monitor import api_proxy, targets_of
-from tests.support.cluster.stages import World, stage_values
+from tests.support.cluster.stages import InstalledStages, stage_values
 from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import MONITORING_APIS, Object, of_kind, render
 from tests.support.monitoring.dashboard_load import Load, Watched, load_until_every_panel_has_data
@@ -23,19 +23,21 @@ RELEASE = STAGE = "one"
 
 
 @pytest.fixture(scope="module")
-def rendered(world: World) -> list[Object]:
-    """The release as it is in the cluster, with the monitoring objects, which need not be known there."""
-    values = stage_values(world.values[STAGE])
-    return render(values, release=RELEASE, namespace=world.namespace.name, apis=MONITORING_APIS)
+def rendered(stages: InstalledStages) -> list[Object]:
+    """The release as installed, rendered with monitoring objects, whose kinds the cluster need not have."""
+    values = stage_values(stages.values[STAGE])
+    return render(values, release=RELEASE, namespace=stages.namespace.name, apis=MONITORING_APIS)
 
 
 @pytest.fixture(scope="module")
-def server(world: World, rendered: list[Object], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+def server(
+    stages: InstalledStages, rendered: list[Object], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Prometheus]:
     folder = tmp_path_factory.mktemp("prometheus")
     (monitor,) = of_kind(rendered, "PodMonitor")
     # The operator is not part of the stage: its series come from its own definitions.
-    with api_proxy() as proxy, operator_series(world.namespace.name, STAGE) as operator:
-        targets = targets_of(monitor, world.namespace, proxy)
+    with api_proxy() as proxy, operator_series(stages.namespace.name, STAGE) as operator:
+        targets = targets_of(monitor, stages.namespace, proxy)
         assert {target.labels["service"] for target in targets} == {"token", "ingest", "processor"}
         targets.append(Target(operator, {"service": "operator"}))
         with prometheus(folder, targets, _rule_files(rendered, folder)) as server:
@@ -52,11 +54,11 @@ def _rule_files(rendered: list[Object], folder: Path) -> list[Path]:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-async def test_no_panel_is_empty_after_a_small_load(world: World, server: Prometheus, path: Path) -> None:
-    async with application_of(world) as app:
+async def test_no_panel_is_empty_after_a_small_load(stages: InstalledStages, server: Prometheus, path: Path) -> None:
+    async with application_of(stages) as app:
         user = await new_user(app, await app.config())
     load = Load(user.config.task_url, user.config.token_url, user.id_token)
-    await load_until_every_panel_has_data(Watched(server, world.namespace.name, STAGE), path, load, seconds=120)
+    await load_until_every_panel_has_data(Watched(server, stages.namespace.name, STAGE), path, load, seconds=120)
 
 
 async def test_every_pod_answers_and_no_rule_fails_or_is_about_to_fire(server: Prometheus) -> None:

@@ -1,4 +1,4 @@
-"""Who reaches whom under the charts' NetworkPolicies: pods with the labels of the real ones connect to each other."""
+"""The charts' NetworkPolicies: pods with the labels of the real ones try to connect to each other."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -29,13 +29,13 @@ OPERATOR: Object = {"clusterName": "here"}
 SERVICES = ("token", "ingest", "processor")
 NOT_ENFORCED = (
     "this cluster accepts NetworkPolicies and does not enforce them: use a network plugin that does, such as kind's own"
-    " (0.24 and newer), Calico or Cilium; `../shared/cluster/cluster addons` on the test cluster"
+    " (0.24 and newer), Calico or Cilium"
 )
 
 
 @dataclass(frozen=True)
-class Place:
-    """`home` has the pods of a stage and of the local stack, `other` those of everybody else."""
+class Network:
+    """`home` has the pods of a stage and of the local stack, `other` has foreign pods."""
 
     pods: Pods
     home: Namespace
@@ -63,7 +63,7 @@ def operator_objects(namespace: str, values: Object | None = None) -> list[Objec
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[Place]:
+def network() -> Iterator[Network]:
     with fresh_namespace() as home, fresh_namespace() as other:
         stage = render(namespace=home.name)
         pods = Pods()
@@ -85,17 +85,17 @@ def place() -> Iterator[Place]:
             },
         )
         pods.note_what_is_open(pods.pairs())
-        made = Place(pods, home, other)
+        made = Network(pods, home, other)
         must_be_enforced(made)
         yield made
 
 
-def must_be_enforced(place: Place) -> None:
+def must_be_enforced(network: Network) -> None:
     deny: Object = {"podSelector": {}, "policyTypes": ["Ingress"]}
     kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
-    place.put([{**kind, "metadata": {"name": "deny"}, "spec": deny}])
+    network.put([{**kind, "metadata": {"name": "deny"}, "spec": deny}])
     try:
-        place.pods.expect([], [Attempt("stranger", "token", 8080)])
+        network.pods.expect([], [Attempt("stranger", "token", 8080)])
     except ClusterError:
         pytest.fail(NOT_ENFORCED, pytrace=False)
 
@@ -108,65 +108,65 @@ def from_each(target: str, port: int, protocol: str = "tcp") -> list[Attempt]:
     return [Attempt(source, target, port, protocol) for source in SERVICES]
 
 
-def test_the_api_is_open_to_everybody_and_the_operations_port_to_who_reads_metrics(place: Place) -> None:
-    place.put(place.stage())
+def test_the_api_port_is_open_to_all_and_the_operations_port_to_metrics_readers(network: Network) -> None:
+    network.put(network.stage())
     clients = ("stranger", "neighbour", "smoke", "prometheus", "operator")
-    passes = [each for client in clients for each in to_each(client, 8080, ("token", "ingest"))]
-    passes += [each for reader in ("prometheus", "operator") for each in to_each(reader, 9090)]
+    allowed = [each for client in clients for each in to_each(client, 8080, ("token", "ingest"))]
+    allowed += [each for reader in ("prometheus", "operator") for each in to_each(reader, 9090)]
     refused = [each for client in ("stranger", "neighbour", "smoke") for each in to_each(client, 9090)]
     refused += [Attempt(client, "processor", 8080) for client in clients]
     refused += [each for client in clients for each in to_each(client, 5432)]
-    place.pods.expect(passes, refused)
+    network.pods.expect(allowed, refused)
 
 
-def test_services_reach_neither_each_other_nor_any_port_but_those_of_names_and_tls(place: Place) -> None:
-    place.put(place.stage())
+def test_services_reach_only_dns_and_tls_ports_and_not_each_other(network: Network) -> None:
+    network.put(network.stage())
     between = [each for service in SERVICES for port in (8080, 9090, 5432) for each in to_each(service, port)]
     others = [each for port in (80, 4566, 5432, 8080, 8084, 9090) for each in from_each("stranger", port)]
     emulators = [each for port in (4566, 8084) for each in from_each("emulators", port)]
-    place.pods.expect(
+    network.pods.expect(
         [*from_each("stranger", 53), *from_each("stranger", 53, "udp"), *from_each("stranger", 443)],
         [*between, *others, *emulators],
     )
-    place.home.python("token", "import socket; socket.getaddrinfo('kubernetes.default.svc', 443)")
+    network.home.python("token", "import socket; socket.getaddrinfo('kubernetes.default.svc', 443)")
 
 
-def test_nobody_reads_metrics_without_ops_from_and_a_namespace_can_be_named(place: Place) -> None:
+def test_metrics_are_readable_only_from_the_namespaces_in_ops_from(network: Network) -> None:
     readers = ("prometheus", "operator", "stranger", "neighbour")
-    place.put(place.stage({"networkPolicy": {"opsFrom": []}}))
-    place.pods.expect(
+    network.put(network.stage({"networkPolicy": {"opsFrom": []}}))
+    network.pods.expect(
         to_each("neighbour", 8080, ("token", "ingest")), [each for reader in readers for each in to_each(reader, 9090)]
     )
-    other = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.other.name}}}
-    place.put(place.stage({"networkPolicy": {"opsFrom": [other]}}))
-    place.pods.expect(to_each("stranger", 9090), to_each("neighbour", 9090))
+    other = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": network.other.name}}}
+    network.put(network.stage({"networkPolicy": {"opsFrom": [other]}}))
+    network.pods.expect(to_each("stranger", 9090), to_each("neighbour", 9090))
 
 
-def test_api_from_keeps_all_others_out_but_the_smoke_test(place: Place) -> None:
-    other = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": place.other.name}}}
-    place.put(place.stage({"networkPolicy": {"apiFrom": [other]}}))
+def test_api_from_admits_only_its_peers_and_the_smoke_test(network: Network) -> None:
+    other = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": network.other.name}}}
+    network.put(network.stage({"networkPolicy": {"apiFrom": [other]}}))
     apis = ("token", "ingest")
-    place.pods.expect(
+    network.pods.expect(
         [*to_each("stranger", 8080, apis), *to_each("smoke", 8080, apis)],
         [*to_each("neighbour", 8080, apis), *to_each("stranger", 9090)],
     )
 
 
-def test_a_way_out_that_is_given_is_open_and_no_other(place: Place) -> None:
+def test_only_configured_extra_egress_is_open(network: Network) -> None:
     database = {"to": [{"namespaceSelector": {}, "podSelector": {}}], "ports": [{"port": 5432}]}
-    place.put(place.stage({"networkPolicy": {"egress": [database]}}))
-    place.pods.expect(from_each("stranger", 5432), [*from_each("stranger", 8080), *from_each("stranger", 9090)])
+    network.put(network.stage({"networkPolicy": {"egress": [database]}}))
+    network.pods.expect(from_each("stranger", 5432), [*from_each("stranger", 8080), *from_each("stranger", 9090)])
 
 
-def test_without_policies_everything_is_open_again(place: Place) -> None:
-    place.put(place.stage({"networkPolicy": {"enabled": False}}))
-    place.pods.expect([*to_each("stranger", 9090), *to_each("token", 8080), *from_each("stranger", 5432)], [])
+def test_without_policies_everything_is_open(network: Network) -> None:
+    network.put(network.stage({"networkPolicy": {"enabled": False}}))
+    network.pods.expect([*to_each("stranger", 9090), *to_each("token", 8080), *from_each("stranger", 5432)], [])
 
 
-def test_the_embedded_stack_is_reached_from_its_namespace_alone(place: Place) -> None:
-    place.put(place.stage(EMULATED), place.embedded())
+def test_the_embedded_stack_is_reached_only_from_its_namespace(network: Network) -> None:
+    network.put(network.stage(EMULATED), network.embedded())
     clients = ("neighbour", *SERVICES)
-    place.pods.expect(
+    network.pods.expect(
         [Attempt(client, "emulators", port) for client in clients for port in (4566, 8084)],
         [Attempt("stranger", "emulators", port) for port in (4566, 8084, 8085, 8080)]
         + [Attempt(client, "emulators", port) for client in clients for port in (8085, 8080, 5432)]
@@ -174,31 +174,33 @@ def test_the_embedded_stack_is_reached_from_its_namespace_alone(place: Place) ->
     )
 
 
-def test_the_embedded_stack_is_reached_from_the_namespaces_that_it_is_given(place: Place) -> None:
-    place.put(place.embedded({"networkPolicy": {"fromNamespaces": [place.other.name]}}))
-    place.pods.expect(
+def test_the_embedded_stack_is_reached_from_the_configured_namespaces(network: Network) -> None:
+    network.put(network.embedded({"networkPolicy": {"fromNamespaces": [network.other.name]}}))
+    network.pods.expect(
         [Attempt("stranger", "emulators", port) for port in (4566, 8084)],
         [Attempt("neighbour", "emulators", port) for port in (4566, 8084)] + [Attempt("stranger", "emulators", 8085)],
     )
 
 
-def test_the_operator_reaches_operations_ports_tls_and_the_api_server(place: Place) -> None:
-    policies = of_kind(operator_objects(place.other.name), "NetworkPolicy")
-    place.put(place.stage(), place.embedded({"networkPolicy": {"fromNamespaces": [place.other.name]}}), other=policies)
-    passes = [*to_each("operator", 9090), Attempt("prometheus", "operator", 9090)]
-    passes += [Attempt("operator", "kubernetes.default.svc", 443), Attempt("operator", "stranger", 443)]
-    passes += [Attempt("operator", "stranger", 53), Attempt("operator", "stranger", 53, "udp")]
+def test_the_operator_reaches_operations_ports_tls_and_the_api_server(network: Network) -> None:
+    policies = of_kind(operator_objects(network.other.name), "NetworkPolicy")
+    network.put(
+        network.stage(), network.embedded({"networkPolicy": {"fromNamespaces": [network.other.name]}}), other=policies
+    )
+    allowed = [*to_each("operator", 9090), Attempt("prometheus", "operator", 9090)]
+    allowed += [Attempt("operator", "kubernetes.default.svc", 443), Attempt("operator", "stranger", 443)]
+    allowed += [Attempt("operator", "stranger", 53), Attempt("operator", "stranger", 53, "udp")]
     refused = [*to_each("operator", 8080, ("token", "ingest")), Attempt("operator", "neighbour", 9090)]
     refused += [Attempt("operator", "stranger", port) for port in (80, 5432)]
     refused += [Attempt("operator", "emulators", port) for port in (4566, 8084)]
     refused += [Attempt(source, "operator", port) for source in ("stranger", "token") for port in (9090, 9091)]
-    place.pods.expect(passes, refused)
+    network.pods.expect(allowed, refused)
 
 
-def test_the_operator_reaches_emulators_where_it_uses_them(place: Place) -> None:
-    policies = of_kind(operator_objects(place.other.name, EMULATED), "NetworkPolicy")
-    place.put(place.embedded({"networkPolicy": {"fromNamespaces": [place.other.name]}}), other=policies)
-    place.pods.expect(
+def test_the_operator_reaches_emulators_where_it_uses_them(network: Network) -> None:
+    policies = of_kind(operator_objects(network.other.name, EMULATED), "NetworkPolicy")
+    network.put(network.embedded({"networkPolicy": {"fromNamespaces": [network.other.name]}}), other=policies)
+    network.pods.expect(
         [Attempt("operator", "emulators", port) for port in (4566, 8084)], [Attempt("operator", "emulators", 8085)]
     )
 
@@ -228,8 +230,8 @@ def administrator(name: str, *arguments: str, host_network: bool = False) -> Obj
 
 
 @pytest.fixture(scope="module")
-def link_local(place: Place) -> Iterator[Place]:
-    """A stand-in for the instance's metadata and for Pod Identity's agent, behind a route of the node."""
+def link_local(network: Network) -> Iterator[Network]:
+    """A stub of the instance metadata service and of Pod Identity's agent, behind a route of the node."""
     addresses = (METADATA, POD_IDENTITY)
     with ExitStack() as stack:
         namespace = stack.enter_context(fresh_namespace({"pod-security.kubernetes.io/enforce": "privileged"}))
@@ -238,22 +240,20 @@ def link_local(place: Place) -> Iterator[Place]:
         gateway = namespace.get("pod", "metadata")["status"]["podIP"]
         stack.callback(namespace.kubectl, "delete", "pod", "routes", "--ignore-not-found")
         namespace.apply(administrator("routes", "via", gateway, *addresses, host_network=True))
-        wait_until_sync(
-            lambda: "ready" in namespace.kubectl("logs", "routes", "--ignore-errors"), "routes to the stand-in"
-        )
-        place.put()
+        wait_until_sync(lambda: "ready" in namespace.kubectl("logs", "routes", "--ignore-errors"), "routes to the stub")
+        network.put()
         sources = (*SERVICES, "operator")
-        place.pods.note_what_is_open(
+        network.pods.note_what_is_open(
             [Attempt(source, address, port) for source in sources for address in addresses for port in (80, 443)]
         )
-        yield place
+        yield network
 
 
-def test_the_metadata_of_the_instance_are_refused_and_pod_identity_is_not(link_local: Place) -> None:
-    place = link_local
-    place.put(place.stage(), other=of_kind(operator_objects(place.other.name), "NetworkPolicy"))
+def test_the_instance_metadata_service_is_blocked_and_pod_identity_is_not(link_local: Network) -> None:
+    network = link_local
+    network.put(network.stage(), other=of_kind(operator_objects(network.other.name), "NetworkPolicy"))
     sources = (*SERVICES, "operator")
-    place.pods.expect(
+    network.pods.expect(
         [Attempt(source, POD_IDENTITY, 80) for source in sources],
         [Attempt(source, METADATA, port) for source in sources for port in (80, 443)]
         + [Attempt(source, POD_IDENTITY, 443) for source in sources],

@@ -9,7 +9,13 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster.operator_on_cluster import OperatorWorld, condition, conditions, operator_world, wait_ready
+from tests.support.cluster.operator_on_cluster import (
+    InstalledOperator,
+    condition,
+    conditions,
+    installed_operator,
+    wait_ready,
+)
 from tests.support.cluster.tools import Namespace, wait_until_sync
 from tests.support.helm_charts import STAGE_CHART, Object
 
@@ -20,123 +26,126 @@ MISSING = "does-not-exist"
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[OperatorWorld]:
-    with operator_world() as made:
-        yield made
+def operator() -> Iterator[InstalledOperator]:
+    with installed_operator() as installed:
+        yield installed
 
 
-def replicas(place: Namespace, release: str) -> int:
-    return int(place.get("deployment", f"{release}-processor")["spec"]["replicas"])
+def replicas(namespace: Namespace, release: str) -> int:
+    return int(namespace.get("deployment", f"{release}-processor")["spec"]["replicas"])
 
 
-def ready_processors(place: Namespace, release: str) -> int:
-    return int(place.get("deployment", f"{release}-processor")["status"].get("readyReplicas", 0))
+def ready_processors(namespace: Namespace, release: str) -> int:
+    return int(namespace.get("deployment", f"{release}-processor")["status"].get("readyReplicas", 0))
 
 
-def say(place: Namespace, release: str) -> None:
-    sys.stdout.write(place.kubectl("get", "stage", release, "-o", "wide", "--no-headers"))
-    sys.stdout.write(place.kubectl("get", "replicasets", "--no-headers"))
+def say(namespace: Namespace, release: str) -> None:
+    sys.stdout.write(namespace.kubectl("get", "stage", release, "-o", "wide", "--no-headers"))
+    sys.stdout.write(namespace.kubectl("get", "replicasets", "--no-headers"))
 
 
-def upgrade(world: OperatorWorld, release: str, **values: Any) -> None:
-    world.place.helm("upgrade", release, str(STAGE_CHART), values=world.stage_values(release, **values))
+def upgrade(operator: InstalledOperator, release: str, **values: Any) -> None:
+    operator.namespace.helm("upgrade", release, str(STAGE_CHART), values=operator.stage_values(release, **values))
 
 
-def test_the_healthy_revision_is_scaled_beside_one_whose_image_cannot_be_pulled(world: OperatorWorld) -> None:
-    place, scaling = world.place, {"minReplicas": 1, "maxReplicas": 6, "scaleInStabilisationSeconds": 5}
-    world.install(place, "bad", processor=PROCESSOR, scaling=scaling)
-    wait_ready(place, "bad")
-    wait_until_sync(lambda: ready_processors(place, "bad") == 1, "a processor")
-    upgrade(world, "bad", processor=PROCESSOR, scaling=scaling, image={"tag": MISSING, "pullPolicy": "Never"})
+def test_the_healthy_revision_is_scaled_beside_one_whose_image_cannot_be_pulled(operator: InstalledOperator) -> None:
+    namespace, scaling = operator.namespace, {"minReplicas": 1, "maxReplicas": 6, "scaleInStabilisationSeconds": 5}
+    operator.install(namespace, "bad", processor=PROCESSOR, scaling=scaling)
+    wait_ready(namespace, "bad")
+    wait_until_sync(lambda: ready_processors(namespace, "bad") == 1, "a processor")
+    upgrade(operator, "bad", processor=PROCESSOR, scaling=scaling, image={"tag": MISSING, "pullPolicy": "Never"})
     wait_until_sync(
-        lambda: MISSING in place.kubectl("get", "pods", "-o", "wide") or _waits(place, "bad"), "a pod without image"
+        lambda: MISSING in namespace.kubectl("get", "pods", "-o", "wide") or _waits(namespace, "bad"),
+        "a pod without image",
     )
     most, reasons = 0, set()
     with ThreadPoolExecutor(1) as pool:
-        outcome = pool.submit(world.burst, place, "bad", 120)
+        outcome = pool.submit(operator.burst, namespace, "bad", 120)
         while not outcome.done():
-            most = max(most, ready_processors(place, "bad"))
-            reasons.add(condition(place, "bad", "Scaling").get("reason"))
-            say(place, "bad")
+            most = max(most, ready_processors(namespace, "bad"))
+            reasons.add(condition(namespace, "bad", "Scaling").get("reason"))
+            say(namespace, "bad")
             time.sleep(2)
-    told = outcome.result()
-    sys.stdout.write(f"burst of 120 beside a broken revision: {told}, at most {most} ready\n")
-    assert (told["lost"], told["twice"]) == (0, 0)
+    result = outcome.result()
+    sys.stdout.write(f"burst of 120 beside a broken revision: {result}, at most {most} ready\n")
+    assert (result["lost"], result["twice"]) == (0, 0)
     assert most >= 3
     assert "ProcessorCrashLooping" not in reasons
-    place.helm("uninstall", "bad")
+    namespace.helm("uninstall", "bad")
 
 
-def _waits(place: Namespace, release: str) -> bool:
-    for pod in place.of_component(release, "processor"):
+def _waits(namespace: Namespace, release: str) -> bool:
+    for pod in namespace.of_component(release, "processor"):
         for container in pod["status"].get("containerStatuses", []):
             if container["state"].get("waiting", {}).get("reason") in {"ErrImageNeverPull", "ImagePullBackOff"}:
                 return True
     return False
 
 
-def test_from_zero_a_revision_whose_image_cannot_be_pulled_gets_one_replica_and_says_why(world: OperatorWorld) -> None:
-    place, scaling = world.places[1], {"maxReplicas": 6, "scaleInStabilisationSeconds": 5}
-    world.install(place, "none", processor=PROCESSOR, scaling=scaling)
-    wait_ready(place, "none")
-    wait_until_sync(lambda: replicas(place, "none") == 0, lambda: str(conditions(place, "none")))
-    broken = world.stage_values("none", processor=PROCESSOR, scaling=scaling, image={"tag": MISSING})
-    place.helm("upgrade", "none", str(STAGE_CHART), values=broken)
+def test_from_zero_a_revision_whose_image_cannot_be_pulled_gets_one_replica_and_a_reason(
+    operator: InstalledOperator,
+) -> None:
+    namespace, scaling = operator.namespaces[1], {"maxReplicas": 6, "scaleInStabilisationSeconds": 5}
+    operator.install(namespace, "none", processor=PROCESSOR, scaling=scaling)
+    wait_ready(namespace, "none")
+    wait_until_sync(lambda: replicas(namespace, "none") == 0, lambda: str(conditions(namespace, "none")))
+    broken = operator.stage_values("none", processor=PROCESSOR, scaling=scaling, image={"tag": MISSING})
+    namespace.helm("upgrade", "none", str(STAGE_CHART), values=broken)
     with ThreadPoolExecutor(1) as pool:
-        outcome = pool.submit(world.burst, place, "none", 60)
+        outcome = pool.submit(operator.burst, namespace, "none", 60)
         wait_until_sync(
-            lambda: condition(place, "none", "Scaling").get("reason") == "ProcessorCannotStart",
-            lambda: str(conditions(place, "none")),
+            lambda: condition(namespace, "none", "Scaling").get("reason") == "ProcessorCannotStart",
+            lambda: str(conditions(namespace, "none")),
         )
-        wait_until_sync(lambda: replicas(place, "none") == 1, lambda: str(conditions(place, "none")))
-        message = condition(place, "none", "Scaling")["message"]
+        wait_until_sync(lambda: replicas(namespace, "none") == 1, lambda: str(conditions(namespace, "none")))
+        message = condition(namespace, "none", "Scaling")["message"]
         sys.stdout.write(f"{message}\n")
         assert MISSING in message
-        mended = world.stage_values("none", processor=PROCESSOR, scaling=scaling)
-        place.helm("upgrade", "none", str(STAGE_CHART), values=mended)
+        corrected = operator.stage_values("none", processor=PROCESSOR, scaling=scaling)
+        namespace.helm("upgrade", "none", str(STAGE_CHART), values=corrected)
     assert outcome.result()["lost"] == 0
-    place.helm("uninstall", "none")
+    namespace.helm("uninstall", "none")
 
 
-def momento_faults(world: OperatorWorld, *faults: Object) -> None:
+def momento_faults(operator: InstalledOperator, *faults: Object) -> None:
     body = json.dumps({"faults": faults})
-    world.home.python(
+    operator.home.python(
         "deployment/local-emulators",
         "import urllib.request as r; r.urlopen(r.Request("
-        f"'http://127.0.0.1:{world.ports.base + 5}/_emulator/settings', {body!r}.encode(), "
+        f"'http://127.0.0.1:{operator.ports.base + 5}/_emulator/settings', {body!r}.encode(), "
         "{'x-emulator-admin': '1'}, method='PATCH'), timeout=5)",
         "momento",
     )
 
 
-def test_a_refused_key_is_no_reason_for_more_processors_and_its_end_is(world: OperatorWorld) -> None:
-    place, scaling = world.places[2], {"minReplicas": 1, "maxReplicas": 5, "scaleInStabilisationSeconds": 40}
-    world.install(place, "key", processor=PROCESSOR, scaling=scaling)
-    wait_ready(place, "key")
-    wait_until_sync(lambda: ready_processors(place, "key") == 1, "a processor")
+def test_processors_are_added_only_once_the_refused_key_is_accepted_again(operator: InstalledOperator) -> None:
+    namespace, scaling = operator.namespaces[2], {"minReplicas": 1, "maxReplicas": 5, "scaleInStabilisationSeconds": 40}
+    operator.install(namespace, "key", processor=PROCESSOR, scaling=scaling)
+    wait_ready(namespace, "key")
+    wait_until_sync(lambda: ready_processors(namespace, "key") == 1, "a processor")
     with ThreadPoolExecutor(1) as pool:
-        momento_faults(world, {"method": "Publish", "status": "UNAUTHENTICATED"})
+        momento_faults(operator, {"method": "Publish", "status": "UNAUTHENTICATED"})
         try:
-            outcome = pool.submit(world.burst, place, "key", 80)
+            outcome = pool.submit(operator.burst, namespace, "key", 80)
             wait_until_sync(
-                lambda: condition(place, "key", "Scaling").get("reason") == "ReceivingPaused",
-                lambda: str(conditions(place, "key")),
+                lambda: condition(namespace, "key", "Scaling").get("reason") == "ReceivingPaused",
+                lambda: str(conditions(namespace, "key")),
             )
-            message = condition(place, "key", "Scaling")["message"]
+            message = condition(namespace, "key", "Scaling")["message"]
             sys.stdout.write(f"{message}\n")
             assert "Momento refuses the API key" in message
-            wait_until_sync(lambda: replicas(place, "key") == 1, lambda: str(conditions(place, "key")))
-            time.sleep(10)  # five decisions
-            assert replicas(place, "key") == 1, place.kubectl("get", "events", "--sort-by=.lastTimestamp")
+            wait_until_sync(lambda: replicas(namespace, "key") == 1, lambda: str(conditions(namespace, "key")))
+            time.sleep(10)  # five scaling decisions
+            assert replicas(namespace, "key") == 1, namespace.kubectl("get", "events", "--sort-by=.lastTimestamp")
         finally:
-            momento_faults(world)
+            momento_faults(operator)
         most = 0
         while not outcome.done():
-            most = max(most, replicas(place, "key"))
-            say(place, "key")
+            most = max(most, replicas(namespace, "key"))
+            say(namespace, "key")
             time.sleep(2)
-    told = outcome.result()
-    sys.stdout.write(f"burst of 80 through an outage: {told}, at most {most}\n")
-    assert told["lost"] == 0
+    result = outcome.result()
+    sys.stdout.write(f"burst of 80 through an outage: {result}, at most {most}\n")
+    assert result["lost"] == 0
     assert most > 1
-    place.helm("uninstall", "key")
+    namespace.helm("uninstall", "key")

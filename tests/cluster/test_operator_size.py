@@ -1,4 +1,4 @@
-"""What fifty stages at rest cost the operator."""
+"""What fifty idle stages cost the operator."""
 
 import sys
 import time
@@ -6,7 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.cluster.operator_on_cluster import NOTHING, OperatorWorld, operator_world, stage, wait_made
+from tests.support.cluster.operator_on_cluster import (
+    NOTHING,
+    InstalledOperator,
+    installed_operator,
+    stage,
+    wait_provisioned,
+)
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -18,32 +24,32 @@ MAX_PERCENT = 3.0
 
 
 @pytest.fixture(scope="module")
-def world() -> Iterator[OperatorWorld]:
-    with operator_world({"RESYNC_SECONDS": 300, "LOG_LEVEL": "INFO"}) as made:
+def operator() -> Iterator[InstalledOperator]:
+    with installed_operator({"RESYNC_SECONDS": 300, "LOG_LEVEL": "INFO"}) as made:
         yield made
 
 
-def test_fifty_stages_at_rest_cost_little(world: OperatorWorld) -> None:
+def test_fifty_idle_stages_cost_little(operator: InstalledOperator) -> None:
     names = [f"rest-{number:02}" for number in range(STAGES)]
     began = time.monotonic()
-    world.place.apply(*(stage(name) for name in names))
-    wait_made(world.place, *names, seconds=240)
+    operator.namespace.apply(*(stage(name) for name in names))
+    wait_provisioned(operator.namespace, *names, seconds=240)
     made_seconds = time.monotonic() - began
     time.sleep(SETTLE_SECONDS)
     writes = 'notification_api_operator_kubernetes_calls_total{outcome="ok",verb="P'
-    cpu, written = world.operator_metric("process_cpu_seconds_total"), world.operator_metric(writes)
+    cpu, written = operator.operator_metric("process_cpu_seconds_total"), operator.operator_metric(writes)
     began = time.monotonic()
     time.sleep(WINDOW_SECONDS)
-    used = world.operator_metric("process_cpu_seconds_total") - cpu
+    used = operator.operator_metric("process_cpu_seconds_total") - cpu
     percent = 100 * used / (time.monotonic() - began)
-    megabytes = world.operator_metric("process_resident_memory_bytes") / 1e6
+    megabytes = operator.operator_metric("process_resident_memory_bytes") / 1e6
     sys.stdout.write(
-        f"{STAGES} stages made in {made_seconds:.1f} s; at rest {megabytes:.0f} MB, {percent:.2f} % of a core\n"
+        f"{STAGES} stages provisioned in {made_seconds:.1f} s; idle: {megabytes:.0f} MB, {percent:.2f} % of a core\n"
     )
-    assert world.operator_metric(writes) == written
+    assert operator.operator_metric(writes) == written
     began = time.monotonic()
-    world.place.kubectl("delete", "stages", "--all", seconds=240)
+    operator.namespace.kubectl("delete", "stages", "--all", seconds=240)
     sys.stdout.write(f"{STAGES} stages removed in {time.monotonic() - began:.1f} s\n")
-    assert world.account("notification-api-rest") == NOTHING
+    assert operator.account("notification-api-rest") == NOTHING
     assert megabytes < MAX_MEGABYTES
     assert percent < MAX_PERCENT

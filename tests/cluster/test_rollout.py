@@ -1,4 +1,4 @@
-"""Upgrade and rollback under load: nobody is turned away, and every accepted task is told exactly once."""
+"""Upgrade and rollback under load: no request is refused, and every accepted task is notified exactly once."""
 
 import asyncio
 import json
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cluster.stages import World
+from tests.support.cluster.stages import InstalledStages
 from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, wait_until_sync
 from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import Object
@@ -79,21 +79,21 @@ def revision_settings(namespace: Namespace) -> str:
     return level
 
 
-async def heard(news: Subscriber, count: int) -> list[str]:
-    """The task ids of all final news, until as many have come or nothing does for long."""
-    ids = [str((await asyncio.to_thread(news.next, QUIET_SECONDS))["taskId"]) for _ in range(count)]
-    assert await asyncio.to_thread(news.nothing_for, 1.5), "somebody was told twice"
+async def received_task_ids(notifications: Subscriber, count: int) -> list[str]:
+    """The task ids of all final notifications, until `count` have arrived or none arrives for a while."""
+    ids = [str((await asyncio.to_thread(notifications.next, QUIET_SECONDS))["taskId"]) for _ in range(count)]
+    assert await asyncio.to_thread(notifications.nothing_for, 1.5), "a task was notified twice"
     return ids
 
 
 @pytest.mark.timeout(240)
-async def test_an_upgrade_and_a_rollback_lose_nothing_and_turn_nobody_away(world: World) -> None:
-    namespace = world.namespace
-    async with application_of(world) as app:
+async def test_an_upgrade_and_a_rollback_lose_no_task_and_refuse_no_request(stages: InstalledStages) -> None:
+    namespace = stages.namespace
+    async with application_of(stages) as app:
         user = await new_user(app, await app.config())
         token = await user.stage.get_token()
     before = await asyncio.to_thread(pods_of, namespace)
-    with subscriber(token, dict(os.environ)) as news:
+    with subscriber(token, dict(os.environ)) as notifications:
         await asyncio.to_thread(start_load, namespace, user.id_token)
         chart, waited = "charts/notification-api", ("--wait", "--timeout", "120s")
         options = ("--reuse-values", "--set", "logLevel=INFO")
@@ -103,7 +103,7 @@ async def test_an_upgrade_and_a_rollback_lose_nothing_and_turn_nobody_away(world
         await asyncio.to_thread(namespace.helm, "rollback", "one", *waited)
         assert await asyncio.to_thread(revision_settings, namespace) == ""
         summary = await asyncio.to_thread(stop_load, namespace)
-        ids = await heard(news, len(summary["taskIds"]))
+        ids = await received_task_ids(notifications, len(summary["taskIds"]))
     assert summary["statuses"].keys() == {"POST 202", "GET 200"}, summary["statuses"]
     assert summary["statuses"]["POST 202"] == len(summary["taskIds"]) > 50
     assert Counter(ids) == Counter(summary["taskIds"])

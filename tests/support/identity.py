@@ -28,7 +28,7 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @functools.cache
 def rsa_key(name: str = "first", bits: int = 2048) -> rsa.RSAPrivateKey:
-    """The same key for the same name for as long as the process lives; making one takes 100 ms."""
+    """Return the same key for the same name: generating one takes 100 ms."""
     return rsa.generate_private_key(public_exponent=65537, key_size=bits)
 
 
@@ -78,7 +78,7 @@ def token(
     sign_as: str = "RS256",
     key: Any = None,
 ) -> str:
-    """A token signed over exactly these bytes, whatever its header says of how it is signed."""
+    """A token signed over exactly these bytes, whatever algorithm its header names."""
     signed = f"{encode(_raw(head, header))}.{encode(_raw(payload, claims))}"
     algorithm = jwt.PyJWS().get_algorithm_by_name(sign_as)
     signature = algorithm.sign(signed.encode(), algorithm.prepare_key(key or rsa_key()))
@@ -86,7 +86,7 @@ def token(
 
 
 class JwksServer:
-    """What the identity provider answers: `keys`, or whatever `answer` does instead."""
+    """The responses of the identity provider: `keys`, unless `answer` is set."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -137,11 +137,11 @@ class JwksServer:
 
 @asynccontextmanager
 async def jwks_server() -> AsyncIterator[JwksServer]:
-    """A server on a free port of 127.0.0.1, gone at the end together with what it still answers."""
+    """Run a server on a free port of 127.0.0.1; at the end it drops open requests."""
     server = JwksServer()
     app = web.Application()
     app.router.add_get("/.well-known/jwks.json", server.handle)
-    # 0 would mean to wait for ever for an answer that never ends.
+    # 0 would mean to wait without limit for a response that never ends.
     runner = web.AppRunner(app, shutdown_timeout=0.01, access_log=None)
     await runner.setup()
     try:

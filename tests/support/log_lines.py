@@ -26,7 +26,7 @@ class TaskLines(logging.Handler):
         return [line for line in lines if line.get("taskId") == task_id]
 
     def ends(self, task_id: str) -> list[dict[str, Any]]:
-        """Of these, the lines at the ends of deliveries."""
+        """Of these, the lines that report the end of a delivery."""
         return [line for line in self.of(task_id) if "outcome" in line]
 
 

@@ -1,4 +1,4 @@
-"""HTTP requests byte by byte: what no client library sends."""
+"""HTTP requests as raw bytes, which no client library sends."""
 
 import socket
 from contextlib import closing

@@ -1,4 +1,4 @@
-"""What tests need beside Python packages: a marker each, and the reason why it is missing on this machine."""
+"""Requirements of tests beside Python packages: a marker each, and the reason if it is missing here."""
 
 import os
 import shutil
@@ -40,7 +40,7 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "nginx": _missing_nginx,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
 }
-"""Functions that return why a marker's tests cannot run here, None when they can."""
+"""Functions that return why a marker's tests cannot run here, or None if they can."""
 
 
 @cache

@@ -7,7 +7,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[2]
 ONE_TEST_A_UNIT = "tests/integration/processor/"
-"""Every test has a stage of its own on servers that the session shares, so a file need not stay together."""
+"""Every test has a separate stage on servers that the session shares, so a file need not stay together."""
 STACK_FIXTURE = "local_stack: LocalStack"
 
 

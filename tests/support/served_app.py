@@ -1,4 +1,4 @@
-"""An application of ours served on a free port of 127.0.0.1, in this process and on this event loop."""
+"""An application served on a free port of 127.0.0.1, in this process and on this event loop."""
 
 import contextlib
 import logging
@@ -51,7 +51,7 @@ class Served:
             return Answer(answer.status, answer.headers, await answer.read())
 
     async def ready(self) -> Self:
-        """Return once nothing that it needs is missing."""
+        """Wait until the service is ready."""
         await wait_until(lambda: not self.lifecycle.readiness_problems())
         return self
 
@@ -75,16 +75,16 @@ async def served_app(
 
 @contextlib.contextmanager
 def aws_environment(values: Mapping[str, str]) -> Iterator[None]:
-    """Have services of this process use what a test's `MiniStack.environment` says instead of AWS."""
+    """Make services of this process use a test's `MiniStack.environment` instead of AWS."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in values.items():
             patch.setenv(name, value)
-        # All else of the session stays: the SDK's endpoint data takes longer to load than most tests to run.
+        # The rest of the session is kept: loading the SDK's endpoint data takes longer than most tests.
         patch.setattr(aws._session(), "_credentials", None)
         yield
 
 
 def log_lines(records: list[logging.LogRecord]) -> str:
-    """The records of `caplog` as our logs write them, extra fields and tracebacks included."""
+    """The records of `caplog` in the services' log format, including extra fields and tracebacks."""
     formatter = _ContextFormatter(("levelname", "name", "message"))
     return "\n".join(formatter.format(record) for record in records)

@@ -1,7 +1,7 @@
 """A proxy in front of a queue server that makes it slow, broken or half broken on demand, by SQS action.
 
 Give `url` to a client as its endpoint (``AWS_ENDPOINT_URL``). Queue URLs stay those of the server behind: the SDK
-sends every call to its endpoint. `stop` and `start` take the server away and bring it back on the same port.
+sends every call to its endpoint. `stop` and `start` close the server and open it again on the same port.
 """
 
 import asyncio
@@ -26,11 +26,11 @@ _RESET_AT_CLOSE = struct.pack("ii", 1, 0)
 
 @dataclass(slots=True, kw_only=True)
 class SqsFault:
-    """What happens to calls of `action` (such as "SendMessageBatch", or "*").
+    """A fault of calls of `action` (such as "SendMessageBatch", or "*").
 
     Of the matching calls the share `ratio` is hit, and no more than `calls` of them in all. A hit call waits
-    `delay_seconds`, then meets the first of `never_answer`, `reset`, `status` that is set; with none of them it goes
-    on, and the entries of a batch that `fails` chooses are refused in its answer.
+    `delay_seconds`, then gets the first of `never_answer`, `reset`, `status` that is set; with none of them it is
+    forwarded, and the entries of a batch that `fails` selects are refused in the response.
     """
 
     action: str = ANY_ACTION
@@ -38,23 +38,23 @@ class SqsFault:
     ratio: float = 1.0
     delay_seconds: float = 0.0
     never_answer: bool = False
-    """The connection stays open and nothing comes: a half-open one, or a server that hangs."""
+    """The connection stays open without a response, as if half-open or as of a server that hangs."""
     reset: bool = False
     status: int | None = None
     code: str = "InternalFailure"
-    """Of the error that is answered with `status`, or of the entries that fail."""
+    """The code of the error response, or of the failed entries."""
     fails: Callable[[dict[str, Any]], bool] | None = None
-    """Chooses entries of a batch, as they are in the request."""
+    """Selects entries of a batch by their content in the request."""
     whole: Callable[[dict[str, Any]], bool] | None = None
-    """Chooses calls by what is in the request."""
+    """Selects calls by the content of the request."""
     sender_fault: bool = False
-    """Of the entries that fail: whether SQS calls them the sender's own fault, which no retry mends."""
+    """Whether SQS reports the failed entries as sender faults, which no retry can succeed with."""
     after_effect: bool = False
     """The call takes effect first, and only its answer is changed or lost."""
     hits: int = field(default=0, init=False)
 
     def hit(self, action: str, body: bytes) -> bool:
-        """Whether this call is hit; if so, it is counted."""
+        """Return whether the fault applies to this call, and count it."""
         if self.action not in (ANY_ACTION, action) or (self.calls is not None and self.hits >= self.calls):
             return False
         if self.whole is not None and not self.whole(json.loads(body)):
@@ -77,28 +77,28 @@ class SqsFaultProxy:
         self.url = ""
         self.faults: list[SqsFault] = []
         self.calls: Counter[str] = Counter()
-        """Calls that came, by action."""
+        """Received calls by action."""
         self.batch_sizes: defaultdict[str, list[int]] = defaultdict(list)
-        """Entries of each batch call that came, by action."""
+        """Entries of each received batch call, by action."""
         self.sent: Counter[str] = Counter()
-        """Messages that were passed on to be sent, by their task; a call whose answer is lost is sent again."""
+        """Forwarded sends by task; a call whose answer is lost is sent again."""
         self._server_url = server_url
         self._runner: web.AppRunner | None = None
         self._behind: aiohttp.ClientSession | None = None
         self._port = 0
 
     def fault(self, **fields: Any) -> SqsFault:
-        """Put an `SqsFault` of these fields in force, and return it."""
+        """Add an `SqsFault` with these fields, and return it."""
         fault = SqsFault(**fields)
         self.faults.append(fault)
         return fault
 
     def heal(self) -> None:
-        """Pass on every call from now on; calls that hang go on hanging."""
+        """Forward every call from now on; calls that hang continue to hang."""
         self.faults.clear()
 
     def forget(self) -> None:
-        """Count anew."""
+        """Reset the counters."""
         self.calls.clear()
         self.batch_sizes.clear()
 
@@ -107,7 +107,7 @@ class SqsFaultProxy:
         app = web.Application(client_max_size=16 * 2**20)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._behind = aiohttp.ClientSession(auto_decompress=False, timeout=_BEHIND_SECONDS)
-        # 0 would mean to wait for ever for an answer that never comes.
+        # 0 would mean to wait without limit for a response that is never sent.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.01)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self._port, reuse_address=True).start()
@@ -115,7 +115,7 @@ class SqsFaultProxy:
         self.url = f"http://127.0.0.1:{self._port}"
 
     async def stop(self) -> None:
-        """Break all connections off and refuse new ones."""
+        """Abort all connections and refuse new ones."""
         if self._runner is not None and self._behind is not None:
             await self._runner.cleanup()
             await self._behind.close()
@@ -140,7 +140,7 @@ class SqsFaultProxy:
             self.batch_sizes[action].append(len(json.loads(body)["Entries"]))
 
     async def _without_chosen(self, request: web.Request, body: bytes, fault: SqsFault) -> web.Response:
-        """Pass on the entries that do not fail."""
+        """Forward the entries that do not fail."""
         chosen = _chosen(fault, body)
         if not chosen:
             return await self._passed_on(request, body)
@@ -161,12 +161,12 @@ class SqsFaultProxy:
 
 
 async def _struck(fault: SqsFault, request: web.Request) -> web.StreamResponse | None:
-    """The answer that the call gets instead of its own, if that is how it fails."""
+    """The error response of a call that fails with one, else None."""
     if fault.never_answer:
         await asyncio.get_running_loop().create_future()
     if fault.reset:
         _reset(request.transport)
-        return web.Response()  # goes nowhere
+        return web.Response()  # is not sent
     if fault.status is not None:
         # The SDK reads the code from `__type` (AWS JSON protocol 1.0).
         error = {"__type": f"com.amazonaws.sqs#{fault.code}", "message": "Injected fault"}

@@ -1,4 +1,4 @@
-"""An event loop whose time moves to the next timer at once: hours of waiting take milliseconds."""
+"""An event loop whose time jumps to the next timer: hours of waiting take milliseconds."""
 
 import asyncio
 import time
@@ -33,7 +33,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 def run_in_virtual_time(work: Coroutine[Any, Any, R]) -> R:
-    """Run `work`, and have the processor's clocks show the time of the loop.
+    """Run `work` with the processor's clocks set to the time of the loop.
 
     Nothing in it may wait for a socket or a thread.
     """

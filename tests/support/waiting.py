@@ -22,7 +22,7 @@ async def wait_until(condition: Callable[[], object | Awaitable[object]], *, tim
     """
     try:
         async with asyncio.timeout(timeout_seconds):
-            while not await _answer(condition):  # noqa: ASYNC110 — a condition over many things signals nothing
+            while not await _answer(condition):  # noqa: ASYNC110 — a condition has no event to wait for
                 await asyncio.sleep(_POLL_SECONDS)
     except TimeoutError:
         raise AssertionError(f"the condition was not true within {timeout_seconds:g} s") from None

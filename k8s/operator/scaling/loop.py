@@ -156,10 +156,10 @@ class ScalingLoop:
 
     async def _scale(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
         await scale_deployment(self.context.kubernetes, stage.ref, workload, decision.replicas, observed.tasks_by_pod)
-        direction = "out" if decision.replicas > workload.replicas else "in"
+        direction, reason = ("out", "ScaledOut") if decision.replicas > workload.replicas else ("in", "ScaledIn")
         metrics.SCALING_CHANGES.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
-        await self.context.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
+        await self.context.events.normal(stage.ref, reason, message)
 
 
 def effective_policy(

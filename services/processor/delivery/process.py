@@ -148,6 +148,7 @@ class DeliveryProcessor:
                 failed += 1
                 if not delivery.lease.is_over:
                     return await self._fail(delivery, error, failure_of(error))
+                self._report_failure(delivery, error, failure_of(error))
             if delivery.lease.is_over:
                 await self._store_or_note_end(delivery, failed)
                 return LeaseLost()
@@ -260,15 +261,20 @@ class DeliveryProcessor:
 
     async def _fail(self, delivery: Delivery, error: Exception, failure: Failure) -> Outcome:
         """Count a failed attempt, and requeue the task or dead-letter it."""
+        attempt = self._report_failure(delivery, error, failure)
+        await self._note_end(delivery, delivery.past.failed + 1)
+        if not self.policy.should_dead_letter(failure, attempt):
+            return Requeue(self.policy.backoff_seconds(attempt), failure.value)
+        return await self.concluder.conclude_failed(delivery, _reason(failure), describe_error(error))
+
+    def _report_failure(self, delivery: Delivery, error: Exception, failure: Failure) -> int:
+        """Log and count a failed attempt; returns its number."""
         attempt = self.policy.attempt_number(delivery.past, delivery.message.receive_count)
         HANDLER_ERRORS.labels(failure.value).inc()
         # Formatted here, because logging may fail to format a handler's error.
         about = {"action": "handle", "failure": failure.value, "attempt": attempt}
         logger.warning("handler failed", extra={**about, "exception": describe_traceback(error)})
-        await self._note_end(delivery, delivery.past.failed + 1)
-        if not self.policy.should_dead_letter(failure, attempt):
-            return Requeue(self.policy.backoff_seconds(attempt), failure.value)
-        return await self.concluder.conclude_failed(delivery, _reason(failure), describe_error(error))
+        return attempt
 
     async def _fail_internally(self, delivery: Delivery, error: Exception) -> Outcome:
         """Count an error of the processor itself as a failed attempt; a stored final notification is kept."""

@@ -108,7 +108,7 @@ def test_a_process_that_dies_is_named_and_everything_stops(start: Starter, base:
         get(f"http://127.0.0.1:{base + 2}/die")
     assert supervisor.ends() == 1
     assert re.search(rf"token \(pid {pids['token']}\) ended with exit status 3", supervisor.output)
-    assert "    token is told to die" in supervisor.output
+    assert "    token is asked to die" in supervisor.output
     assert gone(pids)
 
 

@@ -46,7 +46,7 @@ class FaultyBrowser:
 
 @asynccontextmanager
 async def faulty_browser(ports: Ports) -> AsyncIterator[FaultyBrowser]:
-    """Chromium resolves the servers' own addresses to the proxies, so that the page and its policy are unchanged."""
+    """Chromium resolves the servers' own addresses to the proxies, so the application and its policy are unchanged."""
     async with AsyncExitStack() as stack:
         targets = (ports.token, ports.ingest, ports.momento_web, ports.aws)
         proxies = [await stack.enter_async_context(fault_proxy(port)) for port in targets]

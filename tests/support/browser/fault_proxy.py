@@ -54,7 +54,7 @@ class FaultProxy:
 
     @contextmanager
     def cut(self) -> Iterator[None]:
-        """Reset current and new connections for the length of the block."""
+        """Reset current and new connections during the block."""
         self._refusing = True
         self.drop()
         try:
@@ -64,7 +64,7 @@ class FaultProxy:
 
     @asynccontextmanager
     async def closed(self) -> AsyncIterator[None]:
-        """Refuse connections for the length of the block, where `cut` accepts and resets them."""
+        """Refuse connections during the block, where `cut` accepts and resets them."""
         await self.close()
         try:
             yield
@@ -73,7 +73,7 @@ class FaultProxy:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Keep current and new connections open without data for the length of the block."""
+        """Keep current and new connections open without data during the block."""
         self._silent = True
         self.freeze()
         try:
@@ -175,7 +175,7 @@ async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, st
 
 @asynccontextmanager
 async def fault_proxy(target_port: int) -> AsyncIterator[FaultProxy]:
-    """A proxy that listens on a free port of 127.0.0.1 for the length of the block."""
+    """A proxy that listens on a free port of 127.0.0.1 during the block."""
     proxy = FaultProxy(target_port)
     await proxy.open()
     try:

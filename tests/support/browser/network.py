@@ -15,7 +15,7 @@ CORS = {"Access-Control-Allow-Origin": "*"}
 
 @contextmanager
 def disconnected(network: Network) -> Iterator[None]:
-    """Disconnect the browser from every server for the length of the block."""
+    """Disconnect the browser from every server during the block."""
     with ExitStack() as cuts:
         for proxy in network.all:
             cuts.enter_context(proxy.cut())
@@ -26,7 +26,7 @@ def disconnected(network: Network) -> Iterator[None]:
 async def answering_posts(
     context: BrowserContext, status: int, matches: Callable[[str], bool]
 ) -> AsyncIterator[list[str]]:
-    """Answer the posts of matching tasks with `status` for the length of the block; yields their keys."""
+    """Answer the posts of matching tasks with `status` during the block; yields their keys."""
     keys: list[str] = []
 
     async def answer(route: Route) -> None:
@@ -47,7 +47,7 @@ async def wait_for_history(stack: BrowserStack, id_token: str, count: int, withi
     """Wait until the user's history has `count` notifications."""
     async with asyncio.timeout(within_seconds):
         while len(await stack.notifications(id_token)) < count:  # noqa: ASYNC110 - another process's state
-            await asyncio.sleep(1)  # the page shares the user's limit of reads
+            await asyncio.sleep(1)  # the application has the same limit of reads a user
 
 
 async def disconnect_while_tasks_finish(page: TaskPage, network: Network, stack: BrowserStack, seconds: float) -> None:

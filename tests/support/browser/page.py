@@ -32,7 +32,7 @@ EXPECTED_IN_CONSOLE = re.compile(r"Failed to load resource|custom Amazon|blocked
 
 
 class TaskPage:
-    """One tab. `console` holds the unexpected warnings and errors that it logged."""
+    """One tab. `console` has the unexpected warnings and errors that it logged."""
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
@@ -66,7 +66,7 @@ class TaskPage:
         await self.expect_state("live", within_ms)
 
     async def send(self, *texts: str) -> None:
-        """Send each text as a task, all at once, with Enter."""
+        """Send each text as a task, immediately one after another, with Enter."""
         field = self.page.get_by_label("New task")
         await field.fill("\n".join(texts))
         await field.press("Enter")
@@ -94,7 +94,7 @@ class TaskPage:
     async def wait_for(self, expression: str, within_seconds: float = 15) -> None:
         """Return once the expression is true in the page; raises TimeoutError."""
         async with asyncio.timeout(within_seconds):
-            while not await self.page.evaluate(expression):  # noqa: ASYNC110 - the page's state
+            while not await self.page.evaluate(expression):  # noqa: ASYNC110 - the application's state
                 await asyncio.sleep(0.05)
 
     async def recorded(self, what: str) -> list[Any]:
@@ -102,7 +102,7 @@ class TaskPage:
         return found
 
     async def id_token(self) -> str:
-        """As the page would send it."""
+        """The id token that the application sends."""
         stored: dict[str, str] = json.loads(await self.page.evaluate("JSON.stringify(localStorage)"))
         return next(value for name, value in stored.items() if name.endswith(".idToken"))
 

@@ -1,4 +1,4 @@
-"""Many notifications, and the memory of the page before and after them."""
+"""Many notifications, and the memory of the application before and after them."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from playwright.async_api import Browser, expect
 from tests.support.browser.page import TaskPage
 
 LISTED = 200
-"""The most tasks that the page lists."""
+"""The most tasks that the application lists."""
 
 Publish = Callable[[str], Awaitable[None]]
 """Publishes one text to the topic of the page's user."""
@@ -22,7 +22,7 @@ Publish = Callable[[str], Awaitable[None]]
 @dataclass(frozen=True, slots=True)
 class Memory:
     heap_mb: float
-    """The JavaScript heap, without the text of streams, which the browser keeps outside of it."""
+    """The JavaScript heap, without the text of streams, which the browser stores outside of it."""
     process_mb: float
     """Private memory of the browser's renderers, with the text of streams."""
 
@@ -51,7 +51,7 @@ async def memory(page: TaskPage) -> Memory:
 
 
 def notification(name: str) -> str:
-    """A notification of a task of its own, whose message has the time of publishing in milliseconds."""
+    """A notification of a new task, whose message has the time of publishing in milliseconds."""
     now = time.time() * 1000
     message = f"{name} published at {now:.3f}"
     return json.dumps({"taskId": name, "status": "finished", "message": message, "time": int(now)})

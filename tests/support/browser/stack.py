@@ -30,10 +30,11 @@ class PersistentPlan(Plan):
     """Momento keeps its state over a restart."""
 
     def emulators(self) -> list[Program]:
-        keep = ("--state-file", str(self.state / "momento.json"))
+        options = ("--state-file", str(self.state / "momento.json"))
         programs = super().emulators()
         return [
-            replace(each, arguments=(*each.arguments, *keep)) if each.name == "momento" else each for each in programs
+            replace(each, arguments=(*each.arguments, *options)) if each.name == "momento" else each
+            for each in programs
         ]
 
 
@@ -68,7 +69,7 @@ class BrowserStack:
             return await app.mailed_code(email)
 
     async def post(self, id_token: str, *texts: str) -> None:
-        """Send a user's tasks without the page."""
+        """Send a user's tasks without the application."""
         async with self._application() as (app, config):
             for text in texts:
                 await StageClient(app.http, config, id_token).submit_task(text)
@@ -108,7 +109,7 @@ class BrowserStack:
 
     @asynccontextmanager
     async def emulating(self, **settings: Any) -> AsyncIterator[None]:
-        """Change settings of the Momento emulator for the length of the block."""
+        """Change settings of the Momento emulator during the block."""
         before = await self._admin("GET", "settings")
         await self._admin("PATCH", "settings", settings)
         try:

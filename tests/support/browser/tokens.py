@@ -46,7 +46,7 @@ async def put_storage(context: BrowserContext, storage: StorageState) -> None:
 
 
 def expire_tokens(storage: StorageState) -> StorageState:
-    """The same storage with an id token and access token that look expired to the page."""
+    """The same storage with an id token and access token that look expired to the application."""
     (origin,) = storage["origins"]
     aged = [{**each, "value": _expired(each["name"], each["value"])} for each in origin["localStorage"]]
     return {**storage, "origins": [{**origin, "localStorage": aged}]}  # type: ignore[typeddict-item]

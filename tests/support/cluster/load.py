@@ -1,4 +1,4 @@
-"""A client inside the cluster: posts tasks and fetches tokens until /control/stop is there, then prints what it saw.
+"""A client inside the cluster: posts tasks and fetches tokens until /control/stop exists, then prints the results.
 
 Runs in the product's image from a ConfigMap, so it needs nothing but aiohttp. It calls the Services as an ingress
 would: with connections that are kept alive.
@@ -22,7 +22,7 @@ LONGEST_SECONDS = 300.0
 
 
 class Load:
-    """What was sent and what came of it."""
+    """The requests sent and their results."""
 
     def __init__(self, http: aiohttp.ClientSession, id_token: str) -> None:
         self.statuses: collections.Counter[str] = collections.Counter()
@@ -31,7 +31,7 @@ class Load:
         self._headers = {"Authorization": f"Bearer {id_token}"}
 
     async def post(self) -> None:
-        # One try, and no key: what is accepted here is accepted once.
+        # No retry, so every accepted task is accepted once.
         body = {"data": secrets.token_hex(4)}
         async with self._http.post(f"{os.environ['TASK_URL']}/task", json=body, headers=self._headers) as answer:
             self.statuses[f"POST {answer.status}"] += 1

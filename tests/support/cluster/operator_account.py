@@ -1,4 +1,7 @@
-"""What is in the emulated account and Momento: runs inside the emulators' pod, prints JSON. Arguments: a prefix."""
+"""List the resources of the emulated AWS account and of Momento whose names have a prefix, as JSON.
+
+Runs inside the emulators' pod. Arguments: the prefix.
+"""
 
 import asyncio
 import json
@@ -37,8 +40,8 @@ async def main(prefix: str) -> None:
         "pools": [pool["Name"] for pool in pools],
         "caches": caches,
     }
-    ours = {kind: sorted(name for name in names if name.startswith(prefix)) for kind, names in found.items()}
-    sys.stdout.write(json.dumps(ours) + "\n")
+    matching = {kind: sorted(name for name in names if name.startswith(prefix)) for kind, names in found.items()}
+    sys.stdout.write(json.dumps(matching) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""An operator with an emulated account of its own, in namespaces of its own, and stages beside it."""
+"""An operator in its own namespaces with its own emulated AWS account, and helpers for its stages."""
 
 import json
 from collections.abc import Iterator
@@ -18,40 +18,40 @@ KEY_PARAMETER = "/notification-api/dev/momento-api-key"
 SERVICE = "local-emulators"
 OPERATOR_PODS = "app.kubernetes.io/name=notification-operator"
 RESYNC_SECONDS = 5
-PLACES = 3
+NAMESPACES = 3
 QUOTAS = [
     "--topic-operations-per-second=5000",
     "--subscriptions=1000",
     "--cache-operations-per-second=5000",
     "--max-caches=200",
 ]
-"""As a team that goes live has them raised, but for control calls."""
+"""The quotas that a team has raised before production, except those of control calls."""
 LITTLE_CPU: Object = {"resources": {"requests": {"cpu": "10m"}}}
-"""So that a small node has room for every pod that is asked for."""
+"""So that every pod fits on a small node."""
 
 
 @dataclass
-class OperatorWorld:
-    """`home` holds emulators and operator; stages live in `places`."""
+class InstalledOperator:
+    """An operator and its emulators in namespace `home`, and the namespaces in which tests install stages."""
 
     home: Namespace
-    places: list[Namespace]
+    namespaces: list[Namespace]
     ports: Ports
     printed: Object
-    """The values that the local stack prints; what is given in them is left out for made stages."""
+    """The values that the local stack prints. `stage_values` leaves out the resources that they name."""
 
     @property
-    def place(self) -> Namespace:
-        return self.places[0]
+    def namespace(self) -> Namespace:
+        return self.namespaces[0]
 
     def account(self, prefix: str) -> dict[str, list[str]]:
         """Names of all queues, user pools and caches that begin so."""
         code = f"import sys; sys.argv = ['-', {prefix!r}]\n" + read_text("operator_account.py")
-        told = self.home.kubectl(
+        output = self.home.kubectl(
             "exec", "deployment/local-emulators", "-c", "page", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
             "python", "-c", code,
         )  # fmt: skip
-        return dict(json.loads(told))
+        return dict(json.loads(output))
 
     def aws(self, code: str) -> str:
         """Run statements with `sqs` and `idp` open, inside the emulators' pod; what they print."""
@@ -65,13 +65,13 @@ class OperatorWorld:
         )  # fmt: skip
 
     def burst(
-        self, place: Namespace, name: str, count: int, seconds: int = 150, *, tail: tuple[int, float] = (0, 0.0)
+        self, namespace: Namespace, name: str, count: int, seconds: int = 150, *, tail: tuple[int, float] = (0, 0.0)
     ) -> dict[str, float]:
-        """Send so many tasks to a stage, listen as their users, and tell what came of them.
+        """Send so many tasks to a stage, listen as their users, and report the results.
 
         :param tail: how many more are sent afterwards, one by one, and the seconds between them.
         """
-        made = place.get("stage", name)["status"]["resources"]
+        made = namespace.get("stage", name)["status"]["resources"]
         # Not by the Service: the emulators' NetworkPolicy lets nothing out of their pod.
         aws = f"http://127.0.0.1:{urlsplit(self.printed['aws']['endpointUrl']).port}"
         arguments = [
@@ -82,14 +82,14 @@ class OperatorWorld:
             *map(str, tail),
         ]
         code = f"import sys; sys.argv = ['-', *{arguments!r}]\n" + read_text("operator_burst.py")
-        # In the container with memory to spare; the page's has none for two SDKs.
-        told = self.home.kubectl(
+        # The container of the Momento emulator has enough memory for two SDKs; that of the page has not.
+        output = self.home.kubectl(
             "exec", "deployment/local-emulators", "-c", "momento", "--", "env", f"MOMENTO_PORT={self.ports.base + 4}",
             f"AWS_ENDPOINT_URL={aws}", "AWS_DEFAULT_REGION=us-east-1",
             "AWS_ACCESS_KEY_ID=local", "AWS_SECRET_ACCESS_KEY=local",
             "python", "-c", code, seconds=seconds + 60,
         )  # fmt: skip
-        return dict(json.loads(told.strip().splitlines()[-1]))
+        return dict(json.loads(output.strip().splitlines()[-1]))
 
     def scale_operator(self, replicas: int) -> None:
         self.home.kubectl("scale", "deployment/operator", f"--replicas={replicas}")
@@ -99,7 +99,7 @@ class OperatorWorld:
         )
 
     def unplug_aws(self) -> None:
-        """AWS and Momento stop answering, and forget nothing."""
+        """Make AWS and Momento unreachable; they keep their state."""
         self.home.kubectl("patch", "service", SERVICE, "-p", '{"spec":{"selector":{"unplugged":"yes"}}}')
         # A Service's connections outlive its selector; those of a new pod do not exist yet.
         self.home.kubectl("delete", "pod", "-l", OPERATOR_PODS, "--grace-period=1")
@@ -116,7 +116,7 @@ class OperatorWorld:
         return sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(beginning))
 
     def stage_values(self, stage: str, **more: Any) -> Object:
-        """Values of a release that the operator makes; small and quick."""
+        """Values of a small, fast release whose resources the operator provisions."""
         values = {key: value for key, value in self.printed.items() if key not in ("queue", "userPool", "momento")}
         momento = {key: value for key, value in self.printed["momento"].items() if key != "cacheName"}
         small: Object = {
@@ -130,12 +130,12 @@ class OperatorWorld:
         }
         return merged_values(merged_values(merged_values(values, image_values()), small), more)
 
-    def install(self, place: Namespace, release: str, **more: Any) -> None:
-        place.helm("install", release, str(STAGE_CHART), values=self.stage_values(release, **more))
+    def install(self, namespace: Namespace, release: str, **more: Any) -> None:
+        namespace.helm("install", release, str(STAGE_CHART), values=self.stage_values(release, **more))
 
 
 def stage(name: str, **spec: Any) -> Object:
-    """A Stage without pods: what the operator makes is the same, but it is never Ready."""
+    """A Stage without pods: the operator provisions the same resources, but the Stage is never Ready."""
     return {
         "apiVersion": "notification-api.io/v1alpha1",
         "kind": "Stage",
@@ -144,61 +144,63 @@ def stage(name: str, **spec: Any) -> Object:
     }
 
 
-def condition(place: Namespace, name: str, kind: str) -> Object:
+def condition(namespace: Namespace, name: str, kind: str) -> Object:
     """A condition of a Stage; empty while it has none."""
-    found = [each for each in conditions(place, name) if each["type"] == kind]
+    found = [each for each in conditions(namespace, name) if each["type"] == kind]
     return found[0] if found else {}
 
 
-def conditions(place: Namespace, name: str) -> list[Object]:
-    told: list[Object] = place.get("stage", name).get("status", {}).get("conditions", [])
-    return told
+def conditions(namespace: Namespace, name: str) -> list[Object]:
+    found: list[Object] = namespace.get("stage", name).get("status", {}).get("conditions", [])
+    return found
 
 
-def is_ready(place: Namespace, name: str) -> bool:
-    return bool(condition(place, name, "Ready").get("status") == "True")
+def is_ready(namespace: Namespace, name: str) -> bool:
+    return bool(condition(namespace, name, "Ready").get("status") == "True")
 
 
-def wait_ready(place: Namespace, *names: str, seconds: float = 240) -> None:
+def wait_ready(namespace: Namespace, *names: str, seconds: float = 240) -> None:
     def late() -> list[str]:
-        return [name for name in names if not is_ready(place, name)]
+        return [name for name in names if not is_ready(namespace, name)]
 
     wait_until_sync(
         lambda: not late(),
-        lambda: f"ready: {[(name, conditions(place, name)) for name in late()]}",
+        lambda: f"ready: {[(name, conditions(namespace, name)) for name in late()]}",
         timeout_seconds=seconds,
     )
 
 
-def is_made(place: Namespace, name: str) -> bool:
-    return bool(condition(place, name, "Provisioned").get("status") == "True")
+def is_provisioned(namespace: Namespace, name: str) -> bool:
+    return bool(condition(namespace, name, "Provisioned").get("status") == "True")
 
 
-def wait_made(place: Namespace, *names: str, seconds: float = 240) -> None:
-    """For Stages without pods, which take no tasks."""
+def wait_provisioned(namespace: Namespace, *names: str, seconds: float = 240) -> None:
+    """Wait until Stages without pods are provisioned; they never become Ready."""
 
     def late() -> list[str]:
-        return [name for name in names if not is_made(place, name)]
+        return [name for name in names if not is_provisioned(namespace, name)]
 
     wait_until_sync(
         lambda: not late(),
-        lambda: f"made: {[(name, conditions(place, name)) for name in late()]}",
+        lambda: f"provisioned: {[(name, conditions(namespace, name)) for name in late()]}",
         timeout_seconds=seconds,
     )
 
 
-def is_gone(place: Namespace, name: str) -> bool:
-    return not place.kubectl("get", "stage", name, "--ignore-not-found")
+def is_deleted(namespace: Namespace, name: str) -> bool:
+    return not namespace.kubectl("get", "stage", name, "--ignore-not-found")
 
 
-def wait_gone(place: Namespace, name: str, seconds: float = 180) -> None:
+def wait_deleted(namespace: Namespace, name: str, seconds: float = 180) -> None:
     wait_until_sync(
-        lambda: is_gone(place, name), lambda: f"stage {name} gone: {conditions(place, name)}", timeout_seconds=seconds
+        lambda: is_deleted(namespace, name),
+        lambda: f"stage {name} deleted: {conditions(namespace, name)}",
+        timeout_seconds=seconds,
     )
 
 
 def names_of(stage_name: str, service: str = "notification-api") -> dict[str, list[str]]:
-    """What a stage is made of, as `OperatorWorld.account` tells it."""
+    """The names of the resources of a stage, as `InstalledOperator.account` returns it."""
     stem = f"{service}-{stage_name}"
     return {"queues": [f"{stem}-dlq", f"{stem}-tasks"], "pools": [f"{stem}-UserPool"], "caches": [stem]}
 
@@ -206,23 +208,23 @@ def names_of(stage_name: str, service: str = "notification-api") -> dict[str, li
 NOTHING: dict[str, list[str]] = {"queues": [], "pools": [], "caches": []}
 
 
-def _let_go(place: Namespace) -> None:
-    """Whatever a failed test left: a namespace must not hang for it once the operator is gone."""
-    for each in place.kubectl("get", "stages", "-o", "name").split():
-        place.kubectl("patch", each, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
+def _remove_finalizers(namespace: Namespace) -> None:
+    """Stages that a failed test left would block the deletion of their namespace once the operator is deleted."""
+    for each in namespace.kubectl("get", "stages", "-o", "name").split():
+        namespace.kubectl("patch", each, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
 
 
 @contextmanager
-def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
-    """Installed as a user would, but watching its own namespaces alone, since the cluster is shared."""
+def installed_operator(settings: Object | None = None) -> Iterator[InstalledOperator]:
+    """Install an operator that watches only its own namespaces, since the cluster is shared."""
     ports = Ports(free_port_base())
     run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(OPERATOR_CHART / "crds"))
     with ExitStack() as stack:
         home = stack.enter_context(fresh_namespace())
-        places = [stack.enter_context(fresh_namespace()) for _ in range(PLACES)]
-        for place in places:
-            stack.callback(_let_go, place)
-        names = [place.name for place in places]
+        namespaces = [stack.enter_context(fresh_namespace()) for _ in range(NAMESPACES)]
+        for namespace in namespaces:
+            stack.callback(_remove_finalizers, namespace)
+        names = [namespace.name for namespace in namespaces]
         emulators = {
             "stages": ["dev"],
             "portBase": ports.base,
@@ -232,7 +234,7 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
         }
         home.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "180s", values=emulators)
         printed = load_yaml(home.kubectl("logs", "deployment/local-emulators", "-c", "bootstrap-dev"))
-        operator = {
+        operator_values = {
             "clusterName": CLUSTER_NAME,
             "namespaces": names,
             "momento": {"apiKeyParameter": KEY_PARAMETER, "endpoint": printed["momento"]["endpoint"]},
@@ -240,12 +242,12 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             "settings": {"RESYNC_SECONDS": RESYNC_SECONDS, "LOG_LEVEL": "DEBUG", **(settings or {})},
             **image_values(),
         }
-        # First of all at the end: it would hold on to what is let go of, and its ClusterRole outlives namespaces.
-        # Whatever Stages a failed test left, so without the check for them.
+        # The operator is uninstalled first: it would add the finalizers again, and its ClusterRole is in no namespace.
+        # A failed test may have left Stages, so the check for them is skipped.
         stack.callback(
             home.helm, "uninstall", "operator", "--ignore-not-found", "--wait", "--cascade=foreground", "--no-hooks"
         )
-        home.helm("install", "operator", str(OPERATOR_CHART), values=operator)
+        home.helm("install", "operator", str(OPERATOR_CHART), values=operator_values)
         wait_until_sync(
             lambda: all(ready(pod) for pod in home.pods(OPERATOR_PODS)),
             lambda: (
@@ -254,4 +256,4 @@ def operator_world(settings: Object | None = None) -> Iterator[OperatorWorld]:
             ),
             timeout_seconds=60,
         )
-        yield OperatorWorld(home, places, ports, printed)
+        yield InstalledOperator(home, namespaces, ports, printed)

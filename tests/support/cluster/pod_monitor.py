@@ -1,4 +1,4 @@
-"""What a PodMonitor means, carried out as prometheus-operator does: which pods, which port, which labels.
+"""Evaluates a PodMonitor as prometheus-operator does: which pods, which port, which labels.
 
 The pods are reached through the API server's proxy, the one door that every cluster has.
 """
@@ -15,7 +15,7 @@ from tests.support.processes.prometheus import Target
 
 @contextmanager
 def api_proxy() -> Iterator[str]:
-    """`kubectl proxy`, with whatever credentials KUBECONFIG has; yields host and port."""
+    """`kubectl proxy`, with the credentials of KUBECONFIG; yields host and port."""
     with subprocess.Popen(["kubectl", "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as process:
         try:
             said = process.stdout.readline() if process.stdout else ""

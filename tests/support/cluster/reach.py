@@ -1,4 +1,4 @@
-"""Which pods reach which: pods that listen and connect, and what the cluster lets through."""
+"""Pods that listen and connect to each other, to find which connections the cluster allows."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,9 +9,9 @@ from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, 
 from tests.support.helm_charts import Object
 
 PORTS = ("tcp:53", "udp:53", *(f"tcp:{port}" for port in (80, 443, 4566, 5432, 8080, 8084, 8085, 9090, 9091)))
-"""What every pod listens on: each port that a policy names, and one that none does."""
-SETTLED_SECONDS = 40.0
-"""How long a network plugin may take until a change of pods or policies is in force."""
+"""The ports of every pod: each port that a policy names, and one that no policy names."""
+APPLY_SECONDS = 40.0
+"""The longest time a network plugin may take to apply a change of pods or policies."""
 
 
 class Attempt(NamedTuple):
@@ -45,33 +45,33 @@ def listener(name: str, labels: Mapping[str, str]) -> Object:
 
 
 class Pods:
-    """The pods by name, and what reached what before there was any policy."""
+    """The pods by name, and the connections that succeed without policies."""
 
     def __init__(self) -> None:
-        self._places: dict[str, Namespace] = {}
+        self._namespaces: dict[str, Namespace] = {}
         self._addresses: dict[str, str] = {}
         self.open_without_policies: set[Attempt] = set()
 
     def start(self, namespace: Namespace, labels: Mapping[str, Mapping[str, str]]) -> None:
-        """One listener a name, ready when this returns."""
+        """Start one listener for each name, and wait until all are ready."""
         namespace.apply(*(listener(name, given) for name, given in labels.items()))
         namespace.kubectl("wait", "pod", *labels, "--for=condition=Ready", "--timeout=90s")
         for name in labels:
-            self._places[name] = namespace
+            self._namespaces[name] = namespace
             self._addresses[name] = namespace.get("pod", name)["status"]["podIP"]
 
     def pairs(self) -> list[Attempt]:
-        """Every pod to every other, on every port."""
+        """Attempts from every pod to every other, on every port."""
         return [
             Attempt(source, target, int(port), protocol)
-            for source in self._places
-            for target in self._places
+            for source in self._namespaces
+            for target in self._namespaces
             if source != target
             for protocol, port in (each.split(":") for each in PORTS)
         ]
 
     def reached(self, attempts: Iterable[Attempt]) -> set[Attempt]:
-        """Those that led to a connection, or to an answer."""
+        """Return the attempts that got a connection or an answer."""
         by_source: dict[str, list[Attempt]] = {}
         for each in attempts:
             by_source.setdefault(each.source, []).append(each)
@@ -81,13 +81,13 @@ class Pods:
     def _reached_by_one(self, attempts: Sequence[Attempt]) -> set[Attempt]:
         source = attempts[0].source
         wanted = [[each.protocol, self._addresses.get(each.target, each.target), each.port] for each in attempts]
-        output = self._places[source].kubectl(
+        output = self._namespaces[source].kubectl(
             "exec", source, "--", "python", "-c", read_text("reach_attempts.py"), json.dumps(wanted)
         )
         return {each for each, is_reached in zip(attempts, json.loads(output), strict=True) if is_reached}
 
     def note_what_is_open(self, attempts: Sequence[Attempt]) -> None:
-        """Without policies: all of these are reached. What a policy refuses later is refused by the policy."""
+        """Expect all of these to succeed without policies, so that a later refusal is due to a policy."""
         missing = set(attempts)
 
         def is_all_open() -> bool:
@@ -95,12 +95,12 @@ class Pods:
             return not missing
 
         wait_until_sync(
-            is_all_open, lambda: f"reached without policies: {sorted(missing)}", timeout_seconds=SETTLED_SECONDS
+            is_all_open, lambda: f"reached without policies: {sorted(missing)}", timeout_seconds=APPLY_SECONDS
         )
         self.open_without_policies |= set(attempts)
 
     def expect(self, passes: Sequence[Attempt], refused: Sequence[Attempt]) -> None:
-        """These connections are made and those are not, once policies are in force."""
+        """Expect the first connections to succeed and the others to fail, once policies are applied."""
         assert set(refused) <= self.open_without_policies, "a refusal that no policy causes proves nothing"
         wrong: set[Attempt] = set()
 
@@ -112,11 +112,11 @@ class Pods:
         def what() -> str:
             return "\n".join(f"{'not ' if each in passes else ''}reached: {each}" for each in sorted(wrong))
 
-        wait_until_sync(is_right, what, timeout_seconds=SETTLED_SECONDS)
+        wait_until_sync(is_right, what, timeout_seconds=APPLY_SECONDS)
 
 
 def put_policies(namespace: Namespace, policies: Sequence[Object]) -> None:
-    """These, and no other ones."""
+    """Replace all policies of the namespace by these."""
     namespace.kubectl("delete", "networkpolicies", "--all")
     if policies:
         namespace.apply(*policies)

@@ -61,4 +61,4 @@ else:
         try:
             route(DELETE_ROUTE, 0, each, given)
         except OSError:
-            continue  # it was not set here
+            continue  # the route did not exist

@@ -6,14 +6,14 @@ import threading
 
 
 class Accept(socketserver.BaseRequestHandler):
-    """The handshake is all that is asked for."""
+    """Accept and close the connection: clients need only the handshake."""
 
     def handle(self) -> None:
         return
 
 
 class Echo(socketserver.BaseRequestHandler):
-    """One datagram back."""
+    """Answer with one datagram."""
 
     def handle(self) -> None:
         data, connection = self.request

@@ -1,11 +1,11 @@
-"""Faults of a running stage, made and mended from outside: what breaks in a cluster, in AWS and in Momento."""
+"""Faults of a running stage in the cluster, in AWS and in Momento: each is injected and then removed."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.cluster.operator_on_cluster import KEY_PARAMETER, SERVICE, OperatorWorld
+from tests.support.cluster.operator_on_cluster import KEY_PARAMETER, SERVICE, InstalledOperator
 from tests.support.cluster.tools import Namespace, ready, run, wait_until_sync
 from tests.support.helm_charts import STAGE_CHART, Object
 
@@ -19,47 +19,47 @@ LOOSE: Object = {"topicOperationsPerSecond": 5000, "cacheOperationsPerSecond": 5
 
 @dataclass
 class Broken:
-    """The stage that is broken, in its world."""
+    """The stage into which faults are injected, and its operator."""
 
-    world: OperatorWorld
-    kept: dict[str, Any] = field(default_factory=dict)
-    """What a mend needs."""
+    operator: InstalledOperator
+    saved: dict[str, Any] = field(default_factory=dict)
+    """Values that the removal of the fault needs."""
 
     @property
-    def place(self) -> Namespace:
-        return self.world.place
+    def namespace(self) -> Namespace:
+        return self.operator.namespace
 
     def deploy(self, component: str) -> str:
         return f"deployment/{RELEASE}-{component}"
 
     def pod(self, component: str) -> str:
         """The name of one."""
-        return str(self.place.of_component(RELEASE, component)[0]["metadata"]["name"])
+        return str(self.namespace.of_component(RELEASE, component)[0]["metadata"]["name"])
 
-    def is_whole(self) -> bool:
-        """Whether every pod is ready and none is left over, so that what is to be seen is that all is well."""
-        pods = self.place.pods(SELECTOR)
+    def has_all_pods_ready(self) -> bool:
+        """Whether every pod is ready and no old pod is left."""
+        pods = self.namespace.pods(SELECTOR)
         return all(ready(pod) for pod in pods) and len(pods) == sum(REPLICAS.values())
 
     def upgrade(self) -> None:
-        """As the conditions' message says."""
-        self.place.helm("upgrade", RELEASE, str(STAGE_CHART), "--reuse-values")
+        """Upgrade as the message of the condition says."""
+        self.namespace.helm("upgrade", RELEASE, str(STAGE_CHART), "--reuse-values")
 
     def send_tasks(self, count: int) -> None:
-        url = self.place.get("stage", RELEASE)["status"]["resources"]["queueUrl"]
+        url = self.namespace.get("stage", RELEASE)["status"]["resources"]["queueUrl"]
         body = json.dumps({"userId": "user", "payload": json.dumps({"data": "x"})})
-        self.world.aws(
+        self.operator.aws(
             f"for number in range({count}):\n"
             f"    name = {{'DataType': 'String', 'StringValue': 'task-{{}}'.format(number)}}\n"
             f"    await sqs.send_message(QueueUrl={url!r}, MessageBody={body!r}, MessageAttributes={{'taskId': name}})"
         )
 
     def purge(self) -> None:
-        url = self.place.get("stage", RELEASE)["status"]["resources"]["queueUrl"]
-        self.world.aws(f"await sqs.purge_queue(QueueUrl={url!r})")
+        url = self.namespace.get("stage", RELEASE)["status"]["resources"]["queueUrl"]
+        self.operator.aws(f"await sqs.purge_queue(QueueUrl={url!r})")
 
     def parameter(self, value: str | None) -> str:
-        """Put the Momento key's parameter, or delete it; what it was."""
+        """Set the parameter of the Momento key, or delete it, and return its old value."""
         change = (
             f"await ssm.put_parameter(Name=NAME, Value={value!r}, Type='SecureString', Overwrite=True)"
             if value is not None
@@ -81,7 +81,7 @@ class Broken:
         answer = self._emulators(
             "import json, urllib.request\n"
             f"data = json.dumps({body!r}).encode() if {body!r} is not None else None\n"
-            f"request = urllib.request.Request('http://127.0.0.1:{self.world.ports.momento_web}/_emulator/{path}',\n"
+            f"request = urllib.request.Request('http://127.0.0.1:{self.operator.ports.momento_web}/_emulator/{path}',\n"
             f"    data=data, method={method!r}, headers={{'x-emulator-admin': '1'}})\n"
             "print(urllib.request.urlopen(request, timeout=10).read().decode() or '{}')"
         )
@@ -92,7 +92,9 @@ class Broken:
         return list(json.loads(self._emulators(code)))
 
     def _emulators(self, code: str) -> str:
-        return self.world.home.kubectl("exec", "deployment/local-emulators", "-c", "page", "--", "python", "-c", code)
+        return self.operator.home.kubectl(
+            "exec", "deployment/local-emulators", "-c", "page", "--", "python", "-c", code
+        )
 
 
 Step = Callable[[Broken], None]
@@ -104,7 +106,7 @@ def nothing(_broken: Broken) -> None:
 
 @dataclass(frozen=True)
 class Fault:
-    """A row of the table. The 15 seconds count from the end of `begins`, and from that of `ends`."""
+    """A row of the table. The 15 seconds count from the return of `begins`, and of `ends`."""
 
     name: str
     begins: Step
@@ -112,43 +114,44 @@ class Fault:
     ready: tuple[str, str]
     """Status and reason."""
     degraded: str
-    """Its reason; empty where nothing is to be said."""
+    """Its reason; empty where no problem is reported."""
     part: str = ""
     """Of its message."""
     scaling: tuple[str, str] = ("True", "Operating")
-    """Status and reason. It is held only where more processors would be wanted than there are."""
+    """Status and reason. Replicas are held only where more processors are desired than exist."""
 
 
-def one_pod_of_two(broken: Broken) -> None:
+def break_one_of_two_pods(broken: Broken) -> None:
     name = broken.pod("ingest")
-    broken.kept["pod"] = name
-    broken.place.kubectl("set", "image", f"pod/{name}", f"ingest={NO_IMAGE}")
+    broken.saved["pod"] = name
+    broken.namespace.kubectl("set", "image", f"pod/{name}", f"ingest={NO_IMAGE}")
     # Until then it alternates with CrashLoopBackOff: Kubernetes counts the end of the old container as a crash.
     wait_until_sync(
-        lambda: "ImagePullBackOff" in broken.place.kubectl("get", "pod", name), "Kubernetes has tried the image twice"
+        lambda: "ImagePullBackOff" in broken.namespace.kubectl("get", "pod", name),
+        "Kubernetes has tried the image twice",
     )
 
 
-def replace_the_pod(broken: Broken) -> None:
-    broken.place.kubectl("delete", "pod", broken.kept["pod"], "--grace-period=1")
-    wait_until_sync(broken.is_whole, "the pod replaced")
+def replace_pod(broken: Broken) -> None:
+    broken.namespace.kubectl("delete", "pod", broken.saved["pod"], "--grace-period=1")
+    wait_until_sync(broken.has_all_pods_ready, "the pod replaced")
 
 
-def no_image(broken: Broken) -> None:
-    broken.place.kubectl("set", "image", broken.deploy("token"), f"token={NO_IMAGE}")
+def set_missing_image(broken: Broken) -> None:
+    broken.namespace.kubectl("set", "image", broken.deploy("token"), f"token={NO_IMAGE}")
 
 
-def image_again(broken: Broken) -> None:
-    broken.place.kubectl("rollout", "undo", broken.deploy("token"))
-    wait_until_sync(broken.is_whole, "the old image again")
+def restore_image(broken: Broken) -> None:
+    broken.namespace.kubectl("rollout", "undo", broken.deploy("token"))
+    wait_until_sync(broken.has_all_pods_ready, "the old image")
 
 
-def no_parameter(broken: Broken) -> None:
-    broken.kept["key"] = broken.parameter(None)
-    for pod in broken.place.of_component(RELEASE, "token"):
-        broken.place.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=1", "--wait=false")
+def delete_parameter(broken: Broken) -> None:
+    broken.saved["key"] = broken.parameter(None)
+    for pod in broken.namespace.of_component(RELEASE, "token"):
+        broken.namespace.kubectl("delete", "pod", pod["metadata"]["name"], "--grace-period=1", "--wait=false")
     wait_until_sync(
-        lambda: all(_runs(pod) for pod in broken.place.of_component(RELEASE, "token")), "new pods of token run"
+        lambda: all(_runs(pod) for pod in broken.namespace.of_component(RELEASE, "token")), "new pods of token run"
     )
 
 
@@ -157,131 +160,131 @@ def _runs(pod: Object) -> bool:
     return not ready(pod) and bool(containers[0].get("started"))
 
 
-def parameter_again(broken: Broken) -> None:
-    broken.parameter(broken.kept["key"])
+def restore_parameter(broken: Broken) -> None:
+    broken.parameter(broken.saved["key"])
 
 
-def revoke_the_key(broken: Broken) -> None:
+def revoke_key(broken: Broken) -> None:
     for key_id in broken.key_ids():
         broken.momento("DELETE", f"keys/{key_id}")
 
 
-def another_key(broken: Broken) -> None:
+def set_new_key(broken: Broken) -> None:
     broken.parameter(str(broken.momento("POST", "keys", {})["v1"]))
 
 
-def no_aws(broken: Broken) -> None:
+def refuse_aws_connections(broken: Broken) -> None:
     """Connections are refused: the Service has no endpoints, and those that exist end with the emulator's process."""
     patch = '{"spec":{"selector":{"unplugged":"yes"}}}'
-    broken.world.home.kubectl("patch", "service", SERVICE, "-p", patch)
+    broken.operator.home.kubectl("patch", "service", SERVICE, "-p", patch)
     _end_aws_connections(broken)
 
 
-def aws_again(broken: Broken) -> None:
-    broken.world.plug_in_aws()
+def restore_aws(broken: Broken) -> None:
+    broken.operator.plug_in_aws()
 
 
-def silent_aws(broken: Broken) -> None:
+def drop_aws_packets(broken: Broken) -> None:
     """Nothing answers: packets to the emulated AWS are dropped."""
-    policy = broken.world.home.get("networkpolicy", "local-emulators")["spec"]["ingress"]
-    broken.kept["policy"] = policy
-    aws = broken.world.ports.aws
+    policy = broken.operator.home.get("networkpolicy", "local-emulators")["spec"]["ingress"]
+    broken.saved["policy"] = policy
+    aws = broken.operator.ports.aws
     ports = [port for port in policy[0]["ports"] if port["port"] != aws]
     _allow(broken, [{**policy[0], "ports": ports}])
     _end_aws_connections(broken)
 
 
-def aws_answers(broken: Broken) -> None:
-    _allow(broken, broken.kept["policy"])
+def allow_aws(broken: Broken) -> None:
+    _allow(broken, broken.saved["policy"])
 
 
 def _allow(broken: Broken, ingress: list[Object]) -> None:
     patch = json.dumps({"spec": {"ingress": ingress}})
-    broken.world.home.kubectl("patch", "networkpolicy", "local-emulators", "--type=merge", "-p", patch)
+    broken.operator.home.kubectl("patch", "networkpolicy", "local-emulators", "--type=merge", "-p", patch)
 
 
 def _end_aws_connections(broken: Broken) -> None:
     """Its state outlives the container."""
-    broken.world.home.kubectl(
+    broken.operator.home.kubectl(
         "exec", "deployment/local-emulators", "-c", "aws", "--", "python", "-c", "import os; os.kill(1, 15)"
     )
 
 
-def every_handler_fails(broken: Broken) -> None:
-    broken.place.kubectl("set", "env", broken.deploy("processor"), "TASK_HANDLER=json:loads")
-    broken.place.kubectl("rollout", "status", broken.deploy("processor"), "--timeout=90s")
-    wait_until_sync(broken.is_whole, "the processor that fails alone")
+def set_failing_handler(broken: Broken) -> None:
+    broken.namespace.kubectl("set", "env", broken.deploy("processor"), "TASK_HANDLER=json:loads")
+    broken.namespace.kubectl("rollout", "status", broken.deploy("processor"), "--timeout=90s")
+    wait_until_sync(broken.has_all_pods_ready, "only the processor that fails")
     broken.send_tasks(5)
 
 
-def handlers_work(broken: Broken) -> None:
+def restore_handler(broken: Broken) -> None:
     broken.purge()
-    broken.place.kubectl("set", "env", broken.deploy("processor"), "TASK_HANDLER-")
-    wait_until_sync(broken.is_whole, "the processor that works alone")
+    broken.namespace.kubectl("set", "env", broken.deploy("processor"), "TASK_HANDLER-")
+    wait_until_sync(broken.has_all_pods_ready, "only the processor that works")
 
 
-def no_momento_quota(broken: Broken) -> None:
+def lower_momento_quota(broken: Broken) -> None:
     broken.momento("PATCH", "settings", TIGHT)
     broken.send_tasks(2)
 
 
-def momento_quota_again(broken: Broken) -> None:
+def restore_momento_quota(broken: Broken) -> None:
     broken.momento("PATCH", "settings", LOOSE)
 
 
-def no_pod_quota(broken: Broken) -> None:
+def add_pod_quota(broken: Broken) -> None:
     quota = {
         "apiVersion": "v1",
         "kind": "ResourceQuota",
         "metadata": {"name": "small"},
         "spec": {"hard": {"pods": str(sum(REPLICAS.values()) - 1)}},
     }
-    broken.place.apply(quota)
-    broken.place.kubectl("delete", "pod", broken.pod("token"), "--grace-period=1")
+    broken.namespace.apply(quota)
+    broken.namespace.kubectl("delete", "pod", broken.pod("token"), "--grace-period=1")
 
 
-def pod_quota_again(broken: Broken) -> None:
-    broken.place.kubectl("delete", "resourcequota", "small")
-    # Kubernetes tries again after a while that doubles; a change of the Deployment is tried at once.
-    broken.place.kubectl("rollout", "restart", broken.deploy("token"))
-    wait_until_sync(broken.is_whole, "both pods of token")
+def delete_pod_quota(broken: Broken) -> None:
+    broken.namespace.kubectl("delete", "resourcequota", "small")
+    # Kubernetes retries with growing pauses, but a change of the Deployment at once.
+    broken.namespace.kubectl("rollout", "restart", broken.deploy("token"))
+    wait_until_sync(broken.has_all_pods_ready, "both pods of token")
 
 
-def deleted(what: str) -> Step:
+def delete_object(what: str) -> Step:
     def delete(broken: Broken) -> None:
-        broken.place.kubectl("delete", what)
+        broken.namespace.kubectl("delete", what)
 
     return delete
 
 
-def upgraded(broken: Broken) -> None:
+def upgrade_release(broken: Broken) -> None:
     broken.upgrade()
-    wait_until_sync(broken.is_whole, "all pods of the release")
+    wait_until_sync(broken.has_all_pods_ready, "all pods of the release")
 
 
-def outputs_are_there(broken: Broken) -> None:
+def wait_for_outputs(broken: Broken) -> None:
     wait_until_sync(
-        lambda: broken.place.kubectl("get", "configmap", f"{RELEASE}-outputs", "--ignore-not-found"),
+        lambda: broken.namespace.kubectl("get", "configmap", f"{RELEASE}-outputs", "--ignore-not-found"),
         "the outputs",
         timeout_seconds=15,
     )
 
 
-def outputs_are_right(broken: Broken) -> None:
+def wait_for_corrected_outputs(broken: Broken) -> None:
     wait_until_sync(
-        lambda: "sick-tasks" in broken.place.get("configmap", f"{RELEASE}-outputs")["data"]["TASK_QUEUE_URL"],
+        lambda: "sick-tasks" in broken.namespace.get("configmap", f"{RELEASE}-outputs")["data"]["TASK_QUEUE_URL"],
         "the outputs",
         timeout_seconds=15,
     )
 
 
-def change_the_outputs(broken: Broken) -> None:
+def change_outputs(broken: Broken) -> None:
     patch = '{"data":{"TASK_QUEUE_URL":"http://elsewhere/queue"}}'
-    broken.place.kubectl("patch", "configmap", f"{RELEASE}-outputs", "--type=merge", "-p", patch)
+    broken.namespace.kubectl("patch", "configmap", f"{RELEASE}-outputs", "--type=merge", "-p", patch)
 
 
-def events(place: Namespace) -> list[tuple[str, str]]:
-    found = run("kubectl", "-n", place.name, "get", "events", "-o", "json")
+def events(namespace: Namespace) -> list[tuple[str, str]]:
+    found = run("kubectl", "-n", namespace.name, "get", "events", "-o", "json")
     return [
         (each["reason"], each["message"])
         for each in json.loads(found)["items"]
@@ -290,97 +293,97 @@ def events(place: Namespace) -> list[tuple[str, str]]:
 
 
 TOKEN, INGEST = f"{RELEASE}-token", f"{RELEASE}-ingest"
-WELL = ("True", "Ready")
+HEALTHY = ("True", "Ready")
 FAULTS = (
     Fault(
-        "one pod of two gone",
-        one_pod_of_two,
-        replace_the_pod,
-        WELL,
+        "one of two pods fails",
+        break_one_of_two_pods,
+        replace_pod,
+        HEALTHY,
         "ImagePullFailed",
         f"{INGEST}: 1 of 2 pods ready: ImagePullBackOff {NO_IMAGE}",
     ),
-    Fault("no image", no_image, image_again, WELL, "ImagePullFailed", f"ImagePullBackOff {NO_IMAGE}"),
+    Fault("no image", set_missing_image, restore_image, HEALTHY, "ImagePullFailed", f"ImagePullBackOff {NO_IMAGE}"),
     Fault(
         "no parameter",
-        no_parameter,
-        parameter_again,
+        delete_parameter,
+        restore_parameter,
         ("False", "WaitingForPods"),
         "ParameterMissing",
         f"{TOKEN}: 0 of 2 pods ready: the parameter {KEY_PARAMETER} cannot be read: ParameterNotFound",
     ),
     Fault(
         "key revoked",
-        revoke_the_key,
-        another_key,
+        revoke_key,
+        set_new_key,
         ("False", "MomentoKeyRefused"),
         "MomentoKeyRefused",
         f"{TOKEN}: Momento refused the API key (parameter {KEY_PARAMETER})",
     ),
     Fault(
         "SQS refuses connections",
-        no_aws,
-        aws_again,
+        refuse_aws_connections,
+        restore_aws,
         ("False", "QueueUnreachable"),
         "QueueUnreachable",
         scaling=("False", "MetricsUnreadable"),
     ),
     Fault(
         "SQS does not answer",
-        silent_aws,
-        aws_answers,
+        drop_aws_packets,
+        allow_aws,
         ("False", "QueueUnreachable"),
         "QueueUnreachable",
         scaling=("False", "MetricsUnreadable"),
     ),
     Fault(
         "every handler fails",
-        every_handler_fails,
-        handlers_work,
-        WELL,
+        set_failing_handler,
+        restore_handler,
+        HEALTHY,
         "TasksFailing",
         "every task fails, the last with TypeError",
     ),
     Fault(
         "Momento's quota used up",
-        no_momento_quota,
-        momento_quota_again,
+        lower_momento_quota,
+        restore_momento_quota,
         ("False", "MomentoQuotaExceeded"),
         "MomentoQuotaExceeded",
         "a quota of the Momento account is exceeded",
     ),
     Fault(
         "ResourceQuota used up",
-        no_pod_quota,
-        pod_quota_again,
-        WELL,
+        add_pod_quota,
+        delete_pod_quota,
+        HEALTHY,
         "QuotaExceeded",
         f"{TOKEN}: 1 of 2 pods ready: exceeded quota: small",
     ),
     Fault(
         "Deployment deleted",
-        deleted(f"deployment/{INGEST}"),
-        upgraded,
+        delete_object(f"deployment/{INGEST}"),
+        upgrade_release,
         ("False", "ObjectMissing"),
         "ObjectMissing",
         f"Deployment {INGEST} does not exist; to restore: helm upgrade {RELEASE} <chart>",
     ),
     Fault(
         "Service deleted",
-        deleted(f"service/{TOKEN}"),
-        upgraded,
+        delete_object(f"service/{TOKEN}"),
+        upgrade_release,
         ("False", "ObjectMissing"),
         "ObjectMissing",
         f"Service {TOKEN} does not exist; to restore: helm upgrade {RELEASE} <chart>",
     ),
     Fault(
         "ServiceAccount deleted",
-        deleted(f"serviceaccount/{TOKEN}"),
-        upgraded,
-        WELL,
+        delete_object(f"serviceaccount/{TOKEN}"),
+        upgrade_release,
+        HEALTHY,
         "ObjectMissing",
         f"ServiceAccount {TOKEN} does not exist",
     ),
-    Fault("outputs deleted", deleted(f"configmap/{RELEASE}-outputs"), outputs_are_there, WELL, ""),
-    Fault("outputs changed", change_the_outputs, outputs_are_right, WELL, ""),
+    Fault("outputs deleted", delete_object(f"configmap/{RELEASE}-outputs"), wait_for_outputs, HEALTHY, ""),
+    Fault("outputs changed", change_outputs, wait_for_corrected_outputs, HEALTHY, ""),
 )

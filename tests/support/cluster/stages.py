@@ -1,4 +1,4 @@
-"""Two stages on one local stack in a namespace of the cluster, and the ports that lead there."""
+"""Two stages on one local stack in a namespace of the cluster, and the ports that are forwarded to them."""
 
 import os
 import subprocess
@@ -21,12 +21,12 @@ QUICK: Object = {
     "ingest": {"settings": {"TASKS_PER_MINUTE": 0}},
     "shutdown": {"delaySeconds": 3, "graceSeconds": 10, "processorGraceSeconds": 20},
 }
-"""As installed for people, but answering at once."""
+"""Like the defaults, but with short tasks and polls."""
 
 
 @dataclass(frozen=True)
-class World:
-    """Stage `one` is reached through `make forward`'s program, all of it on one port base."""
+class InstalledStages:
+    """Two stages; `make forward` forwards stage `one`, with all ports on one port base."""
 
     namespace: Namespace
     ports: Ports
@@ -37,7 +37,7 @@ class World:
         return f"http://localhost:{self.ports.page}"
 
     def config(self, stage: str, token_port: int, task_port: int) -> StageConfig:
-        """What a client of a stage has to know, behind the given ports."""
+        """The settings of a client of a stage that is forwarded to the given ports."""
         pool = self.values[stage]["userPool"]
         return StageConfig(
             token_url=f"http://localhost:{token_port}",
@@ -49,7 +49,7 @@ class World:
 
 
 def install_local(namespace: Namespace, ports: Ports) -> dict[str, Object]:
-    """The local stack; the values that it prints for each stage."""
+    """Install the local stack, and return the values that it prints for each stage."""
     values = {"stages": list(STAGES), "portBase": ports.base, **image_values("-local")}
     namespace.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "120s", values=values)
     return {
@@ -68,7 +68,7 @@ def install_stage(namespace: Namespace, release: str, values: Object, *options: 
 
 @contextmanager
 def forwarded(namespace: str, stage: str, ports: Ports) -> Iterator[subprocess.Popen[str]]:
-    """`make forward`, once it leads somewhere."""
+    """Run `make forward`, and wait until the application answers."""
     process = subprocess.Popen(
         [sys.executable, "-m", "local.forward", stage],
         cwd=ROOT,
@@ -80,7 +80,7 @@ def forwarded(namespace: str, stage: str, ports: Ports) -> Iterator[subprocess.P
     try:
         wait_until_sync(
             lambda: process.poll() is not None or answers_200(f"http://localhost:{ports.page}/healthz"),
-            "the page behind the port-forward",
+            "the application behind the port-forward",
         )
         if process.poll() is not None and process.stdout is not None:
             raise ClusterError(process.stdout.read())
@@ -94,7 +94,7 @@ def forwarded(namespace: str, stage: str, ports: Ports) -> Iterator[subprocess.P
 
 @contextmanager
 def port_forward(namespace: Namespace, target: str, port: int) -> Iterator[int]:
-    """kubectl's own, for short: the port here that leads to a port of `target`."""
+    """Run `kubectl port-forward`, and yield the local port that is forwarded to a port of `target`."""
     process = subprocess.Popen(
         ["kubectl", "-n", namespace.name, "port-forward", target, f":{port}"], stdout=subprocess.PIPE, text=True
     )
@@ -110,8 +110,8 @@ def port_forward(namespace: Namespace, target: str, port: int) -> Iterator[int]:
 
 
 @contextmanager
-def made_world() -> Iterator[World]:
-    """Everything installed and ready, as a new user would have it; all of it gone afterwards."""
+def installed_stages() -> Iterator[InstalledStages]:
+    """Install two stages as a new user would, and delete them at the end."""
     ports = Ports(free_port_base())
     with ExitStack() as stack:
         namespace = stack.enter_context(fresh_namespace())
@@ -121,4 +121,4 @@ def made_world() -> Iterator[World]:
         install_stage(namespace, "two", stage_values(values["two"], **small), "--wait", "--timeout", "120s")
         install_stage(namespace, "one", stage_values(values["one"]), "--wait", "--timeout", "120s")
         stack.enter_context(forwarded(namespace.name, "one", ports))
-        yield World(namespace, ports, values)
+        yield InstalledStages(namespace, ports, values)

@@ -1,4 +1,4 @@
-"""The cluster that KUBECONFIG names, as a test sees it: kubectl, helm, namespaces of one's own."""
+"""kubectl, helm and new namespaces on the cluster that KUBECONFIG names."""
 
 import json
 import os
@@ -36,7 +36,7 @@ def why_no_cluster() -> str | None:
 
 
 def run(*command: str, given: str | None = None, seconds: float = PATIENCE_SECONDS) -> str:
-    """Output of a command; ClusterError with its complaint."""
+    """Run a command and return its output. Raises ClusterError with the command's error output."""
     done = subprocess.run(command, input=given, capture_output=True, text=True, timeout=seconds)
     if done.returncode:
         raise ClusterError(f"{' '.join(command)}: {done.stderr}{done.stdout}")
@@ -44,7 +44,7 @@ def run(*command: str, given: str | None = None, seconds: float = PATIENCE_SECON
 
 
 class Namespace:
-    """A namespace, and releases in it."""
+    """A namespace and its releases."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -68,7 +68,7 @@ class Namespace:
         return items
 
     def of_component(self, release: str, component: str) -> list[Object]:
-        """Pods that stay: one that is on its way out may be gone when it is spoken to."""
+        """Pods that are not being deleted: a terminating one may not answer."""
         pods = self.pods(f"app.kubernetes.io/instance={release},app.kubernetes.io/component={component}")
         return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
 
@@ -84,7 +84,7 @@ def image_values(suffix: str = "") -> Object:
 
 @contextmanager
 def fresh_namespace(labels: Mapping[str, str] | None = None) -> Iterator[Namespace]:
-    """A namespace that enforces the restricted profile; gone afterwards with all that is in it."""
+    """Create a namespace that enforces the restricted profile, and delete it at the end."""
     name = f"test-{secrets.token_hex(4)}"
     metadata = {"name": name, "labels": {"pod-security.kubernetes.io/enforce": "restricted", **(labels or {})}}
     run(
@@ -106,5 +106,5 @@ def ready(pod: Object) -> bool:
 
 
 def read_text(name: str) -> str:
-    """A file of this folder."""
+    """The text of a file of this folder."""
     return (Path(__file__).parent / name).read_text(encoding="utf-8")

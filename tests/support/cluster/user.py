@@ -1,4 +1,4 @@
-"""People who use a stage of the cluster."""
+"""Users of a stage on the cluster."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from local.demo.sign_up import Application, application, confirmed_user, signed_
 from notification_api.client.config import StageConfig
 from notification_api.client.http import StageClient
 from notification_api.client.sign_in import Credentials
-from tests.support.cluster.stages import World
+from tests.support.cluster.stages import InstalledStages
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class User:
 
 
 @asynccontextmanager
-async def application_of(world: World) -> AsyncIterator[Application]:
-    async with application(world.page_url) as app:
+async def application_of(stages: InstalledStages) -> AsyncIterator[Application]:
+    async with application(stages.page_url) as app:
         yield app
 
 

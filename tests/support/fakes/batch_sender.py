@@ -1,4 +1,4 @@
-"""A send function for `Batcher` that a test answers by hand."""
+"""A send function for `Batcher` whose calls the test answers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ class BatchSender:
         return await answer
 
     async def called(self, number: int) -> list[str]:
-        """Wait for the `number`th call (from 1); its values."""
+        """Wait for the `number`th call (from 1), and return its values."""
         async with asyncio.timeout(10), self._called:
             await self._called.wait_for(lambda: len(self.calls) >= number)
             return self.calls[number - 1]
 
     def answer(self, number: int, outcomes: Outcomes | None = None) -> None:
-        """Answer the `number`th call, well if nothing else is said."""
+        """Answer the `number`th call, by default with success."""
         self._answers[number - 1].set_result([None] * len(self.calls[number - 1]) if outcomes is None else outcomes)
 
     def fail(self, number: int, error: Exception) -> None:
-        """Have the `number`th call raise."""
+        """Make the `number`th call raise."""
         self._answers[number - 1].set_exception(error)

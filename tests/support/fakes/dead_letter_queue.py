@@ -1,4 +1,4 @@
-"""A dead-letter queue in memory that hands out, hides and deletes as SQS does, in any order and with any failure."""
+"""A dead-letter queue in memory with the receives and deletions of SQS, in any order and with any failure."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -21,9 +21,9 @@ class Stored:
 
 
 class ModelQueue:
-    """Holds messages; the functions are the test's to replace.
+    """Stores messages; a test may replace the functions.
 
-    `order` says which visible messages are handed out first. `before` and `after` are called with the name of each
+    `order` decides which visible messages are received first. `before` and `after` are called with the name of each
     call, and may raise. `refuses` answers the error of one entry.
     """
 
@@ -34,9 +34,9 @@ class ModelQueue:
         self.calls: list[str] = []
         self.sent: list[OutgoingMessage] = []
         self.asked: list[tuple[int, int]] = []
-        """Of each receive: how many messages, and for how long they are hidden."""
+        """For each receive: the number of messages, and for how long they are hidden."""
         self.counted: int | None = None
-        """How many visible messages SQS says that there are; None: as many as there are."""
+        """The number of visible messages that SQS reports; None for the real number."""
         self.order: Callable[[list[str]], list[str]] = lambda names: names
         self.before: Callable[[str], None] = lambda _: None
         self.after: Callable[[str], None] = lambda _: None
@@ -59,7 +59,7 @@ class ModelQueue:
         return {name for name, one in self.stored.items() if not one.is_visible}
 
     def show_again(self, name: str) -> None:
-        """Make a message visible whose time is up."""
+        """Make a message visible whose visibility timeout has ended."""
         self.stored[name].is_visible = True
 
     async def receive(self, count: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
@@ -78,7 +78,7 @@ class ModelQueue:
         return outcomes
 
     async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
-        """Delete; a handle that is out of date deletes nothing, and no error says so."""
+        """Delete; as in SQS, an old receipt handle deletes nothing and is no error."""
         await self._begin("delete")
         outcomes: list[Exception | None] = []
         for handle in receipt_handles:
@@ -105,7 +105,7 @@ class ModelQueue:
     async def _begin(self, call: str) -> None:
         self.calls.append(call)
         self.before(call)
-        await asyncio.sleep(0)  # as on a network, others run meanwhile, and the caller may be cancelled
+        await asyncio.sleep(0)  # as on a network, other tasks run here, and the caller may be cancelled
 
     async def _end(self, call: str) -> None:
         self.after(call)

@@ -1,4 +1,4 @@
-"""A delivery processor without an outage, for tests of what is around it."""
+"""A delivery processor without an outage, for tests of its callers."""
 
 from types import SimpleNamespace
 from typing import cast

@@ -1,7 +1,7 @@
 """A kubectl for the forward's tests: its cluster is the folder FAKE_CLUSTER.
 
 `services.json` is what `get services` answers; each line of `slices` is a watch event; a pod runs while the file
-`pods/<name>` is there, answers its name to whoever connects, and its port-forward ends when the file goes.
+`pods/<name>` exists, answers every connection with its name, and its port-forward ends when the file is deleted.
 """
 
 import http.server
@@ -33,7 +33,7 @@ def port_forward(pod: str) -> int:
         return 1
 
     class Pod(http.server.BaseHTTPRequestHandler):
-        """Says who it is."""
+        """Answers with the name of the pod."""
 
         def do_GET(self) -> None:
             self.send_response(200)
@@ -41,7 +41,7 @@ def port_forward(pod: str) -> int:
             self.wfile.write(pod.encode())
 
         def log_message(self, *args: object) -> None:
-            """Say nothing of requests."""
+            """Do not log requests."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pod)
     threading.Thread(target=server.serve_forever, daemon=True).start()

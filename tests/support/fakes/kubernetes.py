@@ -1,4 +1,4 @@
-"""Two stand-ins for the Kubernetes API, and the objects that tests put into them."""
+"""Two fakes of the Kubernetes API, and the objects that tests create in them."""
 
 import copy
 import itertools
@@ -48,7 +48,7 @@ class StubKubernetes(Kubernetes):
 
 
 class InMemoryKubernetes(Kubernetes):
-    """As much of an API server as the operator uses: versions, finalizers, owners, status and merge patches.
+    """The parts of an API server that the operator uses: versions, finalizers, owners, status and merge patches.
 
     `objects` are stored by path. Each call is recorded in `calls`, which may kill the caller.
     """

@@ -1,4 +1,4 @@
-"""A small stand-in for `services.common.momento.gateway.Momento`: a dictionary for a cache, and errors on demand."""
+"""A small fake of `services.common.momento.gateway.Momento`: a dictionary as its cache, and errors on demand."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -20,7 +20,7 @@ class FakeMomento:
         self.now = now
 
     def as_momento(self) -> Momento:
-        """The same, for whoever wants the real type."""
+        """This object, typed as the real class."""
         return cast("Momento", self)
 
     def api_key(self) -> str:

@@ -1,4 +1,4 @@
-"""A small stand-in for `momento.CacheClientAsync`, as far as making and removing caches goes."""
+"""A small fake of `momento.CacheClientAsync`, for creating, listing and deleting caches."""
 
 from collections.abc import Callable
 
@@ -11,19 +11,19 @@ from momento.responses.control.cache.list import CacheInfo, ListCachesResponse
 
 
 def sdk_error(code: MomentoErrorCode) -> SdkException:
-    """An error as the SDK hands it out."""
+    """An error as the SDK returns it."""
     return SdkException("it went wrong", code, Service.CACHE, message_wrapper="Momento says")
 
 
 class FakeCaches:
-    """Caches in memory; answers as the SDK does, errors as values. `after_call` hears of every call made."""
+    """Caches in memory; answers as the SDK does, errors as values. `after_call` is called after every call."""
 
     def __init__(self, *names: str) -> None:
         self.names = set(names)
         self.after_call: Callable[[str], None] = lambda action: None
         self.failing: MomentoErrorCode | None = None
         self.made_elsewhere: str | None = None
-        """A cache that somebody else makes right after the next listing."""
+        """A cache that another client creates right after the next listing."""
 
     async def list_caches(self) -> ListCachesResponse:
         caches = [CacheInfo(name) for name in sorted(self.names)]

@@ -1,4 +1,4 @@
-"""Topics and a cache in memory and in the loop's time, each of which may be out."""
+"""Topics and a cache in memory, in the loop's time; each can have an outage."""
 
 import asyncio
 import time
@@ -26,7 +26,7 @@ class SimulatedMomento:
         self.write_seconds = 0.0
         """How long a write of a history entry takes."""
         self.answers_lost = False
-        """Calls of whatever is out have their effect all the same."""
+        """Calls during an outage fail but take effect."""
         self.published: Counter[tuple[str, str]] = Counter()
         self.dictionaries: dict[str, dict[str, bytes]] = {}
         self._items: dict[str, tuple[bytes, float]] = {}
@@ -98,7 +98,7 @@ class SimulatedMomento:
         return value if expires_at > time.monotonic() else None
 
     async def _tries(self, out: str, deadline_seconds: float) -> AsyncIterator[None]:
-        """Yield where the call has its effect; raise at the deadline."""
+        """Yield where the call takes effect; raise at the deadline."""
         ends_at = time.monotonic() + deadline_seconds
         await asyncio.sleep(CALL_SECONDS)
         while getattr(self, out):

@@ -1,4 +1,4 @@
-"""A queue as SQS is, in memory and in the loop's time: visibility, receive counts, stale receipts, outages."""
+"""An SQS queue in memory, in the loop's time: visibility, receive counts, stale receipts, outages."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 SHORTEST_SECONDS = 0.005
 SILENT_SECONDS = 5.0
-"""After which a call that is not answered is given up (`CALL_SECONDS` of the real one)."""
+"""The timeout of a call (`CALL_SECONDS` of the real queue)."""
 
 
 @dataclass
@@ -45,13 +45,13 @@ class SimulatedQueue:
 
     def __init__(self, max_receives: int | None = None) -> None:
         self.moved: list[str] = []
-        """Bodies of the messages that were received `max_receives` times and moved away."""
+        """Bodies of the messages that were moved to the dead-letter queue after `max_receives` receives."""
         self._max_receives = max_receives
         self.fault: str | None = None
         self.limit = QueueLimit()
         self.faults = CallFaults()
         self.deliveries_before = 0
-        """How often messages that are added count as received."""
+        """The receive count of messages that are added."""
         self._messages: dict[str, _Stored] = {}
         self._numbers = count()
         self._changed = asyncio.Event()
@@ -81,7 +81,7 @@ class SimulatedQueue:
         return await self._after([None] * len(messages))
 
     async def receive(self, number: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        """Where answers are lost it has no effect: nobody could do anything about deliveries that reach no process."""
+        """Where answers are lost it has no effect: no process could handle a delivery that does not reach it."""
         await self._before()
         if self.fault == "answers lost":
             return await self._after([])
@@ -92,7 +92,7 @@ class SimulatedQueue:
         return await self._after(received)
 
     async def delete(self, receipt_handles: Sequence[str]) -> list[Exception | None]:
-        """Answer a stale receipt like a good one, as SQS does, and leave its message."""
+        """Accept a stale receipt handle, as SQS does, and keep its message."""
         await self._before()
         for each in list(self._messages.values()):
             if each.receipt in receipt_handles:

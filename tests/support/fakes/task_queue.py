@@ -1,4 +1,4 @@
-"""A task queue at the border of a unit: it notes the calls, and answers what the test says."""
+"""A fake task queue: it records the calls, and returns what the test sets."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ _NUMBERS = count()
 
 
 def received(user_id: str | None = "user", **fields: Any) -> ReceivedMessage:
-    """A message that has just come in."""
+    """A message that has just been received."""
     number = next(_NUMBERS)
     defaults: dict[str, Any] = {
         "message_id": f"message-{number}",
@@ -30,7 +30,7 @@ def received(user_id: str | None = "user", **fields: Any) -> ReceivedMessage:
 
 
 class FakeTaskQueue:
-    """`outcome` decides about each entry: None, or the error that it gets; `gate` holds every call up."""
+    """`outcome` returns None or an error for each entry; every call waits for `gate`."""
 
     url = "http://queue"
 
@@ -40,10 +40,10 @@ class FakeTaskQueue:
         self.deleted: list[list[str]] = []
         self.changed: list[list[Visibility]] = []
         self.asked: list[tuple[int, int]] = []
-        """Of each receive call: how many, and how long it may wait."""
+        """For each receive call: the number of messages, and how long it may wait."""
         self.outcome: Callable[[str], Exception | None] = lambda _: None
         self.error: Exception | None = None
-        """What every call fails with."""
+        """The error of every call."""
         self.gate = asyncio.Event()
         self.gate.set()
         self.about: dict[str, str] = {}
@@ -69,7 +69,7 @@ class FakeTaskQueue:
         return [self.outcome(change.receipt_handle) for change in changes]
 
     async def receive(self, count: int, wait_seconds: int, visibility_seconds: int) -> list[ReceivedMessage]:
-        """Answer with what is put into `ready`."""
+        """Return the messages in `ready`."""
         self.asked.append((count, wait_seconds))
         await self._answer()
         return await self.ready.get()

@@ -40,14 +40,14 @@ def encode(message: Message) -> bytes:
 
 
 class FrameReader:
-    """Takes frames off an answer as they come: each is base64 by itself, padded at its end."""
+    """Reads frames from a response as they arrive: each is encoded and padded as base64 separately."""
 
     def __init__(self, content: aiohttp.StreamReader) -> None:
         self._content = content
 
     async def frame(self) -> tuple[int, bytes]:
         async with asyncio.timeout(_WAIT_SECONDS):
-            # Eight characters hold the five bytes of the head, and the first of the content if there is any.
+            # Eight characters encode the five bytes of the header, and the first byte of the content if any.
             raw = base64.b64decode(await self._content.readexactly(8), validate=True)
             flag, length = struct.unpack_from(">BI", raw)
             characters = -(-(5 + length) // 3) * 4
@@ -120,7 +120,7 @@ class WebStream:
         return event.item
 
     async def trailers(self) -> dict[str, str]:
-        """What the stream ends with, whatever comes before."""
+        """Read to the end of the stream, and return its trailers."""
         return (await read_answer(self._reader)).trailers
 
 

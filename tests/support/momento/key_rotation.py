@@ -1,4 +1,4 @@
-"""A change of the Momento API key, as a person makes it."""
+"""A rotation of the Momento API key, as an operator does it."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ ADMIN = {"x-emulator-admin": "1"}
 
 
 async def rotate_momento_key(stack: LocalStack, kind: str) -> None:
-    """Make a key of `kind` (v1, v2), store it, and revoke the one that was stored before."""
+    """Create a key of `kind` (v1, v2), store it, and revoke the previous one."""
     name = stack.environment("token")["MOMENTO_API_KEY_PARAM_NAME"]
     async with (
         aiohttp.ClientSession(headers=ADMIN, raise_for_status=True) as console,

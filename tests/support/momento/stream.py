@@ -32,21 +32,21 @@ class MomentoStream:
         return kind
 
     async def item(self) -> pb._TopicItem:
-        """The next item; heartbeats on the way are passed over, a discontinuity fails the test."""
+        """The next item; heartbeats are skipped, a discontinuity fails the test."""
         while (event := await self.next()).WhichOneof("kind") == "heartbeat":
             pass
         assert event.WhichOneof("kind") == "item", event
         return event.item
 
     async def discontinuity(self) -> pb._Discontinuity:
-        """The next discontinuity; heartbeats on the way are passed over."""
+        """The next discontinuity; heartbeats are skipped."""
         while (event := await self.next()).WhichOneof("kind") == "heartbeat":
             pass
         assert event.WhichOneof("kind") == "discontinuity", event
         return event.discontinuity
 
     async def refusal(self) -> grpc.aio.AioRpcError:
-        """What the stream fails with, whatever comes before."""
+        """Read until the stream fails, and return the error."""
         try:
             while True:
                 await self.next()

@@ -1,4 +1,4 @@
-"""A subscriber in a process of its own: `python -m tests.support.momento.subscriber`.
+"""A subscriber in a separate process: `python -m tests.support.momento.subscriber`.
 
 Reads the answer of GET /token from its input, subscribes, writes `subscribed`, then each message as a line.
 `subscriber` runs one for a test.
@@ -44,7 +44,7 @@ class Subscriber:
         return text
 
     def nothing_for(self, seconds: float) -> bool:
-        """Whether nothing arrives for so long."""
+        """Whether nothing arrives for this time."""
         try:
             self._lines.get(timeout=seconds)
         except queue.Empty:

@@ -67,7 +67,7 @@ OPERATOR_OF_A_STAGE: dict[str, Phase] = {
     f"{NAME}operator_stage_first_seen_timestamp_seconds": 0,
     f"{NAME}operator_last_reconcile_timestamp_seconds": "time",
 }
-"""What the operator measures of a stage."""
+"""The operator's metrics of a stage."""
 
 
 def healthy(namespace: str, stage: str) -> Series:
@@ -165,7 +165,7 @@ def promtool_test(cause: Mapping[str, Any], rule_files: list[str]) -> str:
 
 
 def promtool_test_beside(every: Mapping[str, Mapping[str, Any]], rule_files: list[str]) -> str:
-    """All causes at once, each in a stage of its own beside stage prod, as a test file in which nothing fires."""
+    """All causes at once, each in a separate stage beside stage prod, as a test file in which nothing fires."""
     series = healthy("blog", "prod")
     for cause, each in every.items():
         there = {

@@ -68,7 +68,7 @@ async def load_until_every_panel_has_data(watched: Watched, path: Path, load: Lo
 async def load_until_all_have_data(
     watched: Watched, wanted: Sequence[PanelQuery], load: Callable[[], Awaitable[None]], *, seconds: float
 ) -> None:
-    """Repeat the load until every query has data; queries that stay empty are named."""
+    """Repeat the load until every query has data; the error names queries without data."""
     ends_at = time.monotonic() + seconds
     left = list(wanted)
     while left:

@@ -4,7 +4,7 @@ from notification_api import PermanentError, Task, TransientError
 
 
 async def handle(task: Task) -> str:
-    """Fail for good with `fail`, and in the first attempt with `stumble`."""
+    """Fail permanently with `fail`, and in the first attempt with `stumble`."""
     way = task.fields.get("do")
     if way == "fail":
         raise PermanentError("as asked")

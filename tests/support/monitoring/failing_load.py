@@ -53,5 +53,5 @@ class FailingLoad:
     async def _send_malformed_message(self) -> None:
         async with get_session().create_client("sqs", **self.stack.aws_client()) as sqs:
             await sqs.send_message(
-                QueueUrl=self.stack.outputs.queue_url, MessageBody="no task", MessageGroupId="nobody"
+                QueueUrl=self.stack.outputs.queue_url, MessageBody="no task", MessageGroupId="unknown"
             )

@@ -1,4 +1,4 @@
-"""The samples that the code defines with their labels, and what an expression selects of them."""
+"""The samples that the code defines with their labels, and those that an expression selects."""
 
 import re
 from typing import Any
@@ -35,12 +35,18 @@ def labels_by_sample() -> dict[str, set[str]]:
 
 def unknown_labels(expression: str, legend: str = "") -> list[str]:
     """Labels in an expression or legend that none of its series can have."""
-    ours = labels_by_sample()
+    defined = labels_by_sample()
     selectors = [
-        (name, ours[name] if name in ours else _of_others(name), re.findall(r"(\w+)(?:=~|!~|!=|=)\"", matchers))
+        (
+            name,
+            defined[name] if name in defined else _foreign_labels(name),
+            re.findall(r"(\w+)(?:=~|!~|!=|=)\"", matchers),
+        )
         for name, matchers in re.findall(r"(?<![\w:$])([a-z][\w:]+)\{([^}]*)\}", expression)
     ]
-    bare = [ours[name] for name in re.findall(r"(?<![\w:])notification_api_\w+(?![\w{])", expression) if name in ours]
+    bare = [
+        defined[name] for name in re.findall(r"(?<![\w:])notification_api_\w+(?![\w{])", expression) if name in defined
+    ]
     common = set.intersection(*bare, *(labels for _, labels, _ in selectors)) if bare or selectors else set()
     groupings = re.findall(r"\b(?:by|on) \(([^)]*)\)", expression)
     kept = [label for grouping in groupings for label in grouping.split(", ")] + re.findall(r"\{\{(\w+)\}\}", legend)
@@ -48,8 +54,8 @@ def unknown_labels(expression: str, legend: str = "") -> list[str]:
     return wrong + [f"no label {label} in {expression}" for label in kept if label not in common]
 
 
-def _of_others(name: str) -> set[str]:
-    """Of recorded series, and of those that every process and target has."""
+def _foreign_labels(name: str) -> set[str]:
+    """The labels of recorded series, and of the series that every process and target has."""
     return {"namespace", "stage"} if ":" in name else set(TARGET)
 
 

@@ -1,4 +1,4 @@
-"""The operator's series for one stage, served by a process of its own: the real definitions with constant values.
+"""The operator's series for one stage, served by a separate process: the real definitions with constant values.
 
 Run as ``python -m tests.support.monitoring.operator_series <namespace> <stage>``: prints its port, ends with its input.
 """

@@ -62,7 +62,7 @@ class OtlpReceiver(trace_service_pb2_grpc.TraceServiceServicer):
 
 @contextmanager
 def otlp_receiver() -> Iterator[OtlpReceiver]:
-    """A receiver on a free port, for the length of the block; synchronous, for a fixture of any scope."""
+    """A receiver on a free port, during the block; synchronous, for a fixture of any scope."""
     receiver, server = OtlpReceiver(), grpc.server(ThreadPoolExecutor(2))
     trace_service_pb2_grpc.add_TraceServiceServicer_to_server(receiver, server)  # type: ignore[no-untyped-call]
     receiver.endpoint = f"http://127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"

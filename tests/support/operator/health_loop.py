@@ -1,4 +1,4 @@
-"""The health loop of one Stage, with everything that it reads in the hands of a test."""
+"""The health loop of one Stage, with all its inputs under the control of a test."""
 
 from collections.abc import Mapping
 from types import SimpleNamespace
@@ -39,7 +39,7 @@ class FakeReadinessClient:
 
 
 class HealthLoopHarness:
-    """A Stage in an in-memory API server, its release, and the loop that judges it. The test sets the time."""
+    """A Stage in an in-memory API server, its release, and its health loop. The test sets the time."""
 
     def __init__(self, status: Json | None = None) -> None:
         self.kubernetes, self.now = RestrictedKubernetes(), 1_000.0
@@ -57,7 +57,7 @@ class HealthLoopHarness:
         self.start()
 
     def start(self) -> None:
-        """Create status and loop anew, as after a start of the operator."""
+        """Create status and loop again, as after a restart of the operator."""
         self.status = StageStatus(self.object)
         events = Events(self.kubernetes)
         self.health = StageHealth(self.status, events, clock=lambda: self.now)

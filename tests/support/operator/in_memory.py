@@ -69,7 +69,7 @@ class InMemoryOperator:
     context: Context
 
     def reconciler(self, stage: StageObject) -> Reconciler:
-        """A new one, as after a start of the operator."""
+        """Return a new one, as after a restart of the operator."""
         return make_reconciler(self.context, stage)
 
 
@@ -85,7 +85,7 @@ async def in_memory_operator(aws: MiniStack, caches: CacheControl | None = None)
 
 
 async def reconcile(reconciler: Reconciler, times: int = 3) -> None:
-    """Reconcile that often, or until the Stage is gone."""
+    """Reconcile that often, or until the Stage is deleted."""
     for _ in range(times):
         if await reconciler.reconcile_once() is None:
             return

@@ -1,4 +1,4 @@
-"""The scaling loop of one Stage, with everything that it reads in the hands of a test."""
+"""The scaling loop of one Stage, with all its inputs under the control of a test."""
 
 import asyncio
 from types import SimpleNamespace

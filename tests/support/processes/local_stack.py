@@ -1,6 +1,6 @@
 """The local stack for tests: the real processes of `make up` on free ports, each of which a test may restart.
 
-`local_stack` is shared by the whole session: whoever changes a service restarts it as it was (`restarted`).
+`local_stack` is shared by the session: a test that changes a service restores it (`restarted`).
 """
 
 import os
@@ -39,7 +39,7 @@ class LocalStack:
         self._extra = dict(extra or {})
         self._programs: dict[str, Program] = {}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._leash, self._held = os.pipe()
+        self._parent_watch, self._write_end = os.pipe()
 
     def __enter__(self) -> Self:
         self.plan.state.mkdir(parents=True)
@@ -94,18 +94,18 @@ class LocalStack:
         }
 
     def environment(self, name: str) -> dict[str, str]:
-        """What a program was last started with."""
+        """The environment with which a program was last started."""
         return dict(self._programs[name].environment)
 
     def pid(self, name: str) -> int:
         return self._running[name].pid
 
     def output(self, name: str) -> str:
-        """All that a program has said since the stack started, over its restarts."""
+        """The output of a program since the stack started, including restarts."""
         return self._log(name).read_text(encoding="utf-8", errors="replace")
 
     def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
-        """Signal a program and wait for its end; the exit status, negative for a signal."""
+        """Send a signal to a program, wait for its end and return its exit status, negative for a signal."""
         process = self._running.pop(name)
         process.send_signal(number)
         try:
@@ -128,7 +128,7 @@ class LocalStack:
 
     @contextmanager
     def restarted(self, name: str, extra: Mapping[str, str]) -> Iterator[None]:
-        """A program with `extra` in its environment for the length of a block, then as it was."""
+        """A program with `extra` in its environment during a block, and restore it afterwards."""
         before = self._programs[name]
         self.restart(name, extra)
         try:
@@ -140,13 +140,13 @@ class LocalStack:
             self.wait_ready(name)
 
     def wait_ready(self, name: str) -> None:
-        """Wait until a program answers that it is ready, or, a one-shot, has ended well."""
+        """Wait until a program is ready, or, if it runs once, has succeeded."""
         process, url = self._running[name], self._programs[name].ready_url
 
-        def settled() -> bool:
+        def is_ready() -> bool:
             return process.poll() is not None or (url is not None and answers_200(url))
 
-        wait_until_sync(settled, lambda: f"{name} ready: {self.output(name)[-3000:]}", timeout_seconds=START_SECONDS)
+        wait_until_sync(is_ready, lambda: f"{name} ready: {self.output(name)[-3000:]}", timeout_seconds=START_SECONDS)
         if process.returncode is not None and (url or process.returncode):
             raise AssertionError(f"{name} {describe_exit(process.returncode)}: {self.output(name)[-3000:]}")
 
@@ -155,21 +155,21 @@ class LocalStack:
         for name in reversed(list(self._running)):
             if self._running[name].poll() is None:
                 self.stop(name)
-        os.close(self._held)
-        os.close(self._leash)
+        os.close(self._write_end)
+        os.close(self._parent_watch)
 
     def _launch(self, program: Program) -> None:
         environment = {**program.environment, **self._extra.get(program.name, {})}
         self._programs[program.name] = replace(program, environment=environment)
         with self._log(program.name).open("ab") as log:
             self._running[program.name] = subprocess.Popen(
-                command(program, self._leash),
+                command(program, self._parent_watch),
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=[self._leash],
+                pass_fds=[self._parent_watch],
                 start_new_session=True,
             )
 

@@ -1,8 +1,8 @@
-"""MiniStack (emulated AWS) for tests: a process of its own on 127.0.0.1 and a free port.
+"""MiniStack (emulated AWS) for tests: a separate process on 127.0.0.1 and a free port.
 
 Every process has its own state: persistence is off, and what MiniStack writes to disk regardless (signing
 keys, logs) goes to a private directory that is removed at the end. Within one process an access key of
-twelve digits is an account of its own, so tests that share a process stay apart with `account_id`.
+twelve digits is a separate account, so tests that share a process are separated by `account_id`.
 """
 
 import json
@@ -65,7 +65,7 @@ class MiniStack:
         }
 
     def client_settings(self, account_id: str = "local") -> ClientSettings:
-        """For `create_client("sqs", **…)`; an access key of twelve digits is an account of its own."""
+        """For `create_client("sqs", **…)`; an access key of twelve digits is a separate account."""
         return {
             "endpoint_url": self.endpoint_url,
             "region_name": REGION,
@@ -75,18 +75,18 @@ class MiniStack:
 
 
 def new_account_id() -> str:
-    """An account number nobody else uses, as access key: an empty account."""
+    """An unused account number, as access key: an empty account."""
     return str(100_000_000_000 + secrets.randbelow(900_000_000_000))
 
 
 def _environment(port: int, home: Path, marker: str) -> dict[str, str]:
-    """Built from nothing, so that a developer's own AWS_, MINISTACK_ or PERSIST_STATE settings stay out."""
+    """The complete environment, without a developer's own AWS_, MINISTACK_ or PERSIST_STATE settings."""
     inherited = {name: os.environ[name] for name in _INHERITED_VARIABLES if name in os.environ}
     return inherited | {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
-        "MINISTACK_EDITION": marker,  # comes back from /_ministack/health: proof of who answers
+        "MINISTACK_EDITION": marker,  # returned by /_ministack/health: identifies this server
         "PERSIST_STATE": "0",
         "S3_PERSIST": "0",
         "STATE_DIR": str(home / "state"),
@@ -94,7 +94,7 @@ def _environment(port: int, home: Path, marker: str) -> dict[str, str]:
         "TMPDIR": str(home),
         "SFTP_ENABLED": "0",
         "IOT_MTLS_ENABLED": "0",  # else it also listens on port 8883
-        "DOCKER_HOST": f"unix://{home}/no-docker.sock",  # never reaps anybody's containers
+        "DOCKER_HOST": f"unix://{home}/no-docker.sock",  # does not delete containers of others
         "LOG_LEVEL": "WARNING",
         "PYTHONUNBUFFERED": "1",
     }
@@ -119,7 +119,7 @@ def _wait_until_ready(process: subprocess.Popen[bytes], stack: MiniStack, marker
             time.sleep(_POLL_SECONDS)
             continue
         if health.get("edition") != marker:
-            raise MiniStackError(f"somebody else answers at {stack.endpoint_url}")
+            raise MiniStackError(f"another server answers at {stack.endpoint_url}")
         return
     raise MiniStackError(f"MiniStack not ready after {_START_SECONDS} s: {_tail(stack.log_path)}")
 

@@ -1,7 +1,7 @@
 """The child process of `tests.support.processes.ministack`: MiniStack on a socket it inherits.
 
 Started as `python -P ministack_child.py <fd>`. Two reasons for not calling `python -m ministack`: with an
-inherited socket nobody can take the port between choosing and binding it, and the process ends by itself
+inherited socket no other process can take the port between choosing and binding it, and the process ends by itself
 when its standard input closes, that is when the test run ends in whatever way, SIGKILL included.
 """
 

@@ -1,4 +1,4 @@
-"""The Momento emulator for tests: a process of its own on 127.0.0.1 and free ports, with an API key.
+"""The Momento emulator for tests: a separate process on 127.0.0.1 and free ports, with an API key.
 
 The soft quotas are raised, as a team has them raised by the vendor; a test of a quota sets it with `change`, or starts
 with `raised=False`, which leaves the defaults of a new account.
@@ -27,7 +27,7 @@ RAISED_LIMITS = (
     "--subscriptions=100000",
     "--cache-operations-per-second=1000000",
     "--max-caches=1000",
-    # Not one that the vendor raises; but no deployment makes caches at the rate of a test run.
+    # Momento does not raise this quota, but no deployment creates caches as often as a test run.
     "--control-operations-per-second=1000000",
     "--tokens-per-second=1000",
 )
@@ -87,7 +87,7 @@ class MomentoEmulator:
 
     @contextmanager
     def changed(self, **settings: Any) -> Iterator[None]:
-        """Like `change`, for the length of the context."""
+        """Like `change`, during the context."""
         before = self.admin("GET", "settings")
         self.change(**settings)
         try:
@@ -99,11 +99,11 @@ class MomentoEmulator:
         return self.admin("GET", "stats")
 
     def abort_streams(self) -> int:
-        """Break all live streams off, as a lost connection does; returns how many."""
+        """Abort all live streams, as a lost connection does, and return their number."""
         return int(self.admin("POST", "streams/abort")["ended"])
 
     def end_streams(self) -> int:
-        """End all live streams cleanly; returns how many."""
+        """End all live streams cleanly, and return their number."""
         return int(self.admin("POST", "streams/end")["ended"])
 
     def admin(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
@@ -130,18 +130,18 @@ def momento_emulator_process(
     Raises `MomentoEmulatorError` when it is not ready within 20 s.
     """
     ports = [f"--grpc-port={grpc_port}", f"--web-port={web_port}"]
-    # A file, not a pipe: nobody reads it while the test runs, and a full pipe would stop the emulator.
+    # A file, not a pipe: a pipe that nothing reads would fill up and block the emulator.
     with tempfile.TemporaryFile("w+") as log:
-        process, leash = _spawn([*ports, *(RAISED_LIMITS if raised else ()), *options], log)
+        process, parent_watch = _spawn([*ports, *(RAISED_LIMITS if raised else ()), *options], log)
         try:
             yield _wait_until_ready(process, log)
         finally:
             _stop(process)
-            os.close(leash)
+            os.close(parent_watch)
 
 
 def _spawn(arguments: Sequence[str], log: IO[str]) -> tuple[subprocess.Popen[str], int]:
-    """Start it on a leash: it ends with the test run, however that ends. Returns the leash's end, to be closed."""
+    """Start it with a parent watch, so that it always ends with the test run. Returns the pipe's end, to be closed."""
     child_end, our_end = os.pipe()
     try:
         process = subprocess.Popen(

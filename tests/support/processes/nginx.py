@@ -35,7 +35,7 @@ http {{
 
 
 def filled_in(settings: dict[str, str]) -> str:
-    """Return the configuration as the nginx image makes it: only what is set in its environment is replaced."""
+    """Return the configuration as the nginx image renders it: only variables of its environment are replaced."""
     text = TEMPLATE.read_text()
     for name, value in settings.items():
         assert f"${{{name}}}" in text
@@ -45,7 +45,7 @@ def filled_in(settings: dict[str, str]) -> str:
 
 @asynccontextmanager
 async def nginx(folder: Path, root: Path, connect_src: str) -> AsyncIterator[int]:
-    """Serve `root` until the end of the block; gives the port."""
+    """Serve `root` until the end of the block; yields the port."""
     path, port = nginx_path(), free_port()
     assert path is not None
     settings = {"PAGE_PORT": f"127.0.0.1:{port}", "PAGE_ROOT": str(root), "PAGE_CONNECT_SRC": connect_src}

@@ -115,7 +115,7 @@ def _job(number: int, target: Target, scrape: Mapping[str, Any]) -> dict[str, An
         "job_name": f"target-{number}",
         "metrics_path": target.path,
         "scheme": target.scheme,
-        "honor_labels": target.labels.get("service") == "operator",  # its series say whose they are
+        "honor_labels": target.labels.get("service") == "operator",  # its series have these labels
         "static_configs": [{"targets": [target.address], "labels": dict(target.labels)}],
         **scrape,
     }

@@ -1,4 +1,4 @@
-"""A service as the process that it is in production: signals, exit status, log and metrics."""
+"""A service as a process, as in production: signals, exit status, log and metrics."""
 
 import asyncio
 import json
@@ -25,14 +25,14 @@ STOP_SECONDS = 20.0
 
 
 class ServiceProcess:
-    """`python -m services.<name>`, on a leash: it ends with the test run, however that ends."""
+    """Runs `python -m services.<name>` with a parent watch, so that it always ends with the test run."""
 
     def __init__(self, name: str, environment: dict[str, str], folder: Path) -> None:
         self._module = f"services.{name}"
         self.ops_url = f"http://127.0.0.1:{environment['OPS_PORT']}"
         self._environment = environment
         self._log = folder / f"{name}-{environment['OPS_PORT']}.log"
-        self._leash, self._held = os.pipe()
+        self._parent_watch, self._write_end = os.pipe()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,20 +43,20 @@ class ServiceProcess:
     def start(self) -> None:
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "local.parent_watch", str(self._leash), self._module],
+                [sys.executable, "-m", "local.parent_watch", str(self._parent_watch), self._module],
                 cwd=ROOT,
                 env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                pass_fds=[self._leash],
+                pass_fds=[self._parent_watch],
             )
 
     async def ready(self) -> None:
         await wait_until(self._is_ready, timeout_seconds=START_SECONDS)
 
     def resident_mib(self) -> float:
-        """Its memory at the moment; 0 once it has ended. Linux only."""
+        """The bytes of memory that it uses now; 0 once it has ended. Linux only."""
         try:
             pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         except (FileNotFoundError, ProcessLookupError):
@@ -68,7 +68,7 @@ class ServiceProcess:
         self._process.send_signal(number)
 
     async def ended(self, seconds: float = STOP_SECONDS) -> int:
-        """Wait for the end; the exit status, negative for a signal."""
+        """Wait for the end and return the exit status, negative for a signal."""
         assert self._process is not None
         return await asyncio.to_thread(self._process.wait, seconds)
 
@@ -86,8 +86,8 @@ class ServiceProcess:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-        os.close(self._held)
-        os.close(self._leash)
+        os.close(self._write_end)
+        os.close(self._parent_watch)
 
     async def _is_ready(self) -> bool:
         assert self._process is not None

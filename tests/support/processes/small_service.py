@@ -1,4 +1,4 @@
-"""A service as a process that has its API and its operations port on free ports, with what it says."""
+"""A service as a process, with its API and operations port on free ports, and its output."""
 
 import json
 import os
@@ -22,7 +22,7 @@ STOP_SECONDS = 20.0
 
 
 def free_ports() -> tuple[int, int]:
-    """Two free ports below the range that the system takes ports for clients from."""
+    """Two free ports below the system's range of client ports."""
     while True:
         port = random.randrange(12_000, 30_000)
         if not is_taken(port) and not is_taken(port + 1):
@@ -50,12 +50,12 @@ class SmallProcess:
         return [json.loads(line) for line in self.output.splitlines()]
 
     def wait_for_output(self, text: str) -> None:
-        """Wait until it has said this; its end is waited for no longer."""
+        """Wait until its output has this text, but not beyond its end."""
         wait_until_sync(lambda: text in self.output or not self._reader.is_alive(), lambda: self.output[-3_000:])
         assert text in self.output, self.output[-3_000:]
 
     def listens(self) -> bool:
-        """Whether its API takes connections."""
+        """Whether its API accepts connections."""
         try:
             get(self.url + "/nothing-there")
         except OSError as error:
@@ -66,7 +66,7 @@ class SmallProcess:
         self.process.send_signal(number)
 
     def ends(self, seconds: float = STOP_SECONDS) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for its end and return its exit status."""
         status = self.process.wait(seconds)
         self._reader.join(seconds)
         return status

@@ -1,4 +1,4 @@
-"""A service that does next to nothing, run as a real one: `python -m tests.support.processes.small_service_program`.
+"""A minimal service, run like a real one: `python -m tests.support.processes.small_service_program`.
 
 `GET /slow` answers after SLOW_SECONDS; `POST /fail` makes a background task fail. `POST /exit`, `/stop` and `/cancel`
 end the event loop as code of others can.

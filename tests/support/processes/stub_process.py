@@ -1,8 +1,8 @@
-"""A stand-in for a process: `python -m tests.support.processes.stub_process NAME PORT [SWITCH ...]`.
+"""A stub process: `python -m tests.support.processes.stub_process NAME PORT [SWITCH ...]`.
 
-Answers 200 on PORT, tells its pid, and obeys the switches: `not-ready` answers 503, `die` ends with status 3
+Answers 200 on PORT, prints its pid, and follows the switches: `not-ready` answers 503, `die` ends with status 3
 when asked at /die, `stubborn` ignores SIGTERM, `once` ends with status 0 without listening, `fail` with
-status 4, `holder` leaves a process behind that holds its output open, `chatty` writes a
+status 4, `holder` leaves a process that keeps its output open, `chatty` writes a
 line that is no text and one that is very long.
 """
 
@@ -19,7 +19,7 @@ SWITCHES = set(sys.argv[3:])
 
 
 def say(text: str) -> None:
-    # The supervisor may be gone; that alone must not end a stand-in.
+    # The supervisor may have ended; that alone must not end a stub.
     with contextlib.suppress(OSError):
         os.write(sys.stdout.fileno(), f"{text}\n".encode())
 
@@ -31,13 +31,13 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/say":
             say(f"{NAME} says something")
         if self.path == "/die":
-            say(f"{NAME} is told to die")
+            say(f"{NAME} is asked to die")
             os._exit(3)
         self.send_response(503 if "not-ready" in SWITCHES else 200)
         self.end_headers()
 
     def log_message(self, *args: object) -> None:
-        """Say nothing of requests."""
+        """Do not log requests."""
 
 
 def stop(number: int, frame: FrameType | None) -> None:

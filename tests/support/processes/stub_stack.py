@@ -1,4 +1,4 @@
-"""The real supervisor over stand-ins: `python -m tests.support.processes.stub_stack FOLDER PROGRAM ...`.
+"""The real supervisor with stub processes: `python -m tests.support.processes.stub_stack FOLDER PROGRAM ...`.
 
 A PROGRAM is NAME=PORT[,SWITCH ...]. The first is an emulator, the second a one-shot bootstrap, the rest is
 the system; FOLDER gets the state. LOCAL_PORT_BASE is obeyed as by `python -m local.up`, of which everything
@@ -35,7 +35,7 @@ def program(described: str) -> Program:
 
 
 class DummyPlan(Plan):
-    """A plan of stand-ins, described on the command line."""
+    """A plan of stub processes, described on the command line."""
 
     def emulators(self) -> list[Program]:
         OUTPUTS.write(self.outputs_file)

@@ -1,4 +1,4 @@
-"""Run the supervisor, over stand-ins or the real stack, as a process of its own and read what it says."""
+"""Run the supervisor as a process, with stub processes or the real stack, and read its output."""
 
 import contextlib
 import os
@@ -25,7 +25,7 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def free_port_base() -> int:
-    """A base whose ports are all free, and below the range that the system takes ports for clients from."""
+    """A port base whose ports are all free and below the system's range of client ports."""
     while True:
         base = random.randrange(12_000, 30_000)
         if not any(is_taken(port) for port in Ports(base).purposes()):
@@ -33,7 +33,7 @@ def free_port_base() -> int:
 
 
 def alive(pid: int) -> bool:
-    """Whether the process runs; one that is dead and only waits to be reaped does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -59,7 +59,7 @@ def answers_200(url: str) -> bool:
 
 
 class Supervised:
-    """A running supervisor; `output` grows as it speaks."""
+    """A running supervisor; `output` is its output so far."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: int) -> None:
         self.process = process
@@ -83,12 +83,12 @@ class Supervised:
         return self._said.decode(errors="replace")
 
     def close_output(self) -> None:
-        """Read no more, as when the terminal is closed or `head` has had enough."""
+        """Close the reading end of its output, as a closed terminal or `head` does."""
         self._closing.set()
         self._reader.join(WAIT_SECONDS)
 
     def pids(self) -> dict[str, int]:
-        """Of the stand-ins that said theirs."""
+        """The pids that the stubs have printed, by name."""
         return {name: int(pid) for name, pid in re.findall(r"\b(\w{1,20}) started as (\d+)", self.output)}
 
     def wait_for_output(self, pattern: str, seconds: float = WAIT_SECONDS) -> re.Match[str]:
@@ -101,7 +101,7 @@ class Supervised:
         raise AssertionError(f"the output ended without {pattern!r}: {self.output[-5000:]}")
 
     def ends(self, seconds: float = WAIT_SECONDS) -> int:
-        """Wait for the end; the exit status."""
+        """Wait for the end and return the exit status."""
         status = self.process.wait(seconds)
         self._reader.join(WAIT_SECONDS)
         return status
@@ -114,7 +114,7 @@ class Supervised:
 def supervised(
     module: str, arguments: Sequence[str] = (), extra: Mapping[str, str] | None = None
 ) -> Iterator[Supervised]:
-    """Start `python -m module`; it is killed at the end, and its children do not outlive it for long."""
+    """Start `python -m module`; it is killed at the end, and its children end shortly after."""
     reading, writing = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", module, *arguments],

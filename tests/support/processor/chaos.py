@@ -1,4 +1,4 @@
-"""Faults on every call to SQS and Momento, and a tally of what became of a load of tasks."""
+"""Faults on every call to SQS and Momento, and counts of the results of a load of tasks."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def sqs_faults() -> list[SqsFault]:
 
 
 def momento_faults() -> list[dict[str, Any]]:
-    """The same for Momento; `afterEffect` is a call that was carried out and whose answer was lost."""
+    """The same for Momento; `afterEffect` is a call that took effect and whose answer was lost."""
     faults: list[dict[str, Any]] = []
     for method in MOMENTO_METHODS:
         faults += [

@@ -1,4 +1,4 @@
-"""The dead-letter command on a stage's queues, and what a test puts there."""
+"""The dead-letter command on a stage's queues, and messages for them."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class Said:
 
 
 async def dead_letters_command(stage: ProcessorStage, *arguments: str, **environment: str) -> Said:
-    """Run it as an operator does, in a process of its own."""
+    """Run it as a person does, as a separate process."""
     return await command_with({**stage.environment(), **environment}, *arguments)
 
 

@@ -1,4 +1,4 @@
-"""Handlers for processors that are processes: what the task's payload says in `do` happens."""
+"""Handlers for processors that run as processes: each does what `do` in the task's payload names."""
 
 import asyncio
 import os
@@ -41,10 +41,10 @@ async def ignore(task: Task) -> str:
 
 
 async def leak(task: Task) -> str:
-    """Take memory without end, a step at a time."""
-    kept = []
+    """Allocate memory in steps, without end."""
+    allocated = []
     while True:
-        kept.append(b"x" * 8_000_000)
+        allocated.append(b"x" * 8_000_000)
         await asyncio.sleep(0.01)
 
 
@@ -64,7 +64,7 @@ async def leave(task: Task) -> str:
 
 
 async def leave_in_child(task: Task) -> str:
-    """Leave in a task of the handler's own."""
+    """Exit from a task that the handler created."""
     async with asyncio.TaskGroup() as group:
         group.create_task(leave(task))
     return task.data
@@ -88,12 +88,12 @@ _WAYS: dict[str, Callable[[Task], Awaitable[str]]] = {
 
 
 async def handle(task: Task) -> str:
-    """Do what the task says."""
+    """Do what the task asks for."""
     return await _WAYS[task.fields.get("do", "echo")](task)
 
 
 def never_return(task: Task) -> str:
-    """A plain function that goes on for ever where the task says so."""
+    """A plain function that never returns where the task asks for it."""
     while task.fields.get("do") == "hang":
         time.sleep(1)
     return task.data

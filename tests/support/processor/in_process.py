@@ -56,7 +56,7 @@ def is_paused() -> bool:
 
 
 class Counted:
-    """How much a metric of this process has grown since."""
+    """By how much a metric of this process has grown since."""
 
     def __init__(self, name: str, **labels: str) -> None:
         self._name = f"notification_api_{name}"

@@ -85,7 +85,7 @@ class Notifications:
 
 @dataclass
 class ProcessorStage:
-    """Two queues and a cache. `sqs` goes to the queue server itself, whatever a processor's endpoint is."""
+    """Two queues and a cache. `sqs` calls the queue server itself, whatever a processor's endpoint is."""
 
     servers: ProcessorServers
     sqs: "SQSClient"
@@ -151,7 +151,7 @@ class ProcessorStage:
         )
 
     async def until_empty(self, seconds: float = 15.0) -> None:
-        """Wait until the task queue holds nothing, in flight or not."""
+        """Wait until the task queue has no messages, in flight or not."""
         await self.until_depth((0, 0), seconds)
 
     async def until_depth(self, depth: tuple[int, int], seconds: float = 15.0) -> None:
@@ -164,7 +164,7 @@ class ProcessorStage:
         try:
             await wait_until(reached, timeout_seconds=seconds)
         except AssertionError:
-            raise AssertionError(f"the queue holds {seen}, not {depth}") from None
+            raise AssertionError(f"the queue has {seen}, not {depth}") from None
 
     async def dead_letters(self, count: int, seconds: float = 15.0) -> list[dict[str, Any]]:
         """The first `count` dead letters; their attributes as plain text."""
@@ -232,7 +232,7 @@ async def stage(processor_servers: ProcessorServers) -> AsyncIterator[ProcessorS
 
 
 async def metrics_at(ops_url: str) -> dict[str, float]:
-    """A process's metrics by name and labels, as they stand in the exposition."""
+    """A process's metrics by name and labels, as in the exposition format."""
     async with ClientSession() as session, session.get(f"{ops_url}/metrics") as answer:
         return parsed((await answer.text()).splitlines())
 
