@@ -1,8 +1,8 @@
-# One image for the three services and the operator, and a second one for the embedded stack (target `local`).
+# One image for the three services and the operator, and a second one for the local stack (target `local`).
 #   docker build --target runtime -t localhost/notification-api:dev .
 #   docker build --target local   -t localhost/notification-api-local:dev .
 # The same sources and lock give the same files: hashes are required, times are not compiled into the bytecode.
-# SOURCE_DATE_EPOCH (buildkit) or --timestamp (buildah) settles the times of the files too.
+# SOURCE_DATE_EPOCH (buildkit) or --timestamp (buildah) sets the times of the files too.
 ARG PYTHON_IMAGE=docker.io/library/python:3.13-slim-trixie
 
 # ---- what both need -------------------------------------------------------------------------------------------
@@ -13,7 +13,7 @@ RUN python3 -m venv --without-pip /venv
 COPY requirements.lock ./
 RUN python3 -m pip --python /venv/bin/python install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \
         -r requirements.lock
-# botocore carries models of 400 services, 27 MB; these are the ones in use, and what signs in by IRSA (sts) or SSO.
+# botocore carries models of 400 services, 27 MB; these are the ones in use, and those that sign in by IRSA (sts) or SSO.
 RUN cd /venv/lib/python3*/site-packages/botocore/data && \
     find . -mindepth 1 -maxdepth 1 -type d \
         ! -name sqs ! -name ssm ! -name sts ! -name cognito-idp ! -name sso ! -name sso-oidc -exec rm -r {} + && \
@@ -26,7 +26,7 @@ COPY LICENSE ./
 COPY services services
 COPY k8s k8s
 COPY sdk/python sdk/python
-# Bytecode is checked against nothing at start: the file system is read-only, and 2.5 s of compiling are saved.
+# Bytecode is not compared with its source at start: the file system is read-only, and 2.5 s of compiling are saved.
 RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
 
 # ---- the base without what no program here uses: pip, test suites, documentation, package managers --------------
@@ -60,9 +60,9 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 8080 9090
 ENTRYPOINT ["python"]
-CMD ["-c", "print('Say which: python -m services.token, services.ingest or services.processor')"]
+CMD ["-c", "print('Name a service: python -m services.token, services.ingest or services.processor')"]
 
-# ---- the embedded stack, for trying without an account; never part of the product ---------------------------------
+# ---- the local stack, for trying without an account; never part of the product ---------------------------------
 FROM build AS build-local
 COPY requirements-local.lock ./
 RUN python3 -m pip --python /venv/bin/python install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \

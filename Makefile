@@ -10,14 +10,14 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/notification-api
 BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
-# The browser tests end by then, whatever hangs; CI's machines are shared and may take twice as long.
+# Time limit of the browser tests. CI's machines are shared and may take twice as long.
 BROWSER_SECONDS ?= $(if $(CI),900,600)
 NODE_MODULES := node_modules/.package-lock.json
 PAGE := frontend/dist/index.html
 PAGE_SOURCES := package.json tsconfig.base.json \
 	$(shell find sdk/javascript frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
 PYTEST := .ci/pytest $(PY)
-# Besides the one of .venv. The image's own (PYTHON_IMAGE in the Dockerfile) is among them.
+# Versions that test-pythons adds to that of .venv. The image's (PYTHON_IMAGE in the Dockerfile) is one of them.
 PYTHONS ?= 3.12 3.13
 # Many tests wait for processes, so three workers keep two cores busy. A file stays in one worker. Files start in the
 # order of tests/conftest.py: those with many slow tests first.
@@ -62,7 +62,7 @@ node:
 		node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a * 100 + b >= 2019 ? 0 : 1)' || \
 		{ echo "The page needs Node 20.19 or newer (https://nodejs.org)." >&2; exit 2; }
 
-# The rest needs Python alone, so nothing here may keep it from starting.
+# All other processes need only Python, so a failure here must not stop `make up`.
 page-if-possible:
 	@if $(MAKE) --silent node 2>/dev/null; then \
 		$(MAKE) --silent $(PAGE) || echo "The page could not be built (see above); the rest starts."; \
@@ -70,13 +70,13 @@ page-if-possible:
 
 test: test-python test-page ## Run every test that this machine can run
 
-test-python: $(READY) ## The services, the embedded stack and the charts
+test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(IN_PARALLEL)
 
 test-unit: $(READY) ## The unit tests alone, without the slow ones
 	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 
-test-page: ## The page, as far as Node and Chromium are here
+test-page: ## The page, as far as Node and Chromium are installed
 	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
 	else $(MAKE) --no-print-directory test-frontend && $(MAKE) --no-print-directory test-browser; fi
 
@@ -84,12 +84,12 @@ test-frontend: $(NODE_MODULES) ## The page's unit tests
 	@npm test --silent
 
 test-browser: WORKERS = 2
-test-browser: $(READY) ## The page in a real Chromium against the real embedded stack
+test-browser: $(READY) ## The page in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
 	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
 		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
 
-test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are on this machine
+test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are installed
 	@WORKERS=$(WORKERS) .ci/test-pythons $(PYTHONS)
 
 test-chart: $(READY) ## Test the charts (needs helm)
@@ -98,7 +98,7 @@ test-chart: $(READY) ## Test the charts (needs helm)
 test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the images there, and NetworkPolicies enforced)
 	@$(PYTEST) tests/cluster
 
-bench-local: $(READY) ## Measure the embedded stack: start, memory, cost of a request, latency
+bench-local: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.local_stack
 
 bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)
@@ -111,11 +111,12 @@ bench: $(READY) ## Measure ingest and processor beside plain implementations (El
 	@$(PY) -m benchmarks.ingest
 	@$(PY) -m benchmarks.processor
 
-lint: $(READY) ## Formatting, lint, types and import contracts
+lint: $(READY) ## Formatting, lint, types, import contracts and words
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
+	@.codespell/check $(VENV)/bin/codespell
 	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's lint. It needs Node 20.19 or newer."; \
 	else $(MAKE) --no-print-directory lint-frontend; fi
 
@@ -134,7 +135,7 @@ fmt-frontend: $(NODE_MODULES)
 COMPILE := $(VENV)/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links --quiet $(if $(UPGRADE),--upgrade) pyproject.toml
 
-lock: $(READY) ## Pin the dependencies anew (UPGRADE=1 takes newer versions)
+lock: $(READY) ## Pin the dependencies (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --all-extras -o requirements-dev.lock
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
@@ -147,7 +148,7 @@ generate: $(READY) ## Write the generated files: charts' defaults and bounds, ru
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)
 
-kind-up: image ## A cluster on this machine with Docker and kind, the embedded stack and the stage dev in it
+kind-up: image ## A cluster on this machine with Docker and kind, the local stack and the stage dev in it
 	@k8s/scripts/kind-up $(IMAGE) $(VERSION)
 
 kind-down: ## Remove that cluster

@@ -1,1 +1,1 @@
-"""Speed and cost of the services beside plain implementations, of the embedded stack, the application and scaling."""
+"""Speed and cost of the services beside plain implementations, of the local stack, the application and scaling."""

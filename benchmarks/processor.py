@@ -1,7 +1,7 @@
 """`python -m benchmarks.processor`: CPU time of the processor for each message, beside a plain implementation.
 
 Both use a real queue server. The measured process is the processor as it is deployed; `benchmarks.without_momento` is
-the same without the calls of Momento.
+the same without the calls to Momento.
 """
 
 import argparse
@@ -211,7 +211,7 @@ def figures(found: Measurements) -> list[Figure]:
             found.spread("sqs_requests_without_momento"),
         ),
         Figure("publish_adds_cpu_ms", published - without_momento, "ms", "the Momento SDK alone: 0.4 to 0.5"),
-        Figure("history_adds_cpu_ms", found.median("cpu_ms_history") - published, "ms", "one cache write a task"),
+        Figure("history_adds_cpu_ms", found.median("cpu_ms_history") - published, "ms", "one cache write per task"),
         Figure(
             "sleeping_tasks_seconds",
             found.median("sleeping_seconds"),

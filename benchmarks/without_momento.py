@@ -1,4 +1,4 @@
-"""The processor without its calls of Momento: ``python -m benchmarks.without_momento``.
+"""The processor without its calls to Momento: ``python -m benchmarks.without_momento``.
 
 The two calls that each task makes, publishing and writing the history, are replaced; all of the service's own code
 runs. `benchmarks.processor` measures separately what those calls add.

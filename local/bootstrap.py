@@ -25,7 +25,7 @@ from k8s.operator.resources.stage import provision_stage
 from local.aws.guard import HEALTH_PATH
 from local.outputs import Outputs
 from local.supervisor.readiness import wait_until_ready
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.momento.api_key import credential_provider
 
 CLUSTER = "laptop"

@@ -1,4 +1,4 @@
-"""The environment variables of each process of the embedded stack. All functions are pure.
+"""The environment variables of each process of the local stack. All functions are pure.
 
 The processes do not inherit the developer's shell. They get only the variables that any program needs and those listed
 here, so that the stack never uses the developer's AWS profiles, proxies or tokens.

@@ -1,4 +1,4 @@
-"""The base error of the embedded stack."""
+"""The base error of the local stack."""
 
 
 class LocalError(Exception):

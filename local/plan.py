@@ -1,4 +1,4 @@
-"""The processes of the embedded stack, in the order of their start."""
+"""The processes of the local stack, in the order of their start."""
 
 import shutil
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The ports of the embedded stack. All of them move with LOCAL_PORT_BASE."""
+"""The ports of the local stack. All of them move with LOCAL_PORT_BASE."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Speed and size of the embedded stack on this machine. Figures are printed, never asserted."""
+"""Speed and size of the local stack on this machine. Figures are printed, never asserted."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.local_stack`: start a embedded stack, measure it, and print the figures."""
+"""`python -m benchmarks.local_stack`: start a local stack, measure it, and print the figures."""
 
 import argparse
 import asyncio

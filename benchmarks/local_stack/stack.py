@@ -1,4 +1,4 @@
-"""A embedded stack for a benchmark: the real `python -m local.up` on free ports."""
+"""A local stack for a benchmark: the real `python -m local.up` on free ports."""
 
 import asyncio
 import os

@@ -1,6 +1,6 @@
 """`python -m benchmarks.scaling.cluster`: a burst of 500 tasks on a real cluster, scaled by the operator and by KEDA.
 
-Needs KUBECONFIG, kubectl, helm, KEDA in the namespace `keda`, and both images (IMAGE, IMAGE_TAG). Installs an embedded
+Needs KUBECONFIG, kubectl, helm, KEDA in the namespace `keda`, and both images (IMAGE, IMAGE_TAG). Installs a local
 stack, an operator and two stages in namespaces of its own, and removes them. The tasks are sent to the queue directly,
 so the operator gets no arrivals from ingest. The number of started tasks is read from the queue's depth twice a second.
 Since all tasks arrive at once, their waits follow from it.

@@ -58,7 +58,7 @@ class Burst:
 
 @dataclass(slots=True)
 class PodRecord:
-    """The pods that were record."""
+    """What was recorded of the pods."""
 
     pod_seconds: float = 0.0
     ready_after: dict[str, float] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What fails in a stage, a panel a kind."""
+"""What fails in a stage, one panel for each kind."""
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard, Row
 
@@ -12,7 +12,7 @@ def failures(dashboard: Dashboard) -> None:
     for title, description, queries in (
         (
             "Handler errors",
-            "Failed attempts by kind. TransientError ones are tried again.",
+            "Failed attempts by kind. Transient ones are retried.",
             {"{{kind}}": or_zero(ONE_STAGE.rare_rate("handler_errors_total", "kind"))},
         ),
         (
@@ -27,7 +27,7 @@ def failures(dashboard: Dashboard) -> None:
         ),
         (
             "Duplicate deliveries",
-            "Redelivered messages, lost leases, failed deletions, tasks processed already, republished notifications.",
+            "Redelivered messages, lost leases, failed deletions, repeated tasks, republished notifications.",
             {
                 "redelivered": ONE_STAGE.rare_rate("messages_redelivered_total"),
                 "leases lost": ONE_STAGE.rare_rate("leases_lost_total"),

@@ -46,7 +46,12 @@ def _stages(dashboard: Dashboard) -> None:
             _largest("operator_scaling_replicas_desired"),
         ),
         ("Backlog", "Visible messages in the queue.", "short", _largest("operator_scaling_messages_visible")),
-        ("Arrivals", "Tasks accepted a second, as measured.", "ops", _largest("operator_scaling_arrivals_per_second")),
+        (
+            "Arrivals",
+            "Tasks accepted per second, as measured.",
+            "ops",
+            _largest("operator_scaling_arrivals_per_second"),
+        ),
         ("Task time", "Mean time in the handler, as measured.", "s", _largest("operator_scaling_task_seconds")),
     ):
         dashboard.with_panel(graph(title, description, unit, {NAME: query}))
@@ -62,7 +67,7 @@ def _operator(dashboard: Dashboard) -> None:
     for title, description, unit, queries in (
         (
             "Reconciles",
-            "A second, by kind and outcome. Any outcome but `ok` is tried again with backoff.",
+            "Per second, by kind and outcome. Any outcome but `ok` is retried with backoff.",
             "ops",
             {"{{kind}} {{outcome}}": _rate("reconciles_total", "kind", "outcome")},
         ),
@@ -74,13 +79,13 @@ def _operator(dashboard: Dashboard) -> None:
         ),
         (
             "Changes",
-            "Writes to AWS and Momento a second; none while nothing changes.",
+            "Writes to AWS and Momento per second; none while nothing changes.",
             "ops",
             {"changes": _rate("changes_total")},
         ),
         (
             "Kubernetes API",
-            "Calls a second.",
+            "Calls per second.",
             "ops",
             {"{{verb}} {{outcome}}": or_zero(_rate("kubernetes_calls_total", "verb", "outcome"))},
         ),

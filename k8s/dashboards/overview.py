@@ -32,16 +32,16 @@ def overview() -> Dashboard:
             ALL_STAGES.quantile(0.95, "end_to_end_seconds"),
         ),
         ("Wait in the queue", "95th percentile.", "s", ALL_STAGES.quantile(0.95, "queue_wait_seconds")),
-        ("Tasks accepted", "POST /task answered 202, a second.", "ops", ALL_STAGES.rate("tasks_accepted_total")),
+        ("Tasks accepted", "POST /task answered 202, per second.", "ops", ALL_STAGES.rate("tasks_accepted_total")),
         (
             "Processor pods",
             "Pods that report that they are ready.",
             "short",
             ALL_STAGES.total(ALL_STAGES.select("ready", 'service="processor"')),
         ),
-        ("Failed requests", "Answered 5xx, a second.", "reqps", _failed_requests()),
-        ("Momento errors", "Failed attempts a second.", "ops", ALL_STAGES.error_rate("momento_calls_total")),
-        ("SQS errors", "Failed calls a second.", "ops", ALL_STAGES.error_rate("sqs_calls_total")),
+        ("Failed requests", "Answered 5xx, per second.", "reqps", _failed_requests()),
+        ("Momento errors", "Failed attempts per second.", "ops", ALL_STAGES.error_rate("momento_calls_total")),
+        ("SQS errors", "Failed calls per second.", "ops", ALL_STAGES.error_rate("sqs_calls_total")),
     ):
         dashboard.with_panel(graph(title, description, unit, {NAME: query}))
     return dashboard
@@ -50,7 +50,7 @@ def overview() -> Dashboard:
 def _stages() -> Panel:
     return table_of_stages(
         "Stages",
-        "Totals of the time range, a row a stage. The SLO: 99.9 % notified within 30 s.",
+        "Totals of the time range, one row per stage. The SLO: 99.9 % notified within 30 s.",
         {
             "Notified within 30 s": ("percentunit", ALL_STAGES.share_on_time("$__range")),
             "Accepted": ("short", ALL_STAGES.increase("tasks_accepted_total", window="$__range")),

@@ -103,7 +103,7 @@ def heatmap_of(title: str, description: str, unit: str, query: str) -> heatmap.P
 
 
 def table_of_stages(title: str, description: str, columns: Mapping[str, tuple[str, str]]) -> table.Panel:
-    """A table with a row a stage; `columns` are units and queries by heading."""
+    """A table with one row per stage; `columns` are units and queries by heading."""
     panel = table.Panel().title(title).description(description).unit("short").datasource(SOURCE)
     panel.span(WIDTH).height(HEIGHT + 2).with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
     panel.with_transformation(

@@ -27,7 +27,7 @@ class Scope:
     by: tuple[str, ...] = ()
 
     def select(self, metric: str, *more: str) -> str:
-        """A selector with further matchers. `metric` has no prefix, unless it is not a metric of ours."""
+        """A selector with further matchers. `metric` is without this project's prefix; others are named in full."""
         full = metric if metric.startswith(("process_", "up", "notification_api")) else PREFIX + metric
         return f"{full}{{{','.join([self.matchers, *more])}}}"
 
@@ -37,7 +37,7 @@ class Scope:
         return f"sum by ({kept}) ({inner})" if kept else f"sum({inner})"
 
     def rate(self, metric: str, *by: str, where: tuple[str, ...] = ()) -> str:
-        """A counter's growth a second."""
+        """A counter's growth per second."""
         return self.total(f"rate({self.select(metric, *where)}[$__rate_interval])", *by)
 
     def increase(self, metric: str, *by: str, where: tuple[str, ...] = (), window: str = "$__rate_interval") -> str:
@@ -49,7 +49,7 @@ class Scope:
         return f"{self.increase(metric, *by, where=where)} / ($__rate_interval_ms / 1000)"
 
     def error_rate(self, metric: str, *by: str) -> str:
-        """Failed calls a second; zero where there are calls and none fails."""
+        """Failed calls per second; zero where there are calls and none fails."""
         failed = self.rare_rate(metric, *by, where=('outcome="error"',))
         return f"{failed} or 0 * {self.rate(metric, *by)}"
 
@@ -75,5 +75,5 @@ QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def or_zero(query: str) -> str:
-    """Draw a line at zero where such a series has never existed, so that the panel does not look broken."""
+    """Draw a line at zero where such a series has never existed, since an empty panel would seem broken."""
     return f"{query} or on() vector(0)"

@@ -36,7 +36,7 @@ def runtime(dashboard: Dashboard) -> None:
         ),
         (
             "Disposable tokens",
-            "A second: vended by Momento, or answered from a cache (memory: the pod's own; shared: another pod's).",
+            "Per second: vended by Momento, or answered from a cache (memory: the pod's own; shared: another pod's).",
             "ops",
             {
                 "vended": ONE_STAGE.rate("tokens_vended_total"),
@@ -45,7 +45,7 @@ def runtime(dashboard: Dashboard) -> None:
         ),
         (
             "Notifications",
-            "Published a second by status, and dropped progress. Publishing and delivery use Momento's quota.",
+            "Published per second by status, and dropped progress. Publishing and delivery use Momento's quota.",
             "ops",
             {
                 "{{status}}": or_zero(ONE_STAGE.rate("notifications_published_total", "status")),

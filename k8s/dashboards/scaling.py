@@ -36,7 +36,7 @@ def scaling(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         graph(
             "Tasks accepted and processed",
-            "A second, processed by outcome. The backlog grows while more are accepted than processed.",
+            "Per second, processed by outcome. The backlog grows while more are accepted than processed.",
             "ops",
             {
                 "accepted": ONE_STAGE.rate("tasks_accepted_total"),
@@ -58,7 +58,7 @@ def scaling(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         graph(
             "Scaling decisions",
-            "Decisions of the operator a second, by reason.",
+            "Decisions of the operator per second, by reason.",
             "ops",
             {"{{reason}}": ONE_STAGE.rate("operator_scaling_decisions_total", "reason")},
             stacked=True,

@@ -87,7 +87,7 @@ def slo(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         graph(
             "Responses",
-            "Requests answered a second, by service and status. 5xx are faults of the service, 4xx of the client.",
+            "Requests answered per second, by service and status. 5xx are faults of the service, 4xx of the client.",
             "reqps",
             {"{{service}} {{status}}": ONE_STAGE.rate("http_requests_total", "service", "status")},
             stacked=True,

@@ -99,7 +99,7 @@ def task_time(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         graph(
             "SQS calls",
-            "Calls a second by operation. Under load one call carries up to ten messages.",
+            "Calls per second by operation. Under load one call carries up to ten messages.",
             "ops",
             {"{{operation}}": ONE_STAGE.rate("sqs_calls_total", "operation")},
         )

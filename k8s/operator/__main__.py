@@ -21,8 +21,8 @@ from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.momento_caches import MomentoCaches
 from k8s.operator.settings import SERVICE_NAME, OperatorSettings, read_settings
+from notification_api import PermanentError, TransientError
 from services.common.aws.clients import aws_session
-from services.common.errors import PermanentError, TransientError
 from services.common.lifecycle import EXIT_FAILED, Lifecycle
 from services.common.run import EXIT_SETTINGS
 from services.common.settings import SettingsError, load

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from k8s.operator.api.client import Json, Kubernetes
 from k8s.operator.api.stage import GROUP, PLURAL, VERSION
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 EXIT_PASSED, EXIT_REFUSED, EXIT_UNKNOWN = 0, 1, 3
 CHECK_SECONDS = 60.0

@@ -1,5 +1,5 @@
 """`make demo`: a new user who signs up, submits tasks and reports the notifications.
 
-The client itself is `notification_api.client`. This package owns what only a embedded stack has (a sign-up whose mailed
+The client itself is `notification_api.client`. This package owns what only a local stack has (a sign-up whose mailed
 code can be read) and the report.
 """

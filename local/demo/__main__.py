@@ -47,7 +47,7 @@ def main(environ: Mapping[str, str]) -> int:
     except KeyboardInterrupt:
         return fail("Interrupted.", 1)
     except BrokenPipeError:
-        return 1  # the reader has gone, as with `| head`
+        return 1  # the reader has closed the pipe, as `| head` does
     except TimeoutError:
         return fail("The stack took too long to answer.", 1)
     except FAILURES as error:

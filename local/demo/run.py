@@ -16,7 +16,7 @@ from notification_api.client.subscription import Notification, subscribe
 
 MAX_CONCURRENT_POSTS = 10
 SILENCE_SECONDS = 60.0
-"""After so long without a notification, the rest is not waited for."""
+"""After this time without a notification, the missing ones are no longer awaited."""
 DUPLICATES_SECONDS = 1.5
 """How long to wait for duplicates after the last notification."""
 TEXT_PREFIXES = ("Finished task: ", "Failed task: ")

@@ -1,4 +1,4 @@
-"""Sign up a new user with the help of what only a embedded stack has: its mails can be read."""
+"""Sign up a new user with the help of what only a local stack has: its mails can be read."""
 
 import asyncio
 import secrets
@@ -18,11 +18,11 @@ MAIL_POLL_SECONDS = 0.1
 
 
 class NotRunningError(LocalError):
-    """No embedded stack answers at this address."""
+    """No local stack answers at this address."""
 
 
 class Application:
-    """The application's server of a embedded stack. Create it with `application`."""
+    """The application's server of a local stack. Create it with `application`."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
         self.http = http
@@ -31,7 +31,7 @@ class Application:
     async def config(self) -> StageConfig:
         """Read the stage's addresses.
 
-        :raises NotRunningError: when no embedded stack answers.
+        :raises NotRunningError: when no local stack answers.
         """
         try:
             return StageConfig.from_json(await get_json(self.http, f"{self._url}/config.json"))

@@ -29,7 +29,7 @@ _OTHER_PORTS = (
 _NOT_FOUND = (
     "application and emulators: the stage uses {url} as AWS, and no Service of charts/notification-local has that name"
 )
-_USED_BY_OTHER_FORWARD = "Tokens of this stage contain this port: it must be a forward of the same embedded stack"
+_USED_BY_OTHER_FORWARD = "Tokens of this stage contain this port: it must be a forward of the same local stack"
 
 
 @dataclass(frozen=True, slots=True)

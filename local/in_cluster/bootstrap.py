@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local.bootstrap import bootstrap
 from local.in_cluster.values import Addresses, values_file
 from local.outputs import Outputs
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 TIMEOUT_SECONDS = 60.0
 """The emulators start at the same time, on a node that may be busy."""

@@ -1,4 +1,4 @@
-"""The values file of charts/notification-api for a stage of the embedded stack."""
+"""The values file of charts/notification-api for a stage of the local stack."""
 
 import json
 from collections.abc import Mapping

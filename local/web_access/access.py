@@ -1,4 +1,4 @@
-"""Decides which requests of web browsers the embedded stack serves.
+"""Decides which requests of web browsers the local stack serves.
 
 Every web site that a developer visits can make the browser send requests to this machine. Three headers, which a page
 cannot forge, identify the source of a request: `Host` (the name in the address bar, which reveals DNS rebinding),

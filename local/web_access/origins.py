@@ -1,4 +1,4 @@
-"""The origins whose web pages may use the embedded stack: the application's own, and those of LOCAL_ORIGINS."""
+"""The origins whose web pages may use the local stack: the application's own, and those of LOCAL_ORIGINS."""
 
 from collections.abc import Mapping
 

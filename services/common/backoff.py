@@ -1,4 +1,4 @@
-"""How long to wait before a retry: exponential, with a cap and jitter. Services and operator have no other backoff."""
+"""How long to wait before a retry: exponential, with a cap and jitter."""
 
 import random
 from collections.abc import Callable

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from notification_api import TransientError
 from services.common.backoff import backoff_seconds
-from services.common.errors import TransientError
 
 E = TypeVar("E")
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.common.errors import TransientError
+from notification_api import TransientError
 from services.common.telemetry.metrics import MEMORY_REFUSED
 
 MIB = 1024 * 1024

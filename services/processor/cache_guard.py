@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.processor.metrics import HISTORY_UNAVAILABLE
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class CacheGuard:
                 logger.warning(
                     "the cache cannot be used, delivery is at least once: %s",
                     error,
-                    extra={"action": "cache", "operation": operation},
+                    extra={"action": "history", "operation": operation},
                 )
         HISTORY_UNAVAILABLE.labels(operation).inc()
         return otherwise

@@ -27,7 +27,7 @@ OUTAGE_DELAY_SECONDS = 30
 MAX_WITHOUT_SLOT = 1_000
 """Messages that may wait for the history, or the dead-letter queue, without a slot: each keeps its lease."""
 MAX_WITHOUT_SLOT_CHARACTERS = 8_000_000
-"""Of their bodies in all, each of which is in memory about three times."""
+"""The size of their bodies together; each is in memory about three times."""
 
 
 def _do_nothing() -> None:
@@ -90,7 +90,7 @@ class Pool:
     async def drain(self, seconds: float, force_stop: asyncio.Event) -> bool:
         """Let what runs finish for `seconds`, then requeue what is left; call `begin_drain` before.
 
-        Returns whether everything has ended in good order.
+        Returns whether every task ended, the queue took every outcome, and the stop was not forced.
         """
         await asyncio.sleep(0)  # every task has begun, so that its cancellation reaches its own code
         await wait_until_done(self._tasks, seconds, force_stop)
@@ -163,7 +163,7 @@ class Pool:
         self._note_drain(outcome, is_taken=is_taken)
 
     async def _conclude_interrupted(self, lease: Lease, outcome: Outcome) -> Outcome:
-        """Conclude an interrupted task at its last delivery, in the little time there is."""
+        """Conclude an interrupted task if this is its last delivery, within `CONCLUDE_SECONDS`."""
         try:
             async with asyncio.timeout(CONCLUDE_SECONDS):
                 return await self._deliveries.conclude_if_last(lease, outcome)
@@ -176,7 +176,7 @@ class Pool:
             self.has_requeued = self.has_requeued or isinstance(outcome, Requeue)
 
     def _drain_delay_seconds(self) -> int:
-        """During an outage, hide a message for a while, or processes that are to end as well would receive it."""
+        """During an outage, hide a requeued message for a while: another process that drains would receive it."""
         return OUTAGE_DELAY_SECONDS if self._deliveries.breaker.is_open else 0
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:

@@ -1,4 +1,4 @@
-"""The processor put together: one poller, one pool, one lease keeper, one acknowledger."""
+"""Connects the parts of the processor: poller, pool, lease keeper and acknowledger."""
 
 import asyncio
 import logging
@@ -173,14 +173,14 @@ class Processor:
                 await self._dead_letters.close()
         except TimeoutError:
             logger.error(  # noqa: TRY400
-                "the queue did not take the last deletions and requeues in time", extra={"action": "drain"}
+                "the last deletions and requeues did not end in time", extra={"action": "drain"}
             )
             return False
         return True
 
 
 def _max_lease_seconds(settings: ProcessorSettings) -> float:
-    """Leave time, after a handler's own, to stop it and to notify."""
+    """Return the time limit of a handler, and the time to stop it and to notify."""
     return (
         settings.max_task_seconds + HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cachetools import TLRUCache
 
-from services.common.errors import TransientError
+from notification_api import TransientError
 from services.common.momento.history import ELEMENTS_PER_OPERATION, MAX_ENTRIES
 
 WAIT_SECONDS = 5.0

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.momento.gateway import Momento
 
 PROBE_KEY = "notification-api-probe"

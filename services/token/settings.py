@@ -32,7 +32,7 @@ class TokenSettings:
     vending_per_second: float
     """Momento's quota for the whole account (5 per second by default)."""
     vending_replicas: int
-    """Replicas of this service that share the quotas. One more during a rollout does no harm, since calls that Momento
+    """Replicas of this service that share the quotas. One more during a rollout is harmless, since calls that Momento
     refuses are queued again."""
     vending_wait_seconds: float
     """The longest wait of a request. Beyond that it gets 503 with Retry-After."""

@@ -15,7 +15,7 @@ from itertools import count
 
 from cachetools import TTLCache
 
-from services.common.errors import TransientError
+from notification_api import TransientError
 from services.token.metrics import WAITING
 
 MAX_PLACES = 10_000

@@ -9,9 +9,9 @@ from collections.abc import Callable
 
 from cachetools import TLRUCache
 
+from notification_api import PermanentError, TransientError
 from services.common.background import Background
 from services.common.backoff import backoff_seconds
-from services.common.errors import PermanentError, TransientError
 from services.common.messages.notification import user_topic
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import DisposableToken, Momento

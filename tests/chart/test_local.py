@@ -1,4 +1,4 @@
-"""The embedded stack's chart."""
+"""The local stack's chart."""
 
 import json
 import re

@@ -158,7 +158,7 @@ REFUSED: list[tuple[str, Object, str]] = [
     ("unknown value", {"stagename": "dev"}, "additional properties 'stagename' not allowed"),
     ("unknown value further down", {"token": {"replica": 3}}, "additional properties 'replica' not allowed"),
     ("replicas of the processor", {"processor": {"replicas": 3}}, "additional properties 'replicas' not allowed"),
-    ("unknown setting", {"processor": {"settings": {"CONCURENCY": 5}}}, "additional properties 'CONCURENCY' not"),
+    ("unknown setting", {"processor": {"settings": {"CONCURRENT": 5}}}, "additional properties 'CONCURRENT' not"),
     ("setting of another service", {"ingest": {"settings": {"CONCURRENCY": 5}}}, "additional properties 'CONCURRENCY'"),
     ("text for a number", {"token": {"replicas": "two"}}, "got string, want integer"),
     ("unknown log level", {"logLevel": "LOUD"}, "value must be one of"),

@@ -78,7 +78,7 @@ def test_an_image_that_cannot_be_pulled_is_named_in_the_notes_and_events(stages:
     values = stage_values(stages.values["one"], image={"repository": "localhost/no-such", "tag": "1"}, **ONE_EACH)
     notes = namespace.helm("install", release, "charts/notification-api", values=values)
     try:
-        assert "localhost/no-such:1 cannot be had" in notes
+        assert "localhost/no-such:1 cannot be pulled" in notes
 
         def waiting() -> str:
             pod = namespace.of_component(release, "token")[0]

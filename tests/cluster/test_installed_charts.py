@@ -172,7 +172,7 @@ def test_an_upgrade_keeps_the_processors_replicas(stages: InstalledStages) -> No
 
 def test_emulators_are_not_installed_beside_production() -> None:
     with fresh_namespace({"stage": "prod"}) as namespace:
-        with pytest.raises(ClusterError, match="is labelled stage=prod: emulators, which forget everything"):
+        with pytest.raises(ClusterError, match="is labelled stage=prod: emulators, which lose their data"):
             namespace.helm("install", "local", str(LOCAL_CHART), values=image_values("-local"))
         assert namespace.get("all")["items"] == []
 

@@ -1,4 +1,4 @@
-"""What `make kind-up` does once the cluster is ready: the embedded stack, and the stage `dev` on it."""
+"""What `make kind-up` does once the cluster is ready: the local stack, and the stage `dev` on it."""
 
 import pytest
 

@@ -35,7 +35,7 @@ NOT_ENFORCED = (
 
 @dataclass(frozen=True)
 class Network:
-    """`home` has the pods of a stage and of the embedded stack, `other` has foreign pods."""
+    """`home` has the pods of a stage and of the local stack, `other` has foreign pods."""
 
     pods: Pods
     home: Namespace

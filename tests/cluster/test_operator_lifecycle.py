@@ -242,7 +242,7 @@ def test_provisioning_and_deletion_wait_while_aws_is_unreachable(operator: Insta
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({"queue": {"url": "https://a/b"}}, "given together"),
+        ({"queue": {"url": "https://a/b"}}, r"set both queue\.url and queue\.deadLetterUrl"),
         ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/b"}}, "the same queue"),
         ({"queue": {"url": "https://a/b", "deadLetterUrl": "https://a/c", "maxReceiveCount": 3}}, "its own settings"),
         ({"userPool": {"clientId": "abc"}}, "without userPool.id"),

@@ -1,4 +1,4 @@
-"""Servers that the integration tests share: emulated AWS, the Momento emulator, the embedded stack, a stage."""
+"""Servers that the integration tests share: emulated AWS, the Momento emulator, the local stack, a stage."""
 
 from collections.abc import Iterator
 

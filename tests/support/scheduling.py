@@ -19,7 +19,7 @@ class UnitScheduling(LoadScopeScheduling):  # type: ignore[misc]
 
 
 def unit_of(nodeid: str) -> str:
-    """Return "stack" for all files that share the embedded stack, the test where it is independent, else the file."""
+    """Return "stack" for all files that share the local stack, the test where it is independent, else the file."""
     if nodeid.startswith(ONE_TEST_A_UNIT):
         return nodeid
     file = nodeid.partition("::")[0]

@@ -21,7 +21,7 @@ class StageConfig:
     max_replicas: int = 100
     """KEDA's default."""
     drain_seconds: float = 30.0
-    """A terminating pod may run its tasks for so long. The others are requeued and start anew elsewhere."""
+    """A terminating pod may run its tasks for this time. The others are requeued and start again elsewhere."""
     wait_objective_seconds: float = 10.0
     depth_noise: float = 0.1
     """Largest relative error of a count that is read from the queue, since SQS' counts are approximate."""

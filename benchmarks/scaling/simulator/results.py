@@ -15,7 +15,7 @@ class Recording:
     """From the request for a pod until it has terminated; for Lambda the time of its invocations."""
     changes: int = 0
     interrupted: int = 0
-    """Tasks that were interrupted at the end of a drain and started anew."""
+    """Tasks that were interrupted at the end of a drain and started again."""
     replicas: list[tuple[float, int]] = field(default_factory=lambda: [(0.0, 0)])
     """(time, replicas asked for) of each change."""
     backlog: list[tuple[float, int]] = field(default_factory=list)

@@ -38,7 +38,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
 {{- end }}
 
-{{/* Security and placement of a pod. The user is one that the image knows by number alone. */}}
+{{/* Security and placement of a pod. The user has a number and no name in the image. */}}
 {{- define "notification-common.podSpec" -}}
 # A Service called x would set X_PORT in every pod of the namespace.
 enableServiceLinks: false

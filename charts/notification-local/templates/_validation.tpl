@@ -30,6 +30,6 @@ Every template begins with this: it restores the defaults of values that are nul
 {{- end -}}
 {{- end -}}
 {{- if $problems -}}
-{{- fail (printf "\n\nThe values of this embedded stack cannot be used:\n  * %s\n" (join "\n  * " $problems)) -}}
+{{- fail (printf "\n\nThe values of this local stack cannot be used:\n  * %s\n" (join "\n  * " $problems)) -}}
 {{- end -}}
 {{- end }}

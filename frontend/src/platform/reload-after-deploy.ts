@@ -18,7 +18,7 @@ export function preloadWhenIdle(): void {
 /** Reloads the page where a file cannot be loaded and there is a newer version of the page. */
 export function reloadAfterDeploy(): void {
   addEventListener("vite:preloadError", () => {
-    reloadIfNewer().catch(() => undefined); // the server is out of reach: this version goes on
+    reloadIfNewer().catch(() => undefined); // the server cannot be reached: this version stays loaded
   });
 }
 

@@ -31,7 +31,7 @@ export interface Delay {
 }
 
 /**
- * Why notifications do not arrive or tasks are not sent, and what happens next; null where all is well. The text does
+ * Why notifications do not arrive or tasks are not sent, and what happens next; null where everything works. The text does
  * not change from one retry to the next, since each change is read out.
  *
  * @param someUnsent Whether there are tasks that are no longer tried.

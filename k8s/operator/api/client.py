@@ -15,8 +15,8 @@ import kopf
 import orjson
 
 from k8s.operator.metrics import KUBERNETES_CALLS
+from notification_api import PermanentError, TransientError
 from services.common.backoff import backoff_seconds
-from services.common.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Literal
 from k8s.operator.api.client import Kubernetes
 from k8s.operator.api.stage import GROUP, VERSION, StageRef
 from k8s.operator.api.status import now_text
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 

@@ -120,7 +120,7 @@ class StageObject:
     def stage_spec(self, cluster: str) -> StageSpec:
         """Return the wanted resources.
 
-        :raises Permanent: for names that cannot be used.
+        :raises PermanentError: for names that cannot be used.
         """
         queue, pool, momento = self._part("queue"), self._part("userPool"), self._part("momento")
         given = Given(

@@ -58,7 +58,7 @@ class Pod:
     """Hash of its Deployment's pod template."""
     created_at: str = ""
     crashing: bool = False
-    """Whether it is not ready because a container crashes: repeatedly, or a moment ago."""
+    """Whether it is not ready because a container has crashed, repeatedly or recently."""
     cannot_start: str = ""
     """Why a container of it cannot start, such as an image that cannot be pulled; empty otherwise."""
     is_of_release: bool = True

@@ -14,7 +14,7 @@ from k8s.operator.resources.errors import ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.stage import delete_stage, remaining_resources
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 REMOVAL_SECONDS = 120.0
 PROTECTED_POLL_SECONDS = 15.0

@@ -16,8 +16,8 @@ from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import LAST_RECONCILE, RECONCILE_SECONDS, RECONCILES, remove_scaling_series
 from k8s.operator.resources.errors import NotOwnedError
 from k8s.operator.resources.spec import StageOutputs
+from notification_api import PermanentError, TransientError
 from services.common.backoff import Backoff
-from services.common.errors import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.metrics import DELETED_AT, FIRST_SEEN
 from k8s.operator.scaling.loop import ScalingLoop
 from k8s.operator.scaling.observe import Observer
+from notification_api import PermanentError, TransientError
 from services.common.backoff import Backoff
-from services.common.errors import PermanentError, TransientError
 from services.common.telemetry.logs import log_context
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ from k8s.operator.health.problems import Problem
 from k8s.operator.health.snapshot import COMPONENTS, Snapshot
 from k8s.operator.health.stage_health import StageHealth
 from k8s.operator.policy.poll_schedule import seconds_until_idle_poll
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 

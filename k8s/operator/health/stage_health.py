@@ -12,7 +12,7 @@ from k8s.operator.api.status import ConditionType, StageStatus
 from k8s.operator.health.problems import ConditionState, Problem, degraded_state
 
 EVENT_INTERVAL_SECONDS = 600.0
-"""A problem that comes and goes posts at most one Event per reason in this time, and one at its end if it posted."""
+"""A recurring problem posts at most one Event per reason in this time, and one at its end if it was posted."""
 _FIRST_REASONS = ("NotProvisioned", "NoDeployments", "WaitingForPods")
 """Reasons of Ready of a stage that has not been ready yet."""
 _RELEASE_REASONS = {reason.value for reason in DegradedReason}
@@ -87,7 +87,7 @@ class StageHealth:
         return self._release_ready
 
     def _keeps_earlier_degraded(self) -> bool:
-        """Whether a problem of the release found by an earlier process stays, since this one has not looked yet."""
+        """Whether to keep a problem that an earlier process found, since this one has not read the release yet."""
         before = self._status.condition(ConditionType.DEGRADED)
         if self._release is not None or self._provisioning or before is None:
             return False

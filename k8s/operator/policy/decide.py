@@ -16,8 +16,8 @@ def desired_replicas(observed: Observed, policy: Policy, now: float) -> Decision
     - The queue or Kubernetes could not be read: the replicas stay.
     - Only ingest or the processor could not be read: no replica is removed, and some are added only if the queue alone
       shows that they are needed. Otherwise one pod that does not answer would keep a stage at zero.
-    - The processor has a fault: no replica is added beyond the first. Of the current replicas those stay that
-      `max_replicas_during` names.
+    - The processor has a fault: no replica is added beyond the first, and at most `max_replicas_during` of the current
+      ones stay.
     """
     if not observed.unreadable.keys().isdisjoint((Source.QUEUE, Source.KUBERNETES)):
         return _keep_current(observed, policy, now, None)

@@ -1,4 +1,4 @@
-"""A decision explained in one sentence, with the values that decided, for Event, condition and log."""
+"""A decision explained in one sentence, with the values that decided: for the Event, the log and the Stage's status."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

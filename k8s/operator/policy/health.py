@@ -1,10 +1,10 @@
-"""Faults of the processor that more replicas would not cure, and how many replicas stay during one."""
+"""Faults of the processor during which more replicas would not help, and how many replicas stay during one."""
 
 from k8s.operator.policy.demand import busy_replicas, receiving_replicas
 from k8s.operator.policy.types import Memory, Observed, Policy, ProcessorFault, Reason, Source
 
 REMEMBER_LONG_TASKS_SECONDS = 3600.0
-"""For so long after a task that took longer than a drain, running tasks may take as long."""
+"""For this time after a task that outlasted a drain, running tasks are expected to outlast one too."""
 
 
 def current_fault(observed: Observed, policy: Policy, now: float) -> ProcessorFault | None:
@@ -67,7 +67,7 @@ def max_replicas_during(fault: ProcessorFault, observed: Observed, now: float) -
 
 
 def drain_is_long_enough(observed: Observed, memory: Memory, now: float) -> bool:
-    """Whether running tasks would end while their pod drains, judged by the tasks that ended lately."""
+    """Whether running tasks would end while their pod drains, judged by the tasks that ended recently."""
     at = memory.outlasted_drain_at
-    outlasted_lately = at is not None and now - at < REMEMBER_LONG_TASKS_SECONDS
-    return observed.tasks_outlast_drain is False and not outlasted_lately
+    outlasted_recently = at is not None and now - at < REMEMBER_LONG_TASKS_SECONDS
+    return observed.tasks_outlast_drain is False and not outlasted_recently

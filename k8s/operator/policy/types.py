@@ -39,7 +39,7 @@ class Policy:
     pod_ready_seconds: float = 4.0
     """From the request for a replica to its first receive, as measured (`pod_start_times.py`)."""
     scale_in_stabilisation_seconds: float = 60.0
-    """Replicas are removed only if fewer have been enough for so long."""
+    """Replicas are removed only if fewer have been enough for this time."""
     utilisation: float = 0.7
     """Share of the slots that arrivals may occupy. The free slots keep the wait short."""
     assumed_task_seconds: float = 5.0

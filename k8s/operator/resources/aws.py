@@ -14,7 +14,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 from botocore.parsers import ResponseParserError
 
 from k8s.operator.resources.errors import NotFoundError, ResourceUnavailable
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 CALL_SECONDS = 30.0  # a call with its retries
 _QUEUE_DELETED_RECENTLY_SECONDS = 60.0  # SQS API reference, CreateQueue

@@ -12,7 +12,7 @@ from k8s.operator.resources.clients import CacheControl
 from k8s.operator.resources.errors import NotFoundError, NotOwnedError, ResourceUnavailable
 from k8s.operator.resources.ownership_tags import CACHE_KIND, OwnershipTags, UntaggableResource
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 CACHE_SETTING = "momento.cacheName"
 CALL_SECONDS = 10.0

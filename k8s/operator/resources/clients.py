@@ -30,7 +30,7 @@ class CacheControl(Protocol):
 
 @dataclass(frozen=True)
 class Clients:
-    """Open clients. Whoever opened them closes them."""
+    """Open clients. The caller of `open_clients` closes them."""
 
     sqs: "SQSClient"
     idp: "CognitoIdentityProviderClient"

@@ -1,6 +1,6 @@
-"""Errors of a stage's resources, beside `PermanentError` of `services.common.errors`."""
+"""Errors of a stage's resources, beside `PermanentError` of `notification_api`."""
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 
 class ResourceUnavailable(TransientError):

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 TAG_PREFIX = "notification-api.io"
 # The characters and the length that SQS and Cognito both accept in a tag's value.

@@ -9,7 +9,7 @@ from k8s.operator.resources.ownership_tags import OtherOwners, OwnershipTags, ot
 from k8s.operator.resources.queue import Queue, find_queue, read_given_queue
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import UserPool, find_user_pools, read_user_pool
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 _Read = TypeVar("_Read")
 
@@ -18,7 +18,7 @@ _Read = TypeVar("_Read")
 class Inventory:
     """The resources that exist.
 
-    `tasks`, `dead_letter` and `user_pools` have the stage's names, whoever owns them; they are empty where another
+    `tasks`, `dead_letter` and `user_pools` have the stage's names and any owner; they are empty where another
     resource is given instead.
     """
 
@@ -73,6 +73,6 @@ async def _given(read: Awaitable[_Read], *, deleting: bool) -> _Read | None:
     try:
         return await read
     except PermanentError:
-        if deleting:  # whoever owns it may have deleted it
+        if deleting:  # its owner may have deleted it
             return None
         raise

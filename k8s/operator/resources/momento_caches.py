@@ -27,7 +27,7 @@ from momento.responses.mixins import ErrorResponseMixin
 from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.clients import CacheControl
 from k8s.operator.resources.errors import ResourceUnavailable
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from services.common.momento.api_key import InvalidApiKey, credential_provider
 
 if TYPE_CHECKING:

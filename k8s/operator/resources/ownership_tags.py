@@ -29,7 +29,7 @@ from k8s.operator.resources.queue import Queue, tag_queue, untag_queue
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import StageSpec
 from k8s.operator.resources.user_pool import UserPool, tag_user_pool, untag_user_pool
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 CACHE_KIND, CLIENT_KIND = "cache", "client"
 

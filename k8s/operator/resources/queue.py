@@ -9,7 +9,7 @@ from k8s.operator.resources.drift import same_json
 from k8s.operator.resources.errors import NotFoundError, ProtectedError, ResourceUnavailable
 from k8s.operator.resources.queue_attributes import denies_deletion
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.queue_attributes import QueueSettings
 from k8s.operator.resources.user_pool import UserPoolSettings
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from k8s.operator.resources.aws import aws_call
 from k8s.operator.resources.drift import complete_cognito_update
 from k8s.operator.resources.errors import NotFoundError, ProtectedError, ResourceUnavailable
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp
@@ -126,7 +126,7 @@ async def read_user_pool(idp: "Idp", pool_id: str) -> UserPool:
 
 
 async def find_user_pools(idp: "Idp", name: str) -> list[UserPool]:
-    """Every pool with this name, whoever owns it, the preferred one first."""
+    """Every pool with this name, of any owner, the preferred one first."""
     found = []
     for pool_id in await _list_ids(idp, name):
         try:

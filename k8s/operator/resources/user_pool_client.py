@@ -14,7 +14,7 @@ from k8s.operator.resources.errors import NotFoundError
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.ownership_tags import CLIENT_KIND, UntaggableResource
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 if TYPE_CHECKING:
     from types_aiobotocore_cognito_idp import CognitoIdentityProviderClient as Idp

@@ -22,12 +22,12 @@ from k8s.operator.scaling.report import (
     report_external_scaling,
     report_no_processor,
 )
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT_SECONDS = 120.0
-"""For so long after a change, pods that are not ready are expected to become ready."""
+"""For this time after a change, pods that are not ready are expected to become ready."""
 IDLE_WORKLOADS_SECONDS = 30.0
 """The age at which the Deployments of an idle stage are read again."""
 MIN_POLLS_TO_STABILISE = 3
@@ -74,7 +74,7 @@ class ScalingLoop:
         if not is_operated:
             self._backlog_age = BacklogAge()
             report_external_scaling(self.status, stage, self._workloads.get(PROCESSOR))
-        self._is_idle = has_no_work and self._is_settled(now, is_operated=is_operated)
+        self._is_idle = has_no_work and self._is_stable(now, is_operated=is_operated)
         await self.status.flush(self.context.kubernetes)
         return self._poll_interval()
 
@@ -88,7 +88,7 @@ class ScalingLoop:
             return seconds_until_idle_poll(settings.idle_poll_seconds, self.clock())
         return settings.active_poll_seconds
 
-    def _is_settled(self, now: float, *, is_operated: bool) -> bool:
+    def _is_stable(self, now: float, *, is_operated: bool) -> bool:
         """Whether a stage without work has nothing left to decide, and no pod whose readiness is to be reported."""
         processor = self._workloads.get(PROCESSOR)
         if processor is None or not is_operated:
@@ -156,10 +156,10 @@ class ScalingLoop:
 
     async def _scale(self, stage: StageObject, observed: Observed, decision: Decision, workload: Workload) -> None:
         await scale_deployment(self.context.kubernetes, stage.ref, workload, decision.replicas, observed.tasks_by_pod)
-        direction = "out" if decision.replicas > workload.replicas else "in"
+        direction, reason = ("out", "ScaledOut") if decision.replicas > workload.replicas else ("in", "ScaledIn")
         metrics.SCALING_CHANGES.labels(*stage.labels, direction).inc()
         message = f"{workload.replicas} → {decision.replicas} processors: {decision.message}"
-        await self.context.events.normal(stage.ref, f"Scaled{direction.capitalize()}", message)
+        await self.context.events.normal(stage.ref, reason, message)
 
 
 def effective_policy(
@@ -167,8 +167,8 @@ def effective_policy(
 ) -> Policy:
     """The Stage's policy with the slots that pods report and the start time that was measured.
 
-    A stabilisation time below the poll interval would never pass: the policy starts it anew after every gap that is as
-    long as it. So it is raised to `MIN_POLLS_TO_STABILISE` poll intervals, unless it is zero.
+    A stabilisation time below the poll interval would never pass, since the policy restarts it after every gap of that
+    length. So it is raised to `MIN_POLLS_TO_STABILISE` poll intervals, unless it is zero.
     """
     seconds = policy.scale_in_stabilisation_seconds
     return replace(

@@ -16,7 +16,7 @@ from k8s.operator.scaling.pod_faults import fault_fields, not_receiving
 from k8s.operator.scaling.pod_start_times import PodStartTimes
 from k8s.operator.scaling.queues import QueueDepth
 from k8s.operator.scaling.reported_slots import ReportedSlots
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 INGEST = "ingest"
 ARRIVALS_WINDOW_SECONDS = 20.0

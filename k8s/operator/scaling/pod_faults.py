@@ -14,7 +14,7 @@ from k8s.operator.api.scrape import Scraped
 from k8s.operator.api.workloads import Pod, Workload
 
 STARTING_SECONDS = 10.0
-"""A processor may be not ready for so long after its start."""
+"""A processor may be not ready for this time after its start."""
 CRASHES = "its containers keep crashing"
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from k8s.operator.metrics import BACKLOG_SECONDS, DEAD_LETTERS, OBSERVATIONS
 from k8s.operator.resources.aws import aws_call
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 
 if TYPE_CHECKING:
     from types_aiobotocore_sqs import SQSClient

@@ -30,7 +30,7 @@ def start_of(resume_at: int, page: int, *, topic_page: int, oldest: int, newest:
     if resume_at == 0:
         return Start(newest + 1)
     another_page = page not in (0, topic_page)
-    # A number that is not used yet can only be from an earlier life of the topic.
+    # A number that is not used yet is from an earlier topic of this name.
     if another_page or resume_at > newest + 1 or resume_at < oldest:
         return Start(oldest, missing=(resume_at - 1, oldest - 1))
     return Start(resume_at)
@@ -44,7 +44,7 @@ class Message:
 
 
 class Topic:
-    """A topic. Its sequence numbers start at 1, on a page number that no earlier life of the topic had."""
+    """A topic. Its sequence numbers start at 1, on a page number that no earlier topic of this name had."""
 
     def __init__(self, settings: Settings, operations: RateLimiter, page: int) -> None:
         self.page = page
@@ -72,7 +72,7 @@ class Topic:
         if start.missing is not None:
             subscription.discontinue(*start.missing)
         elif self._settings.first_discontinuity and resume_at == 0:
-            # Without a page "this is just telling you what [it] is expected to be" (cachepubsub.proto).
+            # Without a page the discontinuity only reports the expected sequence number (cachepubsub.proto).
             subscription.discontinue(0, start.sequence - 1)
         for message in self._history:
             if message.sequence >= start.sequence and subscription.offer(message.sequence, message.event):

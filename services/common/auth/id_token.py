@@ -12,10 +12,10 @@ import jwt
 from cachetools import LRUCache
 from jwt import PyJWK
 
+from notification_api import PermanentError
 from services.common.auth import jwt_segments
 from services.common.auth.jwks import ALGORITHM
 from services.common.auth.key_set import KeySet, UnknownKey
-from services.common.errors import PermanentError
 
 LEEWAY_SECONDS = 5
 """Clocks differ by seconds. Applies to `iat` and `nbf`, not to `exp`."""

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 import aiohttp
 from jwt import PyJWK
 
+from notification_api import TransientError
 from services.common.auth.jwks import KeySetError, valid_keys
-from services.common.errors import TransientError
 from services.common.refresh import refresh_periodically
 
 logger = logging.getLogger(__name__)

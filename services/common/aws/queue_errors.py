@@ -7,8 +7,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from notification_api import PermanentError, TransientError
 from services.common.batcher import BatchRefusedError
-from services.common.errors import PermanentError, TransientError
 from services.common.telemetry.faults import Cause, Fault
 
 

@@ -1,4 +1,4 @@
-"""A secret in SSM SsmParameter Store, cached and refreshed in the background."""
+"""A secret in SSM Parameter Store, cached and refreshed in the background."""
 
 import asyncio
 import logging
@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from notification_api import TransientError
 from services.common.aws.ssm_parameter_error import FAILURES, EmptyParameterError, cause, fault_cause, outcome
-from services.common.errors import TransientError
 from services.common.refresh import refresh_periodically
 from services.common.telemetry.faults import Fault
 from services.common.telemetry.metrics import PARAMETER_READS

@@ -4,7 +4,7 @@ import aiohttp
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
 from botocore.parsers import ResponseParserError
 
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from services.common.telemetry.faults import Cause
 
 

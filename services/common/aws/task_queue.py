@@ -177,7 +177,7 @@ class TaskQueue:
             return True
         try:
             attributes = await self.attributes(MAXIMUM_MESSAGE_SIZE)
-        except QueueAccessDenied as error:  # optional, since refusals tell the limit as well
+        except QueueAccessDenied as error:  # optional, since refusals report the limit as well
             self._may_read_limit = False
             logger.info("the queue's MaximumMessageSize cannot be read: %s", error, extra={"action": "queue-limit"})
             return True

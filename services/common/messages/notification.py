@@ -1,8 +1,9 @@
 """The notification on a user's topic: at most 4,096 UTF-8 bytes, cut between characters, never empty."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Self
 
 import orjson
 import regex
@@ -33,7 +34,12 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notification:
-    """A message about one task for its user."""
+    """A message about one task for its user.
+
+    Its JSON form, on the topic and in the history: ``{"taskId": …, "status": …, "message": …, "time": …}``. A new field
+    is added here, in `_json` and `from_fields`, and in `sdk/javascript/src/notifications/notification.ts`. Entries of
+    the history and clients are of different versions, so a field that is missing needs a default.
+    """
 
     task_id: str
     status: Status
@@ -46,6 +52,19 @@ class Notification:
         if form is Format.TEXT:
             return _fit(self.message or self.status.value, lambda message: message)
         return _fit(self.message, self._json)
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[str, Any], default_task_id: str) -> Self:
+        """Return the notification of a parsed JSON form. Unknown fields are ignored.
+
+        :raises KeyError, TypeError, ValueError: when a field is missing or has another type or value.
+        """
+        return cls(
+            task_id=text_of(fields.get("taskId", default_task_id)),
+            status=Status(text_of(fields["status"])),
+            message=text_of(fields["message"]),
+            time_ms=whole_number_of(fields["time"]),
+        )
 
     def _json(self, message: str) -> str:
         fields = {
@@ -75,6 +94,20 @@ def failed(task_id: str, text: str, time_ms: int) -> Notification:
 def progress(task_id: str, text: str, time_ms: int) -> Notification:
     """Return a progress notification. It is never empty, since the web SDK treats an empty message as an error."""
     return Notification(task_id=task_id, status=Status.PROGRESS, message=text or "Working", time_ms=time_ms)
+
+
+def text_of(value: object) -> str:
+    """:raises TypeError: when the value is not text."""
+    if isinstance(value, str):
+        return value
+    raise TypeError
+
+
+def whole_number_of(value: object) -> int:
+    """:raises TypeError: when the value is not an integer."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    raise TypeError
 
 
 def _fit(message: str, write: Callable[[str], str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_exact
 
 # SQS refuses these two, which JSON allows unescaped (SendMessage, "Message characters").

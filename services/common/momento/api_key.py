@@ -12,7 +12,7 @@ import orjson
 from momento import CredentialProvider
 from momento.errors import SdkException
 
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 
 class InvalidApiKey(PermanentError):

@@ -5,7 +5,7 @@ The SDK does not raise errors but returns ``…Error`` objects. An unchecked one
 
 from momento.errors import MomentoErrorCode, SdkException
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.telemetry.faults import Cause, Fault
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 from prometheus_client import Counter
 
-from services.common.errors import PermanentError, TransientError
-from services.common.messages.notification import Format, Notification, Status
+from notification_api import PermanentError, TransientError
+from services.common.messages.notification import Format, Notification, text_of, whole_number_of
 from services.common.momento.calls import DEADLINE_SECONDS
 from services.common.momento.gateway import Momento
 from services.common.momento.history_cursor import Cursor, digest
@@ -209,36 +209,19 @@ def _decode(field: str, value: bytes) -> _Stored | None:
     """Parse an entry; None if it is invalid. Unknown fields are ignored."""
     try:
         fields = orjson.loads(value)
-        notification = Notification(
-            task_id=_text(fields.get("taskId", field)),
-            status=Status(_text(fields["status"])),
-            message=_text(fields["message"]),
-            time_ms=_whole(fields["time"]),
-        )
+        notification = Notification.from_fields(fields, default_task_id=field)
         entry = HistoryEntry(
             notification=notification,
             message_id=_text_or_none(fields.get("messageId")),
             body_hash=_text_or_none(fields.get("bodyHash")),
         )
-        return _Stored(field, entry, _whole(fields.get("storedAt", notification.time_ms)), len(value))
+        return _Stored(field, entry, whole_number_of(fields.get("storedAt", notification.time_ms)), len(value))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _text(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    raise TypeError
-
-
 def _text_or_none(value: object) -> str | None:
-    return None if value is None else _text(value)
-
-
-def _whole(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise TypeError
+    return None if value is None else text_of(value)
 
 
 def _log_unreadable(count: int) -> None:

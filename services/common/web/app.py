@@ -10,7 +10,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from services.common.errors import TransientError
+from notification_api import TransientError
 from services.common.lifecycle import Lifecycle
 from services.common.memory import MIB, MemoryBudget, share_of_memory
 from services.common.settings import HttpSettings

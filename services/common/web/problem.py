@@ -10,14 +10,14 @@ import orjson
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
 
-from services.common.errors import TransientError
+from notification_api import TransientError
 
 CONTENT_TYPE = "application/problem+json"
 INTERNAL_ERROR = "The service failed. Report the requestId to its operators."
 
 
 class Problem(Exception):
-    """A request is refused. `detail` tells the client why and what to do."""
+    """A request is refused. `detail` says why and what the client can do."""
 
     def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
         self.status = status

@@ -19,9 +19,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from environs import ValidationError
 
+from notification_api import TransientError
 from services.common.aws.clients import sqs_client
 from services.common.aws.task_queue import TaskQueue
-from services.common.errors import TransientError
 from services.common.setting_checks import check_http_url
 from services.common.setting_numbers import argument, parse_decimal, parse_whole
 from services.common.settings import SettingsError

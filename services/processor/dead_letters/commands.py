@@ -152,8 +152,8 @@ async def _redrive_by_sqs(
 async def _selectable(context: CommandContext, options: Namespace) -> Inventory:
     """Read the messages to select from.
 
-    With --all that is at most about twice as many as SQS counts, since its count is late. The limit ends the reading
-    also if messages arrive faster than they are read.
+    With --all, at most about twice as many are read as SQS counts, since its count lags behind. So reading ends even
+    if messages arrive faster than they are read.
     """
     count = await context.approximate_count()
     limit = options.limit or (min(MAX_HIDDEN, 2 * count + _UNCOUNTED) if options.all else SELECT_LIMIT)

@@ -6,8 +6,8 @@ Clocks are not compared. A task that is dead-lettered again after its redrive is
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
+from notification_api import TransientError
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import TransientError
 from services.processor.dead_letters.reader import DeadLetter, Reader
 
 MAX_FRUITLESS_RECEIVES = 20

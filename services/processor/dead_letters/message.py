@@ -37,7 +37,7 @@ class Reason(StrEnum):
     PERMANENT = "permanent"
     MAX_ATTEMPTS = "max_attempts"
     POISON_PILL = "poison_pill"
-    """The last permitted attempt has no end: its process died."""
+    """The process of the last permitted attempt died."""
     INTERNAL_ERROR = "internal_error"
     """The processor itself failed at the last permitted attempt."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.processor.dead_letters.inventory import Inventory
 from services.processor.dead_letters.reader import MOVED_BY_SQS, wait_uninterrupted
 

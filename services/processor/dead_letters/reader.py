@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+from notification_api import TransientError
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import TransientError
 from services.common.messages.task_message import TASK_ID, task_id_of
 
 MIN_VISIBILITY_SECONDS = 300

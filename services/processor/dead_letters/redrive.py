@@ -5,9 +5,9 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
+from notification_api import PermanentError, TransientError
 from services.common.aws.task_queue import OutgoingMessage, QueueAnswerLost, TaskQueue
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatchPolicy
-from services.common.errors import PermanentError, TransientError
 from services.common.messages.task_message import IDEMPOTENT, TASK_ID
 from services.processor.dead_letters.inventory import MAX_FRUITLESS_RECEIVES, Inventory
 from services.processor.dead_letters.message import (

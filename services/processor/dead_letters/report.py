@@ -62,7 +62,7 @@ class Progress:
         self._has_printed = False
 
     def __call__(self, done: int) -> None:
-        """Print that `done` messages are done, unless something was printed a moment ago."""
+        """Print that `done` messages are done, unless something was printed just before."""
         interval = _BAR_SECONDS if self._is_terminal else _LINE_SECONDS
         if self._clock() - self._printed_at < interval:
             return

@@ -1,4 +1,4 @@
-"""What the cache knows of a message's earlier attempts: the queue counts deliveries, and not each was an attempt.
+"""Notes in the cache how a message's attempts started and ended: SQS counts deliveries, and not each is an attempt.
 
 Nothing is read or written for a first delivery whose handler finishes.
 """
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
+from notification_api import PermanentError, TransientError
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
-from services.common.errors import PermanentError, TransientError
 from services.common.momento.gateway import Momento
 from services.processor.cache_guard import CacheGuard
 from services.processor.metrics import HISTORY_UNAVAILABLE
@@ -24,20 +24,20 @@ logger = logging.getLogger(__name__)
 
 TTL_SECONDS = 86_400.0
 NOTE_SECONDS = 1.0
-"""How long a message waits for its note. The note of an end is written beyond that, in the background."""
+"""How long a message waits until its note is written. After that, the note of an end is written in the background."""
 RETRY_SECONDS = 300.0
 """How long writing the note of an end is retried."""
 RETRY_BASE_SECONDS = 0.2
 RETRY_CAP_SECONDS = 10.0
 MAX_UNWRITTEN = 500
-"""Notes of ends that are being written at once; beyond that they are dropped."""
+"""Notes of ends that may be waiting to be written; further ones are dropped."""
 
 
 class LastAttempt(StrEnum):
     """How the last attempt ended, as far as its process could note it."""
 
     ENDED = "ended"
-    """It failed, or was interrupted in an orderly way."""
+    """It failed, or a drain or a lost lease interrupted it."""
     STARTED = "started"
     """It started, and no end is known: its process died, or could not note the end yet."""
     STARTED_ISOLATED = "started_isolated"
@@ -189,7 +189,7 @@ class _EndNote:
 
 
 async def _retry_until_written(first: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[None]]) -> None:
-    """Retry beside the cache guard: a note that its pause left out would make the process look as if it had died."""
+    """Retry without the cache guard: if its pause left the note out, the process would appear to have died."""
     gives_up_at = time.monotonic() + RETRY_SECONDS
     backoff = Backoff(RETRY_BASE_SECONDS, RETRY_CAP_SECONDS)
     write = first

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from notification_api import TransientError
 from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
 from services.common.batcher import Batcher
-from services.common.errors import TransientError
 from services.common.messages.notification import MAX_BYTES, failed, finished
 from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
@@ -38,14 +38,14 @@ DEAD_LETTER_SECONDS = 3_600.0
 """How long sending a dead letter is retried within one delivery."""
 DEAD_LETTER_RETRY_BASE_SECONDS = 1.0
 DEAD_LETTER_RETRY_CAP_SECONDS = 120.0
-"""A try that has an effect and no answer leaves a duplicate, so they are far apart in the end."""
+"""A try whose answer is lost leaves a duplicate, so the pauses between tries grow long."""
 MAX_CONCLUDED = 20_000
 """Message ids after which, or after `CONCLUDED_SECONDS`, a new generation of them begins; two generations are kept."""
 CONCLUDED_SECONDS = 600.0
 
 
 class ConcludedMessages:
-    """Ids of messages of which only the acknowledgement is missing, as this process knows for the last minutes."""
+    """Ids of messages that this process concluded in the last minutes: only their acknowledgement may be missing."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -115,7 +115,7 @@ class Concluder:
     async def store_before_end(self, delivery: Delivery) -> bool:
         """Store the final notification before its delivery is interrupted; returns whether it is stored.
 
-        A failure whose dead letter is not sent is not stored: whoever found it would not send that dead letter.
+        A failure whose dead letter is not sent yet is not stored: a later delivery that found it would not send it.
         """
         pending = self.find_pending(delivery)
         if pending is None or pending.dead_letter is not None:

@@ -6,10 +6,9 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from notification_api import Task
+from notification_api import PermanentError, Task, TransientError
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.error_text import describe_error, describe_traceback
-from services.common.errors import PermanentError, TransientError
 from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
 from services.common.telemetry.spans import Span, SpanKind
 from services.common.telemetry.tracing import exemplar, span
@@ -36,7 +35,7 @@ READ_RETRY_SECONDS = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class DeliveryProcessor:
-    """Processes messages. It returns what is to be done with a message on the queue, and does not do it."""
+    """Processes messages and returns the outcome of each. The acknowledger deletes or requeues the message."""
 
     runner: Runner
     notifier: Notifier
@@ -66,7 +65,7 @@ class DeliveryProcessor:
                 logger.warning("a step failed, the message is requeued: %s", error, extra={"action": "dependency"})
                 outcome = Requeue(self._dependency_backoff_seconds(message), "dependency_error")
             except Exception as error:  # noqa: BLE001 — what could not be counted as a failed attempt
-                logger.error(  # noqa: TRY400 — the error may be a handler's, which logging could stumble over
+                logger.error(  # noqa: TRY400 — the error may be a handler's, which logging may fail to format
                     "the processor itself failed, the message is requeued",
                     extra={"action": "process", "exception": describe_traceback(error)},
                 )
@@ -118,7 +117,7 @@ class DeliveryProcessor:
                     lease, _reason_of_last(outcome), "the queue permits no further delivery"
                 )
         except Exception as error:  # noqa: BLE001 — the message is requeued then, or left alone
-            logger.error(  # noqa: TRY400 — described without trusting it
+            logger.error(  # noqa: TRY400 — as above
                 "a task at its last delivery could not be concluded",
                 extra={"action": "conclude", "exception": describe_traceback(error)},
             )
@@ -129,7 +128,7 @@ class DeliveryProcessor:
         self.concluder.concluded.discard(message.message_id)
 
     async def note_release(self, message: ReceivedMessage) -> None:
-        """Spare the next delivery isolation, which it gets if it is the last permitted one and nothing is noted."""
+        """Note that this process has not died. Without a note the last permitted delivery is isolated."""
         if self.policy.is_last(message.receive_count + 1):
             await self.attempts.note_unstarted(message)
 
@@ -149,6 +148,7 @@ class DeliveryProcessor:
                 failed += 1
                 if not delivery.lease.is_over:
                     return await self._fail(delivery, error, failure_of(error))
+                self._report_failure(delivery, error, failure_of(error))
             if delivery.lease.is_over:
                 await self._store_or_note_end(delivery, failed)
                 return LeaseLost()
@@ -161,7 +161,7 @@ class DeliveryProcessor:
         """Return the outcome of a redelivery whose handler must not run, because of earlier attempts."""
         past, deliveries = delivery.past, delivery.message.receive_count
         if self.policy.is_poison_pill(past, deliveries):
-            detail = "the last permitted attempt had no end"
+            detail = "the process of the last permitted attempt died"
             return await self.concluder.conclude_failed(delivery, Reason.POISON_PILL, detail)
         if past.last is LastAttempt.ENDED and self.policy.is_last(past.failed):
             detail = "the last permitted attempt failed, and its end could not be concluded"
@@ -261,18 +261,23 @@ class DeliveryProcessor:
 
     async def _fail(self, delivery: Delivery, error: Exception, failure: Failure) -> Outcome:
         """Count a failed attempt, and requeue the task or dead-letter it."""
-        attempt = self.policy.attempt_number(delivery.past, delivery.message.receive_count)
-        HANDLER_ERRORS.labels(failure.value).inc()
-        # Described here, because a logging handler could stumble over the error as well.
-        about = {"action": "handle", "failure": failure.value, "attempt": attempt}
-        logger.warning("handler failed", extra={**about, "exception": describe_traceback(error)})
+        attempt = self._report_failure(delivery, error, failure)
         await self._note_end(delivery, delivery.past.failed + 1)
         if not self.policy.should_dead_letter(failure, attempt):
             return Requeue(self.policy.backoff_seconds(attempt), failure.value)
         return await self.concluder.conclude_failed(delivery, _reason(failure), describe_error(error))
 
+    def _report_failure(self, delivery: Delivery, error: Exception, failure: Failure) -> int:
+        """Log and count a failed attempt; returns its number."""
+        attempt = self.policy.attempt_number(delivery.past, delivery.message.receive_count)
+        HANDLER_ERRORS.labels(failure.value).inc()
+        # Formatted here, because logging may fail to format a handler's error.
+        about = {"action": "handle", "failure": failure.value, "attempt": attempt}
+        logger.warning("handler failed", extra={**about, "exception": describe_traceback(error)})
+        return attempt
+
     async def _fail_internally(self, delivery: Delivery, error: Exception) -> Outcome:
-        """Count an error of the processor itself as a failed attempt; a stored final notification stays as it is."""
+        """Count an error of the processor itself as a failed attempt; a stored final notification is kept."""
         deliveries = delivery.message.receive_count
         if self.concluder.is_stored(delivery):
             logger.error(

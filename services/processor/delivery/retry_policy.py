@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from notification_api import PermanentError, TransientError
 from services.common.backoff import backoff_seconds
 from services.common.error_text import leaf_errors
-from services.common.errors import PermanentError, TransientError
 from services.processor.delivery.attempts import LastAttempt, PastAttempts
 from services.processor.handlers.loader import HandlerAborted
 

@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
-from notification_api import Task
+from notification_api import PermanentError, Task
 from services.common.error_text import describe_error, describe_traceback, type_name
-from services.common.errors import PermanentError
 from services.common.messages.notification import MAX_BYTES
 from services.common.settings import SettingsError
 
@@ -40,7 +39,7 @@ def find_handler(name: str) -> Callable[[Task], Any]:
     except ImportError as error:
         raise _unusable(f"{module_name} cannot be imported: {error}") from error
     except (Exception, SystemExit) as error:  # an adopter's module may do anything when it is imported
-        logger.error(  # noqa: TRY400 — logging could stumble over the error itself
+        logger.error(  # noqa: TRY400 — logging may fail to format the error itself
             "the handler's module fails", extra={"action": "start", "exception": describe_traceback(error)}
         )
         raise _unusable(f"{module_name} cannot be imported: {describe_error(error)}") from error

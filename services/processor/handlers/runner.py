@@ -44,7 +44,7 @@ class Runner:
     ) -> str:
         """Return the handler's text.
 
-        :param on_late_result: called with the text if this is cancelled and the handler finishes all the same.
+        :param on_late_result: called with the text if this is cancelled but the handler finishes.
         :raises TimeoutError: when the time limit passed.
         :raises Exception: whatever the handler raises.
         """
@@ -102,7 +102,7 @@ class Runner:
         work.cancel()
         try:
             await asyncio.wait({work}, timeout=STOP_SECONDS)
-        finally:  # also when this is cancelled in its turn
+        finally:  # also when this is cancelled
             if not work.done():
                 self._abandon(task, work)
             elif not work.cancelled():

@@ -11,8 +11,8 @@ import logging
 import random
 from collections.abc import Callable
 
+from notification_api import PermanentError, TransientError
 from services.common.backoff import backoff_seconds
-from services.common.errors import PermanentError, TransientError
 from services.common.momento.errors import MomentoKeyRefused
 from services.common.momento.gateway import Momento
 from services.processor.metrics import RECEIVING_PAUSED

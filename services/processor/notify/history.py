@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.momento.history import NEWEST, HistoryEntry, NotificationHistory
 from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
 from services.processor.metrics import HISTORY_UNAVAILABLE
@@ -82,7 +82,7 @@ class History:
         return await self._guard.call("find", lambda: entries.find(user_id, task_id, _now_ms()), None)
 
     def is_trim_due(self) -> bool:
-        """Return, now and then, that a history should be trimmed, since its user may never read it."""
+        """Return True at random, for a share of the writes: a user may never read the history, which would trim it."""
         return self._entries is not None and self._chance() < TRIM_SHARE
 
     async def trim(self, user_id: str) -> None:

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.messages.notification import MAX_BYTES, Format, progress, user_topic
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import Momento

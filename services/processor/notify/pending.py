@@ -66,7 +66,7 @@ class PendingNotifications:
         return self._pending.get((user_id, field))
 
     def remove(self, notification: PendingNotification) -> None:
-        """Keep the notification no longer: it is delivered."""
+        """Remove a notification that is delivered."""
         if self._pending.get(notification.key) is notification:
             del self._pending[notification.key]
 

@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from notification_api import PermanentError, TransientError
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import Batcher, BatchPolicy
-from services.common.errors import PermanentError, TransientError
 from services.processor.metrics import ACK_ERRORS, REQUEUED, processed
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper

@@ -1,9 +1,9 @@
-"""Slots, and which message gets the next one: no user holds more than a share of them while others wait.
+"""Slots, and which message gets the next one: no user has more than a share of them while others wait.
 
-A user's messages beyond the share wait in this process, with their leases extended, until nobody else is known to wait.
-That is so when the last receive call found the queue empty. It is also assumed when hardly more messages can be asked
-for, because nearly as many as there are slots already wait or are asked for; even then the slots that open receive
-calls were made for stay free for the users of the messages that these calls bring.
+A user's messages beyond the share wait in this process, with their leases extended, until no other user waits. No other
+user waits if the last receive call found the queue empty. The same is assumed when nearly as many messages as there are
+slots wait or are asked for, so that hardly more can be asked for. Slots reserved for open receive calls stay free even
+then, for the users of the messages that these calls return.
 """
 
 from collections import OrderedDict, deque
@@ -19,7 +19,7 @@ Without slack each start beyond a user's share would have to wait for a receive 
 
 
 class FairSlots(Generic[M]):
-    """Counts slots and queues waiting messages by user. `M` is whatever represents a received message."""
+    """Counts slots and queues waiting messages by user. `M` represents a received message."""
 
     def __init__(self, capacity: int, user_share: float) -> None:
         self.capacity = capacity
@@ -64,7 +64,7 @@ class FairSlots(Generic[M]):
         if not self._waiting or self.running >= self.capacity:
             return None
         user_id = min(self._waiting, key=self._slots_of)
-        if self._slots_of(user_id) >= self._user_limit and not self._nobody_else_waits():
+        if self._slots_of(user_id) >= self._user_limit and not self._no_other_user_waits():
             return None
         messages = self._waiting[user_id]
         message = messages.popleft()
@@ -94,9 +94,9 @@ class FairSlots(Generic[M]):
     def _slots_of(self, user_id: str) -> int:
         return self._running.get(user_id, 0)
 
-    def _nobody_else_waits(self) -> bool:
+    def _no_other_user_waits(self) -> bool:
         if self._found_empty:
             return True
         is_full = self.waiting + self._reserved >= self._waiting_limit
-        # The reserved slots are for the users of the messages that the open calls bring.
+        # The reserved slots are for the users of the messages that the open calls return.
         return is_full and self.running + self._reserved < self.capacity

@@ -35,7 +35,7 @@ class Lease:
         """When the lease is to be extended next."""
         self._sqs_limit_at = clock() + SQS_MAX_LEASE_SECONDS
         self.ends_at = self._sqs_limit_at
-        """When the lease is extended no more."""
+        """From then on the lease is not extended."""
         self.is_lost = False
         self.on_lost: Callable[[], object] = lambda: None
         self.release_slot: Callable[[], None] = lambda: None
@@ -52,7 +52,7 @@ class Lease:
 
     @property
     def is_over(self) -> bool:
-        """Whether others may have the message, even if a blocked event loop has kept the lease keeper from noticing."""
+        """Whether another replica may have the message, even if a blocked event loop delays the lease keeper."""
         return self.is_lost or self._clock() >= self.expires_at
 
     def limit(self, max_seconds: float) -> None:

@@ -10,9 +10,9 @@ import random
 import time
 from collections.abc import Callable, Sequence
 
+from notification_api import TransientError
 from services.common.aws.task_queue import ReceiptExpired, ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import TransientError
 from services.common.messages.task_message import task_id_of
 from services.processor.metrics import LEASES_EXTENDED, LEASES_LOST
 from services.processor.receiver.lease import Lease

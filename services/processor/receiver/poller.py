@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from notification_api import TransientError
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue
 from services.common.backoff import backoff_seconds
 from services.common.batcher import BATCH_ENTRIES
-from services.common.errors import TransientError
 from services.processor.drain import wait_until_done
 from services.processor.receiver.fair_slots import FairSlots
 
@@ -33,7 +33,7 @@ class Poller:
     """Receives messages: one poll while the queue is empty, more while they return as many messages as asked for.
 
     :param admit: takes received messages.
-    :param capacity_changed: set whenever a slot was freed or a pause is over; shared with whoever does that.
+    :param capacity_changed: set by the pool when a slot is freed, and by the circuit breaker when a pause is over.
     :param on_reached: called once, with the queue's attributes, before the first poll.
     :param is_paused: whether nothing is to be received for now.
     :param uniform: draws the pause after a failure; tests pass their own.
@@ -81,7 +81,7 @@ class Poller:
             self._capacity_changed.clear()
             self._start_polls(min_free)
             min_free = await self._wait_for_capacity()
-        await asyncio.Event().wait()  # a background task that returns is taken for a failure
+        await asyncio.Event().wait()  # a background task that returns counts as failed
 
     async def stop(self, seconds: float, force_stop: asyncio.Event) -> None:
         """Start no more polls and wait for the open ones: the messages of one that is cancelled would be delayed.
@@ -176,7 +176,7 @@ class Poller:
 
     def _succeeded(self) -> None:
         if self._problem is not None:
-            logger.info("the task queue is reached", extra={"action": "poll"})
+            logger.info("the task queue can be used again", extra={"action": "poll"})
         self._failures = 0
         self._problem = None
 

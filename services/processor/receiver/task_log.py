@@ -45,7 +45,7 @@ def log_requeued(lease: Lease, outcome: Requeue) -> None:
 
 
 def log_not_requeued(lease: Lease, outcome: Requeue, error: str) -> None:
-    """Log that the queue has not taken the message back: it is visible again when its lease expires."""
+    """Log that the message could not be requeued: it is visible again when its lease expires."""
     fields = {"outcome": "not_requeued", "reason": outcome.reason, **about(lease)}
     logger.warning(
         "task not requeued, it is visible again when its lease expires: %s",

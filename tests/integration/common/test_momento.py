@@ -10,9 +10,9 @@ from typing import Any, cast
 import pytest
 from prometheus_client import REGISTRY
 
+from notification_api import TransientError
 from services.common.aws.ssm_parameter import SsmParameter
 from services.common.background import Background
-from services.common.errors import TransientError
 from services.common.momento import calls as momento_calls
 from services.common.momento.app_context import api_key_parameter
 from services.common.momento.errors import (

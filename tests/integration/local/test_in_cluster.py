@@ -1,4 +1,4 @@
-"""The embedded stack in its pod: it creates one stage, prints its values and serves its application."""
+"""The local stack in its pod: it creates one stage, prints its values and serves its application."""
 
 import asyncio
 import os

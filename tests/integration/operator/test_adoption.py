@@ -13,7 +13,7 @@ from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.reconcile_log import ReconcileLog
 from k8s.operator.resources.spec import Given, StageOutputs, StageSpec
 from k8s.operator.resources.stage import delete_stage, provision_stage
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from tests.support.operator.aws_account import AwsAccount, spec_of
 
 OWN_IDENTITY = spec_of().identity

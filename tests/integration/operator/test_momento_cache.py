@@ -13,7 +13,7 @@ from momento.responses import ListCaches
 from k8s.operator.resources.clients import Clients
 from k8s.operator.resources.errors import NotOwnedError, ResourceUnavailable
 from k8s.operator.resources.stage import delete_stage, provision_stage
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from tests.support.operator.aws_account import AwsAccount, spec_of
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
 

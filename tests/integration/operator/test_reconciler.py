@@ -12,7 +12,7 @@ from momento.responses.control.cache.list import ListCachesResponse
 
 from k8s.operator.api.client import Json
 from k8s.operator.controller.reconciler import Reconciler
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from tests.support.fakes.kubernetes import deployment, pod
 from tests.support.operator.in_memory import InMemoryOperator, OneMomento, in_memory_operator, reconcile
 from tests.support.processes.ministack import MiniStack

@@ -12,8 +12,7 @@ from uuid import uuid4
 import pytest
 from momento.responses import CacheGet
 
-from notification_api import Task
-from services.common.errors import TransientError
+from notification_api import Task, TransientError
 from services.common.messages.task_message import TaskMessage
 from tests.support.momento.clients import open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process

@@ -9,9 +9,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from notification_api import Task
+from notification_api import PermanentError, Task
 from services.common.aws.task_queue import QueueUnavailable, TaskQueue
-from services.common.errors import PermanentError
 from services.processor.dead_letters.inventory import take_inventory
 from services.processor.dead_letters.reader import open_reader
 from services.processor.dead_letters.redrive import RateLimiter, Redrive, apply

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from momento.responses import CacheGet
 
-from notification_api import Task
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, Task, TransientError
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process

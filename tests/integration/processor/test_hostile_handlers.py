@@ -11,9 +11,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from notification_api import Task
+from notification_api import PermanentError, Task, TransientError
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.errors import PermanentError, TransientError
 from services.processor.delivery import delivery
 from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
 from services.processor.delivery.conclude import Concluder

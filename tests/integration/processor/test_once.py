@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 from momento.responses import CacheDictionaryFetch
 
-from notification_api import Task
-from services.common.errors import PermanentError
+from notification_api import PermanentError, Task
 from tests.support.momento.clients import open_momento_sdk
 from tests.support.processor.dead_letters_cli import dead_letters_command
 from tests.support.processor.in_process import Counted, processor_in_process

@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from notification_api import Task
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, Task, TransientError
 from services.common.version import VERSION
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage

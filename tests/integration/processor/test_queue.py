@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from aiobotocore.session import AioSession
 
-from notification_api import Task
-from services.common.errors import TransientError
+from notification_api import Task, TransientError
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled

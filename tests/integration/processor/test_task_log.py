@@ -5,8 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from notification_api import Task
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, Task, TransientError
 from tests.support.log_lines import TaskLines, task_lines
 from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage

@@ -1,4 +1,4 @@
-"""The embedded stack, with the operations that browser tests need."""
+"""The local stack, with the operations that browser tests need."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection

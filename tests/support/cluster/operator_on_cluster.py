@@ -38,7 +38,7 @@ class InstalledOperator:
     namespaces: list[Namespace]
     ports: Ports
     printed: Object
-    """The values that the embedded stack prints. `stage_values` leaves out the resources that they name."""
+    """The values that the local stack prints. `stage_values` leaves out the resources that they name."""
 
     @property
     def namespace(self) -> Namespace:

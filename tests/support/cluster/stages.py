@@ -1,4 +1,4 @@
-"""Two stages on one embedded stack in a namespace of the cluster, and the ports that are forwarded to them."""
+"""Two stages on one local stack in a namespace of the cluster, and the ports that are forwarded to them."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ class InstalledStages:
 
 
 def install_local(namespace: Namespace, ports: Ports) -> dict[str, Object]:
-    """Install the embedded stack, and return the values that it prints for each stage."""
+    """Install the local stack, and return the values that it prints for each stage."""
     values = {"stages": list(STAGES), "portBase": ports.base, **image_values("-local")}
     namespace.helm("install", "local", str(LOCAL_CHART), "--wait", "--timeout", "120s", values=values)
     return {

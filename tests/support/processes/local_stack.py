@@ -1,4 +1,4 @@
-"""The embedded stack for tests: the real processes of `make up` on free ports, each of which a test may restart.
+"""The local stack for tests: the real processes of `make up` on free ports, each of which a test may restart.
 
 `local_stack` is shared by the session: a test that changes a service restores it (`restarted`).
 """

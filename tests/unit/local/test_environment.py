@@ -1,4 +1,4 @@
-"""What each process of the embedded stack gets to see of the environment, and what it never gets."""
+"""What each process of the local stack gets to see of the environment, and what it never gets."""
 
 import re
 from pathlib import Path

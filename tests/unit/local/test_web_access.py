@@ -1,4 +1,4 @@
-"""Which requests of web browsers the embedded stack serves."""
+"""Which requests of web browsers the local stack serves."""
 
 import pytest
 

@@ -119,7 +119,7 @@ def test_in_ci_a_test_that_passes_at_the_second_try_passes_and_is_listed(tmp_pat
 def test_in_ci_a_test_that_fails_twice_fails(tmp_path: Path) -> None:
     ended = second_try(tmp_path, FLAKY + BROKEN, CI="true")
     assert ended.returncode == 1
-    assert "Once more by itself:" in ended.stdout
+    assert "Failed tests again, one at a time:" in ended.stdout
     assert passed_at_the_second_try(tmp_path) == []
 
 

@@ -62,7 +62,7 @@ export class TokenService {
 
 async function parseHistory(answer: Response): Promise<HistoryPage> {
   const { notifications, cursor } = (await answer.json()) as { notifications?: unknown; cursor?: unknown };
-  if (!Array.isArray(notifications)) throw new TypeError("The answer holds no list of notifications");
+  if (!Array.isArray(notifications)) throw new TypeError("The answer has no list of notifications");
   return {
     notifications: notifications.map(parseNotification).filter((notification) => notification !== null),
     cursor: typeof cursor === "string" && cursor !== "" ? cursor : null,

@@ -166,7 +166,7 @@ export class NotificationClient {
     const before = this.#tokens.token;
     try {
       const token = await this.#tokens.renew(signal);
-      // Until half its lifetime is over, the service gives the same token to all who ask.
+      // Until half its lifetime is over, the service returns the same token to all callers.
       const newStream = token.token !== before || this.#isOverLimit();
       if (newStream) await this.#streams.open(token, signal);
       this.#dispatch({ type: "renewed", newStream });

@@ -54,7 +54,7 @@ export class HeartbeatMonitor {
     this.activity();
   }
 
-  /** Any message shows that the stream is alive. A running timer is not moved, as items may be frequent. */
+  /** Any message shows that the stream works. A running timer is not restarted, as items may be frequent. */
   activity(): void {
     this.#lastActivity = this.#clock.now();
     this.#timer ??= this.#clock.setTimeout(this.#check, this.timeoutMs);

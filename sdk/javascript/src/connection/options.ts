@@ -12,7 +12,7 @@ export interface ClientOptions {
   /** Absolute URL of `GET /notifications`; by default a sibling of `tokenUrl`. */
   notificationsUrl?: string;
   getIdToken: GetIdToken;
-  /** Where the keys of emitted notifications survive page loads. Without it each page load starts anew. */
+  /** Where the keys of emitted notifications survive page loads. Without it each page load starts with none. */
   storage?: StoredValue;
   /** Whether this task was sent from this browser and has not ended: its final notification is never `history`. */
   isAwaited?: (taskId: string) => boolean;

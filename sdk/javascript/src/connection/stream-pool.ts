@@ -3,7 +3,7 @@ import type { DisposableToken } from "../api/token-service";
 import type { Stream, StreamListener } from "../transport/stream";
 import type { Settings } from "./options";
 
-/** A replaced stream stays open for so long, to receive what is already on its way. */
+/** A replaced stream stays open for this time, to receive items that were already sent. */
 const LINGER_MS = 2_000;
 
 /** Receives the events of the current stream, and the items and gaps of every open stream. */

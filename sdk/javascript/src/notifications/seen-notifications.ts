@@ -15,7 +15,7 @@ interface Saved {
 /**
  * The keys of the notifications that were emitted, over page loads too, and the service's cursor of the last catch-up
  * whose notifications were all emitted. Both are saved as one value, and only by the leading tab, so a saved cursor
- * always has the keys of what it covers. An outdated cursor does no harm: the keys drop what comes again.
+ * always has the keys of what it covers. An outdated cursor does no harm: the keys identify what is returned again.
  */
 export class SeenNotifications {
   #cursor: string | null = null;

@@ -12,7 +12,7 @@ export class FakeService {
   validIdTokens = new Set(["id-1"]);
   topic = "alice";
   lifetimeSeconds = 1800;
-  /** The same token for all who ask, as the service answers until half its lifetime is over. */
+  /** The same token for all callers, as the service returns until half its lifetime is over. */
   sharedToken: string | undefined;
   /** Null: a service that keeps no history. */
   history: Notification[] | null = [];

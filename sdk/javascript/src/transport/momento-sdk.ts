@@ -1,5 +1,5 @@
 /**
- * A stream over the unmodified Momento web SDK, and the only module that knows the SDK. It works around these habits:
+ * A stream over the unmodified Momento web SDK, and the only module that knows the SDK. It works around these properties:
  * - A broken connection is reopened without a callback, and what was published meanwhile is lost unless an item was
  *   received before. When reopening fails, the subscription ends without a callback.
  * - A stream that the server ends cleanly is reopened at once, hundreds of times a second.

@@ -15,7 +15,7 @@ from k8s.operator.controller.stage_controller import StageController
 from k8s.operator.resources.errors import ResourceUnavailable
 from k8s.operator.resources.spec import StageOutputs
 from k8s.operator.scaling.loop import ScalingLoop
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from tests.support.fakes.kubernetes import InMemoryKubernetes
 from tests.support.operator.in_memory import make_context, make_reconciler
 from tests.support.waiting import wait_until

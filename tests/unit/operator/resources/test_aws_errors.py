@@ -11,12 +11,12 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+import notification_api
 from k8s.operator.resources import aws
 from k8s.operator.resources.aws import aws_call, translate
 from k8s.operator.resources.clients import client_config
 from k8s.operator.resources.errors import NotFoundError, NotOwnedError, ResourceUnavailable
-from services.common import errors as common
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 
 def _client_error(code: str, status: int = 400) -> ClientError:
@@ -129,7 +129,7 @@ def test_an_attempt_times_out_well_before_the_call() -> None:
 
 
 def test_every_error_is_transient_or_permanent() -> None:
-    assert issubclass(ResourceUnavailable, common.TransientError)
-    assert issubclass(PermanentError, common.PermanentError)
+    assert issubclass(ResourceUnavailable, notification_api.TransientError)
+    assert issubclass(PermanentError, notification_api.PermanentError)
     assert issubclass(NotOwnedError, PermanentError)
     assert issubclass(NotFoundError, PermanentError)

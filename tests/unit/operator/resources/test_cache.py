@@ -13,7 +13,7 @@ from k8s.operator.resources.errors import NotFoundError, NotOwnedError, Resource
 from k8s.operator.resources.identity import Identity
 from k8s.operator.resources.ownership_tags import OwnershipTags, TaggedResource
 from k8s.operator.resources.reconcile_log import ReconcileLog
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from tests.support.fakes.momento_caches import FakeCaches
 
 NAME = "notification-api-dev"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from k8s.operator.resources.identity import Identity, InvalidNameError
 from k8s.operator.resources.spec import Given, StageSpec
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9-]{0,30}", fullmatch=True)
 VALUES = st.from_regex(r"[A-Za-z0-9_.:/=+@-]{1,40}", fullmatch=True)

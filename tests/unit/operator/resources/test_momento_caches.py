@@ -11,7 +11,7 @@ from momento.responses.control.cache.list import ListCachesResponse
 
 from k8s.operator.resources import momento_caches as module
 from k8s.operator.resources.momento_caches import KEY_SECONDS, LISTING_SECONDS, MAX_CLIENTS, MomentoCaches
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from services.common.momento.api_key import InvalidApiKey
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento_caches import FakeCaches

@@ -10,7 +10,7 @@ from k8s.operator.api.client import Refused, Unreachable
 from k8s.operator.api.scrape import Scraped, Scraper, Target
 from k8s.operator.api.status import ConditionType
 from k8s.operator.metrics import remove_stage_series
-from services.common.errors import TransientError
+from notification_api import TransientError
 from tests.support.fakes.kubernetes import pod
 from tests.support.operator.scaling_loop import DEAD_LETTERS, OLD_STATUS, QUEUE, ScalingLoopHarness
 

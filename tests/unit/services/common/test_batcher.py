@@ -6,8 +6,8 @@ from contextlib import suppress
 
 import pytest
 
+from notification_api import PermanentError, TransientError
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy, BatchRefusedError
-from services.common.errors import PermanentError, TransientError
 from tests.support.fakes.batch_sender import BatchSender
 
 FAST = {"retry_base_seconds": 0.0, "retry_cap_seconds": 0.0}

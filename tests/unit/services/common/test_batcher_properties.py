@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notification_api import PermanentError, TransientError
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatcherFull, BatchPolicy, BatchRefusedError
-from services.common.errors import PermanentError, TransientError
 
 OUTCOMES = st.sampled_from(["ok", "ok", "ok", "transient", "permanent"])
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notification_api import PermanentError
 from services.common.aws.task_queue import (
     MessageTooLarge,
     OutgoingMessage,
@@ -17,7 +18,6 @@ from services.common.aws.task_queue import (
     TaskQueue,
 )
 from services.common.batcher import BatchRefusedError
-from services.common.errors import PermanentError
 from services.ingest.sending import RESERVED_BYTES, Sending, check_size, mark_idempotent, send_batch, too_large_problem
 from services.processor.dead_letters.message import Reason, dead_letter
 from tests.support.fakes.task_queue import FakeTaskQueue, received

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notification_api import Task
+from notification_api import PermanentError, Task, TransientError
 from services.common.aws.task_queue import OutgoingMessage
-from services.common.errors import PermanentError, TransientError
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
 from services.common.messages.task_message import TaskMessage

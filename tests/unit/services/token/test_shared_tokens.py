@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.momento.gateway import DisposableToken
 from services.token.shared_tokens import MISS_SECONDS, SharedTokens
 from tests.support.clock import ManualClock

@@ -10,9 +10,9 @@ import pytest
 from botocore.exceptions import ClientError
 from prometheus_client import REGISTRY
 
+from notification_api import PermanentError
 from services.common.aws import ssm_parameter as parameter_module
 from services.common.aws.ssm_parameter import ParameterUnavailable, SsmParameter
-from services.common.errors import PermanentError
 from tests.support.clock import ManualClock
 
 if TYPE_CHECKING:

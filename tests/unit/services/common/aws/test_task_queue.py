@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
+from notification_api import PermanentError, TransientError
 from services.common.aws import task_queue
 from services.common.aws.task_queue import (
     MessageTooLarge,
@@ -23,7 +24,6 @@ from services.common.aws.task_queue import (
     Visibility,
 )
 from services.common.batcher import Batcher, BatchPolicy, BatchRefusedError
-from services.common.errors import PermanentError, TransientError
 
 URL = "http://queue"
 MESSAGES = [OutgoingMessage(body=f"body {number}", attributes={}) for number in range(3)]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.messages.notification import Format, Notification, Status, failed, finished
 from services.common.momento.history import (
     MAX_ENTRIES,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from momento.errors import MomentoErrorCode, SdkException
 from momento.internal.services import Service
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.momento.api_key import InvalidApiKey, credential_provider
 from services.common.momento.clients import Clients, ClientSwitch
 from services.common.momento.errors import (

@@ -13,7 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from prometheus_client import REGISTRY
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.common.lifecycle import Lifecycle
 from services.common.settings import HttpSettings
 from services.common.telemetry.logs import quiet_libraries

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from notification_api import TransientError
 from services.common.aws.task_queue import QueueAnswerLost, QueueRefused, QueueUnavailable
-from services.common.errors import TransientError
 from services.processor.dead_letters.reader import MIN_VISIBILITY_SECONDS, DeadLetter
 from services.processor.dead_letters.redrive import MOVE_SECONDS, Purge, RateLimiter, Redrive, Result
 from tests.support.clock import ManualClock

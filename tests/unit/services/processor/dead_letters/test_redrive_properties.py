@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from notification_api import TransientError
 from services.common.aws.task_queue import QueueAnswerLost, QueueUnavailable, ReceivedMessage
-from services.common.errors import TransientError
 from services.processor.dead_letters import commands as dead_letter_commands
 from services.processor.dead_letters import redrive as dead_letter_move
 from services.processor.dead_letters.commands import CommandContext, redrive

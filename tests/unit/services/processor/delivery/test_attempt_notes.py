@@ -25,10 +25,11 @@ from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
 from services.processor.receiver.lease import Lease
-from services.processor.receiver.outcome import Requeue
+from services.processor.receiver.outcome import LeaseLost, Requeue
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.fakes.task_queue import FakeTaskQueue, received
+from tests.support.processor.in_process import Counted
 from tests.support.waiting import wait_until
 
 AT_ONCE = RetryPolicy(max_attempts=5, base_seconds=0, cap_seconds=0)
@@ -94,6 +95,23 @@ async def test_the_pause_grows_with_failed_attempts_and_not_with_interruptions(f
     policy = RetryPolicy(max_attempts=10, base_seconds=4, cap_seconds=900, uniform=lambda _, longest: longest)
     outcome = await deliveries(momento, fail, policy).process_message(Lease(message, ManualClock(), 1_000.0, 1_000.0))
     assert outcome == Requeue(delay_seconds, "unknown")
+
+
+async def test_an_error_of_a_handler_whose_lease_is_lost_is_logged_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    errors = Counted("handler_errors_total", kind="unknown")
+    task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
+    lease = Lease(received(body=task.body(), attributes=task.attributes()), ManualClock(), 1_000.0, 1_000.0)
+
+    async def lose_lease_and_fail(_: Task) -> str:
+        lease.is_lost = True
+        raise ValueError("after the lease was lost")
+
+    assert await deliveries(FakeMomento(), lose_lease_and_fail).process(lease) == LeaseLost()
+    (line,) = (record.__dict__ for record in caplog.records if record.getMessage() == "handler failed")
+    assert "after the lease was lost" in line["exception"]
+    assert errors() == 1
 
 
 def deliveries(

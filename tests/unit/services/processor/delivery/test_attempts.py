@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from notification_api import TransientError
 from services.common.background import Background
-from services.common.errors import TransientError
 from services.processor.cache_guard import CacheGuard
 from services.processor.delivery import attempts as attempts_module
 from services.processor.delivery.attempts import NO_ATTEMPTS, Attempts, LastAttempt, PastAttempts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from prometheus_client import REGISTRY
 
-from services.common.errors import PermanentError
+from notification_api import PermanentError
 from services.processor.delivery.isolation import Isolation
 
 

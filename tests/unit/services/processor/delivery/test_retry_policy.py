@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.common.errors import PermanentError, TransientError
+from notification_api import PermanentError, TransientError
 from services.processor.delivery.retry_policy import Failure, RetryPolicy, failure_of
 
 POLICY = RetryPolicy(max_attempts=5, base_seconds=4, cap_seconds=900)

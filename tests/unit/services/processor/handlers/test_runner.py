@@ -1,6 +1,7 @@
 """Running handlers that cannot be trusted."""
 
 import asyncio
+import contextvars
 import gc
 import threading
 import weakref
@@ -10,8 +11,7 @@ from contextlib import suppress
 import orjson
 import pytest
 
-from notification_api import Task
-from services.common.errors import PermanentError
+from notification_api import PermanentError, Task
 from services.processor.delivery.retry_policy import Failure, failure_of
 from services.processor.handlers.loader import HandlerAborted, runnable
 from services.processor.handlers.runner import Runner
@@ -276,3 +276,38 @@ async def test_a_handler_whose_cleanup_is_aborted_still_counts(stubborn: Stubbor
     with pytest.raises(asyncio.CancelledError):
         await work
     assert running.abandoned == 1
+
+
+variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="")
+
+
+async def test_a_handler_has_a_copy_of_the_callers_context() -> None:
+    """So that its log lines have the task's id, and what it sets stays its own."""
+
+    async def handle(_: Task) -> str:
+        seen = variable.get()
+        variable.set("the handler's")
+        return seen
+
+    variable.set("the caller's")
+    assert await runner(handle)[0].run(make_task(), 5) == "the caller's"
+    assert variable.get() == "the caller's"
+
+
+async def test_a_handler_that_another_cancels_before_it_starts_has_failed() -> None:
+    """A handler may cancel all tasks of the event loop: the others must not wait for their time limit."""
+    calls: list[str] = []
+
+    async def handle(_: Task) -> str:
+        calls.append("called")
+        return ""
+
+    running = asyncio.create_task(runner(handle)[0].run(make_task(), 60))
+    await asyncio.sleep(0)
+    for each in asyncio.all_tasks():
+        if each.get_name() == "handler":
+            each.cancel()
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="cancelled itself"):
+            await running
+    assert calls == []
