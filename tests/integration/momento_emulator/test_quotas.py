@@ -51,11 +51,14 @@ async def test_a_message_of_4096_bytes_is_accepted_and_one_more_is_not(momento_s
     assert refused_for(await momento_sdk.topics.publish(cache, "t", b"x" * 4097)) == "request_size_limit_exceeded"
 
 
-async def test_the_sixth_token_within_a_second_is_rejected(momento_sdk: MomentoSdk) -> None:
+async def test_the_sixth_token_within_a_second_is_rejected(
+    momento_emulator: MomentoEmulator, momento_sdk: MomentoSdk
+) -> None:
     scope = DisposableTokenScopes.topic_subscribe_only("c", "t")
-    answers = await asyncio.gather(
-        *(momento_sdk.auth.generate_disposable_token(scope, ExpiresIn.minutes(1)) for _ in range(12))
-    )
+    with momento_emulator.changed(tokensPerSecond=Settings().tokens_per_second):
+        answers = await asyncio.gather(
+            *(momento_sdk.auth.generate_disposable_token(scope, ExpiresIn.minutes(1)) for _ in range(12))
+        )
     refusals = [refused_for(answer) for answer in answers]
     # One more may have been refilled during the calls.
     assert refusals.count(None) in {5, 6}
