@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import orjson
@@ -57,22 +56,11 @@ class ReadinessReport:
         return self.warnings.get("receiving", "")
 
 
-class ReadinessClient:
+class ReadinessClient(PodClient):
     """One for all stages. Use as an async context manager."""
 
     def __init__(self, port: int = OPS_PORT, timeout_seconds: float = ANSWER_SECONDS) -> None:
-        self._pods = PodClient(
-            port=port, timeout_seconds=timeout_seconds, max_concurrent=MAX_CONCURRENT, max_bytes=MAX_BYTES
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._pods.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._pods.__aexit__(kind, error, trace)
+        super().__init__(port=port, timeout_seconds=timeout_seconds, max_concurrent=MAX_CONCURRENT, max_bytes=MAX_BYTES)
 
     async def read_all(self, pods: Iterable[PodState]) -> dict[str, ReadinessReport]:
         """Read all running pods concurrently. Returns the reports by pod."""
@@ -82,7 +70,7 @@ class ReadinessClient:
 
     async def _read(self, ip: str) -> ReadinessReport:
         try:
-            _, body = await self._pods.get(ip, "/readyz")
+            _, body = await self.get(ip, "/readyz")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return ReadinessReport(error=one_line(error) or "no answer in time")
         return parse_readiness(body)
@@ -102,7 +90,7 @@ def parse_readiness(body: bytes) -> ReadinessReport:
 
 
 def _texts(value: Any) -> dict[str, str]:
-    return {str(name): one_line(text) for name, text in (value or {}).items()}
+    return {name: one_line(text) for name, text in (value or {}).items() if isinstance(text, str)}
 
 
 def _fault(value: Any) -> ReportedFault:

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from types import TracebackType
-from typing import Self
 
 import aiohttp
-import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from k8s.operator.api.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one_line
+from k8s.operator.api.readiness import parse_readiness
 
 MAX_BYTES = 512 * 1024
 MAX_FIGURE = 1e15
@@ -72,22 +70,11 @@ class Scraped:
         return (self.sample or {}).get(("ready", ()), 1) == 0
 
 
-class Scraper:
+class Scraper(PodClient):
     """One for all stages. Use as an async context manager."""
 
     def __init__(self, port: int = OPS_PORT, timeout_seconds: float = ANSWER_SECONDS) -> None:
-        self._pods = PodClient(
-            port=port, timeout_seconds=timeout_seconds, max_concurrent=MAX_CONCURRENT, max_bytes=MAX_BYTES
-        )
-
-    async def __aenter__(self) -> Self:
-        await self._pods.__aenter__()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._pods.__aexit__(kind, error, trace)
+        super().__init__(port=port, timeout_seconds=timeout_seconds, max_concurrent=MAX_CONCURRENT, max_bytes=MAX_BYTES)
 
     async def read_all(self, targets: Iterable[Target]) -> list[Scraped]:
         """Read all of them concurrently."""
@@ -95,7 +82,7 @@ class Scraper:
 
     async def _read(self, target: Target) -> Scraped:
         try:
-            status, body = await self._pods.get(target.ip, "/metrics")
+            status, body = await self.get(target.ip, "/metrics")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             return Scraped(target.pod, None, one_line(error) or "no answer in time", is_closed=_is_refusal(error))
         if status != 200:
@@ -110,10 +97,11 @@ class Scraper:
     async def _read_reasons(self, target: Target) -> Mapping[str, str]:
         """Return an empty mapping on failure: the metrics have been read anyway."""
         try:
-            _, body = await self._pods.get(target.ip, "/readyz")
+            _, body = await self.get(target.ip, "/readyz")
         except (aiohttp.ClientError, TimeoutError, OSError):
             return {}
-        return parse_reasons(body)
+        report = parse_readiness(body)
+        return {**report.reasons, **report.warnings}
 
 
 def _is_refusal(error: Exception) -> bool:
@@ -140,13 +128,3 @@ def parse_metrics(pod: str, body: bytes) -> Scraped:
 
 def _is_wanted_bucket(line: str) -> bool:
     return line.startswith(_BUCKET) and any(bound in line for bound in _BUCKETS)
-
-
-def parse_reasons(body: bytes) -> Mapping[str, str]:
-    """Parse a /readyz response. Anything else gives no reasons."""
-    try:
-        answer = orjson.loads(body[:MAX_BYTES])
-        said = {**(answer.get("reasons") or {}), **(answer.get("warnings") or {})}
-    except (orjson.JSONDecodeError, AttributeError, TypeError):
-        return {}
-    return {name: one_line(reason) for name, reason in said.items() if isinstance(reason, str)}
