@@ -54,12 +54,17 @@ class StageClient:
                     return str((await answer.json())["taskId"])
                 if answer.status not in {429, 503} or attempt == MAX_SUBMIT_ATTEMPTS:
                     raise await unexpected("POST", url, answer)
-                pause = float(answer.headers.get("Retry-After", "1"))
+                pause = _retry_after_seconds(answer.headers.get("Retry-After", ""))
             await asyncio.sleep(min(pause, MAX_PAUSE_SECONDS))
         raise AssertionError("the last attempt returns or raises")
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.id_token}"}
+
+
+def _retry_after_seconds(text: str) -> float:
+    """Return the seconds that a service asks for; 1 without them, as in the HTTP date that a proxy may send."""
+    return float(text) if text.isascii() and text.isdigit() else 1.0
 
 
 async def get_json(http: aiohttp.ClientSession, url: str, *, headers: dict[str, str] | None = None) -> Any:
