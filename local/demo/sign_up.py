@@ -59,7 +59,7 @@ async def application(url: str) -> AsyncIterator[Application]:
 
 
 def random_credentials() -> Credentials:
-    """Generate an address that nobody has (RFC 2606) and a password that meets Cognito's policy."""
+    """Generate an address in a reserved domain (RFC 2606) and a password that meets Cognito's policy."""
     return Credentials(email=f"demo-{secrets.token_hex(6)}@example.com", password=f"{secrets.token_urlsafe(18)}aA1!")
 
 

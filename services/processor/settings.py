@@ -39,7 +39,7 @@ class ProcessorSettings:
     max_task_seconds: float
     """The time limit of a handler."""
     max_attempts: int
-    """Attempts after which a task is dead-lettered; the queue's `maxReceiveCount` should be twice as many."""
+    """Attempts after which a task is dead-lettered; the queue's `maxReceiveCount` must be higher, best twice."""
     backoff_base_seconds: float
     """The longest pause after the first failed attempt; it doubles with each further one, up to the cap."""
     backoff_cap_seconds: float

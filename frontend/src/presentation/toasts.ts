@@ -1,7 +1,7 @@
 import type { Notification } from "notification-api-client";
 import { toast } from "vue-sonner";
 
-/** Above this many within the window, further ones are only counted: nobody reads fifty toasts a second. */
+/** Above this many within the window, further ones are only counted: a user cannot read fifty toasts a second. */
 const MAX_IN_WINDOW = 4;
 const WINDOW_MS = 3_000;
 const SUMMARY_ID = "summary";

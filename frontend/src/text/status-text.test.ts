@@ -15,7 +15,7 @@ describe("the status message", () => {
     expect(statusMessage("live", null, delay(error))).toBe(`${words} Retrying automatically; your tasks are kept.`);
   });
 
-  test("is empty while all is well", () => {
+  test("is empty without a problem", () => {
     expect([statusMessage("live", null, null), statusMessage("connecting", null, null)]).toEqual([null, null]);
   });
 

@@ -23,7 +23,7 @@ def queue_problems(snapshot: Snapshot, found: Sequence[Problem]) -> Iterator[Pro
     if not snapshot.queue_error or any(problem.reason in _QUEUE_REASONS for problem in found):
         return
     reason, processor = _reason(snapshot.queue_error), snapshot.release.deployments.get(PROCESSOR)
-    # Without processors nobody else sees that there is work.
+    # Without processors only the operator reads the queue.
     is_idle = processor is not None and not processor.replicas
     is_throttled = "Throttl" in snapshot.queue_error
     is_shared = reason in _SHARED_REASONS and not is_throttled and not _is_read_by_processor(snapshot)

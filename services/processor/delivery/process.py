@@ -62,11 +62,15 @@ class DeliveryProcessor:
             try:
                 outcome = await self.process(lease)
             except (TransientError, PermanentError) as error:
-                logger.warning("a step failed, the message is requeued: %s", error, extra={"action": "dependency"})
+                logger.warning(
+                    "a step failed, the message is requeued unless this is its last delivery: %s",
+                    error,
+                    extra={"action": "dependency"},
+                )
                 outcome = Requeue(self._dependency_backoff_seconds(message), "dependency_error")
             except Exception as error:  # noqa: BLE001 — what could not be counted as a failed attempt
                 logger.error(  # noqa: TRY400 — the error may be a handler's, which logging may fail to format
-                    "the processor itself failed, the message is requeued",
+                    "the processor itself failed, the message is requeued unless this is its last delivery",
                     extra={"action": "process", "exception": describe_traceback(error)},
                 )
                 outcome = Requeue(self.policy.backoff_seconds(message.receive_count), Failure.INTERNAL.value)

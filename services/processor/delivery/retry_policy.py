@@ -100,8 +100,8 @@ class RetryPolicy:
     def is_poison_pill(self, past: PastAttempts, deliveries: int) -> bool:
         """Return whether a task is dead-lettered without a run: its last attempt, run isolated, killed its process.
 
-        Deliveries without a start do not count, as far as the queue's own limit of twice MAX_ATTEMPTS permits. If the
-        cache cannot be read, the deliveries alone decide.
+        Deliveries without a start do not count, up to MAX_ATTEMPTS - 1 of them: SQS itself moves a message after
+        `maxReceiveCount` deliveries, at best twice MAX_ATTEMPTS. If the cache cannot be read, the deliveries decide.
         """
         counted = deliveries - min(past.skipped, self.max_attempts - 1)
         return counted > self.max_attempts and past.last in {LastAttempt.STARTED_ISOLATED, LastAttempt.UNAVAILABLE}
