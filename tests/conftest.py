@@ -1,5 +1,6 @@
 """Shared by all tests: the Hypothesis profile, the markers, and the order of the files."""
 
+import gc
 import os
 from collections import Counter
 from pathlib import Path
@@ -34,6 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put units with many slow tests first, so that no worker starts one when the others are nearly done."""
     slow = Counter(unit_of(item.nodeid) for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[unit_of(item.nodeid)])
+
+
+def pytest_collection_finish() -> None:
+    """Exempt the modules and the collected tests from garbage collection: a fifth of the CPU time of the unit tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling | None:

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from aiohttp import web
 from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
 from services.common.aws.ssm_parameter import ParameterUnavailable, SsmParameter
 from services.common.aws.ssm_parameter_error import cause
+from tests.support.aws_session import SESSION
 from tests.support.clock import ManualClock
 
 NAME = "/notification-api/test/momento-api-key"
@@ -58,7 +58,7 @@ def test_an_answer_without_a_code_still_has_a_cause() -> None:
 
 
 async def reason(**client: Any) -> str:
-    async with get_session().create_client("ssm", **{**CLIENT, **client}) as ssm:
+    async with SESSION.create_client("ssm", **{**CLIENT, **client}) as ssm:
         parameter = SsmParameter(ssm, NAME)
         assert not await parameter.refresh_now()
         with pytest.raises(ParameterUnavailable, match=NAME):
@@ -133,7 +133,7 @@ async def test_an_invalid_answer_leaves_the_value_and_ends_no_task(status: int, 
     clock = ManualClock()
     async with (
         ssm_that_answers(chain([good], repeat((status, body, content_type)))) as client,
-        get_session().create_client("ssm", **{**CLIENT, **client}) as ssm,
+        SESSION.create_client("ssm", **{**CLIENT, **client}) as ssm,
     ):
         parameter = SsmParameter(ssm, NAME, clock=clock)
         assert await parameter.refresh_now()
