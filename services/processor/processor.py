@@ -23,9 +23,9 @@ from services.processor.handlers.runner import STOP_SECONDS as HANDLER_STOP_SECO
 from services.processor.handlers.runner import Runner
 from services.processor.metrics import IN_PROCESS, SLOTS, WAITING, WITHOUT_SLOT
 from services.processor.notify.circuit_breaker import CircuitBreaker
-from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
+from services.processor.notify.resilient_history import ResilientHistory
 from services.processor.pool import STOP_SECONDS, Pool
 from services.processor.receiver.acknowledger import Acknowledger
 from services.processor.receiver.fair_slots import FairSlots
@@ -68,7 +68,7 @@ class Processor:
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
         stores, guard = settings.history_retention_seconds > 0, CacheGuard()
         entries = NotificationHistory(momento, settings.history_retention_seconds) if stores else None
-        self._history = History(entries, guard)
+        self._history = ResilientHistory(entries, guard)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
         self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)

@@ -23,9 +23,9 @@ from services.common.telemetry.tracing import exemplar
 from services.processor.dead_letters.message import Reason, is_overruled, send_to_dead_letter_queue
 from services.processor.delivery.delivery import Delivery
 from services.processor.metrics import DUPLICATES, END_TO_END_SECONDS
-from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotification, PendingNotifications
+from services.processor.notify.resilient_history import ResilientHistory
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.outcome import Acknowledge, Outcome
 
@@ -74,7 +74,7 @@ class Concluder:
 
     pending: PendingNotifications
     concluded: ConcludedMessages
-    history: History
+    history: ResilientHistory
     notifier: Notifier
     dead_letters: Batcher[OutgoingMessage]
     background: Background

@@ -239,7 +239,7 @@ async def test_locks_are_released_once_their_tasks_are_done(stage: ProcessorStag
 async def test_the_common_path_costs_one_cache_write_and_no_read(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.processor.notify.history.TRIM_SHARE", 0.0)
+    monkeypatch.setattr("services.processor.notify.resilient_history.TRIM_SHARE", 0.0)
     async with stage.notifications("user") as notifications, processor_in_process(stage, Handler()):
         before = momento_calls(stage)  # after the breaker's probe
         for _ in range(10):
