@@ -20,7 +20,7 @@ from services.common.messages.notification import MAX_BYTES, failed, finished
 from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
 from services.common.telemetry.tracing import exemplar
-from services.processor.dead_letters.message import DeadLetterReason, is_overruled, send_to_dead_letter_queue
+from services.processor.dead_letter_message import DeadLetterReason, is_overruled, send_to_dead_letter_queue
 from services.processor.delivery.delivery import Delivery
 from services.processor.metrics import DUPLICATES, END_TO_END_SECONDS
 from services.processor.notify.notifier import Notifier

@@ -9,7 +9,7 @@ from services.common.aws.task_queue import ReceivedMessage
 from services.common.messages.notification import Notification
 from services.common.messages.task_message import TaskMessage, parse_task
 from services.common.momento.history import HistoryEntry
-from services.processor.dead_letters.message import DeadLetterReason, is_redriven
+from services.processor.dead_letter_message import DeadLetterReason, is_redriven
 from services.processor.delivery.attempts import NO_ATTEMPTS, PastAttempts
 from services.processor.notify.pending import PendingNotification
 from services.processor.receiver.lease import Lease

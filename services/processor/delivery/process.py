@@ -12,7 +12,7 @@ from services.common.error_text import describe_error, describe_traceback
 from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
 from services.common.telemetry.spans import Span, SpanKind
 from services.common.telemetry.tracing import exemplar, span
-from services.processor.dead_letters.message import DeadLetterReason
+from services.processor.dead_letter_message import DeadLetterReason
 from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
 from services.processor.delivery.conclude import Concluder
 from services.processor.delivery.delivery import Delivery

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.common.momento.history import HistoryEntry
-from services.processor.dead_letters.message import DeadLetterReason
+from services.processor.dead_letter_message import DeadLetterReason
 
 MAX_PENDING = 4_000
 """About 16 kB each at most. While notifications cannot be delivered no message is received, so there are seldom many

@@ -19,7 +19,7 @@ from services.common.aws.task_queue import (
 )
 from services.common.batcher import BatchRefusedError
 from services.ingest.sending import RESERVED_BYTES, Sending, check_size, mark_idempotent, send_batch, too_large_problem
-from services.processor.dead_letters.message import DeadLetterReason, dead_letter
+from services.processor.dead_letter_message import DeadLetterReason, dead_letter
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 
 MESSAGE = OutgoingMessage(body="b", attributes={"taskId": "t"}, group_id="alice")

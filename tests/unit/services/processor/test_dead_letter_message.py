@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage
 from services.common.batcher import Batcher, BatchPolicy
-from services.processor.dead_letters.message import (
+from services.processor.dead_letter_message import (
     COMMON_LIMIT_BYTES,
     MAX_ATTRIBUTES,
     MAX_MESSAGE_BYTES,
