@@ -19,14 +19,13 @@ from services.processor.delivery.process import DeliveryProcessor
 from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.loader import Handler
-from services.processor.handlers.runner import STOP_SECONDS as HANDLER_STOP_SECONDS
-from services.processor.handlers.runner import Runner
+from services.processor.handlers.runner import HANDLER_STOP_SECONDS, Runner
 from services.processor.metrics import IN_PROCESS, SLOTS, WAITING, WITHOUT_SLOT
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
 from services.processor.notify.resilient_history import ResilientHistory
-from services.processor.pool import STOP_SECONDS, Pool
+from services.processor.pool import DRAIN_REQUEUE_SECONDS, Pool
 from services.processor.receiver.acknowledger import Acknowledger
 from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.lease import Lease
@@ -154,7 +153,7 @@ class Processor:
 
     async def _drain(self) -> None:
         force_stop = self._lifecycle.force_stop
-        ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
+        ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - DRAIN_REQUEUE_SECONDS
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
         is_clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)
