@@ -68,13 +68,13 @@ COPY requirements-local.lock ./
 RUN python3 -m pip --python /venv/bin/python install --quiet --require-hashes --no-deps --only-binary :all: --no-compile \
         -r requirements-local.lock
 COPY local local
-# The page's files where `make frontend` has built them; without them the page is a plain one.
+# The application's files where `make frontend` has built them; without them a start page is served.
 COPY frontend frontend
 RUN python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /venv/lib /app
 
 FROM runtime AS local
 LABEL org.opencontainers.image.title="notification-api-local" \
-      org.opencontainers.image.description="Emulated AWS and Momento and the page, for trying and testing"
+      org.opencontainers.image.description="Emulated AWS and Momento and the application, for trying and testing"
 COPY --from=build-local /venv /venv
 COPY --from=build-local /app /app
 EXPOSE 4566 8080 8084 8085

@@ -45,11 +45,11 @@ up: $(READY) page-if-possible ## Run the whole system on this machine, no accoun
 demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the notifications; needs a running `make up`
 	@$(PY) -m local.demo
 
-frontend: $(NODE_MODULES) ## Build the page (Node 20.19 or newer)
+frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)
 	@npm run --silent build
 
 $(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
-	@echo "Building the page (once, and when its sources change)"
+	@echo "Building the application (once, and when its sources change)"
 	@npm run --silent build
 
 $(NODE_MODULES): package-lock.json
@@ -60,13 +60,13 @@ $(NODE_MODULES): package-lock.json
 node:
 	@command -v npm >/dev/null && \
 		node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a * 100 + b >= 2019 ? 0 : 1)' || \
-		{ echo "The page needs Node 20.19 or newer (https://nodejs.org)." >&2; exit 2; }
+		{ echo "The application needs Node 20.19 or newer (https://nodejs.org)." >&2; exit 2; }
 
 # All other processes need only Python, so a failure here must not stop `make up`.
 page-if-possible:
 	@if $(MAKE) --silent node 2>/dev/null; then \
-		$(MAKE) --silent $(PAGE) || echo "The page could not be built (see above); the rest starts."; \
-	elif [ ! -e $(PAGE) ]; then echo "Left out: the page. It needs Node 20.19 or newer (https://nodejs.org)."; fi
+		$(MAKE) --silent $(PAGE) || echo "The application could not be built (see above); the rest starts."; \
+	elif [ ! -e $(PAGE) ]; then echo "Left out: the application. It needs Node 20.19 or newer (https://nodejs.org)."; fi
 
 test: test-python test-page ## Run every test that this machine can run
 
@@ -76,15 +76,15 @@ test-python: $(READY) ## The services, the local stack and the charts
 test-unit: $(READY) ## The unit tests alone, without the slow ones
 	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 
-test-page: ## The page, as far as Node and Chromium are installed
-	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's tests. They need Node 20.19 or newer."; \
+test-page: ## The application, as far as Node and Chromium are installed
+	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the application's tests. They need Node 20.19 or newer."; \
 	else $(MAKE) --no-print-directory test-frontend && $(MAKE) --no-print-directory test-browser; fi
 
-test-frontend: $(NODE_MODULES) ## The page's unit tests
+test-frontend: $(NODE_MODULES) ## The application's unit tests
 	@npm test --silent
 
 test-browser: WORKERS = 2
-test-browser: $(READY) ## The page in a real Chromium against the real local stack
+test-browser: $(READY) ## The application in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
 	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
 		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
@@ -101,7 +101,7 @@ test-cluster: $(READY) ## Test on the cluster that KUBECONFIG names (needs the i
 bench-local: $(READY) ## Measure the local stack: start, memory, cost of a request, latency
 	@$(PY) -m benchmarks.local_stack
 
-bench-page: $(READY) frontend ## Measure the page: size, loading time, publish to screen, many notifications (needs Chromium)
+bench-page: $(READY) frontend ## Measure the application: size, loading time, publish to screen, many notifications (needs Chromium)
 	@CHROMIUM=$(CHROMIUM) $(PY) -m benchmarks.page
 
 dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
@@ -117,7 +117,7 @@ lint: $(READY) ## Formatting, lint, types, import contracts and words
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports
 	@.codespell/check $(VENV)/bin/codespell
-	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the page's lint. It needs Node 20.19 or newer."; \
+	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the application's lint. It needs Node 20.19 or newer."; \
 	else $(MAKE) --no-print-directory lint-frontend; fi
 
 lint-frontend: $(NODE_MODULES)

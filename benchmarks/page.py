@@ -1,6 +1,6 @@
 """`make bench-page`: loading time, publish to screen, and the page's thread and memory under many notifications.
 
-Prints the figures. Needs Chromium and the built page; the size is printed by its build.
+Prints the figures. Needs Chromium and the built application; the size is printed by its build.
 """
 
 import asyncio

@@ -11,7 +11,7 @@ import orjson
 from benchmarks.local_stack.stack import Stack
 from local.demo.sign_up import application, signed_in_user
 from notification_api.client.http import StageClient
-from notification_api.client.subscription import Notification, subscribe
+from notification_api.client.subscription import ReceivedNotification, subscribe
 
 NOTIFICATION_TIMEOUT_SECONDS = 60.0
 
@@ -21,7 +21,7 @@ class User:
     """Submits tasks and receives their notifications."""
 
     stage: StageClient
-    notifications: asyncio.Queue[Notification]
+    notifications: asyncio.Queue[ReceivedNotification]
 
     async def submit(self) -> tuple[str, float]:
         """Submit a task; return its id, and when its POST began on the monotonic clock."""

@@ -10,7 +10,7 @@ import orjson
 from k8s.smoke.settings import SmokeSettings
 from notification_api.client.http import StageClient
 from notification_api.client.sign_in import Credentials, sign_in
-from notification_api.client.subscription import Notification, subscribe
+from notification_api.client.subscription import ReceivedNotification, subscribe
 
 Info = Callable[[str], object]
 
@@ -42,7 +42,7 @@ async def check_notification(
     info(f"notified: {await final_notification(received, task_id)}")
 
 
-async def final_notification(received: asyncio.Queue[Notification], task_id: str) -> str:
+async def final_notification(received: asyncio.Queue[ReceivedNotification], task_id: str) -> str:
     """Wait for the final notification of this task; those of other tasks are ignored."""
     while True:
         fields = orjson.loads((await received.get()).text)

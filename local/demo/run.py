@@ -12,7 +12,7 @@ from local.demo.sign_up import application, confirmed_user, signed_in
 from local.demo.summary import Delivered, Summary
 from local.errors import LocalError
 from notification_api.client.http import StageClient
-from notification_api.client.subscription import Notification, subscribe
+from notification_api.client.subscription import ReceivedNotification, subscribe
 
 MAX_CONCURRENT_POSTS = 10
 SILENCE_SECONDS = 60.0
@@ -70,7 +70,7 @@ async def submit_all(stage: StageClient, summary: Summary, bar: "tqdm[Any]") -> 
             group.create_task(submit(f"demo task {number}"))
 
 
-async def receive_all(summary: Summary, received: asyncio.Queue[Notification], bar: "tqdm[Any]") -> None:
+async def receive_all(summary: Summary, received: asyncio.Queue[ReceivedNotification], bar: "tqdm[Any]") -> None:
     """Receive until every task was notified, and a moment longer for duplicates; or until nothing more arrives."""
     while True:
         try:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from notification_api.client.subscription import Notification
+from notification_api.client.subscription import ReceivedNotification
 
 FINAL_STATUSES = frozenset({"finished", "failed"})
 
@@ -35,7 +35,7 @@ class Summary:
         self._posted_at[task_id] = posted_at
         return self._match()
 
-    def received(self, notification: Notification) -> list[Delivered]:
+    def received(self, notification: ReceivedNotification) -> list[Delivered]:
         """Note a message; return the final notifications that can now be matched. Progress does not count."""
         try:
             fields = json.loads(notification.text)

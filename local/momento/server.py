@@ -60,7 +60,7 @@ class Maintenance:
 
 HOST = "127.0.0.1"
 """The address to listen on, and the endpoint in disposable tokens: a pod too is reached by a port-forward."""
-_STOP_SECONDS = 0.3
+_WEB_STOP_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ async def _web_site(
     add_routes(app, service, access)
     # Without handler cancellation a stream would remain after its browser has disconnected.
     runner = web.AppRunner(
-        app, handle_signals=False, access_log=None, handler_cancellation=True, shutdown_timeout=_STOP_SECONDS
+        app, handle_signals=False, access_log=None, handler_cancellation=True, shutdown_timeout=_WEB_STOP_SECONDS
     )
     await runner.setup()
     try:

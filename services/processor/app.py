@@ -14,7 +14,7 @@ from services.common.momento.app_context import MOMENTO, setup_momento
 from services.common.settings import SettingsError
 from services.processor.handlers.loader import find_handler, is_asynchronous, runnable
 from services.processor.handlers.watchdog import watched_loop
-from services.processor.pool import STOP_SECONDS
+from services.processor.pool import DRAIN_REQUEUE_SECONDS
 from services.processor.processor import Processor
 from services.processor.settings import ProcessorSettings
 
@@ -69,7 +69,7 @@ def _warn_of_memory(settings: ProcessorSettings) -> None:
 
 
 def _check_grace(settings: ProcessorSettings) -> None:
-    minimum = settings.receive_wait_seconds + STOP_SECONDS
+    minimum = settings.receive_wait_seconds + DRAIN_REQUEUE_SECONDS
     if settings.service.shutdown_grace_seconds <= minimum:
         raise SettingsError(
             {"SHUTDOWN_GRACE_SECONDS": [f"must be above {minimum:g}: the long poll (RECEIVE_WAIT_SECONDS) is awaited"]}

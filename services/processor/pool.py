@@ -17,8 +17,8 @@ from services.processor.receiver.outcome import Acknowledge, LeaseLost, Outcome,
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 5.0
-"""How long cancelled tasks may take to requeue their messages."""
+DRAIN_REQUEUE_SECONDS = 5.0
+"""How long the tasks that a drain cancels may take to requeue their messages."""
 CONCLUDE_SECONDS = 3.0
 """Of these, how long it may take to conclude a task that is interrupted at its last delivery."""
 
@@ -97,7 +97,7 @@ class Pool:
         interrupted = list(self._processing)
         for task in interrupted:
             task.cancel()
-        await self.wait_until_acknowledged(STOP_SECONDS)
+        await self.wait_until_acknowledged(DRAIN_REQUEUE_SECONDS)
         logger.info("drained", extra={"action": "drain", "interrupted": len(interrupted), "stuck": len(self._tasks)})
         return not self._tasks and self._is_drain_clean and not force_stop.is_set()
 

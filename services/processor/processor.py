@@ -19,14 +19,13 @@ from services.processor.delivery.process import DeliveryProcessor
 from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.loader import Handler
-from services.processor.handlers.runner import STOP_SECONDS as HANDLER_STOP_SECONDS
-from services.processor.handlers.runner import Runner
+from services.processor.handlers.runner import HANDLER_STOP_SECONDS, Runner
 from services.processor.metrics import IN_PROCESS, SLOTS, WAITING, WITHOUT_SLOT
 from services.processor.notify.circuit_breaker import CircuitBreaker
-from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
-from services.processor.pool import STOP_SECONDS, Pool
+from services.processor.notify.resilient_history import ResilientHistory
+from services.processor.pool import DRAIN_REQUEUE_SECONDS, Pool
 from services.processor.receiver.acknowledger import Acknowledger
 from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.lease import Lease
@@ -68,7 +67,7 @@ class Processor:
         self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
         stores, guard = settings.history_retention_seconds > 0, CacheGuard()
         entries = NotificationHistory(momento, settings.history_retention_seconds) if stores else None
-        self._history = History(entries, guard)
+        self._history = ResilientHistory(entries, guard)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
         self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)
@@ -154,7 +153,7 @@ class Processor:
 
     async def _drain(self) -> None:
         force_stop = self._lifecycle.force_stop
-        ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - STOP_SECONDS
+        ends_at = time.monotonic() + self._settings.service.shutdown_grace_seconds - DRAIN_REQUEUE_SECONDS
         self._pool.begin_drain()
         await self._poller.stop(ends_at - time.monotonic(), force_stop)
         is_clean = await self._pool.drain(ends_at - time.monotonic(), force_stop)

@@ -15,8 +15,8 @@ from services.common.momento.history import NotificationHistory
 from services.common.momento.history_cursor import Cursor, NotACursorError
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
-from services.token.history import HistoryReader
 from services.token.history_limits import ReadBudget, UserLimit
+from services.token.history_reader import HistoryReader
 from services.token.probe import probe
 from services.token.settings import TokenSettings
 from services.token.shared_tokens import SharedTokens

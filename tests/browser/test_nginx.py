@@ -1,4 +1,4 @@
-"""The page works behind the example's nginx, and within the policy that nginx sends."""
+"""The application works behind the example's nginx, and within the policy that nginx sends."""
 
 from pathlib import Path
 

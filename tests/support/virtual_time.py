@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 from services.processor.cache_guard import CacheGuard
 from services.processor.delivery.conclude import ConcludedMessages
-from services.processor.notify.history import History
 from services.processor.notify.pending import PendingNotifications
+from services.processor.notify.resilient_history import ResilientHistory
 from services.processor.receiver.lease_keeper import LeaseKeeper
 
 R = TypeVar("R")
@@ -44,7 +44,7 @@ def run_in_virtual_time(work: Coroutine[Any, Any, R]) -> R:
 @contextmanager
 def _clocks(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """`time.monotonic` is also a default argument, bound when the function was defined."""
-    keywords = [init.__kwdefaults__ for init in (LeaseKeeper.__init__, History.__init__, CacheGuard.__init__)]
+    keywords = [init.__kwdefaults__ for init in (LeaseKeeper.__init__, ResilientHistory.__init__, CacheGuard.__init__)]
     with (
         patch.object(time, "monotonic", loop.time),
         patch.object(time, "time", lambda: EPOCH + loop.time()),

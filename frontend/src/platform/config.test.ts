@@ -7,7 +7,7 @@ const answering =
   async () =>
     Response.json(body, { status });
 
-describe("the page's settings", () => {
+describe("the application's settings", () => {
   test("are read", async () => {
     await expect(loadConfig(answering(CONFIG))).resolves.toEqual(CONFIG);
   });

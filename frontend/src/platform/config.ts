@@ -1,4 +1,4 @@
-/** The page's settings, which the server gives it in `/config.json`. */
+/** The application's settings, which the server gives it in `/config.json`. */
 export interface Config {
   /** Base URL of the token service. */
   tokenUrl: string;
@@ -21,13 +21,13 @@ const REQUIRED = ["tokenUrl", "taskUrl", "region", "userPoolId", "userPoolClient
 /** @throws Error with a message for the user, naming every missing setting. */
 export async function loadConfig(fetchConfig: typeof fetch = fetch): Promise<Config> {
   const answer = await fetchConfig("/config.json", { cache: "no-cache", signal: AbortSignal.timeout(10_000) });
-  if (!answer.ok) throw new Error(`The page's settings cannot be read: /config.json answered ${answer.status}.`);
+  if (!answer.ok) throw new Error(`The application's settings cannot be read: /config.json answered ${answer.status}.`);
   const config = (await answer.json()) as Partial<Config>;
   const missing = REQUIRED.filter((name) => typeof config[name] !== "string" || config[name] === "");
-  if (missing.length > 0) throw new Error(`The page's settings are incomplete: ${missing.join(", ")}.`);
+  if (missing.length > 0) throw new Error(`The application's settings are incomplete: ${missing.join(", ")}.`);
   const { maxBodyBytes } = config;
   if (maxBodyBytes !== undefined && !(Number.isInteger(maxBodyBytes) && maxBodyBytes > 0))
-    throw new Error("The page's settings are wrong: maxBodyBytes must be a whole number of bytes, or left out.");
+    throw new Error("The application's settings are wrong: maxBodyBytes must be a whole number of bytes, or left out.");
   return config as Config;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A deploy removes the files of the previous version of the page, so that a tab can no longer load what it has not
- * loaded yet.
+ * A deploy removes the files of the previous version of the application, so that a tab can no longer load what it has
+ * not loaded yet.
  */
 import { preloadMomentoSdk } from "notification-api-client";
 
@@ -15,7 +15,7 @@ export function preloadWhenIdle(): void {
   else setTimeout(preload, 1_000);
 }
 
-/** Reloads the page where a file cannot be loaded and there is a newer version of the page. */
+/** Reloads the page where a file cannot be loaded and there is a newer version of the application. */
 export function reloadAfterDeploy(): void {
   addEventListener("vite:preloadError", () => {
     reloadIfNewer().catch(() => undefined); // the server cannot be reached: this version stays loaded

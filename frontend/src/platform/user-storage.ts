@@ -4,7 +4,7 @@ const NAMESPACE = "notification-api:";
 /** To be raised when the format of stored values changes: older values are removed. */
 const VERSION = "v2";
 
-/** What this browser stores for one user. Where storage is full or blocked, the page works without it. */
+/** What this browser stores for one user. Where storage is full or blocked, the application works without it. */
 export class UserStorage {
   /** Prefix of the keys, and of the names that the tabs of this user share. */
   readonly name: string;

@@ -2,7 +2,7 @@ import type { ClientError, ClientState } from "notification-api-client";
 import { ref, shallowRef, type Ref } from "vue";
 import { isSameError } from "../text/status-text";
 
-/** What the page shows of the connection. The leading tab shares it with the other tabs. */
+/** What the application shows of the connection. The leading tab shares it with the other tabs. */
 export class ConnectionStatus {
   readonly state: Ref<ClientState> = ref("connecting");
   readonly error = shallowRef<ClientError | null>(null);

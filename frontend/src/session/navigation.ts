@@ -10,7 +10,7 @@ export type View =
   | { name: "signed-out"; config: Config; notice: string | null }
   | { name: "signed-in"; user: User; session: UserSession };
 
-/** Which screen the page shows, and the transitions between them. */
+/** Which screen the application shows, and the transitions between them. */
 export class Navigation {
   readonly view: ShallowRef<View> = shallowRef({ name: "loading" });
   #config: Config | undefined;

@@ -7,7 +7,7 @@ from k8s.operator.policy.explain import Explained, explain, explain_unreadable
 from k8s.operator.policy.health import current_fault, drain_is_long_enough, max_replicas_during
 from k8s.operator.policy.reasons import Bounds, Candidates, reason_for
 from k8s.operator.policy.stabilise import BUSY_STABILISATION_PERIODS, max_recommended, updated_memory
-from k8s.operator.policy.types import Decision, Memory, Observed, Policy, Reason, Source
+from k8s.operator.policy.types import Decision, Memory, Observed, Policy, ScalingReason, Source
 
 
 def desired_replicas(observed: Observed, policy: Policy, now: float) -> Decision:
@@ -71,14 +71,14 @@ def _keep_current(observed: Observed, policy: Policy, now: float, demand: Demand
     if current is None:
         current = max((past.replicas for past in observed.memory.recommendations), default=0)
     elif Bounds.of(policy).clamp(current) != current:
-        return replace(_blocked_at(current, Reason.BOUNDS, observed, policy, now, demand), blocked=False)
-    decision = _blocked_at(current, Reason.UNREADABLE, observed, policy, now, demand)
+        return replace(_blocked_at(current, ScalingReason.BOUNDS, observed, policy, now, demand), blocked=False)
+    decision = _blocked_at(current, ScalingReason.UNREADABLE, observed, policy, now, demand)
     return replace(decision, cause=explain_unreadable(observed))
 
 
 def _blocked_at(
     replicas: int,
-    reason: Reason,
+    reason: ScalingReason,
     observed: Observed,
     policy: Policy,
     now: float,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from k8s.operator.policy.demand import Demand
-from k8s.operator.policy.types import Observed, Policy, Reason, Source
+from k8s.operator.policy.types import Observed, Policy, ScalingReason, Source
 
 _SOURCES = {
     Source.QUEUE: "the queue's depth",
@@ -32,13 +32,15 @@ class Explained:
         return self.demand.replicas if self.demand else self.observed.replicas_desired or self.replicas
 
 
-def explain(reason: Reason, decided: Explained) -> str:
+def explain(reason: ScalingReason, decided: Explained) -> str:
     """Explain why so many replicas were decided on."""
     sentence = _SENTENCES[reason](decided)
     observed = decided.observed
     if decided.demand is None or Source.QUEUE in observed.unreadable:
         return sentence
-    missing = f"; {explain_unreadable(observed)}" if observed.unreadable and reason is not Reason.UNREADABLE else ""
+    missing = (
+        f"; {explain_unreadable(observed)}" if observed.unreadable and reason is not ScalingReason.UNREADABLE else ""
+    )
     faults = f"; {observed.fault_summary}" if observed.fault_summary else ""
     return f"{sentence} ({_values(observed, decided.demand)}){faults}{missing}"
 
@@ -97,18 +99,18 @@ def _count(replicas: int) -> str:
     return "1 replica" if replicas == 1 else f"{replicas} replicas"
 
 
-_SENTENCES: Mapping[Reason, Callable[[Explained], str]] = {
-    Reason.STEADY: lambda decided: f"{_count(decided.replicas)} to keep the wait objective",
-    Reason.FROM_ZERO: lambda decided: f"{_count(decided.replicas)} from zero: there are tasks",
-    Reason.ARRIVAL_RATE: lambda decided: f"{_count(decided.replicas)} to keep up with arrivals",
-    Reason.BACKLOG: _backlog,
-    Reason.FEWER_NEEDED: _fewer_needed,
-    Reason.STABILISING: _stabilising,
-    Reason.TASKS_IN_FLIGHT: _tasks_in_flight,
-    Reason.BOUNDS: _bounds,
-    Reason.UNREADABLE: _blocked(""),
-    Reason.CRASH_LOOP: _blocked("the processor's containers keep crashing, see their logs"),
-    Reason.CANNOT_START: _blocked("no processor can start"),
-    Reason.RECEIVING_PAUSED: _blocked("no processor receives tasks"),
-    Reason.TASKS_FAILING: _blocked("every task fails, see the processors' logs"),
+_SENTENCES: Mapping[ScalingReason, Callable[[Explained], str]] = {
+    ScalingReason.STEADY: lambda decided: f"{_count(decided.replicas)} to keep the wait objective",
+    ScalingReason.FROM_ZERO: lambda decided: f"{_count(decided.replicas)} from zero: there are tasks",
+    ScalingReason.ARRIVAL_RATE: lambda decided: f"{_count(decided.replicas)} to keep up with arrivals",
+    ScalingReason.BACKLOG: _backlog,
+    ScalingReason.FEWER_NEEDED: _fewer_needed,
+    ScalingReason.STABILISING: _stabilising,
+    ScalingReason.TASKS_IN_FLIGHT: _tasks_in_flight,
+    ScalingReason.BOUNDS: _bounds,
+    ScalingReason.UNREADABLE: _blocked(""),
+    ScalingReason.CRASH_LOOP: _blocked("the processor's containers keep crashing, see their logs"),
+    ScalingReason.CANNOT_START: _blocked("no processor can start"),
+    ScalingReason.RECEIVING_PAUSED: _blocked("no processor receives tasks"),
+    ScalingReason.TASKS_FAILING: _blocked("every task fails, see the processors' logs"),
 }

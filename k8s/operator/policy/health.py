@@ -1,7 +1,7 @@
 """Faults of the processor during which more replicas would not help, and how many replicas stay during one."""
 
 from k8s.operator.policy.demand import busy_replicas, receiving_replicas
-from k8s.operator.policy.types import Memory, Observed, Policy, ProcessorFault, Reason, Source
+from k8s.operator.policy.types import Memory, Observed, Policy, ProcessorFault, ScalingReason, Source
 
 REMEMBER_LONG_TASKS_SECONDS = 3600.0
 """For this time after a task that outlasted a drain, running tasks are expected to outlast one too."""
@@ -23,13 +23,14 @@ def current_fault(observed: Observed, policy: Policy, now: float) -> ProcessorFa
     before = observed.memory.fault
     if before is None:
         return None
-    if before.reason is Reason.TASKS_FAILING:
+    if before.reason is ScalingReason.TASKS_FAILING:
         return None if observed.any_task_finished else before
-    if before.reason is Reason.RECEIVING_PAUSED and Source.PROCESSOR in observed.unreadable:
+    if before.reason is ScalingReason.RECEIVING_PAUSED and Source.PROCESSOR in observed.unreadable:
         return before
     is_over = {
-        Reason.CANNOT_START: True,
-        Reason.RECEIVING_PAUSED: not observed.not_receiving_pods and not before.pods.isdisjoint(observed.tasks_by_pod),
+        ScalingReason.CANNOT_START: True,
+        ScalingReason.RECEIVING_PAUSED: not observed.not_receiving_pods
+        and not before.pods.isdisjoint(observed.tasks_by_pod),
     }.get(before.reason, False)
     is_over = is_over or now - before.seen_at >= policy.scale_in_stabilisation_seconds
     return None if is_over and receiving_replicas(observed) else before
@@ -37,13 +38,13 @@ def current_fault(observed: Observed, policy: Policy, now: float) -> ProcessorFa
 
 def _observed_fault(observed: Observed, now: float) -> ProcessorFault | None:
     if observed.crash_looping:
-        return ProcessorFault(Reason.CRASH_LOOP, now)
+        return ProcessorFault(ScalingReason.CRASH_LOOP, now)
     if observed.cannot_start:
-        return ProcessorFault(Reason.CANNOT_START, now, observed.cannot_start)
+        return ProcessorFault(ScalingReason.CANNOT_START, now, observed.cannot_start)
     if observed.cannot_receive:
         pods = frozenset(observed.not_receiving_pods)
-        return ProcessorFault(Reason.RECEIVING_PAUSED, now, observed.cannot_receive, pods)
-    return ProcessorFault(Reason.TASKS_FAILING, now) if observed.all_tasks_failed else None
+        return ProcessorFault(ScalingReason.RECEIVING_PAUSED, now, observed.cannot_receive, pods)
+    return ProcessorFault(ScalingReason.TASKS_FAILING, now) if observed.all_tasks_failed else None
 
 
 def max_replicas_during(fault: ProcessorFault, observed: Observed, now: float) -> int:
@@ -57,9 +58,9 @@ def max_replicas_during(fault: ProcessorFault, observed: Observed, now: float) -
     if observed.busy_unready:
         return max(1, current)
     busy = busy_replicas(observed)
-    if fault.reason in (Reason.CRASH_LOOP, Reason.CANNOT_START):
+    if fault.reason in (ScalingReason.CRASH_LOOP, ScalingReason.CANNOT_START):
         kept = max(busy, observed.replicas_ready or 0)
-    elif fault.reason is Reason.RECEIVING_PAUSED:
+    elif fault.reason is ScalingReason.RECEIVING_PAUSED:
         kept = busy
     else:
         kept = 0 if drain_is_long_enough(observed, observed.memory, now) else busy

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from k8s.operator.policy.demand import Demand
-from k8s.operator.policy.types import Policy, Reason
+from k8s.operator.policy.types import Policy, ScalingReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,22 @@ class Candidates:
         return self.bounds.clamp(max(self.demand.replicas, self.stabilised, self.busy))
 
 
-def reason_for(candidates: Candidates) -> Reason:
+def reason_for(candidates: Candidates) -> ScalingReason:
     """Which of the counts decided."""
     needed, replicas = candidates.demand.replicas, candidates.replicas
     if needed > replicas or replicas > max(needed, candidates.stabilised, candidates.busy):
-        return Reason.BOUNDS
+        return ScalingReason.BOUNDS
     if replicas > candidates.current:
         return _reason_for_more(candidates)
     if replicas < candidates.current:
-        return Reason.FEWER_NEEDED
+        return ScalingReason.FEWER_NEEDED
     if replicas == needed:
-        return Reason.STEADY
-    return Reason.TASKS_IN_FLIGHT if replicas == candidates.busy else Reason.STABILISING
+        return ScalingReason.STEADY
+    return ScalingReason.TASKS_IN_FLIGHT if replicas == candidates.busy else ScalingReason.STABILISING
 
 
-def _reason_for_more(candidates: Candidates) -> Reason:
+def _reason_for_more(candidates: Candidates) -> ScalingReason:
     if not candidates.current:
-        return Reason.FROM_ZERO
+        return ScalingReason.FROM_ZERO
     demand = candidates.demand
-    return Reason.ARRIVAL_RATE if demand.for_arrivals >= demand.for_backlog else Reason.BACKLOG
+    return ScalingReason.ARRIVAL_RATE if demand.for_arrivals >= demand.for_backlog else ScalingReason.BACKLOG

@@ -54,7 +54,7 @@ class Recommendation:
     replicas: int
 
 
-class Reason(StrEnum):
+class ScalingReason(StrEnum):
     """Why a decision is what it is: `status.scaling.decision.reason` and a label of `scaling_decisions_total`.
 
     Those that block scaling are also the reason of the condition `Scaling`. A change of the replicas is an Event
@@ -93,7 +93,7 @@ class Reason(StrEnum):
 class ProcessorFault:
     """Why more replicas would not help."""
 
-    reason: Reason
+    reason: ScalingReason
     seen_at: float
     """When it was last observed."""
     cause: str = ""
@@ -172,7 +172,7 @@ class Decision:
 
     replicas: int
     """Equal to `replicas_desired` if nothing changes."""
-    reason: Reason
+    reason: ScalingReason
     message: str
     """One sentence with the values that decided, for Event, condition and log."""
     blocked: bool = False

@@ -6,7 +6,7 @@ from k8s.operator import metrics
 from k8s.operator.api.stage import StageObject
 from k8s.operator.api.status import ConditionType, StageStatus, now_text
 from k8s.operator.api.workloads import Workload
-from k8s.operator.policy.types import Decision, Observed, Policy, Reason
+from k8s.operator.policy.types import Decision, Observed, Policy, ScalingReason
 from k8s.operator.scaling.queues import UNKNOWN
 
 logger = logging.getLogger(__name__)
@@ -89,5 +89,5 @@ def record_metrics(
     metrics.REPLICAS_DESIRED.labels(*labels).set(decision.replicas)
     metrics.SCALING_BLOCKED.labels(*labels).set(1 if decision.blocked else 0)
     metrics.DECISIONS.labels(*labels, decision.reason.value).inc()
-    if decision.reason is not Reason.STEADY:
+    if decision.reason is not ScalingReason.STEADY:
         logger.debug(decision.message, extra={"action": "scale", "reason": decision.reason.value})

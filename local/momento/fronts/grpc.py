@@ -14,7 +14,7 @@ from local.momento.calls.dispatch import Service
 from local.momento.calls.topics import SUBSCRIBE_PATH
 from local.momento.errors import CallError, PortTakenError
 
-_STOP_SECONDS = 0.3
+_GRPC_STOP_SECONDS = 0.3
 _OPTIONS = (
     ("grpc.so_reuseport", 0),  # a port in use must be an error, not a second listener
     # The SDKs ping every 5 s, also without a call; by default a server disconnects such clients ("too many pings").
@@ -92,4 +92,4 @@ async def grpc_front(service: Service, host: str, port: int) -> AsyncIterator[in
     try:
         yield bound_port
     finally:
-        await server.stop(_STOP_SECONDS)
+        await server.stop(_GRPC_STOP_SECONDS)

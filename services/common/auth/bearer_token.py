@@ -2,7 +2,7 @@
 
 from multidict import MultiMapping
 
-from services.common.auth.id_token import InvalidIdToken, Reason
+from services.common.auth.id_token import InvalidIdToken, RefusalReason
 
 SCHEME = "bearer"
 
@@ -15,12 +15,12 @@ def id_token_of(headers: MultiMapping[str]) -> str:
     values = headers.getall("Authorization", [])
     if len(values) > 1:
         # A proxy could read the first header and this service the second.
-        raise InvalidIdToken(Reason.MALFORMED)
+        raise InvalidIdToken(RefusalReason.MALFORMED)
     words = values[0].split() if values else []
     if words and words[0].lower() == SCHEME:
         words = words[1:]
     if not words:
-        raise InvalidIdToken(Reason.MISSING)
+        raise InvalidIdToken(RefusalReason.MISSING)
     if len(words) > 1:
-        raise InvalidIdToken(Reason.MALFORMED)
+        raise InvalidIdToken(RefusalReason.MALFORMED)
     return words[0]

@@ -31,8 +31,8 @@ _KEY_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _SIGN_IN_AGAIN = "Sign in again and send the new id token."
 
 
-class Reason(StrEnum):
-    """Why a token was refused; a metric label."""
+class RefusalReason(StrEnum):
+    """Why an id token was refused; a metric label."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -48,17 +48,18 @@ class Reason(StrEnum):
 
 
 _DETAILS = {
-    Reason.MISSING: "Send the id token as 'Authorization: Bearer <id token>'.",
-    Reason.MALFORMED: "The Authorization header has no well-formed id token. Send 'Bearer <id token>'.",
-    Reason.ALGORITHM: "The token is signed with an algorithm that this service does not accept. " + _SIGN_IN_AGAIN,
-    Reason.KEY: "The token is signed with an unknown key. " + _SIGN_IN_AGAIN,
-    Reason.SIGNATURE: "The token's signature is invalid. " + _SIGN_IN_AGAIN,
-    Reason.EXPIRED: "The token has expired. Refresh it or sign in again.",
-    Reason.TIME: "The token's times are invalid. Check the clock and sign in again.",
-    Reason.ISSUER: "The token was issued by another user pool. Sign in to the user pool of this service.",
-    Reason.AUDIENCE: "The token was issued for another application. Sign in through this application.",
-    Reason.TOKEN_USE: "This is not an id token. Send the id token, not the access token.",
-    Reason.SUBJECT: "The token has no valid subject. " + _SIGN_IN_AGAIN,
+    RefusalReason.MISSING: "Send the id token as 'Authorization: Bearer <id token>'.",
+    RefusalReason.MALFORMED: "The Authorization header has no well-formed id token. Send 'Bearer <id token>'.",
+    RefusalReason.ALGORITHM: "The token is signed with an algorithm that this service does not accept. "
+    + _SIGN_IN_AGAIN,
+    RefusalReason.KEY: "The token is signed with an unknown key. " + _SIGN_IN_AGAIN,
+    RefusalReason.SIGNATURE: "The token's signature is invalid. " + _SIGN_IN_AGAIN,
+    RefusalReason.EXPIRED: "The token has expired. Refresh it or sign in again.",
+    RefusalReason.TIME: "The token's times are invalid. Check the clock and sign in again.",
+    RefusalReason.ISSUER: "The token was issued by another user pool. Sign in to the user pool of this service.",
+    RefusalReason.AUDIENCE: "The token was issued for another application. Sign in through this application.",
+    RefusalReason.TOKEN_USE: "This is not an id token. Send the id token, not the access token.",
+    RefusalReason.SUBJECT: "The token has no valid subject. " + _SIGN_IN_AGAIN,
 }
 
 
@@ -68,7 +69,7 @@ class InvalidIdToken(PermanentError):
     `reason` is a metric label, the message is for the client. Neither contains parts of the token.
     """
 
-    def __init__(self, reason: Reason) -> None:
+    def __init__(self, reason: RefusalReason) -> None:
         super().__init__(_DETAILS[reason])
         self.reason = reason
 
@@ -125,9 +126,9 @@ class IdTokenVerifier:
             # Parsed again: PyJWT accepts duplicate claims and NaN.
             claims = jwt_segments.json_object(payload)
         except jwt_segments.SegmentError as error:
-            raise InvalidIdToken(Reason.MALFORMED) from error
+            raise InvalidIdToken(RefusalReason.MALFORMED) from error
         except UnknownKey as error:
-            raise InvalidIdToken(Reason.KEY) from error
+            raise InvalidIdToken(RefusalReason.KEY) from error
         return key, self._user(claims)
 
     def _check_signature(self, token: str, key: PyJWK) -> None:
@@ -153,13 +154,13 @@ class IdTokenVerifier:
         except jwt.PyJWTError as error:
             raise InvalidIdToken(_reason(error)) from error
         except RecursionError as error:  # the parser's limit of levels depends on the Python version
-            raise InvalidIdToken(Reason.MALFORMED) from error
+            raise InvalidIdToken(RefusalReason.MALFORMED) from error
 
     def _user(self, claims: Mapping[str, Any]) -> User:
         if claims["token_use"] != "id":  # noqa: S105 — not a password
-            raise InvalidIdToken(Reason.TOKEN_USE)
+            raise InvalidIdToken(RefusalReason.TOKEN_USE)
         if not isinstance(claims["sub"], str) or not _SUBJECT.fullmatch(claims["sub"]):
-            raise InvalidIdToken(Reason.SUBJECT)
+            raise InvalidIdToken(RefusalReason.SUBJECT)
         now = self._clock()
         _check_past(claims, now)
         return User(sub=claims["sub"], expires_at=_expiry(claims["exp"], now))
@@ -167,13 +168,13 @@ class IdTokenVerifier:
 
 def _key_id(header: Mapping[str, Any]) -> str:
     if header.get("alg") != ALGORITHM:
-        raise InvalidIdToken(Reason.ALGORITHM)
+        raise InvalidIdToken(RefusalReason.ALGORITHM)
     # `crit` requires unsupported extensions, `b64` changes the signed bytes. `jku`, `jwk` and `x5u` are ignored.
     if "crit" in header or "b64" in header:
-        raise InvalidIdToken(Reason.MALFORMED)
+        raise InvalidIdToken(RefusalReason.MALFORMED)
     kid = header.get("kid")
     if not isinstance(kid, str) or not _KEY_ID.fullmatch(kid):
-        raise InvalidIdToken(Reason.KEY)
+        raise InvalidIdToken(RefusalReason.KEY)
     return kid
 
 
@@ -181,14 +182,14 @@ def _check_past(claims: Mapping[str, Any], now: float) -> None:
     for name in ("iat", "nbf"):
         value = claims.get(name, 0)
         if not _is_number(value) or not 0 <= value <= now + LEEWAY_SECONDS:
-            raise InvalidIdToken(Reason.TIME)
+            raise InvalidIdToken(RefusalReason.TIME)
 
 
 def _expiry(value: Any, now: float) -> float:
     if not _is_number(value) or not value <= now + MAX_LIFETIME_SECONDS + LEEWAY_SECONDS:
-        raise InvalidIdToken(Reason.TIME)
+        raise InvalidIdToken(RefusalReason.TIME)
     if value <= now:
-        raise InvalidIdToken(Reason.EXPIRED)
+        raise InvalidIdToken(RefusalReason.EXPIRED)
     return float(value)
 
 
@@ -196,16 +197,16 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _reason(error: jwt.PyJWTError) -> Reason:
+def _reason(error: jwt.PyJWTError) -> RefusalReason:
     if isinstance(error, jwt.MissingRequiredClaimError) and error.claim in ("aud", "token_use"):
         # Cognito's access token, the usual mistake, has a client_id instead of an audience.
-        return Reason.TOKEN_USE
-    return _REASONS.get(type(error), Reason.MALFORMED)
+        return RefusalReason.TOKEN_USE
+    return _REASONS.get(type(error), RefusalReason.MALFORMED)
 
 
-_REASONS: dict[type[jwt.PyJWTError], Reason] = {
-    jwt.InvalidSignatureError: Reason.SIGNATURE,
-    jwt.InvalidAlgorithmError: Reason.ALGORITHM,
-    jwt.InvalidIssuerError: Reason.ISSUER,
-    jwt.InvalidAudienceError: Reason.AUDIENCE,
+_REASONS: dict[type[jwt.PyJWTError], RefusalReason] = {
+    jwt.InvalidSignatureError: RefusalReason.SIGNATURE,
+    jwt.InvalidAlgorithmError: RefusalReason.ALGORITHM,
+    jwt.InvalidIssuerError: RefusalReason.ISSUER,
+    jwt.InvalidAudienceError: RefusalReason.AUDIENCE,
 }

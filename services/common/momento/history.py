@@ -60,7 +60,7 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class HistorySnapshot:
     """A user's retained notifications at the time of a read."""
 
     by_digest: Mapping[bytes, Notification]
@@ -129,7 +129,7 @@ class NotificationHistory:
         """Return the notifications that `cursor` does not contain, oldest first, and the next cursor."""
         return (await self.read(user_id, now_ms)).page(cursor)
 
-    async def read(self, user_id: str, now_ms: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> History:
+    async def read(self, user_id: str, now_ms: int, *, deadline_seconds: float = DEADLINE_SECONDS) -> HistorySnapshot:
         """Return the user's history, and remove the entries that are not retained.
 
         Entries are removed here so that a task needs one write only. An entry that is written again during the removal,
@@ -148,7 +148,7 @@ class NotificationHistory:
         surplus = [one.field for one in readable if one.field not in kept]
         if surplus:
             await self._remove(user_id, surplus, deadline_seconds)
-        return History(
+        return HistorySnapshot(
             {digest(one.entry.notification): one.entry.notification for one in retained},
             _operations(fields) + math.ceil(len(surplus) / ELEMENTS_PER_OPERATION),
         )

@@ -1,5 +1,5 @@
-"""The dead-letter queue: how a message is sent there, and the command that lists, shows, redrives and purges.
+"""The command that lists, shows, redrives and purges dead letters: ``python -m services.processor.dead_letters``.
 
-`message` is what the processor uses; the other modules are the command (``python -m services.processor.dead_letters``).
-When a task is dead-lettered is decided in `services.processor.delivery`.
+The processor does not use it. When a task is dead-lettered is decided in `services.processor.delivery`, and how in
+`services.processor.dead_letter_message`.
 """

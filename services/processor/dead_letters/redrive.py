@@ -9,13 +9,13 @@ from notification_api import PermanentError, TransientError
 from services.common.aws.task_queue import OutgoingMessage, QueueAnswerLost, TaskQueue
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatchPolicy
 from services.common.messages.task_message import IDEMPOTENT, TASK_ID
-from services.processor.dead_letters.inventory import MAX_FRUITLESS_RECEIVES, Inventory
-from services.processor.dead_letters.message import (
+from services.processor.dead_letter_message import (
     MAX_ATTRIBUTES,
     REDRIVEN,
     REDRIVEN_BY_EARLIER_VERSION,
     without_dead_letter_attributes,
 )
+from services.processor.dead_letters.inventory import MAX_FRUITLESS_RECEIVES, Inventory
 from services.processor.dead_letters.reader import DeadLetter, Reader, wait_uninterrupted
 
 INTERRUPTED = "it was interrupted"

@@ -20,12 +20,12 @@ from services.common.messages.notification import MAX_BYTES, failed, finished
 from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
 from services.common.telemetry.tracing import exemplar
-from services.processor.dead_letters.message import Reason, is_overruled, send_to_dead_letter_queue
+from services.processor.dead_letter_message import DeadLetterReason, is_overruled, send_to_dead_letter_queue
 from services.processor.delivery.delivery import Delivery
 from services.processor.metrics import DUPLICATES, END_TO_END_SECONDS
-from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotification, PendingNotifications
+from services.processor.notify.resilient_history import ResilientHistory
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.outcome import Acknowledge, Outcome
 
@@ -74,7 +74,7 @@ class Concluder:
 
     pending: PendingNotifications
     concluded: ConcludedMessages
-    history: History
+    history: ResilientHistory
     notifier: Notifier
     dead_letters: Batcher[OutgoingMessage]
     background: Background
@@ -134,7 +134,7 @@ class Concluder:
         DUPLICATES.inc()
         return await self._deliver(delivery.lease, known, "duplicate")
 
-    async def conclude_failed(self, delivery: Delivery, reason: Reason, detail: str) -> Outcome:
+    async def conclude_failed(self, delivery: Delivery, reason: DeadLetterReason, detail: str) -> Outcome:
         """Conclude a task that failed for good: dead letter first, so that a notified user can rely on it."""
         pending = self.find_pending(delivery)
         if pending is None or pending.entry.message_id != delivery.message.message_id:
@@ -149,17 +149,19 @@ class Concluder:
         logger.error("message is no task: %s", error, extra={"action": "dead-letter"})
         user_id, task_id = error.user_id, task_id_of(message.attributes, message.message_id)
         if user_id is None:
-            return await self._conclude_without_user(lease, Reason.MALFORMED, str(error))
+            return await self._conclude_without_user(lease, DeadLetterReason.MALFORMED, str(error))
         known = self._find_pending(user_id, task_id, message)
         if known is None and message.receive_count > 1:
             known = await self._find(user_id, task_id, message)
         if known is not None:
             DUPLICATES.inc()
             return await self._deliver(lease, known, "duplicate")
-        pending = self._add_failed(message, user_id, task_id, "it could not be read", (Reason.MALFORMED, str(error)))
+        pending = self._add_failed(
+            message, user_id, task_id, "it could not be read", (DeadLetterReason.MALFORMED, str(error))
+        )
         return await self._deliver(lease, pending, "malformed")
 
-    async def conclude_last_delivery(self, lease: Lease, reason: Reason, detail: str) -> Outcome:
+    async def conclude_last_delivery(self, lease: Lease, reason: DeadLetterReason, detail: str) -> Outcome:
         """Conclude a message at its last delivery: by its final notification if there is one, else as failed.
 
         An error of the processor itself may have led here, so every step that can be left out may fail.
@@ -203,14 +205,14 @@ class Concluder:
         return PendingNotification(user_id, entry, stored=True)
 
     def _add_failed(
-        self, message: ReceivedMessage, user_id: str, task_id: str, text: str, dead_letter: tuple[Reason, str]
+        self, message: ReceivedMessage, user_id: str, task_id: str, text: str, dead_letter: tuple[DeadLetterReason, str]
     ) -> PendingNotification:
         entry = HistoryEntry(notification=failed(task_id, text, _now_ms()), message_id=message.message_id)
         pending = PendingNotification(user_id, entry, dead_letter=dead_letter)
         self.pending.add(pending)
         return pending
 
-    async def _conclude_without_user(self, lease: Lease, reason: Reason, detail: str) -> Outcome:
+    async def _conclude_without_user(self, lease: Lease, reason: DeadLetterReason, detail: str) -> Outcome:
         message_id = lease.message.message_id
         await self._send_to_dead_letter_queue(lease, reason, detail, lambda: self.concluded.add(message_id))
         return Acknowledge("malformed")
@@ -250,7 +252,7 @@ class Concluder:
             logger.exception("a history could not be trimmed", extra={"action": "history"})
 
     async def _send_to_dead_letter_queue(
-        self, lease: Lease, reason: Reason, detail: str, on_sent: Callable[[], None]
+        self, lease: Lease, reason: DeadLetterReason, detail: str, on_sent: Callable[[], None]
     ) -> None:
         """Send the message to the dead-letter queue. While that fails the message releases its slot and waits.
 
@@ -271,7 +273,7 @@ class Concluder:
             await asyncio.sleep(backoff.next_seconds())
 
     async def _try_to_send(
-        self, message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]
+        self, message: ReceivedMessage, reason: DeadLetterReason, detail: str, on_sent: Callable[[], None]
     ) -> None:
         """Send it; if this is cancelled, wait a moment for the answer."""
         sending = self.background.spawn(

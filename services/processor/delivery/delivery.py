@@ -9,7 +9,7 @@ from services.common.aws.task_queue import ReceivedMessage
 from services.common.messages.notification import Notification
 from services.common.messages.task_message import TaskMessage, parse_task
 from services.common.momento.history import HistoryEntry
-from services.processor.dead_letters.message import Reason, is_redriven
+from services.processor.dead_letter_message import DeadLetterReason, is_redriven
 from services.processor.delivery.attempts import NO_ATTEMPTS, PastAttempts
 from services.processor.notify.pending import PendingNotification
 from services.processor.receiver.lease import Lease
@@ -59,7 +59,9 @@ class Delivery:
             return None
         return hashlib.blake2b(self.task.payload_bytes(), digest_size=16).hexdigest()
 
-    def pending(self, notification: Notification, dead_letter: tuple[Reason, str] | None = None) -> PendingNotification:
+    def pending(
+        self, notification: Notification, dead_letter: tuple[DeadLetterReason, str] | None = None
+    ) -> PendingNotification:
         """Return the final notification of this delivery, still to be delivered."""
         entry = HistoryEntry(
             notification=notification,

@@ -12,7 +12,7 @@ from services.common.error_text import describe_error, describe_traceback
 from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
 from services.common.telemetry.spans import Span, SpanKind
 from services.common.telemetry.tracing import exemplar, span
-from services.processor.dead_letters.message import Reason
+from services.processor.dead_letter_message import DeadLetterReason
 from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
 from services.processor.delivery.conclude import Concluder
 from services.processor.delivery.delivery import Delivery
@@ -166,10 +166,10 @@ class DeliveryProcessor:
         past, deliveries = delivery.past, delivery.message.receive_count
         if self.policy.is_poison_pill(past, deliveries):
             detail = "the process of the last permitted attempt died"
-            return await self.concluder.conclude_failed(delivery, Reason.POISON_PILL, detail)
+            return await self.concluder.conclude_failed(delivery, DeadLetterReason.POISON_PILL, detail)
         if past.last is LastAttempt.ENDED and self.policy.is_last(past.failed):
             detail = "the last permitted attempt failed, and its end could not be concluded"
-            return await self.concluder.conclude_failed(delivery, Reason.MAX_ATTEMPTS, detail)
+            return await self.concluder.conclude_failed(delivery, DeadLetterReason.MAX_ATTEMPTS, detail)
         needs_isolation = self.policy.needs_isolation(past, deliveries)
         if needs_isolation and self.isolation.is_full and self.policy.can_requeue_unstarted(deliveries):
             return Requeue(self.isolation.requeue_seconds(past.skipped), "isolated")  # other replicas may be idle
@@ -310,16 +310,16 @@ class DeliveryProcessor:
         return pause + self.receive_wait_seconds + 1 if self.breaker.is_open else pause
 
 
-def _reason_of_last(outcome: Outcome) -> Reason:
+def _reason_of_last(outcome: Outcome) -> DeadLetterReason:
     if not isinstance(outcome, Requeue) or outcome.reason not in set(Failure):
-        return Reason.POISON_PILL
+        return DeadLetterReason.POISON_PILL
     return _reason(Failure(outcome.reason))
 
 
-def _reason(failure: Failure) -> Reason:
+def _reason(failure: Failure) -> DeadLetterReason:
     if failure is Failure.PERMANENT:
-        return Reason.PERMANENT
-    return Reason.INTERNAL_ERROR if failure is Failure.INTERNAL else Reason.MAX_ATTEMPTS
+        return DeadLetterReason.PERMANENT
+    return DeadLetterReason.INTERNAL_ERROR if failure is Failure.INTERNAL else DeadLetterReason.MAX_ATTEMPTS
 
 
 def _describe(processed: Span, message: ReceivedMessage, outcome: Outcome) -> None:

@@ -13,7 +13,7 @@ from services.processor.metrics import ABANDONED
 
 logger = logging.getLogger(__name__)
 
-STOP_SECONDS = 3.0
+HANDLER_STOP_SECONDS = 3.0
 """How long a handler may take to stop after it was cancelled."""
 FAILURES_IN_A_ROW = 3
 FAILURES_FORGOTTEN_SECONDS = 600.0
@@ -101,7 +101,7 @@ class Runner:
         task.cancel()
         work.cancel()
         try:
-            await asyncio.wait({work}, timeout=STOP_SECONDS)
+            await asyncio.wait({work}, timeout=HANDLER_STOP_SECONDS)
         finally:  # also when this is cancelled
             if not work.done():
                 self._abandon(task, work)

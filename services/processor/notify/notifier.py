@@ -12,8 +12,8 @@ from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import Momento
 from services.processor.metrics import PROGRESS_DROPPED, PUBLISH_REFUSED, REPUBLISHED, published
 from services.processor.notify.circuit_breaker import CircuitBreaker
-from services.processor.notify.history import History
 from services.processor.notify.pending import PendingNotification, PendingNotifications
+from services.processor.notify.resilient_history import ResilientHistory
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Notifier:
     def __init__(
         self,
         momento: Momento,
-        history: History,
+        history: ResilientHistory,
         pending: PendingNotifications,
         breaker: CircuitBreaker,
         form: Format,

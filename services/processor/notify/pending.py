@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.common.momento.history import HistoryEntry
-from services.processor.dead_letters.message import Reason
+from services.processor.dead_letter_message import DeadLetterReason
 
 MAX_PENDING = 4_000
 """About 16 kB each at most. While notifications cannot be delivered no message is received, so there are seldom many
@@ -26,7 +26,7 @@ class PendingNotification:
     entry: HistoryEntry
     field: str | None = None
     """Its field in the history if that is not the task id."""
-    dead_letter: tuple[Reason, str] | None = None
+    dead_letter: tuple[DeadLetterReason, str] | None = None
     """Reason and detail, while the message has yet to be sent to the dead-letter queue."""
     stored: bool = False
     published_at: float | None = None

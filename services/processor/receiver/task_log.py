@@ -10,7 +10,7 @@ from services.common.aws.task_queue import ReceivedMessage
 from services.common.messages.task_message import TRACEPARENT, task_id_of
 from services.common.telemetry.logs import log_context
 from services.common.telemetry.spans import is_traceparent
-from services.processor.dead_letters.message import is_redriven
+from services.processor.dead_letter_message import is_redriven
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.outcome import Requeue
 

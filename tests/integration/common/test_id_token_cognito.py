@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 from aiobotocore.session import get_session
 
-from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason
+from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, RefusalReason
 from services.common.auth.key_set import KeySet
 from tests.support.processes.ministack import REGION, MiniStack, new_account_id
 
@@ -79,7 +79,7 @@ async def test_an_id_token_identifies_its_user(user: SignedIn, session: aiohttp.
 async def test_an_access_token_is_refused_with_its_own_reason(user: SignedIn, session: aiohttp.ClientSession) -> None:
     with pytest.raises(InvalidIdToken) as refused:
         await verifier(user, session).verify(user.access_token)
-    assert refused.value.reason == Reason.TOKEN_USE
+    assert refused.value.reason == RefusalReason.TOKEN_USE
 
 
 async def test_a_token_of_another_user_pool_is_refused(
@@ -88,4 +88,4 @@ async def test_a_token_of_another_user_pool_is_refused(
     stranger = await sign_in(aws)
     with pytest.raises(InvalidIdToken) as refused:
         await verifier(user, session).verify(stranger.id_token)
-    assert refused.value.reason == Reason.KEY
+    assert refused.value.reason == RefusalReason.KEY

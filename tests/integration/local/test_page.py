@@ -1,4 +1,4 @@
-"""The local page server over HTTP: routes, headers, allowed clients, and the bundle."""
+"""The application's server over HTTP: routes, headers, allowed clients, and the bundle."""
 
 import asyncio
 import gzip

@@ -11,6 +11,7 @@ import pytest
 from momento.responses import CacheGet
 
 from notification_api import PermanentError, Task, TransientError
+from services.processor.notify import resilient_history
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process
@@ -239,7 +240,7 @@ async def test_locks_are_released_once_their_tasks_are_done(stage: ProcessorStag
 async def test_the_common_path_costs_one_cache_write_and_no_read(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.processor.notify.history.TRIM_SHARE", 0.0)
+    monkeypatch.setattr(resilient_history, "TRIM_SHARE", 0.0)
     async with stage.notifications("user") as notifications, processor_in_process(stage, Handler()):
         before = momento_calls(stage)  # after the breaker's probe
         for _ in range(10):

@@ -1,6 +1,7 @@
 """Handlers that misbehave affect as little as possible, and their messages are dead-lettered."""
 
 import asyncio
+import inspect
 import signal
 import time
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from notification_api import Task
+from services.processor.handlers import runner, watchdog
 from tests.support.processes.service import ServiceProcess, processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -36,7 +38,7 @@ async def test_whatever_a_handler_raises_only_its_own_task_fails(stage: Processo
 async def test_a_handler_that_ignores_cancellation_releases_its_slot(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.processor.handlers.runner.STOP_SECONDS", 0.1)
+    monkeypatch.setattr(runner, "HANDLER_STOP_SECONDS", 0.1)
     may_end = asyncio.Event()
 
     async def ignore(task: Task) -> str:
@@ -59,7 +61,7 @@ async def test_a_handler_that_ignores_cancellation_releases_its_slot(
 async def test_a_blocked_loop_is_named_with_its_stack(
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("services.processor.handlers.watchdog.watched_loop.__wrapped__.__defaults__", (0.2,))
+    monkeypatch.setattr(inspect.unwrap(watchdog.watched_loop), "__defaults__", (0.2,))
     counted = Counted("event_loop_blocked_total")
 
     async def block_the_loop(task: Task) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from notification_api import Task
+from services.processor import pool
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, is_paused, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -79,7 +80,7 @@ async def test_a_finished_task_that_could_not_be_notified_is_not_run_again_after
     stage: ProcessorStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key may use the cache but not publish. A process that starts in that time receives nothing."""
-    monkeypatch.setattr("services.processor.pool.OUTAGE_DELAY_SECONDS", 5)
+    monkeypatch.setattr(pool, "OUTAGE_DELAY_SECONDS", 5)
     handler, received = Handler(), Counted("messages_received_total")
     async with AsyncExitStack() as outage, stage.notifications("user") as notifications:
         async with processor_in_process(stage, handler, **SETTINGS):

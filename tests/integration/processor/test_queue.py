@@ -14,6 +14,7 @@ import pytest
 from aiobotocore.session import AioSession
 
 from notification_api import Task, TransientError
+from services.processor import pool, processor
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy, throttled
@@ -296,9 +297,9 @@ async def test_acknowledgements_in_progress_at_the_end_of_the_drain_are_awaited(
     stage: ProcessorStage, proxy: SqsFaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last flush does not depend on a caller that waits for it."""
-    monkeypatch.setattr("services.processor.pool.STOP_SECONDS", 0.05)
-    monkeypatch.setattr("services.processor.processor.LAST_POLL_SECONDS", 0.05)
-    monkeypatch.setattr("services.processor.processor.FLUSH_SECONDS", 10.0)
+    monkeypatch.setattr(pool, "DRAIN_REQUEUE_SECONDS", 0.05)
+    monkeypatch.setattr(processor, "LAST_POLL_SECONDS", 0.05)
+    monkeypatch.setattr(processor, "FLUSH_SECONDS", 10.0)
     async with stage.notifications("user") as notifications:
         for _ in range(7):
             await stage.send("user", "quick")

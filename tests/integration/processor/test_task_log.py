@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from notification_api import PermanentError, Task, TransientError
+from services.processor import processor
 from tests.support.log_lines import TaskLines, task_lines
 from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -117,7 +118,7 @@ async def test_a_lost_lease_has_one_line(
         await ended.wait()
         return task.data
 
-    monkeypatch.setattr("services.processor.processor._max_lease_seconds", lambda _: 0.1)
+    monkeypatch.setattr(processor, "_max_lease_seconds", lambda _: 0.1)
     async with processor_in_process(stage, wait, VISIBILITY_TIMEOUT_SECONDS="600"):
         task_id = await stage.send("user", PAYLOAD)
         await wait_until(lambda: bool(lines.ends(task_id)), timeout_seconds=45)

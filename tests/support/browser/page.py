@@ -1,4 +1,4 @@
-"""The page as a user sees and operates it."""
+"""The application as a user sees and operates it."""
 
 import asyncio
 import json

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiobotocore.session import get_session
 
-from notification_api.client.subscription import Notification, listen
+from notification_api.client.subscription import ReceivedNotification, listen
 from services.common.momento.api_key import credential_provider
 
 USERS = 4
@@ -30,7 +30,7 @@ class Notified:
         self.counts: Counter[str] = Counter()
         self.last_at = time.monotonic()
 
-    def on_notification(self, notification: Notification) -> None:
+    def on_notification(self, notification: ReceivedNotification) -> None:
         fields = json.loads(notification.text)
         if fields["status"] == "finished":
             self.counts[fields["taskId"]] += 1

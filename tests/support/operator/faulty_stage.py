@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from k8s.operator.policy.decide import desired_replicas
-from k8s.operator.policy.types import Memory, Observed, Policy, Reason
+from k8s.operator.policy.types import Memory, Observed, Policy, ScalingReason
 
 POLL_SECONDS = 2.0
 START_SECONDS = 4.0
@@ -47,7 +47,7 @@ class FaultyStage:
     pods: list[Pod] = field(default_factory=list)
     replicas: list[tuple[float, int]] = field(default_factory=list)
     """What was decided, poll by poll."""
-    reasons: set[Reason] = field(default_factory=set)
+    reasons: set[ScalingReason] = field(default_factory=set)
     _memory: Memory = field(default_factory=Memory)
     _hidden: list[float] = field(default_factory=list)
     _ended: list[tuple[float, bool]] = field(default_factory=list)

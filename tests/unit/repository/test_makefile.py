@@ -43,7 +43,7 @@ def run(command: list[str], folder: Path, environment: Mapping[str, str]) -> "su
 def test_without_node_one_line_reports_that_the_application_is_left_out(tools: Path) -> None:
     made = make(tools, "page-if-possible", "PAGE=not-there")
     assert made.returncode == 0
-    assert made.stdout == "Left out: the page. It needs Node 20.19 or newer (https://nodejs.org).\n"
+    assert made.stdout == "Left out: the application. It needs Node 20.19 or newer (https://nodejs.org).\n"
     assert made.stderr == ""
 
 
@@ -58,7 +58,7 @@ def test_the_system_starts_without_an_application_that_cannot_be_built(tools: Pa
     node(tools)
     made = make(tools, "page-if-possible", "NODE_MODULES=not-there", "PAGE=not-there-either")
     assert made.returncode == 0
-    assert "The page could not be built (see above); the rest starts." in made.stdout
+    assert "The application could not be built (see above); the rest starts." in made.stdout
 
 
 def lint(tools: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
@@ -74,7 +74,7 @@ def lint(tools: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
 def test_without_node_lint_reports_that_the_application_is_left_out(tools: Path, tmp_path: Path) -> None:
     linted = lint(tools, tmp_path / "venv")
     assert linted.returncode == 0
-    assert "Left out: the page's lint. It needs Node 20.19 or newer." in linted.stdout
+    assert "Left out: the application's lint. It needs Node 20.19 or newer." in linted.stdout
 
 
 def test_lint_fails_where_the_application_cannot_be_linted(tools: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""docs/security.md lists the headers that the page's host has to send, as the local page sends them."""
+"""docs/security.md lists the headers that the application's host has to send, as the local stack sends them."""
 
 import re
 from pathlib import Path

@@ -29,14 +29,14 @@ TLS_PORT = 443
 
 
 @dataclass(frozen=True, slots=True)
-class Notification:
+class ReceivedNotification:
     """The text of a message on the topic, and when it arrived on the monotonic clock, in seconds."""
 
     text: str
     received_at: float
 
 
-async def subscribe(token: DisposableToken, *, endpoint: str | None = None) -> asyncio.Queue[Notification]:
+async def subscribe(token: DisposableToken, *, endpoint: str | None = None) -> asyncio.Queue[ReceivedNotification]:
     """Subscribe, and return a queue of the notifications that arrive from now on.
 
     :param endpoint: `http://host:port` of an emulator, where the address in the token cannot be reached.
@@ -44,10 +44,10 @@ async def subscribe(token: DisposableToken, *, endpoint: str | None = None) -> a
     :raises SubscriptionRefusedError: when Momento refuses it.
     :raises TimeoutError: when it takes longer than 15 s.
     """
-    received: asyncio.Queue[Notification] = asyncio.Queue()
+    received: asyncio.Queue[ReceivedNotification] = asyncio.Queue()
     loop = asyncio.get_running_loop()
 
-    def on_notification(notification: Notification) -> None:
+    def on_notification(notification: ReceivedNotification) -> None:
         loop.call_soon_threadsafe(received.put_nowait, notification)
 
     credentials = credential_provider(token.token, endpoint)
@@ -57,7 +57,10 @@ async def subscribe(token: DisposableToken, *, endpoint: str | None = None) -> a
 
 
 def listen(
-    credentials: CredentialProvider, cache_name: str, topic: str, on_notification: Callable[[Notification], object]
+    credentials: CredentialProvider,
+    cache_name: str,
+    topic: str,
+    on_notification: Callable[[ReceivedNotification], object],
 ) -> None:
     """Subscribe, blocking until that has succeeded. From then on a thread calls `on_notification`.
 
@@ -72,12 +75,14 @@ def listen(
 
 
 def _read(
-    client: TopicClient, subscription: TopicSubscribe.Subscription, on_notification: Callable[[Notification], object]
+    client: TopicClient,
+    subscription: TopicSubscribe.Subscription,
+    on_notification: Callable[[ReceivedNotification], object],
 ) -> None:
     with client:
         for item in subscription:
             if isinstance(item, TopicSubscriptionItem.Text):
-                on_notification(Notification(item.value, time.monotonic()))
+                on_notification(ReceivedNotification(item.value, time.monotonic()))
 
 
 def credential_provider(token: str, endpoint: str | None = None) -> CredentialProvider:

@@ -8,7 +8,7 @@ from local.demo.__main__ import InvalidCountError, count_from, main
 from local.demo.run import DemoError, progress_bar, receive_all
 from local.demo.sign_up import random_credentials
 from local.demo.summary import Summary
-from notification_api.client.subscription import Notification
+from notification_api.client.subscription import ReceivedNotification
 
 
 @pytest.mark.parametrize(("raw", "count"), [("", 3), (" ", 3), ("1", 1), (" 20 ", 20), ("10000", 10_000)])
@@ -31,8 +31,8 @@ def test_an_invalid_setting_ends_with_status_2(environ: dict[str, str], capsys: 
 
 @pytest.mark.parametrize("text", ["Finished task: demo task 1", "Failed task: demo task 1"])
 async def test_notifications_in_plain_text_are_refused_at_once(text: str) -> None:
-    received: asyncio.Queue[Notification] = asyncio.Queue()
-    received.put_nowait(Notification(text, 1.0))
+    received: asyncio.Queue[ReceivedNotification] = asyncio.Queue()
+    received.put_nowait(ReceivedNotification(text, 1.0))
     async with asyncio.timeout(5):
         with pytest.raises(DemoError, match="NOTIFICATION_FORMAT"):
             await receive_all(Summary(1), received, progress_bar(1))

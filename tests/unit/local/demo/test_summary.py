@@ -5,13 +5,13 @@ import json
 import pytest
 
 from local.demo.summary import Summary, percentile
-from notification_api.client.subscription import Notification
+from notification_api.client.subscription import ReceivedNotification
 
 
 def notification(
     task_id: str, status: str = "finished", at: float = 10.0, message: str = "Finished task: x"
-) -> Notification:
-    return Notification(json.dumps({"taskId": task_id, "status": status, "message": message, "time": 1}), at)
+) -> ReceivedNotification:
+    return ReceivedNotification(json.dumps({"taskId": task_id, "status": status, "message": message, "time": 1}), at)
 
 
 def test_a_notification_after_its_post_has_the_time_it_took() -> None:
@@ -76,7 +76,7 @@ def test_a_notification_of_an_unknown_task_is_a_problem() -> None:
 def test_other_messages_are_ignored(text: str) -> None:
     summary = Summary(1)
     summary.submitted("a", 0)
-    assert summary.received(Notification(text, 1.0)) == []
+    assert summary.received(ReceivedNotification(text, 1.0)) == []
     assert summary.problems() == ["1 of 1 tasks were not notified"]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from local.forward import __main__ as forward
 from local.forward.__main__ import services_of
 from local.forward.kubectl import ForwardError
 from local.forward.targets import Found, Target, emulators_namespace, find_targets
@@ -144,7 +145,7 @@ def test_a_namespace_narrows_the_search_for_the_stage_and_not_for_its_emulators(
         assert (kind, option) == ("services", "-n")
         return {"items": [each for each in cluster if each["metadata"]["namespace"] == namespace]}
 
-    monkeypatch.setattr("local.forward.__main__.get", get)
+    monkeypatch.setattr(forward, "get", get)
     found = find_targets(asyncio.run(services_of("dev", "apps")), "dev", None)
     assert ports_of(found)["application"] == 8_080
     assert {each.namespace for each in found.targets[:2]} == {"apps"}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from k8s.operator.policy.decide import desired_replicas
-from k8s.operator.policy.types import Decision, Memory, Observed, Policy, Reason, Recommendation, Source
+from k8s.operator.policy.types import Decision, Memory, Observed, Policy, Recommendation, ScalingReason, Source
 from tests.support.operator.observations import packed, seen
 
 POLICY = Policy(max_replicas=50)
@@ -30,83 +30,91 @@ def outlasted(at: float) -> Memory:
 
 
 CASES = {
-    "no tasks and no replicas": (seen(), 0, Reason.STEADY),
-    "the first message": (seen(backlog=1), 1, Reason.FROM_ZERO),
-    "an accepted task that the queue does not show yet": (seen(arrivals_per_second=0.05), 1, Reason.FROM_ZERO),
+    "no tasks and no replicas": (seen(), 0, ScalingReason.STEADY),
+    "the first message": (seen(backlog=1), 1, ScalingReason.FROM_ZERO),
+    "an accepted task that the queue does not show yet": (seen(arrivals_per_second=0.05), 1, ScalingReason.FROM_ZERO),
     # A new pod has 10 - 4 s, so each slot starts 1.2 tasks: 240 / 12.
-    "many messages at once": (seen(backlog=240), 20, Reason.FROM_ZERO),
-    "more messages than the maximum can process": (seen(backlog=2_000), 50, Reason.BOUNDS),
-    "no measured task time": (seen(backlog=240, task_seconds=None), 20, Reason.FROM_ZERO),
-    "tasks far shorter than the objective": (seen(backlog=240, task_seconds=0.1), 1, Reason.FROM_ZERO),
-    "tasks far longer than the objective: a slot for each": (seen(backlog=240, task_seconds=600), 24, Reason.FROM_ZERO),
+    "many messages at once": (seen(backlog=240), 20, ScalingReason.FROM_ZERO),
+    "more messages than the maximum can process": (seen(backlog=2_000), 50, ScalingReason.BOUNDS),
+    "no measured task time": (seen(backlog=240, task_seconds=None), 20, ScalingReason.FROM_ZERO),
+    "tasks far shorter than the objective": (seen(backlog=240, task_seconds=0.1), 1, ScalingReason.FROM_ZERO),
+    "tasks far longer than the objective: a slot for each": (
+        seen(backlog=240, task_seconds=600),
+        24,
+        ScalingReason.FROM_ZERO,
+    ),
     # 7 per second of 5 s occupy 35 slots, which is 0.7 of 50.
     "arrivals that need more slots": (
         seen(arrivals_per_second=7.0, in_flight=30, replicas_desired=3),
         5,
-        Reason.ARRIVAL_RATE,
+        ScalingReason.ARRIVAL_RATE,
     ),
     "arrivals a little above the utilisation": (
         seen(arrivals_per_second=4.4, in_flight=22, replicas_desired=3),
         3,
-        Reason.STEADY,
+        ScalingReason.STEADY,
     ),
     # 30 busy slots start 60 within 10 s; the 24 others need two replicas.
     "a backlog that the busy slots cannot start in time": (
         seen(backlog=84, in_flight=30, arrivals_per_second=4.0, replicas_desired=3),
         5,
-        Reason.BACKLOG,
+        ScalingReason.BACKLOG,
     ),
     "a backlog that the busy slots start in time": (
         seen(backlog=60, in_flight=30, arrivals_per_second=4.0, replicas_desired=3),
         3,
-        Reason.STEADY,
+        ScalingReason.STEADY,
     ),
     "a wait beyond the objective: a slot for each message": (
         seen(backlog=60, in_flight=30, arrivals_per_second=4.0, replicas_desired=3, wait_seconds=11.0),
         9,
-        Reason.BACKLOG,
+        ScalingReason.BACKLOG,
     ),
     "pods that are starting count": (
         seen(backlog=240, replicas_desired=20, replicas_ready=0),
         20,
-        Reason.STEADY,
+        ScalingReason.STEADY,
     ),
-    "fewer are enough, but not for the stabilisation time": (seen(replicas_desired=8), 8, Reason.STABILISING),
+    "fewer are enough, but not for the stabilisation time": (seen(replicas_desired=8), 8, ScalingReason.STABILISING),
     "fewer have been enough for the stabilisation time": (
         seen(arrivals_per_second=1.0, replicas_desired=8, memory=fewer_needed(1)),
         1,
-        Reason.FEWER_NEEDED,
+        ScalingReason.FEWER_NEEDED,
     ),
-    "no tasks for the stabilisation time": (seen(replicas_desired=8, memory=fewer_needed(0)), 0, Reason.FEWER_NEEDED),
+    "no tasks for the stabilisation time": (
+        seen(replicas_desired=8, memory=fewer_needed(0)),
+        0,
+        ScalingReason.FEWER_NEEDED,
+    ),
     "only idle replicas are removed": (
         seen(in_flight=25, tasks_by_pod=packed(25, 8, POLICY), replicas_desired=8, memory=fewer_needed(1)),
         3,
-        Reason.FEWER_NEEDED,
+        ScalingReason.FEWER_NEEDED,
     ),
     "every replica has a task": (
         seen(in_flight=8, replicas_desired=8, memory=fewer_needed(1)),
         8,
-        Reason.TASKS_IN_FLIGHT,
+        ScalingReason.TASKS_IN_FLIGHT,
     ),
     "busy for the longest time, with tasks that end within the drain": (
         seen(in_flight=24, replicas_desired=8, tasks_outlast_drain=False, memory=needed(NOW - 59, 1)),
         3,
-        Reason.FEWER_NEEDED,
+        ScalingReason.FEWER_NEEDED,
     ),
     "busy for the longest time, with tasks that a drain may interrupt": (
         seen(in_flight=24, replicas_desired=8, tasks_outlast_drain=True, memory=needed(NOW - 59, 1)),
         8,
-        Reason.TASKS_IN_FLIGHT,
+        ScalingReason.TASKS_IN_FLIGHT,
     ),
     "busy for the longest time, and no task has ended": (
         seen(in_flight=24, replicas_desired=8, memory=needed(NOW - 59, 1)),
         8,
-        Reason.TASKS_IN_FLIGHT,
+        ScalingReason.TASKS_IN_FLIGHT,
     ),
     "busy for the longest time, with tasks that outlasted a drain half an hour ago": (
         seen(in_flight=24, replicas_desired=8, tasks_outlast_drain=False, memory=outlasted(NOW - 1_800)),
         8,
-        Reason.TASKS_IN_FLIGHT,
+        ScalingReason.TASKS_IN_FLIGHT,
     ),
     "a busy pod that is not ready would be removed first": (
         seen(
@@ -118,20 +126,20 @@ CASES = {
             memory=fewer_needed(1),
         ),
         3,
-        Reason.TASKS_IN_FLIGHT,
+        ScalingReason.TASKS_IN_FLIGHT,
     ),
     "a pod that did not answer may be busy": (
         seen(in_flight=2, tasks_by_pod={"a": 1}, replicas_desired=2, memory=fewer_needed(1)),
         2,
-        Reason.TASKS_IN_FLIGHT,
+        ScalingReason.TASKS_IN_FLIGHT,
     ),
-    "messages in flight elsewhere add no replica": (seen(in_flight=100), 0, Reason.STEADY),
+    "messages in flight elsewhere add no replica": (seen(in_flight=100), 0, ScalingReason.STEADY),
 }
 
 
 @pytest.mark.parametrize(("observed", "replicas", "reason"), CASES.values(), ids=CASES)
 def test_a_stage_gets_the_fewest_replicas_that_keep_the_objective(
-    observed: Observed, replicas: int, reason: Reason
+    observed: Observed, replicas: int, reason: ScalingReason
 ) -> None:
     decision = desired_replicas(observed, POLICY, NOW)
     assert (decision.replicas, decision.reason) == (replicas, reason), decision.message
@@ -141,10 +149,10 @@ def test_a_stage_gets_the_fewest_replicas_that_keep_the_objective(
 def test_bounds_hold_in_both_directions() -> None:
     policy = replace(POLICY, min_replicas=2, max_replicas=4)
     least = desired_replicas(seen(), policy, NOW)
-    assert (least.replicas, least.reason) == (2, Reason.BOUNDS)
+    assert (least.replicas, least.reason) == (2, ScalingReason.BOUNDS)
     assert "minReplicas" in least.message
     most = desired_replicas(seen(backlog=1_000, replicas_desired=4), policy, NOW)
-    assert (most.replicas, most.reason) == (4, Reason.BOUNDS)
+    assert (most.replicas, most.reason) == (4, ScalingReason.BOUNDS)
     assert "maxReplicas" in most.message
 
 
@@ -163,7 +171,7 @@ def test_single_slots_need_free_ones_to_keep_the_wait_short() -> None:
 def test_nothing_changes_when_a_source_cannot_be_read(source: Source) -> None:
     observed = seen(replicas_desired=7, unreadable={source: "throttled"}, memory=fewer_needed(0))
     decision = desired_replicas(observed, POLICY, NOW)
-    assert (decision.replicas, decision.blocked, decision.reason) == (7, True, Reason.UNREADABLE)
+    assert (decision.replicas, decision.blocked, decision.reason) == (7, True, ScalingReason.UNREADABLE)
     assert "throttled" in decision.message
 
 
@@ -221,30 +229,34 @@ def test_after_a_long_gap_the_current_replicas_count_as_needed() -> None:
 @pytest.mark.parametrize(
     ("broken", "reason"),
     [
-        ({"crash_looping": True}, Reason.CRASH_LOOP),
-        ({"cannot_start": "ImagePullBackOff"}, Reason.CANNOT_START),
-        ({"cannot_receive": "key refused", "ready_not_receiving": 2}, Reason.RECEIVING_PAUSED),
-        ({"all_tasks_failed": True}, Reason.TASKS_FAILING),
+        ({"crash_looping": True}, ScalingReason.CRASH_LOOP),
+        ({"cannot_start": "ImagePullBackOff"}, ScalingReason.CANNOT_START),
+        ({"cannot_receive": "key refused", "ready_not_receiving": 2}, ScalingReason.RECEIVING_PAUSED),
+        ({"all_tasks_failed": True}, ScalingReason.TASKS_FAILING),
     ],
 )
 class TestAFaultyProcessor:
-    def test_loses_the_replicas_it_got_before_the_fault_showed(self, broken: dict[str, bool], reason: Reason) -> None:
+    def test_loses_the_replicas_it_got_before_the_fault_showed(
+        self, broken: dict[str, bool], reason: ScalingReason
+    ) -> None:
         observed = seen(backlog=5_000, replicas_desired=20, replicas_ready=0, **broken)
         decision = desired_replicas(observed, POLICY, NOW)
         assert (decision.replicas, decision.blocked, decision.reason) == (1, True, reason)
         assert "blocked at 1 replica, 417 needed" in decision.message
 
-    def test_keeps_the_replicas_that_have_tasks(self, broken: dict[str, bool], reason: Reason) -> None:
+    def test_keeps_the_replicas_that_have_tasks(self, broken: dict[str, bool], reason: ScalingReason) -> None:
         by_pod = {"a": 3, "b": 1, "c": 0}
         observed = seen(backlog=5_000, replicas_desired=6, replicas_ready=2, tasks_by_pod=by_pod, **broken)
         assert desired_replicas(observed, POLICY, NOW).replicas == 2
         unready = replace(observed, busy_unready=1)
         assert desired_replicas(unready, POLICY, NOW).replicas == 6
 
-    def test_gets_one_replica_to_find_out_when_the_fault_is_over(self, broken: dict[str, bool], reason: Reason) -> None:
+    def test_gets_one_replica_to_find_out_when_the_fault_is_over(
+        self, broken: dict[str, bool], reason: ScalingReason
+    ) -> None:
         assert desired_replicas(seen(backlog=5_000, **broken), POLICY, NOW).replicas == 1
 
-    def test_stays_faulty_while_nothing_shows_otherwise(self, broken: dict[str, bool], reason: Reason) -> None:
+    def test_stays_faulty_while_nothing_shows_otherwise(self, broken: dict[str, bool], reason: ScalingReason) -> None:
         memory = desired_replicas(seen(backlog=5_000, **broken), POLICY, NOW).memory
         for after in (10.0, 600.0, 3_600.0):
             observed = seen(backlog=5_000, replicas_desired=1, replicas_ready=0, memory=memory)
@@ -252,11 +264,11 @@ class TestAFaultyProcessor:
             memory = decision.memory
             assert (decision.replicas, decision.reason) == (1, reason)
 
-    def test_never_has_fewer_than_the_minimum(self, broken: dict[str, bool], reason: Reason) -> None:
+    def test_never_has_fewer_than_the_minimum(self, broken: dict[str, bool], reason: ScalingReason) -> None:
         observed = seen(backlog=5_000, replicas_desired=20, replicas_ready=0, **broken)
         assert desired_replicas(observed, replace(POLICY, min_replicas=3), NOW).replicas == 3
 
-    def test_is_scaled_to_zero_without_tasks(self, broken: dict[str, bool], reason: Reason) -> None:
+    def test_is_scaled_to_zero_without_tasks(self, broken: dict[str, bool], reason: ScalingReason) -> None:
         observed = seen(replicas_desired=2, memory=fewer_needed(0), **broken)
         assert desired_replicas(observed, POLICY, NOW).replicas == 0
 
@@ -284,7 +296,7 @@ def test_a_crash_loop_ends_when_pods_have_stayed_ready_for_the_stabilisation_tim
 def test_a_lowered_maximum_applies_although_the_queue_is_unreadable_and_is_not_blocked() -> None:
     observed = seen(replicas_desired=10, unreadable={Source.QUEUE: "throttled"})
     decision = desired_replicas(observed, replace(POLICY, max_replicas=4), NOW)
-    assert (decision.replicas, decision.reason, decision.blocked) == (4, Reason.BOUNDS, False)
+    assert (decision.replicas, decision.reason, decision.blocked) == (4, ScalingReason.BOUNDS, False)
     assert "4 replicas by maxReplicas" in decision.message
     assert "throttled" in decision.message
 
@@ -312,9 +324,15 @@ def test_a_message_has_the_values_that_decided() -> None:
 
 
 def test_every_reason_has_a_sentence() -> None:
-    reached: set[Reason] = {case[2] for case in CASES.values()}
-    blocked = {Reason.UNREADABLE, Reason.CRASH_LOOP, Reason.CANNOT_START, Reason.RECEIVING_PAUSED, Reason.TASKS_FAILING}
-    assert reached | blocked == set(Reason)
+    reached: set[ScalingReason] = {case[2] for case in CASES.values()}
+    blocked = {
+        ScalingReason.UNREADABLE,
+        ScalingReason.CRASH_LOOP,
+        ScalingReason.CANNOT_START,
+        ScalingReason.RECEIVING_PAUSED,
+        ScalingReason.TASKS_FAILING,
+    }
+    assert reached | blocked == set(ScalingReason)
 
 
 def test_a_decision_is_the_same_for_the_same_observation() -> None:
@@ -351,7 +369,7 @@ def test_a_processor_that_has_not_noticed_an_outage_does_not_unblock_scaling() -
         ready_not_receiving=2, in_flight=2, tasks_by_pod={"a": 2, "b": 0, "c": 0},
     )  # fmt: skip
     first = desired_replicas(paused, POLICY, NOW)
-    assert (first.replicas, first.reason) == (1, Reason.RECEIVING_PAUSED)
+    assert (first.replicas, first.reason) == (1, ScalingReason.RECEIVING_PAUSED)
     alone = seen(backlog=500, replicas_desired=1, in_flight=2, tasks_by_pod={"a": 2}, memory=first.memory)
     assert desired_replicas(alone, POLICY, NOW + 2).replicas == 1
     assert desired_replicas(alone, POLICY, NOW + POLICY.scale_in_stabilisation_seconds + 1).replicas > 1
@@ -361,7 +379,7 @@ def test_an_outage_that_spreads_to_new_processors_stays_blocked() -> None:
     paused = seen(backlog=500, replicas_desired=3, cannot_receive="key refused", ready_not_receiving=2)
     memory = desired_replicas(paused, POLICY, NOW).memory
     half = seen(backlog=500, replicas_desired=2, not_receiving_pods={"a": ""}, ready_not_receiving=1, memory=memory)
-    assert desired_replicas(half, POLICY, NOW + 2).reason is Reason.RECEIVING_PAUSED
+    assert desired_replicas(half, POLICY, NOW + 2).reason is ScalingReason.RECEIVING_PAUSED
     assert desired_replicas(half, POLICY, NOW + 61).replicas > 2
 
 

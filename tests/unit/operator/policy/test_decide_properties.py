@@ -10,16 +10,25 @@ from hypothesis import strategies as st
 
 from k8s.operator.policy.decide import desired_replicas
 from k8s.operator.policy.stabilise import BUSY_STABILISATION_PERIODS
-from k8s.operator.policy.types import Decision, Memory, Observed, Policy, ProcessorFault, Reason, Recommendation, Source
+from k8s.operator.policy.types import (
+    Decision,
+    Memory,
+    Observed,
+    Policy,
+    ProcessorFault,
+    Recommendation,
+    ScalingReason,
+    Source,
+)
 from tests.support.operator.observations import seen, spread
 
 NOW = 10_000.0
 seconds = st.floats(0.01, 900.0)
-FAULTS: dict[Reason, dict[str, Any]] = {
-    Reason.CRASH_LOOP: {"crash_looping": True},
-    Reason.CANNOT_START: {"cannot_start": "ImagePullBackOff"},
-    Reason.RECEIVING_PAUSED: {"cannot_receive": "key refused"},
-    Reason.TASKS_FAILING: {"all_tasks_failed": True},
+FAULTS: dict[ScalingReason, dict[str, Any]] = {
+    ScalingReason.CRASH_LOOP: {"crash_looping": True},
+    ScalingReason.CANNOT_START: {"cannot_start": "ImagePullBackOff"},
+    ScalingReason.RECEIVING_PAUSED: {"cannot_receive": "key refused"},
+    ScalingReason.TASKS_FAILING: {"all_tasks_failed": True},
 }
 NO_FAULT: dict[str, Any] = {"crash_looping": False, "cannot_start": "", "cannot_receive": "", "all_tasks_failed": False}
 
@@ -81,7 +90,7 @@ def test_the_decision_is_within_bounds_and_says_why(observed: Observed, policy: 
     decision = desired_replicas(observed, policy, NOW)
     assert policy.min_replicas <= decision.replicas <= policy.max_replicas
     assert len(decision.message) > 10
-    assert decision.blocked == (decision.reason in {Reason.UNREADABLE, *FAULTS})
+    assert decision.blocked == (decision.reason in {ScalingReason.UNREADABLE, *FAULTS})
 
 
 @settings(deadline=None, max_examples=40)
@@ -190,7 +199,7 @@ class PolledStage:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.now = NOW
-        self.decision = Decision(replicas=0, reason=Reason.STEADY, message="")
+        self.decision = Decision(replicas=0, reason=ScalingReason.STEADY, message="")
 
     def poll(self, **values: Any) -> int:
         self.now += 2.0

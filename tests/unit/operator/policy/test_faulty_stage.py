@@ -2,7 +2,7 @@
 
 import pytest
 
-from k8s.operator.policy.types import Reason
+from k8s.operator.policy.types import ScalingReason
 from tests.support.operator.faulty_stage import FaultyStage
 
 SHOWN_SECONDS = 30.0
@@ -19,7 +19,7 @@ def test_an_image_that_crashes_does_not_keep_the_replicas_it_got_from_zero(is_re
     stage.run(3_600)
     assert stage.replicas[0] == (0.0, 20), "the fault does not show before there are pods"
     assert max_after(stage, SHOWN_SECONDS) == 1
-    assert Reason.CRASH_LOOP in stage.reasons
+    assert ScalingReason.CRASH_LOOP in stage.reasons
 
 
 def test_an_image_that_never_starts_does_not_keep_the_replicas_it_got_from_zero() -> None:
@@ -34,7 +34,7 @@ def test_tasks_that_all_fail_do_not_keep_the_replicas_they_got_from_zero(task_se
     stage.run(3_600)
     assert stage.replicas[0] == (0.0, 20)
     assert max_after(stage, SHOWN_SECONDS) == 1
-    assert Reason.TASKS_FAILING in stage.reasons
+    assert ScalingReason.TASKS_FAILING in stage.reasons
 
 
 def test_a_repaired_image_is_scaled_again() -> None:
@@ -63,8 +63,8 @@ def test_an_image_that_cannot_be_pulled_does_not_keep_the_replicas_it_got_from_z
     stage = FaultyStage(cannot_start=True)
     stage.run(600)
     assert max_after(stage, SHOWN_SECONDS) == 1
-    assert stage.reasons >= {Reason.CANNOT_START}
-    assert Reason.CRASH_LOOP not in stage.reasons
+    assert stage.reasons >= {ScalingReason.CANNOT_START}
+    assert ScalingReason.CRASH_LOOP not in stage.reasons
     stage.cannot_start = False
     stage.run(10)
     assert stage.replicas[-1][1] == 20
@@ -74,7 +74,7 @@ def test_an_outage_does_not_keep_the_replicas_it_got_from_zero_and_ends_at_once(
     stage = FaultyStage(is_paused=True)
     stage.run(600)
     assert max_after(stage, SHOWN_SECONDS) == 1
-    assert Reason.RECEIVING_PAUSED in stage.reasons
+    assert ScalingReason.RECEIVING_PAUSED in stage.reasons
     stage.is_paused = False
     stage.run(4)
     assert stage.replicas[-1][1] == 20

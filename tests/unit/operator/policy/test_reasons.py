@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from k8s.operator.policy.types import Reason
+from k8s.operator.policy.types import ScalingReason
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "scaling.md"
 
 
-@pytest.mark.parametrize("reason", Reason)
-def test_every_reason_is_documented(reason: Reason) -> None:
+@pytest.mark.parametrize("reason", ScalingReason)
+def test_every_reason_is_documented(reason: ScalingReason) -> None:
     assert f"`{reason.value}`" in PAGE.read_text()
 
 

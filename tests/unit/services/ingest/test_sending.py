@@ -19,7 +19,7 @@ from services.common.aws.task_queue import (
 )
 from services.common.batcher import BatchRefusedError
 from services.ingest.sending import RESERVED_BYTES, Sending, check_size, mark_idempotent, send_batch, too_large_problem
-from services.processor.dead_letters.message import Reason, dead_letter
+from services.processor.dead_letter_message import DeadLetterReason, dead_letter
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 
 MESSAGE = OutgoingMessage(body="b", attributes={"taskId": "t"}, group_id="alice")
@@ -111,7 +111,7 @@ def test_a_queue_for_small_messages_accepts_tasks(limit: int) -> None:
 
 def test_there_is_room_for_all_that_the_processor_adds() -> None:
     message = received(attributes={}, message_id="x" * 36, receive_count=1_000)
-    letter = dead_letter(message, Reason.MALFORMED, "\U0001f600" * 1_000)
+    letter = dead_letter(message, DeadLetterReason.MALFORMED, "\U0001f600" * 1_000)
     mark = OutgoingMessage(body="", attributes={"idempotent": "true"})
     assert letter.size() - len(message.body) + mark.size() <= RESERVED_BYTES
 

@@ -4,7 +4,7 @@ import pytest
 from multidict import CIMultiDict
 
 from services.common.auth.bearer_token import id_token_of
-from services.common.auth.id_token import InvalidIdToken, Reason
+from services.common.auth.id_token import InvalidIdToken, RefusalReason
 from tests.support.identity import token
 
 GOOD = token()
@@ -23,13 +23,13 @@ def test_the_token_is_found(value: str) -> None:
 def test_a_header_without_a_token_counts_as_missing(value: str) -> None:
     with pytest.raises(InvalidIdToken) as refused:
         id_token_of(CIMultiDict({"Authorization": value}))
-    assert refused.value.reason == Reason.MISSING
+    assert refused.value.reason == RefusalReason.MISSING
 
 
 def test_a_missing_header_is_refused_with_what_to_send() -> None:
     with pytest.raises(InvalidIdToken, match="Authorization: Bearer") as refused:
         id_token_of(CIMultiDict())
-    assert refused.value.reason == Reason.MISSING
+    assert refused.value.reason == RefusalReason.MISSING
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_a_missing_header_is_refused_with_what_to_send() -> None:
 def test_anything_else_is_malformed(value: str) -> None:
     with pytest.raises(InvalidIdToken) as refused:
         id_token_of(CIMultiDict({"Authorization": value}))
-    assert refused.value.reason == Reason.MALFORMED
+    assert refused.value.reason == RefusalReason.MALFORMED
 
 
 @pytest.mark.parametrize("second", [f"Bearer {GOOD}", GOOD, "", "Basic x"])
@@ -55,4 +55,4 @@ def test_two_headers_are_refused_even_if_they_agree(second: str) -> None:
     headers = CIMultiDict([("Authorization", f"Bearer {GOOD}"), ("authorization", second)])
     with pytest.raises(InvalidIdToken) as refused:
         id_token_of(headers)
-    assert refused.value.reason == Reason.MALFORMED
+    assert refused.value.reason == RefusalReason.MALFORMED

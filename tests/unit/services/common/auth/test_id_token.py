@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason, User
+from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, RefusalReason, User
 from services.common.auth.key_set import KeySet, KeySetUnavailable
 from tests.support.clock import ManualClock
 from tests.support.identity import (
@@ -44,7 +44,7 @@ async def verifier(server: JwksServer, clock: ManualClock) -> AsyncIterator[IdTo
         yield IdTokenVerifier(ISSUER, AUDIENCE, KeySet(server.url, session, clock=clock), clock=clock)
 
 
-async def reason(verifier: IdTokenVerifier, text: str) -> Reason:
+async def reason(verifier: IdTokenVerifier, text: str) -> RefusalReason:
     with pytest.raises(InvalidIdToken) as refused:
         await verifier.verify(text)
     return refused.value.reason
@@ -83,7 +83,7 @@ async def test_a_token_expires_to_the_second_without_leeway(verifier: IdTokenVer
     clock.advance(59.99)
     await verifier.verify(text)
     clock.advance(0.01)
-    assert await reason(verifier, text) == Reason.EXPIRED
+    assert await reason(verifier, text) == RefusalReason.EXPIRED
 
 
 async def test_a_token_signed_with_a_rotated_key_is_accepted_at_once(
@@ -94,7 +94,7 @@ async def test_a_token_signed_with_a_rotated_key_is_accepted_at_once(
     clock.advance(10)
     user = await verifier.verify(token(header(kid="second"), key=rsa_key("second")))
     assert user.sub == SUBJECT
-    assert await reason(verifier, token()) == Reason.KEY
+    assert await reason(verifier, token()) == RefusalReason.KEY
 
 
 async def test_no_token_is_judged_while_the_key_set_cannot_be_read(
@@ -116,7 +116,7 @@ async def test_known_keys_still_verify_while_the_key_set_cannot_be_read(
 
 async def test_forged_key_ids_cost_one_fetch_and_no_more(verifier: IdTokenVerifier, server: JwksServer) -> None:
     for number in range(30):
-        assert await reason(verifier, token(header(kid=f"forged-{number}"))) == Reason.KEY
+        assert await reason(verifier, token(header(kid=f"forged-{number}"))) == RefusalReason.KEY
     assert server.requests == 1
 
 
@@ -143,8 +143,8 @@ async def test_a_token_that_is_refused_for_its_shape_never_reaches_the_key_set(
     assert server.requests == 0
 
 
-@pytest.mark.parametrize("why", Reason)
-def test_every_refusal_says_what_to_do_in_a_sentence(why: Reason) -> None:
+@pytest.mark.parametrize("why", RefusalReason)
+def test_every_refusal_says_what_to_do_in_a_sentence(why: RefusalReason) -> None:
     text = str(InvalidIdToken(why))
     assert any(word in text for word in ("Send", "Sign in", "sign in"))
     assert text.endswith(".")

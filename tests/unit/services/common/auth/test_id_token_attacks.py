@@ -9,7 +9,7 @@ import aiohttp
 import jwt
 import pytest
 
-from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason
+from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, RefusalReason
 from services.common.auth.key_set import KeySet
 from tests.support.identity import (
     ABSENT,
@@ -107,132 +107,132 @@ SHAPE = {
 }
 
 HEADER = {
-    "no JSON": (token(b"header"), Reason.MALFORMED),
-    "an array": (token(b"[]"), Reason.MALFORMED),
-    "null": (token(b"null"), Reason.MALFORMED),
-    "not UTF-8": (token(b'{"alg":"RS256","kid":"\xff"}'), Reason.MALFORMED),
-    "UTF-16": (token(json.dumps(header()).encode("utf-16")), Reason.MALFORMED),
-    "a byte order mark": (token(b"\xef\xbb\xbf" + json.dumps(header()).encode()), Reason.MALFORMED),
-    "deeply nested": (token(b'{"a":' + b"[" * 5000), Reason.MALFORMED),
-    "alg twice": (token(b'{"alg":"none","alg":"RS256","kid":"%s"}' % KID.encode()), Reason.MALFORMED),
-    "kid twice": (token(b'{"alg":"RS256","kid":"x","kid":"%s"}' % KID.encode()), Reason.MALFORMED),
-    "a critical extension": (token(header(crit=["exp"], exp=NOW)), Reason.MALFORMED),
-    "an empty crit": (token(header(crit=[])), Reason.MALFORMED),
-    "an unencoded payload": (token(header(b64=False, crit=["b64"])), Reason.MALFORMED),
-    "b64 without crit": (token(header(b64=False)), Reason.MALFORMED),
-    "no alg": (token(header(alg=ABSENT)), Reason.ALGORITHM),
-    "alg null": (token(header(alg=None)), Reason.ALGORITHM),
-    "alg a list": (token(header(alg=["RS256"])), Reason.ALGORITHM),
-    "alg none, unsigned": (unsigned(alg="none"), Reason.MALFORMED),
-    "alg none, signed": (token(header(alg="none")), Reason.ALGORITHM),
-    "alg NoNe": (token(header(alg="NoNe")), Reason.ALGORITHM),
-    "alg in small letters": (token(header(alg="rs256")), Reason.ALGORITHM),
-    "HS256 with the public key": (signed_with_the_public_key("HS256"), Reason.ALGORITHM),
-    "HMAC with the public key that says RS256": (signed_with_the_public_key("RS256"), Reason.SIGNATURE),
-    "RS512": (token(header(alg="RS512"), sign_as="RS512"), Reason.ALGORITHM),
-    "RS512 that says RS256": (token(sign_as="RS512"), Reason.SIGNATURE),
-    "PS256": (token(header(alg="PS256"), sign_as="PS256"), Reason.ALGORITHM),
-    "PS256 that says RS256": (token(sign_as="PS256"), Reason.SIGNATURE),
-    "another key": (token(key=ATTACKER), Reason.SIGNATURE),
-    "an embedded key": (token(header(jwk=jwk(key=ATTACKER)), key=ATTACKER), Reason.SIGNATURE),
-    "a key set of the attacker's": (token(header(jku="http://127.0.0.1:1/"), key=ATTACKER), Reason.SIGNATURE),
-    "a certificate's address": (token(header(x5u="http://127.0.0.1:1/"), key=ATTACKER), Reason.SIGNATURE),
-    "an embedded certificate": (token(header(x5c=["MIIB"]), key=ATTACKER), Reason.SIGNATURE),
-    "no kid": (token(header(kid=ABSENT)), Reason.KEY),
-    "an unknown kid": (token(header(kid="unknown")), Reason.KEY),
-    "an empty kid": (token(header(kid="")), Reason.KEY),
-    "kid a number": (token(header(kid=1)), Reason.KEY),
-    "kid an object": (token(header(kid={"a": 1})), Reason.KEY),
-    "a long kid": (token(header(kid="k" * 129)), Reason.KEY),
-    "a kid with a newline": (token(header(kid=KID + "\n")), Reason.KEY),
-    "a path as kid": (token(header(kid="../../../../dev/null")), Reason.KEY),
-    "SQL as kid": (token(header(kid="x'UNION/**/SELECT'x")), Reason.KEY),
-    "a kid in another script": (token(header(kid="ключ")), Reason.KEY),
-    "a lone surrogate as kid": (token(header(kid="\ud800")), Reason.KEY),
+    "no JSON": (token(b"header"), RefusalReason.MALFORMED),
+    "an array": (token(b"[]"), RefusalReason.MALFORMED),
+    "null": (token(b"null"), RefusalReason.MALFORMED),
+    "not UTF-8": (token(b'{"alg":"RS256","kid":"\xff"}'), RefusalReason.MALFORMED),
+    "UTF-16": (token(json.dumps(header()).encode("utf-16")), RefusalReason.MALFORMED),
+    "a byte order mark": (token(b"\xef\xbb\xbf" + json.dumps(header()).encode()), RefusalReason.MALFORMED),
+    "deeply nested": (token(b'{"a":' + b"[" * 5000), RefusalReason.MALFORMED),
+    "alg twice": (token(b'{"alg":"none","alg":"RS256","kid":"%s"}' % KID.encode()), RefusalReason.MALFORMED),
+    "kid twice": (token(b'{"alg":"RS256","kid":"x","kid":"%s"}' % KID.encode()), RefusalReason.MALFORMED),
+    "a critical extension": (token(header(crit=["exp"], exp=NOW)), RefusalReason.MALFORMED),
+    "an empty crit": (token(header(crit=[])), RefusalReason.MALFORMED),
+    "an unencoded payload": (token(header(b64=False, crit=["b64"])), RefusalReason.MALFORMED),
+    "b64 without crit": (token(header(b64=False)), RefusalReason.MALFORMED),
+    "no alg": (token(header(alg=ABSENT)), RefusalReason.ALGORITHM),
+    "alg null": (token(header(alg=None)), RefusalReason.ALGORITHM),
+    "alg a list": (token(header(alg=["RS256"])), RefusalReason.ALGORITHM),
+    "alg none, unsigned": (unsigned(alg="none"), RefusalReason.MALFORMED),
+    "alg none, signed": (token(header(alg="none")), RefusalReason.ALGORITHM),
+    "alg NoNe": (token(header(alg="NoNe")), RefusalReason.ALGORITHM),
+    "alg in small letters": (token(header(alg="rs256")), RefusalReason.ALGORITHM),
+    "HS256 with the public key": (signed_with_the_public_key("HS256"), RefusalReason.ALGORITHM),
+    "HMAC with the public key that says RS256": (signed_with_the_public_key("RS256"), RefusalReason.SIGNATURE),
+    "RS512": (token(header(alg="RS512"), sign_as="RS512"), RefusalReason.ALGORITHM),
+    "RS512 that says RS256": (token(sign_as="RS512"), RefusalReason.SIGNATURE),
+    "PS256": (token(header(alg="PS256"), sign_as="PS256"), RefusalReason.ALGORITHM),
+    "PS256 that says RS256": (token(sign_as="PS256"), RefusalReason.SIGNATURE),
+    "another key": (token(key=ATTACKER), RefusalReason.SIGNATURE),
+    "an embedded key": (token(header(jwk=jwk(key=ATTACKER)), key=ATTACKER), RefusalReason.SIGNATURE),
+    "a key set of the attacker's": (token(header(jku="http://127.0.0.1:1/"), key=ATTACKER), RefusalReason.SIGNATURE),
+    "a certificate's address": (token(header(x5u="http://127.0.0.1:1/"), key=ATTACKER), RefusalReason.SIGNATURE),
+    "an embedded certificate": (token(header(x5c=["MIIB"]), key=ATTACKER), RefusalReason.SIGNATURE),
+    "no kid": (token(header(kid=ABSENT)), RefusalReason.KEY),
+    "an unknown kid": (token(header(kid="unknown")), RefusalReason.KEY),
+    "an empty kid": (token(header(kid="")), RefusalReason.KEY),
+    "kid a number": (token(header(kid=1)), RefusalReason.KEY),
+    "kid an object": (token(header(kid={"a": 1})), RefusalReason.KEY),
+    "a long kid": (token(header(kid="k" * 129)), RefusalReason.KEY),
+    "a kid with a newline": (token(header(kid=KID + "\n")), RefusalReason.KEY),
+    "a path as kid": (token(header(kid="../../../../dev/null")), RefusalReason.KEY),
+    "SQL as kid": (token(header(kid="x'UNION/**/SELECT'x")), RefusalReason.KEY),
+    "a kid in another script": (token(header(kid="ключ")), RefusalReason.KEY),
+    "a lone surrogate as kid": (token(header(kid="\ud800")), RefusalReason.KEY),
 }
 
 CLAIMS = {
-    "no JSON": (b"claims", Reason.MALFORMED),
-    "an array": (b"[]", Reason.MALFORMED),
-    "a string": (b'"sub"', Reason.MALFORMED),
-    "empty": (b"{}", Reason.MALFORMED),
-    "not UTF-8": (raw_claims(',"x":"').replace(b"}", b'\xff"}'), Reason.MALFORMED),
-    "UTF-16": (json.dumps(claims()).encode("utf-16"), Reason.MALFORMED),
-    "sub twice": (raw_claims(f', "sub": "{SUBJECT}"'), Reason.MALFORMED),
-    "exp twice": (raw_claims(f', "exp": {NOW + 60}'), Reason.MALFORMED),
-    "a nested name twice": (raw_claims(', "address": {"a": 1, "a": 2}'), Reason.MALFORMED),
-    "a name twice by escape": (raw_claims(f', "s\\u0075b": "{SUBJECT}"'), Reason.MALFORMED),
-    "NaN anywhere": (raw_claims(', "x": NaN'), Reason.MALFORMED),
-    "a number of 5000 digits": (raw_claims(', "x": ' + "9" * 5000), Reason.MALFORMED),
-    "nested on 33 levels": (raw_claims(', "x": ' + "[" * 32 + "]" * 32), Reason.MALFORMED),
-    "objects on 33 levels": (raw_claims(', "x": ' + '{"a":' * 31 + "{}" + "}" * 31), Reason.MALFORMED),
-    "nested on 500 levels": (raw_claims(', "x": ' + "[" * 500 + "]" * 500), Reason.MALFORMED),
-    "deeply nested": (raw_claims(', "x": ' + "[" * 2000 + "]" * 2000), Reason.MALFORMED),
-    "no exp": (claims(exp=ABSENT), Reason.MALFORMED),
-    "no iss": (claims(iss=ABSENT), Reason.MALFORMED),
-    "no sub": (claims(sub=ABSENT), Reason.MALFORMED),
-    "exp null": (claims(exp=None), Reason.MALFORMED),
-    "sub null": (claims(sub=None), Reason.MALFORMED),
-    "no aud": (claims(aud=ABSENT), Reason.TOKEN_USE),
-    "no token_use": (claims(token_use=ABSENT), Reason.TOKEN_USE),
+    "no JSON": (b"claims", RefusalReason.MALFORMED),
+    "an array": (b"[]", RefusalReason.MALFORMED),
+    "a string": (b'"sub"', RefusalReason.MALFORMED),
+    "empty": (b"{}", RefusalReason.MALFORMED),
+    "not UTF-8": (raw_claims(',"x":"').replace(b"}", b'\xff"}'), RefusalReason.MALFORMED),
+    "UTF-16": (json.dumps(claims()).encode("utf-16"), RefusalReason.MALFORMED),
+    "sub twice": (raw_claims(f', "sub": "{SUBJECT}"'), RefusalReason.MALFORMED),
+    "exp twice": (raw_claims(f', "exp": {NOW + 60}'), RefusalReason.MALFORMED),
+    "a nested name twice": (raw_claims(', "address": {"a": 1, "a": 2}'), RefusalReason.MALFORMED),
+    "a name twice by escape": (raw_claims(f', "s\\u0075b": "{SUBJECT}"'), RefusalReason.MALFORMED),
+    "NaN anywhere": (raw_claims(', "x": NaN'), RefusalReason.MALFORMED),
+    "a number of 5000 digits": (raw_claims(', "x": ' + "9" * 5000), RefusalReason.MALFORMED),
+    "nested on 33 levels": (raw_claims(', "x": ' + "[" * 32 + "]" * 32), RefusalReason.MALFORMED),
+    "objects on 33 levels": (raw_claims(', "x": ' + '{"a":' * 31 + "{}" + "}" * 31), RefusalReason.MALFORMED),
+    "nested on 500 levels": (raw_claims(', "x": ' + "[" * 500 + "]" * 500), RefusalReason.MALFORMED),
+    "deeply nested": (raw_claims(', "x": ' + "[" * 2000 + "]" * 2000), RefusalReason.MALFORMED),
+    "no exp": (claims(exp=ABSENT), RefusalReason.MALFORMED),
+    "no iss": (claims(iss=ABSENT), RefusalReason.MALFORMED),
+    "no sub": (claims(sub=ABSENT), RefusalReason.MALFORMED),
+    "exp null": (claims(exp=None), RefusalReason.MALFORMED),
+    "sub null": (claims(sub=None), RefusalReason.MALFORMED),
+    "no aud": (claims(aud=ABSENT), RefusalReason.TOKEN_USE),
+    "no token_use": (claims(token_use=ABSENT), RefusalReason.TOKEN_USE),
     "an access token as Cognito makes it": (
         claims(token_use="access", aud=ABSENT, client_id=AUDIENCE, scope="aws.cognito.signin.user.admin"),
-        Reason.TOKEN_USE,
+        RefusalReason.TOKEN_USE,
     ),
-    "an access token with our aud": (claims(token_use="access"), Reason.TOKEN_USE),
-    "token_use in capitals": (claims(token_use="ID"), Reason.TOKEN_USE),
-    "token_use a list": (claims(token_use=["id"]), Reason.TOKEN_USE),
-    "another aud": (claims(aud="another-client"), Reason.AUDIENCE),
-    "a list of just our aud": (claims(aud=[AUDIENCE]), Reason.AUDIENCE),
-    "a list that contains our aud": (claims(aud=["another-client", AUDIENCE]), Reason.AUDIENCE),
-    "an object of our aud": (claims(aud={AUDIENCE: 1}), Reason.AUDIENCE),
-    "aud with a space": (claims(aud=AUDIENCE + " "), Reason.AUDIENCE),
-    "aud in capitals": (claims(aud=AUDIENCE.upper()), Reason.AUDIENCE),
-    "a part of our aud": (claims(aud=AUDIENCE[:-1]), Reason.AUDIENCE),
-    "another iss": (claims(iss=ISSUER + "2"), Reason.ISSUER),
-    "iss with a slash at the end": (claims(iss=ISSUER + "/"), Reason.ISSUER),
-    "iss without TLS": (claims(iss=ISSUER.replace("https", "http")), Reason.ISSUER),
-    "a list of our iss": (claims(iss=[ISSUER]), Reason.ISSUER),
-    "an empty iss": (claims(iss=""), Reason.ISSUER),
-    "expired this second": (claims(exp=NOW), Reason.EXPIRED),
-    "expired long ago": (claims(exp=1), Reason.EXPIRED),
-    "exp zero": (claims(exp=0), Reason.EXPIRED),
-    "exp negative": (claims(exp=-1), Reason.EXPIRED),
-    "exp true": (claims(exp=True), Reason.TIME),
-    "exp as text": (claims(exp=str(NOW + 60)), Reason.TIME),
-    "exp an empty text": (claims(exp=""), Reason.TIME),
-    "exp a list": (claims(exp=[NOW + 60]), Reason.TIME),
-    "exp 1e308": (claims(exp=1e308), Reason.TIME),
-    "exp beyond a double": (with_exp("1e999"), Reason.TIME),
-    "exp before all doubles": (with_exp("-1e999"), Reason.EXPIRED),
-    "exp of 400 digits": (with_exp("9" * 400), Reason.TIME),
-    "exp in milliseconds": (claims(exp=(NOW + 60) * 1000), Reason.TIME),
-    "exp NaN": (with_exp("NaN"), Reason.MALFORMED),
-    "exp Infinity": (with_exp("Infinity"), Reason.MALFORMED),
-    "exp in over a day": (claims(exp=NOW + DAY + 6), Reason.TIME),
-    "iat in the future": (claims(iat=NOW + 6), Reason.TIME),
-    "iat as text": (claims(iat=str(NOW)), Reason.TIME),
-    "iat null": (claims(iat=None), Reason.TIME),
-    "iat true": (claims(iat=True), Reason.TIME),
-    "iat negative": (claims(iat=-1), Reason.TIME),
-    "nbf in the future": (claims(nbf=NOW + 6), Reason.TIME),
-    "nbf as text": (claims(nbf=str(NOW)), Reason.TIME),
-    "nbf 1e308": (claims(nbf=1e308), Reason.TIME),
-    "sub empty": (claims(sub=""), Reason.SUBJECT),
-    "sub a number": (claims(sub=7), Reason.MALFORMED),
-    "sub a list": (claims(sub=[SUBJECT]), Reason.MALFORMED),
-    "sub with a newline at the end": (claims(sub=SUBJECT + "\n"), Reason.SUBJECT),
-    "sub with a newline within": (claims(sub="a\nb"), Reason.SUBJECT),
-    "sub a space": (claims(sub=" "), Reason.SUBJECT),
-    "sub with a NUL": (claims(sub="a\0"), Reason.SUBJECT),
-    "sub too long": (claims(sub="x" * 129), Reason.SUBJECT),
-    "sub in another script": (claims(sub="пользователь"), Reason.SUBJECT),
-    "sub with unicode digits": (claims(sub="\u0661\u0662"), Reason.SUBJECT),
-    "sub a lone surrogate": (claims(sub="\ud800"), Reason.SUBJECT),
-    "sub a path": (claims(sub="../admin"), Reason.SUBJECT),
-    "sub with a slash": (claims(sub="a/b"), Reason.SUBJECT),
-    "sub with a colon": (claims(sub="history:a"), Reason.SUBJECT),
-    "sub a wildcard": (claims(sub="*"), Reason.SUBJECT),
+    "an access token with our aud": (claims(token_use="access"), RefusalReason.TOKEN_USE),
+    "token_use in capitals": (claims(token_use="ID"), RefusalReason.TOKEN_USE),
+    "token_use a list": (claims(token_use=["id"]), RefusalReason.TOKEN_USE),
+    "another aud": (claims(aud="another-client"), RefusalReason.AUDIENCE),
+    "a list of just our aud": (claims(aud=[AUDIENCE]), RefusalReason.AUDIENCE),
+    "a list that contains our aud": (claims(aud=["another-client", AUDIENCE]), RefusalReason.AUDIENCE),
+    "an object of our aud": (claims(aud={AUDIENCE: 1}), RefusalReason.AUDIENCE),
+    "aud with a space": (claims(aud=AUDIENCE + " "), RefusalReason.AUDIENCE),
+    "aud in capitals": (claims(aud=AUDIENCE.upper()), RefusalReason.AUDIENCE),
+    "a part of our aud": (claims(aud=AUDIENCE[:-1]), RefusalReason.AUDIENCE),
+    "another iss": (claims(iss=ISSUER + "2"), RefusalReason.ISSUER),
+    "iss with a slash at the end": (claims(iss=ISSUER + "/"), RefusalReason.ISSUER),
+    "iss without TLS": (claims(iss=ISSUER.replace("https", "http")), RefusalReason.ISSUER),
+    "a list of our iss": (claims(iss=[ISSUER]), RefusalReason.ISSUER),
+    "an empty iss": (claims(iss=""), RefusalReason.ISSUER),
+    "expired this second": (claims(exp=NOW), RefusalReason.EXPIRED),
+    "expired long ago": (claims(exp=1), RefusalReason.EXPIRED),
+    "exp zero": (claims(exp=0), RefusalReason.EXPIRED),
+    "exp negative": (claims(exp=-1), RefusalReason.EXPIRED),
+    "exp true": (claims(exp=True), RefusalReason.TIME),
+    "exp as text": (claims(exp=str(NOW + 60)), RefusalReason.TIME),
+    "exp an empty text": (claims(exp=""), RefusalReason.TIME),
+    "exp a list": (claims(exp=[NOW + 60]), RefusalReason.TIME),
+    "exp 1e308": (claims(exp=1e308), RefusalReason.TIME),
+    "exp beyond a double": (with_exp("1e999"), RefusalReason.TIME),
+    "exp before all doubles": (with_exp("-1e999"), RefusalReason.EXPIRED),
+    "exp of 400 digits": (with_exp("9" * 400), RefusalReason.TIME),
+    "exp in milliseconds": (claims(exp=(NOW + 60) * 1000), RefusalReason.TIME),
+    "exp NaN": (with_exp("NaN"), RefusalReason.MALFORMED),
+    "exp Infinity": (with_exp("Infinity"), RefusalReason.MALFORMED),
+    "exp in over a day": (claims(exp=NOW + DAY + 6), RefusalReason.TIME),
+    "iat in the future": (claims(iat=NOW + 6), RefusalReason.TIME),
+    "iat as text": (claims(iat=str(NOW)), RefusalReason.TIME),
+    "iat null": (claims(iat=None), RefusalReason.TIME),
+    "iat true": (claims(iat=True), RefusalReason.TIME),
+    "iat negative": (claims(iat=-1), RefusalReason.TIME),
+    "nbf in the future": (claims(nbf=NOW + 6), RefusalReason.TIME),
+    "nbf as text": (claims(nbf=str(NOW)), RefusalReason.TIME),
+    "nbf 1e308": (claims(nbf=1e308), RefusalReason.TIME),
+    "sub empty": (claims(sub=""), RefusalReason.SUBJECT),
+    "sub a number": (claims(sub=7), RefusalReason.MALFORMED),
+    "sub a list": (claims(sub=[SUBJECT]), RefusalReason.MALFORMED),
+    "sub with a newline at the end": (claims(sub=SUBJECT + "\n"), RefusalReason.SUBJECT),
+    "sub with a newline within": (claims(sub="a\nb"), RefusalReason.SUBJECT),
+    "sub a space": (claims(sub=" "), RefusalReason.SUBJECT),
+    "sub with a NUL": (claims(sub="a\0"), RefusalReason.SUBJECT),
+    "sub too long": (claims(sub="x" * 129), RefusalReason.SUBJECT),
+    "sub in another script": (claims(sub="пользователь"), RefusalReason.SUBJECT),
+    "sub with unicode digits": (claims(sub="\u0661\u0662"), RefusalReason.SUBJECT),
+    "sub a lone surrogate": (claims(sub="\ud800"), RefusalReason.SUBJECT),
+    "sub a path": (claims(sub="../admin"), RefusalReason.SUBJECT),
+    "sub with a slash": (claims(sub="a/b"), RefusalReason.SUBJECT),
+    "sub with a colon": (claims(sub="history:a"), RefusalReason.SUBJECT),
+    "sub a wildcard": (claims(sub="*"), RefusalReason.SUBJECT),
 }
 
 
@@ -242,7 +242,7 @@ async def verifier() -> AsyncIterator[IdTokenVerifier]:
         yield IdTokenVerifier(ISSUER, AUDIENCE, KeySet(server.url, session), clock=lambda: NOW)
 
 
-async def refusal(verifier: IdTokenVerifier, text: str) -> Reason:
+async def refusal(verifier: IdTokenVerifier, text: str) -> RefusalReason:
     # Else a fault in the support would have every attack refused for the wrong reason.
     await verifier.verify(GOOD)
     with pytest.raises(InvalidIdToken) as refused:
@@ -253,27 +253,29 @@ async def refusal(verifier: IdTokenVerifier, text: str) -> Reason:
 @pytest.mark.parametrize("text", SHAPE.values(), ids=SHAPE.keys())
 async def test_a_token_of_another_shape_is_refused(verifier: IdTokenVerifier, text: str) -> None:
     assert text != GOOD
-    assert await refusal(verifier, text) == Reason.MALFORMED
+    assert await refusal(verifier, text) == RefusalReason.MALFORMED
 
 
 @pytest.mark.parametrize(("text", "reason"), HEADER.values(), ids=HEADER.keys())
 async def test_a_token_with_such_a_header_or_signature_is_refused(
-    verifier: IdTokenVerifier, text: str, reason: Reason
+    verifier: IdTokenVerifier, text: str, reason: RefusalReason
 ) -> None:
     assert await refusal(verifier, text) == reason
 
 
 @pytest.mark.parametrize(("payload", "reason"), CLAIMS.values(), ids=CLAIMS.keys())
 async def test_a_well_signed_token_with_such_claims_is_refused(
-    verifier: IdTokenVerifier, payload: Any, reason: Reason
+    verifier: IdTokenVerifier, payload: Any, reason: RefusalReason
 ) -> None:
     assert await refusal(verifier, token(payload=payload)) == reason
 
 
 @pytest.mark.parametrize(("payload", "_"), CLAIMS.values(), ids=CLAIMS.keys())
-async def test_claims_are_not_checked_before_the_signature(verifier: IdTokenVerifier, payload: Any, _: Reason) -> None:
+async def test_claims_are_not_checked_before_the_signature(
+    verifier: IdTokenVerifier, payload: Any, _: RefusalReason
+) -> None:
     forged = token(payload=payload, key=ATTACKER)
-    assert await refusal(verifier, forged) == Reason.SIGNATURE
+    assert await refusal(verifier, forged) == RefusalReason.SIGNATURE
 
 
 def test_the_respelt_signature_has_the_same_bytes() -> None:

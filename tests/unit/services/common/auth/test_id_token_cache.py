@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from services.common.auth import id_token
-from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, Reason
+from services.common.auth.id_token import IdTokenVerifier, InvalidIdToken, RefusalReason
 from services.common.auth.key_set import KeySet
 from tests.support.clock import ManualClock
 from tests.support.identity import AUDIENCE, ISSUER, KID, NOW, JwksServer, claims, jwk, jwks_server, rsa_key, token
@@ -24,7 +24,7 @@ class Authentication:
     checked: list[str] = field(default_factory=list)
     """Tokens whose signature was checked."""
 
-    async def refused(self, text: str) -> Reason:
+    async def refused(self, text: str) -> RefusalReason:
         with pytest.raises(InvalidIdToken) as refused:
             await self.verifier.verify(text)
         return refused.value.reason
@@ -72,12 +72,12 @@ async def test_a_remembered_token_expires(auth: Authentication) -> None:
     text = token()
     await auth.verifier.verify(text)
     auth.clock.advance(3600)
-    assert await auth.refused(text) is Reason.EXPIRED
+    assert await auth.refused(text) is RefusalReason.EXPIRED
 
 
 async def test_a_refused_token_is_not_remembered(auth: Authentication) -> None:
     text = token(key=rsa_key("other"))
-    assert [await auth.refused(text), await auth.refused(text)] == [Reason.SIGNATURE] * 2
+    assert [await auth.refused(text), await auth.refused(text)] == [RefusalReason.SIGNATURE] * 2
     assert auth.checked == [text, text]
 
 
@@ -85,7 +85,7 @@ async def test_another_signature_on_a_remembered_token_is_refused(auth: Authenti
     text = token()
     await auth.verifier.verify(text)
     forged = f"{text.rpartition('.')[0]}.{token(key=rsa_key('other')).rpartition('.')[2]}"
-    assert await auth.refused(forged) is Reason.SIGNATURE
+    assert await auth.refused(forged) is RefusalReason.SIGNATURE
 
 
 async def test_a_withdrawn_key_is_not_trusted_for_remembered_tokens(auth: Authentication) -> None:
@@ -93,7 +93,7 @@ async def test_a_withdrawn_key_is_not_trusted_for_remembered_tokens(auth: Authen
     await auth.verifier.verify(text)
     auth.server.keys = [jwk("another", rsa_key("other"))]
     await auth.read_keys_again()
-    assert await auth.refused(text) is Reason.KEY
+    assert await auth.refused(text) is RefusalReason.KEY
 
 
 async def test_another_key_under_the_same_id_is_asked_again(auth: Authentication) -> None:
@@ -101,7 +101,7 @@ async def test_another_key_under_the_same_id_is_asked_again(auth: Authentication
     await auth.verifier.verify(text)
     auth.server.keys = [jwk(key=rsa_key("other"))]
     await auth.read_keys_again()
-    assert await auth.refused(text) is Reason.SIGNATURE
+    assert await auth.refused(text) is RefusalReason.SIGNATURE
 
 
 async def test_only_so_many_are_remembered(auth: Authentication) -> None:
@@ -118,7 +118,7 @@ async def test_no_token_is_kept_in_memory(auth: Authentication) -> None:
 
 
 async def test_a_header_that_is_no_text_is_refused_as_before(auth: Authentication) -> None:
-    assert await auth.refused("a.b.\udc80") is Reason.MALFORMED
+    assert await auth.refused("a.b.\udc80") is RefusalReason.MALFORMED
 
 
 async def test_reading_equal_keys_again_forgets_no_token(auth: Authentication) -> None:
@@ -135,7 +135,7 @@ async def test_unknown_key_ids_forget_no_token(auth: Authentication) -> None:
     await auth.verifier.verify(text)
     for number in range(3):
         auth.clock.advance(10)
-        assert await auth.refused(token({"alg": "RS256", "kid": f"made-up-{number}"})) is Reason.KEY
+        assert await auth.refused(token({"alg": "RS256", "kid": f"made-up-{number}"})) is RefusalReason.KEY
         await auth.verifier.verify(text)
     assert auth.server.requests == 4
     assert auth.checked == [text]
@@ -155,7 +155,7 @@ async def test_another_key_of_the_same_id_is_not_trusted_for_remembered_tokens(a
     await auth.verifier.verify(text)
     auth.server.keys = [jwk(KID, rsa_key("other"))]
     await auth.read_keys_again()
-    assert await auth.refused(text) is Reason.SIGNATURE
+    assert await auth.refused(text) is RefusalReason.SIGNATURE
 
 
 async def test_tokens_of_a_key_that_returns_are_verified_again(auth: Authentication) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from services.common.telemetry import log_writer
 from services.common.telemetry.log_writer import LogWriter
 from services.common.telemetry.logs import _ContextFormatter, log_context
 from services.common.telemetry.metrics import LOG_LINES_DROPPED
@@ -201,7 +202,7 @@ def test_a_finalizer_that_logs_while_a_dropped_line_is_counted_stops_nothing(mon
             counted.append(lines)
             self.lock.release()
 
-    monkeypatch.setattr("services.common.telemetry.log_writer.LOG_LINES_DROPPED", Metric())
+    monkeypatch.setattr(log_writer, "LOG_LINES_DROPPED", Metric())
     with full_pipe() as (_, writing):
         log = writer_to(writing, max_queued_bytes=100)
         for number in range(20):

@@ -6,7 +6,7 @@ import pytest
 
 from services.common.messages.notification import failed, finished
 from services.common.momento.history import HistoryEntry
-from services.processor.dead_letters.message import MAX_ATTRIBUTES, is_overruled
+from services.processor.dead_letter_message import MAX_ATTRIBUTES, is_overruled
 from services.processor.dead_letters.reader import DeadLetter
 from services.processor.dead_letters.redrive import redriven
 from tests.support.fakes.task_queue import received

@@ -21,9 +21,9 @@ from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.runner import Runner
 from services.processor.notify.circuit_breaker import CircuitBreaker
-from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
+from services.processor.notify.resilient_history import ResilientHistory
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.outcome import LeaseLost, Requeue
 from tests.support.clock import ManualClock
@@ -119,7 +119,7 @@ def deliveries(
 ) -> DeliveryProcessor:
     gateway, pending, background = momento.as_momento(), PendingNotifications(), Lifecycle().background
     guard = CacheGuard()
-    history = History(NotificationHistory(gateway, 86_400), guard)
+    history = ResilientHistory(NotificationHistory(gateway, 86_400), guard)
     breaker = CircuitBreaker(gateway, on_closed=lambda: None, stores=True)
     notifier = Notifier(gateway, history, pending, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
     return DeliveryProcessor(

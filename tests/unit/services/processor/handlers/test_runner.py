@@ -13,6 +13,7 @@ import pytest
 
 from notification_api import PermanentError, Task
 from services.processor.delivery.retry_policy import Failure, failure_of
+from services.processor.handlers import runner as runner_module
 from services.processor.handlers.loader import HandlerAborted, runnable
 from services.processor.handlers.runner import Runner
 from tests.support.processor.make_task import make_task
@@ -21,7 +22,7 @@ from tests.support.waiting import wait_until
 
 @pytest.fixture(autouse=True)
 def _short_stop(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.processor.handlers.runner.STOP_SECONDS", 0.05)
+    monkeypatch.setattr(runner_module, "HANDLER_STOP_SECONDS", 0.05)
 
 
 class Stubborn:

@@ -13,9 +13,9 @@ from services.common.momento.errors import MomentoRefused, MomentoUnavailable
 from services.common.momento.history import HistoryEntry, NotificationHistory
 from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
 from services.processor.notify.circuit_breaker import CircuitBreaker
-from services.processor.notify.history import History
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotification, PendingNotifications
+from services.processor.notify.resilient_history import ResilientHistory
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.processor.in_process import Counted
@@ -55,9 +55,9 @@ def done(task_id: str = "1", text: str = "done") -> PendingNotification:
     return PendingNotification("user", HistoryEntry(notification=finished(task_id, text, 0)))
 
 
-def history_in(cache: FakeMomento, clock: ManualClock, chance: Callable[[], float] = random.random) -> History:
+def history_in(cache: FakeMomento, clock: ManualClock, chance: Callable[[], float] = random.random) -> ResilientHistory:
     entries = NotificationHistory(cache.as_momento(), 86_400)
-    return History(entries, CacheGuard(clock=clock), clock=clock, chance=chance)
+    return ResilientHistory(entries, CacheGuard(clock=clock), clock=clock, chance=chance)
 
 
 def nothing() -> None:
@@ -91,7 +91,7 @@ class Answers:
 def notifier(
     topic: Topic,
     clock: ManualClock,
-    history: History | None = None,
+    history: ResilientHistory | None = None,
     per_second: float = 2.0,
     notify_seconds: float = 5,
     pending: PendingNotifications | None = None,
@@ -101,7 +101,7 @@ def notifier(
     gateway = cast("Any", topic)
     return Notifier(
         gateway,
-        history or History(None, CacheGuard(clock=clock), clock=clock),
+        history or ResilientHistory(None, CacheGuard(clock=clock), clock=clock),
         pending or PendingNotifications(),
         cast("Any", breaker) or CircuitBreaker(gateway, on_closed=lambda: None, stores=False),
         form,

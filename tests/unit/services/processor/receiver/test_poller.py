@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import pytest
 
 from services.common.aws.task_queue import QueueUnavailable, ReceivedMessage
+from services.processor.receiver import poller
 from services.processor.receiver.fair_slots import FairSlots
 from services.processor.receiver.poller import Poller
 from tests.support.fakes.task_queue import FakeTaskQueue, received
@@ -142,7 +143,7 @@ async def test_messages_beyond_the_share_wait_until_a_poll_of_a_second_finds_the
 async def test_a_poll_that_had_to_wait_found_the_queue_empty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("services.processor.receiver.poller.HAD_TO_WAIT_SECONDS", 0.0)
+    monkeypatch.setattr(poller, "HAD_TO_WAIT_SECONDS", 0.0)
     async with polling(20, share=0.1) as harness:
         await harness.give(7)
         await wait_until(lambda: harness.slots.running == 7)

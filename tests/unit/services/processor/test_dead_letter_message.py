@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage
 from services.common.batcher import Batcher, BatchPolicy
-from services.processor.dead_letters.message import (
+from services.processor.dead_letter_message import (
     COMMON_LIMIT_BYTES,
     MAX_ATTRIBUTES,
     MAX_MESSAGE_BYTES,
-    Reason,
+    DeadLetterReason,
     dead_letter,
     send_to_dead_letter_queue,
     without_dead_letter_attributes,
@@ -22,38 +22,38 @@ from tests.support.fakes.task_queue import FakeTaskQueue, received
 
 
 def test_the_messages_own_attributes_are_kept() -> None:
-    letter = dead_letter(received(attributes={"taskId": "1", "traceparent": "2"}), Reason.PERMANENT, "why")
+    letter = dead_letter(received(attributes={"taskId": "1", "traceparent": "2"}), DeadLetterReason.PERMANENT, "why")
     assert without_dead_letter_attributes(letter.attributes) == {"taskId": "1", "traceparent": "2"}
     assert letter.attributes["deadLetterDetail"] == "why"
 
 
 def test_attributes_that_a_redrive_needs_have_priority() -> None:
     own = {f"other{number}": "x" for number in range(8)} | {"idempotent": "true", "taskId": "1"}
-    letter = dead_letter(received(attributes=own), Reason.MALFORMED, "")
+    letter = dead_letter(received(attributes=own), DeadLetterReason.MALFORMED, "")
     assert len(letter.attributes) == MAX_ATTRIBUTES
     assert {"taskId", "idempotent"} <= set(letter.attributes)
 
 
 def test_the_attributes_of_an_earlier_dead_letter_are_replaced() -> None:
-    first = dead_letter(received(attributes={"taskId": "1"}), Reason.MAX_ATTEMPTS, "first")
-    again = dead_letter(received(attributes=first.attributes), Reason.PERMANENT, "second")
+    first = dead_letter(received(attributes={"taskId": "1"}), DeadLetterReason.MAX_ATTEMPTS, "first")
+    again = dead_letter(received(attributes=first.attributes), DeadLetterReason.PERMANENT, "second")
     assert (again.attributes["deadLetterReason"], again.attributes["deadLetterDetail"]) == ("permanent", "second")
     assert len(again.attributes) == len(first.attributes)
 
 
 def test_the_user_keeps_the_group() -> None:
-    assert dead_letter(received("someone"), Reason.POISON_PILL, "").group_id == "someone"
+    assert dead_letter(received("someone"), DeadLetterReason.POISON_PILL, "").group_id == "someone"
 
 
 def test_a_message_of_the_maximum_size_fits_with_its_reason() -> None:
-    letter = dead_letter(received(body="ü" * (MAX_MESSAGE_BYTES // 2)), Reason.MALFORMED, "why")
+    letter = dead_letter(received(body="ü" * (MAX_MESSAGE_BYTES // 2)), DeadLetterReason.MALFORMED, "why")
     assert MAX_MESSAGE_BYTES - 2 <= letter.size() <= MAX_MESSAGE_BYTES
     assert set(letter.body) == {"ü"}
 
 
 @given(st.text(), st.dictionaries(st.text(min_size=1), st.text(min_size=1), max_size=10))
 def test_every_dead_letter_is_within_the_limits_of_sqs(detail: str, attributes: dict[str, str]) -> None:
-    letter = dead_letter(received(attributes=attributes), Reason.PERMANENT, detail)
+    letter = dead_letter(received(attributes=attributes), DeadLetterReason.PERMANENT, detail)
     assert len(letter.attributes) <= MAX_ATTRIBUTES
     assert all(letter.attributes.values())
     assert 1 <= len(letter.attributes["deadLetterDetail"]) <= 256
@@ -82,7 +82,9 @@ async def test_a_dead_letter_for_a_smaller_queue_keeps_as_much_of_its_body_as_fi
     attributes = {"taskId": "1", "redriven": "x"} | {f"other{number}": "y" * 100 for number in range(6)}
     message = received(body="x" * body_bytes, attributes=attributes)
     batcher = Batcher(queue.send, BatchPolicy())
-    await send_to_dead_letter_queue(batcher, message, Reason.MAX_ATTEMPTS, "why" * 1_000, lambda: sent.append(True))
+    await send_to_dead_letter_queue(
+        batcher, message, DeadLetterReason.MAX_ATTEMPTS, "why" * 1_000, lambda: sent.append(True)
+    )
     letter = queue.sent[-1][0]
     assert sent == [True]
     assert limit_bytes - 1_500 < letter.size() + max(0, limit_bytes - 1_500 - body_bytes) <= limit_bytes
@@ -95,7 +97,7 @@ async def test_a_dead_letter_is_shortened_until_a_queue_with_an_unknown_limit_ac
     queue = SmallQueue(limit_bytes, says_it=False)
     message = received(body="x" * 300_000)
     await send_to_dead_letter_queue(
-        Batcher(queue.send, BatchPolicy()), message, Reason.MAX_ATTEMPTS, "why", lambda: None
+        Batcher(queue.send, BatchPolicy()), message, DeadLetterReason.MAX_ATTEMPTS, "why", lambda: None
     )
     assert limit_bytes / 2 - 2_000 < queue.sent[-1][0].size() <= limit_bytes
 
@@ -105,13 +107,13 @@ async def test_a_dead_letter_that_fits_at_no_length_is_abandoned(says_it: bool) 
     queue = SmallQueue(0, says_it=says_it)
     with pytest.raises(MessageTooLarge):
         await send_to_dead_letter_queue(
-            Batcher(queue.send, BatchPolicy()), received(), Reason.MAX_ATTEMPTS, "why", lambda: None
+            Batcher(queue.send, BatchPolicy()), received(), DeadLetterReason.MAX_ATTEMPTS, "why", lambda: None
         )
     assert len(queue.sent) < 20
 
 
 def test_a_detail_of_twenty_megabytes_blocks_nothing() -> None:
     started = time.process_time()
-    letter = dead_letter(received(), Reason.MAX_ATTEMPTS, "x" * 20_000_000)
+    letter = dead_letter(received(), DeadLetterReason.MAX_ATTEMPTS, "x" * 20_000_000)
     assert len(letter.attributes["deadLetterDetail"]) == 256
     assert time.process_time() - started < 0.2

@@ -23,8 +23,8 @@ TRIM_SHARE = 2 / NEWEST
 """The share of writes after which a user's history is trimmed, at random: a user's writes may come from any replica."""
 
 
-class History:
-    """Stores and finds history entries.
+class ResilientHistory:
+    """Stores and finds history entries although the cache may be slow or down.
 
     :param entries: None if the history is switched off.
     :param chance: a random number from 0 to 1.

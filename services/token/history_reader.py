@@ -15,7 +15,7 @@ from cachetools import TTLCache
 
 from services.common.background import Background
 from services.common.momento.errors import MomentoQuotaExceeded
-from services.common.momento.history import History, NotificationHistory, Page
+from services.common.momento.history import HistorySnapshot, NotificationHistory, Page
 from services.common.momento.history_cursor import Cursor
 from services.common.web.problem import Problem
 from services.token.history_limits import FULL_READ_OPERATIONS, HistoryBusyError, ReadBudget, UserLimit
@@ -45,8 +45,8 @@ class HistoryReader:
         self._budget = budget
         self._background = background
         self._clock = clock
-        self._pending: dict[str, asyncio.Task[History]] = {}
-        self._latest: dict[str, asyncio.Task[History]] = {}
+        self._pending: dict[str, asyncio.Task[HistorySnapshot]] = {}
+        self._latest: dict[str, asyncio.Task[HistorySnapshot]] = {}
         self._next_at: TTLCache[str, float] = TTLCache(MAX_USERS, ttl=INTERVAL_SECONDS, timer=clock)
 
     async def page(self, user_id: str, cursor: Cursor) -> Page:
@@ -65,13 +65,13 @@ class HistoryReader:
             )
         try:
             # Shielded, since other requests share the read.
-            history = await asyncio.shield(self._next_read(user_id))
+            snapshot = await asyncio.shield(self._next_read(user_id))
         except HistoryBusyError:
             HISTORY_REFUSED.labels("replica").inc()
             raise
-        return history.page(cursor)
+        return snapshot.page(cursor)
 
-    def _next_read(self, user_id: str) -> asyncio.Task[History]:
+    def _next_read(self, user_id: str) -> asyncio.Task[HistorySnapshot]:
         task = self._pending.get(user_id)
         if task is None:
             work = self._read(user_id, self._latest.get(user_id))
@@ -80,12 +80,12 @@ class HistoryReader:
             task.add_done_callback(lambda ended: self._discard(user_id, ended))
         return task
 
-    def _discard(self, user_id: str, task: asyncio.Task[History]) -> None:
+    def _discard(self, user_id: str, task: asyncio.Task[HistorySnapshot]) -> None:
         for tasks in (self._pending, self._latest):
             if tasks.get(user_id) is task:
                 del tasks[user_id]
 
-    async def _read(self, user_id: str, previous: asyncio.Task[History] | None) -> History:
+    async def _read(self, user_id: str, previous: asyncio.Task[HistorySnapshot] | None) -> HistorySnapshot:
         if previous is not None:
             await asyncio.wait({previous})
         await asyncio.sleep(max(0.0, self._next_at.get(user_id, 0.0) - self._clock()))
@@ -93,11 +93,11 @@ class HistoryReader:
             del self._pending[user_id]  # later requests need a later read
             self._next_at[user_id] = self._clock() + INTERVAL_SECONDS
             try:
-                history = await self._history.read(user_id, int(time.time() * 1000), deadline_seconds=READ_SECONDS)
+                snapshot = await self._history.read(user_id, int(time.time() * 1000), deadline_seconds=READ_SECONDS)
             except MomentoQuotaExceeded:
                 cost.operations = FULL_READ_OPERATIONS  # leave the remaining quota to the writes
                 raise
-            cost.operations = history.operations
-            HISTORY_OPERATIONS.inc(history.operations)
-        self._limit.charge(user_id, history.operations)
-        return history
+            cost.operations = snapshot.operations
+            HISTORY_OPERATIONS.inc(snapshot.operations)
+        self._limit.charge(user_id, snapshot.operations)
+        return snapshot

@@ -14,9 +14,9 @@ from services.common.momento.errors import MomentoQuotaExceeded, MomentoUnavaila
 from services.common.momento.history import HistoryEntry, NotificationHistory
 from services.common.momento.history_cursor import Cursor
 from services.common.web.problem import Problem
-from services.token import history
-from services.token.history import HistoryReader
+from services.token import history_reader
 from services.token.history_limits import HistoryBusyError, ReadBudget, UserLimit
+from services.token.history_reader import HistoryReader
 from tests.support.fakes.momento import FakeMomento
 from tests.support.waiting import wait_until
 
@@ -61,7 +61,7 @@ class ReaderHarness:
 
 @pytest.fixture
 async def harness(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ReaderHarness]:
-    monkeypatch.setattr(history, "INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(history_reader, "INTERVAL_SECONDS", 0.0)
     harness = ReaderHarness()
     yield harness
     await harness.background.close()
@@ -93,7 +93,7 @@ async def test_users_do_not_wait_for_each_other_and_do_not_share(harness: Reader
 
 
 async def test_requests_one_after_the_other_share_a_read_in_each_interval(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(history, "INTERVAL_SECONDS", 0.3)
+    monkeypatch.setattr(history_reader, "INTERVAL_SECONDS", 0.3)
     harness = ReaderHarness()
     assert await harness.read() == []
     await harness.store("t-1")
@@ -163,7 +163,7 @@ async def test_nothing_is_kept_of_users_who_have_their_answers(harness: ReaderHa
 @given(st.lists(st.sampled_from(["store", "ask", "answer", "turn"]), max_size=60))
 async def test_an_answer_has_all_that_was_stored_before_its_request(steps: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(history, "INTERVAL_SECONDS", 0.0)
+        patch.setattr(history_reader, "INTERVAL_SECONDS", 0.0)
         harness, stored = ReaderHarness(), 0
         asked: list[tuple[int, asyncio.Task[list[str]]]] = []
         for step in steps:

@@ -30,7 +30,7 @@ REDRIVEN_BY_EARLIER_VERSION = "true"
 _NEEDED = frozenset({"taskId", "idempotent", REDRIVEN})
 
 
-class Reason(StrEnum):
+class DeadLetterReason(StrEnum):
     """Why a message is in the dead-letter queue."""
 
     MALFORMED = "malformed"
@@ -43,7 +43,7 @@ class Reason(StrEnum):
 
 
 def dead_letter(
-    message: ReceivedMessage, reason: Reason, detail: str, max_bytes: int = MAX_MESSAGE_BYTES
+    message: ReceivedMessage, reason: DeadLetterReason, detail: str, max_bytes: int = MAX_MESSAGE_BYTES
 ) -> OutgoingMessage:
     """Return the message for the dead-letter queue; it keeps as many of its own attributes as there is room for.
 
@@ -98,7 +98,11 @@ def is_overruled(known: HistoryEntry, message: ReceivedMessage) -> bool:
 
 
 async def send_to_dead_letter_queue(
-    queue: Batcher[OutgoingMessage], message: ReceivedMessage, reason: Reason, detail: str, on_sent: Callable[[], None]
+    queue: Batcher[OutgoingMessage],
+    message: ReceivedMessage,
+    reason: DeadLetterReason,
+    detail: str,
+    on_sent: Callable[[], None],
 ) -> None:
     """Send the message to the dead-letter queue.
 
