@@ -44,28 +44,33 @@ Command = Callable[[CommandContext, argparse.Namespace], Awaitable[int]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    _check(parser, options)
     try:
-        status = asyncio.run(_run(options))
+        status = asyncio.run(run_command(arguments))
     except (KeyboardInterrupt, asyncio.CancelledError):
         status = EXIT_INTERRUPTED
-    except (TransientError, BotoCoreError) as error:
-        sys.stderr.write(_sentence(error, options) + "\n")
-        return EXIT_FAILED
-    except SettingsError as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_FAILED
     if status == EXIT_INTERRUPTED:
         sys.stderr.write("Interrupted. The messages that were read are visible again.\n")
     return status
 
 
-async def _run(options: argparse.Namespace) -> int:
+async def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run one command in this event loop, until SIGTERM at most; return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
     command = asyncio.current_task()
     assert command is not None  # noqa: S101 — it runs in one
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, command.cancel)  # asyncio does the same for SIGINT
+    try:
+        return await _run(options)
+    except (TransientError, BotoCoreError) as error:
+        sys.stderr.write(_sentence(error, options) + "\n")
+    except SettingsError as error:
+        sys.stderr.write(f"{error}\n")
+    return EXIT_FAILED
+
+
+async def _run(options: argparse.Namespace) -> int:
     async with sqs_client(wait_seconds=WAIT_SECONDS) as client:
         task_queue = TaskQueue(client, options.task_queue_url) if options.task_queue_url else None
         context = CommandContext(client, TaskQueue(client, options.dead_letter_queue_url), task_queue)

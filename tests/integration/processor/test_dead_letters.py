@@ -16,8 +16,8 @@ from services.processor.dead_letters.reader import open_reader
 from services.processor.dead_letters.redrive import RateLimiter, Redrive, apply
 from tests.support.processor.dead_letters_cli import (
     add_dead_letter,
-    command_with,
     dead_letters_command,
+    dead_letters_process,
     interrupted,
     waiting,
 )
@@ -263,7 +263,7 @@ async def test_the_command_needs_only_two_options_and_aws(stage: ProcessorStage)
     aws = {name: value for name, value in stage.environment().items() if name.startswith("AWS_")}
     options = ("--dead-letter-queue-url", stage.dead_letter_queue_url, "--task-queue-url", stage.queue_url)
     for command in (("list",), ("show", "task"), ("redrive", "task"), ("purge", "--all", "--yes")):
-        said = await command_with(aws, *command, *options)
+        said = await dead_letters_process(aws, *command, *options)
         assert said.status == 0, said.err
     assert await waiting(stage) == (1, 0)
 

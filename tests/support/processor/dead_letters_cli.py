@@ -2,12 +2,18 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from typing import Any
+from unittest.mock import patch
 
+from services.common.aws.clients import _session
+from services.processor.dead_letters.__main__ import run_command
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
 
@@ -27,12 +33,20 @@ class Said:
 
 
 async def dead_letters_command(stage: ProcessorStage, *arguments: str, **environment: str) -> Said:
-    """Run it as a person does, as a separate process."""
-    return await command_with({**stage.environment(), **environment}, *arguments)
+    """Run it in this process, which takes a tenth of the time."""
+    out, err = StringIO(), StringIO()
+    _session.cache_clear()  # it keeps the credentials of another stage
+    with (
+        patch.dict(os.environ, {**stage.environment(), **environment}, clear=True),
+        redirect_stdout(out),
+        redirect_stderr(err),
+    ):
+        status = await run_command(arguments)
+    return Said(status, out.getvalue(), err.getvalue())
 
 
-async def command_with(environment: Mapping[str, str], *arguments: str) -> Said:
-    """Run it with this environment and no other."""
+async def dead_letters_process(environment: Mapping[str, str], *arguments: str) -> Said:
+    """Run it as a person does, as a process with this environment and no other."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "services.processor.dead_letters", *arguments),
         env=environment,
