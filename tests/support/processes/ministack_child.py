@@ -1,7 +1,6 @@
 """The child process of `tests.support.processes.ministack`: MiniStack on a socket it inherits.
 
-With an inherited socket, unlike `python -m ministack`, no other process can take the port between choosing and binding
-it.
+Unlike with `python -m ministack`, no other process can take the port between choosing and binding it.
 """
 
 import asyncio
