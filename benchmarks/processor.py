@@ -16,13 +16,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks.support.child import python
 from benchmarks.support.figures import Figure, table
 from benchmarks.support.momento import Momento, momento
 from benchmarks.support.queue_server import QueueServer, queue_server
 from benchmarks.support.queues import BenchQueue, Queues, queues
 from benchmarks.support.rounds import median_of, progress_bar, run_in_folder, spread
 from benchmarks.support.service import Account, Service, service
+from tests.support.processes.child import plain_python
 
 SLOTS = 200
 MESSAGES = 8_000
@@ -159,7 +159,7 @@ def _processed(used: Account) -> float:
 async def _run_plain(bench: Bench, queue: BenchQueue, count: int, delete: str) -> dict[str, float]:
     arguments = ("--queue-url", queue.url, "--count", str(count), "--delete", delete)
     process = await asyncio.create_subprocess_exec(
-        *python("benchmarks.plain.processor", *arguments),
+        *plain_python("benchmarks.plain.processor", *arguments),
         env={**os.environ, **bench.server.environment()},
         stdout=asyncio.subprocess.PIPE,
     )

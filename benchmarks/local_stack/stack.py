@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import secrets
 import shutil
 import signal
 import sys
@@ -16,13 +15,11 @@ from local.aws.key_pair import KeyPair
 from local.outputs import Outputs
 from local.plan import ROOT, Plan
 from local.ports import Ports
-from local.supervisor.port_check import is_taken
+from tests.support.ports import free_port_base
 
 READY_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 30.0
 _KEYS = re.compile(rb"AWS_ACCESS_KEY_ID=(\S+) AWS_SECRET_ACCESS_KEY=(\S+)")
-BASES = range(12_000, 30_000)
-"""Lower than the ports that systems assign to clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +43,10 @@ class Stack:
         return f"http://127.0.0.1:{self.ports.page}"
 
 
-def free_ports() -> Ports:
-    """Choose a random port base whose ports are free."""
-    while True:
-        ports = Ports(secrets.choice(BASES))
-        if not any(is_taken(port) for port in ports.purposes()):
-            return ports
-
-
 @asynccontextmanager
 async def running_stack(environment: Mapping[str, str]) -> AsyncIterator[Stack]:
     """Start a stack, wait until it prints that it is ready, and stop it at the end of the context."""
-    ports = free_ports()
+    ports = Ports(free_port_base())
     shell = {**os.environ, **environment, "LOCAL_PORT_BASE": str(ports.base)}
     began_at = time.monotonic()
     process = await asyncio.create_subprocess_exec(

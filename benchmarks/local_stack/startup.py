@@ -13,11 +13,13 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, replace
 
-from benchmarks.local_stack.stack import Stack, free_ports, running_stack
+from benchmarks.local_stack.stack import Stack, running_stack
 from benchmarks.local_stack.user import User, signed_in_subscriber
 from benchmarks.support.figures import Figure
 from local.plan import ROOT, Plan, Program
+from local.ports import Ports
 from local.supervisor.readiness import wait_until_ready
+from tests.support.ports import free_port_base
 
 ROUNDS = 3
 READY_TIMEOUT_SECONDS = 30.0
@@ -39,7 +41,7 @@ async def service_starts(stack: Stack) -> list[Figure]:
 def second_instance(stack: Stack, number: int) -> Program:
     """Return a service of the same stage with other ports."""
     program = stack.plan.system(stack.outputs)[number]
-    other = Plan(free_ports(), stack.plan.shell).system(stack.outputs)[number]
+    other = Plan(Ports(free_port_base()), stack.plan.shell).system(stack.outputs)[number]
     moved = {
         name: other.environment[name] for name in ("PORT", "OPS_PORT", "ALLOWED_HOSTS") if name in other.environment
     }

@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.support.child import free_port, running, wait_until_answering
+from benchmarks.support.child import running, wait_until_ready
+from tests.support.ports import free_port
 
 VERSION = "1.6.14"
 RESOLVE_TIMEOUT_SECONDS = 600.0
@@ -52,9 +53,10 @@ async def elasticmq(folder: Path) -> AsyncIterator[str]:
         f"{jars}/*",
         "org.elasticmq.server.Main",
     ]
-    async with running(command, {}, folder / "elasticmq.log") as child:
+    java_home = {name: value for name, value in os.environ.items() if name == "JAVA_HOME"}
+    async with running(command, java_home, folder / "elasticmq.log") as child:
         endpoint = f"http://127.0.0.1:{port}"
-        await wait_until_answering(child, f"{endpoint}/health", START_TIMEOUT_SECONDS)
+        await wait_until_ready(child, f"{endpoint}/health", START_TIMEOUT_SECONDS)
         yield endpoint
 
 

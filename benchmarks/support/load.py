@@ -16,7 +16,7 @@ from typing import cast
 
 import uvloop
 
-from benchmarks.support.child import python
+from tests.support.processes.child import plain_python
 
 BODY = json.dumps({"data": "a task of the benchmark " + "x" * 100}).encode()
 _TIMEOUT_SECONDS = 120.0
@@ -112,7 +112,7 @@ async def load(port: int, connections: int, requests: int, tokens: list[str]) ->
     """Load a service from another process and wait for the end."""
     arguments = ("--port", str(port), "--connections", str(connections), "--requests", str(requests))
     process = await asyncio.create_subprocess_exec(
-        *python("benchmarks.support.load", *arguments),
+        *plain_python("benchmarks.support.load", *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

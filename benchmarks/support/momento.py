@@ -1,7 +1,6 @@
 """Momento for a benchmark: the emulator, and a parameter store with its API key."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ import aiohttp
 from aiohttp import web
 from momento import CacheClientAsync, Configurations, CredentialProvider
 
-from benchmarks.support.child import python, running
+from benchmarks.support.child import running
+from tests.support.processes.child import plain_python
 
-READY_TIMEOUT_SECONDS = 30.0
-_READY = re.compile(r"ready: gRPC 127\.0\.0\.1:(\d+), gRPC-web (http://[\d.:]+)")
+_READY = r"ready: gRPC 127\.0\.0\.1:(\d+), gRPC-web (http://[\d.:]+)\n"
 _UNLIMITED = ("--topic-operations-per-second=1000000", "--cache-operations-per-second=1000000")
 _CACHE = "benchmark"
 _PARAMETER = "/notification-api/benchmark/momento-api-key"
@@ -40,15 +39,13 @@ class Momento:
 @asynccontextmanager
 async def momento(folder: Path) -> AsyncIterator[Momento]:
     """Run the emulator with a cache and quotas that are never reached."""
-    command = python("local.momento", "--grpc-port=0", "--web-port=0", *_UNLIMITED)
+    command = plain_python("local.momento", "--grpc-port=0", "--web-port=0", *_UNLIMITED)
     async with running(command, {}, folder / "momento.log") as child:
-        async with asyncio.timeout(READY_TIMEOUT_SECONDS):
-            while (match := _READY.search(child.log.read_text(encoding="utf-8"))) is None:  # noqa: ASYNC110 — a log has no events
-                await asyncio.sleep(0.05)
-        key = await _api_key(match[2])
-        await _create_cache(key, int(match[1]))
+        ready = await asyncio.to_thread(child.wait_for_output, _READY)
+        key = await _api_key(ready[2])
+        await _create_cache(key, int(ready[1]))
         async with _parameter_store(key) as store:
-            yield Momento(int(match[1]), store)
+            yield Momento(int(ready[1]), store)
 
 
 async def _api_key(web_url: str) -> str:

@@ -8,8 +8,10 @@ from pathlib import Path
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from benchmarks.support.child import Child, free_port, python, running, wait_until_answering
+from benchmarks.support.child import running, wait_until_ready
 from benchmarks.support.processes import cpu_seconds, memory
+from tests.support.ports import free_port
+from tests.support.processes.child import Child, plain_python
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,6 @@ async def service(module: str, environment: Mapping[str, str], log: Path) -> Asy
         "OPS_PORT": str(ops_port),
         **environment,
     }
-    async with running(python(module), settings, log) as child:
-        await wait_until_answering(child, f"http://127.0.0.1:{ops_port}/readyz")
+    async with running(plain_python(module), settings, log) as child:
+        await wait_until_ready(child, f"http://127.0.0.1:{ops_port}/readyz")
         yield Service(child, port, ops_port)

@@ -98,7 +98,7 @@ async def test_a_stage_cannot_read_notifications_of_another_stage(stages: Instal
         for own, other in ((token_one, token_two), (token_two, token_one)):
             with pytest.raises(SubscriptionRefusedError, match="refused"):
                 await subscribe(replace(other, token=own.token))
-        with subscriber(token_one, dict(os.environ)) as at_one, subscriber(token_two, dict(os.environ)) as at_two:
+        with subscriber(token_one) as at_one, subscriber(token_two) as at_two:
             posted = await two.stage.submit_task("for two alone")
             assert (await asyncio.to_thread(at_two.next, 30))["taskId"] == posted
             assert await asyncio.to_thread(at_one.nothing_for, 1.0)

@@ -8,7 +8,7 @@ import pytest
 from local.ports import Ports
 from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, run, wait_until_sync
 from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, merged_values
-from tests.support.processes.supervised import free_port_base
+from tests.support.ports import free_port_base
 from tests.support.yaml_text import load_yaml
 
 KEDA_NAMESPACE = "keda"

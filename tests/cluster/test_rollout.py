@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 from collections import Counter
 from typing import Any
 
@@ -93,7 +92,7 @@ async def test_an_upgrade_and_a_rollback_lose_no_task_and_refuse_no_request(stag
         user = await new_user(app, await app.config())
         token = await user.stage.get_token()
     before = await asyncio.to_thread(pods_of, namespace)
-    with subscriber(token, dict(os.environ)) as notifications:
+    with subscriber(token) as notifications:
         await asyncio.to_thread(start_load, namespace, user.id_token)
         chart, waited = "charts/notification-api", ("--wait", "--timeout", "120s")
         options = ("--reuse-values", "--set", "logLevel=INFO")

@@ -47,7 +47,7 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_l
     before = {name: await swaps(local_stack, name) for name in SERVICES}
     said = {name: len(local_stack.output(name)) for name in SERVICES}
 
-    with subscriber(token, local_stack.environment("processor")) as notifications:
+    with subscriber(token) as notifications:
         posting = asyncio.gather(*(user.submit_task(f"task {number}") for number in range(TASKS)))
         received = await receive(notifications, 2)  # the load has started
         await rotate_momento_key(local_stack, "v1")
@@ -59,7 +59,7 @@ async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_l
         assert sorted(received) == sorted(ids)
         assert await asyncio.to_thread(notifications.nothing_for, DUPLICATES_SECONDS)
 
-    with subscriber(tokens[0], local_stack.environment("processor")) as notifications:
+    with subscriber(tokens[0]) as notifications:
         task_id = await newcomers[0].submit_task("with the new key")
         assert await receive(notifications, 1) == [task_id]
     assert {name: local_stack.pid(name) for name in SERVICES} == pids

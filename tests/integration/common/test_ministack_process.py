@@ -3,15 +3,15 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from aiobotocore.session import get_session
 
+from local.plan import ROOT
 from tests.support.processes.ministack import MiniStack, ministack_process, new_account_id
-
-ROOT = Path(__file__).parents[3]
+from tests.support.processes.probes import alive
+from tests.support.waiting import wait_until_sync
 
 
 async def _queue_urls(stack: MiniStack, account_id: str = "local") -> list[str]:
@@ -42,7 +42,7 @@ async def test_accounts_in_one_process_share_no_state() -> None:
 
 async def test_nothing_is_left_when_it_has_stopped() -> None:
     with ministack_process() as stack:
-        files = stack.log_path.parent
+        files = stack.home
         assert files.exists()
 
     assert not files.exists()
@@ -80,15 +80,4 @@ def test_it_ends_when_the_test_run_is_killed() -> None:
     run.wait()
     run.stdout.close()
 
-    deadline = time.monotonic() + 10
-    while _alive(pid):
-        assert time.monotonic() < deadline, "MiniStack outlived the run that started it"
-        time.sleep(0.05)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    wait_until_sync(lambda: not alive(pid), "MiniStack ends with the run that started it", timeout_seconds=10)

@@ -1,24 +1,15 @@
 """A service without AWS credentials runs and reports them as missing by its readiness."""
 
-import os
-import subprocess
-import sys
+import asyncio
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from local.plan import ROOT
-from local.ports import Ports
-from tests.support.processes.supervised import free_port_base
-from tests.support.waiting import wait_until_sync
+from tests.support.processes.service import ServiceProcess, service_process
 
-BARE = {
-    "PATH": os.environ["PATH"],
-    "HOST": "127.0.0.1",
-    "STAGE_NAME": "dev",
+SETTINGS = {
     "TASK_QUEUE_URL": "http://127.0.0.1:9/000000000000/tasks",
     "OIDC_ISSUER": "http://127.0.0.1:9",
     "OIDC_AUDIENCE": "client",
@@ -32,40 +23,24 @@ BARE = {
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
-@contextmanager
-def ingest(extra: Mapping[str, str]) -> Iterator[tuple[int, "subprocess.Popen[bytes]"]]:
-    ports = Ports(free_port_base())
-    variables = {**BARE, "PORT": str(ports.ingest), "OPS_PORT": str(ports.ingest_ops), **extra}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "services.ingest"], cwd=ROOT, env=variables, stdout=subprocess.DEVNULL
-    )
+def readiness(service: ServiceProcess) -> str:
+    """The text of the response; empty before the port is open or while the service starts."""
     try:
-        wait_until_sync(
-            lambda: "starting" not in (reasons := readiness(ports.ingest_ops)) and bool(reasons), "readiness"
-        )
-        yield ports.ingest_ops, process
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def readiness(port: int) -> str:
-    """The text of the response; empty before the port is open."""
-    try:
-        with OPENER.open(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+        with OPENER.open(f"{service.ops_url}/readyz", timeout=5) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         with error:
-            return error.read().decode()
+            text = error.read().decode()
+            return "" if "starting" in text else text
     except OSError:
         return ""
 
 
 @pytest.mark.parametrize("given", [False, True])
-def test_ingest_is_ready_only_where_it_has_credentials(given: bool) -> None:
+async def test_ingest_is_ready_only_where_it_has_credentials(tmp_path: Path, given: bool) -> None:
     keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"} if given else {}
-    with ingest(keys) as (port, process):
-        reasons = readiness(port)
+    async with service_process("services.ingest", {**SETTINGS, **keys}, tmp_path, ready=False) as service:
+        reasons = await asyncio.to_thread(service.wait_until, lambda: readiness(service), "readiness")
         assert ("NoCredentialsError" in reasons) is not given
         assert ("IRSA or Pod Identity" in reasons) is not given
-        assert process.poll() is None
+        assert service.is_running

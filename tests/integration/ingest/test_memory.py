@@ -17,7 +17,7 @@ from aiobotocore.session import get_session
 
 from tests.support.identity import jwks_server
 from tests.support.processes.ministack import MiniStack, new_account_id
-from tests.support.processes.service import ServiceProcess, free_port, service_process
+from tests.support.processes.service import ServiceProcess, service_process
 from tests.support.served_service import id_token, service_environment
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
 from tests.support.waiting import wait_until
@@ -34,10 +34,9 @@ QUOTES_BODY = b'{"data": "' + b'\\"' * 131_066 + b'"}'
 
 @dataclass
 class Ingest:
-    """The service as a process, and its address."""
+    """The service as a process."""
 
     process: ServiceProcess
-    port: int
 
     def peak_mib(self) -> float:
         """The peak memory of the process."""
@@ -47,7 +46,7 @@ class Ingest:
 
     async def begin(self, opened: AsyncExitStack, user_id: str, rest: bytes) -> None:
         """Send the headers of a post, and `rest` after them, on a connection that `opened` keeps open."""
-        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        _, writer = await asyncio.open_connection("127.0.0.1", self.process.port)
         opened.callback(writer.close)
         token = id_token(user_id, now=time.time())
         head = f"POST /task HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nContent-Type: application/json\r\n"
@@ -58,15 +57,14 @@ class Ingest:
     async def post(self, session: aiohttp.ClientSession, body: bytes, user_id: str = "alice") -> tuple[int, str | None]:
         """Status and Retry-After."""
         headers = {"Authorization": f"Bearer {id_token(user_id, now=time.time())}", "Content-Type": "application/json"}
-        url = f"http://127.0.0.1:{self.port}/task"
-        async with session.post(url, data=BytesIO(body), headers=headers) as answer:
+        async with session.post(f"{self.process.url}/task", data=BytesIO(body), headers=headers) as answer:
             await answer.read()
             return answer.status, answer.headers.get("Retry-After")
 
 
 @pytest.fixture
 async def ingest(aws: MiniStack, tmp_path: Path) -> AsyncIterator[Ingest]:
-    account_id, port = new_account_id(), free_port()
+    account_id = new_account_id()
     async with (
         jwks_server() as jwks,
         get_session().create_client("sqs", **aws.client_settings(account_id)) as sqs,
@@ -76,15 +74,13 @@ async def ingest(aws: MiniStack, tmp_path: Path) -> AsyncIterator[Ingest]:
         proxy.fault(action="SendMessageBatch", delay_seconds=0.5)
         settings = {
             **service_environment(aws, account_id, jwks),
-            "HOST": "127.0.0.1",
-            "PORT": str(port),
             "TASK_QUEUE_URL": url,
             "AWS_ENDPOINT_URL": proxy.url,
             "TASKS_PER_MINUTE": "0",
             "MEMORY_LIMIT_BYTES": str(LIMIT_MIB * 2**20),
         }
-        async with service_process("ingest", settings, tmp_path) as process:
-            yield Ingest(process, port)
+        async with service_process("services.ingest", settings, tmp_path) as process:
+            yield Ingest(process)
 
 
 @pytest.mark.parametrize("body", [EMOJI_BODY, QUOTES_BODY], ids=["an emoji", "quotes"])
@@ -140,7 +136,7 @@ async def test_many_tiny_header_fields_on_many_connections(ingest: Ingest) -> No
     head = b"GET /nothing HTTP/1.1\r\nHost: x\r\n" + TINY_FIELDS
     async with AsyncExitStack() as opened:
         for _ in range(1_000):
-            _, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+            _, writer = await asyncio.open_connection("127.0.0.1", ingest.process.port)
             opened.callback(writer.close)
             writer.write(head + b"\r\n" + head)
         async with aiohttp.ClientSession() as session:
@@ -155,7 +151,7 @@ def header_bomb(fields: int) -> bytes:
 
 async def sent_raw(ingest: Ingest, sent: bytes) -> bytes:
     """The response until the connection is closed."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", ingest.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", ingest.process.port)
     try:
         with suppress(ConnectionError):
             writer.write(sent)
@@ -198,7 +194,7 @@ async def test_a_compressed_bomb_without_a_token(ingest: Ingest) -> None:
         async def post(coding: str) -> int:
             headers = {"Content-Encoding": coding, "Content-Type": "application/json"}
             body = BytesIO(gzipped if "gzip" in coding else deflated)
-            async with session.post(f"http://127.0.0.1:{ingest.port}/task", data=body, headers=headers) as answer:
+            async with session.post(f"{ingest.process.url}/task", data=body, headers=headers) as answer:
                 assert answer.content_type == "application/problem+json"
                 return answer.status
 

@@ -2,11 +2,10 @@
 
 import asyncio
 import secrets
-import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 import aiohttp
@@ -40,10 +39,8 @@ class User:
     async def post(self, data: str) -> str:
         return await self.stage.submit_task(data)
 
-    @contextmanager
-    def subscribed(self, stack: LocalStack) -> Iterator[Subscriber]:
-        with subscriber(self.token, stack.environment("processor")) as notifications:
-            yield notifications
+    def subscribed(self) -> AbstractContextManager[Subscriber]:
+        return subscriber(self.token)
 
 
 @pytest.fixture
@@ -63,7 +60,7 @@ async def receive(notifications: Subscriber, count: int, seconds: float = 30.0) 
 
 async def test_the_notification_of_a_task_arrives_once(local_stack: LocalStack, app: Application) -> None:
     user = await signed_in(app)
-    with user.subscribed(local_stack) as notifications:
+    with user.subscribed() as notifications:
         before = int(time.time() * 1000)
         task_id = await user.post("größer 👍🏽")
         (received,) = await receive(notifications, 1)
@@ -77,7 +74,7 @@ async def test_the_notification_of_a_task_arrives_once(local_stack: LocalStack, 
 async def test_each_user_is_notified_only_of_own_tasks(local_stack: LocalStack, app: Application) -> None:
     one, other = await asyncio.gather(signed_in(app), signed_in(app))
     with ExitStack() as stack:
-        ones, others = (stack.enter_context(user.subscribed(local_stack)) for user in (one, other))
+        ones, others = (stack.enter_context(user.subscribed()) for user in (one, other))
         ids = await one.post("of one"), await other.post("of the other")
         assert [received["taskId"] for received in await receive(ones, 1)] == [ids[0]]
         assert [received["taskId"] for received in await receive(others, 1)] == [ids[1]]
@@ -92,7 +89,7 @@ async def test_nobody_can_subscribe_to_another_users_topic(local_stack: LocalSta
 
 async def test_many_tasks_submitted_together_are_each_notified_once(local_stack: LocalStack, app: Application) -> None:
     user = await signed_in(app)
-    with user.subscribed(local_stack) as notifications:
+    with user.subscribed() as notifications:
         ids = await asyncio.gather(*(user.post(f"task {number}") for number in range(40)))
         received = await receive(notifications, 40)
         assert sorted(str(one["taskId"]) for one in received) == sorted(ids)
@@ -105,7 +102,7 @@ async def test_a_repeated_post_with_the_same_key_runs_once_and_its_notifications
     user = await signed_in(app)
     before = await processed(local_stack)
     headers = {"Authorization": f"Bearer {user.id_token}", "Idempotency-Key": secrets.token_hex(8)}
-    with user.subscribed(local_stack) as notifications:
+    with user.subscribed() as notifications:
         async with aiohttp.ClientSession(headers=headers) as session:
             ids = []
             for _ in range(2):
@@ -161,7 +158,7 @@ async def test_a_forged_id_token_is_rejected_with_cors(local_stack: LocalStack, 
 
 async def test_notifications_missed_while_offline_can_be_fetched(local_stack: LocalStack, app: Application) -> None:
     user = await signed_in(app)
-    with user.subscribed(local_stack) as notifications:
+    with user.subscribed() as notifications:
         task_id = await user.post("while away")
         (received,) = await receive(notifications, 1)
     headers = {"Authorization": f"Bearer {user.id_token}"}
@@ -177,11 +174,11 @@ async def test_notifications_missed_while_offline_can_be_fetched(local_stack: Lo
 
 async def test_a_stopped_processor_loses_nothing(local_stack: LocalStack, app: Application) -> None:
     user = await signed_in(app)
-    with user.subscribed(local_stack) as notifications:
+    with user.subscribed() as notifications:
         with local_stack.restarted("processor", {"ECHO_SECONDS": "0.5", "CONCURRENCY": "2"}):
             ids = await asyncio.gather(*(user.post(f"task {number}") for number in range(8)))
             first = await receive(notifications, 1)
-            status = await asyncio.to_thread(local_stack.stop, "processor", signal.SIGTERM)
+            status = await asyncio.to_thread(local_stack.stop, "processor")
             assert status == 0
         rest = await receive(notifications, 7)
         assert sorted(str(one["taskId"]) for one in first + rest) == sorted(ids)
@@ -193,7 +190,7 @@ async def test_a_rotated_momento_key_takes_effect_without_a_restart_and_nothing_
 ) -> None:
     user = await signed_in(app)
     pids = {name: local_stack.pid(name) for name in ("token", "processor")}
-    with user.subscribed(local_stack) as notifications:
+    with user.subscribed() as notifications:
         posting = asyncio.create_task(_post_steadily(user, 20))
         received = await receive(notifications, 2)
         await rotate_momento_key(local_stack, "v2")
@@ -202,7 +199,7 @@ async def test_a_rotated_momento_key_takes_effect_without_a_restart_and_nothing_
         assert sorted(str(one["taskId"]) for one in received) == sorted(ids)
         assert await asyncio.to_thread(notifications.nothing_for, DUPLICATES_SECONDS)
     newcomer = await signed_in(app)
-    with newcomer.subscribed(local_stack) as notifications:
+    with newcomer.subscribed() as notifications:
         task_id = await newcomer.post("after the rotation")
         assert [received["taskId"] for received in await receive(notifications, 1)] == [task_id]
     assert pids == {name: local_stack.pid(name) for name in pids}

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,8 @@ import pytest
 from local.forward.targets import GRAFANA_PORT
 from local.plan import ROOT
 from local.ports import Ports
-from tests.support.processes.supervised import free_port_base
+from tests.support.ports import free_port_base
+from tests.support.processes.child import Child, python
 from tests.support.waiting import wait_until_sync
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -109,17 +110,17 @@ def cluster(tmp_path: Path) -> Cluster:
     return made
 
 
-class Forward:
-    """A running forward."""
+class Forward(Child):
+    """A forward of a stage of the cluster."""
 
-    def __init__(self, process: subprocess.Popen[str], ports: Ports, log: Path) -> None:
-        self.process = process
+    def __init__(self, cluster: Cluster, arguments: Sequence[str], ports: Ports, log: str) -> None:
         self.ports = ports
-        self._log = log
-
-    @property
-    def output(self) -> str:
-        return self._log.read_text()
+        environment = {
+            "PATH": f"{cluster.folder / 'bin'}:{os.environ['PATH']}",
+            "FAKE_CLUSTER": str(cluster.folder),
+            "LOCAL_PORT_BASE": str(ports.base),
+        }
+        super().__init__(python("local.forward", *arguments), environment, cluster.folder / f"log-{log}-{ports.base}")
 
     def answers(self, port: int) -> str:
         with OPENER.open(f"http://127.0.0.1:{port}/", timeout=15) as answer:
@@ -135,36 +136,15 @@ class Forward:
 
 @contextmanager
 def forward(cluster: Cluster, *arguments: str, ports: Ports | None = None, log: str = "first") -> Iterator[Forward]:
-    ports = ports or Ports(free_port_base())
-    file = cluster.folder / f"log-{log}-{ports.base}"
-    with file.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local.forward", *(arguments or ("dev",))],
-            cwd=ROOT,
-            env={
-                **os.environ,
-                "PATH": f"{cluster.folder / 'bin'}:{os.environ['PATH']}",
-                "FAKE_CLUSTER": str(cluster.folder),
-                "LOCAL_PORT_BASE": str(ports.base),
-            },
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-    running = Forward(process, ports, file)
-    try:
-        wait_until_sync(
-            lambda: process.poll() is not None or "Stop with Ctrl-C" in running.output, lambda: running.output
-        )
+    """Run a forward until it is ready or has ended."""
+    with Forward(cluster, arguments or ("dev",), ports or Ports(free_port_base()), log) as running:
+        running.wait_until(lambda: not running.is_running or "Stop with Ctrl-C" in running.output(), "forwarding")
         yield running
-    finally:
-        process.terminate()
-        process.wait(15)
 
 
 def test_the_printed_addresses_are_forwarded_to_the_pods(cluster: Cluster) -> None:
     with forward(cluster) as running:
-        assert f"http://localhost:{running.ports.token}/token" in running.output
+        assert f"http://localhost:{running.ports.token}/token" in running.output()
         assert running.answers(running.ports.token) == "token-1"
         assert running.answers(running.ports.ingest) == "ingest-1"
 
@@ -177,7 +157,7 @@ def test_a_rollout_is_followed_before_the_old_pod_ends(cluster: Cluster) -> None
         wait_until_sync(lambda: running.answers(port) == "token-2", "the new pod")
         cluster.end("token-1")
         assert [running.answers(port) for _ in range(5)] == ["token-2"] * 5
-        assert "token: now to pod token-2" in running.output
+        assert "token: now to pod token-2" in running.output()
 
 
 def test_a_ready_pod_keeps_its_connections_when_others_become_ready(cluster: Cluster) -> None:
@@ -197,7 +177,7 @@ def test_a_broken_port_forward_is_reopened(cluster: Cluster) -> None:
     with forward(cluster) as running:
         assert running.answers(running.ports.token) == "token-1"
         cluster.end("token-1")
-        wait_until_sync(lambda: running.process.poll() is None, "still running")
+        wait_until_sync(lambda: running.is_running, "still running")
         cluster.ready("token", "token-1")
         wait_until_sync(lambda: running.may_answer(running.ports.token) == "token-1", "the same pod again")
 
@@ -228,9 +208,9 @@ def held(port: int) -> bool:
 
 def test_it_stops_on_a_signal_and_leaves_no_kubectl(cluster: Cluster) -> None:
     with forward(cluster) as running:
-        running.process.send_signal(signal.SIGINT)
-        assert running.process.wait(15) == 0
-        assert running.output.endswith("stopped\n")
+        running.signal(signal.SIGINT)
+        assert running.ended() == 0
+        assert running.output().endswith("stopped\n")
         marker = f"FAKE_CLUSTER={cluster.folder}".encode()
         assert not [pid for pid in Path("/proc").glob("[0-9]*") if marker in environment_of(pid)]
 
@@ -245,25 +225,25 @@ def environment_of(process: Path) -> bytes:
 def test_a_port_in_use_is_reported(cluster: Cluster) -> None:
     ports = Ports(free_port_base())
     with socket.create_server(("127.0.0.1", ports.token)), forward(cluster, ports=ports) as running:
-        assert running.process.wait(15) == 2
-        assert f"Port {ports.token} (token) is in use" in running.output
+        assert running.ended() == 2
+        assert f"Port {ports.token} (token) is in use" in running.output()
 
 
 def test_a_second_stage_is_forwarded_beside_the_first(cluster: Cluster) -> None:
     first, second = Ports(free_port_base()), Ports(free_port_base())
     cluster.add_second_stage(first.base)
     with forward(cluster, ports=first) as one, forward(cluster, "two", ports=second) as two:
-        assert f"http://localhost:{first.page}" in one.output
+        assert f"http://localhost:{first.page}" in one.output()
         assert one.answers(first.token) == "token-1"
-        addresses = {int(port) for port in re.findall(r"http://localhost:(\d+)", two.output)}
+        addresses = {int(port) for port in re.findall(r"http://localhost:(\d+)", two.output())}
         assert addresses == {second.token, second.ingest, second.aws, second.momento_grpc, second.momento_web}
         assert two.answers(second.token) == "two-token"
         assert two.answers(second.ingest) == "two-ingest"
         assert {two.answers(port) for port in addresses - {second.token, second.ingest}} == {"emulators"}
-        assert "Left out: the application, which is configured for the stage dev" in two.output
+        assert "Left out: the application, which is configured for the stage dev" in two.output()
         assert (
             f"Port {first.momento_web} (Momento (web) for tokens) is in use. Tokens of this stage contain this port"
-            in two.output
+            in two.output()
         )
 
 
@@ -271,9 +251,9 @@ def test_a_second_stage_on_the_same_ports_gets_advice(cluster: Cluster) -> None:
     ports = Ports(free_port_base())
     cluster.add_second_stage(ports.base)
     with forward(cluster, ports=ports), forward(cluster, "two", ports=ports, log="second") as two:
-        assert two.process.wait(15) == 2
-        assert f"Port {ports.token} (token) is in use" in two.output
-        assert "LOCAL_PORT_BASE=9000 make forward" in two.output
+        assert two.ended() == 2
+        assert f"Port {ports.token} (token) is in use" in two.output()
+        assert "LOCAL_PORT_BASE=9000 make forward" in two.output()
 
 
 def test_grafanas_port_in_use_stops_nothing(cluster: Cluster) -> None:
@@ -284,20 +264,20 @@ def test_grafanas_port_in_use_stops_nothing(cluster: Cluster) -> None:
             holder.bind(("127.0.0.1", GRAFANA_PORT))
             holder.listen()
         with forward(cluster) as running:
-            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is in use." in running.output
+            assert f"Left out: Grafana. Port {GRAFANA_PORT} (Grafana) is in use." in running.output()
             assert running.answers(running.ports.token) == "token-1"
 
 
 def test_a_missing_stage_is_reported(cluster: Cluster) -> None:
     with forward(cluster, "prod") as running:
-        assert running.process.wait(15) == 2
-        assert "There is no stage prod in this cluster. Its stages: dev." in running.output
+        assert running.ended() == 2
+        assert "There is no stage prod in this cluster. Its stages: dev." in running.output()
 
 
 def test_a_missing_argument_is_reported(cluster: Cluster) -> None:
     with forward(cluster, "") as running:
-        assert running.process.wait(15) == 2
-        assert "make forward STAGE=dev" in running.output
+        assert running.ended() == 2
+        assert "make forward STAGE=dev" in running.output()
 
 
 def test_a_missing_kubectl_is_reported(cluster: Cluster) -> None:

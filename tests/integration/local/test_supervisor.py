@@ -6,25 +6,20 @@ import re
 import signal
 import socket
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.support.processes.supervised import (
-    WAIT_SECONDS,
-    Supervised,
-    alive,
-    answers_200,
-    free_port_base,
-    get,
-    supervised,
-)
+from tests.support.ports import free_port_base
+from tests.support.processes.child import STOP_SECONDS, plain_python
+from tests.support.processes.probes import alive, answers_200, get
+from tests.support.processes.supervised import Supervised, printed_pids, supervised
 from tests.support.waiting import wait_until_sync
 
 Starter = Callable[..., Supervised]
+STUB_STACK = "tests.support.processes.stub_stack"
 
 
 @pytest.fixture
@@ -38,16 +33,19 @@ def start(tmp_path: Path, base: int) -> Iterator[Starter]:
     with ExitStack() as stack:
 
         def starter(port_base: int = base, environment: dict[str, str] | None = None, **programs: str) -> Supervised:
-            described = [
-                f"{name}={','.join([str(port_base + offset), *switches.split()])}"
-                for offset, (name, switches) in enumerate(programs.items())
-            ]
+            arguments = [str(tmp_path), *described(programs, port_base)]
             extra = {"LOCAL_PORT_BASE": str(port_base), **(environment or {})}
-            return stack.enter_context(
-                supervised("tests.support.processes.stub_stack", [str(tmp_path), *described], extra)
-            )
+            return stack.enter_context(supervised(STUB_STACK, arguments, extra))
 
         yield starter
+
+
+def described(programs: Mapping[str, str], base: int) -> list[str]:
+    """The arguments of `stub_stack`: each program has one of the ports from `base` on."""
+    return [
+        f"{name}={','.join([str(base + offset), *switches.split()])}"
+        for offset, (name, switches) in enumerate(programs.items())
+    ]
 
 
 def started(supervisor: Supervised) -> dict[str, int]:
@@ -67,26 +65,26 @@ def test_starts_in_order_and_reports_when_everything_is_ready(start: Starter, ba
     pids = started(supervisor)
     assert set(list(pids)[:2]) == {"aws", "bootstrap"}
     assert set(list(pids)[2:]) == {"token", "page"}
-    assert f"http://localhost:{base} " in supervisor.output
-    assert f"http://localhost:{base + 2}/task" in supervisor.output
+    assert f"http://localhost:{base} " in supervisor.output()
+    assert f"http://localhost:{base + 2}/task" in supervisor.output()
 
 
 def test_every_line_has_the_name_of_its_process(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="chatty")
     started(supervisor)
     supervisor.wait_for_output("end of chat")
-    said = [line for line in supervisor.output.split("\n") if " x" in line or "started" in line or "after" in line]
+    said = [line for line in supervisor.output().split("\n") if " x" in line or "started" in line or "after" in line]
     assert all(re.match(r"(aws|bootstrap|token) +\| ", line) for line in said)
     assert sum(line.count("xx") * 2 for line in said) == 40_000
-    assert "\x1b" not in supervisor.output
+    assert "\x1b" not in supervisor.output()
 
 
 def test_the_services_wait_for_the_bootstrap_and_a_failed_one_stops_everything(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="fail", token="")
-    assert supervisor.ends() == 1
-    assert "bootstrap" in supervisor.output
-    assert "ended with exit status 4" in supervisor.output
-    assert "token started" not in supervisor.output
+    assert supervisor.ended() == 1
+    assert "bootstrap" in supervisor.output()
+    assert "ended with exit status 4" in supervisor.output()
+    assert "token started" not in supervisor.output()
     assert have_ended(supervisor.pids())
 
 
@@ -94,8 +92,8 @@ def test_a_process_that_is_not_ready_in_time_is_named_with_its_last_lines(start:
     supervisor = start(
         aws="", bootstrap="once", token="not-ready", page="", environment={"DUMMY_READY_WITHIN_SECONDS": "3"}
     )
-    assert supervisor.ends() == 1
-    reason = supervisor.output.rpartition("\n\n")[2]
+    assert supervisor.ended() == 1
+    reason = supervisor.output().rpartition("\n\n")[2]
     assert re.search(r"token \(pid \d+\) did not answer 200 at http://127.0.0.1:\d+/ within 3 s", reason)
     assert "    token started as" in reason
     assert have_ended(supervisor.pids())
@@ -106,9 +104,9 @@ def test_a_process_that_dies_is_named_and_everything_stops(start: Starter, base:
     pids = started(supervisor)
     with pytest.raises(OSError, match=r"Remote end closed|reset"):
         get(f"http://127.0.0.1:{base + 2}/die")
-    assert supervisor.ends() == 1
-    assert re.search(rf"token \(pid {pids['token']}\) ended with exit status 3", supervisor.output)
-    assert "    token is asked to die" in supervisor.output
+    assert supervisor.ended() == 1
+    assert re.search(rf"token \(pid {pids['token']}\) ended with exit status 3", supervisor.output())
+    assert "    token is asked to die" in supervisor.output()
     assert have_ended(pids)
 
 
@@ -116,8 +114,8 @@ def test_an_emulator_that_dies_stops_everything_too(start: Starter) -> None:
     supervisor = start(**FOUR)
     pids = started(supervisor)
     os.kill(pids["aws"], signal.SIGKILL)
-    assert supervisor.ends() == 1
-    assert "was ended by SIGKILL" in supervisor.output
+    assert supervisor.ended() == 1
+    assert "was ended by SIGKILL" in supervisor.output()
     assert have_ended(pids)
 
 
@@ -126,8 +124,8 @@ def test_a_signal_stops_everything_in_reverse_order_with_status_0(start: Starter
     supervisor = start(**FOUR)
     pids = started(supervisor)
     supervisor.signal(number)
-    assert supervisor.ends() == 0
-    stopped = re.findall(r"(\S+) got SIGTERM", supervisor.output)
+    assert supervisor.ended() == 0
+    stopped = re.findall(r"(\S+) got SIGTERM", supervisor.output())
     assert set(stopped[:2]) == {"token", "page"}
     assert stopped[2:] == ["aws"]
     assert have_ended(pids)
@@ -136,9 +134,8 @@ def test_a_signal_stops_everything_in_reverse_order_with_status_0(start: Starter
 def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(tmp_path: Path, base: int) -> None:
     """A real terminal sends Ctrl-C to everything that runs in its foreground."""
     own_side, terminal = pty.openpty()
-    described = [f"{name}={base + offset}" for offset, name in enumerate(("aws", "momento", "token"))]
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.processes.stub_stack", str(tmp_path), *described],
+        plain_python(STUB_STACK, str(tmp_path), *described({"aws": "", "momento": "", "token": ""}, base)),
         env={**os.environ, "LOCAL_PORT_BASE": str(base), "NO_COLOR": "1"},
         preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509 - no threads run here
     )
@@ -151,7 +148,7 @@ def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(tmp_path: Path, base: 
         while chunk := os.read(own_side, 4096):
             said += chunk
     os.close(own_side)
-    assert process.wait(WAIT_SECONDS) == 0
+    assert process.wait(STOP_SECONDS) == 0
     assert b"Traceback" not in said
     assert b"SIGINT" not in said
     assert re.findall(rb"(\w+) got SIGTERM", said)[0] == b"token"
@@ -162,8 +159,8 @@ def test_a_signal_while_starting_stops_what_has_started(start: Starter) -> None:
     supervisor.wait_for_output("aws started")
     supervisor.wait_for_output("bootstrap started")
     supervisor.signal(signal.SIGINT)
-    assert supervisor.ends() == 0
-    assert "token started" not in supervisor.output
+    assert supervisor.ended() == 0
+    assert "token started" not in supervisor.output()
     assert have_ended(supervisor.pids())
 
 
@@ -172,7 +169,7 @@ def test_a_process_that_does_not_stop_in_time_is_killed(start: Starter) -> None:
     pids = started(supervisor)
     supervisor.signal(signal.SIGINT)
     supervisor.wait_for_output("token got SIGTERM")
-    assert supervisor.ends() == 0
+    assert supervisor.ended() == 0
     assert have_ended(pids)
 
 
@@ -182,7 +179,7 @@ def test_a_second_signal_kills_at_once(start: Starter) -> None:
     supervisor.signal(signal.SIGINT)
     supervisor.wait_for_output("token got SIGTERM")
     supervisor.signal(signal.SIGINT)
-    assert supervisor.ends() == 0
+    assert supervisor.ended() == 0
     assert have_ended(pids)
 
 
@@ -190,11 +187,10 @@ def test_output_that_a_grandchild_keeps_open_causes_no_traceback(start: Starter)
     supervisor = start(aws="", bootstrap="once", token="holder", page="")
     pids = started(supervisor)
     supervisor.signal(signal.SIGINT)
-    assert supervisor.process.wait(WAIT_SECONDS) == 0
+    assert supervisor.ended() == 0
     os.kill(pids.pop("holder"), signal.SIGKILL)
-    supervisor.ends()
-    assert supervisor.output.endswith("stopped\n")
-    assert "Traceback" not in supervisor.output
+    assert supervisor.output().endswith("stopped\n")
+    assert "Traceback" not in supervisor.output()
     assert have_ended(pids)
 
 
@@ -207,9 +203,9 @@ def test_further_signals_change_nothing(start: Starter) -> None:
     supervisor.wait_for_output("token got SIGTERM")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGINT) * 5:
         supervisor.signal(number)
-    assert supervisor.ends() == 0
-    assert supervisor.output.count("killing") == 1
-    assert supervisor.output.endswith("stopped\n")
+    assert supervisor.ended() == 0
+    assert supervisor.output().count("killing") == 1
+    assert supervisor.output().endswith("stopped\n")
     assert have_ended(pids)
 
 
@@ -217,26 +213,41 @@ def test_sigkill_of_the_supervisor_leaves_no_orphan(start: Starter) -> None:
     supervisor = start(aws="", bootstrap="once", token="", page="stubborn")
     pids = started(supervisor)
     supervisor.signal(signal.SIGKILL)
-    supervisor.process.wait()
+    supervisor.ended()
     wait_until_sync(lambda: have_ended(pids), "no orphans")
 
 
-def test_a_closed_output_stops_everything(start: Starter, base: int) -> None:
-    supervisor = start(**FOUR)
-    pids = started(supervisor)
-    supervisor.close_output()
-    answers_200(f"http://127.0.0.1:{base + 2}/say")  # or is stopped before it has answered
-    assert supervisor.ends() == 1
+def test_a_closed_output_stops_everything(tmp_path: Path, base: int) -> None:
+    """`head` or a terminal closes the output, which is a pipe, unlike that of the other tests."""
+    process = subprocess.Popen(
+        plain_python(STUB_STACK, str(tmp_path), *described(FOUR, base)),
+        env={**os.environ, "LOCAL_PORT_BASE": str(base)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    with process:
+        assert process.stdout
+        output = ""
+        for line in process.stdout:
+            output += line
+            if "ready in" in line:
+                break
+        process.stdout.close()
+        answers_200(f"http://127.0.0.1:{base + 2}/say")  # or is stopped before it has answered
+        assert process.wait(STOP_SECONDS) == 1
+    pids = printed_pids(output)
+    assert pids.keys() == FOUR.keys()
     assert have_ended(pids)
 
 
 def test_a_port_in_use_is_named_with_its_purpose_and_owner_before_anything_starts(start: Starter, base: int) -> None:
     with closing(socket.create_server(("127.0.0.1", base + 2))):
         supervisor = start(**FOUR)
-        assert supervisor.ends() == 2
+        assert supervisor.ended() == 2
     owner = rf"\S+ \(pid {os.getpid()}\)"
-    assert re.search(f"Port {base + 2} is in use by {owner}, and is needed for the ingest service", supervisor.output)
-    assert "LOCAL_PORT_BASE=18080 make up" in supervisor.output
+    assert re.search(f"Port {base + 2} is in use by {owner}, and is needed for the ingest service", supervisor.output())
+    assert "LOCAL_PORT_BASE=18080 make up" in supervisor.output()
     assert not supervisor.pids()
 
 
@@ -244,8 +255,8 @@ def test_a_second_instance_is_rejected_and_the_first_continues(start: Starter, b
     first = start(**FOUR)
     pids = started(first)
     second = start(**FOUR)
-    assert second.ends() == 2
-    assert f"is already running (process {first.process.pid}): http://localhost:{base}" in second.output
+    assert second.ended() == 2
+    assert f"is already running (process {first.pid}): http://localhost:{base}" in second.output()
     assert all(alive(pids[name]) for name in ("aws", "token", "page"))
 
 
@@ -253,7 +264,7 @@ def test_after_a_sigkill_the_next_start_needs_no_clean_up(start: Starter) -> Non
     first = start(**FOUR)
     pids = started(first)
     first.signal(signal.SIGKILL)
-    first.process.wait()
+    first.ended()
     wait_until_sync(lambda: have_ended(pids), "no orphans")
     assert started(start(**FOUR))
 
@@ -261,6 +272,6 @@ def test_after_a_sigkill_the_next_start_needs_no_clean_up(start: Starter) -> Non
 @pytest.mark.parametrize("value", ["http", "-1", "80", "70000", "8080.5", "9" * 5000, "٣٤٥٦٧"])
 def test_an_invalid_port_base_is_rejected_without_a_traceback(start: Starter, value: str) -> None:
     supervisor = start(environment={"LOCAL_PORT_BASE": value}, **FOUR)
-    assert supervisor.ends() == 2
-    assert supervisor.output.startswith("LOCAL_PORT_BASE must be ")
-    assert "Traceback" not in supervisor.output
+    assert supervisor.ended() == 2
+    assert supervisor.output().startswith("LOCAL_PORT_BASE must be ")
+    assert "Traceback" not in supervisor.output()

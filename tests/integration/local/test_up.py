@@ -16,7 +16,9 @@ import pytest
 from local.plan import ROOT
 from local.ports import Ports
 from local.supervisor.port_check import is_taken
-from tests.support.processes.supervised import Supervised, alive, answers_200, free_port_base, supervised
+from tests.support.ports import free_port_base
+from tests.support.processes.probes import alive, answers_200
+from tests.support.processes.supervised import Supervised, supervised
 from tests.support.waiting import wait_until_sync
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.slow]
@@ -58,7 +60,7 @@ def stack(ports: Ports) -> Iterator[Supervised]:
         running.wait_for_output(r"ready in \d", 60)
         yield running
         running.signal(signal.SIGINT)
-        running.ends()
+        running.ended()
 
 
 def demo(ports: Ports, environment: Mapping[str, str]) -> "subprocess.CompletedProcess[str]":
@@ -80,7 +82,7 @@ def children(pid: int) -> dict[str, int]:
 
 
 def test_the_printed_urls_answer(stack: Supervised, ports: Ports) -> None:
-    for url in re.findall(r"^  (http://localhost:\d+\S*) ", stack.output, re.MULTILINE):
+    for url in re.findall(r"^  (http://localhost:\d+\S*) ", stack.output(), re.MULTILINE):
         if url.endswith(("/token", "/task")) or url == f"http://localhost:{ports.momento_web}":
             continue
         assert answers_200(url), url
@@ -104,7 +106,7 @@ def test_the_mailed_code_is_a_line_of_the_output(stack: Supervised, ports: Ports
 def test_the_services_do_not_see_the_developers_own_credentials(stack: Supervised) -> None:
     if not Path("/proc").is_dir():
         pytest.skip("environments of processes are read from /proc")
-    processes = children(stack.process.pid)
+    processes = children(stack.pid)
     assert len(processes) == len(PROGRAMS)
     for pid in processes.values():
         environment = Path(f"/proc/{pid}/environ").read_text()
@@ -116,14 +118,14 @@ def test_the_services_do_not_see_the_developers_own_credentials(stack: Supervise
 
 def test_no_secret_is_in_the_output_or_in_files(stack: Supervised, ports: Ports) -> None:
     outputs = (ROOT / ".local" / str(ports.base) / "outputs.json").read_text()
-    for text in (stack.output, outputs):
+    for text in (stack.output(), outputs):
         assert "eyJ" not in text
 
 
 def test_a_second_make_up_is_rejected_and_changes_nothing(stack: Supervised, ports: Ports) -> None:
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as second:
-        assert second.ends() == 2
-        assert "already running" in second.output
+        assert second.ended() == 2
+        assert "already running" in second.output()
     assert answers_200(f"http://localhost:{ports.page}/healthz")
 
 
@@ -140,31 +142,31 @@ def test_the_quotas_of_a_new_account_can_be_chosen(new_ports: Callable[[], Ports
         assert [settings[name] for name in names] == [10, 100, 100]
         assert demo(ports, {"N": "3"}).returncode == 0
         running.signal(signal.SIGINT)
-        assert running.ends() == 0
+        assert running.ended() == 0
 
 
 def test_unknown_quotas_are_rejected_without_a_traceback() -> None:
     with supervised("local.up", extra={"MOMENTO_QUOTAS": "huge"}) as running:
-        assert running.ends() == 2
-        assert running.output == "MOMENTO_QUOTAS must be raised or default, not 'huge'\n"
+        assert running.ended() == 2
+        assert running.output() == "MOMENTO_QUOTAS must be raised or default, not 'huge'\n"
 
 
 def test_invalid_origins_are_rejected_without_a_traceback() -> None:
     with supervised("local.up", extra={"LOCAL_ORIGINS": "http://localhost:5173,*"}) as running:
-        assert running.ends() == 2
-        assert running.output.startswith(
+        assert running.ended() == 2
+        assert running.output().startswith(
             "LOCAL_ORIGINS must be comma-separated origins such as http://localhost:5173, "
         )
-        assert "not '*'" in running.output
-        assert running.output.count("\n") == 1
+        assert "not '*'" in running.output()
+        assert running.output().count("\n") == 1
 
 
 def test_each_run_prints_its_own_key_pair_once(stack: Supervised, ports: Ports) -> None:
-    found = re.findall(r"AWS_ACCESS_KEY_ID=(\w+) AWS_SECRET_ACCESS_KEY=(\w+)", stack.output)
+    found = re.findall(r"AWS_ACCESS_KEY_ID=(\w+) AWS_SECRET_ACCESS_KEY=(\w+)", stack.output())
     ((key_id, secret),) = found
     assert "local" not in {key_id, secret}
     assert len(secret) == 40
-    assert stack.output.count(secret) == 1
+    assert stack.output().count(secret) == 1
     for file in (ROOT / ".local" / str(ports.base)).rglob("*"):
         assert not file.is_file() or secret.encode() not in file.read_bytes(), file
 
@@ -177,15 +179,15 @@ def test_a_stop_during_the_start_prints_only_that(
     ports = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
         if moment == "aws":  # which prints nothing itself
-            wait_until_sync(lambda: "local.aws" in children(running.process.pid), "the first process")
+            wait_until_sync(lambda: "local.aws" in children(running.pid), "the first process")
         else:
             running.wait_for_output(moment, 60)
-        processes = children(running.process.pid)
+        processes = children(running.pid)
         running.signal(number)
-        assert running.ends() == 0
-        assert running.output.endswith("stopped\n")
-        assert "Traceback" not in running.output
-        assert "Error" not in running.output
+        assert running.ended() == 0
+        assert running.output().endswith("stopped\n")
+        assert "Traceback" not in running.output()
+        assert "Error" not in running.output()
     assert not any(alive(pid) for pid in processes.values())
     assert not [port for port in ports.purposes() if is_taken(port)]
 
@@ -207,10 +209,10 @@ def test_a_killed_service_stops_the_stack_and_the_demonstration_reports_it(new_p
     ports = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(ports.base)}) as running:
         running.wait_for_output(r"ready in \d", 60)
-        processes = children(running.process.pid)
+        processes = children(running.pid)
         os.kill(processes["services.ingest"], signal.SIGKILL)
-        assert running.ends() == 1
-        assert re.search(r"ingest \(pid \d+\) was ended by SIGKILL", running.output)
+        assert running.ended() == 1
+        assert re.search(r"ingest \(pid \d+\) was ended by SIGKILL", running.output())
         assert not any(alive(pid) for pid in processes.values())
     shown = demo(ports, {})
     assert shown.returncode == 1
@@ -221,8 +223,8 @@ def test_sigkill_of_the_supervisor_leaves_no_process_and_no_port(new_ports: Call
     own = new_ports()
     with supervised("local.up", extra={"LOCAL_PORT_BASE": str(own.base)}) as running:
         running.wait_for_output(r"ready in \d", 60)
-        processes = children(running.process.pid)
+        processes = children(running.pid)
         running.signal(signal.SIGKILL)
-        running.process.wait()
+        running.ended()
         wait_until_sync(lambda: not any(alive(pid) for pid in processes.values()), "no orphans")
     assert not [port for port in own.purposes() if is_taken(port)]

@@ -17,11 +17,13 @@ from momento.auth.access_control.disposable_token_scopes import DisposableTokenS
 from momento.errors import MomentoErrorCode
 
 from local.momento.__main__ import main
+from local.plan import ROOT
 from tests.support.momento.clients import open_momento_sdk
 from tests.support.momento.errors import error_code
 from tests.support.momento.grpc_web import momento_web
 from tests.support.momento.stream import momento_stream
-from tests.support.processes.momento import ROOT, MomentoEmulator, momento_emulator_process
+from tests.support.processes.child import Child, plain_python
+from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
 from tests.support.waiting import wait_until
 
 
@@ -32,27 +34,14 @@ def run(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @contextmanager
-def without_parent_watch(log: Path) -> Iterator[tuple[subprocess.Popen[bytes], MomentoEmulator]]:
+def without_parent_watch(log: Path) -> Iterator[tuple[Child, MomentoEmulator]]:
     """The emulator as `python -m local.momento` runs it, with all that it prints in `log`."""
-    with momento_emulator_process() as ended_emulator:
+    with momento_emulator_process() as emulator:
         pass  # its ports are free again
-    ports = [f"--grpc-port={ended_emulator.grpc_port}", f"--web-port={ended_emulator.web_port}"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local.momento", *ports], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT
-        )
-    try:
-        deadline = time.monotonic() + 20
-        while b"ready" not in log.read_bytes():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.02)
-        yield process, MomentoEmulator(ended_emulator.grpc_port, ended_emulator.web_port, process.pid)
-        process.terminate()
-        process.wait(10)
-    finally:
-        process.kill()
-        process.wait()
+    ports = [f"--grpc-port={emulator.grpc_port}", f"--web-port={emulator.web_port}"]
+    with Child(plain_python("local.momento", *ports), {}, log) as child:
+        child.wait_for_output("ready")
+        yield child, emulator
 
 
 @pytest.mark.parametrize("option", ["--grpc-port", "--web-port"])
@@ -103,7 +92,7 @@ def test_invalid_origins_are_reported_in_one_line(module: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_stops_within_a_second_with_streams_and_hanging_calls(number: signal.Signals, tmp_path: Path) -> None:
-    with without_parent_watch(tmp_path / "log") as (process, emulator):
+    with without_parent_watch(tmp_path / "log") as (child, emulator):
         key = emulator.make_key().v2
         async with open_momento_sdk(emulator, key) as sdk, momento_web(emulator, key) as browser:
             cache = await sdk.new_cache()
@@ -113,8 +102,8 @@ async def test_it_stops_within_a_second_with_streams_and_hanging_calls(number: s
                 assert await stream.next_kind() == await web_stream.next_kind() == "heartbeat"
                 await wait_until(lambda: emulator.admin("GET", "settings")["faults"][0]["hits"] == 1)
                 asked_at = time.monotonic()
-                process.send_signal(number)
-                status = await asyncio.to_thread(process.wait, 10)
+                child.signal(number)
+                status = await asyncio.to_thread(child.ended, 10)
                 took_seconds = time.monotonic() - asked_at
             await hanging
     assert status == 0

@@ -46,7 +46,7 @@ def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalSta
 async def posted(app: Application, stack: LocalStack, *traceparents: str) -> None:
     """Post one task for each traceparent concurrently, and wait for their notifications."""
     user = await signed_in_user(app)
-    with subscriber(await user.get_token(), stack.environment("processor")) as notifications:
+    with subscriber(await user.get_token()) as notifications:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {user.id_token}"}) as session:
             await asyncio.gather(*(_post(session, user.config.task_url, one) for one in traceparents))
         for _ in traceparents:

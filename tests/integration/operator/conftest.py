@@ -1,18 +1,12 @@
 """An emulated AWS account, and an operator in this process that uses it."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
 from tests.support.operator.aws_account import AwsAccount, open_aws_account
 from tests.support.operator.in_memory import InMemoryOperator, in_memory_operator
-from tests.support.processes.ministack import MiniStack, ministack_process
-
-
-@pytest.fixture(scope="session")
-def aws() -> Iterator[MiniStack]:
-    with ministack_process() as running:
-        yield running
+from tests.support.processes.ministack import MiniStack
 
 
 @pytest.fixture

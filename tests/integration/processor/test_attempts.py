@@ -175,7 +175,7 @@ async def started_again(process: ServiceProcess) -> AsyncIterator[list[int]]:
 
     async def always() -> None:
         while True:
-            ends.append(await process.ended(90))
+            ends.append(await asyncio.to_thread(process.ended, 90))
             process.start()
 
     restarting = asyncio.create_task(always())

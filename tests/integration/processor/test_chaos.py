@@ -18,7 +18,7 @@ import pytest
 
 from tests.support.identity import AUDIENCE, ISSUER, jwks_server
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
-from tests.support.processes.service import ServiceProcess, free_port, processor_process, service_process
+from tests.support.processes.service import ServiceProcess, processor_process, service_process
 from tests.support.processor.chaos import Killed, Runs, Tally, momento_faults, sqs_faults
 from tests.support.processor.stage import Notifications, ProcessorStage
 from tests.support.served_service import id_token
@@ -100,11 +100,9 @@ def user(number: int) -> str:
 @asynccontextmanager
 async def ingest(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> AsyncIterator[str]:
     """The real ingest as a process, and an identity provider for it; yields its URL."""
-    port = free_port()
     async with jwks_server() as jwks:
         settings = {
             **stage.environment(),
-            "PORT": str(port),
             "AWS_ENDPOINT_URL": proxy.url,
             "OIDC_ISSUER": ISSUER,
             "OIDC_AUDIENCE": AUDIENCE,
@@ -112,8 +110,8 @@ async def ingest(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> A
             "TASKS_PER_MINUTE": "0",
             "LOG_LEVEL": "WARNING",
         }
-        async with service_process("ingest", settings, folder):
-            yield f"http://127.0.0.1:{port}"
+        async with service_process("services.ingest", settings, folder) as process:
+            yield process.url
 
 
 async def post_all(url: str, tally: Tally) -> None:
@@ -151,7 +149,7 @@ async def kill_one(
     await wait_until(lambda: sum(len(one.texts) for one in notifications) > TASKS / 4, timeout_seconds=60)
     pid, retried = process.pid, await retries([process])
     process.signal(signal.SIGKILL)
-    await process.ended()
+    await asyncio.to_thread(process.ended)
     received = set(received_ids(notifications))
     killed = Killed(pid, retried, received, received - await stored())
     process.start()
@@ -207,7 +205,7 @@ async def stopped(processors: Sequence[ServiceProcess]) -> list[int]:
     for process in processors:
         await process.ready()
         process.signal()
-    return [await process.ended(40) for process in processors]
+    return [await asyncio.to_thread(process.ended, 40) for process in processors]
 
 
 async def retries(processors: Sequence[ServiceProcess]) -> Counter[str]:

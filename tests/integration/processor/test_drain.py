@@ -34,7 +34,7 @@ async def test_a_drain_finishes_and_notifies_running_tasks(stage: ProcessorStage
         ids = [await stage.send("user", do="wait", seconds=1) for _ in range(3)]
         await wait_for_tasks(process, 3)
         process.signal()
-        assert await process.ended() == 0
+        assert await asyncio.to_thread(process.ended) == 0
         await notifications.wait(3)
         assert await stage.depth() == (0, 0)
     assert sorted(notifications.statuses()) == sorted((one, "finished") for one in ids)
@@ -50,7 +50,7 @@ async def test_tasks_that_outlast_the_grace_period_are_requeued_immediately(
         await wait_for_tasks(process, 3)
         started = time.monotonic()
         process.signal()
-        assert await process.ended() == 0
+        assert await asyncio.to_thread(process.ended) == 0
         assert time.monotonic() - started < 6.5
     assert await stage.depth() == (3, 0)
     (line,) = process.logged(action="drain")
@@ -66,7 +66,7 @@ async def test_messages_that_have_not_started_are_requeued_immediately(stage: Pr
         await wait_until(lambda: _waiting(process))
         process.signal()
         await wait_until(lambda: _visible(stage), timeout_seconds=1.5)
-        assert await process.ended() == 0
+        assert await asyncio.to_thread(process.ended) == 0
 
 
 async def _waiting(process: ServiceProcess) -> bool:
@@ -88,7 +88,7 @@ async def test_the_open_poll_is_awaited_and_its_messages_are_requeued(stage: Pro
         process.signal()
         await wait_until(lambda: bool(process.logged(message="stop signal: draining")))
         await stage.send("user")
-        assert await process.ended() == 0
+        assert await asyncio.to_thread(process.ended) == 0
         assert await stage.depth() == (1, 0)
         assert notifications.received == []
 
@@ -104,7 +104,7 @@ async def test_heartbeats_continue_during_the_drain(stage: ProcessorStage, tmp_p
         task_id = await stage.send("user", do="wait", seconds=4.5)
         await wait_for_tasks(process, 1)
         process.signal()
-        assert await process.ended() == 0
+        assert await asyncio.to_thread(process.ended) == 0
         await notifications.wait(1)
         assert await stage.depth() == (0, 0)
     assert notifications.statuses() == [(task_id, "finished")]
@@ -117,7 +117,7 @@ async def test_readiness_drops_while_it_drains_and_liveness_does_not(stage: Proc
         await wait_for_tasks(process, 1)
         process.signal()
         await wait_until(lambda: _not_ready(process))
-        assert await process.ended() == 0
+        assert await asyncio.to_thread(process.ended) == 0
 
 
 async def _not_ready(process: ServiceProcess) -> bool:
@@ -136,7 +136,7 @@ async def test_a_second_signal_forces_the_stop_requeues_tasks_and_sets_the_exit_
         process.signal()
         await wait_until(lambda: bool(process.logged(message="stop signal: draining")))
         process.signal(signal.SIGINT)
-        assert await process.ended() == 3
+        assert await asyncio.to_thread(process.ended) == 3
         assert time.monotonic() - started < 10
     assert await stage.depth() == (3, 0)
 
@@ -147,7 +147,7 @@ async def test_a_handler_that_does_not_stop_does_not_delay_the_end(stage: Proces
         await stage.send("user", do="ignore")
         await wait_for_tasks(process, 1)
         process.signal()
-        assert await process.ended() == 3
+        assert await asyncio.to_thread(process.ended) == 3
     assert await stage.depth() == (1, 0)
 
 
@@ -155,7 +155,7 @@ async def test_an_idle_processor_ends_within_its_poll(stage: ProcessorStage, tmp
     async with processor_process(stage, tmp_path) as process:
         started = time.monotonic()
         process.signal()
-        assert await process.ended() == 0
+        assert await asyncio.to_thread(process.ended) == 0
         assert time.monotonic() - started < 5
 
 

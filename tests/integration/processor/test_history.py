@@ -185,7 +185,7 @@ async def test_the_lock_of_a_process_that_was_killed_expires_by_itself(stage: Pr
             task_id = await stage.send("user", idempotent=True, do="wait", seconds=60)
             await wait_until(lambda: is_locked(sdk, stage, task_id))
             process.signal(signal.SIGKILL)
-            await process.ended()
+            await asyncio.to_thread(process.ended)
         assert await is_locked(sdk, stage, task_id)
         await stage.send("user", idempotent=True, task_id=task_id)
         async with processor_in_process(stage, handler, **settings):

@@ -209,7 +209,7 @@ async def test_a_task_whose_own_tasks_or_callbacks_end_the_event_loop_is_a_poiso
     ):
         await send(stage, do=way, seconds=60)
         for _ in range(2):
-            assert await process.ended() == 1
+            assert await asyncio.to_thread(process.ended) == 1
             process.start()
         await notifications.wait(1, seconds=20)
         (letter,) = await stage.dead_letters(1)

@@ -118,7 +118,7 @@ async def test_a_plain_function_that_never_returns_is_abandoned_and_others_conti
         assert letter["deadLetterDetail"].startswith("TimeoutError")
         process.signal()
         # A thread cannot be stopped, so the process ends, but not with status 0.
-        assert await process.ended() == 3
+        assert await asyncio.to_thread(process.ended) == 3
 
 
 @pytest.mark.slow
@@ -128,7 +128,7 @@ async def test_the_service_ends_when_too_many_functions_never_return(stage: Proc
         for _ in range(2):
             await stage.send("user", do="ignore")
         await notifications.wait(2)
-        assert await process.ended() == 1
+        assert await asyncio.to_thread(process.ended) == 1
     assert process.logged(level="CRITICAL", action="handler")
 
 
@@ -140,7 +140,7 @@ async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_l
     async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings) as process:
         pill = await stage.send("user", "deadly", do="die")
         for _ in range(2):
-            assert await process.ended() == 9
+            assert await asyncio.to_thread(process.ended) == 9
             process.start()
         await notifications.wait(1, seconds=20)
         (letter,) = await stage.dead_letters(1)
@@ -154,7 +154,7 @@ async def test_a_task_that_kills_its_process_at_every_attempt_ends_in_the_dead_l
 
 async def killed(process: ServiceProcess) -> None:
     process.signal(signal.SIGKILL)
-    assert await process.ended() == -signal.SIGKILL
+    assert await asyncio.to_thread(process.ended) == -signal.SIGKILL
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from local.ports import Ports
 from tests.support.cluster.tools import Namespace, fresh_namespace, image_values, read_text, ready, run, wait_until_sync
 from tests.support.helm_charts import LOCAL_CHART, OPERATOR_CHART, STAGE_CHART, Object, merged_values
-from tests.support.processes.supervised import free_port_base
+from tests.support.ports import free_port_base
 from tests.support.yaml_text import load_yaml
 
 CLUSTER_NAME = "operator-tests"

@@ -3,28 +3,22 @@
 The pods are reached through the API server's proxy, the one door that every cluster has.
 """
 
+import os
 import re
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from tests.support.cluster.tools import ClusterError, Namespace
+from tests.support.cluster.tools import Namespace
 from tests.support.helm_charts import Object
+from tests.support.processes.child import running
 from tests.support.processes.prometheus import Target
 
 
 @contextmanager
 def api_proxy() -> Iterator[str]:
     """`kubectl proxy`, with the credentials of KUBECONFIG; yields host and port."""
-    with subprocess.Popen(["kubectl", "proxy", "--port=0"], stdout=subprocess.PIPE, text=True) as process:
-        try:
-            said = process.stdout.readline() if process.stdout else ""
-            address = re.search(r"127\.0\.0\.1:\d+", said)
-            if address is None:
-                raise ClusterError(f"kubectl proxy: {said}")
-            yield address[0]
-        finally:
-            process.terminate()
+    with running(["kubectl", "proxy", "--port=0"], os.environ) as child:
+        yield child.wait_for_output(r"(127\.0\.0\.1:\d+)\n")[1]
 
 
 def targets_of(monitor: Object, namespace: Namespace, proxy: str) -> list[Target]:

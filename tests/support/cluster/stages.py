@@ -1,8 +1,6 @@
 """Two stages on one local stack in a namespace of the cluster, and the ports that are forwarded to them."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,9 +8,10 @@ from typing import Any
 
 from local.ports import Ports
 from notification_api.client.config import StageConfig
-from tests.support.cluster.tools import ClusterError, Namespace, fresh_namespace, image_values, wait_until_sync
-from tests.support.helm_charts import LOCAL_CHART, ROOT, STAGE_CHART, Object, merged_values
-from tests.support.processes.supervised import answers_200, free_port_base
+from tests.support.cluster.tools import PATIENCE_SECONDS, Namespace, fresh_namespace, image_values
+from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, merged_values
+from tests.support.ports import free_port_base
+from tests.support.processes.child import Child, python, running
 from tests.support.yaml_text import load_yaml
 
 STAGES = ("one", "two")
@@ -67,46 +66,20 @@ def install_stage(namespace: Namespace, release: str, values: Object, *options: 
 
 
 @contextmanager
-def forwarded(namespace: str, stage: str, ports: Ports) -> Iterator[subprocess.Popen[str]]:
+def forwarded(namespace: str, stage: str, ports: Ports) -> Iterator[Child]:
     """Run `make forward`, and wait until the application answers."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "local.forward", stage],
-        cwd=ROOT,
-        env={**os.environ, "NAMESPACE": namespace, "LOCAL_PORT_BASE": str(ports.base)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        wait_until_sync(
-            lambda: process.poll() is not None or answers_200(f"http://localhost:{ports.page}/healthz"),
-            "the application behind the port-forward",
-        )
-        if process.poll() is not None and process.stdout is not None:
-            raise ClusterError(process.stdout.read())
-        yield process
-    finally:
-        process.terminate()
-        process.wait(20)
-        if process.stdout is not None:
-            process.stdout.close()
+    settings = {"NAMESPACE": namespace, "LOCAL_PORT_BASE": str(ports.base)}
+    with running(python("local.forward", stage), {**os.environ, **settings}) as child:
+        child.wait_until_ready(f"http://localhost:{ports.page}/healthz", PATIENCE_SECONDS)
+        yield child
 
 
 @contextmanager
 def port_forward(namespace: Namespace, target: str, port: int) -> Iterator[int]:
     """Run `kubectl port-forward`, and yield the local port that is forwarded to a port of `target`."""
-    process = subprocess.Popen(
-        ["kubectl", "-n", namespace.name, "port-forward", target, f":{port}"], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        if process.stdout is None or "->" not in (line := process.stdout.readline()):
-            raise ClusterError(f"no port-forward to {target}")
-        yield int(line.split(" -> ")[0].rsplit(":", 1)[1])
-    finally:
-        process.terminate()
-        process.wait(10)
-        if process.stdout is not None:
-            process.stdout.close()
+    command = ["kubectl", "-n", namespace.name, "port-forward", target, f":{port}"]
+    with running(command, os.environ) as child:
+        yield int(child.wait_for_output(r":(\d+) -> ")[1])
 
 
 @contextmanager

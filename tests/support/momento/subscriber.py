@@ -1,83 +1,62 @@
-"""A subscriber in a separate process: `python -m tests.support.momento.subscriber`.
+"""A subscriber in a separate process: `python -m tests.support.momento.subscriber TOKEN CACHE TOPIC`.
 
-Reads the answer of GET /token from its input, subscribes, writes `subscribed`, then each message as a line.
-`subscriber` runs one for a test.
+It writes `subscribed`, then each message as a line. `subscriber` runs one for a test.
 """
 
 import json
-import queue
-import subprocess
+import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from local.environment import base_environment
-from local.plan import ROOT
 from notification_api.client.http import DisposableToken
 from notification_api.client.subscription import credential_provider, listen
-
-START_SECONDS = 30.0
+from tests.support.processes.child import Child, python, running
+from tests.support.waiting import wait_until_sync
 
 
 class Subscriber:
     """The messages that have arrived."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-        self._lines: queue.Queue[str] = queue.Queue()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._lines.put(line.rstrip("\n"))
+    def __init__(self, child: Child) -> None:
+        self._child = child
+        self._taken = 0
 
     def next(self, seconds: float = 20.0) -> dict[str, Any]:
-        """Return the next notification; raises queue.Empty when none arrives in time."""
+        """Return the next notification; fails when none arrives in time."""
         notification: dict[str, Any] = json.loads(self.next_text(seconds))
         return notification
 
     def next_text(self, seconds: float = 20.0) -> str:
-        text: str = json.loads(self._lines.get(timeout=seconds))
+        line = self._child.wait_until(self._next_line, "a message", seconds)
+        self._taken += 1
+        text: str = json.loads(line)
         return text
 
     def nothing_for(self, seconds: float) -> bool:
         """Whether nothing arrives for this time."""
         try:
-            self._lines.get(timeout=seconds)
-        except queue.Empty:
+            wait_until_sync(self._next_line, "a message", timeout_seconds=seconds)
+        except AssertionError:
             return True
         return False
 
+    def _next_line(self) -> str | None:
+        """Return the next message as it was written; the lines of libraries do not start with a quote."""
+        lines = [line for line in self._child.output().splitlines(keepends=True) if line.startswith('"')]
+        line = lines[self._taken] if len(lines) > self._taken else ""
+        return line if line.endswith("\n") else None
+
 
 @contextmanager
-def subscriber(token: DisposableToken, environment: dict[str, str]) -> Iterator[Subscriber]:
+def subscriber(token: DisposableToken) -> Iterator[Subscriber]:
     """Run a subscriber; it has subscribed when this returns."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.support.momento.subscriber"],
-        cwd=ROOT,
-        env=base_environment(environment),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        if process.stdin is None:
-            raise AssertionError
-        process.stdin.write(json.dumps([token.token, token.cache_name, token.topic]) + "\n")
-        process.stdin.flush()
-        running = Subscriber(process)
-        if running.next_text(START_SECONDS) != "subscribed":
-            raise AssertionError("the subscriber did not subscribe")
-        yield running
-    finally:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+    command = python("tests.support.momento.subscriber", token.token, token.cache_name, token.topic)
+    with running(command, {}) as child:
+        started = Subscriber(child)
+        assert started.next_text() == "subscribed"
+        yield started
 
 
 def write(text: str) -> None:
@@ -86,10 +65,10 @@ def write(text: str) -> None:
 
 
 def main() -> None:
-    token, cache_name, topic = json.loads(sys.stdin.readline())
+    token, cache_name, topic = sys.argv[1:]
     listen(credential_provider(token), cache_name, topic, lambda notification: write(notification.text))
     write("subscribed")
-    sys.stdin.read()
+    signal.pause()
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class FailingLoad:
     @property
     def momento(self) -> MomentoEmulator:
         ports = self.stack.ports
-        return MomentoEmulator(ports.momento_grpc, ports.momento_web, self.stack.pid("momento"))
+        return MomentoEmulator(ports.momento_grpc, ports.momento_web)
 
     async def _send_malformed_message(self) -> None:
         async with get_session().create_client("sqs", **self.stack.aws_client()) as sqs:

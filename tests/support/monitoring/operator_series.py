@@ -1,10 +1,8 @@
 """The operator's series for one stage, served by a separate process: the real definitions with constant values.
 
-Run as ``python -m tests.support.monitoring.operator_series <namespace> <stage>``: prints its port, ends with its input.
+Run as ``python -m tests.support.monitoring.operator_series <namespace> <stage>``: prints its host and port.
 """
 
-import select
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -14,9 +12,9 @@ from prometheus_client import start_http_server
 
 from k8s.operator import metrics
 from k8s.operator.settings import SERVICE_NAME
-from local.plan import ROOT
 from services.common.telemetry.metrics import BUILD
 from services.common.version import VERSION
+from tests.support.processes.child import python, running
 
 BEAT_SECONDS = 0.3
 
@@ -24,17 +22,8 @@ BEAT_SECONDS = 0.3
 @contextmanager
 def operator_series(namespace: str, stage: str) -> Iterator[str]:
     """Yields host and port."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.support.monitoring.operator_series", namespace, stage],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        yield f"127.0.0.1:{int(process.stdout.readline())}"
-        process.stdin.close()
+    with running(python("tests.support.monitoring.operator_series", namespace, stage), {}) as child:
+        yield child.wait_for_output(r"(127\.0\.0\.1:\d+)\n")[1]
 
 
 def _serve(namespace: str, stage: str) -> None:
@@ -61,9 +50,10 @@ def _serve(namespace: str, stage: str) -> None:
     metrics.DECISIONS.labels(**where, reason="Steady").inc()
     metrics.OBSERVATIONS.labels("backlog", "unreadable").inc()
     server, _ = start_http_server(0, "127.0.0.1")
-    sys.stdout.write(f"{server.server_port}\n")
+    sys.stdout.write(f"127.0.0.1:{server.server_port}\n")
     sys.stdout.flush()
-    while not select.select([sys.stdin], [], [], BEAT_SECONDS)[0]:
+    while True:
+        time.sleep(BEAT_SECONDS)
         metrics.RECONCILES.labels("make", "ok").inc()
         metrics.RECONCILE_SECONDS.labels("make").observe(0.3)
         metrics.KUBERNETES_CALLS.labels("get", "ok").inc()

@@ -4,8 +4,6 @@
 """
 
 import os
-import signal
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,12 +15,12 @@ import pytest
 
 from local.environment import REGION
 from local.outputs import Outputs
-from local.plan import ROOT, Plan, Program
+from local.plan import Plan, Program
 from local.ports import Ports
-from local.supervisor.child import command, describe_exit
+from local.supervisor.child import describe_exit
+from tests.support.ports import free_port_base
+from tests.support.processes.child import Child, python
 from tests.support.processes.ministack import ClientSettings
-from tests.support.processes.supervised import answers_200, free_port_base
-from tests.support.waiting import wait_until_sync
 
 START_SECONDS = 45.0
 SHELL = {"ECHO_SECONDS": "0.2", "RECEIVE_WAIT_SECONDS": "1", "LOG_LEVEL": "DEBUG"}
@@ -38,8 +36,7 @@ class LocalStack:
         self.plan = Plan(self.ports, shell, folder)
         self._extra = dict(extra or {})
         self._programs: dict[str, Program] = {}
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-        self._parent_watch, self._write_end = os.pipe()
+        self._running: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
         self.plan.state.mkdir(parents=True)
@@ -104,16 +101,9 @@ class LocalStack:
         """The output of a program since the stack started, including restarts."""
         return self._log(name).read_text(encoding="utf-8", errors="replace")
 
-    def stop(self, name: str, number: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal to a program, wait for its end and return its exit status, negative for a signal."""
-        process = self._running.pop(name)
-        process.send_signal(number)
-        try:
-            return process.wait(self._programs[name].stop_within_seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise AssertionError(f"{name} did not stop: {self.output(name)[-3000:]}") from None
+    def stop(self, name: str) -> int:
+        """Stop a program and return its exit status, negative for a signal."""
+        return self._running.pop(name).stop(self._programs[name].stop_within_seconds)
 
     def start(self, name: str, extra: Mapping[str, str] | None = None, *, wait: bool = True) -> None:
         """Start a program that was stopped, with the same environment and `extra`."""
@@ -141,37 +131,23 @@ class LocalStack:
 
     def wait_ready(self, name: str) -> None:
         """Wait until a program is ready, or, if it runs once, has succeeded."""
-        process, url = self._running[name], self._programs[name].ready_url
-
-        def is_ready() -> bool:
-            return process.poll() is not None or (url is not None and answers_200(url))
-
-        wait_until_sync(is_ready, lambda: f"{name} ready: {self.output(name)[-3000:]}", timeout_seconds=START_SECONDS)
-        if process.returncode is not None and (url or process.returncode):
-            raise AssertionError(f"{name} {describe_exit(process.returncode)}: {self.output(name)[-3000:]}")
+        child, url = self._running[name], self._programs[name].ready_url
+        if url:
+            child.wait_until_ready(url, START_SECONDS)
+        elif status := child.ended(START_SECONDS):
+            raise child.failed(describe_exit(status))
 
     def close(self) -> None:
         """Stop everything in reverse order of start."""
         for name in reversed(list(self._running)):
-            if self._running[name].poll() is None:
-                self.stop(name)
-        os.close(self._write_end)
-        os.close(self._parent_watch)
+            self.stop(name)
 
     def _launch(self, program: Program) -> None:
         environment = {**program.environment, **self._extra.get(program.name, {})}
         self._programs[program.name] = replace(program, environment=environment)
-        with self._log(program.name).open("ab") as log:
-            self._running[program.name] = subprocess.Popen(
-                command(program, self._parent_watch),
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                pass_fds=[self._parent_watch],
-                start_new_session=True,
-            )
+        child = Child(python(program.module, *program.arguments), environment, self._log(program.name))
+        child.start()
+        self._running[program.name] = child
 
     def _log(self, name: str) -> Path:
         return self.plan.state / f"{name}.log"

@@ -5,23 +5,16 @@ with `raised=False`, which leaves the defaults of a new account.
 """
 
 import json
-import os
-import re
-import select
-import signal
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from momento import CredentialProvider
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.processes.child import python, running
+
 RAISED_LIMITS = (
     "--topic-operations-per-second=1000000",
     "--subscriptions=100000",
@@ -33,14 +26,12 @@ RAISED_LIMITS = (
 )
 PAGE_ORIGIN = "http://localhost:8080"
 """The only origin whose pages it serves."""
-_START_SECONDS = 20.0
-_STOP_SECONDS = 10.0
 _ADMIN_SECONDS = 10.0
-_READY = re.compile(r"ready: gRPC 127\.0\.0\.1:(\d+), gRPC-web http://127\.0\.0\.1:(\d+)")
+_READY = r"ready: gRPC 127\.0\.0\.1:(\d+), gRPC-web http://127\.0\.0\.1:(\d+)\n"
 
 
 class MomentoEmulatorError(Exception):
-    """The emulator did not start, or refused an admin call; the message says why."""
+    """The emulator refused an admin call; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,6 @@ class MomentoEmulator:
 
     grpc_port: int
     web_port: int
-    pid: int
 
     @property
     def endpoint(self) -> str:
@@ -127,53 +117,9 @@ def momento_emulator_process(
     """Run the emulator with `options`; stops it, by its own pid, at the end.
 
     With the ports of an emulator that has stopped it is that one, restarted.
-    Raises `MomentoEmulatorError` when it is not ready within 20 s.
     """
     ports = [f"--grpc-port={grpc_port}", f"--web-port={web_port}"]
-    # A file, not a pipe: a pipe that nothing reads would fill up and block the emulator.
-    with tempfile.TemporaryFile("w+") as log:
-        process, parent_watch = _spawn([*ports, *(RAISED_LIMITS if raised else ()), *options], log)
-        try:
-            yield _wait_until_ready(process, log)
-        finally:
-            _stop(process)
-            os.close(parent_watch)
-
-
-def _spawn(arguments: Sequence[str], log: IO[str]) -> tuple[subprocess.Popen[str], int]:
-    """Start it with a parent watch, so that it always ends with the test run. Returns the pipe's end, to be closed."""
-    child_end, our_end = os.pipe()
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local.parent_watch", str(child_end), "local.momento", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            pass_fds=[child_end],
-            cwd=ROOT,
-            env={**os.environ, "ALLOWED_ORIGINS": PAGE_ORIGIN},
-        )
-    finally:
-        os.close(child_end)
-    return process, our_end
-
-
-def _wait_until_ready(process: subprocess.Popen[str], log: IO[str]) -> MomentoEmulator:
-    assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], _START_SECONDS)
-    line = process.stdout.readline() if readable else "nothing printed"
-    if match := _READY.search(line):
-        return MomentoEmulator(int(match[1]), int(match[2]), process.pid)
-    _stop(process)
-    log.seek(0)
-    raise MomentoEmulatorError(f"the emulator did not get ready: {line}{log.read()}")
-
-
-def _stop(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.communicate(timeout=_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
+    command = python("local.momento", *ports, *(RAISED_LIMITS if raised else ()), *options)
+    with running(command, {"ALLOWED_ORIGINS": PAGE_ORIGIN}) as child:
+        ready = child.wait_for_output(_READY)
+        yield MomentoEmulator(int(ready[1]), int(ready[2]))

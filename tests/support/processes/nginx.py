@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiohttp
-
 from local.plan import ROOT
-from tests.support.processes.service import free_port
+from tests.support.ports import free_port
+from tests.support.processes.child import Child
 from tests.support.requirements import nginx_path
-from tests.support.waiting import wait_until
 
 TEMPLATE = ROOT / "examples" / "page-nginx" / "default.conf.template"
 MAIN = """daemon off;
@@ -51,24 +49,9 @@ async def nginx(folder: Path, root: Path, connect_src: str) -> AsyncIterator[int
     settings = {"PAGE_PORT": f"127.0.0.1:{port}", "PAGE_ROOT": str(root), "PAGE_CONNECT_SRC": connect_src}
     (folder / "default.conf").write_text(filled_in(settings))
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=_user()))
-    process = await asyncio.create_subprocess_exec(path, "-c", str(folder / "nginx.conf"), "-e", "stderr")
-    try:
-        async with aiohttp.ClientSession() as session:
-
-            async def answers() -> bool:
-                assert process.returncode is None, "nginx has ended"
-                try:
-                    async with session.get(f"http://127.0.0.1:{port}/healthz") as answer:
-                        return answer.status == 204
-                except aiohttp.ClientError:
-                    return False
-
-            await wait_until(answers)
+    with Child([path, "-c", str(folder / "nginx.conf"), "-e", "stderr"], {}, folder / "nginx.log") as child:
+        await asyncio.to_thread(child.wait_until_ready, f"http://127.0.0.1:{port}/")
         yield port
-    finally:
-        process.terminate()
-        async with asyncio.timeout(10):
-            await process.wait()
 
 
 def _user() -> str:

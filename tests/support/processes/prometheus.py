@@ -1,8 +1,6 @@
 """A real Prometheus (Debian's package) for tests, on 127.0.0.1 with a data directory of its own."""
 
 import json
-import socket
-import subprocess
 import time
 import urllib.error
 import urllib.parse
@@ -15,10 +13,10 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # comes with kopf, without stubs
 
-from tests.support.waiting import wait_until_sync
+from tests.support.ports import free_port
+from tests.support.processes.child import Child
 from tests.support.yaml_text import load_yaml
 
-START_SECONDS = 30.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -74,40 +72,24 @@ def prometheus(
 
     :param scrape: more of the scrape configuration, such as its TLS settings.
     """
-    port = _free_port()
+    port = free_port()
     config = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
         "rule_files": [str(_every_second(path, folder)) for path in rule_files],
         "scrape_configs": [_job(number, target, scrape or {}) for number, target in enumerate(targets)],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--log.level=warn",
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
+    command = [
+        "prometheus",
+        f"--config.file={folder / 'prometheus.yml'}",
+        f"--storage.tsdb.path={folder / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+        "--log.level=warn",
+    ]
     server = Prometheus(f"http://127.0.0.1:{port}")
-    try:
-        wait_until_sync(
-            lambda: _is_ready(server.url, process), (folder / "prometheus.log").read_text, timeout_seconds=START_SECONDS
-        )
+    with Child(command, {}, folder / "prometheus.log") as child:
+        child.wait_until_ready(f"{server.url}/-/ready")
         yield server
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def _job(number: int, target: Target, scrape: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,13 +111,3 @@ def _every_second(path: Path, folder: Path) -> Path:
     copy = folder / f"rules-{path.name}"
     copy.write_text(yaml.safe_dump(content))
     return copy
-
-
-def _is_ready(url: str, process: subprocess.Popen[bytes]) -> bool:
-    if process.poll() is not None:
-        raise AssertionError(f"prometheus ended with {process.returncode}")
-    try:
-        with _OPENER.open(f"{url}/-/ready", timeout=1):
-            return True
-    except (urllib.error.URLError, OSError):
-        return False
