@@ -10,8 +10,6 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/notification-api
 BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
-# Time limit of the browser tests. CI's machines are shared and may take twice as long.
-BROWSER_SECONDS ?= $(if $(CI),900,600)
 NODE_MODULES := node_modules/.package-lock.json
 PAGE := frontend/dist/index.html
 PAGE_SOURCES := package.json tsconfig.base.json \
@@ -19,12 +17,14 @@ PAGE_SOURCES := package.json tsconfig.base.json \
 PYTEST := .ci/pytest $(PY)
 # Versions that test-pythons adds to that of .venv. The image's (PYTHON_IMAGE in the Dockerfile) is one of them.
 PYTHONS ?= 3.12 3.13
-# Many tests wait for processes, so three workers keep two cores busy. A file stays in one worker. Files start in the
-# order of tests/conftest.py: those with many slow tests first.
-WORKERS ?= 3
-IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Many tests wait for processes, so five workers keep two cores busy. A file stays in one worker. Files start in the
+# order of tests/conftest.py: those with many slow tests first. CI's machines are shared and may take twice as long.
+WORKERS ?= 5
+SESSION_SECONDS ?= $(if $(CI),1800,900)
+IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=$(SESSION_SECONDS)
+WITHOUT_BROWSER := tests/integration tests/chart tests/unit
 
-.PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-page test-frontend test-browser test-chart \
+.PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
 	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate image kind-up kind-down forward clean
 
 help: ## List every target
@@ -68,26 +68,27 @@ page-if-possible:
 		$(MAKE) --silent $(PAGE) || echo "The application could not be built (see above); the rest starts."; \
 	elif [ ! -e $(PAGE) ]; then echo "Left out: the application. It needs Node 20.19 or newer (https://nodejs.org)."; fi
 
-test: test-python test-page ## Run every test that this machine can run
+test: $(READY) ## Run every test that this machine can run
+	@if ! $(MAKE) --silent node 2>/dev/null; then \
+		echo "Left out: the application's tests. They need Node 20.19 or newer."; \
+		$(MAKE) --no-print-directory test-python; \
+	elif [ ! -x $(CHROMIUM) ]; then $(MAKE) --no-print-directory test-frontend test-browser test-python; \
+	else $(MAKE) --no-print-directory test-frontend $(PAGE) && \
+		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) tests/browser $(IN_PARALLEL); fi
 
 test-python: $(READY) ## The services, the local stack and the charts
-	@$(PYTEST) $(IN_PARALLEL)
+	@$(PYTEST) $(WITHOUT_BROWSER) $(IN_PARALLEL)
 
 test-unit: $(READY) ## The unit tests alone, without the slow ones
 	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 
-test-page: ## The application, as far as Node and Chromium are installed
-	@if ! $(MAKE) --silent node 2>/dev/null; then echo "Left out: the application's tests. They need Node 20.19 or newer."; \
-	else $(MAKE) --no-print-directory test-frontend && $(MAKE) --no-print-directory test-browser; fi
-
 test-frontend: $(NODE_MODULES) ## The application's unit tests
 	@npm test --silent
 
-test-browser: WORKERS = 2
+test-browser: WORKERS = 3
 test-browser: $(READY) ## The application in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) \
-		$(PYTEST) tests/browser $(IN_PARALLEL) --session-timeout=$(BROWSER_SECONDS); fi
+	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser $(IN_PARALLEL); fi
 
 test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are installed
 	@WORKERS=$(WORKERS) .ci/test-pythons $(PYTHONS)

@@ -12,7 +12,7 @@ from playwright.async_api import expect
 
 from benchmarks.support.figures import Figure, table
 from local.plan import ROOT
-from tests.support.browser.chromium import faulty_browser
+from tests.support.browser.chromium import chromium, fault_proxies
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.performance import LISTED, Publish, memory, notification, publish_many
 from tests.support.browser.stack import BrowserStack
@@ -81,8 +81,9 @@ async def run(folder: Path) -> list[Figure]:
         stack = BrowserStack(local)
         storage = await stack.signed_in(await stack.sign_up())
         async with (
-            faulty_browser(local.ports) as chromium,
-            await chromium.browser.new_context(storage_state=storage) as context,
+            fault_proxies(local.ports) as network,
+            chromium(network) as browser,
+            await browser.new_context(storage_state=storage) as context,
             stack.publisher() as publisher,
         ):
             page = await new_page(context, local.page_url)

@@ -12,20 +12,21 @@ def backoff_seconds(
     *,
     base_seconds: float,
     cap_seconds: float,
+    growth: float = 2.0,
     least_share: float = 0.5,
     uniform: Callable[[float, float], float] = random.uniform,
 ) -> float:
     """Return the pause after a number of failures in a row.
 
-    The longest pause is `base_seconds` after the first failure, twice as long after each further one, and never
-    longer than `cap_seconds`. The pause is drawn between a share of it and the whole of it, so that clients that
+    The longest pause is `base_seconds` after the first failure, `growth` times as long after each further one, and
+    never longer than `cap_seconds`. The pause is drawn between a share of it and the whole of it, so that clients that
     failed together do not retry together.
 
     :param failures: failures in a row, from 1.
     :param least_share: 0 for full jitter (anything up to the longest pause), 0.5 for at least half of it.
     :param uniform: draws the pause; tests pass their own.
     """
-    longest = min(cap_seconds, base_seconds * 2.0 ** min(max(failures, 1) - 1, _MAX_EXPONENT))
+    longest = min(cap_seconds, base_seconds * growth ** min(max(failures, 1) - 1, _MAX_EXPONENT))
     return uniform(longest * least_share, longest)
 
 

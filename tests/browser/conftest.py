@@ -1,6 +1,5 @@
 """Fixtures: the local stack, Chromium behind fault proxies, and a signed-in user."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 
@@ -10,8 +9,7 @@ from playwright.async_api import Browser, BrowserContext, StorageState, async_pl
 
 from local.plan import ROOT
 from notification_api.client.sign_in import Credentials
-from tests.support.browser.chromium import ARGUMENTS, FaultyBrowser, Network, faulty_browser
-from tests.support.browser.network import disconnect_while_tasks_finish
+from tests.support.browser.chromium import ARGUMENTS, VIEWPORT, Network, chromium, chromium_with_profile, fault_proxies
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.stack import BrowserStack, PersistentPlan
 from tests.support.browser.tokens import put_storage
@@ -41,27 +39,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def chromium(stack: BrowserStack) -> AsyncIterator[FaultyBrowser]:
-    async with faulty_browser(stack.local.ports) as browser:
+async def network(stack: BrowserStack) -> AsyncIterator[Network]:
+    async with fault_proxies(stack.local.ports) as network:
+        yield network
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def other_chromium(network: Network) -> AsyncIterator[Browser]:
+    """For contexts that share nothing with others."""
+    async with chromium(network) as browser:
         yield browser
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session", autouse=True)
-async def minute_offline(
-    request: pytest.FixtureRequest, stack: BrowserStack
-) -> AsyncIterator[asyncio.Task[None] | None]:
-    """Another browser, offline for a minute while the other tests run; only where its test is selected."""
-    if not any("after_a_minute_offline" in item.name for item in request.session.items):
-        yield None
-        return
-    async with faulty_browser(stack.local.ports) as own, await own.browser.new_context() as context:
-        await put_storage(context, await stack.signed_in(await stack.sign_up()))
-        page = await new_page(context, stack.local.page_url)
-        await page.expect_live(within_ms=30_000)
-        offline = asyncio.create_task(disconnect_while_tasks_finish(page, own.network, stack, seconds=60))
-        yield offline
-        offline.cancel()
-        await asyncio.gather(offline, return_exceptions=True)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -74,11 +61,6 @@ async def chromium_alone(stack: BrowserStack) -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
-def network(chromium: FaultyBrowser) -> Network:
-    return chromium.network
-
-
 @pytest_asyncio.fixture(loop_scope="session")
 async def user(stack: BrowserStack) -> Credentials:
     """A user who has signed up and confirmed."""
@@ -86,12 +68,12 @@ async def user(stack: BrowserStack) -> Credentials:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def new_context(chromium: FaultyBrowser) -> AsyncIterator[NewContext]:
+async def new_context(other_chromium: Browser) -> AsyncIterator[NewContext]:
     """Creates browser contexts, each with a storage of its own."""
     async with AsyncExitStack() as contexts:
 
         async def new(storage: StorageState | None = None) -> BrowserContext:
-            context = await chromium.browser.new_context(viewport={"width": 1280, "height": 800}, storage_state=storage)
+            context = await other_chromium.new_context(viewport=VIEWPORT, storage_state=storage)
             return await contexts.enter_async_context(context)
 
         yield new
@@ -114,9 +96,9 @@ async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def warm_context(chromium: FaultyBrowser) -> AsyncIterator[BrowserContext]:
-    """One context for all tests: a new one would fetch and compile the whole page, which takes two seconds."""
-    async with await chromium.browser.new_context(viewport={"width": 1280, "height": 800}) as context:
+async def warm_context(network: Network, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserContext]:
+    """One context for all tests: a new one would fetch and compile the whole application, which takes two seconds."""
+    async with chromium_with_profile(network, tmp_path_factory.mktemp("profile")) as context:
         yield context
 
 
@@ -128,7 +110,7 @@ async def context(
     await put_storage(warm_context, await stack.signed_in(user))
     yield warm_context
     await warm_context.set_offline(False)
-    for page in warm_context.pages:
+    for page in warm_context.pages[1:]:  # with its last page Chromium would end
         await page.close()
 
 

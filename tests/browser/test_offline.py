@@ -1,6 +1,5 @@
 """Offline and back: no notification is missed or repeated, and no task is lost or sent twice."""
 
-import asyncio
 import re
 
 import pytest
@@ -110,6 +109,6 @@ async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Ne
 
 @pytest.mark.timeout(180)
 async def test_no_notification_is_missing_or_repeated_after_a_minute_offline(
-    minute_offline: asyncio.Task[None],
+    page: TaskPage, network: Network, stack: BrowserStack
 ) -> None:
-    await minute_offline
+    await disconnect_while_tasks_finish(page, network, stack, seconds=60)

@@ -1,21 +1,31 @@
-"""Which tests run in one xdist worker: those of one unit, one after another."""
+"""Which tests run in which xdist worker: those of one unit in one, one after another."""
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).resolve().parents[2]
-ONE_TEST_A_UNIT = "tests/integration/processor/"
-"""Every test has a separate stage on servers that the session shares, so a file need not stay together."""
+ONE_TEST_A_UNIT = ("tests/integration/processor/", "tests/unit/services/processor/test_guarantees.py")
+"""Long files whose tests share at most the servers of the session, so they need not stay together."""
 STACK_FIXTURE = "local_stack: LocalStack"
+BROWSER_WORKERS = 3
+"""Only so many workers run browser tests, since each of these starts a local stack and a Chromium."""
 
 
 class UnitScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Starts units in the order of the collection."""
+    """Starts units in the order of the collection, browser tests in some workers only."""
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)
+
+    def _assign_work_unit(self, node: Any) -> None:
+        if self.nodes.index(node) >= BROWSER_WORKERS:
+            others = (unit for unit in self.workqueue if not unit.startswith("tests/browser/"))
+            if (unit := next(others, None)) is not None:
+                self.workqueue.move_to_end(unit, last=False)
+        super()._assign_work_unit(node)
 
 
 def unit_of(nodeid: str) -> str:

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-import random
 
+from services.common.backoff import backoff_seconds
 from services.processor.metrics import ISOLATED, ISOLATIONS
 
 logger = logging.getLogger(__name__)
@@ -11,8 +11,9 @@ logger = logging.getLogger(__name__)
 MAX_HELD = 2
 """One that runs isolated and one that waits for it. Each that waits takes a slot, while other replicas may be idle."""
 REQUEUE_SECONDS = 4.0
-"""The longest pause before a requeued task may be received again. It is three times as long after each earlier requeue,
-since an idle replica would have taken the task by then."""
+"""The longest pause before a requeued task may be received again."""
+REQUEUE_GROWTH = 3.0
+"""So many times as long is the pause after each earlier requeue: an idle replica would have taken the task by then."""
 REQUEUE_CAP_SECONDS = 30.0
 
 
@@ -40,7 +41,15 @@ class Isolation:
         """
         ISOLATIONS.labels("requeued").inc()
         logger.info("possible poison pill requeued: others run isolated here", extra={"action": "isolation"})
-        return round(random.uniform(1.0, min(REQUEUE_CAP_SECONDS, REQUEUE_SECONDS * 3 ** min(earlier, 5))))
+        return round(
+            backoff_seconds(
+                earlier + 1,
+                base_seconds=REQUEUE_SECONDS,
+                cap_seconds=REQUEUE_CAP_SECONDS,
+                growth=REQUEUE_GROWTH,
+                least_share=0.25,
+            )
+        )
 
     async def acquire(self, *, crashed_isolated: bool) -> None:
         """Wait for the turn; `release` ends it."""

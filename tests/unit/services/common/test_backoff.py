@@ -8,11 +8,24 @@ from services.common.backoff import Backoff, backoff_seconds
 SHARES = st.sampled_from((0.0, 0.25, 0.5, 1.0))
 
 
-@given(failures=st.integers(1, 10**6), base=st.floats(0.1, 10), cap=st.floats(10, 100), share=SHARES)
-def test_a_pause_doubles_up_to_the_cap_with_jitter(failures: int, base: float, cap: float, share: float) -> None:
-    longest = min(cap, base * 2.0 ** min(failures - 1, 60))
-    pause = backoff_seconds(failures, base_seconds=base, cap_seconds=cap, least_share=share)
+@given(
+    failures=st.integers(1, 10**6),
+    base=st.floats(0.1, 10),
+    cap=st.floats(10, 100),
+    growth=st.sampled_from((2.0, 3.0)),
+    share=SHARES,
+)
+def test_a_pause_grows_up_to_the_cap_with_jitter(
+    failures: int, base: float, cap: float, growth: float, share: float
+) -> None:
+    longest = min(cap, base * growth ** min(failures - 1, 60))
+    pause = backoff_seconds(failures, base_seconds=base, cap_seconds=cap, growth=growth, least_share=share)
     assert longest * share <= pause <= longest
+
+
+def test_a_pause_doubles_by_default() -> None:
+    pauses = [backoff_seconds(number, base_seconds=1, cap_seconds=60, least_share=1) for number in (1, 2, 3)]
+    assert pauses == [1, 2, 4]
 
 
 def test_clients_that_failed_together_do_not_retry_together() -> None:
