@@ -74,13 +74,15 @@ class MomentoCalls:
         :param invoke: makes one attempt with the current clients.
         :param expected: the SDK's types of a successful response.
         :param deadline_seconds: for all attempts together.
-        :raises MomentoUnavailable: when it failed until the deadline.
+        :raises MomentoUnavailable: when it failed until the deadline, with the reason of the last attempt that ended.
         :raises MomentoRefused: when it can never succeed.
         """
+        failures: list[BaseException | None] = []
         retrying = AsyncRetrying(
             stop=stop_before_delay(deadline_seconds) if retry else stop_after_attempt(1),
             wait=wait_random_exponential(multiplier=RETRY_BASE_SECONDS, max=RETRY_CAP_SECONDS),
             retry=retry_if_exception_type(MomentoUnavailable),
+            after=lambda state: failures.append(state.outcome.exception() if state.outcome else None),
             reraise=True,
         )
         with span(operation, SpanKind.PRODUCER if operation == "publish" else SpanKind.CLIENT) as called:
@@ -89,7 +91,8 @@ class MomentoCalls:
                 async with asyncio.timeout(deadline_seconds):
                     return await retrying(self._attempt, operation, invoke, expected)
             except TimeoutError:
-                raise MomentoUnavailable(f"{operation}: no success within {deadline_seconds:g} s") from None
+                failure = failures[-1] if failures else None
+                raise failure or MomentoUnavailable(f"{operation}: no success within {deadline_seconds:g} s") from None
 
     async def _attempt(
         self,

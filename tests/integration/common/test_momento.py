@@ -252,7 +252,16 @@ async def test_an_exceeded_quota_has_its_own_error(momento_emulator: MomentoEmul
         faults=[{"method": "Publish", "status": "RESOURCE_EXHAUSTED", "err": "operations_rate_limit_exceeded"}]
     )
     with pytest.raises(MomentoQuotaExceeded):
-        await gateway.momento.publish("alice", "x", deadline_seconds=0.3)
+        await gateway.momento.publish("alice", "x", deadline_seconds=1.0)
+
+
+async def test_a_deadline_during_a_later_attempt_reports_why_the_earlier_one_failed(
+    momento_emulator: MomentoEmulator, gateway: Gateway
+) -> None:
+    exceeded = {"method": "Publish", "status": "RESOURCE_EXHAUSTED", "err": "operations_rate_limit_exceeded"}
+    momento_emulator.change(faults=[{**exceeded, "calls": 1}, {"method": "Publish", "neverAnswer": True}])
+    with pytest.raises(MomentoQuotaExceeded):
+        await gateway.momento.publish("alice", "x", deadline_seconds=1.0)
 
 
 async def test_a_call_that_can_never_succeed_is_tried_once(momento_emulator: MomentoEmulator, gateway: Gateway) -> None:
@@ -266,7 +275,7 @@ async def test_a_call_that_can_never_succeed_is_tried_once(momento_emulator: Mom
 async def test_a_missing_cache_is_waited_for(momento_emulator: MomentoEmulator, key: MomentoApiKey) -> None:
     async with gateway_of(momento_emulator, "not-there", key.v1) as gateway:
         with pytest.raises(MomentoUnavailable, match="NOT_FOUND"):
-            await gateway.momento.publish("alice", "x", deadline_seconds=0.2)
+            await gateway.momento.publish("alice", "x", deadline_seconds=1.0)
 
 
 @pytest.mark.parametrize("kind", ["v1", "v2"])
