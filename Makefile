@@ -79,6 +79,8 @@ test: $(READY) ## Run every test that this machine can run
 test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(WITHOUT_BROWSER) $(IN_PARALLEL)
 
+# Unit tests hardly wait: more workers than cores would only collect the tests more often.
+test-unit test-pythons: WORKERS = 3
 test-unit: $(READY) ## The unit tests alone, without the slow ones
 	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 

@@ -56,6 +56,10 @@ async def run_until_stopped(plan: Plan, console: Console) -> int:
         return 1 if console.closed else 0
     except ExceptionGroup as group:
         console.error(f"\n{first_reason(group)}\nAll processes were stopped.")
+    finally:
+        for number in STOP_SIGNALS:  # asyncio would restore the default action, which changes the exit status
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_IGN)
     return 1
 
 

@@ -32,7 +32,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put units with many slow tests first, so that no worker starts one when the others are nearly done."""
+    """Put units with many slow tests or browser tests first, so that none starts when most workers are done."""
     slow = Counter(unit_of(item.nodeid) for item in items if any(map(item.get_closest_marker, ("slow", "chromium"))))
     items.sort(key=lambda item: -slow[unit_of(item.nodeid)])
 

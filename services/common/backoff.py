@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 _MAX_EXPONENT = 30
-"""2.0 ** 1100 would overflow after a long outage."""
+"""`growth` to the power of 1100 would overflow after a long outage."""
 
 
 def backoff_seconds(

@@ -2,6 +2,8 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 import pytest_asyncio
@@ -96,10 +98,11 @@ async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def warm_context(network: Network, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserContext]:
+async def warm_context(network: Network) -> AsyncIterator[BrowserContext]:
     """One context for all tests: a new one would fetch and compile the whole application, which takes two seconds."""
-    async with chromium_with_profile(network, tmp_path_factory.mktemp("profile")) as context:
-        yield context
+    with TemporaryDirectory() as profile:
+        async with chromium_with_profile(network, Path(profile)) as context:
+            yield context
 
 
 @pytest_asyncio.fixture(loop_scope="session")

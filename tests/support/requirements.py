@@ -29,7 +29,7 @@ def _missing_nginx() -> str | None:
 def _missing_chromium() -> str | None:
     if shutil.which(CHROMIUM) is None:
         return "missing: Chromium; apt-get install chromium, or set CHROMIUM to its path"
-    return None if PAGE.is_file() else "the page is not built; make frontend (Node 20.19 or newer)"
+    return None if PAGE.is_file() else "the application is not built; make frontend (Node 20.19 or newer)"
 
 
 REQUIREMENTS: dict[str, Callable[[], str | None]] = {

@@ -11,11 +11,12 @@ ONE_TEST_A_UNIT = ("tests/integration/processor/", "tests/unit/services/processo
 """Long files whose tests share at most the servers of the session, so they need not stay together."""
 STACK_FIXTURE = "local_stack: LocalStack"
 BROWSER_WORKERS = 3
-"""Only so many workers run browser tests, since each of these starts a local stack and a Chromium."""
+"""The first workers take the browser tests, the others only when nothing else is left, since each worker that has one
+starts a local stack and Chromium."""
 
 
 class UnitScheduling(LoadScopeScheduling):  # type: ignore[misc]
-    """Starts units in the order of the collection, browser tests in some workers only."""
+    """Starts units in the order of the collection, browser tests in the first workers."""
 
     def _split_scope(self, nodeid: str) -> str:
         return unit_of(nodeid)

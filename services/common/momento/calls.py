@@ -12,6 +12,7 @@ from typing import TypeVar
 from momento.responses.mixins import ErrorResponseMixin
 from tenacity import (
     AsyncRetrying,
+    RetryCallState,
     retry_if_exception_type,
     stop_after_attempt,
     stop_before_delay,
@@ -74,15 +75,21 @@ class MomentoCalls:
         :param invoke: makes one attempt with the current clients.
         :param expected: the SDK's types of a successful response.
         :param deadline_seconds: for all attempts together.
-        :raises MomentoUnavailable: when it failed until the deadline, with the reason of the last attempt that ended.
+        :raises MomentoUnavailable: when it failed until the deadline; of the kind of the last attempt that ended.
         :raises MomentoRefused: when it can never succeed.
         """
-        failures: list[BaseException | None] = []
+        failure = MomentoUnavailable("no attempt has ended")
+
+        def keep_failure(state: RetryCallState) -> None:
+            nonlocal failure
+            if state.outcome and isinstance(error := state.outcome.exception(), MomentoUnavailable):
+                failure = error
+
         retrying = AsyncRetrying(
             stop=stop_before_delay(deadline_seconds) if retry else stop_after_attempt(1),
             wait=wait_random_exponential(multiplier=RETRY_BASE_SECONDS, max=RETRY_CAP_SECONDS),
             retry=retry_if_exception_type(MomentoUnavailable),
-            after=lambda state: failures.append(state.outcome.exception() if state.outcome else None),
+            after=keep_failure,
             reraise=True,
         )
         with span(operation, SpanKind.PRODUCER if operation == "publish" else SpanKind.CLIENT) as called:
@@ -91,8 +98,8 @@ class MomentoCalls:
                 async with asyncio.timeout(deadline_seconds):
                     return await retrying(self._attempt, operation, invoke, expected)
             except TimeoutError:
-                failure = failures[-1] if failures else None
-                raise failure or MomentoUnavailable(f"{operation}: no success within {deadline_seconds:g} s") from None
+                text = f"{operation}: no success within {deadline_seconds:g} s: {failure}"
+                raise type(failure)(text) from None
 
     async def _attempt(
         self,

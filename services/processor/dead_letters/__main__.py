@@ -45,7 +45,7 @@ Command = Callable[[CommandContext, argparse.Namespace], Awaitable[int]]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return the exit status."""
     try:
-        status = asyncio.run(run_command(arguments))
+        status = asyncio.run(_until_stopped(arguments))
     except (KeyboardInterrupt, asyncio.CancelledError):
         status = EXIT_INTERRUPTED
     if status == EXIT_INTERRUPTED:
@@ -53,14 +53,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-async def run_command(arguments: Sequence[str] | None = None) -> int:
-    """Run one command in this event loop, until SIGTERM at most; return the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    _check(parser, options)
+async def _until_stopped(arguments: Sequence[str] | None) -> int:
     command = asyncio.current_task()
     assert command is not None  # noqa: S101 — it runs in one
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, command.cancel)  # asyncio does the same for SIGINT
+    return await run_command(arguments)
+
+
+async def run_command(arguments: Sequence[str] | None = None) -> int:
+    """Run one command in this event loop; return the exit status."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _check(parser, options)
     try:
         return await _run(options)
     except (TransientError, BotoCoreError) as error:

@@ -11,9 +11,9 @@ logger = logging.getLogger(__name__)
 MAX_HELD = 2
 """One that runs isolated and one that waits for it. Each that waits takes a slot, while other replicas may be idle."""
 REQUEUE_SECONDS = 4.0
-"""The longest pause before a requeued task may be received again."""
+"""The longest pause after the first requeue, before the task may be received again."""
 REQUEUE_GROWTH = 3.0
-"""So many times as long is the pause after each earlier requeue: an idle replica would have taken the task by then."""
+"""The pause grows by this factor with each earlier requeue: an idle replica would have taken the task by then."""
 REQUEUE_CAP_SECONDS = 30.0
 
 

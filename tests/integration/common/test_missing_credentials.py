@@ -44,3 +44,4 @@ async def test_ingest_is_ready_only_where_it_has_credentials(tmp_path: Path, giv
         assert ("NoCredentialsError" in reasons) is not given
         assert ("IRSA or Pod Identity" in reasons) is not given
         assert service.is_running
+        assert await asyncio.to_thread(service.stop) == 0

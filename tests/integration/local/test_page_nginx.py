@@ -37,10 +37,15 @@ async def client(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
+async def test_it_has_a_path_for_probes(client: aiohttp.ClientSession) -> None:
+    async with client.get("/healthz") as answer:
+        assert answer.status == 204
+
+
 @pytest.mark.parametrize(
     "path", ["/", "/index.html", "/config.json", "/icon.svg", ASSET, "/assets/missing.js", "/.git"]
 )
-async def test_every_answer_has_the_headers_of_the_local_page_server_and_hsts(
+async def test_every_answer_has_the_headers_of_the_local_server_and_hsts(
     client: aiohttp.ClientSession, path: str
 ) -> None:
     async with client.get(path) as answer:

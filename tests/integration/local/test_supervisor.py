@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from local.plan import ROOT
 from tests.support.ports import free_port_base
 from tests.support.processes.child import STOP_SECONDS, plain_python
 from tests.support.processes.probes import alive, answers_200, get
@@ -221,12 +222,13 @@ def test_a_closed_output_stops_everything(tmp_path: Path, base: int) -> None:
     """`head` or a terminal closes the output, which is a pipe, unlike that of the other tests."""
     process = subprocess.Popen(
         plain_python(STUB_STACK, str(tmp_path), *described(FOUR, base)),
+        cwd=ROOT,
         env={**os.environ, "LOCAL_PORT_BASE": str(base)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
-    with process:
+    try:
         assert process.stdout
         output = ""
         for line in process.stdout:
@@ -236,6 +238,9 @@ def test_a_closed_output_stops_everything(tmp_path: Path, base: int) -> None:
         process.stdout.close()
         answers_200(f"http://127.0.0.1:{base + 2}/say")  # or is stopped before it has answered
         assert process.wait(STOP_SECONDS) == 1
+    finally:
+        process.kill()  # its children end with it
+        process.wait(STOP_SECONDS)
     pids = printed_pids(output)
     assert pids.keys() == FOUR.keys()
     assert have_ended(pids)

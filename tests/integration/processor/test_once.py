@@ -10,7 +10,7 @@ from momento.responses import CacheDictionaryFetch
 
 from notification_api import PermanentError, Task
 from tests.support.momento.clients import open_momento_sdk
-from tests.support.processor.dead_letters_cli import dead_letters_command
+from tests.support.processor.dead_letters_cli import dead_letters_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.sqs_fault_proxy import sqs_fault_proxy
@@ -104,7 +104,7 @@ async def test_a_redriven_task_runs_whatever_the_clock_of_its_pod_says(
         handler.fails = False
         monkeypatch.setattr(time, "time", real)  # the command runs on another machine
         command = ("redrive", task_id) if by == "id" else ("redrive", "--all", "--yes", "--no-move-task")
-        redriving = asyncio.create_task(dead_letters_command(stage, *command))
+        redriving = asyncio.create_task(dead_letters_process(stage.environment(), *command))
         monkeypatch.setattr(time, "time", lambda: real() + ahead_seconds)
         assert (await redriving).status == 0
         await notifications.wait(2)

@@ -12,7 +12,7 @@ from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import Momento
 
 CALL_SECONDS = 0.002
-RETRY_SECONDS = 2.5
+RETRY_SECONDS = 1.0
 
 
 class SimulatedMomento:

@@ -39,7 +39,7 @@ class Subscriber:
         try:
             wait_until_sync(self._next_line, "a message", timeout_seconds=seconds)
         except AssertionError:
-            return True
+            return self._child.is_running
         return False
 
     def _next_line(self) -> str | None:

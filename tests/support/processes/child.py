@@ -22,13 +22,14 @@ from tests.support.waiting import wait_until_sync
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 TAIL_CHARACTERS = 3_000
+_WATCHED = "local.parent_watch"
 
 T = TypeVar("T")
 
 
 def python(module: str, *arguments: str) -> list[str]:
-    """Return the command of a module that ends with the test run, even with one that is killed."""
-    return [sys.executable, "-m", "local.parent_watch", str(_parent_watch()), module, *arguments]
+    """Return the command of a module that ends with the test run, also when that is killed."""
+    return [sys.executable, "-m", _WATCHED, str(_parent_watch()), module, *arguments]
 
 
 def plain_python(module: str, *arguments: str) -> list[str]:
@@ -62,6 +63,7 @@ class Child:
 
     def start(self) -> None:
         """Start it, or start it again after it has ended."""
+        assert self._process is None or not self.is_running, "it runs already"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 self._command,
@@ -71,7 +73,9 @@ class Child:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 pass_fds=self._pass_fds,
-                start_new_session=True,  # Ctrl-C in the terminal reaches only the test run, which stops it
+                # Ctrl-C in the terminal then reaches only the test run, which stops it. Without a parent watch it must
+                # reach the process, or nothing would end it.
+                start_new_session=_WATCHED in self._command,
             )
 
     def __enter__(self) -> Self:
@@ -137,8 +141,9 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
+        """Kill it, if it still runs."""
         self._started.kill()
-        self._started.wait()
+        self._started.wait(STOP_SECONDS)
 
     def failed(self, what: str) -> AssertionError:
         """Return an error with the end of its output."""

@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -139,8 +139,9 @@ class LocalStack:
 
     def close(self) -> None:
         """Stop everything in reverse order of start."""
-        for name in reversed(list(self._running)):
-            self.stop(name)
+        with ExitStack() as running:
+            for name in self._running:
+                running.callback(self.stop, name)
 
     def _launch(self, program: Program) -> None:
         environment = {**program.environment, **self._extra.get(program.name, {})}

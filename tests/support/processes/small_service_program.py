@@ -81,8 +81,6 @@ async def _clean_up(_app: web.Application) -> None:
 
 
 if __name__ == "__main__":
-    from tests.support.processes import (
-        small_service_program as small_service,
-    )  # not __main__: a service is named by its module
+    from tests.support.processes import small_service_program as program  # a service is named by its module
 
-    main(small_service.read_settings, small_service.create_app)
+    main(program.read_settings, program.create_app)

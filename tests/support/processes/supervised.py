@@ -8,9 +8,15 @@ from tempfile import TemporaryDirectory
 
 from tests.support.processes.child import Child, python
 
+END_SECONDS = 30.0
+"""More than two stops of ten seconds, those of the system and of the emulators."""
+
 
 class Supervised(Child):
     """A supervisor."""
+
+    def ended(self, seconds: float = END_SECONDS) -> int:
+        return super().ended(seconds)
 
     def pids(self) -> dict[str, int]:
         """The pids that the stubs have printed, by name."""

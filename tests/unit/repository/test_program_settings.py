@@ -132,7 +132,7 @@ def test_an_invalid_name_or_address_is_refused(program: str, value: str, monkeyp
 
 @pytest.mark.parametrize("value", [*NO_NUMBER, *NOT_WHOLE, "0", "65536"])
 @pytest.mark.parametrize("name", ["PAGE_PORT"])
-def test_the_page_server_refuses_an_invalid_port(name: str, value: str) -> None:
+def test_the_server_of_the_application_refuses_an_invalid_port(name: str, value: str) -> None:
     with pytest.raises(LocalError, match=rf"{name} must be"):
         page_port({name: value})
 

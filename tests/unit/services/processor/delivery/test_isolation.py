@@ -147,5 +147,5 @@ async def test_all_that_come_at_once_see_each_other(runs: Runs) -> None:
 @pytest.mark.parametrize(("earlier", "longest"), [(0, 4), (1, 12), (2, 30), (1_000, 30)])
 async def test_a_requeue_pauses_longer_each_time(runs: Runs, earlier: int, longest: int) -> None:
     pauses = {runs.isolation.requeue_seconds(earlier) for _ in range(300)}
-    assert pauses <= set(range(1, longest + 1))
+    assert pauses <= set(range(int(longest / 4), longest + 1))
     assert max(pauses) > longest / 2
