@@ -113,7 +113,7 @@ async def context(
     await put_storage(warm_context, await stack.signed_in(user))
     yield warm_context
     await warm_context.set_offline(False)
-    for page in warm_context.pages[1:]:  # with its last page Chromium would end
+    for page in warm_context.pages[1:]:  # the first is that of put_storage
         await page.close()
 
 

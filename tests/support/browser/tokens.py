@@ -36,13 +36,13 @@ async def signed_in_storage(
 
 
 async def put_storage(context: BrowserContext, storage: StorageState) -> None:
-    """Replace the browser's local storage."""
+    """Replace the browser's local storage, from the first page of the context, which shows an icon and stays open."""
     (origin,) = storage["origins"]
-    page = await context.new_page()
-    await page.goto(f"{origin['origin']}/icon.svg")
+    page, url = context.pages[0], f"{origin['origin']}/icon.svg"
+    if page.url != url:
+        await page.goto(url)
     await page.evaluate("localStorage.clear()")
     await page.evaluate(PUT_ENTRIES, origin["localStorage"])
-    await page.close()
 
 
 def expire_tokens(storage: StorageState) -> StorageState:
