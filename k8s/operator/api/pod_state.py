@@ -106,6 +106,8 @@ def _fault(body: Json, containers: list[Json], scheduled: Json, *, lost_readines
 def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> PodFault | None:
     waiting = _waiting(container)
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
+    if reason == "CrashLoopBackOff" and _was_stopped_for_another_image(container):
+        reason = "ImagePullBackOff"
     if reason in _IMAGE_PULL_REASONS | _OTHER_IMAGE_REASONS:
         cause = "ImagePullBackOff" if reason in _IMAGE_PULL_REASONS else reason
         return PodFault(DegradedReason.IMAGE_PULL_FAILED, f"{cause} {_image(body, container)}")
@@ -121,6 +123,16 @@ def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> Po
     if reason == "CrashLoopBackOff" or has_crashed:
         return PodFault(DegradedReason.CRASH_LOOPING, _crash(body, container, ended or {}))
     return None
+
+
+def _was_stopped_for_another_image(container: Json) -> bool:
+    """Whether it stopped in order and no other start has succeeded: the image was changed, and cannot be pulled.
+
+    Only the image of a running pod can be changed so that a container is replaced. Kubernetes 1.34 then alternates
+    between the states of the failed pull and CrashLoopBackOff, without counting a restart.
+    """
+    ended = container.get("lastState", {}).get("terminated") or {}
+    return ended.get("exitCode") == 0 and not container.get("restartCount")
 
 
 def _crash(body: Json, container: Json, ended: Json) -> str:

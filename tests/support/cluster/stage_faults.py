@@ -125,11 +125,6 @@ def break_one_of_two_pods(broken: Broken) -> None:
     name = broken.pod("ingest")
     broken.saved["pod"] = name
     broken.namespace.kubectl("set", "image", f"pod/{name}", f"ingest={NO_IMAGE}")
-    # Until then it alternates with CrashLoopBackOff: Kubernetes counts the end of the old container as a crash.
-    wait_until_sync(
-        lambda: "ImagePullBackOff" in broken.namespace.kubectl("get", "pod", name),
-        "Kubernetes has tried the image twice",
-    )
 
 
 def replace_pod(broken: Broken) -> None:

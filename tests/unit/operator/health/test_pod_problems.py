@@ -28,6 +28,11 @@ def crashed(code: int = 1, reason: str = "Error") -> Change:
     return apply
 
 
+def stopped_for_another_image(release: ReleaseBuilder) -> None:
+    ended = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    release.pods["i1"] = waiting(release.pods["i1"], "CrashLoopBackOff", lastState=ended, restartCount=0)
+
+
 def runs_again_after_a_crash(release: ReleaseBuilder) -> None:
     release.pods["i1"] = starting(release.pods["i1"])
     container(release.pods["i1"])["lastState"] = {"terminated": {"exitCode": 1, "reason": "Error"}}
@@ -54,6 +59,9 @@ ONE_POD = [
         "Unschedulable",
         "not scheduled: 0/1 nodes are available: 1 Insufficient cpu.",
         id="no room",
+    ),
+    pytest.param(
+        stopped_for_another_image, "ImagePullFailed", f"ImagePullBackOff {IMAGE}", id="pull of a changed image"
     ),
     pytest.param(crashed(), "CrashLooping", "crashed: exit code 1: see kubectl logs --previous", id="crash"),
     pytest.param(
