@@ -6,7 +6,13 @@ from typing import Any
 
 from k8s.operator.api.client import Json
 from k8s.operator.api.reasons import DegradedReason
-from k8s.operator.api.workloads import COMPONENT, RESTARTS_OF_A_LOOP, USUAL_WAITS, is_of_release
+from k8s.operator.api.workloads import (
+    COMPONENT,
+    RESTARTS_OF_A_LOOP,
+    USUAL_WAITS,
+    is_of_release,
+    is_without_changed_image,
+)
 
 _IMAGE_PULL_REASONS = {"ErrImagePull", "ImagePullBackOff"}
 """Kubernetes alternates between the two."""
@@ -106,7 +112,7 @@ def _fault(body: Json, containers: list[Json], scheduled: Json, *, lost_readines
 def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> PodFault | None:
     waiting = _waiting(container)
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    if reason == "CrashLoopBackOff" and _was_stopped_for_another_image(container):
+    if is_without_changed_image(container):
         reason = "ImagePullBackOff"
     if reason in _IMAGE_PULL_REASONS | _OTHER_IMAGE_REASONS:
         cause = "ImagePullBackOff" if reason in _IMAGE_PULL_REASONS else reason
@@ -123,16 +129,6 @@ def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> Po
     if reason == "CrashLoopBackOff" or has_crashed:
         return PodFault(DegradedReason.CRASH_LOOPING, _crash(body, container, ended or {}))
     return None
-
-
-def _was_stopped_for_another_image(container: Json) -> bool:
-    """Whether it stopped in order and no other start has succeeded: the image was changed, and cannot be pulled.
-
-    Only the image of a running pod can be changed so that a container is replaced. Kubernetes 1.34 then alternates
-    between the states of the failed pull and CrashLoopBackOff, without counting a restart.
-    """
-    ended = container.get("lastState", {}).get("terminated") or {}
-    return ended.get("exitCode") == 0 and not container.get("restartCount")
 
 
 def _crash(body: Json, container: Json, ended: Json) -> str:

@@ -199,9 +199,21 @@ def _cannot_start(status: Json) -> str:
     )
 
 
+def is_without_changed_image(container: Json) -> bool:
+    """Whether the image of a running container was changed to one that cannot be pulled.
+
+    Kubernetes stops the container in order, and then (1.34) alternates between the states of the failed pull and
+    CrashLoopBackOff, without counting a restart. After a crash it restarts a container once before it backs off.
+    """
+    ended = (container.get("lastState") or {}).get("terminated") or {}
+    waiting = (container.get("state") or {}).get("waiting") or {}
+    has_restarted = int(container.get("restartCount", 0)) > 0
+    return waiting.get("reason") == "CrashLoopBackOff" and ended.get("exitCode") == 0 and not has_restarted
+
+
 def _start_fault(container: Json) -> str:
     waiting = container.get("state", {}).get("waiting", {})
-    reason = waiting.get("reason", "")
+    reason = "ImagePullBackOff" if is_without_changed_image(container) else waiting.get("reason", "")
     if reason in _IMAGE_REASONS:
         return f"{reason} {container.get('image', '')}".rstrip()
     ended = _last_end(container)
@@ -217,7 +229,7 @@ def _shortened(text: str) -> str:
 def _is_crashing(container: Json) -> bool:
     """Whether it is in back-off after a crash, or has crashed repeatedly and not long ago."""
     if container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
-        return True
+        return not is_without_changed_image(container)
     if int(container.get("restartCount", 0)) < RESTARTS_OF_A_LOOP:
         return False
     crashed_at = _last_end(container).get("finishedAt")

@@ -83,6 +83,12 @@ async def test_every_kind_of_repeated_end_is_a_crash(ended: dict[str, Any]) -> N
     assert (await read_pod(ready=False, restarts=3, last="terminated", ended=ended)).crashing
 
 
+async def test_a_changed_image_that_cannot_be_pulled_is_no_crash() -> None:
+    one = await read_pod(waiting="CrashLoopBackOff", restarts=0, last="terminated", ended={"exitCode": 0, **ago(20)})
+    assert not one.crashing
+    assert one.cannot_start.startswith("ImagePullBackOff")
+
+
 async def test_a_container_that_crashed_once_and_runs_again_does_not_count() -> None:
     assert not (await read_pod(ready=False, restarts=1, last="terminated", ended=ago(5))).crashing
 
