@@ -353,8 +353,8 @@ FOR_NOW = [
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the deadlines of calls."""
-    monkeypatch.setattr(task_queue, "CALL_SECONDS", 0.3)
-    monkeypatch.setattr(task_queue._call, "__defaults__", (0.3,))
+    monkeypatch.setattr(task_queue, "CALL_SECONDS", 1.0)
+    monkeypatch.setattr(task_queue._call, "__defaults__", (1.0,))
 
 
 @pytest.mark.parametrize("fault", FOR_NOW)
