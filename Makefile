@@ -18,10 +18,9 @@ PYTEST := .ci/pytest $(PY)
 # Versions that test-pythons adds to that of .venv. The image's (PYTHON_IMAGE in the Dockerfile) is one of them.
 PYTHONS ?= 3.12 3.13
 # Many tests wait for processes, so five workers keep two cores busy. A file stays in one worker. Files start in the
-# order of tests/conftest.py: those with many slow tests first. CI's machines are shared and may take twice as long.
+# order of tests/conftest.py: those with many slow tests first. A shared machine may take three times as long as a free one.
 WORKERS ?= 5
-SESSION_SECONDS ?= $(if $(CI),1800,900)
-IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=$(SESSION_SECONDS)
+IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
 WITHOUT_BROWSER := tests/integration tests/chart tests/unit
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
@@ -79,7 +78,7 @@ test: $(READY) ## Run every test that this machine can run
 test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(WITHOUT_BROWSER) $(IN_PARALLEL)
 
-# Unit tests hardly wait: more workers than cores would only collect the tests more often.
+# Unit tests hardly wait, so more workers would only collect the tests more often.
 test-unit test-pythons: WORKERS = 3
 test-unit: $(READY) ## The unit tests alone, without the slow ones
 	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)

@@ -6,13 +6,7 @@ from typing import Any
 
 from k8s.operator.api.client import Json
 from k8s.operator.api.reasons import DegradedReason
-from k8s.operator.api.workloads import (
-    COMPONENT,
-    RESTARTS_OF_A_LOOP,
-    USUAL_WAITS,
-    is_of_release,
-    is_without_changed_image,
-)
+from k8s.operator.api.workloads import COMPONENT, RESTARTS_OF_A_LOOP, USUAL_WAITS, is_of_release, waiting_reason
 
 _IMAGE_PULL_REASONS = {"ErrImagePull", "ImagePullBackOff"}
 """Kubernetes alternates between the two."""
@@ -59,7 +53,7 @@ def pod_state(body: Json) -> PodState:
     containers = [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]
     conditions = {each["type"]: each for each in status.get("conditions") or []}
     ready = conditions.get("Ready", {}).get("status") == "True"
-    waiting = [each["state"]["waiting"].get("reason", "") for each in containers if _waiting(each)]
+    waiting = [waiting_reason(each) for each in containers if _waiting(each)]
     runs_since = _runs_since(status.get("containerStatuses") or [])
     lost_readiness = not ready and _lost_readiness(conditions.get("Ready", {}), runs_since)
     scheduled = conditions.get("PodScheduled", {})
@@ -110,10 +104,7 @@ def _fault(body: Json, containers: list[Json], scheduled: Json, *, lost_readines
 
 
 def _container_fault(body: Json, container: Json, *, lost_readiness: bool) -> PodFault | None:
-    waiting = _waiting(container)
-    reason, message = waiting.get("reason", ""), waiting.get("message", "")
-    if is_without_changed_image(container):
-        reason = "ImagePullBackOff"
+    reason, message = waiting_reason(container), _waiting(container).get("message", "")
     if reason in _IMAGE_PULL_REASONS | _OTHER_IMAGE_REASONS:
         cause = "ImagePullBackOff" if reason in _IMAGE_PULL_REASONS else reason
         return PodFault(DegradedReason.IMAGE_PULL_FAILED, f"{cause} {_image(body, container)}")

@@ -189,8 +189,7 @@ _MAX_CAUSE_CHARACTERS = 200
 def _cannot_start(status: Json) -> str:
     """Return the first cause, init containers first; empty if there is none."""
     for container in status.get("initContainerStatuses") or []:
-        waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason") == "CrashLoopBackOff":
+        if waiting_reason(container) == "CrashLoopBackOff":
             return f"init container {container.get('name', '')}: CrashLoopBackOff"
         if cause := _start_fault(container):
             return f"init container {container.get('name', '')}: {cause}"
@@ -199,21 +198,23 @@ def _cannot_start(status: Json) -> str:
     )
 
 
-def is_without_changed_image(container: Json) -> bool:
-    """Whether the image of a running container was changed to one that cannot be pulled.
+def waiting_reason(container: Json) -> str:
+    """Return why a container waits, such as ContainerCreating; empty if it does not.
 
-    Kubernetes stops the container in order, and then (1.34) alternates between the states of the failed pull and
-    CrashLoopBackOff, without counting a restart. After a crash it restarts a container once before it backs off.
+    When the image of a running container was changed to one that cannot be pulled, Kubernetes stops the container in
+    order, and then (1.34) alternates between the states of the failed pull and CrashLoopBackOff, without counting a
+    restart: that is ImagePullBackOff here. After a crash it restarts a container once before it backs off.
     """
+    reason = str(((container.get("state") or {}).get("waiting") or {}).get("reason", ""))
     ended = (container.get("lastState") or {}).get("terminated") or {}
-    waiting = (container.get("state") or {}).get("waiting") or {}
-    has_restarted = int(container.get("restartCount", 0)) > 0
-    return waiting.get("reason") == "CrashLoopBackOff" and ended.get("exitCode") == 0 and not has_restarted
+    if reason == "CrashLoopBackOff" and ended.get("exitCode") == 0 and not container.get("restartCount"):
+        return "ImagePullBackOff"
+    return reason
 
 
 def _start_fault(container: Json) -> str:
     waiting = container.get("state", {}).get("waiting", {})
-    reason = "ImagePullBackOff" if is_without_changed_image(container) else waiting.get("reason", "")
+    reason = waiting_reason(container)
     if reason in _IMAGE_REASONS:
         return f"{reason} {container.get('image', '')}".rstrip()
     ended = _last_end(container)
@@ -228,8 +229,8 @@ def _shortened(text: str) -> str:
 
 def _is_crashing(container: Json) -> bool:
     """Whether it is in back-off after a crash, or has crashed repeatedly and not long ago."""
-    if container.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff":
-        return not is_without_changed_image(container)
+    if waiting_reason(container) == "CrashLoopBackOff":
+        return True
     if int(container.get("restartCount", 0)) < RESTARTS_OF_A_LOOP:
         return False
     crashed_at = _last_end(container).get("finishedAt")

@@ -134,7 +134,7 @@ class TaskQueue:
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["ApproximateReceiveCount", "SentTimestamp", "MessageGroupId"],
             ),
-            wait_seconds + CALL_SECONDS,
+            wait_seconds,
         )
         messages = [_received(message) for message in answer.get("Messages", [])]
         if messages:  # an empty poll belongs to no trace
@@ -188,9 +188,9 @@ class TaskQueue:
             self.limit.set(int(size))
         return True
 
-    async def _call(self, operation: str, call: Awaitable[R], *limit_seconds: float) -> Any:
+    async def _call(self, operation: str, call: Awaitable[R], wait_seconds: float = 0.0) -> Any:
         try:
-            answer = await _call(operation, call, *limit_seconds)
+            answer = await _call(operation, call, wait_seconds + CALL_SECONDS)
         except QueueUnavailable as error:
             if operation == "attributes" and isinstance(error, QueueAccessDenied):
                 self.faults.record_success(operation)  # optional, and SQS has responded
@@ -216,7 +216,7 @@ class TaskQueue:
         }
 
 
-async def _call(operation: str, call: Awaitable[R], limit_seconds: float = CALL_SECONDS) -> Any:
+async def _call(operation: str, call: Awaitable[R], limit_seconds: float) -> Any:
     outcome = "error"
     try:
         async with asyncio.timeout(limit_seconds):

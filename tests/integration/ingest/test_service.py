@@ -354,7 +354,6 @@ FOR_NOW = [
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten the deadlines of calls."""
     monkeypatch.setattr(task_queue, "CALL_SECONDS", 1.0)
-    monkeypatch.setattr(task_queue._call, "__defaults__", (1.0,))
 
 
 @pytest.mark.parametrize("fault", FOR_NOW)

@@ -1,6 +1,6 @@
 """Evaluates a PodMonitor as prometheus-operator does: which pods, which port, which labels.
 
-The pods are reached through the API server's proxy, the one door that every cluster has.
+The pods are reached through the API server's proxy, which every cluster has.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Whether a process runs, and whether a URL answers."""
 
-import os
 import urllib.request
-from pathlib import Path
+
+import psutil
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -10,13 +10,8 @@ _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def alive(pid: int) -> bool:
     """Whether the process runs; a zombie does not."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return not stat.parent.parent.joinpath("self").exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
         return False
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+
+import psutil
 
 from local.ports import Ports
 from tests.support.ports import free_port_base
@@ -39,12 +40,11 @@ class ServiceProcess(Child):
         return True
 
     def resident_mib(self) -> float:
-        """The memory that it uses now, in MiB; 0 once it has ended. Linux only."""
+        """The memory that it uses now, in MiB; 0 once it has ended."""
         try:
-            pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
-        except (FileNotFoundError, ProcessLookupError):
+            return float(psutil.Process(self.pid).memory_info().rss / 2**20)
+        except psutil.NoSuchProcess:
             return 0.0
-        return int(pages) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     async def metrics(self) -> dict[str, float]:
         return await metrics_at(self.ops_url)

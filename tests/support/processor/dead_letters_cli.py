@@ -8,11 +8,12 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from io import StringIO
 from typing import Any
 from unittest.mock import patch
 
-from services.common.aws.clients import _session
+from services.common.aws import clients
 from services.processor.dead_letters.__main__ import run_command
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
@@ -35,8 +36,8 @@ class Said:
 async def dead_letters_command(stage: ProcessorStage, *arguments: str, **environment: str) -> Said:
     """Run it in this process, which takes a tenth of the time. Two commands must not run at the same time."""
     out, err = StringIO(), StringIO()
-    _session.cache_clear()  # it keeps the credentials of another stage
     with (
+        patch.object(clients, "_session", cache(clients.aws_session)),  # the process's own keeps another stage's keys
         patch.dict(os.environ, {**stage.environment(), **environment}, clear=True),
         redirect_stdout(out),
         redirect_stderr(err),

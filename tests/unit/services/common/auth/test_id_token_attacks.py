@@ -126,7 +126,7 @@ HEADER = {
     "alg none, unsigned": (unsigned(alg="none"), RefusalReason.MALFORMED),
     "alg none, signed": (token(header(alg="none")), RefusalReason.ALGORITHM),
     "alg NoNe": (token(header(alg="NoNe")), RefusalReason.ALGORITHM),
-    "alg in small letters": (token(header(alg="rs256")), RefusalReason.ALGORITHM),
+    "alg in lower case": (token(header(alg="rs256")), RefusalReason.ALGORITHM),
     "HS256 with the public key": (signed_with_the_public_key("HS256"), RefusalReason.ALGORITHM),
     "HMAC with the public key that says RS256": (signed_with_the_public_key("RS256"), RefusalReason.SIGNATURE),
     "RS512": (token(header(alg="RS512"), sign_as="RS512"), RefusalReason.ALGORITHM),
