@@ -36,12 +36,14 @@ def status_and_reason(broken: Broken, kind: str) -> tuple[str, str]:
 
 
 def is_healthy(broken: Broken) -> bool:
-    healthy = ("True", "Ready"), ("False", "NoProblem"), ("True", "Operating")
-    return (
-        status_and_reason(broken, "Ready"),
-        status_and_reason(broken, "Degraded"),
-        status_and_reason(broken, "Scaling"),
-    ) == healthy
+    return has_no_problem(broken) and status_and_reason(broken, "Scaling") == ("True", "Operating")
+
+
+def has_no_problem(broken: Broken) -> bool:
+    return (status_and_reason(broken, "Ready"), status_and_reason(broken, "Degraded")) == (
+        ("True", "Ready"),
+        ("False", "NoProblem"),
+    )
 
 
 def is_reported(broken: Broken, fault: Fault) -> bool:
@@ -89,10 +91,12 @@ def test_a_fault_is_reported_with_its_cause_until_it_ends(broken: Broken, fault:
 
 def test_a_rolling_update_of_a_healthy_release_is_no_problem(broken: Broken) -> None:
     wait_until_sync(lambda: is_healthy(broken), lambda: f"healthy: {described(broken)}", timeout_seconds=60)
-    before = len(events(broken.namespace))
+    before = events(broken.namespace)
     for component in REPLICAS:
         broken.namespace.kubectl("rollout", "restart", broken.deploy(component))
     wait_until_sync(broken.has_all_pods_ready, "all pods new")
-    assert is_healthy(broken), described(broken)
-    added = [each for each in events(broken.namespace)[before:] if each[0] not in ("ScaledOut", "ScaledIn")]
-    assert added == []
+    assert has_no_problem(broken), described(broken)
+    # A pod that starts or stops on a busy node may miss one poll of the metrics. The next poll reads them.
+    wait_until_sync(lambda: is_healthy(broken), lambda: f"healthy: {described(broken)}", timeout_seconds=SECONDS)
+    added = [event for name, event in events(broken.namespace).items() if name not in before]
+    assert [each for each in added if each[0] not in ("ScaledOut", "ScaledIn")] == []

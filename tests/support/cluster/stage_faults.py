@@ -278,13 +278,14 @@ def change_outputs(broken: Broken) -> None:
     broken.namespace.kubectl("patch", "configmap", f"{RELEASE}-outputs", "--type=merge", "-p", patch)
 
 
-def events(namespace: Namespace) -> list[tuple[str, str]]:
+def events(namespace: Namespace) -> dict[str, tuple[str, str]]:
+    """Reason and message of each Event of a Stage, by the Event's name. Names are random, so their order is too."""
     found = run("kubectl", "-n", namespace.name, "get", "events", "-o", "json")
-    return [
-        (each["reason"], each["message"])
+    return {
+        each["metadata"]["name"]: (each["reason"], each["message"])
         for each in json.loads(found)["items"]
         if each["involvedObject"]["kind"] == "Stage"
-    ]
+    }
 
 
 TOKEN, INGEST = f"{RELEASE}-token", f"{RELEASE}-ingest"
