@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from k8s.operator.api.client import Json, Kubernetes, Refused
-from k8s.operator.api.outputs_configmap import FIRST_ANNOTATION
 from k8s.operator.api.pod_state import PodState, pod_state
 from k8s.operator.api.stage import StageRef
 from k8s.operator.api.workloads import COMPONENT, INSTANCE, NAME, component_of
@@ -32,9 +31,12 @@ class DeploymentState:
     name: str
     component: str
     replicas: int
-    generation: int
+    version: tuple[str, int]
+    """Uid and generation: a Deployment that was deleted and created again has another uid."""
     is_observed: bool
-    """Whether the status belongs to this generation."""
+    """Whether the status belongs to this version."""
+    is_rolled_out: bool
+    """Whether all of its pods belong to this version."""
     replica_failure: str
     """Why pods cannot be created; empty if they can."""
     deadline_exceeded: str
@@ -54,8 +56,6 @@ class Release:
     """Other objects, such as `Service/dev-token`; None if the operator may not list them."""
     outputs: Mapping[str, str] | None = None
     """Data of the ConfigMap with the outputs; None if it does not exist."""
-    first_outputs: str = ""
-    """Checksum of the outputs with which the pods started, from that ConfigMap."""
 
 
 class Releases:
@@ -103,7 +103,6 @@ class Releases:
                 pods=tuple(pods.get(key, ())),
                 objects=self._listable(key[0], objects.get(key, ())),
                 outputs=outputs[key].get("data") or {} if key in outputs else None,
-                first_outputs=_first(outputs.get(key, {})),
             )
             for key in {*deployments, *pods, *objects}
         }
@@ -147,10 +146,6 @@ class Releases:
             return []
 
 
-def _first(outputs: Json) -> str:
-    return str((outputs.get("metadata", {}).get("annotations") or {}).get(FIRST_ANNOTATION, ""))
-
-
 def _key(body: Json) -> Key:
     metadata = body["metadata"]
     return metadata.get("namespace", ""), (metadata.get("labels") or {}).get(INSTANCE, "")
@@ -161,12 +156,15 @@ def deployment_state(body: Json) -> DeploymentState:
     metadata, spec, status = body["metadata"], body["spec"], body.get("status", {})
     conditions = {each["type"]: each for each in status.get("conditions") or []}
     failure, progress = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
+    replicas, generation = int(spec.get("replicas", 1)), int(metadata.get("generation", 0))
+    is_observed = status.get("observedGeneration") == generation
     return DeploymentState(
         name=metadata["name"],
         component=(metadata.get("labels") or {}).get(COMPONENT, ""),
-        replicas=int(spec.get("replicas", 1)),
-        generation=int(metadata.get("generation", 0)),
-        is_observed=status.get("observedGeneration") == metadata.get("generation"),
+        replicas=replicas,
+        version=(metadata.get("uid", ""), generation),
+        is_observed=is_observed,
+        is_rolled_out=is_observed and status.get("replicas", 0) == status.get("updatedReplicas", 0) == replicas,
         replica_failure=failure.get("message", "") if failure.get("status") == "True" else "",
         deadline_exceeded=progress.get("message", "") if progress.get("reason") == "ProgressDeadlineExceeded" else "",
         service_account=spec["template"].get("spec", {}).get("serviceAccountName", ""),

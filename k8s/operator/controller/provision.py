@@ -23,6 +23,8 @@ class Provisioned:
     """The result of provisioning."""
 
     outputs: StageOutputs
+    first_checksum: str
+    """Of the outputs with which the pods started, or `UNKNOWN`."""
     changes: tuple[str, ...]
     notices: tuple[str, ...]
 
@@ -42,12 +44,16 @@ async def add_finalizer(context: Context, stage: StageObject) -> None:
 
 
 async def provision(
-    context: Context, stage: StageObject, set_environment: Callable[[dict[str, str]], None] = lambda _: None
+    context: Context,
+    stage: StageObject,
+    set_environment: Callable[[dict[str, str]], None] = lambda _: None,
+    first_checksum: str = "",
 ) -> Provisioned:
     """Create, adopt and correct the stage's resources. Raises what `provision_stage` and the Kubernetes client raise.
 
     :param set_environment: called with the wanted data of the ConfigMap before it is written. The health loop restores
         that ConfigMap; with old data it would undo the change while pods are rolled.
+    :param first_checksum: as an earlier call returned it, in case the ConfigMap was deleted since.
     """
     spec = stage.stage_spec(context.settings.cluster_name)
     log = ReconcileLog(spec.identity)
@@ -56,7 +62,8 @@ async def provision(
             outputs = await provision_stage(context.clients(stage), spec, log)
             data = environment(outputs, spec)
             set_environment(data)
-            log.changes.extend(await _publish_outputs(context, stage, data))
+            first_checksum, changes = await _publish_outputs(context, stage, data, first_checksum)
+            log.changes.extend(changes)
     except TimeoutError as error:
         raise ResourceUnavailable(f"the stage was not provisioned within {PROVISION_SECONDS:.0f} s") from error
     finally:
@@ -64,12 +71,17 @@ async def provision(
         CHANGES.inc(len(log.changes))
         if log.changes:
             await context.events.normal(stage.ref, "Changed", "; ".join(log.changes))
-    return Provisioned(outputs, tuple(log.changes), tuple(log.notices))
+    return Provisioned(outputs, first_checksum, tuple(log.changes), tuple(log.notices))
 
 
-async def _publish_outputs(context: Context, stage: StageObject, data: dict[str, str]) -> list[str]:
-    """Write the outputs and roll the Deployments whose pods have older ones. Returns what was changed."""
-    first, change = await write_outputs(context.kubernetes, stage.ref, data)
+async def _publish_outputs(
+    context: Context, stage: StageObject, data: dict[str, str], first_checksum: str
+) -> tuple[str, list[str]]:
+    """Write the outputs and roll the Deployments whose pods have older ones.
+
+    :returns: the checksum of the outputs with which the pods started, and what was changed.
+    """
+    first, change = await write_outputs(context.kubernetes, stage.ref, data, first_checksum=first_checksum)
     workloads = await read_workloads(context.kubernetes, stage.ref, fresh=True)
     rolled = await roll(context.kubernetes, stage.ref, list(workloads.values()), first=first, wanted=checksum(data))
-    return [*([change] if change else []), *rolled]
+    return first, [*([change] if change else []), *rolled]

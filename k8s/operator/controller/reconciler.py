@@ -42,6 +42,7 @@ class Reconciler:
         self._status = status
         self._health = health
         self._environment: dict[str, str] | None = None
+        self._first_checksum = ""
         self._backoff = Backoff()
         self._removal_poll = Backoff(REMOVAL_POLL_SECONDS, MAX_REMOVAL_POLL_SECONDS)
         self._reported: set[str] = set()
@@ -54,6 +55,11 @@ class Reconciler:
     def environment(self) -> dict[str, str] | None:
         """Wanted data of the ConfigMap with the outputs; None before the first reconcile of this process."""
         return self._environment
+
+    @property
+    def first_checksum(self) -> str:
+        """Checksum of the outputs with which the pods started; empty before the first reconcile of this process."""
+        return self._first_checksum
 
     async def reconcile_once(self) -> float | None:
         """Read the Stage and bring it into the wanted state.
@@ -99,8 +105,8 @@ class Reconciler:
 
     async def _provision(self) -> float:
         await add_finalizer(self._context, self.stage)
-        result = await provision(self._context, self.stage, self._set_environment)
-        self.outputs = result.outputs
+        result = await provision(self._context, self.stage, self._set_environment, self._first_checksum)
+        self.outputs, self._first_checksum = result.outputs, result.first_checksum
         generation = self.stage.generation
         warnings = "; ".join(result.notices)
         message = warnings or "queues, user pool, client and cache are in the wanted state"

@@ -44,6 +44,7 @@ class StageController:
             health,
             queue_error=lambda: self._scaling.queue_error,
             outputs=lambda: self._reconciler.environment,
+            first_checksum=lambda: self._reconciler.first_checksum,
             request_reconcile=self.request_reconcile,
         )
 

@@ -48,6 +48,7 @@ class HealthLoop:
 
     :param queue_error: returns why the operator cannot read the task queue; empty if it can.
     :param outputs: returns the wanted data of the ConfigMap with the outputs; None while it is not known.
+    :param first_checksum: returns the checksum of the outputs with which the pods started; empty while it is not known.
     :param request_reconcile: reconciles the stage now.
     """
 
@@ -59,6 +60,7 @@ class HealthLoop:
         *,
         queue_error: Callable[[], str],
         outputs: Callable[[], Mapping[str, str] | None],
+        first_checksum: Callable[[], str],
         request_reconcile: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         utc_now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -68,14 +70,14 @@ class HealthLoop:
         self._health = health
         self._queue_error = queue_error
         self._outputs = outputs
+        self._first_checksum = first_checksum
         self._request_reconcile = request_reconcile
         self._clock = clock
         self._utc_now = utc_now
         self._had_dependency_problem = self._had_repairable_problem = False
         self._read_at = self._changed_at = clock()
         self._queue_failed_at: float | None = None
-        self._first_checksum = ""
-        self._full_generations: dict[str, int] = {}
+        self._full_versions: dict[str, tuple[str, int]] = {}
         self._uncertain: set[tuple[str, str]] = set()
 
     async def run_once(self, stage: StageObject) -> float:
@@ -89,7 +91,7 @@ class HealthLoop:
             release=release,
             reports=await self._context.readiness_client.read_all(release.pods),
             now=self._utc_now(),
-            full_generations=self._full_generations,
+            full_versions=self._full_versions,
             queue_error=self._queue_error(),
             queue_error_seconds=self._queue_error_seconds(),
             scaling_error=self._scaling_error(),
@@ -98,7 +100,7 @@ class HealthLoop:
         if await self._health.report_release(stage, tuple(problems), ready_state(snapshot, problems)):
             self._changed_at = self._clock()
         await self._status.flush(self._context.kubernetes)
-        self._update_full_generations(snapshot)
+        self._update_full_versions(snapshot)
         self._reconcile_if_useful(problems)
         return self._pause_seconds(release)
 
@@ -144,13 +146,13 @@ class HealthLoop:
             self._queue_failed_at = self._clock()
         return self._clock() - self._queue_failed_at
 
-    def _update_full_generations(self, snapshot: Snapshot) -> None:
+    def _update_full_versions(self, snapshot: Snapshot) -> None:
         for component in COMPONENTS:
             deployment = snapshot.release.deployments.get(component)
-            if deployment is None or not deployment.is_observed:
+            if deployment is None or not deployment.is_rolled_out:
                 continue
             if len(snapshot.ready_pods(component)) >= deployment.replicas:
-                self._full_generations[component] = deployment.generation
+                self._full_versions[component] = deployment.version
 
     def _pause_seconds(self, release: Release) -> float:
         now = self._clock()
@@ -164,12 +166,11 @@ class HealthLoop:
         if wanted is None or release.objects is None:
             return
         if release.outputs == wanted:
-            self._first_checksum = release.first_outputs
             return
         # `write_outputs` reads the ConfigMap: the list may be older than the operator's own write.
         try:
             _, change = await write_outputs(
-                self._context.kubernetes, stage.ref, dict(wanted), first_checksum=self._first_checksum
+                self._context.kubernetes, stage.ref, dict(wanted), first_checksum=self._first_checksum()
             )
         except (TransientError, PermanentError) as error:  # the next reconcile reports it in the conditions
             logger.warning("the outputs cannot be restored", extra={"action": "health", "error": str(error)})

@@ -21,8 +21,8 @@ class Snapshot:
     reports: Mapping[str, ReadinessReport]
     """By pod."""
     now: datetime
-    full_generations: Mapping[str, int] = field(default_factory=dict)
-    """By component: the latest generation of the Deployment at which all of its pods were ready."""
+    full_versions: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """By component: the latest version of the Deployment of which all pods were ready."""
     queue_error: str = ""
     """Why the operator cannot read the task queue; empty if it can."""
     queue_error_seconds: float = 0.0

@@ -46,6 +46,7 @@ class HealthLoopHarness:
         self.readiness_client = FakeReadinessClient()
         self.release = ReleaseBuilder()
         self.outputs: Mapping[str, str] | None = None
+        self.first_checksum = ""
         self.queue_error = ""
         self.requests: list[float] = []
         """Times at which a reconcile was requested."""
@@ -73,6 +74,7 @@ class HealthLoopHarness:
             self.health,
             queue_error=lambda: self.queue_error,
             outputs=lambda: self.outputs,
+            first_checksum=lambda: self.first_checksum,
             request_reconcile=lambda: self.requests.append(self.now),
             clock=lambda: self.now,
             utc_now=lambda: NOW,

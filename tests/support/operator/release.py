@@ -102,9 +102,15 @@ def _ready(pod: Json) -> Json:
 
 def make_deployment(component: str, replicas: int) -> Json:
     return {
-        "metadata": {"name": f"dev-{component}", "namespace": "n", "labels": labels(component), "generation": 3},
+        "metadata": {
+            "name": f"dev-{component}",
+            "namespace": "n",
+            "labels": labels(component),
+            "generation": 3,
+            "uid": "first",
+        },
         "spec": {"replicas": replicas, "template": {"spec": {"serviceAccountName": f"dev-{component}"}}},
-        "status": {"observedGeneration": 3, "conditions": []},
+        "status": {"observedGeneration": 3, "replicas": replicas, "updatedReplicas": replicas, "conditions": []},
     }
 
 
@@ -121,7 +127,7 @@ class ReleaseBuilder:
         self.pods = {name: ready_pod(name, component) for component in names for name in names[component]}
         self.objects: frozenset[str] | None = OBJECTS
         self.reported: dict[str, ReadinessReport] = {}
-        self.full_generations: dict[str, int] = {}
+        self.full_versions: dict[str, tuple[str, int]] = {}
         self.queue_error = ""
         self.queue_error_seconds = 0.0
 
@@ -130,6 +136,12 @@ class ReleaseBuilder:
 
     def scale(self, component: str, replicas: int) -> None:
         self.deployments[component]["spec"]["replicas"] = replicas
+
+    def begin_rollout(self, component: str) -> None:
+        """The Deployment has a newer generation, which is observed, and as yet no pod of it."""
+        deployment = self.deployments[component]
+        deployment["metadata"]["generation"] += 1
+        deployment["status"] |= {"observedGeneration": deployment["metadata"]["generation"], "updatedReplicas": 0}
 
     def reports(
         self, reason: DegradedReason, message: str, *pods: str, blocking: bool = True, paused: str = ""
@@ -147,7 +159,7 @@ class ReleaseBuilder:
             objects=self.objects,
             outputs={},
         )
-        return Snapshot(release, self.reported, NOW, self.full_generations, self.queue_error, self.queue_error_seconds)
+        return Snapshot(release, self.reported, NOW, self.full_versions, self.queue_error, self.queue_error_seconds)
 
     def judge(self) -> tuple[bool | None, str, str, str]:
         """Return status and reason of Ready, and reason and message of Degraded."""

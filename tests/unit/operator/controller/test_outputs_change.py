@@ -1,5 +1,6 @@
 """A reconcile changes the outputs while the health loop, which restores them, runs."""
 
+import copy
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -19,6 +20,7 @@ from tests.support.fakes.kubernetes import InMemoryKubernetes, deployment, pod
 from tests.support.operator.in_memory import OneMomento, make_context
 
 PATH = "/api/v1/namespaces/n/configmaps/dev-outputs"
+DEPLOYMENT = "/apis/apps/v1/namespaces/n/deployments/dev-processor"
 OUTPUTS = StageOutputs("http://sqs/old", "a:b:c:d:e", "dlq", "a:b:c:d:f", "pool", "client", "issuer", "jwks", "cache")
 
 
@@ -48,12 +50,19 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
     stage = kubernetes.put_stage()
     body = deployment("processor")
     body["metadata"]["namespace"] = "n"
-    kubernetes.put("/apis/apps/v1/namespaces/n/deployments/dev-processor", body)
+    kubernetes.put(DEPLOYMENT, body)
     context, status = make_context(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
     health = StageHealth(status, context.events)
     reconciler = Reconciler(context, stage, status, health)
     async with context.readiness_client:
-        loop = HealthLoop(context, status, health, queue_error=lambda: "", outputs=lambda: reconciler.environment)
+        loop = HealthLoop(
+            context,
+            status,
+            health,
+            queue_error=lambda: "",
+            outputs=lambda: reconciler.environment,
+            first_checksum=lambda: reconciler.first_checksum,
+        )
         await reconciler.reconcile_once()
         outputs = replace(OUTPUTS, queue_url="http://sqs/new")
         read: list[str] = []
@@ -67,6 +76,27 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
 
     assert read == ["http://sqs/new"]
     assert kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"] == "http://sqs/new"
+
+
+async def test_outputs_that_were_deleted_are_written_again_and_roll_no_pods(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def made(*_: object) -> StageOutputs:
+        return OUTPUTS
+
+    monkeypatch.setattr(provision_module, "provision_stage", made)
+    kubernetes = Interrupted()
+    stage = kubernetes.put_stage()
+    body = deployment("processor")
+    body["metadata"]["namespace"] = "n"
+    kubernetes.put(DEPLOYMENT, body)
+    context, status = make_context(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
+    reconciler = Reconciler(context, stage, status, StageHealth(status, context.events))
+    await reconciler.reconcile_once()
+    kubernetes.put("/api/v1/namespaces/n/pods/p", pod("p"))
+    before = copy.deepcopy(kubernetes.objects[DEPLOYMENT])
+    written = kubernetes.objects.pop(PATH)
+    await reconciler.reconcile_once()
+    assert kubernetes.objects[PATH]["data"] == written["data"]
+    assert kubernetes.objects[DEPLOYMENT] == before
 
 
 async def test_of_two_writers_the_one_that_read_before_the_other_wrote_is_refused() -> None:

@@ -40,7 +40,7 @@ class Cloud:
             await self.answer.wait()
             raise ResourceUnavailable("sqs:GetQueueUrl: no answer within 30 s", 0.0)
         self.made.append(stage.ref.name)
-        return Provisioned(OUTPUTS, (), ())
+        return Provisioned(OUTPUTS, "", (), ())
 
     async def finalize(self, _context: Context, _stage: StageObject, _reported: set[str]) -> RemovalPending | None:
         self.removing += 1

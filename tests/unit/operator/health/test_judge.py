@@ -31,7 +31,7 @@ class TestNoProblem:
     def test_a_rolling_update_of_every_component(self, release: ReleaseBuilder) -> None:
         for component, name in (("token", "t"), ("ingest", "i"), ("processor", "p")):
             release.pods[f"{name}9"] = starting(release.pods[f"{name}1"])
-            release.full_generations[component] = 2  # the generation before
+            release.full_versions[component] = ("first", 2)  # the generation before
         going = copy.deepcopy(release.pods["t2"])
         going["metadata"]["deletionTimestamp"] = ago(1)
         release.pods["t2"] = lost(going)
@@ -44,7 +44,7 @@ class TestNoProblem:
 
     def test_a_scale_out(self, release: ReleaseBuilder) -> None:
         release.scale("token", 4)
-        release.full_generations["token"] = 2
+        release.full_versions["token"] = ("first", 2)
         release.pods["t3"] = starting(release.pods["t1"])
         assert release.judge()[2] == "NoProblem"
 

@@ -229,3 +229,28 @@ class TestConfirmation:
         for _ in range(2):
             await stage.run_once()
         assert stage.states() == (True, True, "PodsNotReady")
+
+    async def test_a_deployment_that_is_created_again_is_no_problem_while_its_first_pods_start(self) -> None:
+        stage = HealthLoopHarness()
+        await stage.provisioned()
+        await stage.run_once()
+        stage.release.deployments["ingest"]["metadata"]["uid"] = "second"
+        for name in ("i1", "i2"):
+            stage.release.pods[name] = starting(stage.release.pods[name])
+        stage.apply()
+        for _ in range(2):
+            await stage.run_once()
+        assert stage.condition(ConditionType.DEGRADED).reason == "NoProblem"
+
+    async def test_a_rollout_that_replaces_pods_before_new_ones_are_ready_is_no_problem(self) -> None:
+        """As with four pods, of which Kubernetes replaces one at a time by default."""
+        stage = HealthLoopHarness()
+        await stage.provisioned()
+        stage.release.begin_rollout("ingest")
+        stage.apply()
+        await stage.run_once()
+        stage.release.pods["i1"] = starting(stage.release.pods["i1"])
+        stage.apply()
+        for _ in range(2):
+            await stage.run_once()
+        assert stage.states() == (True, False, "NoProblem")

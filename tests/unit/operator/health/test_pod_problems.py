@@ -94,7 +94,7 @@ def test_the_last_pod_that_fails_makes_the_stage_not_ready_with_the_cause(
 
 
 def test_a_lost_pod_is_a_problem_until_its_replacement_is_ready(release: ReleaseBuilder) -> None:
-    release.full_generations["ingest"] = 3
+    release.full_versions["ingest"] = ("first", 3)
     release.pods["i1"] = starting(release.pods["i1"])
     [problem] = find_problems(release.snapshot())
     assert (problem.reason, problem.message) == (
