@@ -175,7 +175,7 @@ def test_a_protected_user_pool_keeps_everything_until_a_person_decides(
 
 
 def test_a_namespace_deleted_while_the_operator_is_down_is_removed_once_it_runs(operator: InstalledOperator) -> None:
-    namespace = operator.namespaces[2]
+    namespace = operator.deletable
     namespace.apply(stage("orphan"))
     wait_provisioned(namespace, "orphan")
     operator.scale_operator(0)

@@ -317,7 +317,7 @@ def test_keda_scales_from_zero_and_back_and_the_operator_does_not_scale(operator
 
 
 def test_deleting_a_namespace_with_a_release_deletes_all_resources(operator: InstalledOperator) -> None:
-    namespace = operator.namespaces[2]
+    namespace = operator.deletable
     operator.install(namespace, "space")
     wait_ready(namespace, "space")
     namespace.kubectl("delete", "namespace", namespace.name, "--wait=false")

@@ -36,6 +36,8 @@ class InstalledOperator:
 
     home: Namespace
     namespaces: list[Namespace]
+    deletable: Namespace
+    """One that a test may delete, so that all others find theirs in any order."""
     ports: Ports
     printed: Object
     """The values that the local stack prints. `stage_values` leaves out the resources that they name."""
@@ -221,10 +223,10 @@ def installed_operator(settings: Object | None = None) -> Iterator[InstalledOper
     run("kubectl", "apply", "--server-side", "--force-conflicts", "-f", str(OPERATOR_CHART / "crds"))
     with ExitStack() as stack:
         home = stack.enter_context(fresh_namespace())
-        namespaces = [stack.enter_context(fresh_namespace()) for _ in range(NAMESPACES)]
-        for namespace in namespaces:
+        *namespaces, deletable = [stack.enter_context(fresh_namespace()) for _ in range(NAMESPACES + 1)]
+        for namespace in (*namespaces, deletable):
             stack.callback(_remove_finalizers, namespace)
-        names = [namespace.name for namespace in namespaces]
+        names = [namespace.name for namespace in (*namespaces, deletable)]
         emulators = {
             "stages": ["dev"],
             "portBase": ports.base,
@@ -256,4 +258,4 @@ def installed_operator(settings: Object | None = None) -> Iterator[InstalledOper
             ),
             timeout_seconds=60,
         )
-        yield InstalledOperator(home, namespaces, ports, printed)
+        yield InstalledOperator(home, namespaces, deletable, ports, printed)
