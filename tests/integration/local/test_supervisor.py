@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.support.waiting import wait_until_sync
 
 Starter = Callable[..., Supervised]
 STUB_STACK = "tests.support.processes.stub_stack"
+RUN_IN_TERMINAL = "import os, sys; os.login_tty(int(sys.argv[1])); os.execv(sys.argv[2], sys.argv[2:])"
+"""Python code that runs a command with the terminal of an open file as its own."""
 
 
 @pytest.fixture
@@ -135,10 +138,11 @@ def test_a_signal_stops_everything_in_reverse_order_with_status_0(start: Starter
 def test_ctrl_c_in_a_terminal_reaches_only_the_supervisor(tmp_path: Path, base: int) -> None:
     """A real terminal sends Ctrl-C to everything that runs in its foreground."""
     own_side, terminal = pty.openpty()
+    stack = plain_python(STUB_STACK, str(tmp_path), *described({"aws": "", "momento": "", "token": ""}, base))
     process = subprocess.Popen(
-        plain_python(STUB_STACK, str(tmp_path), *described({"aws": "", "momento": "", "token": ""}, base)),
+        [sys.executable, "-c", RUN_IN_TERMINAL, str(terminal), *stack],
         env={**os.environ, "LOCAL_PORT_BASE": str(base), "NO_COLOR": "1"},
-        preexec_fn=lambda: os.login_tty(terminal),  # noqa: PLW1509 - no threads run here
+        pass_fds=[terminal],
     )
     os.close(terminal)
     said = b""

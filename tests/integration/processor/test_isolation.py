@@ -117,6 +117,7 @@ async def test_leases_lost_by_a_live_process_isolate_no_task(stage: ProcessorSta
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120)
 async def test_a_frozen_process_clears_its_tasks_when_it_resumes(stage: ProcessorStage, tmp_path: Path) -> None:
     """Another process assumes that it died, and runs its first task isolated; the other tasks do not wait for it."""
     isolated = Counted("isolations_total", outcome="ran")
@@ -131,12 +132,12 @@ async def test_a_frozen_process_clears_its_tasks_when_it_resumes(stage: Processo
             if len(begun) > 1:
                 return await meeting(task)
             slow.process.signal(signal.SIGCONT)
-            await wait_until(lambda: noted_all_but_one(slow.notes))
+            await wait_until(lambda: noted_all_but_one(slow.notes), timeout_seconds=30)
             return task.data
 
         slow.process.signal(signal.SIGSTOP)
         async with processor_in_process(stage, thaw_then_meet):
-            await notifications.wait(TASKS, seconds=30)
+            await notifications.wait(TASKS, seconds=50)
     assert isolated() == 1
     assert cleared() >= 1
     assert len(begun) == TASKS

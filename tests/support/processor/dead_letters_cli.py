@@ -74,13 +74,16 @@ async def interrupted(
         env={**stage.environment(), **environment},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # A shell ignores the signal for tests that run in the background.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    await wait_until(when, timeout_seconds=20)
-    process.send_signal(signal_number)
-    async with asyncio.timeout(20):
-        out, err = await process.communicate()
+    try:
+        await wait_until(when, timeout_seconds=20)
+        process.send_signal(signal_number)
+        async with asyncio.timeout(20):
+            out, err = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     assert process.returncode is not None
     return Said(process.returncode, out.decode(), err.decode())
 
