@@ -66,11 +66,13 @@ class Notifier:
         self._pending.add(notification)
         was_stored = notification.stored
         while not notification.is_superseded:
+            # An outage that ends during a round may leave too little time for a success in it.
+            began_in_outage = self._breaker.is_open
             try:
                 await self._try_to_deliver(notification, on_store_delayed)
                 break
             except TransientError as error:
-                if not await self._breaker.confirm_outage(error):
+                if not (began_in_outage or await self._breaker.confirm_outage(error)):
                     raise
             await asyncio.sleep(random.uniform(*OUTAGE_RETRY_SECONDS))
         if not (was_stored or notification.is_superseded):

@@ -77,6 +77,8 @@ def clock() -> ManualClock:
 class Answers:
     """A breaker that says in turn whether there is an outage, and False after that."""
 
+    is_open = False
+
     def __init__(self, *answers: bool) -> None:
         self._answers = iter(answers)
 
@@ -289,6 +291,20 @@ async def test_a_notification_is_retried_in_an_outage_and_otherwise_its_message_
     with pytest.raises(MomentoUnavailable):
         await notifying.deliver(done(), nothing)
     assert topic.tries == 3
+
+
+async def test_a_round_that_began_in_an_outage_is_followed_by_one_more(topic: Topic, clock: ManualClock) -> None:
+    """The outage may have ended too late for a success in the round."""
+    topic.error, breaker = OUT, Answers()
+    topic.answers.clear()
+    breaker.is_open = True
+    delivering = asyncio.create_task(notifier(topic, clock, breaker=breaker).deliver(done(), nothing))
+    await wait_until(lambda: topic.tries == 1)
+    breaker.is_open = False
+    topic.answers.set()
+    with pytest.raises(MomentoUnavailable):
+        await delivering
+    assert topic.tries == 2
 
 
 async def test_while_the_cache_is_down_one_caller_tries_for_all(topic: Topic, clock: ManualClock) -> None:
