@@ -33,8 +33,6 @@ class DeploymentState:
     replicas: int
     version: tuple[str, int]
     """Uid and generation: a Deployment that was deleted and created again has another uid."""
-    is_observed: bool
-    """Whether the status belongs to this version."""
     is_rolled_out: bool
     """Whether all of its pods belong to this version."""
     replica_failure: str
@@ -158,13 +156,13 @@ def deployment_state(body: Json) -> DeploymentState:
     failure, progress = conditions.get("ReplicaFailure", {}), conditions.get("Progressing", {})
     replicas, generation = int(spec.get("replicas", 1)), int(metadata.get("generation", 0))
     is_observed = status.get("observedGeneration") == generation
+    pods, updated_pods = status.get("replicas", 0), status.get("updatedReplicas", 0)
     return DeploymentState(
         name=metadata["name"],
         component=(metadata.get("labels") or {}).get(COMPONENT, ""),
         replicas=replicas,
         version=(metadata.get("uid", ""), generation),
-        is_observed=is_observed,
-        is_rolled_out=is_observed and status.get("replicas", 0) == status.get("updatedReplicas", 0) == replicas,
+        is_rolled_out=is_observed and pods == updated_pods == replicas,
         replica_failure=failure.get("message", "") if failure.get("status") == "True" else "",
         deadline_exceeded=progress.get("message", "") if progress.get("reason") == "ProgressDeadlineExceeded" else "",
         service_account=spec["template"].get("spec", {}).get("serviceAccountName", ""),

@@ -44,16 +44,13 @@ async def add_finalizer(context: Context, stage: StageObject) -> None:
 
 
 async def provision(
-    context: Context,
-    stage: StageObject,
-    set_environment: Callable[[dict[str, str]], None] = lambda _: None,
-    first_checksum: str = "",
+    context: Context, stage: StageObject, set_environment: Callable[[dict[str, str]], None], first_checksum: str
 ) -> Provisioned:
     """Create, adopt and correct the stage's resources. Raises what `provision_stage` and the Kubernetes client raise.
 
     :param set_environment: called with the wanted data of the ConfigMap before it is written. The health loop restores
         that ConfigMap; with old data it would undo the change while pods are rolled.
-    :param first_checksum: as an earlier call returned it, in case the ConfigMap was deleted since.
+    :param first_checksum: as an earlier call returned it, in case the ConfigMap was deleted since; empty at first.
     """
     spec = stage.stage_spec(context.settings.cluster_name)
     log = ReconcileLog(spec.identity)

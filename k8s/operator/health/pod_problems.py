@@ -66,7 +66,7 @@ def _pod_problems(snapshot: Snapshot, deployment: DeploymentState, *, is_down: b
 
 def _was_full(snapshot: Snapshot, deployment: DeploymentState) -> bool:
     """Whether all pods of this version have been ready, so that a missing one was lost and is no rollout."""
-    return deployment.is_observed and snapshot.full_versions.get(deployment.component) == deployment.version
+    return snapshot.full_versions.get(deployment.component) == deployment.version
 
 
 def _refused_pods(deployment: DeploymentState, counts: str, *, is_down: bool) -> Problem:

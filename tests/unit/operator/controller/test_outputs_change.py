@@ -39,36 +39,49 @@ class Interrupted(InMemoryKubernetes):
         return await super().patch(path, body)
 
 
-async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs = OUTPUTS
+class Scene:
+    """A Stage with a processor, and its reconciler, which provisions `outputs`."""
 
-    async def made(*_: object) -> StageOutputs:
-        return outputs
+    def __init__(self) -> None:
+        self.outputs = OUTPUTS
+        self.kubernetes = Interrupted()
+        self.stage = self.kubernetes.put_stage()
+        body = deployment("processor")
+        body["metadata"]["namespace"] = "n"
+        self.kubernetes.put(DEPLOYMENT, body)
+        self.context = make_context(self.kubernetes, caches=OneMomento(cast("Any", None)))
+        self.status = StageStatus(self.stage)
+        self.health = StageHealth(self.status, self.context.events)
+        self.reconciler = Reconciler(self.context, self.stage, self.status, self.health)
 
-    monkeypatch.setattr(provision_module, "provision_stage", made)
-    kubernetes = Interrupted()
-    stage = kubernetes.put_stage()
-    body = deployment("processor")
-    body["metadata"]["namespace"] = "n"
-    kubernetes.put(DEPLOYMENT, body)
-    context, status = make_context(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
-    health = StageHealth(status, context.events)
-    reconciler = Reconciler(context, stage, status, health)
-    async with context.readiness_client:
+    async def provision_stage(self, *_: object) -> StageOutputs:
+        return self.outputs
+
+
+@pytest.fixture
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    scene = Scene()
+    monkeypatch.setattr(provision_module, "provision_stage", scene.provision_stage)
+    return scene
+
+
+async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(scene: Scene) -> None:
+    kubernetes, reconciler = scene.kubernetes, scene.reconciler
+    async with scene.context.readiness_client:
         loop = HealthLoop(
-            context,
-            status,
-            health,
+            scene.context,
+            scene.status,
+            scene.health,
             queue_error=lambda: "",
             outputs=lambda: reconciler.environment,
             first_checksum=lambda: reconciler.first_checksum,
         )
         await reconciler.reconcile_once()
-        outputs = replace(OUTPUTS, queue_url="http://sqs/new")
+        scene.outputs = replace(OUTPUTS, queue_url="http://sqs/new")
         read: list[str] = []
 
         async def check_health_and_start_a_pod() -> None:
-            await loop.run_once(stage)
+            await loop.run_once(scene.stage)
             read.append(kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"])
 
         kubernetes.before_patch["/deployments/"] = check_health_and_start_a_pod
@@ -78,18 +91,8 @@ async def test_pods_that_are_rolled_for_new_outputs_never_read_the_old_ones(monk
     assert kubernetes.objects[PATH]["data"]["TASK_QUEUE_URL"] == "http://sqs/new"
 
 
-async def test_outputs_that_were_deleted_are_written_again_and_roll_no_pods(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def made(*_: object) -> StageOutputs:
-        return OUTPUTS
-
-    monkeypatch.setattr(provision_module, "provision_stage", made)
-    kubernetes = Interrupted()
-    stage = kubernetes.put_stage()
-    body = deployment("processor")
-    body["metadata"]["namespace"] = "n"
-    kubernetes.put(DEPLOYMENT, body)
-    context, status = make_context(kubernetes, caches=OneMomento(cast("Any", None))), StageStatus(stage)
-    reconciler = Reconciler(context, stage, status, StageHealth(status, context.events))
+async def test_outputs_that_were_deleted_are_written_again_and_roll_no_pods(scene: Scene) -> None:
+    kubernetes, reconciler = scene.kubernetes, scene.reconciler
     await reconciler.reconcile_once()
     kubernetes.put("/api/v1/namespaces/n/pods/p", pod("p"))
     before = copy.deepcopy(kubernetes.objects[DEPLOYMENT])

@@ -18,12 +18,19 @@ async def test_deleted_outputs_are_written_in_the_next_run() -> None:
 
 async def test_deleted_outputs_do_not_roll_pods() -> None:
     stage = HealthLoopHarness()
-    stage.outputs, stage.first_checksum = OUTPUTS, checksum(OUTPUTS)
-    path = "/api/v1/namespaces/n/configmaps/dev-outputs"
+    stage.outputs, path = OUTPUTS, "/api/v1/namespaces/n/configmaps/dev-outputs"
     del stage.kubernetes.objects[path]
+    for name in stage.release.pods:
+        del stage.kubernetes.objects[f"/api/v1/namespaces/n/pods/{name}"]
     await stage.run_once()
     first = stage.kubernetes.objects[path]["metadata"]["annotations"][FIRST_ANNOTATION]
-    assert first == checksum(OUTPUTS)
+    stage.first_checksum = first  # as the reconciler reads it
+    for name, pod in stage.release.pods.items():
+        stage.kubernetes.put(f"/api/v1/namespaces/n/pods/{name}", pod)
+    await stage.run_once()
+    del stage.kubernetes.objects[path]
+    await stage.run_once()
+    assert stage.kubernetes.objects[path]["metadata"]["annotations"][FIRST_ANNOTATION] == first == checksum(OUTPUTS)
 
 
 async def test_outputs_changed_by_hand_are_changed_back() -> None:
