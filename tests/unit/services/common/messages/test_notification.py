@@ -13,10 +13,12 @@ from services.common.messages.notification import (
     Format,
     Notification,
     Status,
+    cancelled,
     failed,
     finished,
     progress,
 )
+from services.common.messages.task_details import TaskDetails, input_or_title
 
 TASK_ID = "7d444840-9dc0-11d1-b245-5ffdce74fad2"
 TIME_MS = 1_767_225_600_000
@@ -64,7 +66,8 @@ def test_any_text_becomes_json_that_fits(message: str, status: Status) -> None:
     text = Notification(task_id=TASK_ID, status=status, message=message, time_ms=TIME_MS).encode(Format.JSON)
     assert len(text.encode()) <= MAX_BYTES
     fields = json.loads(text)
-    assert list(fields) == ["taskId", "status", "message", "time"]
+    is_cut = status is Status.FINISHED and fields["message"] != message.encode("utf-8", "replace").decode()
+    assert list(fields) == ["taskId", "status", "message", "time", *(["truncated"] if is_cut else [])]
     assert (fields["taskId"], fields["status"], fields["time"]) == (TASK_ID, status.value, TIME_MS)
 
 
@@ -153,6 +156,73 @@ def test_the_wording_is_the_originals() -> None:
 @given(long_texts)
 def test_a_stored_notification_is_encoded_the_same_again(message: str) -> None:
     first = finished(TASK_ID, message, TIME_MS).encode(Format.JSON)
-    fields = json.loads(first)
-    again = Notification(task_id=TASK_ID, status=Status.FINISHED, message=fields["message"], time_ms=TIME_MS)
+    again = Notification.from_fields(json.loads(first), default_task_id="")
     assert again.encode(Format.JSON) == first
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=40),
+    lambda values: st.lists(values, max_size=4) | st.dictionaries(st.text(max_size=8), values, max_size=4),
+    max_leaves=40,
+)
+
+
+@given(long_texts, json_values, json_values)
+def test_a_notification_with_details_survives_its_json_form(message: str, data: object, given_input: object) -> None:
+    task_input, title = input_or_title(given_input)
+    details = TaskDetails(
+        type="report", input=task_input, title=title, attempt=2, max_attempts=5, started_at_ms=TIME_MS - 1
+    )
+    one = finished(TASK_ID, message, TIME_MS, details, data)
+    text = one.encode(Format.JSON)
+    assert len(text.encode()) <= MAX_BYTES
+    read = Notification.from_fields(json.loads(text), default_task_id="")
+    assert read.details == details
+    assert read.truncated == (not one.fits())
+    assert read.data == (data if one.fits() else None)
+    assert read.encode(Format.JSON) == text
+
+
+def test_data_that_does_not_fit_is_left_out_before_the_message_is_cut() -> None:
+    one = finished(TASK_ID, "done", TIME_MS, data="x" * MAX_BYTES)
+    assert json.loads(one.encode(Format.JSON)) == {
+        "taskId": TASK_ID,
+        "status": "finished",
+        "message": "Finished task: done",
+        "time": TIME_MS,
+        "truncated": True,
+    }
+    assert not one.fits()
+
+
+def test_only_a_finished_task_has_a_whole_result_elsewhere() -> None:
+    assert "truncated" not in json.loads(failed(TASK_ID, "x" * MAX_BYTES, TIME_MS).encode(Format.JSON))
+
+
+def test_the_user_reads_the_public_error_instead_of_the_data() -> None:
+    fields = json.loads(
+        failed(TASK_ID, "a.pdf", TIME_MS, error="It has no pages", reason="permanent").encode(Format.JSON)
+    )
+    assert fields["message"] == "Failed task: It has no pages"
+    assert (fields["error"], fields["reason"]) == ("It has no pages", "permanent")
+
+
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        ("x" * 513, "x" * 120),
+        (["x" * 510], '["' + "x" * 118),
+        ("\ud800", "?"),
+        (2**70, str(2**70)),
+        ({"größe": "👍🏽" * 300}, '{"größe": "' + "👍🏽" * 54 + "👍"),
+    ],
+)
+def test_long_data_is_represented_by_its_start(data: object, title: str) -> None:
+    assert input_or_title(data) == (None, title)
+    cancelled_one = cancelled(TASK_ID, TIME_MS, TaskDetails(title=title))
+    assert json.loads(cancelled_one.encode(Format.JSON))["message"] == f"Cancelled task: {title}"
+
+
+@pytest.mark.parametrize("data", ["x", "x" * 510, {"a": [1, None]}, 7, False])
+def test_short_data_is_kept_whole(data: object) -> None:
+    assert input_or_title(data) == (data, None)
