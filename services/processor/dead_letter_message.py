@@ -9,6 +9,7 @@ from enum import StrEnum
 from services.common.aws.task_queue import MessageTooLarge, OutgoingMessage, ReceivedMessage
 from services.common.batcher import Batcher
 from services.common.messages.notification import Status
+from services.common.messages.task_message import DELAY_SECONDS, EXPIRES_AT, IDEMPOTENT, TASK_ID, TYPE
 from services.common.momento.history import HistoryEntry
 from services.common.version import VERSION
 from services.processor.metrics import DEAD_LETTERED
@@ -27,7 +28,10 @@ MAX_DETAIL = 256
 REDRIVEN = "redriven"
 """The attribute of a redriven task: the ids of the messages whose failures the redrive overrules, newest first."""
 REDRIVEN_BY_EARLIER_VERSION = "true"
-_NEEDED = frozenset({"taskId", "idempotent", REDRIVEN})
+_NEEDED = frozenset({TASK_ID, IDEMPOTENT, REDRIVEN, TYPE})
+_OF_FIRST_SENDING = frozenset({DELAY_SECONDS, EXPIRES_AT})
+"""A redriven task runs at once, and does not expire: a person has sent it again. Dead letters do not have them either,
+since StartMessageMoveTask leaves a message's attributes as they are."""
 
 
 class DeadLetterReason(StrEnum):
@@ -70,9 +74,13 @@ def dead_letter(
     return letter if surplus <= 0 else replace(letter, body=_without_end(message.body, surplus))
 
 
-def without_dead_letter_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
-    """Return the attributes that the message had before."""
-    return {name: value for name, value in attributes.items() if not name.startswith("deadLetter")}
+def redrivable_attributes(attributes: Mapping[str, str]) -> dict[str, str]:
+    """Return the attributes that a redriven task keeps: all but those of a dead letter, its delay and its expiry."""
+    return {
+        name: value
+        for name, value in attributes.items()
+        if not name.startswith("deadLetter") and name not in _OF_FIRST_SENDING
+    }
 
 
 def is_redriven(message: ReceivedMessage) -> bool:
@@ -139,7 +147,7 @@ def _smaller_limit(size_bytes: int) -> int:
 
 def _first(attributes: Mapping[str, str], count: int) -> dict[str, str]:
     """Return `count` attributes, those that a redrive needs before others."""
-    names = sorted(without_dead_letter_attributes(attributes), key=lambda name: name not in _NEEDED)
+    names = sorted(redrivable_attributes(attributes), key=lambda name: name not in _NEEDED)
     return {name: attributes[name] for name in names[:count]}
 
 

@@ -60,6 +60,8 @@ class OutgoingMessage:
     """Bytes are UTF-8. They become text, of up to four bytes per character, only during the call."""
     attributes: Mapping[str, str]
     group_id: str | None = None
+    delay_seconds: int = 0
+    """How long it stays invisible at first; 0 to 900."""
 
     def size(self) -> int:
         """Return the size by SQS's rules: the body, and each attribute's name, type and value."""
@@ -256,6 +258,8 @@ def _send_entry(index: int, message: OutgoingMessage) -> dict[str, Any]:
     entry: dict[str, Any] = {"Id": str(index), "MessageBody": body, "MessageAttributes": attributes}
     if message.group_id is not None:
         entry["MessageGroupId"] = message.group_id
+    if message.delay_seconds:  # 0 would overrule a delay of the queue
+        entry["DelaySeconds"] = message.delay_seconds
     return entry
 
 

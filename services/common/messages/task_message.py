@@ -1,6 +1,7 @@
 """The task on the queue: a body as in the serverless original, and message attributes.
 
-Body: ``{"userId": "<sub>", "payload": "<raw request body>"}``.
+Body: ``{"userId": "<sub>", "payload": "<raw request body>"}``. The payload is a JSON object with `data`. Attributes,
+all of them optional strings: `taskId`, `traceparent`, `idempotent`, `type`, `delaySeconds`, `expiresAt`.
 """
 
 import re
@@ -23,10 +24,23 @@ _ESCAPES = (
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Ingest creates UUIDs. The id is in every notification, whose size is limited.
 _TASK_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_DELAY_SECONDS = re.compile(r"[0-9]{1,3}")
+_EPOCH_MS = re.compile(r"[1-9][0-9]{12,14}")
+"""From the year 2001. So a time in seconds is ignored, and does not expire the task."""
 
 TASK_ID = "taskId"
 TRACEPARENT = "traceparent"
 IDEMPOTENT = "idempotent"
+TYPE = "type"
+DELAY_SECONDS = "delaySeconds"
+EXPIRES_AT = "expiresAt"
+
+DEFAULT_TYPE = "default"
+INVALID_TYPE = "(invalid)"
+"""The type of a task whose `type` attribute is not a type's name. No type can have this name, so it is unknown."""
+MAX_DELAY_SECONDS = 900
+"""The maximum of DelaySeconds in SQS."""
 
 
 class MalformedTask(PermanentError):
@@ -49,6 +63,12 @@ class TaskMessage:
     idempotent: bool = False
     """Whether another message may have the same task id: the client sent an Idempotency-Key, or ingest repeated a call
     whose response was lost."""
+    type: str = DEFAULT_TYPE
+    """Selects the handler."""
+    delay_seconds: int = 0
+    """How long after sending the task becomes available; 0 to 900."""
+    expires_at_ms: int | None = None
+    """Until when the first attempt may start; epoch milliseconds. None: without end."""
 
     def payload_bytes(self) -> bytes:
         """Return the payload in UTF-8."""
@@ -76,13 +96,20 @@ class TaskMessage:
             attributes[TRACEPARENT] = self.traceparent
         if self.idempotent:
             attributes[IDEMPOTENT] = "true"
+        if self.type != DEFAULT_TYPE:
+            attributes[TYPE] = self.type
+        if self.delay_seconds:
+            attributes[DELAY_SECONDS] = str(self.delay_seconds)
+        if self.expires_at_ms is not None:
+            attributes[EXPIRES_AT] = str(self.expires_at_ms)
         return attributes
 
 
 def parse_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[TaskMessage, dict[str, Any]]:
     """Return the task and the fields of its payload.
 
-    Without a valid `taskId` attribute (the serverless original sends none) the message id is the task id.
+    Without a valid `taskId` attribute (the serverless original sends none) the message id is the task id. A
+    `delaySeconds` or `expiresAt` that is invalid is ignored, and an invalid `type` becomes `INVALID_TYPE`.
 
     :raises MalformedTask: when the message is not a task.
     """
@@ -94,14 +121,17 @@ def parse_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[
     if not isinstance(payload, str):
         raise MalformedTask("the body has no payload text", user_id)
     fields = _object(payload, "payload", user_id)
-    if not isinstance(fields.get("data"), str):
-        raise MalformedTask("the payload has no data text", user_id)
+    if fields.get("data") is None:
+        raise MalformedTask("the payload has no data", user_id)
     task = TaskMessage(
         task_id=task_id_of(attributes, message_id),
         user_id=user_id,
         payload=payload,
         traceparent=attributes.get(TRACEPARENT),
         idempotent=attributes.get(IDEMPOTENT) == "true",
+        type=task_type_of(attributes),
+        delay_seconds=delay_seconds_of(attributes),
+        expires_at_ms=_expires_at_ms(attributes),
     )
     return task, fields
 
@@ -110,6 +140,29 @@ def task_id_of(attributes: Mapping[str, str], message_id: str) -> str:
     """Return the task id of a message, or the message id if it has no valid one."""
     task_id = attributes.get(TASK_ID, "")
     return task_id if _TASK_ID.fullmatch(task_id) else message_id
+
+
+def is_type_name(text: str) -> bool:
+    """Return whether the text can be the name of a task type."""
+    return _TYPE.fullmatch(text) is not None
+
+
+def task_type_of(attributes: Mapping[str, str]) -> str:
+    """Return the task type of a message, which may be unknown: `default` without one, `INVALID_TYPE` if invalid."""
+    name = attributes.get(TYPE, DEFAULT_TYPE)
+    return name if is_type_name(name) else INVALID_TYPE
+
+
+def delay_seconds_of(attributes: Mapping[str, str]) -> int:
+    """Return how long after sending a message became available, or 0 if that is unknown."""
+    text = attributes.get(DELAY_SECONDS, "")
+    seconds = int(text) if _DELAY_SECONDS.fullmatch(text) else 0
+    return seconds if seconds <= MAX_DELAY_SECONDS else 0
+
+
+def _expires_at_ms(attributes: Mapping[str, str]) -> int | None:
+    text = attributes.get(EXPIRES_AT, "")
+    return int(text) if _EPOCH_MS.fullmatch(text) else None
 
 
 def _object(text: str, what: str, user_id: str | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import Any
 from notification_api import TransientError
 from services.common.aws.task_queue import ReceivedMessage, TaskQueue, Visibility
 from services.common.batcher import BATCH_ENTRIES
-from services.common.messages.task_message import TASK_ID, task_id_of
+from services.common.messages.task_message import TASK_ID, TYPE, task_id_of, task_type_of
 
 MIN_VISIBILITY_SECONDS = 300
 """How long messages stay hidden if the command is killed."""
@@ -29,6 +29,7 @@ _RELEASE_CALLS = 8
 _FAILURE_ID = "deadLetterMessageId"
 _SUMMARY_ATTRIBUTES = (
     TASK_ID,
+    TYPE,
     _FAILURE_ID,
     "deadLetterReason",
     "deadLetterDetail",
@@ -111,6 +112,7 @@ class DeadLetter:
         return {
             "messageId": self.id,
             "taskId": self.task_id,
+            "type": task_type_of(given),
             "userId": self.message.group_id,
             "reason": self.reason,
             "detail": given.get("deadLetterDetail", ""),

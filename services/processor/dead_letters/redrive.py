@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from notification_api import PermanentError, TransientError
 from services.common.aws.task_queue import OutgoingMessage, QueueAnswerLost, TaskQueue
 from services.common.batcher import BATCH_ENTRIES, Batcher, BatchPolicy
-from services.common.messages.task_message import IDEMPOTENT, TASK_ID
+from services.common.messages.task_message import IDEMPOTENT, TASK_ID, TYPE
 from services.processor.dead_letter_message import (
     MAX_ATTRIBUTES,
     REDRIVEN,
     REDRIVEN_BY_EARLIER_VERSION,
-    without_dead_letter_attributes,
+    redrivable_attributes,
 )
 from services.processor.dead_letters.inventory import MAX_FRUITLESS_RECEIVES, Inventory
 from services.processor.dead_letters.reader import DeadLetter, Reader, wait_uninterrupted
@@ -259,13 +259,13 @@ def redriven(dead_letter: DeadLetter) -> OutgoingMessage:
 
     It is marked as idempotent: a dead letter that could not be deleted may be redriven again.
     """
-    attributes = without_dead_letter_attributes(dead_letter.message.attributes)
+    attributes = redrivable_attributes(dead_letter.message.attributes)
     ours = {
         TASK_ID: dead_letter.task_id,
         IDEMPOTENT: "true",
         REDRIVEN: _overruled(dead_letter),
     }
-    others = [name for name in attributes if name not in ours]
+    others = sorted((name for name in attributes if name not in ours), key=lambda name: name != TYPE)
     kept = {name: attributes[name] for name in others[: MAX_ATTRIBUTES - len(ours)]}
     return OutgoingMessage(body=dead_letter.message.body, attributes=kept | ours, group_id=dead_letter.message.group_id)
 

@@ -10,7 +10,7 @@ import orjson
 
 from services.processor.dead_letters.reader import DeadLetter
 
-_COLUMNS = ("messageId", "taskId", "reason", "receiveCount", "deadLetteredAt", "detail")
+_COLUMNS = ("messageId", "taskId", "type", "reason", "receiveCount", "deadLetteredAt", "detail")
 _WIDEST_DETAIL = 60
 _LINE_SECONDS = 5.0
 _BAR_SECONDS = 0.1

@@ -39,6 +39,16 @@ async def test_list_counts_reasons_and_makes_all_messages_visible_again(stage: P
     assert await waiting(stage) == (0, 12)
 
 
+async def test_list_shows_the_task_type(stage: ProcessorStage) -> None:
+    await add_dead_letter(stage, "task-0", type="report")
+    await add_dead_letter(stage, "task-1")
+    said = await dead_letters_command(stage, "list", "--json")
+    assert {one["taskId"]: one["type"] for one in said.json["messages"]} == {"task-0": "report", "task-1": "default"}
+    said = await dead_letters_command(stage, "list")
+    assert said.out.split()[:4] == ["messageId", "taskId", "type", "reason"]
+    assert " report " in said.out
+
+
 async def test_list_reads_no_more_than_its_limit(stage: ProcessorStage) -> None:
     for number in range(5):
         await add_dead_letter(stage, f"task-{number}")

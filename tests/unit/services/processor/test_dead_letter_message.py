@@ -15,23 +15,31 @@ from services.processor.dead_letter_message import (
     MAX_MESSAGE_BYTES,
     DeadLetterReason,
     dead_letter,
+    redrivable_attributes,
     send_to_dead_letter_queue,
-    without_dead_letter_attributes,
 )
 from tests.support.fakes.task_queue import FakeTaskQueue, received
 
 
 def test_the_messages_own_attributes_are_kept() -> None:
     letter = dead_letter(received(attributes={"taskId": "1", "traceparent": "2"}), DeadLetterReason.PERMANENT, "why")
-    assert without_dead_letter_attributes(letter.attributes) == {"taskId": "1", "traceparent": "2"}
+    assert redrivable_attributes(letter.attributes) == {"taskId": "1", "traceparent": "2"}
     assert letter.attributes["deadLetterDetail"] == "why"
 
 
 def test_attributes_that_a_redrive_needs_have_priority() -> None:
-    own = {f"other{number}": "x" for number in range(8)} | {"idempotent": "true", "taskId": "1"}
+    own = {f"other{number}": "x" for number in range(6)}
+    own |= {"idempotent": "true", "taskId": "1", "type": "report", "redriven": "x"}
     letter = dead_letter(received(attributes=own), DeadLetterReason.MALFORMED, "")
     assert len(letter.attributes) == MAX_ATTRIBUTES
-    assert {"taskId", "idempotent"} <= set(letter.attributes)
+    assert {"taskId", "idempotent", "type", "redriven"} <= set(letter.attributes)
+
+
+def test_a_dead_letter_that_sqs_redrives_neither_waits_nor_expires() -> None:
+    own = {"taskId": "1", "type": "report", "delaySeconds": "900", "expiresAt": "1700000000000"}
+    letter = dead_letter(received(attributes=own), DeadLetterReason.PERMANENT, "why")
+    assert {name for name in letter.attributes if not name.startswith("deadLetter")} == {"taskId", "type"}
+    assert letter.delay_seconds == 0
 
 
 def test_the_attributes_of_an_earlier_dead_letter_are_replaced() -> None:

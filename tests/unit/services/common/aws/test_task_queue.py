@@ -333,6 +333,13 @@ async def test_a_message_travels_with_its_attributes_and_its_users_group(queue: 
     assert "MessageGroupId" not in second
 
 
+async def test_only_a_delayed_message_has_a_delay(queue: TaskQueue, sqs: FakeSqs) -> None:
+    await queue.send([OutgoingMessage(body="b", attributes={}, group_id="alice", delay_seconds=900), MESSAGES[0]])
+    first, second = sqs.requests[0]["Entries"]
+    assert (first["DelaySeconds"], first["MessageGroupId"]) == (900, "alice")
+    assert "DelaySeconds" not in second
+
+
 async def test_a_body_of_bytes_travels_as_text(queue: TaskQueue, sqs: FakeSqs) -> None:
     await queue.send([OutgoingMessage(body="größer 👍🏽".encode(), attributes={})])
     assert sqs.requests[0]["Entries"][0]["MessageBody"] == "größer 👍🏽"

@@ -54,6 +54,13 @@ def test_a_redriven_message_has_its_own_attributes_and_the_mark() -> None:
     assert (message.body, message.group_id) == ("body", "group")
 
 
+def test_a_redriven_task_keeps_its_type_and_neither_waits_nor_expires() -> None:
+    attributes = {"taskId": "1", "type": "report", "delaySeconds": "900", "expiresAt": "1700000000000"}
+    message = redriven(letter(message_id="own", attributes=attributes))
+    assert message.attributes == {"taskId": "1", "type": "report", "idempotent": "true", "redriven": "own"}
+    assert message.delay_seconds == 0
+
+
 @pytest.mark.parametrize(
     ("attributes", "overruled"),
     [
@@ -82,7 +89,8 @@ def test_a_task_whose_id_is_none_keeps_the_id_that_the_processor_took(unusable: 
 
 
 def test_the_mark_has_room_on_a_message_with_as_many_attributes_as_sqs_takes() -> None:
-    attributes = {"taskId": "1", **{f"a{number}": "x" for number in range(MAX_ATTRIBUTES - 1)}}
+    attributes = {"taskId": "1", **{f"a{number}": "x" for number in range(MAX_ATTRIBUTES - 2)}, "type": "report"}
     message = redriven(letter(message_id="own", attributes=attributes))
     assert len(message.attributes) == MAX_ATTRIBUTES
+    assert message.attributes["type"] == "report"
     assert message.attributes.items() >= {"taskId": "1", "idempotent": "true", "redriven": "own"}.items()
