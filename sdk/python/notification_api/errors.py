@@ -11,4 +11,15 @@ class TransientError(Exception):
 
 
 class PermanentError(Exception):
-    """The operation can never succeed as requested. Do not retry it; a task that raises it is dead-lettered."""
+    """The operation can never succeed as requested. Do not retry it; a task that raises it is dead-lettered.
+
+    :param args: for the log and the dead letter. The user never reads them.
+    :param public: what the user may read, such as "The file is not a PDF".
+    """
+
+    public: str | None = None
+
+    def __init__(self, *args: object, public: str | None = None) -> None:
+        super().__init__(*args)
+        if public is not None:
+            self.public = public

@@ -164,7 +164,7 @@ class ProgressPublisher:
         self._task_id = task_id
         self._published_at = float("-inf")
 
-    async def __call__(self, text: str) -> bool:
+    async def __call__(self, text: str, _percent: float | None = None) -> bool:
         """Publish; returns False when it was dropped."""
         # A plain text, no longer than can be published: to encode a longer one would block the event loop.
         text = str.__getitem__(text, slice(MAX_BYTES + 1))

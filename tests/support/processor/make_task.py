@@ -6,6 +6,6 @@ from typing import Any
 from notification_api import Task
 
 
-def make_task(data: str = "x", **fields: Any) -> Task:
+def make_task(data: Any = "x", **fields: Any) -> Task:
     defaults: dict[str, Any] = {"id": "1", "user_id": "user", "fields": {}, "attempt": 1, "deadline": math.inf}
     return Task(data=data, **{**defaults, **fields})
