@@ -12,7 +12,8 @@ from services.common.lifecycle import Lifecycle
 from services.common.memory import BASE_BYTES, MIB, container_limit_bytes
 from services.common.momento.app_context import MOMENTO, setup_momento
 from services.common.settings import SettingsError
-from services.processor.handlers.loader import find_handler, is_asynchronous, runnable
+from services.processor.handlers.loader import find_handlers
+from services.processor.handlers.task_types import concurrency, open_task_types
 from services.processor.handlers.watchdog import watched_loop
 from services.processor.pool import DRAIN_REQUEUE_SECONDS
 from services.processor.processor import Processor
@@ -33,19 +34,24 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
     :raises SettingsError: when the handler cannot be used, or a drain would outlast its grace.
     """
     _check_grace(settings)
-    function = find_handler(settings.handler)
-    if not is_asynchronous(function):  # a message that has a slot must have a thread to run in
-        settings = replace(settings, concurrency=min(settings.concurrency, settings.handler_threads))
+    handlers = find_handlers(settings.handler)
+    first = next(iter(handlers.values()))
+    limit = concurrency(first, settings)
+    if limit is not None:  # a message that has a slot must have a thread to run in
+        settings = replace(settings, concurrency=min(settings.concurrency, limit))
     _warn_of_memory(settings)
     app = web.Application()
     setup_momento(app, settings.momento, lifecycle)
 
     async def processor(app: web.Application) -> AsyncIterator[None]:
-        async with sqs_client(wait_seconds=settings.receive_wait_seconds, max_connections=SQS_CONNECTIONS) as client:
-            with watched_loop(), runnable(function, settings.handler_threads) as handler:
-                queue = TaskQueue(client, settings.task_queue_url)
-                dead_letters = TaskQueue(client, settings.dead_letter_queue_url)
-                composed = Processor(settings, lifecycle, app[MOMENTO], queue, dead_letters, handler)
+        async with (
+            sqs_client(wait_seconds=settings.receive_wait_seconds, max_connections=SQS_CONNECTIONS) as client,
+            open_task_types(handlers, settings) as types,
+        ):
+            queue = TaskQueue(client, settings.task_queue_url)
+            dead_letters = TaskQueue(client, settings.dead_letter_queue_url)
+            composed = Processor(settings, lifecycle, app[MOMENTO], queue, dead_letters, types[first.type].call)
+            with watched_loop():
                 async with composed.running():
                     yield
 

@@ -18,7 +18,7 @@ from services.processor.delivery.isolation import Isolation
 from services.processor.delivery.process import DeliveryProcessor
 from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
-from services.processor.handlers.loader import Handler
+from services.processor.handlers.calls import Call
 from services.processor.handlers.runner import HANDLER_STOP_SECONDS, Runner
 from services.processor.metrics import IN_PROCESS, SLOTS, WAITING, WITHOUT_SLOT
 from services.processor.notify.circuit_breaker import CircuitBreaker
@@ -52,7 +52,7 @@ class Processor:
         momento: Momento,
         queue: TaskQueue,
         dead_letter_queue: TaskQueue,
-        handler: Handler,
+        call: Call,
     ) -> None:
         self._settings = settings
         self._lifecycle = lifecycle
@@ -64,12 +64,12 @@ class Processor:
         self._capacity_changed = asyncio.Event()
         slots: FairSlots[Lease] = FairSlots(settings.concurrency, settings.user_share)
         # Beyond the limit more than half of the slots would be taken by abandoned handlers.
-        self._runner = Runner(handler, limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
+        self._runner = Runner(limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
         stores, guard = settings.history_retention_seconds > 0, CacheGuard()
         entries = NotificationHistory(momento, settings.history_retention_seconds) if stores else None
         self._history = ResilientHistory(entries, guard)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
-        self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
+        self._deliveries = self._delivery_processor(call, momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)
         self._pool = Pool(self._deliveries, slots, self._leases, self._acknowledger, self._capacity_changed)
         self._poller = Poller(
@@ -106,7 +106,9 @@ class Processor:
             finally:
                 await self._drain()
 
-    def _delivery_processor(self, cache: Momento | None, guard: CacheGuard, momento: Momento) -> DeliveryProcessor:
+    def _delivery_processor(
+        self, call: Call, cache: Momento | None, guard: CacheGuard, momento: Momento
+    ) -> DeliveryProcessor:
         settings, background = self._settings, self._lifecycle.background
         pending = PendingNotifications()
         notifier = Notifier(
@@ -120,6 +122,7 @@ class Processor:
         )
         return DeliveryProcessor(
             runner=self._runner,
+            call=call,
             notifier=notifier,
             breaker=self._breaker,
             concluder=Concluder(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from notification_api import TransientError
+from notification_api import Result, TransientError
 from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
@@ -106,9 +106,9 @@ class Concluder:
         self.pending.remove(pending)
         return PendingNotification(task.user_id, entry, stored=True)
 
-    def keep_unpublished(self, delivery: Delivery, text: str) -> PendingNotification:
+    def keep_unpublished(self, delivery: Delivery, result: Result) -> PendingNotification:
         """Return the final notification of a finished task, and keep it until it is delivered."""
-        pending = delivery.pending(finished(delivery.task.task_id, text, _now_ms()))
+        pending = delivery.pending(finished(delivery.task.task_id, result.message, _now_ms()))
         self.pending.add(pending)
         return pending
 

@@ -19,6 +19,7 @@ from services.processor.delivery.delivery import Delivery
 from services.processor.delivery.isolation import Isolation
 from services.processor.delivery.retry_policy import Failure, RetryPolicy, failure_of
 from services.processor.delivery.task_lock import TaskLock
+from services.processor.handlers.calls import Call
 from services.processor.handlers.runner import Runner
 from services.processor.metrics import HANDLER_ERRORS, ISOLATIONS, QUEUE_WAIT_SECONDS, task_seconds
 from services.processor.notify.circuit_breaker import CircuitBreaker
@@ -38,6 +39,7 @@ class DeliveryProcessor:
     """Processes messages and returns the outcome of each. The acknowledger deletes or requeues the message."""
 
     runner: Runner
+    call: Call
     notifier: Notifier
     breaker: CircuitBreaker
     concluder: Concluder
@@ -226,7 +228,7 @@ class DeliveryProcessor:
             started = time.perf_counter()
             try:
                 with span("handle"):
-                    pending = keep(await self.runner.run(task, self.max_task_seconds, keep))
+                    pending = keep(await self.runner.run(task, self.call, self.max_task_seconds, keep))
             except Exception:
                 task_seconds("failed").observe(time.perf_counter() - started, exemplar())
                 raise

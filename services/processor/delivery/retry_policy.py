@@ -9,7 +9,7 @@ from notification_api import PermanentError, TransientError
 from services.common.backoff import backoff_seconds
 from services.common.error_text import leaf_errors
 from services.processor.delivery.attempts import LastAttempt, PastAttempts
-from services.processor.handlers.loader import HandlerAborted
+from services.processor.handlers.errors import HandlerAborted
 
 
 class Failure(StrEnum):

@@ -5,10 +5,11 @@ import logging
 import time
 from collections.abc import Callable
 
-from notification_api import Task
+from notification_api import Result, Task
 from services.common.error_text import describe_error, type_name
 from services.common.telemetry.faults import Cause, Fault
-from services.processor.handlers.loader import Handler, HandlerAborted
+from services.processor.handlers.calls import Call
+from services.processor.handlers.errors import HandlerAborted, HandlerCancelled
 from services.processor.metrics import ABANDONED
 
 logger = logging.getLogger(__name__)
@@ -25,11 +26,10 @@ class Runner:
     :param on_limit: called when `limit` abandoned handlers still run, because they take the slots of other tasks.
     """
 
-    def __init__(self, handler: Handler, *, limit: int, on_limit: Callable[[], None]) -> None:
-        self._handler = handler
+    def __init__(self, *, limit: int, on_limit: Callable[[], None]) -> None:
         self._limit = limit
         self._on_limit = on_limit
-        self._abandoned: set[asyncio.Task[str]] = set()
+        self._abandoned: set[asyncio.Task[Result]] = set()
         self._failures = 0
         self._failed_with = ""
         self._failed_at = float("-inf")
@@ -40,22 +40,30 @@ class Runner:
         return len(self._abandoned)
 
     async def run(
-        self, task: Task, limit_seconds: float, on_late_result: Callable[[str], object] = lambda _: None
-    ) -> str:
-        """Return the handler's text.
+        self,
+        task: Task,
+        call: Call,
+        limit_seconds: float,
+        on_late_result: Callable[[Result], object] = lambda _: None,
+        cancel_requested: "asyncio.Future[None] | None" = None,
+    ) -> Result:
+        """Return the handler's result.
 
-        :param on_late_result: called with the text if this is cancelled but the handler finishes.
+        :param on_late_result: called with the result if this is cancelled but the handler finishes.
+        :param cancel_requested: is done when the user has cancelled the task. The handler is then cancelled once, and
+            waited for until its time limit.
+        :raises HandlerCancelled: when the handler did not finish after the user had cancelled the task.
         :raises TimeoutError: when the time limit passed.
         :raises Exception: whatever the handler raises.
         """
         try:
-            text = await self._run(task, limit_seconds, on_late_result)
+            result = await self._run(task, call, limit_seconds, on_late_result, cancel_requested)
         except Exception as error:
             self._failures += 1
             self._failed_with, self._failed_at = type_name(error), time.monotonic()
             raise
         self._failures = 0
-        return text
+        return result
 
     def faults(self) -> list[Fault]:
         """Return a fault if the last tasks all failed. It names the error's class; a text may hold user data."""
@@ -64,40 +72,55 @@ class Runner:
             return []
         return [Fault(Cause.TASKS_FAILING, f"every task fails, the last with {self._failed_with}", is_blocking=False)]
 
-    async def _run(self, task: Task, limit_seconds: float, on_late_result: Callable[[str], object]) -> str:
+    async def _run(
+        self,
+        task: Task,
+        call: Call,
+        limit_seconds: float,
+        on_late_result: Callable[[Result], object],
+        cancel_requested: "asyncio.Future[None] | None",
+    ) -> Result:
+        if cancel_requested is not None and cancel_requested.done():
+            raise HandlerCancelled
         loop = asyncio.get_running_loop()
         over: asyncio.Future[None] = loop.create_future()  # `asyncio.wait` takes three times the CPU time
-        work = loop.create_task(self._call(task), name="handler")  # its own task, so that it can be abandoned
+        work = loop.create_task(self._call(call, task), name="handler")  # its own task, so that it can be abandoned
         work.add_done_callback(lambda _: _set(over))
         timer = loop.call_later(limit_seconds, _set, over)
+        request = _CancelRequest(cancel_requested, task, work, over)
         try:
-            await over
-        except asyncio.CancelledError:
-            await self._stop(task, work)
-            if _has_result(work) and not task.saw_cancellation:
-                on_late_result(work.result())
-            raise
-        finally:
-            timer.cancel()
-        if not work.done():
-            await self._stop(task, work)
-            raise TimeoutError(f"the handler took more than {limit_seconds:g} s")
-        if work.cancelled():
-            raise RuntimeError("the handler cancelled itself")
-        try:
+            try:
+                await over
+            except asyncio.CancelledError:
+                await self._stop(task, work)
+                if _has_result(work) and not task.saw_cancellation:
+                    on_late_result(work.result())
+                raise
+            finally:
+                timer.cancel()
+                request.withdraw()
+            if not work.done():
+                await self._stop(task, work)
+                if request.was_carried_out:
+                    raise HandlerCancelled
+                raise TimeoutError(f"the handler took more than {limit_seconds:g} s")
+            if request.was_carried_out and not _has_result(work):
+                raise HandlerCancelled from (None if work.cancelled() else work.exception())
+            if work.cancelled():
+                raise RuntimeError("the handler cancelled itself")
             return work.result()
         finally:  # the error's traceback refers to this frame: without this only the garbage collector would free both
-            del work
+            del work, request
 
-    async def _call(self, task: Task) -> str:
+    async def _call(self, call: Call, task: Task) -> Result:
         try:
-            return await self._handler(task)
+            return await call(task)
         except BaseException as error:
             if _concerns_one_task(type(error)):
                 raise
             raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
 
-    async def _stop(self, task: Task, work: "asyncio.Task[str]") -> None:
+    async def _stop(self, task: Task, work: "asyncio.Task[Result]") -> None:
         task.cancel()
         work.cancel()
         try:
@@ -108,7 +131,7 @@ class Runner:
             elif not work.cancelled():
                 work.exception()  # retrieved, so that asyncio does not log it
 
-    def _abandon(self, task: Task, work: "asyncio.Task[str]") -> None:
+    def _abandon(self, task: Task, work: "asyncio.Task[Result]") -> None:
         logger.error("handler does not stop", extra={"action": "handler", "taskId": task.id})
         self._abandoned.add(work)
         work.add_done_callback(self._abandoned_ended)
@@ -117,11 +140,42 @@ class Runner:
             logger.critical("too many handlers do not stop, the service stops", extra={"action": "handler"})
             self._on_limit()
 
-    def _abandoned_ended(self, work: "asyncio.Task[str]") -> None:
+    def _abandoned_ended(self, work: "asyncio.Task[Result]") -> None:
         self._abandoned.discard(work)
         ABANDONED.set(len(self._abandoned))
         if not work.cancelled():
             work.exception()
+
+
+class _CancelRequest:
+    """Cancels a handler once when its user has cancelled the task."""
+
+    __slots__ = ("_over", "_requested", "_task", "_work", "was_carried_out")
+
+    def __init__(
+        self,
+        requested: "asyncio.Future[None] | None",
+        task: Task,
+        work: "asyncio.Task[Result]",
+        over: "asyncio.Future[None]",
+    ) -> None:
+        self.was_carried_out = False
+        self._task, self._work, self._over = task, work, over
+        self._requested = requested
+        if requested is not None:
+            requested.add_done_callback(self._carry_out)
+
+    def withdraw(self) -> None:
+        """Do nothing more, since the handler has ended or is stopped for another reason."""
+        if self._requested is not None:
+            self._requested.remove_done_callback(self._carry_out)
+
+    def _carry_out(self, requested: "asyncio.Future[None]") -> None:
+        if requested.cancelled() or self._over.done():
+            return
+        self.was_carried_out = True
+        self._task.cancel()
+        self._work.cancel()
 
 
 def _concerns_one_task(kind: type[BaseException]) -> bool:
@@ -134,7 +188,7 @@ def _concerns_one_task(kind: type[BaseException]) -> bool:
     return issubclass(kind, Exception) != issubclass(kind, asyncio.CancelledError)
 
 
-def _has_result(work: "asyncio.Task[str]") -> bool:
+def _has_result(work: "asyncio.Task[Result]") -> bool:
     return work.done() and not work.cancelled() and work.exception() is None
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from notification_api import PermanentError, Task, TransientError
+from notification_api import PermanentError, Result, Task, TransientError
 from services.common.aws.task_queue import ReceivedMessage
 from services.processor.delivery import delivery
 from services.processor.delivery.attempts import Attempts, LastAttempt, PastAttempts
@@ -275,15 +275,19 @@ class ClassOfResultRaises:
 
 RESULTS: list[tuple[Any, str | None]] = [
     (HostileText("as text"), "Finished task: as text"),
-    ("x" * 20_000_000, None),
+    ("x" * 500_000, None),
     ("\ud800", "Finished task: ?"),
     ("", "Finished task: "),
 ]
-NO_TEXT: list[Any] = [None, 1, b"bytes", ClaimsToBeText(), ClassOfResultRaises(), ["text"], Ellipsis]
+NO_RESULT: list[Any] = [
+    *(None, 1, b"bytes", ClaimsToBeText(), ClassOfResultRaises(), ["text"], Ellipsis),
+    *("x" * 20_000_000, Result("", ["x" * 20_000_000]), Result("", float("nan")), Result(None)),  # type: ignore[arg-type]
+    *(Result("", ClassOfResultRaises()), Result("", {1: 2})),
+]
 
 
 async def test_whatever_a_handler_returns_there_is_a_notification(stage: ProcessorStage) -> None:
-    results = [*(result for result, _ in RESULTS), *NO_TEXT]
+    results = [*(result for result, _ in RESULTS), *NO_RESULT]
 
     async def answer(task: Task) -> Any:
         return results[int(task.data)]

@@ -9,7 +9,7 @@ from unittest.mock import patch
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from notification_api import Task
+from notification_api import Handlers, Task
 from services.common.lifecycle import Lifecycle
 from services.common.settings import load
 from services.processor import app
@@ -21,7 +21,7 @@ from tests.support.waiting import wait_until
 @asynccontextmanager
 async def processor_in_process(
     stage: ProcessorStage,
-    function: Callable[[Task], Any],
+    handler: Callable[[Task], Any] | Handlers,
     *,
     ready: bool = True,
     force_stop: bool = True,
@@ -29,12 +29,13 @@ async def processor_in_process(
 ) -> AsyncIterator[Lifecycle]:
     """Run the real service without its signal handlers and its operations port; it stops at the end of the block.
 
+    :param handler: a function is the handler of the type `default`.
     :param force_stop: stop without waiting for the open poll or for running tasks.
     :param environment: changed settings, such as AWS_ENDPOINT_URL of a proxy.
     """
     lifecycle = Lifecycle()
     settings = {**stage.environment(), **environment}
-    with patch.dict(os.environ, settings), patch.object(app, "find_handler", lambda _: function):
+    with patch.dict(os.environ, settings), patch.object(app, "find_handlers", lambda _: as_handlers(handler)):
         runner = web.AppRunner(app.create_app(load(read_settings), lifecycle), access_log=None)
         await runner.setup()
     try:
@@ -48,6 +49,15 @@ async def processor_in_process(
             lifecycle.force_stop.set()
         await runner.cleanup()
         await lifecycle.background.close()
+
+
+def as_handlers(handler: Callable[[Task], Any] | Handlers) -> Handlers:
+    """Return a registry with the function as the handler of the type `default`; a registry is returned as it is."""
+    if isinstance(handler, Handlers):
+        return handler
+    handlers = Handlers()
+    handlers.register()(handler)
+    return handlers
 
 
 def is_paused() -> bool:

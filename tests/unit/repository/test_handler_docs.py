@@ -8,7 +8,7 @@ import pytest
 
 from local.plan import ROOT
 from notification_api import PermanentError, Task, TransientError
-from services.processor.handlers.loader import runnable
+from tests.support.processor.handler_call import call_of
 from tests.support.processor.make_task import make_task
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "handlers.md").read_text(), re.DOTALL)
@@ -23,8 +23,8 @@ def module(word: str) -> dict[str, Any]:
 
 
 async def answer(word: str, task: Task) -> str:
-    with runnable(module(word)["handle"], 1) as handler:
-        return await handler(task)
+    async with call_of(module(word)["handle"]) as call:
+        return (await call(task)).message
 
 
 @pytest.mark.parametrize(
@@ -43,15 +43,15 @@ async def test_its_errors_are_those_of_the_table(data: str, error: type[Exceptio
 
 async def test_the_idempotent_handler_can_be_repeated() -> None:
     names = module("invoices")
-    with runnable(names["handle"], 1) as handler:
-        assert await handler(make_task(fields={"month": "May"})) == "invoice for May"
-        assert await handler(make_task(fields={"month": "June"})) == "invoice for May"
+    async with call_of(names["handle"]) as call:
+        assert (await call(make_task(fields={"month": "May"}))).message == "invoice for May"
+        assert (await call(make_task(fields={"month": "June"}))).message == "invoice for May"
 
 
 async def test_progress_is_published() -> None:
     published: list[str] = []
 
-    async def publish(text: str) -> bool:
+    async def publish(text: str, _percent: float | None) -> bool:
         published.append(text)
         return True
 

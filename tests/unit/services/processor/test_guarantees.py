@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notification_api import PermanentError, Task, TransientError
+from notification_api import PermanentError, Result, Task, TransientError
 from services.common.aws.task_queue import OutgoingMessage
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
@@ -89,7 +89,7 @@ class Process:
 
     def __init__(self, simulation: "Simulation") -> None:
         self.finished: Counter[str] = Counter()
-        self.handle: Callable[[Task], Awaitable[str]]
+        self.handle: Callable[[Task], Awaitable[Result]]
         self.lifecycle = Lifecycle()
         self._gates = [Gate(target) for target in (simulation.momento, simulation.queue, simulation.dead_letters)]
         momento, queue, dead_letters = cast("Any", self._gates)
@@ -105,12 +105,12 @@ class Process:
         async with self._processor.running():
             await self._stop.wait()
 
-    async def _handle(self, task: Task) -> str:
+    async def _handle(self, task: Task) -> Result:
         await asyncio.sleep(task.fields["seconds"])
         if task.fields["fails"]:
             raise PermanentError("as asked")
         self.finished[task.id] += 1
-        return "done"
+        return Result("done")
 
     async def drain(self) -> None:
         self._stop.set()
@@ -385,7 +385,7 @@ async def exceed_lease(block_seconds: float, hours: float) -> Simulation:
     """A handler that blocks the loop for longer than its lease and fails then, at each of its attempts."""
     simulation = Simulation()
 
-    async def handle(_: Task) -> str:
+    async def handle(_: Task) -> Result:
         asyncio.get_running_loop()._now += block_seconds  # type: ignore[attr-defined]
         raise ValueError("too late")
 

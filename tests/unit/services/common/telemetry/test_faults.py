@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from notification_api import Task
+from notification_api import Result, Task
 from services.common.aws import queue_errors
 from services.common.aws.queue_errors import QueueUnavailable, call_error
 from services.common.lifecycle import Lifecycle
@@ -170,18 +170,18 @@ async def test_readyz_reports_faults_and_stays_ready() -> None:
 async def test_three_tasks_that_fail_one_after_the_other_are_a_fault_until_one_finishes() -> None:
     fails = True
 
-    async def handler(_task: Task) -> str:
+    async def handler(_task: Task) -> Result:
         if fails:
             raise ValueError("a user's secret")
-        return "done"
+        return Result("done")
 
-    runner = Runner(handler, limit=5, on_limit=lambda: None)
+    runner = Runner(limit=5, on_limit=lambda: None)
     for count in range(3):
         assert runner.faults() == [], count
         with pytest.raises(ValueError, match="secret"):
-            await runner.run(make_task(), 5)
+            await runner.run(make_task(), handler, 5)
     [fault] = runner.faults()
     assert (fault.cause, fault.message) == (Cause.TASKS_FAILING, "every task fails, the last with ValueError")
     fails = False
-    await asyncio.wait_for(runner.run(make_task(), 5), 5)
+    await asyncio.wait_for(runner.run(make_task(), handler, 5), 5)
     assert runner.faults() == []

@@ -1,12 +1,11 @@
 """The note of an attempt is right, whenever the attempt is interrupted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from notification_api import Task
+from notification_api import Result, Task
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import Format
@@ -19,6 +18,7 @@ from services.processor.delivery.isolation import Isolation
 from services.processor.delivery.process import DeliveryProcessor
 from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
+from services.processor.handlers.calls import Call
 from services.processor.handlers.runner import Runner
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.notifier import Notifier
@@ -104,7 +104,7 @@ async def test_an_error_of_a_handler_whose_lease_is_lost_is_logged_and_counted(
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     lease = Lease(received(body=task.body(), attributes=task.attributes()), ManualClock(), 1_000.0, 1_000.0)
 
-    async def lose_lease_and_fail(_: Task) -> str:
+    async def lose_lease_and_fail(_: Task) -> Result:
         lease.is_lost = True
         raise ValueError("after the lease was lost")
 
@@ -114,16 +114,15 @@ async def test_an_error_of_a_handler_whose_lease_is_lost_is_logged_and_counted(
     assert errors() == 1
 
 
-def deliveries(
-    momento: FakeMomento, handle: Callable[[Task], Awaitable[str]] | None = None, policy: RetryPolicy = AT_ONCE
-) -> DeliveryProcessor:
+def deliveries(momento: FakeMomento, handle: Call | None = None, policy: RetryPolicy = AT_ONCE) -> DeliveryProcessor:
     gateway, pending, background = momento.as_momento(), PendingNotifications(), Lifecycle().background
     guard = CacheGuard()
     history = ResilientHistory(NotificationHistory(gateway, 86_400), guard)
     breaker = CircuitBreaker(gateway, on_closed=lambda: None, stores=True)
     notifier = Notifier(gateway, history, pending, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
     return DeliveryProcessor(
-        runner=Runner(handle or never, limit=1, on_limit=lambda: None),
+        runner=Runner(limit=1, on_limit=lambda: None),
+        call=handle or never,
         notifier=notifier,
         breaker=breaker,
         concluder=Concluder(
@@ -144,14 +143,14 @@ def deliveries(
     )
 
 
-async def never(_task: Task) -> str:
+async def never(_task: Task) -> Result:
     await asyncio.Event().wait()
-    return ""
+    return Result("")
 
 
-async def at_once(_task: Task) -> str:
-    return "done"
+async def at_once(_task: Task) -> Result:
+    return Result("done")
 
 
-async def fail(_task: Task) -> str:
+async def fail(_task: Task) -> Result:
     raise ValueError("as asked")

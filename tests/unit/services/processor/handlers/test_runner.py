@@ -5,17 +5,20 @@ import contextvars
 import gc
 import threading
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
+from typing import Any
 
 import orjson
 import pytest
 
-from notification_api import PermanentError, Task
+from notification_api import PermanentError, Result, Task
 from services.processor.delivery.retry_policy import Failure, failure_of
 from services.processor.handlers import runner as runner_module
-from services.processor.handlers.loader import HandlerAborted, runnable
+from services.processor.handlers.calls import Call, asynchronous_call
+from services.processor.handlers.errors import HandlerAborted
 from services.processor.handlers.runner import Runner
+from tests.support.processor.handler_call import call_of
 from tests.support.processor.make_task import make_task
 from tests.support.waiting import wait_until
 
@@ -48,9 +51,29 @@ async def stubborn() -> AsyncIterator[Stubborn]:
     await asyncio.sleep(0)
 
 
-def runner(handler: object, limit: int = 99) -> tuple[Runner, list[bool]]:
-    stopped: list[bool] = []
-    return Runner(handler, limit=limit, on_limit=lambda: stopped.append(True)), stopped  # type: ignore[arg-type]
+class RunnerOf:
+    """A runner of one handler."""
+
+    def __init__(self, call: Call, limit: int = 99) -> None:
+        self.is_stopped = False
+        self._call = call
+        self._runner = Runner(limit=limit, on_limit=self._stop)
+        self.faults = self._runner.faults
+
+    @property
+    def abandoned(self) -> int:
+        return self._runner.abandoned
+
+    def run(self, task: Task, limit_seconds: float, *arguments: Any) -> Coroutine[Any, Any, Result]:
+        return self._runner.run(task, self._call, limit_seconds, *arguments)
+
+    def _stop(self) -> None:
+        self.is_stopped = True
+
+
+def runner(handler: Callable[[Task], Awaitable[str]], limit: int = 99) -> RunnerOf:
+    """A runner of an asynchronous handler."""
+    return RunnerOf(asynchronous_call(handler), limit)
 
 
 class Unreachable(Exception):
@@ -68,7 +91,7 @@ async def test_a_failed_task_is_freed_at_once_without_garbage_collection() -> No
     async def fail(_: Task) -> str:
         raise Unreachable(made)
 
-    running, _ = runner(fail)
+    running = runner(fail)
     gc.disable()
     try:
         with suppress(Unreachable):
@@ -92,7 +115,7 @@ async def test_an_error_whose_class_has_no_name_keeps_its_kind() -> None:
     async def fail(_: Task) -> str:
         raise Nameless
 
-    running, _ = runner(fail)
+    running = runner(fail)
     for _ in range(3):
         with pytest.raises(Nameless):
             await running.run(make_task(), 1)
@@ -105,7 +128,7 @@ async def test_the_fault_of_failing_tasks_is_short_whatever_the_name() -> None:
     async def fail(_: Task) -> str:
         raise kind
 
-    running, _ = runner(fail)
+    running = runner(fail)
     for _ in range(3):
         with pytest.raises(kind):
             await running.run(make_task(), 1)
@@ -116,7 +139,7 @@ async def test_the_handlers_text_is_the_answer() -> None:
     async def echo(task: Task) -> str:
         return task.data
 
-    assert await runner(echo)[0].run(make_task("hello"), 5) == "hello"
+    assert await runner(echo).run(make_task("hello"), 5) == Result("hello")
 
 
 @pytest.mark.parametrize("error", [SystemExit(1), KeyboardInterrupt(), BaseExceptionGroup("many", [SystemExit()])])
@@ -125,7 +148,7 @@ async def test_no_exception_of_a_handler_ends_more_than_its_task(error: BaseExce
         raise error
 
     with pytest.raises(RuntimeError, match=type(error).__name__):
-        await runner(fail)[0].run(make_task(), 5)
+        await runner(fail).run(make_task(), 5)
 
 
 class FailsAndExits(RuntimeError, SystemExit):
@@ -163,11 +186,9 @@ async def test_an_exception_of_two_kinds_is_an_ordinary_failure(
     async def fail(task: Task) -> str:
         raise kind
 
-    with (
-        runnable(fail_in_thread if in_thread else fail, 1) as handler,
-        pytest.raises(HandlerAborted, match=kind.__name__) as raised,
-    ):
-        await runner(handler)[0].run(make_task(), 5)
+    async with call_of(fail_in_thread if in_thread else fail) as call:
+        with pytest.raises(HandlerAborted, match=kind.__name__) as raised:
+            await RunnerOf(call).run(make_task(), 5)
     assert failure_of(raised.value) is failure
 
 
@@ -176,7 +197,7 @@ async def test_a_handler_that_cancels_itself_has_failed() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(RuntimeError, match="cancelled itself"):
-        await runner(fail)[0].run(make_task(), 5)
+        await runner(fail).run(make_task(), 5)
 
 
 async def test_a_handler_is_cancelled_at_its_time_limit_and_can_see_that() -> None:
@@ -190,7 +211,7 @@ async def test_a_handler_is_cancelled_at_its_time_limit_and_can_see_that() -> No
         return ""
 
     with pytest.raises(TimeoutError, match=r"more than 0\.05 s"):
-        await runner(slow)[0].run(make_task(), 0.05)
+        await runner(slow).run(make_task(), 0.05)
     assert seen == [True]
 
 
@@ -202,26 +223,26 @@ async def test_an_error_of_a_handler_that_is_being_stopped_is_ignored() -> None:
             raise ValueError("in the way")
 
     with pytest.raises(TimeoutError):
-        await runner(bad_end)[0].run(make_task(), 0.05)
+        await runner(bad_end).run(make_task(), 0.05)
 
 
 async def test_a_handler_that_ignores_cancellation_is_abandoned_and_counted(stubborn: Stubborn) -> None:
-    running, stopped = runner(stubborn)
+    running = runner(stubborn)
     with pytest.raises(TimeoutError):
         await running.run(make_task(), 0.01)
     assert running.abandoned == 1
     stubborn.may_end.set()
     await wait_until(lambda: running.abandoned == 0)
-    assert not stopped
+    assert not running.is_stopped
 
 
 async def test_too_many_handlers_that_do_not_stop_end_the_service(stubborn: Stubborn) -> None:
-    running, stopped = runner(stubborn, limit=2)
+    running = runner(stubborn, limit=2)
     for _ in range(2):
-        assert not stopped
+        assert not running.is_stopped
         with pytest.raises(TimeoutError):
             await running.run(make_task(), 0.01)
-    assert stopped
+    assert running.is_stopped
 
 
 async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> None:
@@ -232,13 +253,13 @@ async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> 
         may_end.wait(10)
         return ""
 
-    with runnable(never, 2) as handler:
-        running, stopped = runner(handler, limit=2)
+    async with call_of(never, threads=2) as call:
+        running = RunnerOf(call, limit=2)
         for _ in range(2):
             with pytest.raises(TimeoutError):
                 await running.run(make_task(), 0.01)
         assert running.abandoned == 2
-        assert stopped
+        assert running.is_stopped
         may_end.set()
         await wait_until(lambda: running.abandoned == 0)
 
@@ -247,7 +268,7 @@ async def test_a_thread_that_does_not_end_counts_like_a_task_that_does_not() -> 
 async def test_a_result_of_an_aborted_task_is_kept_unless_it_may_be_partial(
     checks_cancellation: bool, results: list[str]
 ) -> None:
-    late: list[str] = []
+    late: list[Result] = []
 
     async def finishes(task: Task) -> str:
         try:
@@ -256,18 +277,18 @@ async def test_a_result_of_an_aborted_task_is_kept_unless_it_may_be_partial(
             assert not checks_cancellation or task.cancelled
         return "done"
 
-    work = asyncio.create_task(runner(finishes)[0].run(make_task(), 60, late.append))
+    work = asyncio.create_task(runner(finishes).run(make_task(), 60, late.append))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
-    assert late == results
+    assert late == [Result(text) for text in results]
 
 
 async def test_a_handler_whose_cleanup_is_aborted_still_counts(stubborn: Stubborn) -> None:
     """First its lease is lost, then the drain cuts off: it still runs, and that must be known."""
-    running, _ = runner(stubborn)
+    running = runner(stubborn)
     work = asyncio.create_task(running.run(make_task(), 60))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -291,7 +312,7 @@ async def test_a_handler_has_a_copy_of_the_callers_context() -> None:
         return seen
 
     variable.set("the caller's")
-    assert await runner(handle)[0].run(make_task(), 5) == "the caller's"
+    assert await runner(handle).run(make_task(), 5) == Result("the caller's")
     assert variable.get() == "the caller's"
 
 
@@ -303,7 +324,7 @@ async def test_a_handler_that_another_cancels_before_it_starts_has_failed() -> N
         calls.append("called")
         return ""
 
-    running = asyncio.create_task(runner(handle)[0].run(make_task(), 60))
+    running = asyncio.create_task(runner(handle).run(make_task(), 60))
     await asyncio.sleep(0)
     for each in asyncio.all_tasks():
         if each.get_name() == "handler":

@@ -1,0 +1,45 @@
+"""Errors with which the run of a handler ends, besides those that the handler itself raises."""
+
+from notification_api import PermanentError
+from services.common.error_text import leaf_errors
+
+
+class HandlerAborted(RuntimeError):
+    """A handler raised an error that would end the event loop, such as SystemExit; that error is its cause."""
+
+
+class HandlerCancelled(BaseException):
+    """The handler ended without a result after its user had cancelled the task; its error, if any, is the cause.
+
+    Not an `Exception`, so that no `except Exception` takes it for a failed attempt. A handler that raises it itself has
+    failed: what ends more than a handler's own task, as BaseExceptions may, is wrapped in `HandlerAborted`.
+    """
+
+
+class InvalidResultError(PermanentError):
+    """A handler returned something that is neither text nor a `Result` with JSON as its data."""
+
+
+class ResultTooLargeError(PermanentError):
+    """A handler returned more than can be stored."""
+
+
+def public_text(error: BaseException) -> str | None:
+    """Return what the user may read about a failed task: the `public` text of the first PermanentError that has one.
+
+    Groups are searched, and the cause of `HandlerAborted`.
+    """
+    cause = error.__cause__ if type(error) is HandlerAborted else None
+    for each in leaf_errors(error if cause is None else cause):
+        if issubclass(type(each), PermanentError) and (text := _public(each)):
+            return text
+    return None
+
+
+def _public(error: BaseException) -> str | None:
+    try:
+        text = error.public  # type: ignore[attr-defined]
+    except BaseException:  # noqa: BLE001 — a subclass may define it as a property that raises anything
+        return None
+    # A plain string, without the methods of the handler's own class.
+    return str.__getitem__(text, slice(None)) if issubclass(type(text), str) else None
