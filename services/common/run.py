@@ -66,9 +66,6 @@ def main(
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             status = runner.run(_run_and_exit(settings, lifecycle, create_app, listens=listens))
-        except SettingsError as error:  # found by `create_app`, such as a handler that does not exist
-            sys.stderr.write(f"{error}\n")
-            status = EXIT_SETTINGS
         except BaseException as error:
             if lifecycle.stopping.is_set():
                 raise
@@ -94,7 +91,11 @@ async def _run_and_exit(
     settings: S, lifecycle: Lifecycle, create_app: Callable[[S, Lifecycle], web.Application], *, listens: bool
 ) -> int:
     """Run, then exit in any case: loop and interpreter would wait for ever for a task or thread that never ends."""
-    status = await _run(settings, lifecycle, create_app, listens=listens)
+    try:
+        status = await _run(settings, lifecycle, create_app, listens=listens)
+    except SettingsError as error:  # found at the start, such as a handler that does not exist
+        sys.stderr.write(f"{error}\n")
+        status = EXIT_SETTINGS
     last_resort = threading.Timer(EXIT_SECONDS, _exit_at_once, (status,))
     last_resort.daemon = True
     last_resort.start()

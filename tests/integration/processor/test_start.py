@@ -23,10 +23,33 @@ SETTINGS = {
     "MOMENTO_CACHE_NAME": "cache",
 }
 
+SEVERAL = """
+import asyncio, contextlib
+from notification_api import Handlers
+
+none, no_database, swallowing = Handlers(), Handlers(), Handlers()
+
+@no_database.register("report")
+@swallowing.register("report")
+class Report:
+    async def setup(self):
+        raise ConnectionError("no database")
+
+    async def __call__(self, task): ...
+
+@swallowing.register()
+class Swallowing(Report):
+    async def setup(self):
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+"""
+
 
 def start(tmp_path: Path, **changes: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / "mine.py").write_text("def no_argument(): ...\nconstant = 5\n")
     (tmp_path / "broken.py").write_text("def handle(:\n")
+    (tmp_path / "several.py").write_text(SEVERAL)
     return subprocess.run(
         [sys.executable, "-m", "services.processor"],
         cwd=ROOT,
@@ -51,6 +74,8 @@ def ops_port(unused_tcp_port: int) -> str:
         ("mine:constant", "mine has no function constant"),
         ("mine:no_argument", "mine:no_argument must take one argument, the task"),
         ("broken:handle", "broken cannot be imported: SyntaxError"),
+        ("several:none", "several:none has no handler: register at least one with @none.register()"),
+        ("several:no_database", "the handler of the type 'report' cannot be set up: ConnectionError: no database"),
     ],
 )
 def test_an_unusable_handler_is_refused(tmp_path: Path, ops_port: str, handler: str, sentence: str) -> None:
@@ -58,6 +83,15 @@ def test_an_unusable_handler_is_refused(tmp_path: Path, ops_port: str, handler: 
     assert ended.returncode == 2
     assert f"TASK_HANDLER: {sentence}" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_setup_that_ignores_its_cancellation_does_not_keep_a_failed_start_alive(
+    tmp_path: Path, ops_port: str
+) -> None:
+    ended = start(tmp_path, TASK_HANDLER="several:swallowing", OPS_PORT=ops_port)
+    assert ended.returncode == 2
+    assert "TASK_HANDLER: the handler of the type 'report' cannot be set up" in ended.stderr
 
 
 def test_all_invalid_settings_are_reported_together(tmp_path: Path, ops_port: str) -> None:
