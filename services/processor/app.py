@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from notification_api import Handlers
 from services.common.aws.clients import sqs_client
 from services.common.aws.task_queue import TaskQueue
 from services.common.lifecycle import Lifecycle
@@ -35,10 +36,7 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
     """
     _check_grace(settings)
     handlers = find_handlers(settings.handler)
-    first = next(iter(handlers.values()))
-    limit = concurrency(first, settings)
-    if limit is not None:  # a message that has a slot must have a thread to run in
-        settings = replace(settings, concurrency=min(settings.concurrency, limit))
+    settings = replace(settings, concurrency=min(settings.concurrency, _most_at_once(handlers, settings)))
     _warn_of_memory(settings)
     app = web.Application()
     setup_momento(app, settings.momento, lifecycle)
@@ -50,13 +48,19 @@ def create_app(settings: ProcessorSettings, lifecycle: Lifecycle) -> web.Applica
         ):
             queue = TaskQueue(client, settings.task_queue_url)
             dead_letters = TaskQueue(client, settings.dead_letter_queue_url)
-            composed = Processor(settings, lifecycle, app[MOMENTO], queue, dead_letters, types[first.type].call)
+            composed = Processor(settings, lifecycle, app[MOMENTO], queue, dead_letters, types)
             with watched_loop():
                 async with composed.running():
                     yield
 
     app.cleanup_ctx.append(processor)
     return app
+
+
+def _most_at_once(handlers: Handlers, settings: ProcessorSettings) -> int:
+    """Return how many tasks can run at once by the limits of their types: more slots would never be used."""
+    limits = [concurrency(one, settings) for one in handlers.values()]
+    return sum(settings.concurrency if limit is None else limit for limit in limits)
 
 
 def _warn_of_memory(settings: ProcessorSettings) -> None:

@@ -44,6 +44,10 @@ class DeadLetterReason(StrEnum):
     """The process of the last permitted attempt died."""
     INTERNAL_ERROR = "internal_error"
     """The processor itself failed at the last permitted attempt."""
+    UNKNOWN_TYPE = "unknown_type"
+    """No handler is registered for the type of the task."""
+    RESULT_TOO_LARGE = "result_too_large"
+    """The handler's result cannot be stored."""
 
 
 def dead_letter(

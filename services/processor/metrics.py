@@ -25,24 +25,49 @@ WITHOUT_SLOT = Gauge(
     "Messages that have released their slot and wait for the history or the dead-letter queue.",
     namespace=PREFIX,
 )
-SLOTS = Gauge("slots", "Tasks that this replica can run at once.", namespace=PREFIX)
-PROCESSED = Counter("tasks_processed", "Messages processed, by outcome.", ("outcome",), namespace=PREFIX)
+RUNNING = Gauge("tasks_running", "Tasks that have a slot, by task type.", ("type",), namespace=PREFIX)
+SLOTS = Gauge(
+    "slots", "Tasks that this replica can run at once, with the task types of the last minute.", namespace=PREFIX
+)
+PROCESSED = Counter(
+    "tasks_processed", "Messages processed, by outcome and task type.", ("outcome", "type"), namespace=PREFIX
+)
 TASK_SECONDS = Histogram(
-    "task_duration_seconds", "Time in the handler.", ("outcome",), namespace=PREFIX, buckets=TASK_BUCKETS
+    "task_duration_seconds",
+    "Time in the handler, by outcome and task type.",
+    ("outcome", "type"),
+    namespace=PREFIX,
+    buckets=TASK_BUCKETS,
 )
 QUEUE_WAIT_SECONDS = Histogram(
     "queue_wait_seconds",
-    "From the acceptance of a new task to the start of its handler; redeliveries do not count.",
+    "From the acceptance of a new task, or the end of its delay, to the start of its handler; redeliveries do not"
+    " count.",
+    ("type",),
     namespace=PREFIX,
     buckets=WAIT_BUCKETS,
 )
 END_TO_END_SECONDS = Histogram(
     "end_to_end_seconds",
-    "From the acceptance of a task to the publication of its final notification.",
+    "From the acceptance of a task, or the end of its delay, to the publication of its final notification.",
+    ("type",),
     namespace=PREFIX,
     buckets=WAIT_BUCKETS,
 )
-HANDLER_ERRORS = Counter("handler_errors", "Failed attempts, by kind of failure.", ("kind",), namespace=PREFIX)
+HANDLER_ERRORS = Counter(
+    "handler_errors", "Failed attempts, by kind of failure and task type.", ("kind", "type"), namespace=PREFIX
+)
+CANCELLED = Counter(
+    "tasks_cancelled",
+    "Cancelled tasks, by whether the handler was running or the task was queued.",
+    ("stage",),
+    namespace=PREFIX,
+)
+EXPIRED = Counter("tasks_expired", "Tasks that were not started before they expired.", namespace=PREFIX)
+CANCEL_POLLS = Counter("cancel_polls", "Reads of the cancel requests, by outcome.", ("outcome",), namespace=PREFIX)
+STATUS_WRITES = Counter(
+    "status_writes", "Status snapshots of tasks, by outcome: ok, error, dropped.", ("outcome",), namespace=PREFIX
+)
 PUBLISHED = Counter("notifications_published", "Notifications published, by status.", ("status",), namespace=PREFIX)
 REPUBLISHED = Counter(
     "notifications_republished",
@@ -96,4 +121,6 @@ LOOP_BLOCKED = Counter("event_loop_blocked", "Times that a handler blocked the e
 # Cached, because the lookup of the labels costs each message as much as the counting.
 processed = cache(PROCESSED.labels)
 task_seconds = cache(TASK_SECONDS.labels)
+queue_wait_seconds = cache(QUEUE_WAIT_SECONDS.labels)
+end_to_end_seconds = cache(END_TO_END_SECONDS.labels)
 published = cache(PUBLISHED.labels)

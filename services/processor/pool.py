@@ -70,10 +70,15 @@ class Pool:
             if message.receive_count > 1:
                 REDELIVERED.inc()
             lease = self._leases.add(message)
+            lease.task_type = self._deliveries.label_of(message)
             if self._is_draining:
-                self._spawn(self._requeue_unstarted(lease))
+                self._spawn(self._requeue_unstarted(lease, self._drain_requeue()))
+            elif self._slots.should_requeue(lease.task_type) and self._deliveries.can_requeue_unstarted(message):
+                # Other replicas may be able to run it sooner.
+                pause = self._deliveries.policy_of(message).backoff_seconds(message.receive_count)
+                self._spawn(self._requeue_unstarted(lease, Requeue(max(1, pause), "type_full")))
             else:
-                self._slots.add(message.group_id or message.message_id, lease)
+                self._slots.add(message.group_id or message.message_id, lease, lease.task_type)
         self.start_waiting()
 
     def start_waiting(self) -> None:
@@ -85,7 +90,7 @@ class Pool:
         """Start nothing more, and requeue what has not started."""
         self._is_draining = True
         for lease in self._slots.remove_waiting():
-            self._spawn(self._requeue_unstarted(lease))
+            self._spawn(self._requeue_unstarted(lease, self._drain_requeue()))
 
     async def drain(self, seconds: float, force_stop: asyncio.Event) -> bool:
         """Let what runs finish for `seconds`, then requeue what is left; call `begin_drain` before.
@@ -106,15 +111,15 @@ class Pool:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
 
-    def free_slot(self, user_id: str) -> None:
+    def free_slot(self, user_id: str, task_type: str) -> None:
         """Free a slot of the user, and start what waits for one."""
-        self._slots.release(user_id)
+        self._slots.release(user_id, task_type)
         self._capacity_changed.set()
         self.start_waiting()
 
     async def _run(self, user_id: str, lease: Lease) -> None:
         """Process one message in a slot, and acknowledge or requeue it."""
-        slot = _Slot(self, user_id, len(lease.message.body))
+        slot = _Slot(self, user_id, lease)
         lease.release_slot = slot.release_early
         try:
             interrupted: Outcome | None = None
@@ -125,7 +130,7 @@ class Pool:
                     else:
                         outcome = await self._deliveries.process_message(lease)
             except asyncio.CancelledError:
-                interrupted = LeaseLost() if lease.is_lost else Requeue(self._drain_delay_seconds(), "drain")
+                interrupted = LeaseLost() if lease.is_lost else self._drain_requeue()
             if interrupted is not None:
                 outcome = await self._conclude_interrupted(lease, interrupted)
         except BaseException:  # a lease must not be extended when its task has ended: the message would never return
@@ -151,11 +156,11 @@ class Pool:
     async def _acknowledge(self, lease: Lease, outcome: Outcome) -> None:
         is_taken = await self._acknowledger.acknowledge(lease, outcome)
         if is_taken and isinstance(outcome, Acknowledge) and not lease.is_over:  # else it may not have been deleted
-            self._deliveries.acknowledged(lease.message)
+            self._deliveries.acknowledged(lease)
         self._note_drain(outcome, is_taken=is_taken)
 
-    async def _requeue_unstarted(self, lease: Lease) -> None:
-        outcome = await self._conclude_interrupted(lease, Requeue(self._drain_delay_seconds(), "drain"))
+    async def _requeue_unstarted(self, lease: Lease, requeue: Requeue) -> None:
+        outcome = await self._conclude_interrupted(lease, requeue)
         if isinstance(outcome, Requeue):
             is_taken = await self._acknowledger.requeue_unstarted(lease, outcome)
         else:
@@ -175,9 +180,9 @@ class Pool:
             self._is_drain_clean = self._is_drain_clean and is_taken
             self.has_requeued = self.has_requeued or isinstance(outcome, Requeue)
 
-    def _drain_delay_seconds(self) -> int:
+    def _drain_requeue(self) -> Requeue:
         """During an outage, hide a requeued message for a while: another process that drains would receive it."""
-        return OUTAGE_DELAY_SECONDS if self._deliveries.breaker.is_open else 0
+        return Requeue(OUTAGE_DELAY_SECONDS if self._deliveries.breaker.is_open else 0, "drain")
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.get_running_loop().create_task(work, name="message")
@@ -188,12 +193,13 @@ class Pool:
 class _Slot:
     """The slot of one message, released once."""
 
-    __slots__ = ("_characters", "_is_released", "_pool", "_user_id")
+    __slots__ = ("_characters", "_is_released", "_pool", "_task_type", "_user_id")
 
-    def __init__(self, pool: Pool, user_id: str, characters: int) -> None:
+    def __init__(self, pool: Pool, user_id: str, lease: Lease) -> None:
         self._pool = pool
         self._user_id = user_id
-        self._characters = characters
+        self._task_type = lease.task_type
+        self._characters = len(lease.message.body)
         self._is_released = False
 
     def release_early(self) -> None:
@@ -205,7 +211,7 @@ class _Slot:
         self._is_released = True
         pool.without_slot += 1
         pool.without_slot_characters = characters
-        pool.free_slot(self._user_id)
+        pool.free_slot(self._user_id, self._task_type)
 
     def release(self) -> None:
         """Release the slot, if that has not happened."""
@@ -213,4 +219,4 @@ class _Slot:
             self._pool.without_slot -= 1
             self._pool.without_slot_characters -= self._characters
         else:
-            self._pool.free_slot(self._user_id)
+            self._pool.free_slot(self._user_id, self._task_type)

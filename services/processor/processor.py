@@ -5,26 +5,32 @@ import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 from services.common.aws.task_queue import OutgoingMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
+from services.common.momento.cancel_requests import CancelRequests
 from services.common.momento.gateway import Momento
 from services.common.momento.history import NotificationHistory
+from services.common.momento.results import Results
+from services.common.momento.task_status import TaskStatuses
 from services.processor.cache_guard import CacheGuard
 from services.processor.delivery.attempts import Attempts
+from services.processor.delivery.cancel_watch import CancelWatch
 from services.processor.delivery.conclude import ConcludedMessages, Concluder
 from services.processor.delivery.isolation import Isolation
-from services.processor.delivery.process import DeliveryProcessor
+from services.processor.delivery.process import UNKNOWN_TYPE, DeliveryProcessor
 from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
-from services.processor.handlers.calls import Call
 from services.processor.handlers.runner import HANDLER_STOP_SECONDS, Runner
-from services.processor.metrics import IN_PROCESS, SLOTS, WAITING, WITHOUT_SLOT
+from services.processor.handlers.task_types import TaskType, TaskTypes
+from services.processor.metrics import IN_PROCESS, RUNNING, SLOTS, WAITING, WITHOUT_SLOT
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
 from services.processor.notify.resilient_history import ResilientHistory
+from services.processor.notify.status_writer import StatusWriter
 from services.processor.pool import DRAIN_REQUEUE_SECONDS, Pool
 from services.processor.receiver.acknowledger import Acknowledger
 from services.processor.receiver.fair_slots import FairSlots
@@ -32,6 +38,7 @@ from services.processor.receiver.lease import Lease
 from services.processor.receiver.lease_keeper import LeaseKeeper
 from services.processor.receiver.poller import Poller
 from services.processor.receiver.redrive_policy import max_receive_count, warn_if_too_low
+from services.processor.receiver.usable_slots import UsableSlots
 from services.processor.settings import ProcessorSettings
 
 logger = logging.getLogger(__name__)
@@ -52,9 +59,10 @@ class Processor:
         momento: Momento,
         queue: TaskQueue,
         dead_letter_queue: TaskQueue,
-        call: Call,
+        types: TaskTypes,
     ) -> None:
         self._settings = settings
+        self._types = types
         self._lifecycle = lifecycle
         self._queue, self._dead_letter_queue = queue, dead_letter_queue
         self._leases = LeaseKeeper(queue, visibility_seconds=settings.visibility_timeout_seconds)
@@ -62,19 +70,23 @@ class Processor:
             dead_letter_queue.send, BatchPolicy(attempts=1), max_bytes=lambda: dead_letter_queue.limit.batch_bytes
         )
         self._capacity_changed = asyncio.Event()
-        slots: FairSlots[Lease] = FairSlots(settings.concurrency, settings.user_share)
+        limits = {one.name: one.concurrency for one in types.values() if one.concurrency is not None}
+        self._slots: FairSlots[Lease] = FairSlots(settings.concurrency, settings.user_share, limits)
         # Beyond the limit more than half of the slots would be taken by abandoned handlers.
         self._runner = Runner(limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
         stores, guard = settings.history_retention_seconds > 0, CacheGuard()
-        entries = NotificationHistory(momento, settings.history_retention_seconds) if stores else None
-        self._history = ResilientHistory(entries, guard)
+        retention_seconds = settings.history_retention_seconds
+        entries = NotificationHistory(momento, retention_seconds) if stores else None
+        results = Results(momento, retention_seconds) if stores else None
+        self._history = ResilientHistory(entries, results, guard)
+        self._cancels = CancelWatch(CancelRequests(momento) if stores else None, self._is_active)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
-        self._deliveries = self._delivery_processor(call, momento if stores else None, guard, momento)
+        self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)
-        self._pool = Pool(self._deliveries, slots, self._leases, self._acknowledger, self._capacity_changed)
+        self._pool = Pool(self._deliveries, self._slots, self._leases, self._acknowledger, self._capacity_changed)
         self._poller = Poller(
             queue,
-            slots,
+            self._slots,
             self._pool.admit,
             self._capacity_changed,
             wait_seconds=settings.receive_wait_seconds,
@@ -82,10 +94,7 @@ class Processor:
             on_reached=self._queue_reached,
             is_paused=lambda: self._breaker.is_open,
         )
-        SLOTS.set(settings.concurrency)
-        IN_PROCESS.set_function(lambda: slots.running)
-        WAITING.set_function(lambda: slots.waiting)
-        WITHOUT_SLOT.set_function(lambda: self._pool.without_slot)
+        self._show_slots(limits)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -99,6 +108,7 @@ class Processor:
         async with (
             background.running("leases", self._leases.run()),
             background.running("breaker", self._breaker.run()),
+            background.running("cancels", self._cancels.run()),
             background.running("poller", self._poller.run()),
         ):
             try:
@@ -106,9 +116,7 @@ class Processor:
             finally:
                 await self._drain()
 
-    def _delivery_processor(
-        self, call: Call, cache: Momento | None, guard: CacheGuard, momento: Momento
-    ) -> DeliveryProcessor:
+    def _delivery_processor(self, cache: Momento | None, guard: CacheGuard, momento: Momento) -> DeliveryProcessor:
         settings, background = self._settings, self._lifecycle.background
         pending = PendingNotifications()
         notifier = Notifier(
@@ -116,20 +124,31 @@ class Processor:
             self._history,
             pending,
             self._breaker,
+            background,
             settings.notification_format,
             notify_seconds=settings.notify_seconds,
             progress_per_second=settings.progress_per_second,
         )
+        statuses = StatusWriter(
+            TaskStatuses(cache, settings.history_retention_seconds) if cache is not None else None,
+            guard,
+            background,
+            per_second=settings.status_writes_per_second,
+        )
         return DeliveryProcessor(
             runner=self._runner,
-            call=call,
+            types=self._types,
             notifier=notifier,
+            statuses=statuses,
+            cancels=self._cancels,
             breaker=self._breaker,
             concluder=Concluder(
                 pending=pending,
                 concluded=ConcludedMessages(),
                 history=self._history,
                 notifier=notifier,
+                statuses=statuses,
+                cancels=self._cancels,
                 dead_letters=self._dead_letters,
                 background=background,
             ),
@@ -141,14 +160,28 @@ class Processor:
                 base_seconds=settings.backoff_base_seconds,
                 cap_seconds=settings.backoff_cap_seconds,
             ),
+            policies={name: _policy_of(task_type) for name, task_type in self._types.items()},
             receive_wait_seconds=settings.receive_wait_seconds,
-            max_task_seconds=settings.max_task_seconds,
-            max_lease_seconds=_max_lease_seconds(settings),
+            # The time to stop the handler and to notify.
+            lease_margin_seconds=(HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds),
         )
+
+    def _is_active(self) -> bool:
+        """Return whether tasks run or are received."""
+        return self._slots.running > 0 or not self._breaker.is_open
+
+    def _show_slots(self, limits: Mapping[str, int]) -> None:
+        slots = self._slots
+        SLOTS.set_function(UsableSlots(slots, limits).estimate)
+        IN_PROCESS.set_function(lambda: slots.running)
+        WAITING.set_function(lambda: slots.waiting)
+        WITHOUT_SLOT.set_function(lambda: self._pool.without_slot)
+        for name in (*self._types, UNKNOWN_TYPE):
+            RUNNING.labels(name).set_function(partial(slots.running_by_type.__getitem__, name))
 
     def _queue_reached(self, attributes: Mapping[str, str]) -> None:
         self._deliveries.max_receive_count = max_receive_count(attributes)
-        warn_if_too_low(attributes, self._settings.max_attempts)
+        warn_if_too_low(attributes, max(one.max_attempts for one in self._types.values()))
 
     def _resume(self) -> None:
         self._history.resume()
@@ -181,8 +214,9 @@ class Processor:
         return True
 
 
-def _max_lease_seconds(settings: ProcessorSettings) -> float:
-    """Return the time limit of a handler, and the time to stop it and to notify."""
-    return (
-        settings.max_task_seconds + HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds
+def _policy_of(task_type: TaskType) -> RetryPolicy:
+    return RetryPolicy(
+        max_attempts=task_type.max_attempts,
+        base_seconds=task_type.backoff_base_seconds,
+        cap_seconds=task_type.backoff_cap_seconds,
     )

@@ -51,6 +51,8 @@ class ProcessorSettings:
     progress_per_second: float
     """Progress notifications of this replica; each counts against the account's topic quota when it is published and
     again when it is received."""
+    status_writes_per_second: float
+    """Status snapshots of running tasks that this replica writes; each is a cache operation."""
     history_retention_seconds: float
     """How long notifications are kept in the history; 0 switches it off."""
     echo_seconds: float = DEFAULT_ECHO_SECONDS
@@ -86,6 +88,7 @@ def read_settings(env: Env) -> ProcessorSettings:
             env.str("NOTIFICATION_FORMAT", "json", validate=OneOf(list(Format), error="must be json or text")) or "json"
         ),
         progress_per_second=read_float(env, "PROGRESS_PER_SECOND", 2.0),
+        status_writes_per_second=read_float(env, "STATUS_WRITES_PER_SECOND", 5.0),
         history_retention_seconds=read_float(env, "HISTORY_RETENTION_SECONDS", 86_400.0, most=86_400),
         echo_seconds=read_echo_seconds(env),
         memory_limit_bytes=read_memory_limit(env),

@@ -69,7 +69,7 @@ class Notification:
         """Return the text for the topic, cut to `MAX_BYTES`."""
         if form is Format.TEXT:
             return _fit(self.message or self.status.value, lambda message: message)
-        text = self._json(_without_surrogates(self.message))
+        text = self._json(without_surrogates(self.message))
         if len(text.encode()) <= MAX_BYTES:
             return text
         # Only the whole result of a finished task is stored.
@@ -78,7 +78,7 @@ class Notification:
 
     def fits(self) -> bool:
         """Return whether the JSON form is complete."""
-        return not self.truncated and len(self._json(_without_surrogates(self.message)).encode()) <= MAX_BYTES
+        return not self.truncated and len(self._json(without_surrogates(self.message)).encode()) <= MAX_BYTES
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], default_task_id: str) -> Self:
@@ -216,7 +216,7 @@ def whole_number_of(value: object) -> int:
 
 def _fit(message: str, write: Callable[[str], str]) -> str:
     """Encode the longest start of `message` that fits. It is found by bisection, since escapes change the length."""
-    message = _without_surrogates(message)
+    message = without_surrogates(message)
     text = write(message)
     if len(text.encode()) <= MAX_BYTES:
         return text
@@ -237,6 +237,6 @@ def _whole_characters(message: str, end: int) -> str:
     return message[: last.start()].rstrip(_JOINER)
 
 
-def _without_surrogates(message: str) -> str:
+def without_surrogates(message: str) -> str:
     """Replace lone surrogates, which UTF-8 cannot encode."""
     return message.encode("utf-8", "replace").decode()

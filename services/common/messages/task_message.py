@@ -13,6 +13,7 @@ import orjson
 
 from notification_api import PermanentError
 from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_exact
+from services.common.messages.task_details import DEFAULT_TYPE
 
 # SQS refuses these two, which JSON allows unescaped (SendMessage, "Message characters").
 _REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
@@ -36,7 +37,6 @@ TYPE = "type"
 DELAY_SECONDS = "delaySeconds"
 EXPIRES_AT = "expiresAt"
 
-DEFAULT_TYPE = "default"
 INVALID_TYPE = "(invalid)"
 """The type of a task whose `type` attribute is not a type's name. No type can have this name, so it is unknown."""
 MAX_DELAY_SECONDS = 900

@@ -15,6 +15,8 @@ from services.common.momento.gateway import Momento
 
 MAX_RESULT_BYTES = 524_288
 """The largest result, as JSON before the compression. Two of them a second use the cache's default quota of 1 MB/s."""
+_MAX_STORED_BYTES = MAX_RESULT_BYTES + 1_024
+"""The message of a notification is longer than that of its result."""
 COMPRESSION_LEVEL = 1
 """The fastest: a result of the largest size takes a few milliseconds."""
 
@@ -48,7 +50,7 @@ class Results:
             return None
         try:
             decompressor = zlib.decompressobj()
-            result = orjson.loads(decompressor.decompress(value, MAX_RESULT_BYTES))
+            result = orjson.loads(decompressor.decompress(value, _MAX_STORED_BYTES))
         except (zlib.error, orjson.JSONDecodeError):
             return None
         return result if isinstance(result, dict) else None

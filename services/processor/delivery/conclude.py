@@ -5,27 +5,34 @@ does only what is missing.
 """
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
 
 from notification_api import Result, TransientError
 from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
 from services.common.batcher import Batcher
-from services.common.messages.notification import MAX_BYTES, failed, finished
-from services.common.messages.task_message import MalformedTask, parse_task, task_id_of
+from services.common.messages.notification import MAX_BYTES, cancelled, expired, failed, finished, without_surrogates
+from services.common.messages.task_details import NO_DETAILS, TaskDetails
+from services.common.messages.task_message import MalformedTask, delay_seconds_of, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
 from services.common.telemetry.tracing import exemplar
 from services.processor.dead_letter_message import DeadLetterReason, is_overruled, send_to_dead_letter_queue
-from services.processor.delivery.delivery import Delivery
-from services.processor.metrics import DUPLICATES, END_TO_END_SECONDS
+from services.processor.delivery.cancel_watch import CancelWatch
+from services.processor.delivery.delivery import Delivery, details_of
+from services.processor.metrics import CANCELLED, DUPLICATES, EXPIRED, end_to_end_seconds
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotification, PendingNotifications
 from services.processor.notify.resilient_history import ResilientHistory
+from services.processor.notify.status_writer import StatusWriter
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.outcome import Acknowledge, Outcome
 
@@ -76,6 +83,8 @@ class Concluder:
     concluded: ConcludedMessages
     history: ResilientHistory
     notifier: Notifier
+    statuses: StatusWriter
+    cancels: CancelWatch
     dead_letters: Batcher[OutgoingMessage]
     background: Background
 
@@ -108,7 +117,11 @@ class Concluder:
 
     def keep_unpublished(self, delivery: Delivery, result: Result) -> PendingNotification:
         """Return the final notification of a finished task, and keep it until it is delivered."""
-        pending = delivery.pending(finished(delivery.task.task_id, result.message, _now_ms()))
+        pending = delivery.pending(
+            finished(delivery.task.task_id, result.message, _now_ms(), delivery.details, result.data)
+        )
+        if not pending.entry.notification.fits():
+            _separate_result(pending)
         self.pending.add(pending)
         return pending
 
@@ -120,7 +133,7 @@ class Concluder:
         pending = self.find_pending(delivery)
         if pending is None or pending.dead_letter is not None:
             return False
-        await self.history.store_before_end(pending)
+        await self.history.store_before_end(pending, is_late=delivery.lease.is_over)
         return pending.stored
 
     async def conclude_finished(self, delivery: Delivery, pending: PendingNotification) -> Outcome:
@@ -134,11 +147,49 @@ class Concluder:
         DUPLICATES.inc()
         return await self._deliver(delivery.lease, known, "duplicate")
 
-    async def conclude_failed(self, delivery: Delivery, reason: DeadLetterReason, detail: str) -> Outcome:
-        """Conclude a task that failed for good: dead letter first, so that a notified user can rely on it."""
+    async def conclude_cancelled(self, delivery: Delivery, stage: str) -> Outcome:
+        """Conclude a task that its user has cancelled.
+
+        :param stage: ``running`` if the handler was stopped, ``queued`` if it did not run in this delivery.
+        """
+        pending = delivery.pending(cancelled(delivery.task.task_id, _now_ms(), delivery.details))
+        self.pending.add(pending)
+        outcome = await self._deliver(delivery.lease, pending, "cancelled")
+        CANCELLED.labels(stage).inc()
+        return outcome
+
+    async def conclude_expired(self, delivery: Delivery) -> Outcome:
+        """Conclude a task that was not started in time."""
+        pending = delivery.pending(expired(delivery.task.task_id, _now_ms(), delivery.details))
+        self.pending.add(pending)
+        outcome = await self._deliver(delivery.lease, pending, "expired")
+        EXPIRED.inc()
+        return outcome
+
+    async def conclude_failed(
+        self,
+        delivery: Delivery,
+        reason: DeadLetterReason,
+        detail: str,
+        *,
+        error: str | None = None,
+        failure: str | None = None,
+    ) -> Outcome:
+        """Conclude a task that failed for good: dead letter first, so that a notified user can rely on it.
+
+        :param error: what the user may read, if the handler said it.
+        :param failure: the reason in the notification, by default that of the dead letter.
+        """
         pending = self.find_pending(delivery)
         if pending is None or pending.entry.message_id != delivery.message.message_id:
-            notification = failed(delivery.task.task_id, delivery.data[: MAX_BYTES + 1], _now_ms())
+            notification = failed(
+                delivery.task.task_id,
+                data_text(delivery.fields["data"]),
+                _now_ms(),
+                delivery.details,
+                error=error,
+                reason=failure or reason.value,
+            )
             pending = delivery.pending(notification, (reason, detail))
             self.pending.add(pending)
         return await self._deliver(delivery.lease, pending, "failed")
@@ -169,10 +220,12 @@ class Concluder:
         :raises Exception: when it could not be concluded.
         """
         message = lease.message
-        task_id, user_id, data = task_id_of(message.attributes, message.message_id), message.group_id, ""
+        task_id, user_id = task_id_of(message.attributes, message.message_id), message.group_id
+        data, details = "", NO_DETAILS
         with suppress(Exception):
             task, fields = parse_task(message.body, dict(message.attributes), message.message_id)
-            task_id, user_id, data = task.task_id, task.user_id, fields["data"]
+            task_id, user_id, data = task.task_id, task.user_id, data_text(fields["data"])
+            details = details_of(task, fields)
         if user_id is None:
             return await self._conclude_without_user(lease, reason, detail)
         pending = self.pending.get(user_id, _conflict_field(task_id, message))
@@ -180,7 +233,7 @@ class Concluder:
             with suppress(Exception):
                 pending = await self._find(user_id, task_id, message)
         if pending is None:
-            pending = self._add_failed(message, user_id, task_id, data[: MAX_BYTES + 1], (reason, detail))
+            pending = self._add_failed(message, user_id, task_id, data, (reason, detail), details)
         try:
             return await self._deliver(lease, pending, pending.entry.notification.status.value)
         except TransientError:
@@ -205,9 +258,16 @@ class Concluder:
         return PendingNotification(user_id, entry, stored=True)
 
     def _add_failed(
-        self, message: ReceivedMessage, user_id: str, task_id: str, text: str, dead_letter: tuple[DeadLetterReason, str]
+        self,
+        message: ReceivedMessage,
+        user_id: str,
+        task_id: str,
+        text: str,
+        dead_letter: tuple[DeadLetterReason, str],
+        details: TaskDetails = NO_DETAILS,
     ) -> PendingNotification:
-        entry = HistoryEntry(notification=failed(task_id, text, _now_ms()), message_id=message.message_id)
+        notification = failed(task_id, text, _now_ms(), details, reason=dead_letter[0].value)
+        entry = HistoryEntry(notification=notification, message_id=message.message_id)
         pending = PendingNotification(user_id, entry, dead_letter=dead_letter)
         self.pending.add(pending)
         return pending
@@ -220,7 +280,8 @@ class Concluder:
     async def _conclude_conflict(self, delivery: Delivery) -> Outcome:
         logger.warning("an Idempotency-Key was used for two bodies", extra={"action": "conflict"})
         task = delivery.task
-        entry = HistoryEntry(notification=failed(task.task_id, CONFLICT, _now_ms()))
+        notification = failed(task.task_id, CONFLICT, _now_ms(), delivery.details, error=CONFLICT)
+        entry = HistoryEntry(notification=notification)
         # Beside the entry of the first body, which stays.
         pending = PendingNotification(task.user_id, entry, field=_conflict_field(task.task_id, delivery.message))
         return await self._deliver(delivery.lease, self.pending.get(*pending.key) or pending, "conflict")
@@ -236,11 +297,14 @@ class Concluder:
             await self.notifier.deliver(pending, on_store_delayed=lease.release_slot)
         except asyncio.CancelledError:
             if pending.dead_letter is None:
-                await self.history.store_before_end(pending)
+                await self.history.store_before_end(pending, is_late=lease.is_over)
             raise
         if is_first and pending.published_at is not None:
-            END_TO_END_SECONDS.observe(max(0.0, pending.published_at - message.sent_ms / 1000), exemplar())
+            available_at = message.sent_ms / 1000 + delay_seconds_of(message.attributes)
+            seconds = max(0.0, pending.published_at - available_at)
+            end_to_end_seconds(lease.task_type).observe(seconds, exemplar())
         self.concluded.add(message.message_id)
+        self.statuses.concluded(pending.user_id, pending.entry.notification, is_redelivery=message.receive_count > 1)
         if self.history.is_trim_due():
             self.background.spawn("trim", self._trim(pending.user_id))
         return Acknowledge(result)
@@ -284,6 +348,20 @@ class Concluder:
         except asyncio.CancelledError:
             await asyncio.wait({sending}, timeout=INTERRUPTED_SECONDS)
             raise
+
+
+def data_text(data: Any) -> str:
+    """Return the start of a task's data as text, no longer than can be published."""
+    text: str = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
+    return text[: MAX_BYTES + 1]
+
+
+def _separate_result(pending: PendingNotification) -> None:
+    """Take the whole result out of a notification that is too large, to be stored by itself."""
+    whole = pending.entry.notification
+    pending.result = orjson.dumps({"message": without_surrogates(whole.message), "data": whole.data})
+    shorter = replace(whole, message=whole.message[: MAX_BYTES + 1], data=None, truncated=True)
+    pending.entry = replace(pending.entry, notification=shorter)
 
 
 def _conflict_field(task_id: str, message: ReceivedMessage) -> str:

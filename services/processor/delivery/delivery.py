@@ -7,10 +7,12 @@ from typing import Any
 
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.messages.notification import Notification
+from services.common.messages.task_details import TaskDetails, input_or_title
 from services.common.messages.task_message import TaskMessage, parse_task
+from services.common.momento.cancel_requests import TaskKey
 from services.common.momento.history import HistoryEntry
 from services.processor.dead_letter_message import DeadLetterReason, is_redriven
-from services.processor.delivery.attempts import NO_ATTEMPTS, PastAttempts
+from services.processor.delivery.attempts import NO_ATTEMPTS, LastAttempt, PastAttempts
 from services.processor.notify.pending import PendingNotification
 from services.processor.receiver.lease import Lease
 
@@ -23,6 +25,8 @@ class Delivery:
     task: TaskMessage
     fields: Mapping[str, Any]
     """The request body of the task."""
+    details: TaskDetails
+    """What the task's notifications say of it."""
     past: PastAttempts = NO_ATTEMPTS
 
     @classmethod
@@ -32,20 +36,39 @@ class Delivery:
         :raises MalformedTask: when the message is no task.
         """
         message = lease.message
-        return cls(lease, *parse_task(message.body, dict(message.attributes), message.message_id))
+        task, fields = parse_task(message.body, dict(message.attributes), message.message_id)
+        return cls(lease, task, fields, details_of(task, fields))
 
     def with_past(self, past: PastAttempts) -> "Delivery":
         """Return this delivery with what is known of earlier attempts."""
         return replace(self, past=past)
+
+    def with_attempt(self, attempt: int, max_attempts: int, now_ms: int) -> "Delivery":
+        """Return this delivery with the attempt that starts now."""
+        self.lease.attempt = attempt
+        details = replace(self.details, attempt=attempt, max_attempts=max_attempts, started_at_ms=now_ms)
+        return replace(self, details=details)
 
     @property
     def message(self) -> ReceivedMessage:
         return self.lease.message
 
     @property
-    def data(self) -> str:
-        text: str = self.fields["data"]
-        return text
+    def key(self) -> TaskKey:
+        """The user and the task, as in the cache."""
+        return self.task.user_id, self.task.task_id
+
+    @property
+    def available_ms(self) -> int:
+        """When the task became available: its delay does not count as waiting. Epoch milliseconds."""
+        return self.message.sent_ms + self.task.delay_seconds * 1_000
+
+    def is_expired(self, now_ms: int) -> bool:
+        """Return whether the task must not start any more. An attempt that may have been the first counts as none."""
+        expires_at_ms = self.task.expires_at_ms
+        if expires_at_ms is None or now_ms < expires_at_ms:
+            return False
+        return self.message.receive_count == 1 or self.past.last is LastAttempt.UNKNOWN
 
     @property
     def is_new(self) -> bool:
@@ -74,3 +97,9 @@ class Delivery:
         """Return whether the known notification is about another body."""
         first = known.entry.body_hash
         return first is not None and self.body_hash is not None and first != self.body_hash
+
+
+def details_of(task: TaskMessage, fields: Mapping[str, Any]) -> TaskDetails:
+    """Return what a task's notifications say of it before an attempt starts."""
+    task_input, title = input_or_title(fields["data"])
+    return TaskDetails(type=task.type, input=task_input, title=title)

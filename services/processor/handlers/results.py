@@ -8,10 +8,9 @@ import orjson
 
 from notification_api import Result
 from services.common.error_text import type_name
+from services.common.momento.results import MAX_RESULT_BYTES
 from services.processor.handlers.errors import InvalidResultError, ResultTooLargeError
 
-MAX_RESULT_BYTES = 512 * 1024
-"""Of message and data together, as JSON."""
 _MOST_BYTES_A_CHARACTER = 6
 """In JSON: `\\u0000`."""
 _ENVELOPE_BYTES = 64

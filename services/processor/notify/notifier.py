@@ -7,13 +7,17 @@ import time
 from collections.abc import Callable
 
 from notification_api import PermanentError, TransientError
-from services.common.messages.notification import MAX_BYTES, Format, progress, user_topic
+from services.common.background import Background
+from services.common.messages.notification import MAX_BYTES, Format, Notification, progress, user_topic
+from services.common.messages.task_details import TaskDetails
+from services.common.momento.cancel_requests import TaskKey
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.gateway import Momento
 from services.processor.metrics import PROGRESS_DROPPED, PUBLISH_REFUSED, REPUBLISHED, published
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.pending import PendingNotification, PendingNotifications
 from services.processor.notify.resilient_history import ResilientHistory
+from services.processor.notify.status_writer import RunStatus
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +41,7 @@ class Notifier:
         history: ResilientHistory,
         pending: PendingNotifications,
         breaker: CircuitBreaker,
+        background: Background,
         form: Format,
         *,
         notify_seconds: float,
@@ -47,6 +52,7 @@ class Notifier:
         self._history = history
         self._pending = pending
         self._breaker = breaker
+        self._background = background
         self._form = form
         self._notify_seconds = notify_seconds
         self._progress_interval = 1 / progress_per_second if progress_per_second else float("inf")
@@ -97,6 +103,8 @@ class Notifier:
         """Try both at the same time, so that neither waits for the other's outage."""
 
         async def publish() -> None:
+            if notification.result is not None:
+                return  # the notification refers to it
             if notification.published_at is None and not notification.is_superseded:
                 await self._publish(notification, self._notify_seconds)
             if not notification.stored:
@@ -128,18 +136,13 @@ class Notifier:
             published(notification.status.value).inc()
         pending.published_at = pending.published_at or time.time()
 
-    def progress_publisher(self, user_id: str, task_id: str) -> "ProgressPublisher":
-        """Return what a task publishes its progress with."""
-        return ProgressPublisher(self, user_id, task_id)
-
-    async def publish_progress(self, user_id: str, task_id: str, text: str) -> bool:
+    async def publish_progress(self, user_id: str, notification: Notification) -> bool:
         """Publish progress if the quota permits, without retries; returns whether it was published."""
         now = self._clock()
         if now < self._progress_from:
             PROGRESS_DROPPED.inc()
             return False
         self._progress_from = now + self._progress_interval
-        notification = progress(task_id, text, int(time.time() * 1000))
         try:
             await self._momento.publish(
                 user_topic(user_id), notification.encode(self._form), deadline_seconds=PROGRESS_DEADLINE_SECONDS
@@ -150,26 +153,36 @@ class Notifier:
         published(notification.status.value).inc()
         return True
 
+    def announce_retry(self, task: TaskKey, details: TaskDetails, next_attempt_at_ms: int) -> None:
+        """Publish that a task waits for its next attempt, if the quota permits; the caller does not wait."""
+        user_id, task_id = task
+        text = f"Retrying: attempt {details.attempt} of {details.max_attempts}"
+        notification = progress(task_id, text, int(time.time() * 1000), details, next_attempt_at_ms=next_attempt_at_ms)
+        self._background.spawn("retry-notification", self.publish_progress(user_id, notification), may_fail=True)
+
     def now(self) -> float:
         """Return the time by which progress is limited."""
         return self._clock()
 
 
 class ProgressPublisher:
-    """Publishes the progress of one task, at most once a second."""
+    """Publishes the progress of one task, at most once a second, and notes the last one in its status."""
 
-    def __init__(self, notifier: Notifier, user_id: str, task_id: str) -> None:
+    def __init__(self, notifier: Notifier, status: RunStatus, task: TaskKey, details: TaskDetails) -> None:
         self._notifier = notifier
-        self._user_id = user_id
-        self._task_id = task_id
+        self._status = status
+        self._user_id, self._task_id = task
+        self._details = details
         self._published_at = float("-inf")
 
-    async def __call__(self, text: str, _percent: float | None = None) -> bool:
+    async def __call__(self, text: str, percent: float | None = None) -> bool:
         """Publish; returns False when it was dropped."""
         # A plain text, no longer than can be published: to encode a longer one would block the event loop.
         text = str.__getitem__(text, slice(MAX_BYTES + 1))
+        self._status.progress(text, percent)
         if self._notifier.now() - self._published_at < PROGRESS_INTERVAL_SECONDS:
             PROGRESS_DROPPED.inc()
             return False
         self._published_at = self._notifier.now()
-        return await self._notifier.publish_progress(self._user_id, self._task_id, text)
+        notification = progress(self._task_id, text, int(time.time() * 1000), self._details, percent=percent)
+        return await self._notifier.publish_progress(self._user_id, notification)

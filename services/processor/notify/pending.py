@@ -9,12 +9,16 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from services.common.memory import MIB
 from services.common.momento.history import HistoryEntry
 from services.processor.dead_letter_message import DeadLetterReason
 
 MAX_PENDING = 4_000
 """About 16 kB each at most. While notifications cannot be delivered no message is received, so there are seldom many
 more than slots and messages that have released their slot."""
+MAX_RESULT_BYTES = 64 * MIB
+"""Whole results together. Their messages keep their slots until they are stored, so there are seldom more than slots;
+the notifications beyond these bytes are dropped, and their tasks run again."""
 MAX_AGE_SECONDS = 86_400.0
 
 
@@ -26,6 +30,8 @@ class PendingNotification:
     entry: HistoryEntry
     field: str | None = None
     """Its field in the history if that is not the task id."""
+    result: bytes | None = None
+    """The whole result, JSON, until it is stored; None if the notification contains it."""
     dead_letter: tuple[DeadLetterReason, str] | None = None
     """Reason and detail, while the message has yet to be sent to the dead-letter queue."""
     stored: bool = False
@@ -60,6 +66,8 @@ class PendingNotifications:
         self._pending.move_to_end(notification.key)
         while self._is_oldest_surplus():
             self._pending.popitem(last=False)
+        if notification.result is not None:
+            self._drop_surplus_results()
 
     def get(self, user_id: str, field: str) -> PendingNotification | None:
         """Return the notification of a task, or of the field in the history that it has instead."""
@@ -69,6 +77,15 @@ class PendingNotifications:
         """Remove a notification that is delivered."""
         if self._pending.get(notification.key) is notification:
             del self._pending[notification.key]
+
+    def _drop_surplus_results(self) -> None:
+        results = {key: len(one.result) for key, one in self._pending.items() if one.result is not None}
+        surplus_bytes = sum(results.values()) - MAX_RESULT_BYTES
+        for key, size_bytes in results.items():
+            if surplus_bytes <= 0:
+                return
+            del self._pending[key]
+            surplus_bytes -= size_bytes
 
     def _is_oldest_surplus(self) -> bool:
         oldest = next(iter(self._pending.values()))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from notification_api import PermanentError, TransientError
 from services.common.momento.history import NEWEST, HistoryEntry, NotificationHistory
+from services.common.momento.results import Results, compress
 from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
 from services.processor.metrics import HISTORY_UNAVAILABLE
 from services.processor.notify.pending import PendingNotification
@@ -26,19 +27,21 @@ TRIM_SHARE = 2 / NEWEST
 class ResilientHistory:
     """Stores and finds history entries although the cache may be slow or down.
 
-    :param entries: None if the history is switched off.
+    :param entries: None if the history is switched off, like `results`.
     :param chance: a random number from 0 to 1.
     """
 
     def __init__(
         self,
         entries: NotificationHistory | None,
+        results: Results | None,
         guard: CacheGuard,
         *,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._entries = entries
+        self._results = results
         self._guard = guard
         self._clock = clock
         self._chance = chance
@@ -70,8 +73,13 @@ class ResilientHistory:
                     await asyncio.sleep(random.uniform(*RETRY_SECONDS))
                     await self._store_once(notification, TRY_SECONDS)
 
-    async def store_before_end(self, notification: PendingNotification) -> None:
-        """Try once more because the process or the lease is about to end."""
+    async def store_before_end(self, notification: PendingNotification, *, is_late: bool) -> None:
+        """Try once more because the process or the lease is about to end.
+
+        :param is_late: the lease is over, so that another process may have concluded the task: its entry stays.
+        """
+        if is_late and await self.find(*notification.key) is not None:
+            return
         await self._store_once(notification, FIRST_TRY_SECONDS)
 
     async def find(self, user_id: str, task_id: str) -> HistoryEntry | None:
@@ -107,6 +115,7 @@ class ResilientHistory:
     async def _try(self, entries: NotificationHistory, notification: PendingNotification, seconds: float) -> bool:
         started = self._clock()
         try:
+            await self._store_result(notification, seconds)
             await entries.write(
                 notification.user_id,
                 notification.entry,
@@ -129,6 +138,16 @@ class ResilientHistory:
                 self._slow_until = float("-inf")
         notification.stored = True
         return True
+
+    async def _store_result(self, notification: PendingNotification, seconds: float) -> None:
+        """Store the whole result before the notification that refers to it."""
+        if notification.result is None or self._results is None:
+            return
+        # In a thread, since the largest take milliseconds.
+        compressed = await asyncio.to_thread(compress, notification.result)
+        task_id = notification.entry.notification.task_id
+        await self._results.write(notification.user_id, task_id, compressed, deadline_seconds=seconds)
+        notification.result = None
 
     def _failed(self, error: TransientError, seconds: float, *, is_timeout: bool) -> None:
         if not self._guard.is_paused:

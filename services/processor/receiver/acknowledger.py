@@ -57,15 +57,15 @@ class Acknowledger:
         await self._leases.release(lease)
         with task_context(lease.message):
             if isinstance(outcome, Acknowledge):
-                processed(outcome.result).inc()
+                processed(outcome.result, lease.task_type).inc()
                 try:
                     return await self._delete(lease)
                 finally:  # the task is concluded even if the process ends before the queue has answered
                     log_concluded(lease, outcome.result)
             if isinstance(outcome, Requeue):
-                processed("requeued").inc()
+                processed("requeued", lease.task_type).inc()
                 return await self._requeue(lease, outcome)
-            processed("lease_lost").inc()
+            processed("lease_lost", lease.task_type).inc()
             await self._before_release(lease.message)
             log_lease_lost(lease)
         return True

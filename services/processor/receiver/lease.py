@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 
 from services.common.aws.task_queue import ReceivedMessage
+from services.common.messages.task_details import DEFAULT_TYPE
+from services.common.momento.cancel_requests import TaskKey
 from services.processor.settings import SQS_MAX_LEASE_SECONDS
 
 
@@ -24,6 +26,8 @@ class Lease:
         "message",
         "on_lost",
         "release_slot",
+        "task",
+        "task_type",
         "wait_seconds",
     )
 
@@ -47,6 +51,10 @@ class Lease:
         self.wait_seconds: float | None = None
         """From the acceptance of a new task to the start of its handler."""
         self.dead_letter_reason: str | None = None
+        self.task: TaskKey | None = None
+        """The user and the task, once they are known."""
+        self.task_type = DEFAULT_TYPE
+        """The task type for metrics and slots: a registered one, or `UNKNOWN_TYPE`."""
         self._clock = clock
         self._extended: asyncio.Event | None = None
 

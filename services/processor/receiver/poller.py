@@ -147,7 +147,7 @@ class Poller:
         self._capacity_changed.set()
 
     async def _poll(self, count: int) -> None:
-        wait_seconds = SHORT_WAIT_SECONDS if self._slots.waiting else self._wait_seconds
+        wait_seconds = SHORT_WAIT_SECONDS if self._slots.startable else self._wait_seconds
         started = time.monotonic()
         try:
             messages = await self._queue.receive(count, wait_seconds, self._visibility_seconds)
@@ -164,7 +164,7 @@ class Poller:
         self._slots.received(count, found_empty=had_to_wait and len(messages) < count)
         self._adapt(count, len(messages))
         self._admit(messages)
-        if self._slots.waiting:  # another poll starts at once, even while long ones are open
+        if self._slots.startable:  # another poll starts at once, even while long ones are open
             self._wanted_polls = max(self._wanted_polls, len(self._polls))
 
     def _adapt(self, asked: int, got: int) -> None:

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from services.common.aws.task_queue import ReceivedMessage
+from services.common.messages.task_details import DEFAULT_TYPE
 from services.common.messages.task_message import TRACEPARENT, task_id_of
 from services.common.telemetry.logs import log_context
 from services.common.telemetry.spans import is_traceparent
@@ -16,9 +17,9 @@ from services.processor.receiver.outcome import Requeue
 
 logger = logging.getLogger(__name__)
 
-EXPECTED_RESULTS = frozenset({"finished", "duplicate", "already_acknowledged"})
+EXPECTED_RESULTS = frozenset({"finished", "cancelled", "duplicate", "already_acknowledged"})
 """What `Acknowledge` says of a task that has not failed."""
-_EXPECTED_REASONS = frozenset({"drain", "isolated"})
+_EXPECTED_REASONS = frozenset({"drain", "isolated", "type_full"})
 """Reasons of a requeue that are no failures."""
 
 
@@ -66,6 +67,8 @@ def about(lease: Lease) -> dict[str, Any]:
     """Return what is known of the delivery; `seconds` is the time in the handler."""
     message = lease.message
     known: dict[str, Any] = {"messageId": message.message_id, "delivery": message.receive_count}
+    if lease.task_type != DEFAULT_TYPE:
+        known["type"] = lease.task_type
     if lease.attempt is not None:
         known["attempt"] = lease.attempt
     if lease.handler_seconds is not None:

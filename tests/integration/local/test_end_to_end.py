@@ -120,9 +120,12 @@ async def test_a_repeated_post_with_the_same_key_runs_once_and_its_notifications
 async def processed(stack: LocalStack) -> Counter[str]:
     """The number of completed handlers, and the outcomes of messages."""
     found = await metrics_at(f"http://127.0.0.1:{stack.environment('processor')['OPS_PORT']}")
-    runs = found.get('notification_api_task_duration_seconds_count{outcome="finished"}', 0)
+    runs = found.get('notification_api_task_duration_seconds_count{outcome="finished",type="default"}', 0)
     outcomes = ("finished", "duplicate", "failed", "requeued")
-    counts = {one: found.get(f'notification_api_tasks_processed_total{{outcome="{one}"}}', 0) for one in outcomes}
+    counts = {
+        one: found.get(f'notification_api_tasks_processed_total{{outcome="{one}",type="default"}}', 0)
+        for one in outcomes
+    }
     return Counter(run=int(runs), **{one: int(count) for one, count in counts.items()})
 
 

@@ -19,7 +19,7 @@ from services.processor.delivery.conclude import Concluder
 from services.processor.delivery.process import DeliveryProcessor
 from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
-from services.processor.notify.notifier import Notifier
+from services.processor.notify.status_writer import StatusWriter
 from tests.support.processes.service import processor_process
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import ProcessorStage
@@ -350,7 +350,7 @@ async def by_name(task: Task) -> str:
         (TaskLock, "hold", "internal_error"),
         (Concluder, "find", "internal_error"),
         (Attempts, "note", "max_attempts"),  # at the end of an attempt that failed
-        (Notifier, "progress_publisher", "max_attempts"),  # as part of the attempt
+        (StatusWriter, "running", "max_attempts"),  # as part of the attempt
     ],
 )
 async def test_an_error_of_the_processor_itself_counts_as_an_attempt_and_ends_in_the_dead_letter_queue(

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from typing import cast
 
@@ -28,6 +28,8 @@ class SimulatedMomento:
         self.answers_lost = False
         """Calls during an outage fail but take effect."""
         self.published: Counter[tuple[str, str]] = Counter()
+        self.stored: defaultdict[str, list[str]] = defaultdict(list)
+        """The statuses in the history of each task, as they were written."""
         self.dictionaries: dict[str, dict[str, bytes]] = {}
         self._items: dict[str, tuple[bytes, float]] = {}
 
@@ -56,6 +58,8 @@ class SimulatedMomento:
             if self.write_seconds > deadline_seconds:
                 raise MomentoUnavailable("no answer in time")
             self.dictionaries.setdefault(name, {})[field] = value
+            if name.startswith("history:"):
+                self.stored[field].append(orjson.loads(value)["status"])
 
     async def dictionary_get(self, name: str, field: str, *, deadline_seconds: float = 5.0) -> bytes | None:
         async for _ in self._tries("cache_out", deadline_seconds):

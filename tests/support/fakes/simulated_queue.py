@@ -70,7 +70,11 @@ class SimulatedQueue:
         """Store a message, whatever the fault."""
         message_id = f"message-{next(self._numbers)}"
         self._messages[message_id] = _Stored(
-            message_id, message, int(time.time() * 1000), receive_count=self.deliveries_before
+            message_id,
+            message,
+            int(time.time() * 1000),
+            visible_at=time.monotonic() + message.delay_seconds,
+            receive_count=self.deliveries_before,
         )
         self._notify()
 

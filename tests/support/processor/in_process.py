@@ -77,4 +77,10 @@ class Counted:
         return self._now() - self._before
 
     def _now(self) -> float:
-        return REGISTRY.get_sample_value(self._name, self._labels) or 0.0
+        """Return the sum over all labels that are not given, such as the task type."""
+        return sum(
+            sample.value
+            for metric in REGISTRY.collect()
+            for sample in metric.samples
+            if sample.name == self._name and self._labels.items() <= sample.labels.items()
+        )

@@ -1,187 +1,16 @@
 """No accepted task is lost during any outages, drains and kills (docs/guarantees.md)."""
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notification_api import PermanentError, Result, Task, TransientError
-from services.common.aws.task_queue import OutgoingMessage
-from services.common.lifecycle import Lifecycle
-from services.common.messages.notification import Format
-from services.common.messages.task_message import TaskMessage
-from services.common.settings import MomentoSettings, ServiceSettings
-from services.processor.processor import Processor
-from services.processor.settings import ProcessorSettings
-from tests.support.fakes.simulated_momento import SimulatedMomento
-from tests.support.fakes.simulated_queue import SimulatedQueue
+from notification_api import Task
+from tests.support.processor.simulation import FAR_SECONDS, SETTINGS, USER, Simulation
 from tests.support.virtual_time import run_in_virtual_time
-
-USER = "user"
-SETTINGS = ProcessorSettings(
-    service=ServiceSettings(
-        service_name="notification-api",
-        stage_name="test",
-        log_level="INFO",
-        host="h",
-        port=1,
-        ops_port=2,
-        shutdown_delay_seconds=0,
-        shutdown_grace_seconds=30,
-    ),
-    momento=MomentoSettings(api_key_param_name="p", cache_name="c", endpoint=None),
-    task_queue_url="q",
-    dead_letter_queue_url="d",
-    handler="m:f",
-    handler_threads=1,
-    concurrency=3,
-    user_share=1,
-    receive_wait_seconds=2,
-    visibility_timeout_seconds=30,
-    max_task_seconds=900,
-    max_attempts=3,
-    backoff_base_seconds=4,
-    backoff_cap_seconds=900,
-    notify_seconds=60,
-    notification_format=Format.JSON,
-    progress_per_second=0,
-    history_retention_seconds=86_400,
-)
-FAR_SECONDS = 8 * 3_600
-"""Long after every outage has ended."""
-
-
-class Gate:
-    """Forwards the calls of a process to a server; once closed, calls have no effect and never end, as after a kill."""
-
-    def __init__(self, target: Any) -> None:
-        self._target = target
-        self._test_is_over = asyncio.Event()
-        self.closed = False
-
-    def open(self) -> None:
-        """Let pending calls fail, so that they can be cleaned up."""
-        self._test_is_over.set()
-
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._target, name)
-        return self._call(value) if asyncio.iscoroutinefunction(value) else value
-
-    def _call(self, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
-        async def call(*arguments: Any, **options: Any) -> Any:
-            if not self.closed:
-                answer = await method(*arguments, **options)
-            if not self.closed:
-                return answer
-            await self._test_is_over.wait()
-            raise TransientError("the process was killed")
-
-        return call
-
-
-class Process:
-    """One processor with handlers that count how often they finish."""
-
-    def __init__(self, simulation: "Simulation") -> None:
-        self.finished: Counter[str] = Counter()
-        self.handle: Callable[[Task], Awaitable[Result]]
-        self.lifecycle = Lifecycle()
-        self._gates = [Gate(target) for target in (simulation.momento, simulation.queue, simulation.dead_letters)]
-        momento, queue, dead_letters = cast("Any", self._gates)
-        self.handle = self._handle
-        self._processor = Processor(
-            *(SETTINGS, self.lifecycle, momento, queue, dead_letters),
-            lambda task: self.handle(task),  # noqa: PLW0108 — a test may replace it
-        )
-        self._stop = asyncio.Event()
-        self._running = asyncio.create_task(self._run())
-
-    async def _run(self) -> None:
-        async with self._processor.running():
-            await self._stop.wait()
-
-    async def _handle(self, task: Task) -> Result:
-        await asyncio.sleep(task.fields["seconds"])
-        if task.fields["fails"]:
-            raise PermanentError("as asked")
-        self.finished[task.id] += 1
-        return Result("done")
-
-    async def drain(self) -> None:
-        self._stop.set()
-        await asyncio.wait({self._running})
-        await self.lifecycle.background.close()
-
-    def lose_leases(self) -> None:
-        leases = self._processor._leases
-        for lease in list(leases._leases):
-            leases._lose(lease, "by the test")
-
-    def clean_up(self) -> None:
-        for gate in self._gates:
-            gate.open()
-
-    async def kill(self) -> None:
-        for gate in self._gates:
-            gate.closed = True
-        self.lifecycle.force_stop.set()
-        await self.drain()
-
-
-class Simulation:
-    def __init__(self, processes: int = 1) -> None:
-        self.momento = SimulatedMomento()
-        self.queue = SimulatedQueue(2 * SETTINGS.max_attempts)  # as the chart sets it
-        self.dead_letters = SimulatedQueue()
-        self.processes = [Process(self) for _ in range(processes)]
-        self.ended: list[Process] = []
-        self.kills = 0
-
-    def send(self, task_id: str, seconds: float, *, fails: bool, idempotent: bool) -> None:
-        payload = json.dumps({"data": task_id, "seconds": seconds, "fails": fails})
-        task = TaskMessage(task_id=task_id, user_id=USER, payload=payload, idempotent=idempotent)
-        self.queue.add(OutgoingMessage(body=task.body(), attributes=task.attributes(), group_id=USER))
-
-    async def event(self, name: str) -> None:
-        if name == "drain":
-            await self._replace(Process.drain)
-        elif name == "kill":
-            self.kills += 1
-            await self._replace(Process.kill)
-        elif name == "leases lost":
-            self.processes[0].lose_leases()
-        elif name == "second process":
-            self.processes.append(Process(self))
-        else:
-            self._switch(name)
-
-    def _switch(self, name: str) -> None:
-        momento = self.momento
-        momento.topics_out = name in {"topics out", "momento out", "momento answers lost", "all out"}
-        momento.cache_out = name in {"cache out", "momento out", "momento answers lost", "all out"}
-        momento.answers_lost = name == "momento answers lost"
-        fault = {"queue refuses": "refuses", "queue silent": "silent", "all out": "silent"}.get(name)
-        self.queue.fault = self.dead_letters.fault = "answers lost" if name == "queue answers lost" else fault
-        if name.startswith("dead-letter queue "):
-            self.dead_letters.fault = name.removeprefix("dead-letter queue ")
-
-    async def _replace(self, end: Callable[[Process], Awaitable[None]]) -> None:
-        process = self.processes.pop(0)
-        self.processes.append(Process(self))
-        await end(process)
-        self.ended.append(process)
-
-    async def close(self) -> None:
-        await asyncio.gather(*(process.drain() for process in self.processes))
-        self.ended += self.processes
-        for process in self.ended:
-            process.clean_up()
-
 
 EVENTS = (
     "no fault",
@@ -229,7 +58,7 @@ def assert_nothing_lost(simulation: Simulation, tasks: Sequence[KIND]) -> None:
     assert set(statuses) == {str(number) for number in range(len(tasks))}
     assert len(simulation.momento.dictionaries[f"history:{USER}"]) == len(tasks)
     assert set(simulation.momento.published) == set(statuses.items())
-    assert {task_of(body) for body in simulation.dead_letters.bodies} == {
+    assert {Simulation.task_of(body) for body in simulation.dead_letters.bodies} == {
         task_id for task_id, status in statuses.items() if status == "failed"
     }
     for number, (_, fails, _) in enumerate(tasks):
@@ -237,10 +66,6 @@ def assert_nothing_lost(simulation: Simulation, tasks: Sequence[KIND]) -> None:
         assert statuses[str(number)] == ("failed" if fails else "finished") or (simulation.kills and not fails)
     for process in simulation.ended:
         assert max(process.finished.values(), default=0) <= 1, "a process has run a finished handler again"
-
-
-def task_of(body: str) -> str:
-    return str(json.loads(json.loads(body)["payload"])["data"])
 
 
 TASKS = st.lists(
@@ -294,7 +119,7 @@ def test_without_the_dead_letter_queue_failures_are_eventually_concluded(fault: 
     simulation = run_in_virtual_time(play(tasks, [(0.1, f"dead-letter queue {fault}"), (hours * 3_600, "no fault")]))
     assert simulation.momento.history(USER) == {"0": "failed", "1": "finished", "2": "failed"}
     assert set(simulation.momento.published) == {("0", "failed"), ("1", "finished"), ("2", "failed")}
-    letters = Counter(task_of(body) for body in [*simulation.dead_letters.bodies, *simulation.queue.moved])
+    letters = Counter(Simulation.task_of(body) for body in [*simulation.dead_letters.bodies, *simulation.queue.moved])
     assert set(letters) == {"0", "2"}
     assert max(letters.values()) <= 12 + 40 * hours
 
@@ -336,7 +161,7 @@ def test_the_last_permitted_delivery_in_an_outage_is_concluded_when_it_is_over(e
     assert simulation.queue.moved == []
     assert simulation.momento.history(USER) == {"0": "failed", "1": "finished"}
     assert set(simulation.momento.published) == {("0", "failed"), ("1", "finished")}
-    assert [task_of(body) for body in simulation.dead_letters.bodies] == ["0"]
+    assert [Simulation.task_of(body) for body in simulation.dead_letters.bodies] == ["0"]
 
 
 @pytest.mark.parametrize("end", ["drain", "leases lost"])
@@ -351,7 +176,7 @@ def test_a_task_that_is_interrupted_at_its_last_delivery_is_concluded_once(end: 
         assert set(statuses) == {"0", "1", "2"}, f"at {moment} s"
         assert set(simulation.momento.published) == set(statuses.items()), f"at {moment} s"
         assert {task_id for task_id, status in statuses.items() if status == "finished"} == set(finished)
-        letters = Counter(task_of(body) for body in simulation.dead_letters.bodies)
+        letters = Counter(Simulation.task_of(body) for body in simulation.dead_letters.bodies)
         assert letters == Counter(task_id for task_id, status in statuses.items() if status == "failed"), moment
 
 
@@ -378,14 +203,14 @@ def test_a_task_that_is_interrupted_at_any_moment_is_neither_finished_nor_dead_l
         assert_nothing_lost(simulation, SHORT)
         finished = sum((process.finished for process in simulation.ended), Counter[str]())
         assert finished == {"0": 1, "2": 1}, f"at {moment} s"
-        assert [task_of(body) for body in simulation.dead_letters.bodies] == ["1"], f"at {moment} s"
+        assert [Simulation.task_of(body) for body in simulation.dead_letters.bodies] == ["1"], f"at {moment} s"
 
 
 async def exceed_lease(block_seconds: float, hours: float) -> Simulation:
     """A handler that blocks the loop for longer than its lease and fails then, at each of its attempts."""
     simulation = Simulation()
 
-    async def handle(_: Task) -> Result:
+    async def handle(_: Task) -> str:
         asyncio.get_running_loop()._now += block_seconds  # type: ignore[attr-defined]
         raise ValueError("too late")
 

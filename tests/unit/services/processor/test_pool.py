@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from services.common.aws.task_queue import ReceivedMessage, Visibility
+from services.common.aws.task_queue import Visibility
 from services.processor import pool as pool_module
 from services.processor.pool import Pool
 from services.processor.receiver.acknowledger import Acknowledger
@@ -22,7 +22,7 @@ from tests.support.waiting import wait_until
 class Slow(FakeDeliveryProcessor):
     """Tasks that run until `open` is set."""
 
-    def acknowledged(self, message: ReceivedMessage) -> None:
+    def acknowledged(self, lease: Lease) -> None:
         pass
 
     def __init__(self) -> None:

@@ -13,6 +13,7 @@ from services.common.messages.task_message import TaskMessage
 from services.common.momento.history import NotificationHistory
 from services.processor.cache_guard import CacheGuard
 from services.processor.delivery.attempts import Attempts
+from services.processor.delivery.cancel_watch import CancelWatch
 from services.processor.delivery.conclude import ConcludedMessages, Concluder
 from services.processor.delivery.isolation import Isolation
 from services.processor.delivery.process import DeliveryProcessor
@@ -20,10 +21,12 @@ from services.processor.delivery.retry_policy import RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.calls import Call
 from services.processor.handlers.runner import Runner
+from services.processor.handlers.task_types import TaskType, TaskTypes
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
 from services.processor.notify.resilient_history import ResilientHistory
+from services.processor.notify.status_writer import StatusWriter
 from services.processor.receiver.lease import Lease
 from services.processor.receiver.outcome import LeaseLost, Requeue
 from tests.support.clock import ManualClock
@@ -100,7 +103,7 @@ async def test_the_pause_grows_with_failed_attempts_and_not_with_interruptions(f
 async def test_an_error_of_a_handler_whose_lease_is_lost_is_logged_and_counted(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    errors = Counted("handler_errors_total", kind="unknown")
+    errors = Counted("handler_errors_total", kind="unknown", type="default")
     task = TaskMessage(task_id="1", user_id="user", payload='{"data": "x"}')
     lease = Lease(received(body=task.body(), attributes=task.attributes()), ManualClock(), 1_000.0, 1_000.0)
 
@@ -117,19 +120,36 @@ async def test_an_error_of_a_handler_whose_lease_is_lost_is_logged_and_counted(
 def deliveries(momento: FakeMomento, handle: Call | None = None, policy: RetryPolicy = AT_ONCE) -> DeliveryProcessor:
     gateway, pending, background = momento.as_momento(), PendingNotifications(), Lifecycle().background
     guard = CacheGuard()
-    history = ResilientHistory(NotificationHistory(gateway, 86_400), guard)
+    task_type = TaskType(
+        name="default",
+        call=handle or never,
+        timeout_seconds=60,
+        max_attempts=policy.max_attempts,
+        backoff_base_seconds=policy.base_seconds,
+        backoff_cap_seconds=policy.cap_seconds,
+        concurrency=None,
+    )
+    history = ResilientHistory(NotificationHistory(gateway, 86_400), None, guard)
     breaker = CircuitBreaker(gateway, on_closed=lambda: None, stores=True)
-    notifier = Notifier(gateway, history, pending, breaker, Format.TEXT, notify_seconds=1, progress_per_second=0)
+    notifier = Notifier(
+        gateway, history, pending, breaker, background, Format.TEXT, notify_seconds=1, progress_per_second=0
+    )
+    statuses = StatusWriter(None, guard, background, per_second=0)
+    cancels = CancelWatch(None, lambda: True)
     return DeliveryProcessor(
         runner=Runner(limit=1, on_limit=lambda: None),
-        call=handle or never,
+        types=TaskTypes([task_type]),
         notifier=notifier,
+        statuses=statuses,
+        cancels=cancels,
         breaker=breaker,
         concluder=Concluder(
             pending=pending,
             concluded=ConcludedMessages(),
             history=history,
             notifier=notifier,
+            statuses=statuses,
+            cancels=cancels,
             dead_letters=Batcher(FakeTaskQueue().send, BatchPolicy()),
             background=background,
         ),
@@ -137,9 +157,9 @@ def deliveries(momento: FakeMomento, handle: Call | None = None, policy: RetryPo
         isolation=Isolation(),
         task_lock=TaskLock(None, guard, background, ttl_seconds=30),
         policy=policy,
+        policies={task_type.name: policy},
         receive_wait_seconds=1,
-        max_task_seconds=60,
-        max_lease_seconds=60,
+        lease_margin_seconds=0,
     )
 
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notification_api import Result
+from services.common.momento.results import MAX_RESULT_BYTES
 from services.processor.handlers.errors import InvalidResultError, ResultTooLargeError
-from services.processor.handlers.results import MAX_RESULT_BYTES, checked_result
+from services.processor.handlers.results import checked_result
 
 json_values = st.recursive(
     st.none()

@@ -8,14 +8,17 @@ from typing import Any, cast
 
 import pytest
 
-from services.common.messages.notification import MAX_BYTES, Format, finished
+from services.common.lifecycle import Lifecycle
+from services.common.messages.notification import MAX_BYTES, Format, Notification, finished
+from services.common.messages.task_details import NO_DETAILS
 from services.common.momento.errors import MomentoRefused, MomentoUnavailable
 from services.common.momento.history import HistoryEntry, NotificationHistory
 from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
 from services.processor.notify.circuit_breaker import CircuitBreaker
-from services.processor.notify.notifier import Notifier
+from services.processor.notify.notifier import Notifier, ProgressPublisher
 from services.processor.notify.pending import PendingNotification, PendingNotifications
 from services.processor.notify.resilient_history import ResilientHistory
+from services.processor.notify.status_writer import StatusWriter
 from tests.support.clock import ManualClock
 from tests.support.fakes.momento import FakeMomento
 from tests.support.processor.in_process import Counted
@@ -57,7 +60,7 @@ def done(task_id: str = "1", text: str = "done") -> PendingNotification:
 
 def history_in(cache: FakeMomento, clock: ManualClock, chance: Callable[[], float] = random.random) -> ResilientHistory:
     entries = NotificationHistory(cache.as_momento(), 86_400)
-    return ResilientHistory(entries, CacheGuard(clock=clock), clock=clock, chance=chance)
+    return ResilientHistory(entries, None, CacheGuard(clock=clock), clock=clock, chance=chance)
 
 
 def nothing() -> None:
@@ -103,9 +106,10 @@ def notifier(
     gateway = cast("Any", topic)
     return Notifier(
         gateway,
-        history or ResilientHistory(None, CacheGuard(clock=clock), clock=clock),
+        history or ResilientHistory(None, None, CacheGuard(clock=clock), clock=clock),
         pending or PendingNotifications(),
         cast("Any", breaker) or CircuitBreaker(gateway, on_closed=lambda: None, stores=False),
+        Lifecycle().background,
         form,
         notify_seconds=notify_seconds,
         progress_per_second=per_second,
@@ -113,8 +117,14 @@ def notifier(
     )
 
 
+def publisher(of: Notifier, task_id: str) -> ProgressPublisher:
+    statuses = StatusWriter(None, CacheGuard(), Lifecycle().background, per_second=0)
+    with statuses.running(("user", task_id), NO_DETAILS) as status:
+        return ProgressPublisher(of, status, ("user", task_id), NO_DETAILS)
+
+
 async def test_a_task_publishes_its_progress_once_a_second(topic: Topic, clock: ManualClock) -> None:
-    publish = notifier(topic, clock, per_second=100).progress_publisher("user", "1")
+    publish = publisher(notifier(topic, clock, per_second=100), "1")
     answers = []
     for _ in range(21):
         answers.append(await publish("going on"))
@@ -133,25 +143,25 @@ async def test_progress_is_cut_before_it_is_encoded(
     """To encode all of a text of many megabytes would block the event loop."""
     given: list[str] = []
 
-    async def take(_notifier: Notifier, _user_id: str, _task_id: str, text: str) -> bool:
-        given.append(text)
+    async def take(_notifier: Notifier, _user_id: str, notification: Notification) -> bool:
+        given.append(notification.message)
         return True
 
     monkeypatch.setattr(Notifier, "publish_progress", take)
-    assert await notifier(topic, clock).progress_publisher("user", "1")(TextOfAHandler("x" * 20_000_000))
+    assert await publisher(notifier(topic, clock), "1")(TextOfAHandler("x" * 20_000_000))
     assert [(type(text), len(text)) for text in given] == [(str, MAX_BYTES + 1)]
 
 
 async def test_all_tasks_together_keep_to_the_progress_rate_of_the_process(topic: Topic, clock: ManualClock) -> None:
     each = notifier(topic, clock, per_second=2)
     for number in range(10):
-        await each.progress_publisher("user", str(number))("going on")
+        await publisher(each, str(number))("going on")
         clock.advance(0.1)
     assert len(topic.published) == 2
 
 
 async def test_a_rate_of_zero_publishes_none(topic: Topic, clock: ManualClock) -> None:
-    assert not await notifier(topic, clock, per_second=0).progress_publisher("user", "1")("going on")
+    assert not await publisher(notifier(topic, clock, per_second=0), "1")("going on")
     assert topic.published == []
 
 
@@ -160,7 +170,7 @@ async def test_progress_that_cannot_be_published_does_not_fail_the_task(
     topic: Topic, clock: ManualClock, error: Exception
 ) -> None:
     topic.error = error
-    assert not await notifier(topic, clock).progress_publisher("user", "1")("going on")
+    assert not await publisher(notifier(topic, clock), "1")("going on")
 
 
 async def test_a_result_that_could_not_be_published_is_kept_until_it_is(topic: Topic, clock: ManualClock) -> None:

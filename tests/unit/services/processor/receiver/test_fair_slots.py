@@ -297,3 +297,92 @@ def test_a_user_among_a_flood_waits_for_no_more_than_one_slot(capacity: int, ahe
     simulation.end_task(0)
     simulation.poll_until_empty()
     assert "other" in simulation.running
+
+
+def start_types(slots: FairSlots[str]) -> list[str]:
+    started = []
+    while (turn := slots.start_next()) is not None:
+        started.append(turn[1])
+    return started
+
+
+def test_a_type_has_at_most_as_many_slots_as_its_limit() -> None:
+    slots = FairSlots[str](10, 1.0, {"report": 2})
+    for _ in range(5):
+        slots.add("user", "report", "report")
+    assert start_types(slots) == ["report"] * 2
+    slots.release("user", "report")
+    assert start_types(slots) == ["report"]
+    assert slots.running_by_type == {"report": 2}
+
+
+def test_a_full_type_does_not_keep_others_from_starting() -> None:
+    slots = FairSlots[str](10, 1.0, {"report": 1})
+    for task_type in ["report", "report", "mail", "report", "mail"]:
+        slots.add("user", task_type, task_type)
+    assert start_types(slots) == ["report", "mail", "mail"]
+
+
+def test_a_full_type_does_not_keep_others_from_being_received() -> None:
+    slots = FairSlots[str](10, 1.0, {"report": 1})
+    for _ in range(10):
+        slots.add("user", "report", "report")
+    start_types(slots)
+    assert (slots.running, slots.waiting, slots.startable, slots.free) == (1, 9, 0, 9)
+
+
+def test_messages_of_full_types_that_wait_are_bounded() -> None:
+    slots = FairSlots[str](10, 1.0, {"report": 1})
+    for _ in range(21):
+        slots.add("user", "report", "report")
+    start_types(slots)
+    assert slots.waiting == 20
+    assert slots.reserve() == 0
+
+
+def test_messages_beyond_the_limit_of_a_full_type_should_be_requeued() -> None:
+    slots = FairSlots[str](10, 1.0, {"report": 2})
+    requeued = []
+    for _ in range(6):
+        requeued.append(slots.should_requeue("report"))
+        if not requeued[-1]:
+            slots.add("user", "report", "report")
+            start_types(slots)
+    assert requeued == [False] * 4 + [True] * 2  # two run, two wait
+    assert not slots.should_requeue("mail")
+
+
+def test_types_of_a_user_take_turns() -> None:
+    slots = FairSlots[str](6, 1.0)
+    for task_type in ["report"] * 5 + ["mail"] * 2:
+        slots.add("user", task_type, task_type)
+    assert start_types(slots) == ["report", "mail", "report", "mail", "report", "report"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from(["x", "y", "z"]), st.booleans()), max_size=60),
+    st.integers(1, 4),
+    st.integers(1, 4),
+)
+def test_limits_hold_in_any_order_and_no_slot_stays_free_for_a_message_that_may_start(
+    steps: list[tuple[str, str, bool]], limit_x: int, limit_y: int
+) -> None:
+    slots = FairSlots[tuple[str, str]](4, 1.0, {"x": limit_x, "y": limit_y})
+    limits = {"x": limit_x, "y": limit_y, "z": 4}
+    running: list[tuple[str, str]] = []
+    waiting: Counter[str] = Counter()
+    for user, task_type, is_arrival in steps:
+        if is_arrival:
+            slots.add(user, (user, task_type), task_type)
+            waiting[task_type] += 1
+        elif running:
+            slots.release(*running.pop(0))
+        while (turn := slots.start_next()) is not None:
+            running.append(turn[1])
+            waiting[turn[1][1]] -= 1
+        by_type = Counter(one[1] for one in running)
+        assert all(by_type[name] <= limits[name] for name in by_type)
+        assert len(running) == slots.running == 4 or all(
+            not waiting[name] or by_type[name] == limits[name] for name in limits
+        )
+        assert slots.waiting == waiting.total()
