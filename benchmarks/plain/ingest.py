@@ -18,7 +18,7 @@ from services.common.auth.key_set import KeySet
 from services.common.messages.task_message import TaskMessage
 from services.common.settings import load, read_http
 from services.common.web.app import HTTP
-from services.ingest.body import read_payload
+from services.ingest.body import read_task_body
 from services.ingest.settings import DEFAULT_MAX_BODY_BYTES
 from services.ingest.task_id import task_id_for
 
@@ -29,8 +29,8 @@ CONNECTIONS = 64
 
 async def post_task(request: web.Request) -> web.Response:
     user = await request.app[VERIFIER].verify(id_token_of(request.headers))
-    payload = await read_payload(request)
-    task = TaskMessage(task_id=task_id_for(user.sub, None), user_id=user.sub, payload=payload)
+    body = await read_task_body(request, ())
+    task = TaskMessage(task_id=task_id_for(user.sub, None), user_id=user.sub, payload=body.payload)
     attributes = {name: {"DataType": "String", "StringValue": value} for name, value in task.attributes().items()}
     await request.app[CLIENT].send_message(
         QueueUrl=os.environ["TASK_QUEUE_URL"],

@@ -11,7 +11,7 @@ from functools import partial
 from http import HTTPStatus
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from services.common.auth.authentication import USER, require_user
 from services.common.aws.clients import credentials_problem, sqs_client
@@ -25,7 +25,7 @@ from services.common.telemetry.spans import SpanKind, is_traceparent
 from services.common.telemetry.tracing import span
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
-from services.ingest.body import read_payload
+from services.ingest.body import read_task_body
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
 from services.ingest.metrics import ACCEPTED, REFUSED
 from services.ingest.probe import probe
@@ -86,14 +86,17 @@ async def post_task(request: web.Request) -> web.Response:
     _check_rate(request.app[LIMIT], user_id)
     key = idempotency_key(request.headers)
     task_id = task_id_for(user_id, key)
-    payload = await read_payload(request)
+    body = await read_task_body(request, request.app[SETTINGS].task_types)
     with span("send task", SpanKind.PRODUCER) as sent:
         task = TaskMessage(
             task_id=task_id,
             user_id=user_id,
-            payload=payload,
+            payload=body.payload,
             traceparent=sent.traceparent or _traceparent(request.headers.get("traceparent", "")),
             idempotent=key is not None,
+            type=body.type,
+            delay_seconds=body.delay_seconds,
+            expires_at_ms=body.expires_at_ms(time.time_ns() // 1_000_000),
         )
         sent.set({"messaging.system": "aws_sqs", "messaging.operation.type": "send", "task.id": task.task_id})
         with log_context(taskId=task.task_id):
@@ -103,11 +106,17 @@ async def post_task(request: web.Request) -> web.Response:
         status=HTTPStatus.ACCEPTED,
         body=orjson.dumps({"taskId": task.task_id}),
         content_type="application/json",
+        headers={hdrs.LOCATION: f"/task/{task.task_id}"},
     )
 
 
 async def _send(app: web.Application, task: TaskMessage) -> None:
-    message = OutgoingMessage(body=task.encoded_body(), attributes=task.attributes(), group_id=task.user_id)
+    message = OutgoingMessage(
+        body=task.encoded_body(),
+        attributes=task.attributes(),
+        group_id=task.user_id,
+        delay_seconds=task.delay_seconds,
+    )
     sending = Sending(message)
     try:
         check_size(message, app[QUEUE].limit.message_bytes)

@@ -12,7 +12,7 @@ ALLOWED_HEADERS = (
     *("authorization", "content-type", "idempotency-key", "x-request-id"),
     *("baggage", "sentry-trace", "traceparent", "tracestate"),  # added by tracing in browsers
 )
-EXPOSED_HEADERS = "Date, Retry-After, X-Request-Id"  # Date, since a browser's clock may be wrong
+EXPOSED_HEADERS = "Date, Location, Retry-After, X-Request-Id"  # Date, since a browser's clock may be wrong
 PREFLIGHT_SECONDS = "7200"  # the longest that Chromium caches
 
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import pytest
 from prometheus_client import REGISTRY
@@ -81,6 +82,70 @@ async def test_an_accepted_task_is_on_the_queue_unchanged(service: Served, sqs: 
     assert counter("accepted") == before + 1
 
 
+@pytest.mark.parametrize("data", ["7", "0", "false", '{"x": [1, null]}', "[]", "{}", '" x "'])
+async def test_data_may_be_any_json_but_null_and_blank_text(
+    service: Served, sqs: "SQSClient", queue_url: str, data: str
+) -> None:
+    body = f'{{"data": {data}}}'
+    assert (await post(service, body.encode())).status == 202
+    (message,) = await messages(sqs, queue_url)
+    assert json.loads(message["Body"])["payload"] == body
+
+
+async def test_the_location_of_a_task_is_readable_by_pages(service: Served) -> None:
+    answer = await post(service)
+    assert answer.headers["Location"] == f"/task/{answer.json['taskId']}"
+    assert "Location" in answer.headers["Access-Control-Expose-Headers"].split(", ")
+    assert UUID(answer.json["taskId"]).version == 7
+    assert UUID((await post(service, Idempotency_Key="key-1")).json["taskId"]).version == 5
+
+
+async def test_options_of_a_task_become_attributes(service: Served, sqs: "SQSClient", queue_url: str) -> None:
+    body = b'{"data": 1, "type": "report", "delaySeconds": 1, "ttlSeconds": 60}'
+    before_ms = time.time_ns() // 1_000_000
+    assert (await post(service, body)).status == 202
+    after_ms = time.time_ns() // 1_000_000
+    assert await messages(sqs, queue_url) == []  # it is delayed
+    found: list[Any] = []
+
+    async def arrived() -> bool:
+        found.extend(await messages(sqs, queue_url))
+        return bool(found)
+
+    await wait_until(arrived)
+    attributes = {name: value["StringValue"] for name, value in found[0]["MessageAttributes"].items()}
+    assert (attributes["type"], attributes["delaySeconds"]) == ("report", "1")
+    assert before_ms + 61_000 <= int(attributes["expiresAt"]) <= after_ms + 61_000
+    assert json.loads(found[0]["Body"])["payload"] == body.decode()
+
+
+async def test_options_with_default_values_need_no_attribute(service: Served, sqs: "SQSClient", queue_url: str) -> None:
+    assert (await post(service, b'{"data": 1, "type": "default", "delaySeconds": 0}')).status == 202
+    (message,) = await messages(sqs, queue_url)
+    assert set(message["MessageAttributes"]) == {"taskId", "traceparent"}
+
+
+@pytest.mark.parametrize("options", ['"delaySeconds": 900', '"ttlSeconds": 1', '"ttlSeconds": 86400'])
+async def test_the_limits_of_the_options_are_accepted(service: Served, options: str) -> None:
+    assert (await post(service, f'{{"data": 1, {options}}}'.encode())).status == 202
+
+
+async def test_with_a_list_of_types_others_are_refused(start_ingest: StartIngest, proxy: SqsFaultProxy) -> None:
+    async with start_ingest(TASK_TYPES="report, export") as service:
+        for body in (b'{"data": 1}', b'{"data": 1, "type": "Report"}'):
+            answer = await post(service, body)
+            assert (answer.status, answer.headers["Content-Type"]) == (400, "application/problem+json")
+            assert "Set `type` to one of: report, export." in answer.json["detail"]
+        assert proxy.calls[SEND] == 0
+        assert (await post(service, b'{"data": 1, "type": "export"}')).status == 202
+
+
+async def test_the_same_key_with_other_options_is_refused(service: Served) -> None:
+    assert (await post(service, b'{"data": 1, "ttlSeconds": 60}', Idempotency_Key="key-1")).status == 202
+    assert (await post(service, b'{"data": 1, "ttlSeconds": 61}', Idempotency_Key="key-1")).status == 422
+    assert (await post(service, b'{"data": 1, "ttlSeconds": 60}', Idempotency_Key="key-1")).status == 202
+
+
 BAD_BODIES = [
     pytest.param(b"", {}, 400, "The body is not JSON", id="empty"),
     pytest.param(b"hello", {}, 400, "The body is not JSON", id="no JSON"),
@@ -102,12 +167,20 @@ BAD_BODIES = [
     pytest.param(b"null", {}, 400, "not a JSON object", id="null"),
     pytest.param(b'["data"]', {}, 400, "not a JSON object", id="a list"),
     pytest.param(b'"data"', {}, 400, "not a JSON object", id="a text"),
-    pytest.param(b"{}", {}, 400, "`data` must be a string", id="no data"),
-    pytest.param(b'{"Data": "x"}', {}, 400, "`data` must be a string", id="data in capitals"),
-    pytest.param(b'{"data": null}', {}, 400, "`data` must be a string", id="null data"),
-    pytest.param(b'{"data": 7}', {}, 400, "`data` must be a string", id="number for data"),
-    pytest.param(b'{"data": {"x": 1}}', {}, 400, "`data` must be a string", id="object for data"),
-    pytest.param(b'{"data": " \\n"}', {}, 400, "`data` must be a string", id="blank data"),
+    pytest.param(b"{}", {}, 400, "`data` must be text", id="no data"),
+    pytest.param(b'{"Data": "x"}', {}, 400, "`data` must be text", id="data in capitals"),
+    pytest.param(b'{"data": null}', {}, 400, "`data` must be text", id="null data"),
+    pytest.param(b'{"data": " \\n"}', {}, 400, "`data` must be text", id="blank data"),
+    pytest.param(b'{"data": ""}', {}, 400, "`data` must be text", id="empty data"),
+    *(
+        pytest.param(f'{{"data": 1, "{name}": {value}}}'.encode(), {}, 400, f"`{name}` must be", id=f"{name} {value}")
+        for name, values in (
+            ("type", ["null", "7", '""', '"."', '"re port"', f'"{"x" * 65}"', '"größe"', '["report"]']),
+            ("delaySeconds", ["null", "-1", "901", "1.5", "60.0", '"60"', "true", "1e2", "[]"]),
+            ("ttlSeconds", ["null", "0", "-1", "86401", "1.5", '"60"', "true"]),
+        )
+        for value in values
+    ),
     pytest.param(b'{"data":"' + b"x" * 262_144 + b'"}', {}, 413, "larger than this service accepts", id="too large"),
     pytest.param(b'{"data": "x"}', {"Content_Type": "text/plain"}, 415, "application/json", id="text/plain"),
     pytest.param(b'{"data": "x"}', {"Content_Type": None}, 415, "application/json", id="no content type"),

@@ -38,7 +38,7 @@ OURS = (
     *COMPLETE,
     *("SERVICE_NAME", "LOG_LEVEL", "HOST", "PORT", "OPS_PORT", "SHUTDOWN_DELAY_SECONDS", "SHUTDOWN_GRACE_SECONDS"),
     *("ALLOWED_ORIGINS", "MAX_BODY_BYTES", "REQUEST_TIMEOUT_SECONDS", "TASKS_PER_MINUTE", "HISTORY_RETENTION_SECONDS"),
-    *("CORS_ALLOWED_HEADERS", "MEMORY_LIMIT_BYTES"),
+    *("CORS_ALLOWED_HEADERS", "MEMORY_LIMIT_BYTES", "TASK_TYPES"),
     *("MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT", "TOKEN_VALID_SECONDS"),
     *("VENDING_PER_SECOND", "VENDING_REPLICAS", "VENDING_WAIT_SECONDS"),
     *("HISTORY_OPERATIONS_PER_SECOND", "HISTORY_READS_PER_MINUTE", "TOKEN_LOOKUPS_PER_SECOND"),
@@ -168,6 +168,14 @@ def test_header_names_that_pages_may_send_are_read_in_small_letters(monkeypatch:
     assert load(read_ingest).http.cors_allowed_headers == {"x-tenant", "x-session-id"}
 
 
+def test_all_task_types_are_accepted_unless_some_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(read_ingest).task_types == ()
+    monkeypatch.setenv("TASK_TYPES", "")
+    assert load(read_ingest).task_types == ()
+    monkeypatch.setenv("TASK_TYPES", "report, export_2,report,v1.default-x")
+    assert load(read_ingest).task_types == ("report", "export_2", "v1.default-x")
+
+
 def test_a_configured_memory_limit_overrides_the_containers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(read_ingest).http.memory_limit_bytes is None
     monkeypatch.setenv("MEMORY_LIMIT_BYTES", "268435456")
@@ -210,6 +218,7 @@ REFUSED = [
     ("OIDC_JWKS_URL", ["https://x:99999999/", "https://[::1/"]),
     ("TASK_QUEUE_URL", ["tasks", ""]),
     ("TASKS_PER_MINUTE", ["-1", "nan", "many"]),
+    ("TASK_TYPES", [",", "a,", "re port", "x" * 65, ",".join(f"type-{number}" for number in range(51))]),
     ("MOMENTO_API_KEY_PARAM_NAME", ["", "/", "/a//b", "/a/b/", "a b"]),
     ("MOMENTO_CACHE_NAME", [""]),
     ("MOMENTO_ENDPOINT", ["https://momento:443", "http://momento", "http://momento:1/x", "a b", "host:8084"]),

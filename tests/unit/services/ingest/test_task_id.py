@@ -1,5 +1,6 @@
 """Task ids: new ones, and the same again for the same Idempotency-Key of the same user."""
 
+import time
 import uuid
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.web.problem import Problem
-from services.ingest.task_id import task_id_for
+from services.ingest.task_id import task_id_for, uuid7
 
 keys = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=255)
 users = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
@@ -16,7 +17,24 @@ users = st.from_regex(r"[A-Za-z0-9_-]{1,128}", fullmatch=True)
 def test_without_a_key_each_task_has_an_id_of_its_own() -> None:
     ids = {task_id_for("alice", None) for _ in range(1_000)}
     assert len(ids) == 1_000
-    assert all(uuid.UUID(task_id).version == 4 for task_id in ids)
+    assert all(uuid.UUID(task_id).version == 7 for task_id in ids)
+
+
+def test_an_id_without_a_key_has_the_time_of_its_creation() -> None:
+    before = time.time_ns() // 1_000_000
+    ids = [uuid7() for _ in range(1_000)]
+    after = time.time_ns() // 1_000_000
+    times = [each.int >> 80 for each in ids]
+    assert times == sorted(times)
+    assert before <= times[0] <= times[-1] <= after
+    assert all((each.version, each.variant) == (7, uuid.RFC_4122) for each in ids)
+
+
+def test_all_other_bits_of_an_id_are_random() -> None:
+    ids = [uuid7().int for _ in range(200)]
+    fixed = 0xF << 76 | 0b11 << 62
+    for bit in range(80):
+        assert (len({each >> bit & 1 for each in ids}) == 1) == bool(fixed >> bit & 1)
 
 
 @given(users, keys)

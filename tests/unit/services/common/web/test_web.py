@@ -401,7 +401,7 @@ async def test_an_allowed_origin_may_read_answers_and_their_headers(served: Serv
     answer = await served.ask("POST", "/echo/a", data=b"hello", headers={"Origin": PAGE})
     assert answer.status == 200
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
-    assert answer.headers["Access-Control-Expose-Headers"] == "Date, Retry-After, X-Request-Id"
+    assert answer.headers["Access-Control-Expose-Headers"] == "Date, Location, Retry-After, X-Request-Id"
     assert answer.headers["Vary"] == "Origin"
     assert "Access-Control-Allow-Credentials" not in answer.headers
 
