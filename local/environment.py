@@ -39,6 +39,7 @@ DEVELOPER_SETTINGS = (
     "LOG_LEVEL",
     "NOTIFICATION_FORMAT",
     "TASK_HANDLER",
+    "TASK_TYPES",
     "ECHO_SECONDS",
     "CONCURRENCY",
     "HANDLER_THREADS",
@@ -170,10 +171,12 @@ def bootstrap(shell: Mapping[str, str], ports: Ports, keys: KeyPair) -> Environm
     }
 
 
-def _history_quota(shell: Mapping[str, str]) -> Environment:
-    """Limit the reads of histories to the same share of the raised quota (local/plan.py) as of a new account's."""
+def _cache_quota(shell: Mapping[str, str]) -> Environment:
+    """Limit the token service's operations to the same share of the raised quota (local/plan.py) as by default."""
     is_raised = (shell.get("MOMENTO_QUOTAS", "").strip() or "raised") == "raised"
-    return {"HISTORY_OPERATIONS_PER_SECOND": "400"} if is_raised else {}
+    if not is_raised:
+        return {}
+    return {"HISTORY_OPERATIONS_PER_SECOND": "400", "TASK_OPERATIONS_PER_SECOND": "200"}
 
 
 def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs) -> Environment:
@@ -190,7 +193,7 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, ou
         "RECEIVE_WAIT_SECONDS": "2",
         # Less than the supervisor's limit (Program.stop_within_seconds).
         "SHUTDOWN_GRACE_SECONDS": "8",
-        **(_history_quota(shell) if name == "token" else {}),
+        **(_cache_quota(shell) if name == "token" else {}),
         **chosen,
         **(passed_variables(shell) if name == "processor" else {}),
         **aws(ports, keys),

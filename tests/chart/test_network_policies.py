@@ -217,9 +217,13 @@ def test_ingress_and_route_are_disabled_by_default() -> None:
 def test_an_ingress_has_one_host_for_both_services() -> None:
     (ingress,) = of_kind(render({"ingress": {"enabled": True, "host": HOST, "tlsSecretName": "cert"}}), "Ingress")
     (rule,) = ingress["spec"]["rules"]
-    backends = {path["path"]: path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
-    assert backends == {"/token": "dev-token", "/notifications": "dev-token", "/task": "dev-ingest"}
-    assert {path["pathType"] for path in rule["http"]["paths"]} == {"Exact"}
+    backends = {(path["pathType"], path["path"]): path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
+    assert backends == {
+        ("Exact", "/task"): "dev-ingest",
+        ("Prefix", "/task/"): "dev-token",
+        ("Prefix", "/notifications"): "dev-token",
+        ("Exact", "/token"): "dev-token",
+    }
     assert rule["host"] == HOST
     assert ingress["spec"]["tls"] == [{"hosts": [HOST], "secretName": "cert"}]
 
@@ -229,11 +233,16 @@ def test_a_route_has_the_same_paths_as_the_ingress() -> None:
     values = {"httpRoute": {"enabled": True, "host": HOST, "parentRefs": parents}}
     (route,) = of_kind(render(values, apis=[GATEWAY_API]), "HTTPRoute")
     backends = {
-        match["path"]["value"]: rule["backendRefs"][0]["name"]
+        (match["path"]["type"], match["path"]["value"]): rule["backendRefs"][0]["name"]
         for rule in route["spec"]["rules"]
         for match in rule["matches"]
     }
-    assert backends == {"/token": "dev-token", "/notifications": "dev-token", "/task": "dev-ingest"}
+    assert backends == {
+        ("Exact", "/task"): "dev-ingest",
+        ("PathPrefix", "/task/"): "dev-token",
+        ("PathPrefix", "/notifications"): "dev-token",
+        ("Exact", "/token"): "dev-token",
+    }
     assert (route["spec"]["hostnames"], route["spec"]["parentRefs"]) == ([HOST], parents)
 
 

@@ -72,6 +72,11 @@ ADDRESSES: list[tuple[str, str, Object]] = [
     ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://app.example.com:443"]}),
     ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["http://[::80]"]}),
     ("ingest", "ALLOWED_ORIGINS", {"allowedOrigins": ["https://*.example.com"]}),
+    ("ingest", "TASK_TYPES", {"taskTypes": ["v1.monthly_report-x"]}),
+    ("ingest", "TASK_TYPES", {"taskTypes": ["x" * 64]}),
+    ("ingest", "TASK_TYPES", {"taskTypes": ["x" * 65]}),
+    ("ingest", "TASK_TYPES", {"taskTypes": [".report"]}),
+    ("ingest", "TASK_TYPES", {"taskTypes": ["größe"]}),
     ("token", "CORS_ALLOWED_HEADERS", {"token": {"settings": {"CORS_ALLOWED_HEADERS": "x-tenant, X-Session"}}}),
     ("ingest", "CORS_ALLOWED_HEADERS", {"ingest": {"settings": {"CORS_ALLOWED_HEADERS": "x tenant"}}}),
     ("processor", "MOMENTO_ENDPOINT", {"momento": {"endpoint": "http://momento"}}),
@@ -93,6 +98,20 @@ def test_the_chart_accepts_the_addresses_and_words_that_the_service_accepts(
 ) -> None:
     (value,) = (leaf for leaf in leaves(values))
     assert is_accepted_by_chart(values) == is_accepted_by_service(component, {name: str(value)}, monkeypatch)
+
+
+def test_task_types_are_a_setting_of_ingest_only() -> None:
+    assert "TASK_TYPES" not in environment(render(), "ingest")
+    stage = render({"taskTypes": ["default", "report"]})
+    assert environment(stage, "ingest")["TASK_TYPES"] == "default,report"
+    assert not any("TASK_TYPES" in environment(stage, component) for component in ("token", "processor"))
+
+
+@pytest.mark.parametrize("count", [50, 51])
+def test_the_chart_accepts_as_many_task_types_as_the_service(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"type-{number}" for number in range(count)]
+    assert is_accepted_by_chart({"taskTypes": names}) == (count == 50)
+    assert is_accepted_by_service("ingest", {"TASK_TYPES": ",".join(names)}, monkeypatch) == (count == 50)
 
 
 def test_every_numeric_setting_of_a_service_has_its_bounds() -> None:

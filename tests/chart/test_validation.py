@@ -107,6 +107,8 @@ REFUSED: list[tuple[str, Object, str]] = [
         {"allowedOrigins": ["https://a.example:443"]},
         "the default port out, https://a.example",
     ),
+    ("task type with a space", {"taskTypes": ["re port"]}, 'taskTypes has "re port", which is not the name of a task'),
+    ("51 task types", {"taskTypes": [f"type-{number}" for number in range(51)]}, "at most 50 are permitted"),
     ("any origin", {"allowedOrigins": ["*"]}, 'allowedOrigins has "*", which is not an origin'),
     ("ingress without host", {"ingress": {"enabled": True}}, "ingress.host is not set"),
     ("ingress by URL", {"ingress": {"enabled": True, "host": URL}}, f'ingress.host "{URL}" is not a host name'),

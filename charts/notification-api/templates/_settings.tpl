@@ -21,6 +21,9 @@
 {{- $_ := set $settings "MOMENTO_API_KEY_PARAM_NAME" (include "notification-api.apiKeyParameter" $root) -}}
 {{- with $values.momento.endpoint }}{{ $_ := set $settings "MOMENTO_ENDPOINT" . }}{{ end -}}
 {{- end -}}
+{{- if eq $component "ingest" -}}
+{{- with $values.taskTypes }}{{ $_ := set $settings "TASK_TYPES" (join "," .) }}{{ end -}}
+{{- end -}}
 {{- if eq $component "token" -}}
 {{- /* Replicas share Momento's vending quota; with an autoscaler its maximum counts. The extra replica of a rollout does
 not: what Momento refuses in that time is tried again. */}}

@@ -244,6 +244,14 @@ Reports every mistake that the schema cannot describe, all at once and each with
 {{- $problems = append $problems (printf "%s.replicas is null: leave it out to use the default, or set %s.maxReplicas to the maximum of your HorizontalPodAutoscaler" $component $component) -}}
 {{- end -}}
 {{- end -}}
+{{- range $type := .Values.taskTypes -}}
+{{- if not (regexMatch "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$" $type) -}}
+{{- $problems = append $problems (printf "taskTypes has %q, which is not the name of a task type: use 1 to 64 letters, digits, dots, hyphens and underscores, starting with a letter or a digit, such as report" $type) -}}
+{{- end -}}
+{{- end -}}
+{{- if gt (len .Values.taskTypes) 50 -}}
+{{- $problems = append $problems (printf "taskTypes has %d names: at most 50 are permitted" (len .Values.taskTypes)) -}}
+{{- end -}}
 {{- $processor := .Values.processor.settings -}}
 {{- with $processor.TASK_HANDLER -}}
 {{- if not (regexMatch "^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$" (toString .)) -}}

@@ -226,3 +226,5 @@ def test_the_limit_of_history_reads_is_higher_with_raised_quotas(quotas: dict[st
     made = environments(quotas)
     assert made["token"].get("HISTORY_OPERATIONS_PER_SECOND") == operations
     assert "HISTORY_OPERATIONS_PER_SECOND" not in made["ingest"] | made["processor"]
+    assert made["token"].get("TASK_OPERATIONS_PER_SECOND") == (operations and "200")
+    assert "TASK_OPERATIONS_PER_SECOND" not in made["ingest"] | made["processor"]
