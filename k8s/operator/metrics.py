@@ -52,7 +52,9 @@ OBSERVATIONS = Counter(
 )
 VISIBLE = Gauge("scaling_messages_visible", "Messages that wait in the task queue.", STAGE, namespace=PREFIX)
 IN_FLIGHT = Gauge("scaling_messages_in_flight", "Messages received and not yet deleted.", STAGE, namespace=PREFIX)
-ARRIVALS = Gauge("scaling_arrivals_per_second", "Tasks accepted per second, as measured.", STAGE, namespace=PREFIX)
+ARRIVALS = Gauge(
+    "scaling_arrivals_per_second", "Tasks that became available per second, as measured.", STAGE, namespace=PREFIX
+)
 TASK_SECONDS = Gauge("scaling_task_seconds", "Mean time in the handler, as measured.", STAGE, namespace=PREFIX)
 WAIT_SECONDS = Gauge("scaling_wait_seconds", "Mean wait in the queue, as measured.", STAGE, namespace=PREFIX)
 WAIT_OBJECTIVE = Gauge("scaling_wait_objective_seconds", "The wait objective of the stage.", STAGE, namespace=PREFIX)

@@ -27,7 +27,7 @@ from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
 from services.ingest.body import read_task_body
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
-from services.ingest.metrics import ACCEPTED, REFUSED
+from services.ingest.metrics import REFUSED, AcceptedTasks
 from services.ingest.probe import probe
 from services.ingest.rate_limit import RateLimit
 from services.ingest.sending import Sending, check_size, mark_idempotent, send_batch, too_large_problem
@@ -41,6 +41,7 @@ QUEUE = web.AppKey("queue", TaskQueue)
 SENDER = web.AppKey[Batcher[Sending]]("sender", Batcher)
 LIMIT = web.AppKey("limit", RateLimit)
 KEYS = web.AppKey("keys", IdempotencyKeys)
+ACCEPTED = web.AppKey("accepted", AcceptedTasks)
 
 CALLS_IN_FLIGHT = 8
 READ_LIMIT_SECONDS = 300.0
@@ -53,6 +54,7 @@ def create_app(settings: IngestSettings, lifecycle: Lifecycle) -> web.Applicatio
     app[SETTINGS] = settings
     app[LIMIT] = RateLimit(settings.tasks_per_minute)
     app[KEYS] = IdempotencyKeys()
+    app[ACCEPTED] = AcceptedTasks()
     require_user(app, settings.oidc)
     app.cleanup_ctx.append(_sender)
     app.router.add_post("/task", post_task)
@@ -134,7 +136,7 @@ async def _send(app: web.Application, task: TaskMessage) -> None:
     except Exception:
         _refused("queue", sending)
         raise
-    ACCEPTED.inc()
+    app[ACCEPTED].count(task.delay_seconds)
 
 
 def _refused(reason: str, sending: Sending) -> None:

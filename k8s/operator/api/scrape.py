@@ -10,7 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from k8s.operator.api.pod_client import ANSWER_SECONDS, OPS_PORT, PodClient, one_line
 from k8s.operator.api.readiness import parse_readiness
 
-MAX_BYTES = 512 * 1024
+MAX_BYTES = 2 * 1024 * 1024
+"""With 50 task types a processor's page has about 800 kB."""
 MAX_FIGURE = 1e15
 """Larger values are rejected: all figures count tasks or seconds."""
 MAX_CONCURRENT = 16
@@ -18,6 +19,7 @@ PREFIX = "notification_api_"
 # Of about 300 lines only these are parsed, since parsing is most of the cost of a scrape.
 NAMES = (
     "tasks_accepted_total",
+    "tasks_available_total",
     "tasks_in_process",
     "tasks_waiting",
     "slots",

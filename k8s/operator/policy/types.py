@@ -35,7 +35,7 @@ class Policy:
     min_replicas: int = 0
     max_replicas: int = 20
     slots_per_replica: int = 10
-    """Tasks that a replica runs at once (its CONCURRENCY)."""
+    """Tasks that a replica runs at once: its CONCURRENCY, or fewer where limits of task types apply."""
     pod_ready_seconds: float = 4.0
     """From the request for a replica to its first receive, as measured (`pod_start_times.py`)."""
     scale_in_stabilisation_seconds: float = 60.0
@@ -121,11 +121,11 @@ class Observed:
     """A stage at one moment."""
 
     backlog: int | None = None
-    """Messages visible or delayed (SQS ApproximateNumberOfMessages and …Delayed)."""
+    """Messages visible (SQS ApproximateNumberOfMessages). Those with a delay that has not passed do not count."""
     in_flight: int | None = None
     """Messages received and not deleted (SQS ApproximateNumberOfMessagesNotVisible)."""
     arrivals_per_second: float | None = None
-    """Tasks accepted by all of ingest's pods together, over the latest window."""
+    """Tasks that became available, of all of ingest's pods together, over the latest window."""
     task_seconds: float | None = None
     """Mean time in the handler of tasks that ended within the latest window."""
     wait_seconds: float | None = None

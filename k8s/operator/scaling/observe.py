@@ -19,6 +19,8 @@ from k8s.operator.scaling.reported_slots import ReportedSlots
 from notification_api import PermanentError, TransientError
 
 INGEST = "ingest"
+ARRIVED = ("tasks_available_total", ())
+ACCEPTED = ("tasks_accepted_total", ())
 ARRIVALS_WINDOW_SECONDS = 20.0
 """Long enough to measure few arrivals, short enough to follow a burst."""
 TASKS_WINDOW_SECONDS = 60.0
@@ -110,7 +112,8 @@ class Observer:
         # A terminating pod accepts no tasks, and a pod that is not ready gets no requests.
         if error := _unanswered_ready([pod for pod in pods if not pod.terminating], scraped):
             unreadable[Source.INGEST] = error
-        self.history.arrivals.add(self.clock(), self._samples(pods, scraped))
+        samples = self._samples(pods, scraped)
+        self.history.arrivals.add(self.clock(), [(pod, _arrived(sample), is_new) for pod, sample, is_new in samples])
 
     def _add_tasks(self, pods: list[Pod], scraped: dict[str, Scraped], unreadable: dict[Source, str]) -> dict[str, int]:
         """Add the counters of tasks, and return the tasks of each pod that answered."""
@@ -150,7 +153,7 @@ class Observer:
 
     def _arrivals_per_second(self) -> float | None:
         seconds = self.history.arrivals.seconds()
-        return self.history.arrivals.increase("tasks_accepted_total") / seconds if seconds else None
+        return self.history.arrivals.increase(ARRIVED[0]) / seconds if seconds else None
 
     def _all_tasks_failed(self) -> bool:
         failed = self.history.tasks.increase("task_duration_seconds_count", outcome="failed")
@@ -163,6 +166,11 @@ class Observer:
         if not ended or bound is None:
             return None
         return self.history.tasks.increase("task_duration_seconds_bucket", le=str(bound)) < ended
+
+
+def _arrived(sample: Sample) -> Sample:
+    """A delayed task arrives when its delay has passed. An ingest of an earlier version only counts what it accepts."""
+    return {ARRIVED: sample.get(ARRIVED, sample.get(ACCEPTED, 0.0))}
 
 
 def _is_scraped(pod: Pod) -> bool:

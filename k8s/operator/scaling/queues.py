@@ -24,8 +24,9 @@ class QueueDepth:
     """A queue's counts, which SQS calls approximate."""
 
     visible: int
-    """With those that are delayed."""
     in_flight: int
+    delayed: int = 0
+    """Sent with a delay that has not passed. They are no work yet."""
 
     @property
     def is_empty(self) -> bool:
@@ -49,8 +50,9 @@ async def read_depth(sqs: "SQSClient", queue_url: str) -> QueueDepth:
         )
     counts = answer["Attributes"]
     return QueueDepth(
-        visible=int(counts["ApproximateNumberOfMessages"]) + int(counts.get("ApproximateNumberOfMessagesDelayed", 0)),
+        visible=int(counts["ApproximateNumberOfMessages"]),
         in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
+        delayed=int(counts.get("ApproximateNumberOfMessagesDelayed", 0)),
     )
 
 
@@ -89,4 +91,4 @@ class DeadLetterCount:
         else:
             OBSERVATIONS.labels("dead_letters", "ok").inc()
             # Messages that a person reads are in flight for some minutes.
-            DEAD_LETTERS.labels(*labels).set(depth.visible + depth.in_flight)
+            DEAD_LETTERS.labels(*labels).set(depth.visible + depth.in_flight + depth.delayed)

@@ -1,4 +1,7 @@
-"""How many tasks a processor runs at once, as the pods of its newest revision report."""
+"""How many tasks a processor runs at once, as the pods of its newest revision report.
+
+Limits of task types make the number depend on the tasks that a pod has, so it changes and differs between pods.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +10,7 @@ from k8s.operator.api.workloads import Pod
 
 
 class ReportedSlots:
-    """The slots that pods of the newest revision report. Older revisions may have other settings."""
+    """The mean of the slots that pods of the newest revision report. Older revisions may have other settings."""
 
     def __init__(self) -> None:
         self._revision: str | None = None
@@ -15,7 +18,7 @@ class ReportedSlots:
 
     @property
     def of_newest_revision(self) -> int | None:
-        """None if none of its pods has reported them."""
+        """At least 1; None if none of its pods has reported them."""
         return self._slots
 
     def update(self, pods: Sequence[Pod], scraped: Mapping[str, Scraped], *, has_current_pods: bool) -> None:
@@ -24,8 +27,8 @@ class ReportedSlots:
         if newest is None or newest != self._revision:
             self._revision, self._slots = newest, None
         samples = [scraped[pod.name].sample for pod in pods if pod.revision == newest and pod.name in scraped]
-        reported = [int(sample[("slots", ())]) for sample in samples if sample and ("slots", ()) in sample]
-        self._slots = min(reported) if reported else self._slots
+        reported = [sample[("slots", ())] for sample in samples if sample and ("slots", ()) in sample]
+        self._slots = max(1, int(sum(reported) / len(reported))) if reported else self._slots
 
 
 def newest_revision(pods: Sequence[Pod]) -> str | None:

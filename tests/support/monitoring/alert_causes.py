@@ -39,6 +39,7 @@ INGEST: dict[str, Phase] = {
     f"{NAME}http_request_duration_seconds_bucket{{method=POST,route=/task,le=+Inf}}": 30,
     f"{NAME}http_request_duration_seconds_count{{method=POST,route=/task}}": 30,
     f"{NAME}tasks_accepted_total": 30,
+    f"{NAME}tasks_available_total": 30,
     f"{NAME}sqs_calls_total{{operation=send,outcome=ok}}": 30,
 }
 PROCESSOR: dict[str, Phase] = {

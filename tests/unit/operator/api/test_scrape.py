@@ -36,6 +36,23 @@ def test_only_wanted_samples_are_read() -> None:
     }
 
 
+def test_samples_are_read_by_task_type() -> None:
+    page = "".join(
+        f'notification_api_{name}{{le="24.0",outcome="finished",type="{kind}"}} 1.0\n'
+        for name in ("task_duration_seconds_bucket",)
+        for kind in ("default", "report.v1")
+    )
+    page += (
+        'notification_api_queue_wait_seconds_sum{type="report.v1"} 2.5\nnotification_api_tasks_running{type="x"} 1\n'
+    )
+    bucket = "task_duration_seconds_bucket"
+    assert parse_metrics("p", page.encode()).sample == {
+        (bucket, (("le", "24.0"), ("outcome", "finished"), ("type", "default"))): 1.0,
+        (bucket, (("le", "24.0"), ("outcome", "finished"), ("type", "report.v1"))): 1.0,
+        ("queue_wait_seconds_sum", (("type", "report.v1"),)): 2.5,
+    }
+
+
 def test_an_invalid_response_is_an_error_and_not_zero() -> None:
     assert parse_metrics("p", b"notification_api_slots many\n").sample is None
     assert parse_metrics("p", b"\xff\xfe").sample is None

@@ -49,8 +49,9 @@ class Scene:
         return await self.observer.observe(depth, "SQS is away", PROCESSORS, Memory())
 
 
-def ingest(accepted: float) -> Sample:
-    return {("tasks_accepted_total", ()): accepted}
+def ingest(available: float, accepted: float | None = None) -> Sample:
+    accepted = available if accepted is None else accepted
+    return {("tasks_accepted_total", ()): accepted, ("tasks_available_total", ()): available}
 
 
 def processor(failed: float = 0, finished: float = 0, seconds: float = 0, tasks: float = 0) -> Sample:
@@ -70,6 +71,23 @@ async def test_arrivals_are_a_rate_over_all_of_ingests_pods() -> None:
     scene.pods.answers = {"i1": ingest(100), "i2": ingest(0)}
     assert (await scene.poll()).arrivals_per_second is None
     scene.now, scene.pods.answers = 10.0, {"i1": ingest(130), "i2": ingest(20)}
+    assert (await scene.poll()).arrivals_per_second == 5.0
+
+
+async def test_a_delayed_task_arrives_when_its_delay_has_passed() -> None:
+    scene = Scene()
+    scene.kubernetes.pods = [pod("i1", "ingest")]
+    for now, accepted, available, arrivals in ((0.0, 0, 0, None), (10.0, 50, 0, 0.0), (20.0, 50, 50, 2.5)):
+        scene.now, scene.pods.answers = now, {"i1": ingest(available, accepted)}
+        assert (await scene.poll()).arrivals_per_second == arrivals
+
+
+async def test_an_ingest_that_does_not_count_available_tasks_is_read_too() -> None:
+    scene = Scene()
+    scene.kubernetes.pods = [pod("i1", "ingest"), pod("i2", "ingest")]
+    scene.pods.answers = {"i1": {("tasks_accepted_total", ()): 7.0}, "i2": ingest(0)}
+    await scene.poll()
+    scene.now, scene.pods.answers = 10.0, {"i1": {("tasks_accepted_total", ()): 27.0}, "i2": ingest(30)}
     assert (await scene.poll()).arrivals_per_second == 5.0
 
 
@@ -110,6 +128,31 @@ async def test_the_mean_task_time_is_of_recently_ended_tasks() -> None:
     assert (await scene.poll()).task_seconds is None
     scene.now, scene.pods.answers = 2.0, {"p1": processor(finished=104, seconds=908)}
     assert (await scene.poll()).task_seconds == 2.0
+
+
+async def test_the_mean_task_time_is_of_all_task_types_by_their_number() -> None:
+    def typed(quick: float, slow: float) -> Sample:
+        sample: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        for name, outcome, count, seconds in (
+            ("quick", "finished", quick, 1.0),
+            ("slow", "finished", slow, 100.0),
+            ("slow", "failed", slow, 100.0),
+            ("unused", "finished", 0, 0.0),
+        ):
+            labels = (("outcome", outcome), ("type", name))
+            sample["task_duration_seconds_count", labels] = count
+            sample["task_duration_seconds_sum", labels] = count * seconds
+        return sample
+
+    scene = Scene()
+    scene.kubernetes.pods = [pod("p1")]
+    scene.pods.answers = {"p1": typed(0, 0)}
+    await scene.poll()
+    scene.now, scene.pods.answers = 2.0, {"p1": typed(80, 10)}
+    observed = await scene.poll()
+    assert observed.task_seconds == (80 * 1 + 20 * 100) / 100
+    assert observed.any_task_finished
+    assert not observed.all_tasks_failed
 
 
 async def test_all_tasks_failed_means_five_failures_and_no_success() -> None:
@@ -346,6 +389,21 @@ class TestSlots:
         assert await self.slots(scene) is None
         scene.kubernetes.pods = []
         assert await self.slots(scene) is None
+
+    @pytest.mark.parametrize(("reported", "slots"), [((4, 20), 12), ((20, 1, 1), 7), ((0,), 1), ((0, 0.5), 1)])
+    async def test_are_the_mean_of_the_pods_and_never_zero(self, reported: tuple[float, ...], slots: int) -> None:
+        scene = Scene()
+        names = "abc"[: len(reported)]
+        scene.kubernetes.pods = [pod(name) for name in names]
+        scene.pods.answers = {name: self.reports(value) for name, value in zip(names, reported, strict=True)}
+        assert await self.slots(scene) == slots
+
+    async def test_follow_what_the_pods_report(self) -> None:
+        scene = Scene()
+        scene.kubernetes.pods = [pod("a")]
+        for reported in (20, 2, 0, 20):
+            scene.pods.answers = {"a": self.reports(reported)}
+            assert await self.slots(scene) == max(1, reported)
 
     async def test_are_those_of_the_newer_of_two_revisions(self) -> None:
         scene = Scene()
