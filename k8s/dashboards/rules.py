@@ -13,8 +13,9 @@ GROUPS = (
 """Name, interval and windows. A query sees a sample for five minutes; long windows cost more and change slowly."""
 HEAD = """\
 # Generated from k8s/dashboards/rules.py by `make generate`.
-# SLO: 99.9 % of the users are notified within 30 s of the acceptance of their task, over 30 days. Every user is
-# notified in the end, also where the task failed, so only a late notification violates it. While no task is finished,
+# SLO: 99.9 % of the users are notified within 30 s of the acceptance of their task, or of the end of its delay, over
+# 30 days. Every user is notified in the end, also where the task failed, so only a late notification violates it.
+# Cancelled and expired tasks do not count. While no task is finished,
 # NotificationApiTasksStuck fires. The share is of finished tasks, not of accepted ones, so that both counts come from
 # the same pods. Pods that started within a window count too: when a stage starts from zero, its first tasks waited
 # longest.

@@ -36,10 +36,11 @@ def scaling(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         graph(
             "Tasks accepted and processed",
-            "Per second, processed by outcome. The backlog grows while more are accepted than processed.",
+            "Per second, processed by outcome. The backlog grows while more become available than are processed.",
             "ops",
             {
                 "accepted": ONE_STAGE.rate("tasks_accepted_total"),
+                "available (its delay has passed)": ONE_STAGE.rate("tasks_available_total"),
                 "{{outcome}}": ONE_STAGE.rate("tasks_processed_total", "outcome"),
             },
         )

@@ -29,7 +29,7 @@ def slo(dashboard: Dashboard) -> None:
         ),
         (
             "Tasks notified",
-            "Tasks whose user was notified that they are finished, or failed for good.",
+            "Tasks whose user was notified that they are finished, or failed for good; no cancelled or expired ones.",
             ONE_STAGE.increase("end_to_end_seconds_count", window="$__range"),
         ),
         (
@@ -68,7 +68,7 @@ def slo(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         graph(
             "Time to notification",
-            "From SQS' acknowledgement of the task to the publishing of its final notification.",
+            "From SQS' acknowledgement of the task, or the end of its delay, to the final notification.",
             "s",
             {name: ONE_STAGE.quantile(share, "end_to_end_seconds") for name, share in QUANTILES.items()},
         )

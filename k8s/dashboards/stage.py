@@ -7,6 +7,7 @@ from k8s.dashboards.panels import dashboard_of
 from k8s.dashboards.runtime import runtime
 from k8s.dashboards.scaling import scaling
 from k8s.dashboards.slo import slo
+from k8s.dashboards.task_types import following, task_types
 from k8s.dashboards.timing import task_time, waiting
 
 
@@ -18,6 +19,6 @@ def stage() -> Dashboard:
         "Is the SLO met? How long do tasks wait, where is their time spent, is the processor scaled, and what fails?",
         many=False,
     )
-    for row in (slo, waiting, task_time, scaling, failures, runtime):
+    for row in (slo, waiting, task_time, task_types, following, scaling, failures, runtime):
         row(dashboard)
     return dashboard

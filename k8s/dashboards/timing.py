@@ -15,7 +15,7 @@ def waiting(dashboard: Dashboard) -> None:
     dashboard.with_panel(
         graph(
             "Wait in the queue",
-            "From SQS' acknowledgement to the start of the handler, first deliveries only.",
+            "From SQS' acknowledgement, or the end of the delay, to the start of the handler; first deliveries only.",
             "s",
             {name: ONE_STAGE.quantile(share, "queue_wait_seconds") for name, share in QUANTILES.items()},
         )

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What a series may be split by: none of them grows with users or tasks.
 BOUNDED = {
     *("namespace", "stage", "service", "version", "le"),
-    *("status", "reason", "outcome", "kind", "operation", "where", "verb", "source"),
+    *("status", "reason", "outcome", "kind", "operation", "where", "verb", "source", "type"),
 }
 every_dashboard = pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
 
