@@ -45,7 +45,8 @@ def start_page(token_url: str, task_url: str) -> str:
         '<li><a href="/mail">/mail</a>: the codes that Cognito mails at sign-up</li>'
         '<li><a href="/config.json">/config.json</a>: everything a client needs to know</li>'
         f"<li><code>GET {escape(token_url)}/token</code>: a disposable token for the user's own topic</li>"
-        f"<li><code>POST {escape(task_url)}/task</code>: a task; its notification arrives on that topic</li></ul>"
+        f"<li><code>POST {escape(task_url)}/task</code>: a task; its notification arrives on that topic</li>"
+        f"<li><code>GET {escape(token_url)}/task/{{taskId}}</code>: the status of a task</li></ul>"
         "<p>To use the browser application, build it with <code>make frontend</code> (Node 20.19 or newer), "
         "then reload this page.</p>",
     )

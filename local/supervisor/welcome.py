@@ -12,6 +12,7 @@ def table(ports: Ports) -> list[tuple[str, str]]:
         (f"http://localhost:{ports.page}/mail", "the mails with sign-up codes; no mail leaves this machine"),
         (f"http://localhost:{ports.token}/token", "GET a disposable Momento token for the user's own topic"),
         (f"http://localhost:{ports.ingest}/task", "POST a task; its notification arrives on the topic"),
+        (f"http://localhost:{ports.token}/task/<taskId>", "GET the status of a task"),
         *(
             (f"http://localhost:{port}/metrics", f"metrics of {name}; also /livez and /readyz")
             for name, port in (
