@@ -172,11 +172,9 @@ def bootstrap(shell: Mapping[str, str], ports: Ports, keys: KeyPair) -> Environm
 
 
 def _cache_quota(shell: Mapping[str, str]) -> Environment:
-    """Limit the token service's operations to the same share of the raised quota (local/plan.py) as by default."""
+    """Limit the token service to the same share of the raised quota (local/plan.py) as of a new account's."""
     is_raised = (shell.get("MOMENTO_QUOTAS", "").strip() or "raised") == "raised"
-    if not is_raised:
-        return {}
-    return {"HISTORY_OPERATIONS_PER_SECOND": "400", "TASK_OPERATIONS_PER_SECOND": "200"}
+    return {"HISTORY_OPERATIONS_PER_SECOND": "400", "TASK_OPERATIONS_PER_SECOND": "200"} if is_raised else {}
 
 
 def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs) -> Environment:
