@@ -20,6 +20,10 @@ class SmokeSettings:
     user: Credentials | None
     momento_endpoint: str | None
     """The address of an emulator as this pod sees it. Real disposable tokens carry Momento's address."""
+    task_type: str | None = None
+    """The type of the task to submit; None for the default type."""
+    has_history: bool = True
+    """Whether the stage stores notifications. Without them it knows no statuses."""
 
 
 def read_settings(env: Env) -> SmokeSettings:
@@ -35,6 +39,8 @@ def read_settings(env: Env) -> SmokeSettings:
         ),
         timeout_seconds=read_float(env, "TIMEOUT_SECONDS", 60.0, least=1, most=3_600),
         user=_read_user(Path(folder)) if folder else None,
+        task_type=env.str("TASK_TYPE", "") or None,
+        has_history=read_float(env, "HISTORY_RETENTION_SECONDS", 86_400.0, most=86_400) > 0,
         momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=optional(check_momento_endpoint)) or None,
     )
 

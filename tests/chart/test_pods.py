@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, containers, of_kind, pod_specs, render
+from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, containers, named, of_kind, pod_specs, render
 
 pytestmark = pytest.mark.helm
 
@@ -104,3 +104,20 @@ def test_credentials_come_as_a_file() -> None:
         assert {"name": "AWS_SHARED_CREDENTIALS_FILE", "value": "/var/run/secrets/aws/credentials"} in container["env"]
         assert spec["volumes"] == [{"name": "aws", "secret": {"secretName": "keys", "defaultMode": 0o440}}]
         assert container["volumeMounts"][0]["mountPath"] == "/var/run/secrets/aws"
+
+
+@pytest.mark.parametrize(
+    ("values", "variables"),
+    [
+        ({}, {}),
+        ({"taskTypes": ["report", "default"]}, {}),
+        ({"taskTypes": ["report", "export"]}, {"TASK_TYPE": "report"}),
+        ({"token": {"settings": {"HISTORY_RETENTION_SECONDS": 0}}}, {"HISTORY_RETENTION_SECONDS": "0"}),
+        ({"processor": {"settings": {"HISTORY_RETENTION_SECONDS": "0"}}}, {"HISTORY_RETENTION_SECONDS": "0"}),
+        ({"token": {"settings": {"HISTORY_RETENTION_SECONDS": 600}}}, {}),
+    ],
+)
+def test_the_helm_test_knows_a_type_and_whether_there_are_statuses(values: Object, variables: Object) -> None:
+    pod = named(render({**values, "tests": {"userSecret": "user"}}), "Pod", "dev-smoke")
+    env = {each["name"]: each.get("value") for each in pod["spec"]["containers"][0]["env"]}
+    assert {name: env[name] for name in ("TASK_TYPE", "HISTORY_RETENTION_SECONDS") if name in env} == variables

@@ -49,14 +49,15 @@ async def user(local_stack: LocalStack, tmp_path: Path) -> Path:
     return tmp_path
 
 
-async def test_it_signs_in_submits_a_task_and_is_notified(local_stack: LocalStack, user: Path) -> None:
+async def test_it_signs_in_submits_a_task_is_notified_and_reads_its_status(local_stack: LocalStack, user: Path) -> None:
     status, output = await smoke(local_stack, USER_FOLDER=str(user))
     assert status == 0, output
-    assert [line.split(":")[0].split(" ")[0] for line in output.splitlines()][2:] == [
+    assert [line.split(":")[0].split(" ")[0] for line in output.splitlines()][3:] == [
         "signed",
         "subscribed",
         "submitted",
         "notified",
+        "followed",
         "all",
     ]
 

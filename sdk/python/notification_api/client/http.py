@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -38,9 +39,10 @@ class StageClient:
         answer = await get_json(self._http, f"{self.config.token_url}/token", headers=self._authorization())
         return DisposableToken(answer["token"], answer["cacheName"], answer["topic"])
 
-    async def submit_task(self, data: str, *, idempotency_key: str | None = None) -> str:
+    async def submit_task(self, data: Any, *, task_type: str | None = None, idempotency_key: str | None = None) -> str:
         """Call `POST /task` and return the task's id. Retries as `Retry-After` asks for.
 
+        :param data: JSON; text that is not blank, or any other value but null.
         :param idempotency_key: with it a retry never submits the task twice.
         :raises UnexpectedResponseError: when it is not answered 202 within 5 attempts.
         """
@@ -48,8 +50,9 @@ class StageClient:
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         url = f"{self.config.task_url}/task"
+        body = {"data": data} if task_type is None else {"data": data, "type": task_type}
         for attempt in range(1, MAX_SUBMIT_ATTEMPTS + 1):
-            async with self._http.post(url, json={"data": data}, headers=headers) as answer:
+            async with self._http.post(url, json=body, headers=headers) as answer:
                 if answer.status == 202:
                     return str((await answer.json())["taskId"])
                 if answer.status not in {429, 503} or attempt == MAX_SUBMIT_ATTEMPTS:
@@ -57,6 +60,15 @@ class StageClient:
                 pause = _retry_after_seconds(answer.headers.get("Retry-After", ""))
             await asyncio.sleep(min(pause, MAX_PAUSE_SECONDS))
         raise AssertionError("the last attempt returns or raises")
+
+    async def get_task(self, task_id: str) -> dict[str, Any]:
+        """Call `GET /task/{taskId}` and return the task's status.
+
+        :raises UnexpectedResponseError: when it is not answered 200.
+        """
+        url = f"{self.config.token_url}/task/{quote(task_id, safe='')}"
+        status: dict[str, Any] = await get_json(self._http, url, headers=self._authorization())
+        return status
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.id_token}"}
