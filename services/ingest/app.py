@@ -25,11 +25,11 @@ from services.common.telemetry.spans import SpanKind, is_traceparent
 from services.common.telemetry.tracing import span
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
+from services.common.web.rate_limit import RateLimit
 from services.ingest.body import read_task_body
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
 from services.ingest.metrics import REFUSED, AcceptedTasks
 from services.ingest.probe import probe
-from services.ingest.rate_limit import RateLimit
 from services.ingest.sending import Sending, check_size, mark_idempotent, send_batch, too_large_problem
 from services.ingest.settings import IngestSettings
 from services.ingest.task_id import task_id_for

@@ -1,15 +1,15 @@
-"""The limit of tasks a user a minute, on a manual clock."""
+"""The limit of requests a user a minute, on a manual clock."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.rate_limit import RateLimit
+from services.common.web.rate_limit import RateLimit
 from tests.support.clock import ManualClock
 
 
 def taken(limit: RateLimit, count: int, user_id: str = "alice") -> int:
-    """How many of `count` tasks are let through."""
+    """How many of `count` requests are let through."""
     return sum(limit.retry_after(user_id) == 0 for _ in range(count))
 
 
