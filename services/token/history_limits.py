@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from cachetools import TLRUCache
 
-from notification_api import TransientError
 from services.common.momento.history import ELEMENTS_PER_OPERATION, MAX_ENTRIES
+from services.token.failures import BusyError
 
 WAIT_SECONDS = 5.0
 """How long a request waits for cache operations."""
@@ -28,7 +28,7 @@ BURST_SECONDS = 20.0
 MAX_USERS = 100_000
 
 
-class HistoryBusyError(TransientError):
+class HistoryBusyError(BusyError):
     """The cache operations for reading histories are used up."""
 
     public_detail = "Many users are reading their notifications right now. Try again after the time in Retry-After."

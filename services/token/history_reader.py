@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from cachetools import TTLCache
@@ -17,6 +18,7 @@ from services.common.background import Background
 from services.common.momento.errors import MomentoQuotaExceeded
 from services.common.momento.history import HistorySnapshot, NotificationHistory, Page
 from services.common.momento.history_cursor import Cursor
+from services.common.momento.read_markers import ReadMarkers
 from services.common.web.problem import Problem
 from services.token.history_limits import FULL_READ_OPERATIONS, HistoryBusyError, ReadBudget, UserLimit
 from services.token.metrics import HISTORY_OPERATIONS, HISTORY_REFUSED
@@ -25,7 +27,27 @@ READ_SECONDS = 2.0
 """The deadline of a read. Retries use the quota that writes need."""
 INTERVAL_SECONDS = 0.5
 """The shortest time between the starts of two reads of one history."""
+MARKER_OPERATIONS = 1
 MAX_USERS = 50_000
+FULL_SECONDS = 300.0
+"""How long it is remembered whether a history is full. Reading a full one costs as much as 50 reads of a status."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What is stored for a user at the time of a read."""
+
+    snapshot: HistorySnapshot
+    read_until_ms: int
+    """The read marker, or 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """The response to a read."""
+
+    page: Page
+    read_until_ms: int
 
 
 class HistoryReader:
@@ -34,6 +56,7 @@ class HistoryReader:
     def __init__(
         self,
         history: NotificationHistory,
+        markers: ReadMarkers,
         limit: UserLimit,
         budget: ReadBudget,
         background: Background,
@@ -41,16 +64,18 @@ class HistoryReader:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._history = history
+        self._markers = markers
         self._limit = limit
         self._budget = budget
         self._background = background
         self._clock = clock
-        self._pending: dict[str, asyncio.Task[HistorySnapshot]] = {}
-        self._latest: dict[str, asyncio.Task[HistorySnapshot]] = {}
+        self._pending: dict[str, asyncio.Task[History]] = {}
+        self._latest: dict[str, asyncio.Task[History]] = {}
         self._next_at: TTLCache[str, float] = TTLCache(MAX_USERS, ttl=INTERVAL_SECONDS, timer=clock)
+        self._is_full: TTLCache[str, bool] = TTLCache(MAX_USERS, ttl=FULL_SECONDS, timer=clock)
 
-    async def page(self, user_id: str, cursor: Cursor) -> Page:
-        """Return the notifications that the user has not read yet.
+    async def page(self, user_id: str, cursor: Cursor) -> HistoryPage:
+        """Return the notifications that the client has not read yet, and the read marker.
 
         :raises Problem: when this user reads too often.
         :raises TransientError: when the history cannot be read now.
@@ -65,13 +90,23 @@ class HistoryReader:
             )
         try:
             # Shielded, since other requests share the read.
-            snapshot = await asyncio.shield(self._next_read(user_id))
+            history = await asyncio.shield(self._next_read(user_id))
         except HistoryBusyError:
             HISTORY_REFUSED.labels("replica").inc()
             raise
-        return snapshot.page(cursor)
+        return HistoryPage(history.snapshot.page(cursor), history.read_until_ms)
 
-    def _next_read(self, user_id: str) -> asyncio.Task[HistorySnapshot]:
+    async def is_full(self, user_id: str) -> bool:
+        """Return whether earlier entries of the user may have been removed, as of the last minutes.
+
+        :raises TransientError: when the history cannot be read now.
+        """
+        is_full = self._is_full.get(user_id)
+        if is_full is None:
+            is_full = (await asyncio.shield(self._next_read(user_id))).snapshot.is_full
+        return is_full
+
+    def _next_read(self, user_id: str) -> asyncio.Task[History]:
         task = self._pending.get(user_id)
         if task is None:
             work = self._read(user_id, self._latest.get(user_id))
@@ -80,12 +115,12 @@ class HistoryReader:
             task.add_done_callback(lambda ended: self._discard(user_id, ended))
         return task
 
-    def _discard(self, user_id: str, task: asyncio.Task[HistorySnapshot]) -> None:
+    def _discard(self, user_id: str, task: asyncio.Task[History]) -> None:
         for tasks in (self._pending, self._latest):
             if tasks.get(user_id) is task:
                 del tasks[user_id]
 
-    async def _read(self, user_id: str, previous: asyncio.Task[HistorySnapshot] | None) -> HistorySnapshot:
+    async def _read(self, user_id: str, previous: asyncio.Task[History] | None) -> History:
         if previous is not None:
             await asyncio.wait({previous})
         await asyncio.sleep(max(0.0, self._next_at.get(user_id, 0.0) - self._clock()))
@@ -93,11 +128,13 @@ class HistoryReader:
             del self._pending[user_id]  # later requests need a later read
             self._next_at[user_id] = self._clock() + INTERVAL_SECONDS
             try:
+                read_until_ms = await self._markers.find(user_id, deadline_seconds=READ_SECONDS)
                 snapshot = await self._history.read(user_id, int(time.time() * 1000), deadline_seconds=READ_SECONDS)
             except MomentoQuotaExceeded:
                 cost.operations = FULL_READ_OPERATIONS  # leave the remaining quota to the writes
                 raise
-            cost.operations = snapshot.operations
-            HISTORY_OPERATIONS.inc(snapshot.operations)
-        self._limit.charge(user_id, snapshot.operations)
-        return snapshot
+            cost.operations = snapshot.operations + MARKER_OPERATIONS
+            HISTORY_OPERATIONS.inc(cost.operations)
+        self._is_full[user_id] = snapshot.is_full
+        self._limit.charge(user_id, cost.operations)
+        return History(snapshot, read_until_ms)

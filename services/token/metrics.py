@@ -30,3 +30,17 @@ HISTORY_OPERATIONS = Counter(
     "Cache operations used by reading histories, estimated from their size.",
     namespace=PREFIX,
 )
+STATUS_READS = Counter(
+    "status_reads",
+    "Reads of a task's status or result, by the status, or by why there is none. "
+    "unknown: the user has no such task; rate_limited: one user read too often; busy: all users together did.",
+    ("outcome",),
+    namespace=PREFIX,
+)
+CANCEL_REQUESTS = Counter(
+    "cancel_requests",
+    "Requests to cancel a task. final: it had ended; user_full, stage_full: too many are outstanding; "
+    "rate_limited, busy, unknown: as for status reads.",
+    ("outcome",),
+    namespace=PREFIX,
+)

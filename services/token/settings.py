@@ -43,6 +43,8 @@ class TokenSettings:
     the processor's writes need the rest."""
     history_reads_per_minute: float
     """Reads of the history per user, on each replica."""
+    task_operations_per_second: float
+    """Cache operations for reading and cancelling tasks, their results, and read markers, on all replicas together."""
     token_lookups_per_second: float
     """Lookups of users' tokens in the cache, on all replicas together. Beyond that tokens are vended."""
 
@@ -63,5 +65,6 @@ def read_settings(env: Env) -> TokenSettings:
         history_retention_seconds=read_float(env, "HISTORY_RETENTION_SECONDS", 86_400.0, most=86_400),
         history_operations_per_second=read_float(env, "HISTORY_OPERATIONS_PER_SECOND", 40.0, least=1),
         history_reads_per_minute=read_float(env, "HISTORY_READS_PER_MINUTE", 30.0, least=1),
+        task_operations_per_second=read_float(env, "TASK_OPERATIONS_PER_SECOND", 20.0, least=1),
         token_lookups_per_second=read_float(env, "TOKEN_LOOKUPS_PER_SECOND", 10.0, least=1),
     )

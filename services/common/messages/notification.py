@@ -100,16 +100,19 @@ class Notification:
             reason=optional(fields, "reason", str),
         )
 
-    def _json(self, message: str) -> str:
-        fields = {
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of the JSON form, of any size."""
+        return {
             "taskId": self.task_id,
             "status": self.status.value,
-            "message": message,
+            "message": self.message,
             "time": self.time_ms,
             **self.details.fields(),
             **self._optional(),
         }
-        return orjson.dumps(fields).decode()
+
+    def _json(self, message: str) -> str:
+        return orjson.dumps({**self.fields(), "message": message}).decode()
 
     def _optional(self) -> dict[str, Any]:
         optional = {

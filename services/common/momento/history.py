@@ -67,6 +67,11 @@ class HistorySnapshot:
     operations: int
     """Cache operations that the read used, estimated."""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether earlier entries may have been removed."""
+        return len(self.by_digest) >= NEWEST
+
     def page(self, cursor: Cursor | None) -> Page:
         """Return the notifications that `cursor` does not contain, oldest first."""
         known = cursor.digests if cursor is not None else frozenset[bytes]()
@@ -111,12 +116,14 @@ class NotificationHistory:
             deadline_seconds=deadline_seconds,
         )
 
-    async def find(self, user_id: str, task_id: str, now_ms: int) -> HistoryEntry | None:
+    async def find(
+        self, user_id: str, task_id: str, now_ms: int, *, deadline_seconds: float = DEADLINE_SECONDS
+    ) -> HistoryEntry | None:
         """Return a task's entry, or None if there is none that this version can read.
 
         Expired entries may still be stored, since each write renews the whole dictionary. They are ignored.
         """
-        value = await self.momento.dictionary_get(_name(user_id), task_id)
+        value = await self.momento.dictionary_get(_name(user_id), task_id, deadline_seconds=deadline_seconds)
         if value is None:
             return None
         stored = _decode(task_id, value)

@@ -27,6 +27,16 @@ def compress(json: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredResult:
+    """A result that was read."""
+
+    fields: dict[str, Any]
+    """`message` and `data`."""
+    stored_bytes: int
+    """Its size in the cache, for the cost of the read."""
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """Reads and writes results. Raises the errors of `Momento`."""
 
@@ -43,7 +53,7 @@ class Results:
 
     async def find(
         self, user_id: str, task_id: str, *, deadline_seconds: float = DEADLINE_SECONDS
-    ) -> dict[str, Any] | None:
+    ) -> StoredResult | None:
         """Return the stored result, or None if there is none that can be read."""
         value = await self.momento.get(_key(user_id, task_id), deadline_seconds=deadline_seconds)
         if value is None:
@@ -53,7 +63,7 @@ class Results:
             result = orjson.loads(decompressor.decompress(value, _MAX_STORED_BYTES))
         except (zlib.error, orjson.JSONDecodeError):
             return None
-        return result if isinstance(result, dict) else None
+        return StoredResult(result, len(value)) if isinstance(result, dict) else None
 
 
 def _key(user_id: str, task_id: str) -> str:

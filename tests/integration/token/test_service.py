@@ -6,14 +6,12 @@ import random
 import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jwt
 import pytest
-from aiobotocore.session import get_session
 from cryptography.hazmat.primitives.asymmetric import rsa
 from momento import CredentialProvider
 from momento.errors import MomentoErrorCode
@@ -21,93 +19,24 @@ from momento.responses import CacheGet, CacheSet, TopicSubscribe, TopicSubscript
 
 from services.common.messages.notification import Format, finished
 from services.common.momento.app_context import MOMENTO
-from services.common.momento.calls import MomentoCalls
 from services.common.momento.history import MAX_ENTRIES, NEWEST, HistoryEntry, NotificationHistory
 from services.token import vendor
-from services.token.app import create_app
-from services.token.settings import read_settings
 from tests.support.identity import (
     ABSENT,
     AUDIENCE,
     ISSUER,
-    JwksServer,
     claims,
     header,
-    jwks_server,
     public_pem,
     rsa_key,
     token,
 )
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.momento.errors import error_code
-from tests.support.processes.ministack import MiniStack, new_account_id
-from tests.support.processes.momento import MomentoApiKey, MomentoEmulator
 from tests.support.served_app import Answer, Served, log_lines
-from tests.support.served_service import PAGE, id_token, served_service
+from tests.support.served_service import PAGE, id_token
+from tests.support.token_service import PARAMETER, Backends, get
 from tests.support.waiting import wait_until
-
-if TYPE_CHECKING:
-    from types_aiobotocore_ssm import SSMClient
-
-PARAMETER = "/notification-api/test/momento-api-key"
-SESSION = get_session()
-
-
-@pytest.fixture(autouse=True)
-def _healed(momento_emulator: MomentoEmulator) -> Iterator[None]:
-    yield
-    momento_emulator.change(faults=[], down=False, tokensPerSecond=1_000)
-
-
-@dataclass
-class Backends:
-    """The token service and its dependencies."""
-
-    aws: MiniStack
-    emulator: MomentoEmulator
-    jwks: JwksServer
-    sdk: MomentoSdk
-    ssm: "SSMClient"
-    key: MomentoApiKey
-    account_id: str
-    cache: str
-
-    def service(self, *, ready: bool = True, **environment: str) -> AbstractAsyncContextManager[Served]:
-        """Start the service with these additional settings."""
-        own = {
-            "MOMENTO_API_KEY_PARAM_NAME": PARAMETER,
-            "MOMENTO_CACHE_NAME": self.cache,
-            "MOMENTO_ENDPOINT": self.emulator.endpoint,
-            **environment,
-        }
-        return served_service(read_settings, create_app, self.aws, self.account_id, self.jwks, own, ready=ready)
-
-    async def store_key(self, value: str) -> None:
-        await self.ssm.put_parameter(Name=PARAMETER, Value=value, Type="SecureString", Overwrite=True)
-
-
-@pytest.fixture
-async def backends(aws: MiniStack, momento_emulator: MomentoEmulator) -> AsyncIterator[Backends]:
-    account_id, key = new_account_id(), momento_emulator.make_key()
-    async with (
-        jwks_server() as jwks,
-        open_momento_sdk(momento_emulator, momento_emulator.make_key().v2) as sdk,
-        SESSION.create_client("ssm", **aws.client_settings(account_id)) as ssm,
-    ):
-        backends = Backends(aws, momento_emulator, jwks, sdk, ssm, key, account_id, await sdk.new_cache())
-        await backends.store_key(key.v1)
-        yield backends
-
-
-@pytest.fixture
-async def service(backends: Backends) -> AsyncIterator[Served]:
-    async with backends.service() as service:
-        yield service
-
-
-async def get(service: Served, path: str = "/token", user_id: str = "alice", **headers: str) -> Answer:
-    sent = {"Authorization": f"Bearer {id_token(user_id, now=time.time())}", "Origin": PAGE, **headers}
-    return await service.ask("GET", path, headers=sent)
 
 
 @asynccontextmanager
@@ -219,13 +148,6 @@ async def test_a_v2_key_vends_as_well(backends: Backends) -> None:
     await backends.store_key(backends.key.v2 + "\n")
     async with backends.service() as service, client_of(backends, await get(service)) as client:
         assert isinstance(await client.subscriber.subscribe(backends.cache, "alice"), TopicSubscribe.SubscriptionAsync)
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the deadlines of calls to Momento."""
-    monkeypatch.setattr(MomentoCalls.call, "__defaults__", (0.4,))
-    monkeypatch.setattr(vendor, "VEND_SECONDS", 0.4)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -354,12 +276,18 @@ def attacks() -> dict[str, Callable[[dict[str, Any]], str | None]]:
 
 
 @pytest.mark.parametrize("attack", attacks())
-@pytest.mark.parametrize("path", ["/token", "/notifications"])
-async def test_an_invalid_token_is_401(service_with_key_set: Served, attack: str, path: str) -> None:
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", path) for path in ("/token", "/notifications", "/task/t-1", "/task/t-1/result")),
+        *(("POST", path) for path in ("/task/t-1/cancel", "/notifications/read")),
+    ],
+)
+async def test_an_invalid_token_is_401(service_with_key_set: Served, attack: str, method: str, path: str) -> None:
     now = int(time.time())
     forged = attacks()[attack]({"iat": now, "auth_time": now, "exp": now + 3_600})
     headers = {"Origin": PAGE} | ({} if forged is None else {"Authorization": f"Bearer {forged}"})
-    answer = await service_with_key_set.ask("GET", path, headers=headers)
+    answer = await service_with_key_set.ask(method, path, headers=headers)
     assert answer.status == 401
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
@@ -429,7 +357,10 @@ async def test_notifications_are_returned_as_they_were_published(service: Served
     await history.write("alice", HistoryEntry(notification=published, body_hash="ab12"), now_ms)
     answer = await get(service, "/notifications")
     cursor = answer.json["cursor"]
-    assert answer.body.decode() == f'{{"notifications":[{published.encode(Format.JSON)}],"cursor":"{cursor}"}}'
+    assert (
+        answer.body.decode()
+        == f'{{"notifications":[{published.encode(Format.JSON)}],"cursor":"{cursor}","readUntil":0}}'
+    )
 
 
 async def test_only_entries_that_the_cursor_does_not_name_are_returned_whatever_their_time(service: Served) -> None:

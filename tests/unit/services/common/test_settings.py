@@ -42,6 +42,7 @@ OURS = (
     *("MOMENTO_ENDPOINT", "MOMENTO_WEB_ENDPOINT", "TOKEN_VALID_SECONDS"),
     *("VENDING_PER_SECOND", "VENDING_REPLICAS", "VENDING_WAIT_SECONDS"),
     *("HISTORY_OPERATIONS_PER_SECOND", "HISTORY_READS_PER_MINUTE", "TOKEN_LOOKUPS_PER_SECOND"),
+    "TASK_OPERATIONS_PER_SECOND",
 )
 
 
@@ -98,6 +99,7 @@ def test_the_token_service_has_momentos_quota_and_half_an_hour() -> None:
     assert settings.history_retention_seconds == 86_400.0
     assert (settings.history_operations_per_second, settings.history_reads_per_minute) == (40.0, 30.0)
     assert settings.token_lookups_per_second == 10.0
+    assert settings.task_operations_per_second == 20.0
 
 
 def test_the_ingest_service_accepts_256_kib_and_600_tasks_a_minute() -> None:
@@ -231,6 +233,7 @@ REFUSED = [
     ("HISTORY_OPERATIONS_PER_SECOND", ["0", "0.9", "nan", "inf", "many"]),
     ("HISTORY_READS_PER_MINUTE", ["0", "-1", "inf"]),
     ("TOKEN_LOOKUPS_PER_SECOND", ["0", "inf"]),
+    ("TASK_OPERATIONS_PER_SECOND", ["0", "0.9", "inf", "many"]),
 ]
 
 

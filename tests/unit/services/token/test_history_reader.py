@@ -11,8 +11,9 @@ from prometheus_client import REGISTRY
 from services.common.background import Background
 from services.common.messages.notification import finished
 from services.common.momento.errors import MomentoQuotaExceeded, MomentoUnavailable
-from services.common.momento.history import HistoryEntry, NotificationHistory
+from services.common.momento.history import NEWEST, HistoryEntry, NotificationHistory
 from services.common.momento.history_cursor import Cursor
+from services.common.momento.read_markers import ReadMarkers
 from services.common.web.problem import Problem
 from services.token import history_reader
 from services.token.history_limits import HistoryBusyError, ReadBudget, UserLimit
@@ -44,8 +45,13 @@ class ReaderHarness:
         self.momento = SlowMomento()
         self.background = Background(lambda: None)
         self.history = NotificationHistory(self.momento.as_momento(), 1e12)
+        self.markers = ReadMarkers(self.momento.as_momento(), 1e12)
         self.reader = HistoryReader(
-            self.history, UserLimit(reads_per_minute, 1e6), budget or ReadBudget(1e6), self.background
+            self.history,
+            self.markers,
+            UserLimit(reads_per_minute, 1e6),
+            budget or ReadBudget(1e6),
+            self.background,
         )
 
     async def store(self, task_id: str, user_id: str = "alice") -> None:
@@ -55,8 +61,8 @@ class ReaderHarness:
         return asyncio.create_task(self.read(user_id))
 
     async def read(self, user_id: str = "alice") -> list[str]:
-        page = await self.reader.page(user_id, Cursor())
-        return [one.task_id for one in page.notifications]
+        read = await self.reader.page(user_id, Cursor())
+        return [one.task_id for one in read.page.notifications]
 
 
 @pytest.fixture
@@ -127,7 +133,9 @@ async def test_a_failed_read_fails_those_who_share_it_and_no_later_one(harness: 
 
 
 async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(harness: ReaderHarness) -> None:
-    harness.reader = HistoryReader(harness.history, UserLimit(30, 1e6), ReadBudget(1e6), harness.background)
+    harness.reader = HistoryReader(
+        harness.history, harness.markers, UserLimit(30, 1e6), ReadBudget(1e6), harness.background
+    )
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "user"}) or 0.0
     answers = await asyncio.gather(*(harness.read() for _ in range(30)), return_exceptions=True)
     refused = [one for one in answers if isinstance(one, Problem)]
@@ -140,7 +148,7 @@ async def test_a_user_who_asks_too_often_is_refused_and_others_are_not(harness: 
 async def test_reads_pause_while_momentos_quota_is_exceeded(harness: ReaderHarness) -> None:
     """The writes of the processor need what there is."""
     harness.reader = HistoryReader(
-        harness.history, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), harness.background
+        harness.history, harness.markers, UserLimit(30, 1e6), ReadBudget(1, wait_seconds=1), harness.background
     )
     before = REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) or 0.0
     harness.momento.error = MomentoQuotaExceeded("limit exceeded")
@@ -153,6 +161,25 @@ async def test_reads_pause_while_momentos_quota_is_exceeded(harness: ReaderHarne
     assert (
         REGISTRY.get_sample_value("notification_api_history_reads_refused_total", {"reason": "replica"}) == before + 1
     )
+
+
+async def test_the_read_marker_is_read_with_the_history(harness: ReaderHarness) -> None:
+    assert (await harness.reader.page("alice", Cursor())).read_until_ms == 0
+    await harness.markers.write("alice", NOW_MS)
+    assert (await harness.reader.page("alice", Cursor())).read_until_ms == NOW_MS
+    assert (await harness.reader.page("bob", Cursor())).read_until_ms == 0
+
+
+async def test_it_is_remembered_whether_a_history_is_full(harness: ReaderHarness) -> None:
+    assert not await harness.reader.is_full("alice")
+    for number in range(NEWEST):
+        await harness.store(f"t-{number}")
+    assert not await harness.reader.is_full("alice")
+    assert harness.momento.begun == 1
+    await harness.read()  # a read of the notifications corrects it
+    assert await harness.reader.is_full("alice")
+    assert not await harness.reader.is_full("bob")
+    assert harness.momento.begun == 3
 
 
 async def test_nothing_is_kept_of_users_who_have_their_answers(harness: ReaderHarness) -> None:

@@ -1,0 +1,110 @@
+"""A replica's view of the stage's cancel requests, for their bounds: a copy of the dictionary that is seconds old."""
+
+import asyncio
+import math
+import time
+from collections import Counter
+from collections.abc import Callable
+from http import HTTPStatus
+
+from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
+from services.common.momento.history import ELEMENTS_PER_OPERATION
+from services.common.web.problem import Problem
+
+REFRESH_SECONDS = 5.0
+"""The shortest time between two reads of the dictionary. A full one costs 500 operations, five seconds of the quota."""
+READ_SECONDS = 2.0
+MAX_OF_USER = 50
+MAX_OF_STAGE = 1_000
+"""Each replica of the processor reads the dictionary about once a second."""
+RETRY_SECONDS = 10
+SHOWN_SECONDS = 900.0
+"""How long a request is shown in the status."""
+
+
+class CancelView:
+    """Knows which tasks are to be cancelled.
+
+    It is exact for this replica's own requests. Those of other replicas are known after the next read, so the bounds
+    may be exceeded by what the replicas accept within `REFRESH_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        requests: CancelRequests,
+        *,
+        clock: Callable[[], float] = time.time,
+        timer: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._requests = requests
+        self._clock = clock
+        self._timer = timer
+        self._known: dict[TaskKey, int] = {}
+        self._of_user: Counter[str] = Counter()
+        self._own: dict[TaskKey, float] = {}
+        """When this replica added requests, since a read may not have them yet."""
+        self._read_at = float("-inf")
+        self._reading = asyncio.Lock()
+
+    def requested_at(self, user_id: str, task_id: str) -> int | None:
+        """Return when the user asked to cancel the task (epoch milliseconds), if that is known."""
+        return self._known.get((user_id, task_id))
+
+    def recently_requested_at(self, user_id: str, task_id: str) -> int | None:
+        """Return the same for a status, without an old request: the copy may be older than the request's end."""
+        requested_at_ms = self.requested_at(user_id, task_id)
+        oldest_ms = (self._clock() - SHOWN_SECONDS) * 1000
+        return None if requested_at_ms is None or requested_at_ms < oldest_ms else requested_at_ms
+
+    async def refresh(self) -> float:
+        """Read the dictionary unless that was done recently; return the cache operations that this cost."""
+        async with self._reading:
+            started = self._timer()
+            if started - self._read_at < REFRESH_SECONDS:
+                return 0.0
+            found = await self._requests.fetch(deadline_seconds=READ_SECONDS)
+            self._read_at = self._timer()
+            self._own = {task: at for task, at in self._own.items() if at > started - REFRESH_SECONDS}
+            oldest_ms = (self._clock() - RETENTION_SECONDS) * 1000
+            known = {task: at_ms for task, at_ms in found.items() if at_ms > oldest_ms}
+            self._known = {task: self._known[task] for task in self._own} | known
+            self._of_user = Counter(user for user, _ in self._known)
+            return math.ceil(len(found) / ELEMENTS_PER_OPERATION)
+
+    def check_room(self, user_id: str, task_id: str) -> None:
+        """Check that another request is within the bounds; a request that exists always is.
+
+        :raises Problem: 429 when the user has too many requests, 503 when the stage has.
+        """
+        if (user_id, task_id) in self._known:
+            return
+        if self._of_user[user_id] >= MAX_OF_USER:
+            raise _full(
+                HTTPStatus.TOO_MANY_REQUESTS,
+                f"You have asked to cancel {MAX_OF_USER} tasks that have not ended yet. "
+                "Try again after the time in Retry-After, when some have.",
+            )
+        if len(self._known) >= MAX_OF_STAGE:
+            raise _full(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "Too many tasks are being cancelled right now. Try again after the time in Retry-After.",
+            )
+
+    def add(self, user_id: str, task_id: str, time_ms: int) -> None:
+        """Note a request of this replica."""
+        task = user_id, task_id
+        if task not in self._known:
+            self._of_user[user_id] += 1
+        self._known[task] = time_ms
+        self._own[task] = self._timer()
+
+    def remove(self, user_id: str, task_id: str) -> None:
+        """Note that a request was removed."""
+        task = user_id, task_id
+        self._own.pop(task, None)
+        if self._known.pop(task, None) is not None:
+            self._of_user[user_id] -= 1
+
+
+def _full(status: int, detail: str) -> Problem:
+    return Problem(status, detail, headers={"Retry-After": str(RETRY_SECONDS)})
