@@ -109,9 +109,10 @@ bench-page: $(READY) frontend ## Measure the application: size, loading time, pu
 dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
 	@$(PY) -m services.processor.dead_letters $(ARGS)
 
-bench: $(READY) ## Measure ingest and processor beside plain implementations (ElasticMQ if Java and Maven are installed)
+bench: $(READY) ## Measure the services beside plain implementations (ElasticMQ if Java and Maven are installed)
 	@$(PY) -m benchmarks.ingest
 	@$(PY) -m benchmarks.processor
+	@$(PY) -m benchmarks.task_status
 
 lint: $(READY) ## Formatting, lint, types, import contracts and words
 	@$(VENV)/bin/ruff format --check .

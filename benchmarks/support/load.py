@@ -1,4 +1,4 @@
-"""A load of POST /task from a separate process: ``python -m benchmarks.support.load``.
+"""A load of POST /task, or of GET, from a separate process: ``python -m benchmarks.support.load``.
 
 Each connection sends its next request as soon as the last one is answered. Standard input has the id tokens, one a
 line, which are assigned to the connections in turn. The last line printed is a JSON object.
@@ -81,22 +81,24 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-def _request(port: int, token: str) -> bytes:
+def _request(port: int, token: str, path: str) -> bytes:
+    """Return a POST of a task, or a GET of `path` if there is one."""
+    first, body = (f"GET {path}", b"") if path else ("POST /task", BODY)
+    of_body = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
     head = (
-        f"POST /task HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(BODY)}\r\n"
+        f"{first} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n{of_body}"
         "Origin: https://app.example.com\r\nAccept: */*\r\nUser-Agent: benchmark\r\n\r\n"
     )
-    return head.encode() + BODY
+    return head.encode() + body
 
 
-async def _load(port: int, connections: int, requests: int, tokens: list[str]) -> LoadResult:
+async def _load(port: int, connections: int, requests: int, tokens: list[str], path: str) -> LoadResult:
     loop = asyncio.get_running_loop()
     remaining, seconds, statuses = iter(range(requests)), list[float](), list[bytes]()
     began_at = time.perf_counter()
     protocols = []
     for number in range(connections):
-        request = _request(port, tokens[number % len(tokens)])
+        request = _request(port, tokens[number % len(tokens)], path)
         _, protocol = await loop.create_connection(
             lambda request=request: _Connection(request, remaining, seconds, statuses),  # type: ignore[misc]
             "127.0.0.1",
@@ -104,13 +106,16 @@ async def _load(port: int, connections: int, requests: int, tokens: list[str]) -
         )
         protocols.append(protocol)
     await asyncio.gather(*(protocol.done for protocol in protocols))
-    accepted = statuses.count(b"202")
+    accepted = sum(status.startswith(b"2") for status in statuses)
     return LoadResult(time.perf_counter() - began_at, median(seconds) * 1000, accepted, len(statuses) - accepted)
 
 
-async def load(port: int, connections: int, requests: int, tokens: list[str]) -> LoadResult:
-    """Load a service from another process and wait for the end."""
-    arguments = ("--port", str(port), "--connections", str(connections), "--requests", str(requests))
+async def load(port: int, connections: int, requests: int, tokens: list[str], path: str = "") -> LoadResult:
+    """Load a service from another process and wait for the end.
+
+    :param path: what to GET; by default tasks are posted.
+    """
+    arguments = ("--path", path, "--port", str(port), "--connections", str(connections), "--requests", str(requests))
     process = await asyncio.create_subprocess_exec(
         *plain_python("benchmarks.support.load", *arguments),
         stdin=asyncio.subprocess.PIPE,
@@ -132,9 +137,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.support.load")
     for name in ("port", "connections", "requests"):
         parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--path", default="", help="what to GET; by default tasks are posted")
     options = parser.parse_args()
     tokens = sys.stdin.read().split()
-    print(json.dumps(asdict(uvloop.run(_load(options.port, options.connections, options.requests, tokens)))))
+    result = uvloop.run(_load(options.port, options.connections, options.requests, tokens, options.path))
+    print(json.dumps(asdict(result)))
 
 
 if __name__ == "__main__":

@@ -10,17 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from momento.responses.mixins import ErrorResponseMixin
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_attempt,
-    stop_before_delay,
-    wait_random_exponential,
-)
 
 from services.common.aws.ssm_parameter import SsmParameter
 from services.common.background import Background
+from services.common.backoff import backoff_seconds
 from services.common.momento.api_key import credential_provider
 from services.common.momento.clients import DRAIN_SECONDS, Clients, ClientSwitch
 from services.common.momento.errors import (
@@ -78,26 +71,19 @@ class MomentoCalls:
         :raises MomentoUnavailable: when it failed until the deadline; of the kind of the last attempt that ended.
         :raises MomentoRefused: when it can never succeed.
         """
-        failure = MomentoUnavailable("no attempt has ended")
-
-        def keep_failure(state: RetryCallState) -> None:
-            nonlocal failure
-            if state.outcome and isinstance(error := state.outcome.exception(), MomentoUnavailable):
-                failure = error
-
-        retrying = AsyncRetrying(
-            stop=stop_before_delay(deadline_seconds) if retry else stop_after_attempt(1),
-            wait=wait_random_exponential(multiplier=RETRY_BASE_SECONDS, max=RETRY_CAP_SECONDS),
-            retry=retry_if_exception_type(MomentoUnavailable),
-            after=keep_failure,
-            reraise=True,
-        )
         with span(operation, SpanKind.PRODUCER if operation == "publish" else SpanKind.CLIENT) as called:
             called.set({"peer.service": "momento", "momento.cache": self._cache_name})
+            retries = _Retries(deadline_seconds if retry else 0.0)
             try:
                 async with asyncio.timeout(deadline_seconds):
-                    return await retrying(self._attempt, operation, invoke, expected)
+                    while True:
+                        try:
+                            return await self._attempt(operation, invoke, expected)
+                        except MomentoUnavailable as error:
+                            pause_seconds = retries.pause_after(error)
+                        await asyncio.sleep(pause_seconds)
             except TimeoutError:
+                failure = retries.failure
                 text = f"{operation}: no success within {deadline_seconds:g} s: {failure}"
                 raise type(failure)(text) from None
 
@@ -149,3 +135,23 @@ class MomentoCalls:
         if not isinstance(answer, expected):
             raise MomentoRefused(f"{operation}: the SDK returned a {type(answer).__name__}")
         return answer
+
+
+class _Retries:
+    """Decides about the retries of one call."""
+
+    def __init__(self, seconds: float) -> None:
+        self.failure = MomentoUnavailable("no attempt has ended")
+        self._until = time.monotonic() + seconds
+        self._failures = 0
+
+    def pause_after(self, failure: MomentoUnavailable) -> float:
+        """Return the seconds until the next attempt; raise `failure` if there is no time for one."""
+        self.failure = failure
+        self._failures += 1
+        pause_seconds = backoff_seconds(
+            self._failures, base_seconds=RETRY_BASE_SECONDS, cap_seconds=RETRY_CAP_SECONDS, least_share=0
+        )
+        if time.monotonic() + pause_seconds >= self._until:
+            raise failure
+        return pause_seconds

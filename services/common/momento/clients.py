@@ -35,6 +35,7 @@ class Clients:
         self.cache = CacheClientAsync(
             cache_configuration.with_retry_strategy(_NO_RETRY), credentials, default_ttl=timedelta(hours=24)
         )
+        _build_stubs_once(self.cache)
         self._calls = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -61,6 +62,13 @@ class Clients:
                     await self._idle.wait()
             except TimeoutError:
                 logger.warning("calls with the old Momento key were cut off", extra={"action": "key-swap"})
+
+
+def _build_stubs_once(cache: CacheClientAsync) -> None:
+    """Keep the gRPC stub of each channel. The SDK builds one, with its 45 methods, for every call."""
+    for client in cache._data_clients:
+        stub = client._grpc_manager.async_stub()
+        client._grpc_manager.async_stub = lambda stub=stub: stub  # type: ignore[method-assign,misc]
 
 
 class ClientSwitch:

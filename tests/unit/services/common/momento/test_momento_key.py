@@ -155,6 +155,13 @@ def clients() -> tuple[Clients, list[Closable]]:
     return made, parts
 
 
+async def test_the_grpc_stubs_of_the_cache_are_built_once() -> None:
+    made = Clients(credential_provider(v1_key(), "http://127.0.0.1:1"), 1.0)
+    for client in made.cache._data_clients:
+        assert client._build_stub() is client._build_stub()
+    await made.close(drain_seconds=0)
+
+
 async def test_clients_close_when_their_last_call_has_ended() -> None:
     made, parts = clients()
     async with made.in_use():
