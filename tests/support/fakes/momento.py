@@ -15,6 +15,7 @@ class FakeMomento:
         self.dictionaries: dict[str, dict[str, bytes]] = {}
         self.calls: list[str] = []
         self.vended: list[tuple[str, int, str]] = []
+        self.published: list[tuple[str, str]] = []
         self.error: Exception | None = None
         self.key = key
         self.now = now
@@ -25,6 +26,10 @@ class FakeMomento:
 
     def api_key(self) -> str:
         return self.key
+
+    async def publish(self, topic: str, text: str, *, deadline_seconds: float = 5.0) -> None:
+        self._call("publish")
+        self.published.append((topic, text))
 
     async def get(self, key: str, *, deadline_seconds: float = 5.0) -> bytes | None:
         self._call("get")
@@ -63,7 +68,7 @@ class FakeMomento:
     async def dictionary_remove(self, name: str, fields: list[str], *, deadline_seconds: float = 5.0) -> None:
         self._call("dictionary-remove")
         for field in fields:
-            self.dictionaries[name].pop(field, None)
+            self.dictionaries.get(name, {}).pop(field, None)
 
     def _call(self, operation: str) -> None:
         self.calls.append(operation)
