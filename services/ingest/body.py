@@ -10,7 +10,8 @@ import orjson
 from aiohttp import ClientPayloadError, web
 
 from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_64_bit
-from services.common.messages.task_message import DEFAULT_TYPE, MAX_DELAY_SECONDS, is_type_name
+from services.common.messages.task_details import DEFAULT_TYPE
+from services.common.messages.task_message import MAX_DELAY_SECONDS, is_type_name
 from services.common.web.app import HTTP
 from services.common.web.problem import Problem
 

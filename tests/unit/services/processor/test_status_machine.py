@@ -1,4 +1,4 @@
-"""The states of a task: whatever happens, it has one final state, and its user is told that one.
+"""The states of a task: whatever happens, it has one final state, and its user is notified of that one.
 
 Deliveries, retries, cancels, delays, expiries, outages, drains and kills come in any order (docs/guarantees.md).
 """
@@ -107,7 +107,7 @@ def assert_states_are_consistent(played: Played, kinds: Sequence[Kind]) -> None:
             allowed.add("expired")
         assert status in allowed
         if status in {"cancelled", "expired"} and not simulation.kills:
-            assert played.finished[task_id] == 0, "the user was told that it did not finish"
+            assert played.finished[task_id] == 0, "the user was notified that it did not finish"
     assert {task for task, status in played.final.items() if status == "failed"} == {
         simulation.task_of(body) for body in simulation.dead_letters.bodies
     }

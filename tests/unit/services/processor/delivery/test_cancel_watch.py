@@ -1,4 +1,4 @@
-"""The cancel watch: what it knows after a poll, whom it tells, and which requests it removes."""
+"""The cancel watch: what it knows after a poll, which tasks it cancels, and which requests it removes."""
 
 import asyncio
 import time
