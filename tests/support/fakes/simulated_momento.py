@@ -25,6 +25,10 @@ class SimulatedMomento:
         self.cache_out = False
         self.write_seconds = 0.0
         """How long a write of a history entry takes."""
+        self.set_seconds = 0.0
+        """How long a write of an item takes."""
+        self.sets = 0
+        """Items written."""
         self.answers_lost = False
         """Calls during an outage fail but take effect."""
         self.published: Counter[tuple[str, str]] = Counter()
@@ -83,6 +87,8 @@ class SimulatedMomento:
 
     async def set(self, key: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float = 5.0) -> None:
         async for _ in self._tries("cache_out", deadline_seconds):
+            await asyncio.sleep(self.set_seconds)
+            self.sets += 1
             self._items[key] = value, time.monotonic() + ttl_seconds
 
     async def set_if_absent(self, key: str, value: bytes, *, ttl_seconds: float) -> bool:
