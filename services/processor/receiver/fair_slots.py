@@ -57,7 +57,10 @@ class FairSlots(Generic[M]):
 
     def should_requeue(self, task_type: str) -> bool:
         """Return whether a message of the type would wait behind as many of its type as may run at once."""
-        return task_type in self._full_types and self._waiting_by_type[task_type] >= self._type_limits[task_type]
+        limit = self._type_limits.get(task_type)
+        if limit is None:
+            return False
+        return self.running_by_type[task_type] + self._waiting_by_type[task_type] >= 2 * limit
 
     def reserve(self) -> int:
         """Reserve slots for a receive call; returns how many messages to ask for, 0 when none."""

@@ -5,6 +5,7 @@ The servers are shared by the session; every test has its own queues and cache.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,10 +15,13 @@ from uuid import uuid4
 import pytest
 from aiobotocore.session import get_session
 from aiohttp import ClientSession
+from momento.responses import CacheDictionaryFetch, CacheDictionarySetFields, CacheGet
 
 from services.common.messages.notification import user_topic
+from services.common.messages.task_details import DEFAULT_TYPE
 from services.common.messages.task_message import TaskMessage
-from tests.support.momento.clients import open_momento_sdk
+from services.common.momento.cancel_requests import NAME
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.momento.stream import MomentoStream, momento_stream
 from tests.support.processes.ministack import MiniStack, ministack_process
 from tests.support.processes.momento import MomentoEmulator, momento_emulator_process
@@ -89,6 +93,7 @@ class ProcessorStage:
 
     servers: ProcessorServers
     sqs: "SQSClient"
+    momento: MomentoSdk
     queue_url: str
     dead_letter_queue_url: str
     cache_name: str
@@ -116,7 +121,15 @@ class ProcessorStage:
         }
 
     async def send(
-        self, user_id: str, data: str = "x", *, task_id: str | None = None, idempotent: bool = False, **fields: Any
+        self,
+        user_id: str,
+        data: Any = "x",
+        *,
+        task_id: str | None = None,
+        idempotent: bool = False,
+        task_type: str = DEFAULT_TYPE,
+        expires_at_ms: int | None = None,
+        **fields: Any,
     ) -> str:
         """Send a task as ingest does; `fields` go into its payload beside `data`. Returns its id."""
         task = TaskMessage(
@@ -124,6 +137,8 @@ class ProcessorStage:
             user_id=user_id,
             payload=json.dumps({"data": data, **fields}),
             idempotent=idempotent,
+            type=task_type,
+            expires_at_ms=expires_at_ms,
         )
         await self.send_raw(task.body(), task.attributes(), group_id=user_id)
         return task.task_id
@@ -140,6 +155,22 @@ class ProcessorStage:
             **group,
         )
         return sent["MessageId"]
+
+    async def cancel(self, user_id: str, task_id: str) -> None:
+        """Request that a task is cancelled, as the token service does."""
+        field, value = f"{user_id} {task_id}", str(int(time.time() * 1000))
+        answer = await self.momento.caches.dictionary_set_fields(self.cache_name, NAME, {field: value})
+        assert isinstance(answer, CacheDictionarySetFields.Success), answer
+
+    async def cancel_requests(self) -> list[str]:
+        """The outstanding cancel requests, as user id and task id."""
+        answer = await self.momento.caches.dictionary_fetch(self.cache_name, NAME)
+        return list(answer.value_dictionary_string_string) if isinstance(answer, CacheDictionaryFetch.Hit) else []
+
+    async def item(self, kind: str, user_id: str, task_id: str) -> bytes | None:
+        """A task's status snapshot (`task`) or whole result (`result`) in the cache."""
+        answer = await self.momento.caches.get(self.cache_name, f"{kind}:{user_id} {task_id}")
+        return answer.value_bytes if isinstance(answer, CacheGet.Hit) else None
 
     async def depth(self, url: str | None = None) -> tuple[int, int]:
         """Messages that are visible, and in flight."""
@@ -222,7 +253,7 @@ async def new_stage(servers: ProcessorServers) -> AsyncIterator[ProcessorStage]:
         open_momento_sdk(servers.momento, servers.key) as momento,
     ):
         urls = [(await sqs.create_queue(QueueName=f"{name}-{what}"))["QueueUrl"] for what in ("tasks", "dlq")]
-        yield ProcessorStage(servers, sqs, urls[0], urls[1], await momento.new_cache())
+        yield ProcessorStage(servers, sqs, momento, urls[0], urls[1], await momento.new_cache())
 
 
 @pytest.fixture
