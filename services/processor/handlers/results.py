@@ -1,5 +1,6 @@
 """Checks what handlers return, so that every result can be stored and published."""
 
+import enum
 import math
 from collections.abc import Iterator
 from typing import Any, cast
@@ -15,6 +16,8 @@ _MOST_BYTES_A_CHARACTER = 6
 """In JSON: `\\u0000`."""
 _ENVELOPE_BYTES = 64
 """More than the JSON of an empty result has."""
+_FREE_LEVELS = 3
+"""Levels of JSON that may be put around a result when it is stored and published; orjson writes 254 in all."""
 
 TOO_LARGE = (
     f"the result is larger than {MAX_RESULT_BYTES // 1024} KiB as JSON:"
@@ -36,13 +39,14 @@ def checked_result(value: object) -> Result:
     if data is None and len(message) * _MOST_BYTES_A_CHARACTER + _ENVELOPE_BYTES <= MAX_RESULT_BYTES:
         return Result(message)  # most results
     encoded = _encode(message, data)
-    if len(encoded) > MAX_RESULT_BYTES:
+    if len(encoded) - 2 * _FREE_LEVELS > MAX_RESULT_BYTES:
         raise ResultTooLargeError(TOO_LARGE, public=TOO_LARGE)
     if data is not None:
         # Floats that are not numbers are written as null.
         if b"null" in encoded and not all(math.isfinite(number) for number in _floats(data)):
             raise InvalidResultError("the data of the handler's result is not JSON: it has NaN or an infinite number")
-        data = orjson.loads(encoded)["data"]  # a copy, since the handler may change the original
+        fields = orjson.loads(encoded[_FREE_LEVELS:-_FREE_LEVELS])
+        data = fields["data"]  # a copy, since the handler may change the original
     return Result(message, data)
 
 
@@ -57,9 +61,12 @@ def _plain_text(value: object, what: str) -> str:
 
 
 def _encode(message: str, data: Any) -> bytes:
+    value: Any = {"message": message, "data": data}
+    for _ in range(_FREE_LEVELS):
+        value = [value]
     try:
         return orjson.dumps(
-            {"message": message, "data": data},
+            value,
             option=orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME,
         )
     except orjson.JSONEncodeError as error:
@@ -76,3 +83,5 @@ def _floats(data: Any) -> Iterator[float]:
             waiting.extend(each.values())
         elif isinstance(each, list | tuple):
             waiting.extend(each)
+        elif isinstance(each, enum.Enum):
+            waiting.append(each.value)

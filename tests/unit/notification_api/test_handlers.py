@@ -191,7 +191,7 @@ def test_forgotten_parentheses_are_named() -> None:
 
 def test_the_handler_api_needs_the_standard_library_only() -> None:
     program = (
-        "import sys; sys.path.insert(0, 'sdk/python'); import notification_api;"
+        "import sys; sys.path.insert(0, 'sdk/python'); import notification_api.testing;"
         " foreign = {each.partition('.')[0] for each in sys.modules} - sys.stdlib_module_names - {'notification_api'};"
         " assert foreign <= {'__main__'}, foreign"
     )

@@ -65,6 +65,7 @@ class Page:
 
 class Colour(enum.Enum):
     RED = "red"
+    NONE = float("nan")
 
 
 def cycle() -> list[Any]:
@@ -84,7 +85,7 @@ def nested(levels: int) -> Any:
     "data",
     [
         *(float("nan"), float("inf"), -float("inf"), {"a": [1, float("nan")]}, (None, float("nan"))),
-        *({1, 2}, b"bytes", object(), datetime.datetime.now(datetime.UTC), Page(1), 1j),
+        *(Colour.NONE, {1, 2}, b"bytes", object(), datetime.datetime.now(datetime.UTC), Page(1), 1j),
         *({1: "a"}, {None: "a"}, {("a",): 1}, 2**64, -(2**63) - 1, "\ud800", {"\ud800": 1}),
         *(cycle(), nested(300)),
     ],
