@@ -6,6 +6,8 @@ import threading
 import pytest
 
 from notification_api import Handlers, Task
+from notification_api.handlers import LONGEST_BACKOFF_CAP_SECONDS, LONGEST_TIMEOUT_SECONDS
+from services.processor import settings
 from tests.support.processor.handler_call import opened_types
 from tests.support.processor.make_task import make_task
 
@@ -82,3 +84,8 @@ async def test_each_type_has_threads_of_its_own() -> None:
         assert (await types["plain"].call(make_task())).message.startswith("handler")
         may_end.set()
         await running
+
+
+def test_a_handler_may_ask_for_no_more_than_a_stage() -> None:
+    most = (LONGEST_TIMEOUT_SECONDS, LONGEST_BACKOFF_CAP_SECONDS)
+    assert most == (settings.LONGEST_TASK_SECONDS, settings.SQS_MAX_LEASE_SECONDS)
