@@ -40,8 +40,10 @@ SETTINGS = web.AppKey("settings", TokenSettings)
 VENDOR = web.AppKey("vendor", TokenVendor)
 HISTORY = web.AppKey("history", HistoryReader)
 
-DOWNLOAD_SHARE = 0.25
+DOWNLOAD_SHARE = 0.2
 """The part of the operations for tasks that large results may use."""
+CANCEL_VIEW_SHARE = 0.2
+"""The part that reading the stage's cancel requests may use."""
 
 
 def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application:
@@ -91,11 +93,11 @@ def _open_tasks(app: web.Application, settings: TokenSettings, momento: Momento)
         app[LIFECYCLE].background,
     )
     task_operations = settings.task_operations_per_second / replicas
-    budget = OperationBudget((1 - DOWNLOAD_SHARE) * task_operations)
+    budget = OperationBudget((1 - DOWNLOAD_SHARE - CANCEL_VIEW_SHARE) * task_operations)
     download_budget = OperationBudget(DOWNLOAD_SHARE * task_operations)
     lookup = TaskLookup(history, TaskStatuses(momento, retention_seconds), reader)
     requests = CancelRequests(momento)
-    cancels = CancelView(requests)
+    cancels = CancelView(requests, CANCEL_VIEW_SHARE * task_operations)
     app[READER] = TaskReader(lookup, Results(momento, retention_seconds), cancels, budget, download_budget)
     app[CANCELLER] = TaskCanceller(lookup, requests, cancels, budget)
     app[MOVER] = ReadMarkerMover(momento, markers, budget)

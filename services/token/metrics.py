@@ -33,14 +33,15 @@ HISTORY_OPERATIONS = Counter(
 STATUS_READS = Counter(
     "status_reads",
     "Reads of a task's status or result, by the status, or by why there is none. "
-    "unknown: the user has no such task; rate_limited: one user read too often; busy: all users together did.",
+    "unknown: the user has no such task; rate_limited: one user reads too often; busy: all users together do; "
+    "unavailable: Momento is.",
     ("outcome",),
     namespace=PREFIX,
 )
 CANCEL_REQUESTS = Counter(
     "cancel_requests",
     "Requests to cancel a task. final: it had ended; user_full, stage_full: too many are outstanding; "
-    "rate_limited, busy, unknown: as for status reads.",
+    "accepted: stored; the others: as for status reads.",
     ("outcome",),
     namespace=PREFIX,
 )

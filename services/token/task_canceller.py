@@ -71,7 +71,7 @@ class TaskCanceller:
         with failures_counted(CANCEL_REQUESTS):
             self._budget.take(user_id, CANCEL_OPERATIONS)
             state = await self._open_state(user_id, task_id)
-            self._budget.charge(user_id, await self._view.refresh())
+            await self._view.refresh()
             self._check_room(user_id, task_id)
             requested_at_ms = await self._store(user_id, task_id)
             final = await self._lookup.find_final(user_id, task_id)

@@ -54,7 +54,9 @@ class TaskReader:
         :raises Problem: 404 when no task of the user can have this id, 429 when the user reads too often.
         :raises TransientError: when it cannot be read now.
         """
-        state = await self._find(user_id, task_id)
+        with failures_counted(STATUS_READS):
+            state = await self._find(user_id, task_id)
+        STATUS_READS.labels(state.status).inc()
         requested_at_ms = None if state.is_final else self._cancels.recently_requested_at(user_id, task_id)
         if requested_at_ms is not None:
             state.fields["cancelRequestedAt"] = requested_at_ms
@@ -63,31 +65,22 @@ class TaskReader:
     async def result(self, user_id: str, task_id: str) -> dict[str, Any]:
         """Return the whole message and data of the user's task.
 
-        :raises Problem: 404 when the task is unknown or has not ended, 410 when the result has expired, 429.
+        :raises Problem: 404 when the task is unknown or has not finished, 410 when the result has expired, 429.
         :raises TransientError: when it cannot be read now.
         """
-        state = await self._find(user_id, task_id)
-        if not state.is_final:
-            raise Problem(
-                HTTPStatus.NOT_FOUND,
-                "The task has not ended, so it has no result yet. Try again after the time in Retry-After.",
-                headers={"Retry-After": str(NOT_FINAL_RETRY_SECONDS)},
-            )
-        if state.status != "finished":
-            raise Problem(
-                HTTPStatus.NOT_FOUND,
-                f"The task has no result: it ended with the status {state.status}. GET /task/{{taskId}} says why.",
-            )
-        if not state.fields.get("truncated"):
-            return _result(task_id, state.fields)
         with failures_counted(STATUS_READS):
-            result = await self._read_result(user_id, task_id)
-        if result is None:
+            state = await self._find(user_id, task_id)
+            is_stored_apart = state.status == "finished" and "truncated" in state.fields
+            fields = await self._read_result(user_id, task_id) if is_stored_apart else state.fields
+        STATUS_READS.labels(state.status).inc()
+        if state.status != "finished":
+            raise _no_result(state)
+        if fields is None:
             raise Problem(
                 HTTPStatus.GONE,
-                "The task has ended, but its whole result is not stored any more. Submit the task again to have it.",
+                "The task has finished, but its whole result is not stored any more. Submit the task again to have it.",
             )
-        return _result(task_id, result)
+        return {"taskId": task_id, "message": fields.get("message", ""), "data": fields.get("data")}
 
     async def _read_result(self, user_id: str, task_id: str) -> dict[str, Any] | None:
         async with self._download:
@@ -107,13 +100,11 @@ class TaskReader:
                 "You have read the status of tasks too often. Try again after the time in Retry-After.",
                 headers={"Retry-After": str(math.ceil(wait_seconds))},
             )
-        with failures_counted(STATUS_READS):
-            self._budget.take(user_id, READ_OPERATIONS)
-            state = await self._lookup.find(user_id, task_id)
+        self._budget.take(user_id, READ_OPERATIONS)
+        state = await self._lookup.find(user_id, task_id)
         if state is None:
             STATUS_READS.labels("unknown").inc()
             raise unknown_task()
-        STATUS_READS.labels(state.status).inc()
         return state
 
 
@@ -124,5 +115,14 @@ def unknown_task() -> Problem:
     )
 
 
-def _result(task_id: str, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"taskId": task_id, "message": fields.get("message", ""), "data": fields.get("data")}
+def _no_result(state: TaskState) -> Problem:
+    if not state.is_final:
+        return Problem(
+            HTTPStatus.NOT_FOUND,
+            "The task has not ended, so it has no result yet. Try again after the time in Retry-After.",
+            headers={"Retry-After": str(NOT_FINAL_RETRY_SECONDS)},
+        )
+    return Problem(
+        HTTPStatus.NOT_FOUND,
+        f"The task has no result: it ended with the status {state.status}. GET /task/{{taskId}} says why.",
+    )

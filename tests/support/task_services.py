@@ -41,7 +41,7 @@ class TaskServices:
         )
         self.budget = OperationBudget(per_second, clock=self.clock)
         self.download_budget = OperationBudget(per_second, clock=self.clock)
-        self.view = CancelView(self.requests, clock=self.clock, timer=self.clock)
+        self.view = CancelView(self.requests, per_second, clock=self.clock, timer=self.clock)
         self.lookup = TaskLookup(self.history, self.statuses, self.history_reader, self.clock)
         self.reader = TaskReader(self.lookup, self.results, self.view, self.budget, self.download_budget)
         self.canceller = TaskCanceller(self.lookup, self.requests, self.view, self.budget, clock=self.clock)
