@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -244,6 +245,58 @@ def test_a_route_has_the_same_paths_as_the_ingress() -> None:
         ("Exact", "/token"): "dev-token",
     }
     assert (route["spec"]["hostnames"], route["spec"]["parentRefs"]) == ([HOST], parents)
+
+
+REQUESTS = {
+    "/task": "dev-ingest",
+    "/task/0d7f09a7": "dev-token",
+    "/task/0d7f09a7/result": "dev-token",
+    "/task/0d7f09a7/cancel": "dev-token",
+    "/tasks": None,
+    "/notifications": "dev-token",
+    "/notifications/read": "dev-token",
+    "/token": "dev-token",
+    "/token/x": None,
+    "/": None,
+    "/metrics": None,
+}
+
+
+Routes = dict[tuple[str, str], str]
+"""The Service of each kind of match (Exact, Prefix) and path."""
+
+
+def ingress_routes() -> Routes:
+    (ingress,) = of_kind(render({"ingress": {"enabled": True, "host": HOST}}), "Ingress")
+    (rule,) = ingress["spec"]["rules"]
+    return {(path["pathType"], path["path"]): path["backend"]["service"]["name"] for path in rule["http"]["paths"]}
+
+
+def http_routes() -> Routes:
+    values = {"httpRoute": {"enabled": True, "host": HOST, "parentRefs": [{"name": "gateway"}]}}
+    (route,) = of_kind(render(values, apis=[GATEWAY_API]), "HTTPRoute")
+    return {
+        (match["path"]["type"].removeprefix("Path"), match["path"]["value"]): rule["backendRefs"][0]["name"]
+        for rule in route["spec"]["rules"]
+        for match in rule["matches"]
+    }
+
+
+def has_prefix(path: str, prefix: str) -> bool:
+    """Both APIs compare element by element and ignore a slash at the end."""
+    return f"{path}/".startswith(f"{prefix.rstrip('/')}/")
+
+
+@pytest.mark.parametrize("routes", [ingress_routes, http_routes])
+@pytest.mark.parametrize(("path", "service"), REQUESTS.items())
+def test_a_request_reaches_the_service_of_its_route(
+    routes: Callable[[], Routes], path: str, service: str | None
+) -> None:
+    """An exact match comes first, then the longest prefix."""
+    by_match = routes()
+    prefixes = [value for kind, value in by_match if kind == "Prefix" and has_prefix(path, value)]
+    by_prefix = by_match.get(("Prefix", max(prefixes, key=len, default="")))
+    assert by_match.get(("Exact", path), by_prefix) == service
 
 
 CALLED = {
