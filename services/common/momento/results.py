@@ -1,7 +1,8 @@
 """Whole results of finished tasks, for those that do not fit into a notification.
 
 A result is an item ``result:<userId> <taskId>`` in the Momento cache: JSON ``{"message": …, "data": …}``, compressed
-with zlib. Momento accepts items of 1 MB (docs.momentohq.com/cache/limits).
+with zlib. Momento accepts items of 1 MB (docs.momentohq.com/cache/limits). Two of the largest results a
+second use the default quota of 1 MB/s.
 """
 
 import zlib
@@ -10,11 +11,10 @@ from typing import Any
 
 import orjson
 
+from notification_api.json_rules import MAX_RESULT_BYTES
 from services.common.momento.calls import DEADLINE_SECONDS
 from services.common.momento.gateway import Momento
 
-MAX_RESULT_BYTES = 524_288
-"""The largest result, as JSON before the compression. Two of them a second use the cache's default quota of 1 MB/s."""
 _MAX_STORED_BYTES = MAX_RESULT_BYTES + 1_024
 """The message of a notification is longer than that of its result."""
 COMPRESSION_LEVEL = 1

@@ -8,8 +8,8 @@ from typing import Any, cast
 import orjson
 
 from notification_api import Result
+from notification_api.json_rules import MAX_RESULT_BYTES
 from services.common.error_text import type_name
-from services.common.momento.results import MAX_RESULT_BYTES
 from services.processor.handlers.errors import InvalidResultError, ResultTooLargeError
 
 _MOST_BYTES_A_CHARACTER = 6

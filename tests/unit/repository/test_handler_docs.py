@@ -12,7 +12,7 @@ from notification_api import Handlers, PermanentError, Result, Task, TransientEr
 from notification_api.task import PROGRESS_SECONDS
 from notification_api.testing import run_async
 from services.common.messages.notification import MAX_BYTES
-from services.processor.handlers import instances, results, runner
+from services.processor.handlers import instances, runner
 from services.processor.handlers.errors import public_text
 from tests.support.processor.handler_call import call_of, opened_types
 from tests.support.processor.make_task import make_task
@@ -116,7 +116,7 @@ def test_every_block_is_run_by_a_test_here() -> None:
 @pytest.mark.parametrize(
     "sentence",
     [
-        f"at most **{results.MAX_RESULT_BYTES // 1024} KiB** as JSON",
+        f"at most **{json_rules.MAX_RESULT_BYTES // 1024} KiB** as JSON",
         f"at most **{MAX_BYTES:,} bytes**",
         f"up to {json_rules.MAX_LEVELS} levels",
         f"up to {handlers.LONGEST_TIMEOUT_SECONDS:,} ",
@@ -131,6 +131,5 @@ def test_its_limits_are_those_of_the_code(sentence: str) -> None:
     assert sentence in TEXT
 
 
-def test_the_limits_of_the_test_helper_are_those_of_the_processor() -> None:
-    assert json_rules.MAX_RESULT_BYTES == results.MAX_RESULT_BYTES
+def test_a_thread_waits_for_its_progress_as_long_as_the_documentation_says() -> None:
     assert PROGRESS_SECONDS == 2

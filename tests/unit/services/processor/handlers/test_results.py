@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notification_api import Result
-from services.common.momento.results import MAX_RESULT_BYTES
+from notification_api.json_rules import MAX_RESULT_BYTES
 from services.processor.handlers.errors import InvalidResultError, ResultTooLargeError
 from services.processor.handlers.results import checked_result
 
