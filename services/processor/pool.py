@@ -70,12 +70,12 @@ class Pool:
             if message.receive_count > 1:
                 REDELIVERED.inc()
             lease = self._leases.add(message)
-            lease.task_type = self._deliveries.label_of(message)
+            lease.task_type = self._deliveries.policies.label_of(message)
             if self._is_draining:
                 self._spawn(self._requeue_unstarted(lease, self._drain_requeue()))
             elif self._slots.should_requeue(lease.task_type) and self._deliveries.can_requeue_unstarted(message):
                 # Other replicas may be able to run it sooner.
-                pause = self._deliveries.policy_of(message).backoff_seconds(message.receive_count)
+                pause = self._deliveries.policies.of(message).backoff_seconds(message.receive_count)
                 self._spawn(self._requeue_unstarted(lease, Requeue(max(1, pause), "type_full")))
             else:
                 self._slots.add(message.group_id or message.message_id, lease, lease.task_type)

@@ -16,12 +16,13 @@ from services.common.momento.history import NotificationHistory
 from services.common.momento.results import Results
 from services.common.momento.task_status import TaskStatuses
 from services.processor.cache_guard import CacheGuard
+from services.processor.delivery.attempt_runner import AttemptRunner
 from services.processor.delivery.attempts import Attempts
 from services.processor.delivery.cancel_watch import CancelWatch
 from services.processor.delivery.conclude import ConcludedMessages, Concluder
 from services.processor.delivery.isolation import Isolation
-from services.processor.delivery.process import UNKNOWN_TYPE, DeliveryProcessor
-from services.processor.delivery.retry_policy import RetryPolicy
+from services.processor.delivery.process import DeliveryProcessor
+from services.processor.delivery.retry_policy import UNKNOWN_TYPE, RetryPolicies, RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.runner import HANDLER_STOP_SECONDS, Runner
 from services.processor.handlers.task_types import TaskType, TaskTypes
@@ -135,35 +136,48 @@ class Processor:
             background,
             per_second=settings.status_writes_per_second,
         )
-        return DeliveryProcessor(
-            runner=self._runner,
-            types=self._types,
+        concluder = Concluder(
+            pending=pending,
+            concluded=ConcludedMessages(),
+            history=self._history,
             notifier=notifier,
             statuses=statuses,
-            cancels=self._cancels,
-            breaker=self._breaker,
-            concluder=Concluder(
-                pending=pending,
-                concluded=ConcludedMessages(),
-                history=self._history,
-                notifier=notifier,
-                statuses=statuses,
-                cancels=self._cancels,
-                dead_letters=self._dead_letters,
-                background=background,
-            ),
-            attempts=Attempts(cache, guard, background),
-            isolation=Isolation(),
-            task_lock=TaskLock(cache, guard, background, ttl_seconds=settings.visibility_timeout_seconds),
-            policy=RetryPolicy(
+            dead_letters=self._dead_letters,
+            background=background,
+        )
+        attempts = Attempts(cache, guard, background)
+        policies = RetryPolicies(
+            {name: _policy_of(task_type) for name, task_type in self._types.items()},
+            default=RetryPolicy(
                 max_attempts=settings.max_attempts,
                 base_seconds=settings.backoff_base_seconds,
                 cap_seconds=settings.backoff_cap_seconds,
             ),
-            policies={name: _policy_of(task_type) for name, task_type in self._types.items()},
+        )
+        return DeliveryProcessor(
+            attempt_runner=AttemptRunner(
+                runner=self._runner,
+                types=self._types,
+                notifier=notifier,
+                statuses=statuses,
+                cancels=self._cancels,
+                breaker=self._breaker,
+                concluder=concluder,
+                attempts=attempts,
+                isolation=Isolation(),
+                policies=policies,
+                # The time to stop the handler and to notify.
+                lease_margin_seconds=(
+                    HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds
+                ),
+            ),
+            breaker=self._breaker,
+            concluder=concluder,
+            attempts=attempts,
+            cancels=self._cancels,
+            task_lock=TaskLock(cache, guard, background, ttl_seconds=settings.visibility_timeout_seconds),
+            policies=policies,
             receive_wait_seconds=settings.receive_wait_seconds,
-            # The time to stop the handler and to notify.
-            lease_margin_seconds=(HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds),
         )
 
     def _is_active(self) -> bool:

@@ -26,7 +26,6 @@ from services.common.messages.task_message import MalformedTask, delay_seconds_o
 from services.common.momento.history import HistoryEntry
 from services.common.telemetry.tracing import exemplar
 from services.processor.dead_letter_message import DeadLetterReason, is_overruled, send_to_dead_letter_queue
-from services.processor.delivery.cancel_watch import CancelWatch
 from services.processor.delivery.delivery import Delivery, details_of
 from services.processor.metrics import CANCELLED, DUPLICATES, EXPIRED, end_to_end_seconds
 from services.processor.notify.notifier import Notifier
@@ -84,7 +83,6 @@ class Concluder:
     history: ResilientHistory
     notifier: Notifier
     statuses: StatusWriter
-    cancels: CancelWatch
     dead_letters: Batcher[OutgoingMessage]
     background: Background
 

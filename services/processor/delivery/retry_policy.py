@@ -1,15 +1,20 @@
 """Decides what follows from failed and interrupted attempts, without I/O."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from notification_api import PermanentError, TransientError
+from services.common.aws.task_queue import ReceivedMessage
 from services.common.backoff import backoff_seconds
 from services.common.error_text import leaf_errors
+from services.common.messages.task_message import task_type_of
 from services.processor.delivery.attempts import LastAttempt, PastAttempts
 from services.processor.handlers.errors import HandlerAborted
+
+UNKNOWN_TYPE = "unknown"
+"""The label of all types without a handler, in metrics and logs."""
 
 
 class Failure(StrEnum):
@@ -113,3 +118,21 @@ class RetryPolicy:
         them.
         """
         return not self.is_last(deliveries)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicies:
+    """The retry policies of the task types."""
+
+    by_type: Mapping[str, RetryPolicy]
+    default: RetryPolicy
+    """Of messages whose type is unknown."""
+
+    def of(self, message: ReceivedMessage) -> RetryPolicy:
+        """Return the retry policy of a message."""
+        return self.by_type.get(task_type_of(message.attributes), self.default)
+
+    def label_of(self, message: ReceivedMessage) -> str:
+        """Return the task type of a message for metrics and slots; all unknown ones have the same label."""
+        name = task_type_of(message.attributes)
+        return name if name in self.by_type else UNKNOWN_TYPE

@@ -12,12 +12,13 @@ from services.common.messages.notification import Format
 from services.common.messages.task_message import TaskMessage
 from services.common.momento.history import NotificationHistory
 from services.processor.cache_guard import CacheGuard
+from services.processor.delivery.attempt_runner import AttemptRunner
 from services.processor.delivery.attempts import Attempts
 from services.processor.delivery.cancel_watch import CancelWatch
 from services.processor.delivery.conclude import ConcludedMessages, Concluder
 from services.processor.delivery.isolation import Isolation
 from services.processor.delivery.process import DeliveryProcessor
-from services.processor.delivery.retry_policy import RetryPolicy
+from services.processor.delivery.retry_policy import RetryPolicies, RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.calls import Call
 from services.processor.handlers.runner import Runner
@@ -136,30 +137,38 @@ def deliveries(momento: FakeMomento, handle: Call | None = None, policy: RetryPo
     )
     statuses = StatusWriter(None, guard, background, per_second=0)
     cancels = CancelWatch(None, lambda: True)
-    return DeliveryProcessor(
-        runner=Runner(limit=1, on_limit=lambda: None),
-        types=TaskTypes([task_type]),
+    concluder = Concluder(
+        pending=pending,
+        concluded=ConcludedMessages(),
+        history=history,
         notifier=notifier,
         statuses=statuses,
-        cancels=cancels,
-        breaker=breaker,
-        concluder=Concluder(
-            pending=pending,
-            concluded=ConcludedMessages(),
-            history=history,
+        dead_letters=Batcher(FakeTaskQueue().send, BatchPolicy()),
+        background=background,
+    )
+    attempts = Attempts(gateway, guard, background)
+    policies = RetryPolicies({task_type.name: policy}, default=policy)
+    return DeliveryProcessor(
+        attempt_runner=AttemptRunner(
+            runner=Runner(limit=1, on_limit=lambda: None),
+            types=TaskTypes([task_type]),
             notifier=notifier,
             statuses=statuses,
             cancels=cancels,
-            dead_letters=Batcher(FakeTaskQueue().send, BatchPolicy()),
-            background=background,
+            breaker=breaker,
+            concluder=concluder,
+            attempts=attempts,
+            isolation=Isolation(),
+            policies=policies,
+            lease_margin_seconds=0,
         ),
-        attempts=Attempts(gateway, guard, background),
-        isolation=Isolation(),
+        breaker=breaker,
+        concluder=concluder,
+        attempts=attempts,
+        cancels=cancels,
         task_lock=TaskLock(None, guard, background, ttl_seconds=30),
-        policy=policy,
-        policies={task_type.name: policy},
+        policies=policies,
         receive_wait_seconds=1,
-        lease_margin_seconds=0,
     )
 
 
