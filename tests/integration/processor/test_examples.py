@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from local.plan import ROOT
+from services.common.messages.task_message import TaskMessage
 from tests.support.processes.service import processor_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
@@ -47,8 +48,20 @@ async def test_the_example_with_several_types_writes_a_report(stage: ProcessorSt
         task_id = await stage.send("user", "2026-05")
         await wait_until(lambda: (task_id, "finished") in notifications.statuses())
     assert notifications.received[0]["message"] == "page 1 of 4"
+    assert notifications.received[0]["percent"] == 25
     assert notifications.received[-1]["message"] == "Finished task: Your report is ready"
+    assert notifications.received[-1]["data"] == {"url": f"https://reports.example.com/{task_id}.txt"}
     assert (tmp_path / "reports" / f"{task_id}.txt").read_text().splitlines()[3] == "2026-05, page 4"
+
+
+async def test_the_example_explains_a_failure_to_the_user(stage: ProcessorStage, tmp_path: Path) -> None:
+    settings = settings_of_image(REPORTS, tmp_path)
+    async with stage.notifications("user") as notifications, processor_process(stage, tmp_path, **settings):
+        task = TaskMessage(task_id="1", user_id="user", payload='{"data": "5\\nx"}', type="import")
+        await stage.send_raw(task.body(), task.attributes(), group_id="user")
+        await wait_until(lambda: ("1", "failed") in notifications.statuses())
+    last = notifications.received[-1]
+    assert (last["message"], last["type"]) == ("Failed task: Line 2 is not an amount", "import")
 
 
 @pytest.mark.parametrize("example", [GREETING, REPORTS], ids=lambda example: example.name)
