@@ -49,7 +49,8 @@ QUEUE_WAIT_SECONDS = Histogram(
 )
 END_TO_END_SECONDS = Histogram(
     "end_to_end_seconds",
-    "From the acceptance of a task, or the end of its delay, to the publication of its final notification.",
+    "From the acceptance of a task, or the end of its delay, to the publication of its final notification; cancelled"
+    " and expired tasks do not count.",
     ("type",),
     namespace=PREFIX,
     buckets=WAIT_BUCKETS,
@@ -60,7 +61,7 @@ HANDLER_ERRORS = Counter(
 CANCELLED = Counter(
     "tasks_cancelled",
     "Cancelled tasks, by whether the handler was running or the task was queued.",
-    ("stage",),
+    ("status",),
     namespace=PREFIX,
 )
 EXPIRED = Counter("tasks_expired", "Tasks that were not started before they expired.", namespace=PREFIX)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from k8s.dashboards.files import generated_files
-from k8s.metrics_page import metrics_of
+from k8s.metrics_page import MODULES, metrics_of
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, panels, queries
-from tests.support.monitoring.metric_definitions import OPERATOR, labels_by_sample, samples_of, unknown_labels
+from tests.support.monitoring.metric_definitions import OPERATOR, TARGET, labels_by_sample, samples_of, unknown_labels
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a series may be split by: none of them grows with users or tasks.
@@ -85,6 +85,13 @@ def test_every_metric_and_label_exists_in_the_code(path: Path) -> None:
         for name in re.findall(r"(?<![\w:])notification_api_\w+", query.expression):
             assert name in known, query
         assert unknown_labels(query.expression, query.legend) == []
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - {OPERATOR}))
+def test_no_metric_of_a_service_has_a_label_that_the_pod_monitor_adds(module: str) -> None:
+    """Prometheus would rename it to `exported_…`."""
+    clashes = {one._name: TARGET.intersection(one._labelnames) for one in metrics_of(module)}
+    assert {name: labels for name, labels in clashes.items() if labels} == {}
 
 
 def test_a_label_that_no_series_has_is_found() -> None:

@@ -20,7 +20,15 @@ from services.common.aws.task_queue import OutgoingMessage, ReceivedMessage
 from services.common.background import Background
 from services.common.backoff import Backoff
 from services.common.batcher import Batcher
-from services.common.messages.notification import MAX_BYTES, cancelled, expired, failed, finished, without_surrogates
+from services.common.messages.notification import (
+    MAX_BYTES,
+    Status,
+    cancelled,
+    expired,
+    failed,
+    finished,
+    without_surrogates,
+)
 from services.common.messages.task_details import NO_DETAILS, TaskDetails
 from services.common.messages.task_message import MalformedTask, delay_seconds_of, parse_task, task_id_of
 from services.common.momento.history import HistoryEntry
@@ -45,6 +53,8 @@ DEAD_LETTER_SECONDS = 3_600.0
 DEAD_LETTER_RETRY_BASE_SECONDS = 1.0
 DEAD_LETTER_RETRY_CAP_SECONDS = 120.0
 """A try whose answer is lost leaves a duplicate, so the pauses between tries grow long."""
+UNMEASURED = {Status.CANCELLED, Status.EXPIRED}
+"""Their users did not wait for a result, so the SLO does not contain them."""
 MAX_CONCLUDED = 20_000
 """Message ids after which, or after `CONCLUDED_SECONDS`, a new generation of them begins; two generations are kept."""
 CONCLUDED_SECONDS = 600.0
@@ -145,15 +155,15 @@ class Concluder:
         DUPLICATES.inc()
         return await self._deliver(delivery.lease, known, "duplicate")
 
-    async def conclude_cancelled(self, delivery: Delivery, stage: str) -> Outcome:
+    async def conclude_cancelled(self, delivery: Delivery, status: str) -> Outcome:
         """Conclude a task that its user has cancelled.
 
-        :param stage: ``running`` if the handler was stopped, ``queued`` if it did not run in this delivery.
+        :param status: ``running`` if the handler was stopped, ``queued`` if it did not run in this delivery.
         """
         pending = delivery.pending(cancelled(delivery.task.task_id, _now_ms(), delivery.details))
         self.pending.add(pending)
         outcome = await self._deliver(delivery.lease, pending, "cancelled")
-        CANCELLED.labels(stage).inc()
+        CANCELLED.labels(status).inc()
         return outcome
 
     async def conclude_expired(self, delivery: Delivery) -> Outcome:
@@ -297,7 +307,8 @@ class Concluder:
             if pending.dead_letter is None:
                 await self.history.store_before_end(pending, is_late=lease.is_over)
             raise
-        if is_first and pending.published_at is not None:
+        is_measured = is_first and pending.entry.notification.status not in UNMEASURED
+        if is_measured and pending.published_at is not None:
             available_at = message.sent_ms / 1000 + delay_seconds_of(message.attributes)
             seconds = max(0.0, pending.published_at - available_at)
             end_to_end_seconds(lease.task_type).observe(seconds, exemplar())

@@ -8,6 +8,7 @@ from aiobotocore.session import get_session
 
 from notification_api import Task
 from services.common.aws.ssm_parameter import SsmParameter
+from services.common.messages.task_message import TaskMessage
 from tests.support.processor.in_process import Counted, processor_in_process
 from tests.support.processor.stage import PARAMETER, ProcessorServers, ProcessorStage
 
@@ -27,6 +28,18 @@ async def test_a_task_that_is_submitted_twice_counts_as_notified_twice(stage: Pr
             await notifications.wait(number + 1)
         await stage.until_empty()
     assert notified() == 2
+
+
+async def test_a_task_that_expires_before_it_runs_does_not_count(stage: ProcessorStage) -> None:
+    """Its user has waited for as long as the task could be of use."""
+    notified, expired = Counted("end_to_end_seconds_count"), Counted("tasks_expired_total")
+    task = TaskMessage(task_id="late", user_id="user", payload='{"data": "x"}', expires_at_ms=1_700_000_000_000)
+    async with stage.notifications("user") as notifications, processor_in_process(stage, echo):
+        await stage.send_raw(task.body(), task.attributes(), group_id="user")
+        await notifications.wait(1)
+        await stage.until_empty()
+    assert notifications.statuses() == [("late", "expired")]
+    assert (notified(), expired()) == (0, 1)
 
 
 async def test_the_age_of_the_key_is_that_of_the_parameter(processor_servers: ProcessorServers) -> None:

@@ -24,6 +24,7 @@ Phase = float | str | None | list[list[Any]]
 """A value or a counter's growth a minute, None where the series does not exist, or pairs of minutes and such values."""
 Series = dict[str, list[Phase]]
 NAME = "notification_api_"
+TYPES = ("default", "report")
 BOUNDS = ("1.1", "30.0", "300.0", "3600.0", "+Inf")
 EVERY_POD: dict[str, Phase] = {"up": 1, f"{NAME}ready": 1, "process_start_time_seconds": 0}
 TOKEN: dict[str, Phase] = {
@@ -49,15 +50,15 @@ PROCESSOR: dict[str, Phase] = {
     f"{NAME}momento_calls_total{{operation=dictionary-set,outcome=ok}}": 30,
     f"{NAME}momento_key_age_seconds": 86_400,
     f"{NAME}messages_received_total": 30,
-    f"{NAME}tasks_processed_total{{outcome=finished}}": 30,
+    **{f"{NAME}tasks_processed_total{{outcome=finished,type={kind}}}": 15 for kind in TYPES},
     f"{NAME}tasks_in_process": 1,
     f"{NAME}receiving_paused": 0,
     f"{NAME}leases_lost_total": 0,
     f"{NAME}event_loop_blocked_total": 0,
-    **{f"{NAME}queue_wait_seconds_bucket{{le={bound}}}": 30 for bound in BOUNDS},
-    f"{NAME}queue_wait_seconds_count": 30,
-    **{f"{NAME}end_to_end_seconds_bucket{{le={bound}}}": 30 for bound in BOUNDS},
-    f"{NAME}end_to_end_seconds_count": 30,
+    **{f"{NAME}queue_wait_seconds_bucket{{le={bound},type={kind}}}": 15 for bound in BOUNDS for kind in TYPES},
+    **{f"{NAME}queue_wait_seconds_count{{type={kind}}}": 15 for kind in TYPES},
+    **{f"{NAME}end_to_end_seconds_bucket{{le={bound},type={kind}}}": 15 for bound in BOUNDS for kind in TYPES},
+    **{f"{NAME}end_to_end_seconds_count{{type={kind}}}": 15 for kind in TYPES},
 }
 OPERATOR_OF_A_STAGE: dict[str, Phase] = {
     f"{NAME}operator_scaling_messages_visible": 0,
@@ -94,7 +95,7 @@ def broken(changes: Mapping[str, list[Phase]]) -> Series:
     """The series of stage dev in namespace shop: those of a healthy stage, with a cause's `changes`.
 
     A change's key is a metric with some of its labels: it applies to every series that has them, or is a new series,
-    one for each of the service's two pods unless it names a pod.
+    one for each of the service's two pods unless it names a pod. Its numbers are those of all task types together.
     """
     series = healthy("shop", "dev") | {OPERATOR: [2, 2, 2]}
     for key, phases in changes.items():
@@ -102,10 +103,17 @@ def broken(changes: Mapping[str, list[Phase]]) -> Series:
         asked = labels_of(inner)
         hits = [name for name in series if metric in ("", name.partition("{")[0]) and _has(name, asked)]
         for name in hits:
-            series[name] = [base if phase == SAME else phase for base, phase in zip(series[name], phases, strict=True)]
+            given = [_share_of_type(phase) for phase in phases] if 'type="' in name else phases
+            series[name] = [base if phase == SAME else phase for base, phase in zip(series[name], given, strict=True)]
         for name in [] if hits else _new(metric, asked):
             series[name] = phases
     return series
+
+
+def _share_of_type(phase: Phase) -> Phase:
+    if isinstance(phase, list):
+        return [[minutes, _share_of_type(value)] for minutes, value in phase]
+    return phase / len(TYPES) if isinstance(phase, int | float) else phase
 
 
 def labels_of(inner: str) -> dict[str, str]:
