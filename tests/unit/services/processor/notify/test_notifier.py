@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import random
+import zlib
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from services.common.messages.notification import MAX_BYTES, Format, Notificatio
 from services.common.messages.task_details import NO_DETAILS
 from services.common.momento.errors import MomentoRefused, MomentoUnavailable
 from services.common.momento.history import HistoryEntry, NotificationHistory
+from services.common.momento.results import Results
 from services.processor.cache_guard import PAUSE_SECONDS, CacheGuard
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.notifier import Notifier, ProgressPublisher
@@ -59,8 +61,8 @@ def done(task_id: str = "1", text: str = "done") -> PendingNotification:
 
 
 def history_in(cache: FakeMomento, clock: ManualClock, chance: Callable[[], float] = random.random) -> ResilientHistory:
-    entries = NotificationHistory(cache.as_momento(), 86_400)
-    return ResilientHistory(entries, None, CacheGuard(clock=clock), clock=clock, chance=chance)
+    entries, results = NotificationHistory(cache.as_momento(), 86_400), Results(cache.as_momento(), 86_400)
+    return ResilientHistory(entries, results, CacheGuard(clock=clock), clock=clock, chance=chance)
 
 
 def nothing() -> None:
@@ -367,3 +369,47 @@ async def test_about_one_write_in_a_hundred_trims_for_any_user(topic: Topic, clo
             await history.trim(f"user-{number}")
     assert momento.calls.count("dictionary-set") == 1_000
     assert momento.calls.count("dictionary-fetch") == 10
+
+
+def with_result(task_id: str = "1") -> PendingNotification:
+    pending = done(task_id)
+    pending.result = b'{"message": "done", "data": 1}'
+    return pending
+
+
+async def test_a_whole_result_is_stored_before_the_notification_is_stored_and_published(
+    topic: Topic, clock: ManualClock
+) -> None:
+    cache = Cache()
+    await notifier(topic, clock, history_in(cache, clock)).deliver(with_result(), nothing)
+    assert cache.calls == ["set", "dictionary-set"]
+    assert zlib.decompress(cache.items["result:user 1"]) == b'{"message": "done", "data": 1}'
+    assert topic.published == ["user Finished task: done"]
+
+
+async def test_during_a_cache_outage_a_notification_that_refers_to_a_result_waits_with_its_slot(
+    topic: Topic, clock: ManualClock
+) -> None:
+    """The user could not read the result, and the result is in memory."""
+    cache, freed = Cache(), asyncio.Event()
+    cache.error = OUT
+    delivering = asyncio.create_task(notifier(topic, clock, history_in(cache, clock)).deliver(with_result(), freed.set))
+    await wait_until(lambda: len(cache.calls) >= 3)
+    assert (topic.published, freed.is_set()) == ([], False)
+    cache.error = None
+    await delivering
+    assert (cache.stored, len(topic.published)) == (["1"], 1)
+
+
+async def test_a_result_whose_lease_is_lost_replaces_no_final_state_of_another_process(clock: ManualClock) -> None:
+    cache = Cache()
+    history = history_in(cache, clock)
+    await history.store_before_end(done(text="elsewhere"), is_late=False)
+    late = done(text="late")
+    await history.store_before_end(late, is_late=True)
+    (stored,) = cache.dictionaries["history:user"].values()
+    assert b"elsewhere" in stored
+    assert not late.stored
+    await history.store_before_end(late, is_late=False)
+    (stored,) = cache.dictionaries["history:user"].values()
+    assert b"late" in stored

@@ -2,7 +2,13 @@
 
 from services.common.messages.notification import finished
 from services.common.momento.history import HistoryEntry
-from services.processor.notify.pending import MAX_AGE_SECONDS, MAX_PENDING, PendingNotification, PendingNotifications
+from services.processor.notify.pending import (
+    MAX_AGE_SECONDS,
+    MAX_PENDING,
+    MAX_RESULT_BYTES,
+    PendingNotification,
+    PendingNotifications,
+)
 from tests.support.clock import ManualClock
 
 
@@ -35,3 +41,15 @@ def test_notifications_are_bounded_in_number_and_in_age() -> None:
     clock.advance(MAX_AGE_SECONDS)
     pending.add(done("last"))
     assert [pending.get("user", str(MAX_PENDING)), pending.get("user", "last") is None] == [None, False]
+
+
+def test_whole_results_are_bounded_in_bytes() -> None:
+    pending = PendingNotifications()
+    small, others = done("small"), [done(str(number)) for number in range(5)]
+    pending.add(small)
+    for one in others:
+        one.result = b"x" * (MAX_RESULT_BYTES // 4)
+        pending.add(one)
+    kept = [one for one in others if pending.get("user", one.entry.notification.task_id) is one]
+    assert kept == others[1:]
+    assert pending.get("user", "small") is small
