@@ -60,6 +60,10 @@ class Task:
         """Mark the task as cancelled."""
         self._cancellations.append(None)
 
+    def bind_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let threads publish progress in this event loop."""
+        object.__setattr__(self, "_loop", loop)  # the class is frozen; a copy would take as long as a short handler
+
     async def progress(self, text: str, percent: float | None = None) -> bool:
         """Publish a progress notification to the user.
 

@@ -111,8 +111,8 @@ async def run_async(
         attempt=attempt,
         max_attempts=_first(max_attempts, registration.max_attempts, MAX_ATTEMPTS),
         deadline=time.time() + limit_seconds,
-        _loop=asyncio.get_running_loop(),
     )
+    task.bind_loop(asyncio.get_running_loop())
     async with _opened(registration) as function:
         attempted = _Attempt(registration, function, task, cancel_after_progress)
         return await attempted.run(limit_seconds)

@@ -5,7 +5,6 @@ import contextvars
 import inspect
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import Any
 
 from notification_api import Result, Task
@@ -29,7 +28,7 @@ def threaded_call(function: Callable[[Task], Any], pool: ThreadPoolExecutor) -> 
     """Return a call of a plain function in a thread of the pool."""
 
     async def call(task: Task) -> Result:
-        task = replace(task, _loop=asyncio.get_running_loop())
+        task.bind_loop(asyncio.get_running_loop())
         result = await _in_thread(pool, task, contextvars.copy_context().run, _plain, function, task)
         if _is_awaitable(result):
             result = await result  # a plain function that returns a coroutine, such as a lambda

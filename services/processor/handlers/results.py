@@ -41,13 +41,11 @@ def checked_result(value: object) -> Result:
     encoded = _encode(message, data)
     if len(encoded) - 2 * _FREE_LEVELS > MAX_RESULT_BYTES:
         raise ResultTooLargeError(TOO_LARGE, public=TOO_LARGE)
-    if data is not None:
-        # Floats that are not numbers are written as null.
-        if b"null" in encoded and not all(math.isfinite(number) for number in _floats(data)):
-            raise InvalidResultError("the data of the handler's result is not JSON: it has NaN or an infinite number")
-        fields = orjson.loads(encoded[_FREE_LEVELS:-_FREE_LEVELS])
-        data = fields["data"]  # a copy, since the handler may change the original
-    return Result(message, data)
+    copy = orjson.loads(encoded[_FREE_LEVELS:-_FREE_LEVELS])["data"]  # the handler may change the original
+    # Floats that are not numbers are written as null. A comparison takes a tenth of the time of a look at each value.
+    if b"null" in encoded and copy != data and not all(math.isfinite(number) for number in _floats(data)):
+        raise InvalidResultError("the data of the handler's result is not JSON: it has NaN or an infinite number")
+    return Result(message, copy)
 
 
 def _plain_text(value: object, what: str) -> str:

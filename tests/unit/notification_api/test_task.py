@@ -69,7 +69,7 @@ async def test_a_cancelled_task_publishes_no_progress() -> None:
 
 async def test_progress_can_be_published_from_a_thread() -> None:
     published = Published()
-    made = make_task(publish_progress=published, _loop=asyncio.get_running_loop())
+    made = make_task(publish_progress=published, loop=asyncio.get_running_loop())
     assert await asyncio.to_thread(made.progress_from_thread, "reading", 40)
     assert published.progress == [("reading", 40)]
 
@@ -78,7 +78,7 @@ async def test_a_thread_does_not_wait_for_a_busy_loop(monkeypatch: pytest.Monkey
     monkeypatch.setattr(task, "PROGRESS_SECONDS", 0.05)
     published = Published()
     published.may_end.clear()
-    made = make_task(publish_progress=published, _loop=asyncio.get_running_loop())
+    made = make_task(publish_progress=published, loop=asyncio.get_running_loop())
     assert not await asyncio.to_thread(made.progress_from_thread, "reading")
     await wait_until(lambda: len(asyncio.all_tasks()) == 1)  # what it waited for is cancelled
 
@@ -87,7 +87,7 @@ def test_a_thread_that_outlives_the_loop_publishes_nothing() -> None:
     made: list[Task] = []
 
     async def start() -> None:
-        made.append(make_task(publish_progress=Published(), _loop=asyncio.get_running_loop()))
+        made.append(make_task(publish_progress=Published(), loop=asyncio.get_running_loop()))
 
     asyncio.run(start())
     answers: list[bool] = []
@@ -99,7 +99,7 @@ def test_a_thread_that_outlives_the_loop_publishes_nothing() -> None:
 
 async def test_in_the_event_loop_progress_is_awaited() -> None:
     with pytest.raises(RuntimeError, match=r"await task\.progress"):
-        make_task(_loop=asyncio.get_running_loop()).progress_from_thread("reading")
+        make_task(loop=asyncio.get_running_loop()).progress_from_thread("reading")
 
 
 def test_what_is_read_of_the_cancellation_is_known() -> None:
