@@ -80,7 +80,7 @@ class Processor:
         entries = NotificationHistory(momento, retention_seconds) if stores else None
         results = Results(momento, retention_seconds) if stores else None
         self._history = ResilientHistory(entries, results, guard)
-        self._cancels = CancelWatch(CancelRequests(momento) if stores else None)
+        self._cancels = CancelWatch(CancelRequests(momento) if stores else None, self._is_active)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
         self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)
@@ -179,6 +179,10 @@ class Processor:
             policies=policies,
             receive_wait_seconds=settings.receive_wait_seconds,
         )
+
+    def _is_active(self) -> bool:
+        """Return whether tasks run or are received."""
+        return self._slots.running > 0 or not self._breaker.is_open
 
     def _show_slots(self, limits: Mapping[str, int]) -> None:
         slots = self._slots

@@ -6,8 +6,8 @@ One read of one dictionary about once a second serves all tasks of a replica.
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from notification_api import PermanentError, TransientError
 from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
@@ -17,8 +17,6 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
 """Between two reads. A running task is cancelled within this time, and that of a call."""
-IDLE_POLL_SECONDS = 10.0
-"""The same while no task runs. A task that starts ends this pause."""
 MAX_POLL_SECONDS = 30.0
 """The same while there are very many requests: a read costs an operation for each two of them."""
 REQUESTS_PER_SECOND = 20.0
@@ -34,11 +32,12 @@ class CancelWatch:
     """Knows which tasks are to be cancelled, as of the last poll.
 
     :param requests: None if the history is switched off; nothing is cancelled then.
+    :param is_active: whether the replica has tasks or receives some; otherwise it does not poll.
     """
 
-    def __init__(self, requests: CancelRequests | None) -> None:
+    def __init__(self, requests: CancelRequests | None, is_active: Callable[[], bool]) -> None:
         self._requests = requests
-        self._task_started = asyncio.Event()
+        self._is_active = is_active
         self._known: frozenset[TaskKey] = frozenset()
         self._watched: dict[TaskKey, list[asyncio.Future[None]]] = {}
         self._concluded: set[TaskKey] = set()
@@ -53,7 +52,6 @@ class CancelWatch:
         requested: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         watching = self._watched.setdefault(task, [])
         watching.append(requested)
-        self._task_started.set()
         if task in self._known:
             requested.set_result(None)
         try:
@@ -74,16 +72,12 @@ class CancelWatch:
             await asyncio.Event().wait()
             return
         while True:
-            await self._pause()
-            await self._poll(self._requests)
+            await asyncio.sleep(self._pause_seconds())
+            if self._is_active():
+                await self._poll(self._requests)
 
-    async def _pause(self) -> None:
-        if not self._watched and not self._concluded:
-            self._task_started.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(IDLE_POLL_SECONDS - POLL_SECONDS):
-                    await self._task_started.wait()
-        await asyncio.sleep(min(MAX_POLL_SECONDS, max(POLL_SECONDS, len(self._known) / REQUESTS_PER_SECOND)))
+    def _pause_seconds(self) -> float:
+        return min(MAX_POLL_SECONDS, max(POLL_SECONDS, len(self._known) / REQUESTS_PER_SECOND))
 
     async def _poll(self, requests: CancelRequests) -> None:
         concluded, self._concluded = self._concluded, set()
