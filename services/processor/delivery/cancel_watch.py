@@ -71,6 +71,7 @@ class CancelWatch:
         if self._requests is None:
             await asyncio.Event().wait()
             return
+        await self._poll(self._requests)
         while True:
             await asyncio.sleep(self._pause_seconds())
             if self._is_active():

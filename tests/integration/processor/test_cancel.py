@@ -33,7 +33,7 @@ async def test_a_running_task_is_cancelled_and_its_user_notified(stage: Processo
             raise
         return ""
 
-    cancelled = Counted("tasks_cancelled_total", stage="running")
+    cancelled = Counted("tasks_cancelled_total", status="running")
     async with stage.notifications("user") as notifications, processor_in_process(stage, handle):
         task_id = await stage.send("user", "march")
         await asyncio.wait_for(running.wait(), 10)

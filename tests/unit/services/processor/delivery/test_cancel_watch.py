@@ -99,15 +99,17 @@ def test_in_an_outage_the_known_requests_stay_and_removals_are_repeated() -> Non
     run_in_virtual_time(scenario())
 
 
-def test_without_tasks_nothing_is_read() -> None:
+def test_a_replica_without_tasks_that_receives_none_reads_only_at_its_start() -> None:
     async def scenario() -> None:
         one = Watched()
         one.is_active = False
-        one.momento.cache_out = True  # a read would fail and pause
+        await one.request(ALICE)
         polling = asyncio.create_task(one.watch.run())
-        before = CANCEL_POLLS.labels("error")._value.get()
+        before = CANCEL_POLLS.labels("ok")._value.get()
+        await asyncio.sleep(0.1)
+        assert one.watch.is_requested(ALICE)
         await asyncio.sleep(60)
-        assert CANCEL_POLLS.labels("error")._value.get() == before
+        assert CANCEL_POLLS.labels("ok")._value.get() == before + 1
         polling.cancel()
 
     run_in_virtual_time(scenario())
