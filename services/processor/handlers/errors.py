@@ -5,7 +5,10 @@ from services.common.error_text import leaf_errors
 
 
 class HandlerAborted(RuntimeError):
-    """A handler raised an error that would end the event loop, such as SystemExit; that error is its cause."""
+    """A handler raised an error that cannot be passed on; that error is its cause.
+
+    It would end the event loop, such as SystemExit, or refuses that its traceback is set.
+    """
 
 
 class HandlerCancelled(BaseException):

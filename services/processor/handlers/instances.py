@@ -150,6 +150,7 @@ async def _call(function: Callable[[], Any]) -> None:
 async def _in_thread(function: Callable[[], Any]) -> Any:
     """Call it in a thread that does not keep the process alive if it never returns."""
     result: concurrent.futures.Future[Any] = concurrent.futures.Future()
+    result.set_running_or_notify_cancel()  # it can be left, but not cancelled
 
     def call() -> None:
         try:

@@ -116,7 +116,7 @@ class Runner:
         try:
             return await call(task)
         except BaseException as error:
-            if _concerns_one_task(type(error)):
+            if _concerns_one_task(type(error)) and _has_traceback(error):
                 raise
             raise HandlerAborted(f"the handler raised {describe_error(error)}") from error
 
@@ -186,6 +186,18 @@ def _concerns_one_task(kind: type[BaseException]) -> bool:
     if issubclass(kind, (SystemExit, KeyboardInterrupt, GeneratorExit)):
         return False
     return issubclass(kind, Exception) != issubclass(kind, asyncio.CancelledError)
+
+
+def _has_traceback(error: BaseException) -> bool:
+    """Return whether the error's traceback can be set, as `contextlib` does with errors that pass through it.
+
+    Of a frozen dataclass, for example, it cannot: another error would take the place of the handler's own.
+    """
+    try:
+        error.__traceback__ = vars(BaseException)["__traceback__"].__get__(error)
+    except BaseException:  # noqa: BLE001 — `__setattr__` may raise anything
+        return False
+    return True
 
 
 def _has_result(work: "asyncio.Task[Result]") -> bool:

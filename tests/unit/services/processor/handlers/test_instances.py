@@ -13,6 +13,7 @@ from services.common.settings import SettingsError
 from services.processor.handlers import instances
 from tests.support.processor.handler_call import opened_types
 from tests.support.processor.make_task import make_task
+from tests.support.waiting import wait_until
 
 
 class Recorded:
@@ -115,19 +116,13 @@ async def test_setup_and_teardown_run_in_one_task_as_task_groups_require() -> No
     assert one.calls[-1] == "closed"
 
 
-def failing_with(error: BaseException | None, *, waits: bool = False, plain: bool = False) -> type[Recorded]:
+def failing_with(error: BaseException, *, plain: bool = False) -> type[Recorded]:
     class Failing(Recorded):
         async def _fail(self) -> None:
-            if waits:
-                await asyncio.sleep(60)
-            if error is not None:
-                raise error
+            raise error
 
         def _fail_in_thread(self) -> None:
-            if waits:
-                threading.Event().wait(60)
-            if error is not None:
-                raise error
+            raise error
 
         setup = _fail_in_thread if plain else _fail
 
@@ -152,12 +147,34 @@ async def test_a_setup_that_fails_ends_the_start_and_closes_what_is_open(error: 
     assert good.calls[-1] == "teardown"
 
 
-@pytest.mark.parametrize("plain", [False, True])
-async def test_a_setup_that_takes_too_long_ends_the_start(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+class SlowSetup(Recorded):
+    async def setup(self) -> None:
+        await asyncio.sleep(60)
+
+
+class SlowSetupInThread(Recorded):
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_end = threading.Event()
+
+    def setup(self) -> None:
+        self.may_end.wait(60)
+        self.calls.append("set up")
+
+
+@pytest.mark.parametrize("kind", [SlowSetup, SlowSetupInThread])
+async def test_a_setup_that_takes_too_long_ends_the_start(
+    kind: type[Recorded], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(instances, "SETUP_SECONDS", 0.1)
+    slow = kind()
     with pytest.raises(SettingsError, match=r"the handler of the type 'default' is not set up after 0\.1 s"):
-        async with opened_types(failing_with(None, waits=True, plain=plain)):
+        async with opened_types(slow):
             pytest.fail("it was opened")
+    if isinstance(slow, SlowSetupInThread):  # its thread ends without an error although nobody waits for it
+        slow.may_end.set()
+        await wait_until(lambda: "handler-instance" not in {each.name for each in threading.enumerate()})
+        assert slow.calls == ["created", "set up"]
 
 
 async def test_a_class_that_cannot_be_instantiated_ends_the_start() -> None:

@@ -5,8 +5,9 @@ import contextvars
 import gc
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -190,6 +191,31 @@ async def test_an_exception_of_two_kinds_is_an_ordinary_failure(
         with pytest.raises(HandlerAborted, match=kind.__name__) as raised:
             await RunnerOf(call).run(make_task(), 5)
     assert failure_of(raised.value) is failure
+
+
+@dataclass(frozen=True)
+class Frozen(PermanentError):
+    code: int = 1
+
+
+class ExitsWhenSet(PermanentError):
+    def __setattr__(self, _name: str, _value: object) -> None:
+        raise SystemExit(5)
+
+
+@pytest.mark.parametrize("kind", [Frozen, ExitsWhenSet])
+async def test_an_error_that_cannot_be_changed_passes_through_context_managers(kind: type[PermanentError]) -> None:
+    async def fail(task: Task) -> str:
+        raise kind
+
+    @contextmanager
+    def nothing() -> Iterator[None]:
+        yield
+
+    with pytest.raises(HandlerAborted) as raised, nothing():
+        await runner(fail).run(make_task(), 5)
+    assert type(raised.value.__cause__) is kind
+    assert failure_of(raised.value) is Failure.PERMANENT
 
 
 async def test_a_handler_that_cancels_itself_has_failed() -> None:
