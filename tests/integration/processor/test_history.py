@@ -247,7 +247,9 @@ async def test_the_common_path_costs_one_cache_write_and_no_read(
             await stage.send("user")
         await notifications.wait(10)
         await stage.until_empty()
-    assert momento_calls(stage) - before == {"DictionarySet": 10, "Publish": 10}
+    calls = momento_calls(stage) - before
+    calls.pop("DictionaryFetch", None)  # of the stage's cancel requests, once a second for all tasks
+    assert calls == {"DictionarySet": 10, "Publish": 10}
 
 
 @pytest.mark.parametrize("status", ["UNAVAILABLE", "PERMISSION_DENIED"])

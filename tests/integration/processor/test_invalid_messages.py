@@ -37,7 +37,7 @@ JUNK_OF_A_USER = {
     "a payload that is an object": task_body({"data": "x"}),
     "a payload that is no object": task_body("[]"),
     "no data": task_body('{"other": 1}'),
-    "data that is no text": task_body('{"data": 5}'),
+    "data that is null": task_body('{"data": null}'),
 }
 
 

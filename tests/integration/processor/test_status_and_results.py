@@ -3,7 +3,6 @@
 import asyncio
 import json
 import zlib
-from collections import Counter
 
 import pytest
 
@@ -11,10 +10,6 @@ from notification_api import Result, Task
 from tests.support.processor.in_process import processor_in_process
 from tests.support.processor.stage import ProcessorStage
 from tests.support.waiting import wait_until
-
-
-def momento_calls(stage: ProcessorStage) -> Counter[str]:
-    return Counter({method: sum(by.values()) for method, by in stage.servers.momento.stats()["calls"].items()})
 
 
 async def snapshot_of(stage: ProcessorStage, task_id: str) -> dict[str, object] | None:
@@ -52,22 +47,6 @@ async def test_a_task_that_runs_for_seconds_can_be_followed(stage: ProcessorStag
     progress, finished = notifications.received
     assert (progress["status"], progress["message"], progress["percent"]) == ("progress", "reading", 10)
     assert (finished["status"], finished["message"]) == ("finished", "Finished task: done")
-
-
-async def test_a_quick_first_delivery_costs_one_cache_write_and_no_read_of_its_own(stage: ProcessorStage) -> None:
-    async def handle(task: Task) -> Result:
-        return Result("done", data={"id": task.id})
-
-    async with stage.notifications("user") as notifications, processor_in_process(stage, handle):
-        before = momento_calls(stage)
-        for _ in range(20):
-            await stage.send("user")
-        await notifications.wait(20)
-        await stage.until_empty()
-        calls = momento_calls(stage) - before
-    calls.pop("DictionaryFetch", None)  # the cancel requests of the stage, once a second; and a trimmed history
-    assert sum(count for method, count in calls.items() if "Set" in method) == 20, calls
-    assert sum(count for method, count in calls.items() if "Get" in method) == 0, calls
 
 
 @pytest.mark.parametrize("size", [5_000, 500_000])

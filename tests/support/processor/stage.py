@@ -61,12 +61,17 @@ class Notifications:
 
     def __init__(self, stream: MomentoStream) -> None:
         self.texts: list[str] = []
+        """All but those that announce a retry."""
+        self.retries: list[dict[str, Any]] = []
         self._stream = stream
         self._arrived = asyncio.Condition()
 
     async def collect(self) -> None:
         while True:
             text = (await self._stream.item()).value.text
+            if '"nextAttemptAt"' in text:
+                self.retries.append(json.loads(text))
+                continue
             async with self._arrived:
                 self.texts.append(text)
                 self._arrived.notify_all()
