@@ -313,7 +313,9 @@ class Concluder:
             seconds = max(0.0, pending.published_at - available_at)
             end_to_end_seconds(lease.task_type).observe(seconds, exemplar())
         self.concluded.add(message.message_id)
-        self.statuses.concluded(pending.user_id, pending.entry.notification, is_redelivery=message.receive_count > 1)
+        if pending.field is None:  # a conflict is not the state of its task
+            is_redelivery = message.receive_count > 1
+            self.statuses.concluded(pending.user_id, pending.entry.notification, is_redelivery=is_redelivery)
         if self.history.is_trim_due():
             self.background.spawn("trim", self._trim(pending.user_id))
         return Acknowledge(result)
