@@ -10,6 +10,8 @@ const CLOCK_TOLERANCE_MS = 5_000;
 
 export interface CatchUpListener {
   notification(notification: Notification, source: Source): void;
+  /** Until when the user has read the notifications, in epoch milliseconds. */
+  readUntil(readUntil: number): void;
   /** Everything that was missed has been emitted. */
   done(): void;
   failed(error: unknown): void;
@@ -91,6 +93,7 @@ export class CatchUp {
     if (signal.aborted) return;
     if (page !== null) this.#emitAll(page, signal);
     if (signal.aborted) return;
+    if (page?.readUntil !== undefined) this.#listener.readUntil(page.readUntil);
     this.#seen.markCaughtUp(page?.cursor ?? null);
     if (page !== null) this.#scheduleRecheck();
     this.#listener.done();

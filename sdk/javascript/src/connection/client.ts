@@ -3,7 +3,14 @@ import { TokenService } from "../api/token-service";
 import { backoffMs } from "../internal/backoff";
 import { Emitter } from "../internal/emitter";
 import { Timers } from "../internal/timers";
-import { parseItem, type Notification, type ReceivedNotification, type Source } from "../notifications/notification";
+import {
+  parseItem,
+  parseOtherMessage,
+  parseReadUntil,
+  type Notification,
+  type ReceivedNotification,
+  type Source,
+} from "../notifications/notification";
 import { SeenNotifications } from "../notifications/seen-notifications";
 import { CatchUp } from "./catch-up";
 import { DisposableTokens } from "./disposable-tokens";
@@ -25,6 +32,8 @@ export interface ClientEvents {
   state: ClientState;
   notification: ReceivedNotification;
   error: ClientError;
+  /** Until when the user has read the notifications, in epoch milliseconds. */
+  readUntil: number;
 }
 
 /**
@@ -49,7 +58,7 @@ export class NotificationClient {
 
   constructor(options: ClientOptions) {
     const settings = (this.#settings = withDefaults(options));
-    const service = new TokenService(settings, settings.tokenUrl, settings.notificationsUrl);
+    const service = new TokenService(settings, settings);
     this.#timers = new Timers(settings.clock);
     this.#seen = new SeenNotifications(settings.storage);
     this.#tokens = new DisposableTokens(service, settings);
@@ -59,6 +68,7 @@ export class NotificationClient {
     );
     this.#catchUp = new CatchUp(service, this.#seen, settings, {
       notification: (notification, source) => this.#emit(notification, source),
+      readUntil: (readUntil) => this.#emitter.emit("readUntil", readUntil),
       done: () => this.#saveSoon(),
       failed: (error) => this.#onError("catch-up", error),
     });
@@ -185,7 +195,7 @@ export class NotificationClient {
       },
       item: (text, position) => {
         this.#onActivity(text.length);
-        this.#emit(parseItem(text, position, this.#settings.clock.now()), "live");
+        this.#onItem(text, position);
       },
       heartbeat: () => {
         this.#heartbeat.heartbeat();
@@ -198,6 +208,14 @@ export class NotificationClient {
         this.#dispatch({ type: "ended" });
       },
     };
+  }
+
+  /** An object that is not a notification is a text only where notifications are plain text. */
+  #onItem(text: string, position: string): void {
+    const other = this.#seen.plainText ? null : parseOtherMessage(text);
+    if (other === null) return this.#emit(parseItem(text, position, this.#settings.clock.now()), "live");
+    const readUntil = parseReadUntil(other);
+    if (readUntil !== undefined && this.#isRunning()) this.#emitter.emit("readUntil", readUntil);
   }
 
   #onActivity(characters: number): void {

@@ -1,14 +1,45 @@
-const STATUSES = ["finished", "failed", "progress"] as const;
+const FINAL_STATUSES = ["finished", "failed", "cancelled", "expired"] as const;
+const STATUSES = ["progress", ...FINAL_STATUSES] as const;
 
-/** `progress` may be published many times for a task, `finished` and `failed` once. */
+export type FinalStatus = (typeof FINAL_STATUSES)[number];
+/** `progress` may be published many times for a task, one of the others once. */
 export type Status = (typeof STATUSES)[number];
 
+/** What a service may say of a task, in a notification or as its status. Times are in epoch milliseconds. */
+export interface TaskFacts {
+  /** Absent: `default`. */
+  type?: string;
+  /** The result's data: any JSON. */
+  data?: unknown;
+  /** The message or the data did not fit: the whole result has to be asked for. */
+  truncated?: true;
+  /** The task's data, where it is short; otherwise `title`. */
+  input?: unknown;
+  title?: string;
+  /** The attempt that this is about, from 1; with `nextAttemptAt` the one that comes next. */
+  attempt?: number;
+  maxAttempts?: number;
+  startedAt?: number;
+  /** 0 to 100. */
+  percent?: number;
+  nextAttemptAt?: number;
+  /** Why the task failed, in the handler's words for users. */
+  error?: string;
+  /** Why the task failed, as a code: `max_attempts`, `timeout` and others. */
+  reason?: string;
+}
+
 /** A notification about a task, as the processor published it. `time` is in epoch milliseconds (UTC). */
-export interface Notification {
+export interface Notification extends TaskFacts {
   taskId: string;
   status: Status;
   message: string;
   time: number;
+}
+
+/** A message of the topic: the user has read the notifications until `readUntil`, in epoch milliseconds. */
+export interface ReadMarker {
+  readUntil: number;
 }
 
 /**
@@ -18,13 +49,45 @@ export interface Notification {
 export type Source = "live" | "catch-up" | "history";
 export type ReceivedNotification = Notification & { source: Source };
 
+const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
+const isPresent = (value: unknown): boolean => value !== undefined && value !== null;
+const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) > 0;
+const isPercent = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 100;
+
+const FACTS: Record<keyof TaskFacts, (value: unknown) => boolean> = {
+  type: isText,
+  data: isPresent,
+  truncated: (value) => value === true,
+  input: isPresent,
+  title: isText,
+  attempt: isCount,
+  maxAttempts: isCount,
+  startedAt: isCount,
+  percent: isPercent,
+  nextAttemptAt: isCount,
+  error: isText,
+  reason: isText,
+};
+
+/** The known fields of `value` that are valid. Whatever else it has is ignored. */
+export function parseFacts(value: object): TaskFacts {
+  const valid = Object.entries(FACTS).filter(([name, isValid]) => isValid((value as Record<string, unknown>)[name]));
+  return Object.fromEntries(valid.map(([name]) => [name, (value as Record<string, unknown>)[name]]));
+}
+
 /** Null where `value` is not a notification. */
 export function parseNotification(value: unknown): Notification | null {
   if (typeof value !== "object" || value === null) return null;
   const { taskId, status, message, time } = value as Record<string, unknown>;
   if (typeof taskId !== "string" || taskId === "" || typeof message !== "string") return null;
   if (!isStatus(status)) return null;
-  return { taskId, status, message, time: typeof time === "number" ? time : 0 };
+  return { taskId, status, message, time: typeof time === "number" ? time : 0, ...parseFacts(value) };
+}
+
+/** Undefined where `value` has no read marker. */
+export function parseReadUntil(value: unknown): number | undefined {
+  const readUntil = (value as Partial<ReadMarker> | null)?.readUntil;
+  return typeof readUntil === "number" && readUntil >= 0 ? readUntil : undefined;
 }
 
 const PLAIN_TEXT_PREFIX = "topic:";
@@ -44,22 +107,40 @@ export function isInHistory(notification: Notification): boolean {
  * its position in the topic replaces the id, so that a repeated item is recognised.
  */
 export function parseItem(text: string, position: string, now: number): Notification {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    parsed = null;
-  }
   return (
-    parseNotification(parsed) ?? { taskId: PLAIN_TEXT_PREFIX + position, status: "finished", message: text, time: now }
+    parseNotification(parseJson(text)) ?? {
+      taskId: PLAIN_TEXT_PREFIX + position,
+      status: "finished",
+      message: text,
+      time: now,
+    }
   );
 }
 
-/** Notifications with the same key are duplicates. A task has many progress notifications: their text counts too. */
-export function keyOf({ taskId, status, message }: Notification): string {
-  return status === "progress" ? `${taskId}\n${status}\n${message}` : `${taskId}\n${status}`;
+/** A JSON object that is not a notification: a read marker, or a message that this version does not know. */
+export function parseOtherMessage(text: string): object | null {
+  const value = parseJson(text);
+  return typeof value === "object" && value !== null && parseNotification(value) === null ? value : null;
+}
+
+/** Notifications with the same key are duplicates. A task has many progress notifications: their content counts too. */
+export function keyOf({ taskId, status, message, percent, attempt }: Notification): string {
+  if (status !== "progress") return `${taskId}\n${status}`;
+  return [taskId, status, message, percent, attempt].join("\n");
+}
+
+export function isFinalStatus(status: unknown): status is FinalStatus {
+  return FINAL_STATUSES.some((each) => each === status);
 }
 
 function isStatus(value: unknown): value is Status {
   return STATUSES.some((status) => status === value);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }

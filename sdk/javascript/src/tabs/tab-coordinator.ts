@@ -1,18 +1,21 @@
 import type { ClientError } from "../api/errors";
 import type { ClientState } from "../connection/state-machine";
 import type { Notification, Source } from "../notifications/notification";
-import type { Task, TaskChange } from "../tasks/task-store";
+import type { Task } from "../tasks/task";
+import type { TaskChange } from "../tasks/task-store";
 
 /** A message between the tabs of one user. */
 export type TabMessage =
   | { type: "join" | "active" | "leave"; from: string }
   /** The leader's answer to `join`. */
-  | { type: "snapshot"; state: ClientState; error: ClientError | null; tasks: Task[] }
+  | { type: "snapshot"; state: ClientState; error: ClientError | null; tasks: Task[]; readUntil: number }
   | { type: "state"; state: ClientState }
   | { type: "error"; error: ClientError }
   /** `to`: the tab that announces it. */
   | { type: "notification"; notification: Notification; source: Source; to: string }
   | { type: "change"; change: TaskChange }
+  /** The notifications until this time (epoch milliseconds) are read. */
+  | { type: "read"; until: number }
   /** To the tab that holds this task in memory, where storage did not take it. */
   | { type: "resend"; key: string }
   | { type: "check-now" | "signed-out" };

@@ -1,9 +1,12 @@
 import type { KeyValueStore } from "../internal/key-value-store";
+import type { TaskOptions } from "./task";
 
 /** A task that has not been accepted by the service. Its key is the Idempotency-Key, so resending is safe. */
 export interface PendingTask {
   key: string;
-  data: string;
+  /** Any JSON but null. */
+  data: unknown;
+  options?: TaskOptions;
   /** Epoch milliseconds. */
   at: number;
   /** How often the service has answered with an error; at `MAX_TRIES` the task is no longer tried. */
@@ -56,7 +59,7 @@ export class PendingTasks {
     const value = JSON.stringify(task);
     const lengths = [
       ...this.#store.keys().map((key) => this.#store.load(key)?.length ?? 0),
-      ...[...this.#inMemory.values()].map(({ data }) => data.length),
+      ...[...this.#inMemory.values()].map((each) => JSON.stringify(each).length),
     ];
     const characters = lengths.reduce((sum, length) => sum + length, value.length);
     if (lengths.length >= MAX_PENDING_TASKS || characters > MAX_CHARACTERS) return false;
@@ -90,9 +93,13 @@ export function isUnsent(task: PendingTask): boolean {
 function parse(value: string | null): PendingTask | null {
   try {
     const task = JSON.parse(value ?? "null") as Partial<PendingTask> | null;
-    const complete = typeof task?.key === "string" && typeof task.data === "string" && typeof task.at === "number";
+    const complete = typeof task?.key === "string" && isData(task.data) && typeof task.at === "number";
     return complete ? (task as PendingTask) : null;
   } catch {
     return null;
   }
+}
+
+function isData(value: unknown): boolean {
+  return value !== undefined && value !== null;
 }

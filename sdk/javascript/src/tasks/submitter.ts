@@ -149,9 +149,10 @@ export class TaskSubmitter {
     }
   }
 
-  async #post({ key, data }: PendingTask): Promise<string> {
+  async #post({ key, data, options }: PendingTask): Promise<string> {
     const headers = { "content-type": "application/json", "idempotency-key": key };
-    const answer = await request(this.#http, this.#taskUrl, { method: "POST", headers, body: taskBody(data) });
+    const body = taskBody(data, options);
+    const answer = await request(this.#http, this.#taskUrl, { method: "POST", headers, body });
     const taskId = await readTaskId(answer);
     if (taskId !== null) return taskId;
     throw new ServiceError("The service's answer names no task", answer.status, undefined, undefined);

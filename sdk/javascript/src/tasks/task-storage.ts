@@ -1,11 +1,14 @@
 import type { StoredValue } from "../internal/key-value-store";
-import { mergeTasks, type Task, type TaskStore } from "./task-store";
+import { isTaskState, type Task } from "./task";
+import { mergeTasks, newestFirst, type TaskStore } from "./task-store";
 
-const SAVE_AFTER_MS = 300;
-/** More than a list shows of a task. 200 tasks of full length would be more than a browser stores. */
+const SAVE_AFTER_MS = 1_000;
+/** More than a row shows of a task, or of its result. */
 const MAX_CHARACTERS = 1_000;
+/** In all tasks together. Browsers give a page about 5 million characters, which the pending tasks share. */
+const MAX_TOTAL_CHARACTERS = 2_000_000;
 
-/** Saves the listed tasks over page loads, a few times a second at most. */
+/** Saves the listed tasks over page loads, once a second at most. */
 export class TaskStorage {
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #storage: StoredValue;
@@ -31,12 +34,19 @@ export class TaskStorage {
 
   saveNow(): void {
     this.#cancel();
-    this.#storage.save(JSON.stringify([...this.#store.values()].map(truncateTask)));
+    this.#storage.save(`[${this.#newestThatFit().join(",")}]`);
   }
 
   clear(): void {
     this.#cancel();
     this.#storage.clear();
+  }
+
+  #newestThatFit(): string[] {
+    let characters = 0;
+    const saved = newestFirst(this.#store).map((task) => JSON.stringify(truncateTask(task)));
+    const end = saved.findIndex((text) => (characters += text.length + 1) > MAX_TOTAL_CHARACTERS);
+    return end === -1 ? saved : saved.slice(0, end);
   }
 
   #cancel(): void {
@@ -45,13 +55,24 @@ export class TaskStorage {
   }
 }
 
-function truncateTask(task: Task): Task {
-  const { data, message } = task;
+/** Data that is too long becomes a title, so that a part of it is never sent again as a task. */
+function truncateTask({ data, result, message, ...task }: Task): Task {
+  const isCut = isLong(result) || isLong(message);
   return {
     ...task,
-    ...(data !== undefined && { data: truncate(data) }),
+    ...(data !== undefined && (isLong(data) ? { title: truncate(textOf(data)) } : { data })),
     ...(message !== undefined && { message: truncate(message) }),
+    ...(result !== undefined && !isLong(result) && { result }),
+    ...(isCut && { truncated: true }),
   };
+}
+
+function isLong(value: unknown): boolean {
+  return value !== undefined && textOf(value).length > MAX_CHARACTERS;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function truncate(text: string): string {
@@ -61,5 +82,5 @@ function truncate(text: string): string {
 
 function isTask(value: unknown): value is Task {
   const task = value as Partial<Task> | null;
-  return typeof task?.key === "string" && typeof task.state === "string" && typeof task.sentAt === "number";
+  return typeof task?.key === "string" && isTaskState(task.state) && typeof task.sentAt === "number";
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Notification } from "../notifications/notification";
+import type { Task } from "./task";
 import {
   applyChange,
   isAwaited,
@@ -8,7 +9,6 @@ import {
   newestFirst,
   type TaskStore,
   type TaskChange,
-  type Task,
 } from "./task-store";
 
 const added = (key: string, at = 1): TaskChange => ({ type: "added", key, data: `do ${key}`, at });

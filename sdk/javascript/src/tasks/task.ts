@@ -1,0 +1,171 @@
+import type { TaskStatus } from "../api/task-status";
+import type { Notification, TaskFacts } from "../notifications/notification";
+
+/**
+ * `pending`, `unsent`, `rejected` and `unknown` exist in the browser only. `pending`: not yet accepted by the service;
+ * `unsent`: no longer tried, until the user asks for it; `rejected`: the service will never accept it; `unknown`: the
+ * service knows the task no longer, and no end was notified.
+ */
+export type TaskState =
+  | "pending"
+  | "unsent"
+  | "queued"
+  | "running"
+  | "unknown"
+  | "rejected"
+  | "finished"
+  | "failed"
+  | "cancelled"
+  | "expired";
+
+/** What the user sent with the data. */
+export interface TaskOptions {
+  type?: string;
+  /** 0 to 900: how long the task waits before it may start. */
+  delaySeconds?: number;
+  /** 1 to 86,400: how long after that the task may start. */
+  ttlSeconds?: number;
+}
+
+export interface Task extends TaskOptions, Omit<TaskFacts, "data" | "input"> {
+  /** The Idempotency-Key of a task sent from this browser, else the task id. */
+  key: string;
+  taskId?: string;
+  /** What was sent: any JSON. Unknown for long tasks that were sent elsewhere, which have a `title`. */
+  data?: unknown;
+  state: TaskState;
+  /** The latest message about it: progress, result or reason. */
+  message?: string;
+  /** The result's data. */
+  result?: unknown;
+  cancelRequestedAt?: number;
+  /** Epoch milliseconds. */
+  sentAt: number;
+  changedAt: number;
+}
+
+/** A task moves to a state of the same or a higher rank only. */
+const RANK: Record<TaskState, number> = {
+  pending: 0,
+  unsent: 0,
+  queued: 1,
+  running: 1,
+  unknown: 2,
+  rejected: 3,
+  finished: 4,
+  failed: 4,
+  cancelled: 4,
+  expired: 4,
+};
+/** Of two states with the same rank and time, the later one here counts, so that the order of arrival does not. */
+const STATES = Object.keys(RANK) as TaskState[];
+
+export function isTaskState(value: unknown): value is TaskState {
+  return STATES.some((state) => state === value);
+}
+
+/** Not yet accepted by the service. */
+export function isLocal({ state }: Task): boolean {
+  return RANK[state] === RANK.pending;
+}
+
+/** Accepted, and its end is not known. */
+export function isActive({ state }: Task): boolean {
+  return RANK[state] === RANK.queued;
+}
+
+/** It has ended in the service. A final state beats every other. */
+export function isFinal({ state }: Task): boolean {
+  return RANK[state] === RANK.finished;
+}
+
+/** Positive where `one` is the later of two states of the same task. */
+export function compareStates(one: Task, other: Task): number {
+  const [ranks, otherRanks] = [order(one), order(other)];
+  for (const [index, rank] of ranks.entries()) {
+    const difference = rank - (otherRanks[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** An active task goes from one attempt to the next; in the other states the time decides. */
+function order(task: Task): number[] {
+  const { state, changedAt, attempt = 0, percent = 0 } = task;
+  const stage = STATES.indexOf(state);
+  return [RANK[state], ...(isActive(task) ? [attempt, stage, changedAt, percent] : [changedAt, stage])];
+}
+
+/** The same task with what both know of it: the later state, and everything that does not depend on the state. */
+export function combine(known: Task, event: Task): Task {
+  const [later, earlier] = compareStates(event, known) >= 0 ? [event, known] : [known, event];
+  const data = known.data ?? event.data;
+  const title = known.title ?? event.title;
+  return {
+    ...identityOf(earlier),
+    ...identityOf(known),
+    ...carriedOver(earlier, later),
+    ...later,
+    key: known.key,
+    sentAt: known.key === known.taskId ? Math.min(known.sentAt, event.sentAt) : known.sentAt,
+    ...(later.state === earlier.state && isFinal(later) && { changedAt: Math.min(known.changedAt, event.changedAt) }),
+    ...(data !== undefined && { data }),
+    ...(title !== undefined && { title }),
+  };
+}
+
+/** What stays true whatever the task's state. */
+function identityOf({ taskId, type, delaySeconds, ttlSeconds, cancelRequestedAt }: Task): Partial<Task> {
+  return defined({ taskId, type, delaySeconds, ttlSeconds, cancelRequestedAt });
+}
+
+/** A later state of the same attempt keeps what it does not mention. */
+function carriedOver(earlier: Task, later: Task): Partial<Task> {
+  const { message, percent, result, truncated, error, reason, attempt, maxAttempts, startedAt } = earlier;
+  if (earlier.state === later.state && isFinal(later))
+    return defined({ message, result, truncated, error, reason, attempt, maxAttempts, startedAt });
+  if (!isActive(earlier)) return {};
+  if (isFinal(later)) return defined({ attempt, maxAttempts, startedAt });
+  const isSameAttempt = (later.attempt ?? attempt) === attempt;
+  return isSameAttempt ? defined({ message, percent, attempt, maxAttempts, startedAt }) : defined({ maxAttempts });
+}
+
+/** A task as a notification describes it. `at`: when it arrived, where it has no time. */
+export function taskOfNotification({ taskId, status, message, time, ...facts }: Notification, at: number): Task {
+  const changedAt = time || at;
+  const progress = facts.nextAttemptAt === undefined ? "running" : "queued";
+  const state = status === "progress" ? progress : status;
+  return { ...described(facts), key: taskId, taskId, state, message, sentAt: sentAtOf(taskId, changedAt), changedAt };
+}
+
+/** A task as its status describes it. `at`: when it was asked for. */
+export function taskOfStatus({ taskId, status, updatedAt, cancelRequestedAt, ...facts }: TaskStatus, at: number): Task {
+  const sentAt = sentAtOf(taskId, updatedAt || at);
+  const { message } = facts;
+  return {
+    ...described(facts),
+    ...defined({ message, cancelRequestedAt }),
+    key: taskId,
+    taskId,
+    state: status,
+    sentAt,
+    changedAt: updatedAt,
+  };
+}
+
+function described({ input, data, ...facts }: TaskFacts & { message?: string }): Omit<TaskFacts, "data" | "input"> {
+  return { ...facts, ...defined({ data: input, result: data }) };
+}
+
+/** The time of a UUIDv7 is when the service accepted the task. */
+function sentAtOf(taskId: string, changedAt: number): number {
+  if (!/^[\da-f]{8}-[\da-f]{4}-7/.test(taskId)) return changedAt;
+  return Math.min(changedAt, Number.parseInt(taskId.slice(0, 8) + taskId.slice(9, 13), 16));
+}
+
+/** Without the fields that are undefined. */
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
