@@ -26,6 +26,15 @@ describe("the application's settings", () => {
     await expect(loadConfig(answering({ ...CONFIG, maxBodyBytes }))).rejects.toThrow("maxBodyBytes");
   });
 
+  test("may include the task types to choose from", async () => {
+    const taskTypes = ["default", "report"];
+    await expect(loadConfig(answering({ ...CONFIG, taskTypes }))).resolves.toMatchObject({ taskTypes });
+  });
+
+  test.each(["report", [1], [""], null])("with invalid task types, %j, are refused", async (taskTypes) => {
+    await expect(loadConfig(answering({ ...CONFIG, taskTypes }))).rejects.toThrow("taskTypes");
+  });
+
   test("that cannot be read are reported with the status", async () => {
     await expect(loadConfig(answering({}, 503))).rejects.toThrow("503");
   });

@@ -11,6 +11,8 @@ export interface Config {
   cognitoEndpoint?: string | null;
   /** The ingest service's `MAX_BODY_BYTES`, where it is not the default. */
   maxBodyBytes?: number;
+  /** The ingest service's `TASK_TYPES`, of which the user selects one; left out or empty: `default` alone. */
+  taskTypes?: string[];
 }
 
 /** The ingest service's default for `MAX_BODY_BYTES`. */
@@ -28,12 +30,20 @@ export async function loadConfig(fetchConfig: typeof fetch = fetch): Promise<Con
   const { maxBodyBytes } = config;
   if (maxBodyBytes !== undefined && !(Number.isInteger(maxBodyBytes) && maxBodyBytes > 0))
     throw new Error("The application's settings are wrong: maxBodyBytes must be a whole number of bytes, or left out.");
+  if (!isTypes(config.taskTypes))
+    throw new Error("The application's settings are wrong: taskTypes must be a list of names, or left out.");
   return config as Config;
 }
 
 /** The largest request body of one task, in bytes. */
 export function maxBodyBytesOf({ maxBodyBytes }: Config): number {
   return maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES;
+}
+
+function isTypes(value: unknown): boolean {
+  return (
+    value === undefined || (Array.isArray(value) && value.every((type) => typeof type === "string" && type !== ""))
+  );
 }
 
 /** `path` below `serviceUrl`, which may end in slashes and have a path of its own. */

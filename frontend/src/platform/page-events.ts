@@ -9,6 +9,27 @@ export function isVisible(): boolean {
   return document.visibilityState === "visible";
 }
 
+/** Above this the top of the list is not on screen. */
+const TOP_PX = 120;
+
+/** Calls `onTop` whenever the page has been visible and scrolled to its top for `ms`; `onAway` when that ends. */
+export function watchTop(signal: AbortSignal, ms: number, onTop: () => void, onAway: () => void): void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const update = (): void => {
+    if (isVisible() && scrollY < TOP_PX) {
+      timer ??= setTimeout(onTop, ms);
+      return;
+    }
+    clearTimeout(timer);
+    timer = undefined;
+    onAway();
+  };
+  document.addEventListener("visibilitychange", update, { signal });
+  addEventListener("scroll", update, { signal, passive: true });
+  signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+  update();
+}
+
 /** Reports the browser's events until `signal` aborts. */
 export function watchPage(signal: AbortSignal, listener: PageListener): void {
   const onNetwork = (): void => listener.onNetwork(navigator.onLine);

@@ -1,39 +1,46 @@
-import type { Notification, StoredValue } from "notification-api-client";
+import type { StoredValue } from "notification-api-client";
+import { isVisible } from "../platform/page-events";
+import { Announcements, type Announcement } from "./announcements";
 import { PageTitle } from "./page-title";
 import { SystemNotifications } from "./system-notifications";
-import { Toasts } from "./toasts";
 
-/** Announces notifications: as a toast, in the page's title, and as a system notification. */
+/** The header covers rows that are scrolled beneath it. */
+const HEADER_PX = 56;
+
+/** Announces the ends of tasks on the page and as system notifications, and shows in the title how many are unread. */
 export class Presentation {
   readonly system: SystemNotifications;
+  readonly announcements = new Announcements(isOnScreen);
   readonly #title = new PageTitle();
-  readonly #toasts = new Toasts();
 
   /** `enabled` stores whether the user wants system notifications. */
   constructor(enabled: StoredValue) {
     this.system = new SystemNotifications(enabled);
   }
 
-  /** `inThisTab`: of the user's tabs, this one shows the toast. All count it in their titles. */
-  announce(notification: Notification, inThisTab: boolean): void {
-    this.#title.increment();
-    if (!inThisTab) return;
-    this.#toasts.show(notification);
-    this.system.show(notification);
+  announce(announcement: Announcement): void {
+    this.announcements.add(announcement);
+    this.system.show(announcement);
   }
 
-  /** One of the user's tabs is visible. */
-  onVisible(): void {
-    this.#title.reset();
+  showUnread(count: number): void {
+    this.#title.show(count);
   }
 
   close(): void {
-    this.#toasts.clear();
-    this.#title.reset();
+    this.announcements.clear();
+    this.#title.show(0);
   }
 
   /** Closes this page's system notifications: another user may sign in. */
   clear(): void {
     this.system.clear();
   }
+}
+
+/** Whether the user can see the row of this task now. */
+function isOnScreen(key: string): boolean {
+  if (!isVisible()) return false;
+  const row = document.querySelector(`[data-key="${CSS.escape(key)}"]`)?.getBoundingClientRect();
+  return row !== undefined && row.bottom > HEADER_PX && row.top < innerHeight;
 }

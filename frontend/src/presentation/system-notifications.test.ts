@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { Notification, StoredValue } from "notification-api-client";
+import type { StoredValue } from "notification-api-client";
+import type { Announcement } from "./announcements";
 import { SystemNotifications } from "./system-notifications";
 
-const finished = (taskId: string): Notification => ({
-  taskId,
+const finished = (key: string): Announcement => ({
+  key,
   status: "finished",
-  message: "Finished task: x",
-  time: 1,
+  headline: "Finished task: x",
+  detail: null,
 });
 
 function storedValue(value: string | null): StoredValue {

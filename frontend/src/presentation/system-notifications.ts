@@ -1,6 +1,7 @@
-import type { Notification, StoredValue } from "notification-api-client";
+import type { StoredValue } from "notification-api-client";
 import { ref, type Ref } from "vue";
 import { isVisible } from "../platform/page-events";
+import type { Announcement } from "./announcements";
 
 export type Permission = "unavailable" | "off" | "on" | "denied";
 
@@ -26,11 +27,11 @@ export class SystemNotifications {
     this.permission.value = this.#read();
   }
 
-  show({ taskId, status, message }: Notification): void {
+  show({ key, status, headline, detail }: Announcement): void {
     // Reading the permission blocks the page until another process has answered, so it is read last.
     if (isVisible() || !this.#isEnabled() || this.#read() !== "on") return;
-    const title = status === "failed" ? "Task failed" : "Task finished";
-    const shown = new globalThis.Notification(title, { body: message, tag: `${taskId}:${status}` });
+    const body = detail === null ? headline : `${headline}\n${detail}`;
+    const shown = new globalThis.Notification(`Task ${status}`, { body, tag: `${key}:${status}` });
     this.#shown.add(shown);
     shown.onclose = () => this.#shown.delete(shown);
     shown.onclick = () => {

@@ -1,6 +1,8 @@
 import type { NotificationClient, Notification, Source, TabCoordinator, TabMessage } from "notification-api-client";
 import type { Presentation } from "../presentation/presentation";
+import { announcementOf } from "../text/task-description";
 import type { ConnectionStatus } from "./connection-status";
+import type { ReadState } from "./read-state";
 import type { UserTasks } from "./user-tasks";
 
 type Handlers = { [T in TabMessage["type"]]: (message: Extract<TabMessage, { type: T }>) => void };
@@ -11,6 +13,7 @@ export interface SharedState {
   client: NotificationClient;
   connection: ConnectionStatus;
   tasks: UserTasks;
+  read: ReadState;
   presentation: Presentation;
   onSignedOut(): void;
 }
@@ -21,14 +24,15 @@ export class TabSync {
   readonly #handlers: Handlers;
 
   constructor(shared: SharedState) {
-    const { client, connection, tasks, presentation } = shared;
+    const { client, connection, tasks, read } = shared;
     this.#shared = shared;
     this.#handlers = {
       join: () => this.#sendSnapshot(),
       leave: () => undefined,
-      active: () => presentation.onVisible(),
+      active: () => undefined,
       snapshot: (snapshot) => {
         tasks.merge(snapshot.tasks);
+        read.moveTo(snapshot.readUntil);
         connection.error.value = snapshot.error;
         connection.setState(snapshot.state);
       },
@@ -39,6 +43,7 @@ export class TabSync {
         this.#show(notification, source, to);
       },
       change: ({ change }) => tasks.apply(change),
+      read: ({ until }) => read.moveTo(until),
       resend: ({ key }) => void tasks.resend(key),
       "check-now": () => client.checkNow(),
       "signed-out": () => shared.onSignedOut(),
@@ -51,12 +56,13 @@ export class TabSync {
   }
 
   #forwardClientEvents(): void {
-    const { client, connection, tabs } = this.#shared;
+    const { client, connection, read, tabs } = this.#shared;
     client.on("notification", ({ source, ...notification }) => {
       const to = tabs.active;
       tabs.send({ type: "notification", notification, source, to });
       this.#show(notification, source, to);
     });
+    client.on("readUntil", (readUntil) => read.receive(readUntil));
     client.on("error", (error) => {
       connection.setError(error);
       tabs.send({ type: "error", error });
@@ -71,15 +77,18 @@ export class TabSync {
   /** Lists it in every tab, and announces it in the tab `to` alone. */
   #show(notification: Notification, source: Source, to: string): void {
     const { tabs, tasks, presentation } = this.#shared;
-    tasks.notified(notification);
-    if (source === "history" || notification.status === "progress") return;
-    presentation.announce(notification, to === tabs.id);
+    const { status } = notification;
+    tasks.notified(notification, (task) => {
+      if (source === "history" || status === "progress" || to !== tabs.id) return;
+      presentation.announce({ key: task.key, status, ...announcementOf(task) });
+    });
   }
 
   #sendSnapshot(): void {
-    const { connection, tabs, tasks } = this.#shared;
+    const { connection, read, tabs, tasks } = this.#shared;
     if (!tabs.isLeader) return;
     const { state, error } = connection;
-    tabs.send({ type: "snapshot", state: state.value, error: error.value, tasks: [...tasks.store.values()] });
+    const [tasksOfTab, readUntil] = [[...tasks.store.values()], read.readUntil.value];
+    tabs.send({ type: "snapshot", state: state.value, error: error.value, tasks: tasksOfTab, readUntil });
   }
 }

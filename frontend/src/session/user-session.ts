@@ -1,22 +1,39 @@
-import { isAwaited, NotificationClient, TabCoordinator, type StoredValue } from "notification-api-client";
+import {
+  isAwaited,
+  NotificationClient,
+  StatusReader,
+  TabCoordinator,
+  TokenService,
+  type Http,
+  type StoredValue,
+} from "notification-api-client";
+import type { Ref } from "vue";
 import { endSession, idTokenOf, type User } from "../auth/cognito-session";
 import { maxBodyBytesOf, route, type Config } from "../platform/config";
 import { isVisible, watchPage } from "../platform/page-events";
 import { preloadWhenIdle } from "../platform/reload-after-deploy";
 import { UserStorage } from "../platform/user-storage";
 import { Presentation } from "../presentation/presentation";
+import { startClock } from "./clock";
 import { ConnectionStatus } from "./connection-status";
+import { ReadState } from "./read-state";
 import { TabSync } from "./tab-sync";
+import { TaskActions } from "./task-actions";
 import { UserTasks } from "./user-tasks";
 
 /** Opens everything that a signed-in user has on this page, and closes it at sign-out or when the page is left. */
 export class UserSession {
   readonly connection = new ConnectionStatus();
   readonly tasks: UserTasks;
+  readonly actions: TaskActions;
+  readonly read: ReadState;
   readonly presentation: Presentation;
+  /** Epoch milliseconds, for all relative times. */
+  readonly now: Ref<number>;
   /** The text that is typed and not sent. It belongs to this tab, and survives a page load. */
   readonly draft: StoredValue;
   readonly maxBodyBytes: number;
+  readonly taskTypes: string[];
   readonly #config: Config;
   readonly #user: User;
   readonly #onEnded: (expired: boolean) => void;
@@ -24,6 +41,7 @@ export class UserSession {
   readonly #tabs: TabCoordinator;
   readonly #storage: UserStorage;
   readonly #tabStorage: UserStorage;
+  readonly #statusReader: StatusReader;
   readonly #closing = new AbortController();
 
   /** `onEnded` is called once, when the session has expired or was ended in another tab; not after `signOut`. */
@@ -32,30 +50,32 @@ export class UserSession {
     this.#user = user;
     this.#onEnded = onEnded;
     this.maxBodyBytes = maxBodyBytesOf(config);
+    this.taskTypes = config.taskTypes ?? [];
     this.#storage = new UserStorage(user.id);
     this.#storage.clearOthers();
     this.#tabStorage = new UserStorage(user.id, sessionStorage);
     this.#tabStorage.clearOthers();
     this.draft = this.#tabStorage.value("draft");
     this.presentation = new Presentation(this.#storage.value("system-notifications"));
-    const getIdToken = idTokenOf(user.id);
+    this.now = startClock(this.#closing.signal);
     this.#tabs = new TabCoordinator(this.#storage.name, {
       message: (message) => sync.receive(message),
       onLeader: () => this.#lead(),
     });
-    this.tasks = new UserTasks(config, getIdToken, this.#storage, this.#tabs, () => this.#endSession(true));
-    this.#client = new NotificationClient({
-      tokenUrl: route(config.tokenUrl, "token"),
-      getIdToken,
-      storage: this.#storage.value("seen-notifications"),
-      isAwaited: (taskId) => isAwaited(this.tasks.store, taskId),
-    });
-    this.#client.on("state", (state) => state === "signed-out" && this.#endSession(true));
+    const tokenUrl = route(config.tokenUrl, "token");
+    const http = { fetch: (...request: Parameters<typeof fetch>) => fetch(...request), getIdToken: idTokenOf(user.id) };
+    const service = new TokenService(http, { tokenUrl });
+    this.tasks = new UserTasks(config, http, this.#storage, this.#tabs, () => this.#endSession(true));
+    this.actions = new TaskActions(this.tasks, service, (key) => this.resend(key));
+    this.read = new ReadState(this.tasks.store, service, this.#storage.value("read-until"), this.#tabs);
+    this.#client = this.#createClient(http, tokenUrl);
+    this.#statusReader = this.#createStatusReader(service);
     const sync = new TabSync({
       tabs: this.#tabs,
       client: this.#client,
       connection: this.connection,
       tasks: this.tasks,
+      read: this.read,
       presentation: this.presentation,
       onSignedOut: () => this.#endSession(false),
     });
@@ -68,6 +88,7 @@ export class UserSession {
       onVisible: () => this.#onVisible(),
       onLeave: () => this.close(),
     });
+    this.read.watchPage(this.#closing.signal, (count) => this.presentation.showUnread(count));
     this.#tabs.join();
     if (isVisible()) this.#tabs.activate();
     this.tasks.flush();
@@ -98,6 +119,8 @@ export class UserSession {
   close(): void {
     this.#closing.abort();
     this.tasks.close();
+    this.read.close();
+    this.#statusReader.stop();
     this.#client.stop();
     this.#tabs.close();
     this.presentation.close();
@@ -108,6 +131,7 @@ export class UserSession {
     this.presentation.clear();
     this.#client.signOut();
     this.tasks.clear();
+    this.actions.clear();
     this.#storage.clear();
     this.#tabStorage.clear();
   }
@@ -123,6 +147,29 @@ export class UserSession {
     this.connection.setState("connecting");
     this.#client.setOnline(navigator.onLine);
     this.#client.start();
+    this.#statusReader.start();
+    this.read.sendSoon();
+  }
+
+  #createClient(http: Http, tokenUrl: string): NotificationClient {
+    const client = new NotificationClient({
+      tokenUrl,
+      getIdToken: http.getIdToken,
+      storage: this.#storage.value("seen-notifications"),
+      isAwaited: (taskId) => isAwaited(this.tasks.store, taskId),
+    });
+    client.on("state", (state) => {
+      this.#statusReader.setDelivering(state === "live");
+      if (state === "signed-out") this.#endSession(true);
+    });
+    return client;
+  }
+
+  #createStatusReader(service: TokenService): StatusReader {
+    return new StatusReader(service, () => this.tasks.active(), {
+      status: (status) => this.tasks.change({ type: "status", status, at: Date.now() }),
+      forgotten: ({ key }) => this.tasks.change({ type: "forgotten", key, at: Date.now() }),
+    });
   }
 
   #onNetwork(online: boolean): void {
@@ -131,7 +178,6 @@ export class UserSession {
   }
 
   #onVisible(): void {
-    this.presentation.onVisible();
     this.#tabs.activate();
     this.#client.checkNow();
     if (!this.#tabs.isLeader) this.#tabs.send({ type: "check-now" });

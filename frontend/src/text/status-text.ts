@@ -14,8 +14,11 @@ export const TASK_STATUS_TEXT: Record<TaskState, string> = {
   running: "Running",
   finished: "Finished",
   failed: "Failed",
+  cancelled: "Cancelled",
+  expired: "Expired",
   unsent: "Not sent",
   rejected: "Rejected",
+  unknown: "Unknown",
 };
 
 export const SESSION_EXPIRED = "Your session has expired. Sign in again to continue; the tasks that you sent are kept.";
@@ -81,13 +84,4 @@ function errorMessage(status: number | undefined, requestId: string | undefined)
   if (status === 429 || status === 503) return "The service is busy or temporarily unavailable.";
   const request = requestId === undefined ? "" : ` (request ${requestId})`;
   return `The service answered with an error${request}.`;
-}
-
-const timeOfDay = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
-const dateAndTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-
-/** The time of day, with the date where it is not today. */
-export function shortTime(epochMs: number, now = Date.now()): string {
-  const isToday = new Date(epochMs).toDateString() === new Date(now).toDateString();
-  return (isToday ? timeOfDay : dateAndTime).format(epochMs);
 }

@@ -1,4 +1,4 @@
-import { taskBodyBytes } from "notification-api-client";
+import { taskBodyBytes, type TaskOptions } from "notification-api-client";
 import { DEFAULT_MAX_BODY_BYTES } from "../platform/config";
 
 const MAX_TASKS_AT_ONCE = 50;
@@ -9,20 +9,26 @@ export interface SplitTasks {
   error: string | null;
 }
 
-/** Splits the typed text into tasks: each line that is not blank is one. */
-export function splitTasks(text: string, maxBodyBytes = DEFAULT_MAX_BODY_BYTES): SplitTasks {
-  const tasks = text
-    .split(/\r?\n/)
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
-  return { tasks, error: validate(tasks, maxBodyBytes) };
+export interface SplitOptions {
+  /** Each line that is not blank is a task; otherwise the whole text is one. */
+  onePerLine: boolean;
+  maxBodyBytes?: number;
+  /** What is sent with each task. */
+  options?: TaskOptions;
 }
 
-function validate(tasks: string[], maxBodyBytes: number): string | null {
+/** The tasks of the typed text. */
+export function splitTasks(text: string, { onePerLine, maxBodyBytes, options }: SplitOptions): SplitTasks {
+  const tasks = (onePerLine ? text.split(/\r?\n/) : [text]).map((task) => task.trim()).filter((task) => task !== "");
+  return { tasks, error: validate(tasks, maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES, options) };
+}
+
+function validate(tasks: string[], maxBodyBytes: number, options: TaskOptions | undefined): string | null {
   if (tasks.length === 0) return "Enter a task.";
   if (tasks.length > MAX_TASKS_AT_ONCE) return `At most ${MAX_TASKS_AT_ONCE} tasks at once; these are ${tasks.length}.`;
-  const longest = Math.max(...tasks.map(taskBodyBytes));
+  const longest = Math.max(...tasks.map((task) => taskBodyBytes(task, options)));
   if (longest <= maxBodyBytes) return null;
   const [limit, size] = [maxBodyBytes, longest].map((bytes) => bytes.toLocaleString("en"));
-  return `One of these tasks is too long: ${size} bytes as it is sent, where the service accepts ${limit}.`;
+  const subject = tasks.length === 1 ? "This task" : "One of these tasks";
+  return `${subject} is too long: ${size} bytes as it is sent, where the service accepts ${limit}.`;
 }
