@@ -52,6 +52,13 @@ export function explanationOf(task: Task): string | null {
   }
 }
 
+/** The whole text about a task that has ended, with its line breaks; null where the title says it all. */
+export function wholeTextOf(task: Task): string | null {
+  if (isActive(task)) return null;
+  const text = messageText(task.message);
+  return resultOf(task) ?? explanationOf(task) ?? (isTitledByMessage(task) && text !== titleOf(task) ? text : null);
+}
+
 /** `3 attempts`, `attempt 2 of 5`; null where one attempt was enough. */
 export function attemptsOf({ attempt, maxAttempts, state }: Task): string | null {
   if (attempt === undefined || attempt === 1) return null;

@@ -144,6 +144,16 @@ describe("a notification", () => {
     expect(h.notifications.map(({ message }) => message)).toEqual(["Finished task: plain", '{"foreign":"json"}']);
   });
 
+  test.each(['{"readUntil":5}', '{"notificationId":"n"}', '{"taskId":"a","status":"of a later version"}', "[1]"])(
+    "is not what another message is: %s",
+    async (text) => {
+      const h = new Harness();
+      await h.live();
+      h.topic.last.item(text);
+      expect(h.notifications).toEqual([]);
+    },
+  );
+
   test("reaches the other listeners when one throws", async () => {
     const h = new Harness();
     const client = h.client();
@@ -712,3 +722,27 @@ async function reopened(h: Harness): Promise<void> {
     await h.clock.advance(100);
   }
 }
+
+describe("the read marker", () => {
+  test("is emitted as it arrives, and from the history", async () => {
+    const h = new Harness();
+    h.service.readUntil = 7;
+    const client = h.client();
+    const markers: number[] = [];
+    client.on("readUntil", (readUntil) => markers.push(readUntil));
+    client.start();
+    await settle();
+    h.topic.last.item('{"readUntil":9}');
+    client.signOut();
+    h.topic.last.item('{"readUntil":11}');
+    expect(markers).toEqual([7, 9]);
+  });
+
+  test("is not emitted where the service has none", async () => {
+    const h = new Harness();
+    const client = h.client();
+    client.on("readUntil", () => expect.unreachable());
+    client.start();
+    await settle();
+  });
+});

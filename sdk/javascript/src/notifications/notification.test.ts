@@ -14,6 +14,40 @@ describe("notifications", () => {
     expect(parseNotification({ ...finished({}), status: "exploded" })).toBeNull();
   });
 
+  test("have the details that a service gives", () => {
+    const details = {
+      type: "report",
+      data: { pages: 12 },
+      truncated: true,
+      input: [1, 2],
+      attempt: 2,
+      maxAttempts: 5,
+      startedAt: 1_700_000_000_000,
+      error: "Line 17 is empty",
+      reason: "permanent",
+    } as const;
+    expect(parseNotification({ ...finished({}), ...details })).toEqual(finished(details));
+  });
+
+  test.each(["cancelled", "expired"] as const)("may be %s", (status) => {
+    expect(parseNotification(finished({ status }))).toMatchObject({ status });
+  });
+
+  test.each([{ percent: 101 }, { percent: "5" }, { attempt: 0 }, { attempt: 1.5 }, { truncated: "yes" }, { type: "" }])(
+    "are kept without a detail that is malformed: %j",
+    (detail) => {
+      expect(parseNotification({ ...finished({}), ...detail })).toEqual(finished({}));
+    },
+  );
+
+  test.each([
+    [{ percent: 1 }, { percent: 2 }],
+    [{ attempt: 1 }, { attempt: 2 }],
+  ])("about progress differ by more than their text: %j, %j", (one, other) => {
+    const [a, b] = [one, other].map((facts) => keyOf(finished({ status: "progress", ...facts })));
+    expect(a).not.toBe(b);
+  });
+
   test("only the known fields are kept", () => {
     expect(parseNotification({ ...finished({}), html: "<b>" })).toEqual(finished({}));
   });

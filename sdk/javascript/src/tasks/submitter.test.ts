@@ -13,6 +13,7 @@ class Post {
   readonly store = new FakeKeyValueStore();
   readonly events: string[] = [];
   readonly keys: string[] = [];
+  readonly bodies: unknown[] = [];
   /** How many had been posted each time that a delay ended. */
   readonly resumedAfter: number[] = [];
   readonly replies: Reply[] = [];
@@ -21,6 +22,7 @@ class Post {
   submitter(withLock: WithLock = oneAtATime()): TaskSubmitter {
     const fetch = async (_: unknown, init?: RequestInit): Promise<Response> => {
       this.keys.push(new Headers(init?.headers).get("idempotency-key") ?? "");
+      this.bodies.push(JSON.parse(String(init?.body)));
       return (this.replies.shift() ?? ok)();
     };
     const http = { fetch, getIdToken: async () => (this.signedIn ? "id" : null) };
@@ -72,6 +74,14 @@ describe("the task submitter", () => {
     await vi.advanceTimersByTimeAsync(1_000);
     expect(post.keys).toEqual(["a", "a"]);
     expect(post.events).toEqual(["delayed", "accepted a t"]);
+  });
+
+  test("sends any JSON, with its type, delay and expiry", async () => {
+    const post = new Post();
+    const options = { type: "report", delaySeconds: 60, ttlSeconds: 3_600 };
+    post.submitter().add({ ...task("a"), data: { month: 10 }, options });
+    await settled();
+    expect(post.bodies).toEqual([{ data: { month: 10 }, ...options }]);
   });
 
   test("honours a Retry-After", async () => {

@@ -106,11 +106,10 @@ export function combine(known: Task, event: Task): Task {
     ...identityOf(known),
     ...carriedOver(earlier, later),
     ...later,
+    ...(isFinal(later) && endOf(earlier, later)),
     key: known.key,
     sentAt: known.key === known.taskId ? Math.min(known.sentAt, event.sentAt) : known.sentAt,
-    ...(later.state === earlier.state && isFinal(later) && { changedAt: Math.min(known.changedAt, event.changedAt) }),
-    ...(data !== undefined && { data }),
-    ...(title !== undefined && { title }),
+    ...defined({ data, title }),
   };
 }
 
@@ -119,15 +118,26 @@ function identityOf({ taskId, type, delaySeconds, ttlSeconds, cancelRequestedAt 
   return defined({ taskId, type, delaySeconds, ttlSeconds, cancelRequestedAt });
 }
 
-/** A later state of the same attempt keeps what it does not mention. */
+/** A later state of the same attempt, or the same end, keeps what it does not mention. */
 function carriedOver(earlier: Task, later: Task): Partial<Task> {
   const { message, percent, result, truncated, error, reason, attempt, maxAttempts, startedAt } = earlier;
-  if (earlier.state === later.state && isFinal(later))
-    return defined({ message, result, truncated, error, reason, attempt, maxAttempts, startedAt });
+  if (isFinal(later))
+    return later.state === earlier.state ? defined({ message, result, truncated, error, reason }) : {};
   if (!isActive(earlier)) return {};
-  if (isFinal(later)) return defined({ attempt, maxAttempts, startedAt });
   const isSameAttempt = (later.attempt ?? attempt) === attempt;
   return isSameAttempt ? defined({ message, percent, attempt, maxAttempts, startedAt }) : defined({ maxAttempts });
+}
+
+/** An end is about the last attempt. It may be known from the task's status, which mentions less, and later. */
+function endOf(earlier: Task, later: Task): Partial<Task> {
+  const largest = (one?: number, other?: number): number | undefined =>
+    one === undefined || other === undefined ? (one ?? other) : Math.max(one, other);
+  return defined({
+    attempt: largest(earlier.attempt, later.attempt),
+    maxAttempts: largest(earlier.maxAttempts, later.maxAttempts),
+    startedAt: largest(earlier.startedAt, later.startedAt),
+    changedAt: earlier.state === later.state ? Math.min(earlier.changedAt, later.changedAt) : later.changedAt,
+  });
 }
 
 /** A task as a notification describes it. `at`: when it arrived, where it has no time. */

@@ -23,6 +23,8 @@ export class FakeService {
   /** How far the service's clock is ahead of the browser's. */
   clockAheadMs = 0;
   sendsDate = true;
+  /** Undefined in an earlier version of the service: it has no read marker. */
+  readUntil: number | undefined;
   /** Replies to give before any other, one for each request to that path. */
   readonly replies: Record<string, Reply[]> = {};
   /** The history's content when each cursor was given. */
@@ -78,7 +80,7 @@ export class FakeService {
     const notifications = this.history.filter((entry) => !given.has(JSON.stringify(entry)));
     const date = new Date(this.#clock.now() + this.clockAheadMs).toUTCString();
     const body = this.givesCursor ? { notifications, cursor: this.#cursor(this.history) } : { notifications };
-    return Response.json(body, { headers: this.sendsDate ? { date } : {} });
+    return Response.json({ ...body, readUntil: this.readUntil }, { headers: this.sendsDate ? { date } : {} });
   }
 
   #cursor(history: Notification[]): string {
