@@ -219,6 +219,7 @@ def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs
         "PAGE_REGION": REGION,
         "PAGE_USER_POOL_ID": outputs.user_pool_id,
         "PAGE_USER_POOL_CLIENT_ID": outputs.user_pool_client_id,
+        **({"TASK_TYPES": shell["TASK_TYPES"]} if "TASK_TYPES" in shell else {}),
     }
 
 

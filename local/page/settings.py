@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from environs import ValidationError
 
@@ -29,6 +29,8 @@ class Settings:
     region: str
     user_pool_id: str
     user_pool_client_id: str
+    task_types: tuple[str, ...] = ()
+    """The task types that ingest accepts; none: every type."""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
@@ -46,11 +48,12 @@ class Settings:
             region=environ["PAGE_REGION"],
             user_pool_id=environ["PAGE_USER_POOL_ID"],
             user_pool_client_id=environ["PAGE_USER_POOL_CLIENT_ID"],
+            task_types=split_task_types(environ.get("TASK_TYPES", "")),
         )
 
-    def client_config(self) -> dict[str, str]:
+    def client_config(self) -> dict[str, Any]:
         """Return the content of /config.json: everything a client needs to know."""
-        return {
+        config: dict[str, Any] = {
             "tokenUrl": self.token_url,
             "taskUrl": self.task_url,
             "region": self.region,
@@ -58,10 +61,16 @@ class Settings:
             "userPoolClientId": self.user_pool_client_id,
             "cognitoEndpoint": self.cognito_url,
         }
+        return config | ({"taskTypes": list(self.task_types)} if self.task_types else {})
 
     def connects_to(self) -> tuple[str, ...]:
         """Return the origins that the browser application may connect to, in addition to its own."""
         return (self.token_url, self.task_url, self.cognito_url, self.momento_url)
+
+
+def split_task_types(text: str) -> tuple[str, ...]:
+    """Return the names in TASK_TYPES, which ingest checks."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def page_port(environ: Mapping[str, str]) -> int:

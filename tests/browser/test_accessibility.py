@@ -120,16 +120,24 @@ async def test_a_page_that_cannot_start(page: TaskPage, scheme: Literal["light",
 
 async def test_tasks_can_be_sent_by_keyboard(page: TaskPage) -> None:
     keyboard = page.page.keyboard
-    for name in ("Sign out", "New task"):
+    await expect(page.page.locator(":focus")).to_have_accessible_name("New task")  # from the start
+    await keyboard.press("Tab")
+    await expect(page.page.locator(":focus")).to_have_accessible_name("One task per line")
+    await keyboard.press("Space")
+    await keyboard.press("Shift+Tab")
+    await keyboard.type("one")
+    await keyboard.press("Enter")
+    await keyboard.type("two")
+    for name in ("One task per line", "Options", "Send 2 tasks"):
         await keyboard.press("Tab")
         await expect(page.page.locator(":focus")).to_have_accessible_name(name)
-    await keyboard.type("one")
-    await keyboard.press("Shift+Enter")
-    await keyboard.type("two")
-    await keyboard.press("Tab")
     await keyboard.press("Space")
     await page.expect_task("one")
     await page.expect_task("two")
+    await expect(page.page.locator(":focus")).to_have_accessible_name("New task")
+    for name in ("Sign out", "Notifications, 0 unread"):
+        await keyboard.press("Shift+Tab")
+        await expect(page.page.locator(":focus")).to_have_accessible_name(name)
 
 
 async def test_notifications_are_read_out(page: TaskPage) -> None:

@@ -54,7 +54,7 @@ async def test_what_finished_during_an_outage_is_shown_once(
     await page.expect_live(within_ms=45_000)
     await page.send("after the outage")
     await page.expect_task("after the outage")
-    assert set((await page.toasts()).values()) == {1}
+    assert set((await page.announced()).values()) == {1}
 
 
 async def test_an_unavailable_history_is_retried_while_the_stream_is_live(page: TaskPage, stack: BrowserStack) -> None:
@@ -69,4 +69,4 @@ async def test_an_unavailable_history_is_retried_while_the_stream_is_live(page: 
             await stack.wait_for_failures(2, "DictionaryFetch")
             await page.expect_live()
     await page.expect_task("published without a stream", within_ms=45_000)
-    await page.expect_toasts("Finished task: published without a stream")
+    await page.expect_announced("Finished task: published without a stream")

@@ -12,6 +12,7 @@ from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.network import wait_for_history
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
+from tests.support.browser.visibility import hide, unhide
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -27,7 +28,7 @@ async def test_an_empty_list_explains_itself(page: TaskPage) -> None:
 async def test_a_task_is_sent_with_enter_and_toasted_once(page: TaskPage) -> None:
     await page.send("just one")
     await page.expect_task("just one")
-    await page.expect_toasts("Finished task: just one")
+    await page.expect_announced("Finished task: just one")
     await expect(page.page.get_by_label("New task")).to_have_value("")
     await expect(page.page.get_by_label("New task")).to_be_focused()
 
@@ -58,13 +59,13 @@ async def test_progress_is_shown_in_the_list_and_not_toasted(page: TaskPage) -> 
     await page.expect_task("a long one", "running")
     await expect(page.task("a long one").locator(".task-message")).to_contain_text("of 2")
     await page.expect_task("a long one", "finished")
-    assert list(await page.toasts()) == ["Finished task: steps 2: a long one"]
+    assert list(await page.announced()) == ["Finished task: steps 2: a long one"]
 
 
 async def test_a_failed_task_is_listed_and_toasted(page: TaskPage) -> None:
     await page.send("fail: on purpose")
     await page.expect_task("on purpose", "failed")
-    (toast,) = await page.toasts()
+    (toast,) = await page.announced()
     assert "The test says so" not in toast  # the user's message holds nothing internal
 
 
@@ -72,9 +73,9 @@ async def test_a_failed_task_is_listed_and_toasted(page: TaskPage) -> None:
 async def test_any_text_is_shown_unchanged_and_never_as_html(page: TaskPage, text: str) -> None:
     await page.send(text)
     await page.expect_task(text)
-    await page.expect_toasts(f"Finished task: {text}")
+    await page.expect_announced(f"Finished task: {text}")
     assert await page.page.locator("img").count() == 0
-    assert await page.page.title() == "Tasks"
+    await expect(page.page).to_have_title("Tasks")
 
 
 async def test_a_rejected_task_can_be_removed(page: TaskPage, stack: BrowserStack) -> None:
@@ -107,6 +108,7 @@ async def test_system_notifications_are_shown_only_when_turned_on_and_hidden(
           };
         }"""
     )
+    await page.page.get_by_role("button", name="Notifications,").click()
     button = page.page.get_by_role("button", name="Show system notifications")
     assert await page.page.evaluate("window.asked") == 0
     await button.click()
@@ -126,9 +128,9 @@ async def test_a_page_load_keeps_the_list_and_repeats_no_toast(page: TaskPage) -
     await page.page.reload()
     await page.expect_live()
     await page.send("after")
-    await page.expect_toasts("Finished task: after")
+    await page.expect_announced("Finished task: after")
     await expect(page.page.locator(".task")).to_have_count(3)
-    assert list(await page.toasts()) == ["Finished task: after"]
+    assert list(await page.announced()) == ["Finished task: after"]
 
 
 async def test_a_new_browser_lists_the_history_without_toasts(
@@ -141,8 +143,8 @@ async def test_a_new_browser_lists_the_history_without_toasts(
     fresh = await open_page(await new_context(storage))
     await fresh.expect_task("from the past")
     await fresh.send("from now on")
-    await fresh.expect_toasts("Finished task: from now on")
-    assert list(await fresh.toasts()) == ["Finished task: from now on"]
+    await fresh.expect_announced("Finished task: from now on")
+    assert list(await fresh.announced()) == ["Finished task: from now on"]
 
 
 async def test_a_task_that_finishes_before_the_first_connection_is_toasted(
@@ -153,7 +155,7 @@ async def test_a_task_that_finishes_before_the_first_connection_is_toasted(
         await page.send("at once")
         await wait_for_history(stack, await page.id_token(), 1)
         await page.expect_state("connecting")
-    await page.expect_toasts("Finished task: at once")
+    await page.expect_announced("Finished task: at once")
 
 
 @asynccontextmanager
@@ -171,23 +173,3 @@ async def streams_held_back(context: BrowserContext) -> AsyncIterator[None]:
     finally:
         over.set()
         await context.unroute_all(behavior="wait")
-
-
-async def hide(page: TaskPage) -> None:
-    """Headless tabs are never hidden, so the browser's event is simulated."""
-    await set_visibility(page, "hidden")
-
-
-async def unhide(page: TaskPage) -> None:
-    await set_visibility(page, "visible")
-
-
-async def set_visibility(page: TaskPage, state: str) -> None:
-    await page.page.evaluate(
-        """(state) => {
-          Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
-          Object.defineProperty(document, "hidden", { value: state === "hidden", configurable: true });
-          document.dispatchEvent(new Event("visibilitychange"));
-        }""",
-        state,
-    )

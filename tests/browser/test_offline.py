@@ -31,9 +31,9 @@ async def test_tasks_that_finish_while_the_page_is_closed_are_notified_once(
     await stack.post(id_token, "closed one", "closed two")
     await wait_for_history(stack, id_token, 3)
     again = await open_page(context)
-    await again.expect_toasts("Finished task: closed one", "Finished task: closed two")
+    await again.expect_announced("Finished task: closed one", "Finished task: closed two")
     await again.expect_task("before closing")
-    assert (await again.toasts()).total() == 2
+    assert (await again.announced()).total() == 2
 
 
 async def test_a_new_page_continues_from_the_cursor_of_the_page_before(
@@ -48,7 +48,7 @@ async def test_a_new_page_continues_from_the_cursor_of_the_page_before(
     await again.expect_live()
     await wait_until(lambda: bool(requests))
     assert re.search(r"/notifications\?after=[A-Za-z][A-Za-z0-9_.~-]*$", requests[0])
-    assert not await again.toasts()
+    assert not await again.announced()
 
 
 async def test_a_task_sent_while_offline_is_kept_and_sent_once(
@@ -64,7 +64,7 @@ async def test_a_task_sent_while_offline_is_kept_and_sent_once(
     await expect(page.page.get_by_text("You are offline.")).to_be_visible()
     await context.set_offline(False)
     await page.expect_task("for later", "finished")
-    await page.expect_toasts("Finished task: for later")
+    await page.expect_announced("Finished task: for later")
     assert len({key for key in keys if key}) == 1
 
 
@@ -77,7 +77,7 @@ async def test_a_task_kept_offline_survives_a_page_load(
         await page.page.close()
     again = await open_page(context)
     await again.expect_task("kept over a page load", "finished")
-    await again.expect_toasts("Finished task: kept over a page load")
+    await again.expect_announced("Finished task: kept over a page load")
 
 
 async def test_a_task_that_storage_does_not_take_is_still_sent(page: TaskPage, network: Network) -> None:
@@ -104,7 +104,7 @@ async def test_a_task_whose_answer_is_lost_runs_once(page: TaskPage, network: Ne
     await page.send("after the lost answer")
     await page.expect_task("after the lost answer")
     assert len(await stack.notifications(await page.id_token())) == 2
-    assert await page.toasts() == {"Finished task: answer lost": 1, "Finished task: after the lost answer": 1}
+    assert await page.announced() == {"Finished task: answer lost": 1, "Finished task: after the lost answer": 1}
 
 
 @pytest.mark.timeout(180)

@@ -57,7 +57,7 @@ class SubscribeCounter:
 async def notify(page: TaskPage, stack: BrowserStack, text: str) -> None:
     """A task that is sent from elsewhere is notified in time."""
     await stack.post(await page.id_token(), text)
-    await page.expect_toasts(f"Finished task: {text}")
+    await page.expect_announced(f"Finished task: {text}")
 
 
 @pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
@@ -69,10 +69,10 @@ async def test_what_is_published_while_the_connection_drops_is_notified_once(
     id_token = await page.id_token()
     network.momento.drop()
     await stack.post(id_token, "in the gap")
-    await page.expect_toasts("Finished task: in the gap")
+    await page.expect_announced("Finished task: in the gap")
     await page.expect_live()
     await notify(page, stack, "after the gap")
-    assert set((await page.toasts()).values()) == {1}
+    assert set((await page.announced()).values()) == {1}
 
 
 @pytest.mark.parametrize("items", [0, 1], ids=["no item before", "an item before"])
@@ -85,7 +85,7 @@ async def test_a_refused_reconnect_is_retried(
     with network.momento.answering(status):
         await page.expect_state("reconnecting")
         await stack.post(await page.id_token(), "meanwhile")
-        await page.expect_toasts("Finished task: meanwhile")  # by catch-up, without a stream
+        await page.expect_announced("Finished task: meanwhile")  # by catch-up, without a stream
     await page.expect_live()
     await notify(page, stack, "afterwards")
 
@@ -125,7 +125,7 @@ async def test_a_half_open_connection_is_detected_by_missing_heartbeats(
         network.momento.freeze()
         id_token = await page.id_token()
         await stack.post(id_token, "while half-open")
-        await page.expect_toasts("Finished task: while half-open")
+        await page.expect_announced("Finished task: while half-open")
         await page.expect_live()
 
 
@@ -145,7 +145,7 @@ async def test_malformed_items_have_no_effect(page: TaskPage, stack: BrowserStac
     async with stack.publisher() as publisher:
         for text in ('{"taskId": 7}', "", "\u0000", "plain text"):
             await publisher.publish(topic, text)
-    await page.expect_toasts("plain text")
+    await page.expect_announced("plain text")
     await page.expect_live()
     await notify(page, stack, "afterwards")
     assert subscribes.count == 0
@@ -160,19 +160,19 @@ async def test_plain_text_is_notified_after_the_topic_has_restarted(
     topic = await stack.topic(await page.id_token())
     async with stack.publisher() as publisher, stack.emulating(historyMessages=0):
         await publisher.publish(topic, "first before")
-        await page.expect_toasts("first before")
+        await page.expect_announced("first before")
         network.momento.drop()
         await page.expect_state("reconnecting")
         await page.expect_live()
         await publisher.publish(topic, "first after")
-        await page.expect_toasts("first after")
+        await page.expect_announced("first after")
 
 
 async def test_a_first_discontinuity_has_no_effect(page: TaskPage, network: Network, stack: BrowserStack) -> None:
     async with stack.emulating(firstDiscontinuity=True):
         network.momento.drop()
         await stack.post(await page.id_token(), "in the gap")
-        await page.expect_toasts("Finished task: in the gap")
+        await page.expect_announced("Finished task: in the gap")
         await page.expect_live()
 
 
@@ -181,7 +181,7 @@ async def test_a_discontinuity_is_caught_up_without_a_new_stream(page: TaskPage,
     subscribes, states = SubscribeCounter(page), await watch_states(page)
     async with stack.emulating(topicOperationsPerSecond=1, heartbeatSeconds=0.2):
         await stack.post(await page.id_token(), "skipped")
-        await page.expect_toasts("Finished task: skipped")
+        await page.expect_announced("Finished task: skipped")
     assert (subscribes.count, await states()) == (0, [])
 
 
@@ -223,7 +223,7 @@ async def test_a_reconnect_with_an_expired_token_is_retried(
             await page.expect_state("reconnecting")
             await stack.post(id_token, "meanwhile")
         await page.expect_live()
-        await page.expect_toasts("Finished task: meanwhile")
+        await page.expect_announced("Finished task: meanwhile")
         await notify(page, stack, "afterwards")
 
 

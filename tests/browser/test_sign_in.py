@@ -92,13 +92,13 @@ async def test_sign_out_clears_storage_and_the_next_user_sees_nothing(page: Task
 
     await page.sign_in(await stack.sign_up())
     await expect(page.page.get_by_label("New task")).to_have_value("")
-    before = await page.toasts()
+    before = await page.announced()
     await stack.post(first, "wait 0: notification of the first")
     await wait_for_history(stack, first, 3)  # all tasks of the first user have been notified
     await page.send("my own")
     await page.expect_task("my own")
     await expect(page.page.locator(".task")).to_have_count(1)
-    assert await page.toasts() - before == {"Finished task: my own": 1}
+    assert await page.announced() - before == {"Finished task: my own": 1}
 
 
 async def wait_for_no_stream(stack: BrowserStack, id_token: str) -> None:
@@ -161,7 +161,7 @@ async def test_signing_in_again_repeats_no_toast(page: TaskPage, user: Credentia
     await page.sign_in(user)
     await page.send("once")
     await page.expect_task("once")
-    await page.expect_toasts("Finished task: once")
+    await page.expect_announced("Finished task: once")
 
 
 async def test_signing_out_offline_leaves_no_token(page: TaskPage, network: Network) -> None:

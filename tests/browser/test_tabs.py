@@ -15,7 +15,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 async def toasts_of(*pages: TaskPage) -> list[str]:
-    return sorted([text for page in pages for text in (await page.toasts()).elements()])
+    return sorted([text for page in pages for text in (await page.announced()).elements()])
 
 
 async def test_all_tabs_list_a_task_with_one_toast_and_one_stream(
@@ -41,9 +41,9 @@ async def test_the_toast_is_shown_in_the_active_tab(page: TaskPage, open_page: O
     await page.page.evaluate("dispatchEvent(new Event('focus'))")
     await other.page.evaluate("1")
     await page.send("seen here")
-    await page.expect_toasts("Finished task: seen here")
+    await page.expect_announced("Finished task: seen here")
     await other.expect_task("seen here")
-    assert not await other.toasts()
+    assert not await other.announced()
 
 
 async def test_a_tab_that_opens_later_shows_the_list(page: TaskPage, open_page: OpenPage) -> None:
@@ -62,11 +62,11 @@ async def test_another_tab_takes_over_without_loss_when_the_leader_closes(
     id_token = await page.id_token()
     await asyncio.gather(page.page.close(), stack.post(id_token, "during the handover"))
     await other.expect_task("during the handover")
-    await other.expect_toasts("Finished task: during the handover")
+    await other.expect_announced("Finished task: during the handover")
     await other.expect_live()
     await other.send("afterwards")
     await other.expect_task("afterwards")
-    assert set((await other.toasts()).values()) == {1}
+    assert set((await other.announced()).values()) == {1}
 
 
 async def test_a_task_can_be_sent_from_a_tab_that_is_not_the_leader(page: TaskPage, open_page: OpenPage) -> None:
@@ -120,7 +120,7 @@ async def test_a_tab_takes_over_after_its_files_were_removed(
     id_token = await page.id_token()
     await page.page.close()
     await stack.post(id_token, "after the deploy")
-    await other.expect_toasts("Finished task: after the deploy")
+    await other.expect_announced("Finished task: after the deploy")
     await other.expect_live()
 
 

@@ -84,6 +84,10 @@ describe("the status", () => {
   });
 });
 
+test("an announcement of a task without a title is its message", () => {
+  expect(announcementOf(task({ message: "plain text" }))).toEqual({ headline: "plain text", detail: null });
+});
+
 test("an announcement says nothing twice", () => {
   expect(announcementOf(task({ data: "x", message: "Finished task: x" }))).toEqual({
     headline: "Finished task: x",

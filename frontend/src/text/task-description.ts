@@ -26,7 +26,7 @@ export function jsonText(data: unknown): string {
 export function titleOf(task: Task): string {
   const { data, title, message, taskId, key } = task;
   const text = data === undefined ? (title ?? messageText(message)) : oneLineOf(data);
-  return shorten(text.replace(/\s+/g, " ").trim() || `Task ${taskId ?? key}`);
+  return shorten(oneLine(text) || `Task ${taskId ?? key}`);
 }
 
 /** The result of a finished task, or the progress of one that runs; null where there is nothing to say. */
@@ -86,6 +86,7 @@ export function startOf(task: Task, now: number): string | null {
 /** The announcement of a task's end: `Finished task: <title>`, and in a second line what is not said by the title. */
 export function announcementOf(task: Task): { headline: string; detail: string | null } {
   const title = titleOf(task);
+  if (isTitledByMessage(task) && task.message) return { headline: shorten(oneLine(task.message)), detail: null };
   const detail = resultOf(task) ?? explanationOf(task);
   return { headline: `${TASK_STATUS_TEXT[task.state]} task: ${title}`, detail: detail === title ? null : detail };
 }
@@ -116,6 +117,10 @@ function isRetryMessage({ nextAttemptAt }: Task): boolean {
 
 function oneLineOf(data: unknown): string {
   return typeof data === "string" ? data : JSON.stringify(data);
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, " ").trim();
 }
 
 function shorten(text: string): string {

@@ -5,6 +5,7 @@ import gzip
 import socket
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from local.page.__main__ import loopback_sockets
 from local.page.app import POLLING, create_app
-from local.page.settings import Settings
+from local.page.settings import Settings, split_task_types
 from local.web_access.access import WebAccess
 
 SCRIPT_TYPES = {"text/javascript", "application/javascript"}
@@ -103,6 +104,12 @@ async def test_the_configuration_has_only_what_a_client_needs(page: Client) -> N
             "cognitoEndpoint": "http://localhost:4566",
         }
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_configuration_lists_the_task_types_where_ingest_has_a_list(settings: Settings) -> None:
+    app = create_app(replace(settings, task_types=split_task_types("default, report,,default")))
+    async with TestClient(TestServer(app)) as client, client.get("/config.json") as answer:
+        assert (await answer.json())["taskTypes"] == ["default", "report"]
 
 
 @pytest.mark.parametrize("path", ["/", "/config.json", "/mail", "/mail.json", "/local.css", "/missing", "/healthz"])

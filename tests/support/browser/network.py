@@ -62,7 +62,7 @@ async def disconnect_while_tasks_finish(page: TaskPage, network: Network, stack:
         await page.expect_state("reconnecting")
         await asyncio.sleep(end - asyncio.get_running_loop().time())
     await page.expect_live(within_ms=45_000)
-    await page.expect_toasts("Finished task: cut one", "Finished task: cut two")
+    await page.expect_announced("Finished task: cut one", "Finished task: cut two")
     await page.send("after the cut")
     await page.expect_task("after the cut")
-    assert set((await page.toasts()).values()) == {1}
+    assert set((await page.announced()).values()) == {1}

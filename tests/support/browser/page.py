@@ -13,7 +13,7 @@ from notification_api.client.sign_in import Credentials
 
 NOTIFIED_WITHIN_MS = 15_000
 RECORD_PAGE = """
-window.recorded = { toasts: [], violations: [], longTasks: [] };
+window.recorded = { announced: [], toasts: [], violations: [], longTasks: [] };
 document.addEventListener("securitypolicyviolation", (event) =>
   window.recorded.violations.push(event.violatedDirective));
 new PerformanceObserver((list) => {
@@ -21,9 +21,13 @@ new PerformanceObserver((list) => {
 }).observe({ type: "longtask" });
 new MutationObserver((changes) => {
   for (const change of changes) for (const node of change.addedNodes) {
-    const below = node.querySelectorAll?.("[data-sonner-toast]") ?? [];
-    const toasts = node.matches?.("[data-sonner-toast]") ? [node] : below;
-    for (const toast of toasts) window.recorded.toasts.push(toast.querySelector("[data-title]")?.textContent ?? "");
+    const below = node.querySelectorAll?.("[data-announcement]") ?? [];
+    const announcements = node.matches?.("[data-announcement]") ? [node] : below;
+    for (const each of announcements) {
+      const text = each.querySelector("[data-title]")?.textContent ?? "";
+      window.recorded.announced.push(text);
+      if (each.matches(".toast")) window.recorded.toasts.push(text);
+    }
   }
 }).observe(document, { childList: true, subtree: true });
 """
@@ -68,8 +72,9 @@ class TaskPage:
     async def send(self, *texts: str) -> None:
         """Send each text as a task, immediately one after another, with Enter."""
         field = self.page.get_by_label("New task")
+        await self.page.get_by_label("One task per line").set_checked(len(texts) > 1)
         await field.fill("\n".join(texts))
-        await field.press("Enter")
+        await field.press("Control+Enter" if len(texts) > 1 else "Enter")
 
     def task(self, text: str) -> Locator:
         return self.page.locator(".task").filter(has_text=text)
@@ -80,16 +85,16 @@ class TaskPage:
         await expect(found).to_have_count(1, timeout=within_ms)
         await expect(self.task(text)).to_have_count(1, timeout=within_ms)
 
-    async def toasts(self) -> Counter[str]:
-        """Every toast since the page was loaded, also closed ones."""
-        return Counter(await self.recorded("toasts"))
+    async def announced(self) -> Counter[str]:
+        """Every announcement since the page was loaded: those shown as toasts, and those that were only read out."""
+        return Counter(await self.recorded("announced"))
 
-    async def expect_toasts(self, *texts: str) -> None:
-        """Expect one toast for each text, shown before or within 15 s."""
+    async def expect_announced(self, *texts: str) -> None:
+        """Expect one announcement for each text, made before or within 15 s."""
         for text in texts:
             with suppress(TimeoutError):
-                await self.wait_for(f"window.recorded.toasts.includes({json.dumps(text)})")
-            assert (await self.toasts())[text] == 1, (text, await self.toasts())
+                await self.wait_for(f"window.recorded.announced.includes({json.dumps(text)})")
+            assert (await self.announced())[text] == 1, (text, await self.announced())
 
     async def wait_for(self, expression: str, within_seconds: float = 15) -> None:
         """Return once the expression is true in the page; raises TimeoutError."""

@@ -4,7 +4,8 @@ import asyncio
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +13,14 @@ from playwright.async_api import Browser, expect
 
 from tests.support.browser.page import TaskPage
 
-LISTED = 200
+LISTED = 1_000
 """The most tasks that the application lists."""
+
+MAX_LONG_TASK_MS = 50
+"""Above it a page feels slow, and browsers report a task of its thread as long."""
+
+_SETTLE = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+"""The browser reports a long task before the next frame."""
 
 Publish = Callable[[str], Awaitable[None]]
 """Publishes one text to the topic of the page's user."""
@@ -35,6 +42,16 @@ async def publish_many(page: TaskPage, publish: Publish, count: int, per_second:
         if per_second:
             await asyncio.sleep(max(0.0, started + (number + 1) / per_second - time.monotonic()))
     await expect(page.task(f"{label}-{count - 1} ")).to_have_count(1, timeout=15_000)
+
+
+@asynccontextmanager
+async def long_tasks_while(page: TaskPage) -> AsyncIterator[list[int]]:
+    """Yields a list that has, after the block, the milliseconds of the long tasks within it."""
+    await page.page.evaluate(_SETTLE)
+    before, durations = len(await page.recorded("longTasks")), list[int]()
+    yield durations
+    await page.page.evaluate(_SETTLE)
+    durations += (await page.recorded("longTasks"))[before:]
 
 
 async def memory(page: TaskPage) -> Memory:
