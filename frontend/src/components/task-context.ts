@@ -1,11 +1,11 @@
-import { inject, provide, type InjectionKey, type Ref } from "vue";
+import { inject, provide, type InjectionKey } from "vue";
+import type { Clock } from "../session/clock";
 import type { TaskActions } from "../session/task-actions";
 
 /** What every part of the list needs. */
 export interface TaskContext {
   actions: TaskActions;
-  /** The one clock: epoch milliseconds. */
-  now: Ref<number>;
+  clock: Clock;
   /** Scrolls to a task and focuses it. */
   reveal: (key: string) => void;
 }

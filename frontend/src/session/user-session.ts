@@ -7,14 +7,13 @@ import {
   type Http,
   type StoredValue,
 } from "notification-api-client";
-import type { Ref } from "vue";
 import { endSession, idTokenOf, type User } from "../auth/cognito-session";
 import { maxBodyBytesOf, route, type Config } from "../platform/config";
 import { isVisible, watchPage } from "../platform/page-events";
 import { preloadWhenIdle } from "../platform/reload-after-deploy";
 import { UserStorage } from "../platform/user-storage";
 import { Presentation } from "../presentation/presentation";
-import { startClock } from "./clock";
+import { startClock, type Clock } from "./clock";
 import { ConnectionStatus } from "./connection-status";
 import { ReadState } from "./read-state";
 import { TabSync } from "./tab-sync";
@@ -28,8 +27,7 @@ export class UserSession {
   readonly actions: TaskActions;
   readonly read: ReadState;
   readonly presentation: Presentation;
-  /** Epoch milliseconds, for all relative times. */
-  readonly now: Ref<number>;
+  readonly clock: Clock;
   /** The text that is typed and not sent. It belongs to this tab, and survives a page load. */
   readonly draft: StoredValue;
   readonly maxBodyBytes: number;
@@ -57,7 +55,7 @@ export class UserSession {
     this.#tabStorage.clearOthers();
     this.draft = this.#tabStorage.value("draft");
     this.presentation = new Presentation(this.#storage.value("system-notifications"));
-    this.now = startClock(this.#closing.signal);
+    this.clock = startClock(this.#closing.signal);
     this.#tabs = new TabCoordinator(this.#storage.name, {
       message: (message) => sync.receive(message),
       onLeader: () => this.#lead(),

@@ -76,11 +76,11 @@ export function statusOf(task: Task): string {
 }
 
 /** When a queued task starts: after its delay, or at its next attempt. Null where it is to start at once. */
-export function startOf(task: Task, now: number): string | null {
+export function startOf(task: Task, now: () => number): string | null {
   if (task.state !== "queued") return null;
   const delayedUntil = task.delaySeconds === undefined ? 0 : task.sentAt + task.delaySeconds * 1_000;
   const at = task.nextAttemptAt ?? delayedUntil;
-  return at > now ? `Starts ${timeUntil(at, now)}` : null;
+  return at > 0 && at > now() ? `Starts ${timeUntil(at, now())}` : null;
 }
 
 /** The announcement of a task's end: `Finished task: <title>`, and in a second line what is not said by the title. */
