@@ -32,7 +32,7 @@ async def test_what_is_not_on_screen_is_toasted_and_the_rest_is_a_link(page: Tas
         await expect(page.page.locator(".task")).to_have_count(40)
         await page.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
         await page.wait_for("scrollY > 500")
-        await page.page.evaluate("new Promise((done) => setTimeout(done, 3_100))")  # the window of announcements
+        await page.wait_for("document.querySelectorAll('[data-announcement], .toast').length === 0")
         for number in range(9):
             await topic.publish(f"new{number}", "finished", "Finished task: done", input=f"new {number}")
         await page.expect_announced("Finished task: new 0")
