@@ -63,6 +63,25 @@ async def test_tasks_and_toasts(page: TaskPage, size: str, scheme: Literal["ligh
     assert await has_no_horizontal_scrolling(page)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_details_options_and_the_bell(page: TaskPage, size: str, scheme: Literal["light", "dark"]) -> None:
+    await set_appearance(page, size, scheme)
+    await page.send("Print the labels", "Send the invoices")
+    await page.expect_task("labels", "failed")
+    await page.expect_task("invoices")
+    for text in ("Print the labels", "Send the invoices"):
+        await page.task(text).locator(".task-title").click()
+    await page.page.get_by_role("button", name="Options").click()
+    await screenshot(page, f"details-{size}-{scheme}")
+    assert await violations(page) == []
+    assert await has_no_horizontal_scrolling(page)
+    await page.page.get_by_role("button", name="Notifications,").click()
+    await expect(page.page.get_by_role("dialog", name="Notifications")).to_be_visible()
+    assert await violations(page) == []
+    assert await has_no_horizontal_scrolling(page)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_the_sign_in_screens(
     new_context: NewContext, open_page: OpenPage, scheme: Literal["light", "dark"]

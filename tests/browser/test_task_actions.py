@@ -45,13 +45,11 @@ async def test_a_running_task_is_cancelled_in_all_tabs(page: TaskPage, open_page
     for tab in (page, other):
         await tab.expect_task("never mind", "cancelled")
         await expect(button(tab, "never mind", "Cancel")).to_have_count(0)
-    await page.expect_announced("Cancelled task: wait 60: never mind")
+    await other.expect_announced("Cancelled task: wait 60: never mind")  # in the active tab
     await expect(page.page.get_by_role("button", name="Failed 0")).to_be_visible()
 
 
-async def test_a_requested_cancellation_is_shown_until_the_task_has_ended(
-    page: TaskPage, open_page: OpenPage
-) -> None:
+async def test_a_requested_cancellation_is_shown_until_the_task_has_ended(page: TaskPage, open_page: OpenPage) -> None:
     other = await open_page(page.page.context)
     await other.expect_live()
     await page.send("wait 5: slow")
@@ -70,11 +68,13 @@ async def test_a_cancellation_that_comes_too_late_says_so(page: TaskPage) -> Non
     await page.send("wait 5: slow")
     await page.expect_task("slow", "queued")
     status = {"taskId": "x", "status": "finished", "message": "Finished task: sooner", "updatedAt": 1}
-    async with answering(page, "**/cancel", 409, {"detail": "The task has ended"}):
-        async with answering(page, "**/task/*", 200, status):
-            await button(page, "slow", "Cancel").click()
-            await expect(page.task("slow")).to_contain_text("It had ended before it could be cancelled.")
-            await page.expect_task("slow", "finished")
+    async with (
+        answering(page, "**/cancel", 409, {"detail": "The task has ended"}),
+        answering(page, "**/task/*", 200, status),
+    ):
+        await button(page, "slow", "Cancel").click()
+        await expect(page.task("slow")).to_contain_text("It had ended before it could be cancelled.")
+        await page.expect_task("slow", "finished")
 
 
 async def test_a_cancellation_that_the_service_cannot_record_can_be_tried_again(page: TaskPage) -> None:
@@ -111,7 +111,7 @@ async def test_a_task_of_another_device_is_sent_again_only_where_its_data_is_kno
 
 async def test_a_long_result_is_loaded_on_demand(page: TaskPage, stack: BrowserStack) -> None:
     async with user_topic(page, stack) as topic:
-        await topic.publish("a", "finished", "Finished task: The beginn…", input="Write", truncated=True)
+        await topic.publish("a", "finished", "Finished task: The be…", input="Write", truncated=True)
     await page.page.get_by_role("button", name="Write", exact=True).click()
     load = page.page.get_by_role("button", name="Load the whole result")
     async with answering(page, "**/task/a/result", 410, {"detail": "expired"}):
@@ -151,7 +151,7 @@ async def test_a_page_asks_once_for_what_ended_meanwhile(
             again = await open_page(context)
             await again.expect_task("under way", "failed")
             await again.expect_live()
-        assert len({url for url in asked}) == 1
+        assert len(set(asked)) == 1
 
 
 @asynccontextmanager

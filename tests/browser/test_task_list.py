@@ -98,9 +98,7 @@ async def test_progress_has_a_bar_and_a_retry_says_which_and_when(page: TaskPage
         ({"reason": "timeout"}, "It ran for longer than it may."),
     ],
 )
-async def test_a_failed_task_says_why(
-    page: TaskPage, topic: UserTopic, details: dict[str, object], text: str
-) -> None:
+async def test_a_failed_task_says_why(page: TaskPage, topic: UserTopic, details: dict[str, object], text: str) -> None:
     await topic.publish("a", "failed", "Failed task: Import", input="Import", **details)
     await page.expect_task("Import", "failed")
     await expect(page.task("Import")).to_contain_text(text)

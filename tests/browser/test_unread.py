@@ -67,12 +67,14 @@ async def test_the_bell_lists_what_is_unread_and_leads_to_it(page: TaskPage, sta
     await expect(page.page).to_have_title("Tasks")
 
 
-async def test_looking_at_the_list_reads_it_in_all_tabs(page: TaskPage, open_page: OpenPage, stack: BrowserStack) -> None:
+async def test_looking_at_the_list_reads_it_in_all_tabs(
+    page: TaskPage, open_page: OpenPage, stack: BrowserStack
+) -> None:
     other = await open_page(page.page.context)
     await other.expect_live()
     for tab in (page, other):
         await hide(tab)
-    await stack.post(await page.id_token(), "news")
+    await stack.post(await page.id_token(), "unseen")
     for tab in (page, other):
         await bell_says(tab, 1)
     async with page.page.expect_request("**/notifications/read") as marked:
@@ -86,7 +88,7 @@ async def test_looking_at_the_list_reads_it_in_all_tabs(page: TaskPage, open_pag
 async def test_a_marker_of_another_device_is_followed(page: TaskPage, stack: BrowserStack) -> None:
     await hide(page)
     async with user_topic(page, stack) as topic:
-        await topic.publish("a", "finished", "Finished task: news")
+        await topic.publish("a", "finished", "Finished task: unseen")
         await bell_says(page, 1)
         await topic.publish_read_marker(now_ms())
         await bell_says(page, 0)

@@ -12,17 +12,17 @@ export function isVisible(): boolean {
 /** Above this the top of the list is not on screen. */
 const TOP_PX = 120;
 
-/** Calls `onTop` whenever the page has been visible and scrolled to its top for `ms`; `onAway` when that ends. */
-export function watchTop(signal: AbortSignal, ms: number, onTop: () => void, onAway: () => void): void {
+/** Calls `onReached` whenever the page has been visible and scrolled to its top for `ms`; `onLeft` when that ends. */
+export function watchTop(signal: AbortSignal, ms: number, onReached: () => void, onLeft: () => void): void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const update = (): void => {
     if (isVisible() && scrollY < TOP_PX) {
-      timer ??= setTimeout(onTop, ms);
+      timer ??= setTimeout(onReached, ms);
       return;
     }
     clearTimeout(timer);
     timer = undefined;
-    onAway();
+    onLeft();
   };
   document.addEventListener("visibilitychange", update, { signal });
   addEventListener("scroll", update, { signal, passive: true });
