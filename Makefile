@@ -41,7 +41,7 @@ $(READY): requirements-dev.lock
 up: $(READY) page-if-possible ## Run the whole system on this machine, no account needed
 	@exec $(PY) -m local.up
 
-demo: $(READY) ## Sign up, sign in, post N tasks (default 3) and print the notifications; needs a running `make up`
+demo: $(READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
 	@$(PY) -m local.demo
 
 frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)

@@ -1,6 +1,9 @@
 """`python -m local.demo`: sign up, sign in, subscribe, submit N tasks (default 3) and print their notifications.
 
-Exit status: 0 when every task finished and was notified exactly once, 1 when not, 2 when a setting is invalid.
+Then it shows task types, progress, a failure, a large result, a cancelled and an expired task.
+
+Exit status: 0 when every task ended as it should and the N tasks were notified exactly once, 1 when not, 2 when a
+setting is invalid.
 """
 
 import signal
@@ -18,7 +21,8 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from local.demo.run import DemoError, run_demo
+from local.demo.errors import DemoError
+from local.demo.run import run_demo
 from local.demo.sign_up import NotRunningError
 from local.environment import base_environment
 from local.errors import LocalError

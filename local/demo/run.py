@@ -1,4 +1,4 @@
-"""The demonstration: one new user, a subscription, N tasks, and their notifications."""
+"""The demonstration: one new user, a subscription, N tasks and their notifications, and tasks of several types."""
 
 import asyncio
 import secrets
@@ -8,9 +8,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from local.demo.errors import DemoError
 from local.demo.sign_up import application, confirmed_user, signed_in
 from local.demo.summary import Delivered, Summary
-from local.errors import LocalError
+from local.demo.tour import Tour
 from notification_api.client.http import StageClient
 from notification_api.client.subscription import ReceivedNotification, subscribe
 
@@ -23,14 +24,10 @@ TEXT_PREFIXES = ("Finished task: ", "Failed task: ")
 """How notifications begin with `NOTIFICATION_FORMAT=text`."""
 
 
-class DemoError(LocalError):
-    """The stack did not do what it should. The message says what was expected."""
-
-
 async def run_demo(application_url: str, count: int) -> None:
-    """Submit `count` tasks as a new user.
+    """Submit `count` tasks as a new user, and then a few of several types.
 
-    :raises DemoError: unless every task finished and was notified exactly once.
+    :raises DemoError: unless every task finished and was notified exactly once, and the others ended as they should.
     """
     async with application(application_url) as app:
         config = await app.config()
@@ -45,9 +42,10 @@ async def run_demo(application_url: str, count: int) -> None:
             async with asyncio.TaskGroup() as group:
                 group.create_task(receive_all(summary, received, bar))
                 await submit_all(stage, summary, bar)
-    info(summary.text())
-    if problems := summary.problems():
-        raise DemoError(f"Not every task finished and was notified exactly once: {'; '.join(problems)}.")
+        info(summary.text())
+        if problems := summary.problems():
+            raise DemoError(f"Not every task finished and was notified exactly once: {'; '.join(problems)}.")
+        await Tour(stage, received, info).run()
 
 
 def progress_bar(count: int) -> "tqdm[Any]":

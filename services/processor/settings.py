@@ -26,7 +26,7 @@ class ProcessorSettings:
     task_queue_url: str
     dead_letter_queue_url: str
     handler: str
-    """``module:function``."""
+    """``module:name`` of a function or of a `Handlers`."""
     handler_threads: int
     """Threads for handlers that are plain functions."""
     concurrency: int
@@ -71,7 +71,7 @@ def read_settings(env: Env) -> ProcessorSettings:
         dead_letter_queue_url=env.str("DEAD_LETTER_QUEUE_URL", validate=check_http_url),
         handler=env.str(
             "TASK_HANDLER",
-            "services.processor.echo:handle",
+            "services.processor.echo:handlers",
             validate=Regexp(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*\Z", error="must be module:function"),
         ),
         handler_threads=read_int(env, "HANDLER_THREADS", 8, least=1, most=256),

@@ -97,6 +97,27 @@ def test_the_demonstration_prints_each_notification_and_a_summary(stack: Supervi
     assert shown.stderr == ""
 
 
+def test_the_demonstration_shows_progress_a_failure_a_large_result_a_cancelled_and_an_expired_task(
+    stack: Supervised, ports: Ports
+) -> None:
+    shown = demo(ports, {"N": "1"})
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    for line in (
+        r" *[\d.]+ s  failure   failed +Failed task: This type of task always fails \(reason: permanent\)",
+        r" *[\d.]+ s  steps     progress +33 %, step 1 of 3",
+        r" *[\d.]+ s  steps     finished +Finished task: 3 steps",
+        r" *[\d.]+ s  large     finished +Finished task: 16 KiB; its data is too large for a notification",
+        r"GET /task/[\w-]+/result: 16,396 bytes of data, .*",
+        r"POST /task/[\w-]+/cancel: 202, the task was running",
+        r'GET /task/[\w-]+: cancelled +Cancelled task: {"steps": 60}',
+        r'GET /task/[\w-]+: expired +Expired task: {"steps": 1}',
+    ):
+        assert re.search(rf"^{line}$", shown.stdout, re.MULTILINE), (line, shown.stdout)
+    ids = re.findall(r"/task/([\w-]+)[/:]", shown.stdout)
+    (cancelled,) = {task_id for task_id in ids if ids.count(task_id) == 2}
+    assert f"GET /task/{cancelled}: cancelled" in shown.stdout
+
+
 def test_the_mailed_code_is_a_line_of_the_output(stack: Supervised, ports: Ports) -> None:
     email = re.search(r"signed up as (\S+),", demo(ports, {"N": "1"}).stdout)
     assert email

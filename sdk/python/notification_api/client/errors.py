@@ -6,7 +6,14 @@ class NotificationApiError(Exception):
 
 
 class UnexpectedResponseError(NotificationApiError):
-    """A service answered something other than success."""
+    """A service answered something other than success.
+
+    :ivar status: the status of the answer.
+    """
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class CognitoError(NotificationApiError):

@@ -39,10 +39,18 @@ class StageClient:
         answer = await get_json(self._http, f"{self.config.token_url}/token", headers=self._authorization())
         return DisposableToken(answer["token"], answer["cacheName"], answer["topic"])
 
-    async def submit_task(self, data: Any, *, task_type: str | None = None, idempotency_key: str | None = None) -> str:
+    async def submit_task(
+        self,
+        data: Any,
+        *,
+        task_type: str | None = None,
+        ttl_seconds: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> str:
         """Call `POST /task` and return the task's id. Retries as `Retry-After` asks for.
 
         :param data: JSON; text that is not blank, or any other value but null.
+        :param ttl_seconds: the task expires unless it starts within this time.
         :param idempotency_key: with it a retry never submits the task twice.
         :raises UnexpectedResponseError: when it is not answered 202 within 5 attempts.
         """
@@ -50,7 +58,8 @@ class StageClient:
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         url = f"{self.config.task_url}/task"
-        body = {"data": data} if task_type is None else {"data": data, "type": task_type}
+        options = {"type": task_type, "ttlSeconds": ttl_seconds}
+        body = {"data": data} | {name: value for name, value in options.items() if value is not None}
         for attempt in range(1, MAX_SUBMIT_ATTEMPTS + 1):
             async with self._http.post(url, json=body, headers=headers) as answer:
                 if answer.status == 202:
@@ -66,9 +75,32 @@ class StageClient:
 
         :raises UnexpectedResponseError: when it is not answered 200.
         """
-        url = f"{self.config.token_url}/task/{quote(task_id, safe='')}"
-        status: dict[str, Any] = await get_json(self._http, url, headers=self._authorization())
+        status: dict[str, Any] = await get_json(self._http, self._task_url(task_id), headers=self._authorization())
         return status
+
+    async def get_result(self, task_id: str) -> dict[str, Any]:
+        """Call `GET /task/{taskId}/result` and return the whole `message` and `data` of a finished task.
+
+        :raises UnexpectedResponseError: when it is not answered 200.
+        """
+        url = f"{self._task_url(task_id)}/result"
+        result: dict[str, Any] = await get_json(self._http, url, headers=self._authorization())
+        return result
+
+    async def cancel_task(self, task_id: str) -> dict[str, Any]:
+        """Call `POST /task/{taskId}/cancel` and return the answer: the task was `queued` or `running`.
+
+        :raises UnexpectedResponseError: when it is not answered 202: 409 if the task has ended already.
+        """
+        url = f"{self._task_url(task_id)}/cancel"
+        async with self._http.post(url, headers=self._authorization()) as answer:
+            if answer.status != 202:
+                raise await unexpected("POST", url, answer)
+            accepted: dict[str, Any] = await answer.json()
+            return accepted
+
+    def _task_url(self, task_id: str) -> str:
+        return f"{self.config.token_url}/task/{quote(task_id, safe='')}"
 
     def _authorization(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.id_token}"}
@@ -92,4 +124,4 @@ async def get_json(http: aiohttp.ClientSession, url: str, *, headers: dict[str, 
 
 async def unexpected(method: str, url: str, answer: aiohttp.ClientResponse) -> UnexpectedResponseError:
     """Describe an answer other than the expected one."""
-    return UnexpectedResponseError(f"{method} {url} was answered {answer.status}: {await answer.text()}")
+    return UnexpectedResponseError(f"{method} {url} was answered {answer.status}: {await answer.text()}", answer.status)

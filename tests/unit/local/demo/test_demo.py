@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from local.demo.__main__ import InvalidCountError, count_from, main
-from local.demo.run import DemoError, progress_bar, receive_all
+from local.demo.errors import DemoError
+from local.demo.run import progress_bar, receive_all
 from local.demo.sign_up import random_credentials
 from local.demo.summary import Summary
 from notification_api.client.subscription import ReceivedNotification

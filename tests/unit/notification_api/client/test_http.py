@@ -54,7 +54,8 @@ async def test_a_task_has_any_data_and_a_type() -> None:
     async with client_of(app) as client:
         await client.submit_task("x")
         await client.submit_task({"month": 5}, task_type="report")
-    assert bodies == [{"data": "x"}, {"data": {"month": 5}, "type": "report"}]
+        await client.submit_task("y", ttl_seconds=60)
+    assert bodies == [{"data": "x"}, {"data": {"month": 5}, "type": "report"}, {"data": "y", "ttlSeconds": 60}]
 
 
 async def test_the_status_of_a_task_is_read_by_its_id() -> None:
@@ -70,3 +71,34 @@ async def test_the_status_of_a_task_is_read_by_its_id() -> None:
         assert (await client.get_task("a/b"))["status"] == "running"
         with pytest.raises(UnexpectedResponseError, match="404"):
             await client.get_task("unknown")
+
+
+async def test_the_result_of_a_task_is_read_by_its_id() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        if request.match_info["id"] != "a/b":
+            return web.json_response({"status": 410}, status=410)
+        assert request.headers["Authorization"] == "Bearer token"
+        return web.json_response({"taskId": "a/b", "message": "Finished task: x", "data": [1]})
+
+    app = web.Application()
+    app.router.add_get("/task/{id}/result", handle)
+    async with client_of(app) as client:
+        assert (await client.get_result("a/b"))["data"] == [1]
+        with pytest.raises(UnexpectedResponseError, match="410"):
+            await client.get_result("expired")
+
+
+async def test_a_task_is_cancelled_by_its_id() -> None:
+    async def handle(request: web.Request) -> web.Response:
+        if request.match_info["id"] != "a/b":
+            return web.json_response({"status": 409}, status=409)
+        assert request.headers["Authorization"] == "Bearer token"
+        return web.json_response({"taskId": "a/b", "status": "running"}, status=202)
+
+    app = web.Application()
+    app.router.add_post("/task/{id}/cancel", handle)
+    async with client_of(app) as client:
+        assert (await client.cancel_task("a/b"))["status"] == "running"
+        with pytest.raises(UnexpectedResponseError, match="409") as refused:
+            await client.cancel_task("finished")
+        assert refused.value.status == 409
