@@ -13,7 +13,7 @@ const compressed = compression({
 export default defineConfig({
   plugins: [vue(), compressed],
   build: {
-    target: ["chrome123", "firefox120", "safari17.5"], // light-dark() in the style sheet
+    target: ["chrome123", "firefox125", "safari17.5"], // light-dark() in the style sheet, the popover attribute
     // Inlined files would need data: in the page's Content-Security-Policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -26,7 +26,7 @@ export function jsonText(data: unknown): string {
 export function titleOf(task: Task): string {
   const { data, title, message, taskId, key } = task;
   const text = data === undefined ? (title ?? messageText(message)) : oneLineOf(data);
-  return shorten(oneLine(text) || `Task ${taskId ?? key}`);
+  return shorten(oneLine(text.slice(0, 4 * MAX_TITLE)) || `Task ${taskId ?? key}`);
 }
 
 /** The result of a finished task, or the progress of one that runs; null where there is nothing to say. */
