@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import BrowserContext, Locator, Route, expect
 
 from tests.browser.conftest import OpenPage
-from tests.support.browser.network import CORS
+from tests.support.browser.network import CORS, is_post_of_task
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 from tests.support.browser.topic import user_topic
@@ -90,7 +90,7 @@ async def test_a_cancellation_that_the_service_cannot_record_can_be_tried_again(
 async def test_a_failed_task_is_sent_again_with_the_same_data(page: TaskPage) -> None:
     await page.send("fail: on purpose")
     await page.expect_task("on purpose", "failed")
-    async with page.page.expect_request(lambda request: request.method == "POST") as sent:
+    async with page.page.expect_request(is_post_of_task) as sent:
         await button(page, "on purpose", "Retry").click()
     assert (await sent.value).post_data_json == {"data": "fail: on purpose"}
     await expect(page.page.locator(".task[data-state=failed]")).to_have_count(2)
@@ -104,7 +104,7 @@ async def test_a_task_of_another_device_is_sent_again_only_where_its_data_is_kno
         await topic.publish("b", "expired", "Expired task: x", title="The beginning of a long text")
     await page.expect_task("The beginning", "expired")
     await expect(button(page, "The beginning", "Retry")).to_have_count(0)
-    async with page.page.expect_request(lambda request: request.method == "POST") as sent:
+    async with page.page.expect_request(is_post_of_task) as sent:
         await button(page, "month", "Retry").click()
     assert (await sent.value).post_data_json == {"data": {"month": 10}, "type": "report"}
 

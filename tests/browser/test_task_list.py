@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
+from tests.support.browser.network import is_post_of_task
 from tests.support.browser.page import TaskPage
 from tests.support.browser.performance import MAX_LONG_TASK_MS, long_tasks_while
 from tests.support.browser.stack import BrowserStack
@@ -164,7 +165,7 @@ async def test_the_options_are_sent_with_the_task(page: TaskPage) -> None:
     await page.page.get_by_role("button", name="Options").click()
     await page.page.get_by_role("combobox", name="Start", exact=True).select_option("In 10 seconds")
     await page.page.get_by_role("combobox", name="Expires").select_option("After 1 hour")
-    async with page.page.expect_request(lambda request: request.method == "POST") as sent:
+    async with page.page.expect_request(is_post_of_task) as sent:
         await page.send("later")
     assert (await sent.value).post_data_json == {"data": "later", "delaySeconds": 10, "ttlSeconds": 3600}
     await expect(page.task("later")).to_contain_text(re.compile(r"Starts in \d+ s"))

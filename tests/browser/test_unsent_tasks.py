@@ -1,11 +1,11 @@
 """Tasks that cannot be sent: they delay no other, are listed as such, and can be retried or removed."""
 
 import pytest
-from playwright.async_api import BrowserContext, Locator, Request, expect
+from playwright.async_api import BrowserContext, Locator, expect
 
 from tests.browser.conftest import OpenPage
 from tests.support.browser.chromium import Network
-from tests.support.browser.network import answering_posts
+from tests.support.browser.network import answering_posts, is_post_of_task
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack
 from tests.support.waiting import wait_until
@@ -18,10 +18,6 @@ UNSENT_WITHIN_MS = 30_000
 
 RETRY_WITHOUT_PAUSE = "void setInterval(() => dispatchEvent(new Event('online')), 100)"
 """Skips the backoff between tries."""
-
-
-def is_post_of_task(request: Request) -> bool:
-    return request.method == "POST" and request.url.endswith("/task")
 
 
 def button(page: TaskPage, text: str, name: str) -> Locator:

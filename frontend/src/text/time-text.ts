@@ -24,10 +24,10 @@ export function timeUntil(epochMs: number, now: number): string {
   return ms < SECOND ? "now" : `in ${coarse(ms)}`;
 }
 
-/** `0.4 s`, `5 s`, `2 min 5 s`, `1 h 10 min`. */
+/** `< 0.1 s`, `0.4 s`, `5 s`, `2 min 5 s`, `1 h 10 min`. */
 export function duration(ms: number): string {
-  if (ms < 10) return "no time";
-  if (ms < SECOND) return `${(ms / SECOND).toFixed(ms < 100 ? 2 : 1)} s`;
+  if (ms < 100) return "< 0.1 s";
+  if (ms < SECOND) return `${(ms / SECOND).toFixed(1)} s`;
   if (ms < MINUTE) return `${Math.round(ms / SECOND)} s`;
   if (ms < HOUR) return parts(Math.floor(ms / MINUTE), "min", Math.floor((ms % MINUTE) / SECOND), "s");
   return parts(Math.floor(ms / HOUR), "h", Math.floor((ms % HOUR) / MINUTE), "min");

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 
-from playwright.async_api import BrowserContext, Route
+from playwright.async_api import BrowserContext, Request, Route
 
 from tests.support.browser.chromium import Network
 from tests.support.browser.page import TaskPage
@@ -41,6 +41,10 @@ async def answering_posts(
         yield keys
     finally:
         await context.unroute("**/task", answer)
+
+
+def is_post_of_task(request: Request) -> bool:
+    return request.method == "POST" and request.url.endswith("/task")
 
 
 async def wait_for_history(stack: BrowserStack, id_token: str, count: int, within_seconds: float = 20) -> None:
