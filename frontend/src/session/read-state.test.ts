@@ -51,7 +51,7 @@ test("what ended after the marker is unread, the newest first", () => {
   expect(read.unread.value.map(({ key }) => key)).toEqual(["t30", "t20"]);
 });
 
-test("several ends are marked with one request, and the other tabs are told at once", async () => {
+test("several ends are marked with one request, and the other tabs are notified at once", async () => {
   finish("a", 10);
   read.markAll();
   finish("b", 20);
