@@ -80,7 +80,7 @@ class Processor:
         entries = NotificationHistory(momento, retention_seconds) if stores else None
         results = Results(momento, retention_seconds) if stores else None
         self._history = ResilientHistory(entries, results, guard)
-        self._cancels = CancelWatch(CancelRequests(momento) if stores else None, self._is_active)
+        self._cancels = CancelWatch(CancelRequests(momento) if stores else None, self._is_active, entries)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
         self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)

@@ -5,12 +5,14 @@ One read of one dictionary about once a second serves all tasks of a replica.
 
 import asyncio
 import logging
+import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from notification_api import PermanentError, TransientError
 from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
+from services.common.momento.history import NotificationHistory
 from services.processor.metrics import CANCEL_POLLS
 
 logger = logging.getLogger(__name__)
@@ -24,6 +26,8 @@ REQUESTS_PER_SECOND = 20.0
 CALL_SECONDS = 1.0
 MAX_REMOVALS = 100
 """Requests that one poll removes."""
+OLD_SECONDS = 10.0
+"""From this age on, a poll may check in the history whether the task of a request has ended unnoticed."""
 MAX_CONCLUDED = 20_000
 """Concluded tasks that are remembered until the next poll."""
 
@@ -33,11 +37,18 @@ class CancelWatch:
 
     :param requests: None if the history is switched off; nothing is cancelled then.
     :param is_active: whether the replica has tasks or receives some; otherwise it does not poll.
+    :param history: None if requests are only removed by the replica that concludes their task.
     """
 
-    def __init__(self, requests: CancelRequests | None, is_active: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        requests: CancelRequests | None,
+        is_active: Callable[[], bool],
+        history: NotificationHistory | None = None,
+    ) -> None:
         self._requests = requests
         self._is_active = is_active
+        self._history = history
         self._known: frozenset[TaskKey] = frozenset()
         self._watched: dict[TaskKey, list[asyncio.Future[None]]] = {}
         self._concluded: set[TaskKey] = set()
@@ -97,9 +108,26 @@ class CancelWatch:
             for requested in self._watched[task]:
                 if not requested.done():
                     requested.set_result(None)
+        over |= await self._ended_unnoticed(known)
         self._concluded.update(list(over)[MAX_REMOVALS:])
         if over:
             await self._remove(requests, list(over)[:MAX_REMOVALS])
+
+    async def _ended_unnoticed(self, known: Mapping[TaskKey, int]) -> set[TaskKey]:
+        """Check one old request: the replica that concluded its task may have stopped before it removed the request.
+
+        Which one is random, so that replicas need not agree. Only requests of tasks that wait get old otherwise.
+        """
+        newest_ms = (time.time() - OLD_SECONDS) * 1_000
+        old = [task for task in self._known - self._watched.keys() if known[task] < newest_ms]
+        if self._history is None or not old:
+            return set()
+        user_id, task_id = task = random.choice(old)
+        try:
+            entry = await self._history.find(user_id, task_id, int(time.time() * 1000), deadline_seconds=CALL_SECONDS)
+        except (TransientError, PermanentError):
+            return set()
+        return set() if entry is None else {task}
 
     async def _remove(self, requests: CancelRequests, tasks: list[TaskKey]) -> None:
         try:

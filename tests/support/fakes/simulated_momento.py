@@ -29,6 +29,8 @@ class SimulatedMomento:
         """How long a write of an item takes."""
         self.sets = 0
         """Items written."""
+        self.gets = 0
+        """Fields of dictionaries read."""
         self.answers_lost = False
         """Calls during an outage fail but take effect."""
         self.published: Counter[tuple[str, str]] = Counter()
@@ -66,6 +68,7 @@ class SimulatedMomento:
                 self.stored[field].append(orjson.loads(value)["status"])
 
     async def dictionary_get(self, name: str, field: str, *, deadline_seconds: float = 5.0) -> bytes | None:
+        self.gets += 1
         async for _ in self._tries("cache_out", deadline_seconds):
             pass
         return self.dictionaries.get(name, {}).get(field)

@@ -5,8 +5,10 @@ import time
 
 import pytest
 
+from services.common.messages.notification import finished
 from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
-from services.processor.delivery.cancel_watch import MAX_POLL_SECONDS, CancelWatch
+from services.common.momento.history import HistoryEntry, NotificationHistory
+from services.processor.delivery.cancel_watch import MAX_POLL_SECONDS, OLD_SECONDS, CancelWatch
 from services.processor.metrics import CANCEL_POLLS
 from tests.support.fakes.simulated_momento import SimulatedMomento
 from tests.support.virtual_time import run_in_virtual_time
@@ -22,7 +24,8 @@ class Watched:
         self.momento = SimulatedMomento()
         self.requests = CancelRequests(self.momento.as_momento())
         self.is_active = True
-        self.watch = CancelWatch(self.requests, lambda: self.is_active)
+        self.history = NotificationHistory(self.momento.as_momento(), RETENTION_SECONDS)
+        self.watch = CancelWatch(self.requests, lambda: self.is_active, self.history)
 
     async def request(self, *tasks: TaskKey, age_seconds: float = 0.0) -> None:
         for task in tasks:
@@ -61,6 +64,36 @@ def test_the_request_of_a_concluded_task_is_removed_also_if_it_came_after_the_co
         await one.request(ALICE)
         await asyncio.sleep(1.1)
         assert ALICE not in await one.requests.fetch()
+        polling.cancel()
+
+    run_in_virtual_time(scenario())
+
+
+def test_the_request_of_a_task_that_another_process_concluded_is_removed() -> None:
+    async def scenario() -> None:
+        one = Watched()
+        polling = asyncio.create_task(one.watch.run())
+        ended = finished(ALICE[1], "done", int(time.time() * 1000))
+        await one.history.write(ALICE[0], HistoryEntry(notification=ended), int(time.time() * 1000))
+        await one.request(ALICE, BOB, age_seconds=OLD_SECONDS + 1)
+        await asyncio.sleep(30)  # each poll checks one of the two
+        assert list(await one.requests.fetch()) == [BOB]
+        assert one.watch.is_requested(BOB)
+        polling.cancel()
+
+    run_in_virtual_time(scenario())
+
+
+def test_a_new_request_and_that_of_a_running_task_cost_no_read_of_the_history() -> None:
+    async def scenario() -> None:
+        one = Watched()
+        polling = asyncio.create_task(one.watch.run())
+        await one.request(ALICE)
+        await one.request(BOB, age_seconds=OLD_SECONDS + 1)
+        with one.watch.watching(BOB):
+            await asyncio.sleep(5)
+            assert one.watch.is_requested(ALICE)
+        assert one.momento.gets == 0
         polling.cancel()
 
     run_in_virtual_time(scenario())
