@@ -1,4 +1,7 @@
-"""2,000 tasks through real ingest and processors during random faults of all dependencies and a killed processor."""
+"""1,500 tasks through the real services during random faults of all dependencies, a killed and a drained processor.
+
+Some are cancelled, delayed, expire or are of a type with a limit (tests/support/processor/chaos_tasks.py).
+"""
 
 import asyncio
 import json
@@ -9,7 +12,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +24,18 @@ from tests.support.identity import AUDIENCE, ISSUER, jwks_server
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk
 from tests.support.processes.service import ServiceProcess, processor_process, service_process
 from tests.support.processor.chaos import Killed, Runs, Tally, momento_faults, sqs_faults
+from tests.support.processor.chaos_tasks import PLAIN, Cancels, Kind, kind_of, statuses_of
 from tests.support.processor.stage import Notifications, ProcessorStage
 from tests.support.served_service import id_token
 from tests.support.sqs_fault_proxy import SqsFaultProxy, sqs_fault_proxy
 from tests.support.waiting import wait_until
 
-TASKS = int(os.environ.get("CHAOS_TASKS", "2000"))
+TASKS = int(os.environ.get("CHAOS_TASKS", "1500"))
 USERS = 20
 POSTS_AT_ONCE = 60
 SLOTS = 60
 SETTINGS: dict[str, Any] = {
-    "TASK_HANDLER": "tests.support.processor.handlers:note",
+    "TASK_HANDLER": "tests.support.processor.chaos_handlers:handlers",
     "CONCURRENCY": str(SLOTS),
     "VISIBILITY_TIMEOUT_SECONDS": "5",
     "MAX_ATTEMPTS": "10",
@@ -49,32 +54,51 @@ RETRIES = (
 """Metrics of retries, by a part of the name."""
 
 
+@dataclass
+class Load:
+    """What was submitted, and what was answered."""
+
+    ingest_url: str
+    cancels: Cancels
+    tally: Tally = field(default_factory=Tally)
+    kinds: dict[str, Kind] = field(default_factory=dict)
+    """The kind of each accepted task."""
+    users: dict[str, int] = field(default_factory=dict)
+    """The number of the user of each accepted task."""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(180)
-async def test_under_faults_everywhere_no_task_is_lost_and_none_is_notified_twice(
+async def test_under_faults_everywhere_no_task_is_lost_and_each_has_one_final_status(
     stage: ProcessorStage, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tally, started, runs_file = Tally(), time.monotonic(), tmp_path / "runs"
+    started, runs_file = time.monotonic(), tmp_path / "runs"
     async with AsyncExitStack() as stack:
         proxy = await stack.enter_async_context(sqs_fault_proxy(stage.servers.aws.endpoint_url))
         notifications = [await stack.enter_async_context(stage.notifications(user(number))) for number in range(USERS)]
         ingest_url = await stack.enter_async_context(ingest(stage, proxy, tmp_path))
+        load = Load(ingest_url, Cancels(await stack.enter_async_context(token_service(stage, proxy, tmp_path))))
         settings = {**SETTINGS, "AWS_ENDPOINT_URL": proxy.url, "RUNS_FILE": str(runs_file)}
         processors = await asyncio.gather(
             *(stack.enter_async_context(processor_process(stage, tmp_path, **settings)) for _ in range(2))
         )
-        stack.enter_context(stage.servers.momento.changed(faults=momento_faults()))
-        proxy.faults.extend(faults := sqs_faults())
         sdk = await stack.enter_async_context(open_momento_sdk(stage.servers.momento, stage.servers.key))
-        _, killed = await asyncio.gather(
-            post_all(ingest_url, tally), kill_one(processors[0], notifications, lambda: stored_ids(sdk, stage))
-        )
-        await wait_until(lambda: all_received(tally, notifications), timeout_seconds=60)
-        await stage.until_empty(seconds=30)
-        hits = stage.servers.momento.admin("GET", "settings")["faults"]
-        retried = killed.retried + await retries(processors)
-        statuses = await stopped(processors)
+        with stage.servers.momento.changed(faults=momento_faults()):
+            proxy.faults.extend(faults := sqs_faults())
+            _, killed, drained = await asyncio.gather(
+                post_all(load),
+                kill_one(processors[0], notifications, lambda: stored_ids(sdk, stage)),
+                drain_one(processors[1], notifications),
+            )
+            await wait_until(lambda: all_received(load.tally, notifications), timeout_seconds=60)
+            await stage.until_empty(seconds=30)
+            hits = stage.servers.momento.admin("GET", "settings")["faults"]
+        retried = killed.retried + drained.retried + await retries(processors)
+        outstanding = await outstanding_cancels(stage, load)
+        read = await read_statuses(load)
+        statuses = [drained.exit_status, *await stopped(processors)]
         letters = await stage.depth(stage.dead_letter_queue_url)
+    tally = load.tally
     for one in notifications:
         tally.add(one.received)
     runs = Runs.read(runs_file)
@@ -82,15 +106,58 @@ async def test_under_faults_everywhere_no_task_is_lost_and_none_is_notified_twic
     with capsys.disabled():
         of_sqs = hits_by_name((one.action, one.hits) for one in faults)
         of_momento = hits_by_name((one["method"], one["hits"]) for one in hits)
-        report(tally, time.monotonic() - started, retried, [of_sqs, of_momento], allowed)
+        report(load, time.monotonic() - started, retried, [of_sqs, of_momento], allowed)
     assert len(tally.accepted) == TASKS
     assert tally.lost == set()
     assert tally.notified_twice == []
     assert_run_once(runs, proxy, retried, killed)
     assert tally.duplicates <= allowed.total(), allowed
-    assert {status for _, status in tally.received} == {"finished"}
+    assert_ends(load, read)
+    assert outstanding == {}
     assert letters == (0, 0)
     assert set(statuses) <= {0, 3}
+
+
+def assert_ends(load: Load, read: dict[str, str]) -> None:
+    """Each task ends as its kind may, and the services say the same of it as the notification."""
+    published = {task_id: status for task_id, status in load.tally.received if task_id in load.kinds}
+    assert read == {task_id: published[task_id] for task_id in read}
+    wrong = {
+        task_id: (load.kinds[task_id].name, status)
+        for task_id, status in published.items()
+        if status not in load.kinds[task_id].ends
+    }
+    assert wrong == {}
+    assert {status for _, status in load.tally.received} <= {"finished", "cancelled", "expired"}
+    cancels = load.cancels
+    assert cancels.accepted | cancels.too_late == {one for one, kind in load.kinds.items() if kind.is_cancelled}
+    long = {task_id for task_id, kind in load.kinds.items() if kind.name == "long"}
+    assert Counter(published[task_id] for task_id in long)["cancelled"] > len(long) / 2
+
+
+async def outstanding_cancels(stage: ProcessorStage, load: Load) -> dict[str, str]:
+    """Wait until there are no cancel requests; returns what is left of them, and how each was answered."""
+    with suppress(AssertionError):
+        await wait_until(lambda: no_cancel_requests(stage), timeout_seconds=40)
+    left = [field.partition(" ")[2] for field in await stage.cancel_requests()]
+    return {
+        task_id: f"{load.kinds[task_id].name}, {202 if task_id in load.cancels.accepted else 409}" for task_id in left
+    }
+
+
+async def no_cancel_requests(stage: ProcessorStage) -> bool:
+    return not await stage.cancel_requests()
+
+
+async def read_statuses(load: Load) -> dict[str, str]:
+    """What `GET /task/{taskId}` says of the tasks that are not plain, and of some that are."""
+    found: dict[str, str] = {}
+    for number in range(USERS):
+        headers = {"Authorization": f"Bearer {id_token(user(number), now=time.time())}"}
+        own = [task_id for task_id, owner in load.users.items() if owner == number]
+        plain = [task_id for task_id in own if load.kinds[task_id] is PLAIN]
+        found |= await statuses_of(load.cancels.url, headers, {*own, *plain[:10]} - {*plain[10:]})
+    return found
 
 
 def user(number: int) -> str:
@@ -98,8 +165,10 @@ def user(number: int) -> str:
 
 
 @asynccontextmanager
-async def ingest(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> AsyncIterator[str]:
-    """The real ingest as a process, and an identity provider for it; yields its URL."""
+async def http_service(
+    module: str, stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path, **changes: str
+) -> AsyncIterator[str]:
+    """The real ingest or token service as a process, and an identity provider for it; yields its URL."""
     async with jwks_server() as jwks:
         settings = {
             **stage.environment(),
@@ -107,39 +176,53 @@ async def ingest(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> A
             "OIDC_ISSUER": ISSUER,
             "OIDC_AUDIENCE": AUDIENCE,
             "OIDC_JWKS_URL": jwks.url,
-            "TASKS_PER_MINUTE": "0",
             "LOG_LEVEL": "WARNING",
+            **changes,
         }
-        async with service_process("services.ingest", settings, folder) as process:
+        async with service_process(module, settings, folder) as process:
             yield process.url
 
 
-async def post_all(url: str, tally: Tally) -> None:
-    """Post every task until it is accepted; every fifth with an Idempotency-Key."""
+def ingest(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> AbstractAsyncContextManager[str]:
+    return http_service("services.ingest", stage, proxy, folder, TASKS_PER_MINUTE="0")
+
+
+def token_service(stage: ProcessorStage, proxy: SqsFaultProxy, folder: Path) -> AbstractAsyncContextManager[str]:
+    return http_service("services.token", stage, proxy, folder, TASK_OPERATIONS_PER_SECOND="1000")
+
+
+async def post_all(load: Load) -> None:
+    """Post every task until it is accepted, every fifth with an Idempotency-Key; then cancel those that are to be."""
     numbers = iter(range(TASKS))
     tokens = [id_token(user(number), now=time.time()) for number in range(USERS)]
-    async with aiohttp.ClientSession(url) as session:
+    async with aiohttp.ClientSession() as session:
 
         async def client() -> None:
             for number in numbers:
                 headers = {"Authorization": f"Bearer {tokens[number % USERS]}"}
                 if number % 5 == 0:
                     headers["Idempotency-Key"] = secrets.token_hex(8)
-                await post(session, headers, number, tally)
+                await post(session, headers, number, load)
 
         async with asyncio.TaskGroup() as clients:
             for _ in range(POSTS_AT_ONCE):
                 clients.create_task(client())
 
 
-async def post(session: aiohttp.ClientSession, headers: dict[str, str], number: int, tally: Tally) -> None:
+async def post(session: aiohttp.ClientSession, headers: dict[str, str], number: int, load: Load) -> None:
+    kind, tally = kind_of(number), load.tally
+    body = {"data": f"task {number}", **kind.fields}
     while True:
         tally.posts += 1
-        async with session.post("/task", json={"data": f"task {number}"}, headers=headers) as answer:
+        async with session.post(f"{load.ingest_url}/task", json=body, headers=headers) as answer:
             if answer.status == 202:
-                tally.accepted.add((await answer.json())["taskId"])
-                return
+                task_id = (await answer.json())["taskId"]
+                break
             assert answer.status == 503, await answer.text()
+    tally.accepted.add(task_id)
+    load.kinds[task_id], load.users[task_id] = kind, number % USERS
+    if kind.is_cancelled:
+        await load.cancels.cancel(session, headers, task_id)
 
 
 async def kill_one(
@@ -154,6 +237,24 @@ async def kill_one(
     killed = Killed(pid, retried, received, received - await stored())
     process.start()
     return killed
+
+
+@dataclass(frozen=True)
+class Drained:
+    """A process that was drained, and its retries until then."""
+
+    exit_status: int
+    retried: Counter[str]
+
+
+async def drain_one(process: ServiceProcess, notifications: Sequence[Notifications]) -> Drained:
+    """Drain one processor while it works and start another."""
+    await wait_until(lambda: sum(len(one.texts) for one in notifications) > TASKS / 2, timeout_seconds=60)
+    retried = await retries([process])
+    process.signal()
+    status = await asyncio.to_thread(process.ended, 40)
+    process.start()
+    return Drained(status, retried)
 
 
 async def stored_ids(sdk: MomentoSdk, stage: ProcessorStage) -> set[str]:
@@ -186,7 +287,7 @@ def allowed_duplicates(
             "published again after a late store": retried["notifications_republished_total"],
             "published again, not run": retried["duplicate_deliveries_total"],
             "run again": runs.beyond(proxy.sent).total(),
-            "held by the process that was killed": SLOTS,
+            "held by the processes that were killed and drained": 2 * SLOTS,
         }
     )
 
@@ -225,18 +326,24 @@ def hits_by_name(hits: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 def report(
-    tally: Tally,
+    load: Load,
     seconds: float,
     retried: Counter[str],
     faults: Sequence[dict[str, int]],
     allowed: Counter[str],
 ) -> None:
+    tally, ends = (
+        load.tally,
+        Counter((load.kinds[task_id].name, status) for task_id, status in load.tally.received if task_id in load.kinds),
+    )
     lines = [
         f"\n{len(tally.accepted)} tasks accepted with {tally.posts} POSTs and notified in {seconds:.0f} s",
         f"  lost: {len(tally.lost)}, notified twice: {len(tally.notified_twice)}",
         f"  duplicates that clients drop: {tally.duplicates}, allowed {allowed.total()}:",
         *(f"    {count} {why}" for why, count in allowed.items()),
         f"  notified although their POST was answered with an error: {tally.notified_without_acceptance}",
+        f"  ends: {', '.join(f'{count} {name} {status}' for (name, status), count in sorted(ends.items()))}",
+        f"  answers to cancel requests: {dict(load.cancels.answers)}",
         *(f"  faults: {one}" for one in faults),
         "  retried by the processors:",
         *(f"    {count} {name}" for name, count in sorted(retried.items())),

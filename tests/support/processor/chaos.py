@@ -9,7 +9,10 @@ from typing import Any
 from tests.support.sqs_fault_proxy import SqsFault, throttled
 
 SQS_ACTIONS = ("SendMessageBatch", "ReceiveMessage", "DeleteMessageBatch", "ChangeMessageVisibilityBatch")
-MOMENTO_METHODS = ("Publish", "DictionarySet", "DictionaryGet", "SetIfNotExists", "Get", "Delete")
+MOMENTO_METHODS = (
+    *("Publish", "DictionarySet", "DictionaryGet", "DictionaryFetch", "DictionaryDelete"),
+    *("SetIfNotExists", "Set", "Get", "Delete"),
+)
 
 
 def sqs_faults() -> list[SqsFault]:
