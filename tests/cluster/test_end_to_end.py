@@ -3,20 +3,24 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
+import aiohttp
 import pytest
 
 from local.demo.sign_up import Application
 from local.plan import ROOT
-from notification_api.client.errors import SubscriptionRefusedError
+from notification_api.client.errors import SubscriptionRefusedError, UnexpectedResponseError
 from notification_api.client.subscription import subscribe
 from tests.support.cluster.stages import InstalledStages, port_forward
 from tests.support.cluster.tools import run
-from tests.support.cluster.user import application_of, new_user, status_of
+from tests.support.cluster.user import User, application_of, new_user, status_of
 from tests.support.helm_charts import Object
 from tests.support.momento.subscriber import subscriber
 
@@ -38,6 +42,7 @@ def test_the_local_demonstration_runs_against_the_cluster(stages: InstalledStage
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "5 tasks, 5 notifications" in done.stdout
+    assert re.search(r"^GET /task/\S+: cancelled ", done.stdout, re.MULTILINE)
 
 
 async def test_helm_test_checks_a_users_notification(stages: InstalledStages, app: Application) -> None:
@@ -71,6 +76,62 @@ def helm_test(stages: InstalledStages, release: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
+
+
+async def test_a_running_task_is_followed_by_its_location_and_cancelled(
+    stages: InstalledStages, app: Application
+) -> None:
+    user = await new_user(app, await app.config())
+    headers = {"Authorization": f"Bearer {user.id_token}"}
+    body = {"data": {"steps": 120}, "type": "steps"}
+    async with app.http.post(f"{user.config.task_url}/task", json=body, headers=headers) as answer:
+        assert answer.status == 202
+        task_id, location = (await answer.json())["taskId"], answer.headers["Location"]
+    assert location == f"/task/{task_id}"
+
+    running = await followed(user, location, "running")  # known when it has run for some seconds
+    assert running["progress"]["message"].endswith(" of 120")
+    assert (await user.stage.cancel_task(task_id))["status"] == "running"
+    started_at = time.monotonic()
+    cancelled = await followed(user, location, "cancelled")
+    assert time.monotonic() - started_at < 10
+    assert cancelled["message"] == 'Cancelled task: {"steps": 120}'
+    with pytest.raises(UnexpectedResponseError) as refused:
+        await user.stage.cancel_task(task_id)
+    assert refused.value.status == 409
+
+
+async def test_a_large_result_is_read_by_its_task(stages: InstalledStages, app: Application) -> None:
+    user = await new_user(app, await app.config())
+    task_id = await user.stage.submit_task({"kibibytes": 100}, task_type="large")
+
+    assert (await followed(user, f"/task/{task_id}", "finished"))["truncated"] is True
+    assert len((await user.stage.get_result(task_id))["data"]["text"]) == 102_400
+
+
+async def followed(user: User, location: str, status: str) -> dict[str, Any]:
+    """Follow a task, as often as `Retry-After` permits, until it has this status."""
+    headers = {"Authorization": f"Bearer {user.id_token}"}
+    async with aiohttp.ClientSession(headers=headers) as http, asyncio.timeout(40):
+        while True:
+            async with http.get(f"{user.config.token_url}{location}") as answer:
+                task: dict[str, Any] = await answer.json()
+                if task["status"] == status:
+                    return task
+                pause = float(answer.headers["Retry-After"])
+            await asyncio.sleep(pause)
+
+
+async def test_a_type_that_the_stage_does_not_have_is_refused(stages: InstalledStages, app: Application) -> None:
+    with (
+        port_forward(stages.namespace, "svc/two-token", 80) as token,
+        port_forward(stages.namespace, "svc/two-ingest", 80) as ingest,
+    ):
+        user = await new_user(app, stages.config("two", token, ingest))
+        assert await user.stage.submit_task({"steps": 1}, task_type="steps")
+        with pytest.raises(UnexpectedResponseError, match="Set `type` to one of: default, steps") as refused:
+            await user.stage.submit_task("x", task_type="report")
+        assert refused.value.status == 400
 
 
 async def test_a_stage_refuses_users_of_another_stage(stages: InstalledStages, app: Application) -> None:

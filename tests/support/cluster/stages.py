@@ -25,7 +25,7 @@ QUICK: Object = {
 
 @dataclass(frozen=True)
 class InstalledStages:
-    """Two stages; `make forward` forwards stage `one`, with all ports on one port base."""
+    """Two stages; `make forward` forwards stage `one`, with all ports on one port base. `two` has a list of types."""
 
     namespace: Namespace
     ports: Ports
@@ -90,7 +90,7 @@ def installed_stages() -> Iterator[InstalledStages]:
         namespace = stack.enter_context(fresh_namespace())
         values = install_local(namespace, ports)
         install_stage(namespace, "one", stage_values(values["one"]))
-        small = {"token": {"replicas": 1}, "ingest": {"replicas": 1}}
+        small = {"token": {"replicas": 1}, "ingest": {"replicas": 1}, "taskTypes": ["default", "steps"]}
         install_stage(namespace, "two", stage_values(values["two"], **small), "--wait", "--timeout", "120s")
         install_stage(namespace, "one", stage_values(values["one"]), "--wait", "--timeout", "120s")
         stack.enter_context(forwarded(namespace.name, "one", ports))
