@@ -113,6 +113,7 @@ bench: $(READY) ## Measure the services beside plain implementations (ElasticMQ 
 	@$(PY) -m benchmarks.ingest
 	@$(PY) -m benchmarks.processor
 	@$(PY) -m benchmarks.task_status
+	@$(PY) -m benchmarks.cancel
 
 lint: $(READY) ## Formatting, lint, types, import contracts and words
 	@$(VENV)/bin/ruff format --check .
