@@ -10,7 +10,6 @@ from functools import partial
 from services.common.aws.task_queue import OutgoingMessage, TaskQueue
 from services.common.batcher import Batcher, BatchPolicy
 from services.common.lifecycle import Lifecycle
-from services.common.momento.cancel_requests import CancelRequests
 from services.common.momento.gateway import Momento
 from services.common.momento.history import NotificationHistory
 from services.common.momento.results import Results
@@ -80,7 +79,7 @@ class Processor:
         entries = NotificationHistory(momento, retention_seconds) if stores else None
         results = Results(momento, retention_seconds) if stores else None
         self._history = ResilientHistory(entries, results, guard)
-        self._cancels = CancelWatch(CancelRequests(momento) if stores else None, self._is_active, entries)
+        self._cancels = CancelWatch(entries, self._is_active, old_seconds=2 * settings.visibility_timeout_seconds)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
         self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)

@@ -26,8 +26,6 @@ REQUESTS_PER_SECOND = 20.0
 CALL_SECONDS = 1.0
 MAX_REMOVALS = 100
 """Requests that one poll removes."""
-OLD_SECONDS = 10.0
-"""From this age on, a poll may check in the history whether the task of a request has ended unnoticed."""
 MAX_CONCLUDED = 20_000
 """Concluded tasks that are remembered until the next poll."""
 
@@ -35,20 +33,23 @@ MAX_CONCLUDED = 20_000
 class CancelWatch:
     """Knows which tasks are to be cancelled, as of the last poll.
 
-    :param requests: None if the history is switched off; nothing is cancelled then.
+    :param history: None if the history is switched off; nothing is cancelled then.
     :param is_active: whether the replica has tasks or receives some; otherwise it does not poll.
-    :param history: None if requests are only removed by the replica that concludes their task.
+    :param old_seconds: the age from which a poll checks in the history whether a request's task has ended unnoticed:
+        longer than a message whose deletion has failed needs to be delivered again.
     """
 
     def __init__(
         self,
-        requests: CancelRequests | None,
+        history: NotificationHistory | None,
         is_active: Callable[[], bool],
-        history: NotificationHistory | None = None,
+        *,
+        old_seconds: float,
     ) -> None:
-        self._requests = requests
-        self._is_active = is_active
         self._history = history
+        self._requests = None if history is None else CancelRequests(history.momento)
+        self._is_active = is_active
+        self._old_seconds = old_seconds
         self._known: frozenset[TaskKey] = frozenset()
         self._watched: dict[TaskKey, list[asyncio.Future[None]]] = {}
         self._concluded: set[TaskKey] = set()
@@ -118,7 +119,7 @@ class CancelWatch:
 
         Which one is random, so that replicas need not agree. Only requests of tasks that wait get old otherwise.
         """
-        newest_ms = (time.time() - OLD_SECONDS) * 1_000
+        newest_ms = (time.time() - self._old_seconds) * 1_000
         old = [task for task in self._known - self._watched.keys() if known[task] < newest_ms]
         if self._history is None or not old:
             return set()

@@ -8,13 +8,14 @@ import pytest
 from services.common.messages.notification import finished
 from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
 from services.common.momento.history import HistoryEntry, NotificationHistory
-from services.processor.delivery.cancel_watch import MAX_POLL_SECONDS, OLD_SECONDS, CancelWatch
+from services.processor.delivery.cancel_watch import MAX_POLL_SECONDS, CancelWatch
 from services.processor.metrics import CANCEL_POLLS
 from tests.support.fakes.simulated_momento import SimulatedMomento
 from tests.support.virtual_time import run_in_virtual_time
 
 ALICE: TaskKey = ("alice", "t-1")
 BOB: TaskKey = ("bob", "t-2")
+OLD_SECONDS = 60.0
 
 
 class Watched:
@@ -25,7 +26,7 @@ class Watched:
         self.requests = CancelRequests(self.momento.as_momento())
         self.is_active = True
         self.history = NotificationHistory(self.momento.as_momento(), RETENTION_SECONDS)
-        self.watch = CancelWatch(self.requests, lambda: self.is_active, self.history)
+        self.watch = CancelWatch(self.history, lambda: self.is_active, old_seconds=OLD_SECONDS)
 
     async def request(self, *tasks: TaskKey, age_seconds: float = 0.0) -> None:
         for task in tasks:
@@ -169,7 +170,7 @@ def test_very_many_requests_are_read_less_often_and_removed_in_portions() -> Non
 
 
 async def test_without_a_history_nothing_is_cancelled() -> None:
-    watch = CancelWatch(None, lambda: True)
+    watch = CancelWatch(None, lambda: True, old_seconds=OLD_SECONDS)
     watch.note_concluded(ALICE)
     with watch.watching(ALICE) as requested, pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
