@@ -12,6 +12,9 @@ from services.common.messages.task_details import NO_DETAILS, TaskDetails, optio
 
 MAX_BYTES = 4_096
 """Momento's limit for a topic message (momentohq/public-dev-docs, topic limits)."""
+SHORT_MESSAGE = 300
+"""Characters of a message with which a notification always fits, without data and error: in JSON a character takes at
+most six bytes, and the input, the title, the type and the task's id are bounded."""
 CUT = "… (cut)"
 """The end of a message that was too long."""
 
@@ -78,6 +81,8 @@ class Notification:
 
     def fits(self) -> bool:
         """Return whether the JSON form is complete."""
+        if self.data is None and self.error is None and len(self.message) <= SHORT_MESSAGE:
+            return not self.truncated  # most notifications, without encoding them
         return not self.truncated and len(self._json(without_surrogates(self.message)).encode()) <= MAX_BYTES
 
     @classmethod

@@ -149,20 +149,24 @@ def is_type_name(text: str) -> bool:
 
 def task_type_of(attributes: Mapping[str, str]) -> str:
     """Return the task type of a message, which may be unknown: `default` without one, `INVALID_TYPE` if invalid."""
-    name = attributes.get(TYPE, DEFAULT_TYPE)
+    name = attributes.get(TYPE)
+    if name is None:
+        return DEFAULT_TYPE
     return name if is_type_name(name) else INVALID_TYPE
 
 
 def delay_seconds_of(attributes: Mapping[str, str]) -> int:
     """Return how long after sending a message became available, or 0 if that is unknown."""
-    text = attributes.get(DELAY_SECONDS, "")
+    text = attributes.get(DELAY_SECONDS)
+    if text is None:
+        return 0
     seconds = int(text) if _DELAY_SECONDS.fullmatch(text) else 0
     return seconds if seconds <= MAX_DELAY_SECONDS else 0
 
 
 def _expires_at_ms(attributes: Mapping[str, str]) -> int | None:
-    text = attributes.get(EXPIRES_AT, "")
-    return int(text) if _EPOCH_MS.fullmatch(text) else None
+    text = attributes.get(EXPIRES_AT)
+    return int(text) if text is not None and _EPOCH_MS.fullmatch(text) else None
 
 
 def _object(text: str, what: str, user_id: str | None = None) -> dict[str, Any]:

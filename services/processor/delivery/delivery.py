@@ -46,8 +46,16 @@ class Delivery:
     def with_attempt(self, attempt: int, max_attempts: int, now_ms: int) -> "Delivery":
         """Return this delivery with the attempt that starts now."""
         self.lease.attempt = attempt
-        details = replace(self.details, attempt=attempt, max_attempts=max_attempts, started_at_ms=now_ms)
-        return replace(self, details=details)
+        known = self.details  # `replace` would cost each task as much as parsing it
+        details = TaskDetails(
+            type=known.type,
+            input=known.input,
+            title=known.title,
+            attempt=attempt,
+            max_attempts=max_attempts,
+            started_at_ms=now_ms,
+        )
+        return Delivery(self.lease, self.task, self.fields, details, self.past)
 
     @property
     def message(self) -> ReceivedMessage:

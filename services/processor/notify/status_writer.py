@@ -8,9 +8,8 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 import orjson
 
@@ -64,14 +63,9 @@ class StatusWriter:
         self._unwritten: dict[TaskKey, Mapping[str, Any]] = {}
         self._known: OrderedDict[TaskKey, None] = OrderedDict()
 
-    @contextmanager
-    def running(self, task: TaskKey, details: TaskDetails) -> Iterator["RunStatus"]:
-        """Write snapshots of a task that runs for the length of the block."""
-        status = RunStatus(self, task, details)
-        try:
-            yield status
-        finally:
-            status.end()
+    def running(self, task: TaskKey, details: TaskDetails) -> "RunStatus":
+        """Return a context manager that writes snapshots of a task that runs for the length of the block."""
+        return RunStatus(self, task, details)
 
     def retrying(self, task: TaskKey, details: TaskDetails, next_attempt_at_ms: int) -> None:
         """Write that a task waits for its next attempt."""
@@ -140,6 +134,12 @@ class RunStatus:
         self._next_at = self._loop.time() + WRITE_AFTER_SECONDS
         self._timer: asyncio.TimerHandle | None = self._loop.call_at(self._next_at, self._write)
         self._is_over = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def progress(self, text: str, percent: float | None) -> None:
         """Note the task's last progress."""

@@ -120,6 +120,8 @@ class FairSlots(Generic[M]):
     @property
     def startable(self) -> int:
         """Waiting messages whose type is not full."""
+        if not self._full_types:
+            return self.waiting
         return self.waiting - sum(self._waiting_by_type[task_type] for task_type in self._full_types)
 
     def _next_type(self, user_id: str) -> str | None:
