@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from notification_api import PermanentError, TransientError
+from services.common.messages.notification import Status
 from services.common.momento.cancel_requests import CancelRequests
 from services.common.web.problem import Problem
 from services.common.web.rate_limit import RateLimit
@@ -77,7 +78,8 @@ class TaskCanceller:
             final = await self._lookup.find_final(user_id, task_id)
             if final is not None:
                 await self._take_back(user_id, task_id)
-                raise _already_ended(final)
+                if final.status != Status.CANCELLED:  # else a processor has carried it out already
+                    raise _already_ended(final)
         CANCEL_REQUESTS.labels("accepted").inc()
         logger.info("cancel request stored", extra={"action": "cancel", "outcome": "accepted", "status": state.status})
         return CancelRequest(state.status, requested_at_ms)

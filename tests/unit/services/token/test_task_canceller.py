@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.common.messages.notification import finished
+from services.common.messages.notification import cancelled, finished
 from services.common.momento.errors import MomentoRefused, MomentoUnavailable
 from services.common.web.problem import Problem
 from services.token.cancel_view import MAX_OF_USER
@@ -109,6 +109,18 @@ async def test_a_task_that_ends_between_check_and_write_is_a_conflict(services: 
     assert await cancel(services) == 409
     assert services.stored_cancels() == {}
     assert services.view.requested_at("alice", TASK) is None
+
+
+async def test_a_request_that_a_processor_carries_out_at_once_is_accepted(services: TaskServices) -> None:
+    def carry_out(operation: str, _number: int) -> None:
+        if operation == "dictionary-set":
+            entry = cancelled(TASK, NOW_MS)
+            services.momento.dictionaries["history:alice"] = {TASK: entry.encode("json").encode()}  # type: ignore[arg-type]
+
+    assert isinstance(services.momento, ScriptedMomento)
+    services.momento.before = carry_out
+    assert (await cancel(services)).status == "queued"
+    assert services.stored_cancels() == {}
 
 
 async def test_a_conflict_stays_one_if_the_request_cannot_be_removed(services: TaskServices) -> None:
