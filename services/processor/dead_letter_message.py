@@ -31,7 +31,7 @@ REDRIVEN_BY_EARLIER_VERSION = "true"
 _NEEDED = frozenset({TASK_ID, IDEMPOTENT, REDRIVEN, TYPE})
 _OF_FIRST_SENDING = frozenset({DELAY_SECONDS, EXPIRES_AT})
 """A redriven task runs at once, and does not expire: a person has sent it again. Dead letters do not have them either,
-since StartMessageMoveTask leaves a message's attributes as they are."""
+since StartMessageMoveTask leaves a message's attributes as they are; only those that SQS itself moved do."""
 
 
 class DeadLetterReason(StrEnum):

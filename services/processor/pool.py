@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -22,6 +23,8 @@ DRAIN_REQUEUE_SECONDS = 5.0
 CONCLUDE_SECONDS = 3.0
 """Of these, how long it may take to conclude a task that is interrupted at its last delivery."""
 
+TYPE_FULL_SECONDS = 10.0
+"""How long a message that is requeued because its type has reached its limit stays hidden at most."""
 OUTAGE_DELAY_SECONDS = 30
 """How long a message that is requeued by a drain during an outage stays hidden."""
 MAX_WITHOUT_SLOT = 1_000
@@ -75,8 +78,8 @@ class Pool:
                 self._spawn(self._requeue_unstarted(lease, self._drain_requeue()))
             elif self._slots.should_requeue(lease.task_type) and self._deliveries.can_requeue_unstarted(message):
                 # Other replicas may be able to run it sooner.
-                pause = self._deliveries.policies.of(message).backoff_seconds(message.receive_count)
-                self._spawn(self._requeue_unstarted(lease, Requeue(max(1, pause), "type_full")))
+                pause = round(random.uniform(1, TYPE_FULL_SECONDS))
+                self._spawn(self._requeue_unstarted(lease, Requeue(pause, "type_full")))
             else:
                 self._slots.add(message.group_id or message.message_id, lease, lease.task_type)
         self.start_waiting()

@@ -73,13 +73,17 @@ class Processor:
         limits = {one.name: one.concurrency for one in types.values() if one.concurrency is not None}
         self._slots: FairSlots[Lease] = FairSlots(settings.concurrency, settings.user_share, limits)
         # Beyond the limit more than half of the slots would be taken by abandoned handlers.
-        self._runner = Runner(limit=settings.concurrency // 2 + 1, on_limit=lifecycle.fail)
+        self._runner = Runner(
+            limit=settings.concurrency // 2 + 1,
+            on_limit=lifecycle.fail,
+            type_limits={one.name: one.threads // 2 + 1 for one in types.values() if one.threads is not None},
+        )
         stores, guard = settings.history_retention_seconds > 0, CacheGuard()
         retention_seconds = settings.history_retention_seconds
         entries = NotificationHistory(momento, retention_seconds) if stores else None
         results = Results(momento, retention_seconds) if stores else None
         self._history = ResilientHistory(entries, results, guard)
-        self._cancels = CancelWatch(entries, self._is_active, old_seconds=2 * settings.visibility_timeout_seconds)
+        self._cancels = CancelWatch(entries, self._is_active)
         self._breaker = CircuitBreaker(momento, on_closed=self._resume, stores=stores)
         self._deliveries = self._delivery_processor(momento if stores else None, guard, momento)
         self._acknowledger = Acknowledger(queue, self._leases, self._deliveries.note_release)
@@ -165,10 +169,7 @@ class Processor:
                 attempts=attempts,
                 isolation=Isolation(),
                 policies=policies,
-                # The time to stop the handler and to notify.
-                lease_margin_seconds=(
-                    HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds
-                ),
+                lease_margin_seconds=_lease_margin_seconds(settings),
             ),
             breaker=self._breaker,
             concluder=concluder,
@@ -225,6 +226,11 @@ class Processor:
             )
             return False
         return True
+
+
+def _lease_margin_seconds(settings: ProcessorSettings) -> float:
+    """Return the time to stop a handler and to notify."""
+    return HANDLER_STOP_SECONDS + settings.notify_seconds + settings.visibility_timeout_seconds
 
 
 def _policy_of(task_type: TaskType) -> RetryPolicy:

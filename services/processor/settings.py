@@ -88,7 +88,7 @@ def read_settings(env: Env) -> ProcessorSettings:
             env.str("NOTIFICATION_FORMAT", "json", validate=OneOf(list(Format), error="must be json or text")) or "json"
         ),
         progress_per_second=read_float(env, "PROGRESS_PER_SECOND", 2.0),
-        status_writes_per_second=read_float(env, "STATUS_WRITES_PER_SECOND", 5.0),
+        status_writes_per_second=read_float(env, "STATUS_WRITES_PER_SECOND", 2.0),
         history_retention_seconds=read_float(env, "HISTORY_RETENTION_SECONDS", 86_400.0, most=86_400),
         echo_seconds=read_echo_seconds(env),
         memory_limit_bytes=read_memory_limit(env),

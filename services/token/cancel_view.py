@@ -15,9 +15,9 @@ from services.common.web.problem import Problem
 REFRESH_SECONDS = 5.0
 """The shortest time between two reads of the dictionary."""
 READ_SECONDS = 2.0
-MAX_OF_USER = 50
-MAX_OF_STAGE = 1_000
-"""Each replica of the processor reads the dictionary about once a second."""
+MAX_OF_USER = 20
+MAX_OF_STAGE = 200
+"""Each replica of the processor reads the whole dictionary, about once a second while it has few requests."""
 RETRY_SECONDS = 10
 SHOWN_SECONDS = 900.0
 """How long a request is shown in the status."""

@@ -23,7 +23,7 @@ from services.token.task_state import TaskState
 logger = logging.getLogger(__name__)
 
 CANCELS_PER_MINUTE = 60.0
-"""Of a user, on each replica: more than a person can click, and a burst of a whole list fits."""
+"""Of a user, on each replica: more than a person can click."""
 CANCEL_OPERATIONS = 4
 """The history, the snapshot, the write, and the history again."""
 WRITE_SECONDS = 2.0

@@ -13,7 +13,6 @@ MAX_RESULT_BYTES = 512 * 1024
 """Of message and data together, as JSON."""
 MAX_LEVELS = 250
 MAX_PATH = 100
-_INTEGERS = range(-(2**63), 2**64)
 
 
 class NotJsonError(ValueError):
@@ -73,7 +72,7 @@ def _problem(value: Any) -> str | None:
     if isinstance(value, str):
         return _problem_of_text(value)
     if isinstance(value, int):
-        return None if value in _INTEGERS else "is an integer beyond 64 bits: return it as text"
+        return None if -(2**63) <= value < 2**64 else "is an integer beyond 64 bits: return it as text"
     if type(value) is float:
         return None if math.isfinite(value) else f"is {value}, which JSON does not have"
     return f"is of the type {type(value).__name__}: return text or another JSON type instead"

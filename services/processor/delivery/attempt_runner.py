@@ -9,7 +9,7 @@ from functools import partial
 from notification_api import Task, TransientError
 from services.common.error_text import describe_error, describe_traceback
 from services.common.telemetry.tracing import exemplar, span
-from services.processor.dead_letter_message import DeadLetterReason
+from services.processor.dead_letter_message import DeadLetterReason, is_redriven
 from services.processor.delivery.attempts import Attempts, LastAttempt
 from services.processor.delivery.cancel_watch import CancelWatch
 from services.processor.delivery.conclude import Concluder
@@ -78,6 +78,8 @@ class AttemptRunner:
 
     async def _outcome_without_run(self, delivery: Delivery) -> Outcome | None:
         """Return the outcome of a delivery whose handler must not run."""
+        if is_redriven(delivery.message):  # a person has sent it again
+            self.cancels.forget_older(delivery.key, delivery.message.sent_ms)
         if self.cancels.is_requested(delivery.key):
             return await self.concluder.conclude_cancelled(delivery, "queued")
         if delivery.is_expired(_now_ms()):

@@ -33,6 +33,10 @@ MAX_UNWRITTEN = 500
 """Notes of ends that may be waiting to be written; further ones are dropped."""
 
 
+_UNSTARTED = "unstarted"
+"""In the place of the process, in the note of an end without a start."""
+
+
 class LastAttempt(StrEnum):
     """How the last attempt ended, as far as its process could note it."""
 
@@ -57,6 +61,8 @@ class PastAttempts:
     last: LastAttempt
     skipped: int = 0
     """If no end is known: deliveries since the first such start in which no handler started, such as requeues."""
+    is_unstarted: bool = False
+    """Whether it is known that no attempt has started."""
 
 
 NO_ATTEMPTS = PastAttempts(0, LastAttempt.ENDED)
@@ -121,11 +127,15 @@ class Attempts:
             None,
         )
 
-    async def note_unstarted(self, message: ReceivedMessage) -> None:
-        """Note that the message is released by a living process without a start, unless something is noted already."""
+    async def note_release(self, message: ReceivedMessage, *, is_unstarted: bool) -> None:
+        """Note that the message is released by a living process, unless something is noted already.
+
+        :param is_unstarted: no attempt has started, in this delivery and before.
+        """
         if self._momento is not None:
             end = _EndNote(self._momento, _key(message), message.receive_count, 0)
-            await self._write(end.add, end.add)
+            add = end.add_unstarted if is_unstarted else end.add
+            await self._write(add, add)
 
     async def _write(self, first: Callable[[], Awaitable[None]], again: Callable[[], Awaitable[None]]) -> None:
         if len(self._unwritten) >= MAX_UNWRITTEN:
@@ -141,7 +151,7 @@ class Attempts:
         if note is None:
             return PastAttempts(0, LastAttempt.UNKNOWN)
         if note.last not in {LastAttempt.STARTED, LastAttempt.STARTED_ISOLATED}:
-            return PastAttempts(note.failed, note.last)
+            return PastAttempts(note.failed, note.last, is_unstarted=note.process == _UNSTARTED)
         if note.process == self._process:
             return PastAttempts(note.failed, LastAttempt.ENDED)
         since = message.receive_count - 1 - note.delivery if note.delivery else 0
@@ -183,6 +193,11 @@ class _EndNote:
     async def add(self) -> None:
         """Set it if nothing is noted."""
         await self.momento.set_if_absent(self.key, self._value(), ttl_seconds=TTL_SECONDS)
+
+    async def add_unstarted(self) -> None:
+        """Note that no attempt has started, if nothing is noted."""
+        value = self._value() + f" {_UNSTARTED} 0 0".encode()
+        await self.momento.set_if_absent(self.key, value, ttl_seconds=TTL_SECONDS)
 
     def _value(self) -> bytes:
         return f"{self.failed} {LastAttempt.ENDED}".encode()

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from notification_api import PermanentError, TransientError
@@ -21,8 +21,11 @@ POLL_SECONDS = 1.0
 """Between two reads. A running task is cancelled within this time, and that of a call."""
 MAX_POLL_SECONDS = 30.0
 """The same while there are very many requests: a read costs an operation for each two of them."""
-REQUESTS_PER_SECOND = 20.0
-"""Requests that a replica reads per second, for 10 of the 100 cache operations that Momento permits by default."""
+REQUESTS_PER_SECOND = 10.0
+"""Requests that a replica reads per second, for 5 of the 100 cache operations that Momento permits by default."""
+ENDED_SECONDS = 3_600.0
+"""How long after the end of a task its request is removed although this replica has not concluded it. A message whose
+deletion has failed must still find the request if the history cannot be read when it is delivered again."""
 CALL_SECONDS = 1.0
 MAX_REMOVALS = 100
 """Requests that one poll removes."""
@@ -35,28 +38,26 @@ class CancelWatch:
 
     :param history: None if the history is switched off; nothing is cancelled then.
     :param is_active: whether the replica has tasks or receives some; otherwise it does not poll.
-    :param old_seconds: the age from which a poll checks in the history whether a request's task has ended unnoticed:
-        longer than a message whose deletion has failed needs to be delivered again.
     """
 
-    def __init__(
-        self,
-        history: NotificationHistory | None,
-        is_active: Callable[[], bool],
-        *,
-        old_seconds: float,
-    ) -> None:
+    def __init__(self, history: NotificationHistory | None, is_active: Callable[[], bool]) -> None:
         self._history = history
         self._requests = None if history is None else CancelRequests(history.momento)
         self._is_active = is_active
-        self._old_seconds = old_seconds
-        self._known: frozenset[TaskKey] = frozenset()
+        self._known: dict[TaskKey, int] = {}
+        """The time of each request; epoch milliseconds."""
         self._watched: dict[TaskKey, list[asyncio.Future[None]]] = {}
         self._concluded: set[TaskKey] = set()
 
     def is_requested(self, task: TaskKey) -> bool:
         """Return whether the user wants the task to be cancelled."""
         return task in self._known
+
+    def forget_older(self, task: TaskKey, time_ms: int) -> None:
+        """Ignore the request for a task if it is older than `time_ms`, and remove it."""
+        if self._known.get(task, time_ms) < time_ms:
+            del self._known[task]
+            self.note_concluded(task)
 
     @contextmanager
     def watching(self, task: TaskKey) -> Iterator[asyncio.Future[None]]:
@@ -104,23 +105,23 @@ class CancelWatch:
         CANCEL_POLLS.labels("ok").inc()
         oldest_ms = (time.time() - RETENTION_SECONDS) * 1_000
         over = {task for task, time_ms in known.items() if task in concluded or time_ms < oldest_ms}
-        self._known = frozenset(known.keys() - over)
-        for task in self._known & self._watched.keys():
+        self._known = {task: time_ms for task, time_ms in known.items() if task not in over}
+        for task in self._known.keys() & self._watched.keys():
             for requested in self._watched[task]:
                 if not requested.done():
                     requested.set_result(None)
-        over |= await self._ended_unnoticed(known)
+        over |= await self._ended_unnoticed()
         self._concluded.update(list(over)[MAX_REMOVALS:])
         if over:
             await self._remove(requests, list(over)[:MAX_REMOVALS])
 
-    async def _ended_unnoticed(self, known: Mapping[TaskKey, int]) -> set[TaskKey]:
+    async def _ended_unnoticed(self) -> set[TaskKey]:
         """Check one old request: the replica that concluded its task may have stopped before it removed the request.
 
         Which one is random, so that replicas need not agree. Only requests of tasks that wait get old otherwise.
         """
-        newest_ms = (time.time() - self._old_seconds) * 1_000
-        old = [task for task in self._known - self._watched.keys() if known[task] < newest_ms]
+        newest_ms = (time.time() - ENDED_SECONDS) * 1_000
+        old = [task for task in self._known.keys() - self._watched.keys() if self._known[task] < newest_ms]
         if self._history is None or not old:
             return set()
         user_id, task_id = task = random.choice(old)
@@ -128,7 +129,8 @@ class CancelWatch:
             entry = await self._history.find(user_id, task_id, int(time.time() * 1000), deadline_seconds=CALL_SECONDS)
         except (TransientError, PermanentError):
             return set()
-        return set() if entry is None else {task}
+        is_old = entry is not None and entry.notification.time_ms < newest_ms
+        return {task} if is_old else set()
 
     async def _remove(self, requests: CancelRequests, tasks: list[TaskKey]) -> None:
         try:

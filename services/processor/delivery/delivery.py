@@ -12,7 +12,7 @@ from services.common.messages.task_message import TaskMessage, parse_task
 from services.common.momento.cancel_requests import TaskKey
 from services.common.momento.history import HistoryEntry
 from services.processor.dead_letter_message import DeadLetterReason, is_redriven
-from services.processor.delivery.attempts import NO_ATTEMPTS, LastAttempt, PastAttempts
+from services.processor.delivery.attempts import NO_ATTEMPTS, PastAttempts
 from services.processor.notify.pending import PendingNotification
 from services.processor.receiver.lease import Lease
 
@@ -72,11 +72,11 @@ class Delivery:
         return self.message.sent_ms + self.task.delay_seconds * 1_000
 
     def is_expired(self, now_ms: int) -> bool:
-        """Return whether the task must not start any more. An attempt that may have been the first counts as none."""
+        """Return whether the task must not start any more. It may if an attempt may have started before."""
         expires_at_ms = self.task.expires_at_ms
         if expires_at_ms is None or now_ms < expires_at_ms:
             return False
-        return self.message.receive_count == 1 or self.past.last is LastAttempt.UNKNOWN
+        return self.message.receive_count == 1 or self.past.is_unstarted
 
     @property
     def is_new(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from notification_api import PermanentError, TransientError
 from services.common.aws.task_queue import ReceivedMessage
 from services.common.error_text import describe_traceback
-from services.common.messages.task_message import TRACEPARENT, MalformedTask, task_id_of
+from services.common.messages.task_message import EXPIRES_AT, TRACEPARENT, MalformedTask, task_id_of
 from services.common.telemetry.spans import Span, SpanKind
 from services.common.telemetry.tracing import span
 from services.processor.dead_letter_message import DeadLetterReason
@@ -112,6 +112,10 @@ class DeliveryProcessor:
             return outcome
         try:
             with task_context(message):
+                if lease.task is not None and self.cancels.is_requested(lease.task):
+                    delivery = Delivery.parse(lease)
+                    if self.concluder.find_pending(delivery) is None:
+                        return await self.concluder.conclude_cancelled(delivery, "running")
                 return await self.concluder.conclude_last_delivery(
                     lease, _reason_of_last(outcome), "the queue permits no further delivery"
                 )
@@ -132,10 +136,16 @@ class DeliveryProcessor:
         if lease.task is not None:
             self.cancels.note_concluded(lease.task)
 
-    async def note_release(self, message: ReceivedMessage) -> None:
-        """Note that this process has not died. Without a note the last permitted delivery is isolated."""
-        if self.policies.of(message).is_last(message.receive_count + 1):
-            await self.attempts.note_unstarted(message)
+    async def note_release(self, lease: Lease) -> None:
+        """Note that this process has not died, and that no attempt has started.
+
+        Without the first the last permitted delivery is isolated, without the second a task does not expire.
+        """
+        message = lease.message
+        is_unstarted = lease.attempt is None and message.receive_count == 1
+        may_expire = is_unstarted and EXPIRES_AT in message.attributes
+        if may_expire or self.policies.of(message).is_last(message.receive_count + 1):
+            await self.attempts.note_release(message, is_unstarted=is_unstarted)
 
     async def _fail_internally(self, delivery: Delivery, error: Exception) -> Outcome:
         """Count an error of the processor itself as a failed attempt; a stored final notification is kept."""

@@ -2,6 +2,7 @@
 
 from notification_api import PermanentError
 from services.common.error_text import leaf_errors
+from services.common.messages.notification import MAX_BYTES, without_surrogates
 
 
 class HandlerAborted(RuntimeError):
@@ -44,5 +45,7 @@ def _public(error: BaseException) -> str | None:
         text = error.public  # type: ignore[attr-defined]
     except BaseException:  # noqa: BLE001 — a subclass may define it as a property that raises anything
         return None
-    # A plain string, without the methods of the handler's own class.
-    return str.__getitem__(text, slice(None)) if issubclass(type(text), str) else None
+    if not issubclass(type(text), str):
+        return None
+    # A plain string, without the methods of the handler's own class, and no longer than can be published.
+    return without_surrogates(str.__getitem__(text, slice(MAX_BYTES)))

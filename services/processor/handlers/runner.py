@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from notification_api import Result, Task
 from services.common.error_text import describe_error, type_name
@@ -24,12 +24,16 @@ class Runner:
     """Runs handlers; those that do not stop are abandoned, and too many of them stop the service.
 
     :param on_limit: called when `limit` abandoned handlers still run, because they take the slots of other tasks.
+    :param type_limits: the same for the abandoned handlers of a type, where they take the threads of its other tasks.
     """
 
-    def __init__(self, *, limit: int, on_limit: Callable[[], None]) -> None:
+    def __init__(
+        self, *, limit: int, on_limit: Callable[[], None], type_limits: Mapping[str, int] | None = None
+    ) -> None:
         self._limit = limit
+        self._type_limits = type_limits or {}
         self._on_limit = on_limit
-        self._abandoned: set[asyncio.Task[Result]] = set()
+        self._abandoned: dict[asyncio.Task[Result], str] = {}
         self._failures = 0
         self._failed_with = ""
         self._failed_at = float("-inf")
@@ -133,15 +137,16 @@ class Runner:
 
     def _abandon(self, task: Task, work: "asyncio.Task[Result]") -> None:
         logger.error("handler does not stop", extra={"action": "handler", "taskId": task.id})
-        self._abandoned.add(work)
+        self._abandoned[work] = task.type
         work.add_done_callback(self._abandoned_ended)
         ABANDONED.set(len(self._abandoned))
-        if len(self._abandoned) >= self._limit:
+        of_type = sum(one == task.type for one in self._abandoned.values())
+        if len(self._abandoned) >= self._limit or of_type >= self._type_limits.get(task.type, self._limit):
             logger.critical("too many handlers do not stop, the service stops", extra={"action": "handler"})
             self._on_limit()
 
     def _abandoned_ended(self, work: "asyncio.Task[Result]") -> None:
-        self._abandoned.discard(work)
+        del self._abandoned[work]
         ABANDONED.set(len(self._abandoned))
         if not work.cancelled():
             work.exception()

@@ -28,6 +28,8 @@ class TaskType:
     backoff_cap_seconds: float
     concurrency: int | None
     """Tasks of this type that the replica runs at once; None if only its slots limit them."""
+    threads: int | None = None
+    """Threads of a plain function."""
 
 
 class TaskTypes(Mapping[str, TaskType]):
@@ -35,11 +37,6 @@ class TaskTypes(Mapping[str, TaskType]):
 
     def __init__(self, types: Iterable[TaskType]) -> None:
         self._by_name = {each.name: each for each in types}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names, in the order of registration."""
-        return tuple(self._by_name)
 
     def __getitem__(self, name: str) -> TaskType:
         return self._by_name[name]
@@ -87,6 +84,7 @@ def _task_type(
         backoff_base_seconds=_given(registration.backoff_base_seconds, settings.backoff_base_seconds),
         backoff_cap_seconds=_given(registration.backoff_cap_seconds, settings.backoff_cap_seconds),
         concurrency=limit,
+        threads=None if registration.is_asynchronous else limit,
     )
 
 

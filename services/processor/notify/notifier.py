@@ -154,7 +154,12 @@ class Notifier:
         return True
 
     def announce_retry(self, task: TaskKey, details: TaskDetails, next_attempt_at_ms: int) -> None:
-        """Publish that a task waits for its next attempt, if the quota permits; the caller does not wait."""
+        """Publish that a task waits for its next attempt, if the quota permits; the caller does not wait.
+
+        A client of bare texts would take it for a result.
+        """
+        if self._form is Format.TEXT:
+            return
         user_id, task_id = task
         text = f"Retrying: attempt {details.attempt} of {details.max_attempts}"
         notification = progress(task_id, text, int(time.time() * 1000), details, next_attempt_at_ms=next_attempt_at_ms)

@@ -146,7 +146,13 @@ class ResilientHistory:
         # In a thread, since the largest take milliseconds.
         compressed = await asyncio.to_thread(compress, notification.result)
         task_id = notification.entry.notification.task_id
-        await self._results.write(notification.user_id, task_id, compressed, deadline_seconds=seconds)
+        try:
+            await self._results.write(notification.user_id, task_id, compressed, deadline_seconds=seconds)
+        except PermanentError as error:  # no later try would be accepted either, and the final state must be stored
+            HISTORY_UNAVAILABLE.labels("refused").inc()
+            logger.error(  # noqa: TRY400 — the gateway's own error says all
+                "a result cannot be stored: %s", error, extra={"action": "history", "operation": "result"}
+            )
         notification.result = None
 
     def _failed(self, error: TransientError, seconds: float, *, is_timeout: bool) -> None:

@@ -59,7 +59,8 @@ class StatusWriter:
         self._guard = guard
         self._background = background
         self._interval = 1 / per_second if per_second else float("inf")
-        self._used_until = float("-inf") if per_second else float("inf")
+        self._is_on = per_second > 0
+        self._used_until = float("-inf")
         self._unwritten: dict[TaskKey, Mapping[str, Any]] = {}
         self._known: OrderedDict[TaskKey, None] = OrderedDict()
 
@@ -83,6 +84,8 @@ class StatusWriter:
 
     def may_write_now(self) -> bool:
         """Return whether the rate permits a snapshot of a running task, and count it."""
+        if not self._is_on:
+            return False
         now = time.monotonic()
         used_until = max(now, self._used_until) + self._interval
         if used_until > now + max(BURST_SECONDS, self._interval):
@@ -113,11 +116,12 @@ class StatusWriter:
         try:
             while self._unwritten[key] is not written:
                 written = self._unwritten[key]
-                await statuses.write(*key, written, deadline_seconds=WRITE_SECONDS)
-                STATUS_WRITES.labels("ok").inc()
-        except (TransientError, PermanentError) as error:
-            STATUS_WRITES.labels("error").inc()
-            logger.debug("a task's status was not written: %s", error, extra={"action": "status"})
+                try:
+                    await statuses.write(*key, written, deadline_seconds=WRITE_SECONDS)
+                    STATUS_WRITES.labels("ok").inc()
+                except (TransientError, PermanentError) as error:
+                    STATUS_WRITES.labels("error").inc()
+                    logger.debug("a task's status was not written: %s", error, extra={"action": "status"})
         finally:
             del self._unwritten[key]
 

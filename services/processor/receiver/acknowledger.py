@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from notification_api import PermanentError, TransientError
-from services.common.aws.task_queue import ReceivedMessage, TaskQueue, Visibility
+from services.common.aws.task_queue import TaskQueue, Visibility
 from services.common.batcher import Batcher, BatchPolicy
 from services.processor.metrics import ACK_ERRORS, REQUEUED, processed
 from services.processor.receiver.lease import Lease
@@ -31,7 +31,7 @@ _POLICY = BatchPolicy(
 )
 
 
-async def _do_nothing(_: ReceivedMessage) -> None:
+async def _do_nothing(_: Lease) -> None:
     pass
 
 
@@ -45,7 +45,7 @@ class Acknowledger:
         self,
         queue: TaskQueue,
         leases: LeaseKeeper,
-        before_release: Callable[[ReceivedMessage], Awaitable[None]] = _do_nothing,
+        before_release: Callable[[Lease], Awaitable[None]] = _do_nothing,
     ) -> None:
         self._leases = leases
         self._before_release = before_release
@@ -66,7 +66,7 @@ class Acknowledger:
                 processed("requeued", lease.task_type).inc()
                 return await self._requeue(lease, outcome)
             processed("lease_lost", lease.task_type).inc()
-            await self._before_release(lease.message)
+            await self._before_release(lease)
             log_lease_lost(lease)
         return True
 
@@ -79,7 +79,7 @@ class Acknowledger:
     async def _requeue(self, lease: Lease, outcome: Requeue) -> bool:
         REQUEUED.labels(outcome.reason).inc()
         if outcome.reason != "isolated":
-            await self._before_release(lease.message)
+            await self._before_release(lease)
         try:
             await self._requeues.submit(Visibility(lease.message.receipt_handle, outcome.delay_seconds))
         except (TransientError, PermanentError) as error:

@@ -40,7 +40,8 @@ class FairSlots(Generic[M]):
         """Messages without a slot."""
         self.running_by_type: Counter[str] = Counter()
         self._waiting_by_type: Counter[str] = Counter()
-        self._full_types: set[str] = set()
+        self.full_types: set[str] = set()
+        """Types that have reached their limit."""
         self._running: dict[str, int] = {}
         self._reserved = 0
         self._waiting: OrderedDict[str, OrderedDict[str, deque[M]]] = OrderedDict()
@@ -89,7 +90,7 @@ class FairSlots(Generic[M]):
         if not self._waiting or self.running >= self.capacity:
             return None
         users = (
-            [user for user in self._waiting if self._next_type(user) is not None] if self._full_types else self._waiting
+            [user for user in self._waiting if self._next_type(user) is not None] if self.full_types else self._waiting
         )
         user_id = min(users, key=self._slots_of, default=None)
         if user_id is None:
@@ -105,7 +106,7 @@ class FairSlots(Generic[M]):
         if not self._running[user_id]:
             del self._running[user_id]
         self.running_by_type[task_type] -= 1
-        self._full_types.discard(task_type)
+        self.full_types.discard(task_type)
 
     def remove_waiting(self) -> list[M]:
         """Remove and return all waiting messages."""
@@ -120,13 +121,13 @@ class FairSlots(Generic[M]):
     @property
     def startable(self) -> int:
         """Waiting messages whose type is not full."""
-        if not self._full_types:
+        if not self.full_types:
             return self.waiting
-        return self.waiting - sum(self._waiting_by_type[task_type] for task_type in self._full_types)
+        return self.waiting - sum(self._waiting_by_type[task_type] for task_type in self.full_types)
 
     def _next_type(self, user_id: str) -> str | None:
         """Return the type of the user's next message; types take turns."""
-        return next((one for one in self._waiting[user_id] if one not in self._full_types), None)
+        return next((one for one in self._waiting[user_id] if one not in self.full_types), None)
 
     def _start(self, user_id: str) -> M:
         of_user = self._waiting[user_id]
@@ -148,7 +149,7 @@ class FairSlots(Generic[M]):
         self._waiting_by_type[task_type] -= 1
         self.running_by_type[task_type] += 1
         if self.running_by_type[task_type] >= self._type_limits.get(task_type, self.capacity + 1):
-            self._full_types.add(task_type)
+            self.full_types.add(task_type)
         return message
 
     def _slots_of(self, user_id: str) -> int:

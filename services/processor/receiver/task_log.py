@@ -17,7 +17,7 @@ from services.processor.receiver.outcome import Requeue
 
 logger = logging.getLogger(__name__)
 
-EXPECTED_RESULTS = frozenset({"finished", "cancelled", "duplicate", "already_acknowledged"})
+EXPECTED_RESULTS = frozenset({"finished", "cancelled", "expired", "duplicate", "already_acknowledged"})
 """What `Acknowledge` says of a task that has not failed."""
 _EXPECTED_REASONS = frozenset({"drain", "isolated", "type_full"})
 """Reasons of a requeue that are no failures."""

@@ -15,8 +15,8 @@ MIX_SECONDS = 60.0
 class UsableSlots:
     """Estimates the usable slots from the mix of types in the slots.
 
-    If a type has a limit of 4 and is half of the work, 8 slots can be in use at once. The operator plans with this
-    number.
+    If a type has reached its limit of 4 and is half of the work, 8 slots can be in use at once. The operator plans with
+    this number. While no type has reached its limit, all slots are usable.
     """
 
     def __init__(
@@ -29,15 +29,15 @@ class UsableSlots:
         self._sampled_at = clock()
 
     def estimate(self) -> int:
-        """Sample the slots, and return how many can be used with the mix of types of the last minute; at least one."""
+        """Sample the slots, and return how many can be used with the mix of types of about the last minute."""
         if not self._limits:
             return self._slots.capacity
         self._sample()
         total = sum(self._mix.values())
         usable = float(self._slots.capacity)
-        for task_type, limit in self._limits.items():
+        for task_type in self._slots.full_types & self._limits.keys():
             if self._mix[task_type] > 0:
-                usable = min(usable, limit * total / self._mix[task_type])
+                usable = min(usable, self._limits[task_type] * total / self._mix[task_type])
         return max(1, math.floor(usable + 1e-6))
 
     def _sample(self) -> None:

@@ -118,7 +118,7 @@ async def test_a_lost_lease_has_one_line(
         await ended.wait()
         return task.data
 
-    monkeypatch.setattr(processor, "_max_lease_seconds", lambda _: 0.1)
+    monkeypatch.setattr(processor, "_lease_margin_seconds", lambda settings: 0.1 - settings.max_task_seconds)
     async with processor_in_process(stage, wait, VISIBILITY_TIMEOUT_SECONDS="600"):
         task_id = await stage.send("user", PAYLOAD)
         await wait_until(lambda: bool(lines.ends(task_id)), timeout_seconds=45)

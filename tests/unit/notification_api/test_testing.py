@@ -357,3 +357,10 @@ def test_a_result_that_is_too_large_says_so() -> None:
     assert isinstance(ran.error, PermanentError)
     assert "larger than 512 KiB" in str(ran.error)
     assert ran.error.public is not None
+
+
+def test_a_number_of_a_class_of_its_own_is_checked_at_once() -> None:
+    class Number(int):
+        pass
+
+    assert as_stored(Result("done", data={"rows": Number(3)})).data == {"rows": 3}

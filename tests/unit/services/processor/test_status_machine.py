@@ -52,9 +52,19 @@ class Played:
         return sum((process.finished for process in self.simulation.ended), Counter[str]())
 
 
-async def play(kinds: Sequence[Kind], schedule: Sequence[tuple[float, str]] = (), *, processes: int = 1) -> Played:
-    """Send the tasks, apply the schedule and the cancels, then remove all faults and wait until the queue is empty."""
+async def play(
+    kinds: Sequence[Kind],
+    schedule: Sequence[tuple[float, str]] = (),
+    *,
+    processes: int = 1,
+    deliveries_before: int = 0,
+) -> Played:
+    """Send the tasks, apply the schedule and the cancels, then remove all faults and wait until the queue is empty.
+
+    :param deliveries_before: how often each message has already been received and requeued.
+    """
     simulation = Simulation(processes)
+    simulation.queue.deliveries_before = deliveries_before
     promised: set[str] = set()
 
     async def cancel(task_id: str, after_seconds: float) -> None:
@@ -126,7 +136,7 @@ EVENTS = (
         "second process",
     ),
 )
-MOMENTS = st.sampled_from([0.0, 0.004, 0.3, 1.0, 2.5, 10.0, 60.0, 1_000.0])
+MOMENTS = st.sampled_from([0.0, 0.004, 0.3, 1.0, 2.5, 10.0, 60.0, 300.0])
 KINDS = st.builds(
     Kind,
     seconds=st.sampled_from([0.0, 0.5, 4.0, 100.0]),
@@ -260,6 +270,15 @@ def test_a_task_that_was_not_started_in_time_expires_without_a_run() -> None:
     assert played.started["0"] == 0
     assert len(played.simulation.dead_letters) == 0
     assert_states_are_consistent(played, kinds)
+
+
+def test_a_cancelled_task_that_is_interrupted_at_its_last_delivery_is_not_dead_lettered() -> None:
+    kinds = [Kind(seconds=100.0, cancel_after=4.99)]
+    last = 2 * SETTINGS.max_attempts
+    played = run_in_virtual_time(play(kinds, [(5.999, "drain")], deliveries_before=last - 1))
+    assert played.promised == {"0"}
+    assert played.final == {"0": "cancelled"}
+    assert len(played.simulation.dead_letters) == 0
 
 
 def test_a_task_that_has_started_in_time_does_not_expire_between_its_attempts() -> None:

@@ -136,7 +136,7 @@ def deliveries(momento: FakeMomento, handle: Call | None = None, policy: RetryPo
         gateway, history, pending, breaker, background, Format.TEXT, notify_seconds=1, progress_per_second=0
     )
     statuses = StatusWriter(None, guard, background, per_second=0)
-    cancels = CancelWatch(None, lambda: True, old_seconds=60)
+    cancels = CancelWatch(None, lambda: True)
     concluder = Concluder(
         pending=pending,
         concluded=ConcludedMessages(),

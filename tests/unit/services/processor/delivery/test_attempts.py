@@ -149,9 +149,12 @@ async def test_a_late_end_replaces_the_start_that_it_belongs_to(attempts: Attemp
 async def test_a_return_without_a_start_is_noted_unless_more_is_known(attempts: Attempts, other: Attempts) -> None:
     unknown, begun = received(receive_count=4), received(receive_count=4)
     await attempts.note(begun, 1, LastAttempt.STARTED)
+    unstarted = received()
     for message in (unknown, begun):
-        await attempts.note_unstarted(message)
+        await attempts.note_release(message, is_unstarted=False)
+    await attempts.note_release(unstarted, is_unstarted=True)
     assert await other.read(replace(unknown, receive_count=5)) == NO_ATTEMPTS
+    assert await other.read(replace(unstarted, receive_count=2)) == replace(NO_ATTEMPTS, is_unstarted=True)
     assert await other.read(replace(begun, receive_count=5)) == PastAttempts(1, LastAttempt.STARTED)
 
 

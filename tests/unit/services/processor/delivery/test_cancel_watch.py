@@ -8,14 +8,13 @@ import pytest
 from services.common.messages.notification import finished
 from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
 from services.common.momento.history import HistoryEntry, NotificationHistory
-from services.processor.delivery.cancel_watch import MAX_POLL_SECONDS, CancelWatch
+from services.processor.delivery.cancel_watch import ENDED_SECONDS, MAX_POLL_SECONDS, CancelWatch
 from services.processor.metrics import CANCEL_POLLS
 from tests.support.fakes.simulated_momento import SimulatedMomento
 from tests.support.virtual_time import run_in_virtual_time
 
 ALICE: TaskKey = ("alice", "t-1")
 BOB: TaskKey = ("bob", "t-2")
-OLD_SECONDS = 60.0
 
 
 class Watched:
@@ -26,7 +25,7 @@ class Watched:
         self.requests = CancelRequests(self.momento.as_momento())
         self.is_active = True
         self.history = NotificationHistory(self.momento.as_momento(), RETENTION_SECONDS)
-        self.watch = CancelWatch(self.history, lambda: self.is_active, old_seconds=OLD_SECONDS)
+        self.watch = CancelWatch(self.history, lambda: self.is_active)
 
     async def request(self, *tasks: TaskKey, age_seconds: float = 0.0) -> None:
         for task in tasks:
@@ -74,9 +73,11 @@ def test_the_request_of_a_task_that_another_process_concluded_is_removed() -> No
     async def scenario() -> None:
         one = Watched()
         polling = asyncio.create_task(one.watch.run())
-        ended = finished(ALICE[1], "done", int(time.time() * 1000))
+        ended = finished(ALICE[1], "done", int((time.time() - ENDED_SECONDS) * 1000) - 1)
         await one.history.write(ALICE[0], HistoryEntry(notification=ended), int(time.time() * 1000))
-        await one.request(ALICE, BOB, age_seconds=OLD_SECONDS + 1)
+        just_ended = finished(BOB[1], "done", int(time.time() * 1000))
+        await one.history.write(BOB[0], HistoryEntry(notification=just_ended), int(time.time() * 1000))
+        await one.request(ALICE, BOB, age_seconds=ENDED_SECONDS + 1)
         await asyncio.sleep(30)  # each poll checks one of the two
         assert list(await one.requests.fetch()) == [BOB]
         assert one.watch.is_requested(BOB)
@@ -90,7 +91,7 @@ def test_a_new_request_and_that_of_a_running_task_cost_no_read_of_the_history() 
         one = Watched()
         polling = asyncio.create_task(one.watch.run())
         await one.request(ALICE)
-        await one.request(BOB, age_seconds=OLD_SECONDS + 1)
+        await one.request(BOB, age_seconds=ENDED_SECONDS + 1)
         with one.watch.watching(BOB):
             await asyncio.sleep(5)
             assert one.watch.is_requested(ALICE)
@@ -170,9 +171,26 @@ def test_very_many_requests_are_read_less_often_and_removed_in_portions() -> Non
 
 
 async def test_without_a_history_nothing_is_cancelled() -> None:
-    watch = CancelWatch(None, lambda: True, old_seconds=OLD_SECONDS)
+    watch = CancelWatch(None, lambda: True)
     watch.note_concluded(ALICE)
     with watch.watching(ALICE) as requested, pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await watch.run()
     assert not requested.done()
+
+
+def test_a_redriven_task_ignores_a_request_from_before_the_redrive() -> None:
+    async def scenario() -> None:
+        one = Watched()
+        polling = asyncio.create_task(one.watch.run())
+        await one.request(ALICE, BOB)
+        await asyncio.sleep(1.1)
+        one.watch.forget_older(ALICE, int(time.time() * 1000))
+        one.watch.forget_older(BOB, int(time.time() * 1000) - 60_000)
+        assert not one.watch.is_requested(ALICE)
+        assert one.watch.is_requested(BOB)
+        await asyncio.sleep(1.1)
+        assert list(await one.requests.fetch()) == [BOB]
+        polling.cancel()
+
+    run_in_virtual_time(scenario())

@@ -359,3 +359,22 @@ async def test_a_handler_that_another_cancels_before_it_starts_has_failed() -> N
         with pytest.raises(RuntimeError, match="cancelled itself"):
             await running
     assert calls == []
+
+
+async def test_a_type_whose_threads_are_mostly_taken_by_abandoned_handlers_stops_the_service() -> None:
+    """Its other tasks would wait for a thread until their time limit, although the replica has slots."""
+    stopped, ended = [], asyncio.Event()
+
+    async def never(_task: Task) -> str:
+        while not ended.is_set():
+            with suppress(asyncio.CancelledError):
+                await ended.wait()
+        return ""
+
+    one = Runner(limit=99, on_limit=lambda: stopped.append(True), type_limits={"plain": 1})
+    call = asynchronous_call(never)
+    for task_type, is_stopped in (("other", False), ("plain", True)):
+        with pytest.raises(TimeoutError):
+            await one.run(make_task(type=task_type), call, 0.01)
+        assert bool(stopped) == is_stopped
+    ended.set()

@@ -413,3 +413,27 @@ async def test_a_result_whose_lease_is_lost_replaces_no_final_state_of_another_p
     await history.store_before_end(late, is_late=False)
     (stored,) = cache.dictionaries["history:user"].values()
     assert b"late" in stored
+
+
+async def test_a_final_state_is_stored_although_its_result_is_refused(topic: Topic, clock: ManualClock) -> None:
+    class RefusesItems(Cache):
+        async def set(self, key: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float = 5.0) -> None:
+            raise MomentoRefused("too large")
+
+    cache = RefusesItems()
+    await notifier(topic, clock, history_in(cache, clock)).deliver(with_result(), nothing)
+    assert (cache.stored, len(topic.published)) == (["1"], 1)
+
+
+@pytest.mark.parametrize(("form", "published"), [(Format.JSON, 1), (Format.TEXT, 0)])
+async def test_a_retry_is_announced_unless_clients_would_take_it_for_a_result(
+    topic: Topic, clock: ManualClock, form: Format, published: int
+) -> None:
+    one = notifier(topic, clock, form=form)
+    one.announce_retry(("user", "1"), NO_DETAILS, 7)
+    if published:
+        await wait_until(lambda: len(topic.published) == 1)
+    else:
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    assert len(topic.published) == published

@@ -9,6 +9,7 @@ import pytest
 from services.common.lifecycle import Lifecycle
 from services.common.messages.notification import finished
 from services.common.messages.task_details import TaskDetails
+from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.task_status import TaskStatuses
 from services.processor.cache_guard import CacheGuard
 from services.processor.metrics import STATUS_WRITES
@@ -23,8 +24,10 @@ DETAILS = TaskDetails(type="report", input="march", attempt=1, max_attempts=3, s
 class Statuses:
     """A writer, and what it has written to a simulated cache."""
 
-    def __init__(self, per_second: float = 5.0, *, stores: bool = True) -> None:
-        self.momento = SimulatedMomento()
+    def __init__(
+        self, per_second: float = 5.0, *, stores: bool = True, momento: SimulatedMomento | None = None
+    ) -> None:
+        self.momento = momento or SimulatedMomento()
         self.statuses = TaskStatuses(self.momento.as_momento(), 86_400)
         self.guard = CacheGuard()
         self.writer = StatusWriter(
@@ -198,5 +201,42 @@ def test_without_a_history_nothing_is_written() -> None:
         one.writer.concluded("user", finished("t-1", "done", 5), is_redelivery=True)
         await asyncio.sleep(1)
         assert one.writes == 0
+
+    run_in_virtual_time(scenario())
+
+
+def test_a_rate_of_zero_switches_snapshots_of_running_tasks_off() -> None:
+    async def scenario() -> None:
+        one = Statuses(per_second=0)
+        with one.writer.running(TASK, DETAILS) as status:
+            for _ in range(5):
+                await asyncio.sleep(2.1)
+                status.progress("on", None)
+        assert one.writes == 0
+
+    run_in_virtual_time(scenario())
+
+
+class FailsLate(SimulatedMomento):
+    """The first write of an item fails after half a second."""
+
+    async def set(self, key: str, value: bytes, *, ttl_seconds: float, deadline_seconds: float = 5.0) -> None:
+        self.sets += 1
+        if self.sets == 1:
+            await asyncio.sleep(0.5)
+            raise MomentoUnavailable("no answer")
+        await super().set(key, value, ttl_seconds=ttl_seconds)
+
+
+def test_the_final_state_is_written_although_the_write_before_it_fails() -> None:
+    async def scenario() -> None:
+        one = Statuses(momento=FailsLate())
+        with one.writer.running(TASK, DETAILS):
+            await asyncio.sleep(2.1)
+        one.writer.concluded("user", finished("t-1", "done", 5), is_redelivery=False)
+        await asyncio.sleep(5)
+        snapshot = await one.snapshot()
+        assert snapshot is not None
+        assert snapshot["status"] == "finished"
 
     run_in_virtual_time(scenario())

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from services.common.aws.task_queue import ReceivedMessage, Visibility
+from services.common.aws.task_queue import Visibility
 from services.processor.pool import Pool
 from services.processor.receiver import acknowledger as acknowledger_module
 from services.processor.receiver.acknowledger import Acknowledger
@@ -126,8 +126,8 @@ async def test_a_release_is_noted_before_others_may_have_the_message(outcome: Ou
     keeper = LeaseKeeper(queue.as_queue(), visibility_seconds=VISIBILITY)
     message = received()
 
-    async def note(released: ReceivedMessage) -> None:
-        assert released is message
+    async def note(released: Lease) -> None:
+        assert released.message is message
         assert queue.happened == []
         happened.append("noted")
 

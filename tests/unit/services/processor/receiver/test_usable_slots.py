@@ -29,7 +29,7 @@ def test_a_limited_type_that_is_half_of_the_work_halves_nothing_but_what_it_bloc
     clock = ManualClock()
     slots = FairSlots[Any](20, 1.0, {"report": 4})
     usable = UsableSlots(slots, {"report": 4}, clock=clock)
-    run(slots, report=4, mail=4)
+    run(slots, report=5, mail=4)
     clock.now += MIX_SECONDS
     assert usable.estimate() == 8
 
@@ -54,4 +54,25 @@ def test_an_earlier_mix_is_forgotten() -> None:
         slots.release("user", "report")
     run(slots, mail=10)
     clock.now += 10 * MIX_SECONDS
+    assert usable.estimate() == 20
+
+
+def test_a_limited_type_leaves_all_slots_while_it_has_not_reached_its_limit() -> None:
+    clock = ManualClock()
+    slots = FairSlots[Any](20, 1.0, {"report": 4})
+    usable = UsableSlots(slots, {"report": 4}, clock=clock)
+    run(slots, report=3)
+    clock.now += MIX_SECONDS
+    assert usable.estimate() == 20
+
+
+def test_an_idle_replica_can_use_all_slots() -> None:
+    clock = ManualClock()
+    slots = FairSlots[Any](20, 1.0, {"steps": 1})
+    usable = UsableSlots(slots, {"steps": 1}, clock=clock)
+    run(slots, steps=1)
+    clock.now += 1
+    assert usable.estimate() == 1
+    slots.release("user", "steps")
+    clock.now += 1
     assert usable.estimate() == 20
