@@ -18,6 +18,11 @@ export class ServiceError extends Error {
   }
 }
 
+/** The service's answer has not the agreed form. */
+export class MalformedAnswerError extends TypeError {
+  override name = "MalformedAnswerError";
+}
+
 /** A stream could not be opened or has ended; `tokenRefused`: another disposable token is needed. */
 export class StreamError extends Error {
   override name = "StreamError";

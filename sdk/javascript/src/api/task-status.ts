@@ -1,4 +1,5 @@
-import { isFinalStatus, parseFacts, type FinalStatus, type TaskFacts } from "../notifications/notification";
+import { isFinalStatus, isTime, parseFacts, type FinalStatus, type TaskFacts } from "../notifications/notification";
+import { MalformedAnswerError } from "./errors";
 
 /** What the service knows of a task: the answer of `GET /task/{taskId}`. */
 export interface TaskStatus extends TaskFacts {
@@ -16,22 +17,22 @@ export interface TaskResult {
   data?: unknown;
 }
 
-/** @throws TypeError where `value` is not the status of this task. */
+/** @throws MalformedAnswerError where `value` is not the status of this task. */
 export function parseTaskStatus(value: unknown, taskId: string): TaskStatus {
   const body = value as Record<string, unknown> | null;
   const status = body?.status;
   if (body === null || !(status === "queued" || status === "running" || isFinalStatus(status)))
-    throw new TypeError("The service's answer has no status");
+    throw new MalformedAnswerError("The service's answer has no status");
   const progress = (body.progress ?? {}) as Record<string, unknown>;
   const message = [body.message, progress.message].find((text) => typeof text === "string") as string | undefined;
   const { cancelRequestedAt } = body;
   return {
     taskId,
     status,
-    updatedAt: [body.time, body.updatedAt].find((time): time is number => typeof time === "number") ?? 0,
+    updatedAt: [body.time, body.updatedAt].find(isTime) ?? 0,
     ...parseFacts({ percent: progress.percent, ...body }),
     ...(message !== undefined && { message }),
-    ...(typeof cancelRequestedAt === "number" && { cancelRequestedAt }),
+    ...(isTime(cancelRequestedAt) && { cancelRequestedAt }),
   };
 }
 

@@ -47,6 +47,15 @@ test("a status of which only the id is known has the time 0", async () => {
   expect(await service.task("t")).toEqual({ taskId: "t", status: "queued", updatedAt: 0 });
 });
 
+test("a status is read without times that no date has", async () => {
+  const body = { status: "running", time: 1e300, updatedAt: 5, cancelRequestedAt: 1e300, startedAt: 1e300 };
+  expect(await serviceThat(Response.json(body)).service.task("t")).toEqual({
+    taskId: "t",
+    status: "running",
+    updatedAt: 5,
+  });
+});
+
 test.each([null, {}, { status: "exploded" }])("%j is no status", async (body) => {
   await expect(serviceThat(Response.json(body)).service.task("t")).rejects.toThrow(TypeError);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { finished } from "../testing/fake-topic";
-import { keyOf, parseItem, parseNotification } from "./notification";
+import { keyOf, parseItem, parseNotification, parseReadUntil } from "./notification";
 
 describe("notifications", () => {
   test.each([null, 1, "x", [], {}, { taskId: 1 }, { taskId: "", status: "finished", message: "" }])(
@@ -43,9 +43,20 @@ describe("notifications", () => {
   test.each([
     [{ percent: 1 }, { percent: 2 }],
     [{ attempt: 1 }, { attempt: 2 }],
+    [{ time: 1_700_000_000_000 }, { time: 1_700_000_000_001 }],
   ])("about progress differ by more than their text: %j, %j", (one, other) => {
     const [a, b] = [one, other].map((facts) => keyOf(finished({ status: "progress", ...facts })));
     expect(a).not.toBe(b);
+  });
+
+  test.each([1e300, 8.64e15 + 1, 1.5, Number.NaN, "1", null])("have no time where it is %j", (time) => {
+    const facts = { startedAt: time, nextAttemptAt: time };
+    expect(parseNotification({ ...finished({}), ...facts, time })).toEqual(finished({ time: 0 }));
+    expect(parseReadUntil({ readUntil: time })).toBeUndefined();
+  });
+
+  test("may have the last time of all", () => {
+    expect(parseNotification(finished({ time: 8.64e15 }))?.time).toBe(8.64e15);
   });
 
   test("only the known fields are kept", () => {

@@ -49,9 +49,15 @@ export interface ReadMarker {
 export type Source = "live" | "catch-up" | "history";
 export type ReceivedNotification = Notification & { source: Source };
 
+/** https://tc39.es/ecma262/#sec-time-values-and-time-range */
+const MAX_TIME = 8.64e15;
+
 const isText = (value: unknown): boolean => typeof value === "string" && value !== "";
 const isPresent = (value: unknown): boolean => value !== undefined && value !== null;
 const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) > 0;
+/** A time that a Date can hold, in epoch milliseconds. */
+export const isTime = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && Math.abs(value as number) <= MAX_TIME;
 const isPercent = (value: unknown): boolean => typeof value === "number" && value >= 0 && value <= 100;
 
 const FACTS: Record<keyof TaskFacts, (value: unknown) => boolean> = {
@@ -62,9 +68,9 @@ const FACTS: Record<keyof TaskFacts, (value: unknown) => boolean> = {
   title: isText,
   attempt: isCount,
   maxAttempts: isCount,
-  startedAt: isCount,
+  startedAt: (value) => isTime(value) && value > 0,
   percent: isPercent,
-  nextAttemptAt: isCount,
+  nextAttemptAt: (value) => isTime(value) && value > 0,
   error: isText,
   reason: isText,
 };
@@ -81,13 +87,13 @@ export function parseNotification(value: unknown): Notification | null {
   const { taskId, status, message, time } = value as Record<string, unknown>;
   if (typeof taskId !== "string" || taskId === "" || typeof message !== "string") return null;
   if (!isStatus(status)) return null;
-  return { taskId, status, message, time: typeof time === "number" ? time : 0, ...parseFacts(value) };
+  return { taskId, status, message, time: isTime(time) ? time : 0, ...parseFacts(value) };
 }
 
 /** Undefined where `value` has no read marker. */
 export function parseReadUntil(value: unknown): number | undefined {
   const readUntil = (value as Partial<ReadMarker> | null)?.readUntil;
-  return typeof readUntil === "number" && readUntil >= 0 ? readUntil : undefined;
+  return isTime(readUntil) && readUntil >= 0 ? readUntil : undefined;
 }
 
 const PLAIN_TEXT_PREFIX = "topic:";
@@ -123,10 +129,10 @@ export function parseOtherMessage(text: string): object | null {
   return typeof value === "object" && value !== null && parseNotification(value) === null ? value : null;
 }
 
-/** Notifications with the same key are duplicates. A task has many progress notifications: their content counts too. */
-export function keyOf({ taskId, status, message, percent, attempt }: Notification): string {
+/** Notifications with the same key are duplicates. A task has many progress notifications: their content and time count too. */
+export function keyOf({ taskId, status, message, percent, attempt, time }: Notification): string {
   if (status !== "progress") return `${taskId}\n${status}`;
-  return [taskId, status, message, percent, attempt].join("\n");
+  return [taskId, status, message, percent, attempt, time].join("\n");
 }
 
 export function isFinalStatus(status: unknown): status is FinalStatus {
