@@ -111,6 +111,99 @@ test.each([
   expect([reading.asked.length, reading.forgotten]).toEqual([1, forgotten]);
 });
 
+test("an old task of which the service knows no more than its id is forgotten", async () => {
+  const reading = new Reading();
+  reading.list(1, reading.clock.now() - KEPT_MS - 1);
+  reading.answer = async () => Response.json({ status: "queued" });
+  reading.reader.start();
+  await settle();
+  expect([reading.forgotten, reading.statuses]).toEqual([["t0"], []]);
+});
+
+test.each([
+  ["was queued a moment ago", 0, { status: "queued" }],
+  ["waits for its next attempt", KEPT_MS + 1, { status: "queued", updatedAt: 1 }],
+])("a task is not forgotten that %s", async (_, ageMs, body) => {
+  const reading = new Reading();
+  reading.list(1, reading.clock.now() - ageMs);
+  reading.answer = async () => Response.json(body);
+  reading.reader.start();
+  await settle();
+  expect([reading.forgotten, reading.statuses]).toEqual([[], ["t0 queued"]]);
+});
+
+test("a task that becomes old while a connection delivers is asked for again, once an hour at most", async () => {
+  const reading = new Reading();
+  reading.list(1);
+  reading.answer = async () => Response.json({ status: "queued" });
+  reading.reader.setDelivering(true);
+  reading.reader.start();
+  await reading.clock.advance(KEPT_MS - 3_600_000);
+  expect(reading.asked.length).toBe(1);
+  reading.answer = async () => Response.json({ status: "queued", updatedAt: 1 });
+  await reading.clock.advance(5 * 3_600_000);
+  expect(reading.asked.length).toBeGreaterThan(2);
+  expect(reading.asked.length).toBeLessThanOrEqual(6);
+  reading.answer = async () => Response.json({ status: "queued" });
+  await reading.clock.advance(3_700_000);
+  expect(reading.forgotten).toEqual(["t0"]);
+});
+
+test.each([429, 503])(
+  "a %i ends the round until its Retry-After is over, whatever the connection does",
+  async (status) => {
+    const reading = new Reading();
+    reading.list(30);
+    reading.answer = async () => problemResponse(status, "busy", { "retry-after": "60" });
+    reading.reader.start();
+    await reading.clock.advance(10_000);
+    reading.reader.setDelivering(true);
+    reading.reader.setDelivering(false);
+    await reading.clock.advance(45_000);
+    expect(reading.asked.length).toBeLessThanOrEqual(4);
+    reading.answer = async () => Response.json({ status: "running" });
+    await reading.clock.advance(6_000);
+    while (reading.statuses.length < 30) await settle();
+  },
+);
+
+test.each([
+  ["a request that is refused", () => problemResponse(400, "no")],
+  ["an answer without a status", () => Response.json({})],
+  ["an answer that is not JSON", () => new Response("<html>")],
+])("%s is not repeated while a connection delivers", async (_, answer) => {
+  const reading = new Reading();
+  reading.list(1);
+  reading.answer = async () => answer();
+  reading.reader.setDelivering(true);
+  reading.reader.start();
+  await reading.clock.advance(600_000);
+  expect([reading.asked.length, reading.forgotten]).toEqual([1, []]);
+});
+
+test("a request that does not reach the service is repeated", async () => {
+  const reading = new Reading();
+  reading.list(1);
+  reading.answer = () => Promise.reject(new TypeError("Failed to fetch"));
+  reading.reader.setDelivering(true);
+  reading.reader.start();
+  await reading.clock.advance(60_000);
+  expect(reading.asked.length).toBeGreaterThan(1);
+});
+
+test("each of many tasks gets its turn again", async () => {
+  const reading = new Reading();
+  reading.list(120);
+  reading.reader.start();
+  while (reading.asked.length < 500) await reading.clock.advance(1_000);
+  reading.reader.stop();
+  const times = new Map<string, number>();
+  for (const taskId of reading.asked) times.set(taskId, (times.get(taskId) ?? 0) + 1);
+  expect(times.size).toBe(120);
+  const counts = [...times.values()];
+  expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(2);
+});
+
 test("asks for nothing once it is stopped", async () => {
   const reading = new Reading();
   reading.list(10);

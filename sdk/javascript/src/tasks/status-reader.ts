@@ -1,4 +1,4 @@
-import { ServiceError } from "../api/errors";
+import { MalformedAnswerError, retryAfterOf, ServiceError } from "../api/errors";
 import type { TokenService } from "../api/token-service";
 import type { TaskStatus } from "../api/task-status";
 import { backoffMs } from "../internal/backoff";
@@ -6,21 +6,23 @@ import { SYSTEM_CLOCK, type Clock } from "../internal/timers";
 import { isActive, type Task } from "./task";
 
 const CONCURRENCY = 4;
-/** In one round: more are asked for in the next one, the newest first. */
+/** In one round: more are asked for in the next one. */
 const MAX_A_ROUND = 50;
 const BACKOFF = { baseMs: 1_000, capMs: 15_000 };
+/** How often old tasks are asked for while a connection brings notifications. */
+const OLD_TASKS_MS = 3_600_000;
 /** The service keeps what it knows of a task for a day. */
 export const KEPT_MS = 86_400_000;
 
 export interface StatusListener {
   status(status: TaskStatus): void;
-  /** The service knows the task no longer, and its notifications are no longer kept. */
+  /** The service no longer knows the task, and its notifications are no longer kept. */
   forgotten(task: Task): void;
 }
 
 /**
  * Asks for the status of active tasks: of each task once, and repeatedly with backoff only while no connection brings
- * notifications.
+ * notifications. Tasks older than a day are also asked for again while one does: their end may be lost.
  */
 export class StatusReader {
   #isRunning = false;
@@ -29,7 +31,10 @@ export class StatusReader {
   #round = 0;
   #timer: unknown;
   #work = new AbortController();
-  readonly #asked = new Set<string>();
+  /** The service has asked for a pause until then, in epoch milliseconds. */
+  #pausedUntil = 0;
+  /** By task key: when the service last answered, in epoch milliseconds. */
+  readonly #askedAt = new Map<string, number>();
   readonly #service: TokenService;
   readonly #activeTasks: () => Task[];
   readonly #listener: StatusListener;
@@ -77,39 +82,82 @@ export class StatusReader {
     this.#isAsking = true;
     await this.#askForAll(signal);
     this.#isAsking = false;
-    if (!signal.aborted && (!this.#isDelivering || this.#tasksToAsk().length > 0)) this.#schedule();
+    if (!signal.aborted) this.#schedule();
   }
 
   async #askForAll(signal: AbortSignal): Promise<void> {
     const tasks = this.#tasksToAsk();
     const ask = async (): Promise<void> => {
-      for (let task = tasks.shift(); task !== undefined && !signal.aborted; task = tasks.shift())
+      for (let task = tasks.shift(); task !== undefined && !signal.aborted; task = tasks.shift()) {
         await this.#askFor(task, signal);
+        if (this.#isPaused()) return;
+      }
     };
     await Promise.all(Array.from({ length: CONCURRENCY }, ask));
   }
 
+  /** Those that were not asked for, the newest first, then those asked for longest ago. */
   #tasksToAsk(): Task[] {
     const active = this.#activeTasks().filter(isActive);
-    const unasked = active.filter(({ key }) => !this.#asked.has(key));
-    const again = this.#isDelivering ? [] : active.filter(({ key }) => this.#asked.has(key));
+    const unasked = active.filter(({ key }) => !this.#askedAt.has(key));
+    const again = active.filter((task) => this.#isToBeAskedAgain(task));
+    again.sort((one, other) => this.#lastAskedAt(one) - this.#lastAskedAt(other));
     return [...unasked, ...again].slice(0, MAX_A_ROUND);
+  }
+
+  #isToBeAskedAgain(task: Task): boolean {
+    if (!this.#askedAt.has(task.key)) return false;
+    const isDue = this.#clock.now() - this.#lastAskedAt(task) >= OLD_TASKS_MS;
+    return !this.#isDelivering || (this.#isOld(task) && isDue);
+  }
+
+  #lastAskedAt({ key }: Task): number {
+    return this.#askedAt.get(key) ?? 0;
+  }
+
+  #isOld({ sentAt }: Task): boolean {
+    return this.#clock.now() - sentAt > KEPT_MS;
+  }
+
+  #isPaused(): boolean {
+    return this.#clock.now() < this.#pausedUntil;
   }
 
   async #askFor(task: Task, signal: AbortSignal): Promise<void> {
     try {
       const status = await this.#service.task(task.taskId ?? task.key, signal);
-      this.#asked.add(task.key);
-      if (!signal.aborted) this.#listener.status(status);
+      if (signal.aborted) return;
+      this.#askedAt.set(task.key, this.#clock.now());
+      const isPresumed = status.status === "queued" && status.updatedAt === 0; // nothing is known but the id
+      if (isPresumed && this.#isOld(task)) return this.#listener.forgotten(task);
+      this.#listener.status(status);
     } catch (error) {
-      if (signal.aborted || !(error instanceof ServiceError) || error.status !== 404) return;
-      this.#asked.add(task.key);
-      if (this.#clock.now() - task.sentAt > KEPT_MS) this.#listener.forgotten(task);
+      if (!signal.aborted) this.#onError(task, error);
     }
+  }
+
+  #onError(task: Task, error: unknown): void {
+    const status = error instanceof ServiceError ? error.status : 0;
+    if (status === 429 || status === 503) {
+      const { retryAfterMs = BACKOFF.baseMs } = retryAfterOf(error);
+      this.#pausedUntil = Math.max(this.#pausedUntil, this.#clock.now() + retryAfterMs);
+      return;
+    }
+    if (isAnswer(error)) this.#askedAt.set(task.key, this.#clock.now());
+    if (status === 404 && this.#isOld(task)) this.#listener.forgotten(task);
   }
 
   #schedule(): void {
     this.#clock.clearTimeout(this.#timer);
-    this.#timer = this.#clock.setTimeout(() => void this.#ask(), backoffMs(BACKOFF, this.#round++, this.#random));
+    const isIdle = this.#isDelivering && this.#tasksToAsk().length === 0;
+    const delayMs = isIdle ? OLD_TASKS_MS : backoffMs(BACKOFF, this.#round++, this.#random);
+    const pauseMs = this.#pausedUntil - this.#clock.now();
+    this.#timer = this.#clock.setTimeout(() => void this.#ask(), Math.max(delayMs, pauseMs));
   }
+}
+
+/** Whether asking again would bring the same: a refusal, or an answer that cannot be read. */
+function isAnswer(error: unknown): boolean {
+  if (error instanceof ServiceError) return error.status >= 400 && error.status < 500;
+  return error instanceof MalformedAnswerError || error instanceof SyntaxError;
 }

@@ -4,7 +4,7 @@ import type { Notification, TaskFacts } from "../notifications/notification";
 /**
  * `pending`, `unsent`, `rejected` and `unknown` exist in the browser only. `pending`: not yet accepted by the service;
  * `unsent`: no longer tried, until the user asks for it; `rejected`: the service will never accept it; `unknown`: the
- * service knows the task no longer, and no end was notified.
+ * service no longer knows the task, and no end was notified.
  */
 export type TaskState =
   | "pending"
