@@ -6,7 +6,7 @@ export interface TextPart {
 
 const LINK = /\bhttps?:\/\/[^\s<>"'`]+/gi;
 /** Punctuation after a link belongs to the sentence. */
-const TRAILING = /[.,;:!?)\]}]+$/;
+const TRAILING = ".,;:!?)]}";
 
 /** Splits a text into links and the text between them. */
 export function splitLinks(text: string): TextPart[] {
@@ -25,7 +25,8 @@ export function splitLinks(text: string): TextPart[] {
 
 /** Keeps a closing bracket that was opened within the link. */
 function trimLink(found: string): string {
-  const trailing = TRAILING.exec(found)?.[0] ?? "";
-  const isBalanced = trailing.startsWith(")") && found.slice(0, -trailing.length).includes("(");
-  return found.slice(0, found.length - trailing.length + (isBalanced ? 1 : 0));
+  let end = found.length; // a regular expression would need quadratic time
+  while (end > 0 && TRAILING.includes(found.charAt(end - 1))) end -= 1;
+  const isBalanced = found.charAt(end) === ")" && found.slice(0, end).includes("(");
+  return found.slice(0, end + (isBalanced ? 1 : 0));
 }
