@@ -161,6 +161,21 @@ describe("the task store", () => {
     }
   });
 
+  const sentHere = [added("k", 1), accepted("k", "t")];
+  test.each([
+    ["by its id only", [notified("t", "finished", "done", 9)]],
+    ["twice: before and after its acceptance", [notified("t", "finished", "done", 9), ...sentHere.slice(0, 1)]],
+  ])("lists a task once that one tab knows %s", (_, known) => {
+    const [mine, theirs] = [store(...known), store(...sentHere)];
+    const [copyOfMine, copyOfTheirs] = [[...mine.values()], [...theirs.values()]];
+    mergeTasks(mine, copyOfTheirs);
+    mergeTasks(theirs, copyOfMine);
+    for (const merged of [mine, theirs]) {
+      const expected = { key: "k", taskId: "t", state: "finished", message: "done", data: "do k", sentAt: 1 };
+      expect(only(merged)).toMatchObject(expected);
+    }
+  });
+
   test("adopts from another tab what is newer there, and nothing else", () => {
     const mine = store(added("a"), accepted("a", "ta"), notified("ta", "finished"), added("b"));
     const theirs = store(added("a"), added("b"), accepted("b", "tb"), added("c"));

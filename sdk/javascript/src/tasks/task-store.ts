@@ -20,7 +20,7 @@ export type TaskChange =
   | { type: "notified"; notification: Notification; at: number }
   /** The service was asked for the task's status. */
   | { type: "status"; status: TaskStatus; at: number }
-  /** The service knows the task no longer. */
+  /** The service no longer knows the task. */
   | { type: "forgotten"; key: string; at: number }
   | { type: "removed"; key: string };
 
@@ -70,10 +70,7 @@ export function isAwaited(store: TaskStore, taskId: string): boolean {
 
 /** Adopts from another tab's tasks, or from storage, what is newer there. */
 export function mergeTasks(store: TaskStore, tasks: Iterable<Task>): void {
-  for (const task of tasks) {
-    const known = store.get(task.key);
-    store.set(task.key, known === undefined ? task : combine(known, task));
-  }
+  for (const task of tasks) merge(store, task);
   trim(store);
 }
 
@@ -82,6 +79,16 @@ export function findByTaskId(store: TaskStore, taskId: string): Task | undefined
   if (listed !== undefined) return listed;
   for (const task of store.values()) if (task.taskId === taskId) return task;
   return undefined;
+}
+
+/** One tab may know a task by its id only, and another by its key: then the key is kept. */
+function merge(store: TaskStore, task: Task): void {
+  const { key, taskId = key } = task;
+  const unmatched = taskId === key ? undefined : store.get(taskId);
+  if (unmatched !== undefined) store.delete(taskId);
+  const known = store.get(key) ?? findByTaskId(store, taskId);
+  const merged = known === undefined ? task : combine(known, task);
+  store.set(merged.key, unmatched === undefined ? merged : combine(merged, unmatched));
 }
 
 function add(store: TaskStore, { key, data, at, options }: Extract<TaskChange, { type: "added" }>): void {
