@@ -1,6 +1,6 @@
 import {
+  isActive,
   isFinal,
-  isLocal,
   ServiceError,
   type Task,
   type TaskOptions,
@@ -8,19 +8,30 @@ import {
   type TokenService,
 } from "notification-api-client";
 import { shallowReactive } from "vue";
+import { UNREACHABLE } from "../text/status-text";
 import type { UserTasks } from "./user-tasks";
 
 const NOT_NOW = "The service cannot do this right now. Try again in a moment.";
-const UNREACHABLE = "The service cannot be reached. Try again.";
+const SENT_AGAIN = "Sent again as a new task.";
+/** Each may be 512 KiB long. */
+const MAX_RESULTS = 10;
 
-/** What a user can do with one task. Each action says in `notes` what came of it, where the task itself does not. */
+export interface Note {
+  text: string;
+  /** It is about an action that is possible only before the task's end. */
+  isForActiveTask?: boolean;
+}
+
+/** What a user can do with one task. Each action adds a note with its outcome, unless the task itself shows it. */
 export class TaskActions {
-  /** By task key: what to tell the user beside the task. */
-  readonly notes: Map<string, string> = shallowReactive(new Map());
-  /** By task key: whole results that were asked for. */
+  /** By task key: the note that is shown with the task. */
+  readonly notes: Map<string, Note> = shallowReactive(new Map());
+  /** By task key: the latest whole results that were asked for. */
   readonly results: Map<string, TaskResult> = shallowReactive(new Map());
   /** The keys of tasks of which a request is under way. */
   readonly busy: Set<string> = shallowReactive(new Set());
+  /** The keys of tasks that were sent again as new tasks. */
+  readonly retried: Set<string> = shallowReactive(new Set());
   readonly #tasks: UserTasks;
   readonly #service: TokenService;
   readonly #resend: (key: string) => void;
@@ -32,20 +43,26 @@ export class TaskActions {
     this.#resend = resend;
   }
 
+  noteOf(task: Task): string | undefined {
+    const note = this.notes.get(task.key);
+    return note?.isForActiveTask && !isActive(task) ? undefined : note?.text;
+  }
+
   async cancel({ key, taskId }: Task): Promise<void> {
     if (taskId === undefined) return;
-    await this.#attempt(key, async () => {
+    const action = async (): Promise<void> => {
       try {
         const status = await this.#service.cancel(taskId);
         const cancelRequestedAt = status.cancelRequestedAt ?? Date.now();
         this.#tasks.change({ type: "status", status: { ...status, cancelRequestedAt, updatedAt: 0 }, at: Date.now() });
       } catch (error) {
         if (statusOf(error) !== 409) throw error;
-        this.notes.set(key, "It had ended before it could be cancelled.");
+        this.notes.set(key, { text: "It had ended before it could be cancelled." });
         const status = await this.#service.task(taskId);
         this.#tasks.change({ type: "status", status, at: Date.now() });
       }
-    });
+    };
+    await this.#attempt(key, action, true);
   }
 
   /** Loads the whole result of a finished task. */
@@ -53,36 +70,49 @@ export class TaskActions {
     if (taskId === undefined) return;
     await this.#attempt(key, async () => {
       this.results.set(key, await this.#service.result(taskId));
+      for (const oldest of [...this.results.keys()].slice(0, -MAX_RESULTS)) this.results.delete(oldest);
     });
   }
 
-  /** Sends the same task again, as a new one; an unsent task itself. */
+  /** Sends the same task again, once and as a new one; an unsent task itself. */
   retry(task: Task): void {
-    this.notes.delete(task.key);
-    if (task.state === "unsent") return this.#resend(task.key);
+    const { key } = task;
+    this.#forgetRemoved();
+    if (this.retried.has(key)) return;
+    this.notes.delete(key);
+    if (task.state === "unsent") return this.#resend(key);
     const isAdded = this.#tasks.send(task.data, optionsOf(task));
-    if (!isAdded) this.notes.set(task.key, "Too many tasks are waiting to be sent. Try again later.");
+    if (isAdded) this.retried.add(key);
+    this.notes.set(key, { text: isAdded ? SENT_AGAIN : "Too many tasks are waiting to be sent. Try again later." });
   }
 
   /** Removes a task that was not accepted. */
   remove({ key }: Task): void {
-    this.notes.delete(key);
     this.#tasks.remove(key);
+    this.#forgetRemoved();
   }
 
   clear(): void {
     this.notes.clear();
     this.results.clear();
+    this.retried.clear();
   }
 
-  async #attempt(key: string, action: () => Promise<void>): Promise<void> {
+  /** Another tab may have removed a task, or the list may have grown too long. */
+  #forgetRemoved(): void {
+    for (const keys of [this.notes, this.results, this.retried])
+      for (const key of [...keys.keys()]) if (!this.#tasks.store.has(key)) keys.delete(key);
+  }
+
+  async #attempt(key: string, action: () => Promise<void>, isForActiveTask = false): Promise<void> {
+    this.#forgetRemoved();
     if (this.busy.has(key)) return;
     this.busy.add(key);
     this.notes.delete(key);
     try {
       await action();
     } catch (error) {
-      this.notes.set(key, noteOf(error));
+      this.notes.set(key, { text: noteTextOf(error), isForActiveTask });
     } finally {
       this.busy.delete(key);
     }
@@ -97,7 +127,7 @@ export function canRetry(task: Task): boolean {
 }
 
 export function canRemove(task: Task): boolean {
-  return task.state === "rejected" || (isLocal(task) && task.state === "unsent");
+  return task.state === "rejected" || task.state === "unsent";
 }
 
 function optionsOf({ type, ttlSeconds }: Task): TaskOptions {
@@ -108,8 +138,8 @@ function statusOf(error: unknown): number | undefined {
   return error instanceof ServiceError ? error.status : undefined;
 }
 
-function noteOf(error: unknown): string {
-  if (!(error instanceof ServiceError)) return UNREACHABLE;
+function noteTextOf(error: unknown): string {
+  if (!(error instanceof ServiceError)) return `${UNREACHABLE} Try again.`;
   if (error.status === 410) return "The whole result is no longer kept.";
   if (error.status === 404) return "The service does not know this task any more.";
   if (error.status === 429) return "You have reached your limit. Try again in a minute.";

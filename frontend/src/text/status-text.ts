@@ -24,7 +24,7 @@ export const TASK_STATUS_TEXT: Record<TaskState, string> = {
 export const SESSION_EXPIRED = "Your session has expired. Sign in again to continue; the tasks that you sent are kept.";
 const SOME_UNSENT = "Some of your tasks were not sent. They are kept and can be retried.";
 const KEEP_OPEN = "This browser's storage is full or blocked: keep this page open until your tasks are sent.";
-const UNREACHABLE = "The service cannot be reached.";
+export const UNREACHABLE = "The service cannot be reached.";
 
 /** Why pending tasks are not sent now. */
 export interface Delay {
