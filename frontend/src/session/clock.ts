@@ -4,7 +4,7 @@ import { isVisible } from "../platform/page-events";
 const SECOND_MS = 1_000;
 const MINUTE_MS = 60_000;
 
-/** The one clock of all that is shown, in epoch milliseconds. It stands still while the page is hidden. */
+/** The one clock of all that is shown, in epoch milliseconds. It does not change while the page is hidden. */
 export interface Clock {
   /** Changes each second: for what is recent or counts down. */
   second: Ref<number>;
