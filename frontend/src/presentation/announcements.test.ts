@@ -58,6 +58,30 @@ test("nothing disappears while the user points at it", async () => {
   expect(shown()).toEqual([]);
 });
 
+test("while the user points at them, none is replaced and the others stay counted", async () => {
+  for (const key of ["a", "b", "c", "d"]) announcements.add(end(key));
+  await collected();
+  announcements.hold(true);
+  await vi.advanceTimersByTimeAsync(5_000);
+  announcements.add(end("e"));
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([shown().length, shown()[0], announcements.more.value]).toEqual([4, "a toast", 1]);
+  announcements.hold(false);
+  await vi.advanceTimersByTimeAsync(16_000);
+  expect([shown(), announcements.more.value]).toEqual([[], 0]);
+});
+
+test("what is shown after the last one was closed disappears by itself", async () => {
+  announcements.add(end("a"));
+  await collected();
+  announcements.hold(true); // by the focus, which goes with the closed toast
+  announcements.dismiss(announcements.shown.value[0]?.id ?? -1);
+  announcements.add(end("b"));
+  await collected();
+  await vi.advanceTimersByTimeAsync(8_000);
+  expect(shown()).toEqual([]);
+});
+
 test("the user can close one, and all are closed at the end", async () => {
   for (const key of ["a", "b"]) announcements.add(end(key));
   await collected();

@@ -54,11 +54,13 @@ export class Announcements {
 
   dismiss(id: number): void {
     this.shown.value = this.shown.value.filter((each) => each.id !== id);
+    this.#releaseIfEmpty();
   }
 
   dismissMore(): void {
     clearTimeout(this.#moreTimer);
     this.more.value = 0;
+    this.#releaseIfEmpty();
   }
 
   clear(): void {
@@ -76,9 +78,15 @@ export class Announcements {
     for (const announcement of this.#waiting.splice(0)) this.#show(announcement, Date.now());
   }
 
+  /** What held them is removed with the last one, without an event that it has lost the pointer or the focus. */
+  #releaseIfEmpty(): void {
+    if (this.more.value === 0 && !this.shown.value.some(({ isToast }) => isToast)) this.#isHeld = false;
+  }
+
   #show(announcement: Announcement, now: number): void {
     this.#recent = this.#recent.filter((at) => now - at < WINDOW_MS);
-    if (this.#recent.length >= MAX_IN_WINDOW) return this.#countMore(announcement);
+    const isFull = this.#isHeld && this.shown.value.length >= MAX_IN_WINDOW;
+    if (isFull || this.#recent.length >= MAX_IN_WINDOW) return this.#countMore(announcement);
     this.#recent.push(now);
     const shown = { ...announcement, id: this.#nextId++, isToast: !this.#isOnScreen(announcement.key) };
     this.shown.value = [...this.shown.value, shown].slice(-MAX_IN_WINDOW);
@@ -98,7 +106,12 @@ export class Announcements {
   #countMore({ key }: Announcement): void {
     if (this.#isOnScreen(key)) return;
     this.more.value += 1;
+    this.#dismissMoreLater();
+  }
+
+  #dismissMoreLater(): void {
     clearTimeout(this.#moreTimer);
-    this.#moreTimer = setTimeout(() => this.dismissMore(), DURATION_MS);
+    const dismiss = (): void => (this.#isHeld ? this.#dismissMoreLater() : this.dismissMore());
+    this.#moreTimer = setTimeout(dismiss, DURATION_MS);
   }
 }
