@@ -109,3 +109,20 @@ test("the marker survives a page load, and is sent where the service's is behind
   await vi.advanceTimersByTimeAsync(2_000);
   expect(posted).toEqual([40]);
 });
+
+test("the top of the list is read once the list shows all tasks again", async () => {
+  const page = Object.assign(new EventTarget(), { visibilityState: "visible" });
+  vi.stubGlobal("document", page);
+  vi.stubGlobal("scrollY", 0);
+  vi.stubGlobal("addEventListener", page.addEventListener.bind(page));
+  const closing = new AbortController();
+  read.setWholeList(false);
+  read.watchPage(closing.signal, () => undefined);
+  finish("a", 10);
+  await vi.advanceTimersByTimeAsync(2_000);
+  expect(read.unread.value).toHaveLength(1);
+  read.setWholeList(true);
+  expect(read.unread.value).toEqual([]);
+  closing.abort();
+  vi.unstubAllGlobals();
+});

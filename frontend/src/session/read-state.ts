@@ -26,8 +26,7 @@ export class ReadState {
   readonly readUntil: Ref<number>;
   /** The tasks whose end the user has not seen, the newest first. */
   readonly unread: ComputedRef<Task[]>;
-  /** Whether the list shows all tasks, without a filter. */
-  isWholeList = true;
+  #isWholeList = true;
   #isLooking = false;
   /** The marker that the service has. */
   #sent = 0;
@@ -69,6 +68,12 @@ export class ReadState {
     signal.addEventListener("abort", stop, { once: true });
   }
 
+  /** Whether the list shows all tasks, without a filter. */
+  setWholeList(isWholeList: boolean): void {
+    this.#isWholeList = isWholeList;
+    this.#markIfSeen();
+  }
+
   /** The user has seen all of them. */
   markAll(): void {
     const ends = [...this.#store.values()].filter(isFinal).map(({ changedAt }) => changedAt);
@@ -107,7 +112,7 @@ export class ReadState {
   }
 
   #markIfSeen(): void {
-    if (this.#isLooking && this.isWholeList) this.markAll();
+    if (this.#isLooking && this.#isWholeList) this.markAll();
   }
 
   async #send(): Promise<void> {
