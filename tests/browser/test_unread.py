@@ -18,8 +18,8 @@ async def bell_says(page: TaskPage, count: int) -> None:
 
 
 async def test_what_is_on_screen_is_read_out_without_a_toast(page: TaskPage) -> None:
-    await page.send("before my eyes")
-    await page.expect_announced("Finished task: before my eyes")
+    await page.send("on screen")
+    await page.expect_announced("Finished task: on screen")
     assert await page.recorded("toasts") == []
     await bell_says(page, 0)
 
