@@ -8,6 +8,8 @@ export interface TaskContext {
   clock: Clock;
   /** Scrolls to a task and focuses it. */
   reveal: (key: string) => void;
+  /** Has the outcome of an action read out. */
+  say: (text: string) => void;
 }
 
 const CONTEXT: InjectionKey<TaskContext> = Symbol("tasks");
