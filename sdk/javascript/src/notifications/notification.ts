@@ -129,7 +129,7 @@ export function parseOtherMessage(text: string): object | null {
   return typeof value === "object" && value !== null && parseNotification(value) === null ? value : null;
 }
 
-/** Notifications with the same key are duplicates. A task has many progress notifications: their content and time count too. */
+/** Notifications with the same key are duplicates. Of progress, which a task has often, content and time count too. */
 export function keyOf({ taskId, status, message, percent, attempt, time }: Notification): string {
   if (status !== "progress") return `${taskId}\n${status}`;
   return [taskId, status, message, percent, attempt, time].join("\n");

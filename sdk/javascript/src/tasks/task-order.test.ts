@@ -99,8 +99,9 @@ describe.each(["finished", "failed", "cancelled", "expired"] as const)("a task t
       const [mine, theirs]: [TaskStore, TaskStore] = [new Map(), new Map()];
       for (const store of [mine, theirs]) {
         applyChange(store, { type: "added", key: "k", data: { any: "json" }, at: 1 });
-        const seen = life.filter((_, index) => (index === 0 && store === mine) || next() < 0.5);
-        for (const change of shuffle(seen, next)) applyChange(store, change); // the tab that sent it sees its acceptance
+        const seen = [life[0] as TaskChange, ...life].filter(() => next() < 0.5);
+        if (store === mine) seen.push(life[0] as TaskChange); // the tab that sent it sees its acceptance
+        for (const change of shuffle(seen, next)) applyChange(store, change);
       }
       const [copyOfMine, copyOfTheirs] = [[...mine.values()], [...theirs.values()]];
       mergeTasks(mine, copyOfTheirs);
