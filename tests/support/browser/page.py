@@ -96,6 +96,11 @@ class TaskPage:
                 await self.wait_for(f"window.recorded.announced.includes({json.dumps(text)})")
             assert (await self.announced())[text] == 1, (text, await self.announced())
 
+    async def expect_nothing_announced_twice(self) -> None:
+        """Expect at least one announcement, and each text once."""
+        await self.wait_for("window.recorded.announced.length > 0")
+        assert set((await self.announced()).values()) == {1}
+
     async def wait_for(self, expression: str, within_seconds: float = 15) -> None:
         """Return once the expression is true in the page; raises TimeoutError."""
         async with asyncio.timeout(within_seconds):
