@@ -29,7 +29,7 @@ class CancelView:
     It is exact for this replica's own requests. Those of other replicas are known after the next read, so the bounds
     may be exceeded by what the replicas accept between two reads.
 
-    :param operations_per_second: how many cache operations reading may use on average. A full dictionary costs 500, so
+    :param operations_per_second: how many cache operations reading may use on average. A full dictionary costs 100, so
         it is read less often.
     """
 
