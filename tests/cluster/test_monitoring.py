@@ -20,6 +20,8 @@ from tests.support.processes.prometheus import Prometheus, Target, prometheus
 pytestmark = [pytest.mark.timeout(300), pytest.mark.prometheus]  # the first test may also install the stages
 
 RELEASE = STAGE = "one"
+OF_THE_DEMONSTRATION = {"NotificationApiDeadLettersArriving"}
+"""One of its tasks fails on purpose, if another test has run it on this stage before."""
 
 
 @pytest.fixture(scope="module")
@@ -66,4 +68,4 @@ async def test_every_pod_answers_and_no_rule_fails_or_is_about_to_fire(server: P
     rules = await asyncio.to_thread(server.rules)
     assert {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] == "err"} == {}
     active = {rule["name"] for rule in rules if rule.get("state", "inactive") != "inactive"}
-    assert active - MAY_NOT_BE_INACTIVE == set()
+    assert active - MAY_NOT_BE_INACTIVE - OF_THE_DEMONSTRATION == set()
