@@ -9,8 +9,8 @@ from typing import Any
 import orjson
 from aiohttp import ClientPayloadError, web
 
+from notification_api.task import DEFAULT_TYPE
 from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_64_bit
-from services.common.messages.task_details import DEFAULT_TYPE
 from services.common.messages.task_message import MAX_DELAY_SECONDS, is_type_name
 from services.common.web.app import HTTP
 from services.common.web.problem import Problem

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from environs import Env, ValidationError
 
+from notification_api.handlers import MAX_TYPES
 from services.common.messages.task_message import is_type_name
 from services.common.setting_checks import check_http_url
 from services.common.setting_numbers import read_float
@@ -11,9 +12,6 @@ from services.common.settings import HttpSettings, OidcSettings, ServiceSettings
 
 DEFAULT_MAX_BODY_BYTES = 262_144
 """SQS accepts 1 MiB, and quoting the body in the message can double it."""
-
-MAX_TASK_TYPES = 50
-"""Metrics have a label for the type, and the response to an unknown type lists all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +43,8 @@ def read_settings(env: Env) -> IngestSettings:
 
 
 def _check_task_types(names: list[str]) -> None:
-    if len(names) > MAX_TASK_TYPES:
-        raise ValidationError(f"must have at most {MAX_TASK_TYPES} names, not {len(names)}")
+    if len(names) > MAX_TYPES:
+        raise ValidationError(f"must have at most {MAX_TYPES} names, not {len(names)}")
     for name in names:
         if not is_type_name(name):
             raise ValidationError(

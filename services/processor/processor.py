@@ -119,6 +119,7 @@ class Processor:
                 yield
             finally:
                 await self._drain()
+                await self._cancels.close()
 
     def _delivery_processor(self, cache: Momento | None, guard: CacheGuard, momento: Momento) -> DeliveryProcessor:
         settings, background = self._settings, self._lifecycle.background

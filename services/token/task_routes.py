@@ -9,11 +9,11 @@ import orjson
 from aiohttp import web
 
 from services.common.auth.authentication import USER
+from services.common.messages.task_message import is_task_id
 from services.common.telemetry.logs import log_context
 from services.common.web.problem import Problem
 from services.token.task_canceller import TaskCanceller
 from services.token.task_reader import NOT_FINAL_RETRY_SECONDS, TaskReader, unknown_task
-from services.token.task_state import is_task_id
 
 READER = web.AppKey("task_reader", TaskReader)
 CANCELLER = web.AppKey("task_canceller", TaskCanceller)

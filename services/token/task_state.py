@@ -3,7 +3,6 @@
 Pure: it reads no cache and no clock.
 """
 
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ from typing import Any, Self
 
 from services.common.messages.notification import Notification
 
-_TASK_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _FINAL = frozenset({"finished", "failed", "cancelled", "expired"})
 _STATUSES = _FINAL | {"queued", "running"}
 _SNAPSHOT_FIELDS = (
@@ -77,11 +75,6 @@ class Presumption(Enum):
     QUEUED_UNLESS_TRIMMED = "queued_unless_trimmed"
     """Queued, unless the user's history is full: then the entry of a task that has ended may have been trimmed."""
     UNKNOWN = "unknown"
-
-
-def is_task_id(text: str) -> bool:
-    """Return whether `text` may be the id of a task."""
-    return _TASK_ID.fullmatch(text) is not None
 
 
 def presume(task_id: str, now_ms: int) -> Presumption:

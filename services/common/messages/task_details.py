@@ -7,7 +7,8 @@ from typing import Any, Self
 
 import orjson
 
-DEFAULT_TYPE = "default"
+from notification_api.task import DEFAULT_TYPE
+
 MAX_INPUT_BYTES = 512
 """A task's data up to this size, as JSON, is in its notifications, so that a client can repeat the task."""
 MAX_TITLE_CHARACTERS = 120

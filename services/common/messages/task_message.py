@@ -12,8 +12,9 @@ from typing import Any
 import orjson
 
 from notification_api import PermanentError
+from notification_api.handlers import TYPE_NAME
+from notification_api.task import DEFAULT_TYPE
 from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotExactError, loads_exact
-from services.common.messages.task_details import DEFAULT_TYPE
 
 # SQS refuses these two, which JSON allows unescaped (SendMessage, "Message characters").
 _REFUSED_BY_SQS = {0xFFFE: "\\ufffe", 0xFFFF: "\\uffff"}
@@ -25,7 +26,6 @@ _ESCAPES = (
 _USER_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 # Ingest creates UUIDs. The id is in every notification, whose size is limited.
 _TASK_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _DELAY_SECONDS = re.compile(r"[0-9]{1,3}")
 _EPOCH_MS = re.compile(r"[1-9][0-9]{12,14}")
 """From the year 2001. So a time in seconds is ignored, and does not expire the task."""
@@ -139,12 +139,17 @@ def parse_task(body: str, attributes: dict[str, str], message_id: str) -> tuple[
 def task_id_of(attributes: Mapping[str, str], message_id: str) -> str:
     """Return the task id of a message, or the message id if it has no valid one."""
     task_id = attributes.get(TASK_ID, "")
-    return task_id if _TASK_ID.fullmatch(task_id) else message_id
+    return task_id if is_task_id(task_id) else message_id
+
+
+def is_task_id(text: str) -> bool:
+    """Return whether the text may be the id of a task."""
+    return _TASK_ID.fullmatch(text) is not None
 
 
 def is_type_name(text: str) -> bool:
     """Return whether the text can be the name of a task type."""
-    return _TYPE.fullmatch(text) is not None
+    return TYPE_NAME.fullmatch(text) is not None
 
 
 def task_type_of(attributes: Mapping[str, str]) -> str:

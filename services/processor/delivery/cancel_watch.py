@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from notification_api import PermanentError, TransientError
 from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
@@ -27,6 +27,8 @@ ENDED_SECONDS = 3_600.0
 """How long after the end of a task its request is removed although this replica has not concluded it. A message whose
 deletion has failed must still find the request if the history cannot be read when it is delivered again."""
 CALL_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
+"""How long the last poll may take, at the end of a drain."""
 MAX_REMOVALS = 100
 """Requests that one poll removes."""
 MAX_CONCLUDED = 20_000
@@ -92,6 +94,13 @@ class CancelWatch:
 
     def _pause_seconds(self) -> float:
         return min(MAX_POLL_SECONDS, max(POLL_SECONDS, len(self._known) / REQUESTS_PER_SECOND))
+
+    async def close(self) -> None:
+        """Remove the requests of the tasks that have ended since the last poll, within `CLOSE_SECONDS`."""
+        if self._requests is not None and self._concluded:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._poll(self._requests)
 
     async def _poll(self, requests: CancelRequests) -> None:
         concluded, self._concluded = self._concluded, set()

@@ -1,6 +1,7 @@
 """Processes one message, from its receipt to its outcome: parse, look up, lock, run, conclude."""
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 
 from notification_api import PermanentError, TransientError
@@ -50,6 +51,8 @@ class DeliveryProcessor:
         """Process one message; an error of the processor itself is an outcome, too."""
         message = lease.message
         if message.receive_count > 1 and message.message_id in self.concluder.concluded:
+            with suppress(MalformedTask):
+                lease.task = Delivery.parse(lease).key
             return Acknowledge("already_acknowledged")
         parent, is_last_attempt = message.attributes.get(TRACEPARENT), False
         with task_context(message), span("process task", SpanKind.CONSUMER, parent=parent) as processed:

@@ -1,6 +1,6 @@
 """The task types that a processor serves: what runs a task of each, and with which limits."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,20 +32,8 @@ class TaskType:
     """Threads of a plain function."""
 
 
-class TaskTypes(Mapping[str, TaskType]):
-    """The task types of a replica by name; others are unknown to it."""
-
-    def __init__(self, types: Iterable[TaskType]) -> None:
-        self._by_name = {each.name: each for each in types}
-
-    def __getitem__(self, name: str) -> TaskType:
-        return self._by_name[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
+TaskTypes = Mapping[str, TaskType]
+"""The task types of a replica by name; others are unknown to it."""
 
 
 @asynccontextmanager
@@ -56,7 +44,7 @@ async def open_task_types(handlers: Handlers, settings: ProcessorSettings) -> As
     """
     async with opened_handlers(handlers.values()) as functions:
         with ExitStack() as stack:
-            yield TaskTypes(_task_type(each, functions[each.type], settings, stack) for each in handlers.values())
+            yield {name: _task_type(each, functions[name], settings, stack) for name, each in handlers.items()}
 
 
 def concurrency(registration: Registration, settings: ProcessorSettings) -> int | None:

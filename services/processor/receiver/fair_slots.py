@@ -13,8 +13,8 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
+from notification_api.task import DEFAULT_TYPE
 from services.common.batcher import BATCH_ENTRIES
-from services.common.messages.task_details import DEFAULT_TYPE
 
 M = TypeVar("M")
 

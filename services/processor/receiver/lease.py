@@ -3,8 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
+from notification_api.task import DEFAULT_TYPE
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.messages.task_details import DEFAULT_TYPE
 from services.common.momento.cancel_requests import TaskKey
 from services.processor.settings import SQS_MAX_LEASE_SECONDS
 

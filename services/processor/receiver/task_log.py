@@ -6,8 +6,8 @@ The lines of a delivery have the same ids. They hold no user data.
 import logging
 from typing import Any
 
+from notification_api.task import DEFAULT_TYPE
 from services.common.aws.task_queue import ReceivedMessage
-from services.common.messages.task_details import DEFAULT_TYPE
 from services.common.messages.task_message import TRACEPARENT, task_id_of
 from services.common.telemetry.logs import log_context
 from services.common.telemetry.spans import is_traceparent

@@ -104,8 +104,8 @@ class Process:
         async def call(task: Task) -> Result:
             return Result(await self.handle(task))
 
-        return TaskTypes(
-            TaskType(
+        return {
+            name: TaskType(
                 name=name,
                 call=call,
                 timeout_seconds=SETTINGS.max_task_seconds,
@@ -115,7 +115,7 @@ class Process:
                 concurrency=concurrency,
             )
             for name, concurrency in TYPES.items()
-        )
+        }
 
     async def _run(self) -> None:
         async with self._processor.running():
@@ -158,6 +158,8 @@ class Simulation:
         self.processes = [Process(self) for _ in range(processes)]
         self.ended: list[Process] = []
         self.kills = 0
+        self.may_have_lost_results = False
+        """Whether a process has ended while it could not store results."""
 
     def send(
         self,
@@ -228,6 +230,7 @@ class Simulation:
             self.dead_letters.fault = name.removeprefix("dead-letter queue ")
 
     async def _replace(self, end: Callable[[Process], Awaitable[None]]) -> None:
+        self.may_have_lost_results |= self.momento.cache_out
         process = self.processes.pop(0)
         self.processes.append(Process(self))
         await end(process)

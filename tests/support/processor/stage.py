@@ -17,8 +17,8 @@ from aiobotocore.session import get_session
 from aiohttp import ClientSession
 from momento.responses import CacheDictionaryFetch, CacheDictionarySetFields, CacheGet
 
+from notification_api.task import DEFAULT_TYPE
 from services.common.messages.notification import user_topic
-from services.common.messages.task_details import DEFAULT_TYPE
 from services.common.messages.task_message import TaskMessage
 from services.common.momento.cancel_requests import NAME
 from tests.support.momento.clients import MomentoSdk, open_momento_sdk

@@ -100,14 +100,23 @@ async def play(
 
 
 def assert_states_are_consistent(played: Played, kinds: Sequence[Kind]) -> None:
-    """Each task has one final state: in the history, in what was published, and in the dead-letter queue."""
+    """Each task has one final state: in the history, in what was published, and in the dead-letter queue.
+
+    Not one that is cancelled after a process has ended without having stored what its handler did (docs/guarantees.md).
+    """
     simulation = played.simulation
+    unknown = {
+        str(number)
+        for number, kind in enumerate(kinds)
+        if kind.cancel_after is not None and (simulation.may_have_lost_results or simulation.kills)
+    }
     assert simulation.queue.moved == []
     assert set(played.final) == {str(number) for number in range(len(kinds))}
     for number, kind in enumerate(kinds):
         task_id, status = str(number), played.final[str(number)]
         assert set(simulation.momento.stored[task_id]) == {status}, "a final state was replaced"
-        assert {one for task, one in simulation.momento.published if task == task_id} == {status}
+        published = {one for task, one in simulation.momento.published if task == task_id}
+        assert published == {status} or (task_id in unknown and status in published)
         allowed = {"failed" if kind.fails else "finished"}
         if simulation.kills:
             allowed.add("failed")  # as a poison pill
@@ -116,11 +125,11 @@ def assert_states_are_consistent(played: Played, kinds: Sequence[Kind]) -> None:
         if kind.expires_after is not None:
             allowed.add("expired")
         assert status in allowed
-        if status in {"cancelled", "expired"} and not simulation.kills:
+        if status in {"cancelled", "expired"} and not simulation.kills and task_id not in unknown:
             assert played.finished[task_id] == 0, "the user was notified that it did not finish"
-    assert {task for task, status in played.final.items() if status == "failed"} == {
-        simulation.task_of(body) for body in simulation.dead_letters.bodies
-    }
+    failed = {task for task, status in played.final.items() if status == "failed"}
+    letters = {simulation.task_of(body) for body in simulation.dead_letters.bodies}
+    assert failed <= letters <= failed | unknown
 
 
 EVENTS = (

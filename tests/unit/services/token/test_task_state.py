@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 
 from services.common.messages.notification import failed, finished
 from services.common.messages.task_details import TaskDetails
+from services.common.messages.task_message import is_task_id
 from services.token.task_state import (
     CERTAIN_SECONDS,
     FUTURE_SECONDS,
     LONGEST_SECONDS,
     Presumption,
     TaskState,
-    is_task_id,
     presume,
 )
 from tests.support.task_ids import uuid5, uuid7

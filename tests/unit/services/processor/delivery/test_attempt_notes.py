@@ -22,7 +22,7 @@ from services.processor.delivery.retry_policy import RetryPolicies, RetryPolicy
 from services.processor.delivery.task_lock import TaskLock
 from services.processor.handlers.calls import Call
 from services.processor.handlers.runner import Runner
-from services.processor.handlers.task_types import TaskType, TaskTypes
+from services.processor.handlers.task_types import TaskType
 from services.processor.notify.circuit_breaker import CircuitBreaker
 from services.processor.notify.notifier import Notifier
 from services.processor.notify.pending import PendingNotifications
@@ -151,7 +151,7 @@ def deliveries(momento: FakeMomento, handle: Call | None = None, policy: RetryPo
     return DeliveryProcessor(
         attempt_runner=AttemptRunner(
             runner=Runner(limit=1, on_limit=lambda: None),
-            types=TaskTypes([task_type]),
+            types={task_type.name: task_type},
             notifier=notifier,
             statuses=statuses,
             cancels=cancels,

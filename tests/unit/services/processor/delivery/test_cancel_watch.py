@@ -194,3 +194,14 @@ def test_a_redriven_task_ignores_a_request_from_before_the_redrive() -> None:
         polling.cancel()
 
     run_in_virtual_time(scenario())
+
+
+def test_the_requests_of_tasks_that_ended_since_the_last_poll_are_removed_at_the_end() -> None:
+    async def scenario() -> None:
+        one = Watched()
+        await one.request(ALICE, BOB)
+        one.watch.note_concluded(ALICE)
+        await one.watch.close()
+        assert list(await one.requests.fetch()) == [BOB]
+
+    run_in_virtual_time(scenario())
