@@ -48,7 +48,7 @@ export class ReadState {
     });
   }
 
-  /** While the user looks at the top of the list, what arrives is read. Reports how many are unread. */
+  /** While the top of the list is on screen, what arrives is read. Counts what is unread. */
   watchPage(signal: AbortSignal, onCount: (count: number) => void): void {
     const look = (isLooking: boolean): void => {
       this.#isLooking = isLooking;

@@ -113,8 +113,8 @@ async def test_under_faults_everywhere_no_task_is_lost_and_each_has_one_final_st
     assert_run_once(runs, proxy, retried, killed)
     assert tally.duplicates <= allowed.total(), allowed
     assert_ends(load, read)
-    # Those whose replica was killed within a second of the end of the task are removed an hour later.
-    assert len(outstanding) <= len(load.cancels.accepted) / 10, outstanding
+    # Left for an hour: those of a killed replica, and of messages whose lease was over when they were deleted.
+    assert len(outstanding) < len(load.cancels.accepted) / 2, outstanding
     assert letters == (0, 0)
     assert set(statuses) <= {0, 3}
 
