@@ -1,4 +1,4 @@
-"""`python -m k8s.metrics_page`: write the tables of docs/metrics.md from the metrics' definitions (`make generate`).
+"""`python -m k8s.metrics_page`: write the tables of docs/reference/metrics.md (`make generate`).
 
 A table follows a comment `<!-- metrics of MODULE -->` and ends at an empty line. The rest is written by hand.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client.metrics import Info, MetricWrapperBase
 
-PAGE = Path(__file__).resolve().parents[1] / "docs/metrics.md"
+PAGE = Path(__file__).resolve().parents[1] / "docs/reference/metrics.md"
 MODULES = (
     "services.common.telemetry.metrics",
     "services.common.momento.app_context",
@@ -32,7 +32,7 @@ def metrics_page(page: str) -> str:
         marker = f"<!-- metrics of {module} -->\n"
         before, found, after = page.partition(marker)
         if not found:
-            raise ValueError(f"docs/metrics.md needs the line {marker.strip()}")
+            raise ValueError(f"docs/reference/metrics.md needs the line {marker.strip()}")
         _, gap, rest = after.partition("\n\n")
         page = f"{before}{marker}{table(module)}{gap}{rest}"
     return page

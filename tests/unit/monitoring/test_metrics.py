@@ -1,4 +1,4 @@
-"""Names, units and labels of all metrics follow our rules, and docs/metrics.md is generated from them."""
+"""Names, units and labels of all metrics follow our rules, and docs/reference/metrics.md is generated from them."""
 
 import re
 
@@ -15,7 +15,7 @@ UNBOUNDED = {"user", "user_id", "task_id", "message_id", "path", "url", "error",
 
 def test_the_page_is_current() -> None:
     page = PAGE.read_text()
-    assert metrics_page(page) == page, "docs/metrics.md is out of date: make generate"
+    assert metrics_page(page) == page, "docs/reference/metrics.md is out of date: make generate"
 
 
 def test_the_page_has_a_row_for_every_metric_and_no_other() -> None:
