@@ -144,10 +144,10 @@ lock: $(READY) ## Pin the dependencies (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, docs/reference/metrics.md
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, docs/reference
 	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
-	@$(PY) -m k8s.metrics_page
+	@$(PY) -m k8s.reference_pages
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)
