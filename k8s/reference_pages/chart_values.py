@@ -10,7 +10,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from k8s.chart_files import CHARTS
-from k8s.reference_pages.markdown import code, table
+from k8s.reference_pages.markdown import code, prose, table
 
 _SECTION = re.compile(r"^# -{4} (.+?) -+$")
 
@@ -42,7 +42,7 @@ def _section(lines: list[str], rows: list[tuple[str, ...]]) -> str:
     if heading is None:
         return shown
     introduction = " ".join(line.removeprefix("# ") for line in _comment(lines, 1))
-    return "\n\n".join(part for part in (f"### {heading[1]}", introduction, shown) if part)
+    return "\n\n".join(part for part in (f"### {heading[1]}", prose(introduction), shown) if part)
 
 
 def _comment(lines: list[str], start: int) -> list[str]:
@@ -83,7 +83,7 @@ def _meaning(lines: list[str], line: int) -> str:
             return ""
         found.insert(0, text.removeprefix("#").strip())
         if text.startswith("# -- "):
-            return " ".join(found).removeprefix("-- ")
+            return prose(" ".join(found).removeprefix("-- "))
     return ""
 
 

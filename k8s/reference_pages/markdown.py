@@ -15,5 +15,11 @@ def code(text: str) -> str:
     return f"`{text}`" if text else ""
 
 
+def prose(text: str) -> str:
+    """`text` without HTML: a placeholder such as <release> is to be read, not to be a tag. Code stays as it is."""
+    parts = text.split("`")
+    return "`".join(part if number % 2 else part.replace("<", "&lt;") for number, part in enumerate(parts))
+
+
 def _line(cells: Row) -> str:
     return "| " + " | ".join(" ".join(cell.split()).replace("|", "\\|") for cell in cells) + " |"
