@@ -6,8 +6,8 @@ import pytest
 
 import services.common.telemetry.metrics
 import services.processor.metrics
-from k8s.reference_pages.metrics import MODULES, metrics_of
-from k8s.reference_pages.pages import FOLDER
+from k8s.docs_site.metrics import MODULES, metrics_of
+from k8s.docs_site.pages import FOLDER
 
 METRICS = {metric._name: metric for module in MODULES for metric in metrics_of(module)}
 # What would grow with users, tasks or time.
@@ -15,7 +15,7 @@ UNBOUNDED = {"user", "user_id", "task_id", "message_id", "path", "url", "error",
 
 
 def test_the_page_has_a_row_for_every_metric_and_no_other() -> None:
-    rows = re.findall(r"^\| `(\w+?)(?:_total|_info)?` \|", (FOLDER / "metrics.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+?)(?:_total|_info)?` \|", (FOLDER / "reference/metrics.md").read_text(), re.MULTILINE)
     assert sorted(row for row in rows if row.startswith("notification_api_")) == sorted(METRICS)
 
 

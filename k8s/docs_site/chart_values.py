@@ -10,7 +10,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from k8s.chart_files import CHARTS
-from k8s.reference_pages.markdown import code, prose, table
+from k8s.docs_site.markdown import code, prose, table
 
 _SECTION = re.compile(r"^# -{4} (.+?) -+$")
 

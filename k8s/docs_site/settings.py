@@ -13,9 +13,9 @@ import services.ingest.settings
 import services.processor.settings
 import services.token.settings
 from k8s.chart_files import CHARTS
+from k8s.docs_site.attribute_docs import attribute_docs
+from k8s.docs_site.markdown import code, table
 from k8s.recorded_settings import Variable, record
-from k8s.reference_pages.attribute_docs import attribute_docs
-from k8s.reference_pages.markdown import code, table
 from services.common.setting_numbers import MOST, NumberRule
 
 PROGRAMS: dict[str, tuple[Callable[[Env], Any], str, tuple[str, ...]]] = {

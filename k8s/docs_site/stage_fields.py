@@ -6,7 +6,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped]
 
 from k8s.chart_files import CHARTS
-from k8s.reference_pages.markdown import code, table
+from k8s.docs_site.markdown import code, table
 
 _DEFINITION = CHARTS / "notification-operator/crds/stages.yaml"
 

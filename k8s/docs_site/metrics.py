@@ -4,7 +4,7 @@ from importlib import import_module
 
 from prometheus_client.metrics import Info, MetricWrapperBase
 
-from k8s.reference_pages.markdown import code, table
+from k8s.docs_site.markdown import code, table
 
 MODULES = (
     "services.common.telemetry.metrics",

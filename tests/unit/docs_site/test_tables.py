@@ -2,10 +2,10 @@
 
 import pytest
 
-from k8s.reference_pages.alerts import alerts
-from k8s.reference_pages.chart_values import chart_values
-from k8s.reference_pages.settings import settings
-from k8s.reference_pages.stage_fields import stage_fields
+from k8s.docs_site.alerts import alerts
+from k8s.docs_site.chart_values import chart_values
+from k8s.docs_site.settings import settings
+from k8s.docs_site.stage_fields import stage_fields
 
 
 @pytest.mark.parametrize(

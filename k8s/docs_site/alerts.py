@@ -5,7 +5,7 @@ import re
 import yaml  # type: ignore[import-untyped]
 
 from k8s.chart_files import CHARTS
-from k8s.reference_pages.markdown import table
+from k8s.docs_site.markdown import table
 
 
 def alerts(chart: str) -> str:

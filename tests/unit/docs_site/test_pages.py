@@ -1,4 +1,4 @@
-"""docs/reference is generated from the code, and says something about everything that it lists."""
+"""What pages take from the code is current, and says something about everything that it lists."""
 
 import re
 from pathlib import Path
@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from k8s.chart_files import CHARTS
-from k8s.reference_pages.metrics import MODULES
-from k8s.reference_pages.pages import FOLDER, filled, pages
-from k8s.reference_pages.settings import PROGRAMS
+from k8s.docs_site.metrics import MODULES
+from k8s.docs_site.pages import FOLDER, filled, pages
+from k8s.docs_site.settings import PROGRAMS
 
-ALL = "".join(path.read_text() for path in FOLDER.glob("*.md"))
+REFERENCE = FOLDER / "reference"
+ALL = "".join(path.read_text() for path in REFERENCE.glob("*.md"))
 
 
 @pytest.mark.parametrize("path", pages(), ids=lambda path: path.name)
@@ -34,7 +35,7 @@ def test_every_part_is_on_a_page(part: str) -> None:
 
 @pytest.mark.parametrize("name", ["settings.md", "stage.md", "alerts.md"])
 def test_every_row_has_a_meaning(name: str) -> None:
-    rows = re.findall(r"^\| [`\[].*$", pages()[FOLDER / name], re.MULTILINE)
+    rows = re.findall(r"^\| [`\[].*$", pages()[REFERENCE / name], re.MULTILINE)
     assert len(rows) > 20
     assert [row for row in rows if row.endswith("|  |")] == []
 

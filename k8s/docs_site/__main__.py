@@ -1,6 +1,6 @@
 """Write the pages."""
 
-from k8s.reference_pages.pages import pages
+from k8s.docs_site.pages import pages
 
 if __name__ == "__main__":
     for path, text in pages().items():
