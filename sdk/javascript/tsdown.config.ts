@@ -1,0 +1,8 @@
+import { defineConfig } from "tsdown";
+
+export default defineConfig({
+  entry: { index: "src/index.ts", react: "src/react/index.ts", vue: "src/vue/index.ts" },
+  platform: "neutral",
+  target: "es2022",
+  copy: ["../../LICENSE"],
+});
