@@ -49,5 +49,5 @@ async function toServiceError(answer: Response): Promise<ServiceError> {
   const body = (await answer.json().catch(() => null)) as { detail?: unknown; requestId?: unknown } | null;
   const detail = typeof body?.detail === "string" ? body.detail : `The service answered ${answer.status}`;
   const requestId = typeof body?.requestId === "string" ? body.requestId : undefined;
-  return new ServiceError(detail, answer.status, requestId, parseRetryAfterMs(answer.headers));
+  return new ServiceError(detail, answer.status);
 }

@@ -6,7 +6,7 @@ import { openMomentoStream } from "../transport/momento-sdk";
 import type { OpenStream } from "../transport/stream";
 import type { HeartbeatPolicy } from "./heartbeat-monitor";
 
-export interface ClientOptions {
+export interface ConnectionOptions {
   /** Absolute URL of `GET /token`. */
   tokenUrl: string;
   /** Absolute URL of `GET /notifications`; by default a sibling of `tokenUrl`. */
@@ -52,9 +52,9 @@ export const DEFAULT_TIMING: Timing = {
   maxStreamCharacters: 4_000_000,
 };
 
-export type Settings = Required<Omit<ClientOptions, "timing">> & { timing: Timing };
+export type Settings = Required<Omit<ConnectionOptions, "timing">> & { timing: Timing };
 
-export function withDefaults(options: ClientOptions): Settings {
+export function withDefaults(options: ConnectionOptions): Settings {
   return {
     notificationsUrl: new URL("notifications", options.tokenUrl).href,
     storage: EMPTY_VALUE,

@@ -155,7 +155,7 @@ export class TaskSubmitter {
     const answer = await request(this.#http, this.#taskUrl, { method: "POST", headers, body });
     const taskId = await readTaskId(answer);
     if (taskId !== null) return taskId;
-    throw new ServiceError("The service's answer names no task", answer.status, undefined, undefined);
+    throw new ServiceError("The service's answer names no task", answer.status);
   }
 
   #onAccepted(task: PendingTask, taskId: string): void {

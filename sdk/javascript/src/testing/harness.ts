@@ -1,7 +1,7 @@
 import type { ClientError } from "../api/errors";
-import { NotificationClient } from "../connection/client";
-import type { ClientOptions } from "../connection/options";
-import type { ClientState } from "../connection/state-machine";
+import { Connection } from "../connection/connection";
+import type { ConnectionOptions } from "../connection/options";
+import type { ConnectionState } from "../connection/state-machine";
 import type { StoredValue } from "../internal/key-value-store";
 import type { ReceivedNotification } from "../notifications/notification";
 import { FakeClock, settle } from "./fake-clock";
@@ -21,15 +21,15 @@ export class Harness {
   readonly service = new FakeService(this.clock);
   readonly topic = new FakeTopic();
   readonly storage = new FakeStoredValue();
-  readonly states: ClientState[] = [];
+  readonly states: ConnectionState[] = [];
   readonly notifications: ReceivedNotification[] = [];
   readonly errors: ClientError[] = [];
   refreshes = 0;
   /** The refreshed id token; null: the session has expired. */
   refreshed: string | null = null;
 
-  client(options: Partial<ClientOptions> = {}): NotificationClient {
-    const client = new NotificationClient({
+  client(options: Partial<ConnectionOptions> = {}): Connection {
+    const client = new Connection({
       tokenUrl: this.service.tokenUrl,
       getIdToken: async ({ refresh }) => (refresh ? this.#refresh() : this.service.idToken),
       storage: this.storage,
@@ -45,7 +45,7 @@ export class Harness {
     return client;
   }
 
-  async live(options: Partial<ClientOptions> = {}): Promise<NotificationClient> {
+  async live(options: Partial<ConnectionOptions> = {}): Promise<Connection> {
     const client = this.client(options);
     client.start();
     await settle();
