@@ -1,5 +1,5 @@
 import { defineConfig, mergeConfig } from "vitest/config";
-import application from "./frontend/vite.config";
+import application from "./frontend/vite.config.ts";
 
 export default mergeConfig(
   application,

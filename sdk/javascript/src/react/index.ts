@@ -10,15 +10,21 @@ import {
   type ReactElement,
   type ReactNode,
 } from "react";
-import type { Connection, NotificationApi, Notifications, Store, Task } from "..";
+import type { ConnectionStatus, NotificationApi, NotificationList, Store, Task } from "..";
+import { ValueStore } from "../internal/store";
 
 const Context = createContext<NotificationApi | null>(null);
 
-/** No task has this id. */
-const NO_TASK = "";
+const NO_TASK: Store<Task | undefined> = new ValueStore<Task | undefined>(undefined);
 
 /** Gives `api` to the components below it. It is connected while any provider of it is mounted, in browsers only. */
-export function NotificationApiProvider({ api, children }: { api: NotificationApi; children?: ReactNode }): ReactElement {
+export function NotificationApiProvider({
+  api,
+  children,
+}: {
+  api: NotificationApi;
+  children?: ReactNode;
+}): ReactElement {
   useEffect(() => api.mount(), [api]);
   // React 18 has no <Context>.
   return createElement(Context.Provider, { value: api }, children);
@@ -31,7 +37,7 @@ export function useNotificationApi(): NotificationApi {
   return api;
 }
 
-export function useConnection(): Connection {
+export function useConnection(): ConnectionStatus {
   return useStore(useNotificationApi().connection);
 }
 
@@ -43,13 +49,13 @@ export function useTasks(): readonly Task[] {
 /** Undefined while the task, or its id, is unknown. */
 export function useTask(taskId: string | undefined): Task | undefined {
   const { tasks } = useNotificationApi();
-  return useStore(useMemo(() => tasks.watch(taskId ?? NO_TASK), [tasks, taskId]));
+  return useStore(useMemo(() => (taskId === undefined ? NO_TASK : tasks.watch(taskId)), [tasks, taskId]));
 }
 
-export function useNotifications(): Notifications & { markRead: (until?: number) => void } {
+export function useNotifications(): NotificationList & { markRead: (until?: number) => void } {
   const { notifications } = useNotificationApi();
   const current = useStore(notifications);
-  return useMemo(() => ({ ...current, markRead: notifications.markRead }), [current, notifications]);
+  return useMemo(() => ({ ...current, markRead: (until) => notifications.markRead(until) }), [current, notifications]);
 }
 
 function useStore<T>(store: Store<T>): T {

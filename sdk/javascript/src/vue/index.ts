@@ -15,12 +15,12 @@ import {
   type MaybeRefOrGetter,
   type ShallowRef,
 } from "vue";
-import type { Connection, NotificationApi, Notifications, Store, Task } from "..";
+import type { ConnectionStatus, NotificationApi, NotificationList, Store, Task } from "..";
+import { ValueStore } from "../internal/store";
 
 const KEY: InjectionKey<NotificationApi> = Symbol("notification-api-client");
 
-/** No task has this id. */
-const NO_TASK = "";
+const NO_TASK: Store<Task | undefined> = new ValueStore<Task | undefined>(undefined);
 
 type Refs<T> = { [Name in keyof T]: ComputedRef<T[Name]> };
 
@@ -44,7 +44,7 @@ export function useNotificationApi(): NotificationApi {
   return api;
 }
 
-export function useConnection(): Refs<Connection> {
+export function useConnection(): Refs<ConnectionStatus> {
   const { connection } = useNotificationApi();
   const current = refOf(() => connection);
   return {
@@ -63,17 +63,20 @@ export function useTasks(): Readonly<ShallowRef<readonly Task[]>> {
 /** Undefined while the task, or its id, is unknown. */
 export function useTask(taskId: MaybeRefOrGetter<string | undefined>): Readonly<ShallowRef<Task | undefined>> {
   const { tasks } = useNotificationApi();
-  return refOf(() => tasks.watch(toValue(taskId) ?? NO_TASK));
+  return refOf(() => {
+    const id = toValue(taskId);
+    return id === undefined ? NO_TASK : tasks.watch(id);
+  });
 }
 
-export function useNotifications(): Refs<Notifications> & { markRead: (until?: number) => void } {
+export function useNotifications(): Refs<NotificationList> & { markRead: (until?: number) => void } {
   const { notifications } = useNotificationApi();
   const current = refOf(() => notifications);
   return {
     items: computed(() => current.value.items),
     unread: computed(() => current.value.unread),
     readUntil: computed(() => current.value.readUntil),
-    markRead: notifications.markRead,
+    markRead: (until) => notifications.markRead(until),
   };
 }
 
