@@ -1,14 +1,4 @@
-import {
-  createRenderer,
-  createSSRApp,
-  defineComponent,
-  effectScope,
-  h,
-  nextTick,
-  ref,
-  shallowRef,
-  type App,
-} from "vue";
+import { createRenderer, createSSRApp, effectScope, h, nextTick, ref, shallowRef, type App, type Component } from "vue";
 import { renderToString } from "vue/server-renderer";
 import { afterEach, expect, test } from "vitest";
 import { provideNotificationApi, useConnection, useNotificationApi, useNotifications, useTask, useTasks } from ".";
