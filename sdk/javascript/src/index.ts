@@ -8,33 +8,27 @@ export {
   type ClientError,
   type ErrorCode,
   type ErrorData,
+  type ServiceErrorDetails,
 } from "./api/errors";
 export type { GetIdToken } from "./api/http";
 export type { TaskResult, TaskStatus } from "./api/task-status";
 export type { DisposableToken, EndpointOverrides } from "./api/token-service";
+export type { WebStorage } from "./browser/user-storage";
+export type { HeartbeatPolicy } from "./connection/heartbeat-monitor";
 export type { Timing } from "./connection/options";
 export type { ConnectionState } from "./connection/state-machine";
+export type { BackoffPolicy } from "./internal/backoff";
 export type { Store } from "./internal/store";
 export type { Clock } from "./internal/timers";
-export type {
-  FinalStatus,
-  Notification,
-  ReceivedNotification,
-  Source,
-  Status,
-  TaskFacts,
-} from "./notifications/notification";
-export {
-  NotificationApi,
-  type ConnectionStatus,
-  type NotificationApiEvents,
-  type NotificationList,
-  type SubmitOptions,
-  type SubmittedTask,
-  type Tasks,
-} from "./notification-api";
-export type { NotificationApiOptions, WebStorage } from "./options";
-export { taskBodyBytes } from "./tasks/task-body";
+export { NotificationApi, type Notifications, type Tasks } from "./notification-api";
+export type { FinalStatus, Notification, Source, Status, TaskFacts } from "./notifications/notification";
+export type { NotificationApiOptions } from "./options";
+export type { ConnectionStatus } from "./session/connection-status";
+export type { NotificationApiEvents, ReceivedNotification } from "./session/events";
+export type { NotificationList } from "./session/notification-store";
+export type { SubmitOptions, SubmittedTask } from "./session/outbox";
+export type { OutboxStatus } from "./session/state";
 export { isActive, isFinal, isLocal, type Task, type TaskOptions, type TaskState } from "./tasks/task";
+export { taskBodyBytes } from "./tasks/task-body";
 export { openMomentoStream, preloadMomentoSdk } from "./transport/momento-sdk";
 export type { OpenStream, Stream, StreamListener } from "./transport/stream";

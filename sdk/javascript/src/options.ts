@@ -1,10 +1,8 @@
 import type { GetIdToken } from "./api/http";
+import type { WebStorage } from "./browser/user-storage";
 import type { Timing } from "./connection/options";
-import type { Clock } from "./internal/timers";
+import { SYSTEM_CLOCK, type Clock } from "./internal/timers";
 import type { OpenStream } from "./transport/stream";
-
-/** The part of Web Storage that is used: `localStorage`, or anything that behaves like it. */
-export type WebStorage = Pick<Storage, "length" | "key" | "getItem" | "setItem" | "removeItem">;
 
 export interface NotificationApiOptions {
   /** Base URL of the API: absolute, or relative to the page ("/", "/api"). */
@@ -27,4 +25,18 @@ export interface NotificationApiOptions {
   random?: () => number;
   /** For tests: timeouts and backoff. */
   timing?: Partial<Timing>;
+}
+
+type Defaulted = "shareConnection" | "fetch" | "clock" | "random";
+
+export type ResolvedOptions = NotificationApiOptions & Required<Pick<NotificationApiOptions, Defaulted>>;
+
+export function withDefaults(options: NotificationApiOptions): ResolvedOptions {
+  return {
+    shareConnection: true,
+    fetch: (input, init) => globalThis.fetch(input, init),
+    clock: SYSTEM_CLOCK,
+    random: Math.random,
+    ...options,
+  };
 }

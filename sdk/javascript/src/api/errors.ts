@@ -4,6 +4,8 @@ export type ErrorCode =
   | "signed_out"
   /** The service could not be reached, or did not answer in time. */
   | "network"
+  /** `getIdToken` failed: it is called again. */
+  | "id_token"
   /** A stream could not be opened or has ended. */
   | "stream"
   /** The service refused the request as one too many. */
@@ -62,6 +64,11 @@ export class NetworkError extends NotificationError {
   constructor(cause: unknown) {
     super("network", "The service cannot be reached", { retryable: true, cause });
   }
+}
+
+/** An answer without the agreed form. */
+export function malformed(message: string): NotificationError {
+  return new NotificationError("not_the_api", message);
 }
 
 /** What a problem document and the headers of an answer say about an error. */

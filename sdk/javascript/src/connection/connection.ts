@@ -1,5 +1,4 @@
 import { SignedOutError, StreamError, retryAfterOf, toClientError, type ClientError } from "../api/errors";
-import { TokenService } from "../api/token-service";
 import { backoffMs } from "../internal/backoff";
 import { Emitter } from "../internal/emitter";
 import { Timers } from "../internal/timers";
@@ -8,7 +7,7 @@ import {
   parseOtherMessage,
   parseReadUntil,
   type Notification,
-  type ReceivedNotification,
+  type SourcedNotification,
   type Source,
 } from "../notifications/notification";
 import { SeenNotifications } from "../notifications/seen-notifications";
@@ -30,7 +29,7 @@ const SAVE_AFTER_MS = 500;
 
 export interface EmittedEvents {
   state: ConnectionState;
-  notification: ReceivedNotification;
+  notification: SourcedNotification;
   error: ClientError;
   /** Until when the user has read the notifications, in epoch milliseconds. */
   readUntil: number;
@@ -58,7 +57,7 @@ export class Connection {
 
   constructor(options: ConnectionOptions) {
     const settings = (this.#settings = withDefaults(options));
-    const service = new TokenService(settings, settings);
+    const { service } = settings;
     this.#timers = new Timers(settings.clock);
     this.#seen = new SeenNotifications(settings.storage);
     this.#tokens = new DisposableTokens(service, settings);
@@ -110,7 +109,10 @@ export class Connection {
   /** Does now what a late timer would do: the page has become visible or has woken from sleep. */
   checkNow(): void {
     this.#dispatch({ type: "check-now" });
-    if (this.#machine.phase === "connected") this.#heartbeat.check();
+    if (this.#machine.phase !== "connected") return;
+    this.#heartbeat.check();
+    // The timer of the renewal does not run while the machine sleeps.
+    if (this.#tokens.renewInMs === 0) this.#dispatch({ type: "renewal-due" });
   }
 
   /** Another tab has emitted this notification. That tab saves it. */

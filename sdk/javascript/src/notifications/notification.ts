@@ -46,7 +46,9 @@ export interface ReadMarker {
  * disconnected; `history` from before this browser's first client (to be listed, not announced).
  */
 export type Source = "live" | "catch-up" | "history";
-export type ReceivedNotification = Notification & { source: Source };
+export interface SourcedNotification extends Notification {
+  source: Source;
+}
 
 /** https://tc39.es/ecma262/#sec-time-values-and-time-range */
 const MAX_TIME = 8.64e15;

@@ -82,7 +82,7 @@ export class StatusReader {
     this.#isAsking = true;
     await this.#askForAll(signal);
     this.#isAsking = false;
-    if (!signal.aborted) this.#schedule();
+    if (this.#isRunning) this.#schedule();
   }
 
   async #askForAll(signal: AbortSignal): Promise<void> {
