@@ -1,6 +1,5 @@
 """The tarball: what it contains, how it resolves, and how much an application downloads of it."""
 
-import json
 import tarfile
 from pathlib import Path
 
@@ -41,7 +40,4 @@ async def test_entries_and_types_resolve_as_package_json_says(client_package: Pa
 
 async def test_the_package_stays_within_its_size_limits() -> None:
     """Without the Momento SDK, which is loaded only where it is needed."""
-    output = await run("npm", "run", "--silent", "size", "--", "--json", folder=WORKSPACE)
-    measured = json.loads(output[output.index("[") :])
-    assert [each["name"] for each in measured if not each["passed"]] == []
-    assert len(measured) == 3
+    await run("npm", "run", "size", folder=WORKSPACE)

@@ -1,6 +1,5 @@
-import type { ConnectionStatus, NotificationApi, NotificationList } from "../notification-api";
+import type { ConnectionStatus, NotificationApi, NotificationList, Task } from "..";
 import { ValueStore, type Store } from "../internal/store";
-import type { Task } from "../tasks/task";
 
 /** A store that a test sets, and that counts its listeners. */
 class FakeStore<T> implements Store<T> {
