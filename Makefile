@@ -23,7 +23,7 @@ WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
 WITHOUT_BROWSER := tests/integration tests/chart tests/unit
 
-.PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
+.PHONY: help up page-if-possible node demo token frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
 	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate image kind-up kind-down forward clean
 
 help: ## List every target
@@ -43,6 +43,9 @@ up: $(READY) page-if-possible ## Run the whole system on this machine, no accoun
 
 demo: $(READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
 	@$(PY) -m local.demo
+
+token: $(READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
+	@$(PY) -m local.token
 
 frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)
 	@npm run --silent build

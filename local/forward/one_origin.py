@@ -1,6 +1,6 @@
 """The application and the API of a forwarded stage under one origin, as `make up` serves them.
 
-The application's pod does not know the stage's Services, so the paths are told apart here.
+The application's pod does not know the stage's Services, so the paths are distinguished here.
 """
 
 from collections.abc import AsyncIterator, Mapping

@@ -22,7 +22,7 @@ RETRY_AFTER_SECONDS = "1"
 _HOP_BY_HOP = frozenset(
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection"),
-        *("te", "trailer", "transfer-encoding", "upgrade"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),  # codespell:ignore te -- the header
     }
 )
 """RFC 9110, section 7.6.1, and what older clients send."""
