@@ -1,9 +1,8 @@
 const FINAL_STATUSES = ["finished", "failed", "cancelled", "expired"] as const;
-const STATUSES = ["progress", ...FINAL_STATUSES] as const;
 
 export type FinalStatus = (typeof FINAL_STATUSES)[number];
 /** `progress` may be published many times for a task, one of the others once. */
-export type Status = (typeof STATUSES)[number];
+export type Status = "progress" | FinalStatus;
 
 /** What a service may say of a task, in a notification or as its status. Times are in epoch milliseconds. */
 export interface TaskFacts {
@@ -142,7 +141,7 @@ export function isFinalStatus(status: unknown): status is FinalStatus {
 }
 
 function isStatus(value: unknown): value is Status {
-  return STATUSES.some((status) => status === value);
+  return value === "progress" || isFinalStatus(value);
 }
 
 function parseJson(text: string): unknown {

@@ -20,7 +20,7 @@ export class ConnectionStatusStore extends ValueStore<ConnectionStatus> {
     this.#events = events;
   }
 
-  setState(state: ConnectionState, now: number, error = this.value.error): void {
+  setState(state: ConnectionState, now: number, error: ClientError | null = this.value.error): void {
     if (state === this.value.state) return;
     this.set({ state, error: state === "connected" ? null : error, since: now });
     this.#events.emit("state", state);

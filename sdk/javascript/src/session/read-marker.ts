@@ -54,7 +54,7 @@ export class ReadMarker {
   }
 
   /** Sends the marker where the service's is behind. */
-  sendSoon(delayMs = MARK_AFTER_MS): void {
+  sendSoon(delayMs: number = MARK_AFTER_MS): void {
     if (!this.#context.tabs.isLeader || this.value <= this.#sent) return;
     this.#timer ??= this.#context.clock.setTimeout(() => void this.#send(), delayMs);
   }

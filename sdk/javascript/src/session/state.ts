@@ -19,10 +19,10 @@ export const SENDING: OutboxStatus = { error: null, memoryOnly: false };
 
 /** What an application sees of a user's session. It exists before the session, and outlives each stop of it. */
 export class SessionState {
-  readonly events = new Emitter<NotificationApiEvents>();
-  readonly connection = new ConnectionStatusStore(this.events);
-  readonly tasks = new TaskList();
-  readonly outbox = new ValueStore(SENDING);
-  readonly readUntil = new ValueStore(0);
-  readonly notifications = new NotificationStore(this.tasks, this.readUntil);
+  readonly events: Emitter<NotificationApiEvents> = new Emitter();
+  readonly connection: ConnectionStatusStore = new ConnectionStatusStore(this.events);
+  readonly tasks: TaskList = new TaskList();
+  readonly outbox: ValueStore<OutboxStatus> = new ValueStore(SENDING);
+  readonly readUntil: ValueStore<number> = new ValueStore(0);
+  readonly notifications: NotificationStore = new NotificationStore(this.tasks, this.readUntil);
 }
