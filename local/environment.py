@@ -224,14 +224,14 @@ def _handler(shell: Mapping[str, str]) -> Environment:
 
 
 def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs, bundle: Path) -> Environment:
-    """Return the settings of the application's server: its /config.json, and where mails and bundle are."""
+    """Return the settings of the application's server: its /config.json, and where services, mails and bundle are."""
     return {
         **base_environment(shell),
         **web_access(shell, ports),
         "PAGE_PORT": str(ports.page),
         "PAGE_BUNDLE": str(bundle),
-        "PAGE_TOKEN_URL": f"http://localhost:{ports.token}",
-        "PAGE_TASK_URL": f"http://localhost:{ports.ingest}",
+        "PAGE_TOKEN_URL": f"http://127.0.0.1:{ports.token}",
+        "PAGE_INGEST_URL": f"http://127.0.0.1:{ports.ingest}",
         "PAGE_MOMENTO_URL": momento_web_url(ports),
         "PAGE_COGNITO_URL": f"http://localhost:{ports.aws}",
         "PAGE_MAILS_URL": f"{aws_url(ports)}{MAILS_PATH}",
