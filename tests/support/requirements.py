@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -32,6 +34,24 @@ def _missing_chromium() -> str | None:
     return None if PAGE.is_file() else "the application is not built; make frontend (Node 20.19 or newer)"
 
 
+def _missing_registry() -> str | None:
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--dry-run",
+        "--quiet",
+        "--no-cache",
+        "--reinstall",
+        "idna",
+    ]
+    if subprocess.run(command, capture_output=True).returncode == 0:
+        return None
+    return "Python's package registry cannot be reached"
+
+
 REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
     "chromium": _missing_chromium,
@@ -39,6 +59,7 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
+    "registry": _missing_registry,
 }
 """Functions that return why a marker's tests cannot run here, or None if they can."""
 
