@@ -73,7 +73,7 @@ test: $(READY) ## Run every test that this machine can run
 		$(MAKE) --no-print-directory test-python; \
 	elif [ ! -x $(CHROMIUM) ]; then $(MAKE) --no-print-directory test-frontend test-browser test-python; \
 	else $(MAKE) --no-print-directory test-frontend $(PAGE) && \
-		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) tests/browser $(IN_PARALLEL); fi
+		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) tests/browser tests/docs $(IN_PARALLEL); fi
 
 test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(WITHOUT_BROWSER) $(IN_PARALLEL)

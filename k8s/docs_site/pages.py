@@ -30,9 +30,9 @@ def filled(page: str) -> str:
 
 
 def source_file(path: str) -> str:
-    """A file of an example as a block of code, with its path within the example as title."""
+    """A file of an example as a block of code, with its path as seen from the clone of the repository beside it."""
     file = ROOT / path
-    title = Path(path).relative_to(*Path(path).parts[:2])
+    title = Path("../my-app", *Path(path).parts[2:])
     return f'```{LANGUAGES[file.suffix]} title="{title}"\n{file.read_text().rstrip()}\n```'
 
 

@@ -32,12 +32,18 @@ def _missing_chromium() -> str | None:
     return None if PAGE.is_file() else "the application is not built; make frontend (Node 20.19 or newer)"
 
 
+def _missing_for_tutorials() -> str | None:
+    programs = _missing_program("curl", "make", "npm", install="a tutorial's reader needs them")
+    return programs or _missing_chromium()
+
+
 REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
     "chromium": _missing_chromium,
     "cluster": why_no_cluster,
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
+    "tutorial": _missing_for_tutorials,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
 }
 """Functions that return why a marker's tests cannot run here, or None if they can."""
