@@ -23,8 +23,8 @@ WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
 WITHOUT_BROWSER := tests/integration tests/chart tests/unit
 
-.PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
-	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate docs docs-serve image kind-up kind-down forward clean
+# Targets in lower case are no files.
+.PHONY: $(shell grep -oE '^[a-z-]+:' $(MAKEFILE_LIST) | tr -d :)
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ up: $(READY) page-if-possible ## Run the whole system on this machine, no accoun
 
 demo: $(READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
 	@$(PY) -m local.demo
+
+token: $(READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
+	@$(PY) -m local.token
 
 frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)
 	@npm run --silent build

@@ -11,12 +11,12 @@ import { api } from "./client";
 export default function App() {
   return (
     <NotificationApiProvider api={api}>
-      <Tasks />
+      <TaskList />
     </NotificationApiProvider>
   );
 }
 
-function Tasks() {
+function TaskList() {
   const api = useNotificationApi();
   const { state, error } = useConnection();
   const { items } = useNotifications();

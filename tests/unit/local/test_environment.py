@@ -212,8 +212,7 @@ def test_the_emulated_aws_listens_only_on_this_machine_and_verifies_signatures()
 
 def test_the_application_gets_addresses_that_a_browser_can_use() -> None:
     made = environments(SHELL)["page"]
-    assert made["PAGE_TOKEN_URL"] == "http://localhost:18081"
-    assert made["PAGE_TASK_URL"] == "http://localhost:18082"
+    assert made["PAGE_PORT"] == "18080"
     assert made["PAGE_COGNITO_URL"] == "http://localhost:14566"
     assert made["PAGE_MOMENTO_URL"] == "http://localhost:18085"
 

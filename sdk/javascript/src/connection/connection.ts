@@ -1,5 +1,4 @@
 import { SignedOutError, StreamError, retryAfterOf, toClientError, type ClientError } from "../api/errors";
-import { TokenService } from "../api/token-service";
 import { backoffMs } from "../internal/backoff";
 import { Emitter } from "../internal/emitter";
 import { Timers } from "../internal/timers";
@@ -8,19 +7,19 @@ import {
   parseOtherMessage,
   parseReadUntil,
   type Notification,
-  type ReceivedNotification,
+  type SourcedNotification,
   type Source,
 } from "../notifications/notification";
 import { SeenNotifications } from "../notifications/seen-notifications";
 import { CatchUp } from "./catch-up";
 import { DisposableTokens } from "./disposable-tokens";
 import { HeartbeatMonitor } from "./heartbeat-monitor";
-import { withDefaults, type ClientOptions, type Settings } from "./options";
+import { withDefaults, type ConnectionOptions, type Settings } from "./options";
 import {
   INITIAL_STATE,
-  clientState,
+  connectionState,
   transition,
-  type ClientState,
+  type ConnectionState,
   type ConnectionEvent,
   type Effect,
 } from "./state-machine";
@@ -28,9 +27,9 @@ import { StreamPool, type StreamPoolListener } from "./stream-pool";
 
 const SAVE_AFTER_MS = 500;
 
-export interface ClientEvents {
-  state: ClientState;
-  notification: ReceivedNotification;
+export interface EmittedEvents {
+  state: ConnectionState;
+  notification: SourcedNotification;
   error: ClientError;
   /** Until when the user has read the notifications, in epoch milliseconds. */
   readUntil: number;
@@ -40,9 +39,9 @@ export interface ClientEvents {
  * Receives one signed-in user's notifications and emits each once, for as long as it runs. See the package's README.
  * `state-machine.ts` decides; this class carries out the effects.
  */
-export class NotificationClient {
+export class Connection {
   readonly #settings: Settings;
-  readonly #emitter = new Emitter<ClientEvents>();
+  readonly #emitter = new Emitter<EmittedEvents>();
   readonly #timers: Timers<"resume" | "retry" | "renewal" | "save">;
   readonly #seen: SeenNotifications;
   readonly #tokens: DisposableTokens;
@@ -50,15 +49,15 @@ export class NotificationClient {
   readonly #streams: StreamPool;
   readonly #heartbeat: HeartbeatMonitor;
   #machine = INITIAL_STATE;
-  #state: ClientState = clientState(INITIAL_STATE);
+  #state: ConnectionState = connectionState(INITIAL_STATE);
   /** Aborts the token request or the opening of a stream once it is no longer needed. */
   #work = new AbortController();
   /** Received on the current stream. */
   #characters = 0;
 
-  constructor(options: ClientOptions) {
+  constructor(options: ConnectionOptions) {
     const settings = (this.#settings = withDefaults(options));
-    const service = new TokenService(settings, settings);
+    const { service } = settings;
     this.#timers = new Timers(settings.clock);
     this.#seen = new SeenNotifications(settings.storage);
     this.#tokens = new DisposableTokens(service, settings);
@@ -74,12 +73,12 @@ export class NotificationClient {
     });
   }
 
-  get state(): ClientState {
+  get state(): ConnectionState {
     return this.#state;
   }
 
   /** Returns a function that removes the listener. */
-  on<K extends keyof ClientEvents>(name: K, listener: (value: ClientEvents[K]) => void): () => void {
+  on<K extends keyof EmittedEvents>(name: K, listener: (value: EmittedEvents[K]) => void): () => void {
     return this.#emitter.on(name, listener);
   }
 
@@ -110,7 +109,10 @@ export class NotificationClient {
   /** Does now what a late timer would do: the page has become visible or has woken from sleep. */
   checkNow(): void {
     this.#dispatch({ type: "check-now" });
-    if (this.#machine.phase === "live") this.#heartbeat.check();
+    if (this.#machine.phase !== "connected") return;
+    this.#heartbeat.check();
+    // The timer of the renewal does not run while the machine sleeps.
+    if (this.#tokens.renewInMs === 0) this.#dispatch({ type: "renewal-due" });
   }
 
   /** Another tab has emitted this notification. That tab saves it. */
@@ -127,7 +129,7 @@ export class NotificationClient {
   #dispatch(event: ConnectionEvent): void {
     const [machine, effects] = transition(this.#machine, event, this.#settings.clock.now());
     this.#machine = machine;
-    const state = clientState(machine);
+    const state = connectionState(machine);
     const changed = state !== this.#state;
     this.#state = state;
     for (const effect of effects) this.#perform(effect);
@@ -240,7 +242,7 @@ export class NotificationClient {
   }
 
   #isRunning(): boolean {
-    return this.#machine.phase !== "stopped" && this.#machine.phase !== "signed-out";
+    return this.#machine.phase !== "idle" && this.#machine.phase !== "signed-out";
   }
 
   #emit(notification: Notification, source: Source): void {

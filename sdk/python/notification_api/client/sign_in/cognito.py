@@ -13,7 +13,7 @@ import aiohttp
 
 from notification_api.client.config import StageConfig
 from notification_api.client.errors import CognitoError
-from notification_api.client.srp import SrpClient
+from notification_api.client.sign_in.srp import SrpClient
 
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10)
 

@@ -1,5 +1,5 @@
 import { describe, expect, test, vi } from "vitest";
-import type { NotificationClient } from "./client";
+import type { Connection } from "./connection";
 import { settle } from "../testing/fake-clock";
 import { problemResponse } from "../testing/fake-service";
 import { finished } from "../testing/fake-topic";
@@ -17,7 +17,7 @@ describe("connecting", () => {
     expect(h.topic.last.token.topic).toBe("alice");
     h.topic.last.accept();
     await settle();
-    expect(h.states).toEqual(["live"]);
+    expect(h.states).toEqual(["connected"]);
   });
 
   test("a stream that never opens is closed, so that it occupies no connection, and another is tried", async () => {
@@ -29,7 +29,7 @@ describe("connecting", () => {
     expect(h.states).toEqual(["reconnecting"]);
     h.topic.accepting = true;
     await h.clock.advance(2_000);
-    expect(h.states).toEqual(["reconnecting", "live"]);
+    expect(h.states).toEqual(["reconnecting", "connected"]);
   });
 
   test("is retried without end, with backoff up to the cap", async () => {
@@ -50,7 +50,7 @@ describe("connecting", () => {
     await h.clock.advance(19_900);
     expect(h.service.count("/token")).toBe(1);
     await h.clock.advance(1_000);
-    expect(h.states.at(-1)).toBe("live");
+    expect(h.states.at(-1)).toBe("connected");
     expect(h.errors).toEqual([
       { source: "token", message: "Momento is down", status: 503, requestId: "r-1", retryAfterMs: 20_000 },
     ]);
@@ -79,7 +79,7 @@ describe("an id token that never arrives", () => {
     expect([h.states, h.errors]).toEqual([["reconnecting"], [{ source: "token", message: "Timed out" }]]);
     isHanging = false;
     await h.clock.advance(20_000);
-    expect(h.states.at(-1)).toBe("live");
+    expect(h.states.at(-1)).toBe("connected");
     limit.mockRestore();
   });
 });
@@ -90,7 +90,7 @@ describe("an expired id token", () => {
     h.service.validIdTokens = new Set(["id-2"]);
     h.refreshed = "id-2";
     const client = await h.live();
-    expect([client.state, h.refreshes > 0, h.errors]).toEqual(["live", true, []]);
+    expect([client.state, h.refreshes > 0, h.errors]).toEqual(["connected", true, []]);
   });
 
   test.each([
@@ -203,7 +203,7 @@ describe("token renewal", () => {
     await h.clock.advance(3_000);
     expect(old?.closed).toBe(true);
     expect(h.received).toEqual(["on its way on the old", "on the new"]);
-    expect(h.states).toEqual(["live"]);
+    expect(h.states).toEqual(["connected"]);
   });
 
   test("that yields the same shared token opens no new stream", async () => {
@@ -220,7 +220,7 @@ describe("token renewal", () => {
     await h.live();
     h.service.reply("/token", problemResponse(503, "down"), problemResponse(503, "down"));
     await beat(h, 16 * MINUTE);
-    expect(h.states).toEqual(["live"]);
+    expect(h.states).toEqual(["connected"]);
     expect(h.topic.last.token.token).not.toBe(h.topic.streams[0]?.token.token);
   });
 
@@ -230,7 +230,7 @@ describe("token renewal", () => {
     h.topic.accepting = false;
     await beat(h, 13.2 * MINUTE);
     expect(h.topic.streams.map(({ closed }) => closed).slice(0, 2)).toEqual([false, true]);
-    expect(h.states).toEqual(["live"]);
+    expect(h.states).toEqual(["connected"]);
   });
 
   test("does not loop when this machine's clock is far ahead", async () => {
@@ -255,7 +255,7 @@ describe("token renewal", () => {
     await beat(h, 12.81 * MINUTE);
     h.topic.last.listener.interrupted(true);
     await h.clock.advance(1_400);
-    expect(h.states).toEqual(["live", "reconnecting"]);
+    expect(h.states).toEqual(["connected", "reconnecting"]);
     expect(h.topic.streams).toHaveLength(1);
     h.topic.last.heartbeat();
     await h.clock.advance(3_000);
@@ -271,7 +271,7 @@ describe("token renewal", () => {
     old?.listener.interrupted(true);
     next?.accept();
     await h.clock.advance(5_000);
-    expect([h.states.at(-1), old?.closed, next?.closed]).toEqual(["live", true, false]);
+    expect([h.states.at(-1), old?.closed, next?.closed]).toEqual(["connected", true, false]);
     expect(h.topic.streams).toHaveLength(2);
   });
 
@@ -288,7 +288,7 @@ describe("token renewal", () => {
     h.topic.last.listener.interrupted(true);
     answer();
     await settle();
-    expect(h.states).toEqual(["live", "reconnecting"]);
+    expect(h.states).toEqual(["connected", "reconnecting"]);
     await h.clock.advance(3_000);
     expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
   });
@@ -299,7 +299,7 @@ describe("token renewal", () => {
     await beat(h, 12.75 * MINUTE);
     h.service.history = [finished({ taskId: "a" })];
     await h.clock.advance(0.25 * MINUTE);
-    expect([h.topic.streams.length, h.states, h.received]).toEqual([2, ["live"], ["a"]]);
+    expect([h.topic.streams.length, h.states, h.received]).toEqual([2, ["connected"], ["a"]]);
   });
 
   test("at the stream limit that fails waits like any other, however much arrives", async () => {
@@ -329,11 +329,11 @@ describe("a lost connection", () => {
     await h.live();
     h.topic.last.item({ taskId: "a" });
     h.topic.last.listener.interrupted(true);
-    expect(h.states).toEqual(["live", "reconnecting"]);
+    expect(h.states).toEqual(["connected", "reconnecting"]);
     h.service.history = [finished({ taskId: "a" }), finished({ taskId: "b" })];
     h.topic.last.heartbeat();
     await settle();
-    expect([h.states.at(-1), h.received]).toEqual(["live", ["a", "b"]]);
+    expect([h.states.at(-1), h.received]).toEqual(["connected", ["a", "b"]]);
     expect(h.topic.streams).toHaveLength(1);
   });
 
@@ -351,7 +351,7 @@ describe("a lost connection", () => {
     const h = new Harness();
     const client = await h.live();
     for (let second = 0; second < 60; second += 1) {
-      if (client.state === "live") h.topic.last.listener.interrupted(true);
+      if (client.state === "connected") h.topic.last.listener.interrupted(true);
       if (client.state === "reconnecting" && !h.topic.last.closed) h.topic.last.listener.interrupted(true);
       await h.clock.advance(1_000);
     }
@@ -382,9 +382,9 @@ describe("a lost connection", () => {
       h.topic.last.heartbeat();
     }
     await h.clock.advance(29_000);
-    expect(h.states).toEqual(["live"]);
+    expect(h.states).toEqual(["connected"]);
     await h.clock.advance(1_500);
-    expect(h.states).toEqual(["live", "reconnecting"]);
+    expect(h.states).toEqual(["connected", "reconnecting"]);
   });
 
   test("is detected on waking from sleep", async () => {
@@ -399,7 +399,7 @@ describe("a lost connection", () => {
     const h = new Harness();
     const client = await h.live();
     client.setOnline(false);
-    expect(client.state).toBe("live");
+    expect(client.state).toBe("connected");
     h.topic.accepting = false;
     h.topic.last.listener.interrupted(false);
     expect(client.state).toBe("offline");
@@ -407,7 +407,7 @@ describe("a lost connection", () => {
     h.topic.accepting = true;
     client.setOnline(true);
     await settle();
-    expect(client.state).toBe("live");
+    expect(client.state).toBe("connected");
   });
 
   test("with streams blocked still brings notifications", async () => {
@@ -545,9 +545,9 @@ describe("catch-up", () => {
     await away(h, 10 * MINUTE);
     h.service.reply("/notifications", problemResponse(503, "busy"));
     await reopened(h);
-    h.topic.last.item({ taskId: "live", time: h.clock.now() });
+    h.topic.last.item({ taskId: "connected", time: h.clock.now() });
     await h.clock.advance(2_000);
-    expect(h.received).toEqual(["before", "live", "missed"]);
+    expect(h.received).toEqual(["before", "connected", "missed"]);
   });
 
   test("that never succeeded is repeated by the next page", async () => {
@@ -555,10 +555,10 @@ describe("catch-up", () => {
     const client = await away(h, 10 * MINUTE);
     h.service.reply("/notifications", problemResponse(503, "busy"));
     await reopened(h);
-    h.topic.last.item({ taskId: "live", time: h.clock.now() });
+    h.topic.last.item({ taskId: "connected", time: h.clock.now() });
     client.stop();
     await h.live();
-    expect(h.received).toEqual(["before", "live", "missed"]);
+    expect(h.received).toEqual(["before", "connected", "missed"]);
   });
 
   test("fetches all that was missed when an item arrives with the stream's first message", async () => {
@@ -567,9 +567,9 @@ describe("catch-up", () => {
     h.topic.accepting = false;
     await reopened(h);
     h.topic.last.accept();
-    h.topic.last.item({ taskId: "live", time: h.clock.now() });
+    h.topic.last.item({ taskId: "connected", time: h.clock.now() });
     await settle();
-    expect(h.received).toEqual(["before", "live", "missed"]);
+    expect(h.received).toEqual(["before", "connected", "missed"]);
   });
 
   test("is skipped where the service keeps no history", async () => {
@@ -577,7 +577,7 @@ describe("catch-up", () => {
     h.service.history = null;
     const client = await h.live();
     await h.clock.advance(20_000);
-    expect([client.state, h.errors, h.service.count("/notifications")]).toEqual(["live", [], 1]);
+    expect([client.state, h.errors, h.service.count("/notifications")]).toEqual(["connected", [], 1]);
   });
 
   test("follows a discontinuity of the topic", async () => {
@@ -701,7 +701,7 @@ async function beat(h: Harness, ms: number): Promise<void> {
 }
 
 /** A client that receives one notification, is offline for `ms`, and misses one after the first minute. */
-async function away(h: Harness, ms: number): Promise<NotificationClient> {
+async function away(h: Harness, ms: number): Promise<Connection> {
   const client = await h.live();
   h.topic.last.item({ taskId: "before", time: h.clock.now() });
   h.service.history = [finished({ taskId: "before", time: h.clock.now() })];
