@@ -50,6 +50,9 @@ token: $(READY) ## Print an id token of dev@example.com, a user who is signed up
 frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)
 	@npm run --silent build
 
+client-package: $(NODE_MODULES) ## Pack the JavaScript client into sdk/javascript, for `npm install` in your application
+	@npm pack --silent --workspace sdk/javascript --pack-destination sdk/javascript
+
 $(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
 	@echo "Building the application (once, and when its sources change)"
 	@npm run --silent build

@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page, expect
 from local.plan import ROOT
 from tests.support.docs.tutorial import Block, Reader, sections_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.tutorial, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 FOLDER = ROOT / "docs/tutorials"
 expect.set_options(timeout=30_000)
 
