@@ -6,6 +6,7 @@ from pathlib import Path
 from k8s.docs_site.alerts import alerts
 from k8s.docs_site.chart_values import chart_values
 from k8s.docs_site.metrics import metrics
+from k8s.docs_site.python_api import python_api
 from k8s.docs_site.settings import settings
 from k8s.docs_site.stage_fields import stage_fields
 
@@ -43,5 +44,6 @@ KINDS = {
     "alerts": alerts,
     "fields": stage_fields,
     "file": source_file,
+    "api": python_api,
 }
 """For each kind, what writes the Markdown of a name: a module, a service, a chart, a part of a Stage, or a path."""

@@ -49,8 +49,9 @@ async def test_a_first_task_type(reader: Reader, browser: Browser) -> None:
         await follow(reader, blocks)
     page = await browser.new_page()
     await page.goto(f"{reader.api_url}/dev")
-    await expect(page.get_by_text("report").first).to_be_visible()
-    await expect(page.get_by_text("Enter an e-mail address").first).to_be_visible()
+    await expect(page.get_by_role("row").filter(has_text="report").filter(has_text="finished")).to_be_visible()
+    await page.goto(f"{reader.api_url}/dev/dead-letters")
+    await expect(page.get_by_role("row").filter(has_text="mail").filter(has_text="not an address")).to_be_visible()
 
 
 def test_a_python_backend(reader: Reader) -> None:
