@@ -57,6 +57,9 @@ token: $(LOCAL_READY) ## Print an id token of dev@example.com, a user who is sig
 frontend: $(PAGE_MODULES) ## Build the application (Node 20.19 or newer)
 	@npm run --silent build
 
+client-package: $(NODE_MODULES) ## Pack the JavaScript client into sdk/javascript, for `npm install` in your application
+	@npm pack --silent --workspace sdk/javascript --pack-destination sdk/javascript
+
 $(PAGE): $(PAGE_MODULES) $(PAGE_SOURCES)
 	@echo "Application: building (once, and when its sources change)"
 	@npm run --silent build
@@ -92,7 +95,7 @@ test: $(READY) ## Run every test that this machine can run
 		$(MAKE) --no-print-directory test-python; \
 	elif [ ! -x $(CHROMIUM) ]; then $(MAKE) --no-print-directory test-frontend test-browser test-python; \
 	else $(MAKE) --no-print-directory test-frontend $(PAGE) && \
-		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) tests/browser $(IN_PARALLEL); fi
+		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) tests/browser tests/docs $(IN_PARALLEL); fi
 
 test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(WITHOUT_BROWSER) $(IN_PARALLEL)

@@ -28,9 +28,14 @@ def _missing_nginx() -> str | None:
     return None if nginx_path() else "missing: nginx; apt-get install nginx-light"
 
 
-def _missing_chromium() -> str | None:
-    if shutil.which(CHROMIUM) is None:
-        return "missing: Chromium; apt-get install chromium, or set CHROMIUM to its path"
+def _missing_browser() -> str | None:
+    found = shutil.which(CHROMIUM)
+    return None if found else "missing: Chromium; apt-get install chromium, or set CHROMIUM to its path"
+
+
+def _missing_browser_or_application() -> str | None:
+    if missing := _missing_browser():
+        return missing
     return None if PAGE.is_file() else "the application is not built; make frontend (Node 20.19 or newer)"
 
 
@@ -52,10 +57,15 @@ def _missing_registry() -> str | None:
     return "Python's package registry cannot be reached"
 
 
+def _missing_for_documentation() -> str | None:
+    return _missing_program("curl", "make", "npm", install="a tutorial's reader needs them") or _missing_browser()
+
+
 REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
-    "chromium": _missing_chromium,
+    "chromium": _missing_browser_or_application,
     "cluster": why_no_cluster,
+    "documentation": _missing_for_documentation,
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
