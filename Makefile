@@ -21,7 +21,7 @@ PYTHONS ?= 3.12 3.13
 # order of tests/conftest.py: those with many slow tests first. A shared machine may take three times as long as a free one.
 WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
-WITHOUT_BROWSER := tests/integration tests/chart tests/unit
+WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
 
 .PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
 	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate image kind-up kind-down forward clean
@@ -144,9 +144,10 @@ lock: $(READY) ## Pin the dependencies (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, docs/metrics.md
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, openapi.json, docs/metrics.md
 	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
+	@$(PY) -m k8s.contract_files
 	@$(PY) -m k8s.metrics_page
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)

@@ -9,6 +9,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -65,13 +66,18 @@ def setting_bounds() -> str:
     return head + "".join(f"{name}: {bounds[name]}\n" for name in bounds)
 
 
+def numeric_settings(module: ModuleType) -> dict[str, NumberRule]:
+    """The rule of each numeric setting that a module's `read_settings` reads."""
+    env = _RecordingEnv()
+    module.read_settings(env)
+    return env.rules
+
+
 def _bounds() -> Iterator[tuple[str, str]]:
     schema = json.loads((STAGE_CHART / "values.schema.json").read_text())
     for service, module in SERVICES.items():
-        env = _RecordingEnv()
-        module.read_settings(env)
         accepted = schema["properties"][service]["properties"]["settings"]["properties"]
-        for name, rule in env.rules.items():
+        for name, rule in numeric_settings(module).items():
             if name in accepted:
                 yield name, _flow_mapping(rule)
 
