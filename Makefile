@@ -23,8 +23,8 @@ WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
 WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
 
-.PHONY: help up page-if-possible node demo frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
-	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate image kind-up kind-down forward clean
+# Targets in lower case are no files.
+.PHONY: $(shell grep -oE '^[a-z-]+:' $(MAKEFILE_LIST) | tr -d :)
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ up: $(READY) page-if-possible ## Run the whole system on this machine, no accoun
 
 demo: $(READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
 	@$(PY) -m local.demo
+
+token: $(READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
+	@$(PY) -m local.token
 
 frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)
 	@npm run --silent build
@@ -144,11 +147,19 @@ lock: $(READY) ## Pin the dependencies (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, openapi.json, docs/metrics.md
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, openapi.json, parts of docs
 	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
 	@$(PY) -m k8s.contract_files
-	@$(PY) -m k8s.metrics_page
+	@$(PY) -m k8s.docs_site
+
+# The notice is about the end of Material for MkDocs in May 2027; the site uses nothing that its successor lacks but hooks.
+docs docs-serve: export NO_MKDOCS_2_WARNING = 1
+docs: $(READY) $(NODE_MODULES) ## Build the documentation into site/; a dead link or a page that no other lists is an error
+	@$(PY) -m mkdocs build --quiet
+
+docs-serve: $(READY) $(NODE_MODULES) ## Show the documentation at http://127.0.0.1:8000, and build it again when a page changes
+	@exec $(PY) -m mkdocs serve --dev-addr 127.0.0.1:8000
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)

@@ -11,6 +11,8 @@ const SDK = {
   connection: ["internal", "notifications", "api", "transport"],
   tasks: ["internal", "notifications", "api"],
   tabs: ["notifications", "api", "connection", "tasks"],
+  react: ["internal"],
+  vue: ["internal"],
 };
 const FRONTEND = {
   platform: [],
@@ -23,8 +25,8 @@ const FRONTEND = {
 
 /** The application uses the package through its index.ts only. */
 const PACKAGE_INTERNALS = ["**/sdk/javascript/**", "notification-api-client/*", "@gomomento/*"];
-/** The package knows nothing of the application or of Vue. */
-const APPLICATION = ["vue", "**/frontend/**", "notification-api-client"];
+/** The package knows nothing of the application, and of a framework only in the folder of its name. */
+const APPLICATION = ["react", "vue", "**/frontend/**", "notification-api-client"];
 const NOTIFICATION = { name: "Notification", message: "Use globalThis.Notification." };
 
 /** One zone a folder: what it must not import. Tests may use the package's fakes. */
@@ -32,7 +34,7 @@ function zones(src, folders, others) {
   const names = Object.keys(folders);
   return names.flatMap((name) => {
     const forbidden = names.filter((other) => other !== name && !folders[name].includes(other));
-    const groups = [...forbidden.map((other) => `../${other}/*`), ...others];
+    const groups = [...forbidden.map((other) => `../${other}/*`), ...others.filter((other) => other !== name)];
     return [
       { files: [`${src}/${name}/**`], rules: restrict([...groups, "../testing/*"]) },
       { files: [`${src}/${name}/**/*.test.ts`], rules: restrict(groups) },
@@ -46,7 +48,7 @@ function restrict(group) {
 }
 
 export default tseslint.config(
-  { ignores: ["**/dist/", "**/node_modules/", ".venv*/", ".local/"] },
+  { ignores: ["**/dist/", "**/.size/", "**/node_modules/", ".venv*/", ".local/"] },
   tseslint.configs.recommended,
   vue.configs["flat/recommended"],
   { languageOptions: { parserOptions: { parser: tseslint.parser } } },

@@ -16,7 +16,7 @@ from tests.support.scheduling import UnitScheduling, unit_of
 settings.register_profile("without_deadline", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("without_deadline")
 
-MARKERS_BY_FOLDER = {"browser": "chromium", "cluster": "cluster"}
+MARKERS_BY_FOLDER = {"browser": "chromium", "cluster": "cluster", "package": "chromium"}
 """Every test in these folders of tests/ has the marker."""
 MARKERS_BY_FIXTURE = {"local_stack": "stack"}
 REQUIRED = frozenset(os.environ.get("REQUIRED_TEST_MARKERS", "").split())

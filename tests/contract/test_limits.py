@@ -1,25 +1,31 @@
 """The limits in openapi.yaml are those of the code: each setting that a client can meet, with its default."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 import services.common.web.connection
 import services.common.web.request_parser
+import services.ingest.settings
 import services.token.cancel_view
 import services.token.read_marker
+import services.token.settings
 import services.token.task_canceller
 import services.token.task_reader
-from k8s.chart_files import numeric_settings
 from k8s.contract_files import OPENAPI, load
+from k8s.recorded_settings import Recorded, record
 from notification_api.json_rules import MAX_RESULT_BYTES
+from services.common.setting_numbers import NumberRule
 from services.common.web.problem_types import ProblemType
 from services.ingest.body import BODY_SHARE
 from tests.support.contract import Operation, operations
-from tests.support.service_settings import MODULES, SERVICES, settings_of
 
+SETTINGS: dict[str, Recorded[Any]] = {
+    "token": record(services.token.settings.read_settings),
+    "ingest": record(services.ingest.settings.read_settings),
+}
 NO_LIMITS = {
     "PORT",
     "OPS_PORT",
@@ -78,10 +84,10 @@ def service_of(operation_id: str) -> str:
 
 
 def default_of(service: str, setting: str) -> Any:
-    """The value of a setting where the environment has only what is required."""
-    own = settings_of(service)
-    groups = (own, own.http, own.service)
-    return next(value for group in groups if (value := getattr(group, setting.lower(), groups)) is not groups)
+    own = SETTINGS[service].defaults
+    return next(
+        getattr(group, setting.lower()) for group in (own, own.http, own.service) if hasattr(group, setting.lower())
+    )
 
 
 WITH_SETTING = [limit for limit in limits() if limit.setting]
@@ -100,14 +106,13 @@ def test_the_value_of_a_limit_without_a_setting_is_that_of_the_code() -> None:
     assert described == CONSTANTS
 
 
-@pytest.mark.parametrize("service", SERVICES)
+@pytest.mark.parametrize("service", SETTINGS)
 def test_every_numeric_setting_that_a_client_can_meet_is_described(service: str) -> None:
-    described = {
-        limit.setting for limit in limits() if limit.operation_id == "" or service_of(limit.operation_id) == service
-    }
-    assert (
-        numeric_settings(MODULES[service]).keys() - NO_LIMITS == described & numeric_settings(MODULES[service]).keys()
-    )
+    variables = SETTINGS[service].variables
+    numeric = {name for name, variable in variables.items() if isinstance(variable.rule, NumberRule)}
+    of_service = [limit for limit in limits() if limit.operation_id == "" or service_of(limit.operation_id) == service]
+    described = {limit.setting for limit in of_service}
+    assert numeric - NO_LIMITS == described & numeric
 
 
 def problem_types() -> dict[str, ProblemType]:
@@ -117,13 +122,7 @@ def problem_types() -> dict[str, ProblemType]:
 @pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.id)
 def test_what_happens_beyond_a_limit_is_a_problem_of_the_route(operation: Operation) -> None:
     known = problem_types()
-    named = {
-        word
-        for limit in limits_in(operation.spec["description"], operation.id)
-        for word in known
-        if word in limit.beyond
-    }
+    beyond = " ".join(limit.beyond for limit in limits_in(operation.spec["description"], operation.id))
+    named = [each for name, each in known.items() if name in beyond]
     assert named
-    described: Mapping[int, Any] = operation.responses
-    assert [name for name in named if known[name].uri not in operation.problem_types(int(known[name].status))] == []
-    assert described
+    assert [each for each in named if each.uri not in operation.problem_types(int(each.status))] == []

@@ -7,15 +7,17 @@ import pytest
 from aiohttp import web
 
 import services.ingest.app
+import services.ingest.settings
 import services.token.app
+import services.token.settings
 from k8s.contract_files import OPENAPI, ROOT, load
+from k8s.recorded_settings import record
 from services.common.lifecycle import Lifecycle
 from services.common.web.cors import ALLOWED_HEADERS, ALLOWED_METHODS, EXPOSED_HEADERS, PREFLIGHT_SECONDS
 from services.common.web.problem_types import ProblemType
 from tests.support.contract import PROBLEM_JSON, Operation, operation_of, operations
-from tests.support.service_settings import SERVICES, settings_of
 
-CREATE_APP = {"token": services.token.app.create_app, "ingest": services.ingest.app.create_app}
+SERVICES = ("token", "ingest")
 ON_EVERY_ROUTE = {
     ProblemType.MALFORMED_REQUEST,
     ProblemType.BODY_TOO_LARGE,
@@ -35,7 +37,10 @@ BY_URI = {problem_type.uri: problem_type for problem_type in ProblemType}
 
 
 def app_of(service: str) -> web.Application:
-    return CREATE_APP[service](settings_of(service), Lifecycle())
+    """The application with default settings; those that are required are missing, which its routes do not need."""
+    if service == "token":
+        return services.token.app.create_app(record(services.token.settings.read_settings).defaults, Lifecycle())
+    return services.ingest.app.create_app(record(services.ingest.settings.read_settings).defaults, Lifecycle())
 
 
 def routes_of(service: str) -> set[tuple[str, str]]:

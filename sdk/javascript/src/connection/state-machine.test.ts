@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   INITIAL_STATE,
-  clientState,
+  connectionState,
   RESUME_TIMEOUT_MS,
   STABLE_MS,
   transition,
@@ -36,8 +36,13 @@ describe("from start to live", () => {
   test.each<[string, ConnectionEvent[], string, string[]]>([
     ["start connects", [start], "connecting", ["close", "connect"]],
     ["a second start changes nothing", [start, start], "connecting", []],
-    ["opened is live, schedules the renewal and catches up", [start, opened], "live", ["schedule-renewal", "catch-up"]],
-    ["a gap while live is caught up", [start, opened, { type: "gap" }], "live", ["catch-up"]],
+    [
+      "opened is live, schedules the renewal and catches up",
+      [start, opened],
+      "connected",
+      ["schedule-renewal", "catch-up"],
+    ],
+    ["a gap while live is caught up", [start, opened, { type: "gap" }], "connected", ["catch-up"]],
     ["a failure waits, and catches up without a stream", [start, failed], "waiting", ["close", "retry", "catch-up"]],
     [
       "without a token nothing is caught up",
@@ -48,7 +53,7 @@ describe("from start to live", () => {
     ["after the wait it connects", [start, failed, due], "connecting", ["close", "connect"]],
     ["a visible page does not wait", [start, failed, { type: "check-now" }], "connecting", ["close", "connect"]],
     ["back online, it does not wait", [start, failed, { type: "online" }], "connecting", ["close", "connect"]],
-    ["stop closes", [start, opened, { type: "stop" }], "stopped", ["close"]],
+    ["stop closes", [start, opened, { type: "stop" }], "idle", ["close"]],
     ["the end of the session is signed out", [start, { type: "signed-out" }], "signed-out", ["close"]],
   ])("%s", (_, events, phase, effects) => {
     const outcome = after(events);
@@ -77,7 +82,7 @@ describe("nothing restarts", () => {
 
   test.each(all.slice(1))("a stopped client except start: $type", (event) => {
     const { machine, effects } = after([start, { type: "stop" }, event]);
-    expect([machine.phase, effects]).toEqual(["stopped", []]);
+    expect([machine.phase, effects]).toEqual(["idle", []]);
   });
 
   test("a client that is signed out before it was started", () => {
@@ -94,7 +99,7 @@ describe("a broken connection", () => {
 
   test("that resumes is live again and catches up", () => {
     const { machine, effects } = after([start, opened, STABLE_MS, broken, 500, activity]);
-    expect([machine.phase, names(effects)]).toEqual(["live", ["catch-up"]]);
+    expect([machine.phase, names(effects)]).toEqual(["connected", ["catch-up"]]);
   });
 
   test("that cannot resume is reopened by the client", () => {
@@ -117,7 +122,9 @@ describe("a broken connection", () => {
   });
 
   test("ignores the resume timeout once it is live again", () => {
-    expect(after([start, opened, STABLE_MS, broken, activity, { type: "resume-timeout" }]).machine.phase).toBe("live");
+    expect(after([start, opened, STABLE_MS, broken, activity, { type: "resume-timeout" }]).machine.phase).toBe(
+      "connected",
+    );
   });
 
   test.each(["ended", "heartbeat-timeout"] as const)("after %s is reopened", (type) => {
@@ -147,7 +154,7 @@ describe("renewal", () => {
 
   test("happens beside the live stream", () => {
     const { machine, effects } = after([start, opened, renewalDue]);
-    expect([clientState(machine), names(effects)]).toEqual(["live", ["renew"]]);
+    expect([connectionState(machine), names(effects)]).toEqual(["connected", ["renew"]]);
   });
 
   test("is not started twice", () => {
@@ -164,7 +171,7 @@ describe("renewal", () => {
     [
       "that replaces a resuming stream is live",
       [renewalDue, broken, { type: "renewed", newStream: true }],
-      "live",
+      "connected",
       ["schedule-renewal", "catch-up"],
     ],
     [
@@ -173,12 +180,12 @@ describe("renewal", () => {
       "resuming",
       ["schedule-renewal"],
     ],
-    ["at the stream limit does not wait until it is due", [{ type: "stream-limit" }], "live", ["renew"]],
-    ["at the stream limit is not started twice", [{ type: "stream-limit" }, { type: "stream-limit" }], "live", []],
+    ["at the stream limit does not wait until it is due", [{ type: "stream-limit" }], "connected", ["renew"]],
+    ["at the stream limit is not started twice", [{ type: "stream-limit" }, { type: "stream-limit" }], "connected", []],
     [
       "at the stream limit that failed waits",
       [{ type: "stream-limit" }, { type: "renewal-failed" }, { type: "stream-limit" }],
-      "live",
+      "connected",
       [],
     ],
   ])("%s", (_, events, phase, effects) => {
@@ -189,7 +196,7 @@ describe("renewal", () => {
   test("that fails leaves the client live and is tried again, later each time", () => {
     const fails: ConnectionEvent[] = [renewalDue, { type: "renewal-failed" }];
     const { machine, effects } = after([start, opened, ...fails, ...fails, ...fails]);
-    expect(clientState(machine)).toBe("live");
+    expect(connectionState(machine)).toBe("connected");
     expect(effects).toEqual([{ type: "retry-renewal", attempt: 2, retryAfterMs: 0 }]);
   });
 
@@ -201,14 +208,14 @@ describe("renewal", () => {
 describe("what is shown", () => {
   test.each<[string, ConnectionEvent[], string]>([
     ["before the first connection", [start], "connecting"],
-    ["once open", [start, opened], "live"],
+    ["once open", [start, opened], "connected"],
     ["after a first attempt that failed", [start, failed], "reconnecting"],
     ["while the transport resumes", [start, opened, broken], "reconnecting"],
     ["without a network", [start, opened, { type: "offline" }, ended], "offline"],
-    ["while an open stream still works without a network", [start, opened, { type: "offline" }], "live"],
+    ["while an open stream still works without a network", [start, opened, { type: "offline" }], "connected"],
     ["when the network is back", [start, opened, { type: "offline" }, ended, { type: "online" }], "reconnecting"],
     ["when the session has ended", [start, opened, { type: "signed-out" }], "signed-out"],
   ])("%s", (_, events, state) => {
-    expect(clientState(after(events).machine)).toBe(state);
+    expect(connectionState(after(events).machine)).toBe(state);
   });
 });

@@ -1,7 +1,7 @@
 /**
  * Decides when to connect, wait, renew and give up. No I/O: the client carries out the effects.
  *
- *   stopped ─start─▶ connecting ─opened─▶ live ─interrupted, resumes─▶ resuming ─activity, renewed─▶ live
+ *     idle ─start─▶ connecting ─opened─▶ connected ─interrupted, resumes─▶ resuming ─activity, renewed─▶ connected
  *                        ▲  └─failed─▶ waiting ◀─ended, heartbeat-timeout, resume-timeout─┘
  *                        └──retry-due, online, check-now──┘         any ─signed-out─▶ signed-out
  */
@@ -11,20 +11,20 @@ export const STABLE_MS = 10_000;
 /** The SDK reconnects after 500 ms. If that takes longer, the client opens a new stream, with backoff. */
 export const RESUME_TIMEOUT_MS = 1_500;
 
-export type Phase = "stopped" | "connecting" | "live" | "resuming" | "waiting" | "signed-out";
+export type Phase = "idle" | "connecting" | "connected" | "resuming" | "waiting" | "signed-out";
 
-/** What an application shows of the connection. */
-export type ClientState = "connecting" | "live" | "reconnecting" | "offline" | "signed-out";
+/** What an application shows of the connection. `idle`: new, or stopped. `signed-out` is final. */
+export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "offline" | "signed-out";
 
 export interface MachineState {
   phase: Phase;
   /** Attempts since the last stable connection. */
   attempt: number;
   /** Epoch milliseconds of the last `opened`. */
-  liveSince: number;
+  connectedSince: number;
   /** False while the browser reports no network. */
   online: boolean;
-  /** Another stream is being opened beside the live one. */
+  /** Another stream is being opened beside the current one. */
   renewing: boolean;
   /** Consecutive renewals that failed. */
   failedRenewals: number;
@@ -51,28 +51,28 @@ export type Effect =
 export type Transition = [MachineState, Effect[]];
 
 export const INITIAL_STATE: MachineState = {
-  phase: "stopped",
+  phase: "idle",
   attempt: 0,
-  liveSince: 0,
+  connectedSince: 0,
   online: true,
   renewing: false,
   failedRenewals: 0,
 };
 
-export function clientState(state: MachineState): ClientState {
-  if (state.phase === "signed-out") return "signed-out";
-  if (state.phase === "live") return "live";
+export function connectionState(state: MachineState): ConnectionState {
+  const { phase } = state;
+  if (phase === "idle" || phase === "connected" || phase === "signed-out") return phase;
   if (!state.online) return "offline";
-  return state.attempt > 0 || state.liveSince > 0 ? "reconnecting" : "connecting";
+  return state.attempt > 0 || state.connectedSince > 0 ? "reconnecting" : "connecting";
 }
 
 export function transition(state: MachineState, event: ConnectionEvent, now: number): Transition {
   if (state.phase === "signed-out") return unchanged(state);
-  if (state.phase === "stopped" && event.type !== "start") return whileStopped(state, event);
+  if (state.phase === "idle" && event.type !== "start") return whileIdle(state, event);
   return rules[event.type](state, event as never, now);
 }
 
-function whileStopped(state: MachineState, { type }: ConnectionEvent): Transition {
+function whileIdle(state: MachineState, { type }: ConnectionEvent): Transition {
   if (type === "online" || type === "offline") return [{ ...state, online: type === "online" }, []];
   return type === "signed-out" ? signOut(state) : unchanged(state);
 }
@@ -83,11 +83,11 @@ type Rules = { [T in ConnectionEvent["type"]]: (state: MachineState, event: Even
 const unchanged = (state: MachineState): Transition => [state, []];
 
 const rules: Rules = {
-  start: (s) => (s.phase === "stopped" ? connect({ ...s, attempt: 0, liveSince: 0 }) : unchanged(s)),
+  start: (s) => (s.phase === "idle" ? connect({ ...s, attempt: 0, connectedSince: 0 }) : unchanged(s)),
   stop: (s) => [{ ...INITIAL_STATE, online: s.online }, [{ type: "close" }]],
   "signed-out": (s) => signOut(s),
   opened: (s, _, now) => [
-    { ...s, phase: "live", liveSince: now, renewing: false, failedRenewals: 0 },
+    { ...s, phase: "connected", connectedSince: now, renewing: false, failedRenewals: 0 },
     [{ type: "schedule-renewal" }, { type: "catch-up", recheck: true }],
   ],
   failed: (s, { retryAfterMs, hasToken }) => {
@@ -97,13 +97,13 @@ const rules: Rules = {
   },
   activity: (s, _, now) =>
     s.phase === "resuming"
-      ? [{ ...s, phase: "live", liveSince: now }, [{ type: "catch-up", recheck: true }]]
+      ? [{ ...s, phase: "connected", connectedSince: now }, [{ type: "catch-up", recheck: true }]]
       : unchanged(s),
-  gap: (s) => (s.phase === "live" ? [s, [{ type: "catch-up", recheck: true }]] : unchanged(s)),
+  gap: (s) => (s.phase === "connected" ? [s, [{ type: "catch-up", recheck: true }]] : unchanged(s)),
   interrupted: (s, { resumes }, now) => {
     // The transport may resume once. A stream that breaks again soon is reopened by the client, with backoff.
     const wasStable = isStable(s, now);
-    const mayResume = resumes && s.phase === "live" && (wasStable || s.attempt === 0);
+    const mayResume = resumes && s.phase === "connected" && (wasStable || s.attempt === 0);
     if (!mayResume) return reconnect(s, now);
     const attempt = wasStable ? 1 : s.attempt + 1;
     return [{ ...s, phase: "resuming", attempt }, [{ type: "start-resume-timer", ms: RESUME_TIMEOUT_MS }]];
@@ -113,18 +113,18 @@ const rules: Rules = {
   "resume-timeout": (s, _, now) => (s.phase === "resuming" ? reconnect(s, now) : unchanged(s)),
   "renewal-due": (s) => {
     if (s.phase === "resuming") return [s, [{ type: "retry-renewal", attempt: s.failedRenewals, retryAfterMs: 0 }]];
-    return s.phase === "live" ? renew(s) : unchanged(s);
+    return s.phase === "connected" ? renew(s) : unchanged(s);
   },
   // A renewal that failed is retried after its backoff, not at each item that arrives meanwhile.
-  "stream-limit": (s) => (s.phase === "live" && s.failedRenewals === 0 ? renew(s) : unchanged(s)),
+  "stream-limit": (s) => (s.phase === "connected" && s.failedRenewals === 0 ? renew(s) : unchanged(s)),
   renewed: (s, { newStream }, now) => {
     const next = { ...s, renewing: false, failedRenewals: 0 };
     if (!newStream) return [next, [{ type: "schedule-renewal" }]];
     // The replaced stream may have died unnoticed, or have been about to resume: catch up on the new one.
-    const liveSince = s.phase === "live" ? s.liveSince : now;
+    const connectedSince = s.phase === "connected" ? s.connectedSince : now;
     return [
-      { ...next, phase: "live", liveSince },
-      [{ type: "schedule-renewal" }, { type: "catch-up", recheck: s.phase !== "live" }],
+      { ...next, phase: "connected", connectedSince },
+      [{ type: "schedule-renewal" }, { type: "catch-up", recheck: s.phase !== "connected" }],
     ];
   },
   "renewal-failed": (s, { retryAfterMs = 0 }) => [
@@ -139,7 +139,7 @@ const rules: Rules = {
 };
 
 function isStable(s: MachineState, now: number): boolean {
-  return s.phase === "live" && now - s.liveSince >= STABLE_MS;
+  return s.phase === "connected" && now - s.connectedSince >= STABLE_MS;
 }
 
 function signOut(s: MachineState): Transition {
@@ -163,6 +163,6 @@ function wait(s: MachineState, attempt: number, retryAfterMs = 0): Transition {
 
 /** Closes the stream that was lost and waits before the next one. */
 function reconnect(s: MachineState, now: number): Transition {
-  if (s.phase !== "live" && s.phase !== "resuming") return unchanged(s);
+  if (s.phase !== "connected" && s.phase !== "resuming") return unchanged(s);
   return wait(s, isStable(s, now) ? 0 : s.attempt);
 }

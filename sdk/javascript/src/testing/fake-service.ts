@@ -6,7 +6,7 @@ type Reply = Response | Error;
 
 /** The token service. It refuses id tokens that are not in `validIdTokens`. */
 export class FakeService {
-  readonly tokenUrl = "http://service.test/token";
+  readonly url = "http://service.test/";
   readonly requests: { path: string; after: string | null; authorization: string | null }[] = [];
   idToken = "id-1";
   validIdTokens = new Set(["id-1"]);

@@ -1,0 +1,26 @@
+"""Fixtures: the packed client, and Chromium."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from tests.support.browser.chromium import ARGUMENTS
+from tests.support.requirements import CHROMIUM
+from tests.support.vite_app import pack_client
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def client_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tarball that npm would publish."""
+    return await pack_client(tmp_path_factory.mktemp("package"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        async with browser:
+            yield browser
