@@ -1,4 +1,4 @@
-"""Fixtures: the packed client, and Chromium."""
+"""Fixtures: the packed client, the local stack, and Chromium."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, async_playwright
 
 from tests.support.browser.chromium import ARGUMENTS
+from tests.support.processes.local_stack import local_stack as local_stack
 from tests.support.requirements import CHROMIUM
 from tests.support.vite_app import pack_client
 
