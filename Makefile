@@ -23,8 +23,8 @@ WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
 WITHOUT_BROWSER := tests/integration tests/chart tests/unit
 
-.PHONY: help up page-if-possible node demo token frontend test test-python test-unit test-pythons test-frontend test-browser test-chart \
-	test-cluster lint lint-frontend fmt fmt-frontend lock bench bench-local bench-page dead-letters generate image kind-up kind-down forward clean
+# Targets in lower case are no files.
+.PHONY: $(shell grep -oE '^[a-z-]+:' $(MAKEFILE_LIST) | tr -d :)
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
@@ -147,10 +147,18 @@ lock: $(READY) ## Pin the dependencies (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, docs/metrics.md
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, parts of docs
 	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
-	@$(PY) -m k8s.metrics_page
+	@$(PY) -m k8s.docs_site
+
+# The notice is about the end of Material for MkDocs in May 2027; the site uses nothing that its successor lacks but hooks.
+docs docs-serve: export NO_MKDOCS_2_WARNING = 1
+docs: $(READY) $(NODE_MODULES) ## Build the documentation into site/; a dead link or a page that no other lists is an error
+	@$(PY) -m mkdocs build --quiet
+
+docs-serve: $(READY) $(NODE_MODULES) ## Show the documentation at http://127.0.0.1:8000, and build it again when a page changes
+	@exec $(PY) -m mkdocs serve --dev-addr 127.0.0.1:8000
 
 image: ## Build both images (BUILDER=docker or podman; IMAGE=your.registry/notification-api)
 	@k8s/scripts/image $(BUILDER) $(IMAGE) $(VERSION)

@@ -4,6 +4,7 @@ The processes do not inherit the developer's shell. They get only the variables 
 here, so that the stack never uses the developer's AWS profiles, proxies or tokens.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from local.aws.guard import MAILS_PATH
 from local.aws.key_pair import KeyPair
 from local.errors import LocalError
+from local.handler_folder import handler_path_from
 from local.outputs import Outputs
 from local.ports import Ports
 from local.web_access.access import LOOPBACK_NAMES
@@ -56,7 +58,7 @@ STACK_SETTINGS = frozenset(
         *("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL"),
         *("HOST", "PORT", "OPS_PORT", "ALLOWED_ORIGINS", "ALLOWED_HOSTS", "SHUTDOWN_GRACE_SECONDS"),
         *("PYTHONUNBUFFERED", "PYTHONUTF8"),
-        *("LOCAL_PASS", "LOCAL_PORT_BASE", "LOCAL_ORIGINS", "MOMENTO_QUOTAS"),
+        *("LOCAL_PASS", "LOCAL_PORT_BASE", "LOCAL_ORIGINS", "MOMENTO_QUOTAS", "HANDLER_PATH"),
     }
 )
 """Settings of the services that the shell cannot change, and settings of `make up` itself."""
@@ -193,13 +195,30 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, ou
         "SHUTDOWN_GRACE_SECONDS": "8",
         **(_cache_quota(shell) if name == "token" else {}),
         **chosen,
-        **(passed_variables(shell) if name == "processor" else {}),
+        **(_handler(shell) if name == "processor" else {}),
         **aws(ports, keys),
         **stage(ports, outputs),
         "HOST": "127.0.0.1",
         "OPS_PORT": str(ops_port),
         "ALLOWED_HOSTS": ",".join(f"{name}:{each}" for each in (port, ops_port) if each for name in LOOPBACK_NAMES),
         **({"PORT": str(port), **web_access(shell, ports)} if port else {}),
+    }
+
+
+def _handler(shell: Mapping[str, str]) -> Environment:
+    """Return what the developer's handler needs: the variables of LOCAL_PASS, and its folder (HANDLER_PATH)."""
+    passed = passed_variables(shell)
+    folder = handler_path_from(shell)
+    if folder is None:
+        return passed
+    # A restart waits for the long poll and half a second for tasks, before it requeues them.
+    pace = {} if "RECEIVE_WAIT_SECONDS" in shell else {"RECEIVE_WAIT_SECONDS": "1", "SHUTDOWN_GRACE_SECONDS": "6.5"}
+    return {
+        **passed,
+        **pace,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), passed.get("PYTHONPATH")))),
+        # Of two changes in one second that leave the size the same, Python would take the second for compiled.
+        "PYTHONDONTWRITEBYTECODE": "1",
     }
 
 

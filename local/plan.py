@@ -9,6 +9,7 @@ from local import environment
 from local.aws.guard import HEALTH_PATH
 from local.aws.key_pair import KeyPair
 from local.errors import LocalError
+from local.handler_folder import handler_path_from
 from local.outputs import Outputs
 from local.ports import Ports
 from local.web_access.origins import origins_from
@@ -54,6 +55,8 @@ class Program:
     """Answers 200 once the program is ready. None for a one-shot, which does its work and ends with status 0."""
     ready_within_seconds: float = 30.0
     stop_within_seconds: float = 10.0
+    reload_folder: Path | None = None
+    """A change of a Python file in this folder restarts the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,7 @@ class Plan:
         quotas_from(self.shell)
         origins_from(self.shell)
         environment.passed_variables(self.shell)
+        handler_path_from(self.shell)
 
     @property
     def state(self) -> Path:
@@ -78,6 +82,11 @@ class Plan:
     @property
     def outputs_file(self) -> Path:
         return self.state / "outputs.json"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the log files: `<program>.log`."""
+        return self.state / "logs"
 
     def remove_stale_state(self) -> None:
         """Remove the files of an earlier run, except a signing key that takes long to create."""
@@ -130,6 +139,7 @@ class Plan:
             module=f"services.{name}",
             environment=settings,
             ready_url=f"http://127.0.0.1:{settings['OPS_PORT']}/readyz",
+            reload_folder=handler_path_from(self.shell) if name == "processor" else None,
         )
 
     def _page(self, outputs: Outputs) -> Program:

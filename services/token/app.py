@@ -1,7 +1,6 @@
 """The application and two of its routes: GET /token and GET /notifications. Those of one task are in `task_routes`."""
 
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -20,6 +19,7 @@ from services.common.momento.results import Results
 from services.common.momento.task_status import TaskStatuses
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.token.cancel_view import CancelView
 from services.token.history_limits import ReadBudget, UserLimit
 from services.token.history_reader import HistoryReader
@@ -138,7 +138,7 @@ def _cursor(values: list[str]) -> Cursor:
     except NotACursorError:
         pass
     raise Problem(
-        HTTPStatus.BAD_REQUEST,
+        ProblemType.INVALID_CURSOR,
         "`after` must be one `cursor` of an earlier response. Leave it out to read all.",
     )
 

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from local.plan import ROOT
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.support.browser.chromium import ARGUMENTS
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack

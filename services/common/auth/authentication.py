@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 
 import aiohttp
 from aiohttp import web
@@ -15,6 +14,7 @@ from services.common.settings import OidcSettings
 from services.common.telemetry.metrics import REFUSED_TOKENS
 from services.common.web.app import LIFECYCLE, OWNER
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 
 logger = logging.getLogger(__name__)
 
@@ -52,4 +52,6 @@ async def _authenticate(request: web.Request, handler: Handler) -> web.StreamRes
 def _unauthorized(error: InvalidIdToken) -> Problem:
     REFUSED_TOKENS.labels(error.reason.value).inc()
     logger.info("id token refused", extra={"action": "authenticate", "reason": error.reason.value})
-    return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    return Problem(
+        ProblemType.INVALID_ID_TOKEN, str(error), headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    )
