@@ -35,7 +35,7 @@ CONNECTED = "connected, 1 notifications, 1 tasks, finished, undefined"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def pages(client_package: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+async def pages(client_tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """The URL below which there is a page with each framework: rendered on a server, built and served."""
     folder = tmp_path_factory.mktemp("hydration")
 
@@ -45,7 +45,7 @@ async def pages(client_package: Path, tmp_path_factory: pytest.TempPathFactory) 
         app.copy(PAGES)
         copyfile(PAGES / f"{framework}-framework.js", app.folder / "framework.js")
         (app.folder / "package.json").write_text('{ "type": "module" }')
-        await app.install(str(client_package), *packages)
+        await app.install(str(client_tarball), *packages)
         opened = await run("node", "render.js", folder=app.folder, environment=DEVELOPMENT)
         assert json.loads(opened) == {"opened": 0, "open": 0, "listeners": 0}
         assert (app.folder / "rendered.html").read_text().count(IDLE) == 2

@@ -30,14 +30,14 @@ async def token(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactor
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def apps(
-    client_package: Path, local_stack: LocalStack, token: str, tmp_path_factory: pytest.TempPathFactory
+    client_tarball: Path, local_stack: LocalStack, token: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Apps:
     """The application of each quick start, built."""
     folder = tmp_path_factory.mktemp("quick-starts")
 
     async def quick_start(framework: str) -> ViteApp:
         app = await ViteApp.create(folder / framework, f"{framework}-ts")
-        await app.install(str(client_package))
+        await app.install(str(client_tarball))
         app.copy(ROOT / "examples" / f"{framework}-quickstart")
         settings = {"VITE_API_URL": local_stack.page_url, "VITE_ID_TOKEN": token}
         (app.folder / ".env.local").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))

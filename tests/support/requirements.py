@@ -9,7 +9,14 @@ from pathlib import Path
 from tests.support.cluster.tools import why_no_cluster
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-PAGE = Path(__file__).resolve().parents[2] / "frontend" / "dist" / "index.html"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "frontend" / "dist" / "index.html"
+CLIENT = ROOT / "sdk" / "javascript"
+
+
+def client_package() -> Path | None:
+    """Return the packed JavaScript client."""
+    return next(CLIENT.glob("notification-api-client-*.tgz"), None)
 
 
 def nginx_path() -> str | None:
@@ -32,12 +39,19 @@ def _missing_chromium() -> str | None:
     return None if PAGE.is_file() else "the application is not built; make frontend (Node 20.19 or newer)"
 
 
+def _missing_package() -> str | None:
+    return (
+        None if client_package() else "the JavaScript client is not packed; make client-package (needs Node)"
+    )
+
+
 REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
     "chromium": _missing_chromium,
     "cluster": why_no_cluster,
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
+    "package": _missing_package,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
 }
 """Functions that return why a marker's tests cannot run here, or None if they can."""

@@ -41,13 +41,6 @@ async def run(*command: str, folder: Path, environment: Mapping[str, str] | None
     return output
 
 
-async def pack_client(folder: Path) -> Path:
-    """Build the client and return its tarball, in `folder`."""
-    await run("npm", "pack", "--workspace", "sdk/javascript", "--pack-destination", str(folder), folder=ROOT)
-    (tarball,) = folder.glob("*.tgz")
-    return tarball
-
-
 class ViteApp:
     """An application in a folder of its own, outside of this repository and its node_modules."""
 
