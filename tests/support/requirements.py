@@ -14,6 +14,12 @@ CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "frontend" / "dist" / "index.html"
 REDOCLY = ROOT / "node_modules" / ".bin" / "redocly"
+CLIENT = ROOT / "sdk" / "javascript"
+
+
+def client_package() -> Path | None:
+    """Return the packed JavaScript client."""
+    return next(CLIENT.glob("notification-api-client-*.tgz"), None)
 
 
 def nginx_path() -> str | None:
@@ -67,6 +73,10 @@ def _missing_redocly() -> str | None:
     return None if REDOCLY.is_file() else "missing: the npm packages; npm ci"
 
 
+def _missing_package() -> str | None:
+    return None if client_package() else "the JavaScript client is not packed; make client-package (needs Node)"
+
+
 REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
     "chromium": _missing_browser_or_application,
@@ -74,6 +84,7 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "documentation": _missing_for_documentation,
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
+    "package": _missing_package,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
     "registry": _missing_registry,
     "redocly": _missing_redocly,
