@@ -33,5 +33,7 @@ export {
   type TaskStore,
 } from "./tasks/task-store";
 export { UnmatchedNotifications } from "./tasks/unmatched-notifications";
-export { openMomentoStream, preloadMomentoSdk } from "./transport/momento-sdk";
+export { openFetchStream } from "./transport/fetch-stream";
+export { openMomentoStream } from "./transport/momento-sdk";
+export { openStream } from "./transport/open-stream";
 export type { OpenStream, Stream, StreamListener } from "./transport/stream";

@@ -2,7 +2,7 @@ import type { GetIdToken } from "../api/http";
 import type { BackoffPolicy } from "../internal/backoff";
 import { EMPTY_VALUE, type StoredValue } from "../internal/key-value-store";
 import { SYSTEM_CLOCK, type Clock } from "../internal/timers";
-import { openMomentoStream } from "../transport/momento-sdk";
+import { openStream } from "../transport/open-stream";
 import type { OpenStream } from "../transport/stream";
 import type { HeartbeatPolicy } from "./heartbeat-monitor";
 
@@ -38,8 +38,6 @@ export interface Timing {
   renewAt: number;
   /** The shortest time between renewals, however short the lifetime or wrong this machine's clock. */
   minRenewMs: number;
-  /** A browser keeps all text of an open stream: after so many characters a new stream is opened. */
-  maxStreamCharacters: number;
 }
 
 export const DEFAULT_TIMING: Timing = {
@@ -49,7 +47,6 @@ export const DEFAULT_TIMING: Timing = {
   recheckMs: [15_000, 60_000, 300_000],
   renewAt: 0.45,
   minRenewMs: 2_000,
-  maxStreamCharacters: 4_000_000,
 };
 
 export type Settings = Required<Omit<ClientOptions, "timing">> & { timing: Timing };
@@ -59,7 +56,7 @@ export function withDefaults(options: ClientOptions): Settings {
     notificationsUrl: new URL("notifications", options.tokenUrl).href,
     storage: EMPTY_VALUE,
     isAwaited: () => false,
-    openStream: openMomentoStream,
+    openStream,
     clock: SYSTEM_CLOCK,
     fetch: (input, init) => globalThis.fetch(input, init),
     random: Math.random,
