@@ -10,7 +10,6 @@ import {
 import { endSession, idTokenOf, type User } from "../auth/cognito-session";
 import { maxBodyBytesOf, route, type Config } from "../platform/config";
 import { isVisible, watchPage } from "../platform/page-events";
-import { preloadWhenIdle } from "../platform/reload-after-deploy";
 import { UserStorage } from "../platform/user-storage";
 import { Presentation } from "../presentation/presentation";
 import { startClock, type Clock } from "./clock";
@@ -90,7 +89,6 @@ export class UserSession {
     this.#tabs.join();
     if (isVisible()) this.#tabs.activate();
     this.tasks.flush();
-    preloadWhenIdle();
   }
 
   /** Sends an unsent task again. Another tab may hold it in memory. */
