@@ -144,7 +144,7 @@ describe("a notification", () => {
     expect(h.notifications.map(({ message }) => message)).toEqual(["Finished task: plain", '{"foreign":"json"}']);
   });
 
-  test.each(['{"readUntil":5}', '{"notificationId":"n"}', '{"taskId":"a","status":"of a later version"}', "[1]"])(
+  test.each(["", '{"readUntil":5}', '{"notificationId":"n"}', '{"taskId":"a","status":"of a later version"}', "[1]"])(
     "is not what another message is: %s",
     async (text) => {
       const h = new Harness();

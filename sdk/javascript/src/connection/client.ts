@@ -200,8 +200,9 @@ export class NotificationClient {
     };
   }
 
-  /** An object that is not a notification is a text only where notifications are plain text. */
+  /** An object that is not a notification is a text only where notifications are plain text. An empty text is none. */
   #onItem(text: string, position: string): void {
+    if (text === "") return;
     const other = this.#seen.plainText ? null : parseOtherMessage(text);
     if (other === null) return this.#emit(parseItem(text, position, this.#settings.clock.now()), "live");
     const readUntil = parseReadUntil(other);

@@ -99,8 +99,8 @@ class FetchStream implements Stream {
   }
 }
 
-/** The URL of the subscribe call. Momento's HTTP names are those of gRPC after `web.`, as in its web SDK. */
-export function subscribeUrl(token: DisposableToken): string {
+/** Momento's HTTP names are those of gRPC after `web.`, as in its web SDK. */
+function subscribeUrl(token: DisposableToken): string {
   const endpoint = token.endpointOverrides?.cacheEndpoint ?? `https://web.${credentials(token).endpoint}`;
   return `${endpoint}/cache_client.pubsub.Pubsub/Subscribe`;
 }
