@@ -67,7 +67,7 @@ class TaskPage:
         await expect(self.page.locator(f".connection[data-state={state}]")).to_be_visible(timeout=within_ms)
 
     async def expect_live(self, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
-        await self.expect_state("live", within_ms)
+        await self.expect_state("connected", within_ms)
 
     async def send(self, *texts: str) -> None:
         """Send each text as a task, immediately one after another, with Enter."""
