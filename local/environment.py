@@ -170,7 +170,7 @@ def bootstrap(shell: Mapping[str, str], ports: Ports, keys: KeyPair) -> Environm
         "SERVICE_NAME": SERVICE_NAME,
         "STAGE_NAME": STAGE_NAME,
         "MOMENTO_ENDPOINT": momento_grpc_url(ports),
-        "MOMENTO_ADMIN_URL": f"http://127.0.0.1:{ports.momento_web}",
+        "MOMENTO_ADMIN_URL": momento_admin_url(ports),
     }
 
 
@@ -223,11 +223,18 @@ def _handler(shell: Mapping[str, str]) -> Environment:
     }
 
 
-def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs, bundle: Path) -> Environment:
-    """Return the settings of the application's server: its /config.json, and where services, mails and bundle are."""
+def page(
+    shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs, bundle: Path, logs: Path
+) -> Environment:
+    """Return the settings of the application's server: its /config.json, and where services, mails and bundle are.
+
+    :param logs: the folder of the log files, for the developer's view, which also uses the queues and the emulators.
+    """
     return {
         **base_environment(shell),
         **web_access(shell, ports),
+        **aws(ports, keys),
+        **stage(ports, outputs),
         "PAGE_PORT": str(ports.page),
         "PAGE_BUNDLE": str(bundle),
         "PAGE_TOKEN_URL": f"http://127.0.0.1:{ports.token}",
@@ -235,7 +242,8 @@ def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs
         "PAGE_MOMENTO_URL": momento_web_url(ports),
         "PAGE_COGNITO_URL": f"http://localhost:{ports.aws}",
         "PAGE_MAILS_URL": f"{aws_url(ports)}{MAILS_PATH}",
-        "PAGE_MAILS_KEY": keys.secret_access_key,
+        "PAGE_LOGS": str(logs),
+        "MOMENTO_ADMIN_URL": momento_admin_url(ports),
         "PAGE_REGION": REGION,
         "PAGE_USER_POOL_ID": outputs.user_pool_id,
         "PAGE_USER_POOL_CLIENT_ID": outputs.user_pool_client_id,
@@ -267,6 +275,10 @@ def aws_url(ports: Ports) -> str:
 
 def momento_grpc_url(ports: Ports) -> str:
     return f"http://127.0.0.1:{ports.momento_grpc}"
+
+
+def momento_admin_url(ports: Ports) -> str:
+    return f"http://127.0.0.1:{ports.momento_web}"
 
 
 def momento_web_url(ports: Ports) -> str:

@@ -71,11 +71,11 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[Content]]) -> Html:
     return element("table", head, *body, class_="cards")
 
 
-def page(title: str, *content: Content, refresh_seconds: int | None = None, width: str | None = None) -> str:
+def page(title: str, *content: Content, navigation: Html | None = None, refresh_seconds: int | None = None) -> str:
     """Render a whole page.
 
+    :param navigation: links to the other pages of a view, whose pages are wide.
     :param refresh_seconds: after which time the page reloads itself.
-    :param width: `wide` for a page with tables of many columns.
     """
     head = element(
         "head",
@@ -84,7 +84,7 @@ def page(title: str, *content: Content, refresh_seconds: int | None = None, widt
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("link", rel="icon", href="data:,"),
         element("link", rel="stylesheet", href="/local.css"),
-        refresh_seconds and element("meta", http_equiv="refresh", content=str(refresh_seconds)),
+        element("meta", http_equiv="refresh", content=str(refresh_seconds)) if refresh_seconds else None,
     )
-    body = element("body", element("h1", title), *content, class_=width)
+    body = element("body", navigation, element("h1", title), *content, class_="wide" if navigation else None)
     return f"<!doctype html>{element('html', head, body, lang='en')}\n"

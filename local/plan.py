@@ -141,6 +141,8 @@ class Plan:
         return Program(
             name="page",
             module="local.page",
-            environment=environment.page(self.shell, self.ports, self.keys, outputs, self.root / "frontend" / "dist"),
+            environment=environment.page(
+                self.shell, self.ports, self.keys, outputs, self.root / "frontend" / "dist", self.logs
+            ),
             ready_url=f"http://127.0.0.1:{self.ports.page}/healthz",
         )

@@ -7,7 +7,6 @@ import asyncio
 import fcntl
 import json
 import os
-import secrets
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,13 +15,19 @@ from typing import TextIO
 
 import aiohttp
 
-from local.demo.sign_up import Application, application
+from local.demo.sign_up import Application, application, random_credentials
 from local.errors import LocalError
 from local.plan import Plan
 from local.ports import InvalidPortBaseError, ports_from
-from notification_api.client.config import StageConfig
-from notification_api.client.errors import CognitoError, NotificationApiError
-from notification_api.client.sign_in import Credentials, confirm_sign_up, sign_in, sign_up
+from notification_api.client import (
+    Credentials,
+    NotificationApiError,
+    StageConfig,
+    confirm_sign_up,
+    sign_in,
+    sign_up,
+)
+from notification_api.client.errors import CognitoError
 
 EMAIL = "dev@example.com"
 _UNKNOWN = frozenset({"UserNotFoundException", "NotAuthorizedException"})
@@ -80,7 +85,7 @@ def _stored(file: TextIO, user_pool_id: str) -> Credentials | None:
 
 def _store_new(file: TextIO, user_pool_id: str) -> Credentials:
     """Store a new password before it is used, so that an interrupted sign-up can be continued."""
-    user = Credentials(email=EMAIL, password=f"{secrets.token_urlsafe(18)}aA1!")
+    user = Credentials(email=EMAIL, password=random_credentials().password)
     file.seek(0)
     file.truncate()
     json.dump({"userPoolId": user_pool_id, "password": user.password}, file)

@@ -32,6 +32,7 @@ def page_settings(outputs: Outputs, environ: Mapping[str, str]) -> Settings:
         mails_key=environ["AWS_SECRET_ACCESS_KEY"],
         access=WebAccess.from_environment(environ),
         services=None,
+        dev_view=None,
         momento_url=addresses.momento_web_url,
         cognito_url=environ["PAGE_COGNITO_URL"],
         region=addresses.region,

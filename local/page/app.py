@@ -8,6 +8,7 @@ from dataclasses import asdict
 import aiohttp
 from aiohttp import web
 
+from local.dev_view.routes import add_dev_view, is_dev_path
 from local.html import STYLE
 from local.page.api import forward_api, service_of
 from local.page.bundle import bundle_response
@@ -31,11 +32,13 @@ NO_STORE = {"Cache-Control": "no-store"}
 def create_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[middleware(settings.access, is_navigable=is_page)])
     app[SETTINGS] = settings
-    app.on_response_prepare.append(for_own(security_headers(settings.connects_to())))
+    app.on_response_prepare.append(for_own(security_headers(settings.connects_to(), has_forms=is_dev_path)))
     app.on_response_prepare.append(for_own(cors(settings.access, applies=lambda path: path == CONFIG_PATH)))
     app.cleanup_ctx.append(mailbox)
     if settings.services:
         forward_api(app, settings.services, settings.access.origins)
+    if settings.dev_view:
+        add_dev_view(app, settings.dev_view)
     app.router.add_get("/healthz", get_health)
     app.router.add_get(CONFIG_PATH, get_config)
     app.router.add_get("/mail", get_mail)
@@ -139,6 +142,6 @@ async def get_bundle(request: web.Request) -> web.StreamResponse:
     if response := bundle_response(settings.bundle, request.path):
         return response
     if request.path == "/":
-        text = start_page(settings.api_url, has_dev_view=False)
+        text = start_page(settings.api_url, has_dev_view=settings.dev_view is not None)
         return web.Response(text=text, content_type="text/html", headers=NO_STORE)
     raise web.HTTPNotFound

@@ -11,7 +11,8 @@ from yarl import URL
 
 from services.common.web.connection import admitted_body
 from services.common.web.cors import allow_origin
-from services.common.web.problem import Problem, new_request_id, problem_response
+from services.common.web.problem import CONTENT_TYPE, Problem, new_request_id, problem_response
+from services.common.web.problem_types import ProblemType
 
 MAX_BODY_BYTES = 1024 * 1024
 """More than any service accepts, so that the service itself refuses a large body."""
@@ -44,34 +45,22 @@ class Forwarder:
 
         Without an answer the client gets 502 or 504, which a web page of an allowed origin can read.
         """
-        try:
-            body = await _body_of(request)
-            return await self._exchange(request, base_url, body)
-        except Problem as problem:
-            response = problem_response(problem, new_request_id())
-        allow_origin(request.headers.get(hdrs.ORIGIN), response, self._origins)
-        return response
-
-    async def _exchange(self, request: web.Request, base_url: str, body: bytes | None) -> web.StreamResponse:
         url = URL(base_url + request.raw_path, encoded=True)
         headers = _passed(request.headers, _OF_REQUEST)
-        response: web.StreamResponse | None = None
         try:
-            async with self._session.request(
-                request.method, url, headers=headers, data=body, allow_redirects=False
-            ) as answer:
-                response = web.StreamResponse(
-                    status=answer.status, reason=answer.reason, headers=_passed(answer.headers, _HOP_BY_HOP)
-                )
-                await response.prepare(request)
-                async for chunk in answer.content.iter_any():
-                    await response.write(chunk)
-                await response.write_eof()
-                return response
+            body = await _body_of(request)
+            answer = await self._session.request(request.method, url, headers=headers, data=body, allow_redirects=False)
+        except Problem as problem:
+            return self._readable(request, problem_response(problem, new_request_id()))
         except (aiohttp.ClientError, TimeoutError) as error:
-            if response is not None:
-                raise  # a part has been sent: the connection is closed, so that the client notices
-            raise _problem_of(error) from error
+            return self._readable(request, _no_answer(error))
+        async with answer:
+            return await _send(request, answer)
+
+    def _readable(self, request: web.Request, response: web.Response) -> web.Response:
+        """Let a page of an allowed origin read an answer that no service gave."""
+        allow_origin(request.headers.get(hdrs.ORIGIN), response, self._origins)
+        return response
 
 
 @asynccontextmanager
@@ -98,7 +87,19 @@ async def _body_of(request: web.Request) -> bytes | None:
                     break
             else:
                 return bytes(body)
-    raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than any service accepts.")
+    raise Problem(ProblemType.BODY_TOO_LARGE, "The body is larger than any service accepts.")
+
+
+async def _send(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    """Send the answer to the client. If it breaks off, the error closes the connection, so that the client notices."""
+    response = web.StreamResponse(
+        status=answer.status, reason=answer.reason, headers=_passed(answer.headers, _HOP_BY_HOP)
+    )
+    await response.prepare(request)
+    async for chunk in answer.content.iter_any():
+        await response.write(chunk)
+    await response.write_eof()
+    return response
 
 
 def _passed(headers: Mapping[str, str], removed: frozenset[str]) -> CIMultiDict[str]:
@@ -107,8 +108,18 @@ def _passed(headers: Mapping[str, str], removed: frozenset[str]) -> CIMultiDict[
     return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in removed | named)
 
 
-def _problem_of(error: Exception) -> Problem:
+def _no_answer(error: Exception) -> web.Response:
+    """Return what a gateway answers for a service: it has no problem type of the API."""
     is_late = isinstance(error, TimeoutError) and not isinstance(error, aiohttp.ConnectionTimeoutError)
     status = HTTPStatus.GATEWAY_TIMEOUT if is_late else HTTPStatus.BAD_GATEWAY
     reason = "took too long to answer" if is_late else "does not answer. It may be starting"
-    return Problem(status, f"The service {reason}. Try again.", headers={hdrs.RETRY_AFTER: RETRY_AFTER_SECONDS})
+    problem = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status,
+        "detail": f"The service {reason}. Try again.",
+        "requestId": new_request_id(),
+    }
+    return web.json_response(
+        problem, status=status, content_type=CONTENT_TYPE, headers={hdrs.RETRY_AFTER: RETRY_AFTER_SECONDS}
+    )

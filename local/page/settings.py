@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from environs import ValidationError
 
+from local.dev_view.settings import DevViewSettings
 from local.errors import LocalError
 from local.web_access.access import WebAccess
 from services.common.setting_numbers import parse_whole
@@ -26,6 +27,8 @@ class Settings:
     services: Mapping[str, str] | None
     """The base URLs by service, to which the API's paths are forwarded. Only the server uses them. None: `make forward`
     forwards the paths."""
+    dev_view: DevViewSettings | None
+    """None: there is none."""
     momento_url: str
     cognito_url: str
     region: str
@@ -41,9 +44,10 @@ class Settings:
             port=page_port(environ),
             bundle=Path(environ["PAGE_BUNDLE"]),
             mails_url=environ["PAGE_MAILS_URL"],
-            mails_key=environ["PAGE_MAILS_KEY"],
+            mails_key=environ["AWS_SECRET_ACCESS_KEY"],
             access=WebAccess.from_environment(environ),
             services={"token": environ["PAGE_TOKEN_URL"], "ingest": environ["PAGE_INGEST_URL"]},
+            dev_view=DevViewSettings.from_environment(environ),
             momento_url=environ["PAGE_MOMENTO_URL"],
             cognito_url=environ["PAGE_COGNITO_URL"],
             region=environ["PAGE_REGION"],

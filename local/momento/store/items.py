@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from grpc import StatusCode
@@ -120,6 +120,11 @@ class Items:
             self._store(key, Dictionary(found.expires_at, remaining))
         else:
             self.delete(key)
+
+    def live(self) -> Iterator[tuple[bytes, Value | Dictionary]]:
+        """Return the items that have not expired, by key. This does not count as a use of them."""
+        now = self._clock()
+        return ((key, found) for key, found in self._items.items() if found.expires_at > now)
 
     def remove_expired(self) -> None:
         """Remove the expired items."""

@@ -75,6 +75,7 @@ def settings_of(port: int, folder: Path, services: dict[str, str]) -> Settings:
         mails_key="the-secret-of-this-run",
         access=WebAccess(frozenset({OWN_PAGE})),
         services=services,
+        dev_view=None,
         momento_url="http://localhost:8085",
         cognito_url="http://localhost:4566",
         region="us-east-1",

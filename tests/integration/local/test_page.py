@@ -66,6 +66,7 @@ async def settings(mails: Mails, tmp_path: Path) -> AsyncIterator[Settings]:
             mails_key="the-secret-of-this-run",
             access=WebAccess(frozenset({"http://localhost:5173"})),
             services={"token": "http://127.0.0.1:8081", "ingest": "http://127.0.0.1:8082"},
+            dev_view=None,
             momento_url="http://localhost:8085",
             cognito_url="http://localhost:4566",
             region="us-east-1",
