@@ -21,7 +21,7 @@ PYTHONS ?= 3.12 3.13
 # order of tests/conftest.py: those with many slow tests first. A shared machine may take three times as long as a free one.
 WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
-WITHOUT_BROWSER := tests/integration tests/chart tests/unit
+WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
 
 # Targets in lower case are no files.
 .PHONY: $(shell grep -oE '^[a-z-]+:' $(MAKEFILE_LIST) | tr -d :)
@@ -150,9 +150,10 @@ lock: $(READY) ## Pin the dependencies (UPGRADE=1 takes newer versions)
 	@$(COMPILE) --extra operator -c requirements-dev.lock -o requirements.lock
 	@$(COMPILE) --extra local -c requirements-dev.lock -o requirements-local.lock
 
-generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, parts of docs
+generate: $(READY) ## Write the generated files: charts' defaults and bounds, rules, dashboards, openapi.json, parts of docs
 	@$(PY) -m k8s.chart_files
 	@$(PY) -m k8s.dashboards
+	@$(PY) -m k8s.contract_files
 	@$(PY) -m k8s.docs_site
 
 # The notice is about the end of Material for MkDocs in May 2027; the site uses nothing that its successor lacks but hooks.

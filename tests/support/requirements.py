@@ -9,7 +9,9 @@ from pathlib import Path
 from tests.support.cluster.tools import why_no_cluster
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
-PAGE = Path(__file__).resolve().parents[2] / "frontend" / "dist" / "index.html"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "frontend" / "dist" / "index.html"
+REDOCLY = ROOT / "node_modules" / ".bin" / "redocly"
 
 
 def nginx_path() -> str | None:
@@ -41,6 +43,10 @@ def _missing_for_documentation() -> str | None:
     return _missing_program("curl", "make", "npm", install="a tutorial's reader needs them") or _missing_browser()
 
 
+def _missing_redocly() -> str | None:
+    return None if REDOCLY.is_file() else "missing: the npm packages; npm ci"
+
+
 REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
     "chromium": _missing_browser_or_application,
@@ -49,6 +55,7 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
+    "redocly": _missing_redocly,
 }
 """Functions that return why a marker's tests cannot run here, or None if they can."""
 
