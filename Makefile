@@ -4,13 +4,17 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# What the local stack needs, and, in addition, what tests and other tools need.
+LOCAL_READY := $(VENV)/.local-ready
 READY := $(VENV)/.ready
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE ?= localhost/notification-api
 BUILDER ?= docker
 CHROMIUM ?= /usr/bin/chromium
-NODE_MODULES := node_modules/.package-lock.json
+# What the application's build needs, and everything.
+PAGE_MODULES := node_modules/.page-ready
+NODE_MODULES := node_modules/.all-ready
 PAGE := frontend/dist/index.html
 PAGE_SOURCES := package.json tsconfig.base.json \
 	$(shell find sdk/javascript frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
@@ -29,38 +33,47 @@ WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk 'BEGIN {FS = ":.*## "} {printf "%-14s %s\n", $$1, $$2}'
 
-$(READY): requirements-dev.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.13" >&2; exit 2; }
-	@echo "Setting up $(VENV) (once)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(PY) -m pip install --disable-pip-version-check --require-hashes --no-deps --progress-bar on -r requirements-dev.lock
-	@echo ../../../../sdk/python >"$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/notification_api.pth"
-	@touch $(READY)
+$(LOCAL_READY): requirements-local.lock
+	@PYTHON=$(PYTHON) .setup/python $(VENV) $<
+	@touch $@
 
-up: $(READY) page-if-possible ## Run the whole system on this machine, no account needed
+$(READY): requirements-dev.lock
+	@PYTHON=$(PYTHON) .setup/python $(VENV) $<
+	@touch $(LOCAL_READY) $@
+
+up: ## Run the whole system on this machine, no account needed
+	@$(MAKE) --no-print-directory -j2 $(LOCAL_READY) page-if-possible
 	@exec $(PY) -m local.up
 
-demo: $(READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
+clean-state: ## Forget what the local stack keeps: users, tasks, history, keys, logs
+	@$(PYTHON) -m local.kept_state
+
+demo: $(LOCAL_READY) ## Sign up, post N tasks (default 3), then tasks of several types, cancel one, and print all; needs a running `make up`
 	@$(PY) -m local.demo
 
-token: $(READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
+token: $(LOCAL_READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
 	@$(PY) -m local.token
 
-frontend: $(NODE_MODULES) ## Build the application (Node 20.19 or newer)
+frontend: $(PAGE_MODULES) ## Build the application (Node 20.19 or newer)
 	@npm run --silent build
 
-client-package: $(NODE_MODULES) ## Pack the JavaScript client into sdk/javascript, for `npm install` in your application
-	@npm pack --silent --workspace sdk/javascript --pack-destination sdk/javascript
-
-$(PAGE): $(NODE_MODULES) $(PAGE_SOURCES)
-	@echo "Building the application (once, and when its sources change)"
+$(PAGE): $(PAGE_MODULES) $(PAGE_SOURCES)
+	@echo "Application: building (once, and when its sources change)"
 	@npm run --silent build
+
+# Where everything is installed, the application's part is too. Its stamp has the time of the lock, so that installing the
+# rest later does not build the application again.
+$(PAGE_MODULES): package-lock.json
+	@$(MAKE) --no-print-directory node
+	@[ $(NODE_MODULES) -nt $< ] || { echo "Application: installing its npm packages"; \
+		npm ci --workspace frontend --include-workspace-root=false; }
+	@touch -r $< $@
 
 $(NODE_MODULES): package-lock.json
 	@$(MAKE) --no-print-directory node
 	@npm ci
-	@touch $(NODE_MODULES)
+	@touch -r $< $(PAGE_MODULES)
+	@touch $@
 
 node:
 	@command -v npm >/dev/null && \
@@ -112,7 +125,7 @@ bench-local: $(READY) ## Measure the local stack: start, memory, cost of a reque
 bench-page: $(READY) frontend ## Measure the application: size, loading time, publish to screen, many notifications (needs Chromium)
 	@CHROMIUM=$(CHROMIUM) $(PY) -m benchmarks.page
 
-dead-letters: $(READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
+dead-letters: $(LOCAL_READY) ## Operate a stage's dead-letter queue: make dead-letters ARGS="list"
 	@$(PY) -m services.processor.dead_letters $(ARGS)
 
 bench: $(READY) ## Measure the services beside plain implementations (ElasticMQ if Java and Maven are installed)
@@ -173,7 +186,7 @@ kind-up: image ## A cluster on this machine with Docker and kind, the local stac
 kind-down: ## Remove that cluster
 	@kind delete cluster --name notification-api
 
-forward: $(READY) ## Forward a stage of a cluster to this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
+forward: $(LOCAL_READY) ## Forward a stage of a cluster to this machine: make forward STAGE=dev (a second one: LOCAL_PORT_BASE=9000)
 	@exec $(PY) -m local.forward '$(STAGE)'
 
 clean: ## Remove the virtual environment and caches
