@@ -16,8 +16,9 @@ CHROMIUM ?= /usr/bin/chromium
 PAGE_MODULES := node_modules/.page-ready
 NODE_MODULES := node_modules/.all-ready
 PAGE := frontend/dist/index.html
-PAGE_SOURCES := package.json tsconfig.base.json \
-	$(shell find sdk/javascript frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
+CLIENT_PACKAGE := sdk/javascript/notification-api-client-$(VERSION).tgz
+CLIENT_SOURCES := package-lock.json tsconfig.base.json $(shell find sdk/javascript/src sdk/javascript/*.* ! -name '*.tgz' -type f)
+PAGE_SOURCES := package.json $(CLIENT_SOURCES) $(shell find frontend -name node_modules -prune -o -name dist -prune -o -type f -print)
 PYTEST := .ci/pytest $(PY)
 # Versions that test-pythons adds to that of .venv. The image's (PYTHON_IMAGE in the Dockerfile) is one of them.
 PYTHONS ?= 3.12 3.13
@@ -26,6 +27,7 @@ PYTHONS ?= 3.12 3.13
 WORKERS ?= 5
 IN_PARALLEL = --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder --session-timeout=1800
 WITHOUT_BROWSER := tests/integration tests/contract tests/chart tests/unit
+WITH_BROWSER := tests/browser tests/package tests/docs
 
 # Targets in lower case are no files.
 .PHONY: $(shell grep -oE '^[a-z-]+:' $(MAKEFILE_LIST) | tr -d :)
@@ -61,6 +63,12 @@ $(PAGE): $(PAGE_MODULES) $(PAGE_SOURCES)
 	@echo "Application: building (once, and when its sources change)"
 	@npm run --silent build
 
+client-package: $(CLIENT_PACKAGE) ## Pack the JavaScript client, to be installed with npm
+	@echo "npm install $(abspath $(CLIENT_PACKAGE))"
+
+$(CLIENT_PACKAGE): $(NODE_MODULES) $(CLIENT_SOURCES)
+	@npm pack --silent --workspace sdk/javascript --pack-destination sdk/javascript >/dev/null
+
 # Where everything is installed, the application's part is too. Its stamp has the time of the lock, so that installing the
 # rest later does not build the application again.
 $(PAGE_MODULES): package-lock.json
@@ -91,8 +99,8 @@ test: $(READY) ## Run every test that this machine can run
 		echo "Left out: the application's tests. They need Node 20.19 or newer."; \
 		$(MAKE) --no-print-directory test-python; \
 	elif [ ! -x $(CHROMIUM) ]; then $(MAKE) --no-print-directory test-frontend test-browser test-python; \
-	else $(MAKE) --no-print-directory test-frontend $(PAGE) && \
-		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) tests/browser tests/docs $(IN_PARALLEL); fi
+	else $(MAKE) --no-print-directory test-frontend $(PAGE) $(CLIENT_PACKAGE) && \
+		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITHOUT_BROWSER) $(WITH_BROWSER) $(IN_PARALLEL); fi
 
 test-python: $(READY) ## The services, the local stack and the charts
 	@$(PYTEST) $(WITHOUT_BROWSER) $(IN_PARALLEL)
@@ -106,9 +114,10 @@ test-frontend: $(NODE_MODULES) ## The application's unit tests
 	@npm test --silent
 
 test-browser: WORKERS = 3
-test-browser: $(READY) ## The application in a real Chromium against the real local stack
+test-browser: $(READY) ## The application and the packed client in a real Chromium against the real local stack
 	@if [ ! -x $(CHROMIUM) ]; then echo "Left out: browser tests. They need Chromium: apt-get install chromium, or CHROMIUM=/path"; \
-	else $(MAKE) --no-print-directory $(PAGE) && CHROMIUM=$(CHROMIUM) $(PYTEST) tests/browser $(IN_PARALLEL); fi
+	else $(MAKE) --no-print-directory $(PAGE) $(CLIENT_PACKAGE) && \
+		CHROMIUM=$(CHROMIUM) $(PYTEST) $(WITH_BROWSER) $(IN_PARALLEL); fi
 
 test-pythons: ## The unit tests on Python 3.12 and 3.13, as far as they are installed
 	@WORKERS=$(WORKERS) .ci/test-pythons $(PYTHONS)

@@ -17,7 +17,7 @@ describe("connecting", () => {
     expect(h.topic.last.token.topic).toBe("alice");
     h.topic.last.accept();
     await settle();
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
   });
 
   test("a stream that never opens is closed, so that it occupies no connection, and another is tried", async () => {
@@ -26,10 +26,10 @@ describe("connecting", () => {
     await h.live();
     await h.clock.advance(10_100);
     expect(h.topic.streams[0]?.closed).toBe(true);
-    expect(h.states).toEqual(["reconnecting"]);
+    expect(h.states).toEqual(["connecting", "reconnecting"]);
     h.topic.accepting = true;
     await h.clock.advance(2_000);
-    expect(h.states).toEqual(["reconnecting", "connected"]);
+    expect(h.states).toEqual(["connecting", "reconnecting", "connected"]);
   });
 
   test("is retried without end, with backoff up to the cap", async () => {
@@ -51,7 +51,7 @@ describe("connecting", () => {
     expect(h.service.count("/token")).toBe(1);
     await h.clock.advance(1_000);
     expect(h.states.at(-1)).toBe("connected");
-    expect(h.errors).toEqual([
+    expect(h.errors).toMatchObject([
       { source: "token", message: "Momento is down", status: 503, requestId: "r-1", retryAfterMs: 20_000 },
     ]);
   });
@@ -61,7 +61,7 @@ describe("connecting", () => {
     h.service.reply("/token", Response.json({ token: "x" }));
     await h.live();
     expect(h.errors[0]?.message).toMatch(/incomplete/);
-    expect(h.states).toEqual(["reconnecting"]);
+    expect(h.states).toEqual(["connecting", "reconnecting"]);
   });
 });
 
@@ -76,7 +76,10 @@ describe("an id token that never arrives", () => {
     let isHanging = true;
     await h.live({ getIdToken: () => (isHanging ? new Promise(() => undefined) : Promise.resolve("id-1")) });
     await h.clock.advance(16_000);
-    expect([h.states, h.errors]).toEqual([["reconnecting"], [{ source: "token", message: "Timed out" }]]);
+    expect([h.states, h.errors]).toMatchObject([
+      ["connecting", "reconnecting"],
+      [{ source: "token", code: "id_token", message: "getIdToken failed: Timed out" }],
+    ]);
     isHanging = false;
     await h.clock.advance(20_000);
     expect(h.states.at(-1)).toBe("connected");
@@ -203,7 +206,7 @@ describe("token renewal", () => {
     await h.clock.advance(3_000);
     expect(old?.closed).toBe(true);
     expect(h.received).toEqual(["on its way on the old", "on the new"]);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
   });
 
   test("that yields the same shared token opens no new stream", async () => {
@@ -220,7 +223,7 @@ describe("token renewal", () => {
     await h.live();
     h.service.reply("/token", problemResponse(503, "down"), problemResponse(503, "down"));
     await beat(h, 16 * MINUTE);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
     expect(h.topic.last.token.token).not.toBe(h.topic.streams[0]?.token.token);
   });
 
@@ -230,7 +233,7 @@ describe("token renewal", () => {
     h.topic.accepting = false;
     await beat(h, 13.2 * MINUTE);
     expect(h.topic.streams.map(({ closed }) => closed).slice(0, 2)).toEqual([false, true]);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
   });
 
   test("does not loop when this machine's clock is far ahead", async () => {
@@ -255,7 +258,7 @@ describe("token renewal", () => {
     await beat(h, 12.81 * MINUTE);
     h.topic.last.listener.interrupted(true);
     await h.clock.advance(1_400);
-    expect(h.states).toEqual(["connected", "reconnecting"]);
+    expect(h.states).toEqual(["connecting", "connected", "reconnecting"]);
     expect(h.topic.streams).toHaveLength(1);
     h.topic.last.heartbeat();
     await h.clock.advance(3_000);
@@ -288,7 +291,7 @@ describe("token renewal", () => {
     h.topic.last.listener.interrupted(true);
     answer();
     await settle();
-    expect(h.states).toEqual(["connected", "reconnecting"]);
+    expect(h.states).toEqual(["connecting", "connected", "reconnecting"]);
     await h.clock.advance(3_000);
     expect(h.topic.streams.map(({ closed }) => closed)).toEqual([true, false]);
   });
@@ -299,7 +302,7 @@ describe("token renewal", () => {
     await beat(h, 12.75 * MINUTE);
     h.service.history = [finished({ taskId: "a" })];
     await h.clock.advance(0.25 * MINUTE);
-    expect([h.topic.streams.length, h.states, h.received]).toEqual([2, ["connected"], ["a"]]);
+    expect([h.topic.streams.length, h.states, h.received]).toEqual([2, ["connecting", "connected"], ["a"]]);
   });
 
   test("at the stream limit that fails waits like any other, however much arrives", async () => {
@@ -329,7 +332,7 @@ describe("a lost connection", () => {
     await h.live();
     h.topic.last.item({ taskId: "a" });
     h.topic.last.listener.interrupted(true);
-    expect(h.states).toEqual(["connected", "reconnecting"]);
+    expect(h.states).toEqual(["connecting", "connected", "reconnecting"]);
     h.service.history = [finished({ taskId: "a" }), finished({ taskId: "b" })];
     h.topic.last.heartbeat();
     await settle();
@@ -382,9 +385,9 @@ describe("a lost connection", () => {
       h.topic.last.heartbeat();
     }
     await h.clock.advance(29_000);
-    expect(h.states).toEqual(["connected"]);
+    expect(h.states).toEqual(["connecting", "connected"]);
     await h.clock.advance(1_500);
-    expect(h.states).toEqual(["connected", "reconnecting"]);
+    expect(h.states).toEqual(["connecting", "connected", "reconnecting"]);
   });
 
   test("is detected on waking from sleep", async () => {
@@ -630,7 +633,7 @@ describe("sign-out", () => {
     client.start();
     client.signOut();
     await settle();
-    expect([h.topic.openCount, h.states]).toEqual([0, ["signed-out"]]);
+    expect([h.topic.openCount, h.states]).toEqual([0, ["connecting", "signed-out"]]);
   });
 
   test("while a stream is opening closes it", async () => {
