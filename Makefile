@@ -56,12 +56,12 @@ demo: $(LOCAL_READY) ## Sign up, post N tasks (default 3), then tasks of several
 token: $(LOCAL_READY) ## Print an id token of dev@example.com, a user who is signed up at the first call; needs a running `make up`
 	@$(PY) -m local.token
 
-frontend: $(PAGE_MODULES) ## Build the application (Node 20.19 or newer)
+frontend: $(NODE_MODULES) ## Build the application and check its size (Node 20.19 or newer)
 	@npm run --silent build
 
 $(PAGE): $(PAGE_MODULES) $(PAGE_SOURCES)
 	@echo "Application: building (once, and when its sources change)"
-	@npm run --silent build
+	@npm run --silent build --workspace frontend
 
 client-package: $(CLIENT_PACKAGE) ## Pack the JavaScript client, to be installed with npm
 	@echo "npm install $(abspath $(CLIENT_PACKAGE))"
@@ -74,7 +74,7 @@ $(CLIENT_PACKAGE): $(NODE_MODULES) $(CLIENT_SOURCES)
 $(PAGE_MODULES): package-lock.json
 	@$(MAKE) --no-print-directory node
 	@[ $(NODE_MODULES) -nt $< ] || { echo "Application: installing its npm packages"; \
-		npm ci --workspace frontend --include-workspace-root=false; }
+		npm ci --workspace frontend --include-workspace-root=false --omit=dev; }
 	@touch -r $< $@
 
 $(NODE_MODULES): package-lock.json
@@ -110,8 +110,9 @@ test-unit test-pythons: WORKERS = 3
 test-unit: $(READY) ## The unit tests alone, without the slow ones
 	@$(PYTEST) tests/unit -m 'not slow' $(IN_PARALLEL)
 
-test-frontend: $(NODE_MODULES) ## The application's unit tests
+test-frontend: $(NODE_MODULES) $(PAGE) ## The application's unit tests and its size
 	@npm test --silent
+	@npm run --silent size --workspace frontend
 
 test-browser: WORKERS = 3
 test-browser: $(READY) ## The application and the packed client in a real Chromium against the real local stack

@@ -9,6 +9,7 @@ def table(ports: Ports) -> list[tuple[str, str]]:
     """Return each address with its description."""
     return [
         (f"http://localhost:{ports.page}", "the application; /config.json is what a client needs to know"),
+        (f"http://localhost:{ports.page}/dev", "tasks with their log lines, dead letters, switches for faults"),
         (f"http://localhost:{ports.page}/mail", "the mails with sign-up codes; no mail leaves this machine"),
         (f"http://localhost:{ports.token}/token", "GET a disposable Momento token for the user's own topic"),
         (f"http://localhost:{ports.ingest}/task", "POST a task; its notification arrives on the topic"),
