@@ -7,10 +7,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from playwright.async_api import ConsoleMessage, Page
+
 from local.plan import ROOT
 from tests.support.ports import free_port
 from tests.support.processes.child import running
 
+VITE = str(ROOT / "node_modules" / ".bin" / "vite")
 CREATE_VITE = "create-vite@9.3.0"
 QUIET = ("--no-audit", "--no-fund", "--prefer-offline", "--loglevel=error")
 
@@ -36,13 +39,6 @@ async def run(*command: str, folder: Path, environment: Mapping[str, str] | None
     if process.returncode != 0:
         raise CommandFailedError(f"{' '.join(command)} in {folder.name}: status {process.returncode}\n{output}")
     return output
-
-
-async def pack_client(folder: Path) -> Path:
-    """Build the client and return its tarball, in `folder`."""
-    await run("npm", "pack", "--workspace", "sdk/javascript", "--pack-destination", str(folder), folder=ROOT)
-    (tarball,) = folder.glob("*.tgz")
-    return tarball
 
 
 class ViteApp:
@@ -79,8 +75,20 @@ class ViteApp:
 def preview(folder: Path, port: int | None = None) -> Iterator[str]:
     """Serve an application that was built, and return its URL."""
     port = port or free_port()
-    vite = ROOT / "node_modules" / "vite" / "bin" / "vite.js"
-    command = ["node", str(vite), "preview", str(folder), "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
+    command = [VITE, "preview", str(folder), "--host", "127.0.0.1", "--port", str(port), "--strictPort"]
     with running(command, {}) as server:
-        server.wait_until_ready(f"http://127.0.0.1:{port}/")
+        server.wait_for_output("Local:")
         yield f"http://localhost:{port}"
+
+
+def problems_of(page: Page) -> list[str]:
+    """Return a list to which the page's warnings and errors are added."""
+    problems: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type in {"warning", "error"}:
+            problems.append(message.text)
+
+    page.on("console", note)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    return problems
