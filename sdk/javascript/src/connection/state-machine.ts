@@ -11,7 +11,7 @@ export const STABLE_MS = 10_000;
 /** The SDK reconnects after 500 ms. If that takes longer, the client opens a new stream, with backoff. */
 export const RESUME_TIMEOUT_MS = 1_500;
 
-export type Phase = "idle" | "connecting" | "connected" | "resuming" | "waiting" | "signed-out";
+type Phase = "idle" | "connecting" | "connected" | "resuming" | "waiting" | "signed-out";
 
 /** What an application shows of the connection. `idle`: new, or stopped. `signed-out` is final. */
 export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "offline" | "signed-out";
