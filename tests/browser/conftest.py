@@ -19,7 +19,7 @@ from tests.support.processes.local_stack import LocalStack
 from tests.support.requirements import CHROMIUM
 
 HANDLER = {"TASK_HANDLER": "tests.support.browser.handler:handle"}
-OpenPage = Callable[[BrowserContext], Awaitable[TaskPage]]
+OpenPage = Callable[..., Awaitable[TaskPage]]
 NewContext = Callable[..., Awaitable[BrowserContext]]
 
 
@@ -86,8 +86,8 @@ async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
     """Opens tabs. Afterwards none may have violated the page's policy or written to the console."""
     pages: list[TaskPage] = []
 
-    async def open_one(context: BrowserContext) -> TaskPage:
-        pages.append(await new_page(context, stack.local.page_url))
+    async def open_one(context: BrowserContext, script: str = "") -> TaskPage:
+        pages.append(await new_page(context, stack.local.page_url, script))
         return pages[-1]
 
     yield open_one

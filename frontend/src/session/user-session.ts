@@ -7,7 +7,6 @@ import {
 import { shallowRef, type ShallowRef } from "vue";
 import { endSession, idTokenOf, type User } from "../auth/cognito-session";
 import { maxBodyBytesOf, type Config } from "../platform/config";
-import { preloadWhenIdle } from "../platform/reload-after-deploy";
 import { UserStorage, type StoredValue } from "../platform/user-storage";
 import { Presentation } from "../presentation/presentation";
 import { announcementOf } from "../text/task-description";
@@ -64,7 +63,6 @@ export class UserSession {
     ];
     signal.addEventListener("abort", () => stops.forEach((stop) => stop()), { once: true });
     this.reading.watchPage(signal, (count) => this.presentation.showUnread(count));
-    preloadWhenIdle();
   }
 
   /** Resolves once the task is accepted, refused or no longer tried, which the list shows; rejects if it is not kept. */

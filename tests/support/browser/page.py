@@ -117,9 +117,9 @@ class TaskPage:
         return next(value for name, value in stored.items() if name.endswith(".idToken"))
 
 
-async def new_page(context: BrowserContext, url: str) -> TaskPage:
-    """Open a tab that records toasts, policy violations and long tasks from the start."""
+async def new_page(context: BrowserContext, url: str, script: str = "") -> TaskPage:
+    """Open a tab that records toasts, policy violations and long tasks from the start, and runs `script` before."""
     page = TaskPage(await context.new_page(), url)
-    await page.page.add_init_script(RECORD_PAGE)
+    await page.page.add_init_script(RECORD_PAGE + script)
     await page.open()
     return page
