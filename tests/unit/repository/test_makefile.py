@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
-NEEDED = ("bash", "sh", "make", "sed", "find")
+NEEDED = ("bash", "sh", "make", "sed", "find", "grep", "tr")
 
 
 @pytest.fixture
