@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.support.cluster.tools import why_no_cluster
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FIREFOX = os.environ.get("FIREFOX", "firefox-esr")
 PAGE = Path(__file__).resolve().parents[2] / "frontend" / "dist" / "index.html"
 
 
@@ -36,6 +37,7 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
     "chromium": _missing_chromium,
     "cluster": why_no_cluster,
+    "firefox": partial(_missing_program, FIREFOX, install="apt-get install firefox-esr, or set FIREFOX to its path"),
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
     "prometheus": partial(_missing_program, "prometheus", "promtool", install="apt-get install prometheus"),
