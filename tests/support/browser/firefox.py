@@ -7,11 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from playwright.async_api import StorageState
-
-from tests.support.browser.page import NOTIFIED_WITHIN_MS, RECORD_PAGE, RecordedPage
-from tests.support.browser.remote import RemoteBrowser, RemoteCallError, remote_browser
-from tests.support.browser.tokens import PUT_ENTRIES
+from tests.support.browser.page import RECORD_PAGE
+from tests.support.browser.remote import RemoteBrowser, RemoteCallError, RemotePage, as_json, remote_browser
 from tests.support.processes.child import Child
 from tests.support.requirements import FIREFOX
 
@@ -19,44 +16,25 @@ _READY = r"WebDriver BiDi listening on (ws://\S+)"
 _START_SECONDS = 60.0
 
 
-class FirefoxPage(RecordedPage):
-    """The application in Firefox's only tab."""
+class FirefoxPage(RemotePage):
+    """The application in Firefox."""
 
     def __init__(self, browser: RemoteBrowser, tab: str, url: str) -> None:
+        super().__init__(url)
         self._browser = browser
         self._tab = tab
-        self._url = url
 
-    async def open(self, storage: StorageState) -> None:
-        """Load the application for the user of this storage, without what another test has stored."""
-        await self._load(f"{self._url}/icon.svg")
-        (origin,) = storage["origins"]
-        await self.evaluate("localStorage.clear()")
-        await self.evaluate(f"({PUT_ENTRIES})({json.dumps(origin['localStorage'])})")
-        await self.reload()
-
-    async def reload(self) -> None:
-        await self._load(self._url)
+    async def load(self, url: str) -> None:
+        await self._browser.call("browsingContext.navigate", context=self._tab, url=url, wait="complete")
 
     async def evaluate(self, expression: str) -> Any:
+        target = {"context": self._tab}
         answer = await self._browser.call(
-            "script.evaluate",
-            expression=f"Promise.resolve({expression}).then((value) => JSON.stringify(value ?? null))",
-            target={"context": self._tab},
-            awaitPromise=True,
+            "script.evaluate", expression=as_json(expression), target=target, awaitPromise=True
         )
         if answer["type"] != "success":
             raise RemoteCallError(f"{expression}: {answer['exceptionDetails']['text']}")
         return json.loads(answer["result"]["value"])
-
-    async def expect_state(self, state: str, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
-        try:
-            await self.wait_for(f"document.querySelector('.connection[data-state={state}]') !== null", within_ms / 1000)
-        except TimeoutError:
-            raise AssertionError(await self.evaluate("document.body.outerHTML")) from None
-
-    async def _load(self, url: str) -> None:
-        await self._browser.call("browsingContext.navigate", context=self._tab, url=url, wait="complete")
 
 
 @asynccontextmanager
