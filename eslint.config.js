@@ -10,7 +10,11 @@ const SDK = {
   transport: ["api"],
   connection: ["internal", "notifications", "api", "transport"],
   tasks: ["internal", "notifications", "api"],
-  tabs: ["notifications", "api", "connection", "tasks"],
+  browser: ["internal"],
+  tabs: ["internal", "browser", "notifications", "api", "connection", "tasks"],
+  session: ["internal", "browser", "notifications", "api", "transport", "connection", "tasks", "tabs"],
+  react: ["internal"],
+  vue: ["internal"],
 };
 const FRONTEND = {
   platform: [],
@@ -21,10 +25,15 @@ const FRONTEND = {
   components: ["text", "auth", "presentation", "session"],
 };
 
-/** The application uses the package through its index.ts only. */
-const PACKAGE_INTERNALS = ["**/sdk/javascript/**", "notification-api-client/*", "@gomomento/*"];
-/** The package knows nothing of the application or of Vue. */
-const APPLICATION = ["vue", "**/frontend/**", "notification-api-client"];
+/** The application uses the package through its entries only. */
+const PACKAGE_INTERNALS = [
+  "**/sdk/javascript/**",
+  "notification-api-client/*",
+  "!notification-api-client/vue",
+  "@gomomento/*",
+];
+/** The package knows nothing of the application, and of a framework only in the folder of its name. */
+const APPLICATION = ["react", "vue", "**/frontend/**", "notification-api-client"];
 const NOTIFICATION = { name: "Notification", message: "Use globalThis.Notification." };
 
 /** One zone a folder: what it must not import. Tests may use the package's fakes. */
@@ -32,7 +41,7 @@ function zones(src, folders, others) {
   const names = Object.keys(folders);
   return names.flatMap((name) => {
     const forbidden = names.filter((other) => other !== name && !folders[name].includes(other));
-    const groups = [...forbidden.map((other) => `../${other}/*`), ...others];
+    const groups = [...forbidden.map((other) => `../${other}/*`), ...others.filter((other) => other !== name)];
     return [
       { files: [`${src}/${name}/**`], rules: restrict([...groups, "../testing/*"]) },
       { files: [`${src}/${name}/**/*.test.ts`], rules: restrict(groups) },
@@ -46,7 +55,7 @@ function restrict(group) {
 }
 
 export default tseslint.config(
-  { ignores: ["**/dist/", "**/node_modules/", ".venv*/", ".local/"] },
+  { ignores: ["**/dist/", "**/.size/", "**/node_modules/", ".venv*/", ".local/"] },
   tseslint.configs.recommended,
   vue.configs["flat/recommended"],
   { languageOptions: { parserOptions: { parser: tseslint.parser } } },
@@ -66,8 +75,8 @@ export default tseslint.config(
   ...zones("frontend/src", FRONTEND, PACKAGE_INTERNALS),
   {
     files: ["sdk/javascript/src/**"],
-    ignores: ["**/*.test.ts"],
-    // It runs without a DOM.
+    ignores: ["**/*.test.ts", "**/testing/**", "sdk/javascript/src/browser/**"],
+    // It runs without a DOM; browser/ finds out whether there is one.
     rules: { "no-restricted-globals": ["error", NOTIFICATION, "document", "window", "localStorage", "sessionStorage"] },
   },
   prettier,

@@ -1,7 +1,9 @@
-import vue from "@vitejs/plugin-vue";
-import { defineConfig } from "vitest/config";
+import { defineConfig, mergeConfig } from "vitest/config";
+import application from "./frontend/vite.config.ts";
 
-export default defineConfig({
-  plugins: [vue()],
-  test: { include: ["{sdk/javascript,frontend}/src/**/*.test.ts"], environment: "node", testTimeout: 5_000 },
-});
+export default mergeConfig(
+  application,
+  defineConfig({
+    test: { include: ["{sdk/javascript,frontend}/src/**/*.test.ts"], environment: "node", testTimeout: 5_000 },
+  }),
+);

@@ -20,7 +20,7 @@ from benchmarks.support.rounds import progress_bar
 from local.demo.sign_up import application, signed_in_user
 from local.demo.summary import percentile
 from local.environment import base_environment
-from notification_api.client.http import StageClient
+from notification_api.client import SubmittedTask
 
 USERS = 5
 TASKS_OF_USER = 20
@@ -49,18 +49,18 @@ async def _cancel_all(stack: Stack, file: Path) -> dict[str, float]:
     """Submit the tasks of all users, wait until they run, and cancel them one after the other."""
     async with AsyncExitStack() as opened:
         app = await opened.enter_async_context(application(stack.page_url))
-        owners: list[tuple[StageClient, str]] = []
+        tasks: list[SubmittedTask] = []
         for _ in range(USERS):
-            user = await signed_in_user(app)
-            owners += [(user, await user.submit_task("benchmark")) for _ in range(TASKS_OF_USER)]
-        await _events(file, "started", len(owners))
-        random.shuffle(owners)
+            api = await opened.enter_async_context((await signed_in_user(app)).api())
+            tasks += [await api.submit("default", "benchmark") for _ in range(TASKS_OF_USER)]
+        await _events(file, "started", len(tasks))
+        random.shuffle(tasks)
         requested_at: dict[str, float] = {}
-        with progress_bar("cancel", len(owners)) as bar:
-            for user, task_id in owners:
+        with progress_bar("cancel", len(tasks)) as bar:
+            for task in tasks:
                 await asyncio.sleep(random.uniform(0, MAX_PAUSE_SECONDS))
-                requested_at[task_id] = time.time()
-                await user.cancel_task(task_id)
+                requested_at[task.id] = time.time()
+                await task.cancel()
                 bar.update()
         return requested_at
 

@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import vue from "@vitejs/plugin-vue";
 import { defineConfig } from "vite";
 import { compression, defineAlgorithm } from "vite-plugin-compression2";
@@ -10,8 +11,15 @@ const compressed = compression({
   logLevel: "silent",
 });
 
+/** The sources of notification-api-client, so that it needs no build. `paths` in tsconfig.base.json says the same. */
+const PACKAGE_SOURCES = {
+  find: /^notification-api-client(\/\w+)?$/,
+  replacement: fileURLToPath(new URL("../sdk/javascript/src$1/index.ts", import.meta.url)),
+};
+
 export default defineConfig({
   plugins: [vue(), compressed],
+  resolve: { alias: [PACKAGE_SOURCES] },
   build: {
     target: ["chrome123", "firefox125", "safari17.5"], // light-dark() in the style sheet, the popover attribute
     // Inlined files would need data: in the page's Content-Security-Policy.

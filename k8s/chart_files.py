@@ -9,14 +9,13 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from environs import Env
 
 import services.ingest.settings
 import services.processor.settings
 import services.token.settings
+from k8s.recorded_settings import record
 from services.common.setting_numbers import NumberRule
 
 CHARTS = Path(__file__).resolve().parents[1] / "charts"
@@ -26,19 +25,6 @@ SERVICES = {
     "ingest": services.ingest.settings,
     "processor": services.processor.settings,
 }
-
-
-class _RecordingEnv(Env):
-    """Collects the rules of all numeric settings that are read."""
-
-    def __init__(self) -> None:
-        super().__init__(eager=False)
-        self.rules: dict[str, NumberRule] = {}
-
-    def str(self, name: str, *args: Any, validate: Any = None, **options: Any) -> Any:  # type: ignore[override]
-        if isinstance(validate, NumberRule):
-            self.rules[name] = validate
-        return super().str(name, *args, validate=validate, **options)
 
 
 def chart_files() -> dict[Path, str]:
@@ -68,12 +54,10 @@ def setting_bounds() -> str:
 def _bounds() -> Iterator[tuple[str, str]]:
     schema = json.loads((STAGE_CHART / "values.schema.json").read_text())
     for service, module in SERVICES.items():
-        env = _RecordingEnv()
-        module.read_settings(env)
         accepted = schema["properties"][service]["properties"]["settings"]["properties"]
-        for name, rule in env.rules.items():
-            if name in accepted:
-                yield name, _flow_mapping(rule)
+        for name, variable in record(module.read_settings).variables.items():
+            if name in accepted and isinstance(variable.rule, NumberRule):
+                yield name, _flow_mapping(variable.rule)
 
 
 def _flow_mapping(rule: NumberRule) -> str:

@@ -4,6 +4,7 @@ The processes do not inherit the developer's shell. They get only the variables 
 here, so that the stack never uses the developer's AWS profiles, proxies or tokens.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from local.aws.guard import MAILS_PATH
 from local.aws.key_pair import KeyPair
 from local.errors import LocalError
+from local.handler_folder import handler_path_from
 from local.outputs import Outputs
 from local.ports import Ports
 from local.web_access.access import LOOPBACK_NAMES
@@ -56,7 +58,7 @@ STACK_SETTINGS = frozenset(
         *("OIDC_ISSUER", "OIDC_AUDIENCE", "OIDC_JWKS_URL"),
         *("HOST", "PORT", "OPS_PORT", "ALLOWED_ORIGINS", "ALLOWED_HOSTS", "SHUTDOWN_GRACE_SECONDS"),
         *("PYTHONUNBUFFERED", "PYTHONUTF8"),
-        *("LOCAL_PASS", "LOCAL_PORT_BASE", "LOCAL_ORIGINS", "MOMENTO_QUOTAS"),
+        *("LOCAL_PASS", "LOCAL_PORT_BASE", "LOCAL_ORIGINS", "MOMENTO_QUOTAS", "HANDLER_PATH"),
     }
 )
 """Settings of the services that the shell cannot change, and settings of `make up` itself."""
@@ -144,6 +146,7 @@ def ministack(shell: Mapping[str, str], ports: Ports, keys: KeyPair, state: Path
         "MINISTACK_WORKER_THREADS": "8",
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
+        "PERSIST_STATE": "1",
         "STATE_DIR": str(state / "ministack"),
         "TMPDIR": str(state),
         "DOCKER_HOST": "unix:///dev/null/no-docker",
@@ -167,7 +170,7 @@ def bootstrap(shell: Mapping[str, str], ports: Ports, keys: KeyPair) -> Environm
         "SERVICE_NAME": SERVICE_NAME,
         "STAGE_NAME": STAGE_NAME,
         "MOMENTO_ENDPOINT": momento_grpc_url(ports),
-        "MOMENTO_ADMIN_URL": f"http://127.0.0.1:{ports.momento_web}",
+        "MOMENTO_ADMIN_URL": momento_admin_url(ports),
     }
 
 
@@ -193,7 +196,7 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, ou
         "SHUTDOWN_GRACE_SECONDS": "8",
         **(_cache_quota(shell) if name == "token" else {}),
         **chosen,
-        **(passed_variables(shell) if name == "processor" else {}),
+        **(_handler(shell) if name == "processor" else {}),
         **aws(ports, keys),
         **stage(ports, outputs),
         "HOST": "127.0.0.1",
@@ -203,19 +206,44 @@ def service(name: str, shell: Mapping[str, str], ports: Ports, keys: KeyPair, ou
     }
 
 
-def page(shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs, bundle: Path) -> Environment:
-    """Return the settings of the application's server: its /config.json, and where mails and bundle are."""
+def _handler(shell: Mapping[str, str]) -> Environment:
+    """Return what the developer's handler needs: the variables of LOCAL_PASS, and its folder (HANDLER_PATH)."""
+    passed = passed_variables(shell)
+    folder = handler_path_from(shell)
+    if folder is None:
+        return passed
+    # A restart waits for the long poll and half a second for tasks, before it requeues them.
+    pace = {} if "RECEIVE_WAIT_SECONDS" in shell else {"RECEIVE_WAIT_SECONDS": "1", "SHUTDOWN_GRACE_SECONDS": "6.5"}
+    return {
+        **passed,
+        **pace,
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(folder), passed.get("PYTHONPATH")))),
+        # Of two changes in one second that leave the size the same, Python would take the second for compiled.
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def page(
+    shell: Mapping[str, str], ports: Ports, keys: KeyPair, outputs: Outputs, bundle: Path, logs: Path
+) -> Environment:
+    """Return the settings of the application's server: its /config.json, and where services, mails and bundle are.
+
+    :param logs: the folder of the log files, for the developer's view, which also uses the queues and the emulators.
+    """
     return {
         **base_environment(shell),
         **web_access(shell, ports),
+        **aws(ports, keys),
+        **stage(ports, outputs),
         "PAGE_PORT": str(ports.page),
         "PAGE_BUNDLE": str(bundle),
-        "PAGE_TOKEN_URL": f"http://localhost:{ports.token}",
-        "PAGE_TASK_URL": f"http://localhost:{ports.ingest}",
+        "PAGE_TOKEN_URL": f"http://127.0.0.1:{ports.token}",
+        "PAGE_INGEST_URL": f"http://127.0.0.1:{ports.ingest}",
         "PAGE_MOMENTO_URL": momento_web_url(ports),
         "PAGE_COGNITO_URL": f"http://localhost:{ports.aws}",
         "PAGE_MAILS_URL": f"{aws_url(ports)}{MAILS_PATH}",
-        "PAGE_MAILS_KEY": keys.secret_access_key,
+        "PAGE_LOGS": str(logs),
+        "MOMENTO_ADMIN_URL": momento_admin_url(ports),
         "PAGE_REGION": REGION,
         "PAGE_USER_POOL_ID": outputs.user_pool_id,
         "PAGE_USER_POOL_CLIENT_ID": outputs.user_pool_client_id,
@@ -247,6 +275,10 @@ def aws_url(ports: Ports) -> str:
 
 def momento_grpc_url(ports: Ports) -> str:
     return f"http://127.0.0.1:{ports.momento_grpc}"
+
+
+def momento_admin_url(ports: Ports) -> str:
+    return f"http://127.0.0.1:{ports.momento_web}"
 
 
 def momento_web_url(ports: Ports) -> str:

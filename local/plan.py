@@ -1,6 +1,5 @@
 """The processes of the local stack, in the order of their start."""
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +8,7 @@ from local import environment
 from local.aws.guard import HEALTH_PATH
 from local.aws.key_pair import KeyPair
 from local.errors import LocalError
+from local.handler_folder import handler_path_from
 from local.outputs import Outputs
 from local.ports import Ports
 from local.web_access.origins import origins_from
@@ -54,6 +54,8 @@ class Program:
     """Answers 200 once the program is ready. None for a one-shot, which does its work and ends with status 0."""
     ready_within_seconds: float = 30.0
     stop_within_seconds: float = 10.0
+    reload_folder: Path | None = None
+    """A change of a Python file in this folder restarts the program."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,20 +71,21 @@ class Plan:
         quotas_from(self.shell)
         origins_from(self.shell)
         environment.passed_variables(self.shell)
+        handler_path_from(self.shell)
 
     @property
     def state(self) -> Path:
         """The folder of all files that the stack writes."""
-        return self.root / ".local" / str(self.ports.base)
+        return self.ports.state_folder(self.root)
 
     @property
     def outputs_file(self) -> Path:
         return self.state / "outputs.json"
 
-    def remove_stale_state(self) -> None:
-        """Remove the files of an earlier run, except a signing key that takes long to create."""
-        self.outputs_file.unlink(missing_ok=True)
-        shutil.rmtree(self.state / "ministack" / "cognito-pool-keys", ignore_errors=True)
+    @property
+    def logs(self) -> Path:
+        """The folder of the log files: `<program>.log`."""
+        return self.state / "logs"
 
     def emulators(self) -> list[Program]:
         """Return the emulated AWS and Momento, and the bootstrap that waits for them and creates the stage."""
@@ -109,6 +112,7 @@ class Plan:
             module="local.momento",
             arguments=(
                 *("--grpc-port", str(self.ports.momento_grpc), "--web-port", str(self.ports.momento_web)),
+                *("--state-file", str(self.state / "momento.json")),
                 *quotas_from(self.shell),
             ),
             environment=environment.momento(self.shell, self.ports),
@@ -130,12 +134,15 @@ class Plan:
             module=f"services.{name}",
             environment=settings,
             ready_url=f"http://127.0.0.1:{settings['OPS_PORT']}/readyz",
+            reload_folder=handler_path_from(self.shell) if name == "processor" else None,
         )
 
     def _page(self, outputs: Outputs) -> Program:
         return Program(
             name="page",
             module="local.page",
-            environment=environment.page(self.shell, self.ports, self.keys, outputs, self.root / "frontend" / "dist"),
+            environment=environment.page(
+                self.shell, self.ports, self.keys, outputs, self.root / "frontend" / "dist", self.logs
+            ),
             ready_url=f"http://127.0.0.1:{self.ports.page}/healthz",
         )

@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from local.errors import LocalError
+from local.handler_folder import call_on_changes
+from local.kept_state import open_state
 from local.outputs import Outputs
 from local.plan import Plan
 from local.ports import Ports, ports_from
 from local.supervisor.console import Console, standard_console
 from local.supervisor.lock import hold_lock
 from local.supervisor.port_check import require_free
-from local.supervisor.process_group import process_group
+from local.supervisor.process_group import ProcessGroup, process_group
+from local.supervisor.stage_recovery import StageRecovery
 from local.supervisor.welcome import welcome
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -64,14 +67,27 @@ async def run_until_stopped(plan: Plan, console: Console) -> int:
 
 
 async def run(plan: Plan, console: Console) -> None:
-    """Start all tiers, print the addresses, and watch; ends by cancellation or a group of LocalErrors."""
+    """Start all tiers, print the addresses, and keep them running; ends by cancellation or a group of LocalErrors."""
     started = time.monotonic()
-    plan.remove_stale_state()
-    async with process_group(console) as processes:
+    kept = open_state(plan.state)
+    plan.outputs_file.unlink(missing_ok=True)
+    async with process_group(console, plan.logs) as processes, asyncio.TaskGroup() as group:
         await processes.start(plan.emulators())
-        await processes.start(plan.system(Outputs.read(plan.outputs_file)))
-        console.info(welcome(plan.ports, plan.keys, time.monotonic() - started))
-        await processes.watch()
+        outputs = Outputs.read(plan.outputs_file)
+        system = plan.system(outputs)
+        for program in system:
+            if program.reload_folder:  # watched from before its start, so that no change is missed
+                reload = partial(_reload, program.name, processes, console)
+                group.create_task(call_on_changes(program.reload_folder, reload), name=f"changes of {program.name}")
+        await processes.start(system)
+        console.info(welcome(plan.ports, plan.keys, time.monotonic() - started, kept))
+        StageRecovery(plan, outputs, processes, console).enable()
+        await processes.keep_running()
+
+
+def _reload(name: str, processes: ProcessGroup, console: Console, changed: str) -> None:
+    console.info(f"{changed} has changed: {name} restarts")
+    processes.restart(name)
 
 
 def _stop(running: asyncio.Task[None], console: Console) -> None:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import aiohttp
 from aiobotocore.session import get_session
 
 from benchmarks.local_stack.resources import child_pids
@@ -37,14 +38,17 @@ async def cpu_costs(stack: Stack, user: User) -> list[Figure]:
     pids = child_pids(stack.pid)
 
     async def get_token() -> None:
-        await user.stage.get_token()
+        async with http.get(f"http://127.0.0.1:{stack.ports.token}/token") as answer:
+            await answer.read()
 
     submitted: set[str] = set()
 
     async def submit_task() -> None:
         submitted.add((await user.submit())[0])
 
-    token = await _cpu_ms(pids["token"], get_token)
+    headers = {"Authorization": f"Bearer {user.id_token}"}
+    async with aiohttp.ClientSession(headers=headers, raise_for_status=True) as http:
+        token = await _cpu_ms(pids["token"], get_token)
     ingest = await _cpu_ms(pids["ingest"], submit_task)
     await user.notified(submitted)
     note = f"mean of {COST_REQUESTS}, one at a time, idle work of the service included"

@@ -1,17 +1,11 @@
-"""How long services take to start, and how long ten tasks of five seconds take that are submitted together.
-
-`python -m benchmarks.local_stack.startup` measures the latter and prints JSON. It is a separate process, because the
-Momento SDK reads a stream that has ended in an endless loop, so the subscription must end with its process.
-"""
+"""How long services take to start, and how long ten tasks of five seconds take that are submitted together."""
 
 import asyncio
-import json
-import os
 import statistics
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from benchmarks.local_stack.stack import Stack, running_stack
 from benchmarks.local_stack.user import User, signed_in_subscriber
@@ -79,32 +73,8 @@ async def submit_together(user: User) -> list[Figure]:
     return [Figure(name, max(notified.values()) - began_at, "s", "from the first POST to the last notification")]
 
 
-async def measure_in_own_process() -> tuple[float, list[Figure]]:
-    """Run this module; return the seconds until its stack was ready, and its figures.
-
-    :raises RuntimeError: when it fails.
-    """
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", __name__, stdout=asyncio.subprocess.PIPE)
-    printed, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{__name__} ended with {process.returncode}")
-    ready_seconds, figures = json.loads(printed.splitlines()[-1])
-    return float(ready_seconds), [Figure(**each) for each in figures]
-
-
-async def measure() -> tuple[float, list[Figure]]:
-    """Start a stack whose tasks take five seconds, and measure it."""
+async def measure_tasks_together() -> tuple[float, list[Figure]]:
+    """Start a stack whose tasks take five seconds; return the seconds until it was ready, and the figures."""
     environment = {"ECHO_SECONDS": str(TASK_SECONDS)}
     async with running_stack(environment) as stack, signed_in_subscriber(stack) as user:
         return stack.ready_seconds, await submit_together(user)
-
-
-def main() -> None:
-    ready_seconds, figures = asyncio.run(measure())
-    sys.stdout.write(json.dumps([ready_seconds, [asdict(figure) for figure in figures]]) + "\n")
-    sys.stdout.flush()
-    os._exit(0)  # the thread that reads the notifications never ends
-
-
-if __name__ == "__main__":
-    main()

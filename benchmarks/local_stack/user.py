@@ -6,12 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import orjson
-
 from benchmarks.local_stack.stack import Stack
 from local.demo.sign_up import application, signed_in_user
-from notification_api.client.http import StageClient
-from notification_api.client.subscription import ReceivedNotification, subscribe
+from notification_api.client import Notification, NotificationApi
 
 NOTIFICATION_TIMEOUT_SECONDS = 60.0
 
@@ -20,23 +17,23 @@ NOTIFICATION_TIMEOUT_SECONDS = 60.0
 class User:
     """Submits tasks and receives their notifications."""
 
-    stage: StageClient
-    notifications: asyncio.Queue[ReceivedNotification]
+    id_token: str
+    api: NotificationApi
+    notifications: AsyncIterator[Notification]
 
     async def submit(self) -> tuple[str, float]:
         """Submit a task; return its id, and when its POST began on the monotonic clock."""
         began_at = time.monotonic()
-        return await self.stage.submit_task("benchmark"), began_at
+        return (await self.api.submit("default", "benchmark")).id, began_at
 
     async def notified(self, task_ids: set[str]) -> dict[str, float]:
         """Wait for the final notification of each of these tasks; return when it arrived."""
         found: dict[str, float] = {}
         async with asyncio.timeout(NOTIFICATION_TIMEOUT_SECONDS):
             while task_ids - set(found):
-                notification = await self.notifications.get()
-                fields = orjson.loads(notification.text)
-                if fields["status"] == "finished":
-                    found.setdefault(fields["taskId"], notification.received_at)
+                notification = await anext(self.notifications)
+                if notification.task_id is not None and notification.status == "finished":
+                    found[notification.task_id] = time.monotonic()
         return found
 
 
@@ -44,5 +41,10 @@ class User:
 async def signed_in_subscriber(stack: Stack) -> AsyncIterator[User]:
     """Sign up and subscribe a new user."""
     async with application(stack.page_url) as app:
-        client = await signed_in_user(app)
-        yield User(client, await subscribe(await client.get_token()))
+        id_token = (await signed_in_user(app)).id_token
+    # The services themselves, without the forwarding that gives them one origin.
+    token_url, ingest_url = (f"http://127.0.0.1:{port}" for port in (stack.ports.token, stack.ports.ingest))
+    async with NotificationApi(token_url, token=id_token, ingest_url=ingest_url) as api:
+        notifications = api.notifications()
+        await api.connected()
+        yield User(id_token, api, notifications)

@@ -1,6 +1,7 @@
 """`python -m benchmarks.scaling`: the operator's scaling, KEDA's and Lambda's on the same workloads, in a simulator.
 
-Every value follows from fixed seeds, so it is the same on every machine. docs/scaling.md lists the assumptions.
+Every value follows from fixed seeds, so it is the same on every machine.
+docs/explanation/scaling.md lists the assumptions.
 """
 
 import argparse
@@ -56,7 +57,7 @@ def _draw(workload: Workload, replays: dict[str, Replay], folder: Path) -> None:
 
 
 def table(results: Results) -> str:
-    """Markdown, as in docs/scaling.md."""
+    """Markdown, as in docs/explanation/scaling.md."""
     lines = [
         "| workload | policy | p50 wait s | p95 wait s | max wait s | kept | pod-seconds | changes | interrupted |",
         "|---|---|---:|---:|---:|---:|---:|---:|---:|",

@@ -28,7 +28,9 @@ class OperatorSettings:
     momento_api_key_param_name: str | None
     """SSM parameter of a Momento key that may manage caches. Without it each stage's own key is used."""
     momento_endpoint: str | None
+    """A host name of the real service (required by v2 keys), or `http://host:port` for plaintext."""
     liveness_port: int
+    """The port of the liveness probe."""
     resync_seconds: float
     """Interval at which an unchanged stage is reconciled to correct drift."""
     active_poll_seconds: float

@@ -1,14 +1,13 @@
 """Run with ``python -m k8s.smoke``. Exit status: 0 all checks passed, 1 one failed, 2 a setting is invalid."""
 
 import asyncio
-import os
 import sys
 
 import aiohttp
 
 from k8s.smoke.checks import SmokeError, check_notification, check_reachability
 from k8s.smoke.settings import SmokeSettings, read_settings
-from notification_api.client.errors import NotificationApiError
+from notification_api.client import NotificationApiError
 from services.common.settings import SettingsError, load
 
 FAILURES = (SmokeError, NotificationApiError, TimeoutError, aiohttp.ClientError)
@@ -50,5 +49,4 @@ def info(text: str) -> None:
 
 
 if __name__ == "__main__":
-    # The thread that reads the notifications never ends by itself.
-    os._exit(main())
+    sys.exit(main())

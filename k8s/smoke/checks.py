@@ -2,16 +2,12 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
-import orjson
 
 from k8s.smoke.settings import SmokeSettings
-from notification_api.client.http import StageClient
-from notification_api.client.sign_in import Credentials, sign_in
-from notification_api.client.subscription import ReceivedNotification, subscribe
+from notification_api.client import Credentials, Notification, NotificationApi, sign_in
 
 Info = Callable[[str], object]
 
@@ -26,9 +22,9 @@ class SmokeError(Exception):
 async def check_reachability(http: aiohttp.ClientSession, settings: SmokeSettings, info: Info) -> None:
     """Both services answer, and reject calls without a token."""
     for method, url in (
-        ("GET", f"{settings.stage.token_url}/token"),
-        ("GET", f"{settings.stage.token_url}/task/helm-test"),
-        ("POST", f"{settings.stage.task_url}/task"),
+        ("GET", f"{settings.stage.api_url}/token"),
+        ("GET", f"{settings.stage.api_url}/task/helm-test"),
+        ("POST", f"{settings.ingest_url}/task"),
     ):
         async with http.request(method, url) as answer:
             if answer.status != 401 or answer.content_type != "application/problem+json":
@@ -42,22 +38,28 @@ async def check_notification(
     """Sign in, subscribe, submit a task, wait for its notification, and read its status."""
     tokens = await sign_in(http, settings.stage, user)
     info("signed in")
-    stage = StageClient(http, settings.stage, tokens.id_token)
-    received = await subscribe(await stage.get_token(), endpoint=settings.momento_endpoint)
-    info("subscribed")
-    task_id = await stage.submit_task(f"helm test {secrets.token_hex(4)}", task_type=settings.task_type)
-    info(f"submitted task {task_id}")
-    notification = await final_notification(received, task_id)
-    info(f"notified: {notification['status']}: {notification['message']}")
-    if settings.has_history:
-        await check_status(stage, task_id, notification["status"])
-        info(f"followed: GET /task/{task_id} answers {notification['status']}")
+    async with NotificationApi(
+        settings.stage.api_url,
+        token=tokens.id_token,
+        ingest_url=settings.ingest_url,
+        momento_endpoint=settings.momento_endpoint,
+    ) as api:
+        received = api.notifications()
+        await api.connected(settings.timeout_seconds)
+        info("subscribed")
+        task = await api.submit(settings.task_type, f"helm test {secrets.token_hex(4)}")
+        info(f"submitted task {task.id}")
+        notification = await final_notification(received, task.id)
+        info(f"notified: {notification.status}: {notification.message}")
+        if settings.has_history:
+            await check_status(api, task.id, str(notification.status))
+            info(f"followed: GET /task/{task.id} answers {notification.status}")
 
 
-async def check_status(stage: StageClient, task_id: str, expected: str) -> None:
+async def check_status(api: NotificationApi, task_id: str, expected: str) -> None:
     """Read the status until it is final. Mostly it is at once, since notifications are stored before publishing."""
     while True:
-        status = (await stage.get_task(task_id))["status"]
+        status = (await api.get_task(task_id)).status
         if status == expected:
             return
         if status not in NOT_FINAL:
@@ -65,9 +67,9 @@ async def check_status(stage: StageClient, task_id: str, expected: str) -> None:
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def final_notification(received: asyncio.Queue[ReceivedNotification], task_id: str) -> dict[str, Any]:
+async def final_notification(received: AsyncIterator[Notification], task_id: str) -> Notification:
     """Wait for the final notification of this task; those of other tasks are ignored."""
     while True:
-        fields: dict[str, Any] = orjson.loads((await received.get()).text)
-        if fields.get("taskId") == task_id and fields.get("status") != "progress":
-            return fields
+        notification = await anext(received)
+        if notification.task_id == task_id and notification.is_final:
+            return notification

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from environs import Env
 
-from notification_api.client.config import StageConfig
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials, StageConfig
+from notification_api.task import DEFAULT_TYPE
 from services.common.setting_checks import check_http_url, check_momento_endpoint, check_visible_ascii, optional
 from services.common.setting_numbers import read_float
 
@@ -16,12 +16,14 @@ class SmokeSettings:
     """Without `user` only reachability is tested."""
 
     stage: StageConfig
+    """Its API is at the token service. There is no Ingress that routes `POST /task` to the ingest service."""
+    ingest_url: str
     timeout_seconds: float
     user: Credentials | None
     momento_endpoint: str | None
     """The address of an emulator as this pod sees it. Real disposable tokens carry Momento's address."""
-    task_type: str | None = None
-    """The type of the task to submit; None for the default type."""
+    task_type: str = DEFAULT_TYPE
+    """The type of the task to submit."""
     has_history: bool = True
     """Whether the stage stores notifications. Without them it knows no statuses."""
 
@@ -31,15 +33,15 @@ def read_settings(env: Env) -> SmokeSettings:
     folder = env.str("USER_FOLDER", "")
     return SmokeSettings(
         stage=StageConfig(
-            token_url=env.str("TOKEN_URL", validate=check_http_url),
-            task_url=env.str("TASK_URL", validate=check_http_url),
+            api_url=env.str("TOKEN_URL", validate=check_http_url),
             user_pool_id=env.str("USER_POOL_ID", validate=check_visible_ascii) if folder else "",
             user_pool_client_id=env.str("OIDC_AUDIENCE", validate=check_visible_ascii) if folder else "",
             cognito_endpoint=env.str("AWS_ENDPOINT_URL", None, validate=optional(check_http_url)) or None,
         ),
+        ingest_url=env.str("TASK_URL", validate=check_http_url),
         timeout_seconds=read_float(env, "TIMEOUT_SECONDS", 60.0, least=1, most=3_600),
         user=_read_user(Path(folder)) if folder else None,
-        task_type=env.str("TASK_TYPE", "") or None,
+        task_type=env.str("TASK_TYPE", "") or DEFAULT_TYPE,
         has_history=read_float(env, "HISTORY_RETENTION_SECONDS", 86_400.0, most=86_400) > 0,
         momento_endpoint=env.str("MOMENTO_ENDPOINT", None, validate=optional(check_momento_endpoint)) or None,
     )

@@ -4,11 +4,13 @@ MiniStack itself answers web pages of any origin and has calls without authentic
 """
 
 import hmac
+import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from local.aws.sqs_delay import SQS_DELAY_PATH, SqsDelay
 from local.web_access.access import Refusal, RequestFacts, WebAccess
 
 Message = MutableMapping[str, Any]
@@ -24,6 +26,8 @@ _OPEN_PATHS = re.compile(
     rf"{HEALTH_PATH}|/[a-z0-9-]{{1,40}}_[A-Za-z0-9]{{1,60}}/\.well-known/(?:jwks\.json|openid-configuration)"
 )
 """Paths that need no signature."""
+_SECRET_PATHS = {MAILS_PATH: ("GET",), SQS_DELAY_PATH: ("GET", "PUT")}
+"""Paths that need the secret as bearer token, and their methods."""
 _SIGNATURE = re.compile(r"AWS4-HMAC-SHA256 Credential=[^/\s,]+/.*")
 _UNSIGNED_TARGET = "AWSCognitoIdentityProviderService."
 """Browsers call Cognito without credentials. MiniStack decides which operations permit that."""
@@ -39,7 +43,8 @@ class Guard:
     app: Application
     access: WebAccess
     secret: str = field(repr=False)
-    """The secret access key, which is also the bearer token for reading mails."""
+    """The secret access key, which is also the bearer token for reading mails and for the delay of SQS."""
+    sqs_delay: SqsDelay = field(default_factory=SqsDelay)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -49,15 +54,26 @@ class Guard:
         else:
             facts = facts_of(scope)
             if refused := self.access.refusal(facts) or self._refusal_of_path(facts, scope["path"]):
-                await _answer(send, refused)
+                await _answer(send, refused.status, f"{refused.reason}\n")
+            elif scope["path"] == SQS_DELAY_PATH:
+                await self._switch(scope, send)
             else:
+                await self.sqs_delay.wait("".join(facts.values("authorization")))
                 passed = scope if _is_signed(facts) else _without_authorization(scope)
                 await self.app(passed, receive, _with_cors(send, facts))
+
+    async def _switch(self, scope: Message, send: Send) -> None:
+        if scope["method"] == "PUT" and not self.sqs_delay.set(scope["query_string"]):
+            await _answer(send, 400, "seconds must be a number below 100.\n")
+        else:
+            await _answer(send, 200, json.dumps({"seconds": self.sqs_delay.seconds}), b"application/json")
 
     def _refusal_of_path(self, facts: RequestFacts, path: str) -> Refusal | None:
         if _API_PATHS.fullmatch(path):
             return _refusal_of_signature(facts)
-        if facts.method == "GET" and (_OPEN_PATHS.fullmatch(path) or (path == MAILS_PATH and self._has_secret(facts))):
+        if facts.method == "GET" and _OPEN_PATHS.fullmatch(path):
+            return None
+        if facts.method in _SECRET_PATHS.get(path, ()) and self._has_secret(facts):
             return None
         return Refusal(403, "This path is not served.")
 
@@ -107,14 +123,14 @@ def _with_cors(send: Send, facts: RequestFacts) -> Send:
     return sending
 
 
-async def _answer(send: Send, refused: Refusal) -> None:
-    body = f"{refused.reason}\n".encode()
+async def _answer(send: Send, status: int, text: str, content_type: bytes = b"text/plain; charset=utf-8") -> None:
+    body = text.encode()
     headers = [
-        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"connection", b"close"),  # the request body is not read
     ]
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 

@@ -1,13 +1,10 @@
-"""Pairs the submitted tasks with their notifications: each task must be notified exactly once. No I/O."""
+"""Pairs the submitted tasks with their notifications. No I/O."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from notification_api.client.subscription import ReceivedNotification
-
-FINAL_STATUSES = frozenset({"finished", "failed"})
+from notification_api.client import Notification
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,50 +23,41 @@ class Summary:
     expected: int
     delivered: list[Delivered] = field(default_factory=list)
     _posted_at: dict[str, float] = field(default_factory=dict)
-    _unmatched: list[tuple[str, Delivered]] = field(default_factory=list)
-    """`seconds` of these is the time of arrival."""
-    _counts: dict[str, int] = field(default_factory=dict)
+    _unmatched: dict[str, tuple[Notification, float]] = field(default_factory=dict)
+    """With the time of arrival, by task id."""
 
     def submitted(self, task_id: str, posted_at: float) -> list[Delivered]:
         """Note an accepted task; return the notifications that arrived before it was known."""
         self._posted_at[task_id] = posted_at
         return self._match()
 
-    def received(self, notification: ReceivedNotification) -> list[Delivered]:
-        """Note a message; return the final notifications that can now be matched. Progress does not count."""
-        try:
-            fields = json.loads(notification.text)
-            task_id, status, message = fields["taskId"], fields["status"], str(fields["message"])
-        except (ValueError, KeyError, TypeError):
-            return []
-        if status in FINAL_STATUSES:
-            self._unmatched.append((task_id, Delivered(status, message, notification.received_at)))
+    def received(self, notification: Notification, received_at: float) -> list[Delivered]:
+        """Note a notification; return the final ones that can now be matched. Progress does not count."""
+        if notification.task_id is not None and notification.is_final:
+            self._unmatched[notification.task_id] = (notification, received_at)
         return self._match()
 
     def _match(self) -> list[Delivered]:
-        matched = [self._delivered(task_id, each) for task_id, each in self._unmatched if task_id in self._posted_at]
-        self._unmatched = [each for each in self._unmatched if each[0] not in self._posted_at]
+        known = self._unmatched.keys() & self._posted_at.keys()
+        matched = [self._delivered(task_id, *self._unmatched.pop(task_id)) for task_id in known]
         self.delivered.extend(matched)
         return matched
 
-    def _delivered(self, task_id: str, arrived: Delivered) -> Delivered:
-        self._counts[task_id] = self._counts.get(task_id, 0) + 1
-        return Delivered(arrived.status, arrived.message, arrived.seconds - self._posted_at[task_id])
+    def _delivered(self, task_id: str, notification: Notification, received_at: float) -> Delivered:
+        return Delivered(str(notification.status), notification.message, received_at - self._posted_at[task_id])
 
     @property
     def is_complete(self) -> bool:
         """Whether every task was notified."""
-        return len(self._counts) == self.expected
+        return len(self.delivered) == self.expected
 
     def problems(self) -> list[str]:
-        """Say what went wrong; empty when every task finished and was notified exactly once."""
-        missing = self.expected - len(self._counts)
-        duplicates = sum(1 for count in self._counts.values() if count > 1)
+        """Say what went wrong; empty when every task finished and was notified."""
+        missing = self.expected - len(self.delivered)
         failed = sum(1 for each in self.delivered if each.status != "finished")
         return [
             *([f"{missing} of {self.expected} tasks were not notified"] if missing else []),
-            *([f"{duplicates} of {self.expected} tasks were notified more than once"] if duplicates else []),
-            *([f"{failed} failed"] if failed else []),
+            *([f"{failed} did not finish"] if failed else []),
             *([f"{len(self._unmatched)} notifications were of unknown tasks"] if self._unmatched else []),
         ]
 

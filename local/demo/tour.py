@@ -6,15 +6,13 @@ Uses the types of the built-in handlers (services/processor/echo.py).
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from local.demo.errors import DemoError
-from notification_api.client.errors import UnexpectedResponseError
-from notification_api.client.http import StageClient
-from notification_api.client.subscription import ReceivedNotification
+from notification_api.client import Notification, NotificationApi, ServiceError
 
 PATIENCE_SECONDS = 30.0
 """How long to wait for the notifications of a part of the tour."""
@@ -30,16 +28,16 @@ Print = Callable[[str], None]
 class Tour:
     """Submits tasks of several types as one user and prints what becomes of them."""
 
-    stage: StageClient
-    received: "asyncio.Queue[ReceivedNotification]"
+    api: NotificationApi
+    received: AsyncIterator[Notification]
     show: Print
     _names: dict[str, str] = field(default_factory=dict)
     """What to call each task."""
-    _final: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _final: dict[str, Notification] = field(default_factory=dict)
     """The final notifications by task id."""
     _running: set[str] = field(default_factory=set)
     """Tasks that have reported progress."""
-    _early: list[tuple[dict[str, Any], float]] = field(default_factory=list)
+    _early: list[tuple[Notification, float]] = field(default_factory=list)
     """Notifications that arrived before the answer to their POST."""
     _started_at: float = field(default_factory=time.monotonic)
 
@@ -50,14 +48,14 @@ class Tour:
         """
         self.show("\ntask types, with progress, a failure and a large result:")
         try:
-            failure = await self._submit("failure", "a task that fails", task_type="failure")
-        except UnexpectedResponseError as error:
+            failure = await self._submit("failure", "failure", "a task that fails")
+        except ServiceError as error:
             if error.status != HTTPStatus.BAD_REQUEST:
                 raise
             self.show(SKIPPED)
             return
         await self._until(lambda: failure in self._final, "that fails")
-        if self._final[failure].get("reason") == UNKNOWN_TYPE:
+        if self._final[failure].reason == UNKNOWN_TYPE:
             self.show(SKIPPED)
             return
         self._check(failure, "failed")
@@ -65,61 +63,60 @@ class Tour:
         await self._show_cancel()
 
     async def _show_results(self) -> None:
-        steps = await self._submit("steps", {"steps": 3}, task_type="steps")
-        large = await self._submit("large", {"kibibytes": 16}, task_type="large")
+        steps = await self._submit("steps", "steps", {"steps": 3})
+        large = await self._submit("large", "large", {"kibibytes": 16})
         await self._until(lambda: {steps, large} <= self._final.keys(), "with a result")
         self._check(steps, "finished")
         self._check(large, "finished")
-        result = await self.stage.get_result(large)
-        size = len(json.dumps(result["data"]))
+        size = len(json.dumps((await self.api.result(large)).data))
         self.show(f"GET /task/{large}/result: {size:,} bytes of data, which did not fit into the notification")
 
     async def _show_cancel(self) -> None:
         self.show("\na task that is cancelled, and one that expires because it has to wait too long:")
-        long = await self._submit("long", {"steps": 60}, task_type="steps")
+        long = await self._submit("long", "steps", {"steps": 60})
         await self._until(lambda: long in self._running, "that runs long")
-        late = await self._submit("late", {"steps": 1}, task_type="steps", ttl_seconds=TTL_SECONDS)
+        late = await self._submit("late", "steps", {"steps": 1}, ttl_seconds=TTL_SECONDS)
         await asyncio.sleep(TTL_SECONDS)
-        accepted = await self.stage.cancel_task(long)
-        self.show(f"POST /task/{long}/cancel: 202, the task was {accepted['status']}")
+        accepted = await self.api.cancel(long)
+        self.show(f"POST /task/{long}/cancel: 202, the task was {accepted.status}")
         await self._until(lambda: {long, late} <= self._final.keys(), "that is cancelled")
         for task_id in (long, late):
-            self.show(f"GET /task/{task_id}: {describe(await self.stage.get_task(task_id))}")
+            self.show(f"GET /task/{task_id}: {describe((await self.api.get_task(task_id)).fields)}")
         self._check(long, "cancelled")
         self._check(late, "expired", "finished")  # another replica may be free
 
-    async def _submit(self, name: str, data: Any, **options: Any) -> str:
-        task_id = await self.stage.submit_task(data, **options)
-        self._names[task_id] = name
+    async def _submit(self, name: str, task_type: str, data: Any, *, ttl_seconds: int | None = None) -> str:
+        task = await self.api.submit(task_type, data, ttl_seconds=ttl_seconds)
+        self._names[task.id] = name
         early, self._early = self._early, []
         for notification, seconds in early:
             self._take(notification, seconds)
-        return task_id
+        return task.id
 
     async def _until(self, is_done: Callable[[], bool], which: str) -> None:
         """Print notifications until the condition is true."""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while not is_done():
-                    notification = await self.received.get()
-                    self._take(json.loads(notification.text), notification.received_at - self._started_at)
+                    notification = await anext(self.received)
+                    self._take(notification, time.monotonic() - self._started_at)
         except TimeoutError:
             raise DemoError(f"There was no notification of the task {which} within {PATIENCE_SECONDS:g} s.") from None
 
-    def _take(self, notification: dict[str, Any], seconds: float) -> None:
+    def _take(self, notification: Notification, seconds: float) -> None:
         """Print a notification of a task, and remember it; `seconds` is when it arrived."""
-        task_id = notification.get("taskId")
-        if task_id not in self._names:
+        task_id = notification.task_id
+        if task_id is None or task_id not in self._names:
             self._early.append((notification, seconds))
             return
-        self.show(f"{seconds:6.2f} s  {self._names[task_id]:<8}  {describe(notification)}")
-        if notification["status"] == "progress":
-            self._running.add(task_id)
-        else:
+        self.show(f"{seconds:6.2f} s  {self._names[task_id]:<8}  {describe(notification.fields)}")
+        if notification.is_final:
             self._final[task_id] = notification
+        else:
+            self._running.add(task_id)
 
     def _check(self, task_id: str, *expected: str) -> None:
-        status = self._final[task_id]["status"]
+        status = self._final[task_id].status
         if status not in expected:
             raise DemoError(f"The task {self._names[task_id]} is {status}, not {' or '.join(expected)}.")
 

@@ -15,13 +15,15 @@ import contextlib
 import os
 import sys
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 from local.forward.endpoints import Endpoints
 from local.forward.kubectl import ForwardError, get
+from local.forward.one_origin import one_origin
 from local.forward.relay import Relay, listen
-from local.forward.targets import Target, emulators_namespace, find_targets, is_emulators
+from local.forward.targets import PAGE, Target, emulators_namespace, find_targets, is_emulators
+from local.page.api import SERVICES
 from local.ports import InvalidPortBaseError, Ports, ports_from
 
 
@@ -33,10 +35,13 @@ async def forward(stage: str, namespace: str, ports: Ports | None) -> None:
     found = find_targets(await services_of(stage, namespace), stage, ports)
     endpoints = {name: Endpoints(name) for name in {target.namespace for target in found.targets}}
     relays = [Relay(target, endpoints[target.namespace], info) for target in found.targets]
+    api_urls = {
+        target.what: f"http://127.0.0.1:{target.local_port}" for target in found.targets if target.what in SERVICES
+    }
     async with AsyncExitStack() as stack:
         for relay in list(relays):
             try:
-                await stack.enter_async_context(listen(relay))
+                await stack.enter_async_context(serving(relay, api_urls))
             except ForwardError as error:
                 if not relay.target.is_extra:
                     raise
@@ -50,6 +55,11 @@ async def forward(stage: str, namespace: str, ports: Ports | None) -> None:
         for reason in found.left_out:
             info(f"Left out: {reason}")
         info("Stop with Ctrl-C.")
+
+
+def serving(relay: Relay, api_urls: Mapping[str, str]) -> AbstractAsyncContextManager[object]:
+    """Return the context in which the port of the relay's target is served."""
+    return one_origin(relay, api_urls) if relay.target.port_name == PAGE else listen(relay)
 
 
 async def services_of(stage: str, namespace: str) -> list[Mapping[str, Any]]:

@@ -133,20 +133,24 @@ async def wait_for_first(*awaitables: Coroutine[object, object, object]) -> None
 
 
 @asynccontextmanager
-async def listen(relay: Relay) -> AsyncIterator[None]:
-    """Listen on the relay's port of this machine only.
+async def listen(relay: Relay, port: int | None = None) -> AsyncIterator[int]:
+    """Listen on a port of this machine only, and yield it.
 
+    :param port: 0 for a free one; None for the port of the relay's target.
     :raises ForwardError: when the port is in use.
     """
-    port = relay.target.local_port
     try:
-        server = await asyncio.start_server(relay.serve, "127.0.0.1", port)
+        server = await asyncio.start_server(relay.serve, "127.0.0.1", relay.target.local_port if port is None else port)
     except OSError:
-        target = relay.target
-        moving = "" if target.is_extra else f" (`make up`, or another forward), or {MOVE_PORTS_HINT}"
-        advice = target.if_in_use or f"Stop what uses it{moving}"
-        raise ForwardError(f"Port {port} ({target.what}) is in use. {advice}.") from None
+        raise port_in_use(relay.target) from None
     try:
-        yield
+        yield int(server.sockets[0].getsockname()[1])
     finally:
         server.close()
+
+
+def port_in_use(target: Target) -> ForwardError:
+    """Return the error for a target whose port another program uses, with what to do."""
+    moving = "" if target.is_extra else f" (`make up`, or another forward), or {MOVE_PORTS_HINT}"
+    advice = target.if_in_use or f"Stop what uses it{moving}"
+    return ForwardError(f"Port {target.local_port} ({target.what}) is in use. {advice}.")

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from local.forward.kubectl import ForwardError
+from local.page.api import SERVICES
 from local.ports import Ports
 
 STAGE_LABEL = "notification-api.io/stage"
@@ -96,7 +97,7 @@ def is_emulators(service: Mapping[str, Any]) -> bool:
 def _of_stage(services: list[Mapping[str, Any]], stage: str) -> dict[str, Mapping[str, Any]]:
     found = [each for each in services if _label(each, STAGE_LABEL) == stage]
     by_component = {_label(each, COMPONENT_LABEL): each for each in found}
-    if not {"token", "ingest"} <= by_component.keys():
+    if not by_component.keys() >= SERVICES:
         stages = sorted({_label(each, STAGE_LABEL) for each in services} - {""})
         there = f"Its stages: {', '.join(stages)}." if stages else "It has no stage: install one with helm."
         raise ForwardError(f"There is no stage {stage} in this cluster. {there}")

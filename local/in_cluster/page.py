@@ -1,7 +1,7 @@
-"""`python -m local.in_cluster.page --outputs FILE`: the application's server, reached through a port-forward.
+"""`python -m local.in_cluster.page --outputs FILE`: the application's server, reached through `make forward`.
 
-It listens on all addresses, for the kubelet's probes. It still checks the Host header, against ALLOWED_HOSTS: the host
-names of a port-forward.
+`make forward` forwards the API's paths, since only it knows the stage's Services. This server listens on all addresses,
+for the kubelet's probes. It still checks the Host header, against ALLOWED_HOSTS: the host names of a port-forward.
 """
 
 import argparse
@@ -31,8 +31,8 @@ def page_settings(outputs: Outputs, environ: Mapping[str, str]) -> Settings:
         mails_url=f"{environ['AWS_ENDPOINT_URL']}{MAILS_PATH}",
         mails_key=environ["AWS_SECRET_ACCESS_KEY"],
         access=WebAccess.from_environment(environ),
-        token_url=environ["PAGE_TOKEN_URL"],
-        task_url=environ["PAGE_TASK_URL"],
+        services=None,
+        dev_view=None,
         momento_url=addresses.momento_web_url,
         cognito_url=environ["PAGE_COGNITO_URL"],
         region=addresses.region,

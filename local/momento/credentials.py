@@ -128,7 +128,7 @@ class Credentials:
         credential = self._known.get(token)
         if credential is None:
             credential = self._known[token] = self._read(token)
-        if credential.key_id is not None and credential.key_id not in self._state.key_ids:
+        if credential.key_id is not None and not self._is_valid_key(credential.key_id):
             raise unauthenticated("Invalid API key")
         if credential.expires_at is not None and self._clock() >= credential.expires_at:
             raise unauthenticated("The token has expired")
@@ -140,6 +140,9 @@ class Credentials:
         if credential.key_id is None:
             raise unauthenticated("A disposable token cannot vend tokens")
         return credential
+
+    def _is_valid_key(self, key_id: str) -> bool:
+        return key_id in self._state.key_ids and not self._settings.keys_refused
 
     def _read(self, token: str) -> Credential:
         try:

@@ -61,6 +61,7 @@ class Settings:
     first_discontinuity: bool = _switch("undocumented: send a discontinuity after the first heartbeat")
     end_slow_streams: bool = _switch("end the stream of a slow subscriber instead of skipping messages")
     down: bool = _switch("reject every call with UNAVAILABLE and abort live streams")
+    keys_refused: bool = _switch("reject every API key with UNAUTHENTICATED, as if it were revoked")
 
     stream_buffer_messages: int = _setting(256, "messages waiting for one subscriber", minimum=1)
     history_messages: int = _setting(64, "messages that a topic keeps for subscribers that resume")

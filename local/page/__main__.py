@@ -1,51 +1,51 @@
 """`python -m local.page`: serve the application on 127.0.0.1 and, with IPv6, on ::1."""
 
+import asyncio
+import contextlib
 import os
-import socket
+import signal
 import sys
-from collections.abc import Iterator
 
 from aiohttp import web
 
 from local.errors import LocalError
 from local.page.app import create_app
 from local.page.settings import Settings
+from services.common.web.listener import CannotListenError, listen, raise_file_limit
 
 STOP_TIMEOUT_SECONDS = 2.0
 
 
-def loopback_sockets(port: int) -> Iterator[socket.socket]:
-    """Listen on 127.0.0.1 and, if the machine has IPv6, on ::1, which browsers also try for `localhost`."""
-    yield _listener(socket.AF_INET, "127.0.0.1", port)
-    try:
-        yield _listener(socket.AF_INET6, "::1", port)
-    except OSError:
-        return
+async def listen_on_loopback(runner: web.AppRunner, port: int) -> None:
+    """Listen, with the limits of the services, on 127.0.0.1 and on ::1, which browsers also try for `localhost`.
+
+    :raises CannotListenError: when the port is in use.
+    """
+    await listen(runner, "127.0.0.1", port, setting="PAGE_PORT")
+    with contextlib.suppress(CannotListenError):  # a machine without IPv6
+        await listen(runner, "::1", port)
 
 
-def _listener(family: socket.AddressFamily, host: str, port: int) -> socket.socket:
-    listener = socket.socket(family, socket.SOCK_STREAM)
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    runner = web.AppRunner(create_app(settings), shutdown_timeout=STOP_TIMEOUT_SECONDS)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
+        await runner.setup()
+        await listen_on_loopback(runner, settings.port)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
 
 
 def main() -> None:
+    raise_file_limit()
     try:
-        settings = Settings.from_environment(os.environ)
-    except LocalError as error:
+        asyncio.run(serve(Settings.from_environment(os.environ)))
+    except (LocalError, CannotListenError) as error:
         sys.exit(f"Application server: {error}")
-    web.run_app(
-        create_app(settings),
-        sock=list(loopback_sockets(settings.port)),
-        access_log=None,
-        print=None,
-        shutdown_timeout=STOP_TIMEOUT_SECONDS,
-    )
 
 
 if __name__ == "__main__":

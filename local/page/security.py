@@ -13,8 +13,8 @@ FIXED_HEADERS = {
 }
 
 
-def content_security_policy(connects_to: Iterable[str]) -> str:
-    """Permit only own files, and connections to the given origins."""
+def content_security_policy(connects_to: Iterable[str], form_action: str = "'none'") -> str:
+    """Permit only own files, connections to the given origins, and forms that are sent to `form_action`."""
     return "; ".join(
         [
             "default-src 'none'",
@@ -26,16 +26,22 @@ def content_security_policy(connects_to: Iterable[str]) -> str:
             " ".join(["connect-src 'self'", *connects_to]),
             "frame-ancestors 'none'",
             "base-uri 'none'",
-            "form-action 'none'",
+            f"form-action {form_action}",
         ]
     )
 
 
-def security_headers(connects_to: Iterable[str]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """For `app.on_response_prepare`, which also handles error responses."""
-    headers = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(connects_to)}
+def security_headers(
+    connects_to: Iterable[str], has_forms: Callable[[str], bool]
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """For `app.on_response_prepare`, which also handles error responses.
 
-    async def add(_: web.Request, response: web.StreamResponse) -> None:
-        response.headers.update(headers)
+    :param has_forms: whether the page at a path sends forms, to this server, and connects to nothing.
+    """
+    application = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy(connects_to)}
+    form = FIXED_HEADERS | {"Content-Security-Policy": content_security_policy((), "'self'")}
+
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(form if has_forms(request.path) else application)
 
     return add

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from environs import ValidationError
 
+from local.dev_view.settings import DevViewSettings
 from local.errors import LocalError
 from local.web_access.access import WebAccess
 from services.common.setting_numbers import parse_whole
@@ -14,16 +15,20 @@ from services.common.setting_numbers import parse_whole
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Addresses are those that a browser on this machine uses, except `mails_url`, which only the server uses."""
+    """Addresses are those that a browser on this machine uses, except those that only the server uses."""
 
     port: int
     bundle: Path
     mails_url: str
+    """Only the server uses it."""
     mails_key: str = field(repr=False)
     """The secret access key of the emulated AWS, which is the bearer token for its mails."""
     access: WebAccess
-    token_url: str
-    task_url: str
+    services: Mapping[str, str] | None
+    """The base URLs by service, to which the API's paths are forwarded. Only the server uses them. None: `make forward`
+    forwards the paths."""
+    dev_view: DevViewSettings | None
+    """None: there is none."""
     momento_url: str
     cognito_url: str
     region: str
@@ -39,10 +44,10 @@ class Settings:
             port=page_port(environ),
             bundle=Path(environ["PAGE_BUNDLE"]),
             mails_url=environ["PAGE_MAILS_URL"],
-            mails_key=environ["PAGE_MAILS_KEY"],
+            mails_key=environ["AWS_SECRET_ACCESS_KEY"],
             access=WebAccess.from_environment(environ),
-            token_url=environ["PAGE_TOKEN_URL"],
-            task_url=environ["PAGE_TASK_URL"],
+            services={"token": environ["PAGE_TOKEN_URL"], "ingest": environ["PAGE_INGEST_URL"]},
+            dev_view=DevViewSettings.from_environment(environ),
             momento_url=environ["PAGE_MOMENTO_URL"],
             cognito_url=environ["PAGE_COGNITO_URL"],
             region=environ["PAGE_REGION"],
@@ -51,11 +56,15 @@ class Settings:
             task_types=split_task_types(environ.get("TASK_TYPES", "")),
         )
 
+    @property
+    def api_url(self) -> str:
+        """The base URL of the API: the page's own origin, by the name that the start message prints."""
+        return f"http://localhost:{self.port}"
+
     def client_config(self) -> dict[str, Any]:
         """Return the content of /config.json: everything a client needs to know."""
         config: dict[str, Any] = {
-            "tokenUrl": self.token_url,
-            "taskUrl": self.task_url,
+            "apiUrl": self.api_url,
             "region": self.region,
             "userPoolId": self.user_pool_id,
             "userPoolClientId": self.user_pool_client_id,
@@ -65,7 +74,7 @@ class Settings:
 
     def connects_to(self) -> tuple[str, ...]:
         """Return the origins that the browser application may connect to, in addition to its own."""
-        return (self.token_url, self.task_url, self.cognito_url, self.momento_url)
+        return (self.api_url, self.cognito_url, self.momento_url)
 
 
 def split_task_types(text: str) -> tuple[str, ...]:

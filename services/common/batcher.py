@@ -13,13 +13,14 @@ from typing import Generic, TypeVar
 
 from notification_api import TransientError
 from services.common.backoff import backoff_seconds
+from services.common.overload import OverloadedError
 
 E = TypeVar("E")
 
 BATCH_ENTRIES = 10
 
 
-class BatcherFull(TransientError):
+class BatcherFull(OverloadedError):
     """Too many entries are waiting."""
 
     public_detail = "Too many tasks are being sent right now. Try again in a moment."

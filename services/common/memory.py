@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from notification_api import TransientError
+from services.common.overload import OverloadedError
 from services.common.telemetry.metrics import MEMORY_REFUSED
 
 MIB = 1024 * 1024
@@ -22,7 +22,7 @@ _UNLIMITED_BYTES = 1 << 60
 """Control groups of version 1 contain about 2**63 where there is no limit."""
 
 
-class MemoryFull(TransientError):
+class MemoryFull(OverloadedError):
     """The budget is used up."""
 
     public_detail = "Too many requests are being received right now. Try again in a moment."

@@ -53,17 +53,23 @@ class ServiceSettings:
     """The settings of every service."""
 
     service_name: str
+    """First part of the name of every resource of the stage."""
     stage_name: str
+    """Name of the stage, in logs, metrics and traces."""
     log_level: str
+    """Without it: INFO in the stage `prod`, else DEBUG."""
     host: str
+    """The address that both ports listen on."""
     port: int
+    """The port of the API."""
     ops_port: int
+    """The port of /livez, /readyz and /metrics."""
     shutdown_delay_seconds: float
     """How long /readyz fails before the listener closes, so that load balancers stop sending requests."""
     shutdown_grace_seconds: float
     """How long the stop may take after that. Must be below the pod's termination grace period."""
     otlp_endpoint: str | None = None
-    """Where traces are sent, by OTLP over gRPC; None switches tracing off."""
+    """Where traces are sent, by OTLP over gRPC; without it tracing is off."""
     allowed_hosts: frozenset[str] = frozenset()
     """The values of the Host header that both ports accept; empty accepts all."""
 
@@ -73,12 +79,15 @@ class HttpSettings:
     """The settings of a public HTTP API."""
 
     allowed_origins: frozenset[str]
+    """Origins whose pages may call the API, separated by commas."""
     max_body_bytes: int
+    """Larger bodies are answered 413."""
     request_timeout_seconds: float
+    """Requests that take longer are answered 503; two thirds of it are for receiving the body."""
     cors_allowed_headers: frozenset[str] = frozenset()
     """Request headers that pages may send besides the built-in ones; lower case."""
     memory_limit_bytes: int | None = None
-    """None for the limit of the container."""
+    """Memory that the process may use; without it, the limit of its container."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +95,11 @@ class OidcSettings:
     """Which id tokens are accepted."""
 
     issuer: str
+    """The `iss` of accepted tokens."""
     audience: str
+    """The `aud` of accepted tokens: the id of the app client."""
     jwks_url: str
+    """Where the issuer publishes its keys."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +107,9 @@ class MomentoSettings:
     """Where the Momento API key is stored, and which cache is used."""
 
     api_key_param_name: str
+    """Name of the SSM parameter with the Momento API key."""
     cache_name: str
+    """Name of the Momento cache with the notification history."""
     endpoint: str | None
     """A host name of the real service (required by v2 keys), or ``http://host:port`` for plaintext."""
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import math
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -25,6 +24,7 @@ from services.common.telemetry.spans import SpanKind, is_traceparent
 from services.common.telemetry.tracing import span
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.common.web.rate_limit import RateLimit
 from services.ingest.body import read_task_body
 from services.ingest.idempotency import IdempotencyKeys, KeyReusedError, idempotency_key
@@ -156,9 +156,9 @@ def _check_rate(limit: RateLimit, user_id: str) -> None:
     if wait_seconds:
         REFUSED.labels("rate").inc()
         raise Problem(
-            HTTPStatus.TOO_MANY_REQUESTS,
+            ProblemType.RATE_LIMITED,
             "You have sent too many tasks in a minute. Try again after the time in Retry-After.",
-            headers={"Retry-After": str(math.ceil(wait_seconds))},
+            retry_after_seconds=wait_seconds,
         )
 
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -14,6 +13,7 @@ from services.common.messages.exact_json import NestedTooDeeplyError, NumberNotE
 from services.common.messages.task_message import MAX_DELAY_SECONDS, is_type_name
 from services.common.web.app import HTTP
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 
 BODY_SHARE = 2 / 3
 """Of the request's time limit. The rest is for sending to the queue."""
@@ -47,17 +47,17 @@ async def read_task_body(request: web.Request, task_types: Sequence[str]) -> Tas
     :raises Problem: 400, 408, 413 (by the size limit of the application) or 415.
     """
     if request.content_type != "application/json":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task with Content-Type: application/json.")
+        raise Problem(ProblemType.UNSUPPORTED_MEDIA_TYPE, "Send the task with Content-Type: application/json.")
     if (request.charset or "utf-8").lower() not in {"utf-8", "utf8"}:
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the task in UTF-8.")
+        raise Problem(ProblemType.UNSUPPORTED_MEDIA_TYPE, "Send the task in UTF-8.")
     raw = await _read(request)
     fields = _json(raw)
     if not isinstance(fields, dict):
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not a JSON object. {EXAMPLE}")
+        raise Problem(ProblemType.INVALID_BODY, f"The body is not a JSON object. {EXAMPLE}")
     data = fields.get("data")
     if data is None or (isinstance(data, str) and not data.strip()):
         raise Problem(
-            HTTPStatus.BAD_REQUEST, f"`data` must be text that is not empty, or any other JSON but null. {EXAMPLE}"
+            ProblemType.INVALID_BODY, f"`data` must be text that is not empty, or any other JSON but null. {EXAMPLE}"
         )
     return TaskBody(
         payload=raw,
@@ -70,13 +70,13 @@ async def read_task_body(request: web.Request, task_types: Sequence[str]) -> Tas
 def _task_type(name: object, task_types: Sequence[str]) -> str:
     if not isinstance(name, str) or not is_type_name(name):
         raise Problem(
-            HTTPStatus.BAD_REQUEST,
+            ProblemType.INVALID_BODY,
             "`type` must be the name of a task type: 1 to 64 letters, digits, dots, hyphens and underscores, starting"
             " with a letter or a digit.",
         )
     if task_types and name not in task_types:
         raise Problem(
-            HTTPStatus.BAD_REQUEST,
+            ProblemType.UNKNOWN_TASK_TYPE,
             f"There is no task type {name!r}. Set `type` to one of: {', '.join(task_types)}.",
         )
     return name
@@ -87,7 +87,7 @@ def _whole_seconds(fields: dict[str, Any], name: str, least: int, most: int) -> 
         return None
     seconds = fields[name]
     if type(seconds) is not int or not least <= seconds <= most:  # not isinstance, since True is an int
-        raise Problem(HTTPStatus.BAD_REQUEST, f"`{name}` must be a whole number of seconds from {least} to {most}.")
+        raise Problem(ProblemType.INVALID_BODY, f"`{name}` must be a whole number of seconds from {least} to {most}.")
     return seconds
 
 
@@ -96,12 +96,12 @@ async def _read(request: web.Request) -> bytes:
         async with asyncio.timeout(BODY_SHARE * request.app[HTTP].request_timeout_seconds):
             return await request.read()
     except TimeoutError:
-        raise Problem(
-            HTTPStatus.REQUEST_TIMEOUT, "The body was not received in time. Send the request again."
-        ) from None
+        raise Problem(ProblemType.BODY_TIMEOUT, "The body was not received in time. Send the request again.") from None
     except (ConnectionError, ClientPayloadError, web.RequestPayloadError):
         # Mostly the client has disconnected, which is not a failure of the service.
-        raise Problem(HTTPStatus.BAD_REQUEST, "The body was not received completely. Send the request again.") from None
+        raise Problem(
+            ProblemType.INCOMPLETE_BODY, "The body was not received completely. Send the request again."
+        ) from None
 
 
 def _json(raw: bytes) -> object:
@@ -109,8 +109,8 @@ def _json(raw: bytes) -> object:
     try:
         return loads_64_bit(raw)
     except NumberNotExactError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The number {error.number} is too large {_EXACT_NUMBERS}") from None
+        raise Problem(ProblemType.INVALID_BODY, f"The number {error.number} is too large {_EXACT_NUMBERS}") from None
     except NestedTooDeeplyError:
-        raise Problem(HTTPStatus.BAD_REQUEST, "The body is nested too deeply. Send fewer levels.") from None
+        raise Problem(ProblemType.INVALID_BODY, "The body is nested too deeply. Send fewer levels.") from None
     except orjson.JSONDecodeError as error:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not JSON: {error}. {EXAMPLE}") from None
+        raise Problem(ProblemType.INVALID_BODY, f"The body is not JSON: {error}. {EXAMPLE}") from None

@@ -9,13 +9,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http import HTTPStatus
 
 from cachetools import TTLCache
 from multidict import MultiMapping
 
 from services.common.messages.task_message import TaskMessage
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.ingest.sending import Sending
 
 HEADER = "Idempotency-Key"
@@ -29,7 +29,7 @@ class KeyReusedError(Problem):
 
     def __init__(self) -> None:
         super().__init__(
-            HTTPStatus.UNPROCESSABLE_ENTITY,
+            ProblemType.IDEMPOTENCY_KEY_REUSED,
             f"This {HEADER} was used with another body within the last 24 hours. Send the same body again, byte by"
             " byte, or use a new key for this one.",
         )
@@ -42,7 +42,7 @@ def idempotency_key(headers: MultiMapping[str]) -> str | None:
     """
     keys = headers.getall(HEADER, [])
     if len(keys) > 1:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The request has {len(keys)} {HEADER} headers. Send one.")
+        raise Problem(ProblemType.INVALID_IDEMPOTENCY_KEY, f"The request has {len(keys)} {HEADER} headers. Send one.")
     return keys[0] if keys else None
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from http import HTTPStatus
 
 from services.common.aws.task_queue import (
     MessageTooLarge,
@@ -14,6 +13,7 @@ from services.common.aws.task_queue import (
 from services.common.batcher import BatchRefusedError
 from services.common.messages.task_message import IDEMPOTENT
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 
 RESERVED_BYTES = 1_536
 """For attributes that are added later: `idempotent` of a retry, and those of a dead letter. The DLQ mostly has the
@@ -71,7 +71,7 @@ def too_large_problem(message: OutgoingMessage, limit_bytes: int | None) -> Prob
     if limit_bytes is not None:
         limit = f"at most {limit_bytes}, of which {_reserved(limit_bytes)} are reserved"
     return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ProblemType.TASK_TOO_LARGE,
         f"The task needs {message.size()} bytes on the queue, which accepts {limit}. Send less data, or store it"
         " elsewhere and send a reference. Each quote, backslash and line break of the body counts twice.",
     )

@@ -22,6 +22,7 @@ class IngestSettings:
     http: HttpSettings
     oidc: OidcSettings
     task_queue_url: str
+    """URL of the task queue."""
     tasks_per_minute: float
     """Tasks per user and minute, on each replica; 0 for no limit."""
     task_types: tuple[str, ...] = ()

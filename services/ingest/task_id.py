@@ -4,9 +4,9 @@ import os
 import re
 import time
 import uuid
-from http import HTTPStatus
 
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _NAMESPACE = uuid.UUID("c66bd904-5f32-5bd0-8a5c-6ecf6b9a1d9b")
@@ -34,5 +34,8 @@ def task_id_for(user_id: str, idempotency_key: str | None) -> str:
     if idempotency_key is None:
         return str(uuid7())
     if not _KEY.fullmatch(idempotency_key):
-        raise Problem(HTTPStatus.BAD_REQUEST, "Idempotency-Key must be 1 to 255 visible ASCII characters, like a UUID.")
+        raise Problem(
+            ProblemType.INVALID_IDEMPOTENCY_KEY,
+            "Idempotency-Key must be 1 to 255 visible ASCII characters, like a UUID.",
+        )
     return str(uuid.uuid5(_NAMESPACE, f"{user_id}\n{idempotency_key}"))

@@ -24,7 +24,9 @@ class ProcessorSettings:
     service: ServiceSettings
     momento: MomentoSettings
     task_queue_url: str
+    """URL of the task queue."""
     dead_letter_queue_url: str
+    """URL of its dead-letter queue."""
     handler: str
     """``module:name`` of a function or of a `Handlers`."""
     handler_threads: int
@@ -34,6 +36,7 @@ class ProcessorSettings:
     user_share: float
     """The share of the slots that one user may have while others wait."""
     receive_wait_seconds: int
+    """How long a receive waits for messages (long poll)."""
     visibility_timeout_seconds: int
     """How long a lease lasts; it is extended after a third of this."""
     max_task_seconds: float
@@ -43,11 +46,13 @@ class ProcessorSettings:
     backoff_base_seconds: float
     """The longest pause after the first failed attempt; it doubles with each further one, up to the cap."""
     backoff_cap_seconds: float
+    """The longest pause between two attempts."""
     notify_seconds: float
     """How long storing and publishing a notification are tried before the message is requeued. Meanwhile the task keeps
     its slot, unless the user is notified already, so that an outage of Momento slows the processor down instead of
     using up the tasks' deliveries."""
     notification_format: Format
+    """`text` publishes the message alone, without the task's id and status."""
     progress_per_second: float
     """Progress notifications of this replica; each counts against the account's topic quota when it is published and
     again when it is received."""
@@ -58,7 +63,7 @@ class ProcessorSettings:
     echo_seconds: float = DEFAULT_ECHO_SECONDS
     """How long the built-in handler waits. Read here so that a mistake is reported at start, with all others."""
     memory_limit_bytes: int | None = None
-    """Memory that the process may use; None for the limit of its container."""
+    """Memory that the process may use; without it, the limit of its container."""
 
 
 def read_settings(env: Env) -> ProcessorSettings:

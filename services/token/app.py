@@ -1,7 +1,6 @@
 """The application and two of its routes: GET /token and GET /notifications. Those of one task are in `task_routes`."""
 
 from collections.abc import AsyncIterator
-from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -20,6 +19,8 @@ from services.common.momento.results import Results
 from services.common.momento.task_status import TaskStatuses
 from services.common.web.app import LIFECYCLE, create_web_app
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
+from services.token import openapi_route
 from services.token.cancel_view import CancelView
 from services.token.history_limits import ReadBudget, UserLimit
 from services.token.history_reader import HistoryReader
@@ -50,7 +51,7 @@ def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application
     """Create the application."""
     app = create_web_app(settings.http, lifecycle)
     app[SETTINGS] = settings
-    require_user(app, settings.oidc)
+    require_user(app, settings.oidc, public_paths=[openapi_route.PATH])
     setup_momento(app, settings.momento, lifecycle)
     app.cleanup_ctx.append(_open)
     app.router.add_get("/token", get_token)
@@ -58,6 +59,7 @@ def create_app(settings: TokenSettings, lifecycle: Lifecycle) -> web.Application
     app[HAS_HISTORY] = settings.history_retention_seconds > 0
     add_task_routes(app)
     add_read_marker_route(app)
+    openapi_route.add_openapi_route(app)
     return app
 
 
@@ -138,7 +140,7 @@ def _cursor(values: list[str]) -> Cursor:
     except NotACursorError:
         pass
     raise Problem(
-        HTTPStatus.BAD_REQUEST,
+        ProblemType.INVALID_CURSOR,
         "`after` must be one `cursor` of an earlier response. Leave it out to read all.",
     )
 

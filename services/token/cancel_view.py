@@ -5,12 +5,12 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from http import HTTPStatus
 
 from services.common.momento.cancel_requests import RETENTION_SECONDS, CancelRequests, TaskKey
 from services.common.momento.errors import MomentoUnavailable
 from services.common.momento.history import ELEMENTS_PER_OPERATION
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 
 REFRESH_SECONDS = 5.0
 """The shortest time between two reads of the dictionary."""
@@ -103,15 +103,17 @@ class CancelView:
         if (user_id, task_id) in self._known:
             return
         if self._of_user[user_id] >= MAX_OF_USER:
-            raise _full(
-                HTTPStatus.TOO_MANY_REQUESTS,
+            raise Problem(
+                ProblemType.TOO_MANY_CANCEL_REQUESTS,
                 f"You have asked to cancel {MAX_OF_USER} tasks that have not ended yet. "
                 "Try again after the time in Retry-After, when some have.",
+                retry_after_seconds=RETRY_SECONDS,
             )
         if len(self._known) >= MAX_OF_STAGE:
-            raise _full(
-                HTTPStatus.SERVICE_UNAVAILABLE,
+            raise Problem(
+                ProblemType.OVERLOADED,
                 "Too many tasks are being cancelled right now. Try again after the time in Retry-After.",
+                retry_after_seconds=RETRY_SECONDS,
             )
 
     def add(self, user_id: str, task_id: str, time_ms: int) -> None:
@@ -128,7 +130,3 @@ class CancelView:
         self._own.pop(task, None)
         if self._known.pop(task, None) is not None:
             self._of_user[user_id] -= 1
-
-
-def _full(status: int, detail: str) -> Problem:
-    return Problem(status, detail, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from prometheus_client import Counter
 
 from notification_api import PermanentError, TransientError
+from services.common.overload import OverloadedError
 
 
-class BusyError(TransientError):
+class BusyError(OverloadedError):
     """The share of the cache's operations for this kind of request is used up."""
 
 

@@ -6,11 +6,9 @@ that started before it, but waits for the next one.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from cachetools import TTLCache
 
@@ -20,6 +18,7 @@ from services.common.momento.history import HistorySnapshot, NotificationHistory
 from services.common.momento.history_cursor import Cursor
 from services.common.momento.read_markers import ReadMarkers
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.token.history_limits import FULL_READ_OPERATIONS, HistoryBusyError, ReadBudget, UserLimit
 from services.token.metrics import HISTORY_OPERATIONS, HISTORY_REFUSED
 
@@ -84,9 +83,9 @@ class HistoryReader:
         if wait_seconds:
             HISTORY_REFUSED.labels("user").inc()
             raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
+                ProblemType.RATE_LIMITED,
                 "You have read your notifications too often. Try again after the time in Retry-After.",
-                headers={"Retry-After": str(math.ceil(wait_seconds))},
+                retry_after_seconds=wait_seconds,
             )
         try:
             # Shielded, since other requests share the read.

@@ -1,10 +1,8 @@
 """Moves users' read markers, so that what is read on one device is read on all."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
-from http import HTTPStatus
 
 import orjson
 
@@ -13,6 +11,7 @@ from services.common.messages.notification import user_topic
 from services.common.momento.gateway import Momento
 from services.common.momento.read_markers import ReadMarkers
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.common.web.rate_limit import RateLimit
 from services.token.operation_budget import OperationBudget
 
@@ -55,7 +54,7 @@ class ReadMarkerMover:
         now_ms = int(self._clock() * 1000)
         if not 0 <= until_ms <= now_ms + AHEAD_SECONDS * 1000:
             raise Problem(
-                HTTPStatus.BAD_REQUEST,
+                ProblemType.INVALID_BODY,
                 "`until` must be a time in the past, in milliseconds since 1970. Send the `time` of a notification.",
             )
         self._budget.take(user_id, MOVE_OPERATIONS)
@@ -88,7 +87,7 @@ class ReadMarkerMover:
         wait_seconds = self._limit.retry_after(user_id)
         if wait_seconds:
             raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
+                ProblemType.RATE_LIMITED,
                 "You have marked notifications as read too often. Try again after the time in Retry-After.",
-                headers={"Retry-After": str(math.ceil(wait_seconds))},
+                retry_after_seconds=wait_seconds,
             )

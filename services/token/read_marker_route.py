@@ -1,12 +1,11 @@
 """The route POST /notifications/read: moves the user's read marker."""
 
-from http import HTTPStatus
-
 import orjson
 from aiohttp import ClientPayloadError, web
 
 from services.common.auth.authentication import USER
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.token.read_marker import ReadMarkerMover
 from services.token.task_routes import check_history
 
@@ -29,15 +28,17 @@ async def post_read(request: web.Request) -> web.Response:
 
 async def _until_ms(request: web.Request) -> int:
     if request.content_type != "application/json":
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Send the body with Content-Type: application/json.")
+        raise Problem(ProblemType.UNSUPPORTED_MEDIA_TYPE, "Send the body with Content-Type: application/json.")
     try:
         fields = orjson.loads(await request.read())
     except orjson.JSONDecodeError:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"The body is not JSON. {EXAMPLE}") from None
+        raise Problem(ProblemType.INVALID_BODY, f"The body is not JSON. {EXAMPLE}") from None
     except (ConnectionError, ClientPayloadError, web.RequestPayloadError):
         # Mostly the client has disconnected, which is not a failure of the service.
-        raise Problem(HTTPStatus.BAD_REQUEST, "The body was not received completely. Send the request again.") from None
+        raise Problem(
+            ProblemType.INCOMPLETE_BODY, "The body was not received completely. Send the request again."
+        ) from None
     until_ms = fields.get("until") if isinstance(fields, dict) else None
     if type(until_ms) is not int:
-        raise Problem(HTTPStatus.BAD_REQUEST, f"`until` must be an integer. {EXAMPLE}")
+        raise Problem(ProblemType.INVALID_BODY, f"`until` must be an integer. {EXAMPLE}")
     return until_ms

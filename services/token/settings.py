@@ -29,6 +29,7 @@ class TokenSettings:
     momento_web_endpoint: str | None
     """Momento's endpoint for browsers, if it is not the public service."""
     token_valid_seconds: int
+    """How long a disposable token is valid."""
     vending_per_second: float
     """Momento's quota for the whole account (5 per second by default)."""
     vending_replicas: int

@@ -1,16 +1,15 @@
 """Records cancel requests. The processor that has or receives the task decides whether it ends as `cancelled`."""
 
 import logging
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 
 from notification_api import PermanentError, TransientError
 from services.common.messages.notification import Status
 from services.common.momento.cancel_requests import CancelRequests
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.common.web.rate_limit import RateLimit
 from services.token.cancel_view import CancelView
 from services.token.failures import failures_counted
@@ -89,9 +88,9 @@ class TaskCanceller:
         if wait_seconds:
             CANCEL_REQUESTS.labels("rate_limited").inc()
             raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
+                ProblemType.RATE_LIMITED,
                 "You have cancelled too many tasks in a minute. Try again after the time in Retry-After.",
-                headers={"Retry-After": str(math.ceil(wait_seconds))},
+                retry_after_seconds=wait_seconds,
             )
 
     async def _open_state(self, user_id: str, task_id: str) -> TaskState:
@@ -107,7 +106,7 @@ class TaskCanceller:
         try:
             self._view.check_room(user_id, task_id)
         except Problem as problem:
-            is_user = problem.status == HTTPStatus.TOO_MANY_REQUESTS
+            is_user = problem.type is ProblemType.TOO_MANY_CANCEL_REQUESTS
             CANCEL_REQUESTS.labels("user_full" if is_user else "stage_full").inc()
             raise
 
@@ -139,6 +138,6 @@ class TaskCanceller:
 def _already_ended(state: TaskState) -> Problem:
     CANCEL_REQUESTS.labels("final").inc()
     return Problem(
-        HTTPStatus.CONFLICT,
+        ProblemType.TASK_ENDED,
         f"The task has ended with the status {state.status}, so it cannot be cancelled. Read it with GET.",
     )

@@ -1,12 +1,11 @@
 """Reads the status and the result of users' tasks, within limits: reads must not use up the quota that writes need."""
 
 import asyncio
-import math
-from http import HTTPStatus
 from typing import Any
 
 from services.common.momento.results import Results
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.common.web.rate_limit import RateLimit
 from services.token.cancel_view import CancelView
 from services.token.failures import failures_counted
@@ -77,7 +76,7 @@ class TaskReader:
             raise _no_result(state)
         if fields is None:
             raise Problem(
-                HTTPStatus.GONE,
+                ProblemType.RESULT_EXPIRED,
                 "The task has finished, but its whole result is not stored any more. Submit the task again to have it.",
             )
         return {"taskId": task_id, "message": fields.get("message", ""), "data": fields.get("data")}
@@ -96,9 +95,9 @@ class TaskReader:
         if wait_seconds:
             STATUS_READS.labels("rate_limited").inc()
             raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
+                ProblemType.RATE_LIMITED,
                 "You have read the status of tasks too often. Try again after the time in Retry-After.",
-                headers={"Retry-After": str(math.ceil(wait_seconds))},
+                retry_after_seconds=wait_seconds,
             )
         self._budget.take(user_id, READ_OPERATIONS)
         state = await self._lookup.find(user_id, task_id)
@@ -111,18 +110,18 @@ class TaskReader:
 def unknown_task() -> Problem:
     """Return the response for an id that no task of the user has."""
     return Problem(
-        HTTPStatus.NOT_FOUND, "You have no task with this id, or it ended too long ago. Check the id in the path."
+        ProblemType.TASK_NOT_FOUND, "You have no task with this id, or it ended too long ago. Check the id in the path."
     )
 
 
 def _no_result(state: TaskState) -> Problem:
     if not state.is_final:
         return Problem(
-            HTTPStatus.NOT_FOUND,
+            ProblemType.RESULT_NOT_READY,
             "The task has not ended, so it has no result yet. Try again after the time in Retry-After.",
-            headers={"Retry-After": str(NOT_FINAL_RETRY_SECONDS)},
+            retry_after_seconds=NOT_FINAL_RETRY_SECONDS,
         )
     return Problem(
-        HTTPStatus.NOT_FOUND,
+        ProblemType.NO_RESULT,
         f"The task has no result: it ended with the status {state.status}. GET /task/{{taskId}} says why.",
     )

@@ -12,6 +12,7 @@ from services.common.auth.authentication import USER
 from services.common.messages.task_message import is_task_id
 from services.common.telemetry.logs import log_context
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from services.token.task_canceller import TaskCanceller
 from services.token.task_reader import NOT_FINAL_RETRY_SECONDS, TaskReader, unknown_task
 
@@ -31,7 +32,7 @@ def check_history(request: web.Request) -> None:
     """:raises Problem: 404 when this stage stores no history, so that nothing is known of tasks."""
     if not request.app[HAS_HISTORY]:
         raise Problem(
-            HTTPStatus.NOT_FOUND,
+            ProblemType.HISTORY_DISABLED,
             "The notification history is switched off here, so this path has no data. "
             "An operator can set HISTORY_RETENTION_SECONDS.",
         )

@@ -15,7 +15,7 @@ from itertools import count
 
 from cachetools import TTLCache
 
-from notification_api import TransientError
+from services.common.overload import OverloadedError
 from services.token.metrics import WAITING
 
 MAX_PLACES = 10_000
@@ -26,7 +26,7 @@ EXTRA_WAIT_SECONDS = 1.0
 """How much longer than expected a request waits, since sleeps are late and users with earlier places may return."""
 
 
-class VendingQuotaExceeded(TransientError):
+class VendingQuotaExceeded(OverloadedError):
     """The user's turn is too far away to wait for it in the request."""
 
     public_detail = "Many users are signing in right now. Try again after the time in Retry-After."

@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, StorageState, async_playwright
 
 from local.plan import ROOT
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.support.browser.chromium import ARGUMENTS, VIEWPORT, Network, chromium, chromium_with_profile, fault_proxies
 from tests.support.browser.page import TaskPage, new_page
 from tests.support.browser.stack import BrowserStack, PersistentPlan

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from local.demo.sign_up import random_credentials
 from local.plan import ROOT
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.network import answering_posts
 from tests.support.browser.page import TaskPage

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import ClientSession, web
 from playwright.async_api import Browser, Page, Request
 
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
 from tests.support.requirements import PAGE

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import async_playwright
 
 from local.plan import ROOT
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.support.browser.chromium import ARGUMENTS
 from tests.support.browser.page import new_page
 from tests.support.browser.stack import BrowserStack
@@ -29,9 +29,10 @@ async def test_the_page_works_behind_nginx_within_its_policy(
         (root / entry.name).symlink_to(entry)
     async with aiohttp.ClientSession() as session, session.get(f"{stack.local.page_url}/config.json") as answer:
         (root / "config.json").write_bytes(await answer.read())
-    others = (ports.token, ports.ingest, ports.aws, ports.momento_web)
+    others = (ports.page, ports.aws, ports.momento_web)
+    services = {"token": f"http://127.0.0.1:{ports.token}", "ingest": f"http://127.0.0.1:{ports.ingest}"}
     async with (
-        nginx(tmp_path, root, " ".join(f"http://localhost:{port}" for port in others)) as port,
+        nginx(tmp_path, root, " ".join(f"http://localhost:{port}" for port in others), services) as port,
         async_playwright() as playwright,
     ):
         # The page keeps its origin, which the services allow; only the server behind the name differs.

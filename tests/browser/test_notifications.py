@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import BrowserContext, Route, expect
 
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.network import wait_for_history
 from tests.support.browser.page import TaskPage

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, expect
 
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.browser.conftest import OpenPage
 from tests.support.browser.chromium import Network
 from tests.support.browser.network import disconnected

@@ -6,7 +6,7 @@ import pytest
 from aiobotocore.session import get_session
 from playwright.async_api import BrowserContext, expect
 
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.browser.conftest import OpenPage, press_try_now
 from tests.support.browser.chromium import Network
 from tests.support.browser.page import TaskPage

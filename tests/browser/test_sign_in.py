@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Request, expect
 
 from local.demo.sign_up import random_credentials
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.chromium import Network
 from tests.support.browser.network import disconnected, wait_for_history

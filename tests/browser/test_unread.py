@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import expect
 
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 from tests.browser.conftest import NewContext, OpenPage
 from tests.support.browser.page import TaskPage
 from tests.support.browser.stack import BrowserStack

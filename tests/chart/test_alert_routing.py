@@ -1,4 +1,4 @@
-"""The Alertmanager configuration of docs/operations.md: a cause pages once, and no stage mutes another."""
+"""The Alertmanager configuration of docs/how-to/monitor.md: a cause pages once, and no stage mutes another."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ def text() -> str:
     return str(found)
 
 
-PAGE = ROOT / "docs/operations.md"
+PAGE = ROOT / "docs/how-to/monitor.md"
 CONFIGURATION: dict[str, Any] = load_yaml(text())
 
 

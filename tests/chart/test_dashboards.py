@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from k8s.dashboards.files import generated_files
-from k8s.metrics_page import MODULES, metrics_of
+from k8s.docs_site.metrics import MODULES, metrics_of
 from tests.support.monitoring.dashboard_queries import DASHBOARDS, panels, queries
 from tests.support.monitoring.metric_definitions import OPERATOR, TARGET, labels_by_sample, samples_of, unknown_labels
 

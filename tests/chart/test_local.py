@@ -152,8 +152,7 @@ def test_all_ports_move_together_and_as_on_a_laptop() -> None:
         "aws": ports.aws,
     }
     page = variables(pod({"portBase": ports.base})["containers"][0])
-    assert page["PAGE_TOKEN_URL"] == f"http://localhost:{ports.token}"
-    assert page["PAGE_TASK_URL"] == f"http://localhost:{ports.ingest}"
+    assert page["PAGE_PORT"] == str(ports.page)
     assert page["PAGE_COGNITO_URL"] == f"http://localhost:{ports.aws}"
 
 

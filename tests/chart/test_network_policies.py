@@ -224,6 +224,7 @@ def test_an_ingress_has_one_host_for_both_services() -> None:
         ("Prefix", "/task/"): "dev-token",
         ("Prefix", "/notifications"): "dev-token",
         ("Exact", "/token"): "dev-token",
+        ("Exact", "/openapi.json"): "dev-token",
     }
     assert rule["host"] == HOST
     assert ingress["spec"]["tls"] == [{"hosts": [HOST], "secretName": "cert"}]
@@ -243,6 +244,7 @@ def test_a_route_has_the_same_paths_as_the_ingress() -> None:
         ("PathPrefix", "/task/"): "dev-token",
         ("PathPrefix", "/notifications"): "dev-token",
         ("Exact", "/token"): "dev-token",
+        ("Exact", "/openapi.json"): "dev-token",
     }
     assert (route["spec"]["hostnames"], route["spec"]["parentRefs"]) == ([HOST], parents)
 
@@ -257,6 +259,7 @@ REQUESTS = {
     "/notifications/read": "dev-token",
     "/token": "dev-token",
     "/token/x": None,
+    "/openapi.json": "dev-token",
     "/": None,
     "/metrics": None,
 }

@@ -16,13 +16,13 @@ import pytest
 
 from local.demo.sign_up import Application
 from local.plan import ROOT
-from notification_api.client.errors import SubscriptionRefusedError, UnexpectedResponseError
-from notification_api.client.subscription import subscribe
+from notification_api.client import ServiceError
+from notification_api.client.errors import SubscriptionRefusedError
 from tests.support.cluster.stages import InstalledStages, port_forward
 from tests.support.cluster.tools import run
 from tests.support.cluster.user import User, application_of, new_user, status_of
 from tests.support.helm_charts import Object
-from tests.support.momento.subscriber import subscriber
+from tests.support.momento.subscriber import subscriber, topic_access
 
 
 @pytest.fixture
@@ -84,29 +84,30 @@ async def test_a_running_task_is_followed_by_its_location_and_cancelled(
     user = await new_user(app, await app.config())
     headers = {"Authorization": f"Bearer {user.id_token}"}
     body = {"data": {"steps": 120}, "type": "steps"}
-    async with app.http.post(f"{user.config.task_url}/task", json=body, headers=headers) as answer:
+    async with app.http.post(f"{user.config.api_url}/task", json=body, headers=headers) as answer:
         assert answer.status == 202
         task_id, location = (await answer.json())["taskId"], answer.headers["Location"]
     assert location == f"/task/{task_id}"
 
     running = await followed(user, location, "running")  # known when it has run for some seconds
     assert running["progress"]["message"].endswith(" of 120")
-    assert (await user.stage.cancel_task(task_id))["status"] == "running"
-    started_at = time.monotonic()
-    cancelled = await followed(user, location, "cancelled")
-    assert time.monotonic() - started_at < 10
-    assert cancelled["message"] == 'Cancelled task: {"steps": 120}'
-    with pytest.raises(UnexpectedResponseError) as refused:
-        await user.stage.cancel_task(task_id)
-    assert refused.value.status == 409
+    async with user.api() as api:
+        assert (await api.cancel(task_id)).status == "running"
+        started_at = time.monotonic()
+        cancelled = await followed(user, location, "cancelled")
+        assert time.monotonic() - started_at < 10
+        assert cancelled["message"] == 'Cancelled task: {"steps": 120}'
+        with pytest.raises(ServiceError) as refused:
+            await api.cancel(task_id)
+        assert refused.value.status == 409
 
 
 async def test_a_large_result_is_read_by_its_task(stages: InstalledStages, app: Application) -> None:
     user = await new_user(app, await app.config())
-    task_id = await user.stage.submit_task({"kibibytes": 100}, task_type="large")
-
-    assert (await followed(user, f"/task/{task_id}", "finished"))["truncated"] is True
-    assert len((await user.stage.get_result(task_id))["data"]["text"]) == 102_400
+    async with user.api() as api:
+        task = await api.submit("large", {"kibibytes": 100})
+        assert (await followed(user, f"/task/{task.id}", "finished"))["truncated"] is True
+        assert len((await task.result()).data["text"]) == 102_400
 
 
 async def followed(user: User, location: str, status: str) -> dict[str, Any]:
@@ -114,7 +115,7 @@ async def followed(user: User, location: str, status: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {user.id_token}"}
     async with aiohttp.ClientSession(headers=headers) as http, asyncio.timeout(40):
         while True:
-            async with http.get(f"{user.config.token_url}{location}") as answer:
+            async with http.get(f"{user.config.api_url}{location}") as answer:
                 task: dict[str, Any] = await answer.json()
                 if task["status"] == status:
                     return task
@@ -127,24 +128,22 @@ async def test_a_type_that_the_stage_does_not_have_is_refused(stages: InstalledS
         port_forward(stages.namespace, "svc/two-token", 80) as token,
         port_forward(stages.namespace, "svc/two-ingest", 80) as ingest,
     ):
-        user = await new_user(app, stages.config("two", token, ingest))
-        assert await user.stage.submit_task({"steps": 1}, task_type="steps")
-        with pytest.raises(UnexpectedResponseError, match="Set `type` to one of: default, steps") as refused:
-            await user.stage.submit_task("x", task_type="report")
+        user = await new_user(app, stages.config("two", token))
+        async with user.api(ingest) as api:
+            assert (await api.submit("steps", {"steps": 1})).id
+            with pytest.raises(ServiceError, match="Set `type` to one of: default, steps") as refused:
+                await api.submit("report", "x")
         assert refused.value.status == 400
 
 
 async def test_a_stage_refuses_users_of_another_stage(stages: InstalledStages, app: Application) -> None:
-    with (
-        port_forward(stages.namespace, "svc/two-token", 80) as token,
-        port_forward(stages.namespace, "svc/two-ingest", 80) as ingest,
-    ):
-        config_two = stages.config("two", token, ingest)
+    with port_forward(stages.namespace, "svc/two-token", 80) as token:
+        config_two = stages.config("two", token)
         one, two = await new_user(app, await app.config()), await new_user(app, config_two)
-        assert await status_of(f"{one.config.token_url}/token", one.id_token) == 200
-        assert await status_of(f"{config_two.token_url}/token", two.id_token) == 200
-        assert await status_of(f"{config_two.token_url}/token", one.id_token) == 401
-        assert await status_of(f"{one.config.token_url}/token", two.id_token) == 401
+        assert await status_of(f"{one.config.api_url}/token", one.id_token) == 200
+        assert await status_of(f"{config_two.api_url}/token", two.id_token) == 200
+        assert await status_of(f"{config_two.api_url}/token", one.id_token) == 401
+        assert await status_of(f"{one.config.api_url}/token", two.id_token) == 401
 
 
 async def test_a_stage_cannot_read_notifications_of_another_stage(stages: InstalledStages, app: Application) -> None:
@@ -152,17 +151,18 @@ async def test_a_stage_cannot_read_notifications_of_another_stage(stages: Instal
         port_forward(stages.namespace, "svc/two-token", 80) as token,
         port_forward(stages.namespace, "svc/two-ingest", 80) as ingest,
     ):
-        config_two = stages.config("two", token, ingest)
+        config_two = stages.config("two", token)
         one, two = await new_user(app, await app.config()), await new_user(app, config_two)
-        token_one, token_two = [await each.stage.get_token() for each in (one, two)]
-        assert token_one.cache_name != token_two.cache_name
-        for own, other in ((token_one, token_two), (token_two, token_one)):
-            with pytest.raises(SubscriptionRefusedError, match="refused"):
-                await subscribe(replace(other, token=own.token))
-        with subscriber(token_one) as at_one, subscriber(token_two) as at_two:
-            posted = await two.stage.submit_task("for two alone")
-            assert (await asyncio.to_thread(at_two.next, 30))["taskId"] == posted
-            assert await asyncio.to_thread(at_one.nothing_for, 1.0)
+        access_one, access_two = [await topic_access(each.config, each.id_token) for each in (one, two)]
+        assert access_one.cache_name != access_two.cache_name
+        for own, other in ((access_one, access_two), (access_two, access_one)):
+            with pytest.raises(SubscriptionRefusedError):
+                async with subscriber(replace(other, credential=own.credential)):
+                    pass
+        async with subscriber(access_one) as at_one, subscriber(access_two) as at_two, two.api(ingest) as api:
+            posted = await api.submit("default", "for two alone")
+            assert (await at_two.next(30))["taskId"] == posted.id
+            assert await at_one.nothing_for(1.0)
 
 
 async def test_forwarded_ports_answer_during_a_rollout(stages: InstalledStages) -> None:

@@ -59,7 +59,7 @@ def _rule_files(rendered: list[Object], folder: Path) -> list[Path]:
 async def test_no_panel_is_empty_after_a_small_load(stages: InstalledStages, server: Prometheus, path: Path) -> None:
     async with application_of(stages) as app:
         user = await new_user(app, await app.config())
-    load = Load(user.config.task_url, user.config.token_url, user.id_token)
+    load = Load(user.config.api_url, user.id_token)
     await load_until_every_panel_has_data(Watched(server, stages.namespace.name, STAGE), path, load, seconds=120)
 
 

@@ -11,7 +11,7 @@ from tests.support.cluster.stages import InstalledStages
 from tests.support.cluster.tools import IMAGE, IMAGE_TAG, Namespace, read_text, ready, wait_until_sync
 from tests.support.cluster.user import application_of, new_user
 from tests.support.helm_charts import Object
-from tests.support.momento.subscriber import Subscriber, subscriber
+from tests.support.momento.subscriber import Subscriber, subscriber, topic_access
 
 QUIET_SECONDS = 20.0
 
@@ -80,8 +80,8 @@ def revision_settings(namespace: Namespace) -> str:
 
 async def received_task_ids(notifications: Subscriber, count: int) -> list[str]:
     """The task ids of all final notifications, until `count` have arrived or none arrives for a while."""
-    ids = [str((await asyncio.to_thread(notifications.next, QUIET_SECONDS))["taskId"]) for _ in range(count)]
-    assert await asyncio.to_thread(notifications.nothing_for, 1.5), "a task was notified twice"
+    ids = [str((await notifications.next(QUIET_SECONDS))["taskId"]) for _ in range(count)]
+    assert await notifications.nothing_for(1.5), "a task was notified twice"
     return ids
 
 
@@ -90,9 +90,9 @@ async def test_an_upgrade_and_a_rollback_lose_no_task_and_refuse_no_request(stag
     namespace = stages.namespace
     async with application_of(stages) as app:
         user = await new_user(app, await app.config())
-        token = await user.stage.get_token()
+        access = await topic_access(user.config, user.id_token)
     before = await asyncio.to_thread(pods_of, namespace)
-    with subscriber(token) as notifications:
+    async with subscriber(access) as notifications:
         await asyncio.to_thread(start_load, namespace, user.id_token)
         chart, waited = "charts/notification-api", ("--wait", "--timeout", "120s")
         options = ("--reuse-values", "--set", "logLevel=INFO")

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -41,6 +41,8 @@ class Served:
     lifecycle: Lifecycle
     url: str
     session: aiohttp.ClientSession = field(repr=False)
+    check: Callable[[str, str, Answer], None] = field(default=lambda _method, _path, _answer: None, repr=False)
+    """Fails where an answer to this method and path is not as it should be."""
 
     @property
     def port(self) -> int:
@@ -48,7 +50,9 @@ class Served:
 
     async def ask(self, method: str, path: str, **arguments: Any) -> Answer:
         async with self.session.request(method, self.url + path, **arguments) as answer:
-            return Answer(answer.status, answer.headers, await answer.read())
+            read = Answer(answer.status, answer.headers, await answer.read())
+        self.check(method, path, read)
+        return read
 
     async def ready(self) -> Self:
         """Wait until the service is ready."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -10,9 +11,10 @@ from environs import Env
 
 from services.common.lifecycle import Lifecycle
 from services.common.settings import load
+from tests.support.contract import check_answer
 from tests.support.identity import AUDIENCE, ISSUER, JwksServer, claims, header, token
 from tests.support.processes.ministack import MiniStack
-from tests.support.served_app import Served, aws_environment, served_app
+from tests.support.served_app import Answer, Served, aws_environment, served_app
 
 S = TypeVar("S")
 PAGE = "https://app.example.com"
@@ -37,6 +39,10 @@ def service_environment(stack: MiniStack, account_id: str, jwks: JwksServer) -> 
     }
 
 
+def _check(method: str, path: str, answer: Answer) -> None:
+    check_answer(method, path, answer.status, answer.headers, answer.body)
+
+
 @asynccontextmanager
 async def served_service(
     read_settings: Callable[[Env], S],
@@ -48,10 +54,11 @@ async def served_service(
     *,
     ready: bool = True,
 ) -> AsyncIterator[Served]:
-    """Serve the service on a free port; `ready` waits until it is."""
+    """Serve the service on a free port; `ready` waits until it is. Its answers are checked against the contract."""
     with aws_environment({**stack.environment(account_id), **environment}), pytest.MonkeyPatch.context() as patch:
         for name, value in {**service_environment(stack, account_id, jwks), **environment}.items():
             patch.setenv(name, value)
         lifecycle = Lifecycle()
-        async with served_app(create_app(load(read_settings), lifecycle), lifecycle) as served:
+        async with served_app(create_app(load(read_settings), lifecycle), lifecycle) as unchecked:
+            served = replace(unchecked, check=_check)
             yield await served.ready() if ready else served

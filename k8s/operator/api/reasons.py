@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class DegradedReason(StrEnum):
-    """What can be wrong with a running release, the most severe first. docs/operator.md explains each."""
+    """What can be wrong with a running release, the most severe first. docs/reference/operator.md explains each."""
 
     OBJECT_MISSING = "ObjectMissing"
     SCALED_TO_ZERO = "ScaledToZero"

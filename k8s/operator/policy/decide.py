@@ -1,4 +1,4 @@
-"""The scaling rule. docs/scaling.md explains it."""
+"""The scaling rule. docs/explanation/scaling.md explains it."""
 
 from dataclasses import replace
 

@@ -29,7 +29,8 @@ class NotOwnedError(PermanentError):
         if owner:
             super().__init__(
                 f"{resource} belongs to {owner}. Delete that Stage; or, if it no longer exists and this one is to "
-                f"adopt its resources, remove those tags (docs/operator.md, What belongs to a Stage); or {given}"
+                f"adopt its resources, remove those tags "
+                f"(docs/reference/operator.md, What belongs to a Stage); or {given}"
             )
         else:
             super().__init__(

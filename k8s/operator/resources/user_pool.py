@@ -61,7 +61,7 @@ class UserPool:
 
 @dataclass(frozen=True)
 class UserPoolSettings:
-    """The settings of a stage's user pool. A person may set stricter ones (docs/operator.md); those stay.
+    """The settings of a stage's user pool. A person may set stricter ones (docs/reference/operator.md); those stay.
 
     :param deletion_protection: False does not ask for protection, and never switches off one that is on.
     """

@@ -8,12 +8,15 @@ from aiohttp import web
 from grpc import StatusCode
 
 from local.momento.calls.dispatch import Service
-from local.momento.errors import StreamAborted
+from local.momento.errors import CallError, StreamAborted
 from local.momento.faults import Fault, parse_faults
 from local.momento.settings import InvalidSettingsError
+from local.momento.store.items import Dictionary, Value
 
 PREFIX = "/_emulator/"
 HEADER = "x-emulator-admin"
+MAX_SHOWN_BYTES = 8_192
+"""Of a value. Larger ones are shown without their content."""
 
 
 @web.middleware
@@ -50,6 +53,7 @@ class Admin:
         router.add_patch(f"{PREFIX}settings", self._change_settings)
         router.add_post(f"{PREFIX}streams/{{action:abort|end}}", self._end_streams)
         router.add_get(f"{PREFIX}stats", self._show_stats)
+        router.add_get(PREFIX + "caches/{name}", self._show_cache)
 
     async def _health(self, _request: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -88,6 +92,14 @@ class Admin:
     async def _show_stats(self, _request: web.Request) -> web.Response:
         return web.json_response(self._service.stats.as_json(self._service.caches))
 
+    async def _show_cache(self, request: web.Request) -> web.Response:
+        """Show the items of a cache, which Momento itself does not list."""
+        try:
+            cache = self._service.caches.get(request.match_info["name"])
+        except CallError as error:
+            return _problems(404, [str(error)])
+        return web.json_response({"items": [_item(key, found) for key, found in cache.items.live()]})
+
     def _settings(self) -> dict[str, Any]:
         return self._service.settings.as_json() | {"faults": self._service.faults.as_json()}
 
@@ -101,6 +113,16 @@ class Admin:
         if self._service.settings.down:
             self._service.caches.end_streams(_connection_lost())
         self._on_settings_changed()
+
+
+def _item(key: bytes, found: Value | Dictionary) -> dict[str, Any]:
+    if isinstance(found, Dictionary):
+        return {"key": _text(key), "fields": [_text(name) for name in found.fields]}
+    return {"key": _text(key), "value": _text(found.body) if len(found.body) <= MAX_SHOWN_BYTES else None}
+
+
+def _text(content: bytes) -> str:
+    return content.decode(errors="replace")
 
 
 def _connection_lost() -> StreamAborted:

@@ -1,38 +1,35 @@
 /** The package's public API. Nothing else is exported. */
-export { ServiceError, SignedOutError, StreamError, type ClientError } from "./api/errors";
-export type { GetIdToken, Http } from "./api/http";
-export type { TaskResult, TaskStatus } from "./api/task-status";
-export { TokenService, type DisposableToken, type TokenServiceUrls } from "./api/token-service";
-export { NotificationClient, type ClientEvents } from "./connection/client";
-export { DEFAULT_TIMING, type ClientOptions, type Timing } from "./connection/options";
-export type { ClientState } from "./connection/state-machine";
-export type { KeyValueStore, StoredValue } from "./internal/key-value-store";
-export type { Clock } from "./internal/timers";
-export type {
-  FinalStatus,
-  Notification,
-  ReceivedNotification,
-  Source,
-  Status,
-  TaskFacts,
-} from "./notifications/notification";
-export { TabCoordinator, type TabListener, type TabMessage } from "./tabs/tab-coordinator";
-export { isUnsent, PendingTasks, type PendingTask } from "./tasks/pending-tasks";
-export { KEPT_MS, StatusReader, type StatusListener } from "./tasks/status-reader";
-export { TaskSubmitter, type SubmitterListener, type WithLock } from "./tasks/submitter";
-export { taskBody, taskBodyBytes } from "./tasks/task-body";
-export { TaskStorage } from "./tasks/task-storage";
-export { isActive, isFinal, isLocal, type Task, type TaskOptions, type TaskState } from "./tasks/task";
 export {
-  applyChange,
-  findByTaskId,
-  isAwaited,
-  mergeTasks,
-  newestFirst,
-  type TaskChange,
-  type TaskStore,
-} from "./tasks/task-store";
-export { UnmatchedNotifications } from "./tasks/unmatched-notifications";
+  NetworkError,
+  NotificationError,
+  ServiceError,
+  SignedOutError,
+  StreamError,
+  type ClientError,
+  type ErrorCode,
+  type ErrorData,
+  type ServiceErrorDetails,
+} from "./api/errors";
+export type { GetIdToken } from "./api/http";
+export type { TaskResult, TaskStatus } from "./api/task-status";
+export type { DisposableToken, EndpointOverrides } from "./api/token-service";
+export type { WebStorage } from "./browser/user-storage";
+export type { HeartbeatPolicy } from "./connection/heartbeat-monitor";
+export type { Timing } from "./connection/options";
+export type { ConnectionState } from "./connection/state-machine";
+export type { BackoffPolicy } from "./internal/backoff";
+export type { Store } from "./internal/store";
+export type { Clock } from "./internal/timers";
+export { NotificationApi, type Notifications, type Tasks } from "./notification-api";
+export type { FinalStatus, Notification, Source, Status, TaskFacts } from "./notifications/notification";
+export type { NotificationApiOptions } from "./options";
+export type { ConnectionStatus } from "./session/connection-status";
+export type { NotificationApiEvents, ReceivedNotification } from "./session/events";
+export type { NotificationList } from "./session/notification-store";
+export type { SubmitOptions, SubmittedTask } from "./session/outbox";
+export type { OutboxStatus } from "./session/state";
+export { isActive, isFinal, isLocal, type Task, type TaskOptions, type TaskState } from "./tasks/task";
+export { taskBodyBytes } from "./tasks/task-body";
 export { openFetchStream } from "./transport/fetch-stream";
 export { openMomentoStream } from "./transport/momento-sdk";
 export { openStream } from "./transport/open-stream";

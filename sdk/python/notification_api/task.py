@@ -30,7 +30,7 @@ class Task:
     fields: Mapping[str, Any]
     """The whole request body, `data` included."""
     attempt: int
-    """Starts at 1 and counts handler failures; from `max_attempts` on, a failure is final (docs/handlers.md)."""
+    """Starts at 1 and counts handler failures; from `max_attempts` on, a failure is final."""
     max_attempts: int = 5
     deadline: float
     """When the handler's time limit ends, in epoch seconds."""

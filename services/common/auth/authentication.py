@@ -1,8 +1,7 @@
 """The middleware that authenticates users: a request without a valid id token gets 401."""
 
 import logging
-from collections.abc import AsyncIterator
-from http import HTTPStatus
+from collections.abc import AsyncIterator, Collection
 
 import aiohttp
 from aiohttp import web
@@ -15,15 +14,18 @@ from services.common.settings import OidcSettings
 from services.common.telemetry.metrics import REFUSED_TOKENS
 from services.common.web.app import LIFECYCLE, OWNER
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 
 logger = logging.getLogger(__name__)
 
 USER = web.RequestKey("user", User)
 VERIFIER = web.AppKey("verifier", IdTokenVerifier)
+_PUBLIC_PATHS = web.AppKey[frozenset[str]]("public_paths", frozenset)
 
 
-def require_user(app: web.Application, oidc: OidcSettings) -> None:
-    """Require a valid id token on every route of `app`."""
+def require_user(app: web.Application, oidc: OidcSettings, *, public_paths: Collection[str] = ()) -> None:
+    """Require a valid id token on every route of `app` but those of `public_paths`."""
+    app[_PUBLIC_PATHS] = frozenset(public_paths)
 
     async def verifier(app: web.Application) -> AsyncIterator[None]:
         lifecycle = app[LIFECYCLE]
@@ -40,7 +42,8 @@ def require_user(app: web.Application, oidc: OidcSettings) -> None:
 
 @web.middleware
 async def _authenticate(request: web.Request, handler: Handler) -> web.StreamResponse:
-    if request.match_info.http_exception is None:  # an unknown path is 404 without authentication
+    is_unknown = request.match_info.http_exception is not None  # 404 or 405, without authentication
+    if not is_unknown and request.path not in request.app[_PUBLIC_PATHS]:
         try:
             user = await request.app[VERIFIER].verify(id_token_of(request.headers))
         except InvalidIdToken as error:
@@ -52,4 +55,6 @@ async def _authenticate(request: web.Request, handler: Handler) -> web.StreamRes
 def _unauthorized(error: InvalidIdToken) -> Problem:
     REFUSED_TOKENS.labels(error.reason.value).inc()
     logger.info("id token refused", extra={"action": "authenticate", "reason": error.reason.value})
-    return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    return Problem(
+        ProblemType.INVALID_ID_TOKEN, str(error), headers={"WWW-Authenticate": 'Bearer error="invalid_token"'}
+    )

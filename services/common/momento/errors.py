@@ -6,6 +6,7 @@ The SDK does not raise errors but returns ``…Error`` objects. An unchecked one
 from momento.errors import MomentoErrorCode, SdkException
 
 from notification_api import PermanentError, TransientError
+from services.common.overload import OverloadedError
 from services.common.telemetry.faults import Cause, Fault
 
 
@@ -15,7 +16,7 @@ class MomentoUnavailable(TransientError):
     public_detail = "The notification service is briefly unavailable. Try again."
 
 
-class MomentoQuotaExceeded(MomentoUnavailable):
+class MomentoQuotaExceeded(MomentoUnavailable, OverloadedError):
     """The account's quota for this kind of call is exceeded."""
 
     public_detail = "The notification service is busy. Try again in a moment."

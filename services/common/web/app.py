@@ -21,15 +21,16 @@ from services.common.telemetry.tracing import exemplar, span
 from services.common.web.connection import CONNECTIONS, admitted_body, awaits_continue
 from services.common.web.cors import allow_origin, is_preflight, preflight_response
 from services.common.web.problem import (
-    INTERNAL_ERROR,
     PROBLEM_RESPONDER,
     Problem,
     ProblemResponder,
     from_http_exception,
     from_transient,
+    internal_error,
     new_request_id,
     problem_response,
 )
+from services.common.web.problem_types import ProblemType
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +54,6 @@ _MAX_CONTENT_TYPE = 256
 """Characters. The time to parse it grows with the square of its length, and aiohttp caches the parsed values."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
-
-
-class _RequestTimeoutError(TransientError):
-    """The time limit of a request has passed."""
-
-    public_detail = "The request took too long. Try again."
 
 
 def create_web_app(http: HttpSettings, lifecycle: Lifecycle) -> web.Application:
@@ -141,7 +136,7 @@ def _refuse_encodings(request: web.Request) -> None:
     codings = {coding.strip().lower() for value in values for coding in value.split(",")}
     if not codings <= {"", "identity", "chunked"}:
         raise Problem(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            ProblemType.UNSUPPORTED_MEDIA_TYPE,
             "Send the body without Content-Encoding.",
             headers={hdrs.ACCEPT_ENCODING: "identity"},
         )
@@ -149,7 +144,7 @@ def _refuse_encodings(request: web.Request) -> None:
 
 def _refuse_long_content_type(request: web.Request) -> None:
     if any(len(value) > _MAX_CONTENT_TYPE for value in request.headers.getall(hdrs.CONTENT_TYPE, [])):
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The Content-Type is too long. Send a shorter one.")
+        raise Problem(ProblemType.UNSUPPORTED_MEDIA_TYPE, "The Content-Type is too long. Send a shorter one.")
 
 
 def _as_problem(error: Exception) -> Problem:
@@ -158,12 +153,13 @@ def _as_problem(error: Exception) -> Problem:
     if isinstance(error, web.HTTPException):
         return from_http_exception(error)
     if isinstance(error, TimeoutError):
-        error = _RequestTimeoutError("the request's time limit passed")
+        logger.warning("responded 503: the request's time limit passed", extra={"action": "request"})
+        return Problem(ProblemType.TIMED_OUT, "The request took too long. Try again.", retry_after_seconds=1)
     if isinstance(error, TransientError):
         logger.warning("responded 503: %s", error, extra={"action": "request", "error": type(error).__name__})
         return from_transient(error)
     logger.error("responded 500", exc_info=error, extra={"action": "request"})
-    return Problem(HTTPStatus.INTERNAL_SERVER_ERROR, INTERNAL_ERROR)
+    return internal_error()
 
 
 def _finish(request: web.Request, response: web.StreamResponse, request_id: str) -> None:

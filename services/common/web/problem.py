@@ -2,28 +2,46 @@
 
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
 
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from aiohttp.http_exceptions import LineTooLong
 
 from notification_api import TransientError
+from services.common.overload import OverloadedError
+from services.common.web.problem_types import ProblemType
 
 CONTENT_TYPE = "application/problem+json"
-INTERNAL_ERROR = "The service failed. Report the requestId to its operators."
 
 
 class Problem(Exception):
-    """A request is refused. `detail` says why and what the client can do."""
+    """A request is refused. `detail` says why and what the client can do.
 
-    def __init__(self, status: int, detail: str, *, headers: dict[str, str] | None = None) -> None:
-        self.status = status
+    :param retry_after_seconds: when the request may be sent again; rounded up to whole seconds, at least one.
+    :param headers: further headers of the response.
+    """
+
+    def __init__(
+        self,
+        problem_type: ProblemType,
+        detail: str,
+        *,
+        retry_after_seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.type = problem_type
         self.detail = detail
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
+        if retry_after_seconds is not None:
+            self.headers[hdrs.RETRY_AFTER] = str(max(1, math.ceil(retry_after_seconds)))
         super().__init__(detail)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return int(self.type.status)
 
 
 ProblemResponder = Callable[[Problem, str | None], web.Response]
@@ -41,16 +59,24 @@ def new_request_id() -> str:
     return secrets.token_hex(8)
 
 
+def internal_error() -> Problem:
+    """Return 500. What happened is in the log."""
+    return Problem(ProblemType.INTERNAL_ERROR, "The service failed. Report the requestId to its operators.")
+
+
 def from_transient(error: TransientError) -> Problem:
     """Return 503 with Retry-After. The error's own message stays in the log."""
-    seconds = max(1, math.ceil(error.retry_after_seconds))
-    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, error.public_detail, headers={"Retry-After": str(seconds)})
+    problem_type = ProblemType.OVERLOADED if isinstance(error, OverloadedError) else ProblemType.UNAVAILABLE
+    return Problem(problem_type, error.public_detail, retry_after_seconds=error.retry_after_seconds)
 
 
 def from_http_exception(error: web.HTTPException) -> Problem:
-    """Convert aiohttp's errors (404, 405, 413…)."""
+    """Convert the errors that aiohttp raises: 404, 405, 413 and 421."""
+    if error.status not in _HTTP_EXCEPTIONS:
+        return internal_error()
+    problem_type, detail = _HTTP_EXCEPTIONS[error.status]
     headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-    return Problem(error.status, _DETAILS.get(error.status, error.reason), headers=headers)
+    return Problem(problem_type, detail, headers=headers)
 
 
 def from_parse_error(status: int, error: BaseException | None) -> Problem:
@@ -58,17 +84,17 @@ def from_parse_error(status: int, error: BaseException | None) -> Problem:
     if isinstance(error, Problem):
         return error
     if isinstance(error, LineTooLong) or "Too many headers" in str(error):
-        return Problem(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "The request has too many headers. Send fewer.")
+        return Problem(ProblemType.HEADERS_TOO_LARGE, "The request has too many headers. Send fewer.")
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return Problem(status, INTERNAL_ERROR)
-    return Problem(status, "The request is not valid HTTP. Send a valid HTTP/1.1 request.")
+        return internal_error()
+    return Problem(ProblemType.MALFORMED_REQUEST, "The request is not valid HTTP. Send a valid HTTP/1.1 request.")
 
 
 def problem_response(problem: Problem, request_id: str) -> web.Response:
     """Return the response for `problem`."""
-    body: dict[str, Any] = {
-        "type": "about:blank",
-        "title": HTTPStatus(problem.status).phrase,
+    body = {
+        "type": problem.type.uri,
+        "title": problem.type.title,
         "status": problem.status,
         "detail": problem.detail,
         "requestId": request_id,
@@ -78,8 +104,9 @@ def problem_response(problem: Problem, request_id: str) -> web.Response:
     )
 
 
-_DETAILS = {
-    404: "This path does not exist.",
-    405: "This path does not support the method. See the Allow header.",
-    413: "The body is larger than this service accepts.",
+_HTTP_EXCEPTIONS = {
+    404: (ProblemType.PATH_NOT_FOUND, "This path does not exist."),
+    405: (ProblemType.METHOD_NOT_ALLOWED, "This path does not support the method. See the Allow header."),
+    413: (ProblemType.BODY_TOO_LARGE, "The body is larger than this service accepts. Send less."),
+    421: (ProblemType.MISDIRECTED_REQUEST, "This service does not serve the host of the request. Check its address."),
 }

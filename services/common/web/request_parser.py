@@ -20,6 +20,7 @@ from aiohttp.web_protocol import _ErrInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from services.common.web.problem import Problem, from_parse_error
+from services.common.web.problem_types import ProblemType
 from services.common.web.request_memory import RequestMemory, drop_unread
 
 logger = logging.getLogger(__name__)
@@ -255,7 +256,7 @@ class RequestParser:
         found = self._parse(piece)
         self._without_data = self._without_data + len(piece) if self._payload.total_bytes == data_before else 0
         if self._without_data > _MAX_WITHOUT_DATA_BYTES:
-            raise Problem(HTTPStatus.BAD_REQUEST, "The chunked body has too many bytes that are not data.")
+            raise Problem(ProblemType.MALFORMED_REQUEST, "The chunked body has too many bytes that are not data.")
         last_bytes = (self._last_bytes + piece)[-len(_END) :]
         messages = []
         for message, payload in found:
@@ -271,21 +272,21 @@ class RequestParser:
         size = self._header_bytes + len(piece)
         if size > MAX_HEADER_BYTES:
             raise Problem(
-                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                ProblemType.HEADERS_TOO_LARGE,
                 f"All headers together are larger than {MAX_HEADER_BYTES} bytes. Send fewer or smaller ones.",
             )
         is_empty = not piece.strip(b"\r\n")
         if is_empty:  # each costs about as much time as a large piece
             self._empty_bytes += len(piece)
             if self._empty_bytes > _MAX_EMPTY_BYTES:
-                raise Problem(HTTPStatus.BAD_REQUEST, "The request follows too many empty lines.")
+                raise Problem(ProblemType.MALFORMED_REQUEST, "The request follows too many empty lines.")
         if size > len(piece) or not is_empty:  # empty lines before a request are not part of it
             self._header_bytes = size
             self._memory.add_headers(piece)
 
     def _begin(self, message: RawRequestMessage, payload: StreamReader) -> Message:
         if message.version not in (HttpVersion10, HttpVersion11):
-            raise Problem(HTTPStatus.BAD_REQUEST, "Send the request as HTTP/1.1.")
+            raise Problem(ProblemType.MALFORMED_REQUEST, "Send the request as HTTP/1.1.")
         _check_target(message)
         length = _content_length(message)
         self._queued += 1
@@ -363,11 +364,11 @@ def _check_target(message: RawRequestMessage) -> None:
 
 
 def _uri_too_long() -> Problem:
-    return Problem(HTTPStatus.REQUEST_URI_TOO_LONG, "The request's path is too long. Send a shorter one.")
+    return Problem(ProblemType.URI_TOO_LONG, "The request's path is too long. Send a shorter one.")
 
 
 def _content_length(message: RawRequestMessage) -> int:
     length = message.headers.get(hdrs.CONTENT_LENGTH, "0")
     if len(length) > _MAX_LENGTH_DIGITS:
-        raise Problem(HTTPStatus.BAD_REQUEST, "The Content-Length is too long.")
+        raise Problem(ProblemType.MALFORMED_REQUEST, "The Content-Length is too long.")
     return int(length)

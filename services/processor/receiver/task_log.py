@@ -1,4 +1,4 @@
-"""The log line at the end of each delivery, by which one task is followed (docs/operations.md, "Follow one task").
+"""The log line at the end of each delivery, by which one task is followed (docs/how-to/monitor.md, "Follow one task").
 
 The lines of a delivery have the same ids. They hold no user data.
 """

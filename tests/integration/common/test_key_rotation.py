@@ -9,7 +9,7 @@ import pytest
 
 from local.demo.sign_up import Application, application, signed_in_user
 from tests.support.momento.key_rotation import rotate_momento_key
-from tests.support.momento.subscriber import Subscriber, subscriber
+from tests.support.momento.subscriber import Subscriber, subscriber, topic_access
 from tests.support.processes.local_stack import LocalStack
 
 SERVICES = ("token", "processor")
@@ -35,33 +35,33 @@ async def swaps(stack: LocalStack, name: str) -> float:
 
 
 async def receive(notifications: Subscriber, count: int) -> list[str]:
-    return [str((await asyncio.to_thread(notifications.next))["taskId"]) for _ in range(count)]
+    return [str((await notifications.next())["taskId"]) for _ in range(count)]
 
 
 async def test_a_new_key_takes_effect_without_a_restart_and_no_notification_is_lost(
     local_stack: LocalStack, app: Application
 ) -> None:
     user, *newcomers = await asyncio.gather(*(signed_in_user(app) for _ in range(1 + NEWCOMERS)))
-    token = await user.get_token()
+    access = await topic_access(user.config, user.id_token)
     pids = {name: local_stack.pid(name) for name in SERVICES}
     before = {name: await swaps(local_stack, name) for name in SERVICES}
     said = {name: len(local_stack.output(name)) for name in SERVICES}
 
-    with subscriber(token) as notifications:
-        posting = asyncio.gather(*(user.submit_task(f"task {number}") for number in range(TASKS)))
+    async with subscriber(access) as notifications, user.api() as api:
+        posting = asyncio.gather(*(api.submit("default", f"task {number}") for number in range(TASKS)))
         received = await receive(notifications, 2)  # the load has started
         await rotate_momento_key(local_stack, "v1")
         # New tokens from the service whose key is being revoked.
-        tokens = await asyncio.gather(*(newcomer.get_token() for newcomer in newcomers))
-        more = asyncio.gather(*(user.submit_task(f"more {number}") for number in range(TASKS)))
-        ids = [*await posting, *await more]
+        vended = await asyncio.gather(*(topic_access(each.config, each.id_token) for each in newcomers))
+        more = asyncio.gather(*(api.submit("default", f"more {number}") for number in range(TASKS)))
+        ids = [task.id for task in [*await posting, *await more]]
         received += await receive(notifications, len(ids) - 2)
         assert sorted(received) == sorted(ids)
-        assert await asyncio.to_thread(notifications.nothing_for, DUPLICATES_SECONDS)
+        assert await notifications.nothing_for(DUPLICATES_SECONDS)
 
-    with subscriber(tokens[0]) as notifications:
-        task_id = await newcomers[0].submit_task("with the new key")
-        assert await receive(notifications, 1) == [task_id]
+    async with subscriber(vended[0]) as notifications, newcomers[0].api() as api:
+        task = await api.submit("default", "with the new key")
+        assert await receive(notifications, 1) == [task.id]
     assert {name: local_stack.pid(name) for name in SERVICES} == pids
     assert {name: await swaps(local_stack, name) for name in SERVICES} == {
         name: count + 1 for name, count in before.items()

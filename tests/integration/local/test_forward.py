@@ -20,6 +20,7 @@ from local.plan import ROOT
 from local.ports import Ports
 from tests.support.ports import free_port_base
 from tests.support.processes.child import Child, python
+from tests.support.raw_http import exchange
 from tests.support.waiting import wait_until_sync
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -122,8 +123,8 @@ class Forward(Child):
         }
         super().__init__(python("local.forward", *arguments), environment, cluster.folder / f"log-{log}-{ports.base}")
 
-    def answers(self, port: int) -> str:
-        with OPENER.open(f"http://127.0.0.1:{port}/", timeout=15) as answer:
+    def answers(self, port: int, path: str = "/") -> str:
+        with OPENER.open(f"http://127.0.0.1:{port}{path}", timeout=15) as answer:
             return str(answer.read().decode())
 
     def may_answer(self, port: int) -> str:
@@ -245,6 +246,32 @@ def test_a_second_stage_is_forwarded_beside_the_first(cluster: Cluster) -> None:
             f"Port {first.momento_web} (Momento (web) for tokens) is in use. Tokens of this stage contain this port"
             in two.output()
         )
+
+
+def test_the_application_and_the_api_have_one_origin(cluster: Cluster) -> None:
+    ports = Ports(free_port_base())
+    cluster.add_second_stage(ports.base)
+    with forward(cluster, ports=ports) as running:
+        answers = {
+            path: running.answers(ports.page, path) for path in ("/", "/config.json", "/token", "/task", "/task/x")
+        }
+        assert answers == {
+            "/": "emulators",
+            "/config.json": "emulators",
+            "/token": "token-1",
+            "/task": "ingest-1",
+            "/task/x": "token-1",
+        }
+        foreign = exchange(ports.page, "GET /token HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+        assert foreign.status == 421
+
+
+def test_the_applications_port_in_use_is_reported(cluster: Cluster) -> None:
+    ports = Ports(free_port_base())
+    cluster.add_second_stage(ports.base)
+    with socket.create_server(("127.0.0.1", ports.page)), forward(cluster, ports=ports) as running:
+        assert running.ended() == 2
+        assert f"Port {ports.page} (application) is in use" in running.output()
 
 
 def test_a_second_stage_on_the_same_ports_gets_advice(cluster: Cluster) -> None:

@@ -34,8 +34,6 @@ def variables(stack: LocalStack, **changed: str) -> dict[str, str]:
         "STAGE_MOMENTO_WEB_URL": "http://localhost:8085",
         "STAGE_ORIGINS": "http://localhost:8080,http://127.0.0.1:8080",
         "PAGE_PORT": "8080",
-        "PAGE_TOKEN_URL": "http://localhost:8081",
-        "PAGE_TASK_URL": "http://localhost:8082",
         "PAGE_COGNITO_URL": "http://localhost:4566",
         **changed,
     }
@@ -63,7 +61,8 @@ async def test_the_log_of_the_bootstrap_is_a_values_file_of_the_created_stage(
     assert printed["aws"] == {"region": "us-east-1", "endpointUrl": "http://emulators.apps.svc:4566", "emulated": True}
     page = page_settings(outputs, environment)
     assert page.client_config()["userPoolId"] == outputs.user_pool_id
-    assert page.client_config()["tokenUrl"] == "http://localhost:8081"
+    assert page.client_config()["apiUrl"] == "http://localhost:8080"
+    assert page.dev_view is None
 
 
 async def test_the_bootstrap_can_be_repeated(local_stack: LocalStack, tmp_path: Path) -> None:
@@ -89,13 +88,15 @@ async def test_no_momento_api_key_is_printed(local_stack: LocalStack, tmp_path: 
     assert "eyJ" not in done.stdout
 
 
-@pytest.mark.parametrize("missing", ["STAGE_AWS_URL", "PAGE_TOKEN_URL"])
+@pytest.mark.parametrize("missing", ["STAGE_AWS_URL", "PAGE_COGNITO_URL"])
 def test_a_missing_variable_is_named(missing: str) -> None:
     outputs = Outputs("queue", "dlq", "pool", "client", "cache", "parameter")
     addresses = ("STAGE_AWS_URL", "STAGE_MOMENTO_URL", "STAGE_MOMENTO_WEB_URL", "STAGE_ORIGINS", "AWS_ENDPOINT_URL")
     names = ("SERVICE_NAME", "STAGE_NAME", "AWS_DEFAULT_REGION")
-    page = ("PAGE_TOKEN_URL", "PAGE_TASK_URL", "PAGE_COGNITO_URL")
-    environment = dict.fromkeys((*addresses, *names, *page), "x") | {"PAGE_PORT": "8080", "AWS_SECRET_ACCESS_KEY": "x"}
+    environment = dict.fromkeys((*addresses, *names, "PAGE_COGNITO_URL"), "x") | {
+        "PAGE_PORT": "8080",
+        "AWS_SECRET_ACCESS_KEY": "x",
+    }
     del environment[missing]
     with pytest.raises(KeyError, match=missing):
         page_settings(outputs, environment)

@@ -13,7 +13,7 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
-from local.page.__main__ import loopback_sockets
+from local.page.__main__ import listen_on_loopback
 from local.page.app import POLLING, create_app
 from local.page.settings import Settings, split_task_types
 from local.web_access.access import WebAccess
@@ -65,8 +65,8 @@ async def settings(mails: Mails, tmp_path: Path) -> AsyncIterator[Settings]:
             mails_url=str(server.make_url("/mails")),
             mails_key="the-secret-of-this-run",
             access=WebAccess(frozenset({"http://localhost:5173"})),
-            token_url="http://localhost:8081",
-            task_url="http://localhost:8082",
+            services={"token": "http://127.0.0.1:8081", "ingest": "http://127.0.0.1:8082"},
+            dev_view=None,
             momento_url="http://localhost:8085",
             cognito_url="http://localhost:4566",
             region="us-east-1",
@@ -96,8 +96,7 @@ def bundle(settings: Settings) -> Path:
 async def test_the_configuration_has_only_what_a_client_needs(page: Client) -> None:
     async with page.get("/config.json") as answer:
         assert await answer.json() == {
-            "tokenUrl": "http://localhost:8081",
-            "taskUrl": "http://localhost:8082",
+            "apiUrl": "http://localhost:8080",
             "region": "us-east-1",
             "userPoolId": "us-east-1_pool",
             "userPoolClientId": "client",
@@ -127,8 +126,7 @@ async def test_every_answer_has_the_security_headers(page: Client, path: str) ->
         assert policy["frame-ancestors"] == "'none'"
         assert policy["connect-src"].split() == [
             "'self'",
-            "http://localhost:8081",
-            "http://localhost:8082",
+            "http://localhost:8080",
             "http://localhost:4566",
             "http://localhost:8085",
         ]
@@ -292,11 +290,12 @@ def port() -> int:
         return int(server.getsockname()[1])
 
 
-def test_it_listens_only_on_this_machine(port: int) -> None:
-    listeners = list(loopback_sockets(port))
+async def test_it_listens_only_on_this_machine(settings: Settings, port: int) -> None:
+    runner = web.AppRunner(create_app(settings))
+    await runner.setup()
     try:
-        assert {listener.getsockname()[0] for listener in listeners} <= {"127.0.0.1", "::1"}
-        assert listeners[0].getsockname()[:2] == ("127.0.0.1", port)
+        await listen_on_loopback(runner, port)
+        assert {address[0] for address in runner.addresses} <= {"127.0.0.1", "::1"}
+        assert ("127.0.0.1", port) in runner.addresses
     finally:
-        for listener in listeners:
-            listener.close()
+        await runner.cleanup()

@@ -3,12 +3,19 @@
 import gzip
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from yarl import URL
 
+from local.page.api import service_of
 from local.page.security import FIXED_HEADERS, content_security_policy
+from tests.support.ports import free_port
 from tests.support.processes.nginx import TEMPLATE, nginx
 
 pytestmark = pytest.mark.nginx
@@ -20,7 +27,26 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @pytest.fixture
-async def client(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
+async def services() -> AsyncIterator[dict[str, str]]:
+    """Stand-ins for the services: each answers with its name and what it got."""
+
+    async def handle(name: str, request: web.Request) -> web.Response:
+        got = f"{name} {request.method} {request.raw_path} {(await request.read()).decode()}"
+        headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "Location": "/task/1"}
+        return web.Response(status=202, text=got, headers=headers)
+
+    async with AsyncExitStack() as stack:
+        urls = {}
+        for name in ("token", "ingest"):
+            app = web.Application()
+            app.router.add_route("*", "/{path:.*}", partial(handle, name))
+            server = await stack.enter_async_context(TestServer(app))
+            urls[name] = str(server.make_url("")).rstrip("/")
+        yield urls
+
+
+@pytest.fixture
+async def client(tmp_path: Path, services: dict[str, str]) -> AsyncIterator[aiohttp.ClientSession]:
     root = tmp_path / "page"
     (root / "assets").mkdir(parents=True)
     (root / ".vite").mkdir()
@@ -31,7 +57,7 @@ async def client(tmp_path: Path) -> AsyncIterator[aiohttp.ClientSession]:
     (root / ASSET[1:]).write_bytes(SCRIPT)
     (root / f"{ASSET[1:]}.gz").write_bytes(gzip.compress(SCRIPT))
     async with (
-        nginx(tmp_path, root, " ".join(CONNECT_SRC)) as port,
+        nginx(tmp_path, root, " ".join(CONNECT_SRC), services) as port,
         aiohttp.ClientSession(f"http://127.0.0.1:{port}") as session,
     ):
         yield session
@@ -108,6 +134,61 @@ async def test_missing_settings_are_not_answered_with_the_application(
         assert (answer.status, answer.headers["Cache-Control"]) == (404, "no-store")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "service"),
+    [
+        ("GET", "/token", "token"),
+        ("GET", "/notifications?after=%20x", "token"),
+        ("POST", "/notifications/read", "token"),
+        ("POST", "/task", "ingest"),
+        ("GET", "/task/a%2Fb", "token"),
+        ("POST", "/task/abc/cancel", "token"),
+        ("GET", "/task/.well-known", "token"),
+        ("POST", "/notification", "ingest"),
+        ("GET", "/openapi.json", "token"),
+    ],
+)
+async def test_the_apis_paths_reach_their_service(
+    client: aiohttp.ClientSession, method: str, path: str, service: str
+) -> None:
+    body = "{}" if method == "POST" else ""
+    url = URL(str(client._base_url).rstrip("/") + path, encoded=True)
+    async with aiohttp.request(method, url, data=body or None) as answer:
+        assert (answer.status, await answer.text()) == (202, f"{service} {method} {path} {body}")
+        assert answer.headers["Location"] == "/task/1"
+        assert answer.headers.getall("Cache-Control") == ["no-store"]
+        assert answer.headers.getall("X-Content-Type-Options") == ["nosniff"]
+
+
+async def test_the_local_server_and_nginx_agree_on_the_apis_paths(client: aiohttp.ClientSession) -> None:
+    for path in (
+        "/token",
+        "/token/",
+        "/task",
+        "/task/",
+        "/tasks",
+        "/notification",
+        "/notification/",
+        "/notifications/x",
+    ):
+        async with client.get(path) as answer:
+            assert (answer.status == 202) == (service_of(path) is not None), path
+
+
+async def test_a_service_that_does_not_answer_is_a_problem(tmp_path: Path) -> None:
+    closed = f"http://127.0.0.1:{free_port()}"
+    (tmp_path / "page").mkdir()
+    (tmp_path / "page" / "index.html").touch()
+    services = {"token": closed, "ingest": closed}
+    async with (
+        nginx(tmp_path, tmp_path / "page", "", services) as port,
+        aiohttp.request("POST", f"http://127.0.0.1:{port}/task", data="{}") as answer,
+    ):
+        problem = await answer.json(content_type="application/problem+json")
+    assert (answer.status, answer.headers["Retry-After"]) == (502, "1")
+    assert problem.keys() == {"type", "title", "status", "detail", "requestId"}
+
+
 async def test_write_methods_are_rejected(client: aiohttp.ClientSession) -> None:
     for method in ("POST", "PUT", "DELETE"):
         async with client.request(method, ASSET) as answer:
@@ -117,5 +198,5 @@ async def test_write_methods_are_rejected(client: aiohttp.ClientSession) -> None
 def test_the_readme_names_every_setting() -> None:
     readme = (TEMPLATE.parent / "README.md").read_text()
     assert set(re.findall(r"\$\{(\w+)\}", TEMPLATE.read_text())) == set(
-        re.findall(r"^\| `(PAGE_\w+)` \|", readme, re.M)
+        re.findall(r"`(PAGE_\w+)`", "".join(re.findall(r"^\| (`PAGE_\w+`.*?) \|", readme, re.M)))
     )

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from local.plan import ROOT
 from tests.support.ports import free_port_base
 from tests.support.processes.child import STOP_SECONDS, plain_python
 from tests.support.processes.probes import alive, answers_200, get
+from tests.support.processes.stub_stack import OUTPUTS
 from tests.support.processes.supervised import Supervised, printed_pids, supervised
 from tests.support.waiting import wait_until_sync
 
@@ -61,6 +63,10 @@ def have_ended(pids: dict[str, int]) -> bool:
     return not any(alive(pid) for pid in pids.values())
 
 
+def others(pids: dict[str, int], name: str) -> dict[str, int]:
+    return {each: pid for each, pid in pids.items() if each != name}
+
+
 FOUR = {"aws": "", "bootstrap": "once", "token": "", "page": ""}
 
 
@@ -103,24 +109,109 @@ def test_a_process_that_is_not_ready_in_time_is_named_with_its_last_lines(start:
     assert have_ended(supervisor.pids())
 
 
-def test_a_process_that_dies_is_named_and_everything_stops(start: Starter, base: int) -> None:
+def test_a_process_that_dies_is_named_and_starts_again_alone(start: Starter, base: int) -> None:
     supervisor = start(aws="", bootstrap="once", token="die", page="")
     pids = started(supervisor)
     with pytest.raises(OSError, match=r"Remote end closed|reset"):
         get(f"http://127.0.0.1:{base + 2}/die")
-    assert supervisor.ended() == 1
+    supervisor.wait_for_output("token runs again")
     assert re.search(rf"token \(pid {pids['token']}\) ended with exit status 3", supervisor.output())
     assert "    token is asked to die" in supervisor.output()
-    assert have_ended(pids)
+    assert re.search(r"^token starts again in (0\.[5-9]|1\.0) s\.$", supervisor.output(), re.MULTILINE)
+    assert others(supervisor.pids(), "token") == others(pids, "token")
+    assert supervisor.pids()["token"] != pids["token"]
 
 
-def test_an_emulator_that_dies_stops_everything_too(start: Starter) -> None:
+def test_the_pauses_grow_while_a_process_keeps_dying(start: Starter, base: int) -> None:
+    supervisor = start(aws="", bootstrap="once", token="")
+    started(supervisor)
+    for restarts in range(1, 4):
+        os.kill(supervisor.pids()["token"], signal.SIGKILL)
+        supervisor.wait_for_count("token runs again", restarts)
+    pauses = [float(seconds) for seconds in re.findall(r"token starts again in (\S+) s", supervisor.output())]
+    assert [0.5 <= pauses[0] <= 1, 1 <= pauses[1] <= 2, 2 <= pauses[2] <= 4] == [True, True, True]
+    assert "was ended by SIGKILL" in supervisor.output()
+
+
+def test_the_bootstrap_runs_again_after_an_emulator_and_the_services_stay(start: Starter) -> None:
     supervisor = start(**FOUR)
     pids = started(supervisor)
     os.kill(pids["aws"], signal.SIGKILL)
-    assert supervisor.ended() == 1
-    assert "was ended by SIGKILL" in supervisor.output()
-    assert have_ended(pids)
+    supervisor.wait_for_output("bootstrap is done again")
+    assert supervisor.pids()["aws"] != pids["aws"]
+    assert {name: supervisor.pids()[name] for name in ("token", "page")} == {
+        name: pids[name] for name in ("token", "page")
+    }
+
+
+def test_the_services_restart_if_the_stage_was_lost_with_an_emulator(start: Starter, tmp_path: Path, base: int) -> None:
+    supervisor = start(**FOUR)
+    pids = started(supervisor)
+    replace(OUTPUTS, user_pool_id="another").write(tmp_path / ".local" / str(base) / "outputs.json")
+    os.kill(pids["aws"], signal.SIGKILL)
+    supervisor.wait_for_output("token runs again")
+    supervisor.wait_for_output("page runs again")
+    assert "The emulated AWS has lost its state" in supervisor.output()
+
+
+def test_a_signal_during_the_pause_of_a_restart_stops_everything(start: Starter) -> None:
+    supervisor = start(**FOUR)
+    pids = started(supervisor)
+    os.kill(pids["token"], signal.SIGKILL)
+    supervisor.wait_for_output("token starts again in")
+    supervisor.signal(signal.SIGINT)
+    assert supervisor.ended() == 0
+    assert supervisor.output().endswith("stopped\n")
+    assert have_ended(supervisor.pids())
+
+
+@pytest.fixture
+def code(tmp_path: Path) -> Path:
+    path = tmp_path / "code" / "handler.py"
+    path.parent.mkdir()
+    path.write_text("good")
+    return path
+
+
+def test_a_change_of_the_code_restarts_its_process_alone(start: Starter, code: Path) -> None:
+    supervisor = start(aws="", bootstrap="once", token="", processor="code")
+    pids = started(supervisor)
+    (code.parent / "data.txt").write_text("no code")
+    code.write_text("better")
+    supervisor.wait_for_output("processor runs again")
+    assert supervisor.output().count("has changed: processor restarts") == 1
+    assert "handler.py has changed" in supervisor.output()
+    assert "processor got SIGTERM" in supervisor.output()
+    assert others(supervisor.pids(), "processor") == others(pids, "processor")
+
+
+def test_code_that_cannot_be_used_waits_for_the_next_change(start: Starter, code: Path) -> None:
+    supervisor = start(aws="", bootstrap="once", processor="code")
+    started(supervisor)
+    for number, text in enumerate(("broken", "still broken"), 1):
+        code.write_text(text)
+        supervisor.wait_for_count(f"processor starts again when a Python file in {code.parent} changes.", number)
+    assert supervisor.output().count("    processor cannot use its code") == 2
+    code.write_text("good")
+    supervisor.wait_for_output("processor runs again")
+
+
+def test_code_that_cannot_be_used_does_not_stop_the_first_start(start: Starter, code: Path) -> None:
+    code.write_text("broken")
+    supervisor = start(aws="", bootstrap="once", processor="code", page="")
+    started(supervisor)
+    supervisor.wait_for_output("processor starts again when")
+    code.write_text("good")
+    supervisor.wait_for_output("processor runs again")
+
+
+def test_the_output_of_each_process_is_in_its_log_file(start: Starter, tmp_path: Path, base: int) -> None:
+    supervisor = start(aws="", bootstrap="once", token="chatty")
+    started(supervisor)
+    supervisor.wait_for_output("end of chat")
+    logs = tmp_path / ".local" / str(base) / "logs"
+    assert {path.name for path in logs.iterdir()} == {"aws.log", "bootstrap.log", "token.log"}
+    assert f"token started as {supervisor.pids()['token']}\n" in (logs / "token.log").read_text()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

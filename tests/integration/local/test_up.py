@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +15,6 @@ import pytest
 from local.plan import ROOT
 from local.ports import Ports
 from local.supervisor.port_check import is_taken
-from tests.support.ports import free_port_base
 from tests.support.processes.probes import alive, answers_200
 from tests.support.processes.supervised import Supervised, supervised
 from tests.support.waiting import wait_until_sync
@@ -32,20 +30,6 @@ DEVELOPERS_OWN = {
     "http_proxy": "http://127.0.0.1:9",
     "ECHO_SECONDS": "0.2",
 }
-
-
-@pytest.fixture(scope="module")
-def new_ports() -> Iterator[Callable[[], Ports]]:
-    """The ports of a stack that the test starts; its files are deleted at the end."""
-    used: list[Ports] = []
-
-    def new() -> Ports:
-        used.append(Ports(free_port_base()))
-        return used[-1]
-
-    yield new
-    for ports in used:
-        shutil.rmtree(ROOT / ".local" / str(ports.base), ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def stage(local_stack: LocalStack, tmp_path_factory: pytest.TempPathFactory) -> 
 async def test_every_panel_has_data_after_a_small_load(local_stack: LocalStack, stage: Watched, path: Path) -> None:
     async with application(local_stack.page_url) as app:
         user = await signed_in_user(app)
-        load = Load(user.config.task_url, user.config.token_url, user.id_token)
+        load = Load(user.config.api_url, user.id_token)
         await load_until_every_panel_has_data(stage, path, load)
         await wait_until_every_panel_is_drawn(stage, path, load)
 

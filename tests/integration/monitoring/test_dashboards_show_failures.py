@@ -54,7 +54,7 @@ async def test_every_panel_of_failures_shows_them(
     assert len(wanted) > 10
     async with application(local_stack.page_url) as app:
         user = await signed_in_user(app)
-        ordinary = Load(user.config.task_url, user.config.token_url, user.id_token, may_meet_faults=True)
+        ordinary = Load(user.config.api_url, user.id_token, may_meet_faults=True)
 
     async def load() -> None:
         await ordinary.once()

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from local.demo.sign_up import Application, application, signed_in_user
-from tests.support.momento.subscriber import subscriber
+from tests.support.momento.subscriber import subscriber, topic_access
 from tests.support.monitoring.otlp_receiver import OtlpReceiver, otlp_receiver
 from tests.support.processes.local_stack import LocalStack
 from tests.support.waiting import wait_until
@@ -46,11 +46,11 @@ def traced(local_stack: LocalStack, receiver: OtlpReceiver) -> Iterator[LocalSta
 async def posted(app: Application, stack: LocalStack, *traceparents: str) -> None:
     """Post one task for each traceparent concurrently, and wait for their notifications."""
     user = await signed_in_user(app)
-    with subscriber(await user.get_token()) as notifications:
+    async with subscriber(await topic_access(user.config, user.id_token)) as notifications:
         async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {user.id_token}"}) as session:
-            await asyncio.gather(*(_post(session, user.config.task_url, one) for one in traceparents))
+            await asyncio.gather(*(_post(session, user.config.api_url, one) for one in traceparents))
         for _ in traceparents:
-            await asyncio.to_thread(notifications.next, 30.0)
+            await notifications.next(30.0)
 
 
 async def _post(session: aiohttp.ClientSession, url: str, traceparent: str) -> None:

@@ -75,7 +75,7 @@ async def test_a_removal_waits_for_a_missing_key_or_for_the_cache_record_to_be_d
     assert (condition["reason"], "cannot be read" in condition["message"]) == ("RemovalFailed", True)
     assert len(await operator.aws_account.queue_names()) == 2
 
-    record = ["notification-api.io/made-cache"]  # as docs/operator.md says
+    record = ["notification-api.io/made-cache"]  # as docs/reference/operator.md says
     for name in await operator.aws_account.queue_names():
         url = (await operator.aws_account.sqs.get_queue_url(QueueName=name))["QueueUrl"]
         await operator.aws_account.sqs.untag_queue(QueueUrl=url, TagKeys=record)

@@ -18,6 +18,7 @@ from services.common.momento.cancel_requests import CancelRequests
 from services.common.momento.history import NEWEST, HistoryEntry, NotificationHistory
 from services.common.momento.results import Results, compress
 from services.common.momento.task_status import TaskStatuses
+from services.common.web.problem_types import ProblemType
 from services.token.cancel_view import MAX_OF_USER
 from tests.support.served_app import Answer, Served, log_lines
 from tests.support.served_service import PAGE
@@ -73,10 +74,13 @@ async def stored_cancels(backends: Backends) -> dict[str, str]:
     return found.value_dictionary_string_string if isinstance(found, CacheDictionaryFetch.Hit) else {}
 
 
-def is_problem(answer: Answer, status: int) -> bool:
+def is_problem(answer: Answer, *problem_types: ProblemType) -> bool:
     """Whether it is an error that says what to do, which the page may read."""
     return (
-        answer.status == answer.json["status"] == status
+        any(
+            (answer.json["type"], answer.json["status"], answer.status) == (each.uri, each.status, each.status)
+            for each in problem_types
+        )
         and answer.headers["Content-Type"] == "application/problem+json"
         and answer.headers["Access-Control-Allow-Origin"] == PAGE
         and answer.json["detail"].endswith(".")
@@ -177,7 +181,7 @@ async def test_another_users_task_is_like_an_unknown_one(backends: Backends, kin
 async def test_an_id_that_no_task_can_have_is_404(service: Served, path: str) -> None:
     for method, suffix in (("GET", ""), ("GET", "/result"), ("POST", "/cancel")):
         answer = await ask(service, method, f"/task/{path}{suffix}")
-        assert is_problem(answer, 404)
+        assert is_problem(answer, ProblemType.TASK_NOT_FOUND)
         assert "Check the id" in answer.json["detail"]
 
 
@@ -193,7 +197,7 @@ async def test_an_old_task_may_have_been_trimmed_if_the_history_is_full(generous
 
 @pytest.mark.parametrize(("method", "path"), [("POST", "/task/t-1"), ("GET", "/task/t-1/cancel"), ("PUT", "/task/t-1")])
 async def test_other_methods_are_refused(service: Served, method: str, path: str) -> None:
-    assert is_problem(await ask(service, method, path), 405)
+    assert is_problem(await ask(service, method, path), ProblemType.METHOD_NOT_ALLOWED)
 
 
 # GET /task/{taskId}/result
@@ -209,15 +213,15 @@ async def test_a_result_of_the_largest_size_is_returned_whole(generous: Served, 
     assert "data" not in status
     answer = await get(generous, f"/task/{new_task}/result")
     assert answer.json == {"taskId": new_task, "message": "Finished task: x", "data": data}
-    assert is_problem(await get(generous, f"/task/{new_task}/result", "bob"), 404)
+    assert is_problem(await get(generous, f"/task/{new_task}/result", "bob"), ProblemType.RESULT_NOT_READY)
 
 
 async def test_a_result_before_the_end_and_after_its_expiry(service: Served, new_task: str) -> None:
     early = await get(service, f"/task/{new_task}/result")
-    assert is_problem(early, 404)
+    assert is_problem(early, ProblemType.RESULT_NOT_READY)
     assert early.headers["Retry-After"] == "2"
     await conclude(service, finished(new_task, "x" * 9_000, now_ms()))
-    assert is_problem(await get(service, f"/task/{new_task}/result"), 410)
+    assert is_problem(await get(service, f"/task/{new_task}/result"), ProblemType.RESULT_EXPIRED)
 
 
 # POST /task/{taskId}/cancel
@@ -250,7 +254,7 @@ async def test_another_replica_knows_the_time_of_the_request(backends: Backends,
 async def test_a_task_that_has_ended_is_a_conflict(service: Served, backends: Backends, new_task: str) -> None:
     await conclude(service, finished(new_task, "x", now_ms()))
     answer = await cancel(service, new_task)
-    assert is_problem(answer, 409)
+    assert is_problem(answer, ProblemType.TASK_ENDED)
     assert "finished" in answer.json["detail"]
     assert await stored_cancels(backends) == {}
 
@@ -263,7 +267,7 @@ async def test_a_task_that_ends_while_the_request_is_written_is_a_conflict(
     await wait_until(lambda: requests_of(backends)["DictionaryFetch"] and written(backends) == 1)
     await conclude(service, finished(new_task, "x", now_ms()))
     assert not cancelling.done()
-    assert is_problem(await cancelling, 409)
+    assert is_problem(await cancelling, ProblemType.TASK_ENDED)
     assert await stored_cancels(backends) == {}
 
 
@@ -289,7 +293,7 @@ async def test_in_an_outage_no_cancel_request_is_confirmed(
 ) -> None:
     backends.emulator.change(faults=OUTAGES[outage])
     answer = await cancel(service, new_task)
-    assert is_problem(answer, 503)
+    assert is_problem(answer, ProblemType.OVERLOADED if "quota" in outage else ProblemType.UNAVAILABLE)
     assert int(answer.headers["Retry-After"]) >= 1
     backends.emulator.change(faults=[])
     assert (await cancel(service, new_task)).status == 202
@@ -305,7 +309,7 @@ async def test_an_unavailable_cache_is_503_on_every_route(service: Served, backe
         ("POST", "/notifications/read"),
     ):
         answer = await ask(service, method, path, json={"until": 1} if path.endswith("read") else None)
-        assert is_problem(answer, 503), path
+        assert is_problem(answer, ProblemType.UNAVAILABLE), path
         assert int(answer.headers["Retry-After"]) >= 1
     backends.emulator.change(down=False)
 
@@ -329,7 +333,7 @@ async def test_a_flood_of_one_user_is_429_and_others_are_served(generous: Served
     marks = await asyncio.gather(*(mark_read(generous, {"until": 1}) for _ in range(80)))
     assert_limited(marks, 60)
     for refused in (answer for answer in (*reads, *cancels, *marks) if answer.status == 429):
-        assert is_problem(refused, 429)
+        assert is_problem(refused, ProblemType.RATE_LIMITED, ProblemType.TOO_MANY_CANCEL_REQUESTS)
         assert 1 <= int(refused.headers["Retry-After"]) <= 10
     assert (await get(generous, f"/task/{new_task}", "bob")).status == 200
     assert (await cancel(generous, new_task, "bob")).status == 202
@@ -339,7 +343,7 @@ async def test_a_flood_of_one_user_is_429_and_others_are_served(generous: Served
 async def test_outstanding_requests_of_another_replica_count(generous: Served) -> None:
     requests = CancelRequests(generous.app[MOMENTO])
     await asyncio.gather(*(requests.add("alice", f"t-{number}", now_ms()) for number in range(50)))
-    assert is_problem(await cancel(generous, uuid5()), 429)
+    assert is_problem(await cancel(generous, uuid5()), ProblemType.TOO_MANY_CANCEL_REQUESTS)
     assert (await cancel(generous, uuid5(), "bob")).status == 202
 
 
@@ -347,7 +351,7 @@ async def test_a_stage_with_too_many_requests_is_503(generous: Served) -> None:
     requests = CancelRequests(generous.app[MOMENTO])
     await asyncio.gather(*(requests.add(f"user-{number % 40}", f"t-{number}", now_ms()) for number in range(1_000)))
     answer = await cancel(generous, uuid5())
-    assert is_problem(answer, 503)
+    assert is_problem(answer, ProblemType.OVERLOADED)
     assert answer.headers["Retry-After"] == "10"
 
 
@@ -364,7 +368,7 @@ async def test_a_flood_of_all_users_stays_within_the_share_of_the_quota(backends
         assert set(statuses) == {200, 503}
         assert statuses[200] >= 30
         refused = [answer for answer in answers if answer.status == 503]
-        assert all(is_problem(answer, 503) for answer in refused)
+        assert all(is_problem(answer, ProblemType.OVERLOADED) for answer in refused)
         retries = {int(answer.headers["Retry-After"]) for answer in refused}
         assert len(retries) > 10
 
@@ -410,14 +414,14 @@ async def test_an_invalid_marker_is_400(service: Served, body: Any) -> None:
     answer = await ask(
         service, "POST", "/notifications/read", **{"Content-Type": "application/json"}, json=body if body else None
     )
-    assert is_problem(answer, 400)
+    assert is_problem(answer, ProblemType.INVALID_BODY)
     assert "until" in answer.json["detail"]
     assert (await get(service, "/notifications")).json["readUntil"] == 0
 
 
 async def test_a_body_of_another_type_is_415(service: Served) -> None:
     answer = await ask(service, "POST", "/notifications/read", **{"Content-Type": "text/plain"})
-    assert is_problem(answer, 415)
+    assert is_problem(answer, ProblemType.UNSUPPORTED_MEDIA_TYPE)
 
 
 # Without a history
@@ -433,7 +437,7 @@ async def test_without_a_history_the_routes_say_so_and_make_no_call(backends: Ba
             ("POST", "/notifications/read"),
         ):
             answer = await ask(service, method, path)
-            assert is_problem(answer, 404)
+            assert is_problem(answer, ProblemType.HISTORY_DISABLED)
             assert "HISTORY_RETENTION_SECONDS" in answer.json["detail"]
         assert (await get(service, "/notifications")).json["readUntil"] == 0
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials
 
 NOTIFIED_WITHIN_MS = 15_000
 RECORD_PAGE = """

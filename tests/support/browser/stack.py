@@ -15,11 +15,10 @@ from playwright.async_api import StorageState
 from local.demo.sign_up import Application, application, confirmed_user
 from local.environment import momento_grpc_url
 from local.plan import Plan, Program
-from notification_api.client.config import StageConfig
-from notification_api.client.http import StageClient
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials, NotificationApi, StageConfig
 from services.common.momento.api_key import credential_provider
 from tests.support.browser.tokens import signed_in_storage
+from tests.support.momento.subscriber import topic_access
 from tests.support.processes.local_stack import LocalStack
 
 ADMIN = {"x-emulator-admin": "1"}
@@ -70,17 +69,14 @@ class BrowserStack:
 
     async def post(self, id_token: str, *texts: str) -> None:
         """Send a user's tasks without the application."""
-        async with self._application() as (app, config):
+        async with self._api(id_token) as api:
             for text in texts:
-                await StageClient(app.http, config, id_token).submit_task(text)
+                await api.submit("default", text)
 
     async def notifications(self, id_token: str) -> list[dict[str, Any]]:
         """The user's notification history."""
-        async with self._application() as (_, config), aiohttp.ClientSession(raise_for_status=True) as session:
-            headers = {"Authorization": f"Bearer {id_token}"}
-            async with session.get(f"{config.token_url}/notifications?after=0", headers=headers) as answer:
-                found: list[dict[str, Any]] = (await answer.json())["notifications"]
-                return found
+        async with self._api(id_token) as api:
+            return [dict(each.fields) for each in (await api.history()).notifications]
 
     async def momento_settings(self) -> dict[str, Any]:
         """All settings of the Momento emulator."""
@@ -94,8 +90,8 @@ class BrowserStack:
         return {user["Username"] for user in users}
 
     async def topic(self, id_token: str) -> str:
-        async with self._application() as (app, config):
-            return (await StageClient(app.http, config, id_token).get_token()).topic
+        async with self._application() as (_, config):
+            return (await topic_access(config, id_token)).topic
 
     async def streams_of(self, id_token: str) -> int:
         """Live streams of the user's topic."""
@@ -135,6 +131,11 @@ class BrowserStack:
         credentials = credential_provider(found["Parameter"]["Value"], momento_grpc_url(self.local.ports))
         async with TopicClientAsync(TopicConfigurations.Default.latest(), credentials) as topics:
             yield Publisher(topics, outputs.cache_name)
+
+    @asynccontextmanager
+    async def _api(self, id_token: str) -> AsyncIterator[NotificationApi]:
+        async with self._application() as (_, config), NotificationApi(config.api_url, token=id_token) as api:
+            yield api
 
     @asynccontextmanager
     async def _application(self) -> AsyncIterator[tuple[Application, StageConfig]]:

@@ -11,8 +11,7 @@ import jwt
 from jwt.utils import base64url_encode
 from playwright.async_api import BrowserContext, Page, StorageState
 
-from notification_api.client.config import StageConfig
-from notification_api.client.sign_in import Credentials, sign_in
+from notification_api.client import Credentials, StageConfig, sign_in
 
 PUT_ENTRIES = "(entries) => { for (const { name, value } of entries) localStorage.setItem(name, value); }"
 

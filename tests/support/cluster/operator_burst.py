@@ -15,7 +15,10 @@ from typing import Any
 
 from aiobotocore.session import get_session
 
-from notification_api.client.subscription import ReceivedNotification, listen
+from notification_api.client.subscription.disposable_token import TopicAccess, emulator_address
+from notification_api.client.subscription.heartbeat import HeartbeatInterval
+from notification_api.client.subscription.position import Position
+from notification_api.client.subscription.stream import Event, Item, Opened, read_stream
 from services.common.momento.api_key import credential_provider
 
 USERS = 4
@@ -29,12 +32,16 @@ class Notified:
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.last_at = time.monotonic()
+        self.opened = 0
 
-    def on_notification(self, notification: ReceivedNotification) -> None:
-        fields = json.loads(notification.text)
-        if fields["status"] == "finished":
-            self.counts[fields["taskId"]] += 1
-            self.last_at = notification.received_at
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, Opened):
+            self.opened += 1
+        elif isinstance(event, Item) and event.text is not None:
+            fields = json.loads(event.text)
+            if fields["status"] == "finished":
+                self.counts[fields["taskId"]] += 1
+                self.last_at = time.monotonic()
 
 
 async def send(url: str, users: list[str], tasks: list[str]) -> None:
@@ -68,12 +75,18 @@ async def main(
     async with session.create_client("ssm") as ssm:
         name = "/notification-api/dev/momento-api-key"
         key = (await ssm.get_parameter(Name=name, WithDecryption=True))["Parameter"]["Value"]
-    credentials = credential_provider(key, f"http://127.0.0.1:{os.environ['MOMENTO_PORT']}")
+    endpoint = f"http://127.0.0.1:{os.environ['MOMENTO_PORT']}"
+    address, credential = emulator_address(endpoint), credential_provider(key, endpoint).auth_token
     users = [f"user-{secrets.token_hex(4)}" for _ in range(USERS)]
     tasks = [secrets.token_hex(8) for _ in range(count + tail)]
     notified = Notified()
+    streams = []
     for user in users:
-        await asyncio.wait_for(asyncio.to_thread(listen, credentials, cache, user, notified.on_notification), 30)
+        access = TopicAccess(address=address, credential=credential, cache_name=cache, topic=user)
+        streams.append(asyncio.create_task(read_stream(access, Position(), HeartbeatInterval(), notified.on_event)))
+    async with asyncio.timeout(30):
+        while notified.opened < USERS:  # noqa: ASYNC110 — the streams' state
+            await asyncio.sleep(0.05)
     began_at = time.monotonic()
     await send(url, users, tasks[:count])
     await send_one_by_one(url, users, tasks[count:], every_seconds)
@@ -86,9 +99,8 @@ async def main(
     last_at = time.time() - (time.monotonic() - notified.last_at)
     report = {"lost": lost, "twice": twice, "seconds": round(notified.last_at - began_at, 1), "last_at": last_at}
     sys.stdout.write(json.dumps(report) + "\n")
-    sys.stdout.flush()
-    # The threads that read the notifications never end.
-    os._exit(0)
+    for stream in streams:
+        stream.cancel()
 
 
 if __name__ == "__main__":

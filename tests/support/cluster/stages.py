@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from local.ports import Ports
-from notification_api.client.config import StageConfig
+from notification_api.client import StageConfig
 from tests.support.cluster.tools import PATIENCE_SECONDS, Namespace, fresh_namespace, image_values
 from tests.support.helm_charts import LOCAL_CHART, STAGE_CHART, Object, merged_values
 from tests.support.ports import free_port_base
@@ -35,12 +35,11 @@ class InstalledStages:
     def page_url(self) -> str:
         return f"http://localhost:{self.ports.page}"
 
-    def config(self, stage: str, token_port: int, task_port: int) -> StageConfig:
-        """The settings of a client of a stage that is forwarded to the given ports."""
+    def config(self, stage: str, token_port: int) -> StageConfig:
+        """The settings of a client of a stage whose token service is forwarded to this port."""
         pool = self.values[stage]["userPool"]
         return StageConfig(
-            token_url=f"http://localhost:{token_port}",
-            task_url=f"http://localhost:{task_port}",
+            api_url=f"http://localhost:{token_port}",
             user_pool_id=pool["id"],
             user_pool_client_id=pool["clientId"],
             cognito_endpoint=f"http://localhost:{self.ports.aws}",

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from local.demo.sign_up import Application, application, confirmed_user, signed_in
-from notification_api.client.config import StageConfig
-from notification_api.client.http import StageClient
-from notification_api.client.sign_in import Credentials
+from notification_api.client import Credentials, NotificationApi, StageConfig
 from tests.support.cluster.stages import InstalledStages
 
 
@@ -18,15 +16,16 @@ class User:
     """A user who has signed up, confirmed and signed in."""
 
     credentials: Credentials
-    stage: StageClient
+    config: StageConfig
+    id_token: str
 
-    @property
-    def config(self) -> StageConfig:
-        return self.stage.config
+    def api(self, ingest_port: int | None = None) -> NotificationApi:
+        """A client, to be opened as a context manager.
 
-    @property
-    def id_token(self) -> str:
-        return self.stage.id_token
+        :param ingest_port: to which the ingest service is forwarded, where the stage has no common address.
+        """
+        ingest_url = None if ingest_port is None else f"http://localhost:{ingest_port}"
+        return NotificationApi(self.config.api_url, token=self.id_token, ingest_url=ingest_url)
 
 
 @asynccontextmanager
@@ -38,7 +37,7 @@ async def application_of(stages: InstalledStages) -> AsyncIterator[Application]:
 async def new_user(app: Application, config: StageConfig) -> User:
     """Sign up and sign in a user of the pool that `config` names."""
     credentials = await confirmed_user(app, config)
-    return User(credentials, await signed_in(app, config, credentials))
+    return User(credentials, config, (await signed_in(app, config, credentials)).id_token)
 
 
 async def status_of(url: str, id_token: str) -> int:

@@ -1,75 +1,78 @@
-"""A subscriber in a separate process: `python -m tests.support.momento.subscriber TOKEN CACHE TOPIC`.
+"""A subscriber that shows a topic's messages as they are sent, duplicates included, which the client hides."""
 
-It writes `subscribed`, then each message as a line. `subscriber` runs one for a test.
-"""
-
+import asyncio
 import json
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from notification_api.client.http import DisposableToken
-from notification_api.client.subscription import credential_provider, listen
-from tests.support.processes.child import Child, python, running
-from tests.support.waiting import wait_until_sync
+from notification_api.client import StageConfig
+from notification_api.client.http import HttpClient
+from notification_api.client.id_tokens import IdTokens
+from notification_api.client.routes import Routes
+from notification_api.client.subscription.disposable_token import TopicAccess, read_token
+from notification_api.client.subscription.heartbeat import HeartbeatInterval
+from notification_api.client.subscription.position import Position
+from notification_api.client.subscription.stream import Event, Item, Opened, read_stream
 
 
 class Subscriber:
     """The messages that have arrived."""
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
-        self._taken = 0
+    def __init__(self) -> None:
+        self._opened = asyncio.Event()
+        self._texts: asyncio.Queue[str] = asyncio.Queue()
 
-    def next(self, seconds: float = 20.0) -> dict[str, Any]:
+    async def next(self, seconds: float = 20.0) -> dict[str, Any]:
         """Return the next notification; fails when none arrives in time."""
-        notification: dict[str, Any] = json.loads(self.next_text(seconds))
+        notification: dict[str, Any] = json.loads(await self.next_text(seconds))
         return notification
 
-    def next_text(self, seconds: float = 20.0) -> str:
-        line = self._child.wait_until(self._next_line, "a message", seconds)
-        self._taken += 1
-        text: str = json.loads(line)
-        return text
+    async def next_text(self, seconds: float = 20.0) -> str:
+        async with asyncio.timeout(seconds):
+            return await self._texts.get()
 
-    def nothing_for(self, seconds: float) -> bool:
+    async def nothing_for(self, seconds: float) -> bool:
         """Whether nothing arrives for this time."""
         try:
-            wait_until_sync(self._next_line, "a message", timeout_seconds=seconds)
-        except AssertionError:
-            return self._child.is_running
+            await self.next_text(seconds)
+        except TimeoutError:
+            return True
         return False
 
-    def _next_line(self) -> str | None:
-        """Return the next message as it was written; the lines of libraries do not start with a quote."""
-        lines = [line for line in self._child.output().splitlines(keepends=True) if line.startswith('"')]
-        line = lines[self._taken] if len(lines) > self._taken else ""
-        return line if line.endswith("\n") else None
+    def on_event(self, event: Event) -> None:
+        if isinstance(event, Opened):
+            self._opened.set()
+        elif isinstance(event, Item) and event.text is not None:
+            self._texts.put_nowait(event.text)
+
+    async def opened(self) -> None:
+        await self._opened.wait()
 
 
-@contextmanager
-def subscriber(token: DisposableToken) -> Iterator[Subscriber]:
-    """Run a subscriber; it has subscribed when this returns."""
-    command = python("tests.support.momento.subscriber", token.token, token.cache_name, token.topic)
-    with running(command, {}) as child:
-        started = Subscriber(child)
-        assert started.next_text() == "subscribed"
+@asynccontextmanager
+async def subscriber(access: TopicAccess) -> AsyncIterator[Subscriber]:
+    """Subscribe during the context.
+
+    :raises SubscriptionRefusedError: when it is refused.
+    """
+    started = Subscriber()
+    reading = asyncio.create_task(read_stream(access, Position(), HeartbeatInterval(), started.on_event))
+    opening = asyncio.create_task(started.opened())
+    try:
+        await asyncio.wait({reading, opening}, return_when=asyncio.FIRST_COMPLETED)
+        if reading.done():
+            await reading
         yield started
+    finally:
+        for task in (reading, opening):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
-def write(text: str) -> None:
-    sys.stdout.write(json.dumps(text) + "\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    token, cache_name, topic = sys.argv[1:]
-    listen(credential_provider(token), cache_name, topic, lambda notification: write(notification.text))
-    write("subscribed")
-    signal.pause()
-
-
-if __name__ == "__main__":
-    main()
+async def topic_access(config: StageConfig, id_token: str) -> TopicAccess:
+    """Fetch a disposable token as the client does, and return what it permits."""
+    async with HttpClient(IdTokens(id_token)) as http:
+        return read_token(await Routes(http, config.api_url).token(), None, time.time()).access

@@ -21,8 +21,7 @@ BEAT_SECONDS = 0.8
 class Load:
     """A user who submits tasks, cancels one, fetches a token, and is refused once without one."""
 
-    task_url: str
-    token_url: str
+    api_url: str
     id_token: str
     may_meet_faults: bool = False
     """Whether Momento has faults, which may meet the reads and writes of a status."""
@@ -32,25 +31,25 @@ class Load:
         async with aiohttp.ClientSession() as session:
             for number in range(TASKS_AT_ONCE):
                 async with session.post(
-                    f"{self.task_url}/task", json={"data": f"{number}"}, headers=authorised
+                    f"{self.api_url}/task", json={"data": f"{number}"}, headers=authorised
                 ) as response:
                     assert response.status == 202, await response.text()
             await self._cancel_one(session, authorised)
-            async with session.get(f"{self.token_url}/token", headers=authorised) as response:
+            async with session.get(f"{self.api_url}/token", headers=authorised) as response:
                 assert response.status == 200
-            async with session.post(f"{self.task_url}/task", json={"data": "x"}) as response:
+            async with session.post(f"{self.api_url}/task", json={"data": "x"}) as response:
                 assert response.status == 401
         await asyncio.sleep(BEAT_SECONDS)
 
     async def _cancel_one(self, session: aiohttp.ClientSession, authorised: dict[str, str]) -> None:
         """Cancel a task that has not started, and read its status."""
         body = {"data": "later", "delaySeconds": 2}
-        async with session.post(f"{self.task_url}/task", json=body, headers=authorised) as response:
+        async with session.post(f"{self.api_url}/task", json=body, headers=authorised) as response:
             path = response.headers["Location"]
-        async with session.post(f"{self.token_url}{path}/cancel", headers=authorised) as response:
+        async with session.post(f"{self.api_url}{path}/cancel", headers=authorised) as response:
             # A user may cancel 60 tasks a minute.
             assert response.status in {202, 429} or self.may_meet_faults, await response.text()
-        async with session.get(f"{self.token_url}{path}", headers=authorised) as response:
+        async with session.get(f"{self.api_url}{path}", headers=authorised) as response:
             assert response.status == 200 or self.may_meet_faults, await response.text()
 
 

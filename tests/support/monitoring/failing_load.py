@@ -35,9 +35,9 @@ class FailingLoad:
             authorised = {"Authorization": f"Bearer {user.id_token}"}
             for way in ("fail", "stumble"):
                 task = {"data": way, "do": way}
-                async with session.post(f"{user.config.task_url}/task", json=task, headers=authorised) as response:
+                async with session.post(f"{user.config.api_url}/task", json=task, headers=authorised) as response:
                     assert response.status == 202, await response.text()
-            async with session.get(f"{user.config.token_url}/token", headers=authorised) as response:
+            async with session.get(f"{user.config.api_url}/token", headers=authorised) as response:
                 assert response.status >= 500
         await self._send_malformed_message()
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from prometheus_client.metrics import Info, MetricWrapperBase
 
-from k8s.metrics_page import INFO_LABELS, MODULES, metrics_of
+from k8s.docs_site.metrics import INFO_LABELS, MODULES, metrics_of
 
 OPERATOR = "k8s.operator.metrics"
 TARGET = frozenset({"namespace", "stage", "service", "pod"})

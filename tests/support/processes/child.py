@@ -118,6 +118,10 @@ class Child:
         """Wait for a regular expression in the output."""
         return self.wait_until(lambda: re.search(pattern, self.output()), f"{pattern!r} in the output", seconds)
 
+    def wait_for_count(self, text: str, count: int, seconds: float = START_SECONDS) -> None:
+        """Wait until a text is in the output so often."""
+        self.wait_until(lambda: self.output().count(text) >= count, f"{count} times {text!r} in the output", seconds)
+
     def wait_until_ready(self, url: str, seconds: float = START_SECONDS) -> None:
         """Wait until the URL answers 200."""
         self.wait_until(lambda: answers_200(url), f"{url} answers 200", seconds)

@@ -39,7 +39,7 @@ class LocalStack:
         self._running: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
-        self.plan.state.mkdir(parents=True)
+        self.plan.logs.mkdir(parents=True)
         try:
             for program in self.plan.emulators():
                 self._launch(program)
@@ -151,7 +151,7 @@ class LocalStack:
         self._running[program.name] = child
 
     def _log(self, name: str) -> Path:
-        return self.plan.state / f"{name}.log"
+        return self.plan.logs / f"{name}.log"
 
 
 @pytest.fixture(scope="session")

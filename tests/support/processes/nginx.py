@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -42,11 +42,17 @@ def filled_in(settings: dict[str, str]) -> str:
 
 
 @asynccontextmanager
-async def nginx(folder: Path, root: Path, connect_src: str) -> AsyncIterator[int]:
-    """Serve `root` until the end of the block; yields the port."""
+async def nginx(folder: Path, root: Path, connect_src: str, services: Mapping[str, str]) -> AsyncIterator[int]:
+    """Serve `root`, and the API from `services` (base URLs by name), until the end of the block; yields the port."""
     path, port = nginx_path(), free_port()
     assert path is not None
-    settings = {"PAGE_PORT": f"127.0.0.1:{port}", "PAGE_ROOT": str(root), "PAGE_CONNECT_SRC": connect_src}
+    settings = {
+        "PAGE_PORT": f"127.0.0.1:{port}",
+        "PAGE_ROOT": str(root),
+        "PAGE_CONNECT_SRC": connect_src,
+        "PAGE_TOKEN_URL": services["token"],
+        "PAGE_INGEST_URL": services["ingest"],
+    }
     (folder / "default.conf").write_text(filled_in(settings))
     (folder / "nginx.conf").write_text(MAIN.format(folder=folder, user=_user()))
     with Child([path, "-c", str(folder / "nginx.conf"), "-e", "stderr"], {}, folder / "nginx.log") as child:

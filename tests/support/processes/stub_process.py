@@ -3,7 +3,7 @@
 Answers 200 on PORT, prints its pid, and follows the switches: `not-ready` answers 503, `die` ends with status 3
 when asked at /die, `stubborn` ignores SIGTERM, `once` ends with status 0 without listening, `fail` with
 status 4, `holder` leaves a process that keeps its output open, `chatty` writes a
-line that is no text and one that is very long.
+line that is no text and one that is very long, `code` ends with status 2 if the file STUB_CODE says "broken".
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from types import FrameType
 
 NAME, PORT = sys.argv[1], int(sys.argv[2])
@@ -54,6 +55,9 @@ def main() -> int:
     if "holder" in SWITCHES:
         holding = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
         say(f"holder started as {holding.pid}")
+    if "code" in SWITCHES and "broken" in Path(os.environ["STUB_CODE"]).read_text():
+        say(f"{NAME} cannot use its code")
+        return 2
     if "fail" in SWITCHES:
         return 4
     if "once" not in SWITCHES:

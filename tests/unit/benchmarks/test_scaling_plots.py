@@ -1,4 +1,4 @@
-"""The pictures of docs/scaling.md."""
+"""The pictures of docs/explanation/scaling.md."""
 
 import random
 from pathlib import Path

@@ -228,7 +228,7 @@ class TestOperator:
 
 
 class TestDocumentedClaims:
-    """What docs/scaling.md claims for every workload, also with the charts' defaults."""
+    """What docs/explanation/scaling.md claims for every workload, also with the charts' defaults."""
 
     @pytest.mark.parametrize("config", [StageConfig(), CHART_DEFAULTS], ids=["ten slots", "the charts' defaults"])
     @pytest.mark.parametrize("make", ALL)

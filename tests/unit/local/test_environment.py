@@ -52,12 +52,12 @@ def environments(shell: dict[str, str]) -> dict[str, Environment]:
         "aws": environment.ministack(shell, PORTS, KEYS, Path("/state")),
         "momento": environment.momento(shell, PORTS),
         "bootstrap": environment.bootstrap(shell, PORTS, KEYS),
-        "page": environment.page(shell, PORTS, KEYS, OUTPUTS, Path("/bundle")),
+        "page": environment.page(shell, PORTS, KEYS, OUTPUTS, Path("/bundle"), Path("/logs")),
     }
 
 
 ALL = sorted(environments(SHELL))
-USES_AWS = ["aws", "bootstrap", "ingest", "processor", "token"]
+USES_AWS = ["aws", "bootstrap", "ingest", "page", "processor", "token"]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -87,9 +87,8 @@ def test_an_aws_sdk_can_only_find_the_emulated_aws(name: str) -> None:
     }
 
 
-@pytest.mark.parametrize("name", ["momento", "page"])
-def test_processes_without_aws_get_no_aws_settings(name: str) -> None:
-    assert not [key for key in environments(SHELL)[name] if key.startswith("AWS_")]
+def test_the_momento_emulator_gets_no_aws_settings() -> None:
+    assert not [key for key in environments(SHELL)["momento"] if key.startswith("AWS_")]
 
 
 @pytest.mark.parametrize(("name", "port", "ops_port"), [("token", "18081", "19081"), ("ingest", "18082", "19082")])
@@ -212,8 +211,7 @@ def test_the_emulated_aws_listens_only_on_this_machine_and_verifies_signatures()
 
 def test_the_application_gets_addresses_that_a_browser_can_use() -> None:
     made = environments(SHELL)["page"]
-    assert made["PAGE_TOKEN_URL"] == "http://localhost:18081"
-    assert made["PAGE_TASK_URL"] == "http://localhost:18082"
+    assert made["PAGE_PORT"] == "18080"
     assert made["PAGE_COGNITO_URL"] == "http://localhost:14566"
     assert made["PAGE_MOMENTO_URL"] == "http://localhost:18085"
 

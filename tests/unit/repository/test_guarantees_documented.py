@@ -1,4 +1,4 @@
-"""docs/guarantees.md names tests: each of them exists."""
+"""docs/explanation/guarantees.md names tests: each of them exists."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 TESTS = Path(__file__).resolve().parents[2]
 ROWS = [
     line
-    for line in (TESTS.parent / "docs" / "guarantees.md").read_text().splitlines()
+    for line in (TESTS.parent / "docs/explanation/guarantees.md").read_text().splitlines()
     if re.search(r"`(unit|integration|browser)/", line)
 ]
 

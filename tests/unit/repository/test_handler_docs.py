@@ -1,4 +1,4 @@
-"""Every handler in docs/handlers.md runs unchanged, and the limits that it names are those of the code."""
+"""Every handler in the pages about handlers runs unchanged, and their limits are those of the code."""
 
 import functools
 import re
@@ -17,7 +17,8 @@ from services.processor.handlers.errors import public_text
 from tests.support.processor.handler_call import call_of, opened_types
 from tests.support.processor.make_task import make_task
 
-TEXT = (ROOT / "docs" / "handlers.md").read_text()
+PAGES = ("how-to/write-a-handler.md", "how-to/test-a-handler.md", "reference/handlers.md")
+TEXT = "\n".join((ROOT / "docs" / page).read_text() for page in PAGES)
 BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -25,7 +26,7 @@ def module(word: str) -> dict[str, Any]:
     """The names that the one block with `word` defines."""
     (block,) = (each for each in BLOCKS if word in each)
     names: dict[str, Any] = {}
-    exec(compile(block, "docs/handlers.md", "exec"), names)  # noqa: S102 — our own documentation
+    exec(compile(block, "a page about handlers", "exec"), names)  # noqa: S102 — our own documentation
     return names
 
 

@@ -45,5 +45,5 @@ def test_no_action_is_a_wildcard_and_every_resource_is_as_narrow_as_it_can_be() 
 
 
 def test_the_documents_point_to_it() -> None:
-    assert "iam/operator.json" in (ROOT / "docs" / "operator.md").read_text()
+    assert "iam/operator.json" in (ROOT / "docs/reference/operator.md").read_text()
     assert "operator.json" in (ROOT / "docs" / "iam" / "README.md").read_text()

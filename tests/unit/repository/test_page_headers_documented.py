@@ -1,11 +1,11 @@
-"""docs/security.md lists the headers that the application's host has to send, as the local stack sends them."""
+"""docs/explanation/security.md lists the headers that the application's host has to send."""
 
 import re
 from pathlib import Path
 
 from local.page.security import FIXED_HEADERS, content_security_policy
 
-DOCS = (Path(__file__).resolve().parents[3] / "docs" / "security.md").read_text()
+DOCS = (Path(__file__).resolve().parents[3] / "docs/explanation/security.md").read_text()
 
 
 def test_the_headers_of_the_pages_host_are_documented() -> None:

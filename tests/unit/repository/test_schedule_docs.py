@@ -1,4 +1,4 @@
-"""The target in docs/schedule-tasks.md is a valid request, and its message is the task that the page describes."""
+"""The target in docs/how-to/schedule-tasks.md is a valid request, and its message is the task of the page."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 from local.plan import ROOT
 from services.common.messages.task_message import TaskMessage, parse_task
 
-BLOCKS = re.findall(r"```\n(.*?)```", (ROOT / "docs/schedule-tasks.md").read_text(), re.DOTALL)
+BLOCKS = re.findall(r"```\n(.*?)```", (ROOT / "docs/how-to/schedule-tasks.md").read_text(), re.DOTALL)
 UNIVERSAL_TARGET = "arn:aws:scheduler:::aws-sdk:sqs:sendMessage"
 
 pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="the commands of the page need jq")

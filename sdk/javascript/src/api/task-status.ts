@@ -1,5 +1,5 @@
 import { isFinalStatus, isTime, parseFacts, type FinalStatus, type TaskFacts } from "../notifications/notification";
-import { MalformedAnswerError } from "./errors";
+import { malformed } from "./errors";
 
 /** What the service knows of a task: the answer of `GET /task/{taskId}`. */
 export interface TaskStatus extends TaskFacts {
@@ -17,12 +17,12 @@ export interface TaskResult {
   data?: unknown;
 }
 
-/** @throws MalformedAnswerError where `value` is not the status of this task. */
+/** @throws NotificationError where `value` is not the status of this task. */
 export function parseTaskStatus(value: unknown, taskId: string): TaskStatus {
   const body = value as Record<string, unknown> | null;
   const status = body?.status;
   if (body === null || !(status === "queued" || status === "running" || isFinalStatus(status)))
-    throw new MalformedAnswerError("The service's answer has no status");
+    throw malformed("The service's answer has no status");
   const progress = (body.progress ?? {}) as Record<string, unknown>;
   const message = [body.message, progress.message].find((text) => typeof text === "string") as string | undefined;
   const { cancelRequestedAt } = body;
@@ -36,9 +36,9 @@ export function parseTaskStatus(value: unknown, taskId: string): TaskStatus {
   };
 }
 
-/** @throws TypeError where `value` is not a result. */
+/** @throws NotificationError where `value` is not a result. */
 export function parseTaskResult(value: unknown): TaskResult {
   const { message, data } = (value ?? {}) as Record<string, unknown>;
-  if (typeof message !== "string") throw new TypeError("The service's answer has no result");
+  if (typeof message !== "string") throw malformed("The service's answer has no result");
   return { message, ...(data !== undefined && data !== null && { data }) };
 }

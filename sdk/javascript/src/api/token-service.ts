@@ -1,6 +1,6 @@
 import { parseNotification, parseReadUntil, type Notification } from "../notifications/notification";
-import { ServiceError } from "./errors";
-import { request, type Http } from "./http";
+import { malformed, ServiceError } from "./errors";
+import { idToken, request, type Answer, type Http } from "./http";
 import { parseTaskResult, parseTaskStatus, type TaskResult, type TaskStatus } from "./task-status";
 
 /** The answer of `GET /token`; `expiresAt` is in epoch seconds. */
@@ -30,29 +30,21 @@ export interface HistoryPage {
   readUntil?: number;
 }
 
-/** Absolute URLs. */
-export interface TokenServiceUrls {
-  /** Of `GET /token`. */
-  tokenUrl: string;
-  /** Of `GET /notifications`; by default a sibling of `tokenUrl`. */
-  notificationsUrl?: string;
-}
-
 /** The routes of the token service, for the user who is signed in. Each throws what `request` throws. */
 export class TokenService {
   readonly #http: Http;
-  readonly #tokenUrl: string;
-  readonly #notificationsUrl: string;
 
-  constructor(http: Http, { tokenUrl, notificationsUrl }: TokenServiceUrls) {
+  constructor(http: Http) {
     this.#http = http;
-    this.#tokenUrl = tokenUrl;
-    this.#notificationsUrl = notificationsUrl ?? new URL("notifications", tokenUrl).href;
   }
 
   async fetchToken(signal: AbortSignal): Promise<DisposableToken> {
-    const answer = await request(this.#http, this.#tokenUrl, { signal });
-    return parseToken(await answer.json());
+    return parseToken((await request(this.#http, "token", { signal })).body);
+  }
+
+  /** Fails as a request would where nobody is signed in, or another user. */
+  async checkSignedIn(signal: AbortSignal): Promise<void> {
+    await idToken(this.#http, false, signal);
   }
 
   /**
@@ -60,69 +52,60 @@ export class TokenService {
    * Resolves to null where the service keeps no history, which it answers with 404.
    */
   async fetchHistory(cursor: string | null, signal: AbortSignal): Promise<HistoryPage | null> {
-    const url = new URL(this.#notificationsUrl);
-    if (cursor !== null) url.searchParams.set("after", cursor);
+    const query = cursor === null ? "" : `?${new URLSearchParams({ after: cursor })}`;
     try {
-      return await parseHistory(await request(this.#http, url.href, { signal }));
+      return parseHistory(await request(this.#http, `notifications${query}`, { signal }));
     } catch (error) {
-      if (error instanceof ServiceError && error.status === 404) return null;
+      if (error instanceof ServiceError && error.status === 404 && error.code === "service") return null;
       throw error;
     }
   }
 
   /** A task's status. Another user's task is answered as an unknown one is: 404. */
   async task(taskId: string, signal?: AbortSignal): Promise<TaskStatus> {
-    const answer = await request(this.#http, this.#taskUrl(taskId), { ...(signal && { signal }) });
-    return parseTaskStatus(await answer.json(), taskId);
+    const { body } = await request(this.#http, taskPath(taskId), { ...(signal && { signal }) });
+    return parseTaskStatus(body, taskId);
   }
 
   /** The whole result of a finished task: 404 before its end, 410 once it is no longer kept. */
   async result(taskId: string): Promise<TaskResult> {
-    const answer = await request(this.#http, this.#taskUrl(taskId, "/result"));
-    return parseTaskResult(await answer.json());
+    return parseTaskResult((await request(this.#http, `${taskPath(taskId)}/result`)).body);
   }
 
   /** Asks for the task to be cancelled: 409 where it has ended. */
   async cancel(taskId: string): Promise<TaskStatus> {
-    const answer = await request(this.#http, this.#taskUrl(taskId, "/cancel"), { method: "POST" });
-    return parseTaskStatus(await answer.json(), taskId);
+    const { body } = await request(this.#http, `${taskPath(taskId)}/cancel`, { method: "POST" });
+    return parseTaskStatus(body, taskId);
   }
 
   /** Marks the notifications until this time (epoch milliseconds) as read; resolves to the service's marker. */
   async markRead(until: number): Promise<number> {
     const headers = { "content-type": "application/json" };
     const init = { method: "POST", headers, body: JSON.stringify({ until }) };
-    const answer = await request(this.#http, this.#readUrl(), init);
-    return parseReadUntil(await answer.json()) ?? until;
-  }
-
-  #taskUrl(taskId: string, route = ""): string {
-    return new URL(`task/${encodeURIComponent(taskId)}${route}`, this.#tokenUrl).href;
-  }
-
-  #readUrl(): string {
-    const url = new URL(this.#notificationsUrl);
-    url.pathname += "/read";
-    return url.href;
+    const { body } = await request(this.#http, "notifications/read", init);
+    return parseReadUntil(body) ?? until;
   }
 }
 
-async function parseHistory(answer: Response): Promise<HistoryPage> {
-  const body = (await answer.json()) as { notifications?: unknown; cursor?: unknown };
-  const { notifications, cursor } = body;
+function taskPath(taskId: string): string {
+  return `task/${encodeURIComponent(taskId)}`;
+}
+
+function parseHistory({ body, headers }: Answer): HistoryPage {
+  const { notifications, cursor } = (body ?? {}) as { notifications?: unknown; cursor?: unknown };
   const readUntil = parseReadUntil(body);
-  if (!Array.isArray(notifications)) throw new TypeError("The answer has no list of notifications");
+  if (!Array.isArray(notifications)) throw malformed("The answer has no list of notifications");
   return {
     notifications: notifications.map(parseNotification).filter((notification) => notification !== null),
     cursor: typeof cursor === "string" && cursor !== "" ? cursor : null,
-    servedAt: Date.parse(answer.headers.get("date") ?? ""),
+    servedAt: Date.parse(headers.get("date") ?? ""),
     ...(readUntil !== undefined && { readUntil }),
   };
 }
 
 function parseToken(value: unknown): DisposableToken {
-  const { token, cacheName, topic, expiresAt } = value as Partial<DisposableToken>;
+  const { token, cacheName, topic, expiresAt } = (value ?? {}) as Partial<DisposableToken>;
   const complete = [token, cacheName, topic].every((field) => typeof field === "string" && field !== "");
-  if (!complete || typeof expiresAt !== "number") throw new TypeError("The token service's answer is incomplete");
+  if (!complete || typeof expiresAt !== "number") throw malformed("The token service's answer is incomplete");
   return value as DisposableToken;
 }

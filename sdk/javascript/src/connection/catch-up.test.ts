@@ -234,7 +234,7 @@ describe("after an outage", () => {
     await h.live();
     await loseStream(h); // and what is published now is stored when the cache is back
     await h.clock.advance(20_000);
-    expect(h.states.at(-1)).toBe("live");
+    expect(h.states.at(-1)).toBe("connected");
     for (const [after, taskId] of [
       [1_000, "soon"],
       [40_000, "later"],
@@ -260,7 +260,7 @@ describe("after an outage", () => {
     h.service.history = [finished({ taskId: "a" })];
     h.topic.last.heartbeat();
     await h.clock.advance(22_500);
-    expect([h.states.at(-1), h.received]).toEqual(["live", ["a"]]);
+    expect([h.states.at(-1), h.received]).toEqual(["connected", ["a"]]);
   });
 
   test("the history is fetched a few times more, and then no more", async () => {

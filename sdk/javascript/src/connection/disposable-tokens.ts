@@ -29,10 +29,14 @@ export class DisposableTokens {
     return Math.max(0, this.#renewAt - this.#settings.clock.now());
   }
 
-  /** The current token, or a new one where it is due for renewal. */
+  /** The current token, or a new one where it is due for renewal. Either way the user must still be signed in. */
   async get(signal: AbortSignal): Promise<DisposableToken> {
-    if (this.#current !== undefined && this.renewInMs > 0) return this.#current;
-    return this.renew(signal);
+    const current = this.#current;
+    if (current === undefined || this.renewInMs === 0) return this.renew(signal);
+    await this.#service.checkSignedIn(signal).catch((error: unknown) => {
+      if (error instanceof SignedOutError) throw error; // otherwise the current token will do
+    });
+    return current;
   }
 
   async renew(signal: AbortSignal): Promise<DisposableToken> {

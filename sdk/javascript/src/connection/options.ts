@@ -1,4 +1,4 @@
-import type { GetIdToken } from "../api/http";
+import type { TokenService } from "../api/token-service";
 import type { BackoffPolicy } from "../internal/backoff";
 import { EMPTY_VALUE, type StoredValue } from "../internal/key-value-store";
 import { SYSTEM_CLOCK, type Clock } from "../internal/timers";
@@ -6,19 +6,14 @@ import { openStream } from "../transport/open-stream";
 import type { OpenStream } from "../transport/stream";
 import type { HeartbeatPolicy } from "./heartbeat-monitor";
 
-export interface ClientOptions {
-  /** Absolute URL of `GET /token`. */
-  tokenUrl: string;
-  /** Absolute URL of `GET /notifications`; by default a sibling of `tokenUrl`. */
-  notificationsUrl?: string;
-  getIdToken: GetIdToken;
+export interface ConnectionOptions {
+  service: TokenService;
   /** Where the keys of emitted notifications survive page loads. Without it each page load starts with none. */
   storage?: StoredValue;
   /** Whether this task was sent from this browser and has not ended: its final notification is never `history`. */
   isAwaited?: (taskId: string) => boolean;
   openStream?: OpenStream;
   clock?: Clock;
-  fetch?: typeof fetch;
   /** Returns a number in [0, 1). */
   random?: () => number;
   timing?: Partial<Timing>;
@@ -49,16 +44,14 @@ export const DEFAULT_TIMING: Timing = {
   minRenewMs: 2_000,
 };
 
-export type Settings = Required<Omit<ClientOptions, "timing">> & { timing: Timing };
+export type Settings = Required<Omit<ConnectionOptions, "timing">> & { timing: Timing };
 
-export function withDefaults(options: ClientOptions): Settings {
+export function withDefaults(options: ConnectionOptions): Settings {
   return {
-    notificationsUrl: new URL("notifications", options.tokenUrl).href,
     storage: EMPTY_VALUE,
     isAwaited: () => false,
     openStream,
     clock: SYSTEM_CLOCK,
-    fetch: (input, init) => globalThis.fetch(input, init),
     random: Math.random,
     ...options,
     timing: { ...DEFAULT_TIMING, ...options.timing },

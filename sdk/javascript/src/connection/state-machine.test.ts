@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import {
   INITIAL_STATE,
-  clientState,
+  connectionState,
   STABLE_MS,
   transition,
   type Effect,
@@ -33,8 +33,13 @@ describe("from start to live", () => {
   test.each<[string, ConnectionEvent[], string, string[]]>([
     ["start connects", [start], "connecting", ["close", "connect"]],
     ["a second start changes nothing", [start, start], "connecting", []],
-    ["opened is live, schedules the renewal and catches up", [start, opened], "live", ["schedule-renewal", "catch-up"]],
-    ["a gap while live is caught up", [start, opened, { type: "gap" }], "live", ["catch-up"]],
+    [
+      "opened is live, schedules the renewal and catches up",
+      [start, opened],
+      "connected",
+      ["schedule-renewal", "catch-up"],
+    ],
+    ["a gap while live is caught up", [start, opened, { type: "gap" }], "connected", ["catch-up"]],
     ["a failure waits, and catches up without a stream", [start, failed], "waiting", ["close", "retry", "catch-up"]],
     [
       "without a token nothing is caught up",
@@ -45,7 +50,7 @@ describe("from start to live", () => {
     ["after the wait it connects", [start, failed, due], "connecting", ["close", "connect"]],
     ["a visible page does not wait", [start, failed, { type: "check-now" }], "connecting", ["close", "connect"]],
     ["back online, it does not wait", [start, failed, { type: "online" }], "connecting", ["close", "connect"]],
-    ["stop closes", [start, opened, { type: "stop" }], "stopped", ["close"]],
+    ["stop closes", [start, opened, { type: "stop" }], "idle", ["close"]],
     ["the end of the session is signed out", [start, { type: "signed-out" }], "signed-out", ["close"]],
   ])("%s", (_, events, phase, effects) => {
     const outcome = after(events);
@@ -64,7 +69,7 @@ describe("nothing restarts", () => {
 
   test.each(all.slice(1))("a stopped client except start: $type", (event) => {
     const { machine, effects } = after([start, { type: "stop" }, event]);
-    expect([machine.phase, effects]).toEqual(["stopped", []]);
+    expect([machine.phase, effects]).toEqual(["idle", []]);
   });
 
   test("a client that is signed out before it was started", () => {
@@ -101,7 +106,7 @@ describe("renewal", () => {
 
   test("happens beside the live stream", () => {
     const { machine, effects } = after([start, opened, renewalDue]);
-    expect([clientState(machine), effects]).toEqual(["live", [{ type: "renew", newStream: false }]]);
+    expect([connectionState(machine), effects]).toEqual(["connected", [{ type: "renew", newStream: false }]]);
   });
 
   test("is not started twice", () => {
@@ -119,13 +124,13 @@ describe("renewal", () => {
     ["that failed waits", [oversized, { type: "renewal-failed" }, oversized], []],
   ])("of an oversized stream %s", (_, events, effects) => {
     const outcome = after([start, opened, STABLE_MS, ...events]);
-    expect([outcome.machine.phase, outcome.effects]).toEqual(["live", effects]);
+    expect([outcome.machine.phase, outcome.effects]).toEqual(["connected", effects]);
   });
 
   test("that fails leaves the client live and is tried again, later each time", () => {
     const fails: ConnectionEvent[] = [renewalDue, { type: "renewal-failed" }];
     const { machine, effects } = after([start, opened, ...fails, ...fails, ...fails]);
-    expect(clientState(machine)).toBe("live");
+    expect(connectionState(machine)).toBe("connected");
     expect(effects).toEqual([{ type: "retry-renewal", attempt: 2, retryAfterMs: 0 }]);
   });
 
@@ -137,14 +142,14 @@ describe("renewal", () => {
 describe("what is shown", () => {
   test.each<[string, ConnectionEvent[], string]>([
     ["before the first connection", [start], "connecting"],
-    ["once open", [start, opened], "live"],
+    ["once open", [start, opened], "connected"],
     ["after a first attempt that failed", [start, failed], "reconnecting"],
     ["after a stream was lost", [start, opened, ended], "reconnecting"],
     ["without a network", [start, opened, { type: "offline" }, ended], "offline"],
-    ["while an open stream still works without a network", [start, opened, { type: "offline" }], "live"],
+    ["while an open stream still works without a network", [start, opened, { type: "offline" }], "connected"],
     ["when the network is back", [start, opened, { type: "offline" }, ended, { type: "online" }], "reconnecting"],
     ["when the session has ended", [start, opened, { type: "signed-out" }], "signed-out"],
   ])("%s", (_, events, state) => {
-    expect(clientState(after(events).machine)).toBe(state);
+    expect(connectionState(after(events).machine)).toBe(state);
   });
 });

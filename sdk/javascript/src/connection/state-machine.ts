@@ -1,7 +1,7 @@
 /**
  * Decides when to connect, wait, renew and give up. No I/O: the client carries out the effects.
  *
- *   stopped ─start─▶ connecting ─opened─▶ live
+ *      idle ─start─▶ connecting ─opened─▶ connected
  *                      ▲  └─failed─▶ waiting ◀─ended, heartbeat-timeout─┘
  *                      └──retry-due, online, check-now──┘         any ─signed-out─▶ signed-out
  */
@@ -9,20 +9,20 @@
 /** A connection that lasted this long was stable: the next failure starts a new count of attempts. */
 export const STABLE_MS = 10_000;
 
-export type Phase = "stopped" | "connecting" | "live" | "waiting" | "signed-out";
+export type Phase = "idle" | "connecting" | "connected" | "waiting" | "signed-out";
 
-/** What an application shows of the connection. */
-export type ClientState = "connecting" | "live" | "reconnecting" | "offline" | "signed-out";
+/** What an application shows of the connection. `idle`: new, or stopped. `signed-out` is final. */
+export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "offline" | "signed-out";
 
 export interface MachineState {
   phase: Phase;
   /** Attempts since the last stable connection. */
   attempt: number;
   /** Epoch milliseconds of the last `opened`. */
-  liveSince: number;
+  connectedSince: number;
   /** False while the browser reports no network. */
   online: boolean;
-  /** Another stream is being opened beside the live one. */
+  /** Another stream is being opened beside the current one. */
   renewing: boolean;
   /** Consecutive renewals that failed. */
   failedRenewals: number;
@@ -50,28 +50,28 @@ export type Effect =
 export type Transition = [MachineState, Effect[]];
 
 export const INITIAL_STATE: MachineState = {
-  phase: "stopped",
+  phase: "idle",
   attempt: 0,
-  liveSince: 0,
+  connectedSince: 0,
   online: true,
   renewing: false,
   failedRenewals: 0,
 };
 
-export function clientState(state: MachineState): ClientState {
-  if (state.phase === "signed-out") return "signed-out";
-  if (state.phase === "live") return "live";
+export function connectionState(state: MachineState): ConnectionState {
+  const { phase } = state;
+  if (phase === "idle" || phase === "connected" || phase === "signed-out") return phase;
   if (!state.online) return "offline";
-  return state.attempt > 0 || state.liveSince > 0 ? "reconnecting" : "connecting";
+  return state.attempt > 0 || state.connectedSince > 0 ? "reconnecting" : "connecting";
 }
 
 export function transition(state: MachineState, event: ConnectionEvent, now: number): Transition {
   if (state.phase === "signed-out") return unchanged(state);
-  if (state.phase === "stopped" && event.type !== "start") return whileStopped(state, event);
+  if (state.phase === "idle" && event.type !== "start") return whileIdle(state, event);
   return rules[event.type](state, event as never, now);
 }
 
-function whileStopped(state: MachineState, { type }: ConnectionEvent): Transition {
+function whileIdle(state: MachineState, { type }: ConnectionEvent): Transition {
   if (type === "online" || type === "offline") return [{ ...state, online: type === "online" }, []];
   return type === "signed-out" ? signOut(state) : unchanged(state);
 }
@@ -82,11 +82,11 @@ type Rules = { [T in ConnectionEvent["type"]]: (state: MachineState, event: Even
 const unchanged = (state: MachineState): Transition => [state, []];
 
 const rules: Rules = {
-  start: (s) => (s.phase === "stopped" ? connect({ ...s, attempt: 0, liveSince: 0 }) : unchanged(s)),
+  start: (s) => (s.phase === "idle" ? connect({ ...s, attempt: 0, connectedSince: 0 }) : unchanged(s)),
   stop: (s) => [{ ...INITIAL_STATE, online: s.online }, [{ type: "close" }]],
   "signed-out": (s) => signOut(s),
   opened: (s, _, now) => [
-    { ...s, phase: "live", liveSince: now, renewing: false, failedRenewals: 0 },
+    { ...s, phase: "connected", connectedSince: now, renewing: false, failedRenewals: 0 },
     [{ type: "schedule-renewal" }, { type: "catch-up", recheck: true }],
   ],
   failed: (s, { retryAfterMs, hasToken }) => {
@@ -94,12 +94,12 @@ const rules: Rules = {
     // Where streams are blocked but the service answers, catching up at every attempt still brings notifications.
     return [next, hasToken ? [...effects, { type: "catch-up", recheck: true }] : effects];
   },
-  gap: (s) => (s.phase === "live" ? [s, [{ type: "catch-up", recheck: true }]] : unchanged(s)),
+  gap: (s) => (s.phase === "connected" ? [s, [{ type: "catch-up", recheck: true }]] : unchanged(s)),
   ended: (s, _, now) => reconnect(s, now),
   "heartbeat-timeout": (s, _, now) => reconnect(s, now),
-  "renewal-due": (s) => (s.phase === "live" ? renew(s, false) : unchanged(s)),
+  "renewal-due": (s) => (s.phase === "connected" ? renew(s, false) : unchanged(s)),
   // A renewal that failed is retried after its backoff, not at each item that arrives meanwhile.
-  oversized: (s) => (s.phase === "live" && s.failedRenewals === 0 ? renew(s, true) : unchanged(s)),
+  oversized: (s) => (s.phase === "connected" && s.failedRenewals === 0 ? renew(s, true) : unchanged(s)),
   // The replaced stream may have died unnoticed: catch up on the new one.
   renewed: (s, { newStream }) => [
     { ...s, renewing: false, failedRenewals: 0 },
@@ -117,7 +117,7 @@ const rules: Rules = {
 };
 
 function isStable(s: MachineState, now: number): boolean {
-  return s.phase === "live" && now - s.liveSince >= STABLE_MS;
+  return s.phase === "connected" && now - s.connectedSince >= STABLE_MS;
 }
 
 function signOut(s: MachineState): Transition {
@@ -141,6 +141,6 @@ function wait(s: MachineState, attempt: number, retryAfterMs = 0): Transition {
 
 /** Closes the stream that was lost and waits before the next one. */
 function reconnect(s: MachineState, now: number): Transition {
-  if (s.phase !== "live") return unchanged(s);
+  if (s.phase !== "connected") return unchanged(s);
   return wait(s, isStable(s, now) ? 0 : s.attempt);
 }

@@ -11,6 +11,20 @@ export const SYSTEM_CLOCK: Clock = {
   clearTimeout: (handle) => globalThis.clearTimeout(handle as ReturnType<typeof setTimeout>),
 };
 
+/** Resolves after `ms`, or when `signal` aborts. */
+export function delay(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clock.clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = clock.setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+  });
+}
+
 /** Timers by name. Setting one again replaces it. */
 export class Timers<Name extends string> {
   readonly #handles = new Map<Name, unknown>();

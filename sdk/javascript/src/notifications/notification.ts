@@ -1,9 +1,8 @@
 const FINAL_STATUSES = ["finished", "failed", "cancelled", "expired"] as const;
-const STATUSES = ["progress", ...FINAL_STATUSES] as const;
 
 export type FinalStatus = (typeof FINAL_STATUSES)[number];
 /** `progress` may be published many times for a task, one of the others once. */
-export type Status = (typeof STATUSES)[number];
+export type Status = "progress" | FinalStatus;
 
 /** What a service may say of a task, in a notification or as its status. Times are in epoch milliseconds. */
 export interface TaskFacts {
@@ -47,7 +46,9 @@ export interface ReadMarker {
  * disconnected; `history` from before this browser's first client (to be listed, not announced).
  */
 export type Source = "live" | "catch-up" | "history";
-export type ReceivedNotification = Notification & { source: Source };
+export interface SourcedNotification extends Notification {
+  source: Source;
+}
 
 /** https://tc39.es/ecma262/#sec-time-values-and-time-range */
 const MAX_TIME = 8.64e15;
@@ -140,7 +141,7 @@ export function isFinalStatus(status: unknown): status is FinalStatus {
 }
 
 function isStatus(value: unknown): value is Status {
-  return STATUSES.some((status) => status === value);
+  return value === "progress" || isFinalStatus(value);
 }
 
 function parseJson(text: string): unknown {

@@ -4,7 +4,7 @@ import type { TaskOptions } from "./task";
 /** A task that has not been accepted by the service. Its key is the Idempotency-Key, so resending is safe. */
 export interface PendingTask {
   key: string;
-  /** Any JSON but null. */
+  /** Any JSON. */
   data: unknown;
   options?: TaskOptions;
   /** Epoch milliseconds. */
@@ -93,13 +93,9 @@ export function isUnsent(task: PendingTask): boolean {
 function parse(value: string | null): PendingTask | null {
   try {
     const task = JSON.parse(value ?? "null") as Partial<PendingTask> | null;
-    const complete = typeof task?.key === "string" && isData(task.data) && typeof task.at === "number";
+    const complete = typeof task?.key === "string" && task.data !== undefined && typeof task.at === "number";
     return complete ? (task as PendingTask) : null;
   } catch {
     return null;
   }
-}
-
-function isData(value: unknown): boolean {
-  return value !== undefined && value !== null;
 }

@@ -1,4 +1,4 @@
-import { MalformedAnswerError, retryAfterOf, ServiceError } from "../api/errors";
+import { NotificationError, retryAfterOf, ServiceError } from "../api/errors";
 import type { TokenService } from "../api/token-service";
 import type { TaskStatus } from "../api/task-status";
 import { backoffMs } from "../internal/backoff";
@@ -82,7 +82,7 @@ export class StatusReader {
     this.#isAsking = true;
     await this.#askForAll(signal);
     this.#isAsking = false;
-    if (!signal.aborted) this.#schedule();
+    if (this.#isRunning) this.#schedule();
   }
 
   async #askForAll(signal: AbortSignal): Promise<void> {
@@ -158,6 +158,6 @@ export class StatusReader {
 
 /** Whether asking again would bring the same: a refusal, or an answer that cannot be read. */
 function isAnswer(error: unknown): boolean {
-  if (error instanceof ServiceError) return error.status >= 400 && error.status < 500;
-  return error instanceof MalformedAnswerError || error instanceof SyntaxError;
+  const isRefusal = error instanceof ServiceError && error.status >= 400 && error.status < 500;
+  return isRefusal || (error instanceof NotificationError && error.code === "not_the_api");
 }

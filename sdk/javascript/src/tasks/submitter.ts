@@ -1,6 +1,7 @@
-import { ServiceError } from "../api/errors";
+import { ServiceError, type SignedOutError } from "../api/errors";
 import { request, type Http } from "../api/http";
 import { backoffMs } from "../internal/backoff";
+import type { Clock } from "../internal/timers";
 import { MAX_TRIES, triesOf, type PendingTask, type PendingTasks } from "./pending-tasks";
 import { classify, isRateLimit, requestedPauseMs } from "./submission-failure";
 import { taskBody } from "./task-body";
@@ -8,14 +9,14 @@ import { taskBody } from "./task-body";
 export interface SubmitterListener {
   accepted(task: PendingTask, taskId: string): void;
   /** The service will never accept it. */
-  rejected(task: PendingTask, reason: string): void;
+  rejected(task: PendingTask, error: unknown): void;
   /** It is no longer tried, until `resend` asks for it. */
   unsent(task: PendingTask, error: unknown): void;
   /** Tasks are waiting and will be tried again. */
   delayed(error: unknown): void;
   /** A task was accepted, or none is left: there is no delay any more. */
   resumed(): void;
-  signedOut(): void;
+  signedOut(error: SignedOutError): void;
 }
 
 /** Runs one action at a time over all tabs, as the Web Locks API does. */
@@ -38,8 +39,17 @@ interface TransientFailures {
 
 /** A Retry-After of one task. */
 interface Pause {
-  timer: ReturnType<typeof setTimeout>;
+  timer: unknown;
   error: unknown;
+}
+
+export interface SubmitterOptions {
+  http: Http;
+  pending: PendingTasks;
+  withLock: WithLock;
+  listener: SubmitterListener;
+  clock: Clock;
+  random: () => number;
 }
 
 /**
@@ -49,12 +59,13 @@ interface Pause {
  */
 export class TaskSubmitter {
   /** Set during a delay. */
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: unknown;
   #attempt = 0;
   #sending = false;
   /** Asked to send once more before the current run ends. */
   #again = false;
-  #closed = false;
+  /** Aborted by `close`. */
+  #work = new AbortController();
   /** Since the last pause or accepted task. */
   #consecutiveFailures = 0;
   /** By task key, since a task was last accepted. */
@@ -62,23 +73,25 @@ export class TaskSubmitter {
   /** By task key. */
   readonly #pauses = new Map<string, Pause>();
   readonly #http: Http;
-  readonly #taskUrl: string;
   readonly #pending: PendingTasks;
   readonly #withLock: WithLock;
   readonly #listener: SubmitterListener;
+  readonly #clock: Clock;
+  readonly #random: () => number;
 
-  constructor(http: Http, taskUrl: string, pending: PendingTasks, withLock: WithLock, listener: SubmitterListener) {
+  constructor({ http, pending, withLock, listener, clock, random }: SubmitterOptions) {
     this.#http = http;
-    this.#taskUrl = taskUrl;
     this.#pending = pending;
     this.#withLock = withLock;
     this.#listener = listener;
+    this.#clock = clock;
+    this.#random = random;
   }
 
   /** False where the limit of pending tasks is reached. During a delay the task waits with the others. */
   add(task: PendingTask): boolean {
     if (!this.#pending.add(task)) return false;
-    if (this.#timer === undefined) this.#start();
+    if (this.#timer === undefined && !this.#isClosed) this.#start();
     return true;
   }
 
@@ -97,10 +110,21 @@ export class TaskSubmitter {
     return tasks;
   }
 
+  /** Continues after `close`. */
+  open(): void {
+    if (this.#isClosed) this.#work = new AbortController();
+    this.flush();
+  }
+
+  /** Stops sending. A request under way is aborted, since its task can be sent again with the same key. */
   close(): void {
-    this.#closed = true;
+    this.#work.abort();
     this.#cancelTimer();
     this.#endPauses();
+  }
+
+  get #isClosed(): boolean {
+    return this.#work.signal.aborted;
   }
 
   #start(): void {
@@ -111,7 +135,7 @@ export class TaskSubmitter {
 
   async #run(): Promise<void> {
     this.#sending = true;
-    while (this.#again && !this.#closed) {
+    while (this.#again && !this.#isClosed) {
       this.#again = false;
       await this.#withLock(() => this.#sendAll()).catch((error: unknown) => this.#delay(error));
     }
@@ -122,7 +146,7 @@ export class TaskSubmitter {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       if (!(await this.#send(next))) return;
     }
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     this.#attempt = 0;
     const pause = this.#pending.waiting().map(({ key }) => this.#pauses.get(key))[0];
     if (pause === undefined) this.#listener.resumed();
@@ -131,7 +155,7 @@ export class TaskSubmitter {
 
   /** The oldest of the tasks that have failed least. */
   #next(): PendingTask | undefined {
-    if (this.#closed) return undefined;
+    if (this.#isClosed) return undefined;
     const rank = (task: PendingTask): number =>
       triesOf(task) + Math.floor((this.#transientFailures.get(task.key)?.count ?? 0) / FAILURES_BEFORE_NEXT);
     const ready = this.#pending.waiting().filter(({ key }) => !this.#pauses.has(key));
@@ -140,22 +164,23 @@ export class TaskSubmitter {
 
   /** True where the next task can be sent at once. */
   async #send(task: PendingTask): Promise<boolean> {
+    const { signal } = this.#work;
     try {
-      const taskId = await this.#post(task);
-      if (!this.#closed) this.#onAccepted(task, taskId);
-      return true;
+      const taskId = await this.#post(task, signal);
+      if (!signal.aborted) this.#onAccepted(task, taskId);
+      return !signal.aborted;
     } catch (error) {
-      return this.#closed ? false : this.#onFailure(task, error);
+      return signal.aborted ? false : this.#onFailure(task, error);
     }
   }
 
-  async #post({ key, data, options }: PendingTask): Promise<string> {
+  async #post({ key, data, options }: PendingTask, signal: AbortSignal): Promise<string> {
     const headers = { "content-type": "application/json", "idempotency-key": key };
     const body = taskBody(data, options);
-    const answer = await request(this.#http, this.#taskUrl, { method: "POST", headers, body });
-    const taskId = await readTaskId(answer);
-    if (taskId !== null) return taskId;
-    throw new ServiceError("The service's answer names no task", answer.status, undefined, undefined);
+    const answer = await request(this.#http, "task", { method: "POST", headers, body, signal });
+    const { taskId } = (answer.body ?? {}) as { taskId?: unknown };
+    if (typeof taskId === "string") return taskId;
+    throw new ServiceError("The service's answer names no task", answer.status, { code: "not_the_api" });
   }
 
   #onAccepted(task: PendingTask, taskId: string): void {
@@ -180,10 +205,10 @@ export class TaskSubmitter {
   #onFailure(task: PendingTask, error: unknown): boolean {
     switch (classify(error)) {
       case "signed-out":
-        this.#listener.signedOut();
+        this.#listener.signedOut(error as SignedOutError);
         return false;
       case "rejected":
-        this.#listener.rejected(task, error instanceof Error ? error.message : String(error));
+        this.#listener.rejected(task, error);
         this.#pending.remove(task);
         return true;
       case "unsent":
@@ -216,12 +241,12 @@ export class TaskSubmitter {
       this.#pauses.delete(key);
       if (this.#timer === undefined) this.#start();
     };
-    const timer = setTimeout(end, backoffMs(RETRY, 0, Math.random, ms));
+    const timer = this.#clock.setTimeout(end, backoffMs(RETRY, 0, this.#random, ms));
     this.#pauses.set(key, { timer, error });
   }
 
   #endPauses(): void {
-    for (const { timer } of this.#pauses.values()) clearTimeout(timer);
+    for (const { timer } of this.#pauses.values()) this.#clock.clearTimeout(timer);
     this.#pauses.clear();
   }
 
@@ -239,30 +264,19 @@ export class TaskSubmitter {
   }
 
   #delay(error: unknown): void {
-    if (this.#closed) return;
+    if (this.#isClosed) return;
     const minMs = classify(error) === "transient" ? requestedPauseMs(error) : 0;
     const policy = this.#attempt < MANY_ATTEMPTS ? RETRY : RETRY_AFTER_MANY;
-    const delayMs = backoffMs(policy, this.#attempt++, Math.random, minMs);
+    const delayMs = backoffMs(policy, this.#attempt++, this.#random, minMs);
     this.#cancelTimer();
     this.#again = false;
     this.#consecutiveFailures = 0;
-    this.#timer = setTimeout(() => this.flush(), delayMs);
+    this.#timer = this.#clock.setTimeout(() => this.flush(), delayMs);
     this.#listener.delayed(error);
   }
 
   #cancelTimer(): void {
-    clearTimeout(this.#timer);
+    this.#clock.clearTimeout(this.#timer);
     this.#timer = undefined;
-  }
-}
-
-/** Null where the body is not what the service answers, as with a proxy's page. */
-async function readTaskId(answer: Response): Promise<string | null> {
-  try {
-    const body = (await answer.json()) as { taskId?: unknown } | null;
-    return typeof body?.taskId === "string" ? body.taskId : null;
-  } catch (error) {
-    if (error instanceof SyntaxError) return null;
-    throw error; // the network failed
   }
 }

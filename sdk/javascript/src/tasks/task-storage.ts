@@ -1,6 +1,7 @@
 import type { StoredValue } from "../internal/key-value-store";
+import type { Clock } from "../internal/timers";
 import { isTaskState, type Task } from "./task";
-import { mergeTasks, newestFirst, type TaskStore } from "./task-store";
+import { newestFirst, type TaskStore } from "./task-store";
 
 const SAVE_AFTER_MS = 1_000;
 /** More than a row shows of a task, or of its result. */
@@ -10,26 +11,29 @@ const MAX_TOTAL_CHARACTERS = 2_000_000;
 
 /** Saves the listed tasks over page loads, once a second at most. */
 export class TaskStorage {
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: unknown;
   readonly #storage: StoredValue;
   readonly #store: TaskStore;
+  readonly #clock: Clock;
 
-  constructor(storage: StoredValue, store: TaskStore) {
+  constructor(storage: StoredValue, store: TaskStore, clock: Clock) {
     this.#storage = storage;
     this.#store = store;
+    this.#clock = clock;
   }
 
-  load(): void {
+  load(): Task[] {
     try {
       const tasks: unknown = JSON.parse(this.#storage.load() ?? "[]");
-      if (Array.isArray(tasks)) mergeTasks(this.#store, tasks.filter(isTask));
+      return Array.isArray(tasks) ? tasks.filter(isTask) : [];
     } catch {
       this.#storage.clear(); // damaged: the next catch-up brings the last day's notifications again
+      return [];
     }
   }
 
   saveSoon(): void {
-    this.#timer ??= setTimeout(() => this.saveNow(), SAVE_AFTER_MS);
+    this.#timer ??= this.#clock.setTimeout(() => this.saveNow(), SAVE_AFTER_MS);
   }
 
   saveNow(): void {
@@ -50,7 +54,7 @@ export class TaskStorage {
   }
 
   #cancel(): void {
-    clearTimeout(this.#timer);
+    this.#clock.clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 }

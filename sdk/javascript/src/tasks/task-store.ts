@@ -1,9 +1,11 @@
+import type { ErrorData } from "../api/errors";
 import type { TaskStatus } from "../api/task-status";
 import type { Notification } from "../notifications/notification";
 import {
   combine,
   isActive,
   isLocal,
+  isSameTask,
   taskOfNotification,
   taskOfStatus,
   type Task,
@@ -14,8 +16,9 @@ import {
 export type TaskChange =
   | ({ type: "added"; key: string; data: unknown; at: number } & { options?: TaskOptions })
   | { type: "accepted"; key: string; taskId: string; at: number }
-  | { type: "rejected"; key: string; reason: string; at: number }
-  | { type: "unsent"; key: string; reason?: string; at: number }
+  | { type: "rejected"; key: string; error: ErrorData; at: number }
+  /** Without its error, where only that it was given up is known. */
+  | { type: "unsent"; key: string; error?: ErrorData; at: number }
   | { type: "retried"; key: string; at: number }
   | { type: "notified"; notification: Notification; at: number }
   /** The service was asked for the task's status. */
@@ -24,7 +27,9 @@ export type TaskChange =
   | { type: "forgotten"; key: string; at: number }
   | { type: "removed"; key: string };
 
-/** The tasks that are listed, by key. Any `Map` will do, such as a framework's reactive one. */
+type Moved = Extract<TaskChange, { type: "rejected" | "unsent" | "retried" | "forgotten" }>;
+
+/** The tasks that are listed, by key. */
 export type TaskStore = Map<string, Task>;
 
 /** Above the 700 notifications a user that the service's history keeps. */
@@ -38,13 +43,12 @@ export function applyChange(store: TaskStore, change: TaskChange): void {
     case "accepted":
       return accept(store, change);
     case "rejected":
-      return move(store, change.key, "rejected", change.reason, change.at);
     case "unsent":
-      return move(store, change.key, "unsent", change.reason, change.at);
+      return move(store, change, change.type, failed(change.error));
     case "retried":
-      return move(store, change.key, "pending", "", change.at);
+      return move(store, change, "pending", { message: "" });
     case "forgotten":
-      return move(store, change.key, "unknown", undefined, change.at);
+      return move(store, change, "unknown", {});
     case "notified":
       return put(store, taskOfNotification(change.notification, change.at));
     case "status":
@@ -88,7 +92,7 @@ function merge(store: TaskStore, task: Task): void {
   if (unmatched !== undefined) store.delete(taskId);
   const known = store.get(key) ?? findByTaskId(store, taskId);
   const merged = known === undefined ? task : combine(known, task);
-  store.set(merged.key, unmatched === undefined ? merged : combine(merged, unmatched));
+  set(store, unmatched === undefined ? merged : combine(merged, unmatched));
 }
 
 function add(store: TaskStore, { key, data, at, options }: Extract<TaskChange, { type: "added" }>): void {
@@ -103,21 +107,38 @@ function accept(store: TaskStore, { key, taskId, at }: Extract<TaskChange, { typ
   if (task === undefined) return;
   const unmatched = key === taskId ? undefined : store.get(taskId);
   if (unmatched !== undefined) store.delete(taskId);
-  const accepted = combine({ ...task, taskId }, { ...task, taskId, state: "queued", changedAt: at });
-  store.set(key, unmatched === undefined ? accepted : combine(accepted, unmatched));
+  const known = { ...withoutError(task), taskId };
+  const accepted = combine(known, { ...known, state: "queued", changedAt: at });
+  set(store, unmatched === undefined ? accepted : combine(accepted, unmatched));
 }
 
 /** Updates the task of this id, or lists it: it was sent elsewhere. */
 function put(store: TaskStore, task: Task): void {
   const known = findByTaskId(store, task.key);
-  store.set(known?.key ?? task.key, known === undefined ? task : combine(known, task));
+  set(store, known === undefined ? task : combine(known, task));
   if (known === undefined) trim(store);
 }
 
-function move(store: TaskStore, key: string, state: TaskState, message: string | undefined, changedAt: number): void {
+function move(store: TaskStore, { key, at }: Moved, state: TaskState, fields: Partial<Task>): void {
   const task = store.get(key);
   if (task === undefined) return;
-  store.set(key, combine(task, { ...task, state, changedAt, ...(message !== undefined && { message }) }));
+  const known = withoutError(task);
+  set(store, combine(known, { ...known, ...fields, state, changedAt: at }));
+}
+
+function failed(error: ErrorData | undefined): Partial<Task> {
+  return error === undefined ? {} : { message: error.message, submissionError: error };
+}
+
+/** Another state does not keep the error of a submission. */
+function withoutError(task: Task): Task {
+  return Object.fromEntries(Object.entries(task).filter(([name]) => name !== "submissionError")) as unknown as Task;
+}
+
+/** A task that has not changed stays the identical object, so that nothing that shows it is rendered again. */
+function set(store: TaskStore, task: Task): void {
+  const known = store.get(task.key);
+  if (known === undefined || !isSameTask(known, task)) store.set(task.key, task);
 }
 
 /** Removes the oldest tasks, but none that is still to be sent. */

@@ -1,5 +1,6 @@
+import type { ErrorData } from "../api/errors";
 import type { TaskStatus } from "../api/task-status";
-import type { Notification, TaskFacts } from "../notifications/notification";
+import { isFinalStatus, type Notification, type TaskFacts } from "../notifications/notification";
 
 /**
  * `pending`, `unsent`, `rejected` and `unknown` exist in the browser only. `pending`: not yet accepted by the service;
@@ -39,6 +40,8 @@ export interface Task extends TaskOptions, Omit<TaskFacts, "data" | "input"> {
   /** The result's data. */
   result?: unknown;
   cancelRequestedAt?: number;
+  /** Why it is `rejected` or `unsent`. */
+  submissionError?: ErrorData;
   /** Epoch milliseconds. */
   sentAt: number;
   changedAt: number;
@@ -146,6 +149,27 @@ export function taskOfNotification({ taskId, status, message, time, ...facts }: 
   const progress = facts.nextAttemptAt === undefined ? "running" : "queued";
   const state = status === "progress" ? progress : status;
   return { ...described(facts), key: taskId, taskId, state, message, sentAt: sentAtOf(taskId, changedAt), changedAt };
+}
+
+/** The notification of a task's end; null before its end. */
+export function notificationOf(task: Task): Notification | null {
+  const { key, taskId = key, state, message = "", changedAt, data, result } = task;
+  if (!isFinalStatus(state)) return null;
+  const { type, title, truncated, attempt, maxAttempts, startedAt, error, reason } = task;
+  const facts = { type, title, truncated, attempt, maxAttempts, startedAt, error, reason, input: data, data: result };
+  return { taskId, status: state, message, time: changedAt, ...defined(facts) };
+}
+
+/** Whether both have the same content. */
+export function isSameTask(one: Task, other: Task): boolean {
+  const names = Object.keys(one) as (keyof Task)[];
+  return names.length === Object.keys(other).length && names.every((name) => isSameValue(one[name], other[name]));
+}
+
+function isSameValue(one: unknown, other: unknown): boolean {
+  if (Object.is(one, other)) return true;
+  const areObjects = typeof one === "object" && typeof other === "object";
+  return areObjects && JSON.stringify(one) === JSON.stringify(other);
 }
 
 /** A task as its status describes it. `at`: when it was asked for. */

@@ -1,3 +1,4 @@
+import type { Clock } from "../internal/timers";
 import { hasTaskId, type TaskChange, type TaskStore } from "./task-store";
 
 type Notified = Extract<TaskChange, { type: "notified" }>;
@@ -11,19 +12,21 @@ const MAX_WAIT_MS = 1_500;
  */
 export class UnmatchedNotifications {
   #waiting: Notified[] = [];
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: unknown;
   readonly #store: TaskStore;
   readonly #apply: (change: Notified) => void;
+  readonly #clock: Clock;
 
-  constructor(store: TaskStore, apply: (change: Notified) => void) {
+  constructor(store: TaskStore, clock: Clock, apply: (change: Notified) => void) {
     this.#store = store;
+    this.#clock = clock;
     this.#apply = apply;
   }
 
   add(change: Notified): void {
     if (hasTaskId(this.#store, change.notification.taskId) || !this.#isSending()) return this.#apply(change);
     this.#waiting.push(change);
-    this.#timer ??= setTimeout(() => this.#release(() => true), MAX_WAIT_MS);
+    this.#timer ??= this.#clock.setTimeout(() => this.#release(() => true), MAX_WAIT_MS);
   }
 
   /** The task has become known. */
@@ -45,7 +48,7 @@ export class UnmatchedNotifications {
     const released = this.#waiting.filter(matches);
     this.#waiting = this.#waiting.filter((change) => !matches(change));
     if (this.#waiting.length === 0) {
-      clearTimeout(this.#timer);
+      this.#clock.clearTimeout(this.#timer);
       this.#timer = undefined;
     }
     for (const change of released) this.#apply(change);

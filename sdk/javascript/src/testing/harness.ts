@@ -1,9 +1,11 @@
 import type { ClientError } from "../api/errors";
-import { NotificationClient } from "../connection/client";
-import type { ClientOptions } from "../connection/options";
-import type { ClientState } from "../connection/state-machine";
+import type { GetIdToken, Http } from "../api/http";
+import { TokenService } from "../api/token-service";
+import { Connection } from "../connection/connection";
+import type { ConnectionOptions } from "../connection/options";
+import type { ConnectionState } from "../connection/state-machine";
 import type { StoredValue } from "../internal/key-value-store";
-import type { ReceivedNotification } from "../notifications/notification";
+import type { SourcedNotification } from "../notifications/notification";
 import { FakeClock, settle } from "./fake-clock";
 import { FakeService } from "./fake-service";
 import { FakeTopic } from "./fake-topic";
@@ -15,29 +17,31 @@ export class FakeStoredValue implements StoredValue {
   clear = (): void => void (this.value = null);
 }
 
-/** A client between a fake service and a fake topic, with all events that it emitted. */
+type HarnessOptions = Partial<ConnectionOptions & Http>;
+
+/** A connection between a fake service and a fake topic, with all events that it emitted. */
 export class Harness {
   readonly clock = new FakeClock();
   readonly service = new FakeService(this.clock);
   readonly topic = new FakeTopic();
   readonly storage = new FakeStoredValue();
-  readonly states: ClientState[] = [];
-  readonly notifications: ReceivedNotification[] = [];
+  readonly states: ConnectionState[] = [];
+  readonly notifications: SourcedNotification[] = [];
   readonly errors: ClientError[] = [];
   refreshes = 0;
   /** The refreshed id token; null: the session has expired. */
   refreshed: string | null = null;
 
-  client(options: Partial<ClientOptions> = {}): NotificationClient {
-    const client = new NotificationClient({
-      tokenUrl: this.service.tokenUrl,
-      getIdToken: async ({ refresh }) => (refresh ? this.#refresh() : this.service.idToken),
+  client(options: HarnessOptions = {}): Connection {
+    const { fetch = this.service.fetch, getIdToken = this.getIdToken, ...others } = options;
+    const http = { baseUrl: this.service.url, fetch, getIdToken };
+    const client = new Connection({
+      service: new TokenService(http),
       storage: this.storage,
       openStream: this.topic.open,
       clock: this.clock,
-      fetch: this.service.fetch,
       random: () => 0.5,
-      ...options,
+      ...others,
     });
     client.on("state", (state) => this.states.push(state));
     client.on("notification", (notification) => this.notifications.push(notification));
@@ -45,7 +49,7 @@ export class Harness {
     return client;
   }
 
-  async live(options: Partial<ClientOptions> = {}): Promise<NotificationClient> {
+  async live(options: HarnessOptions = {}): Promise<Connection> {
     const client = this.client(options);
     client.start();
     await settle();
@@ -56,6 +60,8 @@ export class Harness {
   get received(): string[] {
     return this.notifications.map(({ taskId }) => taskId);
   }
+
+  readonly getIdToken: GetIdToken = async ({ refresh }) => (refresh ? this.#refresh() : this.service.idToken);
 
   #refresh(): string | null {
     this.refreshes += 1;

@@ -1,127 +1,174 @@
-"""The HTTP calls of a signed-in user."""
+"""One HTTP call of a signed-in user: the id token, and errors for every answer that is not success."""
 
-import asyncio
-from dataclasses import dataclass, field
-from typing import Any
-from urllib.parse import quote
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Self, TypeVar
 
 import aiohttp
 
-from notification_api.client.config import StageConfig
-from notification_api.client.errors import UnexpectedResponseError
+from notification_api.client.errors import NotTheApiError, ServiceError, SignedOutError, UnreachableError, is_retryable
+from notification_api.client.id_tokens import IdTokens
 
-MAX_SUBMIT_ATTEMPTS = 5
-MAX_PAUSE_SECONDS = 60.0
+T = TypeVar("T")
+
+CALL_SECONDS = 15.0
+"""Longer than the services' own time limits, so that their answer is seen and not this limit."""
+JSON_TYPES = frozenset({"application/json", "application/problem+json"})
+LONGEST_QUOTE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class DisposableToken:
-    """The answer of `GET /token`: what it takes to subscribe to the user's own topic."""
+class Answer:
+    """A successful answer."""
 
-    token: str = field(repr=False)
-    cache_name: str
-    topic: str
+    call: str
+    """Method and URL."""
+    status: int
+    fields: Mapping[str, Any]
+    served_at: float | None
+    """When it was sent by the clock of the service, in epoch seconds, to the second."""
 
+    def required(self, name: str, kind: type[T]) -> T:
+        """Return a field.
 
-class StageClient:
-    """Calls the services of a stage as one user."""
-
-    def __init__(self, http: aiohttp.ClientSession, config: StageConfig, id_token: str) -> None:
-        self._http = http
-        self.config = config
-        self.id_token = id_token
-
-    async def get_token(self) -> DisposableToken:
-        """Call `GET /token`.
-
-        :raises UnexpectedResponseError: when it is not answered 200.
+        :raises NotTheApiError: when it is missing or of another type.
         """
-        answer = await get_json(self._http, f"{self.config.token_url}/token", headers=self._authorization())
-        return DisposableToken(answer["token"], answer["cacheName"], answer["topic"])
+        value = self.fields.get(name)
+        if not isinstance(value, kind):
+            raise NotTheApiError(f"{self.call} was answered {self.status} without {name!r}. Check the URL", self.status)
+        return value
 
-    async def submit_task(
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    call: str
+    """Method and URL."""
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    content_type: str
+
+
+class HttpClient:
+    """Makes calls with a user's id token. A refused token is renewed once. Use as a context manager."""
+
+    def __init__(self, id_tokens: IdTokens) -> None:
+        self._id_tokens = id_tokens
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=CALL_SECONDS))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def call(
         self,
-        data: Any,
+        method: str,
+        url: str,
         *,
-        task_type: str | None = None,
-        ttl_seconds: int | None = None,
-        idempotency_key: str | None = None,
-    ) -> str:
-        """Call `POST /task` and return the task's id. Retries as `Retry-After` asks for.
+        body: Mapping[str, Any] | None = None,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Make one call.
 
-        :param data: JSON; text that is not blank, or any other value but null.
-        :param ttl_seconds: the task expires unless it starts within this time.
-        :param idempotency_key: with it a retry never submits the task twice.
-        :raises UnexpectedResponseError: when it is not answered 202 within 5 attempts.
+        :raises ServiceError: when the answer is not success.
+        :raises UnreachableError: when there is none.
+        :raises IdTokenError: when there is no id token.
         """
-        headers = self._authorization()
-        if idempotency_key is not None:
-            headers["Idempotency-Key"] = idempotency_key
-        url = f"{self.config.task_url}/task"
-        options = {"type": task_type, "ttlSeconds": ttl_seconds}
-        body = {"data": data} | {name: value for name, value in options.items() if value is not None}
-        for attempt in range(1, MAX_SUBMIT_ATTEMPTS + 1):
-            async with self._http.post(url, json=body, headers=headers) as answer:
-                if answer.status == 202:
-                    return str((await answer.json())["taskId"])
-                if answer.status not in {429, 503} or attempt == MAX_SUBMIT_ATTEMPTS:
-                    raise await unexpected("POST", url, answer)
-                pause = _retry_after_seconds(answer.headers.get("Retry-After", ""))
-            await asyncio.sleep(min(pause, MAX_PAUSE_SECONDS))
-        raise AssertionError("the last attempt returns or raises")
+        data = None if body is None else json.dumps(body, allow_nan=False).encode()
+        sent = dict(headers or {}) | ({} if data is None else {"Content-Type": "application/json"})
+        token = await self._id_tokens.get()
+        received = await self._send(method, url, token, data=data, params=query, headers=sent)
+        if received.status == HTTPStatus.UNAUTHORIZED:
+            renewed = await self._id_tokens.renew(token)
+            if renewed != token:
+                received = await self._send(method, url, renewed, data=data, params=query, headers=sent)
+        return self._success(received)
 
-    async def get_task(self, task_id: str) -> dict[str, Any]:
-        """Call `GET /task/{taskId}` and return the task's status.
+    async def _send(self, method: str, url: str, token: str, *, headers: dict[str, str], **options: Any) -> _Received:
+        if self._session is None:
+            raise RuntimeError("Open the client first: `async with NotificationApi(…) as api:`")
+        call = f"{method} {url}"
+        authorized = headers | {"Authorization": f"Bearer {token}"}
+        try:
+            # The API never redirects. A proxy that wants a log-in would, and its page is no answer.
+            async with self._session.request(
+                method, url, headers=authorized, allow_redirects=False, **options
+            ) as response:
+                body = await response.read()
+                return _Received(call, response.status, response.headers, body, response.content_type)
+        except TimeoutError:
+            raise UnreachableError(f"{call} was not answered within {CALL_SECONDS:g} s") from None
+        except aiohttp.ClientError as error:
+            raise UnreachableError(f"{call} failed: {str(error) or type(error).__name__}") from error
 
-        :raises UnexpectedResponseError: when it is not answered 200.
-        """
-        status: dict[str, Any] = await get_json(self._http, self._task_url(task_id), headers=self._authorization())
-        return status
+    def _success(self, received: _Received) -> Answer:
+        fields = _json_object(received)
+        if 200 <= received.status < 300:
+            return Answer(received.call, received.status, fields, _served_at(received.headers))
+        if received.status == HTTPStatus.UNAUTHORIZED:
+            raise SignedOutError(
+                self._signed_out_message(received),
+                received.status,
+                detail=_text(fields, "detail"),
+                request_id=_text(fields, "requestId"),
+            )
+        detail = _text(fields, "detail") or _text(fields, "title")
+        raise ServiceError(
+            f"{received.call} was answered {received.status}: {detail}",
+            received.status,
+            detail=detail,
+            request_id=_text(fields, "requestId"),
+            retry_after_seconds=_retry_after_seconds(received.headers),
+        )
 
-    async def get_result(self, task_id: str) -> dict[str, Any]:
-        """Call `GET /task/{taskId}/result` and return the whole `message` and `data` of a finished task.
-
-        :raises UnexpectedResponseError: when it is not answered 200.
-        """
-        url = f"{self._task_url(task_id)}/result"
-        result: dict[str, Any] = await get_json(self._http, url, headers=self._authorization())
-        return result
-
-    async def cancel_task(self, task_id: str) -> dict[str, Any]:
-        """Call `POST /task/{taskId}/cancel` and return the answer: the task was `queued` or `running`.
-
-        :raises UnexpectedResponseError: when it is not answered 202: 409 if the task has ended already.
-        """
-        url = f"{self._task_url(task_id)}/cancel"
-        async with self._http.post(url, headers=self._authorization()) as answer:
-            if answer.status != 202:
-                raise await unexpected("POST", url, answer)
-            accepted: dict[str, Any] = await answer.json()
-            return accepted
-
-    def _task_url(self, task_id: str) -> str:
-        return f"{self.config.token_url}/task/{quote(task_id, safe='')}"
-
-    def _authorization(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.id_token}"}
-
-
-def _retry_after_seconds(text: str) -> float:
-    """Return the seconds that a service asks for; 1 without them, as in the HTTP date that a proxy may send."""
-    return float(text) if text.isascii() and text.isdigit() else 1.0
-
-
-async def get_json(http: aiohttp.ClientSession, url: str, *, headers: dict[str, str] | None = None) -> Any:
-    """Get a JSON document.
-
-    :raises UnexpectedResponseError: when it is not answered 200.
-    """
-    async with http.get(url, headers=headers) as answer:
-        if answer.status != 200:
-            raise await unexpected("GET", url, answer)
-        return await answer.json()
+    def _signed_out_message(self, received: _Received) -> str:
+        if self._id_tokens.can_renew:
+            return f"{received.call} was answered 401: the id token was refused, and so was a new one"
+        return (
+            f"{received.call} was answered 401: the id token was refused, probably because it has expired."
+            " A token that is given as text cannot be renewed: give a function that returns a valid one"
+        )
 
 
-async def unexpected(method: str, url: str, answer: aiohttp.ClientResponse) -> UnexpectedResponseError:
-    """Describe an answer other than the expected one."""
-    return UnexpectedResponseError(f"{method} {url} was answered {answer.status}: {await answer.text()}", answer.status)
+def _json_object(received: _Received) -> Mapping[str, Any]:
+    """:raises NotTheApiError: when the body is something else."""
+    if received.content_type in JSON_TYPES:
+        try:
+            fields = json.loads(received.body)
+        except ValueError:
+            fields = None
+        if isinstance(fields, dict):
+            return fields
+    quoted = " ".join(received.body[:LONGEST_QUOTE].decode(errors="replace").split())
+    hint = "" if is_retryable(received.status) else ". Check the URL"
+    raise NotTheApiError(
+        f"{received.call} was answered {received.status} with {received.content_type}, which is not an answer of the"
+        f" API: {quoted!r}{hint}",
+        received.status,
+    )
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return what a service asks for. The HTTP date that a proxy may send is ignored."""
+    text = headers.get("Retry-After", "")
+    return float(text) if text.isascii() and text.isdigit() else None
+
+
+def _served_at(headers: Mapping[str, str]) -> float | None:
+    try:
+        return parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except ValueError:
+        return None

@@ -84,7 +84,10 @@ def test_the_mail_page_reloads_itself_without_a_script() -> None:
 
 
 def test_nothing_on_a_page_needs_an_inline_style_or_script() -> None:
-    for page in (mail_page([Mail("id", "a@example.com", "s", "123456", 0.0)]), start_page("http://t", "http://i")):
+    for page in (
+        mail_page([Mail("id", "a@example.com", "s", "123456", 0.0)]),
+        start_page("http://t", has_dev_view=True),
+    ):
         assert " style=" not in page
         assert "<style" not in page
         assert "<script" not in page
@@ -92,8 +95,8 @@ def test_nothing_on_a_page_needs_an_inline_style_or_script() -> None:
 
 
 def test_the_start_page_says_how_to_try_it() -> None:
-    page = start_page("http://localhost:8081", "http://localhost:8082")
-    for said in ("make demo", 'href="/mail"', 'href="/config.json"', "http://localhost:8082/task"):
+    page = start_page("http://localhost:8080", has_dev_view=True)
+    for said in ("make demo", 'href="/mail"', 'href="/dev"', 'href="/config.json"', "http://localhost:8080/task"):
         assert said in page
 
 

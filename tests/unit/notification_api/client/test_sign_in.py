@@ -30,9 +30,7 @@ class Cognito:
         return web.Response(status=self.status, text=self.text, content_type="application/x-amz-json-1.1")
 
     async def confirm(self) -> None:
-        config = StageConfig(
-            token_url="", task_url="", user_pool_id="r_1", user_pool_client_id="client", cognito_endpoint=self.url
-        )
+        config = StageConfig(api_url="", user_pool_id="r_1", user_pool_client_id="client", cognito_endpoint=self.url)
         async with aiohttp.ClientSession() as http:
             await confirm_sign_up(http, config, USER, "123456")
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pycognito.aws_srp import AWSSRP
 
 from notification_api.client.errors import SrpError
-from notification_api.client.srp import GENERATOR, GROUP, SrpClient, timestamp
+from notification_api.client.sign_in.srp import GENERATOR, GROUP, SrpClient, timestamp
 
 POOL = "eu-central-1_AbCdEfGhI"
 USER = "8f6b2c1e-1d4c-4b6e-9f55-0c8d8f0e8a01"

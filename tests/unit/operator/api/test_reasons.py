@@ -1,4 +1,4 @@
-"""docs/operator.md explains every reason of Degraded."""
+"""docs/reference/operator.md explains every reason of Degraded."""
 
 import re
 
@@ -7,5 +7,5 @@ from tests.support.helm_charts import ROOT
 
 
 def test_every_reason_is_in_the_documents_table() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/operator.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/reference/operator.md").read_text(), re.MULTILINE)
     assert rows[: len(DegradedReason)] == [reason.value for reason in DegradedReason]

@@ -6,7 +6,7 @@ import pytest
 
 from k8s.operator.policy.types import ScalingReason
 
-PAGE = Path(__file__).resolve().parents[4] / "docs" / "scaling.md"
+PAGE = Path(__file__).resolve().parents[4] / "docs/explanation/scaling.md"
 
 
 @pytest.mark.parametrize("reason", ScalingReason)

@@ -1,4 +1,4 @@
-"""No accepted task is lost during any outages, drains and kills (docs/guarantees.md)."""
+"""No accepted task is lost during any outages, drains and kills (docs/explanation/guarantees.md)."""
 
 import asyncio
 from collections import Counter

@@ -1,6 +1,7 @@
 """The states of a task: whatever happens, it has one final state, and its user is notified of that one.
 
-Deliveries, retries, cancels, delays, expiries, outages, drains and kills come in any order (docs/guarantees.md).
+Deliveries, retries, cancels, delays, expiries, outages, drains and kills come in any order.
+docs/explanation/guarantees.md has the guarantees.
 """
 
 import asyncio
@@ -102,7 +103,7 @@ async def play(
 def assert_states_are_consistent(played: Played, kinds: Sequence[Kind]) -> None:
     """Each task has one final state: in the history, in what was published, and in the dead-letter queue.
 
-    Not one that is cancelled after a process has ended without having stored what its handler did (docs/guarantees.md).
+    Not one that is cancelled after a process has ended without having stored what its handler did.
     """
     simulation = played.simulation
     unknown = {

@@ -22,6 +22,7 @@ from services.common.web import connection, listener
 from services.common.web.app import create_web_app
 from services.common.web.connection import CONNECTIONS
 from services.common.web.open_connections import OpenConnections
+from services.common.web.problem_types import ProblemType
 from tests.support.served_app import Served, served_app
 from tests.support.waiting import wait_until
 
@@ -312,8 +313,9 @@ async def refused(served: Served, sent: bytes, size: int = 2**30) -> tuple[int, 
     return int(status.split()[1]), headers, json.loads(body)
 
 
-def assert_problem(answer: tuple[int, dict[str, str], dict[str, object]], status: int) -> None:
-    assert answer[0] == answer[2]["status"] == status
+def assert_problem(answer: tuple[int, dict[str, str], dict[str, object]], problem_type: ProblemType) -> None:
+    assert answer[0] == answer[2]["status"] == problem_type.status
+    assert answer[2]["type"] == problem_type.uri
     assert answer[1]["Content-Type"] == "application/problem+json"
     assert answer[1]["X-Request-Id"] == answer[2]["requestId"]
     assert answer[1]["Cache-Control"] == "no-store"
@@ -321,39 +323,65 @@ def assert_problem(answer: tuple[int, dict[str, str], dict[str, object]], status
 
 FIELDS = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 250_000) for number in range(100))
 UNREADABLE = [
-    pytest.param(b"HELLO\r\n\r\n", 400, id="no HTTP"),
-    pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", 400, id="TLS"),
-    pytest.param(b"GET /there\r\n\r\n", 400, id="no version"),
-    pytest.param(b"GET /there HTTP/9.9\r\nHost: x\r\n\r\n", 400, id="no known version"),
-    pytest.param(b"GET /there HTTP/2.0\r\nHost: x\r\n\r\n", 400, id="a version of another protocol"),
-    pytest.param(b"GE T /there HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="no method"),
-    pytest.param(b"GET /there HTTP/1.1\r\n\r\n", 400, id="no host"),
-    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400, id="two hosts"),
-    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n", 400, id="a header with NUL"),
-    pytest.param(b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n", 400, id="no path"),
-    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400, id="no length"),
+    pytest.param(b"HELLO\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="no HTTP"),
+    pytest.param(b"\x16\x03\x01\x02\x00\x01\x00", ProblemType.MALFORMED_REQUEST, id="TLS"),
+    pytest.param(b"GET /there\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="no version"),
+    pytest.param(b"GET /there HTTP/9.9\r\nHost: x\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="no known version"),
+    pytest.param(
+        b"GET /there HTTP/2.0\r\nHost: x\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="a version of another protocol"
+    ),
+    pytest.param(b"GE T /there HTTP/1.1\r\nHost: x\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="no method"),
+    pytest.param(b"GET /there HTTP/1.1\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="no host"),
+    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="two hosts"),
+    pytest.param(
+        b"GET /there HTTP/1.1\r\nHost: x\r\nX: \x00\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="a header with NUL"
+    ),
+    pytest.param(b"GET http:// HTTP/1.1\r\nHost: x\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="no path"),
+    pytest.param(
+        b"GET /there HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", ProblemType.MALFORMED_REQUEST, id="no length"
+    ),
     pytest.param(
         b"POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
-        400,
+        ProblemType.MALFORMED_REQUEST,
         id="two lengths",
     ),
-    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431, id="too many headers"),
-    pytest.param(b"GET /there HTTP/1.1\r\nHost: x\r\n" + FIELDS + b"\r\n", 431, id="too large headers"),
-    pytest.param(b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + FIELDS, 431, id="too large headers without an end"),
-    pytest.param(b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too long a path"),
-    pytest.param(b"GET " + b"/" * 100 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too many slashes"),
-    pytest.param(b"GET http://" + b"x" * 300 + b"/ HTTP/1.1\r\nHost: x\r\n\r\n", 414, id="too long a host"),
-    pytest.param(b"\r\n" * 100_000, 400, id="empty lines"),
     pytest.param(
-        b"GET /there HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5_000 + b"\r\n\r\n", 400, id="many digits"
+        b"GET /there HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        ProblemType.HEADERS_TOO_LARGE,
+        id="too many headers",
+    ),
+    pytest.param(
+        b"GET /there HTTP/1.1\r\nHost: x\r\n" + FIELDS + b"\r\n", ProblemType.HEADERS_TOO_LARGE, id="too large headers"
+    ),
+    pytest.param(
+        b"GET /nowhere HTTP/1.1\r\nHost: x\r\n" + FIELDS,
+        ProblemType.HEADERS_TOO_LARGE,
+        id="too large headers without an end",
+    ),
+    pytest.param(
+        b"GET /" + b"x" * 300_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", ProblemType.URI_TOO_LONG, id="too long a path"
+    ),
+    pytest.param(
+        b"GET " + b"/" * 100 + b" HTTP/1.1\r\nHost: x\r\n\r\n", ProblemType.URI_TOO_LONG, id="too many slashes"
+    ),
+    pytest.param(
+        b"GET http://" + b"x" * 300 + b"/ HTTP/1.1\r\nHost: x\r\n\r\n", ProblemType.URI_TOO_LONG, id="too long a host"
+    ),
+    pytest.param(b"\r\n" * 100_000, ProblemType.MALFORMED_REQUEST, id="empty lines"),
+    pytest.param(
+        b"GET /there HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"0" * 5_000 + b"\r\n\r\n",
+        ProblemType.MALFORMED_REQUEST,
+        id="many digits",
     ),
 ]
 
 
-@pytest.mark.parametrize(("sent", "status"), UNREADABLE)
+@pytest.mark.parametrize(("sent", "problem_type"), UNREADABLE)
 @pytest.mark.parametrize("size", [2**30, 1_000], ids=["in one piece", "in pieces"])
-async def test_what_cannot_be_parsed_is_a_problem_too(served: Served, sent: bytes, status: int, size: int) -> None:
-    assert_problem(await refused(served, sent, size), status)
+async def test_what_cannot_be_parsed_is_a_problem_too(
+    served: Served, sent: bytes, problem_type: ProblemType, size: int
+) -> None:
+    assert_problem(await refused(served, sent, size), problem_type)
 
 
 async def test_each_of_many_requests_after_a_chunked_body_is_answered(served: Served) -> None:
@@ -381,7 +409,7 @@ async def test_a_page_may_read_why_its_headers_were_too_many(served: Served) -> 
     start = f"GET /there HTTP/1.1\r\nHost: x\r\nOrigin: {PAGE}\r\n".encode()
     for sent in (start + b"X: y\r\n" * 200 + b"\r\n", start + FIELDS + b"\r\n"):
         answer = await refused(served, sent)
-        assert_problem(answer, 431)
+        assert_problem(answer, ProblemType.HEADERS_TOO_LARGE)
         assert answer[1]["Access-Control-Allow-Origin"] == PAGE
     answer = await refused(served, sent.replace(PAGE.encode(), b"https://evil.example"))
     assert "Access-Control-Allow-Origin" not in answer[1]
@@ -444,7 +472,7 @@ async def test_headers_beyond_the_budget_are_503(served: Served, monkeypatch: py
     monkeypatch.setattr(served.app[CONNECTIONS], "total_bytes", 100_000)
     sent = b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000 + b"\r\n\r\n"
     answer = await refused(served, sent)
-    assert_problem(answer, 503)
+    assert_problem(answer, ProblemType.OVERLOADED)
     assert answer[1]["Retry-After"] == "1"
     async with connected(served) as client:
         client.send(WHOLE)
@@ -505,7 +533,9 @@ async def test_a_refusal_for_lack_of_memory_is_not_logged_as_an_error(
     served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(served.app[CONNECTIONS], "total_bytes", 100_000)
-    assert_problem(await refused(served, b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000), 503)
+    assert_problem(
+        await refused(served, b"GET /there HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000), ProblemType.OVERLOADED
+    )
     assert [record for record in caplog.records if record.levelno >= logging.ERROR or record.exc_info] == []
 
 

@@ -15,10 +15,12 @@ from prometheus_client import REGISTRY
 
 from notification_api import PermanentError, TransientError
 from services.common.lifecycle import Lifecycle
+from services.common.overload import OverloadedError
 from services.common.settings import HttpSettings
 from services.common.telemetry.logs import quiet_libraries
 from services.common.web.app import BODIES, OWNER, create_web_app
 from services.common.web.problem import Problem
+from services.common.web.problem_types import ProblemType
 from tests.support.served_app import Answer, Served, log_lines, served_app
 from tests.support.waiting import wait_until
 
@@ -102,19 +104,24 @@ async def served(request: pytest.FixtureRequest) -> AsyncIterator[Served]:
     app.router.add_get("/noted", noted)
     app.router.add_route("*", "/bug", raising(RuntimeError("our own mistake")))
     app.router.add_get("/busy", raising(Busy("inside: 10.1.2.3 refused")))
+    app.router.add_get("/full", raising(OverloadedError("inside: full")))
+    app.router.add_get("/odd", raising(web.HTTPNotAcceptable()))
     app.router.add_get("/permanent", raising(PermanentError("inside: never")))
-    app.router.add_get("/refused", raising(Problem(422, "Say it otherwise.", headers={"X-Why": "because"})))
+    app.router.add_get(
+        "/refused",
+        raising(Problem(ProblemType.IDEMPOTENCY_KEY_REUSED, "Say it otherwise.", headers={"X-Why": "because"})),
+    )
     app.router.add_get("/slow-inside", raising(TimeoutError()))
     async with served_app(app, lifecycle) as served:
         yield served
 
 
-def assert_problem(answer: Answer, status: int, detail: str) -> None:
-    assert answer.status == status
+def assert_problem(answer: Answer, problem_type: ProblemType, detail: str) -> None:
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert set(answer.json) == {"type", "title", "status", "detail", "requestId"}
-    assert answer.json["type"] == "about:blank"
-    assert answer.json["status"] == status
+    assert answer.json["type"] == problem_type.uri
+    assert answer.json["title"] == problem_type.title
+    assert answer.json["status"] == answer.status == problem_type.status
     assert detail in answer.json["detail"]
     assert answer.json["requestId"] == answer.headers["X-Request-Id"]
     assert answer.headers["Access-Control-Allow-Origin"] == PAGE
@@ -122,29 +129,31 @@ def assert_problem(answer: Answer, status: int, detail: str) -> None:
 
 
 ERRORS = [
-    pytest.param("GET", "/nothing", 404, "path does not exist", id="no such path"),
-    pytest.param("PUT", "/busy", 405, "See the Allow header", id="no such method"),
-    pytest.param("GET", "/bug", 500, "Report the requestId", id="our own mistake"),
-    pytest.param("GET", "/permanent", 500, "Report the requestId", id="what can never succeed"),
-    pytest.param("GET", "/busy", 503, "Come back later.", id="transient"),
-    pytest.param("GET", "/refused", 422, "Say it otherwise.", id="refused"),
-    pytest.param("GET", "/slow-inside", 503, "took too long", id="a deadline within"),
+    pytest.param("GET", "/nothing", ProblemType.PATH_NOT_FOUND, "path does not exist", id="no such path"),
+    pytest.param("PUT", "/busy", ProblemType.METHOD_NOT_ALLOWED, "See the Allow header", id="no such method"),
+    pytest.param("GET", "/bug", ProblemType.INTERNAL_ERROR, "Report the requestId", id="our own mistake"),
+    pytest.param("GET", "/permanent", ProblemType.INTERNAL_ERROR, "Report the requestId", id="what can never succeed"),
+    pytest.param("GET", "/busy", ProblemType.UNAVAILABLE, "Come back later.", id="transient"),
+    pytest.param("GET", "/full", ProblemType.OVERLOADED, "briefly unavailable", id="a limit of all users"),
+    pytest.param("GET", "/odd", ProblemType.INTERNAL_ERROR, "Report the requestId", id="an unexpected HTTP exception"),
+    pytest.param("GET", "/refused", ProblemType.IDEMPOTENCY_KEY_REUSED, "Say it otherwise.", id="refused"),
+    pytest.param("GET", "/slow-inside", ProblemType.TIMED_OUT, "took too long", id="a deadline within"),
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "status", "detail"), ERRORS)
+@pytest.mark.parametrize(("method", "path", "problem_type", "detail"), ERRORS)
 async def test_every_error_is_a_problem_that_the_page_may_read(
-    served: Served, method: str, path: str, status: int, detail: str
+    served: Served, method: str, path: str, problem_type: ProblemType, detail: str
 ) -> None:
     answer = await served.ask(method, path, headers={"Origin": PAGE})
-    assert_problem(answer, status, detail)
+    assert_problem(answer, problem_type, detail)
     assert b"inside" not in answer.body
     assert b"mistake" not in answer.body
 
 
 async def test_a_body_above_the_limit_is_413(served: Served) -> None:
     answer = await served.ask("POST", "/echo/a", data=b"x" * 1_001, headers={"Origin": PAGE})
-    assert_problem(answer, 413, "larger than this service accepts")
+    assert_problem(answer, ProblemType.BODY_TOO_LARGE, "larger than this service accepts")
     assert (await served.ask("POST", "/echo/a", data=b"x" * 1_000)).body == b"x" * 1_000
 
 
@@ -153,7 +162,11 @@ async def test_a_chunked_body_above_the_limit_is_413(served: Served) -> None:
         for _ in range(11):
             yield b"x" * 100
 
-    assert_problem(await served.ask("POST", "/echo/a", data=chunks(), headers={"Origin": PAGE}), 413, "larger")
+    assert_problem(
+        await served.ask("POST", "/echo/a", data=chunks(), headers={"Origin": PAGE}),
+        ProblemType.BODY_TOO_LARGE,
+        "larger",
+    )
 
 
 async def test_an_unsupported_method_gets_the_supported_ones(served: Served) -> None:
@@ -173,23 +186,26 @@ async def test_a_refusals_own_headers_are_sent(served: Served) -> None:
 @pytest.mark.parametrize("served", [{"request_timeout_seconds": 0.05}], indirect=True)
 async def test_a_request_that_takes_too_long_is_503(served: Served) -> None:
     answer = await served.ask("GET", "/hang", headers={"Origin": PAGE})
-    assert_problem(answer, 503, "took too long")
+    assert_problem(answer, ProblemType.TIMED_OUT, "took too long")
     assert answer.headers["Retry-After"] == "1"
 
 
 @pytest.mark.parametrize("expect", ["foo", "100-continue", "100-Continue", ""])
 async def test_an_expectation_does_not_bypass_what_every_answer_has(served: Served, expect: str) -> None:
     answer = await served.ask("GET", "/refused", headers={"Origin": PAGE, "Expect": expect})
-    assert_problem(answer, 422, "Say it otherwise.")
+    assert_problem(answer, ProblemType.IDEMPOTENCY_KEY_REUSED, "Say it otherwise.")
 
 
 @pytest.mark.parametrize("expect", ["foo", "100-continue", "100-continue, foo"])
-@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/busy", 405)])
+@pytest.mark.parametrize(
+    ("method", "path", "problem_type"),
+    [("GET", "/nothing", ProblemType.PATH_NOT_FOUND), ("PUT", "/busy", ProblemType.METHOD_NOT_ALLOWED)],
+)
 async def test_an_expectation_does_not_bypass_it_on_unknown_routes_and_methods(
-    served: Served, method: str, path: str, status: int, expect: str
+    served: Served, method: str, path: str, problem_type: ProblemType, expect: str
 ) -> None:
     answer = await served.ask(method, path, headers={"Origin": PAGE, "Expect": expect})
-    assert_problem(answer, status, "")
+    assert_problem(answer, problem_type, "")
 
 
 CODINGS = ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "gzip, gzip", "identity, br", "gzp", "ü"]
@@ -202,7 +218,7 @@ CODINGS = ["gzip", "GZIP", "x-gzip", "deflate", "br", "zstd", "compress", "gzip,
 async def test_an_encoded_body_is_415_on_every_route(served: Served, coding: str, method: str, path: str) -> None:
     headers = {"Origin": PAGE, "Content-Encoding": coding}
     answer = await served.ask(method, path, data=b"not encoded at all", headers=headers)
-    assert_problem(answer, 415, "without Content-Encoding")
+    assert_problem(answer, ProblemType.UNSUPPORTED_MEDIA_TYPE, "without Content-Encoding")
     assert answer.headers["Accept-Encoding"] == "identity"
 
 
@@ -244,7 +260,9 @@ async def test_a_transfer_coding_that_would_have_to_be_inflated_is_415(served: S
 @pytest.mark.parametrize(("method", "path"), [("POST", "/echo/a"), ("GET", "/busy"), ("POST", "/nothing")])
 async def test_a_long_content_type_is_415_on_every_route(served: Served, method: str, path: str) -> None:
     headers = {"Origin": PAGE, "Content-Type": 'application/json;a="' + ";" * 100_000}
-    assert_problem(await served.ask(method, path, data=b"{}", headers=headers), 415, "Content-Type")
+    assert_problem(
+        await served.ask(method, path, data=b"{}", headers=headers), ProblemType.UNSUPPORTED_MEDIA_TYPE, "Content-Type"
+    )
 
 
 REFUSED_BEFORE_THE_BODY = [
@@ -282,7 +300,7 @@ async def test_a_body_for_which_there_is_no_memory_is_503_before_it_is_read(
         waiting = [group.create_task(served.ask("POST", "/gate", data=b"x" * 1_000)) for _ in range(3)]
         await wait_until(lambda: budget.used_bytes == budget.total_bytes)
         answer = await served.ask("POST", "/echo/a", data=b"x", headers={"Origin": PAGE})
-        assert_problem(answer, 503, "Too many requests are being received")
+        assert_problem(answer, ProblemType.OVERLOADED, "Too many requests are being received")
         assert answer.headers["Retry-After"] == "1"
         assert (await served.ask("GET", "/busy")).json["detail"] == "Come back later."  # it needs none
         gate.opened.set()
@@ -306,7 +324,7 @@ async def test_a_chunked_body_reserves_what_has_arrived(
     answer = await served.ask("POST", "/echo/a", data=chunks(), headers={"Origin": PAGE})
     assert answer.status == status
     if status == 503:
-        assert_problem(answer, 503, "Too many requests are being received")
+        assert_problem(answer, ProblemType.OVERLOADED, "Too many requests are being received")
         assert answer.headers["Retry-After"] == "1"
         assert budget_refused() == before + 1
     assert budget.used_bytes == 0
