@@ -82,10 +82,8 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "alertmanager": partial(_missing_program, "amtool", install="apt-get install prometheus-alertmanager"),
     "chromium": _missing_browser_or_application,
     "cluster": why_no_cluster,
-<<<<<<< HEAD
-    "firefox": partial(_missing_program, FIREFOX, install="apt-get install firefox-esr, or set FIREFOX to its path"),
-=======
     "documentation": _missing_for_documentation,
+    "firefox": partial(_missing_program, FIREFOX, install="apt-get install firefox-esr, or set FIREFOX to its path"),
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
     "package": _missing_package,
