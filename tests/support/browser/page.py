@@ -48,7 +48,7 @@ class RecordedPage(ABC):
         """Expect this state of the connection to be shown."""
 
     async def expect_live(self, within_ms: float = NOTIFIED_WITHIN_MS) -> None:
-        await self.expect_state("live", within_ms)
+        await self.expect_state("connected", within_ms)
 
     async def announced(self) -> Counter[str]:
         """Every announcement since the page was loaded: those shown as toasts, and those that were only read out."""

@@ -35,7 +35,7 @@ export interface Timing {
   minRenewMs: number;
 }
 
-export const DEFAULT_TIMING: Timing = {
+const DEFAULT_TIMING: Timing = {
   openTimeoutMs: 10_000,
   retry: { baseMs: 1_000, capMs: 15_000 },
   heartbeat: { initialMs: 45_000, minMs: 5_000, maxMs: 90_000 },

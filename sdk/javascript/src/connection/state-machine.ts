@@ -9,7 +9,7 @@
 /** A connection that lasted this long was stable: the next failure starts a new count of attempts. */
 export const STABLE_MS = 10_000;
 
-export type Phase = "idle" | "connecting" | "connected" | "waiting" | "signed-out";
+type Phase = "idle" | "connecting" | "connected" | "waiting" | "signed-out";
 
 /** What an application shows of the connection. `idle`: new, or stopped. `signed-out` is final. */
 export type ConnectionState = "idle" | "connecting" | "connected" | "reconnecting" | "offline" | "signed-out";
