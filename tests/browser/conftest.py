@@ -87,7 +87,7 @@ async def open_page(stack: BrowserStack) -> AsyncIterator[OpenPage]:
     pages: list[TaskPage] = []
 
     async def open_one(context: BrowserContext, script: str = "") -> TaskPage:
-        pages.append(await new_page(context, stack.local.page_url, script))
+        pages.append(await new_page(context, stack.page_url, script))
         return pages[-1]
 
     yield open_one

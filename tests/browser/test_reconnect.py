@@ -264,7 +264,7 @@ async def test_a_reconnect_with_an_expired_token_is_retried(
         for number in range(items):
             await notify(page, stack, f"before {number}")
         id_token = await page.id_token()
-        with network.token.cut():  # so that it cannot be renewed
+        with network.api.cut():  # so that it cannot be renewed
             await asyncio.sleep(token_seconds)
             network.momento.drop()
             await page.expect_state("reconnecting")

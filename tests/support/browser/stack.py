@@ -53,6 +53,11 @@ class BrowserStack:
     def __init__(self, local: LocalStack) -> None:
         self.local = local
 
+    @property
+    def page_url(self) -> str:
+        """The page by another name than that of the API, which `fault_proxies` leaves alone."""
+        return f"http://127.0.0.1:{self.local.ports.page}"
+
     async def sign_up(self) -> Credentials:
         """A new user, confirmed."""
         async with self._application() as (app, config):
@@ -61,7 +66,7 @@ class BrowserStack:
     async def signed_in(self, user: Credentials) -> StorageState:
         """A browser's storage after signing in."""
         async with self._application() as (app, config):
-            return await signed_in_storage(app.http, config, user, self.local.page_url)
+            return await signed_in_storage(app.http, config, user, self.page_url)
 
     async def mailed_code(self, email: str) -> str:
         async with self._application() as (app, _):
