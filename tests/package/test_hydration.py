@@ -12,7 +12,7 @@ from playwright.async_api import Browser, expect
 
 from tests.support.vite_app import VITE, ViteApp, preview, problems_of, run
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 PAGES = Path(__file__).parent / "hydration"
 FRAMEWORKS = {

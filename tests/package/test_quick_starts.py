@@ -15,7 +15,7 @@ from local.token import id_token
 from tests.support.processes.local_stack import LocalStack
 from tests.support.vite_app import ViteApp, preview, problems_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 FRAMEWORKS = ("react", "vanilla", "vue")
 NOTIFIED_WITHIN_MS = 20_000
