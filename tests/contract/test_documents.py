@@ -30,7 +30,8 @@ def test_the_openapi_document_is_valid() -> None:
 @pytest.mark.slow
 def test_redocly_finds_no_fault_in_either_document(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "REDOCLY_TELEMETRY": "off"}
-    command = [REDOCLY, "lint", "--format=json", *(REFERENCE / name for name in (OPENAPI, ASYNCAPI))]
+    documents = [str(REFERENCE / name) for name in (OPENAPI, ASYNCAPI)]
+    command = [str(REDOCLY), "lint", "--format=json", *documents]
     linted = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert '"errors": 0,\n    "warnings": 0' in linted.stdout, linted.stdout + linted.stderr
 
