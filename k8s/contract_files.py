@@ -7,6 +7,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ RECEIVED = (
 """The schemas of openapi.yaml that clients parse."""
 
 
+@cache
 def load(name: str) -> dict[str, Any]:
-    """Load one of the descriptions."""
+    """Load one of the descriptions, once. It must not be changed."""
     document: dict[str, Any] = yaml.safe_load((REFERENCE / name).read_text())
     return document
 

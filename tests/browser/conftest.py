@@ -13,7 +13,7 @@ from local.plan import ROOT
 from notification_api.client import Credentials
 from tests.support.browser.chromium import ARGUMENTS, VIEWPORT, Network, chromium, chromium_with_profile, fault_proxies
 from tests.support.browser.page import TaskPage, new_page
-from tests.support.browser.stack import BrowserStack, PersistentPlan
+from tests.support.browser.stack import BrowserStack
 from tests.support.browser.tokens import put_storage
 from tests.support.processes.local_stack import LocalStack
 from tests.support.requirements import CHROMIUM
@@ -34,9 +34,7 @@ async def press_try_now(page: TaskPage) -> None:
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserStack]:
     folder = tmp_path_factory.mktemp("stack")
     (folder / "frontend").symlink_to(ROOT / "frontend")
-    local_stack = LocalStack(folder, {"processor": HANDLER})
-    local_stack.plan = PersistentPlan(local_stack.plan.ports, local_stack.plan.shell, folder)
-    with local_stack:
+    with LocalStack(folder, {"processor": HANDLER}) as local_stack:
         yield BrowserStack(local_stack)
 
 

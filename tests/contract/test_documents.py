@@ -10,7 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
 
-from k8s.contract_files import ASYNCAPI, OPENAPI, REFERENCE, ROOT, files, load, resolve
+from k8s.contract_files import ASYNCAPI, OPENAPI, REFERENCE, ROOT, files, load, resolve, schemas
 from services.common.messages.notification import MAX_BYTES
 from services.common.version import VERSION
 from tests.support.contract import PROBLEM_JSON, operations, strict
@@ -30,7 +30,8 @@ def test_the_openapi_document_is_valid() -> None:
 @pytest.mark.slow
 def test_redocly_finds_no_fault_in_either_document(tmp_path: Path) -> None:
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "REDOCLY_TELEMETRY": "off"}
-    command = [REDOCLY, "lint", "--format=json", *(REFERENCE / name for name in (OPENAPI, ASYNCAPI))]
+    documents = [str(REFERENCE / name) for name in (OPENAPI, ASYNCAPI)]
+    command = [str(REDOCLY), "lint", "--format=json", *documents]
     linted = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert '"errors": 0,\n    "warnings": 0' in linted.stdout, linted.stdout + linted.stderr
 
@@ -102,6 +103,21 @@ def test_a_property_that_is_not_described_is_found() -> None:
     page = schema["examples"][0]
     assert errors_of({**page, "more": 1}, schema)
     assert errors_of({**page, "notifications": [{**page["notifications"][0], "more": 1}]}, schema)
+
+
+OF_OTHER_STATUSES = {
+    ("FinalNotification", "nextAttemptAt"),
+    *(("ProgressNotification", name) for name in ("data", "truncated", "title", "error", "reason")),
+}
+"""Properties of `TaskFacts` that these notifications do not have."""
+
+
+@pytest.mark.parametrize("name", schemas())
+def test_every_property_that_clients_receive_has_an_example(name: str) -> None:
+    """The clients' tests read the examples, so that a new property needs a place in every client."""
+    schema = schemas()[name]
+    shown = {property_name for example in schema["examples"] for property_name in example}
+    assert {each for each in schema["properties"] if (name, each) not in OF_OTHER_STATUSES} == shown
 
 
 def test_references_lead_from_one_document_to_the_other() -> None:

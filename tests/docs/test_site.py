@@ -19,7 +19,7 @@ from playwright.async_api import Browser, Page, expect
 from k8s.docs_site.hooks import CONTRACTS
 from local.plan import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 class _QuietHandler(SimpleHTTPRequestHandler):

@@ -12,7 +12,7 @@ from playwright.async_api import Browser, expect
 
 from tests.support.vite_app import VITE, ViteApp, preview, problems_of, run
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 PAGES = Path(__file__).parent / "hydration"
 FRAMEWORKS = {
@@ -29,7 +29,7 @@ VARIANTS = {
 """How a page is rendered: see hydration/page.js."""
 DEVELOPMENT = {"NODE_ENV": "development"}
 """Frameworks then warn of what is wrong, and StrictMode mounts everything twice."""
-GRACE_MS = 10_000
+WITHIN_MS = 15_000
 IDLE = "idle, 0 notifications, 0 tasks, undefined, undefined"
 CONNECTED = "connected, 1 notifications, 1 tasks, finished, undefined"
 
@@ -67,11 +67,11 @@ async def expect_tidy_page(browser: Browser, url: str) -> None:
     page = await browser.new_page()
     problems = problems_of(page)
     await page.goto(url)
-    await expect(page.get_by_role("paragraph")).to_have_text([CONNECTED, CONNECTED])
+    await expect(page.get_by_role("paragraph")).to_have_text([CONNECTED, CONNECTED], timeout=WITHIN_MS)
     assert await page.evaluate("test.counts.opened") == 1, url
     assert await page.evaluate("test.counts.listeners") > 0, url
     await page.evaluate("test.unmount()")
     assert await page.evaluate("test.counts.listeners") == 0, url
-    await page.wait_for_function("test.counts.open === 0", timeout=GRACE_MS)
+    await page.wait_for_function("test.counts.open === 0", timeout=WITHIN_MS)
     await page.close()
     assert problems == [], url

@@ -15,7 +15,7 @@ from local.token import id_token
 from tests.support.processes.local_stack import LocalStack
 from tests.support.vite_app import ViteApp, preview, problems_of
 
-pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(600)]
 
 FRAMEWORKS = ("react", "vanilla", "vue")
 NOTIFIED_WITHIN_MS = 20_000
@@ -38,7 +38,7 @@ async def apps(
     async def quick_start(framework: str) -> ViteApp:
         app = await ViteApp.create(folder / framework, f"{framework}-ts")
         await app.install(str(client_tarball))
-        app.copy(ROOT / "examples" / f"{framework}-quickstart")
+        app.copy(ROOT / "examples" / f"{framework}-quickstart" / "src", "src")
         settings = {"VITE_API_URL": local_stack.page_url, "VITE_ID_TOKEN": token}
         (app.folder / ".env.local").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
         await app.build()

@@ -15,7 +15,7 @@ METHODS = ("get", "post")
 PROBLEM_JSON = "application/problem+json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Operation:
     """A method of a path."""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.support.cluster.tools import why_no_cluster
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FIREFOX = os.environ.get("FIREFOX", "firefox-esr")
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "frontend" / "dist" / "index.html"
 REDOCLY = ROOT / "node_modules" / ".bin" / "redocly"
@@ -82,6 +83,7 @@ REQUIREMENTS: dict[str, Callable[[], str | None]] = {
     "chromium": _missing_browser_or_application,
     "cluster": why_no_cluster,
     "documentation": _missing_for_documentation,
+    "firefox": partial(_missing_program, FIREFOX, install="apt-get install firefox-esr, or set FIREFOX to its path"),
     "helm": partial(_missing_program, "helm", install="https://helm.sh"),
     "nginx": _missing_nginx,
     "package": _missing_package,

@@ -1,15 +1,17 @@
 """The token service in this process, with the Momento emulator, an emulated SSM and a real key set."""
 
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from services.token.app import create_app
 from services.token.settings import read_settings
-from tests.support.identity import JwksServer
-from tests.support.momento.clients import MomentoSdk
-from tests.support.processes.ministack import MiniStack
+from tests.support.aws_session import SESSION
+from tests.support.identity import JwksServer, jwks_server
+from tests.support.momento.clients import MomentoSdk, open_momento_sdk
+from tests.support.processes.ministack import MiniStack, new_account_id
 from tests.support.processes.momento import MomentoApiKey, MomentoEmulator
 from tests.support.served_app import Answer, Served
 from tests.support.served_service import PAGE, id_token, served_service
@@ -45,6 +47,20 @@ class Backends:
 
     async def store_key(self, value: str) -> None:
         await self.ssm.put_parameter(Name=PARAMETER, Value=value, Type="SecureString", Overwrite=True)
+
+
+@asynccontextmanager
+async def open_backends(aws: MiniStack, emulator: MomentoEmulator) -> AsyncIterator[Backends]:
+    """An account of the emulated AWS with the API key in SSM, a cache, and a key set."""
+    account_id, key = new_account_id(), emulator.make_key()
+    async with (
+        jwks_server() as jwks,
+        open_momento_sdk(emulator, emulator.make_key().v2) as sdk,
+        SESSION.create_client("ssm", **aws.client_settings(account_id)) as ssm,
+    ):
+        backends = Backends(aws, emulator, jwks, sdk, ssm, key, account_id, await sdk.new_cache())
+        await backends.store_key(key.v1)
+        yield backends
 
 
 async def ask(

@@ -57,9 +57,9 @@ class ViteApp:
     async def install(self, *packages: str) -> None:
         await run("npm", "install", *QUIET, *packages, folder=self.folder)
 
-    def copy(self, source: Path) -> None:
+    def copy(self, source: Path, below: str = ".") -> None:
         """Copy files over those of the template."""
-        shutil.copytree(source, self.folder, dirs_exist_ok=True)
+        shutil.copytree(source, self.folder / below, dirs_exist_ok=True)
 
     async def build(self) -> None:
         """Check the types and bundle, with what the template provides for that."""

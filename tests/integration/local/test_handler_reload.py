@@ -104,7 +104,7 @@ def test_a_syntax_error_is_shown_and_the_next_good_version_starts(
     assert answers_200(f"http://localhost:{ports.page}/healthz")
     handler.write_text("handlers = None\n")
     stack.wait_for_output("reports has no function handlers")
-    write(handler, seconds=0, version="mended")
+    write(handler, seconds=0, version="corrected")
     stack.wait_for_count("processor runs again", restarts + 1)
 
 

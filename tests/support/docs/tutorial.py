@@ -38,6 +38,28 @@ class Block:
     text: str
 
 
+def _clone(folder: Path) -> None:
+    """Copy this repository, with what has been installed and built: a reader's `make` would do that again.
+
+    npm may replace `node_modules`, so that is the clone's own; the files in it are links where the file system permits.
+    """
+    listed = subprocess.check_output(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True).splitlines()
+    for name in [*listed, *(str(path.relative_to(ROOT)) for path in _built())]:
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / ".venv").symlink_to(ROOT / ".venv")
+    copy = ["cp", "--archive", str(ROOT / "node_modules"), str(folder)]
+    if subprocess.run([*copy, "--link"], capture_output=True).returncode:
+        subprocess.run([*copy, "--force"], check=True)
+
+
+def _built() -> Iterator[Path]:
+    """What git ignores and `make` keeps: the application, and the packed client."""
+    yield from (path for path in (ROOT / "frontend/dist").rglob("*") if path.is_file())
+    yield from (ROOT / "sdk/javascript").glob("*.tgz")
+
+
 def sections_of(page: str) -> dict[str, list[Block]]:
     """The blocks of a page below each heading of the second level."""
     parts = _SECTION.split(page)[1:]
@@ -54,9 +76,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.clone = folder / "notification-api"
-        self.clone.mkdir()
-        for each in ROOT.iterdir():  # a copy would have to install everything again
-            (self.clone / each.name).symlink_to(each)
+        _clone(self.clone)
         self._ports = {"8080": free_port_base(), "5173": free_port()}
         self._folder = folder
         self._output = ""
@@ -75,7 +95,6 @@ class Reader:
 
     def __exit__(self, *_: object) -> None:
         self._terminals.close()
-        shutil.rmtree(ROOT / ".local" / str(self._ports["8080"]), ignore_errors=True)
 
     def follow(self, blocks: list[Block]) -> None:
         """Do what the blocks say.

@@ -15,7 +15,7 @@ GOLDEN: dict[str, list[dict[str, Any]]] = json.loads(
 )
 
 
-def named(kind: str) -> Any:
+def named(kind: str) -> pytest.MarkDecorator:
     cases = GOLDEN[kind]
     return pytest.mark.parametrize("golden", cases, ids=[case["name"] for case in cases])
 

@@ -63,7 +63,7 @@ def test_the_time_to_live_continues_while_nothing_runs(tmp_path: Path) -> None:
     path = tmp_path / "items"
     with closing(ItemFile(path)) as item_file:
         caches = caches_of(item_file)
-        caches.get(CACHE).items.set(b"short", b"value", 0.001)
+        caches.get(CACHE).items.set(b"short", b"value", 0)
         caches.get(CACHE).items.set(b"long", b"value", 60)
         caches.save_items()
     after = restarted(path)

@@ -1,4 +1,4 @@
-"""Each notification goes to every consumer once, and a slow consumer is told what it misses."""
+"""Each notification goes to every consumer once, and a slow consumer gets an error rather than a gap."""
 
 import gc
 
